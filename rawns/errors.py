@@ -1,0 +1,142 @@
+"""Every way `rawns` can fail, in one family: ``except RawnsError`` is all a caller has to write.
+
+Floor 0; imports nothing.  An error that the kernel caused is an `OSError` as well, and of the subclass
+Python itself would have chosen for its errno, so ``except FileExistsError`` works as everywhere else::
+
+    RawnsError
+    +-- SyscallError (OSError)      a system call failed: which one, on what
+    +-- KernelError  (OSError)      the kernel refused a netlink request, in its own words
+    +-- Interrupted                 a dump kept changing while it was read
+    +-- WireError    (ValueError)   bytes that are no message, or values that fit none
+    +-- InvalidValue (ValueError)   a name, address or option refused before any system call
+
+`Stranded` stands outside on purpose; its docstring says why.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+
+__all__ = ["RawnsError", "SyscallError", "KernelError", "Interrupted", "WireError", "InvalidValue", "Stranded"]
+
+
+class RawnsError(Exception):
+    """The base of everything `rawns` raises on purpose.  ``str()`` of it is one sentence for a person."""
+
+
+def _of_errno(base: type, errno: int, _made: dict[tuple[type, int], type] = {}) -> type:  # noqa: B006 (a cache)
+    """``base`` mixed with the OSError subclass of this errno: (KernelError, EEXIST) is a FileExistsError too."""
+    kind = _made.get((base, errno))
+    if kind is None:
+        builtin = type(OSError(errno, ""))
+        bases = (base,) if builtin is OSError else (base, builtin)
+        kind = type(base.__name__, bases, {"__module__": base.__module__, "__doc__": base.__doc__})
+        _made[base, errno] = kind
+    return kind
+
+
+class _KernelSaysNo(RawnsError, OSError):
+    """What the two errors with an errno share: the choice of class, and surviving pickle and copy."""
+
+    _fields: tuple[object, ...]
+
+    @staticmethod
+    def _rebuild(base: type, fields: tuple[object, ...]) -> BaseException:
+        error = base(*fields)
+        assert isinstance(error, BaseException)
+        return error
+
+    def _base(self) -> type:
+        return SyscallError if isinstance(self, SyscallError) else KernelError
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (self._rebuild, (self._base(), self._fields))
+
+    @property
+    def code(self) -> str:
+        """The errno's C name, as in ``'EPERM'``."""
+        return _errno.errorcode.get(self.errno or 0, str(self.errno))
+
+
+class SyscallError(_KernelSaysNo):
+    """A system call failed.
+
+    ``call`` is its C name, ``arguments`` its arguments as C would spell them, ``errno`` and ``strerror``
+    what the kernel answered.  ``hint``, where there is one, is the remedy, in a sentence.
+    """
+
+    call: str
+    arguments: str
+    hint: str
+
+    def __new__(cls, errno: int, call: str = "", arguments: str = "", hint: str = "") -> SyscallError:
+        error: SyscallError = OSError.__new__(_of_errno(SyscallError, errno), errno, os.strerror(errno))
+        return error
+
+    def __init__(self, errno: int, call: str = "", arguments: str = "", hint: str = "") -> None:
+        OSError.__init__(self, errno, os.strerror(errno))
+        self.errno, self.strerror = errno, os.strerror(errno)
+        self.call, self.arguments, self.hint = call, arguments, hint
+        self._fields = (errno, call, arguments, hint)
+
+    def __str__(self) -> str:
+        text = f"{self.call}({self.arguments}): {self.strerror} ({self.code})"
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class KernelError(_KernelSaysNo):
+    """The kernel refused a netlink request.
+
+    ``request`` is the message's C name (``'RTM_NEWADDR'``), ``message`` the kernel's own sentence (extended
+    acknowledgement, empty where it gave none), ``offset`` the byte it points at in the request (None where it
+    points nowhere), ``field`` that byte's C name and value, ``context`` what the request was for.
+    """
+
+    request: str
+    message: str
+    offset: int | None
+    field: str
+    context: str
+
+    def __new__(
+        cls, errno: int, request: str = "", message: str = "", offset: int | None = None, field: str = "", context: str = ""
+    ) -> KernelError:
+        error: KernelError = OSError.__new__(_of_errno(KernelError, errno), errno, os.strerror(errno))
+        return error
+
+    def __init__(
+        self, errno: int, request: str = "", message: str = "", offset: int | None = None, field: str = "", context: str = ""
+    ) -> None:
+        OSError.__init__(self, errno, os.strerror(errno))
+        self.errno, self.strerror = errno, os.strerror(errno)
+        self.request, self.message, self.offset, self.field, self.context = request, message, offset, field, context
+        self._fields = (errno, request, message, offset, field, context)
+
+    def __str__(self) -> str:
+        words = f'"{self.message}" ({self.code})' if self.message else f"{self.strerror} ({self.code})"
+        where = "" if self.offset is None else f" at byte {self.offset}"
+        what = f", {self.field}" if self.field else ""
+        context = f" ({self.context})" if self.context else ""
+        return f"{self.request}{context} refused: {words}{where}{what}"
+
+
+class Interrupted(RawnsError):
+    """A dump was interrupted by changes (``NLM_F_DUMP_INTR``) or overrun (``ENOBUFS``) on every attempt."""
+
+
+class WireError(RawnsError, ValueError):
+    """Bytes that are no well-formed message, or a name or value that does not fit its description."""
+
+
+class InvalidValue(RawnsError, ValueError):
+    """A name, address or option that could never be right: refused before any system call."""
+
+
+class Stranded(SystemExit):
+    """This thread is in the wrong namespace and the kernel would not let it back.
+
+    Going on would run the caller's next lines in a foreign namespace, so this is a `SystemExit`: a worker thread
+    ends here in silence, the main thread ends the process with this sentence and status 1, ``finally`` blocks run,
+    and neither ``except OSError`` nor ``except RawnsError`` swallows it.
+    """

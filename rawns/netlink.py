@@ -1,0 +1,119 @@
+"""The AF_NETLINK socket that drives one `Exchange` (netlink(7), rtnetlink(7)).
+
+Floor 4.  A netlink socket belongs for life to the namespace it was made in; `Netlink()` makes it in the one the
+calling thread is in.  From then on it may be used from any thread, one conversation at a time.
+"""
+
+from __future__ import annotations
+
+import _socket
+from _thread import allocate_lock
+
+from . import rtnl, uapi
+from .errors import Interrupted, KernelError, SyscallError
+from .exchange import Exchange, batches
+from .syscalls import perform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .nlmsg import Reply, Request
+
+RECEIVE_BYTES = 65536  # the kernel never makes a dump datagram longer than 32 KiB
+ATTEMPTS = 8  # how often a dump is begun again before its restlessness is an error
+PATIENCE = b"\x1e" + bytes(15)  # struct timeval, 30 s: the kernel answers before send returns; this only bounds a bug
+
+ENOBUFS, EPERM = 105, 1
+
+
+class Netlink:
+    """A NETLINK_ROUTE socket in the calling thread's network namespace.
+
+    Extended acknowledgements are always on, and dumps are checked strictly, so that the kernel does the filtering.
+    Raises `SyscallError` where the socket cannot be made.
+    """
+
+    def __init__(self) -> None:
+        self._exchange = Exchange(rtnl.MESSAGES)
+        self._lock = allocate_lock()
+        self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, _KIND, uapi.NETLINK_ROUTE, spell=_family)
+        try:
+            for option in (uapi.NETLINK_EXT_ACK, uapi.NETLINK_CAP_ACK, uapi.NETLINK_GET_STRICT_CHK):
+                try:
+                    self._socket.setsockopt(uapi.SOL_NETLINK, option, 1)
+                except OSError:
+                    pass  # a kernel before 4.12, 4.3, 4.20 lacks it: shorter errors, or a dump we filter ourselves
+            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, PATIENCE)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket; may be called again."""
+        self._socket.close()
+
+    def __enter__(self) -> Netlink:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _converse(self, requests: Sequence[Request]) -> list[list[Reply]]:
+        exchange = self._exchange
+        perform("sendto", self._socket.send, exchange.send(requests))
+        while not exchange.finished:
+            try:
+                data, sender = perform("recvfrom", self._socket.recvfrom, RECEIVE_BYTES)
+            except SyscallError as error:
+                if error.errno == ENOBUFS:
+                    raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer") from None
+                raise
+            if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
+                exchange.receive(data)
+        return exchange.result()
+
+    def do(self, *requests: Request) -> list[list[Reply]]:
+        """Send requests in as few datagrams as hold them; the replies to each, in order.
+
+        All of a datagram are tried even where one fails.  Raises the first `KernelError`; `WireError` before
+        anything of that datagram is sent.
+        """
+        replies: list[list[Reply]] = []
+        with self._lock:
+            for batch in batches(requests):
+                replies += self._converse(batch)
+        return replies
+
+    def get(self, request: Request) -> Reply:
+        """Send one request that is answered by one message.  Raises `KernelError` (ENODEV: no such device)."""
+        replies = self.do(request)[0]
+        if not replies:
+            raise KernelError(ENODATA, request.message.name, "the kernel acknowledged, but sent no answer")
+        return replies[0]
+
+    def dump(self, request: Request) -> list[Reply]:
+        """All messages that answer a dump request.
+
+        A dump that changes while it is read (NLM_F_DUMP_INTR) or overruns the buffer is begun again; after
+        `ATTEMPTS` times `Interrupted` is raised.
+        """
+        with self._lock:
+            for attempt in range(ATTEMPTS):
+                try:
+                    return self._converse([request])[0]
+                except Interrupted:
+                    if attempt == ATTEMPTS - 1:
+                        raise
+        raise AssertionError("not reached")
+
+
+ENODATA = 61
+_KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
+
+
+def _family(*args: object) -> str:
+    return "AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE"

@@ -1,0 +1,374 @@
+"""rtnetlink described: links, addresses, routes, neighbours and namespace ids (rtnetlink(7)).
+
+Floor 2, pure data.  The names are those of `<linux/rtnetlink.h>`, `<linux/if_link.h>`, `<linux/if_addr.h>`,
+`<linux/neighbour.h>`, `<linux/veth.h>` and `<linux/net_namespace.h>`; the numbers stand in `uapi`.
+To teach the project a new attribute, add its line here: encoding, decoding and `--explain` follow.
+"""
+
+from __future__ import annotations
+
+from . import uapi
+from .wire import (
+    BE16,
+    IP,
+    MAC,
+    RAW,
+    S32,
+    TEXT,
+    U8,
+    U16,
+    U32,
+    U64,
+    Attrs,
+    Chain,
+    Layout,
+    Many,
+    Message,
+    Raw,
+    Struct,
+    Switch,
+    Text,
+    Type,
+    Vector,
+    table,
+)
+
+
+def attrs(nested: bool = False, **kinds: Type) -> Attrs:
+    """A table of attributes by their C names; the numbers come from `uapi`."""
+    return Attrs({name: (getattr(uapi, name), kind) for name, kind in kinds.items()}, nested)
+
+
+IFNAME = Text(uapi.IFNAMSIZ)
+FAMILY = U8.named("AF_")
+
+# -- links --------------------------------------------------------------------------------------------------------
+
+IFINFOMSG = Struct(
+    "ifinfomsg",
+    ("ifi_family", FAMILY),
+    ("__ifi_pad", U8),
+    ("ifi_type", U16.named("ARPHRD_")),
+    ("ifi_index", S32),
+    ("ifi_flags", U32.bits("IFF_")),
+    ("ifi_change", U32.bits("IFF_")),
+    whole=True,
+)
+
+_COUNTERS = (
+    "rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped tx_dropped multicast collisions "
+    "rx_length_errors rx_over_errors rx_crc_errors rx_frame_errors rx_fifo_errors rx_missed_errors tx_aborted_errors "
+    "tx_carrier_errors tx_fifo_errors tx_heartbeat_errors tx_window_errors rx_compressed tx_compressed rx_nohandler"
+).split()
+LINK_STATS = Struct("rtnl_link_stats", *[(name, U32) for name in _COUNTERS])
+LINK_STATS64 = Struct("rtnl_link_stats64", *[(name, U64) for name in _COUNTERS])
+LINK_IFMAP = Struct(
+    "rtnl_link_ifmap",
+    ("mem_start", U64),
+    ("mem_end", U64),
+    ("base_addr", U64),
+    ("irq", U16),
+    ("dma", U8),
+    ("port", U8),
+    ("__pad", Raw(4)),  # C aligns the struct to its widest member
+)
+IFLA_CACHEINFO = Struct("ifla_cacheinfo", ("max_reasm_len", U32), ("tstamp", U32), ("reachable_time", U32), ("retrans_time", U32))
+BRIDGE_ID = Struct("ifla_bridge_id", ("prio", Raw(2)), ("addr", Raw(6)))
+
+BRIDGE = attrs(
+    IFLA_BR_FORWARD_DELAY=U32,
+    IFLA_BR_HELLO_TIME=U32,
+    IFLA_BR_MAX_AGE=U32,
+    IFLA_BR_AGEING_TIME=U32,
+    IFLA_BR_STP_STATE=U32,
+    IFLA_BR_PRIORITY=U16,
+    IFLA_BR_VLAN_FILTERING=U8,
+    IFLA_BR_VLAN_PROTOCOL=BE16,
+    IFLA_BR_GROUP_FWD_MASK=U16,
+    IFLA_BR_ROOT_ID=BRIDGE_ID,
+    IFLA_BR_BRIDGE_ID=BRIDGE_ID,
+    IFLA_BR_ROOT_PORT=U16,
+    IFLA_BR_ROOT_PATH_COST=U32,
+    IFLA_BR_TOPOLOGY_CHANGE=U8,
+    IFLA_BR_TOPOLOGY_CHANGE_DETECTED=U8,
+    IFLA_BR_HELLO_TIMER=U64,
+    IFLA_BR_TCN_TIMER=U64,
+    IFLA_BR_TOPOLOGY_CHANGE_TIMER=U64,
+    IFLA_BR_GC_TIMER=U64,
+    IFLA_BR_GROUP_ADDR=MAC,
+    IFLA_BR_MCAST_ROUTER=U8,
+    IFLA_BR_MCAST_SNOOPING=U8,
+    IFLA_BR_VLAN_DEFAULT_PVID=U16,
+    IFLA_BR_VLAN_STATS_ENABLED=U8,
+    IFLA_BR_MCAST_STATS_ENABLED=U8,
+    IFLA_BR_NF_CALL_IPTABLES=U8,
+    IFLA_BR_NF_CALL_IP6TABLES=U8,
+    IFLA_BR_NF_CALL_ARPTABLES=U8,
+)
+BRIDGE_PORT = attrs(
+    IFLA_BRPORT_STATE=U8.named("BR_STATE_"),
+    IFLA_BRPORT_PRIORITY=U16,
+    IFLA_BRPORT_COST=U32,
+    IFLA_BRPORT_MODE=U8,
+    IFLA_BRPORT_GUARD=U8,
+    IFLA_BRPORT_PROTECT=U8,
+    IFLA_BRPORT_FAST_LEAVE=U8,
+    IFLA_BRPORT_LEARNING=U8,
+    IFLA_BRPORT_UNICAST_FLOOD=U8,
+    IFLA_BRPORT_ROOT_ID=BRIDGE_ID,
+    IFLA_BRPORT_BRIDGE_ID=BRIDGE_ID,
+    IFLA_BRPORT_DESIGNATED_PORT=U16,
+    IFLA_BRPORT_DESIGNATED_COST=U16,
+    IFLA_BRPORT_ID=U16,
+    IFLA_BRPORT_NO=U16,
+    IFLA_BRPORT_MCAST_FLOOD=U8,
+    IFLA_BRPORT_BCAST_FLOOD=U8,
+    IFLA_BRPORT_NEIGH_SUPPRESS=U8,
+    IFLA_BRPORT_ISOLATED=U8,
+)
+
+INET6 = attrs(
+    IFLA_INET6_FLAGS=U32,
+    IFLA_INET6_CONF=Vector(S32),
+    IFLA_INET6_STATS=Vector(U64),
+    IFLA_INET6_CACHEINFO=IFLA_CACHEINFO,
+    IFLA_INET6_ICMP6STATS=Vector(U64),
+    IFLA_INET6_TOKEN=IP,
+    IFLA_INET6_ADDR_GEN_MODE=U8.named("IN6_ADDR_GEN_MODE_"),
+)
+AF_SPEC = attrs(AF_INET=attrs(IFLA_INET_CONF=Vector(S32)), AF_INET6=INET6)
+
+# What both a link and the other end of a veth pair may carry.
+_LINK: dict[str, Type] = dict(
+    IFLA_IFNAME=IFNAME,
+    IFLA_ADDRESS=MAC,
+    IFLA_BROADCAST=MAC,
+    IFLA_MTU=U32,
+    IFLA_LINK=S32,
+    IFLA_QDISC=TEXT,
+    IFLA_STATS=LINK_STATS,
+    IFLA_MASTER=U32,
+    IFLA_PROTINFO=RAW,
+    IFLA_TXQLEN=U32,
+    IFLA_MAP=LINK_IFMAP,
+    IFLA_OPERSTATE=U8.named("IF_OPER_"),
+    IFLA_LINKMODE=U8.named("IF_LINK_MODE_"),
+    IFLA_NET_NS_PID=U32,
+    IFLA_NET_NS_FD=U32,
+    IFLA_IFALIAS=Text(uapi.IFALIASZ),
+    IFLA_NUM_VF=U32,
+    IFLA_STATS64=LINK_STATS64,
+    IFLA_AF_SPEC=AF_SPEC,
+    IFLA_GROUP=U32,
+    IFLA_EXT_MASK=U32.bits("RTEXT_FILTER_"),
+    IFLA_PROMISCUITY=U32,
+    IFLA_NUM_TX_QUEUES=U32,
+    IFLA_NUM_RX_QUEUES=U32,
+    IFLA_CARRIER=U8,
+    IFLA_PHYS_PORT_ID=RAW,
+    IFLA_CARRIER_CHANGES=U32,
+    IFLA_PHYS_SWITCH_ID=RAW,
+    IFLA_LINK_NETNSID=S32,
+    IFLA_PHYS_PORT_NAME=TEXT,
+    IFLA_PROTO_DOWN=U8,
+    IFLA_GSO_MAX_SEGS=U32,
+    IFLA_GSO_MAX_SIZE=U32,
+    IFLA_XDP=RAW,
+    IFLA_EVENT=U32,
+    IFLA_NEW_NETNSID=S32,
+    IFLA_TARGET_NETNSID=S32,
+    IFLA_CARRIER_UP_COUNT=U32,
+    IFLA_CARRIER_DOWN_COUNT=U32,
+    IFLA_NEW_IFINDEX=S32,
+    IFLA_MIN_MTU=U32,
+    IFLA_MAX_MTU=U32,
+    IFLA_PROP_LIST=attrs(nested=True, IFLA_ALT_IFNAME=Many(Text(uapi.ALTIFNAMSIZ))),
+    IFLA_ALT_IFNAME=Text(uapi.ALTIFNAMSIZ),
+    IFLA_PERM_ADDRESS=MAC,
+    IFLA_PROTO_DOWN_REASON=RAW,
+    IFLA_PARENT_DEV_NAME=TEXT,
+    IFLA_PARENT_DEV_BUS_NAME=TEXT,
+    IFLA_GRO_MAX_SIZE=U32,
+    IFLA_TSO_MAX_SIZE=U32,
+    IFLA_TSO_MAX_SEGS=U32,
+    IFLA_ALLMULTI=U32,
+)
+
+# The other end of a veth pair is described by a whole link message of its own.  It has no IFLA_LINKINFO, which
+# also keeps the description finite.
+VETH = attrs(VETH_INFO_PEER=Layout(IFINFOMSG, attrs(**_LINK)))
+KINDS: dict[str, Type] = {"veth": VETH, "bridge": BRIDGE}
+PORT_KINDS: dict[str, Type] = {"bridge": BRIDGE_PORT}
+
+LINKINFO = attrs(
+    IFLA_INFO_KIND=Text(64, nul=False),
+    IFLA_INFO_DATA=Switch("IFLA_INFO_KIND", KINDS),
+    IFLA_INFO_XSTATS=RAW,
+    IFLA_INFO_SLAVE_KIND=Text(64, nul=False),
+    IFLA_INFO_SLAVE_DATA=Switch("IFLA_INFO_SLAVE_KIND", PORT_KINDS),
+)
+LINK = Layout(IFINFOMSG, attrs(IFLA_LINKINFO=LINKINFO, **_LINK))
+
+# -- addresses ----------------------------------------------------------------------------------------------------
+
+IFADDRMSG = Struct(
+    "ifaddrmsg",
+    ("ifa_family", FAMILY),
+    ("ifa_prefixlen", U8),
+    ("ifa_flags", U8.bits("IFA_F_")),
+    ("ifa_scope", U8.named("RT_SCOPE_")),
+    ("ifa_index", U32),
+    whole=True,
+)
+IFA_CACHEINFO = Struct("ifa_cacheinfo", ("ifa_prefered", U32), ("ifa_valid", U32), ("cstamp", U32), ("tstamp", U32))
+ADDR = Layout(
+    IFADDRMSG,
+    attrs(
+        IFA_ADDRESS=IP,
+        IFA_LOCAL=IP,
+        IFA_LABEL=IFNAME,
+        IFA_BROADCAST=IP,
+        IFA_ANYCAST=IP,
+        IFA_CACHEINFO=IFA_CACHEINFO,
+        IFA_MULTICAST=IP,
+        IFA_FLAGS=U32.bits("IFA_F_"),
+        IFA_RT_PRIORITY=U32,
+        IFA_TARGET_NETNSID=S32,
+        IFA_PROTO=U8.named("IFAPROT_"),
+    ),
+)
+
+# -- routes -------------------------------------------------------------------------------------------------------
+
+RTMSG = Struct(
+    "rtmsg",
+    ("rtm_family", FAMILY),
+    ("rtm_dst_len", U8),
+    ("rtm_src_len", U8),
+    ("rtm_tos", U8),
+    ("rtm_table", U8.named("RT_TABLE_")),
+    ("rtm_protocol", U8.named("RTPROT_")),
+    ("rtm_scope", U8.named("RT_SCOPE_")),
+    ("rtm_type", U8.named("RTN_")),
+    ("rtm_flags", U32.bits("RTM_F_")),
+    whole=True,
+)
+RTA_CACHEINFO = Struct(
+    "rta_cacheinfo",
+    ("rta_clntref", U32),
+    ("rta_lastuse", U32),
+    ("rta_expires", S32),
+    ("rta_error", U32),
+    ("rta_used", U32),
+    ("rta_id", U32),
+    ("rta_ts", U32),
+    ("rta_tsage", U32),
+)
+RTNEXTHOP = Struct(
+    "rtnexthop", ("rtnh_len", U16), ("rtnh_flags", U8.bits("RTNH_F_")), ("rtnh_hops", U8), ("rtnh_ifindex", S32), whole=True
+)
+METRICS = attrs(
+    RTAX_LOCK=U32,
+    RTAX_MTU=U32,
+    RTAX_WINDOW=U32,
+    RTAX_RTT=U32,
+    RTAX_RTTVAR=U32,
+    RTAX_SSTHRESH=U32,
+    RTAX_CWND=U32,
+    RTAX_ADVMSS=U32,
+    RTAX_REORDERING=U32,
+    RTAX_HOPLIMIT=U32,
+    RTAX_INITCWND=U32,
+    RTAX_RTO_MIN=U32,
+    RTAX_INITRWND=U32,
+    RTAX_QUICKACK=U32,
+    RTAX_CC_ALGO=TEXT,
+)
+_HOP: dict[str, Type] = dict(RTA_GATEWAY=IP, RTA_VIA=RAW, RTA_FLOW=U32, RTA_ENCAP_TYPE=U16, RTA_ENCAP=RAW)
+ROUTE = Layout(
+    RTMSG,
+    attrs(
+        RTA_DST=IP,
+        RTA_SRC=IP,
+        RTA_IIF=U32,
+        RTA_OIF=U32,
+        RTA_PRIORITY=U32,
+        RTA_PREFSRC=IP,
+        RTA_METRICS=METRICS,
+        RTA_MULTIPATH=Chain(Layout(RTNEXTHOP, attrs(**_HOP)), "rtnh_len"),
+        RTA_CACHEINFO=RTA_CACHEINFO,
+        RTA_TABLE=U32.named("RT_TABLE_"),
+        RTA_MARK=U32,
+        RTA_PREF=U8,
+        RTA_EXPIRES=U32,
+        RTA_UID=U32,
+        RTA_TTL_PROPAGATE=U8,
+        RTA_IP_PROTO=U8,
+        RTA_SPORT=BE16,
+        RTA_DPORT=BE16,
+        RTA_NH_ID=U32,
+        **_HOP,
+    ),
+)
+
+# -- neighbours ---------------------------------------------------------------------------------------------------
+
+NDMSG = Struct(
+    "ndmsg",
+    ("ndm_family", FAMILY),
+    ("ndm_pad1", U8),
+    ("ndm_pad2", U16),
+    ("ndm_ifindex", S32),
+    ("ndm_state", U16.bits("NUD_")),
+    ("ndm_flags", U8.bits("NTF_")),
+    ("ndm_type", U8.named("RTN_")),
+    whole=True,
+)
+NDA_CACHEINFO = Struct(
+    "nda_cacheinfo", ("ndm_confirmed", U32), ("ndm_used", U32), ("ndm_updated", U32), ("ndm_refcnt", U32)
+)
+NEIGH = Layout(
+    NDMSG,
+    attrs(
+        NDA_DST=IP,
+        NDA_LLADDR=MAC,
+        NDA_CACHEINFO=NDA_CACHEINFO,
+        NDA_PROBES=U32,
+        NDA_VLAN=U16,
+        NDA_PORT=BE16,
+        NDA_VNI=U32,
+        NDA_IFINDEX=U32,
+        NDA_MASTER=U32,
+        NDA_LINK_NETNSID=S32,
+        NDA_SRC_VNI=U32,
+        NDA_PROTOCOL=U8.named("RTPROT_"),
+        NDA_NH_ID=U32,
+        NDA_FLAGS_EXT=U32,
+    ),
+)
+
+# -- namespace ids ------------------------------------------------------------------------------------------------
+
+RTGENMSG = Struct("rtgenmsg", ("rtgen_family", FAMILY), whole=True)
+NSID = Layout(
+    RTGENMSG,
+    attrs(NETNSA_NSID=S32, NETNSA_PID=U32, NETNSA_FD=U32, NETNSA_TARGET_NSID=S32, NETNSA_CURRENT_NSID=S32),
+)
+
+NEWLINK = Message(uapi.RTM_NEWLINK, "RTM_NEWLINK", LINK)
+DELLINK = Message(uapi.RTM_DELLINK, "RTM_DELLINK", LINK)
+GETLINK = Message(uapi.RTM_GETLINK, "RTM_GETLINK", LINK)
+SETLINK = Message(uapi.RTM_SETLINK, "RTM_SETLINK", LINK)
+NEWADDR = Message(uapi.RTM_NEWADDR, "RTM_NEWADDR", ADDR)
+DELADDR = Message(uapi.RTM_DELADDR, "RTM_DELADDR", ADDR)
+GETADDR = Message(uapi.RTM_GETADDR, "RTM_GETADDR", ADDR)
+NEWROUTE = Message(uapi.RTM_NEWROUTE, "RTM_NEWROUTE", ROUTE)
+DELROUTE = Message(uapi.RTM_DELROUTE, "RTM_DELROUTE", ROUTE)
+GETROUTE = Message(uapi.RTM_GETROUTE, "RTM_GETROUTE", ROUTE)
+NEWNEIGH = Message(uapi.RTM_NEWNEIGH, "RTM_NEWNEIGH", NEIGH)
+DELNEIGH = Message(uapi.RTM_DELNEIGH, "RTM_DELNEIGH", NEIGH)
+GETNEIGH = Message(uapi.RTM_GETNEIGH, "RTM_GETNEIGH", NEIGH)
+NEWNSID = Message(uapi.RTM_NEWNSID, "RTM_NEWNSID", NSID)
+GETNSID = Message(uapi.RTM_GETNSID, "RTM_GETNSID", NSID)
+
+MESSAGES = table([value for value in list(globals().values()) if isinstance(value, Message)])

@@ -1,0 +1,260 @@
+"""The system calls this project lives on, and the hook that watches them.
+
+Floor 1.  What Python does not offer (on every version we support) is called through ctypes, with full prototypes;
+what it offers is called as Python has it.  Both go through `Call`, so each failure is a `SyscallError` that names
+the call and spells its arguments as C would, and an observer sees every one::
+
+    with observed(lambda event: print(event)):
+        NetNS.create("ns1")
+
+ctypes costs 8 ms to import, so it is loaded by the first call that needs it: listing links never does.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from time import perf_counter_ns
+
+from . import uapi
+from .errors import SyscallError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+
+class Event:
+    """One system call as it happened: ``call``, ``arguments`` (text), ``result`` or ``error`` (errno), ``nanoseconds``.
+
+    ``payload`` is what was sent or received, as bytes, where the call moves a message.
+    """
+
+    __slots__ = ("call", "arguments", "result", "error", "nanoseconds", "payload")
+
+    def __init__(self, call: str, arguments: str, result: Any, error: int, nanoseconds: int, payload: bytes) -> None:
+        self.call, self.arguments, self.result, self.error = call, arguments, result, error
+        self.nanoseconds, self.payload = nanoseconds, payload
+
+    def __str__(self) -> str:
+        result = f"-1 {errno.errorcode.get(self.error, self.error)} ({os.strerror(self.error)})" if self.error else self.result
+        return f"{self.call}({self.arguments}) = {result}"
+
+
+class Observer:
+    """What `observed` installs.  Override `before` to inject a fault (raise `OSError` from it), `after` to watch."""
+
+    def before(self, call: str, arguments: str) -> None:
+        """Called before the call is made.  An `OSError` raised here is taken for the kernel's answer."""
+
+    def after(self, event: Event) -> None:
+        """Called when the call has returned or failed."""
+
+
+_observer: Observer | None = None
+
+
+class observed:  # noqa: N801 (used as a function, in a with statement)
+    """Watch every call of this process until the end of the block.  Blocks nest; the inner one sees the calls."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._mine = observer
+
+    def __enter__(self) -> Observer:
+        global _observer
+        self._before, _observer = _observer, self._mine
+        return self._mine
+
+    def __exit__(self, *exc: object) -> None:
+        global _observer
+        _observer = self._before
+
+
+def perform(name: str, function: Callable[..., Any], *args: Any, spell: Callable[..., str] | None = None) -> Any:
+    """``function(*args)``; its `OSError` becomes a `SyscallError` called ``name``; the observer sees it."""
+    if _observer is not None:
+        return _watched(_observer, name, function, args, spell)
+    try:
+        return function(*args)
+    except OSError as error:
+        raise SyscallError(error.errno or 0, name, (spell or _spell)(*args)) from None
+
+
+def _watched(observer: Observer, name: str, function: Callable[..., Any], args: tuple[Any, ...], spell: Any) -> Any:
+    arguments = (spell or _spell)(*args)
+    result, failed, start = None, 0, perf_counter_ns()
+    try:
+        observer.before(name, arguments)
+        start = perf_counter_ns()
+        answer = result = function(*args)
+    except OSError as error:
+        failed = error.errno or 0
+        raise SyscallError(failed, name, arguments) from None
+    finally:
+        spent = perf_counter_ns() - start
+        payload = next((bytes(arg) for arg in args if isinstance(arg, (bytes, bytearray)) and name.startswith("send")), b"")
+        if name.startswith("recv") and result is not None:
+            payload = result[0] if isinstance(result, tuple) else result
+            result = len(payload)
+        observer.after(Event(name, arguments, result, failed, spent, payload))
+    return answer
+
+
+def _spell(*args: object) -> str:
+    return ", ".join(f'"{arg}"' if isinstance(arg, str) else f"{len(arg)} bytes" if isinstance(arg, bytes) else str(arg) for arg in args)
+
+
+# -- through ctypes -----------------------------------------------------------------------------------------------
+
+_CTYPES = {"int": "c_int", "uint": "c_uint", "ulong": "c_ulong", "path": "c_char_p"}
+
+
+def _text(value: object, kind: str, names: str) -> str:
+    if value is None:
+        return "NULL"
+    if kind == "path":
+        return f'"{value}"'
+    if not names:
+        return str(value)
+    bits = [name for name, bit in vars(uapi).items() if name.startswith(names) and isinstance(value, int) and value & bit == bit and bit]
+    return "|".join(bits) or "0"
+
+
+class Call:
+    """A libc function by its prototype: its name, then ``(parameter, C type, prefix of its flags' names)`` each."""
+
+    __slots__ = ("name", "parameters", "_function")
+
+    def __init__(self, name: str, *parameters: tuple[str, str, str]) -> None:
+        self.name, self.parameters = name, parameters
+        self._function: Callable[..., int] | None = None
+
+    def _bind(self) -> Callable[..., int]:
+        """Look the function up once; from then on it raises OSError by itself where C returns -1."""
+        import ctypes
+
+        def check(result: int, function: object, args: object) -> int:
+            if result == -1:
+                raise OSError(ctypes.get_errno(), "")
+            return result
+
+        function = ctypes.CDLL(None, use_errno=True)[self.name]
+        function.restype = ctypes.c_int
+        function.argtypes = [getattr(ctypes, _CTYPES[kind]) for _, kind, _ in self.parameters]
+        function.errcheck = check
+        self._function = function
+        return function  # type: ignore[no-any-return]
+
+    def __call__(self, *args: Any) -> int:
+        raw = [os.fsencode(arg) if isinstance(arg, str) else arg for arg in args]
+        result: int = perform(self.name, self._function or self._bind(), *raw, spell=self._spell)
+        return result
+
+    def _spell(self, *args: Any) -> str:
+        pairs = zip(self.parameters, args)
+        return ", ".join(
+            _text(os.fsdecode(arg) if isinstance(arg, bytes) else arg, kind, names) for (_, kind, names), arg in pairs
+        )
+
+
+unshare = Call("unshare", ("flags", "int", "CLONE_NEW"))
+setns = Call("setns", ("fd", "int", ""), ("nstype", "int", "CLONE_NEW"))
+mount = Call(
+    "mount", ("source", "path", ""), ("target", "path", ""), ("fstype", "path", ""), ("flags", "ulong", "MS_"), ("data", "path", "")
+)
+umount2 = Call("umount2", ("target", "path", ""), ("flags", "int", "MNT_"))
+
+
+# -- as Python has them -------------------------------------------------------------------------------------------
+
+
+def open_(path: str, flags: int, mode: int = 0o777) -> int:
+    """open(2); Python adds O_CLOEXEC."""
+    descriptor: int = perform("open", os.open, path, flags, mode, spell=_spell_open)
+    return descriptor
+
+
+def _spell_open(path: str, flags: int, mode: int) -> str:
+    names = [n for n in ("O_CREAT", "O_EXCL", "O_DIRECTORY", "O_WRONLY", "O_RDWR") if flags & getattr(os, n)]
+    access = [] if flags & (os.O_WRONLY | os.O_RDWR) else ["O_RDONLY"]
+    return f'"{path}", {"|".join([*access, *names, "O_CLOEXEC"])}' + (f", {mode:#o}" if flags & os.O_CREAT else "")
+
+
+def close(fd: int) -> None:
+    """close(2)."""
+    perform("close", os.close, fd)
+
+
+def mkdir(path: str, mode: int) -> None:
+    """mkdir(2)."""
+    perform("mkdir", os.mkdir, path, mode, spell=lambda path, mode: f'"{path}", {mode:#o}')
+
+
+def unlink(path: str) -> None:
+    """unlink(2)."""
+    perform("unlink", os.unlink, path)
+
+
+def stat(path: str | int) -> os.stat_result:
+    """stat(2), or fstat(2) of a descriptor."""
+    result: os.stat_result = perform("fstat" if isinstance(path, int) else "stat", os.stat, path)
+    return result
+
+
+def flock(fd: int, operation: int) -> None:
+    """flock(2)."""
+    import fcntl
+
+    perform("flock", fcntl.flock, fd, operation, spell=lambda fd, op: f"{fd}, {'LOCK_EX' if op == fcntl.LOCK_EX else op}")
+
+
+def ioctl(fd: int, request: int) -> int:
+    """ioctl(2) without an argument."""
+    import fcntl
+
+    result: int = perform("ioctl", fcntl.ioctl, fd, request, spell=lambda fd, request: f"{fd}, {request:#x}")
+    return result
+
+
+def listdir(path: str) -> list[str]:
+    """The names in a directory, sorted (getdents64(2))."""
+    names: list[str] = perform("getdents64", os.listdir, path)
+    return sorted(names)
+
+
+def mounts() -> Iterator[str]:
+    """The mount points of this thread's mount namespace (/proc/thread-self/mountinfo, field 5), unescaped."""
+    with open("/proc/thread-self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        for line in table:
+            yield line.split(" ", 5)[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+
+
+class Rollback:
+    """Undo, in reverse, what a failing ``with`` block has done so far; do nothing when it succeeds.
+
+    ``rollback(function, *args)`` registers one step.  A step that fails does not keep the others from being undone:
+    the error that started it all is the one the caller must see.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+
+    def __call__(self, function: Callable[..., object], *args: Any) -> None:
+        self._steps.append((function, args))
+
+    def undo(self) -> None:
+        """Undo everything now."""
+        while self._steps:
+            function, args = self._steps.pop()
+            try:
+                function(*args)
+            except OSError:
+                pass
+
+    def __enter__(self) -> Rollback:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None:
+            self.undo()
