@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _socket
 from _thread import allocate_lock
+from errno import ENOBUFS, ENODATA
+from struct import pack
 
 from . import rtnl, uapi
 from .errors import Interrupted, KernelError, SyscallError
@@ -22,9 +24,8 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 65536  # the kernel never makes a dump datagram longer than 32 KiB
 ATTEMPTS = 8  # how often a dump is begun again before its restlessness is an error
-PATIENCE = b"\x1e" + bytes(15)  # struct timeval, 30 s: the kernel answers before send returns; this only bounds a bug
-
-ENOBUFS, EPERM = 105, 1
+PATIENCE = pack("ll", 30, 0)  # struct timeval: the kernel answers before send returns; this only bounds a bug
+KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
 
 
 class Netlink:
@@ -37,7 +38,7 @@ class Netlink:
     def __init__(self) -> None:
         self._exchange = Exchange(rtnl.MESSAGES)
         self._lock = allocate_lock()
-        self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, _KIND, uapi.NETLINK_ROUTE, spell=_family)
+        self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, spell=_spell)
         try:
             for option in (uapi.NETLINK_EXT_ACK, uapi.NETLINK_CAP_ACK, uapi.NETLINK_GET_STRICT_CHK):
                 try:
@@ -111,9 +112,6 @@ class Netlink:
         raise AssertionError("not reached")
 
 
-ENODATA = 61
-_KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
 
-
-def _family(*args: object) -> str:
+def _spell(*args: object) -> str:
     return "AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE"

@@ -78,7 +78,18 @@ def perform(name: str, function: Callable[..., Any], *args: Any, spell: Callable
     try:
         return function(*args)
     except OSError as error:
-        raise SyscallError(error.errno or 0, name, (spell or _spell)(*args)) from None
+        raise _failed(error.errno or 0, name, (spell or _spell)(*args)) from None
+
+
+def _failed(number: int, call: str, arguments: str) -> SyscallError:
+    """The error, with the remedy where we know one."""
+    hint = ""
+    if number in (errno.EPERM, errno.EACCES):
+        root = os.geteuid() == 0
+        hint = "this root lacks the capability for it (a container?)" if root else "run as root, or inside `rawns rootless`"
+    elif number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
+        hint = "/proc must be mounted"
+    return SyscallError(number, call, arguments, hint)
 
 
 def _watched(observer: Observer, name: str, function: Callable[..., Any], args: tuple[Any, ...], spell: Any) -> Any:
@@ -90,7 +101,7 @@ def _watched(observer: Observer, name: str, function: Callable[..., Any], args: 
         answer = result = function(*args)
     except OSError as error:
         failed = error.errno or 0
-        raise SyscallError(failed, name, arguments) from None
+        raise _failed(failed, name, arguments) from None
     finally:
         spent = perf_counter_ns() - start
         payload = next((bytes(arg) for arg in args if isinstance(arg, (bytes, bytearray)) and name.startswith("send")), b"")
@@ -102,7 +113,10 @@ def _watched(observer: Observer, name: str, function: Callable[..., Any], args: 
 
 
 def _spell(*args: object) -> str:
-    return ", ".join(f'"{arg}"' if isinstance(arg, str) else f"{len(arg)} bytes" if isinstance(arg, bytes) else str(arg) for arg in args)
+    def one(arg: object) -> str:
+        return f'"{arg}"' if isinstance(arg, str) else f"{len(arg)} bytes" if isinstance(arg, bytes) else str(arg)
+
+    return ", ".join(map(one, args))
 
 
 # -- through ctypes -----------------------------------------------------------------------------------------------
@@ -117,7 +131,8 @@ def _text(value: object, kind: str, names: str) -> str:
         return f'"{value}"'
     if not names:
         return str(value)
-    bits = [name for name, bit in vars(uapi).items() if name.startswith(names) and isinstance(value, int) and value & bit == bit and bit]
+    assert isinstance(value, int)
+    bits = [name for name, bit in vars(uapi).items() if name.startswith(names) and bit and value & bit == bit]
     return "|".join(bits) or "0"
 
 
@@ -139,12 +154,12 @@ class Call:
                 raise OSError(ctypes.get_errno(), "")
             return result
 
-        function = ctypes.CDLL(None, use_errno=True)[self.name]
+        function: Any = ctypes.CDLL(None, use_errno=True)[self.name]
         function.restype = ctypes.c_int
         function.argtypes = [getattr(ctypes, _CTYPES[kind]) for _, kind, _ in self.parameters]
         function.errcheck = check
         self._function = function
-        return function  # type: ignore[no-any-return]
+        return self._function
 
     def __call__(self, *args: Any) -> int:
         raw = [os.fsencode(arg) if isinstance(arg, str) else arg for arg in args]
@@ -161,7 +176,12 @@ class Call:
 unshare = Call("unshare", ("flags", "int", "CLONE_NEW"))
 setns = Call("setns", ("fd", "int", ""), ("nstype", "int", "CLONE_NEW"))
 mount = Call(
-    "mount", ("source", "path", ""), ("target", "path", ""), ("fstype", "path", ""), ("flags", "ulong", "MS_"), ("data", "path", "")
+    "mount",
+    ("source", "path", ""),
+    ("target", "path", ""),
+    ("fstype", "path", ""),
+    ("flags", "ulong", "MS_"),
+    ("data", "path", ""),
 )
 umount2 = Call("umount2", ("target", "path", ""), ("flags", "int", "MNT_"))
 
@@ -196,6 +216,11 @@ def unlink(path: str) -> None:
     perform("unlink", os.unlink, path)
 
 
+def rmdir(path: str) -> None:
+    """rmdir(2)."""
+    perform("rmdir", os.rmdir, path)
+
+
 def stat(path: str | int) -> os.stat_result:
     """stat(2), or fstat(2) of a descriptor."""
     result: os.stat_result = perform("fstat" if isinstance(path, int) else "stat", os.stat, path)
@@ -218,9 +243,9 @@ def ioctl(fd: int, request: int) -> int:
 
 
 def listdir(path: str) -> list[str]:
-    """The names in a directory, sorted (getdents64(2))."""
+    """The names in a directory, in its own order (getdents64(2))."""
     names: list[str] = perform("getdents64", os.listdir, path)
-    return sorted(names)
+    return names
 
 
 def mounts() -> Iterator[str]:

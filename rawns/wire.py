@@ -31,7 +31,7 @@ from .errors import WireError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from typing import Any, Optional, Union
 
     Buffer = Union[bytes, bytearray, memoryview]

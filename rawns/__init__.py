@@ -1,0 +1,69 @@
+"""Linux network namespaces from Python with nothing but the kernel: no iproute2, no dependency, no root.
+
+The names below are all there is to learn; each is loaded when it is first used, so ``import rawns`` costs nothing::
+
+    with NetNS.create("ns1") as ns1, NetNS.create("ns2") as ns2:
+        ns1.net.add_veth("v1", peer="v2", peer_ns=ns2)
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "NetNS": "net",
+    "Net": "net",
+    "Lab": "lab",
+    "ping": "echo",
+    "Room": "chat",
+    "Peer": "chat",
+    "observed": "syscalls",
+    "Observer": "syscalls",
+    "RawnsError": "errors",
+    "SyscallError": "errors",
+    "KernelError": "errors",
+    "Interrupted": "errors",
+    "WireError": "errors",
+    "InvalidValue": "errors",
+    "Stranded": "errors",
+}
+
+__all__ = [
+    "Interrupted",
+    "InvalidValue",
+    "KernelError",
+    "Lab",
+    "Net",
+    "NetNS",
+    "Observer",
+    "Peer",
+    "RawnsError",
+    "Room",
+    "Stranded",
+    "SyscallError",
+    "WireError",
+    "observed",
+    "ping",
+]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .chat import Peer, Room
+    from .echo import ping
+    from .errors import Interrupted, InvalidValue, KernelError, RawnsError, Stranded, SyscallError, WireError
+    from .lab import Lab
+    from .net import Net, NetNS
+    from .syscalls import Observer, observed
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'rawns' has no attribute {name!r}")
+    module = __import__(f"rawns.{home}", fromlist=[name])
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

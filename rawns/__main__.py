@@ -1,0 +1,5 @@
+"""``python -m rawns`` is the command `rawns`."""
+
+from .cli.main import entry
+
+entry()

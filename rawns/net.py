@@ -1,0 +1,188 @@
+"""One namespace's network: verbs, each of them a request or two (ip(8)).
+
+Floor 5.  `NetNS` is a `Namespace` whose ``net`` does all this through one netlink socket, opened inside when it is
+first used.  Every verb raises `KernelError` where the kernel refuses, with the kernel's own words, and `InvalidValue`
+for what could never be right.
+"""
+
+from __future__ import annotations
+
+from .netlink import Netlink
+from .netns import Namespace
+from .objects import address, link, neighbour, nsid, route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .nlmsg import Reply, Request
+    from .objects.address import Address
+    from .objects.link import Link, Ref
+    from .objects.neighbour import Neighbour
+    from .objects.route import Route
+
+
+class Net:
+    """The network of the namespace its ``netlink`` socket was made in.
+
+    A link is said by name, by index, or by the `Link` that `links` or `link` returned; a peer's or a target's
+    namespace by a `Namespace` or a descriptor.  ``family`` is 0 for both, AF_INET or AF_INET6.
+    """
+
+    def __init__(self, netlink: Netlink) -> None:
+        self.netlink = netlink
+
+    def do(self, *requests: Request) -> list[list[Reply]]:
+        """Send requests in as few datagrams as hold them; the replies to each.  Raises the first `KernelError`."""
+        return self.netlink.do(*requests)
+
+    def index(self, ref: Ref) -> int:
+        """The index of a link.  Raises `KernelError` (ENODEV) where there is no such link."""
+        index: int = ref if isinstance(ref, int) else ref.index if not isinstance(ref, str) else self.link(ref).index
+        return index
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    def links(self, kind: str | None = None) -> list[Link]:
+        """All links, or those of one kind, in the order of their indexes: ``ip link show [type KIND]``."""
+        return [link.Link(reply.body) for reply in self.netlink.dump(link.dump(kind))]
+
+    def link(self, ref: Ref) -> Link:
+        """One link: ``ip link show dev NAME``.  Raises `KernelError` (ENODEV) where there is none."""
+        return link.Link(self.netlink.get(link.get(ref)).body)
+
+    def add_link(self, name: str, kind: str, data: dict[str, Any] | None = None, **options: Any) -> None:
+        """Make a link: ``ip link add NAME type KIND``.
+
+        ``data`` are the kind's own attributes by their C names (``{"IFLA_BR_STP_STATE": 1}``); ``options`` are up,
+        address (MAC), broadcast, mtu (bytes), txqlen (packets), group, alias, index, master and link (links).
+        """
+        self.do(link.new(name, kind, data, **self._resolved(options)))
+
+    def add_veth(
+        self,
+        name: str,
+        peer: str,
+        peer_ns: Namespace | int | None = None,
+        peer_options: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Make a cable, each end born where it will live: ``ip link add NAME type veth peer name PEER [netns NS]``.
+
+        ``options`` (of `add_link`) are for the near end, ``peer_options`` for the far one, which cannot be born up.
+        """
+        other = dict(peer_options or {})
+        if peer_ns is not None:
+            other["netns_fd"] = _descriptor(peer_ns)
+        self.do(link.veth(name, peer, other, **self._resolved(options)))
+
+    def add_bridge(self, name: str, data: dict[str, Any] | None = None, **options: Any) -> None:
+        """Make a bridge: ``ip link add NAME type bridge``.  ``data`` and ``options`` as for `add_link`."""
+        self.add_link(name, "bridge", data, **options)
+
+    def set_link(self, ref: Ref, *, netns: Namespace | int | None = None, **options: Any) -> None:
+        """Change a link: ``ip link set NAME up|down|mtu N|address MAC|master BR|name NEW|netns NS ...``.
+
+        ``options`` are those of `add_link`, and ``new_name``; ``master=0`` takes it from its bridge.
+        """
+        if netns is not None:
+            options["netns_fd"] = _descriptor(netns)
+        known = self.index(ref) if options.get("new_name") is not None else ref
+        self.do(link.change(known, **self._resolved(options)))
+
+    def delete_link(self, ref: Ref) -> None:
+        """Delete a link, and with a veth its peer: ``ip link del NAME``."""
+        self.do(link.delete(ref))
+
+    def _resolved(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options with links by name turned into indexes."""
+        names = {key: self.index(options[key]) for key in ("master", "link") if options.get(key) is not None}
+        return {**options, **names}
+
+    # -- addresses ------------------------------------------------------------------------------------------------
+
+    def addresses(self, ref: Ref | None = None, family: int = 0) -> list[Address]:
+        """All addresses, or those of one link or family: ``ip addr show [dev NAME]``."""
+        index = 0 if ref is None else self.index(ref)
+        replies = self.netlink.dump(address.dump(family, index))
+        return [address.Address(reply.body) for reply in replies if index in (0, reply.body["ifa_index"])]
+
+    def add_address(self, ref: Ref, text: str, **options: Any) -> None:
+        """Give a link an address: ``ip addr add TEXT dev NAME [peer ADDR] [broadcast ADDR] [nodad]``."""
+        self.do(address.new(self.index(ref), text, **options))
+
+    def delete_address(self, ref: Ref, text: str) -> None:
+        """Take an address away: ``ip addr del TEXT dev NAME``."""
+        self.do(address.delete(self.index(ref), text))
+
+    # -- routes ---------------------------------------------------------------------------------------------------
+
+    def routes(self, family: int = 0, table: int = 254) -> list[Route]:
+        """The routes of one table, by default main: ``ip route show [table ID]``.  Table 0 is all of them."""
+        replies = self.netlink.dump(route.dump(family, table))
+        routes = [route.Route(reply.body) for reply in replies]
+        return [one for one in routes if table in (0, one.table)]
+
+    def add_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
+        """Add a route: ``ip route add DESTINATION|default [via GATEWAY] [dev NAME] [source] [metric] [table]``."""
+        self.do(route.new(destination, via=via, index=None if dev is None else self.index(dev), **options))
+
+    def delete_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
+        """Delete a route: ``ip route del DESTINATION ...``.  Raises `KernelError` (ESRCH) where none fits."""
+        self.do(route.delete(destination, via=via, index=None if dev is None else self.index(dev), **options))
+
+    # -- neighbours -----------------------------------------------------------------------------------------------
+
+    def neighbours(self, ref: Ref | None = None, family: int = 0) -> list[Neighbour]:
+        """All neighbours, or those of one link or family: ``ip neigh show [dev NAME]``."""
+        index = 0 if ref is None else self.index(ref)
+        replies = self.netlink.dump(neighbour.dump(family, index))
+        return [neighbour.Neighbour(reply.body) for reply in replies if index in (0, reply.body["ndm_ifindex"])]
+
+    def add_neighbour(self, ref: Ref, where: str, lladdr: str, permanent: bool = True) -> None:
+        """Add a neighbour: ``ip neigh add ADDRESS lladdr LLADDR dev NAME``."""
+        self.do(neighbour.new(self.index(ref), where, lladdr, permanent))
+
+    def delete_neighbour(self, ref: Ref, where: str) -> None:
+        """Delete a neighbour: ``ip neigh del ADDRESS dev NAME``."""
+        self.do(neighbour.delete(self.index(ref), where))
+
+    # -- namespace ids --------------------------------------------------------------------------------------------
+
+    def nsid(self, other: Namespace | int) -> int | None:
+        """The id under which this namespace knows another, or None: what ``ip link`` shows as ``link-netnsid``."""
+        found = nsid.Nsid(self.netlink.get(nsid.get(_descriptor(other))).body).nsid
+        return None if found == nsid.NOT_ASSIGNED else found
+
+    def set_nsid(self, other: Namespace | int, number: int = -1) -> None:
+        """Give another namespace an id here, -1 for the next free one: ``ip netns set NAME ID``."""
+        self.do(nsid.new(_descriptor(other), number))
+
+    def nsids(self) -> list[int]:
+        """All ids this namespace has given: ``ip netns list-id``."""
+        return [nsid.Nsid(reply.body).nsid for reply in self.netlink.dump(nsid.dump())]
+
+
+class NetNS(Namespace):
+    """A network namespace and, as ``net``, what is in it.  See `Namespace` for all the rest."""
+
+    _net: Net | None = None
+
+    @property
+    def net(self) -> Net:
+        """Its network, through one netlink socket that is opened at first use and closed with the namespace."""
+        if self._net is None:
+            with self.entered():
+                self._net = Net(Netlink())
+        return self._net
+
+    def close(self) -> None:
+        """Let go of the descriptor and the socket; may be called again.  A namespace nobody else holds ends here."""
+        net, self._net = self._net, None
+        if net is not None:
+            net.netlink.close()
+        super().close()
+
+
+def _descriptor(namespace: Namespace | int) -> int:
+    return namespace if isinstance(namespace, int) else namespace.fd

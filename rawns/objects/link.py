@@ -1,0 +1,154 @@
+"""Links: network interfaces, real and virtual (ip-link(8), `<linux/if_link.h>`).
+
+Floor 3, pure: a record and the requests that list, make, change and delete.
+"""
+
+from __future__ import annotations
+
+from .. import rtnl, uapi
+from ..errors import InvalidValue
+from ..nlmsg import Request
+from .record import Field, Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Union
+
+    Ref = Union[str, int, "Link"]
+
+
+class Link(Record):
+    """One interface.  ``peer`` is the index of a veth's other end (or a lower device) in namespace ``peer_nsid``."""
+
+    __slots__ = ()
+
+    index = Field("ifi_index")
+    name = Field("IFLA_IFNAME")
+    address = Field("IFLA_ADDRESS")
+    mtu = Field("IFLA_MTU")
+    flags = Field("ifi_flags", default=0)
+    master = Field("IFLA_MASTER")
+    peer = Field("IFLA_LINK")
+    peer_nsid = Field("IFLA_LINK_NETNSID")
+    group = Field("IFLA_GROUP", default=0)
+    alias = Field("IFLA_IFALIAS")
+    txqlen = Field("IFLA_TXQLEN")
+    stats = Field("IFLA_STATS64")
+
+    @property
+    def up(self) -> bool:
+        """Whether it is meant to be up (IFF_UP)."""
+        return bool(self.flags & uapi.IFF_UP)
+
+    @property
+    def carrier(self) -> bool:
+        """Whether it could send now: up, and the cable is in at both ends (IFF_LOWER_UP)."""
+        return bool(self.flags & uapi.IFF_LOWER_UP)
+
+    @property
+    def kind(self) -> str | None:
+        """``'veth'``, ``'bridge'`` ...; None for ``lo`` and hardware."""
+        kind: str | None = self.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND")
+        return kind
+
+
+def check_name(name: str) -> str:
+    """``name`` if the kernel could take it: 1 to 15 bytes without ``/``, ``:`` and white space.  Raises `InvalidValue`."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
+        raise InvalidValue(f"{name!r} cannot name an interface")
+    if any(char in "/:" or char.isspace() for char in name):
+        raise InvalidValue(f"{name!r} cannot name an interface: it has a slash, a colon or white space in it")
+    if len(name.encode("utf-8", "surrogateescape")) >= uapi.IFNAMSIZ:
+        raise InvalidValue(f"{name!r} cannot name an interface: a name has at most {uapi.IFNAMSIZ - 1} bytes")
+    return name
+
+
+# What a caller may say of a link, and where it stands in the message.  `master` and the others that name a link
+# are indexes here: whoever knows the namespace looks them up.
+OPTIONS = {
+    "address": "IFLA_ADDRESS",
+    "broadcast": "IFLA_BROADCAST",
+    "mtu": "IFLA_MTU",
+    "txqlen": "IFLA_TXQLEN",
+    "group": "IFLA_GROUP",
+    "alias": "IFLA_IFALIAS",
+    "master": "IFLA_MASTER",
+    "link": "IFLA_LINK",
+    "index": "ifi_index",
+    "netns_fd": "IFLA_NET_NS_FD",
+    "netns_pid": "IFLA_NET_NS_PID",
+    "new_name": "IFLA_IFNAME",
+}
+
+
+def body(options: dict[str, Any]) -> dict[str, Any]:
+    """Options by keyword as a message's body; those that are None are left out.  Raises `InvalidValue`."""
+    fields: dict[str, Any] = {}
+    for word, value in options.items():
+        if value is None:
+            continue
+        if word == "up":
+            fields["ifi_flags"], fields["ifi_change"] = uapi.IFF_UP if value else 0, uapi.IFF_UP
+        elif word in OPTIONS:
+            fields[OPTIONS[word]] = value
+        else:
+            raise InvalidValue(f"a link has no option {word!r}; it has up, {', '.join(OPTIONS)}")
+    return fields
+
+
+def reference(link: Ref) -> dict[str, Any]:
+    """The part of a body that says which link is meant: its index where that is known, else its name."""
+    if isinstance(link, Link):
+        return {"ifi_index": link.index}
+    if isinstance(link, int):
+        return {"ifi_index": link}
+    if len(link.encode("utf-8", "surrogateescape")) >= uapi.IFNAMSIZ:
+        return {"IFLA_ALT_IFNAME": link}  # the kernel looks an alternative name up under this attribute only
+    return {"IFLA_IFNAME": check_name(link)}
+
+
+def dump(kind: str | None = None) -> Request:
+    """All links, or those of one kind: ``ip link show [type KIND]``."""
+    fields = {"IFLA_LINKINFO": {"IFLA_INFO_KIND": kind}} if kind else {}
+    return Request(rtnl.GETLINK, fields, uapi.NLM_F_DUMP)
+
+
+def get(link: Ref) -> Request:
+    """One link: ``ip link show dev NAME``."""
+    return Request(rtnl.GETLINK, reference(link), 0, f"link {name_of(link)}")
+
+
+def new(name: str, kind: str, data: dict[str, Any] | None = None, **options: Any) -> Request:
+    """Make a link of a kind: ``ip link add NAME type KIND``.  ``data`` are the kind's own attributes."""
+    info: dict[str, Any] = {"IFLA_INFO_KIND": kind}
+    if data:
+        info["IFLA_INFO_DATA"] = data
+    fields = {"IFLA_IFNAME": check_name(name), **body(options), "IFLA_LINKINFO": info}
+    return Request(rtnl.NEWLINK, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"link {name}")
+
+
+def veth(name: str, peer: str, peer_options: dict[str, Any] | None = None, **options: Any) -> Request:
+    """Make a cable with two ends: ``ip link add NAME type veth peer name PEER [netns NS]``.
+
+    The peer cannot be born up: the kernel would say ENOTCONN.
+    """
+    other = {"IFLA_IFNAME": check_name(peer), **body(peer_options or {})}
+    return new(name, "veth", {"VETH_INFO_PEER": other}, **options)
+
+
+def change(link: Ref, **options: Any) -> Request:
+    """Change a link: ``ip link set NAME ...``.  To rename it (``new_name``), refer to it by index."""
+    fields = {**reference(link), **body(options)}
+    if "new_name" in options and not isinstance(link, (int, Link)):
+        raise InvalidValue(f"to rename {link} its index is needed")
+    return Request(rtnl.NEWLINK, fields, 0, f"link {name_of(link)}")
+
+
+def delete(link: Ref) -> Request:
+    """Delete a link: ``ip link del NAME``.  A veth takes its peer along."""
+    return Request(rtnl.DELLINK, reference(link), 0, f"link {name_of(link)}")
+
+
+def name_of(link: Ref) -> str:
+    """How to call it in a sentence."""
+    return link.name if isinstance(link, Link) else link if isinstance(link, str) else f"number {link}"

@@ -1,0 +1,302 @@
+"""What all tests share: names of their own, an ordinary user to run things as, and the watch for leaks.
+
+Tests under `live` and `parity` touch the kernel.  Each of them is watched: what is there after it and was not before
+(a mount, a name in /run/netns, a link in our namespace, a descriptor, a thread, a child) fails that test by name.
+The watch does not use the library, which may be what is broken.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+NETNS = Path("/run/netns")
+NOBODY = 65534
+PATIENCE = 3.0  # seconds that the kernel has for what it cleans up later; only a leak ever waits so long
+MNT_DETACH = 2
+CAP_SYS_ADMIN = 21
+
+if str(PROJECT) not in sys.path:
+    sys.path.insert(0, str(PROJECT))
+
+
+# -- what may run here ----------------------------------------------------------------------------------------------
+
+
+def privileged() -> bool:
+    """Whether this process may make network namespaces (as root, or as the root of a user namespace)."""
+    status = Path("/proc/self/status").read_text()
+    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> CAP_SYS_ADMIN & 1)
+
+
+def really_root() -> bool:
+    """Whether we are the machine's root, and not that of a user namespace."""
+    return os.getuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+
+
+def touches_kernel(item: pytest.Item) -> bool:
+    return bool({"live", "parity"} & set(item.path.relative_to(PROJECT).parts))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "really_root: needs the machine's root; the root of a user namespace will not do")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    without = pytest.mark.skip(reason="needs root or a user namespace (`python3 -m rawns rootless tests/run`)")
+    lesser = pytest.mark.skip(reason="needs the machine's root, not that of a user namespace")
+    may, root = privileged(), really_root()
+    for item in items:
+        if touches_kernel(item) and not may:
+            item.add_marker(without)
+        elif item.get_closest_marker("really_root") and not root:
+            item.add_marker(lesser)
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+_handed_out = 0
+
+
+@pytest.fixture
+def netns_name() -> Iterator[Callable[[], str]]:
+    """``netns_name()`` is a name that no namespace has; whatever stands under it at the end of the test is removed."""
+    mine: list[str] = []
+
+    def fresh() -> str:
+        global _handed_out
+        _handed_out += 1
+        mine.append(f"rt-{os.getpid()}-{_handed_out}")
+        return mine[-1]
+
+    yield fresh
+    for one in mine:
+        remove_name(one)
+
+
+name = netns_name
+
+
+def remove_name(name: str) -> None:
+    """umount and unlink, without the library."""
+    path = NETNS / name
+    libc = ctypes.CDLL(None)
+    for _ in range(8):  # something may be mounted on it more than once
+        if libc.umount2(os.fsencode(path), MNT_DETACH) != 0:
+            break
+    path.unlink(missing_ok=True)
+
+
+# -- the ordinary user ----------------------------------------------------------------------------------------------
+
+
+class Ordinary:
+    """Runs commands as nobody, from a copy of the project that nobody can read."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.python = os.path.realpath(sys.executable)
+        self.project, packages = home / "project", home / "packages"
+        for part in ("rawns", "tests"):
+            shutil.copytree(PROJECT / part, self.project / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(PROJECT / "pyproject.toml", self.project)
+        site = Path(sysconfig.get_paths()["purelib"])
+        shutil.copytree(site, packages, ignore=shutil.ignore_patterns("__pycache__", "pip*", "mypy*", "ruff*"))
+        path = os.pathsep.join([str(self.project), str(packages)])
+        self.environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "PYTHONPATH": path, "LANG": "C.UTF-8"}
+        for root, _, files in os.walk(home):
+            for one in [root, *(os.path.join(root, file) for file in files)]:
+                os.chown(one, NOBODY, NOBODY)
+
+    def run(self, argv: list[str], timeout: float = 60, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run a command as uid 65534 and no group of root's; its output, merged, is the result's ``stdout``."""
+        given: dict[str, object] = {"cwd": self.project, "env": self.environment, "text": True}
+        given.update(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        given.update(user=NOBODY, group=NOBODY, extra_groups=[])
+        return subprocess.run(argv, timeout=timeout, **{**given, **options})  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture(scope="session")
+def ordinary() -> Iterator[Ordinary]:
+    """An ordinary user (`Ordinary`); skips where we are one already, or where the interpreter is closed to others."""
+    if not really_root():
+        pytest.skip("only the machine's root can become somebody else")
+    home = Path(open_directory())
+    try:
+        somebody = Ordinary(home)
+        try:
+            works = somebody.run([somebody.python, "-c", "import encodings, ctypes, pytest"]).returncode == 0
+        except PermissionError:
+            works = False
+        if not works:
+            pytest.skip(f"an ordinary user cannot read {somebody.python}; use /usr/bin/python3")
+        yield somebody
+    finally:
+        shutil.rmtree(home)
+
+
+def open_directory() -> str:
+    """A directory that others can enter: the ones pytest hands out are closed to them."""
+    path = tempfile.mkdtemp(prefix="rawns-nobody-")
+    os.chmod(path, 0o755)
+    return path
+
+
+# -- the watch ------------------------------------------------------------------------------------------------------
+
+State = dict[str, set[str]]
+
+
+def _mounts() -> set[str]:
+    points = [line.split(" ", 5)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return {point for point in points if point != str(NETNS)}  # the first `ip netns add` of a machine leaves that one
+
+
+def _names() -> set[str]:
+    return set(os.listdir(NETNS)) if NETNS.is_dir() else set()
+
+
+def _links() -> set[str]:
+    return {name for _, name in socket.if_nameindex()}
+
+
+def _descriptors() -> set[str]:
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{fd} ({os.readlink(f'/proc/self/fd/{fd}')})")
+        except FileNotFoundError:
+            pass  # the one that listed the directory
+    return found
+
+
+def _children() -> set[str]:
+    found: set[str] = set()
+    for task in os.listdir("/proc/self/task"):
+        try:
+            found.update(Path(f"/proc/self/task/{task}/children").read_text().split())
+        except OSError:
+            pass  # the thread has just ended, or the kernel keeps no such list
+    return found
+
+
+def _not_another_suite(kind: str, one: str) -> bool:
+    """Somebody else's tests may run on this machine at the same time; their names carry their pid."""
+    words = os.path.basename(one).split("-")
+    other = kind in ("mount", "name") and len(words) > 2 and words[0] in ("rt", "bench") and words[1].isdigit()
+    return not (other and words[1] != str(os.getpid()) and os.path.exists(f"/proc/{words[1]}"))
+
+
+def state() -> State:
+    """All that a test could leave behind, by kind."""
+    threads = set(os.listdir("/proc/self/task"))
+    return {
+        "mount": _mounts(),
+        "name": _names(),
+        "link": _links(),
+        "descriptor": _descriptors(),
+        "thread": threads,
+        "child": _children(),
+    }
+
+
+def leaks(before: State, kinds: set[str] | None = None) -> list[str]:
+    """What is there now and was not ``before``, as sentences."""
+    now = state()
+    return [
+        f"a {kind} is left behind: {one}"
+        for kind in sorted(kinds or now)
+        for one in sorted(now[kind] - before[kind])
+        if _not_another_suite(kind, one)
+    ]
+
+
+class Watch:
+    """Waits for the kernel's own signs that mounts or links have changed."""
+
+    def __init__(self) -> None:
+        self._links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        self._links.bind((0, 1))  # RTMGRP_LINK
+        self._links.setblocking(False)
+        self._mounts = open("/proc/self/mountinfo", "rb")  # noqa: SIM115 (closed in `close`)
+        self._poll = select.poll()
+        self._poll.register(self._links, select.POLLIN)
+        self._poll.register(self._mounts, select.POLLPRI)
+
+    def settle(self, before: State) -> list[str]:
+        """The leaks that are still there when everything has had its time to go."""
+        gc.collect()
+        deadline = time.monotonic() + PATIENCE
+        while found := leaks(before):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return found
+            for thread in threading.enumerate():
+                if str(thread.native_id) not in before["thread"] and thread is not threading.current_thread():
+                    thread.join(left)
+            if any("thread" in one.split()[:2] for one in found):
+                os.sched_yield()  # one of `_thread`'s cannot be joined, only be given the processor
+            else:
+                self._poll.poll(left * 1000)
+                self._drain()
+        return []
+
+    def _drain(self) -> None:
+        try:
+            while self._links.recv(65536):
+                pass
+        except OSError:
+            pass  # nothing more there, or more than fits; the state is read anew anyway
+
+    def close(self) -> None:
+        self._links.close()
+        self._mounts.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a live or parity test that leaves something behind."""
+    if not touches_kernel(request.node):
+        yield
+        return
+    watch = Watch()
+    try:
+        before = state()
+        yield
+        found = leaks(before) and watch.settle(before)
+    finally:
+        watch.close()
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_in_the_end() -> Iterator[None]:
+    """What a fixture that outlives one test may have left: asked once more at the very end."""
+    watch = Watch() if os.path.exists("/proc/self/mountinfo") else None
+    before = state()
+    yield
+    if watch is None:
+        return
+    for kind in ("descriptor", "thread"):
+        before[kind] = {*before[kind], *state()[kind]}  # pytest's own come and go
+    found = leaks(before) and watch.settle(before)
+    watch.close()
+    if found:
+        pytest.fail("\n".join(["after all tests:", *found]), pytrace=False)
