@@ -133,11 +133,13 @@ class Namespace:
     @property
     def identity(self) -> tuple[int, int]:
         """(st_dev, st_ino): equal for two descriptors of the same namespace, and for nothing else while it lives."""
-        status = syscalls.stat(self.fd)
+        status = syscalls.stat(self._open())
         return status.st_dev, status.st_ino
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Namespace) and self.identity == other.identity
+        if not isinstance(other, Namespace) or -1 in (self.fd, other.fd):
+            return self is other
+        return self.identity == other.identity
 
     def __hash__(self) -> int:
         return hash(self.identity)
@@ -170,17 +172,15 @@ class Namespace:
     def delete(self) -> None:
         """Take its name away (``ip netns del``) and close it; one without a name is closed.
 
-        The name is left alone where it is somebody else's by now.  Raises FileNotFoundError (`SyscallError`) where it
-        is gone, `RawnsError` where another namespace has taken it; closed all the same.
+        The name is left alone where it is another namespace's by now: `RawnsError`.  Raises FileNotFoundError
+        (`SyscallError`) where it is gone.  Where this raises, the descriptor is still open: try again, or `close`.
         """
-        try:
-            if self.name is not None:
-                there = _identity(path_of(self.name))
-                if there is not None and there != self.identity:
-                    raise RawnsError(f"the name {self.name} belongs to another network namespace by now; it is left alone")
-                self.remove(self.name)
-        finally:
-            self.close()
+        if self.name is not None:
+            mine, there = self.identity, _identity(path_of(self.name))
+            if there is not None and there != mine and there[0] == mine[0]:
+                raise RawnsError(f"the name {self.name} belongs to another network namespace by now; it is left alone")
+            self.remove(self.name)
+        self.close()
 
     def close(self) -> None:
         """Let go of the descriptor; may be called again.  A namespace nobody else holds ends here."""
@@ -204,19 +204,24 @@ class Namespace:
 
     # -- being inside ---------------------------------------------------------------------------------------------
 
+    def _open(self) -> int:
+        if self.fd < 0:
+            raise RawnsError(f"the network namespace {self.name or '(anonymous)'} is closed, or not made yet")
+        return self.fd
+
     def entered(self) -> _Visit:
         """``with ns.entered():`` moves the calling thread, and only it, inside until the end of the block.
 
         Raises `SyscallError` where the kernel refuses; `Stranded` where it does not let the thread back.
         """
-        return _Visit(self.fd)
+        return _Visit(self._open())
 
     def call(self, function: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
         """``function(*args, **kwargs)`` on a thread inside, which ends there; its result, or its exception.
 
         The thread is a daemon: it never keeps the interpreter from exiting.
         """
-        enter = lambda: syscalls.setns(self.fd, uapi.CLONE_NEWNET)  # noqa: E731
+        enter = lambda: syscalls.setns(self._open(), uapi.CLONE_NEWNET)  # noqa: E731
         return _on_thread(lambda: _then(enter, lambda: function(*args, **kwargs)))
 
     def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
@@ -246,7 +251,8 @@ class Namespace:
     def _inside(self, mounts: bool, function: Callable[[], Answer]) -> Answer:
         """A child is born into the namespaces of the thread that forks it: so this thread forks it inside."""
         if mounts:  # a thread cannot go back from a mount namespace of its own, so it is one that ends
-            return self.call(_then, lambda: enter_mounts(self.name), function)
+            answer: Answer = self.call(lambda: _then(lambda: enter_mounts(self.name), function))
+            return answer
         with self.entered():
             return function()
 

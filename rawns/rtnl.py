@@ -57,7 +57,7 @@ IFINFOMSG = Struct(
 
 _COUNTERS = ["rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "multicast", "collisions", "rx_length_errors", "rx_over_errors", "rx_crc_errors", "rx_frame_errors", "rx_fifo_errors", "rx_missed_errors", "tx_aborted_errors", "tx_carrier_errors", "tx_fifo_errors", "tx_heartbeat_errors", "tx_window_errors", "rx_compressed", "tx_compressed", "rx_nohandler"]
 LINK_STATS = Struct("rtnl_link_stats", *[(name, U32) for name in _COUNTERS])
-LINK_STATS64 = Struct("rtnl_link_stats64", *[(name, U64) for name in _COUNTERS])
+LINK_STATS64 = Struct("rtnl_link_stats64", *[(name, U64) for name in [*_COUNTERS, "rx_otherhost_dropped"]])
 LINK_IFMAP = Struct(
     "rtnl_link_ifmap",
     ("mem_start", U64),

@@ -1,0 +1,125 @@
+"""Writes `captured.txt`: what the real `ip` says to the kernel, and what the kernel answers, as strace sees it.
+
+    python3 tests/unit/capture.py > tests/unit/captured.txt       (as root, with iproute2 and strace)
+
+Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
+the messages that were sent (>) and received (<).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import struct
+import subprocess
+import sys
+import tempfile
+
+A, B = f"rt-{os.getpid()}-a", f"rt-{os.getpid()}-b"
+
+COMMANDS = """
+link add v1 type veth peer name v2
+link add v3 address 02:00:00:00:00:03 mtu 1400 txqueuelen 500 index 77 type veth peer name v4 address 02:00:00:00:00:04 netns B
+link add br0 type bridge stp_state 1 forward_delay 400 vlan_filtering 1 vlan_protocol 802.1ad
+link set lo up
+link set v1 address 02:00:00:00:00:01
+link set v1 alias thecable
+link set v1 type bridge_slave cost 7 priority 3 guard on isolated on
+link set v1 nomaster
+link set v1 group 7
+link set v1 addrgenmode none
+link set v1 up
+link set v2 up
+link set v1 mtu 9
+addr add 10.0.0.1/24 brd + dev v1 label v1:a
+addr add fd00::1/64 dev v1 nodad valid_lft 3000 preferred_lft 1000
+addr add 10.0.0.5 peer 10.0.0.6/32 dev v1 metric 20
+addr add 10.0.0.1/24 dev v1
+route add default via 10.0.0.254
+route add 10.9.0.0/16 dev v1 metric 50 mtu 1300 src 10.0.0.1 proto static table 77
+route add 10.8.0.0/16 nexthop via 10.0.0.2 weight 1 nexthop via 10.0.0.3 weight 2
+route add blackhole 10.7.0.0/16
+route add fd01::/64 via fd00::2 metric 9
+route add 10.6.0.0/16 via 192.168.7.7
+neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev v1 nud permanent
+neigh add proxy 10.0.0.9 dev v1
+netns set B 5
+netns list-id
+-d link show
+link show dev v3
+addr show
+route show table all
+route get 10.0.0.2
+neigh show
+neigh show proxy
+neigh del 10.0.0.2 dev v1
+route del 10.7.0.0/16
+addr del 10.0.0.1/24 dev v1
+link set v2 netns B
+link del v1
+""".strip().splitlines()
+
+
+def dumped(text: str) -> list[tuple[str, bytes]]:
+    """The buffers of a `strace -e read=all -e write=all`: direction and bytes, in order."""
+    found: list[tuple[str, bytes]] = []
+    for line in text.splitlines():
+        call = re.match(r"(sendmsg|sendto|recvmsg|recvfrom)\(", line)
+        data = re.match(r" \| [0-9a-f]{5,}  ((?:[0-9a-f]{2} {1,2}){1,16})", line)
+        if call:
+            peek = "MSG_PEEK" in line
+            found.append(("" if peek else ">" if call[1].startswith("send") else "<", b""))
+        elif data:
+            found[-1] = (found[-1][0], found[-1][1] + bytes.fromhex(data[1]))
+    return [(arrow, data) for arrow, data in found if arrow and data]
+
+
+# RTM_GET... of what a command is about; NEW and DEL are the two numbers before.
+SUBJECT = {"link": 18, "addr": 22, "route": 26, "neigh": 30, "netns": 90}
+
+
+def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Without `ip`'s probing of the kernel and its look-ups of names on the way."""
+    subject = SUBJECT[words[1] if words[0] == "-d" else words[0]]
+    asks = bool({"show", "get", "list-id"} & set(words))
+    kept: list[tuple[str, bytes]] = []
+    wanted = False
+    for arrow, data in buffers:
+        length, kind, _, seq = struct.unpack_from("=IHHI", data)
+        if arrow == ">":
+            wanted = seq != 0 and (kind == subject if asks else subject - 2 <= kind < subject)
+            data = data[:length]  # `ip addr show` sends 128 zeros more than its message has
+        if wanted:
+            kept.append((arrow, data))
+    return kept
+
+
+def run(command: str, trace: str) -> list[tuple[str, bytes]]:
+    options = ["-qq", "-e", "trace=sendmsg,sendto,recvmsg,recvfrom", "-e", "read=all", "-e", "write=all", "-o", trace]
+    words = shlex.split(command)
+    argv = ["strace", *options, "ip", "-n", A, *(B if word == "B" else word for word in words)]
+    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(trace) as text:
+        return relevant(words, dumped(text.read()))
+
+
+def main() -> int:
+    try:
+        for name in (A, B):
+            subprocess.run(["ip", "netns", "add", name], check=True)
+        release = os.uname().release
+        print(f"= {subprocess.run(['ip', '-V'], stdout=subprocess.PIPE, text=True).stdout.strip()}, Linux {release}")
+        with tempfile.NamedTemporaryFile() as trace:
+            for command in COMMANDS:
+                print("\n# ip", command)
+                for arrow, data in run(command, trace.name):
+                    print(arrow, data.hex())
+    finally:
+        for name in (A, B):
+            subprocess.run(["ip", "netns", "del", name])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
