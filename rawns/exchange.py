@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .nlmsg import Frame, Reply, Request
-    from .wire import Buffer, Message
+    from .wire import Body, Buffer, Message
 
 IDLE, AWAIT_ACK, AWAIT_DONE = "IDLE", "AWAIT_ACK", "AWAIT_DONE"
 
@@ -98,7 +98,7 @@ class Exchange:
         if number == len(self._requests) - 1:
             self.state = IDLE
 
-    def _explain(self, number: int, error: int, body: Mapping[str, object]) -> KernelError:
+    def _explain(self, number: int, error: int, body: Body) -> KernelError:
         """The kernel's refusal, with the field of our message that its offset points into."""
         request = self._requests[number]
         sentence, offset = body.get("NLMSGERR_ATTR_MSG", ""), body.get("NLMSGERR_ATTR_OFFS")

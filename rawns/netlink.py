@@ -40,15 +40,21 @@ class Netlink:
         self._lock = allocate_lock()
         self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, spell=_spell)
         try:
-            for option in (uapi.NETLINK_EXT_ACK, uapi.NETLINK_CAP_ACK, uapi.NETLINK_GET_STRICT_CHK):
+            for name in ("NETLINK_EXT_ACK", "NETLINK_CAP_ACK", "NETLINK_GET_STRICT_CHK"):
                 try:
-                    self._socket.setsockopt(uapi.SOL_NETLINK, option, 1)
-                except OSError:
+                    self._set("SOL_NETLINK", name, 1)
+                except SyscallError:
                     pass  # a kernel before 4.12, 4.3, 4.20 lacks it: shorter errors, or a dump we filter ourselves
-            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, PATIENCE)
+            perform("setsockopt", self._socket.setsockopt, _socket.SOL_SOCKET, _socket.SO_RCVTIMEO, PATIENCE, spell=self._spell_patience)
         except BaseException:
             self._socket.close()
             raise
+
+    def _set(self, level: str, option: str, value: int) -> None:
+        def spell(*args: object) -> str:
+            return f"{self.fileno()}, {level}, {option}, [{value}], 4"
+
+        perform("setsockopt", self._socket.setsockopt, getattr(uapi, level), getattr(uapi, option), value, spell=spell)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -65,10 +71,12 @@ class Netlink:
 
     def _converse(self, requests: Sequence[Request]) -> list[list[Reply]]:
         exchange = self._exchange
-        perform("sendto", self._socket.send, exchange.send(requests))
+        perform("sendto", self._socket.send, exchange.send(requests), spell=self._spell_send, protocol="rtnetlink")
         while not exchange.finished:
             try:
-                data, sender = perform("recvfrom", self._socket.recvfrom, RECEIVE_BYTES)
+                data, sender = perform(
+                    "recvfrom", self._socket.recvfrom, RECEIVE_BYTES, spell=self._spell_receive, protocol="rtnetlink"
+                )
             except SyscallError as error:
                 if error.errno == ENOBUFS:
                     raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer") from None
@@ -76,6 +84,12 @@ class Netlink:
             if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
                 exchange.receive(data)
         return exchange.result()
+
+    def _spell_send(self, data: bytes) -> str:
+        return f"{self.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"
+
+    def _spell_receive(self, size: int) -> str:
+        return f"{self.fileno()}, buffer, {size}, 0, ..."
 
     def do(self, *requests: Request) -> list[list[Reply]]:
         """Send requests in as few datagrams as hold them; the replies to each, in order.

@@ -425,7 +425,7 @@ def _checked(fd: int, what: str) -> int:
 def _identity(path: str) -> tuple[int, int] | None:
     """What `Namespace.identity` is for a path; None where there is nothing, or nothing we may look at."""
     try:
-        status = os.stat(path)
+        status = syscalls.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino

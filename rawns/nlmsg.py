@@ -114,9 +114,9 @@ _NEW, _GET = ["REPLACE", "EXCL", "CREATE", "APPEND"], ["ROOT", "MATCH", "ATOMIC"
 _DEL, _ERR = ["NONREC", "BULK"], ["CAPPED", "ACK_TLVS"]
 
 
-def _flags(frame: Frame) -> Scalar:
-    """How to read the flags of this message: rtnetlink types go NEW, DEL, GET, SET from each multiple of four."""
-    own = _ERR if frame.kind in (ERROR.number, DONE.number) else (_NEW, _DEL, _GET, [])[frame.kind & 3]
+def _flags(kind: int) -> Scalar:
+    """How to read the flags of such a message: rtnetlink types go NEW, DEL, GET, SET from each multiple of four."""
+    own = _ERR if kind in (ERROR.number, DONE.number) else (_NEW, _DEL, _GET, [])[kind & 3]
     return U16.bits({getattr(uapi, f"NLM_F_{name}"): f"NLM_F_{name}" for name in _BASE + own})
 
 
@@ -125,15 +125,17 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
 
     What cannot be decoded ends in a span named after the complaint: this is for showing, not for judging.
     """
+    known = {**messages, ERROR.number: ERROR, DONE.number: DONE}
+    names = {number: message.name for number, message in known.items()}
     for frame in split(data):
         trace: list[Span] = []
         NLMSGHDR.unpack(data, frame.offset, frame.start, {}, trace, ())
-        trace[2].kind = _flags(frame)
-        message = {ERROR.number: ERROR, DONE.number: DONE}.get(frame.kind) or messages.get(frame.kind)
-        name = message.name if message else str(frame.kind)
         try:
-            if message:
-                message.unpack(data, frame.start, frame.end, trace)
+            if frame.kind in known:
+                known[frame.kind].unpack(data, frame.start, frame.end, trace)
         except WireError as error:
             trace.append(Span(frame.end, 0, (f"malformed: {error}",), None, None))
-        yield name, trace
+        for number, span in enumerate(trace):  # the header; in an acknowledgement, the repeated one too
+            if span.name.endswith("nlmsg_type"):
+                span.kind, trace[number + 1].kind = Scalar("H", names), _flags(span.value)
+        yield names.get(frame.kind, str(frame.kind)), trace

@@ -34,7 +34,7 @@ from .wire import (
 )
 
 
-def attrs(nested: bool = False, **kinds: Type) -> Attrs:
+def attrs(nested: bool = False, /, **kinds: Type) -> Attrs:
     """A table of attributes by their C names; the numbers come from `uapi`."""
     return Attrs({name: (getattr(uapi, name), kind) for name, kind in kinds.items()}, nested)
 
@@ -55,7 +55,11 @@ IFINFOMSG = Struct(
     whole=True,
 )
 
-_COUNTERS = ["rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "multicast", "collisions", "rx_length_errors", "rx_over_errors", "rx_crc_errors", "rx_frame_errors", "rx_fifo_errors", "rx_missed_errors", "tx_aborted_errors", "tx_carrier_errors", "tx_fifo_errors", "tx_heartbeat_errors", "tx_window_errors", "rx_compressed", "tx_compressed", "rx_nohandler"]
+_COUNTERS = (
+    "rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped tx_dropped multicast collisions "
+    "rx_length_errors rx_over_errors rx_crc_errors rx_frame_errors rx_fifo_errors rx_missed_errors tx_aborted_errors "
+    "tx_carrier_errors tx_fifo_errors tx_heartbeat_errors tx_window_errors rx_compressed tx_compressed rx_nohandler"
+).split()
 LINK_STATS = Struct("rtnl_link_stats", *[(name, U32) for name in _COUNTERS])
 LINK_STATS64 = Struct("rtnl_link_stats64", *[(name, U64) for name in [*_COUNTERS, "rx_otherhost_dropped"]])
 LINK_IFMAP = Struct(
@@ -178,7 +182,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_NEW_IFINDEX=S32,
     IFLA_MIN_MTU=U32,
     IFLA_MAX_MTU=U32,
-    IFLA_PROP_LIST=attrs(nested=True, IFLA_ALT_IFNAME=Many(Text(uapi.ALTIFNAMSIZ))),
+    IFLA_PROP_LIST=attrs(True, IFLA_ALT_IFNAME=Many(Text(uapi.ALTIFNAMSIZ))),
     IFLA_ALT_IFNAME=Text(uapi.ALTIFNAMSIZ),
     IFLA_PERM_ADDRESS=MAC,
     IFLA_PROTO_DOWN_REASON=RAW,

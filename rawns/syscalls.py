@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 class Event:
     """One system call as it happened: ``call``, ``arguments`` (text), ``result`` or ``error`` (errno), ``nanoseconds``.
 
-    ``payload`` is what was sent or received, as bytes, where the call moves a message.
+    Where it moves a message, ``payload`` is that, as bytes, and ``protocol`` says of what kind (``'rtnetlink'``).
     """
 
-    __slots__ = ("call", "arguments", "result", "error", "nanoseconds", "payload")
+    __slots__ = ("arguments", "call", "error", "nanoseconds", "payload", "protocol", "result")
 
-    def __init__(self, call: str, arguments: str, result: Any, error: int, nanoseconds: int, payload: bytes) -> None:
-        self.call, self.arguments, self.result, self.error = call, arguments, result, error
-        self.nanoseconds, self.payload = nanoseconds, payload
+    def __init__(self, call: str, arguments: str, protocol: str) -> None:
+        self.call, self.arguments, self.protocol = call, arguments, protocol
+        self.result: Any = None
+        self.error = self.nanoseconds = 0
+        self.payload = b""
 
     def __str__(self) -> str:
         result = f"-1 {errno.errorcode.get(self.error, self.error)} ({os.strerror(self.error)})" if self.error else self.result
@@ -71,10 +73,15 @@ class observed:  # noqa: N801 (used as a function, in a with statement)
         _observer = self._before
 
 
-def perform(name: str, function: Callable[..., Any], *args: Any, spell: Callable[..., str] | None = None) -> Any:
-    """``function(*args)``; its `OSError` becomes a `SyscallError` called ``name``; the observer sees it."""
+def perform(
+    name: str, function: Callable[..., Any], *args: Any, spell: Callable[..., str] | None = None, protocol: str = ""
+) -> Any:
+    """``function(*args)``; its `OSError` becomes a `SyscallError` called ``name``; the observer sees it.
+
+    ``spell`` turns the arguments into text as C would write them; ``protocol`` names what is in the bytes it moves.
+    """
     if _observer is not None:
-        return _watched(_observer, name, function, args, spell)
+        return _watched(_observer, Event(name, (spell or _spell)(*args), protocol), function, args)
     try:
         return function(*args)
     except OSError as error:
@@ -92,29 +99,39 @@ def _failed(number: int, call: str, arguments: str) -> SyscallError:
     return SyscallError(number, call, arguments, hint)
 
 
-def _watched(observer: Observer, name: str, function: Callable[..., Any], args: tuple[Any, ...], spell: Any) -> Any:
-    arguments = (spell or _spell)(*args)
-    result, failed, start = None, 0, perf_counter_ns()
+def _watched(observer: Observer, event: Event, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    start = perf_counter_ns()
     try:
-        observer.before(name, arguments)
+        observer.before(event.call, event.arguments)
         start = perf_counter_ns()
-        answer = result = function(*args)
+        answer = function(*args)
+        event.nanoseconds = perf_counter_ns() - start
     except OSError as error:
-        failed = error.errno or 0
-        raise _failed(failed, name, arguments) from None
-    finally:
-        spent = perf_counter_ns() - start
-        payload = next((bytes(arg) for arg in args if isinstance(arg, (bytes, bytearray)) and name.startswith("send")), b"")
-        if name.startswith("recv") and result is not None:
-            payload = result[0] if isinstance(result, tuple) else result
-            result = len(payload)
-        observer.after(Event(name, arguments, result, failed, spent, payload))
+        event.nanoseconds, event.error = perf_counter_ns() - start, error.errno or 0
+        observer.after(event)
+        raise _failed(event.error, event.call, event.arguments) from None
+    _note(event, args, answer)
+    observer.after(event)
     return answer
+
+
+def _note(event: Event, args: tuple[Any, ...], answer: Any) -> None:
+    """The outcome as the C call would return it, and the message that was moved."""
+    received = answer[0] if isinstance(answer, tuple) and answer else answer
+    if isinstance(received, bytes):
+        event.payload, event.result = received, len(received)
+        return
+    event.payload = next((arg for arg in args if isinstance(arg, bytes)), b"") if event.protocol else b""
+    event.result = answer if isinstance(answer, int) else answer.fileno() if hasattr(answer, "fileno") else 0
 
 
 def _spell(*args: object) -> str:
     def one(arg: object) -> str:
-        return f'"{arg}"' if isinstance(arg, str) else f"{len(arg)} bytes" if isinstance(arg, bytes) else str(arg)
+        if isinstance(arg, str):
+            return f'"{arg}"'
+        if not isinstance(arg, bytes):
+            return str(arg)
+        return f"{arg!r}"[1:] if len(arg) <= 48 else f"[{len(arg)} bytes]"
 
     return ", ".join(map(one, args))
 

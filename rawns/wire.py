@@ -38,17 +38,20 @@ if TYPE_CHECKING:
     Body = dict[Any, Any]  # keys: C names, or numbers of attributes without one
 
 ALIGN = 4  # NLMSG_ALIGNTO and NLA_ALIGNTO are one number
-_NLA = _Struct("=HH")
+NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 
 class Span:
-    """One named stretch of a message: ``offset`` and ``length`` in bytes, ``path`` the C names that lead to it."""
+    """One named stretch of a message: ``offset`` and ``length`` in bytes, ``path`` the C names that lead to it.
 
-    __slots__ = ("offset", "length", "path", "kind", "value")
+    ``head`` of its bytes are a header of its own: 4 where it is an attribute.
+    """
 
-    def __init__(self, offset: int, length: int, path: tuple[str, ...], kind: Type | None, value: Any) -> None:
-        self.offset, self.length, self.path, self.kind, self.value = offset, length, path, kind, value
+    __slots__ = ("head", "kind", "length", "offset", "path", "value")
+
+    def __init__(self, offset: int, length: int, path: tuple[str, ...], kind: Type | None, value: Any, head: int = 0) -> None:
+        self.offset, self.length, self.path, self.kind, self.value, self.head = offset, length, path, kind, value, head
 
     @property
     def name(self) -> str:
@@ -396,7 +399,7 @@ class Attrs(Type):
             for payload in self._payloads(key, kind, one, siblings):
                 if len(payload) > 0xFFFF - 4:
                     raise WireError(f"{key}: {len(payload)} bytes are more than one attribute holds")
-                pieces += (_NLA.pack(4 + len(payload), number), payload, _PAD[len(payload) & 3])
+                pieces += (NLATTR.pack(4 + len(payload), number), payload, _PAD[len(payload) & 3])
         return pieces
 
     @staticmethod
@@ -415,7 +418,7 @@ class Attrs(Type):
         while offset < end:
             if end - offset < 4:
                 raise WireError(f"{end - offset} stray bytes at offset {offset}")
-            length, number = _NLA.unpack_from(data, offset)
+            length, number = NLATTR.unpack_from(data, offset)
             if length < 4 or offset + length > end:
                 raise WireError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
             number &= uapi.NLA_TYPE_MASK
@@ -423,7 +426,7 @@ class Attrs(Type):
             below = path
             if trace is not None:
                 below = (*path, name if isinstance(name, str) else f"[{number}]")
-                span = Span(offset, length, below, kind, None)
+                span = Span(offset, length, below, kind, None, NLATTR.size)
                 trace.append(span)
             value = kind.unpack(data, offset + 4, offset + length, values, trace, below)
             if trace is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import struct
 import subprocess
 import sys
@@ -59,6 +60,29 @@ addr del 10.0.0.1/24 dev v1
 link set v2 netns B
 link del v1
 """.strip().splitlines()
+
+# Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
+BY_HAND = {
+    "RTM_NEWADDR 10.0.0.1/99 on lo": "28000000140005060100000000000000026300000100000008000200 0a000001080001000a000001",
+    "RTM_NEWLINK IFLA_MTU 9 for the index 3": "28000000100005000200000000000000 00000000030000000000000000000000 0800040009000000",
+    "RTM_NEWNSID with a descriptor that is none": "24000000580005000300000000000000 00000000 0800030063000000 0800010005000000",
+    "RTM_NEWROUTE via nowhere": "2c00000018000506040000000000000002100000fe03000100000000080001000a06000008000500c0a80707",
+    "RTM_NEWADDR without an address": "18000000140005060500000000000000 0218000001000000",
+    "RTM_GETADDR dump for the index 999": "18000000160001030600000000000000 02000000e7030000",
+    "RTM_GETLINK of lo": "28000000120005000700000000000000 00000000010000000000000000000000 08001d0009000000",
+}
+
+
+def converse() -> None:
+    """Say what is `BY_HAND` to the kernel, in the namespace we are in."""
+    talk = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    for option in (10, 11, 12):  # NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK
+        talk.setsockopt(270, option, 1)
+    for what, hexes in BY_HAND.items():
+        talk.send(bytes.fromhex(hexes))
+        print(f"\n# {what}\n> {hexes.replace(' ', '')}\n< {talk.recv(65536).hex()}")
+        if what.endswith("of lo"):
+            print("<", talk.recv(65536).hex())  # the acknowledgement that was asked for
 
 
 def dumped(text: str) -> list[tuple[str, bytes]]:
@@ -115,6 +139,8 @@ def main() -> int:
                 print("\n# ip", command)
                 for arrow, data in run(command, trace.name):
                     print(arrow, data.hex())
+        sys.stdout.flush()
+        subprocess.run(["ip", "netns", "exec", A, sys.executable, __file__, "converse"], check=True)
     finally:
         for name in (A, B):
             subprocess.run(["ip", "netns", "del", name])
@@ -122,4 +148,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(converse() if sys.argv[1:] else main())
