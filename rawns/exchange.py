@@ -36,7 +36,7 @@ class Exchange:
     def __init__(self, messages: Mapping[int, Message]) -> None:
         self.state = IDLE
         self._messages = messages
-        self._seq = 0
+        self._seq = self._first = 0
         self._clear()
 
     def _clear(self) -> None:

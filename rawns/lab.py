@@ -11,7 +11,7 @@ Both indexes of a cable are chosen here, which saves asking for them.
 
 from __future__ import annotations
 
-from errno import EBUSY
+from errno import EBUSY, EEXIST
 
 from .errors import InvalidValue, KernelError, RawnsError
 from .net import NetNS
@@ -124,9 +124,9 @@ class Lab:
         try:
             self._build()
         except KernelError as error:
-            if error.errno != EBUSY:
+            # An index that is taken is EEXIST at the near end, EBUSY at the far one.
+            if error.request != "RTM_NEWLINK" or error.errno not in (EBUSY, EEXIST) or not self._learn_first_index():
                 raise
-            self._learn_first_index()  # this kernel's new namespaces hold more than lo
             self._build()
         self._up = True
 
@@ -158,9 +158,13 @@ class Lab:
             plan[order[id(port.host)]].append(lambda port=port, up=born_up: _raise(port, up))
         return plan
 
-    def _learn_first_index(self) -> None:
+    @staticmethod
+    def _learn_first_index() -> bool:
+        """Ask a new namespace what it holds; whether that is more than we thought."""
+        known = Lab._first_index
         with NetNS.create() as fresh:
             Lab._first_index = 1 + max(link.index for link in fresh.net.links())
+        return Lab._first_index > known
 
     def down(self) -> None:
         """Take all of it away, in reverse; does nothing where it is not up.

@@ -45,23 +45,23 @@ class Netlink:
                     self._set("SOL_NETLINK", name, 1)
                 except SyscallError:
                     pass  # a kernel before 4.12, 4.3, 4.20 lacks it: shorter errors, or a dump we filter ourselves
-            perform("setsockopt", self._socket.setsockopt, _socket.SOL_SOCKET, _socket.SO_RCVTIMEO, PATIENCE, spell=self._spell_patience)
+            self._set("SOL_SOCKET", "SO_RCVTIMEO", PATIENCE)
         except BaseException:
             self._socket.close()
             raise
 
-    def _set(self, level: str, option: str, value: int) -> None:
-        def spell(*args: object) -> str:
-            return f"{self.fileno()}, {level}, {option}, [{value}], 4"
-
-        perform("setsockopt", self._socket.setsockopt, getattr(uapi, level), getattr(uapi, option), value, spell=spell)
+    def _set(self, level: str, option: str, value: int | bytes) -> None:
+        numbers = [getattr(_socket, name, None) or getattr(uapi, name) for name in (level, option)]
+        perform("setsockopt", self._socket.setsockopt, *numbers, value, spell=lambda *_: f"{self.fileno()}, {level}, {option}, {value!r}")
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
     def close(self) -> None:
         """Close the socket; may be called again."""
-        self._socket.close()
+        if self.fileno() >= 0:
+            number = str(self.fileno())
+            perform("close", self._socket.close, spell=lambda: number)
 
     def __enter__(self) -> Netlink:
         return self

@@ -69,8 +69,7 @@ class Namespace:
         """
         with syscalls.Rollback() as undo:
             path = None if name is None else _claim(name, undo)
-            fd = _unshared()
-            undo(syscalls.close, fd)
+            fd = _unshared(undo)
             if path is not None:
                 _mount(fd, path, undo)
             return cls(fd, name, made=True)
@@ -176,11 +175,15 @@ class Namespace:
         (`SyscallError`) where it is gone.  Where this raises, the descriptor is still open: try again, or `close`.
         """
         if self.name is not None:
-            mine, there = self.identity, _identity(path_of(self.name))
-            if there is not None and there != mine and there[0] == mine[0]:
+            if self._robbed():
                 raise RawnsError(f"the name {self.name} belongs to another network namespace by now; it is left alone")
             self.remove(self.name)
         self.close()
+
+    def _robbed(self) -> bool:
+        """Whether another namespace stands under our name.  A file with nothing on it is what is left of ours."""
+        mine, there = self.identity, syscalls.stat(path_of(self.name or ""))
+        return (there.st_dev, there.st_ino) != mine and there.st_dev == mine[0]
 
     def close(self) -> None:
         """Let go of the descriptor; may be called again.  A namespace nobody else holds ends here."""
@@ -192,11 +195,13 @@ class Namespace:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        gone = self.fd < 0 or not self._made or self.name is None or _identity(path_of(self.name)) != self.identity
-        if gone:
-            self.close()
-        else:
-            self.delete()
+        if self.fd >= 0 and self._made and self.name is not None:
+            try:
+                if not self._robbed():
+                    self.delete()
+            except FileNotFoundError:
+                pass  # somebody has removed it: that was the aim
+        self.close()
 
     def __del__(self) -> None:
         if getattr(self, "fd", -1) >= 0:
@@ -320,12 +325,14 @@ def _on_thread(function: Callable[[], Answer]) -> Answer:
 # -- the steps, each undone by whoever gave it an `undo` ------------------------------------------------------------
 
 
-def _unshared() -> int:
+def _unshared(undo: syscalls.Rollback) -> int:
     """The descriptor of a new namespace.  This thread is in it for two system calls, and back."""
     home = syscalls.open_(HERE, os.O_RDONLY)
     try:
         syscalls.unshare(uapi.CLONE_NEWNET)
-        return syscalls.open_(HERE, os.O_RDONLY)
+        fd = syscalls.open_(HERE, os.O_RDONLY)
+        undo(syscalls.close, fd)
+        return fd
     finally:
         _leave(home)
 

@@ -155,7 +155,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_LINKMODE=U8.named("IF_LINK_MODE_"),
     IFLA_NET_NS_PID=U32,
     IFLA_NET_NS_FD=U32,
-    IFLA_IFALIAS=Text(uapi.IFALIASZ),
+    IFLA_IFALIAS=Text(uapi.IFALIASZ, nul=False),
     IFLA_NUM_VF=U32,
     IFLA_STATS64=LINK_STATS64,
     IFLA_AF_SPEC=AF_SPEC,

@@ -17,7 +17,7 @@ import os
 from time import perf_counter_ns
 
 from . import uapi
-from .errors import SyscallError
+from .errors import RawnsError, SyscallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class Rollback:
             function, args = self._steps.pop()
             try:
                 function(*args)
-            except OSError:
+            except (OSError, RawnsError):
                 pass
 
     def __enter__(self) -> Rollback:

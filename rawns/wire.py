@@ -194,7 +194,10 @@ class Text(Type):
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         if not isinstance(value, str):
             raise WireError(f"{value!r} is not text")
-        data = value.encode("utf-8", "surrogateescape")
+        try:
+            data = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise WireError(f"{value!r} cannot be encoded") from None
         if b"\0" in data or len(data) >= self.limit:
             raise WireError(f"{value!r} has a NUL or more than {self.limit - 1} bytes")
         return data + b"\0" if self.nul else data
@@ -256,12 +259,13 @@ class Struct(Type):
     struct gives the members it has; ``whole`` says that less than all of it is malformed (headers).
     """
 
-    __slots__ = ("name", "members", "whole", "size", "order", "_names", "_empty", "_struct")
+    __slots__ = ("name", "members", "whole", "size", "order", "_names", "_empty", "_raw", "_struct")
 
     def __init__(self, name: str, *members: tuple[str, Scalar | Raw], order: str = "=", whole: bool = False) -> None:
         self.name, self.members, self.whole, self.order = name, members, whole, order
         self._names = tuple(member for member, _ in members)
         self._empty = {name: b"" if isinstance(kind, Raw) else 0 for name, kind in members}
+        self._raw = [(member, kind) for member, kind in members if isinstance(kind, Raw)]
         self._struct = _Struct(order + "".join(kind.code for _, kind in members))
         self.size = self._struct.size
 
@@ -271,6 +275,9 @@ class Struct(Type):
     def pack_from(self, value: Mapping[Any, Any]) -> bytes:
         """Only the members of this struct out of ``value``; other keys are somebody else's."""
         get = value.get
+        for member, raw in self._raw:  # `struct` would cut or fill these in silence
+            if member in value:
+                _named(member, raw, value[member], value)
         try:
             return self._struct.pack(*[get(name, empty) for name, empty in self._empty.items()])
         except _StructError:
@@ -368,6 +375,8 @@ def _named(name: object, kind: Type, value: Any, siblings: Mapping[Any, Any]) ->
         return kind.pack(value, siblings)
     except WireError as error:
         raise WireError(f"{name}: {error}") from None
+    except (AttributeError, TypeError):  # not even of the kind that is due: a number for a nest, None for a list
+        raise WireError(f"{name}: {value!r} does not fit here") from None
 
 
 class Attrs(Type):
@@ -390,7 +399,7 @@ class Attrs(Type):
             entry = self.names.get(key)
             if entry is not None:
                 number, kind = entry
-            elif isinstance(key, int):
+            elif isinstance(key, int) and 0 <= key <= 0xFFFF:
                 number, kind = key, RAW
             else:
                 raise WireError(f"no attribute is called {key!r} here")
@@ -426,11 +435,11 @@ class Attrs(Type):
             below = path
             if trace is not None:
                 below = (*path, name if isinstance(name, str) else f"[{number}]")
-                span = Span(offset, length, below, kind, None, NLATTR.size)
+                span = Span(offset, length, below, RAW, bytes(data[offset + 4 : offset + length]), NLATTR.size)
                 trace.append(span)
             value = kind.unpack(data, offset + 4, offset + length, values, trace, below)
             if trace is not None:
-                span.value = value
+                span.kind, span.value = kind, value  # until here it was raw, and stays so where it is malformed
             if kind.many:
                 values.setdefault(name, []).append(value)
             else:

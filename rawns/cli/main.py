@@ -45,7 +45,6 @@ def run(argv: Sequence[str]) -> int:
     try:
         command = __import__(f"rawns.cli.{word}", fromlist=["main"])
         status: int = command.main(list(argv[1:]))
-        sys.stdout.flush()
     except RawnsError as error:
         print(f"rawns {word}: {error}", file=sys.stderr)
         return 1
@@ -56,6 +55,7 @@ def entry() -> None:
     """The console script, and ``python -m rawns``."""
     try:
         status = run(sys.argv[1:])
+        sys.stdout.flush()
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:  # `rawns ip link | head -1` is no error of ours; keep the interpreter's exit quiet too

@@ -1,0 +1,129 @@
+"""`rawns demo`: two computers, one cable: the story of `rawns.story`, told as it happens.
+
+Floor 7.  By root it happens under the machine's own /run/netns; by anyone else in a user namespace made for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from ..story import Step, Story
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    from .. import rootless
+    from ..errors import RawnsError
+
+    inside = not rootless.privileged()
+    who = f"user {os.geteuid()}, in a user namespace of its own" if inside else "root"
+    if inside:
+        if options.keep:
+            raise RawnsError("--keep needs root: what an ordinary user makes ends with its process (see `rawns rootless`)")
+        rootless.enter()
+    tell = _Json(who) if options.json else _Text(who)
+    from ..story import Story
+
+    with Story(options.explain) as story:
+        for step in story.steps(options.keep):
+            try:
+                step.tell(story)
+            except RawnsError as error:
+                return tell.broken(step, str(error))
+            tell.step(step)
+        tell.end(story, options.keep)
+        if options.keep:
+            story.keep()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="rawns demo",
+        description="Two network namespaces, a cable, ping both ways and a chat over TCP, step by step.",
+        epilog="Exit status 0 only if every step really happened.",
+    )
+    parser.add_argument("--explain", action="store_true", help="name every system call and every byte of every message")
+    parser.add_argument("--keep", action="store_true", help="leave the result standing, to be explored (root only)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+class _Text:
+    """For people: each step as soon as it is over."""
+
+    def __init__(self, who: str) -> None:
+        self._number, self._total = 0, 0.0
+        print(f"Two computers, one cable.  Linux {os.uname().release}, as {who}.\n", flush=True)
+
+    def step(self, step: Step) -> None:
+        self._number += 1
+        self._total += step.microseconds
+        print(f"{self._number:2}. {step.title:<58} {step.microseconds:9.0f} us")
+        for command in step.ip:
+            print(f"    $ {command}")
+        for line in step.lines:
+            print(f"      {line}")
+        self._explain(step)
+        print(flush=True)
+
+    def _explain(self, step: Step) -> None:
+        from ..explain import call
+
+        for event in step.events:
+            for line in call(event):
+                print(f"    | {line}")
+
+    def broken(self, step: Step, why: str) -> int:
+        self._explain(step)
+        sys.stdout.flush()
+        print(f"rawns demo: step {self._number + 1}, {step.title!r}, failed: {why}", file=sys.stderr)
+        return 1
+
+    def end(self, story: Story, keep: bool) -> None:
+        print(f"All of it happened, in {self._total / 1000:.1f} ms.")
+        if keep:
+            one, two = story.names
+            print(
+                f"It is still there.  Enter it:  python3 -m rawns ip netns exec {one} sh\n"
+                f"Remove it:  python3 -m rawns ip netns del {one}; python3 -m rawns ip netns del {two}"
+            )
+
+
+class _Json:
+    """For programs: one object, at the end."""
+
+    def __init__(self, who: str) -> None:
+        self._report = {"kernel": os.uname().release, "as": who, "ok": False, "steps": []}
+
+    def step(self, step: Step) -> None:
+        from ..explain import call
+
+        told = {"title": step.title, "ip": step.ip, "microseconds": round(step.microseconds, 1), "lines": step.lines}
+        if step.events:
+            told["calls"] = [list(call(event)) for event in step.events]
+        self._report["steps"].append(told)  # type: ignore[attr-defined]
+
+    def _print(self) -> None:
+        import json
+
+        print(json.dumps(self._report, indent=2))
+
+    def broken(self, step: Step, why: str) -> int:
+        self._report["failed"] = {"title": step.title, "error": why}
+        self._print()
+        print(f"rawns demo: {step.title!r} failed: {why}", file=sys.stderr)
+        return 1
+
+    def end(self, story: Story, keep: bool) -> None:
+        self._report["ok"] = True
+        if keep:
+            self._report["namespaces"] = story.names
+        self._print()

@@ -1,0 +1,247 @@
+"""What travels on the wire, described: IPv4, IPv6, ICMP and ICMPv6 (RFC 791, 8200, 792, 4443).
+
+Floor 2, pure.  The spec types are those of the netlink messages (`wire`), in the network's byte order, so that one
+description encodes, decodes and names every byte.  The value of a packet is a dict of its header's C names
+(`<linux/ip.h>`, `<netinet/ip6.h>`, `<linux/icmp.h>`, `<linux/icmpv6.h>`) and what follows the header:
+``"options"``, and ``"data"`` (bytes) or ``"packet"`` (a packet of its own)::
+
+    ICMP.unpack(data, 0, len(data), {}, None, ())
+    {'type': 0, 'code': 0, 'checksum': 41222, 'un.echo.id': 7, 'un.echo.sequence': 1, 'data': b'...'}
+
+What is too short for its header is a `WireError`; which faces of ICMP there are is a table to add rows to.
+"""
+
+from __future__ import annotations
+
+from . import uapi
+from .errors import WireError
+from .wire import IP, RAW, U8, U16, U32, Raw, Scalar, Span, Struct, Type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .wire import Buffer, Path, Trace
+
+IPPROTO_ICMP, IPPROTO_ICMPV6 = 1, 58  # <linux/in.h>, <linux/in6.h>
+DEEPEST = 3  # packets in packets; an error is never about an error, so what is deeper is no more than bytes
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071) of ``data``; 0 over data that holds its own.
+
+    65536 is 1 modulo 65535, so the sum of all 16-bit words with the carries added back is the remainder of the
+    whole, taken for one number; only nothing but zeros sums up to 0, anything else to 65535 instead.
+    """
+    number = int.from_bytes(data + b"\0" if len(data) & 1 else data, "big")
+    return ~(number % 0xFFFF or (0xFFFF if number else 0)) & 0xFFFF
+
+
+# -- the types ------------------------------------------------------------------------------------------------------
+
+
+class _Address(Raw):
+    """An address inside a header: bytes that are shown as people write them."""
+
+    __slots__ = ()
+
+    def show(self, value: Any) -> str:
+        return IP.show(IP.unpack(value, 0, len(value), {}, None, ()))
+
+
+class _Halves(Scalar):
+    """IPv4's first byte: the version, and the length of the header in words of four bytes."""
+
+    __slots__ = ()
+
+    def show(self, value: Any) -> str:
+        return f"version {value >> 4}, ihl {value & 15}"
+
+
+class Packet(Type):
+    """A header; for IPv4 its options; then whatever ``cases`` has for the header's field ``key``, or data."""
+
+    __slots__ = ("header", "key", "cases")
+
+    def __init__(self, header: Struct, key: str = "", cases: Mapping[int, Type] | None = None) -> None:
+        self.header, self.key = header, key
+        self.cases: Mapping[int, Type] = {} if cases is None else cases
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        fields = {key: one for key, one in value.items() if key not in ("options", "packet", "data")}
+        pieces = [self.header.pack(fields, siblings), RAW.pack(value.get("options", b""), value)]
+        kind = self.cases.get(value.get(self.key, 0))
+        if "packet" in value:
+            if kind is None:
+                raise WireError(f"struct {self.header.name}: there is no packet inside this one")
+            return b"".join([*pieces, kind.pack(value["packet"], value)])
+        return b"".join([*pieces, RAW.pack(value.get("data", b""), value)])
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        values = self.header.unpack(data, start, min(end, start + self.header.size), siblings, trace, path)
+        start = self._skip(values, data, start + self.header.size, end, trace, path)
+        kind = self.cases.get(values.get(self.key, 0))
+        if kind is not None and len(path) < DEEPEST:
+            values["packet"] = kind.unpack(data, start, end, values, trace, (*path, "packet"))
+        else:
+            values["data"] = bytes(data[start:end])
+            if trace is not None and start < end:
+                trace.append(Span(start, end - start, (*path, "data"), RAW, values["data"]))
+        return values
+
+    def _skip(self, values: dict[Any, Any], data: Buffer, at: int, end: int, trace: Trace, path: Path) -> int:
+        """Past what lies between header and payload: IPv4's options, which its first byte counts in words of four."""
+        if "version_ihl" not in values:
+            return at
+        size: int = (values["version_ihl"] & 15) * 4 - self.header.size
+        if values["version_ihl"] >> 4 != 4 or size < 0 or at + size > end:
+            raise WireError(f"{values['version_ihl']:#04x} at the front of {end - at} bytes is no IPv4 header")
+        values["options"] = bytes(data[at : at + size])
+        if size and trace is not None:
+            trace.append(Span(at, size, (*path, "options"), RAW, values["options"]))
+        return at + size
+
+    def show(self, value: Any) -> str:
+        return ""  # its fields have spans of their own
+
+
+class Faces(Type):
+    """A packet whose first byte says which face it has (``struct icmphdr`` ends in a union); unknown ones have ``other``."""
+
+    __slots__ = ("faces", "other")
+
+    def __init__(self, faces: dict[int, Packet], other: Packet) -> None:
+        self.faces, self.other = faces, other
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        first = value.get("type", value.get("icmp6_type"))
+        return self.faces.get(first, self.other).pack(value, siblings)
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        face = self.faces.get(data[start], self.other) if start < end else self.other
+        return face.unpack(data, start, end, siblings, trace, path)
+
+    def show(self, value: Any) -> str:
+        return ""
+
+
+# -- IP -------------------------------------------------------------------------------------------------------------
+
+_PROTOCOL = Scalar("B", {IPPROTO_ICMP: "IPPROTO_ICMP", IPPROTO_ICMPV6: "IPPROTO_ICMPV6"})
+_INSIDE: dict[int, Type] = {}  # by protocol; filled below, because ICMP's errors quote the packet they are about
+
+IPV4 = Packet(
+    Struct(
+        "iphdr",
+        ("version_ihl", _Halves("B")),
+        ("tos", U8),
+        ("tot_len", U16),
+        ("id", U16),
+        ("frag_off", U16),
+        ("ttl", U8),
+        ("protocol", _PROTOCOL),
+        ("check", U16),
+        ("saddr", _Address(4)),
+        ("daddr", _Address(4)),
+        order="!",
+        whole=True,
+    ),
+    "protocol",
+    _INSIDE,
+)
+IPV6 = Packet(
+    Struct(
+        "ip6_hdr",
+        ("ip6_flow", U32),
+        ("ip6_plen", U16),
+        ("ip6_nxt", _PROTOCOL),
+        ("ip6_hlim", U8),
+        ("ip6_src", _Address(16)),
+        ("ip6_dst", _Address(16)),
+        order="!",
+        whole=True,
+    ),
+    "ip6_nxt",
+    _INSIDE,
+)
+
+# -- ICMP -----------------------------------------------------------------------------------------------------------
+
+_TYPES = ("ECHOREPLY", "DEST_UNREACH", "SOURCE_QUENCH", "REDIRECT", "ECHO", "TIME_EXCEEDED", "PARAMETERPROB")
+_TYPES6 = ("DEST_UNREACH", "PKT_TOOBIG", "TIME_EXCEED", "PARAMPROB", "ECHO_REQUEST", "ECHO_REPLY")
+
+
+def _types(prefix: str, names: tuple[str, ...]) -> Scalar:
+    return Scalar("B", {getattr(uapi, prefix + name): prefix + name for name in names})
+
+
+_ICMP = (("type", _types("ICMP_", _TYPES)), ("code", U8), ("checksum", U16))
+_ICMP6 = (("icmp6_type", _types("ICMPV6_", _TYPES6)), ("icmp6_code", U8), ("icmp6_cksum", U16))
+
+
+# C has one struct with a union at its end and no name for each of its faces.  The comment in ours tells them apart,
+# and the compiler that checks them (tests/unit/test_abi.py) reads past it.
+def _face(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
+    return Struct(f"icmphdr /* {of} */", *_ICMP, *members, order="!", whole=True)
+
+
+def _face6(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
+    return Struct(f"icmp6hdr /* {of} */", *_ICMP6, *members, order="!", whole=True)
+
+
+def _about(header: Struct, quoted: Packet) -> Packet:
+    """An error: its header, then as much as fits of the packet it is about."""
+    return Packet(header, cases={0: quoted})
+
+
+ECHO = Packet(_face("echo", ("un.echo.id", U16), ("un.echo.sequence", U16)))
+ECHO6 = Packet(_face6("echo", ("icmp6_identifier", U16), ("icmp6_sequence", U16)))
+_OTHER = Packet(_face("other", ("un", Raw(4))))
+_OTHER6 = Packet(_face6("other", ("icmp6_dataun", Raw(4))))
+
+ICMP = Faces(
+    {
+        uapi.ICMP_ECHO: ECHO,
+        uapi.ICMP_ECHOREPLY: ECHO,
+        uapi.ICMP_DEST_UNREACH: _about(_face("frag", ("un.frag.__unused", U16), ("un.frag.mtu", U16)), IPV4),
+        uapi.ICMP_TIME_EXCEEDED: _about(_OTHER.header, IPV4),
+        uapi.ICMP_PARAMETERPROB: _about(_OTHER.header, IPV4),
+        uapi.ICMP_SOURCE_QUENCH: _about(_OTHER.header, IPV4),
+        uapi.ICMP_REDIRECT: _about(_face("gateway", ("un.gateway", _Address(4))), IPV4),
+    },
+    _OTHER,
+)
+ICMP6 = Faces(
+    {
+        uapi.ICMPV6_ECHO_REQUEST: ECHO6,
+        uapi.ICMPV6_ECHO_REPLY: ECHO6,
+        uapi.ICMPV6_DEST_UNREACH: _about(_OTHER6.header, IPV6),
+        uapi.ICMPV6_PKT_TOOBIG: _about(_face6("mtu", ("icmp6_mtu", U32)), IPV6),
+        uapi.ICMPV6_TIME_EXCEED: _about(_OTHER6.header, IPV6),
+        uapi.ICMPV6_PARAMPROB: _about(_face6("pointer", ("icmp6_pointer", U32)), IPV6),
+    },
+    _OTHER6,
+)
+_INSIDE.update({IPPROTO_ICMP: ICMP, IPPROTO_ICMPV6: ICMP6})
+
+
+def echo_request(ident: int, sequence: int, data: bytes) -> bytes:
+    """An ICMP echo request, its checksum in place.  Raises `WireError` where a number has more than 16 bits."""
+    value = {"type": uapi.ICMP_ECHO, "un.echo.id": ident, "un.echo.sequence": sequence, "data": data}
+    return ICMP.pack({**value, "checksum": checksum(ICMP.pack(value, {}))}, {})
+
+
+def echo_request6(ident: int, sequence: int, data: bytes) -> bytes:
+    """An ICMPv6 echo request.  Its checksum covers both addresses, so only the kernel can fill it in, and always does."""
+    value = {"icmp6_type": uapi.ICMPV6_ECHO_REQUEST, "icmp6_identifier": ident, "icmp6_sequence": sequence, "data": data}
+    return ICMP6.pack(value, {})
+
+
+def decode(kind: Type, data: Buffer, trace: Trace = None) -> dict[str, Any]:
+    """The value of ``data`` as one `IPV4`, `IPV6`, `ICMP` or `ICMP6`; with ``trace``, every byte's `Span` is added to it.
+
+    Raises `WireError` where it is too short for the headers it claims to have.
+    """
+    value: dict[str, Any] = kind.unpack(data, 0, len(data), {}, trace, ())
+    return value

@@ -1,0 +1,204 @@
+"""Every system call of making and unmaking is failed in turn: an error that names the call, and nothing left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from conftest import leaks, state
+
+from rawns import Lab, NetNS, Observer, Stranded, SyscallError, observed
+from rawns.netns import _on_thread
+
+Name = Callable[[], str]
+
+# close(2) is not failed: it lets go of the descriptor whatever it returns.
+NEVER = {"close"}
+# A kernel that lacks one of these options gives shorter errors, no failure.
+MAY_FAIL = {"setsockopt"}
+
+
+class Saboteur(Observer):
+    """Fails the call with this number; remembers all it saw."""
+
+    def __init__(self, number: int = -1) -> None:
+        self.number, self.calls = number, list[str]()
+        self.failed = ""
+
+    def before(self, call: str, arguments: str) -> None:
+        self.calls.append(call)
+        if len(self.calls) - 1 == self.number and call not in NEVER:
+            self.failed = call
+            raise OSError(errno.ENOMEM, "sabotage")
+
+
+def create_named(name: str) -> NetNS:
+    return NetNS.create(name)
+
+
+def create_anonymous(name: str) -> NetNS:
+    return NetNS.create()
+
+
+def attach(name: str) -> NetNS:
+    ns = NetNS.create()
+    try:
+        ns.attach(name)
+    except OSError:
+        ns.close()
+        raise
+    return ns
+
+
+def lab(name: str) -> None:
+    lab = Lab()
+    one, two = lab.netns(name), lab.netns()
+    lab.wire(one.port("v1", "10.0.0.1/24"), two.port("v2", "10.0.0.2/24"))
+    lab.up()
+    lab.down()
+
+
+STORIES = [create_named, create_anonymous, attach, lab]
+
+
+def outcome(story: Callable[[str], NetNS | None], name: str, saboteur: Saboteur) -> BaseException | None:
+    """How it ended, on a thread of its own, which may never find its way back.  What succeeds is deleted again."""
+
+    def attempt() -> BaseException | None:
+        try:
+            with observed(saboteur):
+                made = story(name)
+            if made is not None:
+                made.delete()
+        except (SyscallError, Stranded) as error:
+            return error
+        return None
+
+    return _on_thread(attempt)
+
+
+@pytest.fixture
+def prepared(netns_name: Name) -> Iterator[str]:
+    """A name, on a machine whose /run/netns is there already."""
+    NetNS.create(netns_name()).delete()
+    yield netns_name()
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_each_call_failed_in_turn(story: Callable[[str], NetNS | None], prepared: str) -> None:
+    rehearsal = Saboteur()
+    assert outcome(story, prepared, rehearsal) is None
+    assert len(rehearsal.calls) >= 5
+    before = state()
+    for number in range(len(rehearsal.calls)):
+        saboteur = Saboteur(number)
+        error = outcome(story, prepared, saboteur)
+        if not saboteur.failed:
+            continue
+        where = f"call {number}, {saboteur.failed}"
+        if error is None:
+            assert saboteur.failed in MAY_FAIL, f"{where}: nobody noticed"
+        else:
+            assert saboteur.failed in str(error) and "ENOMEM" in str(error), f"{where}: {error!r}"
+        assert not leaks(before, {"name", "mount", "descriptor"}), where
+        assert not os.path.lexists(f"/run/netns/{prepared}"), where
+    assert state()["name"] == before["name"]
+
+
+def test_what_prepares_the_directory_is_undone_too(netns_name: Name) -> None:
+    """On a machine that never had a name: in a mount namespace with an empty /run, in a process of its own."""
+    script = f"""
+import os
+from rawns import uapi
+from rawns.syscalls import mount, unshare
+unshare(uapi.CLONE_NEWNS)
+mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
+mount("fresh", "/run", "tmpfs", 0, None)
+import test_faults as t
+from rawns import observed
+def mounted():
+    return [line for line in open("/proc/self/mountinfo").read().splitlines()]
+before = mounted()
+rehearsal = t.Saboteur()
+t.outcome(t.create_named, "x", rehearsal)
+assert rehearsal.calls.count("mkdir") == 1 and rehearsal.calls.count("mount") == 4, rehearsal.calls
+def clean():
+    return not os.path.exists("/run/netns") and mounted() == before
+def wipe():
+    from rawns.syscalls import umount2
+    umount2("/run/netns", 2)
+    os.rmdir("/run/netns")
+wipe()
+assert clean()
+for number in range(len(rehearsal.calls)):
+    saboteur = t.Saboteur(number)
+    error = t.outcome(t.create_named, "x", saboteur)
+    if saboteur.failed and error is not None and not isinstance(error, t.Stranded):
+        assert saboteur.failed in str(error), error
+        assert clean(), (number, saboteur.failed, os.listdir("/run"))
+    elif not clean():
+        wipe()
+print("all clean")
+"""
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = os.pathsep.join([os.path.dirname(here), here, *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.stdout == "all clean\n"
+
+
+@pytest.mark.parametrize("call", ["unshare", "mount", "setns", "socket", "sendto", "umount2"])
+def test_the_same_from_outside_the_process(call: str, netns_name: Name) -> None:
+    """strace makes the kernel's answer an error: what our own hook does is what really happens."""
+    if shutil.which("strace") is None:
+        pytest.skip("there is no strace here")
+    name = netns_name()
+    NetNS.create(name).delete()
+    script = f"import test_faults as t\nt.lab({name!r})"
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = os.pathsep.join([os.path.dirname(here), here, *sys.path])
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}:error=ENOMEM:when=1", sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    last = done.stdout.splitlines()[-1]
+    if "ptrace" in done.stdout:
+        pytest.skip(f"strace may not trace here: {last}")
+    assert done.returncode != 0 and f"{call}(" in last and "ENOMEM" in last, done.stdout
+    assert not os.path.lexists(f"/run/netns/{name}")
+
+
+def test_a_thread_that_cannot_come_back_does_not_go_on() -> None:
+    class NoWayBack(Observer):
+        def __init__(self) -> None:
+            self.visits = 0
+
+        def before(self, call: str, arguments: str) -> None:
+            if call == "setns":
+                self.visits += 1
+                if self.visits == 2:
+                    raise OSError(errno.EPERM, "")
+
+    went_on = []
+
+    def visit(ns: NetNS) -> None:
+        with observed(NoWayBack()), ns.entered():
+            pass
+        went_on.append(True)
+
+    with NetNS.create() as ns, pytest.raises(Stranded, match="cannot return to its network namespace"):
+        _on_thread(lambda: visit(ns))
+    assert not went_on and issubclass(Stranded, SystemExit)

@@ -1,0 +1,166 @@
+"""`Lab` on the real kernel: everything there after `up`, nothing after `down`, and few messages in between."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from rawns import InvalidValue, KernelError, Lab, NetNS, Observer, RawnsError, observed
+from rawns.syscalls import Event
+
+Name = Callable[[], str]
+
+
+class Recorder(Observer):
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def after(self, event: Event) -> None:
+        self.events.append(event)
+
+    def count(self, call: str) -> int:
+        return sum(event.call == call for event in self.events)
+
+
+def test_the_article(netns_name: Name) -> None:
+    names = netns_name(), netns_name()
+    with Lab("article") as lab:
+        ns1, ns2 = lab.netns(names[0]), lab.netns(names[1])
+        lab.wire(ns1.port("v1", "10.0.0.1/24", "fd00::1/64"), ns2.port("v2", "10.0.0.2/24", "fd00::2/64"))
+        assert not set(names) & set(NetNS.list()), "nothing is made before `up`"
+        lab.up()
+        assert set(names) <= set(NetNS.list())
+        for ns, link, last in ((ns1, "v1", 1), (ns2, "v2", 2)):
+            assert ns.net.link("lo").up and ns.net.link(link).up and ns.net.link(link).carrier
+            addresses = [str(each) for each in ns.net.addresses(link) if each.scope == 0]
+            assert addresses == [f"10.0.0.{last}/24", f"fd00::{last}/64"]
+        with ns1.socket(socket.AF_INET, socket.SOCK_STREAM) as server, ns2.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            server.bind(("10.0.0.1", 0))
+            server.listen()
+            client.connect(server.getsockname())
+        with ns1.socket(socket.AF_INET6, socket.SOCK_STREAM) as server, ns2.socket(socket.AF_INET6, socket.SOCK_STREAM) as client:
+            server.bind(("fd00::1", 0))  # usable at once: no duplicate address detection on our own wire
+            server.listen()
+            client.connect(server.getsockname())
+    assert not set(names) & set(NetNS.list())
+
+
+def test_one_datagram_for_each_namespace(netns_name: Name) -> None:
+    with Lab() as lab:
+        hosts = [lab.netns() for _ in range(3)]
+        for number, one in enumerate(hosts):
+            for other in hosts[number + 1 :]:
+                lab.wire(one.port(None, "10.0.0.1/24"), other.port(None, "10.0.0.2/24"))
+        recorder = Recorder()
+        with observed(recorder):
+            lab.up()
+        assert recorder.count("sendto") == recorder.count("recvfrom") == 3
+        assert [[link.name for link in host.net.links("veth")] for host in hosts] == [["eth0", "eth1"]] * 3
+
+
+def test_wires_said_backwards_and_a_wire_within_one_namespace() -> None:
+    with Lab() as lab:
+        one, two = lab.netns(), lab.netns()
+        lab.wire(two.port("b"), one.port("a", mac="02:00:00:00:00:0a", mtu=1400))
+        lab.wire(one.port("x"), one.port("y"))
+        lab.up()
+        assert sorted(link.name for link in one.net.links("veth") if link.carrier) == ["a", "x", "y"]
+        a = one.net.link("a")
+        assert (a.address, a.mtu, two.net.link("b").carrier) == ("02:00:00:00:00:0a", 1400, True)
+
+
+def test_up_again_after_down() -> None:
+    lab = Lab()
+    one, two = lab.netns(), lab.netns()
+    lab.wire(one.port("a", "10.0.0.1/24"), two.port("b", "10.0.0.2/24"))
+    for _ in range(2):
+        lab.up()
+        with pytest.raises(RawnsError, match="is up"):
+            lab.up()
+        with pytest.raises(RawnsError, match="is up"):
+            lab.netns()
+        assert one.run(["true"]).returncode == 0
+        lab.down()
+        lab.down()
+        with pytest.raises(RawnsError, match="is closed, or not made yet"):
+            one.run(["true"])
+
+
+def test_a_taken_name_undoes_the_rest(netns_name: Name) -> None:
+    first, taken = netns_name(), netns_name()
+    with NetNS.create(taken) as other:
+        lab = Lab()
+        lab.netns(first)
+        lab.netns(taken)
+        with pytest.raises(FileExistsError, match=taken):
+            lab.up()
+        assert first not in NetNS.list() and taken in NetNS.list()
+        assert NetNS.open(taken) == other
+
+
+def test_what_the_kernel_refuses_is_named_and_undone(netns_name: Name) -> None:
+    name = netns_name()
+    lab = Lab()
+    one, two = lab.netns(name), lab.netns()
+    lab.wire(one.port("v1", "10.0.0.1/24", "10.0.0.1/24"), two.port("v2"))
+    with pytest.raises(KernelError) as refused:
+        lab.up()
+    assert f"(address 10.0.0.1/24 in {name}) refused" in str(refused.value) and "EEXIST" in str(refused.value)
+    assert name not in NetNS.list()
+
+
+def test_where_new_namespaces_hold_more_than_lo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where modules put tunnels into each new namespace, index 2 is taken: then the kernel is asked, once."""
+    monkeypatch.setattr(Lab, "_first_index", 1)  # as if lo's were free: the kernel says EBUSY
+    with Lab() as lab:
+        one, two = lab.netns(), lab.netns()
+        lab.wire(one.port("a", "10.0.0.1/24"), two.port("b", "10.0.0.2/24"))
+        lab.up()
+        assert one.net.link("a").carrier and Lab._first_index == one.net.link("a").index > 1
+
+
+def test_a_namespace_that_somebody_removed_meanwhile(netns_name: Name) -> None:
+    name = netns_name()
+    with Lab() as lab:
+        lab.netns(name)
+        lab.netns(netns_name())
+        lab.up()
+        NetNS.remove(name)
+
+
+def test_bad_plans_are_refused_before_anything_is_made() -> None:
+    lab = Lab()
+    one, two = lab.netns("a"), lab.netns()
+    for wrong in (
+        lambda: lab.netns("a"),
+        lambda: lab.netns("a/b"),
+        lambda: one.port("x" * 16),
+        lambda: one.port("lo"),
+        lambda: one.port("eth0", "10.0.0.1/99"),
+        lambda: one.port("eth0", "ten"),
+    ):
+        with pytest.raises(InvalidValue):
+            wrong()
+    port = one.port("eth0")
+    with pytest.raises(InvalidValue, match="two interfaces"):
+        one.port("eth0")
+    with pytest.raises(InvalidValue, match="a cable already"):
+        lab.wire(port, port)
+    lab.wire(port, two.port())
+    with pytest.raises(InvalidValue, match="a cable already"):
+        lab.wire(port, two.port())
+    with pytest.raises(InvalidValue, match="not in this lab"):
+        lab.wire(two.port(), Lab().netns().port())
+
+
+def test_a_child_inside_does_not_keep_the_name(netns_name: Name) -> None:
+    name = netns_name()
+    with Lab() as lab:
+        host = lab.netns(name)
+        lab.up()
+        child = host.popen(["cat"], stdin=subprocess.PIPE)
+    assert name not in NetNS.list()
+    child.communicate(timeout=10)

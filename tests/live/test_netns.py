@@ -1,0 +1,291 @@
+"""Namespaces on the real kernel: made, named, opened, entered, deleted; and everything that can be wrong with a name."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rawns import InvalidValue, NetNS, RawnsError
+
+Name = Callable[[], str]
+HERE = "/proc/thread-self/ns/net"
+
+
+def identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def test_a_named_namespace_is_a_mount_under_its_name(netns_name: Name) -> None:
+    name, home = netns_name(), identity(HERE)
+    with NetNS.create(name) as ns:
+        assert ns.name == name and name in NetNS.list()
+        assert identity(f"/run/netns/{name}") == ns.identity != home
+        line = next(line for line in Path("/proc/self/mountinfo").read_text().splitlines() if line.split()[4].endswith(name))
+        assert line.split()[3] == f"net:[{ns.identity[1]}]" and " - nsfs " in line
+        assert identity(HERE) == home
+    assert name not in NetNS.list() and not os.path.lexists(f"/run/netns/{name}")
+
+
+def test_the_directory_is_a_shared_mount_as_ip_makes_it(netns_name: Name) -> None:
+    for _ in range(3):
+        with NetNS.create(netns_name()):
+            lines = Path("/proc/self/mountinfo").read_text().splitlines()
+            own = [line for line in lines if line.split()[4] == "/run/netns"]
+            assert len(own) == 1 and " shared:" in own[0]
+
+
+def test_an_anonymous_one_lives_by_its_descriptor() -> None:
+    before = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
+    with NetNS.create() as ns:
+        assert ns.name is None and ns.identity != identity(HERE)
+        assert (os.listdir("/run/netns") if os.path.isdir("/run/netns") else []) == before
+    assert ns.fd == -1
+
+
+def test_open_by_name_path_pid_and_descriptor(netns_name: Name) -> None:
+    name = netns_name()
+    with NetNS.create(name) as ns:
+        child = ns.popen(["cat"], stdin=subprocess.PIPE)
+        try:
+            for other in (
+                NetNS.open(name),
+                NetNS.open(f"/run/netns/{name}"),
+                NetNS.open(pid=child.pid),
+                NetNS.open(fd=ns.fd),
+            ):
+                with other:
+                    assert other == ns and hash(other) == hash(ns) and other.fd != ns.fd
+            assert ns.pids() == [child.pid] and ns.names() == [name]
+        finally:
+            child.communicate(timeout=10)
+        assert name in NetNS.list(), "leaving a `with` of what was only opened must not delete it"
+
+
+def test_current_is_where_this_thread_is() -> None:
+    with NetNS.current() as here, NetNS.create() as ns:
+        assert here.identity == identity(HERE) and here != ns
+        with ns.entered(), NetNS.current() as inside:
+            assert inside == ns
+
+
+def test_entered_moves_only_this_thread_and_nests() -> None:
+    home, seen = identity(HERE), []
+    with NetNS.create() as one, NetNS.create() as two:
+        with one.entered():
+            assert identity(HERE) == one.identity
+            thread = threading.Thread(target=lambda: seen.append(identity(f"/proc/{os.getpid()}/ns/net")))
+            with two.entered():
+                assert identity(HERE) == two.identity
+            assert identity(HERE) == one.identity
+            thread.start()
+            thread.join()
+        assert identity(HERE) == home
+
+        with pytest.raises(ZeroDivisionError), one.entered():
+            raise ZeroDivisionError
+        assert identity(HERE) == home
+
+
+def test_call_runs_on_a_thread_inside_and_brings_back_result_or_exception() -> None:
+    home = identity(HERE)
+    with NetNS.create() as ns:
+        assert ns.call(lambda a, b=0: (identity(HERE), a + b), 1, b=2) == (ns.identity, 3)
+        assert ns.call(threading.get_ident) != threading.get_ident()
+        with pytest.raises(ZeroDivisionError):
+            ns.call(lambda: 1 // 0)
+    assert identity(HERE) == home
+
+
+def test_works_from_any_thread(netns_name: Name) -> None:
+    names, failures = [netns_name() for _ in range(4)], []
+
+    def work(name: str) -> None:
+        try:
+            home = identity(HERE)
+            for _ in range(5):
+                with NetNS.create(name) as ns:
+                    assert [link.name for link in ns.net.links()][0] == "lo"
+                assert identity(HERE) == home
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_a_socket_stays_inside() -> None:
+    with NetNS.create() as ns:
+        ns.net.set_link("lo", up=True)
+        with ns.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            with ns.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+                client.connect(server.getsockname())
+            with socket.socket() as outside, pytest.raises(OSError):
+                outside.connect(server.getsockname())
+
+
+def test_popen_and_run_enter_the_network_only_unless_asked(netns_name: Name) -> None:
+    with NetNS.create(netns_name()) as ns:
+        show = ["readlink", "/proc/self/ns/net", "/proc/self/ns/mnt"]
+        net, mnt = ns.run(show, stdout=subprocess.PIPE, text=True).stdout.split()
+        assert net == f"net:[{ns.identity[1]}]" and mnt == os.readlink("/proc/self/ns/mnt")
+        net, mnt = ns.run(show, mounts=True, stdout=subprocess.PIPE, text=True).stdout.split()
+        assert net == f"net:[{ns.identity[1]}]" and mnt != os.readlink("/proc/self/ns/mnt")
+        ns.net.add_veth("only-here", peer="and-here")
+        listed = ns.run(["ls", "/sys/class/net"], mounts=True, stdout=subprocess.PIPE, text=True).stdout.split()
+        assert sorted(listed) == sorted(link.name for link in ns.net.links())
+        assert ns.run(["sh", "-c", "exit 7"]).returncode == 7
+        with pytest.raises(FileNotFoundError):
+            ns.run(["/no/such/command"])
+
+
+@pytest.mark.really_root
+def test_files_of_etc_netns_lie_over_etc(netns_name: Name) -> None:
+    name = netns_name()
+    own = Path("/etc/netns") / name
+    made_parent = not own.parent.exists()
+    own.mkdir(parents=True)
+    try:
+        (own / "hostname").write_text("written-by-the-test\n")
+        with NetNS.create(name) as ns:
+            plain = ns.run(["cat", "/etc/hostname"], stdout=subprocess.PIPE, text=True).stdout
+            over = ns.run(["cat", "/etc/hostname"], mounts=True, stdout=subprocess.PIPE, text=True).stdout
+            assert over == "written-by-the-test\n" != plain
+            (own / "no-such-file-in-etc").write_text("")
+            with pytest.raises(OSError, match="mount"):
+                ns.run(["true"], mounts=True)
+    finally:
+        for file in own.iterdir():
+            file.unlink()
+        own.rmdir()
+        if made_parent:
+            own.parent.rmdir()
+
+
+def test_attach_gives_a_name(netns_name: Name) -> None:
+    name = netns_name()
+    with NetNS.create() as ns:
+        ns.attach(name)
+        assert ns.names() == [name] and identity(f"/run/netns/{name}") == ns.identity
+        with pytest.raises(FileExistsError):
+            NetNS.create(name)
+    assert name not in NetNS.list()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/run/netns/x", "a\0b", "x" * 256])
+def test_a_name_is_one_path_component(name: str) -> None:
+    for attempt in (NetNS.create, NetNS.remove):
+        with pytest.raises(InvalidValue, match="cannot name a network namespace"):
+            attempt(name)
+
+
+def test_taken_and_gone_names(netns_name: Name) -> None:
+    name = netns_name()
+    with pytest.raises(FileNotFoundError) as missing:
+        NetNS.open(name)
+    assert f'open("/run/netns/{name}"' in str(missing.value) and "ENOENT" in str(missing.value)
+    with pytest.raises(FileNotFoundError):
+        NetNS.remove(name)
+    ns = NetNS.create(name)
+    with pytest.raises(FileExistsError) as taken:
+        NetNS.create(name)
+    assert isinstance(taken.value, RawnsError) and "EEXIST" in str(taken.value)
+    assert NetNS.list().count(name) == 1
+    ns.delete()
+    with pytest.raises(RawnsError, match="is closed"):
+        ns.entered()
+
+
+def test_a_stale_name_is_listed_as_stale_never_entered_and_can_be_removed(netns_name: Name) -> None:
+    name = netns_name()
+    NetNS.create(netns_name()).delete()  # so that the directory is there
+    Path(f"/run/netns/{name}").touch()
+    assert name not in NetNS.list() and name in NetNS.list(stale=True)
+    with pytest.raises(InvalidValue, match="is no network namespace"):
+        NetNS.open(name)
+    NetNS.remove(name)
+    assert name not in NetNS.list(stale=True)
+
+
+def test_other_kinds_of_namespaces_and_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="not of the network"):
+        NetNS.open("/proc/self/ns/mnt")
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(InvalidValue, match="is no network namespace"):
+        NetNS.open(str(file))
+    with pytest.raises(InvalidValue, match="one of name, pid and fd"):
+        NetNS.open("x", pid=1)
+
+
+def test_delete_leaves_a_name_that_has_become_anothers(netns_name: Name) -> None:
+    name = netns_name()
+    ns = NetNS.create(name)
+    NetNS.remove(name)
+    with NetNS.create(name) as other:
+        with pytest.raises(RawnsError, match="belongs to another"):
+            ns.delete()
+        assert identity(f"/run/netns/{name}") == other.identity
+        ns.close()
+
+
+def test_deleted_while_we_are_inside(netns_name: Name) -> None:
+    name, home = netns_name(), identity(HERE)
+    with NetNS.create(name) as ns:
+        with ns.entered():
+            NetNS.remove(name)
+            assert identity(HERE) == ns.identity and [link.name for link in ns.net.links()][0] == "lo"
+        assert identity(HERE) == home
+        with pytest.raises(FileNotFoundError):
+            ns.delete()
+
+
+def test_a_namespace_forgotten_is_closed_by_the_collector() -> None:
+    fd = NetNS.create().fd
+    with pytest.raises(OSError):
+        os.fstat(fd)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ('mount("none", "/proc", "tmpfs", 0, None)', "/proc must be mounted"),
+        ('mount("none", "/run", "tmpfs", uapi.MS_RDONLY, None)', "Read-only file system (EROFS)"),
+    ],
+    ids=["no /proc", "a read-only /run"],
+)
+def test_a_box_without(damage: str, said: str, netns_name: Name) -> None:
+    """In a process of its own, with mounts of its own."""
+    script = f"""
+from rawns import NetNS, uapi
+from rawns.syscalls import mount, unshare
+unshare(uapi.CLONE_NEWNS)
+mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
+{damage}
+try:
+    NetNS.create({netns_name()!r})
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert said in done.stdout and done.stdout.count("\n") == 1
+
+
+def test_nobody_is_told_what_to_do(ordinary: object) -> None:
+    done = ordinary.run([sys.executable, "-c", "from rawns import NetNS; NetNS.create()"])  # type: ignore[attr-defined]
+    assert done.stdout.splitlines()[-1].endswith(
+        "unshare(CLONE_NEWNET): Operation not permitted (EPERM); run as root, or inside `rawns rootless`"
+    )

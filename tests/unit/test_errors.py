@@ -1,0 +1,101 @@
+"""The family of errors: what catches them, what they say, and that they travel between processes."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import pickle
+
+import pytest
+
+import rawns
+from rawns.errors import Interrupted, InvalidValue, KernelError, RawnsError, Stranded, SyscallError, WireError
+
+NO_PREFIX = KernelError(22, "RTM_NEWADDR", "ipv4: Invalid prefix length", 17, "ifa_prefixlen = 99", "address of v1")
+NO_MOUNT = SyscallError(1, "mount", '"none", "/run/netns"', "be root")
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode), ids=lambda number: errno.errorcode[number])
+@pytest.mark.parametrize("kind", [SyscallError, KernelError])
+def test_an_errno_makes_the_class_that_python_would_have_made(kind: type, number: int) -> None:
+    error = kind(number, "call")
+    expected = type(OSError(number, ""))
+    assert isinstance(error, kind) and isinstance(error, expected) and isinstance(error, RawnsError)
+    assert (error.errno, error.code) == (number, errno.errorcode[number])
+    assert type(error).__name__ == kind.__name__
+
+
+def test_people_catch_what_they_know() -> None:
+    with pytest.raises(FileExistsError):
+        raise KernelError(errno.EEXIST, "RTM_NEWLINK")
+    with pytest.raises(PermissionError):
+        raise NO_MOUNT
+    with pytest.raises(FileNotFoundError):
+        raise SyscallError(errno.ENOENT, "open", '"/run/netns/x", O_RDONLY')
+    for kind in (WireError, InvalidValue):
+        with pytest.raises(ValueError):
+            raise kind("no")
+    assert not issubclass(SyscallError, KernelError) and not issubclass(KernelError, SyscallError)
+    assert issubclass(Interrupted, RawnsError) and not issubclass(Interrupted, OSError)
+
+
+def test_stranded_is_swallowed_by_nobody() -> None:
+    assert issubclass(Stranded, SystemExit)
+    assert not issubclass(Stranded, (Exception, RawnsError))
+
+
+def test_an_errno_python_has_no_name_for() -> None:
+    error = KernelError(524, "RTM_NEWLINK")
+    assert (error.errno, error.code) == (524, "524")
+    assert str(error).startswith("RTM_NEWLINK refused: ") and str(error).endswith("(524)")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            NO_PREFIX,
+            'RTM_NEWADDR (address of v1) refused: "ipv4: Invalid prefix length" (EINVAL) at byte 17, ifa_prefixlen = 99',
+        ),
+        (KernelError(17, "RTM_NEWLINK"), "RTM_NEWLINK refused: File exists (EEXIST)"),
+        (KernelError(22, "X", "", None, "NETNSA_FD is missing"), "X refused: Invalid argument (EINVAL), NETNSA_FD is missing"),
+        (KernelError(22, "X", "", 0), "X refused: Invalid argument (EINVAL) at byte 0"),
+        (NO_MOUNT, 'mount("none", "/run/netns"): Operation not permitted (EPERM); be root'),
+        (SyscallError(9, "close", "7"), "close(7): Bad file descriptor (EBADF)"),
+    ],
+)
+def test_the_sentence(error: RawnsError, text: str) -> None:
+    assert str(error) == text
+
+
+@pytest.mark.parametrize("error", [NO_PREFIX, NO_MOUNT, SyscallError(95, "unshare"), KernelError(524, "X")])
+@pytest.mark.parametrize("travel", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_errors_travel_whole(error: RawnsError, travel: object) -> None:
+    arrived = travel(error)  # type: ignore[operator]
+    assert type(arrived) is type(error)
+    assert str(arrived) == str(error)
+    assert {**vars(arrived)} == {**vars(error)}
+    assert arrived.errno == error.errno  # type: ignore[attr-defined]
+
+
+def test_the_fields_are_there_to_be_read() -> None:
+    assert (NO_PREFIX.request, NO_PREFIX.message, NO_PREFIX.offset, NO_PREFIX.field, NO_PREFIX.context) == (
+        "RTM_NEWADDR",
+        "ipv4: Invalid prefix length",
+        17,
+        "ifa_prefixlen = 99",
+        "address of v1",
+    )
+    assert (NO_MOUNT.call, NO_MOUNT.arguments, NO_MOUNT.hint, NO_MOUNT.strerror) == (
+        "mount",
+        '"none", "/run/netns"',
+        "be root",
+        "Operation not permitted",
+    )
+
+
+def test_the_package_shows_them() -> None:
+    assert rawns.KernelError is KernelError and rawns.Stranded is Stranded
+    with pytest.raises(AttributeError, match="nonsense"):
+        rawns.nonsense  # noqa: B018
+    assert set(rawns.__all__) <= set(dir(rawns))
