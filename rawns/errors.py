@@ -39,6 +39,7 @@ def _of_errno(base: type, errno: int, _made: dict[tuple[type, int], type] = {}) 
 class _KernelSaysNo(RawnsError, OSError):
     """What the two errors with an errno share: the choice of class, and surviving pickle and copy."""
 
+    hint: str = ""
     _fields: tuple[object, ...]
 
     @staticmethod
@@ -51,7 +52,13 @@ class _KernelSaysNo(RawnsError, OSError):
         return SyscallError if isinstance(self, SyscallError) else KernelError
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (self._rebuild, (self._base(), self._fields))
+        return (self._rebuild, (self._base(), self._fields), {"hint": self.hint})
+
+    def _sentence(self) -> str:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return f"{self._sentence()}; {self.hint}" if self.hint else self._sentence()
 
     @property
     def code(self) -> str:
@@ -68,7 +75,6 @@ class SyscallError(_KernelSaysNo):
 
     call: str
     arguments: str
-    hint: str
 
     def __new__(cls, errno: int, call: str = "", arguments: str = "", hint: str = "") -> SyscallError:
         error: SyscallError = OSError.__new__(_of_errno(SyscallError, errno), errno, os.strerror(errno))
@@ -78,11 +84,10 @@ class SyscallError(_KernelSaysNo):
         OSError.__init__(self, errno, os.strerror(errno))
         self.errno, self.strerror = errno, os.strerror(errno)
         self.call, self.arguments, self.hint = call, arguments, hint
-        self._fields = (errno, call, arguments, hint)
+        self._fields = (errno, call, arguments)
 
-    def __str__(self) -> str:
-        text = f"{self.call}({self.arguments}): {self.strerror} ({self.code})"
-        return f"{text}; {self.hint}" if self.hint else text
+    def _sentence(self) -> str:
+        return f"{self.call}({self.arguments}): {self.strerror} ({self.code})"
 
 
 class KernelError(_KernelSaysNo):
@@ -90,7 +95,7 @@ class KernelError(_KernelSaysNo):
 
     ``request`` is the message's C name (``'RTM_NEWADDR'``), ``message`` the kernel's own sentence (extended
     acknowledgement, empty where it gave none), ``offset`` the byte it points at in the request (None where it
-    points nowhere), ``field`` that byte's C name and value, ``context`` what the request was for.
+    points nowhere), ``field`` that byte's C name and value, ``context`` what the request was for, ``hint`` the remedy.
     """
 
     request: str
@@ -111,9 +116,10 @@ class KernelError(_KernelSaysNo):
         OSError.__init__(self, errno, os.strerror(errno))
         self.errno, self.strerror = errno, os.strerror(errno)
         self.request, self.message, self.offset, self.field, self.context = request, message, offset, field, context
+        self.hint = ""
         self._fields = (errno, request, message, offset, field, context)
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         words = f'"{self.message}" ({self.code})' if self.message else f"{self.strerror} ({self.code})"
         where = "" if self.offset is None else f" at byte {self.offset}"
         what = f", {self.field}" if self.field else ""

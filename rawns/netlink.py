@@ -14,7 +14,7 @@ from struct import pack
 from . import rtnl, uapi
 from .errors import Interrupted, KernelError, SyscallError
 from .exchange import Exchange, batches
-from .syscalls import perform
+from .syscalls import perform, remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,11 @@ class Netlink:
                 raise
             if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
                 exchange.receive(data)
-        return exchange.result()
+        try:
+            return exchange.result()
+        except KernelError as error:
+            error.hint = remedy(error.errno or 0)
+            raise
 
     def _spell_send(self, data: bytes) -> str:
         return f"{self.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"

@@ -1,6 +1,6 @@
 """A user namespace in which an ordinary user may do all of this (user_namespaces(7)).
 
-Floor 4.  `enter` moves the whole process; there is no way back, and no need for one: all that was made in it is gone
+Floor 5.  `enter` moves the whole process; there is no way back, and no need for one: all that was made in it is gone
 with its last process.  Inside, the user is root over a network, a mount table and a /run that are the process's own.
 """
 

@@ -89,14 +89,17 @@ def perform(
 
 
 def _failed(number: int, call: str, arguments: str) -> SyscallError:
-    """The error, with the remedy where we know one."""
-    hint = ""
-    if number in (errno.EPERM, errno.EACCES):
-        root = os.geteuid() == 0
-        hint = "this root lacks the capability for it (a container?)" if root else "run as root, or inside `rawns rootless`"
-    elif number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
+    hint = remedy(number)
+    if number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
         hint = "/proc must be mounted"
     return SyscallError(number, call, arguments, hint)
+
+
+def remedy(number: int) -> str:
+    """What to do about an errno that says that we may not; empty for all others."""
+    if number not in (errno.EPERM, errno.EACCES):
+        return ""
+    return "this root lacks the capability for it" if os.geteuid() == 0 else "run as root, or inside `rawns rootless`"
 
 
 def _watched(observer: Observer, event: Event, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:

@@ -414,6 +414,8 @@ class Attrs(Type):
     @staticmethod
     def _payloads(key: object, kind: Type, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
         if isinstance(kind, Many):
+            if not isinstance(value, (list, tuple)):
+                raise WireError(f"{key}: {value!r} is not a list")
             return [_named(key, kind.kind, one, siblings) for one in value]
         return [_named(key, kind, value, siblings)]
 

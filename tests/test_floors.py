@@ -22,8 +22,8 @@ FLOORS = [
     ["syscalls", "wire"],
     ["nlmsg", "rtnl", "packets"],
     ["exchange", "explain", "objects", "lines"],
-    ["netlink", "netns", "rootless"],
-    ["net"],
+    ["netlink", "netns"],
+    ["net", "rootless"],
     ["lab", "echo", "chat"],
     ["cli"],
 ]

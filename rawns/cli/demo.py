@@ -1,4 +1,4 @@
-"""`rawns demo`: two computers, one cable: the story of `rawns.story`, told as it happens.
+"""`rawns demo`: two computers, one cable: the story of `story`, told as it happens.
 
 Floor 7.  By root it happens under the machine's own /run/netns; by anyone else in a user namespace made for it.
 """
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..story import Step, Story
+    from .story import Step, Story
 
 
 def main(argv: list[str]) -> int:
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
             raise RawnsError("--keep needs root: what an ordinary user makes ends with its process (see `rawns rootless`)")
         rootless.enter()
     tell = _Json(who) if options.json else _Text(who)
-    from ..story import Story
+    from .story import Story
 
     with Story(options.explain) as story:
         for step in story.steps(options.keep):

@@ -289,3 +289,20 @@ def test_nobody_is_told_what_to_do(ordinary: object) -> None:
     assert done.stdout.splitlines()[-1].endswith(
         "unshare(CLONE_NEWNET): Operation not permitted (EPERM); run as root, or inside `rawns rootless`"
     )
+
+
+def test_nobody_may_look_around_where_he_is_but_change_nothing(ordinary: object) -> None:
+    script = """
+from rawns import NetNS
+here = NetNS.current()
+print([link.name for link in here.net.links()][0])
+try:
+    here.net.set_link("lo", mtu=1234)
+except PermissionError as error:
+    print(error)
+"""
+    done = ordinary.run([sys.executable, "-c", script])  # type: ignore[attr-defined]
+    assert done.stdout.splitlines() == [
+        "lo",
+        "RTM_NEWLINK (link lo) refused: Operation not permitted (EPERM); run as root, or inside `rawns rootless`",
+    ]

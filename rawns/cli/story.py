@@ -1,6 +1,6 @@
 """The article's story, as steps that really happen: what `rawns demo` tells.
 
-Floor 6.  Two network namespaces, a cable, an address at each end, ping both ways, a chat over TCP, and clean-up.  Each
+Floor 7.  Two network namespaces, a cable, an address at each end, ping both ways, a chat over TCP, and clean-up.  Each
 step does its part through the public names, checks that it happened, and says what it saw.
 """
 
@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 from time import perf_counter_ns
 
-from . import uapi
-from .chat import Peer, Room
-from .echo import ping
-from .errors import RawnsError
-from .net import NetNS
-from .netns import NETNS_DIR
-from .syscalls import Observer, mounts, observed
+from .. import uapi
+from ..chat import Peer, Room
+from ..echo import ping
+from ..errors import RawnsError
+from ..net import NetNS
+from ..netns import NETNS_DIR
+from ..syscalls import Observer, mounts, observed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .syscalls import Event
+    from ..syscalls import Event
 
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
 PORT = 7777

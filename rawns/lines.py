@@ -1,0 +1,203 @@
+"""Lines of text between people who do not trust each other: assembled, made safe to show, passed on; all of it bounded.
+
+Floor 3, pure.  A stream of bytes knows no lines, so `Lines` finds the same ones however it was cut on the way.  What
+comes out of it is safe on any terminal.  A `Circle` is what a room is without its sockets: bytes from one go in, and
+what each of the others is to be sent waits in his `Outbox`.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Union
+
+    Text = Union[str, bytes]
+
+LINE = 4096  # bytes in a line, without its end; what is longer comes in pieces
+RELAYED = 4 * LINE + 256  # what a room makes of such a line at most: `\x00` for one byte, and who said it before it
+CUT = " [cut]"  # at the end of a piece that the line goes on after
+WHOLE = 65536  # bytes that `Typed` waits for the end of a line
+
+ENOUGH = 1 << 18  # bytes waiting for one reader: from here on nobody should say more
+MOST = 1 << 20  # bytes waiting for one reader: more are not kept
+
+# Characters that Python calls printable and that show nothing (Unicode's Default_Ignorable_Code_Point, less those of
+# the categories Cf and Cn, which are not printable to begin with): joiners, fillers, variation selectors.
+_NOTHING = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0))
+) | frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+# And those that it does not, but that are only spaces (category Zs).
+_SPACES = frozenset(map(chr, [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]))
+
+
+def visible(text: Text) -> str:
+    r"""``text`` with everything in it that a terminal would act upon, or hide, written out as Python writes it.
+
+    That is C0 (tab and newline too) and C1 controls, DEL, direction overrides, characters without width, and what
+    Unicode has not assigned: ``\x1b``, ``\t``, ``\u202e``.  A byte that is not UTF-8 becomes ``\xff``.  Applied
+    twice it is the same as once.  Like ``cat -v``, it leaves a backslash alone.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    if text.isprintable() and _NOTHING.isdisjoint(text):
+        return text
+    return "".join(map(_glyph, text))
+
+
+def _glyph(char: str) -> str:
+    if char.isprintable() and char not in _NOTHING or char in _SPACES:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
+
+# -- from bytes to lines ------------------------------------------------------------------------------------------------
+
+
+class Lines:
+    """Finds the lines in a stream, with ``\\n`` or ``\\r\\n`` at their ends, and returns them `visible`, without it.
+
+    One of more than ``limit`` bytes (at least 4) comes in pieces, each but the last marked with `CUT`; no character is
+    torn.  So no more than ``limit`` bytes and a ``\\r`` are ever kept.
+    """
+
+    __slots__ = ("_limit", "_rest")
+
+    def __init__(self, limit: int = LINE) -> None:
+        self._limit, self._rest = limit, b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """The lines that ``data`` brings to their end, and the pieces that have become too long to wait for it."""
+        *whole, rest = (self._rest + data).split(b"\n")
+        lines: list[str] = []
+        for line in whole:
+            lines.append(visible(self._cut(_chomped(line), self._limit, lines)))
+        self._rest = self._cut(rest, self._limit + 1, lines)  # one more: it may be the \r of the end
+        return lines
+
+    def end(self) -> list[str]:
+        """What has no end of line, when nothing more will come."""
+        rest, self._rest = self._rest, b""
+        return self.feed(_chomped(rest) + b"\n") if rest else []
+
+    def _cut(self, line: bytes, most: int, pieces: list[str]) -> bytes:
+        """Cut pieces off ``line`` until it has at most ``most`` bytes; what is left."""
+        start = 0
+        while len(line) - start > most:
+            end = _boundary(line, start + self._limit)
+            pieces.append(visible(line[start:end]) + CUT)
+            start = end
+        return line[start:]
+
+
+def _chomped(line: bytes) -> bytes:
+    return line[:-1] if line.endswith(b"\r") else line
+
+
+def _boundary(line: bytes, place: int) -> int:
+    """The nearest place before ``place`` where a character of UTF-8 begins; ``place`` itself where it is no UTF-8."""
+    return next((at for at in range(place, place - 4, -1) if line[at] & 0xC0 != 0x80), place)
+
+
+class Typed:
+    """What our own side says: the same bytes as came in, but whole lines at a time, lest others' come in between.
+
+    A line that goes on for more than `WHOLE` bytes is not waited for.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What may be said now."""
+        data = self._rest + data
+        end = data.rfind(b"\n") + 1 or (len(data) if len(data) > WHOLE else 0)
+        self._rest = data[end:]
+        return data[:end]
+
+    def end(self) -> bytes:
+        """What has no end of line, when nothing more will come."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+# -- who is to be sent what ---------------------------------------------------------------------------------------------
+
+
+class Outbox:
+    """Bytes that wait for one reader.  Once there are more than `MOST` it has ``overrun``, and takes no more."""
+
+    __slots__ = ("_data", "overrun")
+
+    def __init__(self) -> None:
+        self._data, self.overrun = bytearray(), False
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def full(self) -> bool:
+        """More waits than a reader who reads would leave there."""
+        return len(self._data) > ENOUGH
+
+    def put(self, data: bytes) -> None:
+        self.overrun = self.overrun or len(self._data) + len(data) > MOST
+        if not self.overrun:
+            self._data += data
+
+    def send(self, write: Callable[[bytes], int], most: int = 65536) -> None:
+        """Offer up to ``most`` bytes to ``write``, which returns how many of them it took."""
+        if self._data:
+            taken = write(bytes(self._data[:most]))
+            del self._data[:taken]
+
+
+class Member:
+    """One in a circle: ``who`` he is, the ``lines`` he is in the middle of, and what waits to be sent to him."""
+
+    __slots__ = ("lines", "out", "who")
+
+    def __init__(self, who: str, limit: int) -> None:
+        self.who, self.lines, self.out = who, Lines(limit), Outbox()
+
+
+class Circle:
+    """What one says all others hear, with who said it: ``10.0.0.2:40312: hello``.
+
+    What we say ourselves goes out as it is: nobody else can say a line without his name before it.
+    """
+
+    def __init__(self) -> None:
+        self.members: dict[str, Member] = {}
+
+    def join(self, who: str, limit: int = LINE) -> Member:
+        member = self.members[who] = Member(who, limit)
+        return member
+
+    def leave(self, who: str) -> None:
+        self.members.pop(who, None)
+
+    def hear(self, who: str, data: bytes) -> list[str]:
+        """What a member sent; empty where it was his last.  His lines, which by now wait for all others."""
+        lines = self.members[who].lines
+        said = lines.feed(data) if data else lines.end()
+        if said:
+            words = "".join(f"{who}: {line}\n" for line in said).encode()
+            self._give(words, (member for name, member in self.members.items() if name != who))
+        return said
+
+    def say(self, data: bytes, to: str | None = None) -> None:
+        """What we say, to all or to one; to one who has left, in vain."""
+        self._give(data, [member for name, member in self.members.items() if to in (None, name)])
+
+    @staticmethod
+    def _give(data: bytes, members: Iterable[Member]) -> None:
+        for member in members:
+            member.out.put(data)
+
+    @property
+    def full(self) -> bool:
+        """Whether somebody reads so slowly that nothing more should be said for now."""
+        return any(member.out.full for member in self.members.values())
