@@ -27,7 +27,6 @@ IDLE, AWAIT_ACK, AWAIT_DONE = "IDLE", "AWAIT_ACK", "AWAIT_DONE"
 # Each failing message of a datagram costs the kernel a reply of its own in our receive buffer (212,992 bytes, less
 # than 1 KiB each with overhead); this many fit even if all fail.
 BATCH_MESSAGES = 128
-BATCH_BYTES = 32768  # SO_SNDBUF is 212,992; a message this project sends has a few hundred bytes
 
 
 class Exchange:

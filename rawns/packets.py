@@ -225,6 +225,74 @@ ICMP6 = Faces(
 )
 _INSIDE.update({IPPROTO_ICMP: ICMP, IPPROTO_ICMPV6: ICMP6})
 
+PROTOCOLS: dict[str, Type] = {"IPPROTO_IP": IPV4, "IPPROTO_ICMP": ICMP, "IPPROTO_ICMPV6": ICMP6}  # by name of `Event.protocol`
+
+
+# -- in words, as ping(8) has them ------------------------------------------------------------------------------------
+
+_UNREACH = {
+    uapi.ICMP_NET_UNREACH: "Destination Net Unreachable",
+    uapi.ICMP_HOST_UNREACH: "Destination Host Unreachable",
+    uapi.ICMP_PROT_UNREACH: "Destination Protocol Unreachable",
+    uapi.ICMP_PORT_UNREACH: "Destination Port Unreachable",
+    uapi.ICMP_SR_FAILED: "Source Route Failed",
+    uapi.ICMP_NET_UNKNOWN: "Destination Net Unknown",
+    uapi.ICMP_HOST_UNKNOWN: "Destination Host Unknown",
+    uapi.ICMP_HOST_ISOLATED: "Source Host Isolated",
+    uapi.ICMP_NET_ANO: "Destination Net Prohibited",
+    uapi.ICMP_HOST_ANO: "Destination Host Prohibited",
+    11: "Destination Net Unreachable for Type of Service",  # ICMP_NET_UNR_TOS
+    12: "Destination Host Unreachable for Type of Service",  # ICMP_HOST_UNR_TOS
+    uapi.ICMP_PKT_FILTERED: "Packet filtered",
+    uapi.ICMP_PREC_VIOLATION: "Precedence Violation",
+    uapi.ICMP_PREC_CUTOFF: "Precedence Cutoff",
+}
+_REDIRECT = ("Network", "Host", "Type of Service and Network", "Type of Service and Host")  # by code
+_EXCEEDED = {uapi.ICMP_EXC_TTL: "Time to live exceeded", uapi.ICMP_EXC_FRAGTIME: "Frag reassembly time exceeded"}
+_UNREACH6 = (
+    "No route",
+    "Administratively prohibited",
+    "Beyond scope of source address",
+    "Address unreachable",
+    "Port unreachable",
+    "Source address failed ingress/egress policy",
+    "Reject route to destination",
+)
+_EXCEEDED6 = {uapi.ICMPV6_EXC_HOPLIMIT: "Hop limit", uapi.ICMPV6_EXC_FRAGTIME: "Defragmentation failure"}
+_PROBLEM6 = ("Wrong header field", "Unknown header", "Unknown option")  # by code
+
+
+def words(kind: int, code: int, info: int) -> str:
+    """An ICMP error by type, code and the number after them (RFC 792)."""
+    if kind == uapi.ICMP_DEST_UNREACH:
+        if code == uapi.ICMP_FRAG_NEEDED:
+            return f"Frag needed and DF set (mtu = {info})"
+        return _UNREACH.get(code, f"Dest Unreachable, Bad Code: {code}")
+    if kind == uapi.ICMP_REDIRECT:
+        what = f"Redirect {_REDIRECT[code]}" if code < len(_REDIRECT) else f"Redirect, Bad Code: {code}"
+        return f"{what}(New nexthop: {IP.unpack(info.to_bytes(4, 'big'), 0, 4, {}, None, ())})"
+    if kind == uapi.ICMP_TIME_EXCEEDED:
+        return _EXCEEDED.get(code, f"Time exceeded, Bad Code: {code}")
+    if kind == uapi.ICMP_PARAMETERPROB:
+        return f"Parameter problem: pointer = {info}"
+    return "Source Quench" if kind == uapi.ICMP_SOURCE_QUENCH else f"Bad ICMP type: {kind}"
+
+
+def words6(kind: int, code: int, info: int) -> str:
+    """An ICMPv6 error by type, code and the number after them (RFC 4443)."""
+    if kind == uapi.ICMPV6_DEST_UNREACH:
+        return f"Destination unreachable: {_UNREACH6[code] if code < len(_UNREACH6) else f'Unknown code {code}'}"
+    if kind == uapi.ICMPV6_PKT_TOOBIG:
+        return f"Packet too big: mtu={info}" + (f", code={code}" if code else "")
+    if kind == uapi.ICMPV6_TIME_EXCEED:
+        return f"Time exceeded: {_EXCEEDED6.get(code, f'code {code}')}"
+    if kind == uapi.ICMPV6_PARAMPROB:
+        return f"Parameter problem: {_PROBLEM6[code] if code < len(_PROBLEM6) else f'code {code}'} at {info}"
+    return f"unknown icmp type: {kind}"
+
+
+# -- coming and going -------------------------------------------------------------------------------------------------
+
 
 def echo_request(ident: int, sequence: int, data: bytes) -> bytes:
     """An ICMP echo request, its checksum in place.  Raises `WireError` where a number has more than 16 bits."""

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
 PORT = 7777
-LINES = ("Hello from ns2, is anybody there?", "Yes: ns1. There is a cable between us.", "Good to know. Bye!", "Bye.")
+TALK = {
+    "Hello, is anybody there?": "Yes, at the other end of the cable.",
+    "What did that take?": "unshare, setns, mount, and a few rtnetlink messages.",
+    "And bytes over TCP. Goodbye!": "Goodbye!",
+}  # what ns2 says, and what ns1 answers
+PATIENCE = 5.0  # seconds for an answer that takes microseconds
 
 
 class Broken(RawnsError):
@@ -52,7 +57,10 @@ class Step:
 
 class _Watcher(Observer):
     def __init__(self, events: list[Event]) -> None:
-        self.after = events.append  # type: ignore[method-assign]
+        self._events = events
+
+    def after(self, event: Event) -> None:
+        self._events.append(event)
 
 
 class _Unwatched:
@@ -70,9 +78,9 @@ class Story:
         self.explain = explain
         self.names = [_free("ns1"), _free("ns2")]
         self.namespaces: list[NetNS] = []
-        with NetNS.current() as here:  # everything that is loaded late is loaded now, and costs no step anything
-            here.net.links()
-        self.before = _inventory()
+        with NetNS.create() as rehearsal:  # what is loaded late is loaded now, and costs no step anything
+            rehearsal.call(rehearsal.net.links)
+        self.before = _traces(self.names)
 
     def steps(self, keep: bool = False) -> list[Step]:
         """The story's steps, in order; without the clean-up where the result is to stay."""
@@ -189,7 +197,27 @@ def _ping(story: Story, number: int) -> Iterator[str]:
 
 
 def _chat(story: Story) -> Iterator[str]:
-    raise NotImplementedError
+    """The room is a thread inside ns1, whoever talks to it a thread inside ns2."""
+    ns1, ns2 = story.namespaces
+    with Room(ns1, ADDRESSES[0], PORT) as room:
+        room.said(lambda who, text: room.say(TALK.get(text, "Pardon?"), to=who))
+        heard = ns2.call(_talk)
+    for (said, answer), (back, microseconds) in zip(TALK.items(), heard):
+        if back != answer:
+            raise Broken(f"the answer to {said!r} was {back!r}")
+        yield f"{ns2.name} > {said}"
+        yield f"{ns1.name} > {answer:<56} {microseconds:.0f} us there and back"
+
+
+def _talk() -> list[tuple[str | None, float]]:
+    """Each line said, and for each what was heard and after how many microseconds."""
+    heard = []
+    with Peer(None, ADDRESSES[0], PORT, PATIENCE) as peer:
+        for said in TALK:
+            start = perf_counter_ns()
+            peer.say(said)
+            heard.append((peer.hear(PATIENCE), (perf_counter_ns() - start) / 1000))
+    return heard
 
 
 def _delete(story: Story) -> Iterator[str]:
@@ -200,21 +228,22 @@ def _delete(story: Story) -> Iterator[str]:
 
 
 def _prove(story: Story) -> Iterator[str]:
-    after = _inventory()
-    for what, before in story.before.items():
-        if after[what] != before:
-            raise Broken(f"{what} were {before} and are {after[what]}")
-        yield f"{what}: {len(before)}, as before"
+    for what, left in _traces(story.names).items():
+        left = [one for one in left if one not in story.before[what]]
+        if left:
+            raise Broken(f"{what} are left behind: {', '.join(left)}")
+        yield f"no {what} of ours"
 
 
-def _inventory() -> dict[str, list[str]]:
-    """What a story could leave behind on this machine and in this process."""
+def _traces(names: list[str]) -> dict[str, list[str]]:
+    """What a story could leave behind on this machine and in this process, and no other program would have made."""
     with NetNS.current() as here:
-        links = [link.name for link in here.net.links()]
+        links = [link.name for link in here.net.links("veth")]
+    paths = [f"{NETNS_DIR}/{name}" for name in names]
     return {
-        "named namespaces": NetNS.list() + NetNS.list(stale=True),
-        "links": links,
-        "mounts on names": sorted(mount for mount in mounts() if mount.startswith(f"{NETNS_DIR}/")),
-        "descriptors": sorted(os.listdir("/proc/self/fd")),
+        "names": [path for path in paths if os.path.lexists(path)],
+        "mounts": [mount for mount in mounts() if mount in paths],
+        "links": [name for name in links if name in ("v1", "v2")],
+        "descriptors": os.listdir("/proc/self/fd"),
         "threads": os.listdir("/proc/self/task"),
     }

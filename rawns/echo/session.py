@@ -1,54 +1,21 @@
-"""ICMP and ICMPv6 echo, built by hand: `rawns.ping` for programs, and all that `rawns ping` prints (ping(8), icmp(7)).
+"""The rules of one run of echo requests, and the figures it comes to; without socket and clock.
 
-Floor 6.  Three parts, and `run`, the loop that joins them::
-
-    Session   when to send, when to give up, what an arrival means; is told the time and touches nothing (sans-IO)
-    Line      the socket, datagram ICMP or raw, whichever the kernel allows: requests out, arrivals in
-    Figures   what was counted and measured
-
-A round trip ends when the kernel says that the reply came in (SO_TIMESTAMPNS), not when Python got to it.  What comes
-in is anybody's: it counts only if it is whole, bears our identifier and answers a sequence number that was sent, and
-the time it took is looked up in a table of our own, never in what the peer sent back.
+Floor 6, sans-IO: a `Session` is told what time it is and what came in, and says what to do.
 """
 
 from __future__ import annotations
 
-import _socket
-import os
-import select
-from errno import EACCES, EAGAIN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOMEM, EPERM
 from math import isqrt
-from struct import Struct
-from time import monotonic_ns, time_ns
-
-from . import packets, uapi
-from .errors import InvalidValue, RawnsError, SyscallError, WireError
-from .syscalls import perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any, Optional, Union
-
-    from .netns import Namespace
 
     Address = tuple[Any, ...]  # a sockaddr as `socket` has it
     Arrival = Optional[Union["Reply", "Failure"]]
 
 KEPT = 65536  # round trips and errors remembered one by one; those beyond are only counted
-LARGEST = 0xFFFF - 8  # bytes of data: what an IPv6 packet can carry
 RETRY, HOUR = 10_000_000, 3600 * 10**9  # nanoseconds
-PAIR = Struct("ll")  # struct timeval, struct timespec
-
-# <linux/in.h>, <linux/in6.h>, <asm-generic/socket.h>, <linux/icmp.h>, <linux/errqueue.h>: what `_socket` does not have
-IP_TTL, IP_RECVERR, IP_RECVTTL, IP_MULTICAST_TTL = 2, 11, 12, 33
-IPV6_UNICAST_HOPS, IPV6_MULTICAST_HOPS, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 16, 18, 25, 51, 52
-SO_TIMESTAMPNS, SOL_RAW, ICMP_FILTER, MSG_ERRQUEUE = 35, 255, 1, 0x2000
-SO_EE_ORIGIN_LOCAL, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 1, 2, 3
-SOCK_EXTENDED_ERR = Struct("=IBBBBII")
-BUFFER, ANCILLARY = 0x10000 + 64, 512
-
-REMEDY = "run as root, inside `rawns rootless`, or with your group in the sysctl net.ipv4.ping_group_range"
 
 
 class Reply:
@@ -212,11 +179,13 @@ class Session:
     def _due(self) -> int:
         if not self.figures.transmitted or self._retry:
             return self._retry
-        pause = self.interval or (RETRY if self._under_way() else 0)
+        pause = self.interval or (RETRY if self.under_way else 0)
         return self.last + pause
 
-    def _under_way(self) -> int:
-        return len(self._sent) and (self.figures.transmitted - self._acked) & 0xFFFF
+    @property
+    def under_way(self) -> int:
+        """How many requests wait for an answer (those overtaken by a later one's do not)."""
+        return self.figures.transmitted - self._acked & 0xFFFF
 
     # -- out ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,80 @@
+"""Names for numbers, as iproute2 has them: built in, and from the files in which an administrator adds to them.
+
+Floor 7.  Reads /etc/iproute2 (and, where newer iproute2 keeps its own, /usr/share/iproute2); does without them.
+"""
+
+from __future__ import annotations
+
+OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")
+LINKMODES = ("DEFAULT", "DORMANT")
+ADDRGENMODES = ("eui64", "none", "stable_secret", "random")
+PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+
+# <linux/if_arp.h>, in the words of `ip`
+LINK_TYPES = {
+    number: name
+    for start, names in {
+        0: "netrom ether eether ax25 pronet chaos ieee802 arcnet atalk",
+        15: "dlci",
+        19: "atm",
+        23: "metricom ieee1394",
+        27: "eui64",
+        32: "infiniband",
+        256: "slip cslip slip6 cslip6 rsrvd",
+        264: "adapt",
+        270: "rose x25 hwx25",
+        280: "can",
+        512: "ppp hdlc",
+        516: "lapb ddcmp rawhdlc rawip",
+        768: "ipip tunnel6 frad skip loopback ltalk fddi bif sit ip/ddp gre pimreg hippi ash econet irda fcpp fcal fcpl",
+        787: "fcfb0 fcfb1 fcfb2 fcfb3 fcfb4 fcfb5 fcfb6 fcfb7 fcfb8 fcfb9 fcfb10 fcfb11 fcfb12",
+        800: "tr ieee802.11 ieee802.11/prism ieee802.11/radiotap ieee802.15.4 ieee802.15.4/monitor",
+        820: "phonet phonet_pipe caif gre6 netlink 6lowpan vsockmon",
+        65534: "none void",
+    }.items()
+    for number, name in enumerate(names.split(), start)
+}
+
+_BUILT_IN = {
+    "group": {0: "default"},
+    "rt_scopes": {0: "global", 255: "nowhere", 254: "host", 253: "link", 200: "site"},
+}
+_read: dict[str, dict[int, str]] = {}
+
+
+def _numbered(line: str) -> tuple[int, str] | None:
+    """``0x10 name`` or ``16 name``; None for what is neither."""
+    words = line.split("#")[0].split()
+    if len(words) < 2:
+        return None
+    try:
+        return int(words[0], 16 if words[0].startswith("0x") else 10), words[1]
+    except ValueError:
+        return None
+
+
+def table(file: str) -> dict[int, str]:
+    """The names in a file of /etc/iproute2 over the built-in ones."""
+    if file not in _read:
+        names = dict(_BUILT_IN.get(file, {}))
+        for directory in ("/usr/share/iproute2", "/etc/iproute2"):
+            try:
+                with open(f"{directory}/{file}", encoding="utf-8", errors="surrogateescape") as lines:
+                    names.update(entry for entry in map(_numbered, lines) if entry)
+            except OSError:
+                pass  # not there: then there is nothing to add
+        _read[file] = names
+    return _read[file]
+
+
+def number_of(file: str, text: str, most: int) -> int:
+    """The number under a name in such a file, or the number that ``text`` is, up to ``most``.  Raises ValueError."""
+    from .words import number
+
+    for value, name in table(file).items():
+        if name == text:
+            return value
+    value = number(text)
+    if not 0 <= value <= most:
+        raise ValueError(text)
+    return value

@@ -1,0 +1,383 @@
+"""`rawns ping`: ICMP echo from inside a namespace; what it prints and exits with is iputils' (ping(8)).
+
+Floor 7.  All the pinging is in `echo`; here are words in, and each event as a line out.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import signal
+import sys
+from contextlib import nullcontext
+from math import isfinite
+
+from .. import echo, explain, packets, syscalls
+from ..errors import RawnsError, SyscallError, WireError
+from ..netns import Namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..echo.session import Address
+    from ..wire import Span
+
+GOOD, LOST, WRONG, FAILED = 0, 1, 1, 2  # exit statuses; a bad number and a lost packet share one
+MOST = 2**31 - 1
+LEAST_INTERVAL = 0.002  # seconds, for who is not root
+TIMED = 16  # bytes of data: ping has the time in them, so with less it shows none
+
+USAGE = """usage: rawns ping [options] HOST
+
+  --netns NS     from inside this network namespace (a name, or a path)
+  --explain      name every byte that is sent and received
+  -4, -6         IPv4 only, IPv6 only
+  -b             allow pinging a broadcast address
+  -c COUNT       stop after this many replies
+  -i SECONDS     between requests (1); with 0, each follows the reply to the last
+  -I WHERE       send from this interface, or from this address
+  -n             no names for addresses
+  -q             only the summary
+  -s BYTES       of data in each request (56)
+  -t TTL         time to live
+  -w SECONDS     end after this long, whatever came
+  -W SECONDS     wait this long for a first reply (10); 0 for ever
+
+Exit status: 0 replies came, 1 none did (or fewer than -c within -w), 2 anything else went wrong."""
+
+
+class Refused(Exception):
+    """The command line cannot be obeyed: the sentence, and the exit status."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def main(argv: list[str]) -> int:
+    """Run ``rawns ping``; the exit status."""
+    try:
+        options = Options(argv)
+        if options.help:
+            print(USAGE)
+            return GOOD
+        if not options.netns:
+            return _ping(options)
+        try:
+            visit = Namespace.open(options.netns)
+        except SyscallError as error:
+            raise Refused(f'cannot open network namespace "{options.netns}": {error.strerror}', FAILED) from None
+        with visit, visit.entered():
+            return _ping(options)
+    except Refused as refused:
+        if refused.args[0]:
+            print(f"ping: {refused}", file=sys.stderr)
+        return refused.status
+    except SyscallError as error:
+        print(f"ping: {_complaint(error)}", file=sys.stderr)
+    except RawnsError as error:
+        print(f"ping: {error}", file=sys.stderr)
+    return FAILED
+
+
+def _complaint(error: SyscallError) -> str:
+    """What ping says when a system call fails."""
+    if error.call == "if_nametoindex":
+        return f"unknown iface: {error.arguments.strip(chr(34))}"
+    if error.call == "connect" and isinstance(error, PermissionError):
+        return "Do you want to ping broadcast? Then -b. If not, check your local firewall rules"
+    what = error.call
+    if what == "bind" and ":" in error.arguments:
+        what = "bind icmp socket"
+    elif what == "setsockopt":
+        what = f"cannot set {error.arguments}" if "time-to-live" in error.arguments else error.arguments
+    remedy = f"; {error.hint}" if error.hint and isinstance(error, PermissionError) else ""
+    return f"{what}: {error.strerror}{remedy}"
+
+
+# -- words in ---------------------------------------------------------------------------------------------------------
+
+
+class Options:
+    """The command line, checked.  Raises `Refused` with iputils' words."""
+
+    def __init__(self, argv: list[str]) -> None:
+        given, hosts = _split(argv)
+        self.help = "--help" in given
+        self.explain, self.netns = "--explain" in given, given.get("--netns", "")
+        self.numeric, self.quiet, self.broadcast = "-n" in given, "-q" in given, "-b" in given
+        if "-4" in given and "-6" in given:
+            raise Refused("only one -4 or -6 option may be specified", FAILED)
+        self.family = _socket.AF_INET if "-4" in given else _socket.AF_INET6 if "-6" in given else None
+        self.count = _whole(given["-c"], 1, 2**63 - 1) if "-c" in given else None
+        self.interval = _seconds(given.get("-i", "1"), "timing interval")
+        self.timeout = _seconds(given.get("-W", "10"), "linger time") or None
+        self.deadline = _whole(given.get("-w", "0"), 0, MOST) or None
+        self.size = _whole(given.get("-s", "56"), 0, MOST)
+        self.ttl = _whole(given["-t"], 0, 255) if "-t" in given else None
+        if self.size > echo.LARGEST:
+            raise Refused(f"packet size {self.size} is too large. Maximum is {echo.LARGEST}", FAILED)
+        where = given.get("-I", "")
+        if "-I" in given and not where:
+            raise Refused("unknown iface: ", FAILED)
+        self.source, self.device = (where, "") if _is_address(where) else ("", where)
+        if self.source and self.family is None:
+            self.family = _socket.AF_INET6 if ":" in where else _socket.AF_INET
+        if not hosts and not self.help:
+            raise Refused("usage error: Destination address required", WRONG)
+        self.host = hosts[0] if hosts else ""
+        self.numeric = self.numeric or ":" in self.host or _is_address(self.host)
+
+
+def _split(argv: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The options by their names, and what is left: hosts."""
+    from getopt import GetoptError, gnu_getopt
+
+    try:
+        given, hosts = gnu_getopt(argv, "46bc:hi:I:nqs:t:w:W:V", ["netns=", "explain", "help", "version"])
+    except GetoptError as error:
+        dash = "--" if len(error.opt) > 1 else ""
+        missing = "option requires an argument" if "requires argument" in error.msg else "invalid option"
+        print(f"ping: {missing} -- '{dash}{error.opt}'\n\n{USAGE}", file=sys.stderr)
+        raise Refused("", FAILED) from None
+    options = dict(given)
+    if "-V" in options or "--version" in options:
+        from .. import __version__
+
+        print(f"ping from rawns {__version__}")
+        raise Refused("", GOOD)
+    if "-h" in options or len(hosts) > 1:
+        print(USAGE, file=sys.stderr)
+        raise Refused("", FAILED)
+    return options, hosts
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    """A number as strtol(3) reads it."""
+    digits = text.lstrip(" \t\n\v\f\r")
+    digits = digits[1:] if digits[:1] in ("+", "-") else digits
+    if not (digits.isascii() and digits.isdigit()):
+        raise Refused(f"invalid argument: '{_shown(text)}'", WRONG)
+    if len(digits.lstrip("0")) > 19 or not -(2**63) <= int(text) < 2**63:
+        raise Refused(f"invalid argument: '{text}': Numerical result out of range", WRONG)
+    if not least <= int(text) <= most:
+        raise Refused(f"invalid argument: '{text}': out of range: {least} <= value <= {most}", WRONG)
+    return int(text)
+
+
+def _seconds(text: str, what: str) -> float:
+    try:
+        if not text.isascii() or "_" in text:
+            raise ValueError
+        number = float(text)
+    except ValueError:
+        raise Refused(f"option argument contains garbage: {_shown(text)}", FAILED) from None
+    if not isfinite(number):
+        raise Refused(f"bad {what}: {text}: Numerical result out of range", FAILED)
+    if not 0 <= number <= MOST / 1000:
+        raise Refused(f"bad {what}: {text}", FAILED)
+    return number
+
+
+def _is_address(text: str) -> bool:
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, text.partition("%")[0])
+            return True
+        except (OSError, ValueError):
+            pass
+    try:
+        return bool(_socket.inet_aton(text))  # 127.1
+    except (OSError, ValueError):
+        return False
+
+
+def _shown(text: str) -> str:
+    """Text from outside, fit for a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+# -- lines out --------------------------------------------------------------------------------------------------------
+
+
+def _ping(options: Options) -> int:
+    line = echo.connect(
+        options.host,
+        options.family,
+        source=options.source,
+        device=options.device,
+        ttl=options.ttl,
+        broadcast=options.broadcast,
+    )
+    try:
+        screen = Screen(options, line)
+        screen.header()
+        if os.getuid() and options.interval < LEAST_INTERVAL:
+            raise Refused(f"cannot flood; minimal interval allowed for user is {LEAST_INTERVAL * 1000:.0f}ms", FAILED)
+        timeout = None if options.timeout is None else round(options.timeout * 1e9)
+        deadline = None if options.deadline is None else options.deadline * 10**9
+        session = echo.Session(options.count, round(options.interval * 1e9), timeout, deadline)
+        with Signals() as signals, syscalls.observed(Explainer()) if options.explain else nullcontext():
+            for event in echo.run(line, session, options.size, signals.descriptor):
+                if event is not None:
+                    screen.show(event)
+                    continue
+                numbers = signals.read()
+                session.stopped = signal.SIGINT in numbers
+                if signal.SIGQUIT in numbers:
+                    screen.status(session.figures)
+        screen.summary(session)
+    finally:
+        line.close()
+    figures = session.figures
+    few = options.deadline is not None and figures.received < (options.count or 0)
+    return LOST if not figures.received or few else GOOD
+
+
+class Screen:
+    """Prints what happens, the way ping does."""
+
+    def __init__(self, options: Options, line: echo.Line) -> None:
+        self.options, self.line = options, line
+        self._last: tuple[Address, str] | None = None
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(text, flush=True)
+
+    def header(self) -> None:
+        options, line = self.options, self.line
+        source = ""
+        if options.device or options.source:
+            source = f"from {line.source} {_shown(options.device)}: "
+        host, size = _shown(options.host), options.size
+        if line.family == _socket.AF_INET6:
+            self._say(f"PING {host}({self._who(line.address)}) {source}{size} data bytes")
+        else:
+            if options.broadcast:
+                print("WARNING: pinging broadcast address", file=sys.stderr)
+            self._say(f"PING {host} ({line.address[0]}) {source}{size}({size + 28}) bytes of data.")
+
+    def show(self, event: echo.Reply | echo.Failure) -> None:
+        """One reply or error, unless it is to be quiet."""
+        if self.options.quiet:
+            return
+        if isinstance(event, echo.Reply):
+            self._say(self._reply(event))
+        elif event.source is None:
+            print(f"ping: {event.words}", file=sys.stderr, flush=True)
+        else:
+            colon = "" if event.counted else ":"
+            self._say(f"From {self._who(event.source)}{colon} icmp_seq={event.sequence} {event.words}")
+
+    def _reply(self, reply: echo.Reply) -> str:
+        text = f"{reply.size} bytes from {self._who(reply.source)}: icmp_seq={reply.sequence} ttl={reply.ttl}"
+        if reply.size < self.options.size + 8:
+            return f"{text} (truncated)"
+        if self.options.size >= TIMED:
+            text += f" time={_time(reply.rtt)} ms"
+        if reply.duplicate and not self.line.many:
+            text += " (DUP!)"
+        if reply.corrupt:
+            text += " (BAD CHECKSUM!)"
+        if reply.elsewhere:
+            text += " (DIFFERENT ADDRESS!)"
+        return text + self._difference(reply.data)
+
+    def _difference(self, data: bytes) -> str:
+        """The first byte that is not what was sent, and all of them."""
+        size = self.options.size
+        wrong = next((at for at in range(TIMED, size) if data[at] != echo.PATTERN[at]), None)
+        if wrong is None:
+            return ""
+        text = f"\nwrong data byte #{wrong} should be {echo.PATTERN[wrong]:#x} but was {data[wrong]:#x}"
+        for at in range(TIMED, size, 32):
+            text += f"\n#{at}\t" + "".join(f"{byte:x} " for byte in data[at : min(at + 32, size)])
+        return text
+
+    def _who(self, address: Address) -> str:
+        """``name (address)``, or the address alone; the last one is remembered, as name servers can be slow."""
+        if self._last is None or self._last[0] != address:
+            text = number = _socket.getnameinfo(address, _socket.NI_NUMERICHOST)[0]
+            if not self.options.numeric:
+                try:
+                    text = f"{_shown(_socket.getnameinfo(address, 0)[0])} ({number})"
+                except (OSError, UnicodeError):
+                    pass
+            self._last = (address, text)
+        return self._last[1]
+
+    def status(self, figures: echo.Figures) -> None:
+        """What SIGQUIT asks for."""
+        text = f"\r{figures.received}/{figures.transmitted} packets, {int(figures.loss * 100)}% loss"
+        if figures.received and self.options.size >= TIMED:
+            times = (figures.least, figures.average, figures.smooth, figures.most)
+            text += f", min/avg/ewma/max = {'/'.join(map(echo.milliseconds, times))} ms"
+        print(text, file=sys.stderr, flush=True)
+
+    def summary(self, session: echo.Session) -> None:
+        figures = session.figures
+        text = f"{figures.transmitted} packets transmitted, {figures.received} received"
+        for number, what in ((figures.duplicates, "duplicates"), (figures.corrupted, "corrupted"), (figures.failures, "errors")):
+            text += f", +{number} {what}" if number else ""
+        elapsed = session.last - session.first
+        if figures.transmitted:
+            text += f", {figures.loss * 100:g}% packet loss, time {(elapsed + 500_000) // 10**6}ms"
+        self._say(f"\n--- {_shown(self.options.host)} ping statistics ---\n{text}")
+        last = []
+        if figures.received and self.options.size >= TIMED:
+            last.append(f"rtt min/avg/max/mdev = {figures.spread()} ms")
+        if figures.pipe > 1:
+            last.append(f"pipe {figures.pipe}")
+        if figures.received and not self.options.interval and figures.transmitted > 1:
+            gap = elapsed // (figures.transmitted - 1)
+            last.append(f"ipg/ewma {echo.milliseconds(gap)}/{echo.milliseconds(figures.smooth)} ms")
+        self._say(", ".join(last))
+
+
+def _time(seconds: float) -> str:
+    """Milliseconds with three figures or so: 0.026, 2.35, 23.5, 235."""
+    micro = int(seconds * 1e6 + 1e-4)  # seconds were whole nanoseconds before they became binary fractions
+    if micro < 1000:
+        return f"0.{micro:03d}"
+    places = 2 if micro < 9995 else 1 if micro < 99950 else 0
+    step = 10 ** (3 - places)
+    rounded = (micro + step // 2) // step
+    return f"{rounded // 10**places}.{rounded % 10**places:0{places}d}" if places else str(rounded)
+
+
+class Signals:
+    """SIGINT and SIGQUIT come in by a descriptor, so that nothing is ever interrupted half-way."""
+
+    NUMBERS = (signal.SIGINT, signal.SIGQUIT)
+
+    def __enter__(self) -> Signals:
+        self.descriptor, self._far = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wakeup = signal.set_wakeup_fd(self._far, warn_on_full_buffer=False)
+        self._handlers = [signal.signal(number, lambda *_: None) for number in self.NUMBERS]
+        return self
+
+    def read(self) -> bytes:
+        """The numbers of the signals that came."""
+        return os.read(self.descriptor, 64)
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in zip(self.NUMBERS, self._handlers):
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self.descriptor)
+        os.close(self._far)
+
+
+class Explainer(syscalls.Observer):
+    """Prints every byte of what is sent and received, named."""
+
+    def after(self, event: syscalls.Event) -> None:
+        kind = packets.PROTOCOLS.get(event.protocol)
+        if kind is None or not event.payload:
+            return
+        trace: list[Span] = []
+        try:
+            packets.decode(kind, event.payload, trace)
+        except WireError as error:
+            print(f"malformed: {error}")
+        print(event, *explain.rows(event.payload, trace, len(event.payload)) if trace else (), sep="\n", flush=True)

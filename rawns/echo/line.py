@@ -1,0 +1,353 @@
+"""The ICMP sockets: requests out; replies and errors in (icmp(7), raw(7), RFC 792, RFC 4443).
+
+Floor 6.  A `Line` is a datagram socket where net.ipv4.ping_group_range allows one, otherwise a raw socket, which needs
+CAP_NET_RAW.  On a datagram socket the kernel sees to identifiers and hands over nothing that is not ours; on a raw
+one every reply to anybody comes by.  Errors arrive by the socket's error queue (IP_RECVERR) on both.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+from errno import EACCES, EAGAIN, EMSGSIZE, EPERM
+from struct import Struct
+from time import monotonic_ns, time_ns
+
+from .. import packets, uapi
+from ..errors import SyscallError, WireError
+from ..syscalls import perform
+from .session import Failure, Reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Union
+
+    from .session import Address, Arrival
+
+    Ancillary = list[tuple[int, int, bytes]]
+    Option = Union[int, bytes]
+
+# <linux/in.h>, <linux/in6.h>, <asm-generic/socket.h>, <linux/icmp.h>, <linux/errqueue.h>: what `_socket` does not have
+IP_TTL, IP_RECVERR, IP_RECVTTL, IP_MULTICAST_TTL = 2, 11, 12, 33
+IPV6_UNICAST_HOPS, IPV6_MULTICAST_HOPS, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 16, 18, 25, 51, 52
+SO_TIMESTAMPNS, SOL_RAW, ICMP_FILTER, MSG_ERRQUEUE = 35, 255, 1, 0x2000
+SO_EE_ORIGIN_LOCAL, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 1, 2, 3
+SOCK_EXTENDED_ERR = Struct("=IBBBBII")  # ee_errno, ee_origin, ee_type, ee_code, ee_pad, ee_info, ee_data
+TIMESPEC, INT = Struct("ll"), Struct("i")
+
+BUFFER, ANCILLARY = 0x10000 + 64, 512  # bytes: the longest packet there is, and all the kernel says about one
+PROBE_PORT = 1025  # nothing is sent there: `connect` only looks for the route
+
+SOCKADDR_IN, SOCKADDR_IN6 = Struct("=HH4s"), Struct("=HHI16sI")
+REMEDY = "run as root, inside `rawns rootless`, or with your group in the sysctl net.ipv4.ping_group_range"
+
+
+class Line:
+    """A socket towards one address, in the network namespace that the thread is in when it is made.
+
+    ``source`` is the address it sends from, ``raw`` says which kind of socket it is.  Raises `SyscallError`: EPERM of
+    socket where neither kind is allowed, ENETUNREACH or EHOSTUNREACH of connect where no route leads to the address.
+    """
+
+    family: int
+    protocol: int
+    level: int
+    recverr: int
+    lifetime: int  # what the time to live comes in as
+    limits: tuple[int, int]  # the options that set it: multicast, unicast
+    origin: int
+    names: tuple[str, str]
+    wildcard: str
+    colon: str  # as ping spells it
+
+    def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
+        self.address = address
+        self.ident = int.from_bytes(os.urandom(2), "big")
+        self.sock, self.raw = self._open()
+        try:
+            self._configure(ttl, broadcast)
+            if device:
+                self._bind_device(self.sock, device)
+            if source:
+                perform("bind", self.sock.bind, (source, 0))
+            self.source: str = source or self._route(device, broadcast)
+        except BaseException:
+            self.close()
+            raise
+        if address[0] == self.wildcard:  # `ping 0` means this host
+            self.address = (self.source, *address[1:])
+        self.packed = _socket.inet_pton(self.family, self.address[0].partition("%")[0])
+        self.many = broadcast or self.multicast()
+
+    # -- what IPv4 and IPv6 do each in their way ------------------------------------------------------------------
+
+    def multicast(self) -> bool:
+        raise NotImplementedError
+
+    def request(self, sequence: int, data: bytes) -> bytes:
+        """An echo request as `send` takes it."""
+        raise NotImplementedError
+
+    def _restrict(self) -> None:
+        """Have a raw socket hand over only the types of message that we read."""
+        raise NotImplementedError
+
+    def _ask_lifetime(self) -> None:
+        raise NotImplementedError
+
+    def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
+        """What a packet means; None for what is not ours.  Raises `WireError`, KeyError where it is malformed."""
+        raise NotImplementedError
+
+    def _about(self, data: bytes) -> int | None:
+        """Which of our requests this is (what an error quotes); None where it is none.  Raises as `_parse`."""
+        raise NotImplementedError
+
+    def _offender(self, sockaddr: bytes) -> Address:
+        """Who sent the error."""
+        raise NotImplementedError
+
+    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> Failure:
+        raise NotImplementedError
+
+    @property
+    def delivers(self) -> str:
+        """What a packet from this socket begins with."""
+        return self.names[1]
+
+    # -- making one -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> tuple[_socket.socket, bool]:
+        try:
+            return self._made(_socket.SOCK_DGRAM, "SOCK_DGRAM", self.protocol), False
+        except SyscallError:  # as a rule EACCES: nobody of this group may
+            pass
+        try:
+            return self._made(_socket.SOCK_RAW, "SOCK_RAW", self.protocol), True
+        except SyscallError as error:
+            if error.errno not in (EPERM, EACCES):
+                raise
+            raise SyscallError(error.errno, error.call, error.arguments, REMEDY) from None
+
+    def _made(self, kind: int, name: str, protocol: int) -> _socket.socket:
+        spelt = f"{self.names[0]}, {name}, {self.names[1] if protocol else 0}"
+        made: _socket.socket = perform("socket", _socket.socket, self.family, kind, protocol, spell=lambda *_: spelt)
+        made.setblocking(False)
+        return made
+
+    @staticmethod
+    def _option(sock: _socket.socket, level: int, option: int, value: Option, name: str) -> None:
+        perform("setsockopt", sock.setsockopt, level, option, value, spell=lambda *_: name)
+
+    def _bind_device(self, sock: _socket.socket, device: str) -> None:
+        value = os.fsencode(device) + b"\0"
+        self._option(sock, _socket.SOL_SOCKET, _socket.SO_BINDTODEVICE, value, f"SO_BINDTODEVICE {device}")
+
+    def _configure(self, ttl: int | None, broadcast: bool) -> None:
+        self._option(self.sock, self.level, self.recverr, 1, "RECVERR")
+        self._option(self.sock, _socket.SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS")
+        self._ask_lifetime()
+        if self.raw:
+            self._restrict()
+        if broadcast:
+            self._option(self.sock, _socket.SOL_SOCKET, _socket.SO_BROADCAST, 1, "SO_BROADCAST")
+        if ttl is not None:
+            for option, name in zip(self.limits, ("multicast", "unicast")):
+                self._option(self.sock, self.level, option, ttl, f"{name} time-to-live")
+
+    def _route(self, device: str, broadcast: bool) -> str:
+        """The address the kernel would send from; asked of a UDP socket, which sends nothing."""
+        probe = self._made(_socket.SOCK_DGRAM, "SOCK_DGRAM", 0)
+        try:
+            if device:
+                self._bind_device(probe, device)
+            if broadcast:
+                self._option(probe, _socket.SOL_SOCKET, _socket.SO_BROADCAST, 1, "SO_BROADCAST")
+            perform("connect", probe.connect, (self.address[0], PROBE_PORT, *self.address[2:]))
+            return str(probe.getsockname()[0])
+        finally:
+            probe.close()
+
+    def close(self) -> None:
+        """May be called again."""
+        self.sock.close()
+
+    # -- out and in -----------------------------------------------------------------------------------------------
+
+    def send(self, request: bytes) -> None:
+        """Send one request.  Raises `SyscallError`."""
+        perform("sendto", self.sock.sendto, request, self.address, spell=_spell_send, protocol=self.names[1])
+
+    def receive(self) -> Arrival:
+        """The next packet, if it is one of ours.  Never blocks.  Raises `SyscallError`."""
+        try:
+            data, ancillary, _, source = perform(
+                "recvmsg", self.sock.recvmsg, BUFFER, ANCILLARY, spell=lambda *_: f"[{BUFFER} bytes]", protocol=self.delivers
+            )
+        except SyscallError as error:
+            if error.errno == EAGAIN:
+                return None
+            return self.failure()  # an error's errno comes before the error itself
+        when, clock, ttl = monotonic_ns(), time_ns(), 0
+        for level, kind, value in ancillary:
+            if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(value) >= TIMESPEC.size:
+                seconds, nanoseconds = TIMESPEC.unpack_from(value)
+                when -= max(0, clock - seconds * 10**9 - nanoseconds)  # as long as it has lain in the socket
+            elif (level, kind) == (self.level, self.lifetime) and len(value) >= INT.size:
+                ttl = INT.unpack_from(value)[0]
+        try:
+            return self._parse(data, source, when, ttl)
+        except (WireError, KeyError):
+            return None
+
+    def failure(self) -> Failure | None:
+        """The next error in the queue, if it is about a request of ours.  Never blocks."""
+        try:
+            data, ancillary, _, target = self.sock.recvmsg(BUFFER, ANCILLARY, MSG_ERRQUEUE)
+        except OSError:
+            return None
+        for level, kind, value in ancillary:
+            if (level, kind) == (self.level, self.recverr) and len(value) >= SOCK_EXTENDED_ERR.size:
+                return self._explained(value, data, target)
+        return None
+
+    def _explained(self, value: bytes, data: bytes, target: Address) -> Failure | None:
+        number, origin, kind, code, _, info, _ = SOCK_EXTENDED_ERR.unpack_from(value)
+        if origin == SO_EE_ORIGIN_LOCAL:
+            words = f"message too long, mtu{self.colon}{info}" if number == EMSGSIZE else os.strerror(number)
+            return Failure(f"local error: {words}", 0, None, number)
+        try:
+            sequence = self._about(data) if origin == self.origin and target[:1] == self.address[:1] else None
+        except (WireError, KeyError):
+            return None
+        if sequence is None:
+            return None
+        return self._error(kind, code, info, sequence, self._offender(value[SOCK_EXTENDED_ERR.size :]))
+
+
+def _spell_send(request: bytes, address: Address) -> str:
+    return f"[{len(request)} bytes], {address[0]}"
+
+
+class Line4(Line):
+    """ICMP."""
+
+    family, protocol, names = _socket.AF_INET, packets.IPPROTO_ICMP, ("AF_INET", "IPPROTO_ICMP")
+    level, recverr, lifetime, limits = _socket.IPPROTO_IP, IP_RECVERR, IP_TTL, (IP_MULTICAST_TTL, IP_TTL)
+    origin, wildcard, colon = SO_EE_ORIGIN_ICMP, "0.0.0.0", "="
+
+    def multicast(self) -> bool:
+        return self.packed[0] >> 4 == 0xE
+
+    def request(self, sequence: int, data: bytes) -> bytes:
+        return packets.echo_request(self.ident, sequence, data)
+
+    @property
+    def delivers(self) -> str:
+        return "IPPROTO_IP" if self.raw else self.names[1]
+
+    def _restrict(self) -> None:
+        wanted = 1 << uapi.ICMP_ECHOREPLY | 1 << uapi.ICMP_REDIRECT  # a bit set keeps its type out
+        self._option(self.sock, SOL_RAW, ICMP_FILTER, (~wanted & 0xFFFFFFFF).to_bytes(4, sys.byteorder), "ICMP_FILTER")
+
+    def _ask_lifetime(self) -> None:
+        self._option(self.sock, self.level, IP_RECVTTL, 1, "IP_RECVTTL")
+
+    def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
+        start = 0
+        if self.raw:  # the kernel puts the IP header in front
+            start = (data[:1] or b"\0")[0] % 16 * 4
+            ttl = packets.decode(packets.IPV4, data)["ttl"]
+        icmp = packets.decode(packets.ICMP, data[start:])
+        corrupt = packets.checksum(data[start:]) != 0
+        if icmp["type"] == uapi.ICMP_ECHOREPLY and self._ours(icmp):
+            elsewhere = source[0] != self.address[0] and not self.many
+            return Reply(icmp["un.echo.sequence"], source, icmp["data"], ttl, when, corrupt, elsewhere)
+        if icmp["type"] == uapi.ICMP_REDIRECT and not corrupt and icmp["packet"]["daddr"] == self.packed:
+            about = icmp["packet"]["packet"]
+            if about["type"] == uapi.ICMP_ECHO and self._ours(about):
+                info = int.from_bytes(icmp["un.gateway"], "big")
+                return self._error(icmp["type"], icmp["code"], info, about["un.echo.sequence"], source)
+        return None
+
+    def _ours(self, icmp: dict[str, Any]) -> bool:
+        return not self.raw or icmp["un.echo.id"] == self.ident
+
+    def _about(self, data: bytes) -> int | None:
+        icmp = packets.decode(packets.ICMP, data)
+        sequence: int = icmp["un.echo.sequence"]
+        return sequence if icmp["type"] == uapi.ICMP_ECHO and self._ours(icmp) else None
+
+    def _offender(self, sockaddr: bytes) -> Address:
+        if len(sockaddr) < SOCKADDR_IN.size:
+            return self.address
+        _, _, packed = SOCKADDR_IN.unpack_from(sockaddr)
+        return (_socket.inet_ntop(self.family, packed), 0)
+
+    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> Failure:
+        return Failure(packets.words(kind, code, info), sequence, source, counted=kind != uapi.ICMP_REDIRECT)
+
+
+class Line6(Line):
+    """ICMPv6."""
+
+    family, protocol, names = _socket.AF_INET6, packets.IPPROTO_ICMPV6, ("AF_INET6", "IPPROTO_ICMPV6")
+    level, recverr, lifetime = _socket.IPPROTO_IPV6, IPV6_RECVERR, IPV6_HOPLIMIT
+    limits = (IPV6_MULTICAST_HOPS, IPV6_UNICAST_HOPS)
+    origin, wildcard, colon = SO_EE_ORIGIN_ICMP6, "", ": "
+
+    def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
+        index = perform("if_nametoindex", _socket.if_nametoindex, device) if device else 0
+        self.local = address[0].lower().startswith(("fe80:", "ff02:"))
+        if self.local and not address[3]:
+            address = (*address[:3], index)
+        super().__init__(address, source, device, ttl, broadcast)
+
+    def _route(self, device: str, broadcast: bool) -> str:
+        try:
+            return super()._route(device, broadcast)
+        except SyscallError:
+            if self.local and self.address[3]:
+                return "::"  # on its own link there is a way without a route
+            raise
+
+    def multicast(self) -> bool:
+        return self.packed[0] == 0xFF
+
+    def request(self, sequence: int, data: bytes) -> bytes:
+        return packets.echo_request6(self.ident, sequence, data)
+
+    def _restrict(self) -> None:
+        words = [0xFFFFFFFF] * 8
+        words[uapi.ICMPV6_ECHO_REPLY // 32] &= ~(1 << uapi.ICMPV6_ECHO_REPLY % 32)
+        packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+        self._option(self.sock, self.protocol, uapi.ICMPV6_FILTER, packed, "ICMPV6_FILTER")
+
+    def _ask_lifetime(self) -> None:
+        self._option(self.sock, self.level, IPV6_RECVHOPLIMIT, 1, "IPV6_RECVHOPLIMIT")
+
+    def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
+        icmp = packets.decode(packets.ICMP6, data)  # a wrong checksum never comes this far
+        if icmp["icmp6_type"] != uapi.ICMPV6_ECHO_REPLY or not self._ours(icmp):
+            return None
+        packed = _socket.inet_pton(self.family, source[0].partition("%")[0])
+        elsewhere = packed != self.packed and not self.many
+        return Reply(icmp["icmp6_sequence"], source, icmp["data"], ttl, when, False, elsewhere)
+
+    def _ours(self, icmp: dict[str, Any]) -> bool:
+        return not self.raw or icmp["icmp6_identifier"] == self.ident
+
+    def _about(self, data: bytes) -> int | None:
+        icmp = packets.decode(packets.ICMP6, data)
+        sequence: int = icmp["icmp6_sequence"]
+        return sequence if icmp["icmp6_type"] == uapi.ICMPV6_ECHO_REQUEST and self._ours(icmp) else None
+
+    def _offender(self, sockaddr: bytes) -> Address:
+        if len(sockaddr) < SOCKADDR_IN6.size:
+            return self.address
+        _, _, _, packed, scope = SOCKADDR_IN6.unpack_from(sockaddr)
+        return (_socket.inet_ntop(self.family, packed), 0, 0, scope)
+
+    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> Failure:
+        return Failure(packets.words6(kind, code, info), sequence, source)
