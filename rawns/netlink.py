@@ -52,7 +52,11 @@ class Netlink:
 
     def _set(self, level: str, option: str, value: int | bytes) -> None:
         numbers = [getattr(_socket, name, None) or getattr(uapi, name) for name in (level, option)]
-        perform("setsockopt", self._socket.setsockopt, *numbers, value, spell=lambda *_: f"{self.fileno()}, {level}, {option}, {value!r}")
+
+        def spell(*_: object) -> str:
+            return f"{self.fileno()}, {level}, {option}, {value!r}"
+
+        perform("setsockopt", self._socket.setsockopt, *numbers, value, spell=spell)
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -100,26 +100,21 @@ def _bind_back(entry: os.DirEntry[str], source: str, target: str) -> None:
 
 # -- why not -----------------------------------------------------------------------------------------------------------
 
-# A setting that forbids user namespaces: where it stands, the value that forbids, and what to say of it.
+# What forbids user namespaces: a setting, the value that forbids, one that allows, and what to say before it.
 _SETTINGS = (
-    ("kernel/unprivileged_userns_clone", 0, "kernel.unprivileged_userns_clone is 0; `sysctl -w kernel.unprivileged_userns_clone=1`"),
-    (
-        "kernel/apparmor_restrict_unprivileged_userns",
-        1,
-        "AppArmor forbids it (kernel.apparmor_restrict_unprivileged_userns is 1); "
-        "`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`",
-    ),
-    ("user/max_user_namespaces", 0, "user.max_user_namespaces is 0; `sysctl -w user.max_user_namespaces=10000`"),
-    ("user/max_net_namespaces", 0, "user.max_net_namespaces is 0; `sysctl -w user.max_net_namespaces=10000`"),
-    ("user/max_mnt_namespaces", 0, "user.max_mnt_namespaces is 0; `sysctl -w user.max_mnt_namespaces=10000`"),
+    ("kernel.unprivileged_userns_clone", 0, 1, ""),
+    ("kernel.apparmor_restrict_unprivileged_userns", 1, 0, "AppArmor forbids it: "),
+    ("user.max_user_namespaces", 0, 10000, ""),
+    ("user.max_net_namespaces", 0, 10000, ""),
+    ("user.max_mnt_namespaces", 0, 10000, ""),
 )
 
 
 def _remedy(error: SyscallError) -> Remedy:
     """What the administrator would have to change; None where the error says it all itself."""
-    for setting, forbids, sentence in _SETTINGS:
+    for setting, forbids, allows, why in _SETTINGS:
         if _setting(setting) == forbids:
-            return f"{sentence} as root allows it, or run this as root"
+            return f"{why}{setting} is {forbids}; `sysctl -w {setting}={allows}` as root allows it, or run this as root"
     if error.call != "unshare":
         return None
     return {
@@ -133,7 +128,7 @@ def _remedy(error: SyscallError) -> Remedy:
 
 def _setting(name: str) -> int | None:
     try:
-        with open(f"/proc/sys/{name}", encoding="ascii") as file:
+        with open(f"/proc/sys/{name.replace('.', '/')}", encoding="ascii") as file:
             return int(file.read())
     except (OSError, ValueError):
         return None

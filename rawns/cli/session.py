@@ -1,0 +1,210 @@
+"""One command line of `ip`: its options, and the kernel as it asks for it.
+
+Floor 7.  Holds the netlink socket (opened when it is first needed), remembers the links it has seen, and is the only
+place where text leaves for standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .. import rtnl, uapi
+from ..errors import KernelError, SyscallError
+from ..netns import NETNS_DIR
+from ..nlmsg import Request
+from .words import AF_PACKET, FAILED, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..netlink import Netlink
+    from ..nlmsg import Reply
+    from ..wire import Body
+
+REMEDY = '; run as root, or inside "rawns rootless"'
+BRIEFLY = uapi.RTEXT_FILTER_VF | uapi.RTEXT_FILTER_SKIP_STATS
+
+
+def denied(error: OSError) -> str:
+    """The remedy, where an ordinary user was refused; empty otherwise."""
+    return REMEDY if isinstance(error, PermissionError) and os.geteuid() else ""
+
+
+def reason(error: OSError) -> str:
+    """What C's strerror says, and the remedy."""
+    return f"{error.strerror}{denied(error)}"
+
+
+def complaint(error: KernelError) -> str:
+    """A refusal of the kernel as `ip` words it: the kernel's own sentence where it gave one."""
+    if error.message:
+        return f"Error: {error.message}{'' if error.message.endswith('.') else '.'}{denied(error)}"
+    return f"RTNETLINK answers: {reason(error)}"
+
+
+def complain(text: str) -> None:
+    """A line for standard error, byte for byte; where there is none, nowhere."""
+    try:
+        os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
+    except OSError:
+        pass
+
+
+class Session:
+    """The options of a command line are its attributes, as `ip` has them after parsing."""
+
+    def __init__(self) -> None:
+        self.family = self.stats = self.details = self.rounds = 0
+        self.oneline = self.brief = self.json = self.pretty = self.everywhere = self.human = self.iec = self.numeric = False
+        self.flush_rounds = 10
+        self._kernel: Netlink | None = None
+        self._links: dict[int, Body | None] = {}
+        self._nsids: dict[int, str] | None = None
+        self.held: list[int] = []  # descriptors that a request will name
+
+    # -- the kernel -----------------------------------------------------------------------------------------------
+
+    @property
+    def kernel(self) -> Netlink:
+        if self._kernel is None:
+            from ..netlink import Netlink
+
+            try:
+                self._kernel = Netlink()
+            except SyscallError as error:
+                raise Refused(f"Cannot open netlink socket: {reason(error)}", FAILED) from None
+        return self._kernel
+
+    def do(self, request: Request) -> None:
+        """Have the kernel do it.  Raises `KernelError`, which ends the command with status 2."""
+        self.kernel.do(request)
+
+    def dump(self, request: Request) -> list[Reply]:
+        """What the kernel lists.  A refusal is told, and ends the command with status 1."""
+        try:
+            replies = self.kernel.dump(request)
+        except KernelError as error:
+            complain(complaint(error))
+            raise Refused("Dump terminated", FAILED) from None
+        for reply in replies:
+            if reply.kind == uapi.RTM_NEWLINK:
+                self._links[reply.body["ifi_index"]] = reply.body
+        return replies
+
+    def moved(self) -> None:
+        """This thread has gone to another namespace: what was known is of the old one."""
+        if self._kernel is not None:
+            self._kernel.close()
+        self._kernel, self._nsids = None, None
+        self._links.clear()
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, **which: object) -> Body | None:
+        try:
+            body: Body = self.kernel.get(Request(rtnl.GETLINK, {**which, "IFLA_EXT_MASK": BRIEFLY})).body
+        except KernelError:
+            return None
+        self._links[body["ifi_index"]] = body
+        return body
+
+    def index_of(self, name: str) -> int:
+        """The index of a link by its name, by another name it has, or as ``if7``; 0 where there is none."""
+        size = len(name.encode("utf-8", "surrogateescape"))
+        if not 0 < size < uapi.ALTIFNAMSIZ or "\0" in name:
+            return 0
+        for body in self._links.values():
+            if body is not None and body.get("IFLA_IFNAME") == name:
+                return int(body["ifi_index"])
+        found = self._ask(**{"IFLA_IFNAME" if size < uapi.IFNAMSIZ else "IFLA_ALT_IFNAME": name})
+        if found is None and size < uapi.IFNAMSIZ:
+            found = self._ask(IFLA_ALT_IFNAME=name)
+        if found is not None:
+            return int(found["ifi_index"])
+        digits = name[2:] if name.startswith("if") else ""
+        return int(digits) if digits.isascii() and digits.isdigit() and int(digits) < 1 << 31 else 0
+
+    def link(self, index: int) -> Body | None:
+        """The link with this index, asked for once; None where there is none."""
+        if index not in self._links:
+            self._links[index] = self._ask(ifi_index=index)
+        return self._links[index]
+
+    def name_of(self, index: int) -> str:
+        """The name of a link by its index; ``if7`` where it is not here."""
+        body = self.link(index) if index > 0 else None
+        return "*" if index == 0 else body["IFLA_IFNAME"] if body else f"if{index}"
+
+    # -- namespaces -----------------------------------------------------------------------------------------------
+
+    def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
+        """Each name under /run/netns with its id here (-1: none), or with what the kernel has against it."""
+        from .. import syscalls
+
+        try:
+            names = syscalls.listdir(NETNS_DIR)
+        except SyscallError:
+            return  # no such directory: no names
+        for name in names:
+            try:
+                fd = syscalls.open_(f"{NETNS_DIR}/{name}", os.O_RDONLY)
+            except SyscallError:
+                continue
+            try:
+                yield name, self.kernel.get(Request(rtnl.GETNSID, {"NETNSA_FD": fd})).body.get("NETNSA_NSID", -1)
+            except KernelError as error:
+                yield name, error
+            finally:
+                syscalls.close(fd)
+
+    def namespace_of(self, nsid: int) -> str | None:
+        """The name of the namespace that has this id here."""
+        if self._nsids is None:
+            self._nsids = {found: name for name, found in self.nsids() if isinstance(found, int) and found >= 0}
+        return self._nsids.get(nsid)
+
+    def open_namespace(self, text: str) -> int | None:
+        """A descriptor of the namespace by name or path, held until the command ends; None where there is none."""
+        from .. import syscalls
+
+        if "\0" in text:
+            return None
+        try:
+            self.held.append(syscalls.open_(text if "/" in text else f"{NETNS_DIR}/{text}", os.O_RDONLY))
+        except SyscallError:
+            return None
+        return self.held[-1]
+
+    def close(self) -> None:
+        """Let go of what the command held."""
+        for fd in self.held:
+            os.close(fd)
+        self.held.clear()
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+    # -- standard output ------------------------------------------------------------------------------------------
+
+    @property
+    def everything(self) -> bool:
+        """Whether lines about links are shown whole, with what a link has below its first line."""
+        return self.family in (0, AF_PACKET) or self.details > 0
+
+    def write(self, pieces: Iterable[str]) -> None:
+        """Text for standard output, byte for byte.
+
+        Raises `Refused` where it cannot be written; a closed pipe (BrokenPipeError) is whoever started us's affair.
+        """
+        data = "".join(pieces).encode("utf-8", "surrogateescape")
+        if data and sys.stdout is None:  # descriptor 1 was closed, and may be a socket of ours by now
+            raise Refused("write error: Bad file descriptor", FAILED)
+        try:
+            while data:
+                data = data[os.write(1, data) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Refused(f"write error: {error.strerror}", FAILED) from None

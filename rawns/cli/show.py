@@ -1,0 +1,139 @@
+"""One record, several renderings: rows say how each key of it is shown; text and JSON are two readings of the result.
+
+Floor 7.  A row is data: the key of the record, the name in JSON, the format in text, and perhaps a function between
+the value and both.  Rows and record together make `Field` values; `text` joins their text, `encode` nests their
+values.  JSON is written as iproute2's writer does it, to the space; `json` would cost more than the whole command.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from ..wire import Body
+    from .session import Session
+
+    Read = Callable[[Any, Body, Session], Any]
+
+
+class Field:
+    """One thing shown: ``name`` and ``value`` for JSON (no name: not in JSON), ``text`` for people (may be empty)."""
+
+    __slots__ = ("name", "text", "value")
+
+    def __init__(self, name: str, value: Any, text: str = "") -> None:
+        self.name, self.value, self.text = name, value, text
+
+
+class Literal(str):
+    """A number in JSON that keeps the form it has in text (``0.00``)."""
+
+    __slots__ = ()
+
+
+class Row:
+    """How one key of a record is shown.
+
+    ``text`` is a %-format; a newline in it is where a line breaks, which ``-oneline`` makes a backslash.  ``read``
+    makes the value shown of the one in the record; None of it leaves the field out.  ``plain`` is the read of text
+    alone, where that differs from JSON.
+    """
+
+    __slots__ = ("key", "name", "plain", "read", "text")
+
+    def __init__(self, key: str, name: str, text: str, read: Read | None = None, plain: Read | None = None) -> None:
+        self.key, self.name, self.text, self.read, self.plain = key, name, text, read, plain
+
+
+def fields(rows: Sequence[Row], record: Body, ip: Session) -> Iterator[Field]:
+    """The fields that rows make of a record; what the record lacks is left out."""
+    for row in rows:
+        value = record.get(row.key)
+        if value is None:
+            continue
+        shown = value if row.read is None else row.read(value, record, ip)
+        if shown is None:
+            continue
+        words = shown if row.plain is None else row.plain(value, record, ip)
+        yield Field(row.name, shown, put(row.text, words, ip))
+
+
+def put(form: str, value: Any, ip: Session) -> str:
+    """``form % value``, its line breaks as the session wants them, the value without what drives a terminal."""
+    if ip.oneline and "\n" in form:
+        form = form.replace("\n", "\\")
+    if "%" not in form:
+        return form
+    return form % (harmless(value) if isinstance(value, str) else value)
+
+
+_terminal: bool | None = None
+
+
+def _on_terminal() -> bool:
+    global _terminal
+    if _terminal is None:
+        _terminal = os.isatty(1)
+    return _terminal
+
+
+def harmless(value: str) -> str:
+    """A name from the kernel as it is, but for a terminal with its control characters as question marks."""
+    if value.isprintable() or not _on_terminal():
+        return value
+    return "".join("?" if char < " " or "\x7f" <= char < "\xa0" else char for char in value)
+
+
+def text(shown: Iterable[Field]) -> Iterator[str]:
+    """The text of fields."""
+    for field in shown:
+        yield field.text
+
+
+# -- JSON ---------------------------------------------------------------------------------------------------------
+
+_ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f", "\b": "\\b", "\\": "\\\\", '"': '\\"'}
+INDENT = "    "
+
+
+def _quoted(value: str) -> str:
+    if value.isalnum():
+        return f'"{value}"'
+    pieces = [_ESCAPES.get(char, char) for char in value]
+    if _on_terminal():
+        pieces = [f"\\u{ord(one):04x}" if one < " " or "\x7f" <= one < "\xa0" else one for one in pieces]
+    return f'"{"".join(pieces)}"'
+
+
+def encode(value: Any, pretty: bool, depth: int = 0) -> str:
+    """A value as JSON.  A list of `Field` is an object, any other list an array."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Literal) or not isinstance(value, (str, list)):
+        return "null" if value is None else str(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    if value and isinstance(value[0], Field):
+        return _object(value, pretty, depth)
+    inner = ",".join([encode(one, pretty, depth + 1) for one in value])
+    if not pretty:
+        return f"[{inner}]"
+    return f"[ {inner} ]" if inner else "[ ]"
+
+
+def _object(shown: Sequence[Field], pretty: bool, depth: int) -> str:
+    named = [field for field in shown if field.name]
+    if not pretty:
+        return "{" + ",".join([f'"{field.name}":{encode(field.value, False)}' for field in named]) + "}"
+    start, end = "\n" + INDENT * (depth + 1), "\n" + INDENT * depth
+    body = ",".join([f'{start}"{field.name}": {encode(field.value, True, depth + 1)}' for field in named])
+    return f"{{{body}{end if named else ''}}}"
+
+
+def document(records: Sequence[Sequence[Field]], ip: Session) -> str:
+    """The whole answer of a command as one JSON array of objects."""
+    return encode([list(record) for record in records], ip.pretty) + "\n"

@@ -1,0 +1,440 @@
+"""`rawns.Room` and `rawns.Peer`: what a program does with them, and what hostile peers do to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import resource
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from conftest import PROJECT
+
+from rawns import InvalidValue, Lab, NetNS, Peer, RawnsError, Room, SyscallError
+from rawns.chat import room as room_module
+from rawns.lines import CUT, LINE
+
+T = 20  # seconds; only a failure ever waits so long
+LOOP = "127.0.0.1"
+
+
+class Watched(Room):
+    """A room in the loopback of a namespace of its own, that writes down what happens in it."""
+
+    def __init__(self, ns: NetNS, **options: int) -> None:
+        super().__init__(ns, **options)
+        self.heard: queue.Queue[tuple[str, str]] = queue.Queue()
+        self.notes: queue.Queue[str] = queue.Queue()
+        self.turns = 0
+        self.said(lambda who, text: self.heard.put((who, text)))
+        self.noticed(self.notes.put)
+        self.ns = ns
+
+    def turn(self, at_once: bool = False) -> bool:
+        self.turns += 1
+        return super().turn(at_once)
+
+    def peer(self, host: str = LOOP) -> Peer:
+        peer = Peer(self.ns, host, self.address[1])
+        assert self.note().endswith(" joined")
+        return peer
+
+    def raw(self, host: str = LOOP, **options: int) -> socket.socket:
+        """A peer that is up to something."""
+        sock = self.ns.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        for option, value in options.items():
+            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
+        sock.settimeout(T)
+        sock.connect((host, self.address[1]))
+        assert self.note().endswith(" joined")
+        return sock
+
+    def note(self) -> str:
+        return self.notes.get(timeout=T)
+
+    def line(self) -> tuple[str, str]:
+        return self.heard.get(timeout=T)
+
+
+@pytest.fixture
+def home() -> Iterator[NetNS]:
+    with NetNS.create() as ns:
+        ns.net.set_link("lo", up=True)
+        yield ns
+
+
+@pytest.fixture
+def room(home: NetNS) -> Iterator[Watched]:
+    with Watched(home) as room:
+        yield room
+
+
+def name_of(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# -- what it is for -----------------------------------------------------------------------------------------------------
+
+
+def test_a_few_lines_each_way_between_two_namespaces() -> None:
+    with Lab("chat") as lab:
+        one, other = lab.netns(), lab.netns()
+        lab.wire(one.port("v1", "10.0.0.1/24", "fd00::1/64"), other.port("v2", "10.0.0.2/24", "fd00::2/64"))
+        lab.up()
+        for host, far in (("10.0.0.1", "10.0.0.2"), ("fd00::1", "[fd00::2]")):
+            with Room(one, host) as room, Peer(other, *room.address) as peer:
+                said: queue.Queue[str] = queue.Queue()
+                room.said(lambda who, text, said=said: said.put(f"{who}: {text}"))  # type: ignore[misc]
+                for number in range(3):
+                    peer.say(f"line {number}")
+                    assert re.fullmatch(re.escape(far) + rf":\d+: line {number}", said.get(timeout=T))
+                    room.say(f"answer {number}")
+                    assert peer.hear(T) == f"answer {number}"
+
+
+def test_a_link_local_peer_is_called_by_its_interface() -> None:
+    with Lab("scope") as lab:
+        one, other = lab.netns(), lab.netns()
+        lab.wire(one.port("v1", "fe80::1/64"), other.port("v2", "fe80::2/64"))
+        lab.up()
+        with Watched(one) as room, Peer(other, "fe80::1%v2", room.address[1]) as peer:
+            assert re.fullmatch(r"\[fe80::[0-9a-f:]+%v1\]:\d+ joined", room.note())
+            peer.say("hi")
+            assert room.line()[1] == "hi"
+        with Room(one, "fe80::1%v1") as bound:
+            assert bound.address[0] == "fe80::1%v1"
+
+
+def test_by_default_it_listens_for_both_families(room: Watched) -> None:
+    assert room.address[0] == "::" and room.address[1] > 0
+    with room.raw(LOOP) as four, room.raw("::1") as six:
+        four.sendall(b"four\n")
+        assert room.line() == (name_of(four), "four")
+        six.sendall(b"six\n")
+        assert room.line() == (name_of(six), "six")
+        assert four.recv(99) == f"{name_of(six)}: six\n".encode()
+
+
+def test_what_one_says_all_others_hear(room: Watched) -> None:
+    with room.raw() as a, room.peer() as b, room.peer() as c:
+        a.sendall(b"hello\r\nworld\n")
+        for peer in (b, c):
+            assert [peer.hear(T), peer.hear(T)] == [f"{name_of(a)}: hello", f"{name_of(a)}: world"]
+        b.say("one\ntwo")
+        assert c.hear(T).endswith(": one") and c.hear(T).endswith(": two")  # type: ignore[union-attr]
+        room.say("from the room")
+        assert b.hear(T) == c.hear(T) == "from the room"
+        heard = b""
+        while heard.count(b"\n") < 3:
+            heard += a.recv(999)
+        assert re.fullmatch(rb".*: one\n.*: two\nfrom the room\n", heard)  # and not his own
+
+
+def test_a_callback_may_answer_one_alone(room: Watched) -> None:
+    room.said(lambda who, text: room.say(f"you said {text}", to=who))
+    with room.peer() as a, room.peer() as b:
+        a.say("x")
+        assert a.hear(T) == "you said x"
+        b.say("y")
+        assert b.hear(T).endswith(": x") and b.hear(T) == "you said y"  # type: ignore[union-attr]
+        assert a.hear(T).endswith(": y")  # type: ignore[union-attr]
+
+
+def test_who_has_connected_before_something_is_said_hears_it(room: Watched) -> None:
+    for number in range(50):
+        with Peer(room.ns, LOOP, room.address[1]) as peer:
+            room.say(f"welcome {number}")
+            assert peer.hear(T) == f"welcome {number}"
+
+
+def test_many_threads_may_speak_at_once(room: Watched) -> None:
+    with room.peer() as peer:
+        threads = [threading.Thread(target=lambda who=who: [room.say(f"{who} {n}") for n in range(300)]) for who in "abcd"]  # type: ignore[misc]
+        for thread in threads:
+            thread.start()
+        lines = [str(peer.hear(T)) for _ in range(1200)]
+        for thread in threads:
+            thread.join()
+    for who in "abcd":
+        assert [line for line in lines if line[0] == who] == [f"{who} {n}" for n in range(300)]
+
+
+def test_who_half_closes_is_answered_and_leaves(room: Watched) -> None:
+    room.said(lambda who, text: room.say(text.upper(), to=who))
+    with room.peer() as peer:
+        peer.say("last words")
+        peer.finish()
+        assert (peer.hear(T), peer.hear(T), peer.hear(T)) == ("LAST WORDS", None, None)
+    assert room.note().endswith(" left")
+
+
+# -- its life -----------------------------------------------------------------------------------------------------------
+
+
+def test_it_stops_and_starts_again(home: NetNS) -> None:
+    room = Watched(home)
+    with pytest.raises(RawnsError, match="not open"):
+        room.say("nobody there")
+    for _ in range(3):
+        room.start()
+        with pytest.raises(RawnsError, match="open already"):
+            room.start()
+        with room.peer() as peer:
+            room.say("bye")
+            room.stop()
+            room.stop()
+            assert (peer.hear(T), peer.hear(T)) == ("bye", None)
+        for use in (lambda: room.address, lambda: room.say("x")):
+            with pytest.raises(RawnsError, match="not open"):
+                use()
+
+
+def test_the_same_port_can_be_had_again_at_once(room: Watched) -> None:
+    with room.peer(), pytest.raises(SyscallError, match="bind.*EADDRINUSE"):
+        Room(room.ns, port=room.address[1]).start()
+    port = room.address[1]
+    peer = room.peer()
+    room.stop()
+    with peer, Watched(room.ns, port=port) as again, again.peer():
+        assert again.address[1] == port
+
+
+def test_it_leaves_nothing_when_it_cannot_start(home: NetNS) -> None:
+    before = set(os.listdir("/proc/self/fd")), threading.active_count()
+    for address, error in (("192.0.2.1", SyscallError), ("no.such.name.invalid", RawnsError), ("x\0y", InvalidValue)):
+        with pytest.raises(error):
+            Room(home, address).start()
+    assert (set(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    closed = NetNS.create()
+    closed.close()
+    with pytest.raises(OSError):
+        Room(closed).start()
+    for port in (-1, 65536, "7"):
+        with pytest.raises(InvalidValue, match="port"):
+            Room(home, port=port)  # type: ignore[arg-type]
+
+
+def test_it_may_be_stopped_from_a_callback(room: Watched) -> None:
+    room.said(lambda who, text: room.stop())
+    with room.peer() as peer:
+        peer.say("stop")
+        assert peer.hear(T) is None
+    room.stop()
+
+
+def test_what_a_callback_raises_comes_out_of_stop(room: Watched) -> None:
+    room.said(lambda who, text: 1 // 0)
+    with room.peer() as peer:
+        peer.say("x")
+        assert peer.hear(T) is None
+    with pytest.raises(ZeroDivisionError):
+        room.stop()
+    room.stop()
+
+
+def test_an_interpreter_exits_while_a_room_is_running() -> None:
+    program = """if True:
+        from rawns import NetNS, Peer, Room
+        ns = NetNS.create(); ns.net.set_link("lo", up=True)
+        room = Room(ns, "127.0.0.1"); room.start()
+        peer = Peer(ns, *room.address)
+        room.said(lambda who, text: room.say(text, to=who))
+        peer.say("it works"); print(peer.hear(10))
+    """
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=T)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "it works\n", "")
+
+
+# -- hostile peers ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_acts_on_a_terminal_gets_through(room: Watched) -> None:
+    with room.raw() as bad, room.raw() as good:
+        bad.sendall(b"\x1b]0;x\x07\xff\xc2\x9b\0\t\xe2\x80\xae\n")
+        shown = r"\x1b]0;x\x07\xff\x9b\x00\t\u202e"
+        assert room.line() == (name_of(bad), shown)
+        assert good.recv(999) == f"{name_of(bad)}: {shown}\n".encode()
+
+
+def test_a_line_without_end_comes_in_pieces_with_a_name_before_each(room: Watched) -> None:
+    with room.raw() as bad, room.peer() as good:
+        bad.sendall(b"z" * (3 * LINE))
+        bad.shutdown(socket.SHUT_WR)
+        lines = [good.hear(T) for _ in range(3)]
+        assert lines == [f"{name_of(bad)}: " + "z" * LINE + mark for mark in (CUT, CUT, "")]
+
+
+def test_a_reset_is_a_departure(room: Watched) -> None:
+    with room.peer() as good:
+        for words in (b"", b"half a line", b"a line\n"):
+            bad = room.raw()
+            bad.sendall(words)
+            bad.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            bad.close()
+            assert re.search(r" left(: Connection reset by peer)?$", room.note())
+        room.say("still here")
+        while good.hear(T) != "still here":
+            pass
+
+
+def test_who_does_not_read_is_sent_away_and_the_others_miss_nothing(room: Watched) -> None:
+    room.patience = 0.3
+    with room.raw(SO_RCVBUF=4096) as deaf, room.peer() as good:
+        heard: list[str | None] = []
+        reader = threading.Thread(target=lambda: heard.extend(iter(lambda: good.hear(T), "end")))
+        reader.start()
+        for number in range(1000):
+            room.say(f"{number} " + "x" * 10_000)
+        room.say("end")
+        reader.join()
+        assert room.note() == f"{name_of(deaf)} left: does not read what is said"
+        assert [str(line).split()[0] for line in heard if line != CUT] == [str(number) for number in range(1000)]
+
+
+def test_who_reads_alone_but_slowly_is_waited_for(room: Watched) -> None:
+    with room.raw(SO_RCVBUF=4096) as slow:
+        speaker = threading.Thread(target=lambda: [room.say("y" * 60_000) for _ in range(100)])
+        speaker.start()
+        left = 100 * 60_001
+        while left:
+            left -= len(slow.recv(min(left, 50_000)))
+        speaker.join()
+    assert room.note().endswith(" left")
+
+
+def test_a_flood_of_empty_lines_harms_nobody(room: Watched) -> None:
+    """Each byte becomes a line with a name before it; the flood is slowed down to what the others can read."""
+    count = 30_000
+    with room.raw() as bad, room.peer() as good:
+        flood = threading.Thread(target=lambda: bad.sendall(b"\n" * count))
+        flood.start()
+        for _ in range(count):
+            assert good.hear(T) == f"{name_of(bad)}: "
+        flood.join()
+        assert room.notes.empty()
+
+
+def test_one_too_many_is_told_so(home: NetNS) -> None:
+    with Watched(home, peers=2) as room, room.peer() as a:
+        with room.peer(), Peer(home, LOOP, room.address[1]) as third:
+            assert third.hear(T) == "the room is full"
+            assert room.note().endswith(" found the room full")
+        assert room.note().endswith(" left")
+        with room.peer() as b:
+            b.say("there is room again")
+            assert a.hear(T).endswith("there is room again")  # type: ignore[union-attr]
+
+
+def test_no_descriptors_left_is_no_reason_to_spin(home: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_module, "REST", 0.3)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Watched(home) as room, room.peer() as good, home.socket(socket.AF_INET, socket.SOCK_STREAM) as late:
+        turns, taken = room.turns, [os.open(os.devnull, os.O_RDONLY)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.dup(taken[0]))
+            late.connect((LOOP, room.address[1]))
+            assert room.note() == "somebody must wait outside: Too many open files"
+            room.say("the others do not notice")
+            assert good.hear(T) == "the others do not notice"
+            assert room.note() == "somebody must wait outside: Too many open files"
+        finally:
+            for fd in taken:
+                os.close(fd)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        while not room.note().endswith(" joined"):
+            pass
+        late.sendall(b"at last\n")
+        assert room.line() == (name_of(late), "at last")
+        assert room.turns - turns < 30
+
+
+# -- a peer's own troubles ----------------------------------------------------------------------------------------------
+
+
+def test_what_a_peer_cannot_do_it_says_by_exception(home: NetNS) -> None:
+    with pytest.raises(ConnectionRefusedError, match=r"connect\(127.0.0.1:1\)"):
+        Peer(home, LOOP, 1)
+    with pytest.raises(RawnsError, match=r"no\.such\.name\.invalid"):
+        Peer(home, "no.such.name.invalid", 1)
+    for port in (0, 65536):
+        with pytest.raises(InvalidValue, match="port"):
+            Peer(home, LOOP, port)
+    with pytest.raises(InvalidValue):
+        Peer(home, "x" * 70 + "é", 7)
+
+
+def test_a_connection_that_is_never_answered_ends_in_time() -> None:
+    with Lab("silence") as lab:
+        one, other = lab.netns(), lab.netns()
+        lab.wire(one.port("v1", "10.0.0.1/24"), other.port("v2"))
+        lab.up()
+        with pytest.raises(TimeoutError, match=r"connect\(10.0.0.9:7\)"):
+            Peer(one, "10.0.0.9", 7, timeout=0.1)
+
+
+def test_hearing_and_saying_end_in_time(home: NetNS) -> None:
+    with home.socket(socket.AF_INET, socket.SOCK_STREAM) as deaf:
+        deaf.bind((LOOP, 0))
+        deaf.listen()
+        with Peer(home, LOOP, deaf.getsockname()[1], timeout=0.1) as peer:
+            for timeout in (0, 0.05):
+                with pytest.raises(TimeoutError):
+                    peer.hear(timeout)
+            with pytest.raises(TimeoutError):
+                for _ in range(100):
+                    peer.say("x" * 1_000_000)
+            with pytest.raises(InvalidValue, match="too much"):
+                peer.say("x" * 1_048_577)
+        with pytest.raises(RawnsError, match="closed"):
+            peer.say("x")
+        with pytest.raises(RawnsError, match="closed"):
+            peer.hear()
+        peer.close()
+
+
+def test_a_broken_connection_is_no_end(home: NetNS) -> None:
+    with home.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind((LOOP, 0))
+        listener.listen()
+        with Peer(home, LOOP, listener.getsockname()[1]) as peer:
+            other, _ = listener.accept()
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            other.sendall(b"x\n")
+            other.close()
+            with contextlib.suppress(ConnectionResetError):
+                assert peer.hear(T) == "x"
+                peer.hear(T)
+                pytest.fail("a reset was taken for an end")
+            with pytest.raises(BrokenPipeError):
+                peer.say("anybody there?")
+
+
+def test_the_thread_that_connects_stays_where_it_is(home: NetNS, room: Watched) -> None:
+    here = os.readlink("/proc/thread-self/ns/net")
+    with room.peer():
+        assert os.readlink("/proc/thread-self/ns/net") == here
+    with pytest.raises(ConnectionRefusedError):
+        Peer(home, LOOP, 1)
+    assert os.readlink("/proc/thread-self/ns/net") == here
+
+
+def test_resting_is_by_the_clock_and_not_by_the_poll(room: Watched) -> None:
+    """An idle room does not turn at all."""
+    with room.peer() as peer:
+        peer.say("x")
+        room.line()
+        turns = room.turns
+        select.poll().poll(50)
+        assert room.turns - turns <= 1
