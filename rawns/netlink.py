@@ -75,23 +75,33 @@ class Netlink:
 
     def _converse(self, requests: Sequence[Request]) -> list[list[Reply]]:
         exchange = self._exchange
-        perform("sendto", self._socket.send, exchange.send(requests), spell=self._spell_send, protocol="rtnetlink")
+        data = exchange.send(requests)
+        perform("sendto", self._socket.send, data, spell=self._spell_send, protocol="rtnetlink")
+        overrun = False
         while not exchange.finished:
             try:
-                data, sender = perform(
-                    "recvfrom", self._socket.recvfrom, RECEIVE_BYTES, spell=self._spell_receive, protocol="rtnetlink"
-                )
+                self._receive()
             except SyscallError as error:
-                if error.errno == ENOBUFS:
-                    raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer") from None
-                raise
-            if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
-                exchange.receive(data)
+                if error.errno != ENOBUFS:
+                    raise
+                overrun = True
+                if not requests[-1].dump:
+                    break  # the answer we wait for may be the one that was lost
+                # A dump goes on, and has to: while it runs the kernel would refuse the next one (EBUSY).
+        if overrun:
+            raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer (ENOBUFS)")
         try:
             return exchange.result()
         except KernelError as error:
             error.hint = remedy(error.errno or 0)
             raise
+
+    def _receive(self) -> None:
+        data, sender = perform(
+            "recvfrom", self._socket.recvfrom, RECEIVE_BYTES, spell=self._spell_receive, protocol="rtnetlink"
+        )
+        if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
+            self._exchange.receive(data)
 
     def _spell_send(self, data: bytes) -> str:
         return f"{self.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"

@@ -47,14 +47,22 @@ class Door(Part):
         return select.POLLIN if self.deadline == inf else None
 
     def ready(self, events: int) -> None:
-        try:
-            sock, who = tcp.accepted(self._socket)
-        except SyscallError as error:
-            if error.errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):  # he stays in the queue, and poll would not wait: look away
+        """Let in all who stand outside.
+
+        One who cannot be let in for want of a descriptor stays there, and poll would not wait: so look away for a while.
+        """
+        for _ in range(tcp.BACKLOG):
+            try:
+                sock, who = tcp.accepted(self._socket)
+            except BlockingIOError:
+                return
+            except SyscallError as error:
+                if error.errno not in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+                    continue  # his own trouble, which accept(2) passes on
                 self.deadline = monotonic() + REST
                 self._room.notify(f"somebody must wait outside: {error.strerror}")
-            return  # anything else is the guest's own trouble, which accept(2) passes on
-        self._room.welcome(sock, who)
+                return
+            self._room.welcome(sock, who)
 
     def overdue(self) -> None:
         self.deadline = inf
@@ -151,7 +159,7 @@ class Room(Table):
             bell.close()
             raise
         self._bell, self._ident = bell, get_ident()
-        self.parts = [self._door, bell]  # in this order: who has connected before something was said hears it
+        self.parts = [self._door, bell]
 
     def start(self) -> None:
         """Open the room in a thread of its own; returns when it listens.  Raises as `open` does; then nothing is left."""
@@ -217,7 +225,7 @@ class Room(Table):
     # -- what is said here -------------------------------------------------------------------------------------------
 
     def say(self, text: str, to: str | None = None) -> None:
-        """Say ``text``, a line or several, at most 64 KiB: to all who have connected, or to the one that ``to`` names.
+        """Say ``text``, a line or several, at most 64 KiB: to all who have come so far, or to the one that ``to`` names.
 
         From any thread.  Waits (but not on the room's own) while too much of what was said is still to be sent; not for
         ever, since who does not read is sent away.  Raises `RawnsError` where the room is not open, `InvalidValue` for
@@ -245,7 +253,10 @@ class Room(Table):
     def flush(self) -> None:
         """As everywhere; in between, one by one, what the inbox holds, unless somebody must be waited for."""
         super().flush()
-        for _ in range(len(self._inbox)):
+        said = len(self._inbox)
+        if said and self._door is not None and self._door.deadline == inf:
+            self._door.ready(select.POLLIN)  # who had come before it was said is to hear it
+        for _ in range(said):
             if self.full:
                 break
             with self._changed:

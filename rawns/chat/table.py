@@ -59,7 +59,7 @@ class Table:
     """A `Circle` of seats, and the other parts around it."""
 
     patience: float | None = None  # seconds that a seat may keep the others waiting
-    line = LINE  # bytes of the longest line that comes in one piece
+    longest = LINE  # bytes of a line that still comes in one piece
 
     def __init__(self) -> None:
         self.circle = Circle()
@@ -117,7 +117,7 @@ class Table:
 
     def seat(self, sock: _socket.socket, who: str) -> Seat:
         """Give a connected socket, from now on ours, its place."""
-        seat = Seat(self, sock, self.circle.join(who, self.line))
+        seat = Seat(self, sock, self.circle.join(who, self.longest))
         self.parts.append(seat)
         return seat
 

@@ -39,12 +39,14 @@ def check_port(port: int, lowest: int) -> int:
 
 def resolve(host: str, port: int, flags: int = 0) -> Found:
     """What getaddrinfo(3) knows of ``host``, at least one.  Raises `RawnsError` where that is nothing."""
+    if "\0" in host:
+        raise InvalidValue(f"{visible(host)} is neither an address nor a name")
     try:
         name = host.encode("ascii") if host.isascii() else host  # Python loads its IDNA tables for any str
         found = _socket.getaddrinfo(name, port, 0, _socket.SOCK_STREAM, 0, flags)
     except _socket.gaierror as error:
         raise RawnsError(f"{visible(host)}: {error.strerror}") from None
-    except ValueError:  # a part of it is empty or too long, or there is a NUL in it
+    except ValueError:  # a part of it is empty or too long
         raise InvalidValue(f"{visible(host)} is neither an address nor a name") from None
     return [(int(family), place) for family, _, _, _, place in found]
 

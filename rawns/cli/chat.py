@@ -143,7 +143,7 @@ class Listener(Room):
 class Caller(Table):
     """A table for two: the one we are connected to, and us."""
 
-    line = RELAYED
+    longest = RELAYED
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__()

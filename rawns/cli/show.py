@@ -29,6 +29,12 @@ class Field:
         self.name, self.value, self.text = name, value, text
 
 
+class Object(list):  # type: ignore[type-arg]
+    """Fields that JSON puts in braces."""
+
+    __slots__ = ()
+
+
 class Literal(str):
     """A number in JSON that keeps the form it has in text (``0.00``)."""
 
@@ -110,14 +116,14 @@ def _quoted(value: str) -> str:
 
 
 def encode(value: Any, pretty: bool, depth: int = 0) -> str:
-    """A value as JSON.  A list of `Field` is an object, any other list an array."""
+    """A value as JSON.  An `Object` is in braces, any other list in brackets."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Literal) or not isinstance(value, (str, list)):
         return "null" if value is None else str(value)
     if isinstance(value, str):
         return _quoted(value)
-    if value and isinstance(value[0], Field):
+    if isinstance(value, Object):
         return _object(value, pretty, depth)
     inner = ",".join([encode(one, pretty, depth + 1) for one in value])
     if not pretty:
@@ -134,6 +140,6 @@ def _object(shown: Sequence[Field], pretty: bool, depth: int) -> str:
     return f"{{{body}{end if named else ''}}}"
 
 
-def document(records: Sequence[Sequence[Field]], ip: Session) -> str:
+def document(records: Iterable[Iterable[Field]], ip: Session) -> str:
     """The whole answer of a command as one JSON array of objects."""
-    return encode([list(record) for record in records], ip.pretty) + "\n"
+    return encode([Object(record) for record in records], ip.pretty, 0) + "\n"

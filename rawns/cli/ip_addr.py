@@ -1,0 +1,274 @@
+"""`ip addr`: show, add, change, replace, delete and flush addresses (ip-address(8)).
+
+Floor 7.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6
+
+from .. import rtnl, uapi
+from ..errors import KernelError
+from ..nlmsg import Request
+from . import ip_list, names
+from .session import reason
+from .words import AF_PACKET, BITS, FAILED, Bits, Call, Refused, Row, U32, Value, address, duplicate, garbage, matches, pick
+from .words import prefix, read, usage, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..wire import Message
+    from .session import Session
+    from .words import Prefix, Record, Words
+
+FOREVER = 0xFFFFFFFF
+MULTICAST = {AF_INET: (0xF0, 0xE0), AF_INET6: (0xFF, 0xFF)}  # mask and value of the first byte
+
+
+# -- the words ----------------------------------------------------------------------------------------------------
+
+
+def _of_family(record: Record, family: int) -> None:
+    record["ifa_family"] = record["ifa_family"] or family
+
+
+def _peer(words: Words, record: Record) -> None:
+    word = words.take()
+    if "peer" in record:
+        raise duplicate("peer", word)
+    peer = record["peer"] = prefix(word, record["ifa_family"])
+    _of_family(record, peer.family)
+    record["IFA_ADDRESS"] = peer.address
+
+
+def _broadcast(words: Words, record: Record) -> None:
+    word = words.take()
+    if "broadcast" in record:
+        raise duplicate("broadcast", word)
+    record["broadcast"] = word
+    if word not in ("+", "-"):
+        family, record["IFA_BROADCAST"] = address(word, record["ifa_family"])
+        _of_family(record, family)
+
+
+def _anycast(words: Words, record: Record) -> None:
+    word = words.take()
+    if "IFA_ANYCAST" in record:
+        raise duplicate("anycast", word)
+    family, record["IFA_ANYCAST"] = address(word, record["ifa_family"])
+    _of_family(record, family)
+
+
+def _lifetime(text: str) -> int:
+    return FOREVER if text == "forever" else U32(text)
+
+
+class Lifetime(Row):
+    """``valid_lft`` and ``preferred_lft``: seconds, or ``forever``."""
+
+    __slots__ = ()
+
+    def take(self, words: Words, record: Record) -> None:
+        if self.name in record:
+            raise duplicate(self.name, words.words[words.at - 1])
+        word = words.take()
+        try:
+            record[self.name] = _lifetime(word)
+        except ValueError:
+            raise wrong(word, f"{self.name} value") from None
+
+
+def _local(word: str, words: Words, record: Record) -> None:
+    """A word that no row fits is the address."""
+    if word == "local":
+        word = words.take()
+    if matches(word, "help"):
+        raise help()
+    if "local" in record and record["local"].address:
+        raise garbage("local", word)
+    local = record["local"] = prefix(word, record["ifa_family"])
+    record["written"] = word
+    _of_family(record, local.family)
+    record["IFA_LOCAL"] = local.address
+
+
+ROWS = [
+    Call("peer|remote", _peer, "PREFIX"),
+    Call("broadcast*|brd", _broadcast, "{ ADDR | + | - }"),
+    Call("anycast", _anycast, "ADDR"),
+    Value("scope", "ifa_scope", lambda text: names.number_of("rt_scopes", text, 255), "invalid scope value."),
+    Value("dev", "dev", str, hint="DEVICE"),
+    Value("label", "IFA_LABEL", str),
+    Value("metric", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
+    Lifetime("valid_lft*", "{ SECONDS | forever }"),
+    Lifetime("preferred_lft*", "{ SECONDS | forever }"),
+    Bits("home", uapi.IFA_F_HOMEADDRESS, "flags"),
+    Bits("nodad", uapi.IFA_F_NODAD, "flags"),
+    Bits("mngtmpaddr", uapi.IFA_F_MANAGETEMPADDR, "flags"),
+    Bits("noprefixroute", uapi.IFA_F_NOPREFIXROUTE, "flags"),
+    Bits("autojoin", uapi.IFA_F_MCAUTOJOIN, "flags"),
+]
+
+WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old scripts.
+         Explicitly specify the prefix length ({}/32) to avoid this warning.
+         This special behaviour is likely to disappear in further releases,
+         fix your scripts!"""
+
+
+# -- the record ---------------------------------------------------------------------------------------------------
+
+
+def body(words: Words, deletes: bool) -> Record:
+    """The body of RTM_NEWADDR or RTM_DELADDR that words describe.  Raises `Refused`."""
+    ip = words.ip
+    record = read(ROWS, words, {"ifa_family": ip.family}, _local)
+    flags = record.pop("flags", 0)
+    record["ifa_flags" if flags < 256 else "IFA_FLAGS"] = flags
+    _check_device(record)
+    local: Prefix | None = record.pop("local", None)
+    peer: Prefix | None = record.pop("peer", None)
+    written = record.pop("written", "")
+    if peer is None and local is not None and local.address:
+        if deletes and local.family == AF_INET and not local.given:
+            from .session import complain
+
+            complain(WILDCARD.format(written))
+        else:
+            peer, record["IFA_ADDRESS"] = local, local.address
+    record["ifa_prefixlen"] = (peer.bits if peer else 0) or (local.bits if local else 0)
+    _compute_broadcast(record, peer, deletes)
+    if "ifa_scope" not in record and not deletes:
+        loopback = local is not None and local.family == AF_INET and local.address[:1] == b"\x7f"
+        record["ifa_scope"] = uapi.RT_SCOPE_HOST if loopback else uapi.RT_SCOPE_UNIVERSE
+    _find_device(record, ip)
+    _put_lifetimes(record)
+    if flags & uapi.IFA_F_MCAUTOJOIN and not _is_multicast(local):
+        raise Refused("autojoin needs multicast address", FAILED)
+    return record
+
+
+def _check_device(record: Record) -> None:
+    if "dev" not in record:
+        raise Refused('Not enough information: "dev" argument is required.', FAILED)
+    label = record.get("IFA_LABEL")
+    if label is not None and not matches(record["dev"], label):
+        raise Refused(f'"dev" ({record["dev"]}) must match "label" ({label}).', FAILED)
+
+
+def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> None:
+    """``brd +`` sets the host bits of the address, ``brd -`` clears them."""
+    sign = record.pop("broadcast", "")
+    if sign not in ("+", "-") or deletes:
+        return
+    if record["ifa_family"] != AF_INET:
+        raise Refused("Broadcast can be set only for IPv4 addresses", FAILED)
+    if peer is None or peer.bits > 30:
+        return
+    host = (1 << BITS[AF_INET] - peer.bits) - 1
+    number = int.from_bytes(peer.address.ljust(4, b"\0"), "big")
+    record["IFA_BROADCAST"] = (number | host if sign == "+" else number & ~host).to_bytes(4, "big")
+
+
+def _find_device(record: Record, ip: Session) -> None:
+    name = record.pop("dev")
+    record["ifa_index"] = ip.index_of(name)
+    if not record["ifa_index"]:
+        raise Refused(f'Cannot find device "{name}"', FAILED)
+
+
+def _put_lifetimes(record: Record) -> None:
+    valid, preferred = record.pop("valid_lft", None), record.pop("preferred_lft", None)
+    if valid is None and preferred is None:
+        return
+    valid, preferred = (FOREVER if value is None else value for value in (valid, preferred))
+    if not valid:
+        raise Refused("valid_lft is zero", FAILED)
+    if valid < preferred:
+        raise Refused("preferred_lft is greater than valid_lft", FAILED)
+    record["IFA_CACHEINFO"] = {"ifa_prefered": preferred, "ifa_valid": valid}
+
+
+def _is_multicast(local: Prefix | None) -> bool:
+    if local is None or not local.address:
+        return False
+    mask, value = MULTICAST[local.family]
+    return local.address[0] & mask == value
+
+
+# -- the verbs ----------------------------------------------------------------------------------------------------
+
+
+def modify(words: Words, message: Message, flags: int = 0) -> int:
+    words.ip.do(Request(message, body(words, message is rtnl.DELADDR), flags))
+    return 0
+
+
+def flush(words: Words) -> int:
+    """Delete all addresses that a filter fits, in rounds: deleting one may bring another forth."""
+    ip = words.ip
+    if not words:
+        raise Refused("Flush requires arguments.", FAILED)
+    if ip.family == AF_PACKET:
+        raise Refused("Cannot flush link addresses.", FAILED)
+    record = ip_list.wanted(words, help)
+    primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
+    done = 0
+    while not ip.flush_rounds or done < ip.flush_rounds:
+        found = [one for one in ip_list.addresses(ip, record) if ip_list.fits(one, record, ip)]
+        if found:
+            done += 1
+            _delete_all(found, ip)
+            if ip.stats:
+                ip.write([f"\n*** Round {done}, deleting {len(found)} addresses ***\n"])
+        if not found or primary_only:
+            if ip.stats:
+                rounds = f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"
+                ip.write([rounds if done else "Nothing to flush.\n"])
+            return 0
+    raise Refused(f"*** Flush remains incomplete after {ip.flush_rounds} rounds. ***", FAILED)
+
+
+def _delete_all(found: list[Record], ip: Session) -> None:
+    """Delete each; one that has gone with another (its primary) is no failure."""
+    from errno import EADDRNOTAVAIL
+
+    for one in found:
+        try:
+            ip.do(Request(rtnl.DELADDR, {key: value for key, value in one.items() if isinstance(key, str)}))
+        except KernelError as error:
+            if error.errno != EADDRNOTAVAIL:
+                raise Refused(f"Failed to send flush request: {reason(error)}") from None
+
+
+def help() -> Refused:
+    lines = [
+        *usage("Usage: ip address { add | change | replace | delete } ADDRESS[/LENGTH] dev DEVICE", ROWS),
+        *usage("       ip address [ show | flush ] [ DEVICE ]", ip_list.FILTERS),
+    ]
+    return Refused("\n".join(lines))
+
+
+def _help(words: Words) -> int:
+    raise help()
+
+
+VERBS = (
+    ("add", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
+    ("change|chg", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_REPLACE)),
+    ("replace", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
+    ("delete", lambda words: modify(words, rtnl.DELADDR)),
+    ("list|show|lst", lambda words: ip_list.show(words, False, help)),
+    ("flush", flush),
+    ("help", _help),
+)
+
+
+def run(words: Words) -> int:
+    if not words:
+        return ip_list.show(words, False, help)
+    word = words.take()
+    verb = pick(VERBS, word)
+    if verb is None:
+        raise Refused(f'Command "{word}" is unknown, try "ip address help".')
+    status: int = verb(words)
+    return status

@@ -1,0 +1,282 @@
+"""`ip link show` and `ip addr show`: one list of links, with their addresses or without, and the words that filter it.
+
+Floor 7.  The kernel filters what it can; the rest is left out here, as `ip` does it (in JSON as an empty object).
+"""
+
+from __future__ import annotations
+
+from .. import rtnl, uapi
+from ..errors import KernelError
+from ..nlmsg import Request
+from . import names
+from .session import BRIEFLY, complain, complaint, reason
+from .show import Field, Object, document, text
+from .words import AF_PACKET, FAILED, Bits, Call, Constant, Refused, Value, garbage, matches, prefix, read, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..wire import Body
+    from .session import Session
+    from .words import Record, Words
+
+
+def _prefix(words: Words, record: Record) -> None:
+    record["prefix"] = prefix(words.take(), record["family"])
+    record["family"] = record["family"] or record["prefix"].family
+
+
+def _scope(words: Words, record: Record) -> None:
+    word = words.take()
+    try:
+        record["scope"] = names.number_of("rt_scopes", word, 255)
+    except ValueError:
+        if word != "all":
+            raise wrong(word, 'invalid "scope"\n') from None
+        record.pop("scope", None)
+
+
+def group_of(text: str) -> int:
+    """A group of links by name or number.  Raises ValueError."""
+    return names.number_of("group", text, 0xFFFFFFFF)
+
+
+def master(words: Words, record: Record) -> None:
+    """``master DEV``; with ``vrf`` it has to be one."""
+    word = words.take()
+    record["master"] = words.ip.index_of(word)
+    if not record["master"]:
+        raise wrong(word, "Device does not exist\n")
+
+
+def vrf(words: Words, record: Record) -> None:
+    """``vrf NAME``: a master that is a VRF."""
+    word = words.take()
+    link = words.ip.link(words.ip.index_of(word))
+    if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
+        raise wrong(word, "Not a valid VRF name\n")
+    record["master"] = link["ifi_index"]
+
+
+def _kind(words: Words, record: Record) -> None:
+    word = words.take()
+    if word.endswith("_slave"):
+        record["slave"] = word[: -len("_slave")]
+    else:
+        record["kind"] = word
+
+
+_FLAGS = (
+    "secondary nodad optimistic dadfailed home deprecated tentative permanent mngtmpaddr noprefixroute autojoin stable-privacy"
+).split()
+_BITS = {"home": "HOMEADDRESS", "mngtmpaddr": "MANAGETEMPADDR", "autojoin": "MCAUTOJOIN"}
+
+
+def _flag(name: str) -> int:
+    bit: int = getattr(uapi, f"IFA_F_{_BITS.get(name, name.upper().replace('-', '_'))}")
+    return bit
+
+
+FILTERS = [
+    Call("to", _prefix, "PREFIX"),
+    Call("scope", _scope, "SCOPE"),
+    Constant("up", "up", True),
+    Bits("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
+    Bits("primary", uapi.IFA_F_SECONDARY, "flags", "mask", on=False),
+    Bits("temporary", uapi.IFA_F_TEMPORARY, "flags", "mask"),
+    *[Bits(name, _flag(name), "flags", "mask") for name in _FLAGS],
+    *[Bits(f"-{name}", _flag(name), "flags", "mask", on=False) for name in _FLAGS],
+    Value("label", "label", str, hint="PATTERN"),
+    Value("group", "group", group_of, 'Invalid "group" value\n', hint="GROUP"),
+    Call("master", master, "DEVICE"),
+    Call("vrf", vrf, "NAME"),
+    Constant("nomaster", "nomaster", True),
+    Call("type", _kind, "TYPE"),
+]
+
+
+def _device(help: Callable[[], Refused]) -> Callable[[str, Words, Record], None]:
+    """What a word is that no filter fits: the device, or a call for help."""
+
+    def otherwise(word: str, words: Words, record: Record) -> None:
+        if word == "dev":
+            word = words.take()
+        elif matches(word, "help"):
+            raise help()
+        if "dev" in record:
+            raise garbage("dev", word)
+        record["dev"] = word
+
+    return otherwise
+
+
+def wanted(words: Words, help: Callable[[], Refused]) -> Record:
+    """The filter that words describe; ``index`` is 0 where no device is named."""
+    ip = words.ip
+    record = read(FILTERS, words, {"family": ip.family, "index": 0}, _device(help))
+    if "dev" in record:
+        record["index"] = ip.index_of(record["dev"])
+        if not record["index"]:
+            raise Refused(f'Device "{record["dev"]}" does not exist.', FAILED)
+    return record
+
+
+# -- asking the kernel --------------------------------------------------------------------------------------------
+
+
+def _one(ip: Session, which: Body) -> list[Body]:
+    return [ip.kernel.get(Request(rtnl.GETLINK, {"ifi_family": ip.family, **which, "IFLA_EXT_MASK": _mask(ip)})).body]
+
+
+def _mask(ip: Session) -> int:
+    return uapi.RTEXT_FILTER_VF if ip.stats else BRIEFLY
+
+
+def _named(ip: Session, name: str) -> list[Body]:
+    """The one link of this name, as `ip link show dev` asks for it."""
+    key = "IFLA_IFNAME" if len(name.encode("utf-8", "surrogateescape")) < uapi.IFNAMSIZ else "IFLA_ALT_IFNAME"
+    try:
+        return _one(ip, {key: name})
+    except KernelError as error:
+        complain(complaint(error))
+        raise Refused(f"Cannot send link get request: {reason(error)}", FAILED) from None
+
+
+def _links(ip: Session, record: Record) -> list[Body]:
+    if record["index"]:
+        return _one(ip, {"ifi_index": record["index"]})
+    body: Body = {"ifi_family": ip.family}
+    if ip.family in (0, AF_PACKET):  # other families have lists of their own, which take no filter
+        body["IFLA_EXT_MASK"] = _mask(ip)
+        if record.get("master"):
+            body["IFLA_MASTER"] = record["master"]
+        if "kind" in record:
+            body["IFLA_LINKINFO"] = {"IFLA_INFO_KIND": record["kind"]}
+    return [reply.body for reply in ip.dump(Request(rtnl.GETLINK, body, uapi.NLM_F_DUMP))]
+
+
+def addresses(ip: Session, record: Record) -> list[Body]:
+    """All addresses of the family and device that the filter names."""
+    body = {"ifa_family": record["family"], "ifa_index": record["index"]}
+    return [reply.body for reply in ip.dump(Request(rtnl.GETADDR, body, uapi.NLM_F_DUMP))]
+
+
+# -- filtering ----------------------------------------------------------------------------------------------------
+
+
+def fits(address: Body, record: Record, ip: Session) -> bool:
+    """Whether an address passes the filter."""
+    from . import show_addr
+
+    if record["family"] not in (0, address["ifa_family"]) or record["index"] not in (0, address["ifa_index"]):
+        return False
+    if record.get("scope", address["ifa_scope"]) != address["ifa_scope"]:
+        return False
+    if (record.get("flags", 0) ^ show_addr.flags(address)) & record.get("mask", 0):
+        return False
+    return _within(show_addr.local(address), address, record) and _labelled(address, record, ip)
+
+
+def _within(local: str, address: Body, record: Record) -> bool:
+    wanted = record.get("prefix")
+    if wanted is None:
+        return True
+    from _socket import inet_pton
+
+    raw = inet_pton(address["ifa_family"], local)
+    drop = max(0, len(wanted.address) * 8 - wanted.bits)
+    return int.from_bytes(raw, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop
+
+
+def _labelled(address: Body, record: Record, ip: Session) -> bool:
+    if "label" not in record:
+        return True
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(address.get("IFA_LABEL") or ip.name_of(address["ifa_index"]), record["label"])
+
+
+def _hidden(link: Body, record: Record) -> bool:
+    """Whether the filter leaves a link out."""
+    info = link.get("IFLA_LINKINFO", {})
+    return (
+        record["index"] not in (0, link["ifi_index"])
+        or ("up" in record and not link["ifi_flags"] & uapi.IFF_UP)
+        or ("group" in record and link.get("IFLA_GROUP", record["group"]) != record["group"])
+        or ("master" in record and link.get("IFLA_MASTER") != record["master"])
+        or ("nomaster" in record and "IFLA_MASTER" in link)
+        or record.get("kind", info.get("IFLA_INFO_KIND")) != info.get("IFLA_INFO_KIND")
+        or record.get("slave", info.get("IFLA_INFO_SLAVE_KIND")) != info.get("IFLA_INFO_SLAVE_KIND")
+    )
+
+
+def _of_interest(links: list[Body], found: list[Body], record: Record, ip: Session) -> list[Body]:
+    """The links with an address that fits; where no family is asked for, also those without any."""
+    with_any = {address["ifa_index"] for address in found}
+    with_one = {address["ifa_index"] for address in found if fits(address, record, ip)}
+    return [
+        link
+        for link in links
+        if link["ifi_index"] in with_one or (link["ifi_index"] not in with_any and record["family"] in (0, AF_PACKET))
+    ]
+
+
+# -- showing ------------------------------------------------------------------------------------------------------
+
+
+def show(words: Words, whole: bool, help: Callable[[], Refused]) -> int:
+    """``ip link show`` (``whole``) or ``ip addr show``; the exit status."""
+    ip = words.ip
+    if whole:
+        ip.family = AF_PACKET
+    record = wanted(words, help)
+    if whole and "dev" in record and "group" not in record:
+        links, found = _named(ip, record["dev"]), []
+    else:
+        links = _links(ip, record)
+        found = [] if ip.family == AF_PACKET else addresses(ip, record)
+    ip.family = record["family"]
+    if ip.family != AF_PACKET:
+        links = _of_interest(links, found, record, ip)
+    shown = (list(_shown(link, found, record, ip, whole)) for link in links)
+    if ip.json:
+        ip.write([document(shown, ip)])
+    else:
+        ip.write(piece for fields in shown for piece in text(fields))
+    return 0
+
+
+def _shown(link: Body, found: list[Body], record: Record, ip: Session, whole: bool) -> Iterator[Field]:
+    """The fields of one link: itself, its addresses, its counters."""
+    from . import show_link
+
+    headless = ip.oneline and ip.family != AF_PACKET and not ip.brief
+    if not headless and _hidden(link, record):
+        return
+    if not headless and "label" not in record:
+        yield from show_link.brief(link, ip) if ip.brief else show_link.link(link, ip, whole)
+    if ip.family != AF_PACKET:
+        yield _addresses(link, found, record, ip)
+        if ip.brief:
+            yield Field("", None, "\n")
+    if not whole and ip.stats and not (headless or ip.brief or "label" in record):
+        from .show_stats import statistics
+
+        yield from statistics(link, ip)
+        yield Field("", None, "\\" if ip.oneline else "\n")
+
+
+def _addresses(link: Body, found: list[Body], record: Record, ip: Session) -> Field:
+    """The addresses of one link; in JSON those that do not fit leave an empty object behind."""
+    from .show_addr import address
+
+    mine = [one for one in found if one["ifa_index"] == link["ifi_index"]]
+    if "up" in record and not link["ifi_flags"] & uapi.IFF_UP:
+        mine = []
+    objects = [Object(address(one, ip) if fits(one, record, ip) else ()) for one in mine if _family(one, record)]
+    return Field("addr_info", objects, "".join([field.text for one in objects for field in one]))
+
+
+def _family(address: Body, record: Record) -> bool:
+    return record["family"] in (0, address["ifa_family"])

@@ -1,0 +1,123 @@
+"""How an address is shown, in all its forms.
+
+Floor 7.  The formats are iproute2's, to the space.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET6
+
+from .. import uapi
+from . import names
+from .show import Field, Row, fields, put
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..wire import Body
+    from .session import Session
+
+FOREVER = 0xFFFFFFFF
+FAMILIES = {2: "inet", 10: "inet6", 12: "dnet"}
+# In the order `ip` names them.  The first bit means "secondary" for IPv4 and "temporary" for IPv6.
+FLAGS = {
+    "secondary": uapi.IFA_F_SECONDARY,
+    "temporary": uapi.IFA_F_TEMPORARY,
+    "nodad": uapi.IFA_F_NODAD,
+    "optimistic": uapi.IFA_F_OPTIMISTIC,
+    "dadfailed": uapi.IFA_F_DADFAILED,
+    "home": uapi.IFA_F_HOMEADDRESS,
+    "deprecated": uapi.IFA_F_DEPRECATED,
+    "tentative": uapi.IFA_F_TENTATIVE,
+    "permanent": uapi.IFA_F_PERMANENT,
+    "mngtmpaddr": uapi.IFA_F_MANAGETEMPADDR,
+    "noprefixroute": uapi.IFA_F_NOPREFIXROUTE,
+    "autojoin": uapi.IFA_F_MCAUTOJOIN,
+    "stable-privacy": uapi.IFA_F_STABLE_PRIVACY,
+}
+
+
+def _family(value: int, record: Body, ip: Session) -> str:
+    return FAMILIES.get(value, f"family {value}")
+
+
+def _peer(value: str, record: Body, ip: Session) -> str | None:
+    return value if value != local(record) else None
+
+
+def _scope(value: int, record: Body, ip: Session) -> str:
+    return str(value) if ip.numeric else names.table("rt_scopes").get(value, str(value))
+
+
+DEVICE = (Row("ifa_index", "index", "%d: "), Row("ifa_index", "dev", "%s", lambda value, record, ip: ip.name_of(value)))
+FAMILY = (Row("ifa_family", "family", "    %s ", _family),)
+ADDRESS = (
+    Row("IFA_LOCAL", "local", "%s"),
+    Row("IFA_ADDRESS", "address", " peer %s", _peer),
+    Row("ifa_prefixlen", "prefixlen", "/%d "),
+    Row("IFA_RT_PRIORITY", "metric", "metric %d "),
+)
+REST = (
+    Row("IFA_BROADCAST", "broadcast", "brd %s "),
+    Row("IFA_ANYCAST", "anycast", "any %s "),
+    Row("ifa_scope", "scope", "scope %s ", _scope),
+)
+LABEL = (Row("IFA_LABEL", "label", "%s"),)
+
+
+def local(record: Body) -> str:
+    """The address itself: where there is no peer the kernel may send it under either name."""
+    value: str = record.get("IFA_LOCAL", record.get("IFA_ADDRESS", ""))
+    return value
+
+
+def flags(record: Body) -> int:
+    """All the flags; the header has room for eight."""
+    value: int = record.get("IFA_FLAGS", record["ifa_flags"])
+    return value
+
+
+def _flags(record: Body, ip: Session) -> Iterator[Field]:
+    left = flags(record)
+    for name, bit in FLAGS.items():
+        if name == "permanent":
+            if not left & bit:
+                yield Field("dynamic", True, "dynamic ")
+        elif left & bit:
+            shown = "temporary" if bit == uapi.IFA_F_SECONDARY and record["ifa_family"] == AF_INET6 else name
+            yield Field(shown, True, f"{shown} ")
+        left &= ~bit
+    if left:
+        yield Field("ifa_flags", f"{left:02x}", f"flags {left:02x} ")
+
+
+def _lifetimes(record: Body, ip: Session) -> Iterator[Field]:
+    cache = record.get("IFA_CACHEINFO")
+    if cache is None:
+        return
+    valid, preferred = cache["ifa_valid"], cache["ifa_prefered"]
+    if preferred != FOREVER and preferred >= 1 << 31 and flags(record) & uapi.IFA_F_DEPRECATED:
+        preferred -= 1 << 32
+    for name, value, form in (
+        ("valid_life_time", valid, "\n       valid_lft %s"),
+        ("preferred_life_time", preferred, " preferred_lft %s"),
+    ):
+        yield Field(name, value, put(form, "forever" if value == FOREVER else f"{value}sec", ip))
+
+
+def address(record: Body, ip: Session) -> Iterator[Field]:
+    """One address as `ip addr show` has it below its link; in brief, as a word of the link's line."""
+    record = {**record, "IFA_LOCAL": local(record)}
+    if not ip.brief:
+        if ip.oneline:
+            yield from fields(DEVICE, record, ip)
+        yield from fields(FAMILY, record, ip)
+    yield from fields(ADDRESS, record, ip)
+    if ip.brief:
+        return
+    yield from fields(REST, record, ip)
+    yield from _flags(record, ip)
+    yield from fields(LABEL, record, ip)
+    yield from _lifetimes(record, ip)
+    yield Field("", None, "\n")

@@ -1,0 +1,418 @@
+"""ping on the real kernel: both families, both kinds of socket, honest peers, silent ones and liars."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Ordinary
+from pinging import PROJECT, answer, cable, checksum, icmp, ours, ping, responder, run, sysctl
+
+import rawns
+from rawns import NetNS, echo
+
+Pair = tuple[NetNS, NetNS]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with cable() as both:
+        yield both
+
+
+@pytest.fixture(params=["raw", "datagram"])
+def either(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Pair]:
+    """The cable, once with ICMP datagram sockets forbidden as on most machines, once with them allowed to group 0."""
+    allowed = request.param == "datagram"
+    sysctl(pair[0], "ipv4/ping_group_range", "0 0" if allowed else "1 0")
+    with pair[0].entered():
+        line = echo.connect("127.0.0.1")
+    assert line.raw is not allowed
+    line.close()
+    yield pair
+
+
+# -- the library -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["10.0.0.2", "fd00::2", "127.0.0.1", "::1"])
+def test_figures(either: Pair, host: str) -> None:
+    figures = rawns.ping(either[0], host, count=3)
+    assert (figures.transmitted, figures.received, figures.loss, figures.errors) == (3, 3, 0.0, [])
+    assert (figures.host, figures.address, len(figures.rtts)) == (host, host, 3)
+    assert 0 < figures.min <= figures.avg <= figures.max == max(figures.rtts) < 1
+    assert str(figures).startswith(f"{host}: 3 transmitted, 3 received, 0% loss, rtt min/avg/max/mdev = 0.")
+
+
+def test_link_local(either: Pair) -> None:
+    a, b = either
+    address = next(one.address for one in b.net.addresses("b0", socket.AF_INET6) if one.address.startswith("fe80"))
+    assert rawns.ping(a, f"{address}%a0", count=2).received == 2
+
+
+def test_it_is_the_peer_who_answers(pair: Pair) -> None:
+    """Figures are no proof that anything crossed the cable; the peer's own count of ICMP packets is."""
+    a, b = pair
+
+    def counted() -> int:
+        with b.entered():
+            lines = [line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines() if line[:5] == "Icmp:"]
+        return int(lines[1][lines[0].index("InEchos")])
+
+    before = counted()
+    assert rawns.ping(a, "10.0.0.2", count=5).received == 5
+    assert counted() - before == 5
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 1472, 1473, 65507])
+def test_sizes(pair: Pair, size: int) -> None:
+    for host in ("10.0.0.2", "fd00::2"):
+        assert rawns.ping(pair[0], host, size=size).received == 1
+
+
+def test_too_long_for_ipv4(either: Pair) -> None:
+    figures = rawns.ping(either[0], "10.0.0.2", size=65508)
+    assert (figures.transmitted, figures.received, figures.failures) == (1, 0, 1)
+    assert str(figures.errors[0]) == "local error: message too long, mtu=65535" or "mtu=1500" in str(figures.errors[0])
+
+
+def test_from_another_thread_which_stays_where_it_is(pair: Pair) -> None:
+    seen: list[object] = []
+
+    def body() -> None:
+        before = NetNS.current()
+        seen.append(rawns.ping(pair[0], "10.0.0.2").received)
+        after = NetNS.current()
+        seen.append(before.identity == after.identity != pair[0].identity)
+        before.close()
+        after.close()
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert seen == [1, True]
+
+
+def test_without_a_namespace_it_is_the_threads_own(pair: Pair) -> None:
+    with pair[0].entered():
+        assert rawns.ping(None, "10.0.0.2").received == 1
+        assert str(rawns.ping(None, "10.0.0.1")).startswith("10.0.0.1: 1 transmitted, 1 received")
+
+
+def test_a_silent_peer(pair: Pair) -> None:
+    with responder(pair[1], lambda request: []):
+        figures = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.05)
+    assert (figures.transmitted, figures.received, figures.loss, figures.rtts) == (2, 0, 1.0, [])
+
+
+def test_half_is_lost(either: Pair) -> None:
+    def odd(request: bytes) -> list[bytes]:
+        return [answer(request)] if request[7] % 2 else []
+
+    with responder(either[1], odd):
+        figures = rawns.ping(either[0], "10.0.0.2", count=4, timeout=0.2)
+    assert (figures.transmitted, figures.received, figures.loss) == (4, 2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "words"),
+    [
+        ("10.0.0.77", "10.0.0.1", "Destination Host Unreachable"),
+        ("fd00::77", "fd00::1", "Destination unreachable: Address unreachable"),
+    ],
+)
+def test_nobody_there(either: Pair, host: str, source: str, words: str) -> None:
+    figures = rawns.ping(either[0], host, count=2, timeout=10)
+    assert (figures.transmitted, figures.received, figures.failures) == (2, 0, 2)
+    assert [str(error) for error in figures.errors] == [f"From {source} icmp_seq={number} {words}" for number in (1, 2)]
+
+
+def router(a: NetNS, b: NetNS) -> None:
+    """Let b forward, and a send it all that is not local."""
+    sysctl(b, "ipv4/ip_forward", "1")
+    sysctl(b, "ipv6/conf/all/forwarding", "1")
+    a.net.add_route("default", via="10.0.0.2")
+    a.net.add_route("default", via="fd00::2")
+
+
+def test_a_router_that_knows_no_way(either: Pair) -> None:
+    router(*either)
+    figures = rawns.ping(either[0], "10.9.9.9", timeout=10)
+    assert [str(error) for error in figures.errors] == ["From 10.0.0.2 icmp_seq=1 Destination Net Unreachable"]
+    figures = rawns.ping(either[0], "fd99::1", timeout=10)
+    assert [str(error) for error in figures.errors] == ["From fd00::2 icmp_seq=1 Destination unreachable: No route"]
+
+
+def test_the_time_to_live_runs_out(either: Pair) -> None:
+    router(*either)
+    either[1].net.add_route("10.9.0.0/16", via="10.0.0.1")
+    done = ping(either[0], "-c1", "-t1", "10.9.9.9")
+    assert done.stdout.splitlines()[1] == "From 10.0.0.2 icmp_seq=1 Time to live exceeded"
+    assert done.returncode == 1
+
+
+def test_a_redirect_is_told_and_decides_nothing(either: Pair) -> None:
+    """b would send it back out where it came from, to 10.0.0.9: it says so, and a's request is still unanswered."""
+    router(*either)
+    a, b = either
+    b.net.add_route("10.9.0.0/16", via="10.0.0.9")
+    b.net.add_neighbour("b0", "10.0.0.9", "02:00:00:00:00:09")
+    done = ping(a, "-c1", "-W0.1", "10.9.9.9")
+    lines = done.stdout.splitlines()
+    assert lines[1] == "From 10.0.0.2: icmp_seq=1 Redirect Host(New nexthop: 10.0.0.9)"
+    assert "1 packets transmitted, 0 received, 100% packet loss" in done.stdout
+    assert done.returncode == 1
+
+
+def test_no_route(pair: Pair) -> None:
+    for host in ("10.9.9.9", "fd99::1"):
+        with pytest.raises(rawns.SyscallError, match="connect.*unreachable") as caught:
+            rawns.ping(pair[0], host)
+        assert caught.value.code == "ENETUNREACH"
+
+
+def test_hosts_that_are_none(pair: Pair) -> None:
+    for host in ("", "no such host", "a\0b", "x" * 300, "é" * 100, "fe80::1%nodev", "1.2.3.4.5"):
+        with pytest.raises(rawns.RawnsError, match="not known|failure in name|label"):
+            rawns.ping(pair[0], host)
+    with pytest.raises(rawns.RawnsError, match="Address family"):
+        rawns.ping(pair[0], "127.0.0.1", family=socket.AF_INET6)
+
+
+def test_numbers_that_are_wrong() -> None:
+    for wrong in ({"count": 0}, {"size": -1}, {"size": 65528}, {"interval": -1.0}, {"timeout": -1.0}, {"timeout": float("nan")}):
+        with pytest.raises(rawns.InvalidValue):
+            rawns.ping(None, "127.0.0.1", **wrong)  # type: ignore[arg-type]
+
+
+# -- liars -------------------------------------------------------------------------------------------------------------
+
+
+def lies(request: bytes) -> list[bytes]:
+    """Everything a raw socket may hear that answers nothing, and then the answer."""
+    ident, sequence = struct.unpack("!HH", request[4:8])
+    data = request[8:]
+
+    def reply(ident: int, sequence: int, data: bytes = data) -> bytes:
+        return icmp(0, 0, struct.pack("!HH", ident & 0xFFFF, sequence & 0xFFFF) + data)
+
+    def about(ident: int, host: bytes) -> bytes:
+        quoted = bytes.fromhex("450000540000000040010000 0a000001") + host + struct.pack("!BBHHH", 8, 0, 0, ident, sequence)
+        return icmp(3, 1, bytes(4) + quoted)
+
+    return [
+        b"",
+        b"\0",
+        b"\0\0\xff\xff",
+        reply(ident, sequence)[:7],
+        reply(ident + 1, sequence),
+        reply(ident, sequence + 1),
+        reply(ident, sequence + 100),
+        icmp(8, 0, request[4:]),
+        icmp(5, 1, bytes(4)),
+        icmp(5, 1, bytes.fromhex("0a000063") + b"\x45" * 40),
+        icmp(13, 0, bytes(12)),
+        about(ident ^ 1, bytes([10, 0, 0, 2])),
+        about(ident, bytes([10, 0, 0, 3])),
+        reply(ident, sequence),
+    ]
+
+
+def test_lies_change_nothing(either: Pair) -> None:
+    with responder(either[1], lies):
+        figures = rawns.ping(either[0], "10.0.0.2", count=3, timeout=5)
+    assert (figures.transmitted, figures.received, figures.duplicates) == (3, 3, 0)
+    assert (figures.corrupted, figures.errors) == (0, [])
+
+
+def test_lies6_change_nothing(either: Pair) -> None:
+    """The kernel puts the checksum in, and b's own address, for us as for them."""
+
+    def lies6(request: bytes) -> list[bytes]:
+        ident, sequence = struct.unpack("!HH", request[4:8])
+
+        def reply(ident: int, sequence: int) -> bytes:
+            return struct.pack("!BBHHH", 129, 0, 0, ident & 0xFFFF, sequence & 0xFFFF) + request[8:]
+
+        good = reply(ident, sequence)
+        return [good[:4], good[:7], reply(ident + 1, sequence), reply(ident, sequence + 1), good]
+
+    with responder(either[1], lies6, v6=True):
+        figures = rawns.ping(either[0], "fd00::2", count=3, timeout=5)
+    assert (figures.transmitted, figures.received, figures.duplicates, figures.errors) == (3, 3, 0, [])
+
+
+def test_a_flood_of_lies_keeps_nobody_from_the_end(pair: Pair) -> None:
+    def flood(request: bytes) -> list[bytes]:
+        return [icmp(0, 0, bytes.fromhex("00000000") + request[8:])] * 2000
+
+    with responder(pair[1], flood):
+        figures = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.2)
+    assert (figures.transmitted, figures.received) == (2, 0)
+
+
+def test_said_twice(either: Pair) -> None:
+    with responder(either[1], lambda request: [answer(request)] * 2):
+        done = ping(either[0], "-c2", "-i0.01", "10.0.0.2")
+    assert done.stdout.count("(DUP!)") == 1  # the last one's second answer comes after the end
+    assert "2 packets transmitted, 2 received, +1 duplicates, 0% packet loss" in done.stdout
+
+
+def test_a_wrong_checksum(pair: Pair) -> None:
+    def wrong(request: bytes) -> list[bytes]:
+        good = answer(request)
+        return [good[:2] + bytes([good[2] ^ 1]) + good[3:], good]
+
+    with responder(pair[1], wrong):
+        done = ping(pair[0], "-c1", "10.0.0.2")
+    assert done.stdout.splitlines()[1].endswith(" ms (BAD CHECKSUM!)")
+    assert "1 packets transmitted, 1 received, +1 corrupted, 0% packet loss" in done.stdout
+
+
+def test_a_wrong_byte(either: Pair) -> None:
+    def wrong(request: bytes) -> list[bytes]:
+        return [icmp(0, 0, request[4:30] + b"\xff" + request[31:])]
+
+    with responder(either[1], wrong):
+        lines = ping(either[0], "-c1", "10.0.0.2").stdout.splitlines()
+    assert lines[2] == "wrong data byte #22 should be 0x16 but was 0xff"
+    assert lines[3].startswith("#16\t10 11 12 13 14 15 ff 17 18 ")
+    assert lines[4].startswith("#48\t30 31 ")
+
+
+def test_cut_short(either: Pair) -> None:
+    with responder(either[1], lambda request: [icmp(0, 0, request[4:20])]):
+        done = ping(either[0], "-c1", "10.0.0.2")
+    assert done.stdout.splitlines()[1] == "20 bytes from 10.0.0.2: icmp_seq=1 ttl=64 (truncated)"
+    assert done.returncode == 0
+
+
+def test_from_somewhere_else(pair: Pair) -> None:
+    pair[1].net.add_address("b0", "10.0.0.3/24")
+    with responder(pair[1], lambda request: [answer(request)], source="10.0.0.3"):
+        done = ping(pair[0], "-c1", "10.0.0.2")
+    assert re.fullmatch(r"64 bytes from 10.0.0.3: .* ms \(DIFFERENT ADDRESS!\)", done.stdout.splitlines()[1])
+
+
+def test_the_responders_checksum_is_right() -> None:
+    """RFC 1071's own example, so that the lies are lies for the reason they claim."""
+    assert checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0x220D
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_the_command(either: Pair) -> None:
+    done = ping(either[0], "-c2", "-i0.01", "10.0.0.2")
+    assert done.returncode == 0 and done.stderr == ""
+    expected = r"""PING 10\.0\.0\.2 \(10\.0\.0\.2\) 56\(84\) bytes of data\.
+64 bytes from 10\.0\.0\.2: icmp_seq=1 ttl=64 time=[\d.]+ ms
+64 bytes from 10\.0\.0\.2: icmp_seq=2 ttl=64 time=[\d.]+ ms
+
+--- 10\.0\.0\.2 ping statistics ---
+2 packets transmitted, 2 received, 0% packet loss, time \d+ms
+rtt min/avg/max/mdev = [\d.]+/[\d.]+/[\d.]+/[\d.]+ ms
+"""
+    assert re.fullmatch(expected, done.stdout)
+
+
+def test_a_named_namespace(netns_name: object) -> None:
+    name = netns_name()  # type: ignore[operator]
+    with NetNS.create(name) as ns:
+        ns.net.set_link("lo", up=True)
+        done = run([sys.executable, "-m", "rawns", "ping", "--netns", name, "-c1", "127.0.0.1"])
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_namespace_that_is_not_there() -> None:
+    done = run([sys.executable, "-m", "rawns", "ping", "--netns", "rt-none", "127.0.0.1"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'ping: cannot open network namespace "rt-none": No such file or directory\n'
+    done = run([sys.executable, "-m", "rawns", "ping", "--netns", "..", "127.0.0.1"])
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_signals(pair: Pair, number: int) -> None:
+    process = subprocess.Popen(
+        ours(pair[0], "-i0.02", "10.0.0.2"), cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().startswith("PING")
+        assert process.stdout.readline().startswith("64 bytes")
+        process.send_signal(number)
+        if number == signal.SIGQUIT:
+            line = process.stderr.readline()  # `text` turns the \r into a line of its own
+            assert re.search(r"\d+/\d+ packets, 0% loss, min/avg/ewma/max = ", line or process.stderr.readline()) or line == "\n"
+            process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate()
+    assert re.match(r"(64 bytes.*\n)*\n--- 10.0.0.2 ping statistics ---\n\d+ packets transmitted, \d+ received, .*\nrtt ", rest)
+    assert process.returncode == 0
+
+
+def test_a_deadline(pair: Pair) -> None:
+    with responder(pair[1], lambda request: []):
+        done = ping(pair[0], "-w1", "-i0.2", "10.0.0.2")
+    assert done.returncode == 1
+    assert re.search(r"[45] packets transmitted, 0 received, 100% packet loss", done.stdout)
+
+
+def test_a_deadline_before_the_count(pair: Pair) -> None:
+    with responder(pair[1], lambda request: [answer(request)] if request[7] == 1 else []):
+        done = ping(pair[0], "-w1", "-c2", "-i0.5", "10.0.0.2")
+    assert done.returncode == 1
+    assert re.search(r"[23] packets transmitted, 1 received", done.stdout)
+
+
+def test_every_byte_explained(either: Pair) -> None:
+    for host in ("10.0.0.2", "fd00::2"):
+        shown = ping(either[0], "-c1", "--explain", host).stdout
+        assert re.search(r"ICMP(V6)?_ECHO(_REQUEST)?$", shown, re.MULTILINE)
+        assert re.search(r"ICMP(V6)?_ECHO_?REPLY$", shown, re.MULTILINE)
+        assert re.search(r"_?(id|identifier) +\d+$", shown, re.MULTILINE)
+
+
+def test_names_in_the_order_of_hosts(pair: Pair) -> None:
+    done = ping(pair[0], "-c1", "localhost")
+    assert done.stdout.splitlines()[0] == "PING localhost (127.0.0.1) 56(84) bytes of data."
+    assert ping(pair[0], "-c1", "-n", "localhost").stdout.splitlines()[1].startswith("64 bytes from 127.0.0.1: ")
+
+
+def test_a_reader_that_goes_away(pair: Pair) -> None:
+    done = run(["sh", "-c", '"$@" | head -1', "sh", *ours(pair[0], "-c3", "-i0", "10.0.0.2")])
+    assert done.stdout.startswith("PING") and "Traceback" not in done.stderr
+
+
+# -- an ordinary user --------------------------------------------------------------------------------------------------
+
+
+def test_an_ordinary_user_is_told_what_to_do(ordinary: Ordinary) -> None:
+    with NetNS.create() as ns:
+        ns.net.set_link("lo", up=True)
+        with ns.entered():
+            done = ordinary.run([ordinary.python, "-m", "rawns", "ping", "-c1", "127.0.0.1"])
+    assert done.returncode == 2
+    assert re.fullmatch(r"ping: socket: .* not permitted; .*root.*rawns rootless.*ping_group_range\n", done.stdout)
+
+
+def test_an_ordinary_user_whose_group_may(ordinary: Ordinary) -> None:
+    with NetNS.create() as ns:
+        ns.net.set_link("lo", up=True)
+        sysctl(ns, "ipv4/ping_group_range", "65534 65534")
+        with ns.entered():
+            done = ordinary.run([ordinary.python, "-m", "rawns", "ping", "-c2", "-i0.002", "127.0.0.1"])
+            fast = ordinary.run([ordinary.python, "-m", "rawns", "ping", "-c2", "-i0.001", "127.0.0.1"])
+            six = ordinary.run([ordinary.python, "-m", "rawns", "ping", "-c1", "::1"])
+    assert "2 packets transmitted, 2 received" in done.stdout and done.returncode == 0
+    assert "1 received" in six.stdout and six.returncode == 0
+    assert fast.stdout.splitlines()[1] == "ping: cannot flood; minimal interval allowed for user is 2ms"
+    assert fast.returncode == 2

@@ -1,0 +1,50 @@
+"""What the README tells people to type does what it says: in a /run of its own, for the names are the article's."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from conftest import PROJECT
+from test_rootless import rawns
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", README)
+    assert found, f"no block of {language} in the README"
+    return found
+
+
+def test_it_begins_with_the_two_commands() -> None:
+    first, second = [line.split("#")[0].strip() for line in blocks("sh")[0].splitlines()]
+    assert (first, second) == ("python3 -m rawns demo", "tests/run")
+    assert (PROJECT / ".ci" / "run").read_text().splitlines()[-1].endswith('tests/run" "$@"')
+
+
+def test_the_names_you_type() -> None:
+    (program,) = blocks("python")
+    done = rawns("rootless", sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "['lo', 'v1']" and any("10.0.0.2" in line for line in lines[1:]), done.stdout
+
+
+def test_the_article_word_for_word() -> None:
+    (article,) = [block for block in blocks("sh") if "netns add ns1" in block]
+    talk = rf"""
+{sys.executable} -m rawns chat listen --netns ns1 7777 </dev/null >heard 2>ready & room=$!
+until grep -q listening ready; do kill -0 $room; done
+echo hello from ns2 | rawns chat connect --netns ns2 10.0.0.1 7777 >answer & guest=$!
+until grep -q 'hello from ns2' heard; do kill -0 $room; done
+kill $room; wait $guest || true
+"""
+    lines = [line for line in article.splitlines() if "rawns chat" not in line]
+    where = next(number for number, line in enumerate(lines) if "netns del" in line)
+    begin = f'set -e; cd "$(mktemp -d)"; rawns() {{ {sys.executable} -m rawns "$@"; }}'
+    end = 'rawns ip netns list; rm -r "$PWD"'
+    done = rawns("rootless", "sh", "-c", "\n".join([begin, *lines[:where], talk, *lines[where:], end]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 packets transmitted, 3 received, 0% packet loss" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("rtt "), "nothing after the ping: no namespace is left"

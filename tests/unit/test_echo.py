@@ -1,0 +1,251 @@
+"""The rules of a run of echo requests: no socket, and a clock that only the test moves (milliseconds here)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rawns.echo.session import KEPT, Failure, Figures, Reply, Session
+
+MS = 1_000_000
+PEER = ("10.0.0.2", 0)
+
+
+def session(count: int | None = None, interval: int = 1000, timeout: int | None = 10_000, **options: object) -> Session:
+    deadline = options.pop("deadline", None)
+    assert deadline is None or isinstance(deadline, int)
+    end = None if deadline is None else deadline * MS
+    return Session(count, interval * MS, None if timeout is None else timeout * MS, end, bool(options.get("patient")))
+
+
+def reply(sequence: int, when: int, corrupt: bool = False) -> Reply:
+    return Reply(sequence, PEER, b"", 64, when * MS, corrupt, False)
+
+
+def error(sequence: int) -> Failure:
+    return Failure("Destination Host Unreachable", sequence, ("10.0.0.1", 0))
+
+
+def wait(run: Session, now: int) -> float | None:
+    """In milliseconds."""
+    left = run.wait(now * MS)
+    return None if left is None else left / MS
+
+
+def send(run: Session, now: int) -> int:
+    assert run.wait(now * MS) == 0
+    sequence = run.sequence
+    run.sent(now * MS)
+    return sequence
+
+
+# -- when to send, when to give up -----------------------------------------------------------------------------------
+
+
+def test_requests_are_an_interval_apart() -> None:
+    run = session()
+    assert send(run, 5000) == 1
+    assert wait(run, 5000) == 1000
+    assert wait(run, 5400) == 600
+    assert run.arrived(reply(1, 5400)) is not None
+    assert wait(run, 5400) == 600
+    assert send(run, 6003) == 2
+    assert wait(run, 6003) == 1000  # counted from when it was really sent, as ping does
+
+
+def test_it_is_over_when_all_are_answered() -> None:
+    run = session(count=2, interval=10)
+    send(run, 0)
+    run.arrived(reply(1, 1))
+    send(run, 10)
+    assert wait(run, 10) == 10
+    run.arrived(reply(2, 11))
+    assert wait(run, 11) is None
+
+
+def test_errors_are_answers_too() -> None:
+    run = session(count=2, interval=10)
+    send(run, 0)
+    send(run, 10)
+    run.arrived(error(1))
+    run.arrived(error(2))
+    assert wait(run, 20) is None
+    assert (run.figures.received, run.figures.failures, run.figures.pipe) == (0, 2, 2)
+
+
+def test_without_a_reply_the_timeout_is_waited_for() -> None:
+    run = session(count=1, timeout=300)
+    send(run, 0)
+    assert wait(run, 1) == 299
+    assert wait(run, 300) is None
+    assert run.figures.loss == 1.0
+
+
+def test_once_there_was_a_reply_twice_the_longest_is_enough() -> None:
+    run = session(count=2, interval=10)
+    send(run, 0)
+    run.arrived(reply(1, 40))
+    send(run, 50)
+    assert wait(run, 50) == 80
+    run = session(count=2, interval=100)
+    send(run, 0)
+    run.arrived(reply(1, 1))
+    send(run, 100)
+    assert wait(run, 100) == 100  # but never less than the interval
+
+
+def test_unless_patient() -> None:
+    run = session(count=2, interval=10, timeout=500, patient=True)
+    send(run, 0)
+    run.arrived(reply(1, 1))
+    send(run, 10)
+    assert wait(run, 10) == 500
+
+
+def test_no_timeout_is_for_ever() -> None:
+    run = session(count=1, timeout=None)
+    send(run, 0)
+    left = wait(run, 10_000_000)
+    assert left is not None and left > 1000
+
+
+def test_with_a_deadline_it_is_replies_that_count() -> None:
+    run = session(count=1, interval=100, deadline=1000)
+    for now in (0, 100, 200):
+        send(run, now)
+    run.arrived(reply(2, 210))
+    assert wait(run, 210) is None
+    run = session(count=1, interval=100, deadline=250)
+    for now in (0, 100, 200):
+        send(run, now)
+    assert wait(run, 249) == 1
+    assert wait(run, 250) is None
+
+
+def test_with_a_deadline_an_error_is_the_end() -> None:
+    run = session(interval=100, deadline=1000)
+    send(run, 0)
+    run.arrived(error(1))
+    assert wait(run, 1) is None
+
+
+def test_interval_zero_follows_the_replies() -> None:
+    run = session(count=3, interval=0)
+    send(run, 0)
+    assert wait(run, 0) == 10  # not as fast as it can: nobody answers
+    run.arrived(reply(1, 1))
+    assert wait(run, 1) == 0
+    send(run, 1)
+    assert send(run, 11) == 3
+
+
+def test_stopped() -> None:
+    run = session()
+    send(run, 0)
+    run.stopped = True
+    assert wait(run, 0) is None
+
+
+def test_no_room_to_send_is_tried_again_but_not_for_ever() -> None:
+    run = session(count=1, timeout=50)
+    assert wait(run, 0) == 0
+    tries, now = 0, 0
+    while run.postpone(now * MS):
+        assert wait(run, now) == 10
+        now += 10
+        assert wait(run, now) == 0
+        tries += 1
+    assert tries == 4 and run.figures.transmitted == 0
+
+
+def test_what_cannot_be_sent_counts_as_sent() -> None:
+    run = session(count=1)
+    assert wait(run, 0) == 0
+    run.sent(0, Failure("sendmsg: Network is unreachable", 1, None, counted=False))
+    assert wait(run, 0) is None
+    assert (run.figures.transmitted, run.figures.failures, len(run.figures.errors)) == (1, 0, 1)
+
+
+# -- what comes in --------------------------------------------------------------------------------------------------
+
+
+def test_a_reply_to_nothing_is_no_reply() -> None:
+    run = session()
+    send(run, 0)
+    assert run.arrived(reply(2, 1)) is None
+    assert run.arrived(reply(0, 1)) is None
+    assert run.arrived(error(7)) is None
+    assert run.arrived(None) is None
+    assert (run.figures.received, run.figures.errors) == (0, [])
+
+
+def test_duplicates() -> None:
+    run = session(count=2, interval=10)
+    send(run, 0)
+    first, second = run.arrived(reply(1, 1)), run.arrived(reply(1, 3))
+    assert isinstance(first, Reply) and isinstance(second, Reply)
+    assert (first.duplicate, second.duplicate) == (False, True)
+    assert wait(run, 3) is not None  # a duplicate does not stand for the reply to another
+    assert (run.figures.received, run.figures.duplicates, run.figures.rtts) == (1, 1, [0.001, 0.003])
+
+
+def test_a_wrong_checksum_answers_nothing() -> None:
+    run = session(count=1)
+    send(run, 0)
+    assert run.arrived(reply(1, 1, corrupt=True)) is not None
+    assert (run.figures.received, run.figures.corrupted, run.figures.rtts) == (0, 1, [])
+    assert wait(run, 1) is not None
+
+
+def test_sequence_numbers_wrap() -> None:
+    run = session(interval=1)
+    last = 0
+    for now in range(65_537):
+        last = send(run, now)
+        if now < 65_536:
+            run.arrived(reply(last, now))
+    assert (last, run.figures.received) == (1, 65_536)
+    again = run.arrived(reply(1, 65_537))
+    assert isinstance(again, Reply) and not again.duplicate and again.rtt == 0.001
+    assert run.figures.duplicates == 0
+    assert len(run.figures.rtts) == KEPT  # and no more, however long it runs
+
+
+def test_a_reply_from_before_it_was_sent_took_no_time() -> None:
+    run = session()
+    send(run, 100)
+    run.arrived(reply(1, 99))
+    assert run.figures.rtts == [0.0]
+
+
+# -- figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_figures() -> None:
+    """Against the formulas of statistics: population deviation, not sample."""
+    run = session(count=4, interval=1000)
+    for number, took in enumerate((1, 2, 4, 9)):
+        send(run, number * 1000)
+        run.arrived(reply(number + 1, number * 1000 + took))
+    figures = run.figures
+    assert (figures.min, figures.avg, figures.max) == (0.001, 0.004, 0.009)
+    assert figures.mdev == pytest.approx(0.003082207)
+    assert figures.rtts == [0.001, 0.002, 0.004, 0.009]
+    assert figures.spread() == "1.000/4.000/9.000/3.082"
+    figures.host = "10.0.0.2"
+    assert str(figures) == "10.0.0.2: 4 transmitted, 4 received, 0% loss, rtt min/avg/max/mdev = 1.000/4.000/9.000/3.082 ms"
+
+
+def test_figures_of_nothing() -> None:
+    figures = Figures("10.0.0.2", "10.0.0.2")
+    assert (figures.loss, figures.min, figures.avg, figures.max, figures.mdev) == (0, 0, 0, 0, 0)
+    assert str(figures) == "10.0.0.2: 0 transmitted, 0 received, 0% loss"
+
+
+def test_figures_tell_of_errors() -> None:
+    run = session(count=3, interval=1000)
+    for number in range(3):
+        send(run, number * 1000)
+    run.arrived(error(1))
+    run.arrived(reply(2, 2001))
+    assert str(run.figures).startswith(": 3 transmitted, 1 received, 66.6667% loss, rtt")
+    assert str(run.figures).endswith("; From 10.0.0.1 icmp_seq=1 Destination Host Unreachable")

@@ -1,0 +1,133 @@
+"""The socket's share of a conversation, against a kernel made of paper: restless dumps, overruns, strangers.
+
+The bytes of the answers are laid out here by `struct`, after netlink(7).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from errno import EAGAIN, EBUSY, ENOBUFS
+
+import pytest
+
+from rawns import Interrupted, KernelError, netlink, rtnl, uapi
+from rawns.netlink import ATTEMPTS, Netlink
+from rawns.nlmsg import Request
+
+Answers = Callable[[int], "list[bytes | int]"]  # by sequence number: datagrams, or errnos of recv
+KERNEL, STRANGER = 0, 4711
+MULTI, INTERRUPTED = 0x02, 0x10
+
+
+def message(kind: int, seq: int, payload: bytes, flags: int = MULTI) -> bytes:
+    return struct.pack("=IHHII", 16 + len(payload), kind, flags, seq, 0) + payload
+
+
+def link(seq: int, index: int, flags: int = MULTI) -> bytes:
+    return message(16, seq, struct.pack("=BBHiII", 0, 0, 1, index, 0, 0), flags)
+
+
+def done(seq: int) -> bytes:
+    return message(3, seq, struct.pack("=i", 0))
+
+
+def acknowledged(seq: int) -> bytes:
+    return message(2, seq, struct.pack("=iIHHII", 0, 32, 16, 5, seq, 0), 0)
+
+
+class Paper:
+    """A socket to a kernel that answers each datagram as it was told to."""
+
+    port = KERNEL
+
+    def __init__(self, *answers: Answers) -> None:
+        self.answers, self.waiting, self.sent = iter(answers), list[object](), 0
+
+    def __call__(self, *kind: int) -> Paper:
+        return self
+
+    def setsockopt(self, *option: object) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return 99
+
+    def close(self) -> None:
+        pass
+
+    def send(self, data: bytes) -> int:
+        if self.waiting:
+            self.waiting.append(EBUSY)  # as the kernel refuses a dump while another runs
+        self.sent += 1
+        self.waiting += next(self.answers)(struct.unpack_from("=IHHI", data)[3])
+        return len(data)
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[int, int]]:
+        answer = self.waiting.pop(0) if self.waiting else EAGAIN
+        if isinstance(answer, int):
+            raise OSError(answer, "")
+        assert isinstance(answer, bytes)
+        return answer, (self.port, 0)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Netlink, Paper]]]:
+    def made(*answers: Answers) -> tuple[Netlink, Paper]:
+        paper = Paper(*answers)
+        monkeypatch.setattr(netlink._socket, "socket", paper)
+        return Netlink(), paper
+
+    yield made
+
+
+DUMP = Request(rtnl.GETLINK, {}, uapi.NLM_F_DUMP)
+
+
+def test_an_interrupted_dump_is_begun_again(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
+    restless = lambda seq: [link(seq, 1) + link(seq, 2, MULTI | INTERRUPTED), done(seq)]  # noqa: E731
+    calm = lambda seq: [link(seq, 1), done(seq)]  # noqa: E731
+    socket, paper = kernel(restless, restless, calm)
+    assert [reply.body["ifi_index"] for reply in socket.dump(DUMP)] == [1] and paper.sent == 3
+
+
+def test_but_not_for_ever(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
+    restless = lambda seq: [link(seq, 1, MULTI | INTERRUPTED), done(seq)]  # noqa: E731
+    socket, paper = kernel(*[restless] * 100)
+    with pytest.raises(Interrupted, match="RTM_GETLINK"):
+        socket.dump(DUMP)
+    assert paper.sent == ATTEMPTS
+
+
+def test_an_overrun_dump_is_read_to_its_end_and_begun_again(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
+    overrun = lambda seq: [link(seq, 1), ENOBUFS, link(seq, 3), done(seq)]  # noqa: E731
+    calm = lambda seq: [link(seq, 1), link(seq, 2), done(seq)]  # noqa: E731
+    socket, paper = kernel(overrun, calm)
+    assert [reply.body["ifi_index"] for reply in socket.dump(DUMP)] == [1, 2] and paper.sent == 2
+
+
+def test_a_change_whose_answer_was_lost_is_not_repeated(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
+    socket, paper = kernel(lambda seq: [ENOBUFS], lambda seq: [acknowledged(seq)])
+    with pytest.raises(Interrupted, match="ENOBUFS"):
+        socket.do(Request(rtnl.NEWLINK, {"ifi_index": 1}))
+    assert paper.sent == 1
+    socket.do(Request(rtnl.NEWLINK, {"ifi_index": 1}))
+
+
+def test_an_answer_that_never_comes_is_an_error_by_name(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
+    socket, _ = kernel(lambda seq: [])
+    with pytest.raises(OSError, match=r"recvfrom\(99, .*EAGAIN"):
+        socket.do(Request(rtnl.NEWLINK, {"ifi_index": 1}))
+
+
+def test_only_the_kernel_is_listened_to(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
+    socket, paper = kernel(lambda seq: [acknowledged(seq)])
+    paper.port = STRANGER
+    with pytest.raises(OSError, match="EAGAIN"):
+        socket.do(Request(rtnl.NEWLINK, {"ifi_index": 1}))
+
+
+def test_an_acknowledgement_where_an_answer_was_due(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
+    socket, _ = kernel(lambda seq: [acknowledged(seq)])
+    with pytest.raises(KernelError, match="sent no answer"):
+        socket.get(Request(rtnl.GETLINK, {"ifi_index": 1}))
