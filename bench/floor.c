@@ -59,9 +59,12 @@ const char *floor_error(void) { return step; }
 
 /* /run/netns as `ip` makes it: a mount of its own, shared. */
 static int prepare(void) {
-    if (mkdir(NETNS_DIR, 0755) == -1 && errno != EEXIST)
-        TRY(-1);
-    int lock = TRY(open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int lock = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock == -1 && errno == ENOENT) {
+        TRY(mkdir(NETNS_DIR, 0755));
+        lock = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    TRY(lock);
     TRY(flock(lock, LOCK_EX));
     if (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) == -1) {
         TRY(mount(NETNS_DIR, NETNS_DIR, "none", MS_BIND | MS_REC, NULL));

@@ -135,7 +135,8 @@ class Lab:
         plan = self._plan(order)
         with Rollback() as undo:
             for host in self._hosts:
-                host.adopt(NetNS.create(host.name))
+                undo(host.close)
+                host.adopt(NetNS.create(host.name, inside=host.connect))
                 undo(host.delete)
             for host in self._hosts:
                 host.net.do(*[_in(host, request) for make in plan[order[id(host)]] for request in make()])

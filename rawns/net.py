@@ -173,8 +173,13 @@ class NetNS(Namespace):
         """Its network, through one netlink socket that is opened at first use and closed with the namespace."""
         if self._net is None:
             with self.entered():
-                self._net = Net(Netlink())
+                self.connect()
+        assert self._net is not None
         return self._net
+
+    def connect(self) -> None:
+        """Open the socket that `net` uses, by a thread that is inside already (`create`'s ``inside``)."""
+        self._net = Net(Netlink())
 
     def close(self) -> None:
         """Let go of the descriptor and the socket; may be called again.  A namespace nobody else holds ends here."""

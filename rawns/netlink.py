@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 65536  # the kernel never makes a dump datagram longer than 32 KiB
 ATTEMPTS = 8  # how often a dump is begun again before its restlessness is an error
-PATIENCE = pack("ll", 30, 0)  # struct timeval: the kernel answers before send returns; this only bounds a bug
 KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
+OPTIONS = (  # level, option, value, and how C would write them
+    (uapi.SOL_NETLINK, uapi.NETLINK_EXT_ACK, 1, "SOL_NETLINK, NETLINK_EXT_ACK, [1]"),
+    (uapi.SOL_NETLINK, uapi.NETLINK_CAP_ACK, 1, "SOL_NETLINK, NETLINK_CAP_ACK, [1]"),
+    (uapi.SOL_NETLINK, uapi.NETLINK_GET_STRICT_CHK, 1, "SOL_NETLINK, NETLINK_GET_STRICT_CHK, [1]"),
+    # The kernel answers before send returns; this only bounds a bug.
+    (_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, pack("ll", 30, 0), "SOL_SOCKET, SO_RCVTIMEO, [{tv_sec=30, tv_usec=0}]"),
+)
 
 
 class Netlink:
@@ -40,23 +46,16 @@ class Netlink:
         self._lock = allocate_lock()
         self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, spell=_spell)
         try:
-            for name in ("NETLINK_EXT_ACK", "NETLINK_CAP_ACK", "NETLINK_GET_STRICT_CHK"):
+            for level, option, value, text in OPTIONS:
                 try:
-                    self._set("SOL_NETLINK", name, 1)
+                    perform("setsockopt", self._socket.setsockopt, level, option, value, spell=lambda *_, text=text: text)
                 except SyscallError:
-                    pass  # a kernel before 4.12, 4.3, 4.20 lacks it: shorter errors, or a dump we filter ourselves
-            self._set("SOL_SOCKET", "SO_RCVTIMEO", PATIENCE)
+                    if level == uapi.SOL_NETLINK:
+                        continue  # a kernel before 4.12, 4.3, 4.20 lacks it: shorter errors, or a dump we filter ourselves
+                    raise
         except BaseException:
             self._socket.close()
             raise
-
-    def _set(self, level: str, option: str, value: int | bytes) -> None:
-        numbers = [getattr(_socket, name, None) or getattr(uapi, name) for name in (level, option)]
-
-        def spell(*_: object) -> str:
-            return f"{self.fileno()}, {level}, {option}, {value!r}"
-
-        perform("setsockopt", self._socket.setsockopt, *numbers, value, spell=spell)
 
     def fileno(self) -> int:
         return self._socket.fileno()

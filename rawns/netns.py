@@ -61,15 +61,16 @@ class Namespace:
     # -- where they come from ------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls: type[Self], name: str | None = None) -> Self:
+    def create(cls: type[Self], name: str | None = None, *, inside: Callable[[], object] | None = None) -> Self:
         """Make a namespace: ``ip netns add NAME``, or without a name one that lives as long as its descriptor.
 
-        Its ``lo`` is down.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) for
+        Its ``lo`` is down.  ``inside`` is called in it, by this thread, before the name leads to it: what there is to
+        do at once needs no second visit.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) for
         one that is taken, `SyscallError` where the kernel refuses; then nothing is left behind.
         """
         with syscalls.Rollback() as undo:
             path = None if name is None else _claim(name, undo)
-            fd = _unshared(undo)
+            fd = _unshared(undo, inside)
             if path is not None:
                 _mount(fd, path, undo)
             return cls(fd, name, made=True)
@@ -327,13 +328,15 @@ def _on_thread(function: Callable[[], Answer]) -> Answer:
 # -- the steps, each undone by whoever gave it an `undo` ------------------------------------------------------------
 
 
-def _unshared(undo: syscalls.Rollback) -> int:
-    """The descriptor of a new namespace.  This thread is in it for two system calls, and back."""
+def _unshared(undo: syscalls.Rollback, inside: Callable[[], object] | None) -> int:
+    """The descriptor of a new namespace.  This thread is in it for a moment, and back."""
     home = syscalls.open_(HERE, os.O_RDONLY)
     try:
         syscalls.unshare(uapi.CLONE_NEWNET)
         fd = syscalls.open_(HERE, os.O_RDONLY)
         undo(syscalls.close, fd)
+        if inside is not None:
+            inside()
         return fd
     finally:
         _leave(home)

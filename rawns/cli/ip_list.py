@@ -67,26 +67,14 @@ def _kind(words: Words, record: Record) -> None:
         record["kind"] = word
 
 
-_FLAGS = (
-    "secondary nodad optimistic dadfailed home deprecated tentative permanent mngtmpaddr noprefixroute autojoin stable-privacy"
-).split()
-_BITS = {"home": "HOMEADDRESS", "mngtmpaddr": "MANAGETEMPADDR", "autojoin": "MCAUTOJOIN"}
-
-
-def _flag(name: str) -> int:
-    bit: int = getattr(uapi, f"IFA_F_{_BITS.get(name, name.upper().replace('-', '_'))}")
-    return bit
-
-
 FILTERS = [
     Call("to", _prefix, "PREFIX"),
     Call("scope", _scope, "SCOPE"),
     Constant("up", "up", True),
     Bits("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
     Bits("primary", uapi.IFA_F_SECONDARY, "flags", "mask", on=False),
-    Bits("temporary", uapi.IFA_F_TEMPORARY, "flags", "mask"),
-    *[Bits(name, _flag(name), "flags", "mask") for name in _FLAGS],
-    *[Bits(f"-{name}", _flag(name), "flags", "mask", on=False) for name in _FLAGS],
+    *[Bits(name, bit, "flags", "mask") for name, bit in names.ADDRESS_FLAGS.items()],
+    *[Bits(f"-{name}", bit, "flags", "mask", on=False) for name, bit in names.ADDRESS_FLAGS.items()],
     Value("label", "label", str, hint="PATTERN"),
     Value("group", "group", group_of, 'Invalid "group" value\n', hint="GROUP"),
     Call("master", master, "DEVICE"),

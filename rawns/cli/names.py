@@ -5,6 +5,8 @@ Floor 7.  Reads /etc/iproute2 (and, where newer iproute2 keeps its own, /usr/sha
 
 from __future__ import annotations
 
+from .. import uapi
+
 OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")
 LINKMODES = ("DEFAULT", "DORMANT")
 ADDRGENMODES = ("eui64", "none", "stable_secret", "random")
@@ -33,6 +35,23 @@ LINK_TYPES = {
         65534: "none void",
     }.items()
     for number, name in enumerate(names.split(), start)
+}
+
+# In the order `ip` names them.  The first bit means "secondary" for IPv4 and "temporary" for IPv6.
+ADDRESS_FLAGS = {
+    "secondary": uapi.IFA_F_SECONDARY,
+    "temporary": uapi.IFA_F_TEMPORARY,
+    "nodad": uapi.IFA_F_NODAD,
+    "optimistic": uapi.IFA_F_OPTIMISTIC,
+    "dadfailed": uapi.IFA_F_DADFAILED,
+    "home": uapi.IFA_F_HOMEADDRESS,
+    "deprecated": uapi.IFA_F_DEPRECATED,
+    "tentative": uapi.IFA_F_TENTATIVE,
+    "permanent": uapi.IFA_F_PERMANENT,
+    "mngtmpaddr": uapi.IFA_F_MANAGETEMPADDR,
+    "noprefixroute": uapi.IFA_F_NOPREFIXROUTE,
+    "autojoin": uapi.IFA_F_MCAUTOJOIN,
+    "stable-privacy": uapi.IFA_F_STABLE_PRIVACY,
 }
 
 _BUILT_IN = {

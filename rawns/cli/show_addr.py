@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
 FOREVER = 0xFFFFFFFF
 FAMILIES = {2: "inet", 10: "inet6", 12: "dnet"}
-# In the order `ip` names them.  The first bit means "secondary" for IPv4 and "temporary" for IPv6.
-FLAGS = {
-    "secondary": uapi.IFA_F_SECONDARY,
-    "temporary": uapi.IFA_F_TEMPORARY,
-    "nodad": uapi.IFA_F_NODAD,
-    "optimistic": uapi.IFA_F_OPTIMISTIC,
-    "dadfailed": uapi.IFA_F_DADFAILED,
-    "home": uapi.IFA_F_HOMEADDRESS,
-    "deprecated": uapi.IFA_F_DEPRECATED,
-    "tentative": uapi.IFA_F_TENTATIVE,
-    "permanent": uapi.IFA_F_PERMANENT,
-    "mngtmpaddr": uapi.IFA_F_MANAGETEMPADDR,
-    "noprefixroute": uapi.IFA_F_NOPREFIXROUTE,
-    "autojoin": uapi.IFA_F_MCAUTOJOIN,
-    "stable-privacy": uapi.IFA_F_STABLE_PRIVACY,
-}
 
 
 def _family(value: int, record: Body, ip: Session) -> str:
@@ -80,7 +64,7 @@ def flags(record: Body) -> int:
 
 def _flags(record: Body, ip: Session) -> Iterator[Field]:
     left = flags(record)
-    for name, bit in FLAGS.items():
+    for name, bit in names.ADDRESS_FLAGS.items():
         if name == "permanent":
             if not left & bit:
                 yield Field("dynamic", True, "dynamic ")

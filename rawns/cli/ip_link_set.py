@@ -1,0 +1,249 @@
+"""The words of `ip link add`, `set` and `delete`, and the request they come to.
+
+Floor 7.  What belongs to one kind of link (bridge, veth) is in `ip_kinds`.
+"""
+
+from __future__ import annotations
+
+from .. import rtnl, uapi
+from ..nlmsg import Request
+from . import ip_list, names
+from .ip_list import group_of
+from .session import BRIEFLY
+from .words import FAILED, Bits, Call, Constant, OnOff, Refused, Switch, Value, U32, duplicate, garbage, integer, interface, lladdr
+from .words import matches, number, one_of, read, usage, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..wire import Message
+    from .session import Session
+    from .words import Record, Row, Words
+
+EINVAL = 22  # what iproute2's newer parsers return, and it exits with
+
+
+def _flag(name: str, bit: int, on: bool = True) -> Row:
+    return Switch(name, bit, "ifi_flags", "ifi_change", on)
+
+
+def _number(names: str, key: str) -> Row:
+    name = names.split("|")[0].rstrip("*")
+    return Value(names, key, integer, f'Invalid "{name}" value\n', once=True)
+
+
+def _netns(words: Words, record: Record) -> None:
+    """``netns NAME``, or a path, or a process."""
+    word = words.take()
+    if "IFLA_NET_NS_FD" in record or "IFLA_NET_NS_PID" in record:
+        raise duplicate("netns", word)
+    fd = words.ip.open_namespace(word)
+    if fd is not None:
+        record["IFLA_NET_NS_FD"] = fd
+        return
+    try:
+        record["IFLA_NET_NS_PID"] = integer(word)
+    except ValueError:
+        raise wrong(word, 'Invalid "netns" value\n') from None
+
+
+def _master(words: Words, record: Record) -> None:
+    ip_list.master(words, record)
+    record["IFLA_MASTER"] = record.pop("master")
+
+
+def _vrf(words: Words, record: Record) -> None:
+    ip_list.vrf(words, record)
+    record["IFLA_MASTER"] = record.pop("master")
+
+
+def _addrgenmode(words: Words, record: Record) -> None:
+    word = words.take()
+    if word.lower() not in names.ADDRGENMODES:
+        raise wrong(word, "Invalid address generation mode\n")
+    mode = names.ADDRGENMODES.index(word.lower())
+    record["IFLA_AF_SPEC"] = {"AF_INET6": {"IFLA_INET6_ADDR_GEN_MODE": mode}}
+
+
+def _type(words: Words, record: Record) -> None:
+    """``type KIND`` ends the words of the link; what follows are the kind's."""
+    record["type"] = words.take()
+    record["rest"] = words.rest()
+    words.at = len(words.words)
+
+
+def _name(text: str) -> str:
+    return interface(text, "name")
+
+
+def _index(text: str) -> int:
+    value = number(text)
+    if not 0 < value < 1 << 31:
+        raise ValueError(text)
+    return value
+
+
+# In iproute2's order: it decides what an abbreviation means.
+ROWS = [
+    Bits("up", uapi.IFF_UP, "ifi_flags", "ifi_change"),
+    Bits("down", uapi.IFF_UP, "ifi_flags", "ifi_change", on=False),
+    Value("name", "name", _name),
+    Value("index", "index", _index, 'Invalid "index" value', once=True),
+    Value("link*", "link", str, hint="DEVICE"),
+    Value("address*", "IFLA_ADDRESS", lladdr, hint="LLADDR"),
+    Value("broadcast*|brd", "IFLA_BROADCAST", lladdr, hint="LLADDR"),
+    _number("txqueuelen*|qlen|txqlen*", "IFLA_TXQLEN"),
+    _number("mtu", "IFLA_MTU"),
+    Call("netns", _netns, "{ NAME | PID }"),
+    _flag("multicast", uapi.IFF_MULTICAST),
+    _flag("allmulticast", uapi.IFF_ALLMULTI),
+    _flag("promisc", uapi.IFF_PROMISC),
+    _flag("trailers", uapi.IFF_NOTRAILERS, on=False),
+    _flag("arp", uapi.IFF_NOARP, on=False),
+    OnOff("carrier", "IFLA_CARRIER", EINVAL),
+    Call("master*", _master, "DEVICE"),
+    Call("vrf", _vrf, "NAME"),
+    Constant("nomaster*", "IFLA_MASTER", 0),
+    _flag("dynamic*", uapi.IFF_DYNAMIC),
+    Call("type*", _type, "KIND [ ... ]"),
+    Value("alias*", "IFLA_IFALIAS", str, hint="TEXT"),
+    Value("group", "IFLA_GROUP", group_of, 'Invalid "group" value\n', once=True),
+    Value("mode", "IFLA_LINKMODE", one_of(default=0, dormant=1), "Invalid link mode\n", hint="MODE"),
+    Value(
+        "state",
+        "IFLA_OPERSTATE",
+        one_of(**{name.lower(): number for number, name in enumerate(names.OPERSTATES)}),
+        "Invalid operstate\n",
+        hint="STATE",
+    ),
+    _number("numtxqueues*", "IFLA_NUM_TX_QUEUES"),
+    _number("numrxqueues*", "IFLA_NUM_RX_QUEUES"),
+    Call("addrgenmode*", _addrgenmode, f"{{ {' | '.join(names.ADDRGENMODES)} }}"),
+    _number("link-netnsid*", "IFLA_LINK_NETNSID"),
+    OnOff("protodown", "IFLA_PROTO_DOWN", EINVAL),
+    Value("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
+    Value("gso_max_segs", "IFLA_GSO_MAX_SEGS", U32, 'Invalid "gso_max_segs" value\n'),
+    Value("gro_max_size", "IFLA_GRO_MAX_SIZE", U32, 'Invalid "gro_max_size" value\n'),
+]
+
+
+def _device(word: str, words: Words, record: Record) -> None:
+    """A word that no row fits is the device."""
+    if matches(word, "help"):
+        raise help()
+    if word == "dev":
+        word = words.take()
+    if "dev" in record:
+        raise garbage("dev", word)
+    record["dev"] = interface(word, "dev", uapi.ALTIFNAMSIZ - 1)
+
+
+def described(words: Words, creates: bool) -> Record:
+    """The record of one link: attributes, and in lower case what is still to be looked up."""
+    ip = words.ip
+    record = read(ROWS, words, {}, _device)
+    _check_address(record, ip)
+    if "index" in record and not creates:
+        if "IFLA_NET_NS_FD" not in record and "IFLA_NET_NS_PID" not in record:
+            raise Refused("index can be used only when creating devices or when moving device to another netns.")
+        record["IFLA_NEW_IFINDEX"] = record.pop("index")
+    return record
+
+
+def _check_address(record: Record, ip: Session) -> None:
+    """A link-layer address for a device that is there has to be as long as the one it has."""
+    if "IFLA_ADDRESS" not in record or "dev" not in record:
+        return
+    there = ip.link(ip.index_of(record["dev"])) or {}
+    have, due = record["IFLA_ADDRESS"].count(":") + 1, there.get("IFLA_ADDRESS", "").count(":") + 1
+    if there.get("IFLA_ADDRESS") and have != due:
+        raise Refused(f"Invalid address length {have} - must be {due} bytes", FAILED)
+
+
+def _named(record: Record, creates: bool) -> None:
+    """Who it is: by index where it exists, by the name it shall have where it is made."""
+    if not creates:
+        return
+    if "name" in record and "dev" in record:
+        raise Refused('both "name" and "dev" cannot be used when creating devices.')
+    if "dev" in record:
+        record["name"] = record.pop("dev")
+
+
+def _looked_up(name: str, ip: Session) -> int:
+    index = ip.index_of(name)
+    if not index:
+        raise Refused(f'Cannot find device "{name}"', FAILED)
+    return index
+
+
+def peer(words: Words) -> Record:
+    """The other end of a veth pair: a link message of its own."""
+    record = described(words, True)
+    if "type" in record:
+        raise duplicate("type", record["type"])
+    _named(record, True)
+    return _body(record, words.ip)
+
+
+def _body(record: Record, ip: Session) -> Record:
+    """Attributes in iproute2's order: those that were read, then the lower link, then the name."""
+    index, lower, name = record.pop("index", 0), record.pop("link", None), record.pop("name", None)
+    if index:
+        record["ifi_index"] = index
+    if lower is not None:
+        record["IFLA_LINK"] = _looked_up(lower, ip)
+    if name is not None:
+        record["IFLA_IFNAME"] = name
+    return record
+
+
+def request(words: Words, message: Message, flags: int) -> Request:
+    """The request that ``add``, ``set``, ``replace`` or ``delete`` come to.  Raises `Refused`."""
+    ip = words.ip
+    creates = bool(flags & uapi.NLM_F_CREATE)
+    record = described(words, creates)
+    kind, rest, device = record.pop("type", None), record.pop("rest", words), record.pop("dev", None)
+    if "IFLA_GROUP" in record and device is None and "name" not in record:
+        return _of_group(record, rest, message, flags)
+    if creates:
+        _named({**record, **({"dev": device} if device else {})}, True)
+        record.setdefault("name", device)
+        if record["name"] is None:
+            del record["name"]
+    elif device is None:
+        raise Refused('Not enough information: "dev" argument is required.')
+    else:
+        record["index"] = _looked_up(device, ip)
+    body = {"ifi_family": ip.family, **_body(record, ip)}
+    if kind is not None:
+        from .ip_kinds import info
+
+        body["IFLA_LINKINFO"] = info(kind, rest, help)
+    elif creates:
+        raise Refused('Not enough information: "type" argument is required', FAILED)
+    return Request(message, body, flags)
+
+
+def _of_group(record: Record, rest: Words, message: Message, flags: int) -> Request:
+    """``ip link set group 7 down``: one message for all links of a group."""
+    if rest:
+        raise Refused(f'Garbage instead of arguments "{rest.take()} ...". Try "ip link help".', FAILED)
+    if flags & uapi.NLM_F_CREATE:
+        raise Refused("group cannot be used when creating devices.")
+    return Request(message, record, flags)
+
+
+def help() -> Refused:
+    lines = [
+        *usage("Usage: ip link add [ name ] NAME [ ... ] type KIND [ ... ]", ()),
+        *usage("       ip link delete { DEVICE | group GROUP }", ()),
+        *usage("       ip link set { DEVICE | group GROUP }", ROWS),
+        *usage("       ip link [ show ] [ DEVICE ]", [row for row in ip_list.FILTERS if row.name in _SHOWN]),
+        "       ip link help [ KIND ]",
+    ]
+    return Refused("\n".join(lines))
+
+
+_SHOWN = ("up", "group", "master", "nomaster", "vrf", "type")
+
+__all__ = ["BRIEFLY", "ROWS", "described", "help", "peer", "request", "rtnl"]
