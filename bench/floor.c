@@ -1,8 +1,8 @@
 /* The floor: what rawns' Lab does for the article's two namespaces and one cable, in plain C.
  *
  * floor_up() makes the same system calls with the same messages, in the same order, as `Lab.up` (compare the two with
- * `strace -f`).  With `lean` it makes only those that the result needs: the socket is opened while the thread is
- * inside anyway, /run/netns is locked once, and nothing is asked that only serves better error messages.
+ * `strace -f`).  With `lean` it makes only those that the result needs: the thread goes home once, /run/netns is
+ * prepared once, and nothing is asked that only serves better error messages.
  * floor_down() is `Lab.down`.  Both return 0, or -errno after noting the failing step for floor_error().
  *
  * Compiled by floor.py. */
@@ -80,17 +80,6 @@ static int name_it(int fd, const char *path) {
     char self[64];
     snprintf(self, sizeof self, "/proc/thread-self/fd/%d", fd);
     return TRY(mount(self, path, "none", MS_BIND, NULL));
-}
-
-static int create(int number, const char *path) {
-    PASS(prepare());
-    PASS(claim(path));
-    int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
-    TRY(unshare(CLONE_NEWNET));
-    namespaces[number] = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
-    TRY(setns(home, CLONE_NEWNET));
-    TRY(close(home));
-    return name_it(namespaces[number], path);
 }
 
 /* -- rtnetlink ----------------------------------------------------------------------------------------------------- */
@@ -185,14 +174,6 @@ static int talk(int number, int lean) {
     return 0;
 }
 
-static int talk_inside(int number) {
-    int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
-    TRY(setns(namespaces[number], CLONE_NEWNET));
-    PASS(talk(number, 0));
-    TRY(setns(home, CLONE_NEWNET));
-    return TRY(close(home));
-}
-
 /* One datagram out, one in; the last message asked for an acknowledgement, errors of the others come unasked. */
 static int converse(int number, struct batch *batch) {
     unsigned char answer[65536];
@@ -222,7 +203,20 @@ static void far_batch(struct batch *batch) {
 
 /* -- all of it ----------------------------------------------------------------------------------------------------- */
 
-static int up_lean(char paths[2][300]) {
+/* A namespace with its socket, which is opened while the thread is inside anyway. */
+static int create(int number, const char *path) {
+    PASS(prepare());
+    PASS(claim(path));
+    int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
+    TRY(unshare(CLONE_NEWNET));
+    namespaces[number] = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
+    PASS(talk(number, 0));
+    TRY(setns(home, CLONE_NEWNET));
+    TRY(close(home));
+    return name_it(namespaces[number], path);
+}
+
+static int create_both_lean(char paths[2][300]) {
     PASS(prepare());
     int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
     for (int number = 0; number < 2; number++) {
@@ -246,17 +240,13 @@ int floor_up(const char *one, const char *other, int lean) {
     struct batch near = {.size = 0}, far = {.size = 0};
     spell(paths, one, other);
     if (lean)
-        PASS(up_lean(paths));
+        PASS(create_both_lean(paths));
     else
         for (int number = 0; number < 2; number++)
             PASS(create(number, paths[number]));
     near_batch(&near);
-    if (!lean)
-        PASS(talk_inside(0));
     PASS(converse(0, &near));
     far_batch(&far);
-    if (!lean)
-        PASS(talk_inside(1));
     return converse(1, &far);
 }
 

@@ -93,7 +93,12 @@ class Namespace:
             path = os.fspath(name or "")
             if "/" not in path:
                 known, path = path, path_of(path)
-        return cls(_checked(syscalls.open_(path, os.O_RDONLY), path), known)
+        try:
+            return cls(_checked(syscalls.open_(path, os.O_RDONLY), path), known)
+        except FileNotFoundError as error:
+            if isinstance(error, SyscallError) and known is not None:
+                error.hint = f"no network namespace is called {known}"
+            raise
 
     @classmethod
     def current(cls: type[Self]) -> Self:

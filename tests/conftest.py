@@ -113,9 +113,8 @@ class Ordinary:
         self.home = home
         self.python = os.path.realpath(sys.executable)
         self.project, packages = home / "project", home / "packages"
-        for part in ("rawns", "tests"):
-            shutil.copytree(PROJECT / part, self.project / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(PROJECT / "pyproject.toml", self.project)
+        ours_alone = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "*.egg-info", "results")
+        shutil.copytree(PROJECT, self.project, ignore=ours_alone)
         site = Path(sysconfig.get_paths()["purelib"])
         shutil.copytree(site, packages, ignore=shutil.ignore_patterns("__pycache__", "pip*", "mypy*", "ruff*"))
         path = os.pathsep.join([str(self.project), str(packages)])

@@ -32,7 +32,23 @@ def cable() -> Iterator[tuple[NetNS, NetNS]]:
             ns.net.add_address(dev, f"fd00::{host}/64", nodad=True)
             for family in ("ipv4", "ipv6"):
                 sysctl(ns, f"{family}/neigh/{dev}/retrans_time_ms", "10")
+        for ns in (a, b):
+            settled(ns)
         yield a, b
+
+
+def settled(ns: NetNS) -> None:
+    """Wait for the route to the link's own addresses, which comes when the kernel has noticed that both ends are up."""
+    events = ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    events.bind((0, 0x400))  # RTMGRP_IPV6_ROUTE
+    poll = select.poll()
+    poll.register(events, select.POLLIN)
+    try:
+        while not any(route.destination.startswith("fe80::") for route in ns.net.routes(socket.AF_INET6)):
+            assert poll.poll(5000), "no link-local route after five seconds"
+            events.recv(65536)
+    finally:
+        events.close()
 
 
 def sysctl(ns: NetNS, name: str, value: str) -> None:

@@ -19,7 +19,7 @@ def test_the_live_tests_pass_for_an_ordinary_user(ordinary: Ordinary) -> None:
         pytest.skip(f"ordinary users get no user namespace here: {reason}")
     pytest_options = ["-q", "-p", "no:cacheprovider", f"--basetemp={ordinary.home / 'tmp'}", "tests/live"]
     command = [ordinary.python, "-m", "rawns", "rootless", ordinary.python, "-m", "pytest", *pytest_options]
-    done = ordinary.run(command, timeout=600)
+    done = ordinary.run(command, timeout=300)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-20000:]}"
     assert re.search(r"\b[1-9][0-9]* passed", done.stdout), f"not one test ran:\n{done.stdout[-5000:]}"
 

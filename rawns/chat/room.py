@@ -108,7 +108,10 @@ class Room(Table):
             peer = Peer(ns2, *room.address)
 
     All of it, callbacks too, happens on one daemon thread inside ``ns``, which never keeps the interpreter from exiting.
-    A callback that raises ends the room, and `stop` raises the same.  Raises `InvalidValue` for what is no port.
+    A callback that raises ends the room, and `stop` raises the same.  Who ends his side is sent what waits for him, and
+    leaves.  Who lets 256 KiB wait for longer than ``patience`` seconds, or 1 MiB at all, is sent away.
+
+    Raises `InvalidValue` for what is no port.
     Equivalent to ``ip netns exec NS nc -lk PORT``, if that were a room.
     """
 

@@ -102,8 +102,8 @@ def _listening(family: int, place: Place, both: bool) -> _socket.socket:
     sock = _socket_of(family)
     try:
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-        if family == _socket.AF_INET6:
-            sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, not both)
+        if both and family == _socket.AF_INET6:
+            sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 0)
         perform("bind", sock.bind, place, spell=who)
         perform("listen", sock.listen, BACKLOG)
     except BaseException:

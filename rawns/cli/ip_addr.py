@@ -12,8 +12,26 @@ from ..errors import KernelError
 from ..nlmsg import Request
 from . import ip_list, names
 from .session import reason
-from .words import AF_PACKET, BITS, FAILED, Bits, Call, Refused, Row, U32, Value, address, duplicate, garbage, matches, pick
-from .words import prefix, read, usage, wrong
+from .words import (
+    AF_PACKET,
+    BITS,
+    FAILED,
+    U32,
+    Bits,
+    Call,
+    Refused,
+    Row,
+    Value,
+    address,
+    duplicate,
+    garbage,
+    matches,
+    pick,
+    prefix,
+    read,
+    usage,
+    wrong,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +117,7 @@ ROWS = [
     Value("scope", "ifa_scope", lambda text: names.number_of("rt_scopes", text, 255), "invalid scope value."),
     Value("dev", "dev", str, hint="DEVICE"),
     Value("label", "IFA_LABEL", str),
-    Value("metric", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
+    Value("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
     Lifetime("valid_lft*", "{ SECONDS | forever }"),
     Lifetime("preferred_lft*", "{ SECONDS | forever }"),
     Bits("home", uapi.IFA_F_HOMEADDRESS, "flags"),
@@ -150,9 +168,6 @@ def body(words: Words, deletes: bool) -> Record:
 def _check_device(record: Record) -> None:
     if "dev" not in record:
         raise Refused('Not enough information: "dev" argument is required.', FAILED)
-    label = record.get("IFA_LABEL")
-    if label is not None and not matches(record["dev"], label):
-        raise Refused(f'"dev" ({record["dev"]}) must match "label" ({label}).', FAILED)
 
 
 def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> None:
@@ -210,7 +225,9 @@ def flush(words: Words) -> int:
         raise Refused("Flush requires arguments.", FAILED)
     if ip.family == AF_PACKET:
         raise Refused("Cannot flush link addresses.", FAILED)
-    record = ip_list.wanted(words, help)
+    from .ip_filter import wanted
+
+    record = wanted(words, help)
     primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
     done = 0
     while not ip.flush_rounds or done < ip.flush_rounds:
@@ -241,9 +258,11 @@ def _delete_all(found: list[Record], ip: Session) -> None:
 
 
 def help() -> Refused:
+    from .ip_filter import FILTERS
+
     lines = [
         *usage("Usage: ip address { add | change | replace | delete } ADDRESS[/LENGTH] dev DEVICE", ROWS),
-        *usage("       ip address [ show | flush ] [ DEVICE ]", ip_list.FILTERS),
+        *usage("       ip address [ show | flush ] [ DEVICE ]", FILTERS),
     ]
     return Refused("\n".join(lines))
 

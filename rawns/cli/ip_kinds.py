@@ -6,12 +6,14 @@ Floor 7.  A kind is a row of `KINDS`: its words, and the rows that show it; to t
 from __future__ import annotations
 
 import sys
+from struct import Struct
 
 from .. import rtnl, uapi
 from ..wire import names_of
 from . import names
 from .show import Field, Literal, Object, Row, fields
-from .words import FAILED, U8, U16, U32, Call, Constant, OnOff, Refused, Value, lladdr, matches, natural, number, read, usage, wrong
+from .words import FAILED, U8, U16, U32, Call, Constant, OnOff, Refused, Value, lladdr, matches, natural, read, usage, wrong
+from .words import Row as Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from ..wire import Attrs, Body
     from .session import Session
     from .words import Record, Words
-    from .words import Row as Word
 
 U64 = natural(64)
+_NUMBERS = {"IFLA_BR_MCAST_HASH_MAX": 27}  # <linux/if_link.h>; its place is `uapi`
+SIZES = {U8: 1, U16: 2, U32: 4, U64: 8}
+_TWO = Struct("=II")
 PROTOCOLS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}
 HERTZ = 100  # USER_HZ, the kernel's unit of time towards programs, on every architecture that matters
 
@@ -39,6 +43,26 @@ def _protocol(text: str) -> int:
         if name.lower() == text.lower():
             return value
     return U16(text)
+
+
+class Option(Word):
+    """One of the bridge's yes-or-no options, which share an attribute (struct br_boolopt_multi: values, and which are meant)."""
+
+    __slots__ = ("bit",)
+
+    def __init__(self, names: str, bit: int) -> None:
+        super().__init__(names, "NUMBER")
+        self.bit = 1 << bit
+
+    def take(self, words: Words, record: Record) -> None:
+        word = words.take()
+        try:
+            on = U8(word)
+        except ValueError:
+            raise wrong(word, f"invalid {self.name}") from None
+        values, mask = _TWO.unpack(record.get(uapi.IFLA_BR_MULTI_BOOLOPT, bytes(_TWO.size)))
+        values = values | self.bit if on else values & ~self.bit
+        record[uapi.IFLA_BR_MULTI_BOOLOPT] = _TWO.pack(values, mask | self.bit)
 
 
 BRIDGE_WORDS = [
@@ -58,7 +82,9 @@ BRIDGE_WORDS = [
     _bridge("vlan_stats_per_port", "VLAN_STATS_PER_PORT", U8),
     _bridge("mcast_router", "MCAST_ROUTER", U8),
     _bridge("mcast_snooping", "MCAST_SNOOPING", U8),
+    Option("mcast_vlan_snooping*", 1),
     _bridge("mcast_query_use_ifaddr", "MCAST_QUERY_USE_IFADDR", U8),
+    Option("no_linklocal_learn*", 0),
     _bridge("mcast_querier", "MCAST_QUERIER", U8),
     _bridge("mcast_hash_elasticity", "MCAST_HASH_ELASTICITY"),
     _bridge("mcast_hash_max", "MCAST_HASH_MAX"),
@@ -136,6 +162,13 @@ def _options(kind: str, rows: Sequence[Word], complaint: str) -> Callable[[Words
     return lambda words: read(rows, words, {}, otherwise)
 
 
+KINDS: dict[str, tuple[Sequence[Word], Callable[[Words], Record]]] = {
+    "veth": ((), _veth),
+    "bridge": (BRIDGE_WORDS, _options("bridge", BRIDGE_WORDS, "command")),
+    "bridge_slave": (PORT_WORDS, _options("bridge_slave", PORT_WORDS, "option")),
+}
+
+
 def info(kind: str, words: Words, help: Callable[[], Refused]) -> Body:
     """IFLA_LINKINFO for a kind and the words of its options.  Raises `Refused`."""
     body: Body = {"IFLA_INFO_KIND": kind}
@@ -148,22 +181,203 @@ def info(kind: str, words: Words, help: Callable[[], Refused]) -> Body:
             raise help()
         raise Refused(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
     slave = kind.endswith("_slave")
-    table = (rtnl.PORT_KINDS if slave else rtnl.KINDS)[kind[: -len("_slave")] if slave else kind]
-    data = _described(known[1](words), table)
-    body["IFLA_INFO_SLAVE_DATA" if slave else "IFLA_INFO_DATA"] = table.pack(data, data)
+    table: Any = (rtnl.PORT_KINDS if slave else rtnl.KINDS)[kind[: -len("_slave")] if slave else kind]
+    data = _described(known[0], known[1](words), table)
+    if slave:  # `ip` names the kind of a port IFLA_INFO_KIND, so nothing in the message says what the data are
+        body["IFLA_INFO_SLAVE_DATA"] = table.pack(data, data)
+    else:
+        body["IFLA_INFO_DATA"] = data
     return body
 
 
-def _described(record: Record, table: Any) -> Record:
-    return record
+def _described(rows: Sequence[Word], record: Record, table: Attrs) -> Record:
+    """The record with what `rtnl` does not describe (yet) under its number, as bytes of the size its word has."""
+    sizes = {row.key: SIZES.get(getattr(row, "read", U8), 1) for row in rows if isinstance(row, (Value, OnOff))}
+    body: Record = {}
+    for key, value in record.items():
+        if isinstance(key, str) and key not in table.names:
+            body[_NUMBERS.get(key) or getattr(uapi, key)] = value.to_bytes(sizes.get(key, 4), sys.byteorder)
+        else:
+            body[key] = value
+    return body
 
 
 def help_of(kind: str, status: int = 255) -> Refused:
     """The options of a kind."""
     if kind == "veth":
-        return Refused("Usage: ip link ... type veth [ peer [ name ] NAME [ ... ] ]\nThe options of a peer are those of any link.", status)
+        text = "Usage: ip link ... type veth [ peer [ name ] NAME [ ... ] ]\nThe options of a peer are those of any link."
+        return Refused(text, status)
     if kind not in KINDS:
         from .ip_link import help
 
         return help()
     return Refused("\n".join(usage(f"Usage: ... {kind}", KINDS[kind][0])), status)
+
+
+# -- showing -------------------------------------------------------------------------------------------------------
+
+
+def _seconds(value: int, record: Body, ip: Session) -> Literal:
+    return Literal(f"{value // HERTZ}.{value % HERTZ:02d}")
+
+
+def _padded(value: int, record: Body, ip: Session) -> str:
+    return f"{value // HERTZ:4d}.{value % HERTZ:02d}"
+
+
+def _bridge_id(value: Body, record: Body, ip: Session) -> str:
+    """``8000.2:0:0:0:0:1``: the priority, then the address as ether_ntoa has it."""
+    return f"{value['prio'].hex()}.{':'.join([f'{byte:x}' for byte in value['addr']])}"
+
+
+def _hexadecimal(value: int, record: Body, ip: Session) -> str:
+    return f"{value:#x}" if value else "0"
+
+
+def _protocol_name(value: int, record: Body, ip: Session) -> str:
+    return PROTOCOLS.get(value, f"[{value}]")
+
+
+def _option(bit: int) -> Any:
+    """One of the bridge's yes-or-no options (struct br_boolopt_multi: values, then which of them are meant)."""
+    return lambda value, record, ip: int.from_bytes(value[:4], sys.byteorder) >> bit & 1
+
+
+def _shown(name: str, key: str, json: str = "") -> Row:
+    return Row(f"IFLA_BR_{key}", json or name, f"{name} %d ")
+
+
+def _timer(name: str, key: str) -> Row:
+    return Row(key, name, f"{name} %s ", _seconds, _padded)
+
+
+BRIDGE_ROWS = (
+    _shown("forward_delay", "FORWARD_DELAY"),
+    _shown("hello_time", "HELLO_TIME"),
+    _shown("max_age", "MAX_AGE"),
+    _shown("ageing_time", "AGEING_TIME"),
+    _shown("stp_state", "STP_STATE"),
+    _shown("priority", "PRIORITY"),
+    _shown("vlan_filtering", "VLAN_FILTERING"),
+    Row("IFLA_BR_VLAN_PROTOCOL", "vlan_protocol", "vlan_protocol %s ", _protocol_name),
+    Row("IFLA_BR_BRIDGE_ID", "bridge_id", "bridge_id %s ", _bridge_id),
+    Row("IFLA_BR_ROOT_ID", "root_id", "designated_root %s ", _bridge_id),
+    _shown("root_port", "ROOT_PORT"),
+    _shown("root_path_cost", "ROOT_PATH_COST"),
+    _shown("topology_change", "TOPOLOGY_CHANGE"),
+    _shown("topology_change_detected", "TOPOLOGY_CHANGE_DETECTED"),
+    _timer("hello_timer", "IFLA_BR_HELLO_TIMER"),
+    _timer("tcn_timer", "IFLA_BR_TCN_TIMER"),
+    _timer("topology_change_timer", "IFLA_BR_TOPOLOGY_CHANGE_TIMER"),
+    _timer("gc_timer", "IFLA_BR_GC_TIMER"),
+    _shown("vlan_default_pvid", "VLAN_DEFAULT_PVID"),
+    _shown("vlan_stats_enabled", "VLAN_STATS_ENABLED"),
+    _shown("vlan_stats_per_port", "VLAN_STATS_PER_PORT"),
+    Row("IFLA_BR_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
+    Row("IFLA_BR_GROUP_ADDR", "group_addr", "group_address %s "),
+    _shown("mcast_snooping", "MCAST_SNOOPING"),
+    Row("IFLA_BR_MULTI_BOOLOPT", "no_linklocal_learn", "no_linklocal_learn %d ", _option(0)),
+    Row("IFLA_BR_MULTI_BOOLOPT", "mcast_vlan_snooping", "mcast_vlan_snooping %d ", _option(1)),
+    _shown("mcast_router", "MCAST_ROUTER"),
+    _shown("mcast_query_use_ifaddr", "MCAST_QUERY_USE_IFADDR"),
+    _shown("mcast_querier", "MCAST_QUERIER"),
+    _shown("mcast_hash_elasticity", "MCAST_HASH_ELASTICITY"),
+    _shown("mcast_hash_max", "MCAST_HASH_MAX"),
+    _shown("mcast_last_member_count", "MCAST_LAST_MEMBER_CNT", "mcast_last_member_cnt"),
+    _shown("mcast_startup_query_count", "MCAST_STARTUP_QUERY_CNT", "mcast_startup_query_cnt"),
+    _shown("mcast_last_member_interval", "MCAST_LAST_MEMBER_INTVL", "mcast_last_member_intvl"),
+    _shown("mcast_membership_interval", "MCAST_MEMBERSHIP_INTVL", "mcast_membership_intvl"),
+    _shown("mcast_querier_interval", "MCAST_QUERIER_INTVL", "mcast_querier_intvl"),
+    _shown("mcast_query_interval", "MCAST_QUERY_INTVL", "mcast_query_intvl"),
+    _shown("mcast_query_response_interval", "MCAST_QUERY_RESPONSE_INTVL", "mcast_query_response_intvl"),
+    _shown("mcast_startup_query_interval", "MCAST_STARTUP_QUERY_INTVL", "mcast_startup_query_intvl"),
+    _shown("mcast_stats_enabled", "MCAST_STATS_ENABLED"),
+    _shown("mcast_igmp_version", "MCAST_IGMP_VERSION"),
+    _shown("mcast_mld_version", "MCAST_MLD_VERSION"),
+    _shown("nf_call_iptables", "NF_CALL_IPTABLES"),
+    _shown("nf_call_ip6tables", "NF_CALL_IP6TABLES"),
+    _shown("nf_call_arptables", "NF_CALL_ARPTABLES"),
+)
+
+
+def _bool(value: int, record: Body, ip: Session) -> bool:
+    return bool(value)
+
+
+def _on_off(value: int, record: Body, ip: Session) -> str:
+    return "on" if value else "off"
+
+
+def _switch(name: str, key: str) -> Row:
+    return Row(f"IFLA_BRPORT_{key}", name, f"{name} %s ", _bool, _on_off)
+
+
+def _port_state(value: int, record: Body, ip: Session) -> str:
+    return names.PORT_STATES[value] if value < len(names.PORT_STATES) else f"({value})"
+
+
+def _mask_names(value: int, record: Body, ip: Session) -> str:
+    known = {0: "stp", 2: "lacp", 14: "lldp"}
+    return ",".join([known.get(bit, f"{1 << bit:#x}") for bit in range(16) if value >> bit & 1]) or "0x0"
+
+
+def _link(value: int, record: Body, ip: Session) -> str:
+    return ip.name_of(value)
+
+
+PORT_ROWS = (
+    Row("IFLA_BRPORT_STATE", "state", "state %s ", _port_state),
+    Row("IFLA_BRPORT_PRIORITY", "priority", "priority %d "),
+    Row("IFLA_BRPORT_COST", "cost", "cost %d "),
+    _switch("hairpin", "MODE"),
+    _switch("guard", "GUARD"),
+    _switch("root_block", "PROTECT"),
+    _switch("fastleave", "FAST_LEAVE"),
+    _switch("learning", "LEARNING"),
+    _switch("flood", "UNICAST_FLOOD"),
+    Row("IFLA_BRPORT_ID", "id", "port_id %s ", _hexadecimal),
+    Row("IFLA_BRPORT_NO", "no", "port_no %s ", _hexadecimal),
+    Row("IFLA_BRPORT_DESIGNATED_PORT", "designated_port", "designated_port %d "),
+    Row("IFLA_BRPORT_DESIGNATED_COST", "designated_cost", "designated_cost %d "),
+    Row("IFLA_BRPORT_BRIDGE_ID", "bridge_id", "designated_bridge %s ", _bridge_id),
+    Row("IFLA_BRPORT_ROOT_ID", "root_id", "designated_root %s ", _bridge_id),
+    _timer("hold_timer", "IFLA_BRPORT_HOLD_TIMER"),
+    _timer("message_age_timer", "IFLA_BRPORT_MESSAGE_AGE_TIMER"),
+    _timer("forward_delay_timer", "IFLA_BRPORT_FORWARD_DELAY_TIMER"),
+    Row("IFLA_BRPORT_TOPOLOGY_CHANGE_ACK", "topology_change_ack", "topology_change_ack %d "),
+    Row("IFLA_BRPORT_CONFIG_PENDING", "config_pending", "config_pending %d "),
+    _switch("proxy_arp", "PROXYARP"),
+    _switch("proxy_arp_wifi", "PROXYARP_WIFI"),
+    Row("IFLA_BRPORT_MULTICAST_ROUTER", "multicast_router", "mcast_router %d "),
+    Row("IFLA_BRPORT_FAST_LEAVE", "", "mcast_fast_leave %s ", _on_off),
+    _switch("mcast_flood", "MCAST_FLOOD"),
+    _switch("bcast_flood", "BCAST_FLOOD"),
+    _switch("mcast_to_unicast", "MCAST_TO_UCAST"),
+    _switch("neigh_suppress", "NEIGH_SUPPRESS"),
+    Row("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
+    Row("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask_str", "group_fwd_mask_str %s ", _mask_names),
+    _switch("vlan_tunnel", "VLAN_TUNNEL"),
+    _switch("isolated", "ISOLATED"),
+    _switch("locked", "LOCKED"),
+    Row("IFLA_BRPORT_BACKUP_PORT", "backup_port", "backup_port %s ", _link),
+)
+
+
+def _by_name(record: Body, prefix: str) -> Body:
+    """The record with what `rtnl` does not describe (yet) under its C name: a number where it has the size of one."""
+    known = {**names_of(prefix), **{number: name for name, number in _NUMBERS.items() if name.startswith(prefix)}}
+    body = {known.get(key, key): value for key, value in record.items()}
+    for key, value in body.items():
+        if isinstance(value, bytes) and len(value) in SIZES.values() and key != "IFLA_BR_MULTI_BOOLOPT":
+            body[key] = int.from_bytes(value, sys.byteorder)
+    return body
+
+
+def shown(record: Body, ip: Session) -> Iterator[Field]:
+    """IFLA_LINKINFO: the kind of the link and its options, then its master's kind and what that says of it as a port."""
+    yield from fields((Row("IFLA_INFO_KIND", "info_kind", "\n    %s "),), record, ip)
+    if record.get("IFLA_INFO_KIND") == "bridge" and "IFLA_INFO_DATA" in record:
+        yield Field("info_data", Object(fields(BRIDGE_ROWS, _by_name(record["IFLA_INFO_DATA"], "IFLA_BR_"), ip)))
+    yield from fields((Row("IFLA_INFO_SLAVE_KIND", "info_slave_kind", "\n    %s_slave ", None),), record, ip)
+    if record.get("IFLA_INFO_SLAVE_KIND") == "bridge" and "IFLA_INFO_SLAVE_DATA" in record:
+        yield Field("info_slave_data", Object(fields(PORT_ROWS, _by_name(record["IFLA_INFO_SLAVE_DATA"], "IFLA_BRPORT_"), ip)))

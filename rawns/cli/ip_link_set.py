@@ -5,13 +5,32 @@ Floor 7.  What belongs to one kind of link (bridge, veth) is in `ip_kinds`.
 
 from __future__ import annotations
 
-from .. import rtnl, uapi
+from .. import uapi
 from ..nlmsg import Request
-from . import ip_list, names
-from .ip_list import group_of
-from .session import BRIEFLY
-from .words import FAILED, Bits, Call, Constant, OnOff, Refused, Switch, Value, U32, duplicate, garbage, integer, interface, lladdr
-from .words import matches, number, one_of, read, usage, wrong
+from . import ip_filter, names
+from .ip_filter import group_of
+from .words import (
+    FAILED,
+    U32,
+    Bits,
+    Call,
+    Constant,
+    OnOff,
+    Refused,
+    Switch,
+    Value,
+    duplicate,
+    garbage,
+    integer,
+    interface,
+    lladdr,
+    matches,
+    number,
+    one_of,
+    read,
+    usage,
+    wrong,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +66,25 @@ def _netns(words: Words, record: Record) -> None:
 
 
 def _master(words: Words, record: Record) -> None:
-    ip_list.master(words, record)
+    ip_filter.master(words, record)
     record["IFLA_MASTER"] = record.pop("master")
 
 
 def _vrf(words: Words, record: Record) -> None:
-    ip_list.vrf(words, record)
+    ip_filter.vrf(words, record)
     record["IFLA_MASTER"] = record.pop("master")
+
+
+def _link_netns(words: Words, record: Record) -> None:
+    """``link-netns NAME``: the id of that namespace here, a fresh one where it has none."""
+    word = words.take()
+    if "IFLA_LINK_NETNSID" in record:
+        raise duplicate("link-netns/link-netnsid", word)
+    fd = words.ip.open_namespace(word)
+    nsid = -1 if fd is None else words.ip.nsid_of(fd)
+    if nsid < 0:
+        raise wrong(word, 'Invalid "link-netns" value\n')
+    record["IFLA_LINK_NETNSID"] = nsid
 
 
 def _addrgenmode(words: Words, record: Record) -> None:
@@ -118,6 +149,7 @@ ROWS = [
     _number("numtxqueues*", "IFLA_NUM_TX_QUEUES"),
     _number("numrxqueues*", "IFLA_NUM_RX_QUEUES"),
     Call("addrgenmode*", _addrgenmode, f"{{ {' | '.join(names.ADDRGENMODES)} }}"),
+    Call("link-netns*", _link_netns, "NAME"),
     _number("link-netnsid*", "IFLA_LINK_NETNSID"),
     OnOff("protodown", "IFLA_PROTO_DOWN", EINVAL),
     Value("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
@@ -134,7 +166,7 @@ def _device(word: str, words: Words, record: Record) -> None:
         word = words.take()
     if "dev" in record:
         raise garbage("dev", word)
-    record["dev"] = interface(word, "dev", uapi.ALTIFNAMSIZ - 1)
+    record["dev"] = interface(word, "dev", 0)
 
 
 def described(words: Words, creates: bool) -> Record:
@@ -238,12 +270,10 @@ def help() -> Refused:
         *usage("Usage: ip link add [ name ] NAME [ ... ] type KIND [ ... ]", ()),
         *usage("       ip link delete { DEVICE | group GROUP }", ()),
         *usage("       ip link set { DEVICE | group GROUP }", ROWS),
-        *usage("       ip link [ show ] [ DEVICE ]", [row for row in ip_list.FILTERS if row.name in _SHOWN]),
+        *usage("       ip link [ show ] [ DEVICE ]", [row for row in ip_filter.FILTERS if row.name in _SHOWN]),
         "       ip link help [ KIND ]",
     ]
     return Refused("\n".join(lines))
 
 
 _SHOWN = ("up", "group", "master", "nomaster", "vrf", "type")
-
-__all__ = ["BRIEFLY", "ROWS", "described", "help", "peer", "request", "rtnl"]

@@ -8,10 +8,9 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..errors import KernelError
 from ..nlmsg import Request
-from . import names
 from .session import BRIEFLY, complain, complaint, reason
 from .show import Field, Object, document, text
-from .words import AF_PACKET, FAILED, Bits, Call, Constant, Refused, Value, garbage, matches, prefix, read, wrong
+from .words import AF_PACKET, FAILED, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,95 +18,16 @@ if TYPE_CHECKING:
 
     from ..wire import Body
     from .session import Session
-    from .words import Record, Words
+    from .words import Prefix, Record, Words
 
 
-def _prefix(words: Words, record: Record) -> None:
-    record["prefix"] = prefix(words.take(), record["family"])
-    record["family"] = record["family"] or record["prefix"].family
+def _wanted(words: Words, help: Callable[[], Refused]) -> Record:
+    """The filter that words describe; without words, everything."""
+    if not words:
+        return {"family": words.ip.family, "index": 0}
+    from .ip_filter import wanted
 
-
-def _scope(words: Words, record: Record) -> None:
-    word = words.take()
-    try:
-        record["scope"] = names.number_of("rt_scopes", word, 255)
-    except ValueError:
-        if word != "all":
-            raise wrong(word, 'invalid "scope"\n') from None
-        record.pop("scope", None)
-
-
-def group_of(text: str) -> int:
-    """A group of links by name or number.  Raises ValueError."""
-    return names.number_of("group", text, 0xFFFFFFFF)
-
-
-def master(words: Words, record: Record) -> None:
-    """``master DEV``; with ``vrf`` it has to be one."""
-    word = words.take()
-    record["master"] = words.ip.index_of(word)
-    if not record["master"]:
-        raise wrong(word, "Device does not exist\n")
-
-
-def vrf(words: Words, record: Record) -> None:
-    """``vrf NAME``: a master that is a VRF."""
-    word = words.take()
-    link = words.ip.link(words.ip.index_of(word))
-    if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
-        raise wrong(word, "Not a valid VRF name\n")
-    record["master"] = link["ifi_index"]
-
-
-def _kind(words: Words, record: Record) -> None:
-    word = words.take()
-    if word.endswith("_slave"):
-        record["slave"] = word[: -len("_slave")]
-    else:
-        record["kind"] = word
-
-
-FILTERS = [
-    Call("to", _prefix, "PREFIX"),
-    Call("scope", _scope, "SCOPE"),
-    Constant("up", "up", True),
-    Bits("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
-    Bits("primary", uapi.IFA_F_SECONDARY, "flags", "mask", on=False),
-    *[Bits(name, bit, "flags", "mask") for name, bit in names.ADDRESS_FLAGS.items()],
-    *[Bits(f"-{name}", bit, "flags", "mask", on=False) for name, bit in names.ADDRESS_FLAGS.items()],
-    Value("label", "label", str, hint="PATTERN"),
-    Value("group", "group", group_of, 'Invalid "group" value\n', hint="GROUP"),
-    Call("master", master, "DEVICE"),
-    Call("vrf", vrf, "NAME"),
-    Constant("nomaster", "nomaster", True),
-    Call("type", _kind, "TYPE"),
-]
-
-
-def _device(help: Callable[[], Refused]) -> Callable[[str, Words, Record], None]:
-    """What a word is that no filter fits: the device, or a call for help."""
-
-    def otherwise(word: str, words: Words, record: Record) -> None:
-        if word == "dev":
-            word = words.take()
-        elif matches(word, "help"):
-            raise help()
-        if "dev" in record:
-            raise garbage("dev", word)
-        record["dev"] = word
-
-    return otherwise
-
-
-def wanted(words: Words, help: Callable[[], Refused]) -> Record:
-    """The filter that words describe; ``index`` is 0 where no device is named."""
-    ip = words.ip
-    record = read(FILTERS, words, {"family": ip.family, "index": 0}, _device(help))
-    if "dev" in record:
-        record["index"] = ip.index_of(record["dev"])
-        if not record["index"]:
-            raise Refused(f'Device "{record["dev"]}" does not exist.', FAILED)
-    return record
+    return wanted(words, help)
 
 
 # -- asking the kernel --------------------------------------------------------------------------------------------
@@ -133,7 +53,11 @@ def _named(ip: Session, name: str) -> list[Body]:
 
 def _links(ip: Session, record: Record) -> list[Body]:
     if record["index"]:
-        return _one(ip, {"ifi_index": record["index"]})
+        try:
+            return _one(ip, {"ifi_index": record["index"]})
+        except KernelError as error:
+            complain(complaint(error))
+            raise Refused(f"Cannot send link request: {reason(error)}", 0) from None  # `ip` thinks nothing of it
     body: Body = {"ifi_family": ip.family}
     if ip.family in (0, AF_PACKET):  # other families have lists of their own, which take no filter
         body["IFLA_EXT_MASK"] = _mask(ip)
@@ -167,7 +91,7 @@ def fits(address: Body, record: Record, ip: Session) -> bool:
 
 
 def _within(local: str, address: Body, record: Record) -> bool:
-    wanted = record.get("prefix")
+    wanted: Prefix | None = record.get("prefix")
     if wanted is None:
         return True
     from _socket import inet_pton
@@ -182,7 +106,8 @@ def _labelled(address: Body, record: Record, ip: Session) -> bool:
         return True
     from fnmatch import fnmatchcase
 
-    return fnmatchcase(address.get("IFA_LABEL") or ip.name_of(address["ifa_index"]), record["label"])
+    fitting: bool = fnmatchcase(address.get("IFA_LABEL") or ip.name_of(address["ifa_index"]), record["label"])
+    return fitting
 
 
 def _hidden(link: Body, record: Record) -> bool:
@@ -218,7 +143,7 @@ def show(words: Words, whole: bool, help: Callable[[], Refused]) -> int:
     ip = words.ip
     if whole:
         ip.family = AF_PACKET
-    record = wanted(words, help)
+    record = _wanted(words, help)
     if whole and "dev" in record and "group" not in record:
         links, found = _named(ip, record["dev"]), []
     else:

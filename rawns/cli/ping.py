@@ -12,9 +12,8 @@ import sys
 from contextlib import nullcontext
 from math import isfinite
 
-from .. import echo, explain, packets, syscalls
+from .. import echo, explain, netns, packets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
-from ..netns import Namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,23 +59,28 @@ def main(argv: list[str]) -> int:
         if options.help:
             print(USAGE)
             return GOOD
-        if not options.netns:
+        if options.netns is None:
             return _ping(options)
-        try:
-            visit = Namespace.open(options.netns)
-        except SyscallError as error:
-            raise Refused(f'cannot open network namespace "{options.netns}": {error.strerror}', FAILED) from None
-        with visit, visit.entered():
+        with _opened(options.netns) as visit, visit.entered():
+            if visit.name and os.path.isdir(f"{netns.ETC_DIR}/{visit.name}"):
+                netns.enter_mounts(visit.name)  # the hosts and resolv.conf that `ip netns exec` would give it
             return _ping(options)
     except Refused as refused:
         if refused.args[0]:
-            print(f"ping: {refused}", file=sys.stderr)
+            print(_shown(f"ping: {refused}"), file=sys.stderr)
         return refused.status
     except SyscallError as error:
-        print(f"ping: {_complaint(error)}", file=sys.stderr)
+        print(_shown(f"ping: {_complaint(error)}"), file=sys.stderr)
     except RawnsError as error:
-        print(f"ping: {error}", file=sys.stderr)
+        print(_shown(f"ping: {error}"), file=sys.stderr)
     return FAILED
+
+
+def _opened(name: str) -> netns.Namespace:
+    try:
+        return netns.Namespace.open(name)
+    except SyscallError as error:
+        raise Refused(f'cannot open network namespace "{name}": {error.strerror}', FAILED) from None
 
 
 def _complaint(error: SyscallError) -> str:
@@ -103,7 +107,7 @@ class Options:
     def __init__(self, argv: list[str]) -> None:
         given, hosts = _split(argv)
         self.help = "--help" in given
-        self.explain, self.netns = "--explain" in given, given.get("--netns", "")
+        self.explain, self.netns = "--explain" in given, given.get("--netns")
         self.numeric, self.quiet, self.broadcast = "-n" in given, "-q" in given, "-b" in given
         if "-4" in given and "-6" in given:
             raise Refused("only one -4 or -6 option may be specified", FAILED)
@@ -156,7 +160,7 @@ def _whole(text: str, least: int, most: int) -> int:
     digits = text.lstrip(" \t\n\v\f\r")
     digits = digits[1:] if digits[:1] in ("+", "-") else digits
     if not (digits.isascii() and digits.isdigit()):
-        raise Refused(f"invalid argument: '{_shown(text)}'", WRONG)
+        raise Refused(f"invalid argument: '{text}'", WRONG)
     if len(digits.lstrip("0")) > 19 or not -(2**63) <= int(text) < 2**63:
         raise Refused(f"invalid argument: '{text}': Numerical result out of range", WRONG)
     if not least <= int(text) <= most:
@@ -170,7 +174,7 @@ def _seconds(text: str, what: str) -> float:
             raise ValueError
         number = float(text)
     except ValueError:
-        raise Refused(f"option argument contains garbage: {_shown(text)}", FAILED) from None
+        raise Refused(f"option argument contains garbage: {text}", FAILED) from None
     if not isfinite(number):
         raise Refused(f"bad {what}: {text}: Numerical result out of range", FAILED)
     if not 0 <= number <= MOST / 1000:

@@ -11,7 +11,6 @@ import sys
 
 from .. import rtnl, uapi
 from ..errors import KernelError, SyscallError
-from ..netns import NETNS_DIR
 from ..nlmsg import Request
 from .words import AF_PACKET, FAILED, Refused
 
@@ -79,6 +78,7 @@ class Session:
 
     def do(self, request: Request) -> None:
         """Have the kernel do it.  Raises `KernelError`, which ends the command with status 2."""
+        self._links.clear()
         self.kernel.do(request)
 
     def dump(self, request: Request) -> list[Reply]:
@@ -126,6 +126,10 @@ class Session:
         digits = name[2:] if name.startswith("if") else ""
         return int(digits) if digits.isascii() and digits.isdigit() and int(digits) < 1 << 31 else 0
 
+    def asked(self, index: int) -> Body:
+        """What the kernel says of a link when it is asked for this one; empty where there is none."""
+        return self._ask(ifi_index=index) or {}
+
     def link(self, index: int) -> Body | None:
         """The link with this index, asked for once; None where there is none."""
         if index not in self._links:
@@ -142,6 +146,7 @@ class Session:
     def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
         """Each name under /run/netns with its id here (-1: none), or with what the kernel has against it."""
         from .. import syscalls
+        from ..netns import NETNS_DIR
 
         try:
             names = syscalls.listdir(NETNS_DIR)
@@ -165,9 +170,22 @@ class Session:
             self._nsids = {found: name for name, found in self.nsids() if isinstance(found, int) and found >= 0}
         return self._nsids.get(nsid)
 
+    def nsid_of(self, fd: int) -> int:
+        """The id of a namespace here; it is given one if it has none.  -1 where that cannot be."""
+        ask = Request(rtnl.GETNSID, {"NETNSA_FD": fd})
+        try:
+            nsid: int = self.kernel.get(ask).body.get("NETNSA_NSID", -1)
+            if nsid < 0:
+                self.do(Request(rtnl.NEWNSID, {"NETNSA_FD": fd, "NETNSA_NSID": -1}))
+                nsid = self.kernel.get(ask).body.get("NETNSA_NSID", -1)
+        except KernelError:
+            return -1
+        return nsid
+
     def open_namespace(self, text: str) -> int | None:
         """A descriptor of the namespace by name or path, held until the command ends; None where there is none."""
         from .. import syscalls
+        from ..netns import NETNS_DIR
 
         if "\0" in text:
             return None
@@ -177,11 +195,15 @@ class Session:
             return None
         return self.held[-1]
 
-    def close(self) -> None:
-        """Let go of what the command held."""
+    def release(self) -> None:
+        """Let go of what a command held."""
         for fd in self.held:
             os.close(fd)
         self.held.clear()
+
+    def close(self) -> None:
+        """The end of the command line."""
+        self.release()
         if self._kernel is not None:
             self._kernel.close()
             self._kernel = None

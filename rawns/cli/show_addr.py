@@ -52,13 +52,13 @@ LABEL = (Row("IFA_LABEL", "label", "%s"),)
 
 def local(record: Body) -> str:
     """The address itself: where there is no peer the kernel may send it under either name."""
-    value: str = record.get("IFA_LOCAL", record.get("IFA_ADDRESS", ""))
+    value: str = record["IFA_LOCAL"] if "IFA_LOCAL" in record else record.get("IFA_ADDRESS", "")
     return value
 
 
 def flags(record: Body) -> int:
     """All the flags; the header has room for eight."""
-    value: int = record.get("IFA_FLAGS", record["ifa_flags"])
+    value: int = record["IFA_FLAGS"] if "IFA_FLAGS" in record else record["ifa_flags"]
     return value
 
 

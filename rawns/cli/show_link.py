@@ -46,7 +46,7 @@ def _queue(value: int, record: Body, ip: Session) -> int | None:
 
 
 def _type(value: int, record: Body, ip: Session) -> str:
-    return names.LINK_TYPES.get(value, f"[{value}]")
+    return f"[{value}]" if ip.numeric else names.LINK_TYPES.get(value, f"[{value}]")
 
 
 def _lladdr(value: str, record: Body, ip: Session) -> str:
@@ -153,7 +153,7 @@ def _lower_is_down(record: Body, ip: Session) -> bool:
     if not lower or "IFLA_LINK_NETNSID" in record:
         return False
     below = ip.link(lower)
-    return not (below["ifi_flags"] if below else 0) & uapi.IFF_UP
+    return below is not None and not below["ifi_flags"] & uapi.IFF_UP
 
 
 def _addresses(record: Body, ip: Session) -> Iterator[Field]:
@@ -201,6 +201,8 @@ def link(record: Body, ip: Session, whole: bool) -> Iterator[Field]:
     if whole:
         yield from fields(LINKMODE, record, ip)
     yield from fields(GROUP, record, ip)
+    if "IFLA_TXQLEN" not in record:  # an IPv6 list has no word of it
+        yield from fields(GROUP[1:], ip.asked(record["ifi_index"]), ip)
     if ip.everything:
         yield from _addresses(record, ip)
     yield from fields(ELSEWHERE, record, ip)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ..wire import Body
     from .session import Session
 
-    Column = tuple[str, str, str]
-
 # What a column is called in text and in JSON, and the member of struct rtnl_link_stats64 it shows.  The two orders
 # differ: text has "missed" where JSON has "over_errors".  The last column is there only where it counts something.
 RX = "bytes packets errors dropped missed mcast compressed".split()
@@ -27,6 +25,14 @@ TX_KEYS = "tx_bytes tx_packets tx_errors tx_dropped tx_carrier_errors collisions
 TX_ERRORS = "aborted fifo window heartbt transns".split()
 TX_ERROR_KEYS = "tx_aborted_errors tx_fifo_errors tx_window_errors tx_heartbeat_errors IFLA_CARRIER_CHANGES".split()
 
+LINES = (
+    ("RX:", RX, RX_KEYS),
+    ("RX errors:", RX_ERRORS, RX_ERROR_KEYS),
+    ("TX:", TX, TX_KEYS),
+    ("TX errors:", TX_ERRORS, TX_ERROR_KEYS),
+)
+OPTIONAL = ("rx_compressed", "tx_compressed", "rx_nohandler")
+
 JSON_RX = "bytes packets errors dropped over_errors multicast compressed".split()
 JSON_RX_ERRORS = "length_errors crc_errors frame_errors fifo_errors missed_errors nohandler".split()
 JSON_TX = "bytes packets errors dropped carrier_errors collisions compressed".split()
@@ -37,13 +43,32 @@ WIDTHS = [10, 7, 6, 7, 7, 7, 10]  # at least; a longer number makes its column w
 
 def statistics(record: Body, ip: Session) -> Iterator[Field]:
     """The field for a link's counters; none where the kernel sent none."""
-    counters = record.get("IFLA_STATS64")
-    name = "stats64"
-    if counters is None:
-        counters, name = record.get("IFLA_STATS"), "stats"
+    counters, name = record.get("IFLA_STATS64"), "stats64"
+    if counters is None and "IFLA_STATS" in record:
+        counters, name = record["IFLA_STATS"], "stats"
+    if counters is None and "IFLA_PROTINFO" in record:
+        counters = _of_ipv6(record["IFLA_PROTINFO"])
     if counters is not None:
         counters = {**counters, "IFLA_CARRIER_CHANGES": record.get("IFLA_CARRIER_CHANGES")}
         yield Field(name, _nested(counters, ip), "" if ip.json else _table(counters, ip))
+
+
+# Where `ip` finds counters in what IPv6 counts (enum in <linux/snmp.h>); the others are 0.
+IPV6 = {"rx_packets": 1, "rx_bytes": 2, "tx_packets": 5, "tx_bytes": 6, "rx_errors": 13, "tx_errors": 14, "multicast": 23}
+
+
+def _of_ipv6(info: bytes) -> Body:
+    """The counters in an IPv6 list, which has no others."""
+    from .. import rtnl
+    from ..errors import WireError
+
+    try:
+        numbers = rtnl.INET6.unpack(info, 0, len(info), {}, None, ()).get("IFLA_INET6_STATS", [])
+    except WireError:
+        numbers = []
+    found = dict.fromkeys([*RX_KEYS, *RX_ERROR_KEYS, *TX_KEYS, *TX_ERROR_KEYS[:-1], "rx_over_errors", "rx_missed_errors"], 0)
+    found.update({name: numbers[at] for name, at in IPV6.items() if at < len(numbers)})
+    return found
 
 
 def _nested(counters: Body, ip: Session) -> Object:
@@ -61,34 +86,33 @@ def _named(way: str, names: Sequence[str], counters: Body) -> list[Field]:
 
 
 def _table(counters: Body, ip: Session) -> str:
-    """Four rows of numbers at most, each below its titles, all in the same columns."""
-    more = ip.stats > 1
-    lines = [(RX, RX_KEYS, "RX:"), (RX_ERRORS, RX_ERROR_KEYS, "RX errors:")]
-    lines += [(TX, TX_KEYS, "TX:"), (TX_ERRORS, TX_ERROR_KEYS, "TX errors:")]
-    lines = lines if more else lines[::2]
+    """Two or four pairs of lines, titles above numbers, all in the same columns."""
+    lines = [(head, _cells(head, titles, keys, counters)) for head, titles, keys in LINES if ip.stats > 1 or len(head) == 3]
     widths = list(WIDTHS)
-    for titles, keys, head in lines:
-        start = 0 if head.endswith("X:") else 1
-        for at, key in enumerate(keys, start):
-            widths[at] = max(widths[at], len(_count(counters.get(key) or 0, ip)))
-    return put("\n", None, ip).join([_line(line, widths, counters, ip) for line in lines])
+    for head, cells in lines:
+        for at, (_, value) in enumerate(cells, 0 if len(head) == 3 else 1):
+            widths[at] = max(widths[at], len(_count(value or 0, ip)))
+    return put("\n", None, ip).join([line for head, cells in lines for line in _pair(head, cells, widths, ip)])
 
 
-def _line(line: tuple[list[str], list[str], str], widths: list[int], counters: Body, ip: Session) -> str:
-    titles, keys, head = line
-    start = 0 if head.endswith("X:") else 1
-    values = [counters.get(key) for key in keys]
-    optional = keys[-1] in ("rx_compressed", "tx_compressed", "rx_nohandler")
-    shown = [title if not (optional and title == titles[-1] and not values[-1]) else "" for title in titles]
-    if values[-1] is None or (optional and not values[-1]):
-        values = values[:-1]
-        shown = shown if optional else shown[:-1]
-    first = f"{shown[0]:>{widths[0] - len(head) - 1}}" if start == 0 else " " * (widths[0] - len(head))
-    rest = shown[1:] if start == 0 else shown
-    above = f"    {head}{' ' if start == 0 else ''}{first}" + "".join([f" {t:>{w}}" for t, w in zip(rest, widths[1:])])
-    margin = "    " if start == 0 else " " * (widths[0] + 5)
-    below = margin + "".join([f"{_count(value or 0, ip):>{w}} " for value, w in zip(values, widths[start:])])
-    return above + put("\n", None, ip) + below
+def _cells(head: str, titles: Sequence[str], keys: Sequence[str], counters: Body) -> list[tuple[str, int | None]]:
+    """Title and number of each column.  A last one that counts nothing is left out, or, in the first line, left empty."""
+    cells = [(title, counters.get(key)) for title, key in zip(titles, keys)]
+    if cells[-1][1] is None or (not cells[-1][1] and keys[-1] in OPTIONAL):
+        cells[-1:] = [("", None)] if len(head) == 3 else []
+    return cells
+
+
+def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip: Session) -> tuple[str, str]:
+    """The line of titles and the line of numbers below it."""
+    numbers = [(_count(value, ip), width) for (_, value), width in zip(cells, widths[len(head) != 3 :]) if value is not None]
+    below = "".join([f"{number:>{width}} " for number, width in numbers])
+    if len(head) == 3:  # its first column is as wide as "RX errors:"
+        above, below = f"    {head} {cells[0][0]:>{widths[0] - 4}}", f"    {below}"
+        cells = cells[1:]
+    else:
+        above, below = f"    {head:<{widths[0]}}", " " * (widths[0] + 5) + below
+    return above + "".join([f" {title:>{width}}" for (title, _), width in zip(cells, widths[1:])]), below
 
 
 def _count(value: int, ip: Session) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-    Record = dict[str, Any]
+    Record = dict[Any, Any]  # keys as in a body
 
 BAD_WORD = 255  # exit(-1) in iproute2: a word is wrong
 FAILED = 1  # a function returned -1: a device is missing, a prefix is bad
@@ -119,7 +119,9 @@ class Value(Row):
 
     __slots__ = ("key", "once", "read", "why")
 
-    def __init__(self, names: str, key: str, read: Callable[[str], Any], why: str = "", once: bool = False, hint: str = "") -> None:
+    def __init__(
+        self, names: str, key: str, read: Callable[[str], Any], why: str = "", once: bool = False, hint: str = ""
+    ) -> None:
         super().__init__(names, hint or key.rpartition("_")[2].upper())
         self.key, self.read, self.why, self.once = key, read, why, once
 
@@ -185,7 +187,7 @@ class Constant(Row):
 
     __slots__ = ("key", "value")
 
-    def __init__(self, names: str, key: str, value: Any) -> None:
+    def __init__(self, names: str, key: str | int, value: Any) -> None:
         super().__init__(names)
         self.key, self.value = key, value
 
@@ -242,7 +244,7 @@ def number(text: str) -> int:
         digits = digits[1:]
     base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[:1] == "0" and len(digits) > 1 else 10
     body = digits[2:] if base == 16 else digits
-    if not (body.isascii() and body.isalnum()):  # int() would take signs, spaces and underscores
+    if not body or set(body.lower()) - set("0123456789abcdef"[:base]):  # int() takes more: spaces, underscores, prefixes
         raise ValueError(text)
     return -int(body, base) if sign == "-" else int(body, base)
 
@@ -282,8 +284,12 @@ def one_of(**names: int) -> Callable[[str], int]:
 
 
 def interface(name: str, what: str, most: int = 15) -> str:
-    """``name`` if it could be an interface's.  Raises `Refused`; ``what`` is the word it belongs to."""
-    if not name or len(name.encode("utf-8", "surrogateescape")) > most or any(char in "/ \t\n\v\f\r" for char in name):
+    """``name`` if it could be an interface's, of at most so many bytes (0: of any, for alternative names are longer).
+
+    Raises `Refused`; ``what`` is the word it belongs to.
+    """
+    too_long = most and len(name.encode("utf-8", "surrogateescape")) > most
+    if not name or too_long or any(char in "/ \t\n\v\f\r" for char in name):
         raise wrong(name, f'"{what}" not a valid ifname')
     return name
 
@@ -295,7 +301,7 @@ def lladdr(text: str) -> str:
             return _ipv4(text).hex(":")
         except ValueError:
             raise Refused(f'"{text}" is invalid lladdr.', FAILED) from None
-    pieces = []
+    pieces: list[str] = []
     for piece in text.split(":"):
         digits = piece.lstrip(" \t")
         digits = digits[2:] if digits[:2] in ("0x", "0X") else digits

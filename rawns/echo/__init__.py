@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..netns import Namespace
     from .session import Address, Arrival
 
-__all__ = ["Failure", "Figures", "Line", "Reply", "Session", "connect", "milliseconds", "ping", "run"]
+__all__ = ["Failure", "Figures", "Line", "Reply", "Session", "connect", "milliseconds", "ping", "run", "transmit"]
 
 LARGEST = 0xFFFF - 8  # bytes of data: what an IPv6 packet can carry
 DRAIN = 64  # packets taken in at one go

@@ -1,4 +1,4 @@
-"""`rawns.Room` and `rawns.Peer`: what a program does with them, and what hostile peers do to them."""
+"""`rawns.Room` and `rawns.Peer`: what a program does with them."""
 
 from __future__ import annotations
 
@@ -6,80 +6,20 @@ import contextlib
 import os
 import queue
 import re
-import resource
 import select
 import socket
 import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
+from chatting import LOOP, T, Watched, name_of
 from conftest import PROJECT
 
 from rawns import InvalidValue, Lab, NetNS, Peer, RawnsError, Room, SyscallError
-from rawns.chat import room as room_module
-from rawns.lines import CUT, LINE
 
-T = 20  # seconds; only a failure ever waits so long
-LOOP = "127.0.0.1"
-
-
-class Watched(Room):
-    """A room in the loopback of a namespace of its own, that writes down what happens in it."""
-
-    def __init__(self, ns: NetNS, **options: int) -> None:
-        super().__init__(ns, **options)
-        self.heard: queue.Queue[tuple[str, str]] = queue.Queue()
-        self.notes: queue.Queue[str] = queue.Queue()
-        self.turns = 0
-        self.said(lambda who, text: self.heard.put((who, text)))
-        self.noticed(self.notes.put)
-        self.ns = ns
-
-    def turn(self, at_once: bool = False) -> bool:
-        self.turns += 1
-        return super().turn(at_once)
-
-    def peer(self, host: str = LOOP) -> Peer:
-        peer = Peer(self.ns, host, self.address[1])
-        assert self.note().endswith(" joined")
-        return peer
-
-    def raw(self, host: str = LOOP, **options: int) -> socket.socket:
-        """A peer that is up to something."""
-        sock = self.ns.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        for option, value in options.items():
-            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
-        sock.settimeout(T)
-        sock.connect((host, self.address[1]))
-        assert self.note().endswith(" joined")
-        return sock
-
-    def note(self) -> str:
-        return self.notes.get(timeout=T)
-
-    def spoken(self) -> tuple[str, str]:
-        return self.heard.get(timeout=T)
-
-
-@pytest.fixture
-def home() -> Iterator[NetNS]:
-    with NetNS.create() as ns:
-        ns.net.set_link("lo", up=True)
-        yield ns
-
-
-@pytest.fixture
-def room(home: NetNS) -> Iterator[Watched]:
-    with Watched(home) as room:
-        yield room
-
-
-def name_of(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+pytest_plugins = ["chatting"]
 
 
 # -- what it is for -----------------------------------------------------------------------------------------------------
@@ -261,112 +201,6 @@ def test_an_interpreter_exits_while_a_room_is_running() -> None:
     """
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=T)
     assert (done.returncode, done.stdout, done.stderr) == (0, "it works\n", "")
-
-
-# -- hostile peers ------------------------------------------------------------------------------------------------------
-
-
-def test_nothing_that_acts_on_a_terminal_gets_through(room: Watched) -> None:
-    with room.raw() as bad, room.raw() as good:
-        bad.sendall(b"\x1b]0;x\x07\xff\xc2\x9b\0\t\xe2\x80\xae\n")
-        shown = r"\x1b]0;x\x07\xff\x9b\x00\t\u202e"
-        assert room.spoken() == (name_of(bad), shown)
-        assert good.recv(999) == f"{name_of(bad)}: {shown}\n".encode()
-
-
-def test_a_line_without_end_comes_in_pieces_with_a_name_before_each(room: Watched) -> None:
-    with room.raw() as bad, room.peer() as good:
-        bad.sendall(b"z" * (3 * LINE))
-        bad.shutdown(socket.SHUT_WR)
-        lines = [good.hear(T) for _ in range(3)]
-        assert lines == [f"{name_of(bad)}: " + "z" * LINE + mark for mark in (CUT, CUT, "")]
-
-
-def test_a_reset_is_a_departure(room: Watched) -> None:
-    with room.peer() as good:
-        for words in (b"", b"half a line", b"a line\n"):
-            bad = room.raw()
-            bad.sendall(words)
-            bad.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            bad.close()
-            assert re.search(r" left(: Connection reset by peer)?$", room.note())
-        room.say("still here")
-        while good.hear(T) != "still here":
-            pass
-
-
-def test_who_does_not_read_is_sent_away_and_the_others_miss_nothing(room: Watched) -> None:
-    room.patience = 0.3
-    with room.raw(SO_RCVBUF=4096) as deaf, room.peer() as good:
-        heard: list[str | None] = []
-        reader = threading.Thread(target=lambda: heard.extend(iter(lambda: good.hear(T), "end")))
-        reader.start()
-        for number in range(1000):
-            room.say(f"{number} " + "x" * 10_000)
-        room.say("end")
-        reader.join()
-        assert room.note() == f"{name_of(deaf)} left: does not read what is said"
-        assert [str(line).split()[0] for line in heard if line != CUT] == [str(number) for number in range(1000)]
-
-
-def test_who_reads_alone_but_slowly_is_waited_for(room: Watched) -> None:
-    with room.raw(SO_RCVBUF=4096) as slow:
-        speaker = threading.Thread(target=lambda: [room.say("y" * 60_000) for _ in range(100)])
-        speaker.start()
-        left = 100 * 60_001
-        while left:
-            left -= len(slow.recv(min(left, 50_000)))
-        speaker.join()
-    assert room.note().endswith(" left")
-
-
-def test_a_flood_of_empty_lines_harms_nobody(room: Watched) -> None:
-    """Each byte becomes a line with a name before it; the flood is slowed down to what the others can read."""
-    count = 30_000
-    with room.raw() as bad, room.peer() as good:
-        flood = threading.Thread(target=lambda: bad.sendall(b"\n" * count))
-        flood.start()
-        for _ in range(count):
-            assert good.hear(T) == f"{name_of(bad)}: "
-        flood.join()
-        assert room.notes.empty()
-
-
-def test_one_too_many_is_told_so(home: NetNS) -> None:
-    with Watched(home, peers=2) as room, room.peer() as a:
-        with room.peer(), Peer(home, LOOP, room.address[1]) as third:
-            assert third.hear(T) == "the room is full"
-            assert room.note().endswith(" found the room full")
-        assert room.note().endswith(" left")
-        with room.peer() as b:
-            b.say("there is room again")
-            assert a.hear(T).endswith("there is room again")  # type: ignore[union-attr]
-
-
-def test_no_descriptors_left_is_no_reason_to_spin(home: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_module, "REST", 0.3)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with Watched(home) as room, room.peer() as good, home.socket(socket.AF_INET, socket.SOCK_STREAM) as late:
-        turns, taken = room.turns, [os.open(os.devnull, os.O_RDONLY)]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
-        try:
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(os.dup(taken[0]))
-            late.connect((LOOP, room.address[1]))
-            assert room.note() == "somebody must wait outside: Too many open files"
-            room.say("the others do not notice")
-            assert good.hear(T) == "the others do not notice"
-            assert room.note() == "somebody must wait outside: Too many open files"
-        finally:
-            for fd in taken:
-                os.close(fd)
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        while not room.note().endswith(" joined"):
-            pass
-        late.sendall(b"at last\n")
-        assert room.spoken() == (name_of(late), "at last")
-        assert room.turns - turns < 30
 
 
 # -- a peer's own troubles ----------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -11,13 +13,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic_ns
 
 import pytest
-from conftest import Ordinary
 from pinging import PROJECT, answer, cable, checksum, icmp, ours, ping, responder, run, sysctl
 
 import rawns
 from rawns import NetNS, echo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from conftest import Ordinary
 
 Pair = tuple[NetNS, NetNS]
 
@@ -32,7 +38,8 @@ def pair() -> Iterator[Pair]:
 def either(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Pair]:
     """The cable, once with ICMP datagram sockets forbidden as on most machines, once with them allowed to group 0."""
     allowed = request.param == "datagram"
-    sysctl(pair[0], "ipv4/ping_group_range", "0 0" if allowed else "1 0")
+    if allowed:  # nobody is, in a new namespace
+        sysctl(pair[0], "ipv4/ping_group_range", "0 0")
     with pair[0].entered():
         line = echo.connect("127.0.0.1")
     assert line.raw is not allowed
@@ -135,6 +142,26 @@ def test_nobody_there(either: Pair, host: str, source: str, words: str) -> None:
     assert [str(error) for error in figures.errors] == [f"From {source} icmp_seq={number} {words}" for number in (1, 2)]
 
 
+@pytest.mark.parametrize("host", ["10.0.0.77", "fd00::77"])
+def test_an_error_for_one_request_does_not_keep_the_next_from_being_sent(either: Pair, host: str) -> None:
+    """On a datagram socket the kernel fails the next call with it: `sendto`, where nobody has read it yet."""
+    with either[0].entered():
+        line = echo.connect(host)
+    session = echo.Session(2, 0, None)
+    assert session.wait(monotonic_ns()) == 0
+    assert list(echo.transmit(line, session, 56)) == []
+    poll = select.poll()
+    poll.register(line.sock, 0)  # errors are always polled for
+    assert poll.poll(5000)
+    told = list(echo.transmit(line, session, 56))
+    if line.raw:  # there the kernel does not look, and the error waits
+        assert told == []
+        told = [error for error in [session.arrived(line.failure())] if isinstance(error, echo.Failure)]
+    line.close()
+    assert [(one.sequence, one.counted) for one in told] == [(1, True)]
+    assert (session.figures.transmitted, session.figures.failures) == (2, 1)
+
+
 def router(a: NetNS, b: NetNS) -> None:
     """Let b forward, and a send it all that is not local."""
     sysctl(b, "ipv4/ip_forward", "1")
@@ -204,9 +231,9 @@ def lies(request: bytes) -> list[bytes]:
     def reply(ident: int, sequence: int, data: bytes = data) -> bytes:
         return icmp(0, 0, struct.pack("!HH", ident & 0xFFFF, sequence & 0xFFFF) + data)
 
-    def about(ident: int, host: bytes) -> bytes:
+    def about(ident: int, host: bytes, kind: int = 3) -> bytes:
         quoted = bytes.fromhex("450000540000000040010000 0a000001") + host + struct.pack("!BBHHH", 8, 0, 0, ident, sequence)
-        return icmp(3, 1, bytes(4) + quoted)
+        return icmp(kind, 1, bytes(4) + quoted)
 
     return [
         b"",
@@ -222,6 +249,8 @@ def lies(request: bytes) -> list[bytes]:
         icmp(13, 0, bytes(12)),
         about(ident ^ 1, bytes([10, 0, 0, 2])),
         about(ident, bytes([10, 0, 0, 3])),
+        about(ident ^ 1, bytes([10, 0, 0, 2]), kind=5),
+        about(ident, bytes([10, 0, 0, 3]), kind=5),
         reply(ident, sequence),
     ]
 
@@ -257,6 +286,51 @@ def test_a_flood_of_lies_keeps_nobody_from_the_end(pair: Pair) -> None:
     with responder(pair[1], flood):
         figures = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.2)
     assert (figures.transmitted, figures.received) == (2, 0)
+
+
+def test_what_is_always_there_to_read_keeps_nobody_from_the_end() -> None:
+    class Babble:
+        """A line on which nothing that matters ever stops coming in."""
+
+        def __init__(self) -> None:
+            self.sock, far = os.pipe()
+            os.write(far, b"x")
+            os.close(far)
+
+        def request(self, sequence: int, data: bytes) -> bytes:
+            return data
+
+        def send(self, request: bytes) -> None:
+            pass
+
+        def receive(self) -> None:
+            return None
+
+    line = Babble()
+    session = echo.Session(2, 5_000_000, 20_000_000)
+    assert list(echo.run(line, session, 56)) == []  # type: ignore[arg-type]
+    assert session.figures.transmitted == 2
+    os.close(line.sock)
+
+
+def test_a_round_trip_ends_when_the_kernel_has_the_reply(either: Pair) -> None:
+    """However late we come to read it.  The kernel begins to stamp packets a moment after it is asked to."""
+    for host in ("10.0.0.2", "fd00::2"):
+        with either[0].entered():
+            line = echo.connect(host)
+        poll = select.poll()
+        poll.register(line.sock, select.POLLIN)
+        for sequence in range(1, 1000):
+            before = monotonic_ns()
+            line.send(line.request(sequence, bytes(56)))
+            assert poll.poll(5000)
+            after = monotonic_ns()
+            reply = line.receive()
+            assert isinstance(reply, echo.Reply)
+            if before < reply.when < after:
+                break
+        line.close()
+        assert before < reply.when < after
 
 
 def test_said_twice(either: Pair) -> None:
@@ -332,12 +406,40 @@ def test_a_named_namespace(netns_name: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.really_root
+def test_a_namespace_with_hosts_of_its_own(netns_name: object) -> None:
+    """What lies in /etc/netns/NAME lies over /etc, as with `ip netns exec`."""
+    name = netns_name()  # type: ignore[operator]
+    folder = Path("/etc/netns", name)
+    fresh = not folder.parent.exists()
+    folder.mkdir(parents=True)
+    try:
+        (folder / "hosts").write_text("127.0.0.7 somebody\n")
+        with NetNS.create(name) as ns:
+            ns.net.set_link("lo", up=True)
+            done = run([sys.executable, "-m", "rawns", "ping", "--netns", name, "-c1", "somebody"])
+        assert done.stdout.startswith("PING somebody (127.0.0.7) 56(84) bytes of data.\n64 bytes from somebody (127.0.0.7): ")
+    finally:
+        (folder / "hosts").unlink()
+        folder.rmdir()
+        if fresh and not os.listdir(folder.parent):  # another suite's may have come in the meantime
+            folder.parent.rmdir()
+
+
+def test_what_was_typed_reaches_no_terminal_raw(pair: Pair) -> None:
+    for words in (["\x1b[31mevil"], ["-I", "\x1b[31m", "127.0.0.1"], ["-c", "\x1b[31m", "::1"], ["-i", "\x1b[31m", "::1"]):
+        done = ping(pair[0], *words)
+        assert done.returncode in (1, 2) and done.stderr.count("\n") == 1
+        assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_namespace_that_is_not_there() -> None:
     done = run([sys.executable, "-m", "rawns", "ping", "--netns", "rt-none", "127.0.0.1"])
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == 'ping: cannot open network namespace "rt-none": No such file or directory\n'
-    done = run([sys.executable, "-m", "rawns", "ping", "--netns", "..", "127.0.0.1"])
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    for wrong in ("..", "", "/etc/passwd"):
+        done = run([sys.executable, "-m", "rawns", "ping", "--netns", wrong, "127.0.0.1"])
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])

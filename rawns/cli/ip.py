@@ -1,0 +1,313 @@
+"""`rawns ip`: the command line of iproute2's `ip`, spoken to the kernel without it (ip(8)).
+
+Floor 7.  Options first, then an object, then its words; each object is a module with ``run(words)``, loaded when it
+is named.  Text, messages and exit statuses are those of iproute2 6.x: 255 for a bad word or a namespace that is not
+there, 1 for a device that is not there or a bad prefix, 2 where the kernel refused.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+from ..errors import Interrupted, KernelError, RawnsError, WireError
+from .session import Session, complain, complaint
+from .words import FAILED, FAMILIES, U32, Refused, Words, matches, pick, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+KERNEL_REFUSED = 2
+
+# iproute2's objects in iproute2's order, which decides what an abbreviation means; None: not here (yet).
+OBJECTS = (
+    ("address", "ip_addr"),
+    ("addrlabel", None),
+    ("maddress", None),
+    ("route", None),
+    ("rule", None),
+    ("neighbor|neighbour", None),
+    ("ntable|ntbl", None),
+    ("link", "ip_link"),
+    ("l2tp", None),
+    ("fou", None),
+    ("ila", None),
+    ("macsec", None),
+    ("tunnel|tunl|tuntap|tap|token|tcpmetrics", None),
+    ("monitor", None),
+    ("xfrm", None),
+    ("mroute|mrule", None),
+    ("netns", "ip_netns"),
+    ("netconf", None),
+    ("vrf", None),
+    ("sr", None),
+    ("nexthop", None),
+    ("mptcp", None),
+    ("ioam", None),
+    ("help", "help"),
+    ("stats", None),
+    ("amt", None),
+)
+
+
+# -- options ------------------------------------------------------------------------------------------------------
+
+
+class Options(Words):
+    """The options of a command line: read up to the first word that is none."""
+
+    __slots__ = ("batch", "force")
+
+    def __init__(self, argv: list[str], ip: Session) -> None:
+        super().__init__(argv, ip)
+        self.batch: str | None = None
+        self.force = False
+
+    def take(self) -> str:
+        """An option's value; without one, the usage."""
+        if not self:
+            raise usage()
+        return super().take()
+
+
+def _family(options: Options) -> None:
+    word = options.take()
+    if word == "help":
+        raise usage()
+    if word not in FAMILIES:
+        raise wrong(word, "invalid protocol family")
+    options.ip.family = FAMILIES[word]
+
+
+def _number_of(number: int) -> Callable[[Options], None]:
+    return lambda options: setattr(options.ip, "family", number)
+
+
+def _set(name: str) -> Callable[[Options], None]:
+    return lambda options: setattr(options.ip, name, True)
+
+
+def _count(name: str) -> Callable[[Options], None]:
+    return lambda options: setattr(options.ip, name, getattr(options.ip, name) + 1)
+
+
+def _nothing(options: Options) -> None:
+    """Accepted; it changes nothing here."""
+
+
+def _namespace(options: Options) -> None:
+    from .ip_netns import enter
+
+    enter(Words.take(options))
+    options.ip.moved()
+
+
+def _loops(options: Options) -> None:
+    digits = options.take()
+    options.ip.flush_rounds = int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def _receive_buffer(options: Options) -> None:
+    word = options.take()
+    try:
+        U32(word)
+    except ValueError:
+        raise Refused(f"Invalid rcvbuf size '{word}'") from None
+
+
+def _batch(options: Options) -> None:
+    options.batch = options.take()
+
+
+def _force(options: Options) -> None:
+    options.force = True
+
+
+def _version(options: Options) -> None:
+    from .. import __version__
+
+    options.ip.write([f"ip utility, rawns {__version__}\n"])
+    raise Refused("", 0)
+
+
+def _help(options: Options) -> None:
+    raise usage()
+
+
+# The names by which `ip` looks them up, in its order; "=" in front: not to be abbreviated.
+OPTIONS = (
+    ("loops", _loops),
+    ("family", _family),
+    ("=4", _number_of(2)),
+    ("=6", _number_of(10)),
+    ("=0", _number_of(17)),
+    ("=M", _number_of(28)),
+    ("=B", _number_of(7)),
+    ("human|human-readable", _set("human")),
+    ("iec", _set("iec")),
+    ("stats|statistics", _count("stats")),
+    ("details", _count("details")),
+    ("resolve", _nothing),
+    ("oneline", _set("oneline")),
+    ("timestamp", _nothing),
+    ("tshort", _nothing),
+    ("Version", _version),
+    ("force", _force),
+    ("batch", _batch),
+    ("brief", _set("brief")),
+    ("json", _set("json")),
+    ("pretty", _set("pretty")),
+    ("rcvbuf", _receive_buffer),
+    ("color", _nothing),
+    ("help", _help),
+    ("netns", _namespace),
+    ("Numeric", _set("numeric")),
+    ("all", _set("everywhere")),
+    ("echo", _nothing),
+)
+
+
+def _option(word: str) -> Callable[[Options], None]:
+    """What an option does.  Raises `Refused` where there is none such."""
+    name = word[1:]
+    head, equals, colour = name.partition("=")
+    if equals and matches(head, "color") and colour in ("always", "auto", "never"):
+        return _nothing
+    for names, act in OPTIONS:
+        if any(name == one[1:] if one[0] == "=" else matches(name, one) for one in names.split("|")):
+            return act
+    raise Refused(f'Option "{word}" is unknown, try "ip -help".')
+
+
+def read_options(argv: list[str], ip: Session) -> Options:
+    """Read all options into the session; what is left are the words of the command.  Raises `Refused`."""
+    options = Options(argv, ip)
+    while options:
+        word = options.words[options.at]
+        if word == "--":
+            options.at += 1
+            break
+        if not word.startswith("-"):
+            break
+        options.at += 1
+        _option(word[1:] if word.startswith("--") else word)(options)
+    return options
+
+
+def usage() -> Refused:
+    """The help that `ip help` prints, from the rows."""
+    objects = " | ".join([names.split("|")[0] for names, module in OBJECTS if module])
+    names = [one.lstrip("=") for names, act in OPTIONS for one in names.split("|")[:1]]
+    lines, line = [], "       OPTIONS := {"
+    for name in names:
+        if len(line) > 90:
+            lines.append(line)
+            line = " " * 19
+        line += f" -{name} |"
+    lines.append(f"{line[:-2]} }}")
+    head = "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }\n       ip [ -force ] -batch FILE\n"
+    return Refused(f"{head}where  OBJECT := {{ {objects} }}\n" + "\n".join(lines))
+
+
+# -- commands -----------------------------------------------------------------------------------------------------
+
+
+def command(words: Words) -> int:
+    """Run one command: an object and its words.  Raises what went wrong."""
+    word = words.take()
+    module = pick(OBJECTS, word)
+    if module is None:
+        raise Refused(f'Object "{word}" is unknown, try "ip help".', FAILED)
+    if module == "help":
+        raise usage()
+    status: int = __import__(f"rawns.cli.{module}", fromlist=["run"]).run(words)
+    return status
+
+
+def attempt(words: Words) -> int:
+    """Run one command; what went wrong becomes a line on standard error and the exit status `ip` has for it."""
+    try:
+        return command(words)
+    except Refused as refused:
+        if refused.text:
+            complain(refused.text)
+        return refused.status
+    except KernelError as error:
+        complain(complaint(error))
+        return KERNEL_REFUSED
+    except WireError:  # a value the kernel would not take: we know without asking, and say it as the kernel does
+        complain("Error: Attribute failed policy validation.")
+        return KERNEL_REFUSED
+    except Interrupted as error:
+        complain(f"Dump terminated: {error}")
+    except BrokenPipeError:
+        raise
+    except (RawnsError, OSError) as error:
+        complain(f"rawns ip: {error}")
+    return FAILED
+
+
+def _lines(name: str) -> Iterator[str]:
+    """The lines of a batch file; ``-`` is standard input."""
+    try:
+        with open(0 if name == "-" else name, encoding="utf-8", errors="surrogateescape", closefd=name != "-") as lines:
+            yield from lines
+    except OSError as error:
+        raise Refused(f'Cannot open file "{name}" for reading: {error.strerror}', FAILED) from None
+
+
+def _split(line: str) -> list[str]:
+    """The words of a line: blanks between them, quotes around those that have blanks, a comment at the end."""
+    words, rest = [], line.split("#", 1)[0].strip()
+    while rest:
+        if rest[0] in "'\"":
+            word, quote, rest = rest[1:].partition(rest[0])
+            if not quote:
+                raise Refused("Unterminated quoted string", FAILED)
+        else:
+            word, _, rest = (rest.split(None, 1)[0], "", rest[len(rest.split(None, 1)[0]) :])
+        words.append(word)
+        rest = rest.lstrip()
+    return words
+
+
+def batch(name: str, force: bool, ip: Session) -> int:
+    """Run the commands of a file, one a line, until one fails; with ``force``, all of them."""
+    status, pending, family = 0, "", ip.family
+    for number, line in enumerate(_lines(name), 1):
+        pending += line.rstrip("\n")
+        if pending.endswith("\\"):
+            pending = pending[:-1]
+            continue
+        words, pending = _split(pending), ""
+        ip.family = family
+        ip.release()
+        if words and attempt(Words(words, ip)):
+            complain(f"Command failed {name}:{number}")
+            status = FAILED
+            if not force:
+                break
+    return status
+
+
+def main(argv: list[str]) -> int:
+    """Run `ip` with these arguments; the exit status."""
+    gc.disable()  # a command makes no cycles worth looking for, and is over before that would pay
+    ip = Session()
+    try:
+        # The bytes of the command line, whatever encoding Python took them for.
+        words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in argv]
+        options = read_options(words, ip)
+        if options.batch is not None:
+            return batch(options.batch, options.force, ip)
+        if not options:
+            raise usage()
+        return attempt(Words(options.words[options.at :], ip))
+    except Refused as refused:
+        if refused.text:
+            complain(refused.text)
+        return refused.status
+    finally:
+        ip.close()
+        gc.enable()

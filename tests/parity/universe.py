@@ -1,0 +1,133 @@
+"""Two universes alike: in one the real `ip` is at home, in the other `rawns ip`.
+
+A universe is a process with a mount namespace (and a /run) and a network namespace of its own, so both can have the
+same names, indexes and addresses, and a command that changes something can be told to both.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
+TOOLS = ("ip", "unshare", "nsenter")
+
+Answer = tuple[int, str, str]
+
+HOLDER = """
+mount -t tmpfs none /run && mkdir /run/netns
+for family in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 >$family; done
+echo ready; exec cat
+"""
+
+SETUP = """
+netns add a
+netns add b
+link set lo up
+link add v1 address 02:00:00:00:00:01 index 11 type veth peer name v2 address 02:00:00:00:00:02 index 12
+link add v3 address 02:00:00:00:00:03 index 13 type veth peer name v4 address 02:00:00:00:00:04 index 14 netns b
+link add br0 address 02:00:00:00:00:10 index 20 type bridge
+link add br1 address 02:00:00:00:00:11 index 21 type bridge
+link set v1 master br0
+link set v3 alias first
+link set v3 group 7
+link set v1 up
+link set v2 up
+link set v3 up
+addr add 10.0.0.1/24 brd + dev v3 label v3:a
+addr add 10.0.0.2/24 dev v3
+addr add 10.1.0.1 peer 10.1.0.2/32 dev v3
+addr add 10.2.0.1/16 metric 7 noprefixroute dev v2
+addr add 10.3.0.1/16 scope link dev v2 valid_lft forever preferred_lft forever
+addr add fd00::1/64 dev v3 nodad
+addr add fd00::2 peer fd00::3/128 dev v3
+addr add fd00:0:0:1::1/64 dev v2 valid_lft forever preferred_lft 0
+"""
+
+
+class Universe:
+    """Runs commands in a mount and a network namespace of its own."""
+
+    def __init__(self, program: list[str]) -> None:
+        self.program = program
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "--net", "sh", "-c", HOLDER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None and self._holder.stdin is not None
+        if self._holder.stdout.readline() != "ready\n":
+            self.close()
+            pytest.skip("cannot mount a /run of our own here")
+
+    def run(self, argv: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
+        """Run any program inside, with an empty environment."""
+        inside = ["nsenter", "-t", str(self._holder.pid), "-m", "-n", "--wd=/", *argv]
+        given: dict[str, object] = {"stdin": subprocess.DEVNULL, "capture_output": True, "env": {}, "timeout": 60}
+        return subprocess.run(inside, **{**given, **options})  # type: ignore[call-overload,no-any-return]
+
+    def ip(self, *words: str, **options: object) -> Answer:
+        """What this universe's `ip` answers: exit status, standard output, standard error."""
+        done = self.run([*self.program, *words], **options)
+        return done.returncode, done.stdout.decode("utf-8", "backslashreplace"), done.stderr.decode("utf-8", "backslashreplace")
+
+    def prepare(self, batch: str) -> None:
+        """Have the real `ip` run commands, one a line."""
+        done = self.run(["ip", "-batch", "-"], stdin=None, input=batch.encode())
+        assert done.returncode == 0, done.stderr
+
+    def close(self) -> None:
+        assert self._holder.stdout is not None and self._holder.stdin is not None
+        self._holder.stdin.close()
+        self._holder.stdout.close()
+        self._holder.wait()
+
+
+class Both:
+    """The two universes; what is said to both."""
+
+    def __init__(self) -> None:
+        code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from rawns.cli.main import entry; entry()"
+        self.real = Universe(["ip"])
+        try:
+            self.ours = Universe([PYTHON, "-I", "-S", "-c", code, "ip"])
+        except BaseException:
+            self.real.close()
+            raise
+
+    def prepare(self, batch: str) -> None:
+        self.real.prepare(batch)
+        self.ours.prepare(batch)
+
+    def ask(self, *words: str, **options: object) -> tuple[Answer, Answer]:
+        """What the real `ip` and ours answer to the same words, each in its own universe."""
+        return self.real.ip(*words, **options), self.ours.ip(*words, **options)
+
+    def state(self) -> tuple[str, str]:
+        """All that `ip` can tell of both universes, to see that they are still alike."""
+
+        def one(universe: Universe) -> str:
+            asked = [universe.run(["ip", "-d", *inside, "addr"]).stdout for inside in ([], ["-n", "a"], ["-n", "b"])]
+            return b"".join([*asked, universe.run(["ip", "netns"]).stdout]).decode("utf-8", "backslashreplace")
+
+        return one(self.real), one(self.ours)
+
+    def close(self) -> None:
+        self.real.close()
+        self.ours.close()
+
+
+def missing() -> str:
+    """Why parity cannot be tested here; empty where it can."""
+    for tool in TOOLS:
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    version = subprocess.run(["ip", "-V"], capture_output=True, text=True).stdout
+    return "" if "iproute2-6.1" in version else f"compared with iproute2 6.1, and this is {version.strip()}"
