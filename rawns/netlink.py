@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket
 from _thread import allocate_lock
-from errno import ENOBUFS, ENODATA
+from errno import ENOBUFS, ENODATA, EPERM
 from struct import pack
 
 from . import rtnl, uapi
@@ -92,7 +92,8 @@ class Netlink:
         try:
             return exchange.result()
         except KernelError as error:
-            error.hint = remedy(error.errno or 0)
+            if error.errno == EPERM:  # EACCES is no matter of privileges here: IPv6 is switched off on the link
+                error.hint = remedy(EPERM)
             raise
 
     def _receive(self) -> None:

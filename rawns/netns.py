@@ -369,11 +369,14 @@ def _prepare(undo: syscalls.Rollback) -> None:
     import fcntl
 
     try:
-        syscalls.mkdir(NETNS_DIR, 0o755)
-        undo(syscalls.rmdir, NETNS_DIR)
-    except FileExistsError:
-        pass
-    lock = syscalls.open_(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY)
+        lock = syscalls.open_(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:  # not `mkdir` first, as `ip` does: an exception each time costs more than the call
+        try:
+            syscalls.mkdir(NETNS_DIR, 0o755)
+            undo(syscalls.rmdir, NETNS_DIR)
+        except FileExistsError:
+            pass  # somebody was quicker
+        lock = syscalls.open_(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY)
     try:
         syscalls.flock(lock, fcntl.LOCK_EX)
         try:

@@ -61,14 +61,8 @@ class Request:
         """The whole message, header and padding included.  Raises `WireError`."""
         payload = self.message.pack(self.body)
         size = NLMSGHDR.size + len(payload)
-        head = NLMSGHDR.pack_from(
-            {
-                "nlmsg_len": size,
-                "nlmsg_type": self.message.number,
-                "nlmsg_flags": uapi.NLM_F_REQUEST | self.flags | flags,
-                "nlmsg_seq": seq & 0xFFFFFFFF,
-            }
-        )
+        flags |= uapi.NLM_F_REQUEST | self.flags
+        head = NLMSGHDR.pack_members(size, self.message.number, flags, seq & 0xFFFFFFFF, 0)
         return head + payload + bytes(-size % ALIGN)
 
     def __repr__(self) -> str:

@@ -225,7 +225,9 @@ def flush(words: Words) -> int:
         raise Refused("Flush requires arguments.", FAILED)
     if ip.family == AF_PACKET:
         raise Refused("Cannot flush link addresses.", FAILED)
+    from . import show_addr
     from .ip_filter import wanted
+    from .show import text
 
     record = wanted(words, help)
     primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
@@ -234,6 +236,8 @@ def flush(words: Words) -> int:
         found = [one for one in ip_list.addresses(ip, record) if ip_list.fits(one, record, ip)]
         if found:
             done += 1
+            if ip.stats > 1:
+                ip.write(piece for one in found for piece in text(show_addr.address(one, ip, named=True)))
             _delete_all(found, ip)
             if ip.stats:
                 ip.write([f"\n*** Round {done}, deleting {len(found)} addresses ***\n"])

@@ -90,11 +90,14 @@ def _lifetimes(record: Body, ip: Session) -> Iterator[Field]:
         yield Field(name, value, put(form, "forever" if value == FOREVER else f"{value}sec", ip))
 
 
-def address(record: Body, ip: Session) -> Iterator[Field]:
-    """One address as `ip addr show` has it below its link; in brief, as a word of the link's line."""
+def address(record: Body, ip: Session, named: bool = False) -> Iterator[Field]:
+    """One address as `ip addr show` has it below its link; in brief, as a word of the link's line.
+
+    ``named`` puts the link in front, as ``-oneline`` does.
+    """
     record = {**record, "IFA_LOCAL": local(record)}
     if not ip.brief:
-        if ip.oneline:
+        if ip.oneline or named:
             yield from fields(DEVICE, record, ip)
         yield from fields(FAMILY, record, ip)
     yield from fields(ADDRESS, record, ip)

@@ -3,13 +3,11 @@
 
     python3 tests/kernels/run.py KERNEL ...
 
-A KERNEL is Debian's ``linux-image-*-amd64_*.deb``, or a directory into which such a package was unpacked with
-``dpkg-deb -x`` (from 6.19 on two of them, ``linux-binary-*`` and ``linux-modules-*``, into the same).  They come by::
+A KERNEL is Debian's ``linux-image-*-amd64_*.deb`` (``apt-get download linux-image-6.1.0-56-cloud-amd64``), or a directory
+into which one was unpacked with ``dpkg-deb -x`` (from 6.19 on ``linux-binary-*`` and ``linux-modules-*``, into the same).
 
-    apt-get download linux-image-6.1.0-56-cloud-amd64
-
-Prints a line per kernel and check; the checks are in init.py, which is process 1 in there.  Exits 1 where one failed.
-Needs qemu-system-x86_64 and, for a package, dpkg-deb; no root, no KVM, no network.  Not collected by pytest.
+Prints a line per kernel and check and exits 1 where one failed; the checks are in init.py, which is process 1 in there.
+Needs qemu-system-x86_64, and dpkg-deb for a package; no root, no KVM, no network.  Not collected by pytest.
 """
 
 from __future__ import annotations
@@ -32,59 +30,38 @@ PACKAGE = HERE.parent.parent / "rawns"
 PYTHON = os.path.realpath(sys.executable)
 NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip"}
 
-# What the story needs, and what puts devices of its own into every new namespace; in there they are loaded in two steps.
-MODULES = {"first": ["veth", "bridge", "tun"], "tunnels": ["ipip", "sit"]}
-
+# What the story needs, and what puts devices of its own into every new namespace: loaded in two steps in there.
+MODULES = {"story": ["veth", "bridge", "tun"], "tunnels": ["ipip", "sit"]}
 # No mitigations: they guard nothing in there, and what emulates them is slow.
 COMMAND_LINE = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"
 
 
-# -- a kernel's parts ----------------------------------------------------------------------------------------------
+def modules(root: Path) -> list[tuple[str, str, bytes]]:
+    """(step, name, bytes) of each in the order in which they can be loaded; depmod, which knows it too, is not at hand."""
+    files = {path.name.split(".")[0].replace("-", "_"): path for path in root.rglob("*.ko*")}
+    ordered: dict[str, tuple[str, str, bytes]] = {}
 
-
-class Kernel:
-    """Its ``image``, and its modules as (step, name, bytes), in the order in which they can be loaded."""
-
-    def __init__(self, root: Path) -> None:
-        images = [path for path in root.rglob("vmlinuz*") if path.is_file()]
-        if len(images) != 1:
-            raise SystemExit(f"{root}: {len(images)} kernels are in there and not one")
-        self.image = images[0]
-        self._files = {path.name.split(".")[0].replace("-", "_"): path for path in root.rglob("*.ko*")}
-        self.modules: list[tuple[str, str, bytes]] = []
-        for step, names in MODULES.items():
-            for name in names:
-                self._need(step, name)
-
-    def _need(self, step: str, name: str) -> None:
-        """What a module rests on comes before it; depmod, which knows this too, is not at hand."""
-        path = self._files.get(name)
-        if path is None or name in [known for _, known, _ in self.modules]:
+    def need(step: str, name: str) -> None:
+        path = files.get(name)
+        if path is None or name in ordered:
             return  # built in, or not built at all: the checks will tell
         data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-        rests = re.search(rb"\0depends=([^\0]*)\0", data)
-        for other in rests[1].decode().split(",") if rests else []:
-            self._need(step, other.replace("-", "_"))
-        self.modules.append((step, name, data))
+        rests_on = re.search(rb"\0depends=([^\0]*)\0", data)
+        for other in rests_on[1].decode().split(",") if rests_on else []:
+            need(step, other.replace("-", "_"))
+        ordered[name] = step, name, data
 
-
-def unpacked(word: str, scratch: Path) -> Path:
-    """The directory of a KERNEL."""
-    path = Path(word)
-    if path.is_file():
-        subprocess.run(["dpkg-deb", "-x", word, str(scratch / path.stem)], check=True)
-        return scratch / path.stem
-    return path
-
-
-# -- what it boots into --------------------------------------------------------------------------------------------
+    for step, names in MODULES.items():
+        for name in names:
+            need(step, name)
+    return list(ordered.values())
 
 
 class Archive:
     """A cpio archive as the kernel unpacks it (Documentation/driver-api/early-userspace/buffer-format.rst)."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self.data = bytearray()
         self._known: set[str] = set()
 
     def add(self, name: str, data: bytes, mode: int = stat.S_IFREG | 0o644, mtime: int = 0, device: int = 0) -> None:
@@ -92,100 +69,81 @@ class Archive:
         parent = os.path.dirname(name)
         if parent and parent not in self._known:
             self.add(parent, b"", stat.S_IFDIR | 0o755)
-        if name in self._known:
-            return
         self._known.add(name)
         path = name.encode() + b"\0"
         numbers = [len(self._known), mode, 0, 0, 1, mtime, len(data), 0, 0, os.major(device), os.minor(device), len(path), 0]
-        self._pad(b"070701" + b"".join(b"%08x" % number for number in numbers) + path)
-        self._pad(data)
+        for part in (b"070701" + b"".join(b"%08x" % number for number in numbers) + path, data):
+            self.data += part + bytes(-len(part) % 4)
 
-    def _pad(self, data: bytes) -> None:
-        self._parts.append(data + bytes(-len(data) % 4))
-
-    def add_file(self, path: str, name: str = "") -> None:
+    def copy(self, path: str, name: str) -> None:
         status = os.stat(path)
-        mode = stat.S_IFREG | (0o755 if status.st_mode & 0o100 else 0o644)
-        self.add((name or path).lstrip("/"), Path(path).read_bytes(), mode, int(status.st_mtime))
-
-    def whole(self) -> bytes:
-        self.add("TRAILER!!!", b"", 0)
-        return b"".join(self._parts)
+        self.add(name, Path(path).read_bytes(), status.st_mode | 0o444, int(status.st_mtime))
 
 
 def tree(root: str) -> Iterator[str]:
     for directory, names, files in os.walk(root):
         names[:] = [name for name in names if name not in NEEDLESS and not name.startswith("config-")]
-        yield from (os.path.join(directory, file) for file in files if not file.endswith(".a"))
+        yield from (os.path.join(directory, file) for file in files)
 
 
-def libraries(files: list[str]) -> set[str]:
-    """The shared libraries, and the loader, that programs and extension modules need."""
-    told = subprocess.run(["ldd", *files], capture_output=True, text=True).stdout
-    return set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", told, re.MULTILINE))
-
-
-def filesystem(modules: list[tuple[str, str, bytes]]) -> bytes:
-    """Python with its library, rawns, the modules, and init.py as process 1."""
+def filesystem(kernel: Path) -> bytes:
+    """Python with its library, rawns, the kernel's modules, and init.py as process 1."""
     archive = Archive()
-    library = list(tree(sysconfig.get_path("stdlib")))
-    for path in [PYTHON, *library, *libraries([PYTHON, *(path for path in library if path.endswith(".so"))])]:
-        archive.add_file(path)
+    python = [PYTHON, *tree(sysconfig.get_path("stdlib"))]
+    needs = subprocess.run(["ldd", PYTHON, *[path for path in python if path.endswith(".so")]], capture_output=True, text=True)
+    for path in [*python, *set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", needs.stdout, re.MULTILINE))]:
+        archive.copy(path, path.lstrip("/"))
     for path in tree(str(PACKAGE)):
-        archive.add_file(path, f"rawns/rawns/{os.path.relpath(path, PACKAGE)}")
-    for number, (step, name, data) in enumerate(modules):
+        archive.copy(path, f"rawns/rawns/{os.path.relpath(path, PACKAGE)}")
+    for number, (step, name, data) in enumerate(modules(kernel)):
         archive.add(f"modules/{step}/{number:02}-{name}.ko", data)
     archive.add("dev/console", b"", stat.S_IFCHR | 0o600, device=os.makedev(5, 1))
     archive.add("init", f"#!{PYTHON}\n".encode() + (HERE / "init.py").read_bytes(), stat.S_IFREG | 0o755)
-    return archive.whole()
+    archive.add("TRAILER!!!", b"", 0)
+    return bytes(archive.data)
 
 
-# -- running ---------------------------------------------------------------------------------------------------------
-
-
-def boot(kernel: Kernel, scratch: Path, seconds: float, options: str) -> tuple[list[dict[str, str]], str]:
-    """What init.py told on the second serial line, a check each, and what went wrong with the machine as a whole."""
+def boot(kernel: Path, scratch: Path, options: argparse.Namespace) -> list[dict[str, str]]:
+    """What init.py told on the second serial line, a check each; last, and failed, the machine itself if it did not end well."""
     initrd, console, told = scratch / "initrd", scratch / "console", scratch / "told"
-    initrd.write_bytes(filesystem(kernel.modules))
-    told.write_bytes(b"")
+    image = next(path for path in kernel.rglob("vmlinuz*") if path.is_file())
+    initrd.write_bytes(filesystem(kernel))
     command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-no-reboot"]
     command += ["-display", "none", "-serial", f"file:{console}", "-serial", f"file:{told}"]
-    command += ["-kernel", str(kernel.image), "-initrd", str(initrd), "-append", f"{COMMAND_LINE} {options}".strip()]
-    trouble = ""
+    command += ["-kernel", str(image), "-initrd", str(initrd), "-append", f"{COMMAND_LINE} {options.append}"]
+    trouble = "it stopped before the last check"
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=seconds)
-        trouble = done.stderr.decode(errors="replace") if done.returncode else ""
+        subprocess.run(command, stdin=subprocess.DEVNULL, timeout=options.timeout)
     except subprocess.TimeoutExpired:
-        trouble = f"not over within {seconds:.0f} s"
-    lines = told.read_text(errors="replace").splitlines()
+        trouble = f"not over within {options.timeout:.0f} s"
+    lines = told.read_text(errors="replace").splitlines() if told.exists() else []
     checks = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-    if not trouble and (not checks or checks[-1]["check"] != "end"):
-        trouble = "the machine stopped before its last check"
-    if trouble:
-        lines = [line for line in console.read_text(errors="replace").splitlines() if not line.startswith("[") or "panic" in line]
-        trouble = "\n    | ".join([trouble, *lines[-20:]])
-    return checks, trouble
+    if checks and checks[-1]["check"] == "end":
+        return checks[:-1]
+    words = console.read_text(errors="replace").splitlines() if console.exists() else []
+    trouble = "\n    | ".join([trouble, *[line for line in words if line[:1] != "[" or "panic" in line][-20:]])
+    return [*checks, {"check": "the machine", "how": "FAILED", "says": trouble, "seconds": "?"}]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run rawns on other kernels, in qemu.")
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="a .deb, or a directory with its contents")
-    parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for each kernel (default %(default)s)")
-    parser.add_argument("--only", default="", metavar="WORD", help="only the checks with this word in their name")
+    parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for each kernel (default 600)")
+    parser.add_argument("--append", default="", metavar="WORDS", help="for its command line; only=WORD picks checks")
     options = parser.parse_args()
-    failed = False
+    failed = 0
     for word in options.kernels:
         with tempfile.TemporaryDirectory() as directory:
-            scratch = Path(directory)
-            only = f"rawns.only={options.only}" if options.only else ""
-            checks, trouble = boot(Kernel(unpacked(word, scratch)), scratch, options.timeout, only)
-        release = checks[0]["says"] if checks else word
-        for check in checks[1:]:
-            print(f"{release:<26} {check['check']:<34} {check['how']:<7} {check['seconds']:>5} s  {check['says']}", flush=True)
-        if trouble:
-            print(f"{release:<26} {'the machine':<34} FAILED           {trouble}", flush=True)
-        failed = failed or bool(trouble) or "FAILED" in [check["how"] for check in checks]
-    return failed
+            root = Path(word)
+            if root.is_file():
+                root = Path(directory, "kernel")
+                subprocess.run(["dpkg-deb", "-x", word, str(root)], check=True)
+            for check in boot(root, Path(directory), options):
+                if check["check"] == "kernel":
+                    word = check["says"]
+                print(f"{word:<26} {check['check']:<32} {check['how']:<6} {check['seconds']:>5} s  {check['says']}", flush=True)
+                failed += check["how"] == "FAILED"
+    return int(failed > 0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ same names, indexes and addresses, and a command that changes something can be t
 
 from __future__ import annotations
 
+import difflib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -57,7 +59,7 @@ class Universe:
     def __init__(self, program: list[str]) -> None:
         self.program = program
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--net", "sh", "-c", HOLDER],
+            ["unshare", "--mount", "--net", "sh", "-ec", HOLDER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -67,11 +69,17 @@ class Universe:
             self.close()
             pytest.skip("cannot mount a /run of our own here")
 
+    def _inside(self, argv: list[str]) -> list[str]:
+        return ["nsenter", "-t", str(self._holder.pid), "-m", "-n", "--wd=/", *argv]
+
+    def start(self, argv: list[str]) -> subprocess.Popen[bytes]:
+        """Begin a program inside, with pipes for its standard input and output."""
+        return subprocess.Popen(self._inside(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
     def run(self, argv: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
         """Run any program inside, with an empty environment."""
-        inside = ["nsenter", "-t", str(self._holder.pid), "-m", "-n", "--wd=/", *argv]
         given: dict[str, object] = {"stdin": subprocess.DEVNULL, "capture_output": True, "env": {}, "timeout": 60}
-        return subprocess.run(inside, **{**given, **options})  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(self._inside(argv), **{**given, **options})  # type: ignore[call-overload,no-any-return]
 
     def ip(self, *words: str, **options: object) -> Answer:
         """What this universe's `ip` answers: exit status, standard output, standard error."""
@@ -80,7 +88,7 @@ class Universe:
 
     def prepare(self, batch: str) -> None:
         """Have the real `ip` run commands, one a line."""
-        done = self.run(["ip", "-batch", "-"], stdin=None, input=batch.encode())
+        done = self.run([shutil.which("ip") or "ip", "-batch", "-"], stdin=None, input=batch.encode())
         assert done.returncode == 0, done.stderr
 
     def close(self) -> None:
@@ -95,7 +103,7 @@ class Both:
 
     def __init__(self) -> None:
         code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from rawns.cli.main import entry; entry()"
-        self.real = Universe(["ip"])
+        self.real = Universe([shutil.which("ip") or "ip"])
         try:
             self.ours = Universe([PYTHON, "-I", "-S", "-c", code, "ip"])
         except BaseException:
@@ -114,14 +122,32 @@ class Both:
         """All that `ip` can tell of both universes, to see that they are still alike."""
 
         def one(universe: Universe) -> str:
-            asked = [universe.run(["ip", "-d", *inside, "addr"]).stdout for inside in ([], ["-n", "a"], ["-n", "b"])]
-            return b"".join([*asked, universe.run(["ip", "netns"]).stdout]).decode("utf-8", "backslashreplace")
+            real = self.real.program
+            asked = [universe.run([*real, "-d", *inside, "addr"]).stdout for inside in ([], ["-n", "a"], ["-n", "b"])]
+            return b"".join([*asked, universe.run([*real, "netns"]).stdout]).decode("utf-8", "backslashreplace")
 
         return one(self.real), one(self.ours)
+
+    def differences(self, lines: str) -> list[str]:
+        """What differs when both are told these commands one after the other, and in the state they are left in."""
+        found = []
+        for line in filter(None, map(str.strip, lines.strip().splitlines())):
+            real, ours = self.ask(*shlex.split(line))
+            if real != ours and not _both_help(real, ours):
+                found.append(f"ip {line}\n   real: {real}\n   ours: {ours}")
+        real_state, our_state = self.state()
+        if real_state != our_state:
+            found += difflib.unified_diff(real_state.splitlines(), our_state.splitlines(), "real", "ours", n=0, lineterm="")
+        return found
 
     def close(self) -> None:
         self.real.close()
         self.ours.close()
+
+
+def _both_help(real: Answer, ours: Answer) -> bool:
+    """Help is in our own words; that it is help, and ends alike, is what counts."""
+    return real[0] == ours[0] and all("Usage:" in answer[1] + answer[2] for answer in (real, ours))
 
 
 def missing() -> str:

@@ -30,7 +30,6 @@ from rawns.wire import (
     U64,
     Attrs,
     Chain,
-    Indexed,
     Layout,
     Many,
     Message,
@@ -56,7 +55,6 @@ ATTRS = Attrs(
         "A_WORDS": (5, Vector(U16)),
         "A_KIND": (6, Text(16, nul=False)),
         "A_DATA": (7, Switch("A_KIND", {"nest": NEST})),
-        "A_LIST": (8, Indexed(U32)),
         "A_PORT": (9, BE16),
         "A_FLAG": (10, FLAG),
         "A_CHAIN": (11, Chain(Layout(HEAD, NEST), "size")),
@@ -108,7 +106,6 @@ def read(kind: Type, data: bytes, trace: list[Span] | None = None) -> Any:
         (FLAG, True, b""),
         (Vector(U16), [1, 2, 3], struct.pack("=HHH", 1, 2, 3)),
         (Vector(U16), [], b""),
-        (Indexed(U32), [7, 8], attribute(1, struct.pack("=I", 7)) + attribute(2, struct.pack("=I", 8))),
     ],
 )
 def test_one_value_both_ways(kind: Type, value: object, data: bytes) -> None:
@@ -223,7 +220,6 @@ BODY = {
     "A_WORDS": [1, 2, 3],
     "A_KIND": "nest",
     "A_DATA": {"N_NUMBER": 7},
-    "A_LIST": [8, 9],
     "A_PORT": 80,
     "A_FLAG": True,
     "A_CHAIN": [
@@ -248,7 +244,6 @@ BYTES = b"".join(
         attribute(5, struct.pack("=HHH", 1, 2, 3)),
         attribute(6, b"nest"),
         attribute(7, attribute(1, struct.pack("=I", 7))),
-        attribute(8, attribute(1, struct.pack("=I", 8)) + attribute(2, struct.pack("=I", 9))),
         attribute(9, b"\0\x50"),
         attribute(10, b""),
         attribute(

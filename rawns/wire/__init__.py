@@ -1,0 +1,90 @@
+"""The codec: a message is described once, as data; this package reads the description.
+
+Floor 1, sans-IO.  A description is built from a few types::
+
+    Scalar U8 U16 U32 U64 S32 ...   one number             Text Ip Mac Raw Flag   payloads of attributes
+    Struct                          C's struct, fixed       Vector Many Chain      several of one type
+    Attrs                           netlink attributes      Switch                 type chosen by a sibling
+    Layout                          a Struct, then Attrs    Message                a Layout with a number
+
+Every type answers to three verbs: `pack` (value to bytes), `unpack` (bytes to value) and `show` (value to the
+words a person reads).  `unpack` takes an optional list and notes there a `Span` for each thing it passes: that
+is how `explain` names every byte, and how an error finds the field at the kernel's offset.  So encoding,
+decoding and explaining cannot disagree.
+
+The body of a message is one flat dict whose keys are the C names: header fields (``ifi_index``) and attributes
+(``IFLA_IFNAME``) together, an attribute that has no name here under its number, as bytes.
+
+Strict out: an unknown key or a value that does not fit is a `WireError` before a byte is sent.  Lenient in:
+what a newer kernel adds survives as number and bytes.  A length that lies is a `WireError`, never an overrun,
+and every step forward is at least one attribute header long, so hostile bytes end.
+"""
+
+from .attributes import ALIGN, NLATTR, Attrs, Chain, Layout, Many, Message, Switch, table
+from .values import (
+    BE16,
+    BE32,
+    FLAG,
+    IP,
+    MAC,
+    RAW,
+    S8,
+    S16,
+    S32,
+    S64,
+    TEXT,
+    U8,
+    U16,
+    U32,
+    U64,
+    Raw,
+    Scalar,
+    Span,
+    Struct,
+    Text,
+    Type,
+    Vector,
+    names_of,
+)
+
+__all__ = [
+    "ALIGN",
+    "Attrs",
+    "BE16",
+    "BE32",
+    "Chain",
+    "FLAG",
+    "IP",
+    "Layout",
+    "MAC",
+    "Many",
+    "Message",
+    "NLATTR",
+    "RAW",
+    "Raw",
+    "S16",
+    "S32",
+    "S64",
+    "S8",
+    "Scalar",
+    "Span",
+    "Struct",
+    "Switch",
+    "TEXT",
+    "Text",
+    "Type",
+    "U16",
+    "U32",
+    "U64",
+    "U8",
+    "Vector",
+    "names_of",
+    "table",
+]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .values import Body as Body
+    from .values import Buffer as Buffer
+    from .values import Path as Path
+    from .values import Trace as Trace

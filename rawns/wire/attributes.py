@@ -1,0 +1,217 @@
+"""Netlink attributes over those values, and the messages made of them (netlink(7), `<linux/netlink.h>`).
+
+A length that lies is a `WireError`, never an overrun, and every step forward is at least one attribute header long,
+so hostile bytes end.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as _Struct
+
+from .. import uapi
+from ..errors import WireError
+from .values import RAW, Span, Struct, Type, named
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from .values import Body, Buffer, Path, Trace
+
+ALIGN = 4  # NLMSG_ALIGNTO and NLA_ALIGNTO are one number
+NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
+_PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
+
+
+class Many(Type):
+    """An attribute that may occur several times in a row; its value is the list of them."""
+
+    __slots__ = ("kind", "nested")
+    many = True
+
+    def __init__(self, kind: Type) -> None:
+        self.kind, self.nested = kind, kind.nested
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        return self.kind.unpack(data, start, end, siblings, trace, path)
+
+    def show(self, value: Any) -> str:
+        return self.kind.show(value)
+
+
+class Switch(Type):
+    """A payload whose type another attribute of the same nest decides (IFLA_INFO_KIND for IFLA_INFO_DATA)."""
+
+    __slots__ = ("key", "cases")
+
+    def __init__(self, key: str, cases: Mapping[Any, Type]) -> None:
+        self.key, self.cases = key, cases
+
+    def _case(self, siblings: Mapping[Any, Any]) -> Type:
+        return self.cases.get(siblings.get(self.key), RAW)
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        return self._case(siblings).pack(value, siblings)
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        return self._case(siblings).unpack(data, start, end, siblings, trace, path)
+
+    def show(self, value: Any) -> str:
+        return RAW.show(value) if isinstance(value, bytes) else ""
+
+
+class Attrs(Type):
+    """A run of netlink attributes: a table from C name to (number, type)."""
+
+    __slots__ = ("names", "numbers", "nested")
+
+    def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False) -> None:
+        self.names = names
+        self.numbers = {number: (name, kind) for name, (number, kind) in names.items()}
+        self.nested = nested
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        return b"".join(self.pieces(value, value))
+
+    def pieces(self, value: Mapping[Any, Any], siblings: Mapping[Any, Any]) -> list[bytes]:
+        """Each attribute of ``value``, in its order: header, payload, padding."""
+        pieces: list[bytes] = []
+        for key, one in value.items():
+            entry = self.names.get(key)
+            if entry is not None:
+                number, kind = entry
+            elif isinstance(key, int) and 0 <= key <= 0xFFFF:
+                number, kind = key, RAW
+            else:
+                raise WireError(f"no attribute is called {key!r} here")
+            if kind.nested:
+                number |= uapi.NLA_F_NESTED
+            payloads = self._many(key, kind, one, siblings) if isinstance(kind, Many) else (named(key, kind, one, siblings),)
+            for payload in payloads:
+                if len(payload) > 0xFFFF - 4:
+                    raise WireError(f"{key}: {len(payload)} bytes are more than one attribute holds")
+                pieces += (NLATTR.pack(4 + len(payload), number), payload, _PAD[len(payload) & 3])
+        return pieces
+
+    @staticmethod
+    def _many(key: object, kind: Many, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
+        if not isinstance(value, (list, tuple)):
+            raise WireError(f"{key}: {value!r} is not a list")
+        return [named(key, kind.kind, one, siblings) for one in value]
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        values: Body = {}
+        self.unpack_into(values, data, start, end, trace, path)
+        return values
+
+    def unpack_into(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> None:
+        offset = start
+        while offset < end:
+            if end - offset < 4:
+                raise WireError(f"{end - offset} stray bytes at offset {offset}")
+            length, number = NLATTR.unpack_from(data, offset)
+            if length < 4 or offset + length > end:
+                raise WireError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
+            number &= uapi.NLA_TYPE_MASK
+            name, kind = self.numbers.get(number) or (number, RAW)
+            below = path
+            if trace is not None:
+                below = (*path, name if isinstance(name, str) else f"[{number}]")
+                span = Span(offset, length, below, RAW, bytes(data[offset + 4 : offset + length]), NLATTR.size)
+                trace.append(span)
+            value = kind.unpack(data, offset + 4, offset + length, values, trace, below)
+            if trace is not None:
+                span.kind, span.value = kind, value  # until here it was raw, and stays so where it is malformed
+            if kind.many:
+                values.setdefault(name, []).append(value)
+            else:
+                values[name] = value
+            offset += length + 3 & ~3
+
+    def show(self, value: Any) -> str:
+        return ""  # its attributes have spans of their own
+
+
+class Layout(Type):
+    """A fixed header, then attributes; the value is one flat dict of both."""
+
+    __slots__ = ("header", "attrs")
+
+    def __init__(self, header: Struct, attrs: Attrs) -> None:
+        self.header, self.attrs = header, attrs
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        header = self.header
+        fields = header.defaults  # not `in header`: that is a call for each key, and this is where the time goes
+        attributes = {key: one for key, one in value.items() if key not in fields}
+        head = header.pack_from(value)
+        return b"".join([head, _PAD[len(head) & 3], *self.attrs.pieces(attributes, value)])
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        stop = start + self.header.size
+        values: Body = self.header.unpack(data, start, min(stop, end), siblings, trace, path)
+        self.attrs.unpack_into(values, data, stop + 3 & ~3, end, trace, path)
+        return values
+
+    def show(self, value: Any) -> str:
+        return ""
+
+
+class Chain(Type):
+    """Layouts one after the other, each with its own length in a header field (``struct rtnexthop``).  A list."""
+
+    __slots__ = ("layout", "length")
+
+    def __init__(self, layout: Layout, length: str) -> None:
+        self.layout, self.length = layout, length
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        pieces = []
+        for one in value:
+            size = len(self.layout.pack(one, one))
+            pieces.append(self.layout.pack({**one, self.length: size}, one))
+        return b"".join(pieces)
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        values, offset, least = [], start, self.layout.header.size
+        while offset < end:
+            head = self.layout.header.unpack(data, offset, min(offset + least, end), siblings, None, path)
+            size = head[self.length]
+            if size < least or offset + size > end:
+                raise WireError(f"{self.length} at offset {offset} is {size} of {end - offset} bytes")
+            values.append(self.layout.unpack(data, offset, offset + size, siblings, trace, path))
+            offset += size + 3 & ~3
+        return values
+
+    def show(self, value: Any) -> str:
+        return ""
+
+
+class Message:
+    """A `Layout` under a message type: ``number`` as in ``nlmsg_type``, ``name`` as in the header file."""
+
+    __slots__ = ("number", "name", "layout")
+
+    def __init__(self, number: int, name: str, layout: Layout) -> None:
+        self.number, self.name, self.layout = number, name, layout
+
+    def pack(self, body: Mapping[Any, Any]) -> bytes:
+        """The bytes after ``struct nlmsghdr``.  Raises `WireError`, naming message and key."""
+        try:
+            return self.layout.pack(body, body)
+        except WireError as error:
+            raise WireError(f"{self.name}: {error}") from None
+
+    def unpack(self, data: Buffer, start: int = 0, end: int | None = None, trace: Trace = None) -> Body:
+        """The body in ``data[start:end]``; with ``trace``, a `Span` for every field and attribute is added to it."""
+        try:
+            body: Body = self.layout.unpack(data, start, len(data) if end is None else end, {}, trace, ())
+        except WireError as error:
+            raise WireError(f"{self.name}: {error}") from None
+        return body
+
+
+def table(messages: Iterable[Message]) -> dict[int, Message]:
+    """Messages by number, as `exchange` and `explain` look them up."""
+    return {message.number: message for message in messages}
