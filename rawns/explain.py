@@ -5,7 +5,8 @@ Floor 3, pure.  It decodes nothing itself: it lays out the spans that the codec'
 
 from __future__ import annotations
 
-from . import nlmsg, rtnl, uapi
+from . import nlmsg, packets, rtnl, uapi
+from .errors import WireError
 from .wire import NLATTR
 
 TYPE_CHECKING = False
@@ -23,6 +24,8 @@ def call(event: Event) -> Iterator[str]:
     yield f"{event}  <{event.nanoseconds / 1000:.1f} us>"
     if event.protocol == "rtnetlink":
         yield from datagram(event.payload)
+    elif event.protocol in packets.PROTOCOLS:
+        yield from packet(event.protocol, event.payload)
 
 
 def datagram(data: bytes) -> Iterator[str]:
@@ -33,9 +36,20 @@ def datagram(data: bytes) -> Iterator[str]:
         yield from rows(data, spans, start + length)
 
 
+def packet(protocol: str, data: bytes) -> Iterator[str]:
+    """The lines that explain every byte of what was sent to, or came from, a socket of that protocol."""
+    yield f"    {protocol}, {len(data)} bytes"
+    spans: list[Span] = []
+    try:
+        packets.decode(packets.PROTOCOLS[protocol], data, spans)
+    except WireError as error:
+        yield f"    malformed: {error}"
+    yield from rows(data, spans, len(data))
+
+
 def rows(data: bytes, spans: list[Span], end: int) -> Iterator[str]:
     """The lines for the spans of one message, which ends at byte ``end``; what no span names is padding."""
-    at = spans[0].offset
+    at = spans[0].offset if spans else 0
     for number, span in enumerate(spans):
         depth, name = len(span.path) - 1, span.name
         yield from _padding(data, at, span.offset, depth)

@@ -31,7 +31,7 @@ def cable() -> Iterator[tuple[NetNS, NetNS]]:
             ns.net.add_address(dev, f"10.0.0.{host}/24")
             ns.net.add_address(dev, f"fd00::{host}/64", nodad=True)
             for family in ("ipv4", "ipv6"):
-                sysctl(ns, f"{family}/neigh/{dev}/retrans_time_ms", "10")
+                sysctl(ns, f"{family}/neigh/{dev}/retrans_time_ms", "30")
         for ns in (a, b):
             settled(ns)
         yield a, b

@@ -12,7 +12,7 @@ import os
 
 from ..errors import Interrupted, KernelError, RawnsError, WireError
 from .session import Session, complain, complaint
-from .words import FAILED, FAMILIES, U32, Refused, Words, matches, pick, wrong
+from .words import FAILED, FAMILIES, Refused, Words, matches, pick, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def _loops(options: Options) -> None:
 
 
 def _receive_buffer(options: Options) -> None:
+    from .values import U32
+
     word = options.take()
     try:
         U32(word)

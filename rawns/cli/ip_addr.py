@@ -12,32 +12,15 @@ from ..errors import KernelError
 from ..nlmsg import Request
 from . import ip_list, names
 from .session import reason
-from .words import (
-    AF_PACKET,
-    BITS,
-    FAILED,
-    U32,
-    Bits,
-    Call,
-    Refused,
-    Row,
-    Value,
-    address,
-    duplicate,
-    garbage,
-    matches,
-    pick,
-    prefix,
-    read,
-    usage,
-    wrong,
-)
+from .values import BITS, U32, address, prefix
+from .words import AF_PACKET, FAILED, Bits, Call, Refused, Row, Value, duplicate, garbage, matches, pick, read, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..wire import Message
     from .session import Session
-    from .words import Prefix, Record, Words
+    from .values import Prefix
+    from .words import Record, Words
 
 FOREVER = 0xFFFFFFFF
 MULTICAST = {AF_INET: (0xF0, 0xE0), AF_INET6: (0xFF, 0xFF)}  # mask and value of the first byte

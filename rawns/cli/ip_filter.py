@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .. import uapi
 from . import names
-from .words import FAILED, Bits, Call, Constant, Refused, Value, garbage, matches, prefix, read, wrong
+from .values import prefix
+from .words import FAILED, Bits, Call, Constant, Refused, Value, garbage, matches, read, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from .. import rtnl, uapi
 from ..wire import names_of
 from . import names
 from .show import Field, Literal, Object, Row, fields
-from .words import FAILED, U8, U16, U32, Call, Constant, OnOff, Refused, Value, lladdr, matches, natural, read, usage, wrong
+from .values import U8, U16, U32, lladdr, natural
+from .words import FAILED, Call, Constant, OnOff, Refused, Value, matches, read, usage, wrong
 from .words import Row as Word
 
 TYPE_CHECKING = False

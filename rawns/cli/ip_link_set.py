@@ -9,28 +9,8 @@ from .. import uapi
 from ..nlmsg import Request
 from . import ip_filter, names
 from .ip_filter import group_of
-from .words import (
-    FAILED,
-    U32,
-    Bits,
-    Call,
-    Constant,
-    OnOff,
-    Refused,
-    Switch,
-    Value,
-    duplicate,
-    garbage,
-    integer,
-    interface,
-    lladdr,
-    matches,
-    number,
-    one_of,
-    read,
-    usage,
-    wrong,
-)
+from .values import U32, integer, interface, lladdr, number, one_of
+from .words import FAILED, Bits, Call, Constant, OnOff, Refused, Switch, Value, duplicate, garbage, matches, read, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,10 +171,8 @@ def _check_address(record: Record, ip: Session) -> None:
         raise Refused(f"Invalid address length {have} - must be {due} bytes", FAILED)
 
 
-def _named(record: Record, creates: bool) -> None:
-    """Who it is: by index where it exists, by the name it shall have where it is made."""
-    if not creates:
-        return
+def _named(record: Record) -> None:
+    """What is made gets the name that stands after ``name``, after ``dev``, or alone."""
     if "name" in record and "dev" in record:
         raise Refused('both "name" and "dev" cannot be used when creating devices.')
     if "dev" in record:
@@ -213,7 +191,7 @@ def peer(words: Words) -> Record:
     record = described(words, True)
     if "type" in record:
         raise duplicate("type", record["type"])
-    _named(record, True)
+    _named(record)
     return _body(record, words.ip)
 
 
@@ -234,18 +212,15 @@ def request(words: Words, message: Message, flags: int) -> Request:
     ip = words.ip
     creates = bool(flags & uapi.NLM_F_CREATE)
     record = described(words, creates)
-    kind, rest, device = record.pop("type", None), record.pop("rest", words), record.pop("dev", None)
-    if "IFLA_GROUP" in record and device is None and "name" not in record:
+    kind, rest = record.pop("type", None), record.pop("rest", words)
+    if "IFLA_GROUP" in record and "dev" not in record and "name" not in record:
         return _of_group(record, rest, message, flags)
     if creates:
-        _named({**record, **({"dev": device} if device else {})}, True)
-        record.setdefault("name", device)
-        if record["name"] is None:
-            del record["name"]
-    elif device is None:
-        raise Refused('Not enough information: "dev" argument is required.')
+        _named(record)
+    elif "dev" in record:
+        record["index"] = _looked_up(record.pop("dev"), ip)
     else:
-        record["index"] = _looked_up(device, ip)
+        raise Refused('Not enough information: "dev" argument is required.')
     body = {"ifi_family": ip.family, **_body(record, ip)}
     if kind is not None:
         from .ip_kinds import info

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from ..wire import Body
     from .session import Session
-    from .words import Prefix, Record, Words
+    from .values import Prefix
+    from .words import Record, Words
 
 
 def _wanted(words: Words, help: Callable[[], Refused]) -> Record:

@@ -14,7 +14,8 @@ from ..netns import HERE, NETNS_DIR, Namespace, enter_mounts
 from ..nlmsg import Request
 from .session import complain, complaint, reason
 from .show import Field, Row, document, fields, text
-from .words import FAILED, U32, Refused, integer, pick, wrong
+from .values import U32, integer
+from .words import FAILED, Refused, pick, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

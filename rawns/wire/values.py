@@ -138,7 +138,7 @@ class Raw(Type):
         return bytes(data[start:end])
 
     def show(self, value: Any) -> str:
-        return value.hex(" ") if value else "(empty)"
+        return f"{len(value)} bytes" if len(value) > 16 else value.hex(" ") or "(empty)"
 
 
 class _Flag(Type):

@@ -34,24 +34,22 @@ def rawns(*words: str, user: int = 0, status: int = 0) -> str:
 
 
 def explained() -> str:
-    told = rawns("demo", "--explain")
-    expect("malformed" not in told, [line for line in told.splitlines() if "malformed" in line])
-    return f"{told.count(chr(10))} lines"
+    lines = rawns("demo", "--explain").splitlines()
+    expect("malformed" not in str(lines), [line for line in lines if "malformed" in line])
+    return f"{len(lines)} lines"
 
 
 def forbidden() -> str:
     """Each setting that forbids user namespaces is named in the refusal, in one line, with status 1."""
-    named = []
-    for setting in ("kernel.unprivileged_userns_clone", "user.max_user_namespaces", "user.max_net_namespaces"):
-        path = Path("/proc/sys", setting.replace(".", "/"))
-        if path.exists():
-            before = path.read_text()
-            path.write_text("0")
-            told = rawns("demo", user=USER, status=1)
-            path.write_text(before)
-            expect(setting in told and told.count("\n") == 1, told)
-            named.append(f"{setting} (was {before.strip()})")
-    return ", ".join(named)
+    settings = "kernel.unprivileged_userns_clone", "user.max_user_namespaces", "user.max_net_namespaces"
+    paths = {path: name for name in settings for path in [Path("/proc/sys", name.replace(".", "/"))] if path.exists()}
+    was = {setting: path.read_text().strip() for path, setting in paths.items()}
+    for path, setting in paths.items():
+        path.write_text("0")
+        told = rawns("demo", user=USER, status=1)
+        path.write_text(was[setting])
+        expect(setting in told and told.count("\n") == 1, told)
+    return f"they were {was}"
 
 
 def lab() -> str:
@@ -114,37 +112,33 @@ def load(step: str) -> None:
 def traces() -> list[list[str]]:
     """What a check could leave behind."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return [glob.glob("/run/netns/*"), [mount for mount in mounts if mount != "/run/netns"], sorted(os.listdir("/sys/class/net"))]
+    return [glob.glob("/run/netns/*"), [mount for mount in mounts if mount != "/run/netns"], os.listdir("/sys/class/net")]
 
 
-def check(name: str) -> tuple[str, str]:
+def check(name: str) -> dict[str, str]:
     """How it went, and what it says, in one line."""
-    before = traces()
+    before, start = traces(), monotonic()
     try:
         done = subprocess.run([sys.executable, "/init", name], stdout=-1, stderr=-2, text=True, timeout=PATIENCE)
+        lines, failed = done.stdout.strip().splitlines() or ["silence"], done.returncode != 0
     except subprocess.TimeoutExpired:
-        return "FAILED", f"not over within {PATIENCE} s"
-    lines = done.stdout.strip().splitlines() or ["silence"]
+        lines, failed = [f"not over within {PATIENCE} s"], True
     left = [] if traces() == before else [f"left behind: {before} became {traces()}"]
-    return ("FAILED", " | ".join([*lines[-9:], *left])) if done.returncode or left else ("ok", lines[-1])
+    says = " | ".join([*lines[-9:], *left]) if failed or left else lines[-1]
+    return {"check": name, "how": "FAILED" if failed or left else "ok", "says": says, "seconds": f"{monotonic() - start:.1f}"}
 
 
 def main() -> None:
     prepare()
-    only = [word[5:] for word in Path("/proc/cmdline").read_text().split() if word.startswith("only=")]
+    only = next((word[5:] for word in Path("/proc/cmdline").read_text().split() if word.startswith("only=")), "")
     with open("/dev/ttyS1", "w", buffering=1) as serial:
-
-        def tell(name: str, how: str, says: str, since: float) -> None:
-            print(json.dumps({"check": name, "how": how, "says": says, "seconds": f"{monotonic() - since:.1f}"}), file=serial)
-
-        tell("kernel", "ok", os.uname().release, monotonic())
+        print(json.dumps({"check": "kernel", "how": "ok", "says": os.uname().release, "seconds": "0"}), file=serial)
         for step, checks in CHECKS.items():
             load(step)
             for name in checks:
-                if not only or only[0] in name:
-                    start = monotonic()
-                    tell(name, *check(name), start)
-        tell("end", "ok", "", monotonic())
+                if only in name:
+                    print(json.dumps(check(name)), file=serial)
+        print(json.dumps({"check": "end"}), file=serial)
     LIBC.reboot(RB_AUTOBOOT)  # which -no-reboot makes the end
 
 

@@ -5,7 +5,6 @@
 
 A KERNEL is Debian's ``linux-image-*-amd64_*.deb`` (``apt-get download linux-image-6.1.0-56-cloud-amd64``), or a directory
 into which one was unpacked with ``dpkg-deb -x`` (from 6.19 on ``linux-binary-*`` and ``linux-modules-*``, into the same).
-
 Prints a line per kernel and check and exits 1 where one failed; the checks are in init.py, which is process 1 in there.
 Needs qemu-system-x86_64, and dpkg-deb for a package; no root, no KVM, no network.  Not collected by pytest.
 """
@@ -30,7 +29,7 @@ PACKAGE = HERE.parent.parent / "rawns"
 PYTHON = os.path.realpath(sys.executable)
 NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip"}
 
-# What the story needs, and what puts devices of its own into every new namespace: loaded in two steps in there.
+# What the story needs, and what puts devices of its own into every new namespace: loaded in there one after the other.
 MODULES = {"story": ["veth", "bridge", "tun"], "tunnels": ["ipip", "sit"]}
 # No mitigations: they guard nothing in there, and what emulates them is slow.
 COMMAND_LINE = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"
@@ -47,8 +46,8 @@ def modules(root: Path) -> list[tuple[str, str, bytes]]:
             return  # built in, or not built at all: the checks will tell
         data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
         rests_on = re.search(rb"\0depends=([^\0]*)\0", data)
-        for other in rests_on[1].decode().split(",") if rests_on else []:
-            need(step, other.replace("-", "_"))
+        for other in rests_on[1].decode().replace("-", "_").split(",") if rests_on else []:
+            need(step, other)
         ordered[name] = step, name, data
 
     for step, names in MODULES.items():
@@ -131,19 +130,19 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for each kernel (default 600)")
     parser.add_argument("--append", default="", metavar="WORDS", help="for its command line; only=WORD picks checks")
     options = parser.parse_args()
-    failed = 0
+    failures = 0
     for word in options.kernels:
         with tempfile.TemporaryDirectory() as directory:
             root = Path(word)
             if root.is_file():
                 root = Path(directory, "kernel")
-                subprocess.run(["dpkg-deb", "-x", word, str(root)], check=True)
+                subprocess.run(["dpkg-deb", "-x", word, root], check=True)
             for check in boot(root, Path(directory), options):
                 if check["check"] == "kernel":
                     word = check["says"]
                 print(f"{word:<26} {check['check']:<32} {check['how']:<6} {check['seconds']:>5} s  {check['says']}", flush=True)
-                failed += check["how"] == "FAILED"
-    return int(failed > 0)
+                failures += check["how"] == "FAILED"
+    return int(failures > 0)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from universe import Both
+from universe import Both, two_universes  # noqa: F401 (the fixture `both`)
 
 SHOW = """
 addr

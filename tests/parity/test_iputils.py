@@ -46,6 +46,7 @@ def plain(text: str) -> str:
     """Times made equal; everything else as it is."""
     text = re.sub(r"time=[\d.]+ ms", "time=T ms", text)
     text = re.sub(r"time \d+ms", "time Tms", text)
+    text = re.sub(r"^(rtt .*), pipe \d+", r"\1", text, flags=re.MULTILINE)  # says that a reply was slower than the interval
     return re.sub(r"\d+\.\d{3}(/\d+\.\d{3})*", "T", text)
 
 
@@ -114,7 +115,7 @@ def test_link_local(pair: Pair) -> None:
 # -- peers that are not --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", ["-c1 10.0.0.77", "-c2 -i0.005 10.0.0.78", "-q -c2 -i0.005 10.0.0.79", "-c1 fd00::77"])
+@pytest.mark.parametrize("words", ["-c1 10.0.0.77", "-c2 -i0.002 10.0.0.78", "-q -c2 -i0.002 10.0.0.79", "-c1 fd00::77"])
 def test_nobody_there(pair: Pair, words: str) -> None:
     assert same(pair[0], *words.split())[2] == 1
 

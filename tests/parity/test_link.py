@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from universe import Both
+from universe import Both, two_universes  # noqa: F401 (the fixture `both`)
 
 SHOW = """
 link
@@ -93,7 +93,7 @@ link set v2 type nothing
 """
 
 BRIDGE = """
-link set br1 type bridge forward_delay 400 hello_time 100 max_age 700 ageing_time 0 priority 4096 stp_state 0
+link set br1 type bridge forward_delay 400 hello_time 100 max_age 700 priority 4096 stp_state 0
 link set br1 type bridge group_fwd_mask 0x8 group_address 01:80:c2:00:00:05 mcast_router 2 mcast_snooping 0
 link set br1 type bridge mcast_querier 1 mcast_hash_max 512 mcast_last_member_interval 77 mcast_igmp_version 3
 link set br1 type bridge no_linklocal_learn 1 nf_call_iptables 1 fdb_flush

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from universe import PROJECT, Both, Universe, missing
+from universe import PROJECT, Both, Universe, missing, two_universes  # noqa: F401 (the fixture `both`)
 
 LINES = """
 netns

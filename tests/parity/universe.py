@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,17 @@ def missing() -> str:
             return f"{tool} is not installed"
     version = subprocess.run(["ip", "-V"], capture_output=True, text=True).stdout
     return "" if "iproute2-6.1" in version else f"compared with iproute2 6.1, and this is {version.strip()}"
+
+
+@pytest.fixture(name="both")
+def two_universes() -> Iterator[Both]:
+    """Two universes alike, as `SETUP` leaves them."""
+    why = missing()
+    if why:
+        pytest.skip(why)
+    universes = Both()
+    try:
+        universes.prepare(SETUP)
+        yield universes
+    finally:
+        universes.close()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from rawns.echo import line
 from rawns.echo.session import KEPT, Failure, Figures, Reply, Session
 
 MS = 1_000_000
@@ -249,3 +255,23 @@ def test_figures_tell_of_errors() -> None:
     run.arrived(reply(2, 2001))
     assert str(run.figures).startswith(": 3 transmitted, 1 received, 66.6667% loss, rtt")
     assert str(run.figures).endswith("; From 10.0.0.1 icmp_seq=1 Destination Host Unreachable")
+
+
+# -- the numbers of the socket ------------------------------------------------------------------------------------------
+
+
+def test_the_compiler_has_the_same_numbers(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    names = [name for name in vars(line) if re.match(r"(IP|IPV6|SO|SOL|ICMP|MSG)_[A-Z]", name)]
+    assert len(names) > 15
+    headers = ["<sys/socket.h>", "<netinet/in.h>", "<linux/errqueue.h>", "<linux/icmp.h>", "<stdio.h>"]
+    body = [f'printf("{name} %d\\n", (int){name});' for name in names]
+    body.append('printf("size %d\\n", (int)sizeof(struct sock_extended_err));')
+    source = "\n".join([*(f"#include {header}" for header in headers), "int main(void) {", *body, "return 0; }"])
+    (tmp_path / "numbers.c").write_text(source)
+    subprocess.run([compiler, "-o", str(tmp_path / "numbers"), str(tmp_path / "numbers.c")], check=True)
+    told = subprocess.run([str(tmp_path / "numbers")], stdout=subprocess.PIPE, text=True, check=True).stdout
+    theirs = {name: int(number) for name, number in (row.split() for row in told.splitlines())}
+    assert theirs == {**{name: getattr(line, name) for name in names}, "size": line.SOCK_EXTENDED_ERR.size}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import uapi
-from rawns.cli import ip, ip_kinds, ip_link_set, names, session, show, words
+from rawns.cli import ip, ip_kinds, ip_link_set, names, session, show, values, words
 from rawns.cli.session import Session
 from rawns.cli.words import Refused, Words
 from rawns.errors import WireError
@@ -385,18 +385,18 @@ NO_NUMBERS = ["0x0x1", "", " ", "7 ", "08", "0x", "0xg", "1_0", "--1", "1.5", "Ù
 
 
 def test_numbers_are_read_as_c_reads_them() -> None:
-    assert {text: words.number(text) for text in NUMBERS} == NUMBERS
+    assert {text: values.number(text) for text in NUMBERS} == NUMBERS
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_what_c_would_not_read_to_its_end_is_no_number(text: str) -> None:
     with pytest.raises(ValueError):
-        words.number(text)
+        values.number(text)
 
 
 @pytest.mark.parametrize(
     ("read", "least", "most"),
-    [(words.integer, -(1 << 31), (1 << 31) - 1), (words.U8, 0, 255), (words.U16, 0, 65535), (words.U32, 0, (1 << 32) - 1)],
+    [(values.integer, -(1 << 31), (1 << 31) - 1), (values.U8, 0, 255), (values.U16, 0, 65535), (values.U32, 0, (1 << 32) - 1)],
 )
 def test_numbers_have_limits(read: object, least: int, most: int) -> None:
     assert callable(read)
@@ -422,14 +422,14 @@ NO_PREFIXES = "10.0.0.1/33 10.0.0.1/ 10.0.0.256 1.2.3.4.5 fd00::1/129 fd00:::1 a
 
 @pytest.mark.parametrize(("text", "expected"), PREFIXES.items())
 def test_prefixes(text: str, expected: tuple[int, str, int, bool]) -> None:
-    found = words.prefix(text, 0)
+    found = values.prefix(text, 0)
     assert (found.family, found.address.hex(), found.bits, found.given) == expected
 
 
 @pytest.mark.parametrize("text", NO_PREFIXES)
 def test_what_is_no_prefix(text: str) -> None:
     with pytest.raises(Refused) as refused:
-        words.prefix(text, 0)
+        values.prefix(text, 0)
     assert refused.value.text == f'Error: any valid prefix is expected rather than "{text}".'
     assert refused.value.status == 1
 
@@ -485,7 +485,9 @@ VALUE = [
     ),
     show.Object(),
 ]
-PLAIN = """[{"n":1,"flags":["A","B"],"t":0.00,"in":{"yes":true,"none":null},"list":[{"s":"it's \\"q\\" \\\\ \\t"},{}],"empty":[]},{}]"""
+PLAIN = (
+    '[{"n":1,"flags":["A","B"],"t":0.00,"in":{"yes":true,"none":null},"list":[{"s":"it\'s \\"q\\" \\\\ \\t"},{}],"empty":[]},{}]'
+)
 # The layout of `ip -j -p addr`, which is neither that of Python's json nor of jq.
 PRETTY = """[ {
         "n": 1,

@@ -1,0 +1,173 @@
+"""What the words of `ip` have for values: numbers as C reads them, names, link-layer addresses, prefixes.
+
+Floor 7.  What cannot be is a ValueError where the grammar has the sentence for it, else a `Refused` with iproute2's.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_pton
+
+from .words import AF_PACKET, FAILED, FAMILIES, Refused, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BITS = {AF_INET: 32, AF_INET6: 128}
+
+
+def number(text: str) -> int:
+    """An integer as C's ``strtol(text, &end, 0)`` takes it: decimal, 0x..., 0...  Raises ValueError if more follows."""
+    digits = text.lstrip(" \t\n\v\f\r")
+    sign = digits[:1]
+    if sign in ("+", "-"):
+        digits = digits[1:]
+    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[:1] == "0" and len(digits) > 1 else 10
+    body = digits[2:] if base == 16 else digits
+    if not body or set(body.lower()) - set("0123456789abcdef"[:base]):  # int() takes more: spaces, underscores, prefixes
+        raise ValueError(text)
+    return -int(body, base) if sign == "-" else int(body, base)
+
+
+def integer(text: str) -> int:
+    """A C ``int``, in the 32 bits of an attribute (-1 is 0xffffffff)."""
+    value = number(text)
+    if not -0x80000000 <= value < 0x80000000:
+        raise ValueError(text)
+    return value & 0xFFFFFFFF
+
+
+def natural(bits: int) -> Callable[[str], int]:
+    """A reader of unsigned numbers that fit so many bits."""
+
+    def read_natural(text: str) -> int:
+        value = number(text)
+        if not 0 <= value < 1 << bits:
+            raise ValueError(text)
+        return value
+
+    return read_natural
+
+
+U8, U16, U32 = natural(8), natural(16), natural(32)
+
+
+def one_of(**names: int) -> Callable[[str], int]:
+    """A reader of names for numbers, in any case of letters."""
+
+    def read_name(text: str) -> int:
+        if text.lower() not in names:
+            raise ValueError(text)
+        return names[text.lower()]
+
+    return read_name
+
+
+def interface(name: str, what: str, most: int = 15) -> str:
+    """``name`` if it could be an interface's, of at most so many bytes (0: of any, for alternative names are longer).
+
+    Raises `Refused`; ``what`` is the word it belongs to.
+    """
+    too_long = most and len(name.encode("utf-8", "surrogateescape")) > most
+    if not name or too_long or any(char in "/ \t\n\v\f\r" for char in name):
+        raise wrong(name, f'"{what}" not a valid ifname')
+    return name
+
+
+def lladdr(text: str) -> str:
+    """A link-layer address: bytes in hex with colons, or an IPv4 address (of a tunnel's end).  Raises `Refused`."""
+    if "." in text:
+        try:
+            return _ipv4(text).hex(":")
+        except ValueError:
+            raise Refused(f'"{text}" is invalid lladdr.', FAILED) from None
+    pieces: list[str] = []
+    for piece in text.split(":"):
+        digits = piece.lstrip(" \t")
+        digits = digits[2:] if digits[:2] in ("0x", "0X") else digits
+        size = next((at for at, char in enumerate(digits) if char not in "0123456789abcdefABCDEF"), len(digits))
+        if not size or int(digits[:size], 16) > 255 or len(pieces) == 32:  # what follows the digits, `ip` does not mind
+            raise Refused(f'"{piece}" is invalid lladdr.', FAILED)
+        pieces.append(f"{int(digits[:size], 16):02x}")
+    return ":".join(pieces)
+
+
+# -- addresses and prefixes ---------------------------------------------------------------------------------------
+
+
+class Prefix:
+    """``family``, the packed ``address``, its length in ``bits``; ``given`` says that the length was written out."""
+
+    __slots__ = ("address", "bits", "family", "given")
+
+    def __init__(self, family: int, address: bytes, bits: int, given: bool) -> None:
+        self.family, self.address, self.bits, self.given = family, address, bits, given
+
+
+def _ipv4(text: str) -> bytes:
+    """Up to four numbers, the missing ones 0 (10.8 is 10.8.0.0 here), each decimal, octal or hex."""
+    parts = [U8(part) for part in text.split(".")]
+    if len(parts) > 4:
+        raise ValueError(text)
+    return bytes(parts + [0] * (4 - len(parts)))
+
+
+def _address(text: str, family: int) -> tuple[int, bytes]:
+    """Family and bytes of an address.  Raises ValueError."""
+    if text in ("default", "all", "any"):
+        return family, bytes(BITS.get(family, 0) // 8) if text == "default" else b""
+    found = AF_INET6 if ":" in text else AF_INET
+    if family not in (0, found):
+        raise ValueError(text)
+    try:
+        return found, inet_pton(AF_INET6, text) if found == AF_INET6 else _ipv4(text)
+    except OSError:
+        raise ValueError(text) from None
+
+
+def _length(text: str) -> int:
+    """The length of a prefix: a number, or a netmask."""
+    try:
+        return U32(text)
+    except ValueError:
+        host = 0xFFFFFFFF ^ int.from_bytes(_ipv4(text), "big")
+        if host & (host + 1):
+            raise
+        return 32 - host.bit_length()
+
+
+def _prefix(text: str, family: int) -> Prefix:
+    head, slash, tail = text.partition("/")
+    found, address = _address(head, family)
+    most = BITS.get(found, 0)
+    if head in ("default", "all", "any"):
+        if slash:
+            raise ValueError(text)
+        return Prefix(found, address, 0, head == "default")
+    bits = _length(tail) if slash else most
+    if bits > most:
+        raise ValueError(text)
+    return Prefix(found, address, bits, bool(slash))
+
+
+def _expected(family: int, what: str, text: str) -> Refused:
+    name = next((name for name, number in FAMILIES.items() if number == family), "any valid" if not family else "???")
+    return Refused(f'Error: {name} {what} is expected rather than "{text}".', FAILED)
+
+
+def address(text: str, family: int) -> tuple[int, bytes]:
+    """An address of this family (0: of any); its family and bytes.  Raises `Refused`."""
+    try:
+        return _address(text, family)
+    except ValueError:
+        raise _expected(family, "address", text) from None
+
+
+def prefix(text: str, family: int) -> Prefix:
+    """An address with or without a length, of this family (0: of any).  Raises `Refused`."""
+    if family == AF_PACKET:
+        raise Refused(f'Error: "{text}" may be inet prefix, but it is not allowed in this context.', FAILED)
+    try:
+        return _prefix(text, family)
+    except ValueError:
+        raise _expected(family, "prefix", text) from None
