@@ -5,11 +5,7 @@ Floor 7.  A kind is a row of `KINDS`: its words, and the rows that show it; to t
 
 from __future__ import annotations
 
-import sys
-from struct import Struct
-
-from .. import rtnl, uapi
-from ..wire import names_of
+from .. import rtnl
 from . import names
 from .show import Field, Literal, Object, Row, fields
 from .values import U8, U16, U32, lladdr, natural
@@ -21,14 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from ..wire import Attrs, Body
+    from ..wire import Body
     from .session import Session
     from .words import Record, Words
 
 U64 = natural(64)
-_NUMBERS = {"IFLA_BR_MCAST_HASH_MAX": 27}  # <linux/if_link.h>; its place is `uapi`
-SIZES = {U8: 1, U16: 2, U32: 4, U64: 8}
-_TWO = Struct("=II")
 PROTOCOLS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}
 HERTZ = 100  # USER_HZ, the kernel's unit of time towards programs, on every architecture that matters
 
@@ -61,13 +54,13 @@ class Option(Word):
             on = U8(word)
         except ValueError:
             raise wrong(word, f"invalid {self.name}") from None
-        values, mask = _TWO.unpack(record.get(uapi.IFLA_BR_MULTI_BOOLOPT, bytes(_TWO.size)))
-        values = values | self.bit if on else values & ~self.bit
-        record[uapi.IFLA_BR_MULTI_BOOLOPT] = _TWO.pack(values, mask | self.bit)
+        options = record.setdefault("IFLA_BR_MULTI_BOOLOPT", {"optval": 0, "optmask": 0})
+        options["optval"] = options["optval"] | self.bit if on else options["optval"] & ~self.bit
+        options["optmask"] |= self.bit
 
 
 BRIDGE_WORDS = [
-    Constant("fdb_flush*", uapi.IFLA_BR_FDB_FLUSH, b""),
+    Constant("fdb_flush*", "IFLA_BR_FDB_FLUSH", True),
     _bridge("forward_delay", "FORWARD_DELAY"),
     _bridge("hello_time", "HELLO_TIME"),
     _bridge("max_age", "MAX_AGE"),
@@ -118,7 +111,7 @@ def _backup(words: Words, record: Record) -> None:
 
 
 PORT_WORDS = [
-    Constant("fdb_flush*", uapi.IFLA_BRPORT_FLUSH, b""),
+    Constant("fdb_flush*", "IFLA_BRPORT_FLUSH", True),
     Value("state*", "IFLA_BRPORT_STATE", U8, "state is invalid"),
     Value("priority*", "IFLA_BRPORT_PRIORITY", U16, "priority is invalid"),
     Value("cost*", "IFLA_BRPORT_COST", U32, "cost is invalid"),
@@ -183,23 +176,11 @@ def info(kind: str, words: Words, help: Callable[[], Refused]) -> Body:
         raise Refused(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
     slave = kind.endswith("_slave")
     table: Any = (rtnl.PORT_KINDS if slave else rtnl.KINDS)[kind[: -len("_slave")] if slave else kind]
-    data = _described(known[0], known[1](words), table)
+    data = known[1](words)
     if slave:  # `ip` names the kind of a port IFLA_INFO_KIND, so nothing in the message says what the data are
         body["IFLA_INFO_SLAVE_DATA"] = table.pack(data, data)
     else:
         body["IFLA_INFO_DATA"] = data
-    return body
-
-
-def _described(rows: Sequence[Word], record: Record, table: Attrs) -> Record:
-    """The record with what `rtnl` does not describe (yet) under its number, as bytes of the size its word has."""
-    sizes = {row.key: SIZES.get(getattr(row, "read", U8), 1) for row in rows if isinstance(row, (Value, OnOff))}
-    body: Record = {}
-    for key, value in record.items():
-        if isinstance(key, str) and key not in table.names:
-            body[_NUMBERS.get(key) or getattr(uapi, key)] = value.to_bytes(sizes.get(key, 4), sys.byteorder)
-        else:
-            body[key] = value
     return body
 
 
@@ -241,7 +222,7 @@ def _protocol_name(value: int, record: Body, ip: Session) -> str:
 
 def _option(bit: int) -> Any:
     """One of the bridge's yes-or-no options (struct br_boolopt_multi: values, then which of them are meant)."""
-    return lambda value, record, ip: int.from_bytes(value[:4], sys.byteorder) >> bit & 1
+    return lambda value, record, ip: value["optval"] >> bit & 1
 
 
 def _shown(name: str, key: str, json: str = "") -> Row:
@@ -364,21 +345,11 @@ PORT_ROWS = (
 )
 
 
-def _by_name(record: Body, prefix: str) -> Body:
-    """The record with what `rtnl` does not describe (yet) under its C name: a number where it has the size of one."""
-    known = {**names_of(prefix), **{number: name for name, number in _NUMBERS.items() if name.startswith(prefix)}}
-    body = {known.get(key, key): value for key, value in record.items()}
-    for key, value in body.items():
-        if isinstance(value, bytes) and len(value) in SIZES.values() and key != "IFLA_BR_MULTI_BOOLOPT":
-            body[key] = int.from_bytes(value, sys.byteorder)
-    return body
-
-
 def shown(record: Body, ip: Session) -> Iterator[Field]:
     """IFLA_LINKINFO: the kind of the link and its options, then its master's kind and what that says of it as a port."""
     yield from fields((Row("IFLA_INFO_KIND", "info_kind", "\n    %s "),), record, ip)
     if record.get("IFLA_INFO_KIND") == "bridge" and "IFLA_INFO_DATA" in record:
-        yield Field("info_data", Object(fields(BRIDGE_ROWS, _by_name(record["IFLA_INFO_DATA"], "IFLA_BR_"), ip)))
+        yield Field("info_data", Object(fields(BRIDGE_ROWS, record["IFLA_INFO_DATA"], ip)))
     yield from fields((Row("IFLA_INFO_SLAVE_KIND", "info_slave_kind", "\n    %s_slave ", None),), record, ip)
     if record.get("IFLA_INFO_SLAVE_KIND") == "bridge" and "IFLA_INFO_SLAVE_DATA" in record:
-        yield Field("info_slave_data", Object(fields(PORT_ROWS, _by_name(record["IFLA_INFO_SLAVE_DATA"], "IFLA_BRPORT_"), ip)))
+        yield Field("info_slave_data", Object(fields(PORT_ROWS, record["IFLA_INFO_SLAVE_DATA"], ip)))

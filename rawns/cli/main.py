@@ -5,6 +5,7 @@ Floor 7.  A command is `rawns.cli.WORD` with ``main(argv) -> exit status``; noth
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..errors import RawnsError
@@ -52,15 +53,17 @@ def run(argv: Sequence[str]) -> int:
 
 
 def entry() -> None:
-    """The console script, and ``python -m rawns``."""
+    """The console script, and ``python -m rawns``.
+
+    Ends the process as soon as all is said: taking an interpreter apart costs milliseconds, and the kernel does it too.
+    """
     try:
         status = run(sys.argv[1:])
-        sys.stdout.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # a process may be started without one
+                stream.flush()
     except KeyboardInterrupt:
         status = 130
-    except BrokenPipeError:  # `rawns ip link | head -1` is no error of ours; keep the interpreter's exit quiet too
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:  # `rawns ip link | head -1` is no error of ours
         status = 1
-    raise SystemExit(status)
+    os._exit(status)

@@ -105,7 +105,9 @@ def filesystem(kernel: Path) -> bytes:
 def boot(kernel: Path, scratch: Path, options: argparse.Namespace) -> list[dict[str, str]]:
     """What init.py told on the second serial line, a check each; last, and failed, the machine itself if it did not end well."""
     initrd, console, told = scratch / "initrd", scratch / "console", scratch / "told"
-    image = next(path for path in kernel.rglob("vmlinuz*") if path.is_file())
+    image = next((path for path in kernel.rglob("vmlinuz*") if path.is_file()), None)
+    if image is None:
+        raise SystemExit(f"{kernel}: no kernel (vmlinuz*) is in there")
     initrd.write_bytes(filesystem(kernel))
     command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-no-reboot"]
     command += ["-display", "none", "-serial", f"file:{console}", "-serial", f"file:{told}"]

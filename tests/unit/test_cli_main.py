@@ -32,7 +32,11 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Command], None]:
 
 
 def run_entry(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
     monkeypatch.setattr(sys, "argv", ["rawns", *argv])
+    monkeypatch.setattr(os, "_exit", leave)
     with pytest.raises(SystemExit) as caught:
         main.entry()
     return caught.value.code
