@@ -58,12 +58,13 @@ def entry() -> None:
     Ends the process as soon as all is said: taking an interpreter apart costs milliseconds, and the kernel does it too.
     """
     try:
-        status = run(sys.argv[1:])
+        try:
+            status = run(sys.argv[1:])
+        except KeyboardInterrupt:
+            status = 130
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:  # a process may be started without one
                 stream.flush()
-    except KeyboardInterrupt:
-        status = 130
     except BrokenPipeError:  # `rawns ip link | head -1` is no error of ours
         status = 1
     os._exit(status)

@@ -31,7 +31,8 @@ def test_the_story() -> None:
 
 def test_an_ordinary_user(ordinary: Ordinary) -> None:
     done = ordinary.run([ordinary.python, "-m", "rawns", "demo"])
-    assert done.returncode == 0 and "user namespace of its own" in done.stdout and "All of it happened" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
+    assert "user namespace of its own" in done.stdout and "All of it happened" in done.stdout
 
 
 def test_for_programs() -> None:

@@ -112,7 +112,7 @@ def test_each_call_failed_in_turn(story: Callable[[str], NetNS | None], prepared
 
 def test_what_prepares_the_directory_is_undone_too(netns_name: Name) -> None:
     """On a machine that never had a name: in a mount namespace with an empty /run, in a process of its own."""
-    script = f"""
+    script = """
 import os
 from rawns import uapi
 from rawns.syscalls import mount, unshare

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import uapi
-from rawns.cli import ip, ip_kinds, ip_link_set, names, session, show, values, words
-from rawns.cli.session import Session
-from rawns.cli.words import Refused, Words
+from rawns.cli.ip import command as ip
+from rawns.cli.ip import kinds, link_set, names, session, show, values, words
+from rawns.cli.ip.session import Session
+from rawns.cli.ip.words import Refused, Words
 from rawns.errors import WireError
 from rawns.nlmsg import Request
 
@@ -436,7 +437,7 @@ def test_what_is_no_prefix(text: str) -> None:
 
 def test_an_abbreviation_means_the_first_word_it_begins() -> None:
     def meant(word: str) -> str:
-        return next((row.name for row in ip_link_set.ROWS if row.fits(word)), "")
+        return next((row.name for row in link_set.ROWS if row.fits(word)), "")
 
     short = {
         "a": "address",
@@ -452,13 +453,13 @@ def test_an_abbreviation_means_the_first_word_it_begins() -> None:
 
 
 def test_objects_are_abbreviated_as_ip_does() -> None:
-    modules = {"a": "ip_addr", "add": "ip_addr", "addr": "ip_addr", "l": "ip_link", "lin": "ip_link", "net": "ip_netns"}
+    modules = {"a": "addr", "add": "addr", "addr": "addr", "l": "link", "lin": "link", "net": "netns"}
     assert {word: words.pick(ip.OBJECTS, word) for word in modules} == modules
     assert [words.pick(ip.OBJECTS, word) for word in ("r", "n", "netc", "", "links")] == [None] * 5
 
 
 def test_every_row_has_help() -> None:
-    for rows in (ip_link_set.ROWS, ip_kinds.BRIDGE_WORDS, ip_kinds.PORT_WORDS):
+    for rows in (link_set.ROWS, kinds.BRIDGE_WORDS, kinds.PORT_WORDS):
         text = "\n".join(words.usage("Usage:", rows))
         assert all(f"[ {row.name} " in text for row in rows)
         assert max(map(len, text.split("\n"))) <= 100

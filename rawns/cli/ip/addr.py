@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6
 
-from .. import rtnl, uapi
-from ..errors import KernelError
-from ..nlmsg import Request
-from . import ip_list, names
+from ... import rtnl, uapi
+from ...errors import KernelError
+from ...nlmsg import Request
+from . import listing, names
 from .session import reason
 from .values import BITS, U32, address, prefix
 from .words import AF_PACKET, FAILED, Bits, Call, Refused, Row, Value, duplicate, garbage, matches, pick, read, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..wire import Message
+    from ...wire import Message
     from .session import Session
     from .values import Prefix
     from .words import Record, Words
@@ -209,14 +209,14 @@ def flush(words: Words) -> int:
     if ip.family == AF_PACKET:
         raise Refused("Cannot flush link addresses.", FAILED)
     from . import show_addr
-    from .ip_filter import wanted
+    from .filters import wanted
     from .show import text
 
     record = wanted(words, help)
     primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
     done = 0
     while not ip.flush_rounds or done < ip.flush_rounds:
-        found = [one for one in ip_list.addresses(ip, record) if ip_list.fits(one, record, ip)]
+        found = [one for one in listing.addresses(ip, record) if listing.fits(one, record, ip)]
         if found:
             done += 1
             if ip.stats > 1:
@@ -245,7 +245,7 @@ def _delete_all(found: list[Record], ip: Session) -> None:
 
 
 def help() -> Refused:
-    from .ip_filter import FILTERS
+    from .filters import FILTERS
 
     lines = [
         *usage("Usage: ip address { add | change | replace | delete } ADDRESS[/LENGTH] dev DEVICE", ROWS),
@@ -263,7 +263,7 @@ VERBS = (
     ("change|chg", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_REPLACE)),
     ("replace", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
     ("delete", lambda words: modify(words, rtnl.DELADDR)),
-    ("list|show|lst", lambda words: ip_list.show(words, False, help)),
+    ("list|show|lst", lambda words: listing.show(words, False, help)),
     ("flush", flush),
     ("help", _help),
 )
@@ -271,7 +271,7 @@ VERBS = (
 
 def run(words: Words) -> int:
     if not words:
-        return ip_list.show(words, False, help)
+        return listing.show(words, False, help)
     word = words.take()
     verb = pick(VERBS, word)
     if verb is None:

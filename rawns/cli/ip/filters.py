@@ -5,7 +5,7 @@ Floor 7.  Loaded when there are such words.
 
 from __future__ import annotations
 
-from .. import uapi
+from ... import uapi
 from . import names
 from .values import prefix
 from .words import FAILED, Bits, Call, Constant, Refused, Value, garbage, matches, read, wrong

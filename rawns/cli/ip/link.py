@@ -5,35 +5,35 @@ Floor 7.
 
 from __future__ import annotations
 
-from .. import rtnl, uapi
-from . import ip_list
+from ... import rtnl, uapi
+from . import listing
 from .words import Refused, pick
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..wire import Message
+    from ...wire import Message
     from .words import Words
 
 
 def modify(words: Words, message: Message, flags: int = 0) -> int:
-    from .ip_link_set import request
+    from .link_set import request
 
     words.ip.do(request(words, message, flags))
     return 0
 
 
 def show(words: Words) -> int:
-    return ip_list.show(words, True, help)
+    return listing.show(words, True, help)
 
 
 def help() -> Refused:
-    from .ip_link_set import help as text
+    from .link_set import help as text
 
     return text()
 
 
 def _help(words: Words) -> int:
-    from .ip_kinds import help_of
+    from .kinds import help_of
 
     raise help_of(words.take()) if words else help()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 
-from ..errors import Interrupted, KernelError, RawnsError, WireError
+from ...errors import Interrupted, KernelError, RawnsError, WireError
 from .session import Session, complain, complaint
 from .words import FAILED, FAMILIES, Refused, Words, matches, pick, wrong
 
@@ -22,14 +22,14 @@ KERNEL_REFUSED = 2
 
 # iproute2's objects in iproute2's order, which decides what an abbreviation means; None: not here (yet).
 OBJECTS = (
-    ("address", "ip_addr"),
+    ("address", "addr"),
     ("addrlabel", None),
     ("maddress", None),
     ("route", None),
     ("rule", None),
     ("neighbor|neighbour", None),
     ("ntable|ntbl", None),
-    ("link", "ip_link"),
+    ("link", "link"),
     ("l2tp", None),
     ("fou", None),
     ("ila", None),
@@ -38,7 +38,7 @@ OBJECTS = (
     ("monitor", None),
     ("xfrm", None),
     ("mroute|mrule", None),
-    ("netns", "ip_netns"),
+    ("netns", "netns"),
     ("netconf", None),
     ("vrf", None),
     ("sr", None),
@@ -97,7 +97,7 @@ def _nothing(options: Options) -> None:
 
 
 def _namespace(options: Options) -> None:
-    from .ip_netns import enter
+    from .netns import enter
 
     enter(Words.take(options))
     options.ip.moved()
@@ -127,7 +127,7 @@ def _force(options: Options) -> None:
 
 
 def _version(options: Options) -> None:
-    from .. import __version__
+    from ... import __version__
 
     options.ip.write([f"ip utility, rawns {__version__}\n"])
     raise Refused("", 0)
@@ -223,7 +223,7 @@ def command(words: Words) -> int:
         raise Refused(f'Object "{word}" is unknown, try "ip help".', FAILED)
     if module == "help":
         raise usage()
-    status: int = __import__(f"rawns.cli.{module}", fromlist=["run"]).run(words)
+    status: int = __import__(f"rawns.cli.ip.{module}", fromlist=["run"]).run(words)
     return status
 
 

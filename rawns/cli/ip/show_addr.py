@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from _socket import AF_INET6
 
-from .. import uapi
+from ... import uapi
 from . import names
 from .show import Field, Row, fields, put
 
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..wire import Body
+    from ...wire import Body
     from .session import Session
 
 FOREVER = 0xFFFFFFFF

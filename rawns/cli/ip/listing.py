@@ -5,9 +5,9 @@ Floor 7.  The kernel filters what it can; the rest is left out here, as `ip` doe
 
 from __future__ import annotations
 
-from .. import rtnl, uapi
-from ..errors import KernelError
-from ..nlmsg import Request
+from ... import rtnl, uapi
+from ...errors import KernelError
+from ...nlmsg import Request
 from .session import BRIEFLY, complain, complaint, reason
 from .show import Field, Object, document, text
 from .words import AF_PACKET, FAILED, Refused
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..wire import Body
+    from ...wire import Body
     from .session import Session
     from .values import Prefix
     from .words import Record, Words
@@ -26,7 +26,7 @@ def _wanted(words: Words, help: Callable[[], Refused]) -> Record:
     """The filter that words describe; without words, everything."""
     if not words:
         return {"family": words.ip.family, "index": 0}
-    from .ip_filter import wanted
+    from .filters import wanted
 
     return wanted(words, help)
 
@@ -79,7 +79,7 @@ def addresses(ip: Session, record: Record) -> list[Body]:
 
 
 def fits(address: Body, record: Record, ip: Session) -> bool:
-    """Whether an address passes the filter."""
+    """Whether an address passes the filters."""
     from . import show_addr
 
     if record["family"] not in (0, address["ifa_family"]) or record["index"] not in (0, address["ifa_index"]):

@@ -1,20 +1,20 @@
 """The words of `ip link add`, `set` and `delete`, and the request they come to.
 
-Floor 7.  What belongs to one kind of link (bridge, veth) is in `ip_kinds`.
+Floor 7.  What belongs to one kind of link (bridge, veth) is in `kinds`.
 """
 
 from __future__ import annotations
 
-from .. import uapi
-from ..nlmsg import Request
-from . import ip_filter, names
-from .ip_filter import group_of
+from ... import uapi
+from ...nlmsg import Request
+from . import filters, names
+from .filters import group_of
 from .values import U32, integer, interface, lladdr, number, one_of
 from .words import FAILED, Bits, Call, Constant, OnOff, Refused, Switch, Value, duplicate, garbage, matches, read, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..wire import Message
+    from ...wire import Message
     from .session import Session
     from .words import Record, Row, Words
 
@@ -46,12 +46,12 @@ def _netns(words: Words, record: Record) -> None:
 
 
 def _master(words: Words, record: Record) -> None:
-    ip_filter.master(words, record)
+    filters.master(words, record)
     record["IFLA_MASTER"] = record.pop("master")
 
 
 def _vrf(words: Words, record: Record) -> None:
-    ip_filter.vrf(words, record)
+    filters.vrf(words, record)
     record["IFLA_MASTER"] = record.pop("master")
 
 
@@ -223,7 +223,7 @@ def request(words: Words, message: Message, flags: int) -> Request:
         raise Refused('Not enough information: "dev" argument is required.')
     body = {"ifi_family": ip.family, **_body(record, ip)}
     if kind is not None:
-        from .ip_kinds import info
+        from .kinds import info
 
         body["IFLA_LINKINFO"] = info(kind, rest, help)
     elif creates:
@@ -245,7 +245,7 @@ def help() -> Refused:
         *usage("Usage: ip link add [ name ] NAME [ ... ] type KIND [ ... ]", ()),
         *usage("       ip link delete { DEVICE | group GROUP }", ()),
         *usage("       ip link set { DEVICE | group GROUP }", ROWS),
-        *usage("       ip link [ show ] [ DEVICE ]", [row for row in ip_filter.FILTERS if row.name in _SHOWN]),
+        *usage("       ip link [ show ] [ DEVICE ]", [row for row in filters.FILTERS if row.name in _SHOWN]),
         "       ip link help [ KIND ]",
     ]
     return Refused("\n".join(lines))

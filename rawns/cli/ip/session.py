@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 import sys
 
-from .. import rtnl, uapi
-from ..errors import KernelError, SyscallError
-from ..nlmsg import Request
+from ... import rtnl, uapi
+from ...errors import KernelError, SyscallError
+from ...nlmsg import Request
 from .words import AF_PACKET, FAILED, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..netlink import Netlink
-    from ..nlmsg import Reply
-    from ..wire import Body
+    from ...netlink import Netlink
+    from ...nlmsg import Reply
+    from ...wire import Body
 
 REMEDY = '; run as root, or inside "rawns rootless"'
 BRIEFLY = uapi.RTEXT_FILTER_VF | uapi.RTEXT_FILTER_SKIP_STATS
@@ -68,7 +68,7 @@ class Session:
     @property
     def kernel(self) -> Netlink:
         if self._kernel is None:
-            from ..netlink import Netlink
+            from ...netlink import Netlink
 
             try:
                 self._kernel = Netlink()
@@ -145,8 +145,8 @@ class Session:
 
     def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
         """Each name under /run/netns with its id here (-1: none), or with what the kernel has against it."""
-        from .. import syscalls
-        from ..netns import NETNS_DIR
+        from ... import syscalls
+        from ...netns import NETNS_DIR
 
         try:
             names = syscalls.listdir(NETNS_DIR)
@@ -184,8 +184,8 @@ class Session:
 
     def open_namespace(self, text: str) -> int | None:
         """A descriptor of the namespace by name or path, held until the command ends; None where there is none."""
-        from .. import syscalls
-        from ..netns import NETNS_DIR
+        from ... import syscalls
+        from ...netns import NETNS_DIR
 
         if "\0" in text:
             return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop
 
-from .. import uapi
+from ... import uapi
 from . import names
 from .show import Field, Object, Row, fields, put
 from .words import AF_PACKET
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ..wire import Body
+    from ...wire import Body
     from .session import Session
 
 # In the order `ip` names them.
@@ -169,7 +169,7 @@ def _addresses(record: Body, ip: Session) -> Iterator[Field]:
 def _details(record: Body, ip: Session, whole: bool) -> Iterator[Field]:
     yield from fields(COUNTS, record, ip)
     if "IFLA_LINKINFO" in record:
-        from .ip_kinds import shown
+        from .kinds import shown
 
         info = list(shown(record["IFLA_LINKINFO"], ip))
         yield Field("linkinfo", Object(info), "".join([field.text for field in _flat(info)]))

@@ -5,7 +5,7 @@ Floor 7.  Reads /etc/iproute2 (and, where newer iproute2 keeps its own, /usr/sha
 
 from __future__ import annotations
 
-from .. import uapi
+from ... import uapi
 
 OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")
 LINKMODES = ("DEFAULT", "DORMANT")

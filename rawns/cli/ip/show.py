@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from ..wire import Body
+    from ...wire import Body
     from .session import Session
 
     Read = Callable[[Any, Body, Session], Any]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from errno import EEXIST
 
-from .. import rtnl, syscalls, uapi
-from ..errors import InvalidValue, KernelError, SyscallError
-from ..netns import HERE, NETNS_DIR, Namespace, enter_mounts
-from ..nlmsg import Request
+from ... import rtnl, syscalls, uapi
+from ...errors import InvalidValue, KernelError, SyscallError
+from ...netns import HERE, NETNS_DIR, Namespace, enter_mounts
+from ...nlmsg import Request
 from .session import complain, complaint, reason
 from .show import Field, Row, document, fields, text
 from .values import U32, integer

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..wire import Body
+    from ...wire import Body
     from .session import Session
 
 # What a column is called in text and in JSON, and the member of struct rtnl_link_stats64 it shows.  The two orders
@@ -59,8 +59,8 @@ IPV6 = {"rx_packets": 1, "rx_bytes": 2, "tx_packets": 5, "tx_bytes": 6, "rx_erro
 
 def _of_ipv6(info: bytes) -> Body:
     """The counters in an IPv6 list, which has no others."""
-    from .. import rtnl
-    from ..errors import WireError
+    from ... import rtnl
+    from ...errors import WireError
 
     try:
         numbers = rtnl.INET6.unpack(info, 0, len(info), {}, None, ()).get("IFLA_INET6_STATS", [])

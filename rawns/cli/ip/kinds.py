@@ -5,7 +5,7 @@ Floor 7.  A kind is a row of `KINDS`: its words, and the rows that show it; to t
 
 from __future__ import annotations
 
-from .. import rtnl
+from ... import rtnl
 from . import names
 from .show import Field, Literal, Object, Row, fields
 from .values import U8, U16, U32, lladdr, natural
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from ..wire import Body
+    from ...wire import Body
     from .session import Session
     from .words import Record, Words
 
@@ -140,7 +140,7 @@ PORT_WORDS = [
 
 def _veth(words: Words) -> Record:
     """``peer`` and then the other end, in the words of any link."""
-    from .ip_link_set import peer
+    from .link_set import peer
 
     if words.take() != "peer":
         raise help_of("veth", FAILED)
@@ -190,7 +190,7 @@ def help_of(kind: str, status: int = 255) -> Refused:
         text = "Usage: ip link ... type veth [ peer [ name ] NAME [ ... ] ]\nThe options of a peer are those of any link."
         return Refused(text, status)
     if kind not in KINDS:
-        from .ip_link import help
+        from .link import help
 
         return help()
     return Refused("\n".join(usage(f"Usage: ... {kind}", KINDS[kind][0])), status)
