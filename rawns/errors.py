@@ -21,6 +21,11 @@ import os
 __all__ = ["RawnsError", "SyscallError", "KernelError", "Interrupted", "WireError", "InvalidValue", "Stranded"]
 
 
+def errno_name(number: int) -> str:
+    """The C name of an errno, of two names the one that the kernel and strace use (EOPNOTSUPP, not ENOTSUP)."""
+    return {_errno.EOPNOTSUPP: "EOPNOTSUPP", _errno.EDEADLK: "EDEADLK"}.get(number) or _errno.errorcode.get(number, str(number))
+
+
 class RawnsError(Exception):
     """The base of everything `rawns` raises on purpose.  ``str()`` of it is one sentence for a person."""
 
@@ -63,7 +68,7 @@ class _KernelSaysNo(RawnsError, OSError):
     @property
     def code(self) -> str:
         """The errno's C name, as in ``'EPERM'``."""
-        return _errno.errorcode.get(self.errno or 0, str(self.errno))
+        return errno_name(self.errno or 0)
 
 
 class SyscallError(_KernelSaysNo):

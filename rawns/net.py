@@ -7,6 +7,7 @@ for what could never be right.
 
 from __future__ import annotations
 
+from . import uapi
 from .netlink import Netlink
 from .netns import Namespace
 from .objects import address, link, neighbour, nsid, route
@@ -83,7 +84,8 @@ class Net:
     def set_link(self, ref: Ref, *, netns: Namespace | int | None = None, **options: Any) -> None:
         """Change a link: ``ip link set NAME up|down|mtu N|address MAC|master BR|name NEW|netns NS ...``.
 
-        ``options`` are those of `add_link`, and ``new_name``; ``master=0`` takes it from its bridge.
+        ``options`` are those of `add_link`, and ``new_name`` (which before Linux 6.2 a link that is up refuses: EBUSY);
+        ``master=0`` takes it from its bridge.
         """
         if netns is not None:
             options["netns_fd"] = _descriptor(netns)
@@ -134,10 +136,14 @@ class Net:
     # -- neighbours -----------------------------------------------------------------------------------------------
 
     def neighbours(self, ref: Ref | None = None, family: int = 0) -> list[Neighbour]:
-        """All neighbours, or those of one link or family: ``ip neigh show [dev NAME]``."""
+        """All neighbours, or those of one link or family: ``ip neigh show [dev NAME]``.
+
+        Entries that need no neighbour (NUD_NOARP: multicast, ``lo``) are left out, as `ip` leaves them out.
+        """
         index = 0 if ref is None else self.index(ref)
         replies = self.netlink.dump(neighbour.dump(family, index))
-        return [neighbour.Neighbour(reply.body) for reply in replies if index in (0, reply.body["ndm_ifindex"])]
+        found = [neighbour.Neighbour(reply.body) for reply in replies]
+        return [one for one in found if index in (0, one.index) and not one.state & uapi.NUD_NOARP]
 
     def add_neighbour(self, ref: Ref, where: str, lladdr: str, permanent: bool = True) -> None:
         """Add a neighbour: ``ip neigh add ADDRESS lladdr LLADDR dev NAME``."""

@@ -17,7 +17,7 @@ import os
 from time import perf_counter_ns
 
 from . import uapi
-from .errors import RawnsError, SyscallError
+from .errors import RawnsError, SyscallError, errno_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Event:
         self.payload = b""
 
     def __str__(self) -> str:
-        result = f"-1 {errno.errorcode.get(self.error, self.error)} ({os.strerror(self.error)})" if self.error else self.result
+        result = f"-1 {errno_name(self.error)} ({os.strerror(self.error)})" if self.error else self.result
         return f"{self.call}({self.arguments}) = {result}"
 
 

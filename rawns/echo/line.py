@@ -189,7 +189,7 @@ class Line:
             if error.errno == EAGAIN:
                 return None
             return self.failure()  # an error's errno comes before the error itself
-        when, clock, ttl = monotonic_ns(), time_ns(), 0
+        clock, when, ttl = time_ns(), monotonic_ns(), 0  # in this order a pause between the two cannot shorten the trip
         for level, kind, value in ancillary:
             if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(value) >= TIMESPEC.size:
                 seconds, nanoseconds = TIMESPEC.unpack_from(value)

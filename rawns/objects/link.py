@@ -133,6 +133,8 @@ def veth(name: str, peer: str, peer_options: dict[str, Any] | None = None, **opt
     The peer cannot be born up: the kernel would say ENOTCONN.
     """
     other = {"IFLA_IFNAME": check_name(peer), **body(peer_options or {})}
+    if other.get("ifi_index") and not options.get("index"):
+        raise InvalidValue(f"the kernel heeds an index for {peer} only where {name} is given one too")
     return new(name, "veth", {"VETH_INFO_PEER": other}, **options)
 
 

@@ -216,3 +216,12 @@ def test_many_requests_in_one_conversation(ns: NetNS) -> None:
     with pytest.raises(KernelError, match="EEXIST"):
         ns.net.do(*[address.new(1, f"10.{i // 250}.{i % 250}.1/32") for i in range(1000)])
     assert len(ns.net.addresses("lo", socket.AF_INET)) == 1000
+
+
+def test_an_address_refused_for_another_reason_than_privileges_names_no_remedy(ns: NetNS) -> None:
+    """Where IPv6 is switched off the kernel says EACCES, to root too."""
+    with ns.entered(), open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "w") as setting:
+        setting.write("1")
+    with pytest.raises(PermissionError) as refused:
+        ns.net.add_address("lo", "fd00::1/64")
+    assert "EACCES" in str(refused.value) and "root" not in str(refused.value)

@@ -155,8 +155,7 @@ def test_an_error_for_one_request_does_not_keep_the_next_from_being_sent(either:
     poll.register(line.sock, 0)  # errors are always polled for
     assert poll.poll(5000)
     told = list(echo.transmit(line, session, 56))
-    if line.raw:  # there the kernel does not look, and the error waits
-        assert told == []
+    if not told:  # a raw socket, or a kernel like 5.10: it does not look, and the error waits
         told = [error for error in [session.arrived(line.failure())] if isinstance(error, echo.Failure)]
     line.close()
     assert [(one.sequence, one.counted) for one in told] == [(1, True)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 from conftest import PROJECT
 from test_rootless import rawns
@@ -29,6 +33,16 @@ def test_the_names_you_type() -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "['lo', 'v1']" and any("10.0.0.2" in line for line in lines[1:]), done.stdout
+
+
+def test_one_file(tmp_path: Path) -> None:
+    (recipe,) = [block for block in blocks("sh") if "zipapp" in block]
+    ours_alone = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "rawns", tmp_path / "rawns", ignore=ours_alone)
+    path = f"{Path(sys.executable).parent}:{os.defpath}"
+    done = subprocess.run(["sh", "-ec", recipe], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.startswith("lo ")
 
 
 def test_the_article_word_for_word() -> None:
