@@ -163,14 +163,11 @@ static void address(struct batch *batch, const char *text) {
 
 static int talk(int number, int lean) {
     int one = 1;
-    struct timeval patience = {30, 0};
     int made = sockets[number] = TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     if (lean)
         return 0;
     TRY(setsockopt(made, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one));
     TRY(setsockopt(made, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one));
-    TRY(setsockopt(made, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof one));
-    TRY(setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
     return 0;
 }
 
@@ -178,7 +175,7 @@ static int talk(int number, int lean) {
 static int converse(int number, struct batch *batch) {
     unsigned char answer[65536];
     TRY(send(sockets[number], batch->data, batch->size, 0));
-    int size = TRY(recv(sockets[number], answer, sizeof answer, 0));
+    int size = TRY(recv(sockets[number], answer, sizeof answer, MSG_DONTWAIT));
     for (struct nlmsghdr *head = (void *)answer; NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
         int failed = head->nlmsg_type == NLMSG_ERROR ? ((struct nlmsgerr *)NLMSG_DATA(head))->error : -EPROTO;
         if (failed || head->nlmsg_seq != batch->seq) {
@@ -205,7 +202,6 @@ static void far_batch(struct batch *batch) {
 
 /* A namespace with its socket, which is opened while the thread is inside anyway. */
 static int create(int number, const char *path) {
-    PASS(prepare());
     PASS(claim(path));
     int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
     TRY(unshare(CLONE_NEWNET));
@@ -217,7 +213,6 @@ static int create(int number, const char *path) {
 }
 
 static int create_both_lean(char paths[2][300]) {
-    PASS(prepare());
     int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
     for (int number = 0; number < 2; number++) {
         PASS(claim(paths[number]));
@@ -239,6 +234,7 @@ int floor_up(const char *one, const char *other, int lean) {
     char paths[2][300];
     struct batch near = {.size = 0}, far = {.size = 0};
     spell(paths, one, other);
+    PASS(prepare());
     if (lean)
         PASS(create_both_lean(paths));
     else

@@ -15,7 +15,7 @@ from errno import EBUSY, EEXIST
 
 from .errors import InvalidValue, KernelError, RawnsError
 from .net import NetNS
-from .netns import check_name
+from .netns import check_name, prepare
 from .objects import address, link, prefix
 from .syscalls import Rollback
 
@@ -32,10 +32,9 @@ class Port:
     __slots__ = ("addresses", "host", "index", "mac", "mtu", "name", "wired")
 
     def __init__(self, host: Host, name: str, addresses: tuple[str, ...], mac: str | None, mtu: int | None) -> None:
-        self.host, self.name, self.addresses, self.mac, self.mtu = host, link.check_name(name), addresses, mac, mtu
+        self.host, self.name, self.mac, self.mtu = host, link.check_name(name), mac, mtu
+        self.addresses = [prefix.parse(text) for text in addresses]
         self.index, self.wired = 0, False
-        for text in addresses:
-            prefix.parse(text)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -134,9 +133,11 @@ class Lab:
         order = {id(host): number for number, host in enumerate(self._hosts)}
         plan = self._plan(order)
         with Rollback() as undo:
+            if any(host.name is not None for host in self._hosts):
+                prepare(undo)
             for host in self._hosts:
                 undo(host.close)
-                host.adopt(NetNS.create(host.name, inside=host.connect))
+                host.adopt(NetNS.create(host.name, inside=host.connect, prepared=True))
                 undo(host.delete)
             for host in self._hosts:
                 host.net.do(*[_in(host, request) for make in plan[order[id(host)]] for request in make()])
@@ -205,7 +206,7 @@ def _cable(near: Port, far: Port) -> Request:
 def _raise(port: Port, born_up: bool) -> list[Request]:
     """Up, with its addresses; an IPv6 address is usable at once, for nobody else is on this wire."""
     up = [] if born_up else [link.change(port.index, up=True)]
-    return up + [address.new(port.index, text, nodad=True) for text in port.addresses]
+    return up + [address.new(port.index, one, nodad=True) for one in port.addresses]
 
 
 def _in(host: Host, request: Request) -> Request:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import _socket
 from _thread import allocate_lock
 from errno import ENOBUFS, ENODATA, EPERM
-from struct import pack
 
 from . import rtnl, uapi
 from .errors import Interrupted, KernelError, SyscallError
@@ -24,14 +23,8 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 65536  # the kernel never makes a dump datagram longer than 32 KiB
 ATTEMPTS = 8  # how often a dump is begun again before its restlessness is an error
+PATIENCE = 30.0  # seconds; the kernel answers before send returns, so this only bounds a bug
 KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
-OPTIONS = (  # level, option, value, and how C would write them
-    (uapi.SOL_NETLINK, uapi.NETLINK_EXT_ACK, 1, "SOL_NETLINK, NETLINK_EXT_ACK, [1]"),
-    (uapi.SOL_NETLINK, uapi.NETLINK_CAP_ACK, 1, "SOL_NETLINK, NETLINK_CAP_ACK, [1]"),
-    (uapi.SOL_NETLINK, uapi.NETLINK_GET_STRICT_CHK, 1, "SOL_NETLINK, NETLINK_GET_STRICT_CHK, [1]"),
-    # The kernel answers before send returns; this only bounds a bug.
-    (_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, pack("ll", 30, 0), "SOL_SOCKET, SO_RCVTIMEO, [{tv_sec=30, tv_usec=0}]"),
-)
 
 
 class Netlink:
@@ -45,17 +38,24 @@ class Netlink:
         self._exchange = Exchange(rtnl.MESSAGES)
         self._lock = allocate_lock()
         self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, spell=_spell)
+        self._strict = False
         try:
-            for level, option, value, text in OPTIONS:
-                try:
-                    perform("setsockopt", self._socket.setsockopt, level, option, value, spell=lambda *_, text=text: text)
-                except SyscallError:
-                    if level == uapi.SOL_NETLINK:
-                        continue  # a kernel before 4.12, 4.3, 4.20 lacks it: shorter errors, or a dump we filter ourselves
-                    raise
+            self._set("NETLINK_EXT_ACK")
+            self._set("NETLINK_CAP_ACK")
         except BaseException:
             self._socket.close()
             raise
+
+    def _set(self, option: str) -> None:
+        """Switch an option on.  A kernel that lacks it gives shorter errors (4.12, 4.3), or dumps we filter (4.20)."""
+
+        def spell(*_: object) -> str:
+            return f"{self.fileno()}, SOL_NETLINK, {option}, [1], 4"
+
+        try:
+            perform("setsockopt", self._socket.setsockopt, uapi.SOL_NETLINK, getattr(uapi, option), 1, spell=spell)
+        except SyscallError:
+            pass
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -97,17 +97,30 @@ class Netlink:
             raise
 
     def _receive(self) -> None:
-        data, sender = perform(
-            "recvfrom", self._socket.recvfrom, RECEIVE_BYTES, spell=self._spell_receive, protocol="rtnetlink"
-        )
+        try:
+            data, sender = self._recvfrom()
+        except BlockingIOError:
+            _wait(self.fileno())
+            data, sender = self._recvfrom()
         if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
             self._exchange.receive(data)
+
+    def _recvfrom(self) -> tuple[bytes, tuple[int, int]]:
+        answer: tuple[bytes, tuple[int, int]] = perform(
+            "recvfrom",
+            self._socket.recvfrom,
+            RECEIVE_BYTES,
+            _socket.MSG_DONTWAIT,
+            spell=self._spell_receive,
+            protocol="rtnetlink",
+        )
+        return answer
 
     def _spell_send(self, data: bytes) -> str:
         return f"{self.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"
 
-    def _spell_receive(self, size: int) -> str:
-        return f"{self.fileno()}, buffer, {size}, 0, ..."
+    def _spell_receive(self, size: int, flags: int) -> str:
+        return f"{self.fileno()}, buffer, {size}, MSG_DONTWAIT, ..."
 
     def do(self, *requests: Request) -> list[list[Reply]]:
         """Send requests in as few datagrams as hold them; the replies to each, in order.
@@ -135,6 +148,9 @@ class Netlink:
         `ATTEMPTS` times `Interrupted` is raised.
         """
         with self._lock:
+            if not self._strict:
+                self._set("NETLINK_GET_STRICT_CHK")
+                self._strict = True
             for attempt in range(ATTEMPTS):
                 try:
                     return self._converse([request])[0]
@@ -143,6 +159,14 @@ class Netlink:
                         raise
         raise AssertionError("not reached")
 
+
+def _wait(fd: int) -> None:
+    """Until there is something to read, but not for ever."""
+    from select import POLLIN, poll
+
+    waiting = poll()
+    waiting.register(fd, POLLIN)
+    waiting.poll(PATIENCE * 1000)
 
 
 def _spell(*args: object) -> str:

@@ -61,15 +61,19 @@ class Namespace:
     # -- where they come from ------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls: type[Self], name: str | None = None, *, inside: Callable[[], object] | None = None) -> Self:
+    def create(
+        cls: type[Self], name: str | None = None, *, inside: Callable[[], object] | None = None, prepared: bool = False
+    ) -> Self:
         """Make a namespace: ``ip netns add NAME``, or without a name one that lives as long as its descriptor.
 
-        Its ``lo`` is down.  ``inside`` is called in it, by this thread, before the name leads to it: what there is to
-        do at once needs no second visit.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) for
-        one that is taken, `SyscallError` where the kernel refuses; then nothing is left behind.
+        Its ``lo`` is down.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) for one
+        that is taken, `SyscallError` where the kernel refuses; then nothing is left behind.
+
+        ``inside`` is called in it, by this thread, before the name leads to it: what there is to do at once needs no
+        second visit.  ``prepared`` says that `prepare` has been called, once for many.
         """
         with syscalls.Rollback() as undo:
-            path = None if name is None else _claim(name, undo)
+            path = None if name is None else _claim(name, undo, prepared)
             fd = _unshared(undo, inside)
             if path is not None:
                 _mount(fd, path, undo)
@@ -347,10 +351,11 @@ def _unshared(undo: syscalls.Rollback, inside: Callable[[], object] | None) -> i
         _leave(home)
 
 
-def _claim(name: str, undo: syscalls.Rollback) -> str:
+def _claim(name: str, undo: syscalls.Rollback, prepared: bool = False) -> str:
     """An empty file under this name, made by us alone."""
     path = path_of(name)
-    _prepare(undo)
+    if not prepared:
+        prepare(undo)
     syscalls.close(syscalls.open_(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
     undo(syscalls.unlink, path)
     return path
@@ -361,7 +366,7 @@ def _mount(fd: int, path: str, undo: syscalls.Rollback) -> None:
     undo(syscalls.umount2, path, uapi.MNT_DETACH)
 
 
-def _prepare(undo: syscalls.Rollback) -> None:
+def prepare(undo: syscalls.Rollback) -> None:
     """/run/netns as `ip` makes it: a mount of its own, shared, so that names reach every mount namespace.
 
     Two processes that find it unprepared would stack mounts for ever; hence the lock, which `ip` takes too.

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .prefix import Prefix
+
 
 class Address(Record):
     """One address of one link.  ``str()`` of it is ``10.0.0.1/24``."""
@@ -44,7 +46,7 @@ class Address(Record):
         return f"{self.address}/{self.prefixlen}"
 
 
-def _body(index: int, text: str, peer: str | None = None) -> dict[str, Any]:
+def _body(index: int, text: str | Prefix, peer: str | None = None) -> dict[str, Any]:
     local = prefix.parse(text)
     other = prefix.parse(peer) if peer is not None else local
     return {
@@ -61,7 +63,7 @@ def dump(family: int = 0, index: int = 0) -> Request:
     return Request(rtnl.GETADDR, {"ifa_family": family, "ifa_index": index}, uapi.NLM_F_DUMP)
 
 
-def new(index: int, text: str, *, peer: str | None = None, broadcast: str | None = None, nodad: bool = False) -> Request:
+def new(index: int, text: str | Prefix, *, peer: str | None = None, broadcast: str | None = None, nodad: bool = False) -> Request:
     """Add an address: ``ip addr add TEXT dev NAME [peer ...] [brd ...] [nodad]``.
 
     Without a prefix length the address stands alone (/32, /128).  ``nodad`` makes an IPv6 address usable at once.

@@ -56,7 +56,7 @@ def check_name(name: str) -> str:
     """``name`` if the kernel could take it: 1 to 15 bytes without ``/``, ``:`` and white space.  Raises `InvalidValue`."""
     if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
         raise InvalidValue(f"{name!r} cannot name an interface")
-    if any(char in "/:" or char.isspace() for char in name):
+    if "/" in name or ":" in name or name.split() != [name]:
         raise InvalidValue(f"{name!r} cannot name an interface: it has a slash, a colon or white space in it")
     if len(name.encode("utf-8", "surrogateescape")) >= uapi.IFNAMSIZ:
         raise InvalidValue(f"{name!r} cannot name an interface: a name has at most {uapi.IFNAMSIZ - 1} bytes")

@@ -25,8 +25,10 @@ class Prefix:
         return f"{self.address}/{self.length}"
 
 
-def parse(text: str) -> Prefix:
+def parse(text: str | Prefix) -> Prefix:
     """An address with or without a length (then it is the whole address).  Raises `InvalidValue`."""
+    if isinstance(text, Prefix):
+        return text
     address, slash, tail = str(text).partition("/")
     family = uapi.AF_INET6 if ":" in address else uapi.AF_INET
     try:

@@ -14,7 +14,7 @@ from .values import RAW, Span, Struct, Type, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from typing import Any
 
     from .values import Body, Buffer, Path, Trace
@@ -40,6 +40,13 @@ class Many(Type):
         return self.kind.show(value)
 
 
+    def payloads(self, key: object, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
+        """One payload for each of the list."""
+        if not isinstance(value, (list, tuple)):
+            raise WireError(f"{key}: {value!r} is not a list")
+        return [named(key, self.kind, one, siblings) for one in value]
+
+
 class Switch(Type):
     """A payload whose type another attribute of the same nest decides (IFLA_INFO_KIND for IFLA_INFO_DATA)."""
 
@@ -61,6 +68,13 @@ class Switch(Type):
         return RAW.show(value) if isinstance(value, bytes) else ""
 
 
+def _attribute(key: object, number: int, payload: bytes) -> tuple[bytes, bytes, bytes]:
+    size = len(payload)
+    if size > 0xFFFF - 4:
+        raise WireError(f"{key}: {size} bytes are more than one attribute holds")
+    return NLATTR.pack(4 + size, number), payload, _PAD[size & 3]
+
+
 class Attrs(Type):
     """A run of netlink attributes: a table from C name to (number, type)."""
 
@@ -74,31 +88,28 @@ class Attrs(Type):
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return b"".join(self.pieces(value, value))
 
-    def pieces(self, value: Mapping[Any, Any], siblings: Mapping[Any, Any]) -> list[bytes]:
-        """Each attribute of ``value``, in its order: header, payload, padding."""
+    def pieces(self, value: Mapping[Any, Any], siblings: Mapping[Any, Any], skip: Container[Any] = ()) -> list[bytes]:
+        """Each attribute of ``value`` but those to ``skip``, in its order: header, payload, padding."""
         pieces: list[bytes] = []
+        names = self.names
         for key, one in value.items():
-            entry = self.names.get(key)
-            if entry is not None:
-                number, kind = entry
-            elif isinstance(key, int) and 0 <= key <= 0xFFFF:
-                number, kind = key, RAW
-            else:
-                raise WireError(f"no attribute is called {key!r} here")
+            if key in skip:
+                continue
+            number, kind = names.get(key) or self._unnamed(key)
             if kind.nested:
                 number |= uapi.NLA_F_NESTED
-            payloads = self._many(key, kind, one, siblings) if isinstance(kind, Many) else (named(key, kind, one, siblings),)
-            for payload in payloads:
-                if len(payload) > 0xFFFF - 4:
-                    raise WireError(f"{key}: {len(payload)} bytes are more than one attribute holds")
-                pieces += (NLATTR.pack(4 + len(payload), number), payload, _PAD[len(payload) & 3])
+            if isinstance(kind, Many):
+                for payload in kind.payloads(key, one, siblings):
+                    pieces += _attribute(key, number, payload)
+            else:
+                pieces += _attribute(key, number, named(key, kind, one, siblings))
         return pieces
 
     @staticmethod
-    def _many(key: object, kind: Many, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
-        if not isinstance(value, (list, tuple)):
-            raise WireError(f"{key}: {value!r} is not a list")
-        return [named(key, kind.kind, one, siblings) for one in value]
+    def _unnamed(key: object) -> tuple[int, Type]:
+        if isinstance(key, int) and 0 <= key <= 0xFFFF:
+            return key, RAW
+        raise WireError(f"no attribute is called {key!r} here")
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         values: Body = {}
@@ -143,10 +154,8 @@ class Layout(Type):
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         header = self.header
-        fields = header.defaults  # not `in header`: that is a call for each key, and this is where the time goes
-        attributes = {key: one for key, one in value.items() if key not in fields}
         head = header.pack_from(value)
-        return b"".join([head, _PAD[len(head) & 3], *self.attrs.pieces(attributes, value)])
+        return b"".join([head, _PAD[len(head) & 3], *self.attrs.pieces(value, value, header.defaults)])
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         stop = start + self.header.size

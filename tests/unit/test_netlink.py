@@ -63,7 +63,7 @@ class Paper:
         self.waiting += next(self.answers)(struct.unpack_from("=IHHI", data)[3])
         return len(data)
 
-    def recvfrom(self, size: int) -> tuple[bytes, tuple[int, int]]:
+    def recvfrom(self, size: int, flags: int) -> tuple[bytes, tuple[int, int]]:
         answer = self.waiting.pop(0) if self.waiting else EAGAIN
         if isinstance(answer, int):
             raise OSError(answer, "")
@@ -76,6 +76,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Netl
     def made(*answers: Answers) -> tuple[Netlink, Paper]:
         paper = Paper(*answers)
         monkeypatch.setattr(netlink._socket, "socket", paper)
+        monkeypatch.setattr(netlink, "_wait", lambda fd: None)
         return Netlink(), paper
 
     yield made
