@@ -67,6 +67,7 @@ netns exec a sh -c "kill -9 $$"
 netns exec a sh -c "ls /sys/class/net; grep SigIgn /proc/self/status"
 netns exec b sh -c "ip -br link; ip netns identify; echo $0 $1 $PATH" zero one
 -all netns exec sh -c "ls /sys/class/net"
+link del v1
 netns del c
 netns del c
 netns del
@@ -81,9 +82,10 @@ netns nothing
 netns help
 netns e
 netns l
+link del v3
 -all netns delete
 netns
-"""
+"""  # the links go before their namespaces: what a namespace takes along, the kernel takes in its own time
 
 
 def test_ip_netns(both: Both) -> None:
