@@ -1,69 +1,62 @@
-"""Bytes with their names beside them: what `rawns demo --explain` prints.
+"""Bytes with their names beside them: what `--explain` prints, as lines for people and as objects for programs.
 
-Floor 3, pure.  It decodes nothing itself: it lays out the spans that the codec's one walk noted (`wire`).
+Floor 3, pure.  It decodes nothing itself: it lays out the spans that the codec's one walk noted (`wire`).  `walk` turns
+them into rows that leave no byte out; `rows` and `call` render rows as text, `record` as what JSON can hold.
 """
 
 from __future__ import annotations
 
 from . import nlmsg, packets, rtnl, uapi
-from .errors import WireError
+from .errors import WireError, errno_name
 from .wire import NLATTR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from .syscalls import Event
     from .wire import Span
 
 ROW = 8  # bytes in a line
+PADDING = "(padding)"
 
 
-def call(event: Event) -> Iterator[str]:
-    """The lines that tell of one system call: itself, its time, and the message it moved."""
-    yield f"{event}  <{event.nanoseconds / 1000:.1f} us>"
-    if event.protocol == "rtnetlink":
-        yield from datagram(event.payload)
-    elif event.protocol in packets.PROTOCOLS:
-        yield from packet(event.protocol, event.payload)
+class Row:
+    """Some bytes of a message under one name: ``offset``, ``data``, ``depth`` of nesting, ``name``, ``value``, ``text``.
+
+    ``text`` is the value as a person reads it.  ``more`` says that they go on with the row before: the payload of an
+    attribute whose header that was.
+    """
+
+    __slots__ = ("data", "depth", "more", "name", "offset", "text", "value")
+
+    def __init__(self, offset: int, data: bytes, depth: int, name: str, value: object, text: str, more: bool = False) -> None:
+        self.offset, self.data, self.depth, self.name = offset, data, depth, name
+        self.value, self.text, self.more = value, text, more
 
 
-def datagram(data: bytes) -> Iterator[str]:
-    """The lines that explain every byte of one rtnetlink datagram: offset, hex, C name, value."""
-    for name, spans in nlmsg.spans(data, rtnl.MESSAGES):
-        start, length = spans[0].offset, spans[0].value
-        yield f"    {name}, {length} bytes"
-        yield from rows(data, spans, start + length)
+# -- the walk -----------------------------------------------------------------------------------------------------
 
 
-def packet(protocol: str, data: bytes) -> Iterator[str]:
-    """The lines that explain every byte of what was sent to, or came from, a socket of that protocol."""
-    yield f"    {protocol}, {len(data)} bytes"
-    spans: list[Span] = []
-    try:
-        packets.decode(packets.PROTOCOLS[protocol], data, spans)
-    except WireError as error:
-        yield f"    malformed: {error}"
-    yield from rows(data, spans, len(data))
-
-
-def rows(data: bytes, spans: list[Span], end: int) -> Iterator[str]:
-    """The lines for the spans of one message, which ends at byte ``end``; what no span names is padding."""
+def walk(data: bytes, spans: list[Span], end: int) -> Iterator[Row]:
+    """The rows for the spans of one message, which ends at byte ``end``; what no span names is padding."""
     at = spans[0].offset if spans else 0
     for number, span in enumerate(spans):
-        depth, name = len(span.path) - 1, span.name
+        depth = len(span.path) - 1
         yield from _padding(data, at, span.offset, depth)
         at = span.offset + span.length
-        if not span.head:
-            yield from _lines(data, span.offset, at, depth, name, span.text())
+        if span.kind is None:  # a complaint, of no bytes
+            yield Row(span.offset, b"", depth, span.name, None, "")
             continue
         body = span.offset + span.head
-        yield from _lines(data, span.offset, body, depth, name, _header(data, span))
+        if span.head:
+            yield Row(span.offset, data[span.offset : body], depth, span.name, None, _header(data, span))
         following = spans[number + 1] if number + 1 < len(spans) else None
-        if following is not None and body <= following.offset < at:
+        if span.head and following is not None and following.kind is not None and body <= following.offset < at:
             at = body  # what is in it has spans of its own
-        else:
-            yield from _lines(data, body, at, depth, "", span.text())
+        elif body < at:
+            yield Row(body, data[body:at], depth, span.name, span.value, span.text(), more=bool(span.head))
     yield from _padding(data, at, end, 0)
 
 
@@ -74,13 +67,88 @@ def _header(data: bytes, span: Span) -> str:
     return f"nla_len {span.length}, nla_type {'|'.join([str(kind & uapi.NLA_TYPE_MASK), *flags])}"
 
 
-def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[str]:
-    return _lines(data, start, end, depth, "(padding)", "")
+def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[Row]:
+    return [Row(start, data[start:end], depth, PADDING, None, "")] if start < end else []
 
 
-def _lines(data: bytes, start: int, end: int, depth: int, name: str, value: str) -> Iterator[str]:
-    label = "  " * depth + name
-    for at in range(start, end, ROW):
-        text = f"    {at:6}  {data[at : min(at + ROW, end)].hex(' '):<{3 * ROW}} {label:<34} {value}".rstrip()
-        yield text
-        label = value = ""
+def messages(event: Event) -> Iterator[tuple[str, int, list[Row]]]:
+    """Each message that a system call moved: its name, its length in bytes, and its rows."""
+    if event.protocol == "rtnetlink":
+        yield from _datagram(event.payload)
+    elif event.protocol in packets.PROTOCOLS:
+        yield event.protocol, len(event.payload), _packet(event.protocol, event.payload)
+
+
+def _datagram(data: bytes) -> Iterator[tuple[str, int, list[Row]]]:
+    done = 0
+    try:
+        for name, spans in nlmsg.spans(data, rtnl.MESSAGES):
+            start, length = spans[0].offset, spans[0].value
+            done = start + length + 3 & ~3
+            yield name, length, list(walk(data, spans, start + length))
+    except WireError as error:  # a length that lies: nobody knows where the next message would begin
+        yield "malformed", len(data) - done, [Row(done, data[done:], 0, f"malformed: {error}", None, "")]
+
+
+def _packet(protocol: str, data: bytes) -> list[Row]:
+    spans: list[Span] = []
+    complaint = []
+    try:
+        packets.decode(packets.PROTOCOLS[protocol], data, spans)
+    except WireError as error:
+        complaint = [Row(0, b"", 0, f"malformed: {error}", None, "")]
+    return [*complaint, *walk(data, spans, len(data))]
+
+
+# -- for people ---------------------------------------------------------------------------------------------------
+
+
+def call(event: Event) -> Iterator[str]:
+    """The lines that tell of one system call: itself, its time, and the messages it moved."""
+    yield f"{event}  <{event.nanoseconds / 1000:.1f} us>"
+    for name, length, found in messages(event):
+        yield f"    {name}, {length} bytes"
+        yield from _text(found)
+
+
+def rows(data: bytes, spans: list[Span], end: int) -> Iterator[str]:
+    """The lines for the spans of one message, which ends at byte ``end``: offset, hex, C name, value."""
+    yield from _text(walk(data, spans, end))
+
+
+def _text(found: Iterable[Row]) -> Iterator[str]:
+    for row in found:
+        label, value = "  " * row.depth + ("" if row.more else row.name), row.text
+        if not row.data:
+            yield f"    {label}"
+        for at in range(0, len(row.data), ROW):
+            bytes_ = row.data[at : at + ROW].hex(" ")
+            yield f"    {row.offset + at:6}  {bytes_:<{3 * ROW}} {label:<34} {value}".rstrip()
+            label = value = ""
+
+
+# -- for programs -------------------------------------------------------------------------------------------------
+
+
+def record(event: Event) -> dict[str, Any]:
+    """One system call as JSON can hold it: times in microseconds, ``errno`` a C name or None."""
+    return {
+        "call": event.call,
+        "arguments": event.arguments,
+        "result": -1 if event.error else event.result,
+        "errno": errno_name(event.error) if event.error else None,
+        "microseconds": round(event.nanoseconds / 1000, 1),
+        "messages": [
+            {"name": name, "length": length, "bytes": [_object(row) for row in found]}
+            for name, length, found in messages(event)
+        ],
+    }
+
+
+def _object(row: Row) -> dict[str, Any]:
+    """``value`` is a number, text, or None; where there are words that it does not say (names of flags), they are ``text``."""
+    value = row.value if isinstance(row.value, (bool, int, str)) else None
+    told = {"offset": row.offset, "hex": row.data.hex(), "depth": row.depth, "name": row.name, "value": value}
+    if row.text not in ("", str(value)) and not isinstance(value, str):
+        told["text"] = row.text
+    return told

@@ -14,10 +14,10 @@ from __future__ import annotations
 from errno import EBUSY, EEXIST
 
 from .errors import InvalidValue, KernelError, RawnsError
+from .names import check, prepare
 from .net import NetNS
-from .netns import check_name, prepare
 from .objects import address, link, prefix
-from .syscalls import Rollback
+from .syscalls import Rollback, shielded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class Port:
         self.host, self.name, self.mac, self.mtu = host, link.check_name(name), mac, mtu
         self.addresses = [prefix.parse(text) for text in addresses]
         self.index, self.wired = 0, False
+        if mtu is not None and not (isinstance(mtu, int) and 0 < mtu < 1 << 32):
+            raise InvalidValue(f"{mtu!r} is no MTU: it is a number of bytes")
+        if mac is not None and link.check_address(mac) != 6:
+            raise InvalidValue(f"{mac!r} is no MAC address: it has six bytes")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -48,9 +52,9 @@ class Port:
 class Host(NetNS):
     """A namespace of a lab: until `Lab.up` a plan, from then on a `NetNS` like any other."""
 
-    def __init__(self, name: str | None, label: str) -> None:
+    def __init__(self, lab: Lab, name: str | None, label: str) -> None:
         super().__init__(-1, name, made=True)
-        self.label = label
+        self.lab, self.label = lab, label
         self.ports: list[Port] = []
 
     def port(self, name: str | None = None, *addresses: str, mac: str | None = None, mtu: int | None = None) -> Port:
@@ -58,6 +62,7 @@ class Host(NetNS):
 
         Raises `InvalidValue` where the name or an address could never be right, or is used twice.
         """
+        self.lab.changeable()
         port = Port(self, f"eth{len(self.ports)}" if name is None else name, addresses, mac, mtu)
         if port.name in [other.name for other in self.ports] + ["lo"]:
             raise InvalidValue(f"{self.label} has two interfaces called {port.name}")
@@ -66,7 +71,7 @@ class Host(NetNS):
 
     def adopt(self, made: NetNS) -> None:
         """Become the namespace that was made for this plan."""
-        self.fd, made.fd = made.fd, -1
+        self.fd, made.fd, self._identity = made.fd, -1, None
 
 
 class Lab:
@@ -89,16 +94,16 @@ class Lab:
 
         Raises `InvalidValue` where the name cannot be one, or is used twice.
         """
-        self._changeable()
-        if name is not None and check_name(name) in [host.name for host in self._hosts]:
+        self.changeable()
+        if name is not None and check(name) in [host.name for host in self._hosts]:
             raise InvalidValue(f"two namespaces are called {name}")
-        host = Host(name, name or f"namespace {len(self._hosts) + 1}")
+        host = Host(self, name, name or f"namespace {len(self._hosts) + 1}")
         self._hosts.append(host)
         return host
 
     def wire(self, one: Port, other: Port) -> None:
         """Plan a cable (a veth pair) between two ports.  Raises `InvalidValue` where one already has a cable."""
-        self._changeable()
+        self.changeable()
         for port in (one, other):
             if port.wired or one is other:
                 raise InvalidValue(f"{port.name} of {port.host.label} has a cable already")
@@ -107,7 +112,8 @@ class Lab:
         one.wired = other.wired = True
         self._wires.append((one, other))
 
-    def _changeable(self) -> None:
+    def changeable(self) -> None:
+        """Raises `RawnsError` where it is up: what it is made of can be said before."""
         if self._up:
             raise RawnsError(f"{self.name} is up; what it is made of can be said before")
 
@@ -116,10 +122,13 @@ class Lab:
     def up(self) -> None:
         """Make all of it, or raise and leave nothing.
 
-        Raises FileExistsError (`SyscallError`) where a name is taken, `SyscallError` or `KernelError` where the
-        kernel refuses, naming the port and the namespace.
+        Raises `InvalidValue` for a port without a cable, FileExistsError (`SyscallError`) where a name is taken,
+        `SyscallError` or `KernelError` where the kernel refuses, naming the port and the namespace.
         """
-        self._changeable()
+        self.changeable()
+        loose = [port for host in self._hosts for port in host.ports if not port.wired]
+        if loose:
+            raise InvalidValue(f"{loose[0].name} of {loose[0].host.label} has no cable")
         try:
             self._build()
         except KernelError as error:
@@ -171,8 +180,16 @@ class Lab:
     def down(self) -> None:
         """Take all of it away, in reverse; does nothing where it is not up.
 
-        What fails is tried once more, and the rest is taken away all the same; then the first error is raised.
+        What fails is tried once more, and the rest is taken away all the same; then the first error is raised.  What a
+        signal handler raises has to wait until then, too.
         """
+        with shielded():
+            failure = self._take_away()
+            self._up = any(host.fd >= 0 for host in self._hosts)
+        if failure is not None:
+            raise failure
+
+    def _take_away(self) -> RawnsError | None:
         failure: RawnsError | None = None
         for host in [host for host in reversed(self._hosts) if host.fd >= 0] * 2:
             try:
@@ -182,9 +199,7 @@ class Lab:
                 host.close()  # somebody has taken the name away: that was the aim
             except RawnsError as error:
                 failure = failure or error
-        self._up = any(host.fd >= 0 for host in self._hosts)
-        if failure is not None:
-            raise failure
+        return failure
 
     def __enter__(self) -> Lab:
         return self

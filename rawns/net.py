@@ -7,7 +7,10 @@ for what could never be right.
 
 from __future__ import annotations
 
+from _thread import RLock
+
 from . import uapi
+from .errors import InvalidValue
 from .netlink import Netlink
 from .netns import Namespace
 from .objects import address, link, neighbour, nsid, route
@@ -173,15 +176,20 @@ class NetNS(Namespace):
     """A network namespace and, as ``net``, what is in it.  See `Namespace` for all the rest."""
 
     _net: Net | None = None
+    _lock = RLock()  # one for all: it is held for a moment, once in the life of a namespace
 
     @property
     def net(self) -> Net:
         """Its network, through one netlink socket that is opened at first use and closed with the namespace."""
-        if self._net is None:
-            with self.entered():
-                self.connect()
-        assert self._net is not None
-        return self._net
+        net = self._net
+        if net is None:
+            with self._lock:  # two threads may want it first
+                if self._net is None:
+                    with self.entered():
+                        self.connect()
+                net = self._net
+        assert net is not None
+        return net
 
     def connect(self) -> None:
         """Open the socket that `net` uses, by a thread that is inside already (`create`'s ``inside``)."""
@@ -196,4 +204,6 @@ class NetNS(Namespace):
 
 
 def _descriptor(namespace: Namespace | int) -> int:
-    return namespace if isinstance(namespace, int) else namespace.fd
+    if not isinstance(namespace, (int, Namespace)):
+        raise InvalidValue(f"{namespace!r} is no network namespace: a NetNS or a descriptor is due")
+    return namespace if isinstance(namespace, int) else namespace.fileno()

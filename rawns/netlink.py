@@ -11,8 +11,8 @@ from _thread import allocate_lock
 from errno import ENOBUFS, ENODATA, EPERM
 
 from . import rtnl, uapi
-from .errors import Interrupted, KernelError, SyscallError
-from .exchange import Exchange, batches
+from .errors import Interrupted, KernelError, SyscallError, WireError
+from .exchange import AWAIT_DONE, Exchange, batches
 from .syscalls import perform, remedy
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 65536  # the kernel never makes a dump datagram longer than 32 KiB
 ATTEMPTS = 8  # how often a dump is begun again before its restlessness is an error
+DRAINED = 65536  # datagrams at most that a dump broken off may still bring
 PATIENCE = 30.0  # seconds; the kernel answers before send returns, so this only bounds a bug
 KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
 
@@ -74,6 +75,7 @@ class Netlink:
 
     def _converse(self, requests: Sequence[Request]) -> list[list[Reply]]:
         exchange = self._exchange
+        self._drain()
         data = exchange.send(requests)
         perform("sendto", self._socket.send, data, spell=self._spell_send, protocol="rtnetlink")
         overrun = False
@@ -95,6 +97,16 @@ class Netlink:
             if error.errno == EPERM:  # EACCES is no matter of privileges here: IPv6 is switched off on the link
                 error.hint = remedy(EPERM)
             raise
+
+    def _drain(self) -> None:
+        """Read to its end a dump that was broken off (a signal): while it runs the kernel refuses another (EBUSY)."""
+        for _ in range(DRAINED):
+            if self._exchange.state != AWAIT_DONE:
+                return
+            try:
+                self._receive()
+            except (SyscallError, WireError):
+                return
 
     def _receive(self) -> None:
         try:

@@ -1,20 +1,21 @@
 """Network namespaces: create, open, list, delete, enter (network_namespaces(7), ip-netns(8)).
 
-Floor 4.  A `Namespace` is a descriptor, and a name if it has one.  A name is a file under /run/netns with the
-namespace mounted on it: what is made here, `ip netns` sees, and the other way round.  Nothing is forked and no state
-is kept; two of them are the same where (st_dev, st_ino) of their descriptors are.
+Floor 4.  A `Namespace` is a descriptor, and a name (`names`) if it has one.  Nothing is forked and no state is kept;
+two of them are the same where (st_dev, st_ino) of their descriptors are.
 
-``setns`` and ``unshare`` move one thread.  Every function here works from any thread and leaves it where it was.
+``setns`` and ``unshare`` move one thread.  Every function here works from any thread and leaves it where it was, also
+when a signal handler raises (KeyboardInterrupt) at the worst moment: hence the shields.
 """
 
 from __future__ import annotations
 
 import os
 from _thread import get_ident
-from errno import EINVAL, ENOENT, ENOTTY
+from errno import EINVAL, ENOTTY
 
-from . import syscalls, uapi
-from .errors import InvalidValue, RawnsError, Stranded, SyscallError
+from . import names, syscalls, uapi
+from .errors import InvalidValue, RawnsError, Stranded, SyscallError, printable
+from .names import HERE, NETNS_DIR, path_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,23 +30,7 @@ if TYPE_CHECKING:
     Names = list[str]  # `list` means something else inside the class
     Pids = list[int]
 
-NETNS_DIR = "/run/netns"
 ETC_DIR = "/etc/netns"
-HERE = "/proc/thread-self/ns/net"  # never /proc/self: that is the main thread's
-
-
-def check_name(name: str) -> str:
-    """``name`` if it can name a namespace: one path component of at most 255 bytes.  Raises `InvalidValue`."""
-    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise InvalidValue(f"{name!r} cannot name a network namespace: it must be one path component")
-    if len(os.fsencode(name)) > 255:
-        raise InvalidValue(f"{name[:20]!r}... cannot name a network namespace: a name has at most 255 bytes")
-    return name
-
-
-def path_of(name: str) -> str:
-    """Where a name is mounted.  Raises `InvalidValue`."""
-    return f"{NETNS_DIR}/{check_name(name)}"
 
 
 class Namespace:
@@ -57,6 +42,7 @@ class Namespace:
 
     def __init__(self, fd: int, name: str | None = None, made: bool = False) -> None:
         self.fd, self.name, self._made = fd, name, made
+        self._identity: tuple[int, int] | None = None  # once asked for, kept: it outlives the descriptor in sets
 
     # -- where they come from ------------------------------------------------------------------------------------
 
@@ -70,14 +56,31 @@ class Namespace:
         that is taken, `SyscallError` where the kernel refuses; then nothing is left behind.
 
         ``inside`` is called in it, by this thread, before the name leads to it: what there is to do at once needs no
-        second visit.  ``prepared`` says that `prepare` has been called, once for many.
+        second visit.  ``prepared`` says that `names.prepare` has been called, once for many.
         """
-        with syscalls.Rollback() as undo:
-            path = None if name is None else _claim(name, undo, prepared)
-            fd = _unshared(undo, inside)
-            if path is not None:
-                _mount(fd, path, undo)
-            return cls(fd, name, made=True)
+        made, undo = cls(-1, name, made=True), syscalls.Rollback()
+        try:
+            with undo:
+                path = None if name is None else names.claim(name, undo, prepared)
+                undo(made.close)
+                made._unshare(inside)
+                if path is not None:
+                    names.bind(made.fd, path, undo)
+            return made
+        except BaseException:  # a handler's, raised when the block was already over
+            undo.undo()
+            raise
+
+    def _unshare(self, inside: Callable[[], object] | None) -> None:
+        """Become a new namespace.  This thread is in it for a moment, and back."""
+        home = syscalls.open_(HERE, os.O_RDONLY)
+        try:
+            syscalls.unshare(uapi.CLONE_NEWNET)
+            self.fd = syscalls.open_(HERE, os.O_RDONLY)
+            if inside is not None:
+                inside()
+        finally:
+            _leave(home)
 
     @classmethod
     def open(cls: type[Self], name: Name | None = None, *, pid: int | None = None, fd: int | None = None) -> Self:
@@ -88,20 +91,22 @@ class Namespace:
         """
         if [name, pid, fd].count(None) != 2:
             raise InvalidValue("one of name, pid and fd says which network namespace to open")
+        if not isinstance(pid or fd or 0, int):
+            raise InvalidValue(f"{pid or fd!r} is not a number")
         if fd is not None:
             return cls(_checked(syscalls.perform("dup", os.dup, fd), f"descriptor {fd}"))
         known = None
         if pid is not None:
             path = f"/proc/{pid:d}/ns/net"
         else:
-            path = os.fspath(name or "")
-            if "/" not in path:
+            path = os.fspath("" if name is None else name)
+            if "/" not in path or "\0" in path:
                 known, path = path, path_of(path)
         try:
             return cls(_checked(syscalls.open_(path, os.O_RDONLY), path), known)
         except FileNotFoundError as error:
             if isinstance(error, SyscallError) and known is not None:
-                error.hint = f"no network namespace is called {known}"
+                error.hint = f"no network namespace is called {printable(known)}"
             raise
 
     @classmethod
@@ -113,14 +118,9 @@ class Namespace:
     def list(stale: bool = False) -> Names:
         """The names under /run/netns, sorted: ``ip netns list``.
 
-        A file there with no namespace on it is stale: left out, or with ``stale`` the only thing listed.
+        A file there with nothing mounted on it is stale: left out, or with ``stale`` the only thing listed.
         """
-        try:
-            names = syscalls.listdir(NETNS_DIR)
-        except FileNotFoundError:
-            return []
-        nsfs = syscalls.stat(HERE).st_dev
-        return sorted(name for name in names if (_device(f"{NETNS_DIR}/{name}") != nsfs) == stale)
+        return names.listed(stale)
 
     @staticmethod
     def remove(name: str) -> None:
@@ -129,21 +129,17 @@ class Namespace:
         The namespace itself ends when nobody is in it or holds it any more.  Raises FileNotFoundError
         (`SyscallError`) where there is no such name.
         """
-        path = path_of(name)
-        try:
-            syscalls.umount2(path, uapi.MNT_DETACH)
-        except SyscallError as error:
-            if error.errno not in (EINVAL, ENOENT):  # nothing mounted: unlink decides what that means
-                raise
-        syscalls.unlink(path)
+        names.remove(name)
 
     # -- what they are --------------------------------------------------------------------------------------------
 
     @property
     def identity(self) -> tuple[int, int]:
         """(st_dev, st_ino): equal for two descriptors of the same namespace, and for nothing else while it lives."""
-        status = syscalls.stat(self._open())
-        return status.st_dev, status.st_ino
+        if self._identity is None:
+            status = syscalls.stat(self._open())
+            self._identity = (status.st_dev, status.st_ino)
+        return self._identity
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Namespace) or -1 in (self.fd, other.fd):
@@ -154,28 +150,38 @@ class Namespace:
         return hash(self.identity)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name or 'anonymous'} fd={self.fd}>"
+        return f"<{type(self).__name__} {printable(self.name or 'anonymous')} fd={self.fd}>"
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError("a network namespace cannot be copied or pickled: pass its name, or its descriptor to `open`")
 
     def fileno(self) -> int:
-        return self.fd
+        """Its descriptor.  Raises `RawnsError` where it is closed, or of a lab that is not up."""
+        return self._open()
 
     def names(self) -> Names:
         """The names it has under /run/netns, sorted: ``ip netns identify``."""
         mine = self.identity
-        return sorted(name for name in self.list() if _identity(f"{NETNS_DIR}/{name}") == mine)
+        return [name for name in self.list() if names.identity(f"{NETNS_DIR}/{name}") == mine]
 
     def pids(self) -> Pids:
         """The processes whose main thread is in it, in order: ``ip netns pids``.  Those we may not look at are left out."""
         mine = self.identity
         pids = sorted(int(entry) for entry in syscalls.listdir("/proc") if entry.isdigit())
-        return [pid for pid in pids if _identity(f"/proc/{pid}/ns/net") == mine]
+        return [pid for pid in pids if names.identity(f"/proc/{pid}/ns/net") == mine]
 
     # -- their end ------------------------------------------------------------------------------------------------
 
     def attach(self, name: str) -> None:
-        """Give it a name: ``ip netns attach NAME PID``.  Raises as `create` does, leaving nothing behind."""
+        """Give it a name: ``ip netns attach NAME PID``.  Raises as `create` does, leaving nothing behind.
+
+        One that has a name gets no second: `InvalidValue`.  (``NetNS.open(fd=ns.fd).attach(...)`` would give it one.)
+        """
+        if self.name is not None:
+            raise InvalidValue(f"this network namespace has a name already: {self.name!r}")
+        fd = self._open()
         with syscalls.Rollback() as undo:
-            _mount(self.fd, _claim(name, undo), undo)
+            names.bind(fd, names.claim(name, undo), undo)
         self.name = name
 
     def delete(self) -> None:
@@ -184,11 +190,12 @@ class Namespace:
         The name is left alone where it is another namespace's by now: `RawnsError`.  Raises FileNotFoundError
         (`SyscallError`) where it is gone.  Where this raises, the descriptor is still open: try again, or `close`.
         """
-        if self.name is not None:
-            if self._robbed():
-                raise RawnsError(f"the name {self.name} belongs to another network namespace by now; it is left alone")
-            self.remove(self.name)
-        self.close()
+        with syscalls.shielded():
+            if self.name is not None:
+                if self._robbed():
+                    raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
+                names.remove(self.name)
+            self.close()
 
     def _robbed(self) -> bool:
         """Whether another namespace stands under our name.  A file with nothing on it is what is left of ours."""
@@ -214,14 +221,16 @@ class Namespace:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "fd", -1) >= 0:
-            os.close(self.fd)
+        try:
+            self.close()
+        except (AttributeError, OSError):
+            pass  # never made, or the descriptor was closed behind our back
 
     # -- being inside ---------------------------------------------------------------------------------------------
 
     def _open(self) -> int:
         if self.fd < 0:
-            raise RawnsError(f"the network namespace {self.name or '(anonymous)'} is closed, or not made yet")
+            raise RawnsError(f"the network namespace {printable(self.name or '(anonymous)')} is closed, or not made yet")
         return self.fd
 
     def entered(self) -> _Visit:
@@ -278,34 +287,54 @@ class _Visit:
     __slots__ = ("_fd", "_home", "_thread")
 
     def __init__(self, fd: int) -> None:
-        self._fd, self._home = fd, -1
+        self._fd, self._home, self._thread = fd, -1, 0
 
     def __enter__(self) -> None:
-        self._home, self._thread = syscalls.open_(HERE, os.O_RDONLY), get_ident()
         try:
-            syscalls.setns(self._fd, uapi.CLONE_NEWNET)
+            with syscalls.shielded():
+                self._thread, self._home = get_ident(), syscalls.open_(HERE, os.O_RDONLY)
+                syscalls.setns(self._fd, uapi.CLONE_NEWNET)
         except BaseException as error:
-            if isinstance(error, PermissionError) and _identity(HERE) == _identity(f"/proc/thread-self/fd/{self._fd}"):
+            here = isinstance(error, PermissionError) and names.identity(f"/proc/thread-self/fd/{self._fd}")
+            if here and here == names.identity(HERE):
                 return  # an ordinary user may not even enter where he is already: nothing to do, then
-            _leave(self._home)
+            self._back()
             raise
 
     def __exit__(self, *exc: object) -> None:
         if get_ident() != self._thread:
             raise RawnsError("a block inside a network namespace must end on the thread that began it")
-        _leave(self._home)
+        self._back()
+
+    def _back(self) -> None:
+        with syscalls.shielded():
+            home, self._home = self._home, -1
+            if home >= 0:
+                _leave(home)
+
+    def __del__(self) -> None:
+        """The last net: a signal handler that raised before the first line of `__exit__` has kept us inside."""
+        if self._home >= 0 and get_ident() == self._thread:
+            self._back()
 
 
 def _leave(home: int) -> None:
-    """Back to where we came from, or nowhere: see `Stranded`."""
-    try:
-        syscalls.setns(home, uapi.CLONE_NEWNET)
-    except OSError as error:
-        if _identity(HERE) == _identity(f"/proc/thread-self/fd/{home}"):
-            return  # we never left: what should have moved us failed, and says so itself
-        raise Stranded(f"this thread cannot return to its network namespace: {error}") from None
-    finally:
-        syscalls.close(home)
+    """Back to where we came from, or nowhere: see `Stranded`.  What a signal handler raises has to wait until then."""
+    interruption: BaseException | None = None
+    while True:
+        try:
+            syscalls.setns(home, uapi.CLONE_NEWNET)
+            break
+        except OSError as error:
+            if names.identity(HERE) == names.identity(f"/proc/thread-self/fd/{home}"):
+                break  # we never left: what should have moved us failed, and says so itself
+            syscalls.close(home)
+            raise Stranded(f"this thread cannot return to its network namespace: {error}") from None
+        except BaseException as error:
+            interruption = error
+    syscalls.close(home)
+    if interruption is not None:
+        raise interruption
 
 
 def _then(first: Callable[[], object], second: Callable[[], Answer]) -> Answer:
@@ -327,79 +356,14 @@ def _on_thread(function: Callable[[], Answer]) -> Answer:
             failure.append(error)
 
     thread = threading.Thread(target=body, daemon=True, name="rawns")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # the limit of threads or of memory
+        raise RawnsError(f"no thread can be started to go inside: {error}") from None
     thread.join()
     if failure:
         raise failure.pop()
     return answer[0]  # type: ignore[no-any-return]
-
-
-# -- the steps, each undone by whoever gave it an `undo` ------------------------------------------------------------
-
-
-def _unshared(undo: syscalls.Rollback, inside: Callable[[], object] | None) -> int:
-    """The descriptor of a new namespace.  This thread is in it for a moment, and back."""
-    home = syscalls.open_(HERE, os.O_RDONLY)
-    try:
-        syscalls.unshare(uapi.CLONE_NEWNET)
-        fd = syscalls.open_(HERE, os.O_RDONLY)
-        undo(syscalls.close, fd)
-        if inside is not None:
-            inside()
-        return fd
-    finally:
-        _leave(home)
-
-
-def _claim(name: str, undo: syscalls.Rollback, prepared: bool = False) -> str:
-    """An empty file under this name, made by us alone."""
-    path = path_of(name)
-    if not prepared:
-        prepare(undo)
-    syscalls.close(syscalls.open_(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
-    undo(syscalls.unlink, path)
-    return path
-
-
-def _mount(fd: int, path: str, undo: syscalls.Rollback) -> None:
-    syscalls.mount(f"/proc/thread-self/fd/{fd}", path, "none", uapi.MS_BIND, None)
-    undo(syscalls.umount2, path, uapi.MNT_DETACH)
-
-
-def prepare(undo: syscalls.Rollback) -> None:
-    """/run/netns as `ip` makes it: a mount of its own, shared, so that names reach every mount namespace.
-
-    Two processes that find it unprepared would stack mounts for ever; hence the lock, which `ip` takes too.
-    """
-    import fcntl
-
-    try:
-        lock = syscalls.open_(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:  # not `mkdir` first, as `ip` does: an exception each time costs more than the call
-        try:
-            syscalls.mkdir(NETNS_DIR, 0o755)
-            undo(syscalls.rmdir, NETNS_DIR)
-        except FileExistsError:
-            pass  # somebody was quicker
-        lock = syscalls.open_(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        syscalls.flock(lock, fcntl.LOCK_EX)
-        try:
-            syscalls.mount("", NETNS_DIR, "none", uapi.MS_SHARED | uapi.MS_REC, None)
-        except SyscallError as error:
-            if error.errno != EINVAL:  # EINVAL: not a mount point yet
-                raise
-            syscalls.mount(NETNS_DIR, NETNS_DIR, "none", uapi.MS_BIND | uapi.MS_REC, None)
-            undo(_unprepare)
-            syscalls.mount("", NETNS_DIR, "none", uapi.MS_SHARED | uapi.MS_REC, None)
-    finally:
-        syscalls.close(lock)
-
-
-def _unprepare() -> None:
-    """Take our mount of /run/netns away again, unless somebody has come to use it in the meantime."""
-    if not syscalls.listdir(NETNS_DIR):
-        syscalls.umount2(NETNS_DIR, uapi.MNT_DETACH)
 
 
 def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | None = None) -> None:
@@ -429,9 +393,6 @@ def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | No
             complain(error)
 
 
-# -- looking ----------------------------------------------------------------------------------------------------------
-
-
 def _checked(fd: int, what: str) -> int:
     """``fd`` if it is a network namespace.  Raises `InvalidValue`, and closes it, if not."""
     try:
@@ -439,23 +400,10 @@ def _checked(fd: int, what: str) -> int:
     except SyscallError as error:
         syscalls.close(fd)
         if error.errno in (ENOTTY, EINVAL):
-            raise InvalidValue(f"{what} is no network namespace (if it is a name, a stale one)") from None
+            stale = ": nothing is mounted on it, the name is stale" if what.startswith(f"{NETNS_DIR}/") else ""
+            raise InvalidValue(f"{printable(what)} is no network namespace{stale}") from None
         raise
     if kind != uapi.CLONE_NEWNET:
         syscalls.close(fd)
-        raise InvalidValue(f"{what} is a namespace, but not of the network")
+        raise InvalidValue(f"{printable(what)} is a namespace, but not of the network")
     return fd
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    """What `Namespace.identity` is for a path; None where there is nothing, or nothing we may look at."""
-    try:
-        status = syscalls.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _device(path: str) -> int | None:
-    identity = _identity(path)
-    return identity and identity[0]

@@ -27,7 +27,7 @@ NLMSGHDR = Struct(
 )
 
 # What follows the header of an acknowledgement.  The kernel repeats the request's header in it (and, without
-# NETLINK_CAP_ACK, its payload, which is why `open` in netlink.py always asks for the cap).
+# NETLINK_CAP_ACK, its payload, which is why `Netlink` always asks for the cap).
 NLMSGERR = Struct("nlmsgerr", ("error", S32), *[(f"msg.{name}", kind) for name, kind in NLMSGHDR.members], whole=True)
 _ACK_ATTRS = Attrs(
     {

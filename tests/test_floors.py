@@ -20,7 +20,7 @@ PACKAGE = PROJECT / "rawns"
 FLOORS = [
     ["errors", "uapi"],
     ["syscalls", "wire"],
-    ["nlmsg", "rtnl", "packets"],
+    ["names", "nlmsg", "rtnl", "packets", "sockets"],
     ["exchange", "explain", "objects", "lines"],
     ["netlink", "netns"],
     ["net", "rootless"],

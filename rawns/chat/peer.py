@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import _socket
 import select
 
+from .. import sockets
 from ..errors import InvalidValue, RawnsError
 from ..lines import MOST, RELAYED, Lines
-from ..syscalls import perform
 from . import tcp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
+
     from ..netns import Namespace
 
 CHUNK = 65536  # bytes read at once: so many lines may wait to be heard
@@ -23,11 +24,11 @@ class Peer:
     ``ns`` None is the namespace of the calling thread, which is where it was again afterwards.  ``timeout`` is how many
     seconds connecting may take, for each address of the host, and later how many `say` may stand still; None is for
     ever.  Raises `SyscallError`, so ConnectionRefusedError or TimeoutError as the case may be; `RawnsError` where the
-    name is not known; `InvalidValue` for what is no port.
+    name is not known or ``ns`` is closed; `InvalidValue` for what is no port or no timeout.
     """
 
     def __init__(self, ns: Namespace | None, host: str, port: int, timeout: float | None = 10.0) -> None:
-        self._timeout = timeout
+        self._timeout = tcp.check_timeout(timeout)
         self._lines = Lines(RELAYED)
         self._waiting: list[str] = []
         self._ended = False
@@ -47,9 +48,9 @@ class Peer:
         sock, data = self._open(), encoded(text, MOST)
         while data:
             try:
-                data = data[perform("sendto", sock.send, data) :]
+                data = data[sockets.send(sock, data) :]
             except BlockingIOError:
-                tcp.wait(sock, select.POLLOUT, self._timeout, "sendto", f"{len(data)} bytes")
+                tcp.wait(sock, select.POLLOUT, self._timeout, "sendto", sockets.spell_send, data)
 
     def hear(self, timeout: float | None = None) -> str | None:
         """The next line, safe to show on a terminal; None when the other end has ended.
@@ -57,12 +58,12 @@ class Peer:
         Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed, ConnectionResetError (`SyscallError`)
         where the connection broke.
         """
-        sock, deadline = self._open(), tcp.Deadline(timeout)
+        sock, deadline = self._open(), tcp.Deadline(tcp.check_timeout(timeout))
         while not self._waiting and not self._ended:
             try:
-                data = perform("recvfrom", sock.recv, CHUNK)
+                data = sockets.recv(sock, CHUNK)
             except BlockingIOError:
-                tcp.wait(sock, select.POLLIN, deadline.left, "recvfrom")
+                tcp.wait(sock, select.POLLIN, deadline.left, "recvfrom", sockets.spell_recv, CHUNK)
                 continue
             self._ended = not data
             self._waiting = self._lines.feed(data) if data else self._lines.end()
@@ -71,11 +72,11 @@ class Peer:
 
     def finish(self) -> None:
         """Say that nothing more will be said, and go on hearing: what ``nc -N`` does at the end of its input."""
-        perform("shutdown", self._open().shutdown, _socket.SHUT_WR)
+        sockets.shutdown(self._open())
 
     def close(self) -> None:
         """Leave; may be called again."""
-        self._socket.close()
+        sockets.close(self._socket)
 
     def __enter__(self) -> Peer:
         return self

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import _socket
-import os
 import select
 import threading
 from _thread import get_ident
@@ -11,15 +9,16 @@ from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from math import inf
 from time import monotonic
 
-from .. import uapi
+from .. import sockets, uapi
 from ..errors import RawnsError, SyscallError
-from ..syscalls import perform, setns
+from ..syscalls import close, setns
 from . import tcp
 from .peer import encoded
 from .table import CHUNK, Part, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from typing import TypeVar
 
     from ..netns import Namespace
@@ -40,7 +39,11 @@ class Door(Part):
     def __init__(self, room: Room, address: str | None, port: int) -> None:
         self._room, self._socket = room, tcp.listening(address, port)
         self.fd = self._socket.fileno()
-        place = self._socket.getsockname()
+        try:
+            place = sockets.getsockname(self._socket)
+        except BaseException:
+            self.close()
+            raise
         self.address = tcp.host_of(place), int(place[1])
 
     def wants(self, full: bool) -> int | None:
@@ -69,18 +72,18 @@ class Door(Part):
 
     def close(self) -> None:
         self.fd = -1
-        self._socket.close()
+        sockets.close(self._socket)
 
 
 class Bell(Part):
     """A pipe to oneself: another thread has something for this one."""
 
     def __init__(self) -> None:
-        self.fd, self._end = perform("pipe2", os.pipe2, os.O_NONBLOCK | os.O_CLOEXEC)
+        self.fd, self._end = sockets.pipe()
 
     def ring(self) -> None:
         try:
-            os.write(self._end, b"!")
+            sockets.write(self._end, b"!")
         except BlockingIOError:
             pass  # it is ringing
 
@@ -88,11 +91,11 @@ class Bell(Part):
         return select.POLLIN
 
     def ready(self, events: int) -> None:
-        os.read(self.fd, CHUNK)
+        sockets.read(self.fd, CHUNK)
 
     def close(self) -> None:
-        os.close(self.fd)
-        os.close(self._end)
+        close(self.fd)
+        close(self._end)
         self.fd = -1
 
 
@@ -165,12 +168,17 @@ class Room(Table):
         self.parts = [self._door, bell]
 
     def start(self) -> None:
-        """Open the room in a thread of its own; returns when it listens.  Raises as `open` does; then nothing is left."""
+        """Open the room in a thread of its own; returns when it listens.  Raises as `open` does, and
+        `RawnsError` where ``ns`` is closed or no thread can be had; then nothing is left."""
         if self._thread is not None:
             raise RawnsError("the room is open already")
         opened = threading.Event()
-        self._thread = threading.Thread(target=self._live, args=(opened,), name="rawns room", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._live, args=(opened,), name="rawns room", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # a limit on processes, as a rule
+            raise RawnsError(f"the room's thread cannot be started: {error}") from None
+        self._thread = thread
         opened.wait()
         if self._failure is not None:
             self.stop()
@@ -273,10 +281,10 @@ class Room(Table):
             self.notify(f"{who} joined")
             return
         try:
-            sock.send(b"the room is full\n")
-            sock.shutdown(_socket.SHUT_WR)
-            sock.recv(CHUNK)  # closed with something unread, the connection would be reset
-        except OSError:
+            sockets.send(sock, b"the room is full\n")
+            sockets.shutdown(sock)
+            sockets.recv(sock, CHUNK)  # closed with something unread, the connection would be reset
+        except SyscallError:
             pass
-        sock.close()
+        sockets.close(sock)
         self.notify(f"{who} found the room full")

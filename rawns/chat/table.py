@@ -8,17 +8,17 @@ than the table's patience is sent away.
 
 from __future__ import annotations
 
-import _socket
 import select
 from math import ceil, inf
 from time import monotonic
 
+from .. import sockets
 from ..errors import SyscallError
 from ..lines import LINE, Circle
-from ..syscalls import perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
 
     from ..lines import Member
@@ -83,13 +83,12 @@ class Table:
 
     def turn(self, at_once: bool = False) -> bool:
         """Wait until something is ready, or with ``at_once`` only look; whether something was."""
-        full, poll, watched = self.full, select.poll(), {}
+        full, waits, watched = self.full, {}, {}
         for part in self.parts:
             events = part.wants(full)
             if events is not None:
-                poll.register(part.fd, events)
-                watched[part.fd] = part
-        ready = poll.poll(0 if at_once else self._wait())
+                waits[part.fd], watched[part.fd] = events, part
+        ready = sockets.poll(waits, 0 if at_once else self._wait())
         for fd, events in ready:
             if watched[fd].fd == fd:  # nobody before it has sent it away
                 watched[fd].ready(events)
@@ -152,7 +151,7 @@ class Seat(Part):
 
     def _hear(self) -> None:
         try:
-            data = perform("recvfrom", self._socket.recv, CHUNK)
+            data = sockets.recv(self._socket, CHUNK)
         except BlockingIOError:
             return
         except SyscallError as error:
@@ -170,8 +169,7 @@ class Seat(Part):
         self._silent = True
 
     def _send(self, data: bytes) -> int:
-        sent: int = perform("sendto", self._socket.send, data)
-        return sent
+        return sockets.send(self._socket, data)
 
     def flush(self) -> None:
         out = self.member.out
@@ -181,7 +179,7 @@ class Seat(Part):
                 self._blocked = len(out) > 0
             if self._silent and not self._shut and not out:
                 self._shut = True
-                perform("shutdown", self._socket.shutdown, _socket.SHUT_WR)
+                sockets.shutdown(self._socket)
         except BlockingIOError:
             self._blocked = True
         except SyscallError as error:
@@ -206,4 +204,4 @@ class Seat(Part):
 
     def close(self) -> None:
         self.fd = -1
-        self._socket.close()
+        sockets.close(self._socket)

@@ -11,27 +11,35 @@ from errno import EADDRNOTAVAIL, EAFNOSUPPORT, ETIMEDOUT
 from math import ceil
 from time import monotonic
 
+from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..lines import visible
-from ..syscalls import perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
-    Place = tuple[Any, ...]  # as sockets have them: host, port, and of IPv6 flow and scope
+    from ..sockets import Place
+
     Found = list[tuple[int, Place]]
 
 BACKLOG = 128
-FAMILIES = {_socket.AF_INET: "AF_INET", _socket.AF_INET6: "AF_INET6"}
+LONGEST = 10**9  # seconds, 30 years
 EVERYWHERE = ((_socket.AF_INET6, "::"), (_socket.AF_INET, "0.0.0.0"))  # the first takes IPv4 as well
 
 
 def check_port(port: int, lowest: int) -> int:
     """``port`` if it is one.  Raises `InvalidValue`."""
-    if not isinstance(port, int) or not lowest <= port <= 65535:
+    if not isinstance(port, int) or isinstance(port, bool) or not lowest <= port <= 65535:
         raise InvalidValue(f"{port!r} is no port: it must be a number from {lowest} to 65535")
     return port
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """``timeout`` if it is None or some seconds; fewer than none are none.  Raises `InvalidValue`."""
+    if timeout is not None and (not isinstance(timeout, (int, float)) or not -LONGEST <= timeout <= LONGEST):
+        raise InvalidValue(f"{timeout!r} is no timeout: it must be a number of seconds, or None for ever")
+    return timeout
 
 
 # -- addresses ----------------------------------------------------------------------------------------------------------
@@ -73,13 +81,6 @@ def who(place: Place) -> str:
 # -- sockets ------------------------------------------------------------------------------------------------------------
 
 
-def _socket_of(family: int) -> _socket.socket:
-    kind = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
-    spell = lambda *_: f"{FAMILIES.get(family, family)}, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0"  # noqa: E731
-    made: _socket.socket = perform("socket", _socket.socket, family, kind, 0, spell=spell)
-    return made
-
-
 def listening(address: str | None, port: int) -> _socket.socket:
     """A socket that listens at the first address of ``address`` that is ours; by default at all, IPv4 and IPv6.
 
@@ -99,32 +100,30 @@ def listening(address: str | None, port: int) -> _socket.socket:
 
 
 def _listening(family: int, place: Place, both: bool) -> _socket.socket:
-    sock = _socket_of(family)
+    sock = sockets.socket(family, _socket.SOCK_STREAM)
     try:
-        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        sockets.set_option(sock, "SO_REUSEADDR", 1)
         if both and family == _socket.AF_INET6:
-            sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 0)
-        perform("bind", sock.bind, place, spell=who)
-        perform("listen", sock.listen, BACKLOG)
+            sockets.set_option(sock, "IPV6_V6ONLY", 0)
+        sockets.bind(sock, place)
+        sockets.listen(sock, BACKLOG)
     except BaseException:
-        sock.close()
+        sockets.close(sock)
         raise
     return sock
 
 
 def accepted(listener: _socket.socket) -> tuple[_socket.socket, str]:
     """The next who has connected, and his name.  Raises `SyscallError`, of which EAGAIN says there is none."""
-    fd, place = perform("accept4", listener._accept)  # type: ignore[attr-defined]
-    sock = _socket.socket(fileno=fd)
-    sock.setblocking(False)
+    sock, place = sockets.accept(listener, listener.family)
     return prompt(sock), who(place)
 
 
 def prompt(sock: _socket.socket) -> _socket.socket:
     """Send each line at once, and find out some day that the other machine is gone."""
     try:
-        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+        sockets.set_option(sock, "TCP_NODELAY", 1)
+        sockets.set_option(sock, "SO_KEEPALIVE", 1)
     except OSError:
         pass  # the connection has been reset already: whoever reads it will see
     return sock
@@ -148,27 +147,30 @@ def connected(host: str, port: int, timeout: float | None = None) -> tuple[_sock
 
 
 def _connected(family: int, place: Place, timeout: float | None) -> _socket.socket:
-    sock = _socket_of(family)
+    sock = sockets.socket(family, _socket.SOCK_STREAM)
     try:
         try:
-            perform("connect", sock.connect, place, spell=who)
+            sockets.connect(sock, place)
         except BlockingIOError:  # EINPROGRESS
-            wait(sock, select.POLLOUT, timeout, "connect", who(place))
-            error = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            wait(sock, select.POLLOUT, timeout, "connect", sockets.spell_place, place)
+            error = sockets.pending_error(sock)
             if error:
-                raise SyscallError(error, "connect", who(place)) from None
+                raise SyscallError(error, "connect", sockets.spell_place(sock, place)) from None
     except BaseException:
-        sock.close()
+        sockets.close(sock)
         raise
     return prompt(sock)
 
 
-def wait(sock: _socket.socket, events: int, timeout: float | None, call: str, arguments: str = "") -> None:
-    """Wait for an event of poll(2).  Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed."""
-    poll = select.poll()
-    poll.register(sock, events)
-    if not poll.poll(None if timeout is None else max(0, ceil(timeout * 1000))):
-        raise SyscallError(ETIMEDOUT, call, arguments, f"nothing within {timeout:g} s" if timeout else "")
+def wait(
+    sock: _socket.socket, events: int, timeout: float | None, call: str, spell: Callable[..., str], *rest: object
+) -> None:
+    """Wait for an event of poll(2), so that ``call`` can be made (``spell`` writes its arguments).
+
+    Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed.
+    """
+    if not sockets.poll({sock.fileno(): events}, None if timeout is None else max(0, ceil(timeout * 1000))):
+        raise SyscallError(ETIMEDOUT, call, spell(sock, *rest), f"nothing within {timeout:g} s" if timeout else "")
 
 
 class Deadline:

@@ -17,28 +17,39 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    from ..errors import RawnsError
+
+    tell = _Json() if options.json else _Text()
+    try:
+        return _tell(tell, options.explain, options.keep)
+    except RawnsError as error:  # before the story, or while cleaning up after it
+        tell.failed(str(error))
+        raise
+
+
+def _tell(tell: _Json | _Text, explain: bool, keep: bool) -> int:
     from .. import rootless
     from ..errors import RawnsError
 
     inside = not rootless.privileged()
     who = f"user {os.geteuid()}, in a user namespace of its own" if inside else "root"
     if inside:
-        if options.keep:
+        if keep:
             raise RawnsError("--keep needs root: what an ordinary user makes ends with its process (see `rawns rootless`)")
         rootless.enter()
-    tell = _Json(who) if options.json else _Text(who)
+    tell.begin(who)
     from .story import Story
 
-    with Story(options.explain) as story:
-        for step in story.steps(options.keep):
+    with Story(explain) as story:
+        for step in story.steps(keep):
             try:
                 step.tell(story)
             except RawnsError as error:
                 return tell.broken(step, str(error))
             tell.step(step)
-        tell.end(story, options.keep)
-        if options.keep:
+        if keep:
             story.keep()
+    tell.end(story, keep)
     return 0
 
 
@@ -52,15 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--explain", action="store_true", help="name every system call and every byte of every message")
     parser.add_argument("--keep", action="store_true", help="leave the result standing, to be explored (root only)")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="for programs: one object, with each step's facts")
     return parser
 
 
 class _Text:
     """For people: each step as soon as it is over."""
 
-    def __init__(self, who: str) -> None:
+    def __init__(self) -> None:
         self._number, self._total = 0, 0.0
+
+    def begin(self, who: str) -> None:
         print(f"Two computers, one cable.  Linux {os.uname().release}, as {who}.\n", flush=True)
 
     def step(self, step: Step) -> None:
@@ -81,6 +94,9 @@ class _Text:
             for line in call(event):
                 print(f"    | {line}")
 
+    def failed(self, why: str) -> None:
+        sys.stdout.flush()  # the sentence itself is said by whoever called us
+
     def broken(self, step: Step, why: str) -> int:
         self._explain(step)
         sys.stdout.flush()
@@ -98,27 +114,40 @@ class _Text:
 
 
 class _Json:
-    """For programs: one object, at the end."""
+    """For programs: one object, at the end, whatever the end is; ``ok`` says which."""
 
-    def __init__(self, who: str) -> None:
-        self._report = {"kernel": os.uname().release, "as": who, "ok": False, "steps": []}
+    def __init__(self) -> None:
+        self._steps: list[dict[str, object]] = []
+        self._report: dict[str, object] = {"kernel": os.uname().release, "as": None, "ok": False, "steps": self._steps}
+
+    def begin(self, who: str) -> None:
+        self._report["as"] = who
 
     def step(self, step: Step) -> None:
-        from ..explain import call
+        self._steps.append(self._told(step))
 
-        told = {"title": step.title, "ip": step.ip, "microseconds": round(step.microseconds, 1), "lines": step.lines}
+    @staticmethod
+    def _told(step: Step) -> dict[str, object]:
+        from ..explain import record
+
+        told: dict[str, object] = {"title": step.title, "ip": step.ip, "microseconds": round(step.microseconds, 1)}
+        told.update(lines=step.lines, facts=step.facts)
         if step.events:
-            told["calls"] = [list(call(event)) for event in step.events]
-        self._report["steps"].append(told)  # type: ignore[attr-defined]
+            told["calls"] = [record(event) for event in step.events]
+        return told
 
     def _print(self) -> None:
         import json
 
         print(json.dumps(self._report, indent=2))
 
-    def broken(self, step: Step, why: str) -> int:
-        self._report["failed"] = {"title": step.title, "error": why}
+    def failed(self, why: str) -> None:
+        self._report.update(ok=False, error=why)
         self._print()
+
+    def broken(self, step: Step, why: str) -> int:
+        self._report["failed"] = {**self._told(step), "error": why}
+        self.failed(why)
         print(f"rawns demo: {step.title!r} failed: {why}", file=sys.stderr)
         return 1
 

@@ -12,7 +12,7 @@ import sys
 from contextlib import nullcontext
 from math import isfinite
 
-from .. import echo, explain, netns, packets, syscalls
+from .. import echo, explain, netns, packets, sockets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
 
 TYPE_CHECKING = False
@@ -90,12 +90,22 @@ def _complaint(error: SyscallError) -> str:
     if error.call == "connect" and isinstance(error, PermissionError):
         return "Do you want to ping broadcast? Then -b. If not, check your local firewall rules"
     what = error.call
-    if what == "bind" and ":" in error.arguments:
+    if what == "bind" and "AF_INET6" in error.arguments:
         what = "bind icmp socket"
     elif what == "setsockopt":
-        what = f"cannot set {error.arguments}" if "time-to-live" in error.arguments else error.arguments
+        what = _option(error.arguments)
     remedy = f"; {error.hint}" if error.hint and isinstance(error, PermissionError) else ""
     return f"{what}: {error.strerror}{remedy}"
+
+
+def _option(arguments: str) -> str:
+    """What ping calls an option: ``SO_BINDTODEVICE eth0``, ``cannot set unicast time-to-live``."""
+    name, value = arguments.split(", ")[2:4]
+    if name == "SO_BINDTODEVICE":
+        return f"{name} {value[1:-5]}"  # without its quotes and its \\000
+    if name.endswith(("_TTL", "_HOPS")):
+        return f"cannot set {'multicast' if 'MULTICAST' in name else 'unicast'} time-to-live"
+    return name
 
 
 # -- words in ---------------------------------------------------------------------------------------------------------
@@ -355,21 +365,21 @@ class Signals:
     NUMBERS = (signal.SIGINT, signal.SIGQUIT)
 
     def __enter__(self) -> Signals:
-        self.descriptor, self._far = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.descriptor, self._far = sockets.pipe()
         self._wakeup = signal.set_wakeup_fd(self._far, warn_on_full_buffer=False)
         self._handlers = [signal.signal(number, lambda *_: None) for number in self.NUMBERS]
         return self
 
     def read(self) -> bytes:
         """The numbers of the signals that came."""
-        return os.read(self.descriptor, 64)
+        return sockets.read(self.descriptor, 64)
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in zip(self.NUMBERS, self._handlers):
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
-        os.close(self.descriptor)
-        os.close(self._far)
+        syscalls.close(self.descriptor)
+        syscalls.close(self._far)
 
 
 class Explainer(syscalls.Observer):

@@ -18,6 +18,7 @@ from errno import EAGAIN, EHOSTUNREACH, ENETUNREACH, ENOBUFS, ENOMEM
 from struct import Struct
 from time import monotonic_ns, time_ns
 
+from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
 from .line import Line, Line4, Line6
 from .session import Failure, Figures, Reply, Session, milliseconds
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Figures", "Line", "Reply", "Session", "connect", "milliseconds", "ping", "run", "transmit"]
 
+LONGEST = 10**9  # seconds, 30 years: far from where a clock's nanoseconds end
 LARGEST = 0xFFFF - 8  # bytes of data: what an IPv6 packet can carry
 DRAIN = 64  # packets taken in at one go
 TIMEVAL = Struct("ll")
@@ -54,8 +56,7 @@ def ping(
     a figure.  Raises `SyscallError` where the kernel allows no socket or knows no route, `RawnsError` for an unknown
     host, `InvalidValue` for numbers that could never be right.
     """
-    if count < 1 or not 0 <= size <= LARGEST or not (interval >= 0 and timeout >= 0):
-        raise InvalidValue(f"ping: count {count}, size {size}, interval {interval}, timeout {timeout}: one is out of range")
+    _check(count, size, interval, timeout)
     session = Session(count, round(interval * 1e9), round(timeout * 1e9), patient=True)
     if namespace is None:
         line = connect(host, family)
@@ -69,6 +70,15 @@ def ping(
     finally:
         line.close()
     return session.figures
+
+
+def _check(count: int, size: int, interval: float, timeout: float) -> None:
+    for name, whole, least, most in (("count", count, 1, None), ("size", size, 0, LARGEST)):
+        if not isinstance(whole, int) or isinstance(whole, bool) or whole < least or (most is not None and whole > most):
+            raise InvalidValue(f"ping: {name} {whole!r} is no whole number from {least}{f' to {most}' if most else ''}")
+    for name, seconds in (("interval", interval), ("timeout", timeout)):
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= LONGEST:
+            raise InvalidValue(f"ping: {name} {seconds!r} is no number of seconds from 0 to {LONGEST}")
 
 
 def connect(
@@ -105,10 +115,9 @@ def run(line: Line, session: Session, size: int, wake: int = -1) -> Iterator[Arr
 
     Where ``wake`` is a descriptor, None is yielded each time it can be read.
     """
-    poll = select.poll()
-    poll.register(line.sock, select.POLLIN)
+    waits = {line.sock.fileno(): select.POLLIN}
     if wake >= 0:
-        poll.register(wake, select.POLLIN)
+        waits[wake] = select.POLLIN
     while True:
         wait = session.wait(monotonic_ns())
         if wait is None:
@@ -116,7 +125,7 @@ def run(line: Line, session: Session, size: int, wake: int = -1) -> Iterator[Arr
         if wait == 0:
             yield from transmit(line, session, size)
         for _ in range(DRAIN):  # whoever floods us cannot keep us from sending, or from the end
-            ready = poll.poll(-(-wait // 1_000_000))
+            ready = sockets.poll(waits, -(-wait // 1_000_000))
             for descriptor, what in ready:
                 arrival = None
                 if descriptor != wake:

@@ -14,24 +14,19 @@ from errno import EACCES, EAGAIN, EMSGSIZE, EPERM
 from struct import Struct
 from time import monotonic_ns, time_ns
 
-from .. import packets, uapi
+from .. import packets, sockets, uapi
 from ..errors import SyscallError, WireError
+from ..sockets import MSG_ERRQUEUE, OPTIONS
 from ..syscalls import perform
 from .session import Failure, Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Union
+    from typing import Any
 
     from .session import Address, Arrival
 
-    Ancillary = list[tuple[int, int, bytes]]
-    Option = Union[int, bytes]
-
-# <linux/in.h>, <linux/in6.h>, <asm-generic/socket.h>, <linux/icmp.h>, <linux/errqueue.h>: what `_socket` does not have
-IP_TTL, IP_RECVERR, IP_RECVTTL, IP_MULTICAST_TTL = 2, 11, 12, 33
-IPV6_UNICAST_HOPS, IPV6_MULTICAST_HOPS, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 16, 18, 25, 51, 52
-SO_TIMESTAMPNS, SOL_RAW, ICMP_FILTER, MSG_ERRQUEUE = 35, 255, 1, 0x2000
+# <linux/errqueue.h>
 SO_EE_ORIGIN_LOCAL, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 1, 2, 3
 SOCK_EXTENDED_ERR = Struct("=IBBBBII")  # ee_errno, ee_origin, ee_type, ee_code, ee_pad, ee_info, ee_data
 TIMESPEC, INT = Struct("ll"), Struct("i")
@@ -52,10 +47,9 @@ class Line:
 
     family: int
     protocol: int
-    level: int
-    recverr: int
-    lifetime: int  # what the time to live comes in as
-    limits: tuple[int, int]  # the options that set it: multicast, unicast
+    recverr: str  # the option that asks for errors, and what they come in as
+    lifetime: str  # what the time to live comes in as
+    limits: tuple[str, str]  # the options that set it: multicast, unicast
     origin: int
     names: tuple[str, str]
     wildcard: str
@@ -63,14 +57,14 @@ class Line:
 
     def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
         self.address = address
-        self.ident = int.from_bytes(os.urandom(2), "big")
+        self.ident = int.from_bytes(perform("getrandom", os.urandom, 2, spell=lambda size: f"buffer, {size}, 0"), "big")
         self.sock, self.raw = self._open()
         try:
             self._configure(ttl, broadcast)
             if device:
-                self._bind_device(self.sock, device)
+                _bind_device(self.sock, device)
             if source:
-                perform("bind", self.sock.bind, (source, 0))
+                sockets.bind(self.sock, (source, 0))
             self.source: str = source or self._route(device, broadcast)
         except BaseException:
             self.close()
@@ -120,81 +114,65 @@ class Line:
 
     def _open(self) -> tuple[_socket.socket, bool]:
         try:
-            return self._made(_socket.SOCK_DGRAM, "SOCK_DGRAM", self.protocol), False
+            return sockets.socket(self.family, _socket.SOCK_DGRAM, self.protocol), False
         except SyscallError:  # as a rule EACCES: nobody of this group may
             pass
         try:
-            return self._made(_socket.SOCK_RAW, "SOCK_RAW", self.protocol), True
+            return sockets.socket(self.family, _socket.SOCK_RAW, self.protocol), True
         except SyscallError as error:
             if error.errno not in (EPERM, EACCES):
                 raise
             raise SyscallError(error.errno, error.call, error.arguments, REMEDY) from None
 
-    def _made(self, kind: int, name: str, protocol: int) -> _socket.socket:
-        spelt = f"{self.names[0]}, {name}, {self.names[1] if protocol else 0}"
-        made: _socket.socket = perform("socket", _socket.socket, self.family, kind, protocol, spell=lambda *_: spelt)
-        made.setblocking(False)
-        return made
-
-    @staticmethod
-    def _option(sock: _socket.socket, level: int, option: int, value: Option, name: str) -> None:
-        perform("setsockopt", sock.setsockopt, level, option, value, spell=lambda *_: name)
-
-    def _bind_device(self, sock: _socket.socket, device: str) -> None:
-        value = os.fsencode(device) + b"\0"
-        self._option(sock, _socket.SOL_SOCKET, _socket.SO_BINDTODEVICE, value, f"SO_BINDTODEVICE {device}")
-
     def _configure(self, ttl: int | None, broadcast: bool) -> None:
-        self._option(self.sock, self.level, self.recverr, 1, "RECVERR")
-        self._option(self.sock, _socket.SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS")
+        sockets.set_option(self.sock, self.recverr, 1)
+        sockets.set_option(self.sock, "SO_TIMESTAMPNS", 1)
         self._ask_lifetime()
         if self.raw:
             self._restrict()
         if broadcast:
-            self._option(self.sock, _socket.SOL_SOCKET, _socket.SO_BROADCAST, 1, "SO_BROADCAST")
+            sockets.set_option(self.sock, "SO_BROADCAST", 1)
         if ttl is not None:
-            for option, name in zip(self.limits, ("multicast", "unicast")):
-                self._option(self.sock, self.level, option, ttl, f"{name} time-to-live")
+            for option in self.limits:
+                sockets.set_option(self.sock, option, ttl)
 
     def _route(self, device: str, broadcast: bool) -> str:
         """The address the kernel would send from; asked of a UDP socket, which sends nothing."""
-        probe = self._made(_socket.SOCK_DGRAM, "SOCK_DGRAM", 0)
+        probe = sockets.socket(self.family, _socket.SOCK_DGRAM)
         try:
             if device:
-                self._bind_device(probe, device)
+                _bind_device(probe, device)
             if broadcast:
-                self._option(probe, _socket.SOL_SOCKET, _socket.SO_BROADCAST, 1, "SO_BROADCAST")
-            perform("connect", probe.connect, (self.address[0], PROBE_PORT, *self.address[2:]))
-            return str(probe.getsockname()[0])
+                sockets.set_option(probe, "SO_BROADCAST", 1)
+            sockets.connect(probe, (self.address[0], PROBE_PORT, *self.address[2:]))
+            return str(sockets.getsockname(probe)[0])
         finally:
-            probe.close()
+            sockets.close(probe)
 
     def close(self) -> None:
         """May be called again."""
-        self.sock.close()
+        sockets.close(self.sock)
 
     # -- out and in -----------------------------------------------------------------------------------------------
 
     def send(self, request: bytes) -> None:
         """Send one request.  Raises `SyscallError`."""
-        perform("sendto", self.sock.sendto, request, self.address, spell=_spell_send, protocol=self.names[1])
+        sockets.sendto(self.sock, request, self.address, self.names[1])
 
     def receive(self) -> Arrival:
         """The next packet, if it is one of ours.  Never blocks.  Raises `SyscallError`."""
         try:
-            data, ancillary, _, source = perform(
-                "recvmsg", self.sock.recvmsg, BUFFER, ANCILLARY, spell=lambda *_: f"[{BUFFER} bytes]", protocol=self.delivers
-            )
+            data, ancillary, _, source = sockets.recvmsg(self.sock, BUFFER, ANCILLARY, 0, self.delivers)
         except SyscallError as error:
             if error.errno == EAGAIN:
                 return None
             return self.failure()  # an error's errno comes before the error itself
         clock, when, ttl = time_ns(), monotonic_ns(), 0  # in this order a pause between the two cannot shorten the trip
         for level, kind, value in ancillary:
-            if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(value) >= TIMESPEC.size:
+            if (level, kind) == OPTIONS["SO_TIMESTAMPNS"] and len(value) >= TIMESPEC.size:
                 seconds, nanoseconds = TIMESPEC.unpack_from(value)
                 when -= max(0, clock - seconds * 10**9 - nanoseconds)  # as long as it has lain in the socket
-            elif (level, kind) == (self.level, self.lifetime) and len(value) >= INT.size:
+            elif (level, kind) == OPTIONS[self.lifetime] and len(value) >= INT.size:
                 ttl = INT.unpack_from(value)[0]
         try:
             return self._parse(data, source, when, ttl)
@@ -204,11 +182,11 @@ class Line:
     def failure(self) -> Failure | None:
         """The next error in the queue, if it is about a request of ours.  Never blocks."""
         try:
-            data, ancillary, _, target = self.sock.recvmsg(BUFFER, ANCILLARY, MSG_ERRQUEUE)
+            data, ancillary, _, target = sockets.recvmsg(self.sock, BUFFER, ANCILLARY, MSG_ERRQUEUE, self.names[1])
         except OSError:
             return None
         for level, kind, value in ancillary:
-            if (level, kind) == (self.level, self.recverr) and len(value) >= SOCK_EXTENDED_ERR.size:
+            if (level, kind) == OPTIONS[self.recverr] and len(value) >= SOCK_EXTENDED_ERR.size:
                 return self._explained(value, data, target)
         return None
 
@@ -226,15 +204,15 @@ class Line:
         return self._error(kind, code, info, sequence, self._offender(value[SOCK_EXTENDED_ERR.size :]))
 
 
-def _spell_send(request: bytes, address: Address) -> str:
-    return f"[{len(request)} bytes], {address[0]}"
+def _bind_device(sock: _socket.socket, device: str) -> None:
+    sockets.set_option(sock, "SO_BINDTODEVICE", os.fsencode(device) + b"\0")
 
 
 class Line4(Line):
     """ICMP."""
 
     family, protocol, names = _socket.AF_INET, packets.IPPROTO_ICMP, ("AF_INET", "IPPROTO_ICMP")
-    level, recverr, lifetime, limits = _socket.IPPROTO_IP, IP_RECVERR, IP_TTL, (IP_MULTICAST_TTL, IP_TTL)
+    recverr, lifetime, limits = "IP_RECVERR", "IP_TTL", ("IP_MULTICAST_TTL", "IP_TTL")
     origin, wildcard, colon = SO_EE_ORIGIN_ICMP, "0.0.0.0", "="
 
     def multicast(self) -> bool:
@@ -249,10 +227,10 @@ class Line4(Line):
 
     def _restrict(self) -> None:
         wanted = 1 << uapi.ICMP_ECHOREPLY | 1 << uapi.ICMP_REDIRECT  # a bit set keeps its type out
-        self._option(self.sock, SOL_RAW, ICMP_FILTER, (~wanted & 0xFFFFFFFF).to_bytes(4, sys.byteorder), "ICMP_FILTER")
+        sockets.set_option(self.sock, "ICMP_FILTER", (~wanted & 0xFFFFFFFF).to_bytes(4, sys.byteorder))
 
     def _ask_lifetime(self) -> None:
-        self._option(self.sock, self.level, IP_RECVTTL, 1, "IP_RECVTTL")
+        sockets.set_option(self.sock, "IP_RECVTTL", 1)
 
     def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
         start = 0
@@ -293,8 +271,7 @@ class Line6(Line):
     """ICMPv6."""
 
     family, protocol, names = _socket.AF_INET6, packets.IPPROTO_ICMPV6, ("AF_INET6", "IPPROTO_ICMPV6")
-    level, recverr, lifetime = _socket.IPPROTO_IPV6, IPV6_RECVERR, IPV6_HOPLIMIT
-    limits = (IPV6_MULTICAST_HOPS, IPV6_UNICAST_HOPS)
+    recverr, lifetime, limits = "IPV6_RECVERR", "IPV6_HOPLIMIT", ("IPV6_MULTICAST_HOPS", "IPV6_UNICAST_HOPS")
     origin, wildcard, colon = SO_EE_ORIGIN_ICMP6, "", ": "
 
     def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
@@ -322,10 +299,10 @@ class Line6(Line):
         words = [0xFFFFFFFF] * 8
         words[uapi.ICMPV6_ECHO_REPLY // 32] &= ~(1 << uapi.ICMPV6_ECHO_REPLY % 32)
         packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
-        self._option(self.sock, self.protocol, uapi.ICMPV6_FILTER, packed, "ICMPV6_FILTER")
+        sockets.set_option(self.sock, "ICMPV6_FILTER", packed)
 
     def _ask_lifetime(self) -> None:
-        self._option(self.sock, self.level, IPV6_RECVHOPLIMIT, 1, "IPV6_RECVHOPLIMIT")
+        sockets.set_option(self.sock, "IPV6_RECVHOPLIMIT", 1)
 
     def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
         icmp = packets.decode(packets.ICMP6, data)  # a wrong checksum never comes this far

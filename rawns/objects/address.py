@@ -48,7 +48,7 @@ class Address(Record):
 
 def _body(index: int, text: str | Prefix, peer: str | None = None) -> dict[str, Any]:
     local = prefix.parse(text)
-    other = prefix.parse(peer) if peer is not None else local
+    other = prefix.parse(peer, local.family) if peer is not None else local
     return {
         "ifa_family": local.family,
         "ifa_prefixlen": other.length,
@@ -70,7 +70,7 @@ def new(index: int, text: str | Prefix, *, peer: str | None = None, broadcast: s
     """
     fields = _body(index, text, peer)
     if broadcast is not None:
-        fields["IFA_BROADCAST"] = broadcast
+        fields["IFA_BROADCAST"] = prefix.address(broadcast, fields["ifa_family"]).address
     if nodad and fields["ifa_family"] == uapi.AF_INET6:
         fields["IFA_FLAGS"] = uapi.IFA_F_NODAD
     return Request(rtnl.NEWADDR, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"address {text}")

@@ -6,8 +6,9 @@ Floor 3, pure: a record and the requests that list, make, change and delete.
 from __future__ import annotations
 
 from .. import rtnl, uapi
-from ..errors import InvalidValue
+from ..errors import InvalidValue, WireError
 from ..nlmsg import Request
+from ..wire import MAC
 from .record import Field, Record
 
 TYPE_CHECKING = False
@@ -58,9 +59,24 @@ def check_name(name: str) -> str:
         raise InvalidValue(f"{name!r} cannot name an interface")
     if "/" in name or ":" in name or name.split() != [name]:
         raise InvalidValue(f"{name!r} cannot name an interface: it has a slash, a colon or white space in it")
-    if len(name.encode("utf-8", "surrogateescape")) >= uapi.IFNAMSIZ:
+    if _size(name) >= uapi.IFNAMSIZ:
         raise InvalidValue(f"{name!r} cannot name an interface: a name has at most {uapi.IFNAMSIZ - 1} bytes")
     return name
+
+
+def _size(name: str) -> int:
+    try:
+        return len(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise InvalidValue(f"{name!r} cannot name an interface: it cannot be written as bytes") from None
+
+
+def check_address(address: str) -> int:
+    """How many bytes a link-layer address has.  Raises `InvalidValue` for what is none."""
+    try:
+        return len(MAC.pack(address, {}))
+    except WireError as error:
+        raise InvalidValue(str(error)) from None
 
 
 # What a caller may say of a link, and where it stands in the message.  `master` and the others that name a link
@@ -102,7 +118,9 @@ def reference(link: Ref) -> dict[str, Any]:
         return {"ifi_index": link.index}
     if isinstance(link, int):
         return {"ifi_index": link}
-    if len(link.encode("utf-8", "surrogateescape")) >= uapi.IFNAMSIZ:
+    if not isinstance(link, str):
+        raise InvalidValue(f"{link!r} is no link: a name, an index or a Link is due")
+    if _size(link) >= uapi.IFNAMSIZ:
         return {"IFLA_ALT_IFNAME": link}  # the kernel looks an alternative name up under this attribute only
     return {"IFLA_IFNAME": check_name(link)}
 
@@ -141,8 +159,10 @@ def veth(name: str, peer: str, peer_options: dict[str, Any] | None = None, **opt
 def change(link: Ref, **options: Any) -> Request:
     """Change a link: ``ip link set NAME ...``.  To rename it (``new_name``), refer to it by index."""
     fields = {**reference(link), **body(options)}
-    if "new_name" in options and not isinstance(link, (int, Link)):
-        raise InvalidValue(f"to rename {link} its index is needed")
+    if options.get("new_name") is not None:
+        check_name(options["new_name"])
+        if not isinstance(link, (int, Link)):
+            raise InvalidValue(f"to rename {link} its index is needed")
     return Request(rtnl.NEWLINK, fields, 0, f"link {name_of(link)}")
 
 

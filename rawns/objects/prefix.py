@@ -25,8 +25,11 @@ class Prefix:
         return f"{self.address}/{self.length}"
 
 
-def parse(text: str | Prefix) -> Prefix:
-    """An address with or without a length (then it is the whole address).  Raises `InvalidValue`."""
+def parse(text: str | Prefix, wanted: int = 0) -> Prefix:
+    """An address with or without a length (then it is the whole address), of the family ``wanted`` if that says one.
+
+    Raises `InvalidValue`.
+    """
     if isinstance(text, Prefix):
         return text
     address, slash, tail = str(text).partition("/")
@@ -35,6 +38,8 @@ def parse(text: str | Prefix) -> Prefix:
         canonical = inet_ntop(family, inet_pton(family, address))
     except (OSError, ValueError):
         raise InvalidValue(f"{text!r} is no IPv4 or IPv6 address") from None
+    if wanted not in (0, family):
+        raise InvalidValue(f"{text!r} is of another family than the rest of the request")
     if not slash:
         return Prefix(family, canonical, BITS[family])
     if not (tail.isascii() and tail.isdigit() and int(tail) <= BITS[family]):
@@ -42,11 +47,11 @@ def parse(text: str | Prefix) -> Prefix:
     return Prefix(family, canonical, int(tail))
 
 
-def address(text: str) -> Prefix:
-    """An address without a length.  Raises `InvalidValue`."""
+def address(text: str, wanted: int = 0) -> Prefix:
+    """An address without a length, of the family ``wanted`` if that says one.  Raises `InvalidValue`."""
     if "/" in str(text):
         raise InvalidValue(f"{text!r}: an address is due here, without a prefix length")
-    return parse(text)
+    return parse(text, wanted)
 
 
 def destination(text: str, family: int = 0) -> Prefix:

@@ -65,7 +65,7 @@ def _body(
         "RTA_DST": where.address if where.length else None,
         "RTA_GATEWAY": gateway.address if gateway else None,
         "RTA_OIF": index,
-        "RTA_PREFSRC": source,
+        "RTA_PREFSRC": prefix.address(source, where.family).address if source is not None else None,
         "RTA_PRIORITY": metric,
         "RTA_TABLE": table if table > 255 else None,
     }

@@ -307,16 +307,35 @@ class Struct(Type):
 
 
 class Vector(Type):
-    """A payload that is an array of one scalar (``u32[]``)."""
+    """A payload that is an array of one scalar (``u32[]``).
 
-    __slots__ = ("kind",)
+    ``names`` is the prefix of its entries' names in `uapi`, where the first entry has the number ``first``.
+    """
 
-    def __init__(self, kind: Scalar) -> None:
-        self.kind = kind
+    __slots__ = ("kind", "names", "first")
+
+    def __init__(self, kind: Scalar, names: str = "", first: int = 0) -> None:
+        self.kind, self.names, self.first = kind, names, first
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return b"".join([self.kind.pack(one, siblings) for one in value])
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         size = self.kind.size
-        return [self.kind.unpack(data, at, end, siblings, None, path) for at in range(start, end - size + 1, size)]
+        values = [self.kind.unpack(data, at, end, siblings, None, path) for at in range(start, end - size + 1, size)]
+        if trace is not None:
+            self._note(values, data, start, end, trace, path)
+        return values
+
+    def _note(self, values: list[Any], data: Buffer, start: int, end: int, trace: list[Span], path: Path) -> None:
+        """A span for each entry, under its name or its number, and one for what is too short to be an entry."""
+        known, size = names_of(self.names) if self.names else {}, self.kind.size
+        for number, value in enumerate(values):
+            name = known.get(number + self.first, f"[{number}]")
+            trace.append(Span(start + number * size, size, (*path, name), self.kind, value))
+        rest = start + len(values) * size
+        if rest < end:
+            trace.append(Span(rest, end - rest, (*path, "?"), RAW, bytes(data[rest:end])))
+
+    def show(self, value: Any) -> str:
+        return ""  # its entries have spans of their own

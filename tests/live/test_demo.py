@@ -35,11 +35,92 @@ def test_an_ordinary_user(ordinary: Ordinary) -> None:
     assert "user namespace of its own" in done.stdout and "All of it happened" in done.stdout
 
 
+def program() -> subprocess.Popen[str]:
+    """A demo for programs, begun."""
+    command = [sys.executable, "-m", "rawns", "demo", "--json"]
+    environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_six_at_once() -> None:
+    """Whoever finds a name taken takes another, says so in every command, and leaves the others' alone."""
+    before = names()
+    running = [program() for _ in range(6)]
+    answers = [one.communicate(timeout=60) for one in running]
+    for (told, complaint), one in zip(answers, running):
+        assert (one.returncode, complaint) == (0, ""), told
+    for told, _ in answers:
+        steps = json.loads(told)["steps"]
+        one, two = [made["name"] for made in steps[0]["facts"]["namespaces"]]
+        assert steps[0]["ip"] == [f"ip netns add {one}", f"ip netns add {two}"]
+        assert steps[5]["title"] == f"{one} pings {two}" and steps[8]["ip"] == [f"ip netns del {one}", f"ip netns del {two}"]
+    assert names() == before
+
+
+@pytest.mark.really_root
+def test_a_name_that_is_taken_is_left_alone() -> None:
+    taken = [name for name in ("ns1", "ns2") if rawns("ip", "netns", "add", name).returncode == 0]
+    if taken != ["ns1", "ns2"]:
+        for name in taken:
+            remove_name(name)
+        pytest.skip("somebody else's ns1 or ns2 stands on this machine")
+    try:
+        done = program()
+        told, complaint = done.communicate(timeout=60)
+        assert (done.returncode, complaint) == (0, "")
+        made = json.loads(told)["steps"][0]["facts"]["namespaces"]
+        assert [one["name"] for one in made] == [f"ns1-{done.pid}", f"ns2-{done.pid}"]
+        assert {"ns1", "ns2"} <= names()
+    finally:
+        for name in taken:
+            remove_name(name)
+
+
 def test_for_programs() -> None:
     done = rawns("demo", "--json")
     told = json.loads(done.stdout)
     assert told["ok"] is True and len(told["steps"]) == STEPS and done.returncode == 0
     assert all(step["microseconds"] > 0 and step["ip"] and step["lines"] for step in told["steps"])
+
+
+def test_facts_are_numbers_and_names() -> None:
+    facts = [step["facts"] for step in json.loads(rawns("demo", "--json").stdout)["steps"]]
+    made = [one["name"] for one in facts[0]["namespaces"]]
+    assert len({one["inode"] for one in facts[0]["namespaces"]}) == 2
+    assert set(facts[1]["links"]) == set(made) and all("lo" in links for links in facts[1]["links"].values())
+    v1, v2 = facts[2]["links"]
+    assert (v1["namespace"], v1["name"], v2["namespace"], v2["name"]) == (made[0], "v1", made[1], "v2")
+    assert (v1["index"], v2["index"]) == (v2["peer_index"], v1["peer_index"]) and min(v1["index"], v2["index"]) > 1
+    assert all(re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", end["address"]) for end in (v1, v2))
+    assert [(one["address"], one["prefix_length"]) for one in facts[3]["addresses"]] == [("10.0.0.1", 24), ("10.0.0.2", 24)]
+    assert facts[4]["link"]["up"] is facts[4]["link"]["carrier"] is True
+    assert [(one["from"], one["to"], one["received"]) for one in facts[5:7]] == [
+        ("10.0.0.1", "10.0.0.2", 1),
+        ("10.0.0.2", "10.0.0.1", 1),
+    ]
+    assert all(one["rtt_microseconds"] > 0 for one in [*facts[5:7], *facts[7]["lines"]]) and facts[7]["port"] == 7777
+    nothing: dict[str, list[str]] = {"names": [], "mounts": [], "processes": []}
+    assert facts[9] == {"namespaces": dict.fromkeys(made, nothing), "descriptors": [], "threads": []}
+
+
+def test_calls_and_messages_for_programs() -> None:
+    """Each byte of each message once, in order; and each call with its outcome."""
+    calls = [call for step in json.loads(rawns("demo", "--json", "--explain").stdout)["steps"] for call in step["calls"]]
+    assert {"unshare", "setns", "mount", "sendto", "recvfrom"} <= {call["call"] for call in calls}
+    for call in calls:
+        assert (call["result"] == -1) == (call["errno"] is not None), call
+        assert isinstance(call["arguments"], str) and call["microseconds"] >= 0
+    messages = [message for call in calls for message in call["messages"]]
+    assert {"RTM_NEWLINK", "RTM_GETLINK", "NLMSG_ERROR", "IPPROTO_ICMP"} <= {message["name"] for message in messages}
+    for message in messages:
+        at = start = message["bytes"][0]["offset"]
+        for row in message["bytes"]:
+            assert (row["offset"], bool(row["name"])) == (at, True), message
+            at += len(row["hex"]) // 2
+        assert at - start == message["length"]
+    values = {row["name"]: row["value"] for message in messages for row in message["bytes"] if row["value"] is not None}
+    assert values["IFLA_MTU"] in (1500, 65536) and values["IFLA_INFO_KIND"] == "veth"
+    assert {"IPV4_DEVCONF_FORWARDING", "DEVCONF_HOPLIMIT", "IFLA_XDP_ATTACHED"} <= set(values)
 
 
 def messages(lines: list[str]) -> list[tuple[str, int, list[tuple[int, int]]]]:
@@ -103,26 +184,100 @@ def test_keep_is_for_root(ordinary: Ordinary) -> None:
     assert done.returncode == 1 and "--keep needs root" in done.stdout and done.stdout.count("\n") == 1
 
 
+FORBIDDEN = "echo 0 > /proc/sys/user/max_net_namespaces; exec"
+
+
 def test_where_user_namespaces_are_forbidden_it_says_so() -> None:
-    inner = f"echo 0 > /proc/sys/user/max_net_namespaces; exec {sys.executable} -m rawns demo"
-    done = rawns("rootless", "sh", "-c", inner)
+    done = rawns("rootless", "sh", "-c", f"{FORBIDDEN} {sys.executable} -m rawns demo")
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
 
 
-def test_a_step_that_fails_is_named_and_cleaned_up_after() -> None:
-    script = """
+def test_a_failure_before_the_story_is_one_object_too() -> None:
+    done = rawns("rootless", "sh", "-c", f"{FORBIDDEN} {sys.executable} -m rawns demo --json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and told["ok"] is False and told["steps"] == []
+    assert done.stderr == f"rawns demo: {told['error']}\n" and "unshare" in told["error"]
+
+
+def test_an_ordinary_user_who_keeps_gets_one_object_too(ordinary: Ordinary) -> None:
+    script = "import sys; sys.stderr = open('/dev/null', 'w'); from rawns.cli.main import entry; entry()"
+    done = ordinary.run([ordinary.python, "-c", script, "demo", "--keep", "--json"])
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and told["ok"] is False and "--keep needs root" in told["error"]
+
+
+BROKEN = """
 from rawns.cli import story
 from rawns.cli.demo import main
 
-def broken(told):
-    raise story.Broken("there is no cable")
+def broken(told, facts):
+    facts["seen"] = told.names
+    {what}
     yield
-story._plug = broken
-raise SystemExit(main([]))
+title, ip, act = story.STEPS[2]
+story.STEPS[2] = title, ip, broken
+raise SystemExit(main({argv}))
 """
-    before = names()
+
+
+def broken(argv: list[str], what: str = 'raise story.Broken("there is no cable")') -> subprocess.CompletedProcess[str]:
+    """The story with another third step."""
     environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", BROKEN.format(what=what, argv=argv)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_step_that_fails_is_named_and_cleaned_up_after() -> None:
+    before = names()
+    done = broken([])
     assert done.returncode == 1
     assert done.stderr == "rawns demo: step 3, 'One cable, an end in each', failed: there is no cable\n"
+    assert names() == before
+
+
+def test_a_step_that_fails_is_one_object_too() -> None:
+    done = broken(["--json"])
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and told["ok"] is False and told["error"] == told["failed"]["error"] == "there is no cable"
+    assert len(told["steps"]) == 2 and len(told["failed"]["facts"]["seen"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("leak", "kind"),
+    [
+        ("NetNS.open(fd=told.namespaces[0].fd).attach(f'{told.names[0]}-leak')", "names"),
+        ("hold = told.namespaces[0].popen(['sleep', '60'])", "processes"),
+        ("os.dup(0)", "descriptors"),
+        ("threading.Thread(target=threading.Event().wait, daemon=True).start()", "threads"),
+    ],
+)
+def test_what_is_left_behind_is_found(leak: str, kind: str) -> None:
+    """The last step's proof can fail: each kind of leak makes it."""
+    script = f"""
+import os, threading
+from rawns import NetNS
+from rawns.cli import story
+told = story.Story()
+with told:
+    try:
+        for step in told.steps():
+            if step.title.startswith("Clean-up"):
+                {leak}
+            if step.title == "Nothing is left":
+                story.PATIENCE = 0.2  # a thread that stays is waited for
+            step.tell(told)
+    except story.Broken as error:
+        print(error)
+    finally:
+        if "hold" in globals():
+            hold.kill(); hold.wait()
+        name = f"{{told.names[0]}}-leak"
+        if name in NetNS.list():
+            NetNS.remove(name)
+os._exit(0)
+"""
+    before = names()
+    environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert f"{kind} " in done.stdout and "are left behind" in done.stdout and done.stderr == "", done.stderr
     assert names() == before

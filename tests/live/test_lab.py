@@ -141,6 +141,9 @@ def test_bad_plans_are_refused_before_anything_is_made() -> None:
         lambda: one.port("lo"),
         lambda: one.port("eth0", "10.0.0.1/99"),
         lambda: one.port("eth0", "ten"),
+        lambda: one.port("eth0", mac="02:00"),
+        lambda: one.port("eth0", mac="red"),
+        lambda: one.port("eth0", mtu="big"),
     ):
         with pytest.raises(InvalidValue):
             wrong()
@@ -164,3 +167,16 @@ def test_a_child_inside_does_not_keep_the_name(netns_name: Name) -> None:
         child = host.popen(["cat"], stdin=subprocess.PIPE)
     assert name not in NetNS.list()
     child.communicate(timeout=10)
+
+
+def test_a_port_without_a_cable_is_refused_and_none_is_added_while_up() -> None:
+    lab = Lab()
+    one = lab.netns()
+    one.port("eth0", "10.0.0.1/24")
+    with pytest.raises(InvalidValue, match="eth0 of namespace 1 has no cable"):
+        lab.up()
+    with Lab() as lab:
+        one = lab.netns()
+        lab.up()
+        with pytest.raises(RawnsError, match="is up"):
+            one.port("eth0")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rawns import InvalidValue, KernelError, NetNS, WireError, uapi
+from rawns import InvalidValue, KernelError, NetNS, RawnsError, WireError, uapi
 
 
 @pytest.fixture
@@ -190,6 +190,16 @@ def test_the_field_the_kernel_points_at(ns: NetNS) -> None:
         lambda net: net.add_route("10.0.0.0/8", via="fd00::1"),
         lambda net: net.add_route("10.0.0.0/8", via="10.0.0.1/24"),
         lambda net: net.set_link("lo", colour="red"),
+        lambda net: net.set_link("lo", new_name="z/1"),
+        lambda net: net.add_address("lo", "10.0.0.7/24", broadcast="fd00::1"),
+        lambda net: net.add_address("lo", "10.0.0.7/24", peer="fd00::1/32"),
+        lambda net: net.add_route("10.0.0.0/8", dev="lo", source="fd00::1"),
+        lambda net: net.add_veth("\ud800", "b"),
+        lambda net: net.link("\ud800"),
+        lambda net: net.link(None),
+        lambda net: net.add_veth("a", "b", peer_ns="ns2"),
+        lambda net: net.add_veth("a", "b", peer_options={"index": 7}),
+        lambda net: net.nsid("abc"),
     ],
 )
 def test_what_could_never_be_right_is_refused_before_a_byte_is_sent(ns: NetNS, verb: object) -> None:
@@ -225,3 +235,10 @@ def test_an_address_refused_for_another_reason_than_privileges_names_no_remedy(n
     with pytest.raises(PermissionError) as refused:
         ns.net.add_address("lo", "fd00::1/64")
     assert "EACCES" in str(refused.value) and "root" not in str(refused.value)
+
+
+def test_a_closed_namespace_is_named_as_what_it_is(ns: NetNS) -> None:
+    other = NetNS.create()
+    other.close()
+    with pytest.raises(RawnsError, match="is closed, or not made yet"):
+        ns.net.add_veth("a", "b", peer_ns=other)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -306,3 +309,89 @@ except PermissionError as error:
         "lo",
         "RTM_NEWLINK (link lo) refused: Operation not permitted (EPERM); run as root, or inside `rawns rootless`",
     ]
+
+
+def test_a_second_name_is_refused_so_that_none_is_forgotten(netns_name: Name) -> None:
+    first, second = netns_name(), netns_name()
+    with NetNS.create(first) as ns:
+        with pytest.raises(InvalidValue, match="has a name already"):
+            ns.attach(second)
+        with NetNS.open(fd=ns.fd) as same:
+            same.attach(second)
+            assert sorted(ns.names()) == sorted([first, second])
+            same.delete()
+    assert not {first, second} & set(NetNS.list())
+
+
+def test_a_descriptor_is_not_copied_or_pickled() -> None:
+    with NetNS.create() as ns:
+        for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="cannot be copied or pickled"):
+                attempt(ns)
+
+
+def test_the_descriptor_closed_behind_our_back_is_no_noise(capsys: pytest.CaptureFixture[str]) -> None:
+    ns = NetNS.create()
+    os.close(ns.fd)
+    del ns
+    gc.collect()
+    assert capsys.readouterr().err == ""
+
+
+def test_one_that_was_closed_can_be_taken_out_of_a_set() -> None:
+    ns = NetNS.create()
+    known = {ns}
+    ns.close()
+    assert ns in known
+    known.discard(ns)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\ud800"])
+def test_a_name_that_cannot_be_written_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue, match="cannot be written as bytes"):
+        NetNS.create(name)
+
+
+def test_what_cannot_be_opened_is_refused_in_the_same_way() -> None:
+    for wrong in ("/etc\0/", "a\0b"):
+        with pytest.raises(InvalidValue):
+            NetNS.open(wrong)
+    with pytest.raises(InvalidValue, match="is not a number"):
+        NetNS.open(pid="x")  # type: ignore[arg-type]
+
+
+def test_a_name_drives_nobodys_terminal(netns_name: Name) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        NetNS.open("a\nb\x1b[31m")
+    assert "\n" not in str(missing.value) and "\x1b" not in str(missing.value)
+
+
+def test_threads_that_want_the_network_first_get_the_same_one() -> None:
+    with NetNS.create() as ns:
+        start, found = threading.Barrier(8), []
+
+        def work() -> None:
+            start.wait()
+            found.append(ns.net)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(net) for net in found}) == 1
+
+
+def test_the_limit_of_namespaces_is_named() -> None:
+    """In a user namespace, which may have limits of its own."""
+    script = """
+from rawns import NetNS, rootless
+rootless.enter()
+open("/proc/sys/user/max_net_namespaces", "w").write("1")
+try:  # the one we are in is the first
+    NetNS.create()
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert "ENOSPC" in done.stdout and "max_net_namespaces" in done.stdout and done.stdout.count("\n") == 1, done.stdout

@@ -115,6 +115,17 @@ def test_without_a_namespace_it_is_the_threads_own(pair: Pair) -> None:
         assert str(rawns.ping(None, "10.0.0.1")).startswith("10.0.0.1: 1 transmitted, 1 received")
 
 
+def test_a_namespace_that_is_closed(pair: Pair) -> None:
+    closed = NetNS.create()
+    closed.close()
+    with pytest.raises(rawns.RawnsError, match="closed, or not made yet"):
+        rawns.ping(closed, "127.0.0.1")
+
+
+def test_a_timeout_longer_than_poll_can_wait(pair: Pair) -> None:
+    assert rawns.ping(pair[0], "10.0.0.2", timeout=10**9).received == 1
+
+
 def test_a_silent_peer(pair: Pair) -> None:
     with responder(pair[1], lambda request: []):
         figures = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.05)
@@ -293,7 +304,8 @@ def test_what_is_always_there_to_read_keeps_nobody_from_the_end() -> None:
         """A line on which nothing that matters ever stops coming in."""
 
         def __init__(self) -> None:
-            self.sock, far = os.pipe()
+            near, far = os.pipe()
+            self.sock = os.fdopen(near, "rb")
             os.write(far, b"x")
             os.close(far)
 
@@ -310,7 +322,7 @@ def test_what_is_always_there_to_read_keeps_nobody_from_the_end() -> None:
     session = echo.Session(2, 5_000_000, 20_000_000)
     assert list(echo.run(line, session, 56)) == []  # type: ignore[arg-type]
     assert session.figures.transmitted == 2
-    os.close(line.sock)
+    line.sock.close()
 
 
 def test_a_round_trip_ends_when_the_kernel_has_the_reply(either: Pair) -> None:

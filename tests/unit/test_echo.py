@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from rawns.echo import line
+from rawns import InvalidValue, sockets
+from rawns.echo import line, ping
 from rawns.echo.session import KEPT, Failure, Figures, Reply, Session
 
 MS = 1_000_000
@@ -264,14 +264,58 @@ def test_the_compiler_has_the_same_numbers(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
-    names = [name for name in vars(line) if re.match(r"(IP|IPV6|SO|SOL|ICMP|MSG)_[A-Z]", name)]
-    assert len(names) > 15
-    headers = ["<sys/socket.h>", "<netinet/in.h>", "<linux/errqueue.h>", "<linux/icmp.h>", "<stdio.h>"]
+    origins = {name: value for name, value in vars(line).items() if name.startswith("SO_EE_ORIGIN_")}
+    levels = {name: number for number, name in sockets.LEVELS.items()}
+    protocols = {name: number for number, name in sockets.PROTOCOLS.items() if number}
+    options = {name: number for name, (_, number) in sockets.OPTIONS.items()}
+    ours = {**origins, **levels, **protocols, **options, "MSG_ERRQUEUE": sockets.MSG_ERRQUEUE}
+    names = list(ours)
+    assert len(origins) == 3 and len(names) > 25
+    headers = ["<sys/socket.h>", "<netinet/in.h>", "<netinet/tcp.h>", "<linux/errqueue.h>", "<linux/icmp.h>", "<stdio.h>"]
+    headers.append("<linux/icmpv6.h>")
     body = [f'printf("{name} %d\\n", (int){name});' for name in names]
-    body.append('printf("size %d\\n", (int)sizeof(struct sock_extended_err));')
+    for name, struct in (("size", "sock_extended_err"), ("AF_INET", "sockaddr_in"), ("AF_INET6", "sockaddr_in6")):
+        body.append(f'printf("{name} %d\\n", (int)sizeof(struct {struct}));')
     source = "\n".join([*(f"#include {header}" for header in headers), "int main(void) {", *body, "return 0; }"])
     (tmp_path / "numbers.c").write_text(source)
     subprocess.run([compiler, "-o", str(tmp_path / "numbers"), str(tmp_path / "numbers.c")], check=True)
     told = subprocess.run([str(tmp_path / "numbers")], stdout=subprocess.PIPE, text=True, check=True).stdout
     theirs = {name: int(number) for name, number in (row.split() for row in told.splitlines())}
-    assert theirs == {**{name: getattr(line, name) for name in names}, "size": line.SOCK_EXTENDED_ERR.size}
+    assert theirs == {**ours, **sockets.SIZES, "size": line.SOCK_EXTENDED_ERR.size}
+
+
+# -- how they are spelled -----------------------------------------------------------------------------------------------
+
+
+def test_the_compiler_reads_the_same_bytes(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    for data in (bytes(range(256)), b"\x001", b"\x1b]0;\x07", b'say "\\n"\r\n'):
+        literal = sockets.quoted(data, 256)
+        assert literal.isascii() and literal.isprintable()
+        (tmp_path / "literal.c").write_text(
+            f"#include <stdio.h>\nint main(void) {{ fwrite({literal}, 1, sizeof({literal}) - 1, stdout); return 0; }}"
+        )
+        subprocess.run([compiler, "-o", str(tmp_path / "literal"), str(tmp_path / "literal.c")], check=True)
+        assert subprocess.run([str(tmp_path / "literal")], stdout=subprocess.PIPE, check=True).stdout == data
+    assert sockets.quoted(b"x" * 33) == '"' + "x" * 32 + '"...'
+
+
+# -- numbers that could never be right ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"timeout": value} for value in (float("inf"), float("nan"), -1, 1e300, 10**400, "1", None)),
+        *({"interval": value} for value in (float("inf"), float("nan"), -0.1, 1e300, "1")),
+        *({"count": value} for value in (2.5, 1.0, 0, -1, True, "1", None)),
+        *({"size": value} for value in (2.5, -1, 65528, True, "1", None)),
+    ],
+    ids=str,
+)
+def test_what_could_never_be_right_is_refused(options: dict[str, object]) -> None:
+    (name,) = options
+    with pytest.raises(InvalidValue, match=f"ping: {name}"):
+        ping(None, "127.0.0.1", **options)  # type: ignore[arg-type]

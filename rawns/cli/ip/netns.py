@@ -10,7 +10,8 @@ from errno import EEXIST
 
 from ... import rtnl, syscalls, uapi
 from ...errors import InvalidValue, KernelError, SyscallError
-from ...netns import HERE, NETNS_DIR, Namespace, enter_mounts
+from ...names import HERE, NETNS_DIR
+from ...netns import Namespace, enter_mounts
 from ...nlmsg import Request
 from .session import complain, complaint, reason
 from .show import Field, Row, document, fields, text

@@ -146,7 +146,7 @@ class Session:
     def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
         """Each name under /run/netns with its id here (-1: none), or with what the kernel has against it."""
         from ... import syscalls
-        from ...netns import NETNS_DIR
+        from ...names import NETNS_DIR
 
         try:
             names = syscalls.listdir(NETNS_DIR)
@@ -185,7 +185,7 @@ class Session:
     def open_namespace(self, text: str) -> int | None:
         """A descriptor of the namespace by name or path, held until the command ends; None where there is none."""
         from ... import syscalls
-        from ...netns import NETNS_DIR
+        from ...names import NETNS_DIR
 
         if "\0" in text:
             return None

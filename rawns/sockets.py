@@ -1,0 +1,273 @@
+"""The calls that a ping and a chat are made of: sockets, a pipe, poll(2); each seen by an observer, and spelled as C has it.
+
+Floor 2.  Thin: a line of C each, by `syscalls.perform`, so that what they raise is `SyscallError`.  What the kernel fills
+in is not known when a call is spelled: that is ``buffer``, ``fds`` or ``...``.  Where Python answers with something else
+than C does, what is performed answers with C's number first.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+
+from .syscalls import perform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Place = tuple[Any, ...]  # a sockaddr as Python has it: host, port, and of IPv6 flow and scope
+    Ancillary = list[tuple[int, int, bytes]]
+    Message = tuple[bytes, Ancillary, int, Place]
+
+FAMILIES = {_socket.AF_INET: "AF_INET", _socket.AF_INET6: "AF_INET6"}
+KINDS = {_socket.SOCK_STREAM: "SOCK_STREAM", _socket.SOCK_DGRAM: "SOCK_DGRAM", _socket.SOCK_RAW: "SOCK_RAW"}
+PROTOCOLS = {0: "0", 1: "IPPROTO_ICMP", 58: "IPPROTO_ICMPV6"}
+SIZES = {"AF_INET": 16, "AF_INET6": 28}  # of struct sockaddr_in and sockaddr_in6
+LEVELS = {_socket.SOL_SOCKET: "SOL_SOCKET", 0: "SOL_IP", 6: "SOL_TCP", 41: "SOL_IPV6", 58: "SOL_ICMPV6", 255: "SOL_RAW"}
+OPTIONS = {  # level and number: <linux/in.h>, <linux/in6.h>, <linux/icmp.h>, <linux/icmpv6.h>, <asm-generic/socket.h>
+    "SO_REUSEADDR": (_socket.SOL_SOCKET, _socket.SO_REUSEADDR),
+    "SO_ERROR": (_socket.SOL_SOCKET, _socket.SO_ERROR),
+    "SO_BROADCAST": (_socket.SOL_SOCKET, _socket.SO_BROADCAST),
+    "SO_KEEPALIVE": (_socket.SOL_SOCKET, _socket.SO_KEEPALIVE),
+    "SO_BINDTODEVICE": (_socket.SOL_SOCKET, _socket.SO_BINDTODEVICE),
+    "SO_TIMESTAMPNS": (_socket.SOL_SOCKET, 35),
+    "TCP_NODELAY": (6, 1),
+    "IP_TTL": (0, 2),
+    "IP_RECVERR": (0, 11),
+    "IP_RECVTTL": (0, 12),
+    "IP_MULTICAST_TTL": (0, 33),
+    "IPV6_UNICAST_HOPS": (41, 16),
+    "IPV6_MULTICAST_HOPS": (41, 18),
+    "IPV6_RECVERR": (41, 25),
+    "IPV6_V6ONLY": (41, 26),
+    "IPV6_RECVHOPLIMIT": (41, 51),
+    "IPV6_HOPLIMIT": (41, 52),
+    "ICMP_FILTER": (255, 1),
+    "ICMPV6_FILTER": (58, 1),
+}
+MSG_ERRQUEUE = 0x2000
+LONGEST = 2**31 - 1  # milliseconds, an int
+SHOWN = 32  # bytes of a message, as in strace(1)
+ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
+
+
+# -- as C has it --------------------------------------------------------------------------------------------------------
+
+
+def quoted(data: bytes, most: int = SHOWN) -> str:
+    """A string literal, cut off where it is long; safe on a terminal."""
+    text = "".join(ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in data[:most])
+    return f'"{text}"{"..." if len(data) > most else ""}'
+
+
+def spell_place(sock: _socket.socket, place: Place) -> str:
+    """``9, {AF_INET, "10.0.0.1", 7777}, 16``: of bind(2), connect(2)."""
+    return f"{sock.fileno()}, {_sockaddr(place)}"
+
+
+def _sockaddr(place: Place) -> str:
+    host = str(place[0])
+    if len(place) > 3 and place[3] and "%" not in host:
+        host += f"%{place[3]}"
+    family = "AF_INET6" if ":" in host else "AF_INET"
+    return f"{{{family}, {quoted(os.fsencode(host), 64)}, {place[1]}}}, {SIZES[family]}"
+
+
+def spell_send(sock: _socket.socket, data: bytes) -> str:
+    return f"{sock.fileno()}, {quoted(data)}, {len(data)}, 0, NULL, 0"
+
+
+def spell_recv(sock: _socket.socket, size: int) -> str:
+    return f"{sock.fileno()}, buffer, {size}, 0, NULL, NULL"
+
+
+def _spell_sendto(sock: _socket.socket, data: bytes, place: Place) -> str:
+    return f"{sock.fileno()}, [{len(data)} bytes], {len(data)}, 0, {_sockaddr(place)}"
+
+
+def _spell_recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int) -> str:
+    name = "MSG_ERRQUEUE" if flags == MSG_ERRQUEUE else str(flags)
+    return f"{sock.fileno()}, {{msg_iov=[{{buffer, {size}}}], msg_controllen={ancillary}}}, {name}"
+
+
+def _spell_socket(family: int, kind: int, protocol: int) -> str:
+    flags = _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+    kinds = f"{KINDS.get(kind & ~flags, kind & ~flags)}|SOCK_CLOEXEC|SOCK_NONBLOCK"
+    return f"{FAMILIES.get(family, family)}, {kinds}, {PROTOCOLS.get(protocol, protocol)}"
+
+
+def _spell_option(sock: _socket.socket, level: int, option: int, value: int | bytes) -> str:
+    name = next(name for name, numbers in OPTIONS.items() if numbers == (level, option))
+    text = f"[{value}], 4" if isinstance(value, int) else f"{quoted(value)}, {len(value)}"
+    return f"{sock.fileno()}, {LEVELS[level]}, {name}, {text}"
+
+
+def _spell_poll(waits: Mapping[int, int], timeout: int | None) -> str:
+    fds = ", ".join(f"{{fd={fd}, events={_events(events)}}}" for fd, events in waits.items())
+    return f"[{fds}], {len(waits)}, {-1 if timeout is None else timeout}"
+
+
+def _events(events: int) -> str:
+    return "|".join(name for name in ("POLLIN", "POLLOUT") if events & getattr(select, name)) or "0"
+
+
+
+
+# -- sockets: none of them ever blocks ------------------------------------------------------------------------------------
+
+
+def socket(family: int, kind: int, protocol: int = 0) -> _socket.socket:
+    """socket(2), with SOCK_NONBLOCK and SOCK_CLOEXEC."""
+    kind |= _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+    made: _socket.socket = perform("socket", _socket.socket, family, kind, protocol, spell=_spell_socket)
+    return made
+
+
+def close(sock: _socket.socket) -> None:
+    """close(2); may be called again."""
+    if sock.fileno() >= 0:
+        number = str(sock.fileno())
+        perform("close", sock.close, spell=lambda: number)
+
+
+def set_option(sock: _socket.socket, name: str, value: int | bytes) -> None:
+    """setsockopt(2) of one of `OPTIONS`."""
+    perform("setsockopt", _socket.socket.setsockopt, sock, *OPTIONS[name], value, spell=_spell_option)
+
+
+def pending_error(sock: _socket.socket) -> int:
+    """The errno of what failed in the background, taken away: getsockopt(2), SO_ERROR."""
+    _, error = perform("getsockopt", _error_of, sock, spell=lambda sock: f"{sock.fileno()}, SOL_SOCKET, SO_ERROR, ...")
+    return int(error)
+
+
+def _error_of(sock: _socket.socket) -> tuple[int, int]:
+    return 0, sock.getsockopt(*OPTIONS["SO_ERROR"])
+
+
+def bind(sock: _socket.socket, place: Place) -> None:
+    """bind(2)."""
+    perform("bind", _socket.socket.bind, sock, place, spell=spell_place)
+
+
+def listen(sock: _socket.socket, backlog: int) -> None:
+    """listen(2)."""
+    perform("listen", _socket.socket.listen, sock, backlog, spell=lambda sock, backlog: f"{sock.fileno()}, {backlog}")
+
+
+def accept(sock: _socket.socket, family: int) -> tuple[_socket.socket, Place]:
+    """accept4(2) of a stream socket of that family: the connection, and who it is from."""
+    fd, place = perform(
+        "accept4",
+        _socket.socket._accept,  # type: ignore[attr-defined]
+        sock,
+        spell=lambda sock: f"{sock.fileno()}, ..., SOCK_CLOEXEC",
+    )
+    try:  # making an object of it asks for its address
+        _, made = perform("getsockname", _made_of, fd, family, spell=lambda fd, family: f"{fd}, ...")
+    except BaseException:
+        os.close(fd)
+        raise
+    try:
+        perform("ioctl", _socket.socket.setblocking, made, False, spell=lambda made, _: f"{made.fileno()}, FIONBIO, [1]")
+    except BaseException:
+        close(made)
+        raise
+    return made, place
+
+
+def _made_of(fd: int, family: int) -> tuple[int, _socket.socket]:
+    return 0, _socket.socket(family, _socket.SOCK_STREAM, _socket.IPPROTO_TCP, fd)
+
+
+def connect(sock: _socket.socket, place: Place) -> None:
+    """connect(2); of a stream socket as a rule BlockingIOError (EINPROGRESS)."""
+    perform("connect", _socket.socket.connect, sock, place, spell=spell_place)
+
+
+def getsockname(sock: _socket.socket) -> Place:
+    """getsockname(2)."""
+    _, place = perform("getsockname", _name_of, sock, spell=lambda sock: f"{sock.fileno()}, ...")
+    own: Place = place
+    return own
+
+
+def _name_of(sock: _socket.socket) -> tuple[int, Place]:
+    return 0, sock.getsockname()
+
+
+def shutdown(sock: _socket.socket) -> None:
+    """shutdown(2): nothing more is sent."""
+    spell = lambda sock, _: f"{sock.fileno()}, SHUT_WR"  # noqa: E731
+    perform("shutdown", _socket.socket.shutdown, sock, _socket.SHUT_WR, spell=spell)
+
+
+def send(sock: _socket.socket, data: bytes) -> int:
+    """send(2), which is sendto(2) to nobody in particular; how many bytes it took."""
+    sent: int = perform("sendto", _socket.socket.send, sock, data, spell=spell_send)
+    return sent
+
+
+def recv(sock: _socket.socket, size: int) -> bytes:
+    """recv(2), which is recvfrom(2) from nobody in particular."""
+    data: bytes = perform("recvfrom", _socket.socket.recv, sock, size, spell=spell_recv)
+    return data
+
+
+def sendto(sock: _socket.socket, data: bytes, place: Place, protocol: str) -> None:
+    """sendto(2) of one packet of a protocol that `explain` knows."""
+    perform("sendto", _socket.socket.sendto, sock, data, place, spell=_spell_sendto, protocol=protocol)
+
+
+def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protocol: str) -> Message:
+    """recvmsg(2) of one packet of a protocol that `explain` knows."""
+    message: Message = perform(
+        "recvmsg", _socket.socket.recvmsg, sock, size, ancillary, flags, spell=_spell_recvmsg, protocol=protocol
+    )
+    return message
+
+
+# -- waiting --------------------------------------------------------------------------------------------------------------
+
+
+def poll(waits: Mapping[int, int], timeout: int | None) -> list[tuple[int, int]]:
+    """poll(2): the events waited for by descriptor, and for how many milliseconds at most (None: for ever)."""
+    if timeout is not None and timeout > LONGEST:
+        timeout = LONGEST
+    _, ready = perform("poll", _polled, waits, timeout, spell=_spell_poll)
+    found: list[tuple[int, int]] = ready
+    return found
+
+
+def _polled(waits: Mapping[int, int], timeout: int | None) -> tuple[int, list[tuple[int, int]]]:
+    poller = select.poll()
+    for fd, events in waits.items():
+        poller.register(fd, events)
+    ready = poller.poll(timeout)
+    return len(ready), ready
+
+
+def pipe() -> tuple[int, int]:
+    """pipe2(2) that never blocks: where to read, where to write."""
+    _, ends = perform("pipe2", _piped, spell=lambda: "fds, O_NONBLOCK|O_CLOEXEC")
+    both: tuple[int, int] = ends
+    return both
+
+
+def _piped() -> tuple[int, tuple[int, int]]:
+    return 0, os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def read(fd: int, size: int) -> bytes:
+    """read(2)."""
+    data: bytes = perform("read", os.read, fd, size, spell=lambda fd, size: f"{fd}, buffer, {size}")
+    return data
+
+
+def write(fd: int, data: bytes) -> int:
+    """write(2); how many bytes it took."""
+    sent: int = perform("write", os.write, fd, data, spell=lambda fd, data: f"{fd}, {quoted(data)}, {len(data)}")
+    return sent

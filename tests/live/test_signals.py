@@ -1,0 +1,142 @@
+"""A signal handler that raises, at any moment: Ctrl-C is one.  Nobody is left inside, and nothing behind.
+
+The moments are chosen at random by a timer; what has to hold, holds for all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+PREAMBLE = """
+import gc, os, random, signal, sys
+from rawns import Lab, NetNS
+
+class Struck(BaseException):
+    pass
+
+def strike(number, frame):
+    raise Struck
+
+signal.signal(signal.SIGALRM, strike)
+HERE = "/proc/thread-self/ns/net"
+home = os.stat(HERE).st_ino
+name = sys.argv[1]
+random.seed(7)
+
+def struck(story, longest, rounds):
+    \"\"\"How often the story was broken off; after each time this thread must be at home.\"\"\"
+    times = 0
+    for _ in range(rounds):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, longest))
+            story()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Struck:
+            times += 1
+            gone = sys.exc_info()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        gone = None
+        if os.stat(HERE).st_ino != home:
+            gc.collect()
+            assert os.stat(HERE).st_ino == home, "stranded"
+    return times
+
+def descriptors():
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+"""
+
+STORIES = {
+    "entered": """
+ns = NetNS.create()
+def story():
+    with ns.entered():
+        pass
+before = descriptors()
+times = struck(story, 6e-5, 4000)
+after = descriptors()
+""",
+    "socket": """
+import socket
+ns = NetNS.create()
+def story():
+    ns.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+before = descriptors()
+times = struck(story, 8e-5, 3000)
+after = descriptors()
+""",
+    "create": """
+NetNS.create(name + "-x").delete()
+made = []
+def story():
+    made.append(NetNS.create(name))  # who has it in hand is responsible for it
+before = descriptors()
+times = 0
+for _ in range(400):
+    times += struck(story, 8e-4, 1)
+    while made:
+        made.pop().delete()
+    assert name not in NetNS.list() + NetNS.list(stale=True), "a name is left behind"
+after = descriptors()
+""",
+    "down": """
+lab = Lab()
+for number in range(8):
+    lab.netns(f"{name}-{number}")
+before = descriptors()
+times = 0
+for _ in range(40):
+    lab.up()
+    times += struck(lab.down, 1e-3, 1)
+    left = [one for one in NetNS.list() + NetNS.list(stale=True) if one.startswith(name)]
+    assert len(left) in (0, 8), f"half of it is left behind: {left}"  # 8: struck before it had begun
+    lab.down()
+after = descriptors()
+""",
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_handler_that_raises(story: str, netns_name: Callable[[], str]) -> None:
+    script = f"{PREAMBLE}\n{STORIES[story]}\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nprint(times, after - before)"
+    name = netns_name()
+    done = subprocess.run([sys.executable, "-c", script, name], capture_output=True, text=True, timeout=120)
+    try:
+        assert done.returncode == 0, done.stderr
+        times, leaked = map(int, done.stdout.split())
+        assert leaked <= 0
+        assert times > 0, "the signal never came in time; nothing was tried"
+    finally:
+        for number in range(8):
+            path = f"/run/netns/{name}-{number}"
+            if os.path.lexists(path):
+                subprocess.run(["umount", "-l", path], capture_output=True)
+                os.unlink(path)
+
+
+def test_a_dump_broken_off_does_not_spoil_the_next(netns_name: Callable[[], str]) -> None:
+    script = """
+from rawns import NetNS, Observer, observed
+
+class Breaker(Observer):
+    def after(self, event):
+        if event.call == "recvfrom":
+            raise KeyboardInterrupt
+
+with NetNS.create() as ns:
+    for number in range(60):
+        ns.net.add_veth(f"a{number}", f"b{number}")
+    try:
+        with observed(Breaker()):
+            ns.net.links()
+    except KeyboardInterrupt:
+        pass
+    print(len(ns.net.links()), len(ns.net.links()))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("121 121\n", "")
