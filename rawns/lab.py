@@ -69,10 +69,6 @@ class Host(NetNS):
         self.ports.append(port)
         return port
 
-    def adopt(self, made: NetNS) -> None:
-        """Become the namespace that was made for this plan."""
-        self.fd, made.fd, self._identity = made.fd, -1, None
-
 
 class Lab:
     """Namespaces and the wires between them.  As a context manager it is taken down at the end of the block.
@@ -145,9 +141,7 @@ class Lab:
             if any(host.name is not None for host in self._hosts):
                 prepare(undo)
             for host in self._hosts:
-                undo(host.close)
-                host.adopt(NetNS.create(host.name, inside=host.connect, prepared=True))
-                undo(host.delete)
+                host.make(undo, inside=host.connect)
             for host in self._hosts:
                 host.net.do(*[_in(host, request) for make in plan[order[id(host)]] for request in make()])
 
@@ -194,7 +188,7 @@ class Lab:
         for host in [host for host in reversed(self._hosts) if host.fd >= 0] * 2:
             try:
                 if host.fd >= 0:
-                    host.delete()
+                    host.unmake()
             except FileNotFoundError:
                 host.close()  # somebody has taken the name away: that was the aim
             except RawnsError as error:

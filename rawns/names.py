@@ -54,11 +54,9 @@ def listed(stale: bool = False) -> list[str]:
     return sorted(name for name, there in found.items() if (there is None or there[0] != nsfs) == stale)
 
 
-def claim(name: str, undo: syscalls.Rollback, prepared: bool = False) -> str:
-    """An empty file under this name, made by us alone; its path."""
+def claim(name: str, undo: syscalls.Rollback) -> str:
+    """An empty file under this name, made by us alone; its path.  The directory has been prepared."""
     path = path_of(name)
-    if not prepared:
-        prepare(undo)
     syscalls.close(syscalls.open_(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
     undo(syscalls.unlink, path)
     return path
@@ -73,13 +71,12 @@ def bind(fd: int, path: str, undo: syscalls.Rollback) -> None:
 def remove(name: str) -> None:
     """Take a name away; a stale one too.  Raises FileNotFoundError (`SyscallError`) where there is none."""
     path = path_of(name)
-    with syscalls.shielded():
-        try:
-            syscalls.umount2(path, uapi.MNT_DETACH)
-        except SyscallError as error:
-            if error.errno not in (EINVAL, ENOENT):  # nothing mounted: unlink decides what that means
-                raise
-        syscalls.unlink(path)
+    try:
+        syscalls.umount2(path, uapi.MNT_DETACH)
+    except SyscallError as error:
+        if error.errno not in (EINVAL, ENOENT):  # nothing mounted: unlink decides what that means
+            raise
+    syscalls.unlink(path)
 
 
 def prepare(undo: syscalls.Rollback) -> None:

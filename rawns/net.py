@@ -192,7 +192,7 @@ class NetNS(Namespace):
         return net
 
     def connect(self) -> None:
-        """Open the socket that `net` uses, by a thread that is inside already (`create`'s ``inside``)."""
+        """Open the socket that `net` uses, by a thread that is inside already (`make`'s ``inside``)."""
         self._net = Net(Netlink())
 
     def close(self) -> None:

@@ -47,40 +47,42 @@ class Namespace:
     # -- where they come from ------------------------------------------------------------------------------------
 
     @classmethod
-    def create(
-        cls: type[Self], name: str | None = None, *, inside: Callable[[], object] | None = None, prepared: bool = False
-    ) -> Self:
+    def create(cls: type[Self], name: str | None = None) -> Self:
         """Make a namespace: ``ip netns add NAME``, or without a name one that lives as long as its descriptor.
 
         Its ``lo`` is down.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) for one
         that is taken, `SyscallError` where the kernel refuses; then nothing is left behind.
-
-        ``inside`` is called in it, by this thread, before the name leads to it: what there is to do at once needs no
-        second visit.  ``prepared`` says that `names.prepare` has been called, once for many.
         """
-        made, undo = cls(-1, name, made=True), syscalls.Rollback()
+        namespace, undo = cls(-1, name, made=True), syscalls.Rollback()
         try:
             with undo:
-                path = None if name is None else names.claim(name, undo, prepared)
-                undo(made.close)
-                made._unshare(inside)
-                if path is not None:
-                    names.bind(made.fd, path, undo)
-            return made
+                if name is not None:
+                    path_of(name)  # what cannot be a name is refused before any system call
+                    names.prepare(undo)
+                namespace.make(undo)
+            return namespace
         except BaseException:  # a handler's, raised when the block was already over
             undo.undo()
             raise
 
-    def _unshare(self, inside: Callable[[], object] | None) -> None:
-        """Become a new namespace.  This thread is in it for a moment, and back."""
+    def make(self, undo: syscalls.Rollback, inside: Callable[[], object] | None = None) -> None:
+        """The steps of `create`, for who undoes them together with others (`Lab`); /run/netns is prepared already.
+
+        ``inside`` is called in the namespace, by this thread, before its name leads to it: what there is to do at once
+        needs no second visit.
+        """
+        path = None if self.name is None else names.claim(self.name, undo)
+        undo(self.close)
         home = syscalls.open_(HERE, os.O_RDONLY)
         try:
             syscalls.unshare(uapi.CLONE_NEWNET)
-            self.fd = syscalls.open_(HERE, os.O_RDONLY)
+            self.fd, self._identity = syscalls.open_(HERE, os.O_RDONLY), None
             if inside is not None:
                 inside()
         finally:
             _leave(home)
+        if path is not None:
+            names.bind(self.fd, path, undo)
 
     @classmethod
     def open(cls: type[Self], name: Name | None = None, *, pid: int | None = None, fd: int | None = None) -> Self:
@@ -129,7 +131,8 @@ class Namespace:
         The namespace itself ends when nobody is in it or holds it any more.  Raises FileNotFoundError
         (`SyscallError`) where there is no such name.
         """
-        names.remove(name)
+        with syscalls.shielded():
+            names.remove(name)
 
     # -- what they are --------------------------------------------------------------------------------------------
 
@@ -181,6 +184,8 @@ class Namespace:
             raise InvalidValue(f"this network namespace has a name already: {self.name!r}")
         fd = self._open()
         with syscalls.Rollback() as undo:
+            path_of(name)
+            names.prepare(undo)
             names.bind(fd, names.claim(name, undo), undo)
         self.name = name
 
@@ -191,11 +196,15 @@ class Namespace:
         (`SyscallError`) where it is gone.  Where this raises, the descriptor is still open: try again, or `close`.
         """
         with syscalls.shielded():
-            if self.name is not None:
-                if self._robbed():
-                    raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
-                names.remove(self.name)
-            self.close()
+            self.unmake()
+
+    def unmake(self) -> None:
+        """The steps of `delete`, for who holds signals back over those of many (`Lab`)."""
+        if self.name is not None:
+            if self._robbed():
+                raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
+            names.remove(self.name)
+        self.close()
 
     def _robbed(self) -> bool:
         """Whether another namespace stands under our name.  A file with nothing on it is what is left of ours."""

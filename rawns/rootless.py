@@ -20,19 +20,23 @@ if TYPE_CHECKING:
 
     Remedy = Optional[str]
 
-CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21  # <linux/capability.h>
+CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SETFCAP = 12, 21, 31  # <linux/capability.h>
 
 
 def privileged() -> bool:
     """Whether this process may make namespaces with names: capabilities over both, and a /run it can write to."""
+    return _has(CAP_NET_ADMIN, CAP_SYS_ADMIN) and os.access("/run", os.W_OK)
+
+
+def _has(*capabilities: int) -> bool:
+    """Whether these are effective in this thread; without a /proc, whether it is root's."""
     try:
         with open("/proc/thread-self/status", encoding="ascii", errors="replace") as status:
             line = next(line for line in status if line.startswith("CapEff:"))
     except (OSError, StopIteration):
         return os.geteuid() == 0
-    capabilities = int(line.split()[1], 16)
-    wanted = 1 << CAP_NET_ADMIN | 1 << CAP_SYS_ADMIN
-    return capabilities & wanted == wanted and os.access("/run", os.W_OK)
+    effective = int(line.split()[1], 16)
+    return all(effective >> capability & 1 for capability in capabilities)
 
 
 def enter() -> None:
@@ -41,6 +45,9 @@ def enter() -> None:
     The process must have one thread only.  Raises `RawnsError` with the remedy where this machine forbids it.
     """
     uid, gid = os.geteuid(), os.getegid()
+    capable, may_map_root = _has(CAP_NET_ADMIN, CAP_SYS_ADMIN), _has(CAP_SETFCAP)  # asked now: unshare changes both
+    if not os.path.isdir("/run"):
+        raise RawnsError("there is no directory /run here, where namespaces have their names; make it (`mkdir /run`)")
     try:
         syscalls.unshare(uapi.CLONE_NEWUSER | uapi.CLONE_NEWNS | uapi.CLONE_NEWNET)
         _write("/proc/self/setgroups", "deny")
@@ -49,10 +56,19 @@ def enter() -> None:
         syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
         _own_run()
     except SyscallError as error:
-        remedy = _remedy(error)
-        if remedy is None:
+        if uid == 0 and not may_map_root and "/uid_map" in error.arguments:
+            error.hint = (
+                "uid 0 without CAP_SETFCAP cannot be root of a user namespace (user_namespaces(7)); "
+                "run this as an ordinary user, or as a root that has its capabilities"
+            )
             raise
-        raise RawnsError(f"this machine does not let an ordinary user make a user namespace: {remedy}") from error
+        instead = _instead(uid, capable)
+        remedy = _remedy(error, capable, instead)
+        if remedy is None:
+            error.hint = instead  # what stands there now is about the user that we are since unshare, which is nobody
+            raise
+        who = "this root" if uid == 0 else "an ordinary user"
+        raise RawnsError(f"this machine does not let {who} make a user namespace: {remedy}") from error
     with Netlink() as netlink:
         netlink.do(link.change(1, up=True))
 
@@ -60,7 +76,7 @@ def enter() -> None:
 def _write(path: str, text: str) -> None:
     fd = syscalls.open_(path, os.O_WRONLY)
     try:
-        syscalls.perform("write", os.write, fd, text.encode())
+        syscalls.perform("write", os.write, fd, text.encode(), spell=lambda *_: f'"{path}", "{text}"')
     finally:
         syscalls.close(fd)
 
@@ -110,19 +126,29 @@ _SETTINGS = (
 )
 
 
-def _remedy(error: SyscallError) -> Remedy:
+def _instead(uid: int, capable: bool) -> str:
+    """What would do without a user namespace."""
+    if not capable:
+        return "run this as a root that has its capabilities" if uid == 0 else "run this as root"
+    if not os.access("/run", os.W_OK):
+        return "make /run writable, which is all that is lacking to do without"
+    return "do without: these capabilities suffice"
+
+
+def _remedy(error: SyscallError, capable: bool, instead: str) -> Remedy:
     """What the administrator would have to change; None where the error says it all itself."""
     for setting, forbids, allows, why in _SETTINGS:
-        if _setting(setting) == forbids:
-            return f"{why}{setting} is {forbids}; `sysctl -w {setting}={allows}` as root allows it, or run this as root"
+        if _setting(setting) == forbids and not (capable and setting.startswith("kernel.")):
+            return f"{why}{setting} is {forbids}; `sysctl -w {setting}={allows}` as root allows it, or {instead}"
     if error.call != "unshare":
         return None
     return {
-        EPERM: "a container's seccomp filter or a chroot stands in the way (EPERM); run this as root, or start the "
-        "container with `--security-opt seccomp=unconfined`",
-        EACCES: "a security module stands in the way (EACCES); run this as root",
-        ENOSPC: "too many namespaces exist already (ENOSPC); raise user.max_user_namespaces and its neighbours in /proc/sys/user",
-        EINVAL: "the kernel is built without user namespaces, or this process has threads (EINVAL); run this as root",
+        EPERM: "a container's seccomp filter or a chroot stands in the way (EPERM); start the container with "
+        f"`--security-opt seccomp=unconfined`, or {instead}",
+        EACCES: f"a security module stands in the way (EACCES); {instead}",
+        ENOSPC: "one of the limits in /proc/sys/user is reached (ENOSPC): max_net_namespaces, max_mnt_namespaces, "
+        "max_user_namespaces, or 32 user namespaces stand inside each other",
+        EINVAL: f"the kernel is built without user namespaces, or this process has threads (EINVAL); {instead}",
     }.get(error.errno or ENOENT)
 
 

@@ -286,7 +286,8 @@ def mounts() -> Iterator[str]:
             yield line.split(" ", 5)[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 
 
-_ALL_SIGNALS = _signal.valid_signals()
+# All that people have handlers for.  Not the faults of a program itself, nor the real-time ones, which cost as much again.
+_SIGNALS = frozenset(range(1, 32)) - {_signal.SIGILL, _signal.SIGTRAP, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGSEGV}
 
 
 class shielded:  # noqa: N801 (used as a function, in a with statement)
@@ -301,7 +302,7 @@ class shielded:  # noqa: N801 (used as a function, in a with statement)
     def __enter__(self) -> None:
         self._before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
         try:
-            _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)  # runs the handlers of what has come already
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of what has come already
         except BaseException:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, self._before)
             raise

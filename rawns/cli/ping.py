@@ -100,9 +100,9 @@ def _complaint(error: SyscallError) -> str:
 
 def _option(arguments: str) -> str:
     """What ping calls an option: ``SO_BINDTODEVICE eth0``, ``cannot set unicast time-to-live``."""
-    name, value = arguments.split(", ")[2:4]
+    name, value = arguments.split(", ", 3)[2:]
     if name == "SO_BINDTODEVICE":
-        return f"{name} {value[1:-5]}"  # without its quotes and its \\000
+        return f"{name} {value[1:].rpartition(chr(34))[0].removesuffix(chr(92) + '000')}"  # a string literal in C
     if name.endswith(("_TTL", "_HOPS")):
         return f"cannot set {'multicast' if 'MULTICAST' in name else 'unicast'} time-to-live"
     return name

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import re
+from collections.abc import Callable
 
 import pytest
 from chatting import ENVIRONMENT, Start, Terminal, connection, port_of

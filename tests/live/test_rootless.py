@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,11 @@ from conftest import PROJECT, Ordinary
 
 def rawns(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run a command of ours in an empty environment, as whoever we are."""
-    command = [sys.executable, "-m", "rawns", *words]
+    return run([sys.executable, "-m", "rawns", *words], **options)
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    """The same with any command."""
     environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
     given = {"cwd": PROJECT, "env": environment, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True, **options}
     return subprocess.run(command, timeout=60, **given)  # type: ignore[call-overload,no-any-return]
@@ -70,9 +75,62 @@ def test_the_setting_that_forbids_it_is_named(setting: str) -> None:
     done = rawns("rootless", "sh", "-c", inner)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr == (
-        "rawns rootless: this machine does not let an ordinary user make a user namespace: "
-        f"user.{setting} is 0; `sysctl -w user.{setting}=10000` as root allows it, or run this as root\n"
+        "rawns rootless: this machine does not let this root make a user namespace: "
+        f"user.{setting} is 0; `sysctl -w user.{setting}=10000` as root allows it, or do without: these capabilities suffice\n"
     )
+
+
+def test_a_limit_that_is_reached_is_named_among_its_neighbours() -> None:
+    """No 0 stands anywhere, and yet there is no namespace left."""
+    again = f"{sys.executable} -m rawns rootless"
+    inner = f"echo 1 > /proc/sys/user/max_net_namespaces; exec {again} {again} true"
+    done = rawns("rootless", "sh", "-c", inner)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    for word in ("ENOSPC", "max_net_namespaces", "max_mnt_namespaces", "max_user_namespaces"):
+        assert word in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_root_without_capabilities_hears_what_it_lacks(inside: bool) -> None:
+    """Linux 5.12 and newer map uid 0 only for who has CAP_SETFCAP."""
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", "rawns", "demo"]
+    done = rawns("rootless", *bare) if inside else run(bare)
+    if done.returncode == 0:
+        pytest.skip("this kernel lets it")
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == (
+        'rawns demo: write("/proc/self/uid_map", "0 0 1"): Operation not permitted (EPERM); '
+        "uid 0 without CAP_SETFCAP cannot be root of a user namespace (user_namespaces(7)); "
+        "run this as an ordinary user, or as a root that has its capabilities\n"
+    )
+
+
+@pytest.mark.parametrize(("run_directory", "said"), [(False, "there is no directory /run here"), (True, "make /run writable")])
+def test_a_run_that_is_missing_is_no_missing_capability(run_directory: bool, said: str) -> None:
+    """In a chroot; what is mounted for it ends with the namespace it is mounted in."""
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(PROJECT)!r})
+from rawns import rootless, syscalls, uapi, RawnsError
+import encodings.ascii
+rootless.enter()
+os.mkdir("/run/root"); os.mkdir("/run/root/proc")
+syscalls.mount("/proc", "/run/root/proc", "none", uapi.MS_BIND | uapi.MS_REC, None)
+if {run_directory}:
+    os.mkdir("/run/root/run")
+os.chroot("/run/root"); os.chdir("/")
+if {run_directory}:
+    os.access = lambda path, mode: False  # a root is hard to keep from writing
+assert not rootless.privileged()
+try:
+    rootless.enter()
+except RawnsError as error:
+    print(error)
+"""
+    done = run([sys.executable, "-c", script])
+    assert done.stdout.count("\n") == 1 and said in done.stdout and "ordinary user" not in done.stdout, done.stderr
+    assert "as root" not in done.stdout
 
 
 def test_a_process_with_threads_is_told_so() -> None:

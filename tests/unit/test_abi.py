@@ -253,6 +253,7 @@ def test_there_is_something_to_compare(compiled: Answers) -> None:
     """The walk finds what is nested deep: in a kind's data, in an attribute, in a chain of next hops."""
     assert {"nlmsghdr", "nlmsgerr", "ifinfomsg", "ifla_bridge_id", "rtnl_link_ifmap", "rtnexthop", "rtgenmsg"} <= set(structs())
     assert len(constants()) > 400
+    assert set(NEWER) <= set(constants())
     assert len(compiled) > len(constants())
 
 

@@ -36,6 +36,7 @@ def run_entry(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
         raise SystemExit(status)
 
     monkeypatch.setattr(sys, "argv", ["rawns", *argv])
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # `entry` puts its own there
     monkeypatch.setattr(os, "_exit", leave)
     with pytest.raises(SystemExit) as caught:
         main.entry()
@@ -64,6 +65,25 @@ def test_an_error_of_ours_is_one_line(command: Callable[[Command], None], capsys
         command(demo)
         assert main.run(["demo"]) == 1
         assert capsys.readouterr() == ("", f"rawns demo: {error}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/etc/shadow"), "/etc/shadow: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("timed out"), "timed out"),
+    ],
+)
+def test_an_error_of_pythons_is_one_line(
+    command: Callable[[Command], None], capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    def demo(argv: list[str]) -> int:
+        raise error
+
+    command(demo)
+    assert main.run(["demo"]) == 1
+    assert capsys.readouterr() == ("", f"rawns demo: {said}\n")
 
 
 def test_an_error_of_nobodys_is_not_hidden(command: Callable[[Command], None]) -> None:
@@ -136,3 +156,19 @@ def test_a_reader_that_has_gone_is_no_traceback() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize("words", [["help"], ["version"], ["demo", "--help"], ["rootless", "--help"]])
+def test_a_full_disk_is_one_line(words: list[str], unbuffered: dict[str, str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = rawns_process(*words, stdout=full, env=unbuffered)
+    said = f"rawns {words[0]}: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_nobody_to_tell_is_no_traceback() -> None:
+    """Without a standard error what is wrong goes nowhere, and not to standard output."""
+    done = rawns_process("nonsense", stderr=None, preexec_fn=lambda: os.close(2))
+    assert (done.returncode, done.stdout) == (2, "")
