@@ -26,7 +26,7 @@ from .errors import SyscallError, errno_name, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -127,7 +127,7 @@ def _watched(observer: Observer, event: Event, function: Callable[..., Any], arg
 
 def _note(event: Event, args: tuple[Any, ...], answer: Any) -> None:
     """The outcome as the C call would return it, and the message that was moved."""
-    received = answer[0] if isinstance(answer, tuple) and answer else answer
+    received = answer[0] if type(answer) is tuple and answer else 0 if isinstance(answer, tuple) else answer  # stat's is one
     if isinstance(received, bytes):
         event.payload, event.result = received, len(received)
         return
@@ -277,13 +277,6 @@ def listdir(path: str) -> list[str]:
     """The names in a directory, in its own order (getdents64(2))."""
     names: list[str] = perform("getdents64", os.listdir, path)
     return names
-
-
-def mounts() -> Iterator[str]:
-    """The mount points of this thread's mount namespace (/proc/thread-self/mountinfo, field 5), unescaped."""
-    with open("/proc/thread-self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        for line in table:
-            yield line.split(" ", 5)[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 
 
 # All that people have handlers for.  Not the faults of a program itself, nor the real-time ones, which cost as much again.

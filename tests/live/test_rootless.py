@@ -147,3 +147,20 @@ stop.set()
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert "this process has threads (EINVAL)" in done.stdout and done.stdout.count("\n") == 1
+
+
+@pytest.mark.skipif(not shutil.which("nsenter"), reason="needs nsenter")
+def test_another_terminal_joins_it(ordinary: Ordinary) -> None:
+    """What the README says: the same user, from outside, with util-linux's nsenter."""
+    script = """
+import os, subprocess, sys
+rawns = [sys.executable, "-m", "rawns"]
+inside = "echo $$; readlink /proc/self/ns/net; %s -m rawns ip netns add shared; echo; read end" % sys.executable
+shell = subprocess.Popen([*rawns, "rootless", "sh", "-c", inside], stdin=-1, stdout=-1, text=True)
+pid, namespace, _ = (shell.stdout.readline().strip() for _ in range(3))
+command = "id -u; readlink /proc/self/ns/net; cd %s; %s -m rawns ip netns list" % (os.getcwd(), sys.executable)
+enter = ["nsenter", "--preserve-credentials", "-U", "-m", "-n", "-t", pid, "sh", "-c", command]
+print(subprocess.run(enter, stdout=-1, text=True).stdout.split() == ["0", namespace, "shared"])
+shell.communicate("end\\n")
+"""
+    assert ordinary.run([ordinary.python, "-c", script]).stdout == "True\n"
