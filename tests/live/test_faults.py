@@ -117,7 +117,7 @@ import os
 from rawns import uapi
 from rawns.syscalls import mount, unshare
 unshare(uapi.CLONE_NEWNS)
-mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
+mount("", "/", "none", uapi.MS_PRIVATE | uapi.MS_REC, None)
 mount("fresh", "/run", "tmpfs", 0, None)
 import test_faults as t
 from rawns import observed

@@ -276,7 +276,7 @@ def test_a_box_without(damage: str, said: str, netns_name: Name) -> None:
 from rawns import NetNS, uapi
 from rawns.syscalls import mount, unshare
 unshare(uapi.CLONE_NEWNS)
-mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
+mount("", "/", "none", uapi.MS_PRIVATE | uapi.MS_REC, None)
 {damage}
 try:
     NetNS.create({netns_name()!r})
