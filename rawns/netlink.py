@@ -67,6 +67,12 @@ class Netlink:
             number = str(self.fileno())
             perform("close", self._socket.close, spell=lambda: number)
 
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except (AttributeError, OSError):
+            pass  # never made, or the descriptor was closed behind our back
+
     def __enter__(self) -> Netlink:
         return self
 

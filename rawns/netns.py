@@ -231,7 +231,7 @@ class Namespace:
 
     def __del__(self) -> None:
         try:
-            self.close()
+            Namespace.close(self)  # and not its `net`, which somebody may hold: NetNS.current().net.links()
         except (AttributeError, OSError):
             pass  # never made, or the descriptor was closed behind our back
 

@@ -330,6 +330,20 @@ def test_a_descriptor_is_not_copied_or_pickled() -> None:
                 attempt(ns)
 
 
+def test_its_network_outlives_who_only_asked_for_it() -> None:
+    script = """
+import gc
+from rawns import NetNS
+print([link.name for link in NetNS.create().net.links()][0])
+net = NetNS.create().net
+gc.collect()
+print([link.name for link in net.links()][0])
+"""
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", script]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.stdout == "lo\nlo\n"
+
+
 def test_the_descriptor_closed_behind_our_back_is_no_noise(capsys: pytest.CaptureFixture[str]) -> None:
     ns = NetNS.create()
     os.close(ns.fd)
