@@ -94,11 +94,10 @@ def split(data: Buffer) -> Iterator[Frame]:
     while offset < size:
         if size - offset < NLMSGHDR.size:
             raise WireError(f"{size - offset} stray bytes after the last message, at offset {offset}")
-        head = NLMSGHDR.unpack(data, offset, size, {}, None, ())
-        length = head["nlmsg_len"]
+        length, kind, flags, seq, port = NLMSGHDR.read(data, offset)
         if length < NLMSGHDR.size or offset + length > size:
             raise WireError(f"nlmsg_len {length} at offset {offset} does not fit the {size - offset} bytes there are")
-        yield Frame(head["nlmsg_type"], head["nlmsg_flags"], head["nlmsg_seq"], head["nlmsg_pid"], offset, offset + length)
+        yield Frame(kind, flags, seq, port, offset, offset + length)
         offset += length + 3 & ~3
 
 

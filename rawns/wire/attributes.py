@@ -10,7 +10,7 @@ from struct import Struct as _Struct
 
 from .. import uapi
 from ..errors import WireError
-from .values import RAW, Span, Struct, Type, named
+from .values import RAW, Span, Struct, Type, complaint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class Many(Type):
         return self.kind.show(value)
 
 
-    def payloads(self, key: object, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
+    def payloads(self, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
         """One payload for each of the list."""
         if not isinstance(value, (list, tuple)):
-            raise WireError(f"{key}: {value!r} is not a list")
-        return [named(key, self.kind, one, siblings) for one in value]
+            raise WireError(f"{value!r} is not a list")
+        return [self.kind.pack(one, siblings) for one in value]
 
 
 class Switch(Type):
@@ -66,13 +66,6 @@ class Switch(Type):
 
     def show(self, value: Any) -> str:
         return RAW.show(value) if isinstance(value, bytes) else ""
-
-
-def _attribute(key: object, number: int, payload: bytes) -> tuple[bytes, bytes, bytes]:
-    size = len(payload)
-    if size > 0xFFFF - 4:
-        raise WireError(f"{key}: {size} bytes are more than one attribute holds")
-    return NLATTR.pack(4 + size, number), payload, _PAD[size & 3]
 
 
 class Attrs(Type):
@@ -98,11 +91,15 @@ class Attrs(Type):
             number, kind = names.get(key) or self._unnamed(key)
             if kind.nested:
                 number |= uapi.NLA_F_NESTED
-            if isinstance(kind, Many):
-                for payload in kind.payloads(key, one, siblings):
-                    pieces += _attribute(key, number, payload)
-            else:
-                pieces += _attribute(key, number, named(key, kind, one, siblings))
+            try:
+                payloads = kind.payloads(one, siblings) if isinstance(kind, Many) else (kind.pack(one, siblings),)
+            except (WireError, AttributeError, TypeError) as error:
+                raise complaint(key, one, error) from None
+            for payload in payloads:
+                size = 4 + len(payload)
+                if size > 0xFFFF:
+                    raise WireError(f"{key}: {len(payload)} bytes are more than one attribute holds")
+                pieces += (NLATTR.pack(size, number), payload, _PAD[size & 3])
         return pieces
 
     @staticmethod

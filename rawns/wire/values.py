@@ -228,14 +228,19 @@ class _Mac(Type):
 FLAG, IP, MAC, RAW, TEXT = _Flag(), _Ip(), _Mac(), Raw(), Text()
 
 
+def complaint(name: object, value: Any, error: Exception) -> WireError:
+    """The error to raise for a value that did not fit, with the name of what it was for in front."""
+    if isinstance(error, WireError):
+        return WireError(f"{name}: {error}")
+    return WireError(f"{name}: {value!r} does not fit here")  # not even of the kind that is due: a number for a nest
+
+
 def named(name: object, kind: Type, value: Any, siblings: Mapping[Any, Any]) -> bytes:
-    """Pack, and put the name of what was packed in front of any complaint."""
+    """Pack; any complaint bears the name of what was packed."""
     try:
         return kind.pack(value, siblings)
-    except WireError as error:
-        raise WireError(f"{name}: {error}") from None
-    except (AttributeError, TypeError):  # not even of the kind that is due: a number for a nest, None for a list
-        raise WireError(f"{name}: {value!r} does not fit here") from None
+    except (WireError, AttributeError, TypeError) as error:
+        raise complaint(name, value, error) from None
 
 
 class Struct(Type):
@@ -271,6 +276,10 @@ class Struct(Type):
                 if name in value:
                     named(name, kind, value[name], value)
             raise
+
+    def read(self, data: Buffer, offset: int) -> tuple[Any, ...]:
+        """All members at ``offset``, in order, by whoever knows that they are there."""
+        return self._struct.unpack_from(data, offset)
 
     def pack_members(self, *values: Any) -> bytes:
         """All members, in order, by whoever knows that they fit."""
