@@ -90,10 +90,12 @@ class Exchange:
         return nlmsg.Reply(frame.kind, message.name, frame.flags, message.unpack(data, frame.start, frame.end))
 
     def _acknowledged(self, number: int, answer: Message, data: Buffer, frame: Frame) -> None:
-        body = answer.unpack(data, frame.start, frame.end)
-        error = -body.get("error", 0)
-        if error:
-            self._errors[number] = self._explain(number, error, body)
+        header = answer.layout.header
+        if frame.end - frame.start < header.size or header.read(data, frame.start)[0]:  # else: well done, and no more to read
+            body = answer.unpack(data, frame.start, frame.end)
+            error = -body.get("error", 0)
+            if error:
+                self._errors[number] = self._explain(number, error, body)
         if number == len(self._requests) - 1:
             self.state = IDLE
 

@@ -81,7 +81,8 @@ class Netlink:
 
     def _converse(self, requests: Sequence[Request]) -> list[list[Reply]]:
         exchange = self._exchange
-        self._drain()
+        if exchange.state is AWAIT_DONE:
+            self._drain()
         data = exchange.send(requests)
         perform("sendto", self._socket.send, data, spell=self._spell_send, protocol="rtnetlink")
         overrun = False

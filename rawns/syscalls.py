@@ -279,8 +279,11 @@ def listdir(path: str) -> list[str]:
     return names
 
 
-# All that people have handlers for.  Not the faults of a program itself, nor the real-time ones, which cost as much again.
-_SIGNALS = frozenset(range(1, 32)) - {_signal.SIGILL, _signal.SIGTRAP, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGSEGV}
+# Those that people have handlers for, and that come from outside; each more costs each `shielded` its time.
+_SIGNALS = tuple(
+    getattr(_signal, f"SIG{name}")
+    for name in "HUP INT QUIT USR1 USR2 PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU URG XCPU VTALRM PROF WINCH IO PWR".split()
+)
 
 
 class shielded:  # noqa: N801 (used as a function, in a with statement)
