@@ -290,13 +290,17 @@ class Namespace:
             return function()
 
 
-class _Visit:
+class _Over:
+    """What becomes of a `_Visit`: one that needs no last net, so that no Ctrl-C is swallowed by its ``__del__``."""
+
+
+class _Visit(_Over):
     """What `Namespace.entered` returns."""
 
-    __slots__ = ("_fd", "_home", "_thread")
+    _home, _thread = -1, 0  # until we are inside
 
     def __init__(self, fd: int) -> None:
-        self._fd, self._home, self._thread = fd, -1, 0
+        self._fd = fd
 
     def __enter__(self) -> None:
         try:
@@ -318,6 +322,7 @@ class _Visit:
     def _back(self) -> None:
         with syscalls.shielded():
             home, self._home = self._home, -1
+            self.__class__ = _Over  # type: ignore[assignment]
             if home >= 0:
                 _leave(home)
 

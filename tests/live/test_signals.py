@@ -39,7 +39,10 @@ def struck(story, longest, rounds):
         except Struck:
             times += 1
             gone = sys.exc_info()
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Struck:
+            pass
         gone = None
         if os.stat(HERE).st_ino != home:
             gc.collect()
