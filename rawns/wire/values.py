@@ -260,9 +260,6 @@ class Struct(Type):
         self._struct = _Struct(order + "".join(kind.code for _, kind in members))
         self.size = self._struct.size
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.defaults
-
     def pack_from(self, value: Mapping[Any, Any]) -> bytes:
         """Only the members of this struct out of ``value``; other keys are somebody else's."""
         get = value.get

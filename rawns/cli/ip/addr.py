@@ -13,7 +13,7 @@ from ...nlmsg import Request
 from . import listing, names
 from .session import reason
 from .values import BITS, U32, address, prefix
-from .words import AF_PACKET, FAILED, Bits, Call, Refused, Row, Value, duplicate, garbage, matches, pick, read, usage, wrong
+from .words import AF_PACKET, FAILED, Bits, Call, Refused, Row, Value, dispatch, duplicate, garbage, matches, read, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -272,9 +272,4 @@ VERBS = (
 def run(words: Words) -> int:
     if not words:
         return listing.show(words, False, help)
-    word = words.take()
-    verb = pick(VERBS, word)
-    if verb is None:
-        raise Refused(f'Command "{word}" is unknown, try "ip address help".')
-    status: int = verb(words)
-    return status
+    return dispatch(VERBS, words.take(), words, "address")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ... import rtnl, uapi
 from . import listing
-from .words import Refused, pick
+from .words import Refused, dispatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,9 +51,4 @@ VERBS = (
 def run(words: Words) -> int:
     if not words:
         return show(words)
-    word = words.take()
-    verb = pick(VERBS, word)
-    if verb is None:
-        raise Refused(f'Command "{word}" is unknown, try "ip link help".')
-    status: int = verb(words)
-    return status
+    return dispatch(VERBS, words.take(), words, "link")

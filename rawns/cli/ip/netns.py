@@ -16,7 +16,7 @@ from ...nlmsg import Request
 from .session import complain, complaint, reason
 from .show import Field, Row, document, fields, text
 from .values import U32, integer
-from .words import FAILED, Refused, pick, wrong
+from .words import FAILED, Refused, dispatch, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -368,8 +368,4 @@ def run(words: Words) -> int:
     word = words.take()
     if words and not words.ip.everywhere and not _valid(words.words[words.at]):
         raise Refused(f'Invalid netns name "{words.words[words.at]}"')
-    verb = pick(VERBS, word)
-    if verb is None:
-        raise Refused(f'Command "{word}" is unknown, try "ip netns help".')
-    status: int = verb(words)
-    return status
+    return dispatch(VERBS, word, words, "netns")

@@ -234,3 +234,12 @@ def usage(start: str, rows: Iterable[Row], width: int = 100) -> Iterator[str]:
             line = indent
         line += piece
     yield line
+
+
+def dispatch(verbs: Iterable[tuple[str, Callable[[Words], int]]], word: str, words: Words, object: str) -> int:
+    """Run the verb of an object that ``word`` abbreviates; its exit status.  Raises `Refused` where there is none."""
+    verb = pick(verbs, word)
+    if verb is None:
+        raise Refused(f'Command "{word}" is unknown, try "ip {object} help".')
+    status: int = verb(words)
+    return status
