@@ -19,8 +19,13 @@ from rawns import Lab, NetNS
 class Struck(BaseException):
     pass
 
+armed = False  # one strike a round, and only while the story is being told: a late one is nobody's
+
 def strike(number, frame):
-    raise Struck
+    global armed
+    if armed:
+        armed = False
+        raise Struck
 
 signal.signal(signal.SIGALRM, strike)
 HERE = "/proc/thread-self/ns/net"
@@ -30,19 +35,18 @@ random.seed(7)
 
 def struck(story, longest, rounds):
     \"\"\"How often the story was broken off; after each time this thread must be at home.\"\"\"
+    global armed
     times = 0
     for _ in range(rounds):
         try:
+            armed = True
             signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, longest))
             story()
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            armed = False
         except Struck:
             times += 1
             gone = sys.exc_info()
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        except Struck:
-            pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
         gone = None
         if os.stat(HERE).st_ino != home:
             gc.collect()
