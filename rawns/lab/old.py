@@ -13,17 +13,17 @@ from __future__ import annotations
 
 from errno import EBUSY, EEXIST
 
-from .errors import InvalidValue, KernelError, RawnsError
-from .names import check, prepare
-from .net import NetNS
-from .objects import address, link, prefix
-from .syscalls import Rollback, shielded
+from ..errors import InvalidValue, KernelError, RawnsError
+from ..names import check, prepare
+from ..net import NetNS
+from ..objects import address, link, prefix
+from ..syscalls import Rollback, shielded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .nlmsg import Request
+    from ..nlmsg import Request
 
 
 class Port:

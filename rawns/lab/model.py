@@ -1,0 +1,315 @@
+"""The nouns of a lab: hosts, the interfaces in them, the wires between; what a description says, before and beside the kernel.
+
+Floor 6.  Nothing here talks to the kernel.  What could never be right by itself (a name, an address, a number) is refused
+where it is said; what is wrong only beside the rest (an address outside its wire's prefix) is found by `faults`.  Each
+noun knows ``where`` it was said (``wires[3].ends[0], line 17``), for the error that it may come to.
+"""
+
+from __future__ import annotations
+
+from ..errors import InvalidValue
+from ..names import check
+from ..net import NetNS
+from ..objects import link, prefix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from ..objects.prefix import Prefix
+    from . import Lab
+
+LONGEST_MTU = 0x7FFFFFFF
+
+
+class Interface:
+    """One interface of a host.  ``kind`` is the kernel's word for it, ``data`` its own attributes by their C names.
+
+    ``name`` may be None until the lab is built (the port of a bridge is called after the host it leads to); ``master`` is
+    the `Bridge` it is a port of.  ``mtu`` is in bytes; None leaves a value to the kernel.  ``shape`` are the keywords of
+    `objects.qdisc.shape`, ``vlans`` those of the VLANs that a port of a filtering bridge carries: id to (pvid, untagged).
+    """
+
+    __slots__ = ("addresses", "host", "index", "mac", "master", "mtu", "name", "shape", "up", "vlans", "where")
+
+    kind = ""
+
+    def __init__(
+        self,
+        host: Host,
+        name: str | None,
+        addresses: Sequence[str] = (),
+        *,
+        mac: str | None = None,
+        mtu: int | None = None,
+        up: bool = True,
+        master: Bridge | None = None,
+        shape: dict[str, Any] | None = None,
+        vlans: dict[int, tuple[bool, bool]] | None = None,
+    ) -> None:
+        self.host, self.mac, self.mtu, self.up, self.master = host, mac, mtu, up, master
+        self.name = name if name is None else link.check_name(name)
+        self.addresses: Sequence[Prefix] = tuple([prefix.parse(text) for text in addresses])
+        self.shape, self.vlans = shape, vlans
+        self.index, self.where = 0, ""
+        if mtu is not None and not (isinstance(mtu, int) and 0 < mtu <= LONGEST_MTU):
+            raise InvalidValue(f"{mtu!r} is no MTU: it is a number of bytes")
+        if mac is not None and link.check_address(mac) != 6:
+            raise InvalidValue(f"{mac!r} is no MAC address: it has six bytes")
+        if vlans and master is None:
+            raise InvalidValue("VLANs are for the ports of a bridge")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The attributes of its kind that it is born with, and that may be changed later."""
+        return {}
+
+    def __str__(self) -> str:
+        """What a sentence calls it: ``eth0 of web``."""
+        return f"{self.name or 'a port'} of {self.host.label}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+
+class Port(Interface):
+    """One end of a wire (a veth pair).  Made by `Host.port` and `Bridge.port`; ``peer`` is the other end once it is wired."""
+
+    __slots__ = ("peer",)
+
+    kind = "veth"
+
+    def __init__(self, host: Host, name: str | None, addresses: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(host, name, addresses, **options)
+        self.peer: Port | None = None
+
+
+class Bridge(Interface):
+    """A switch, and the host it stands in.  ``stp`` and ``vlan_filtering`` are off or on, ``ageing`` is in seconds."""
+
+    __slots__ = ("_ageing", "_filtering", "_stp")
+
+    kind = "bridge"
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        addresses: Sequence[str] = (),
+        *,
+        stp: bool = False,
+        vlan_filtering: bool = False,
+        ageing: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(host, name, addresses, **options)
+        self._stp, self._filtering, self._ageing = stp, vlan_filtering, ageing
+        if ageing is not None and not (isinstance(ageing, (int, float)) and 0 <= ageing <= 1_000_000):
+            raise InvalidValue(f"{ageing!r} is no time to remember addresses for: it is a number of seconds")
+
+    @property
+    def stp(self) -> bool:
+        """Whether it speaks the spanning tree protocol: a new port then waits for 30 seconds before it forwards."""
+        return self._stp
+
+    @property
+    def vlan_filtering(self) -> bool:
+        """Whether its ports' VLANs keep traffic apart."""
+        return self._filtering
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = {"IFLA_BR_STP_STATE": int(self._stp), "IFLA_BR_VLAN_FILTERING": int(self._filtering)}
+        if self._ageing is not None:
+            data["IFLA_BR_AGEING_TIME"] = round(self._ageing * 100)  # in USER_HZ, which is 100 wherever it matters
+        return data
+
+    def port(self, name: str | None = None, **options: Any) -> Port:
+        """Plan a port of this bridge, to be wired; without a name it is called after the host that it leads to.
+
+        ``options`` are those of `Host.port` and ``vlans``: a list of ids, the first of them for untagged frames.
+        """
+        vlans = options.pop("vlans", None)
+        return self.host.port(name, master=self, vlans=_vlans(vlans) if vlans is not None else None, **options)
+
+
+class Macvlan(Interface):
+    """An interface with a MAC address of its own on top of another (``parent``), which may stand in another host."""
+
+    __slots__ = ("mode", "parent")
+
+    kind = "macvlan"
+    MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}  # MACVLAN_MODE_*, <linux/if_link.h>
+
+    def __init__(self, host: Host, name: str, parent: Interface, mode: str = "bridge", *addresses: str, **options: Any) -> None:
+        super().__init__(host, name, addresses, **options)
+        if mode not in self.MODES:
+            raise InvalidValue(f"{mode!r} is no mode of a macvlan: it is one of {', '.join(self.MODES)}")
+        self.parent, self.mode = parent, mode
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {"IFLA_MACVLAN_MODE": self.MODES[self.mode]}
+
+
+class Existing(Interface):
+    """An interface of the root namespace that the lab uses and does not make: what a macvlan or an uplink stands on."""
+
+    __slots__ = ()
+
+
+class Tap(Interface):
+    """A tap device: frames to and from a program (a virtual machine) that opens it.  ``owner`` is the uid that may."""
+
+    __slots__ = ("owner",)
+
+    kind = "tun"
+
+    def __init__(self, host: Host, name: str, *addresses: str, owner: int | None = None, **options: Any) -> None:
+        super().__init__(host, name, addresses, **options)
+        self.owner = owner
+
+
+class Vxlan(Interface):
+    """A tunnel for Ethernet over UDP between two machines: ``vni`` is its number, ``local`` and ``remote`` addresses."""
+
+    __slots__ = ("local", "port", "remote", "vni")
+
+    kind = "vxlan"
+
+    def __init__(
+        self, host: Host, name: str, vni: int, remote: str, *addresses: str, local: str | None = None, port: int = 4789, **options: Any
+    ) -> None:
+        super().__init__(host, name, addresses, **options)
+        if not (isinstance(vni, int) and 0 < vni < 1 << 24):
+            raise InvalidValue(f"{vni!r} is no VXLAN network identifier: it is a number from 1 to 16777215")
+        if not (isinstance(port, int) and 0 < port < 1 << 16):
+            raise InvalidValue(f"{port!r} is no UDP port")
+        self.vni, self.port = vni, port
+        self.remote = prefix.address(remote)
+        self.local = None if local is None else prefix.address(local, self.remote.family)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        six = "6" if self.remote.family != 2 else ""
+        data: dict[str, Any] = {"IFLA_VXLAN_ID": self.vni, f"IFLA_VXLAN_GROUP{six}": self.remote.address}
+        if self.local is not None:
+            data[f"IFLA_VXLAN_LOCAL{six}"] = self.local.address
+        return {**data, "IFLA_VXLAN_PORT": self.port}
+
+
+class Route:
+    """Where a host sends what: ``to`` a prefix or ``default``, ``via`` a gateway, out of ``dev`` (a name of its own)."""
+
+    __slots__ = ("dev", "metric", "to", "via", "where")
+
+    def __init__(self, to: str, via: str | None = None, dev: str | None = None, metric: int | None = None) -> None:
+        gateway = prefix.address(via) if via is not None else None
+        self.to = prefix.destination(to, gateway.family if gateway else 0)
+        self.via = gateway.address if gateway else None
+        self.dev, self.metric, self.where = dev, metric, ""
+        if gateway is not None and gateway.family != self.to.family:
+            raise InvalidValue(f"{to} and its gateway {via} are of two families")
+        if via is None and dev is None:
+            raise InvalidValue(f"a route to {to} goes via a gateway or out of a device")
+
+    def __str__(self) -> str:
+        words = ["default" if not self.to.length else str(self.to)]
+        words += ["via", self.via] if self.via else []
+        words += ["dev", self.dev] if self.dev else []
+        return " ".join(words + (["metric", str(self.metric)] if self.metric is not None else []))
+
+
+class Host(NetNS):
+    """A namespace of a lab: until `Lab.up` a plan, from then on a `NetNS` like any other.
+
+    ``label`` is what the description calls it, ``name`` its name under /run/netns (None: it is held by its descriptor).
+    """
+
+    root = False  # whether it is the namespace of who builds the lab, which is never made and never removed
+
+    def __init__(self, lab: Lab, name: str | None, label: str) -> None:
+        super().__init__(-1, name, made=True)
+        self.lab, self.label, self.where = lab, label, ""
+        self.interfaces: list[Interface] = []
+        self.routes: Sequence[Route] = ()
+        self.sysctls: dict[str, str] | None = None
+        self.nats: Sequence[Any] = ()
+        self.files: dict[str, str] | None = None  # by name under /etc: what it reads there
+        self.commands: Sequence[Any] = ()
+
+    # -- interfaces -------------------------------------------------------------------------------------------------
+
+    def port(self, name: str | None = None, *addresses: str, master: Bridge | None = None, **options: Any) -> Port:
+        """Plan an interface, by default ``eth0``, ``eth1`` ..., with addresses (``'10.0.0.1/24'``), to be wired.
+
+        ``options`` are mac, mtu (bytes), up, and shape: what `objects.qdisc.shape` takes (``{"rate": 10_000_000}``).
+        Raises `InvalidValue` where the name or an address could never be right, or is used twice.
+        """
+        if name is None and master is None:
+            name = f"eth{sum(one.master is None for one in self.interfaces)}"
+        return self._added(Port(self, name, addresses, master=master, **options))
+
+    def bridge(self, name: str, *addresses: str, **options: Any) -> Bridge:
+        """Plan a bridge in this host.  ``options`` are stp, vlan_filtering, ageing (seconds), mac, mtu, up."""
+        return self._added(Bridge(self, name, addresses, **options))
+
+    def macvlan(self, name: str, parent: Interface | str, *addresses: str, mode: str = "bridge", **options: Any) -> Macvlan:
+        """Plan a macvlan on an interface of this host or another's; by name, on one of the root namespace's."""
+        if isinstance(parent, str):
+            parent = Existing(self.lab.root, parent)
+        return self._added(Macvlan(self, name, parent, mode, *addresses, **options))
+
+    def tap(self, name: str, *addresses: str, **options: Any) -> Tap:
+        """Plan a tap device.  ``options`` are owner (uid), master, mac, mtu, up."""
+        return self._added(Tap(self, name, *addresses, **options))
+
+    def vxlan(self, name: str, vni: int, remote: str, *addresses: str, **options: Any) -> Vxlan:
+        """Plan a tunnel to another machine's lab.  ``options`` are local, port (4789), master, mac, mtu, up."""
+        return self._added(Vxlan(self, name, vni, remote, *addresses, **options))
+
+    def _added(self, interface: Any) -> Any:
+        name = interface.name
+        if name is not None and (name == "lo" or any(name == other.name for other in self.interfaces)):
+            raise InvalidValue(f"{self.label} has two interfaces called {name}")
+        self.interfaces.append(interface)
+        return interface
+
+    # -- the rest ---------------------------------------------------------------------------------------------------
+
+    def route(self, to: str, via: str | None = None, dev: str | None = None, metric: int | None = None) -> Route:
+        """Plan a route: ``ip route add TO [via VIA] [dev DEV] [metric METRIC]``.  Raises `InvalidValue`."""
+        route = Route(to, via, dev, metric)
+        self.routes = [*self.routes, route]
+        return route
+
+    def sysctl(self, values: dict[str, object]) -> None:
+        """Plan settings under /proc/sys that belong to its namespace: ``{"net.ipv4.ip_forward": 1}``."""
+        self.sysctls = {**(self.sysctls or {}), **{key: str(value) for key, value in values.items()}}
+
+    def forward(self, on: bool = True) -> None:
+        """Plan whether it forwards packets, of both families."""
+        self.sysctl({"net.ipv4.ip_forward": int(on), "net.ipv6.conf.all.forwarding": int(on)})
+
+    @property
+    def ports(self) -> list[Port]:
+        """Its ends of wires."""
+        return [one for one in self.interfaces if isinstance(one, Port)]
+
+
+def _vlans(ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
+    """VLANs by id: whether frames without a tag belong to it, and whether its frames leave without."""
+    found = {}
+    for number, vid in enumerate(ids):
+        if not (isinstance(vid, int) and 0 < vid < 4095):
+            raise InvalidValue(f"{vid!r} is no VLAN: it is a number from 1 to 4094")
+        found[vid] = (number == 0, number == 0)
+    return found
+
+
+def check_lab_name(name: str) -> str:
+    """``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64.  Raises `InvalidValue`."""
+    if not isinstance(name, str) or not name or len(name) > 64 or not name.replace("-", "a").replace("_", "a").isalnum():
+        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 letters, digits, - and _")
+    return check(name)
