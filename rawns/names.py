@@ -54,12 +54,29 @@ def listed(stale: bool = False) -> list[str]:
     return sorted(name for name, there in found.items() if (there is None or there[0] != nsfs) == stale)
 
 
-def claim(name: str, undo: syscalls.Rollback) -> str:
-    """An empty file under this name, made by us alone; its path.  The directory has been prepared."""
+def claim(name: str, undo: syscalls.Rollback, mark: bytes = b"") -> str:
+    """A file under this name, made by us alone; its path.  The directory has been prepared.
+
+    It is empty, or says ``mark``: whose it is, to whoever finds it with nothing mounted on it.
+    """
     path = path_of(name)
-    syscalls.close(syscalls.open_(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
+    file = syscalls.open_(path, (os.O_WRONLY if mark else os.O_RDONLY) | os.O_CREAT | os.O_EXCL, 0)
     undo(syscalls.unlink, path)
+    try:
+        if mark:
+            syscalls.write(file, mark)
+    finally:
+        syscalls.close(file)
     return path
+
+
+def mark_of(name: str) -> str:
+    """What stands in the file of a stale name; empty where nothing does, or where a namespace is mounted on it."""
+    try:
+        with open(path_of(name), "rb") as file:
+            return file.read(1024).decode("utf-8", "replace")
+    except OSError:  # nsfs files cannot be read
+        return ""
 
 
 def bind(fd: int, path: str, undo: syscalls.Rollback) -> None:

@@ -195,11 +195,15 @@ class NetNS(Namespace):
         """Open the socket that `net` uses, by a thread that is inside already (`make`'s ``inside``)."""
         self._net = Net(Netlink())
 
-    def close(self) -> None:
-        """Let go of the descriptor and the socket; may be called again.  A namespace nobody else holds ends here."""
+    def disconnect(self) -> None:
+        """Close the socket that `net` uses; it is opened anew when it is asked for again."""
         net, self._net = self._net, None
         if net is not None:
             net.netlink.close()
+
+    def close(self) -> None:
+        """Let go of the descriptor and the socket; may be called again.  A namespace nobody else holds ends here."""
+        self.disconnect()
         super().close()
 
 

@@ -65,13 +65,18 @@ class Namespace:
             undo.undo()
             raise
 
-    def make(self, undo: syscalls.Rollback, inside: Callable[[], object] | None = None) -> None:
-        """The steps of `create`, for who undoes them together with others (`Lab`); /run/netns is prepared already.
+    def make(self, undo: syscalls.Rollback) -> None:
+        """The steps of `create`, for who undoes them together with others; /run/netns is prepared already."""
+        self.bear(undo)
+        self.bind(undo)
 
-        ``inside`` is called in the namespace, by this thread, before its name leads to it: what there is to do at once
-        needs no second visit.
+    def bear(self, undo: syscalls.Rollback, inside: Callable[[], object] | None = None, mark: bytes = b"") -> None:
+        """Make the namespace and claim its name, which leads nowhere before `bind`; ``mark`` is what the name says until then.
+
+        ``inside`` is called in the namespace, by this thread: what there is to do at once needs no second visit.
         """
-        path = None if self.name is None else names.claim(self.name, undo)
+        if self.name is not None:
+            names.claim(self.name, undo, mark)
         undo(self.close)
         home = syscalls.open_(HERE, os.O_RDONLY)
         try:
@@ -81,8 +86,11 @@ class Namespace:
                 inside()
         finally:
             _leave(home)
-        if path is not None:
-            names.bind(self.fd, path, undo)
+
+    def bind(self, undo: syscalls.Rollback) -> None:
+        """Mount it on its name, if it has one."""
+        if self.name is not None:
+            names.bind(self.fd, path_of(self.name), undo)
 
     @classmethod
     def open(cls: type[Self], name: Name | None = None, *, pid: int | None = None, fd: int | None = None) -> Self:

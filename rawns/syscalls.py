@@ -233,6 +233,11 @@ def close(fd: int) -> None:
     perform("close", os.close, fd)
 
 
+def write(fd: int, data: bytes) -> None:
+    """write(2)."""
+    perform("write", os.write, fd, data, spell=lambda fd, data: f"{fd}, {_spell(data)}, {len(data)}")
+
+
 def mkdir(path: str, mode: int) -> None:
     """mkdir(2)."""
     perform("mkdir", os.mkdir, path, mode, spell=lambda path, mode: f'"{path}", {mode:#o}')

@@ -7,7 +7,7 @@ noun knows ``where`` it was said (``wires[3].ends[0], line 17``), for the error 
 
 from __future__ import annotations
 
-from ..errors import InvalidValue
+from ..errors import InvalidValue, KernelError, RawnsError
 from ..names import check
 from ..net import NetNS
 from ..objects import link, prefix
@@ -15,10 +15,13 @@ from ..objects import link, prefix
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
+    from ..objects.link import Link
     from ..objects.prefix import Prefix
-    from . import Lab
+    from .lab import Lab
+
+    Made = TypeVar("Made", bound="Interface")
 
 LONGEST_MTU = 0x7FFFFFFF
 
@@ -179,7 +182,15 @@ class Vxlan(Interface):
     kind = "vxlan"
 
     def __init__(
-        self, host: Host, name: str, vni: int, remote: str, *addresses: str, local: str | None = None, port: int = 4789, **options: Any
+        self,
+        host: Host,
+        name: str,
+        vni: int,
+        remote: str,
+        *addresses: str,
+        local: str | None = None,
+        port: int = 4789,
+        **options: Any,
     ) -> None:
         super().__init__(host, name, addresses, **options)
         if not (isinstance(vni, int) and 0 < vni < 1 << 24):
@@ -232,6 +243,7 @@ class Host(NetNS):
     def __init__(self, lab: Lab, name: str | None, label: str) -> None:
         super().__init__(-1, name, made=True)
         self.lab, self.label, self.where = lab, label, ""
+        self.number = 0  # its place in `Lab.hosts`, where things are made in this order
         self.interfaces: list[Interface] = []
         self.routes: Sequence[Route] = ()
         self.sysctls: dict[str, str] | None = None
@@ -269,7 +281,7 @@ class Host(NetNS):
         """Plan a tunnel to another machine's lab.  ``options`` are local, port (4789), master, mac, mtu, up."""
         return self._added(Vxlan(self, name, vni, remote, *addresses, **options))
 
-    def _added(self, interface: Any) -> Any:
+    def _added(self, interface: Made) -> Made:
         name = interface.name
         if name is not None and (name == "lo" or any(name == other.name for other in self.interfaces)):
             raise InvalidValue(f"{self.label} has two interfaces called {name}")
@@ -293,9 +305,96 @@ class Host(NetNS):
         self.sysctl({"net.ipv4.ip_forward": int(on), "net.ipv6.conf.all.forwarding": int(on)})
 
     @property
+    def features(self) -> frozenset[str]:
+        """What its stamp names: what else there is to read back (`stamp`)."""
+        found = {"routes": bool(self.routes), "nat": bool(self.nats), "files": bool(self.files)}
+        found["shape"] = any(one.shape for one in self.interfaces)
+        found["vlans"] = any(one.vlans for one in self.interfaces)
+        return frozenset([word for word, there in found.items() if there])
+
+    # -- in the kernel ----------------------------------------------------------------------------------------------
+
+    def _open(self) -> int:
+        """Its descriptor; one with a name is opened when somebody asks, for a lab holds none."""
+        if self.fd < 0 and self.name is not None and self._identity is not None:
+            opened = NetNS.open(self.name)
+            if opened.identity != self._identity:
+                raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now")
+            self.fd, opened.fd = opened.fd, -1
+        return super()._open()
+
+    def __eq__(self, other: object) -> bool:
+        if self._identity is not None:
+            self._open()
+        return super().__eq__(other)
+
+    __hash__ = NetNS.__hash__
+
+    @property
+    def there(self) -> bool:
+        """Whether it has been made, or found."""
+        return self.fd >= 0 or self._identity is not None
+
+    def found(self, namespace: NetNS) -> None:
+        """It is there already: take over the descriptor."""
+        self._identity = namespace.identity
+        self.fd, namespace.fd = namespace.fd, -1
+
+    def forget(self) -> None:
+        """It is not there any more."""
+        self.close()
+        self._identity = None
+
+    def unmake(self) -> None:
+        super().unmake()
+        self.forget()
+
+    def release(self) -> None:
+        """Let go of what can be had again: the socket, and the descriptor where a name leads there as well."""
+        if self.name is None:
+            self.disconnect()
+            return
+        assert self.identity
+        self.close()
+
+    @property
     def ports(self) -> list[Port]:
         """Its ends of wires."""
         return [one for one in self.interfaces if isinstance(one, Port)]
+
+
+class Root(Host):
+    """The namespace that a lab is built from: it is there, it stays, and only what carries the lab's stamp is touched."""
+
+    root = True
+
+    def _open(self) -> int:
+        if self.fd < 0:
+            here = NetNS.current()
+            self.fd, here.fd = here.fd, -1
+            self._identity = None
+        return NetNS._open(self)
+
+    def unmake(self) -> None:
+        """Delete the lab's links in it: with one message, where nobody else has put a link into the lab's group."""
+        from ..objects import link
+        from .state import State
+
+        state = State(self.net.links())
+        ours = list(state.ours(self.lab.name))
+        if ours and len(ours) == sum(one.group == self.lab.group for one in state.links.values()):
+            self.net.do(link.delete_group(self.lab.group))
+        else:
+            for one in ours:
+                self._delete(one)
+        self.forget()
+
+    def _delete(self, one: Link) -> None:
+        try:
+            self.net.delete_link(one)
+        except KernelError as error:
+            if error.code != "ENODEV":  # gone with its other end
+                raise
 
 
 def _vlans(ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:

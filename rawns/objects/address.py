@@ -38,6 +38,12 @@ class Address(Record):
         return other if other != self.address else None
 
     @property
+    def protocol(self) -> int:
+        """Who added it (IFA_PROTO): one of IFAPROT_*, or a number of somebody's own; 0 where nobody said."""
+        number: int = self.body.get("IFA_PROTO", 0)
+        return number
+
+    @property
     def tentative(self) -> bool:
         """Whether IPv6's duplicate address detection still keeps it from being used (IFA_F_TENTATIVE)."""
         return bool(self.flags & uapi.IFA_F_TENTATIVE)
@@ -63,16 +69,27 @@ def dump(family: int = 0, index: int = 0) -> Request:
     return Request(rtnl.GETADDR, {"ifa_family": family, "ifa_index": index}, uapi.NLM_F_DUMP)
 
 
-def new(index: int, text: str | Prefix, *, peer: str | None = None, broadcast: str | None = None, nodad: bool = False) -> Request:
-    """Add an address: ``ip addr add TEXT dev NAME [peer ...] [brd ...] [nodad]``.
+def new(
+    index: int,
+    text: str | Prefix,
+    *,
+    peer: str | None = None,
+    broadcast: str | None = None,
+    nodad: bool = False,
+    protocol: int = 0,
+) -> Request:
+    """Add an address: ``ip addr add TEXT dev NAME [peer ...] [brd ...] [nodad] [proto ...]``.
 
     Without a prefix length the address stands alone (/32, /128).  ``nodad`` makes an IPv6 address usable at once.
+    ``protocol`` is who added it, a number that the kernel keeps since Linux 5.18.
     """
     fields = _body(index, text, peer)
     if broadcast is not None:
         fields["IFA_BROADCAST"] = prefix.address(broadcast, fields["ifa_family"]).address
     if nodad and fields["ifa_family"] == uapi.AF_INET6:
         fields["IFA_FLAGS"] = uapi.IFA_F_NODAD
+    if protocol:
+        fields["IFA_PROTO"] = protocol
     return Request(rtnl.NEWADDR, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"address {text}")
 
 

@@ -166,6 +166,12 @@ def change(link: Ref, **options: Any) -> Request:
     return Request(rtnl.NEWLINK, fields, 0, f"link {name_of(link)}")
 
 
+def reconfigure(link: Ref, kind: str, data: dict[str, Any]) -> Request:
+    """Change what is a kind's own: ``ip link set NAME type KIND ...``."""
+    info = {"IFLA_INFO_KIND": kind, "IFLA_INFO_DATA": data}
+    return Request(rtnl.NEWLINK, {**reference(link), "IFLA_LINKINFO": info}, 0, f"link {name_of(link)}")
+
+
 def delete(link: Ref) -> Request:
     """Delete a link: ``ip link del NAME``.  A veth takes its peer along."""
     return Request(rtnl.DELLINK, reference(link), 0, f"link {name_of(link)}")
@@ -174,3 +180,8 @@ def delete(link: Ref) -> Request:
 def name_of(link: Ref) -> str:
     """How to call it in a sentence."""
     return link.name if isinstance(link, Link) else link if isinstance(link, str) else f"number {link}"
+
+
+def delete_group(group: int) -> Request:
+    """Delete all links of a group in one go: ``ip link del group GROUP``.  The kernel waits once, and not once for each."""
+    return Request(rtnl.DELLINK, {"IFLA_GROUP": group}, 0, f"links of group {group}")

@@ -102,3 +102,9 @@ def delete(
     fields = _body(destination, via, index, None, metric, table)
     fields["rtm_scope"] = uapi.RT_SCOPE_NOWHERE  # which here means any
     return Request(rtnl.DELROUTE, fields, 0, f"route {destination}")
+
+
+def again(known: Route) -> Request:
+    """Add a route that was listed once more, as it was."""
+    body = {key: value for key, value in known.body.items() if key != "RTA_CACHEINFO"}
+    return Request(rtnl.NEWROUTE, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"route {known}")

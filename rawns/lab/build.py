@@ -1,0 +1,202 @@
+"""From a `Difference` to the kernel: in as few messages and visits as it allows, undone in reverse when any step fails.
+
+Floor 6.  Each namespace that is made has one visit, and one datagram: its turn comes as soon as all those that its wires
+lead to are there, and whichever end has its turn first makes the wire.  So the hosts of a star have theirs when they are
+made, and the switch in the middle has its own at the end.  A name leads to its namespace only after that: whoever finds
+a name, finds the stamp.  Descriptors and sockets are held no longer than that takes.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import EBUSY, EEXIST
+
+from .. import names, syscalls
+from ..errors import KernelError, RawnsError
+from . import messages, stamp
+from .model import Bridge, Existing, Macvlan, Port
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..nlmsg import Request
+    from .difference import Change, Difference
+    from .lab import Lab, Progress
+    from .model import Host, Interface
+
+GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
+BREATH = 64  # hosts after which signals that wait are heard
+
+_token: tuple[int, str] = (0, "")
+
+
+def token() -> str:
+    """Who we are, for stamps: our pid, and when this process started (clock ticks since boot; proc_pid_stat(5))."""
+    global _token
+    pid = os.getpid()
+    if _token[0] != pid:  # asked for the first time, or forked since
+        _token = pid, f"{pid}.{started(pid) or 0}"
+    return _token[1]
+
+
+def started(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None where there is none such, or where it is dead already."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            words = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return int(words[19]) if words[0] not in (b"Z", b"X") else None
+
+
+def alive(by: str) -> bool:
+    """Whether the process of a token still runs."""
+    pid, _, tick = by.partition(".")
+    return pid.isdigit() and tick.isdigit() and started(int(pid)) == int(tick)
+
+
+class Builder:
+    """Carries out one `Difference`."""
+
+    def __init__(self, difference: Difference, undo: syscalls.Rollback, progress: Progress | None = None) -> None:
+        self._lab: Lab = difference.lab
+        self._difference, self._undo, self._progress = difference, undo, progress
+        self._made: dict[int, bool] = {}  # interfaces made by now, by id: whether all could be said at their birth
+        self._guests: dict[int, list[Macvlan]] = {}  # what is made on the interfaces of a host, and lives in another
+        for fresh in difference.fresh:
+            for one in fresh:
+                if isinstance(one, Macvlan) and one.parent.host is not one.host:
+                    self._guests.setdefault(one.parent.host.number, []).append(one)
+        self._awaited = {host.number: self._prerequisites(host) for host in self._lab.hosts if self._busy(host)}
+        self._waiting: dict[int, list[Host]] = {}  # by what they wait for
+        self._total = self._left = len(self._awaited)
+
+    def _new(self, host: Host) -> bool:
+        return self._difference.states[host.number] is None
+
+    def _busy(self, host: Host) -> bool:
+        number, difference = host.number, self._difference
+        return self._new(host) or bool(difference.fresh[number] or difference.changed[number] or number in self._guests)
+
+    def _prerequisites(self, host: Host) -> set[int]:
+        """What must have happened before a host's turn: N that host N is there, ~N that it has had its turn."""
+        fresh = self._difference.fresh[host.number]
+        ends = [one.peer.host for one in fresh if isinstance(one, Port) and one.peer]
+        ends += [guest.host for guest in self._guests.get(host.number, ())]
+        events = {end.number for end in ends if end is not host and self._new(end)}
+        return events | {~one.parent.host.number for one in fresh if isinstance(one, Macvlan) and one.parent.host is not host}
+
+    # -- the whole ------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Do all of it.  Raises `KernelError` or `SyscallError`; the caller's `Rollback` then undoes it."""
+        difference, hosts = self._difference, self._lab.hosts
+        for host in hosts:
+            self._remove(host, difference.removed[host.number])
+        if any(host.name is not None and self._new(host) for host in hosts):
+            names.prepare(self._undo)
+        mark = str(stamp.Stamp(self._lab.name, token())).encode()
+        for count, host in enumerate(hosts):
+            if count % BREATH == BREATH - 1:
+                self._undo.listening(lambda: None)
+            for event in self._awaited.get(host.number, ()):
+                self._waiting.setdefault(event, []).append(host)
+            if self._new(host):
+                self._undo(host.forget)
+                host.bear(self._undo, host.connect, mark)
+            self._attempt(host)
+            self._happened(host.number)
+        for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
+            self._turn(hosts[number])
+        for gone in difference.gone:
+            names.remove(gone)
+
+    def _attempt(self, host: Host) -> None:
+        if self._awaited.get(host.number) == set():
+            self._turn(host)
+
+    def _happened(self, event: int) -> None:
+        for host in self._waiting.pop(event, ()):
+            if host.number in self._awaited:
+                self._awaited[host.number].discard(event)
+                self._attempt(host)
+
+    def _remove(self, host: Host, changes: Sequence[Change]) -> None:
+        """Take away what is in the way.  What has gone already (with its other end, for one) is no error."""
+        for change in changes:
+            for request in change.requests:
+                try:
+                    host.net.do(request)
+                except KernelError as error:
+                    if error.code not in GONE:
+                        raise
+
+    # -- one host's turn ------------------------------------------------------------------------------------------
+
+    def _turn(self, host: Host) -> None:
+        if self._awaited.pop(host.number, None) is None:
+            return  # it has had it
+        self._left -= 1
+        requests = self._requests(host)
+        if not self._new(host):
+            self._undo(_revert, host, self._inverse(host))
+        host.net.do(*requests)
+        if self._new(host):
+            host.bind(self._undo)
+        host.release()
+        if self._progress is not None:
+            self._progress(self._total - self._left, self._total)
+        self._happened(~host.number)
+
+    def _requests(self, host: Host) -> list[Request]:
+        """All that is said in a host's turn, in the order that `messages` draws."""
+        difference, lab = self._difference, self._lab
+        fresh = difference.fresh[host.number]
+        requests: list[Request] = []
+        if self._new(host):
+            whole = stamp.WHOLE if lab.standing and not self._left else ""
+            requests.append(messages.lo(stamp.Stamp(lab.name, token(), whole, host.features)))
+        bridges: list[Interface] = [one for one in fresh if isinstance(one, Bridge)]
+        others = [one for one in fresh if not isinstance(one, (Bridge, Existing))]
+        for one in bridges:
+            requests += messages.create(lab, one)
+        for one in others:
+            if id(one) not in self._made and not (isinstance(one, Macvlan) and one.parent.host is not host):
+                requests += self._create(one)
+        requests += [messages.create_on(lab, guest) for guest in self._guests.get(host.number, ())]
+        requests += [messages.settle(lab, one, self._made.get(id(one), False)) for one in others]
+        requests += [messages.settle(lab, one, False) for one in bridges]
+        for one in fresh:
+            requests += [messages.give(one, address) for address in one.addresses]
+        for change in difference.changed[host.number]:
+            requests += change.requests
+        if self._new(host):
+            requests += [messages.add_route(host, one) for one in host.routes]
+        return requests
+
+    def _create(self, one: Interface) -> Sequence[Request]:
+        """Make it by the host whose turn it is; whatever is at its other end is made, too."""
+        self._made[id(one)] = True
+        if isinstance(one, Port) and one.peer is not None:
+            self._made[id(one.peer)] = False
+        return list(messages.create(self._lab, one))
+
+    def _inverse(self, host: Host) -> list[Request]:
+        """What takes a turn back in a host that was there before."""
+        undo = [messages.unmake(one) for one in self._difference.fresh[host.number]]
+        return undo + [request for change in reversed(self._difference.changed[host.number]) for request in change.undo]
+
+
+def _revert(host: Host, requests: Sequence[Request]) -> None:
+    """Each by itself: what was not reached needs no undoing, and is refused."""
+    for request in requests:
+        try:
+            host.net.do(request)
+        except RawnsError:
+            pass
+
+
+def collision(error: KernelError) -> bool:
+    """Whether an index that we chose was taken: EEXIST at the near end of a wire, EBUSY at the far one."""
+    return error.request == "RTM_NEWLINK" and error.errno in (EBUSY, EEXIST)

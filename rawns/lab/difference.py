@@ -1,0 +1,240 @@
+"""What stands between a description and what the kernel has.
+
+Floor 6.  It sends nothing: `Difference` is what `plan` prints and `build` carries out.  A host or an interface that is not
+there is made whole, from the description; of one that is there, what differs becomes a `Change` each, with the requests
+that make it and those that take it back.
+"""
+
+from __future__ import annotations
+
+from ..objects import link, route
+from . import messages, stamp
+from .model import Bridge, Existing, Port, Tap
+from .state import our_addresses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any, Optional
+
+    from ..nlmsg import Request
+    from ..objects.link import Link
+    from .lab import Lab
+    from .model import Host, Interface
+    from .state import State
+
+    States = Sequence[Optional[State]]
+
+
+class Change:
+    """One difference: ``str()`` is a line for a person, ``sign`` is ``+``, ``-`` or ``~``, ``where`` its place in the file.
+
+    ``requests`` make it in ``host``, ``undo`` takes it back; a host or an interface that is made has none of its own here.
+    """
+
+    __slots__ = ("host", "requests", "sign", "undo", "what", "where")
+
+    def __init__(self, sign: str, what: str, host: Host | None = None, where: str = "") -> None:
+        self.sign, self.what, self.host, self.where = sign, what, host, where
+        self.requests: Sequence[Request] = ()
+        self.undo: Sequence[Request] = ()
+
+    def by(self, request: Request, undo: Request | None = None) -> Change:
+        """Say how it is made, and how that is taken back."""
+        self.requests, self.undo = (request,), () if undo is None else (undo,)
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.what}"
+
+
+class Difference:
+    """All differences of a lab.  Lists are by `Host.number`; ``faults`` are what stands in the way, as sentences."""
+
+    def __init__(self, lab: Lab, states: States) -> None:
+        hosts = lab.hosts
+        self.lab, self.states = lab, states
+        self.faults: list[str] = []
+        self.gone: list[str] = []  # namespaces under /run/netns that are the lab's and described no more
+        self.fresh: list[list[Interface]] = [[] for _ in hosts]
+        self.removed: list[list[Change]] = [[] for _ in hosts]
+        self.changed: list[list[Change]] = [[] for _ in hosts]
+        for host in hosts:
+            state = states[host.number]
+            if state is None:
+                self.fresh[host.number] = [one for one in host.interfaces if not isinstance(one, Existing)]
+            else:
+                self._look(host, state)
+        self._number(hosts)
+        for host in hosts:
+            state = states[host.number]
+            if state is not None:
+                self.changed[host.number] += self._changes(host, state)
+
+    def __bool__(self) -> bool:
+        return bool(self.gone) or any(state is None for state in self.states) or any(map(any, self._lists()))
+
+    def _lists(self) -> list[list[list[Any]]]:
+        return [self.fresh, self.removed, self.changed]
+
+    def changes(self) -> Iterator[Change]:
+        """All of it, in the order in which it is done."""
+        for host in self.lab.hosts:
+            yield from self.removed[host.number]
+        for host in self.lab.hosts:
+            name = f" ({host.name})" if host.name not in (None, host.label) else ""
+            if self.states[host.number] is None:
+                yield Change("+", f"host {host.label}{name}", host, host.where)
+            for one in self.fresh[host.number]:
+                yield Change("+", _made(one), host, one.where)
+            yield from self.changed[host.number]
+        for gone in self.gone:
+            yield Change("-", f"namespace {gone}")
+
+    # -- what is to be made, what to be removed -------------------------------------------------------------------
+
+    def _look(self, host: Host, state: State) -> None:
+        """Which interfaces of a host that is there are to be made, and which of the lab's are none of the description's."""
+        kept = set()
+        ours = {one.name for one in state.ours(self.lab.name)}
+        for one in host.interfaces:
+            if isinstance(one, Existing):
+                continue
+            there = state.links.get(one.name or "")
+            if there is not None and one.name not in ours and not self._unfinished(there):
+                self.faults.append(f"{one} is there already, and not this lab's{f' ({one.where})' if one.where else ''}")
+            elif there is not None and self._same(one, there, state):
+                kept.add(one.name)
+            else:
+                self.fresh[host.number].append(one)
+        for link_ in state.links.values():
+            if link_.name not in kept and (link_.name in ours or self._unfinished(link_)):
+                what = f"{link_.kind or 'link'} {link_.name} of {host.label}"
+                self.removed[host.number].append(Change("-", what, host).by(link.delete(link_.index)))
+
+    def _unfinished(self, one: Link) -> bool:
+        """A link of our group without a name to its alias: it was made, and its maker killed before it could say more."""
+        return one.group == self.lab.group and not one.alias
+
+    def _same(self, one: Interface, there: Link, state: State) -> bool:
+        """Whether what is there is what is described, so that what differs can be changed in place."""
+        if there.alias != messages.alias(self.lab.name, one) or there.kind != one.kind:
+            return False
+        if isinstance(one, Port):
+            return self._wired(one, there)
+        if isinstance(one, (Bridge, Tap)):
+            return True
+        data = there.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
+        return all(data.get(key) == value for key, value in one.data.items())
+
+    def _wired(self, one: Port, there: Link) -> bool:
+        """Whether the other end is where it should be, and the two know each other."""
+        far = one.peer
+        assert far is not None
+        state = self.states[far.host.number]
+        other = state.links.get(far.name or "") if state is not None else None
+        return (
+            other is not None
+            and (other.alias, other.kind) == (there.alias, "veth")
+            and (there.peer, other.peer) == (other.index, there.index)
+        )
+
+    def _number(self, hosts: Sequence[Host]) -> None:
+        """The index of each interface: the kernel's where it is there, ours where it is to be made."""
+        for host in hosts:
+            state, fresh = self.states[host.number], {id(one) for one in self.fresh[host.number]}
+            free = self.lab.first_index if state is None else state.next_index
+            for one in host.interfaces:
+                if id(one) in fresh:
+                    one.index, free = free, free + 1
+                elif state is not None:
+                    there = state.links.get(one.name or "")
+                    if there is not None:
+                        one.index = there.index
+                    elif isinstance(one, Existing):
+                        self.faults.append(f"there is no interface {one.name} in {host.label}")
+
+    # -- what is to be changed ------------------------------------------------------------------------------------
+
+    def _changes(self, host: Host, state: State) -> Iterator[Change]:
+        fresh = {id(one) for one in self.fresh[host.number]}
+        for one in host.interfaces:
+            if id(one) not in fresh and not isinstance(one, Existing) and one.name in state.links:
+                yield from self._settings(one, state.links[one.name])
+                yield from self._addresses(one, state)
+        yield from self._routes(host, state)
+        if not host.root and state.stamp is not None and state.stamp.features != host.features:
+            mark = stamp.Stamp(self.lab.name, state.stamp.by, state.stamp.state, host.features)
+            yield Change("~", f"the stamp of {host.label}", host).by(messages.lo(mark), messages.lo(state.stamp))
+
+    def _settings(self, one: Interface, there: Link) -> Iterator[Change]:
+        wanted: dict[str, tuple[Any, Any]] = {
+            "mtu": (there.mtu, one.mtu),
+            "address": (there.address, one.mac and one.mac.lower()),
+            "up": (there.up, one.up),
+            "master": (there.master or 0, one.master.index if one.master is not None else 0),
+        }
+        for option, (now, then) in wanted.items():
+            if then is not None and now != then:
+                what = f"{one}: {_told(option, now)} -> {_told(option, then, one)}"
+                yield self._on(one, "~", what).by(*[link.change(one.index, **{option: value}) for value in (then, now)])
+        if isinstance(one, Bridge):
+            data = there.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
+            differs = {key: value for key, value in one.data.items() if data.get(key, 0) != value}
+            if differs:
+                before = {key: data[key] for key in differs if key in data}
+                what = f"{one}: " + ", ".join(f"{key[8:].lower()} {before.get(key)} -> {value}" for key, value in differs.items())
+                yield self._on(one, "~", what).by(*[link.reconfigure(one.index, "bridge", said) for said in (differs, before)])
+
+    @staticmethod
+    def _on(one: Interface, sign: str, what: str) -> Change:
+        return Change(sign, what, one.host, one.where)
+
+    def _addresses(self, one: Interface, state: State) -> Iterator[Change]:
+        there = {str(address): address for address in our_addresses(state, one.index)}
+        wanted = {str(address): address for address in one.addresses}
+        every = {str(address) for address in state.addresses.get(one.index, ())}
+        for text in there:
+            if text not in wanted:
+                change = self._on(one, "-", f"address {text} on {one}")
+                self.removed[one.host.number].append(change.by(messages.take(one, text), messages.give_text(one, text)))
+        for text, address in wanted.items():
+            if text not in every:
+                change = self._on(one, "+", f"address {text} on {one}")
+                yield change.by(messages.give(one, address), messages.take(one, text))
+
+    def _routes(self, host: Host, state: State) -> Iterator[Change]:
+        there = {_key_of_body(one.body): one for one in state.routes}
+        requests = [(one, messages.add_route(host, one)) for one in host.routes]
+        wanted = {_key_of_body(request.body): (one, request) for one, request in requests}
+        for key, found in there.items():
+            if key not in wanted:
+                change = Change("-", f"route {found} in {host.label}", host)
+                self.removed[host.number].append(change.by(messages.same_route(found.body), route.again(found)))
+        fresh = {one.index for one in self.fresh[host.number]}
+        for key, (one, request) in wanted.items():
+            if key not in there or key[3] in fresh:
+                change = Change("+", f"route {one} in {host.label}", host, one.where)
+                yield change.by(request, messages.same_route(request.body))
+
+
+def _made(one: Interface) -> str:
+    words = [str(one), *map(str, one.addresses)]
+    if isinstance(one, Port) and one.peer is not None:
+        words.insert(1, f"-- {one.peer}")
+    return " ".join(words)
+
+
+def _told(option: str, value: Any, one: Interface | None = None) -> str:
+    if option == "up":
+        return "up" if value else "down"
+    if option == "master":
+        return "no bridge" if not value else f"bridge {one.master.name if one is not None and one.master else value}"
+    return f"{'mac' if option == 'address' else option} {value}"
+
+
+def _key_of_body(body: Any) -> tuple[Any, ...]:
+    """What tells two routes apart; an index of 0 where the kernel may choose it."""
+    metric = body.get("RTA_PRIORITY") or (1024 if body["rtm_family"] != 2 else 0)
+    via = body.get("RTA_GATEWAY")
+    return body["rtm_family"], body.get("RTA_DST"), body["rtm_dst_len"], 0 if via else body.get("RTA_OIF", 0), via, metric

@@ -1,0 +1,261 @@
+"""`Lab`: a network described once, brought up, changed in place and taken away without a trace.
+
+Floor 6.  The description is what `model` has; `up` reads the kernel (`state`), finds the `difference`, and has it `build`.
+There is no state file: what is the lab's own is told by its stamp (`stamp`).
+"""
+
+from __future__ import annotations
+
+from .. import names
+from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
+from ..net import NetNS
+from ..syscalls import Rollback, shielded
+from . import stamp
+from .model import Bridge, Host, Port, Root, check_lab_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Optional
+
+    from .difference import Change, Difference
+    from .state import State
+
+    Progress = Callable[[int, int], object]
+    States = list[Optional[State]]
+
+
+class Lab:
+    """Namespaces, what is in them, and the wires between.  As a context manager it is taken down at the end of the block.
+
+    ``name`` is what its stamp says, and what messages call it.  A ``standing`` lab outlives its process, as one made of a
+    file does: its namespaces are called ``LAB.HOST`` under /run/netns, and `up` takes up what an earlier one left.
+    Equivalent to a script of ``ip netns add``, ``ip link add``, ``ip addr add``, ``ip route add`` ..., to another that
+    takes it all away, and to a third that finds out what to change.
+    """
+
+    first_index = 2  # the first free index of a new namespace, after lo; more where modules put tunnels into it
+
+    def __init__(self, name: str = "lab", standing: bool = False) -> None:
+        self.name, self.standing = check_lab_name(name), standing
+        self.group = stamp.group(name)
+        self.hosts: list[Host] = []
+        self.wires: list[tuple[Port, Port]] = []
+        self._root: Root | None = None
+        self._labels: set[str] = set()
+        self._switches = 0  # namespaces made for a bridge come first
+        self._named = 0  # wires whose ports have their names by now
+
+    @staticmethod
+    def load(path: str) -> Lab:
+        """The lab that a file describes, TOML or JSON (README, "Labs").  Raises `InvalidValue` with all its faults at once."""
+        from .describe import load
+
+        return load(path)
+
+    # -- what it is made of ---------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Root:
+        """The namespace it is built from, as a host: ``lab.bridge("br0", host=lab.root)``."""
+        if self._root is None:
+            self._root = Root(self, None, "root")
+            self._insert(0, self._root)
+        return self._root
+
+    def netns(self, name: str | None = None, label: str | None = None) -> Host:
+        """Plan a namespace; without a name it is held by its descriptor and nothing stands under /run/netns.
+
+        ``label`` is what messages and stamps call it.  Raises `InvalidValue` where the name cannot be one, or is used twice.
+        """
+        host = self._host(name, label)
+        self._insert(len(self.hosts), host)
+        return host
+
+    def bridge(self, name: str, *addresses: str, host: Host | None = None, **options: Any) -> Bridge:
+        """Plan a bridge, in a namespace of its own unless ``host`` says where.
+
+        ``options`` are stp, vlan_filtering, ageing (seconds), mac, mtu, up.  Raises `InvalidValue`.
+        """
+        if host is None:
+            host = self._host(f"{self.name}.{name}" if self.standing else None, name)
+            self._insert(self._switches + (self._root is not None), host)
+            self._switches += 1
+        return host.bridge(name, *addresses, **options)
+
+    def _host(self, name: str | None, label: str | None) -> Host:
+        if name is not None and any(names.check(name) == host.name for host in self.hosts):
+            raise InvalidValue(f"two namespaces are called {name}")
+        label = label or name or f"namespace {len(self.hosts) + 1}"
+        if label in self._labels:
+            raise InvalidValue(f"two hosts are called {label}")
+        self._labels.add(label)
+        return Host(self, name, label)
+
+    def _insert(self, place: int, host: Host) -> None:
+        self.hosts.insert(place, host)
+        for number in range(place, len(self.hosts)):
+            self.hosts[number].number = number
+
+    def wire(self, one: Port, other: Port) -> None:
+        """Plan a cable (a veth pair) between two ports.  Raises `InvalidValue` where one already has a cable."""
+        for port in (one, other):
+            if port.peer is not None or one is other:
+                raise InvalidValue(f"{port} has a cable already")
+            if port.host.lab is not self:
+                raise InvalidValue(f"{port} is not in this lab")
+        one.peer, other.peer = other, one
+        self.wires.append((one, other))
+
+    def _name_ports(self) -> None:
+        """The ports of bridges that were given no name: that of the host they lead to, or else a number."""
+        taken: dict[int, set[str]] = {}
+        for pair in self.wires[self._named :]:
+            for port, other in (pair, pair[::-1]):
+                if port.name is None:
+                    used = taken.get(port.host.number)
+                    if used is None:
+                        used = taken[port.host.number] = {one.name for one in port.host.interfaces if one.name}
+                    port.name = _port_name(port, other, used)
+                    used.add(port.name)
+        self._named = len(self.wires)
+
+    # -- up -------------------------------------------------------------------------------------------------------
+
+    def plan(self) -> list[Change]:
+        """What `up` would do, changing nothing.  Raises as `up` does."""
+        return list(self._difference().changes())
+
+    def up(self, wait: float | None = None, progress: Progress | None = None) -> list[Change]:
+        """Make all of it, or what is lacking of it, and change what differs; what was done.  Or raise, and undo what was done.
+
+        With ``wait`` it returns when carrier is there and addresses are usable; TimeoutError (`RawnsError`) after so many
+        seconds.  ``progress`` is told how many hosts are done, and of how many.
+        Raises `InvalidValue` with all faults of the description, FileExistsError (`SyscallError`) where a name is taken,
+        `SyscallError` or `KernelError` where the kernel refuses, naming the port and the host.
+        """
+        from .lock import locked
+
+        with locked(self):
+            try:
+                changes = self._build(progress)
+            except (KernelError, FileExistsError) as error:
+                if not self._another_try(error):
+                    raise
+                changes = self._build(progress)
+        if wait is not None:
+            from .wait import until_usable
+
+            until_usable(self, wait)
+        return changes
+
+    def _difference(self) -> Difference:
+        from .difference import Difference
+        from .faults import faults
+
+        self._name_ports()
+        wrong = faults(self)
+        if wrong:
+            raise InvalidValue("; ".join(wrong))
+        gone: list[str] = []
+        difference = Difference(self, self._read(gone))
+        difference.gone = gone
+        if difference.faults:
+            raise InvalidValue("; ".join(difference.faults))
+        return difference
+
+    def _build(self, progress: Progress | None) -> list[Change]:
+        from .build import Builder
+
+        difference = self._difference()
+        if not difference:
+            return []
+        with Rollback() as undo:
+            Builder(difference, undo, progress).run()
+        return list(difference.changes())
+
+    def _read(self, gone: list[str]) -> States:
+        """What there is of each host; None where it is to be made."""
+        from .found import claimed
+        from .state import read
+
+        states: States = [None] * len(self.hosts)
+        if self.standing:
+            claimed(self, gone)
+        for host in self.hosts:
+            if host.root or host.there:
+                states[host.number] = read(host.net, self.name, host.features)
+                host.release()
+        return states
+
+    def _another_try(self, error: OSError) -> bool:
+        """Whether it may go better now: an index that we chose was taken, or a name by a lab that was killed."""
+        from .build import collision
+
+        if isinstance(error, KernelError):
+            return collision(error) and self._learn_first_index()
+        from .found import leftovers
+
+        return isinstance(error, SyscallError) and leftovers(self)
+
+    def _learn_first_index(self) -> bool:
+        """Ask a new namespace what it holds; whether that is more than we thought."""
+        known = Lab.first_index
+        with NetNS.create() as fresh:
+            Lab.first_index = 1 + max(link.index for link in fresh.net.links())
+        return Lab.first_index > known
+
+    # -- down -----------------------------------------------------------------------------------------------------
+
+    def down(self, wait: float | None = None) -> None:
+        """Take all of it away, in reverse; does nothing where it is not up.
+
+        What fails is tried once more, and the rest is taken away all the same; then the first error is raised.  What a
+        signal handler raises has to wait until then, too.  With ``wait`` it returns when the kernel has let go of the
+        last device; TimeoutError (`RawnsError`) after so many seconds.
+        """
+        with shielded():
+            failure = self._take_away()
+        if failure is not None:
+            raise failure
+        if wait is not None:
+            from .wait import until_gone
+
+            until_gone(wait)
+
+    def _take_away(self) -> RawnsError | None:
+        failure: RawnsError | None = None
+        for host in [host for host in reversed(self.hosts) if host.there] * 2:
+            try:
+                if host.there:
+                    host.unmake()
+            except FileNotFoundError:
+                host.forget()  # somebody has taken the name away: that was the aim
+            except RawnsError as error:
+                failure = failure or error
+        return failure
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.down()
+
+    def __repr__(self) -> str:
+        state = "up" if any(host.there for host in self.hosts) else "planned"
+        return f"<Lab {self.name} ({state}): {len(self.hosts)} namespaces, {len(self.wires)} wires>"
+
+
+def _port_name(port: Port, other: Port, used: set[str]) -> str:
+    """Named after the other end's host; after the lab as well in the root namespace, where others live too."""
+    if other.host.name is None and not other.host.lab.standing:
+        base = f"p{len(used)}"
+    else:
+        base = "".join(c if c.isalnum() or c in "-_." else "-" for c in other.host.label)
+    if port.host.root:
+        base = f"{port.host.lab.name}-{base}"
+    name, count = base, 1
+    while name in used:
+        count += 1
+        name = f"{base}-{count}"
+    return stamp.short(name, used)
