@@ -70,7 +70,18 @@ class Builder:
                     self._guests.setdefault(one.parent.host.number, []).append(one)
         self._awaited = {host.number: self._prerequisites(host) for host in self._lab.hosts if self._busy(host)}
         self._waiting: dict[int, list[Host]] = {}  # by what they wait for
+        self._whole = False  # whether a host has been born with a stamp that says so
         self._total = self._left = len(self._awaited)
+        self._anchor = self._find_anchor()
+
+    def _find_anchor(self) -> Host | None:
+        """The host whose stamp says that a standing lab is whole."""
+        states = self._difference.states
+        for host in self._lab.hosts if self._lab.standing else ():
+            state = states[host.number]
+            if state is not None and state.stamp is not None and state.stamp.state:
+                return host
+        return None
 
     def _new(self, host: Host) -> bool:
         return self._difference.states[host.number] is None
@@ -92,6 +103,9 @@ class Builder:
     def run(self) -> None:
         """Do all of it.  Raises `KernelError` or `SyscallError`; the caller's `Rollback` then undoes it."""
         difference, hosts = self._difference, self._lab.hosts
+        if self._anchor is not None:
+            self._undo(self._say, self._anchor, stamp.WHOLE)
+            self._say(self._anchor, token())
         for host in hosts:
             self._remove(host, difference.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
@@ -111,6 +125,15 @@ class Builder:
             self._turn(hosts[number])
         for gone in difference.gone:
             names.remove(gone)
+        if self._lab.standing and not self._whole:
+            self._say(self._anchor or next(host for host in hosts if not host.root), stamp.WHOLE)
+
+    def _say(self, host: Host, state: str) -> None:
+        """Whether the lab is whole, or who is changing it: in the stamp of one of its hosts."""
+        known = self._difference.states[host.number]
+        by = known.stamp.by if known is not None and known.stamp is not None else token()
+        host.net.do(messages.lo(stamp.Stamp(self._lab.name, by, state, host.features)))
+        host.release()
 
     def _attempt(self, host: Host) -> None:
         if self._awaited.get(host.number) == set():
@@ -155,8 +178,9 @@ class Builder:
         fresh = difference.fresh[host.number]
         requests: list[Request] = []
         if self._new(host):
-            whole = stamp.WHOLE if lab.standing and not self._left else ""
-            requests.append(messages.lo(stamp.Stamp(lab.name, token(), whole, host.features)))
+            self._whole = lab.standing and not self._left and self._anchor is None
+            mark = stamp.Stamp(lab.name, token(), stamp.WHOLE if self._whole else "", host.features)
+            requests.append(messages.lo(mark))
         bridges: list[Interface] = [one for one in fresh if isinstance(one, Bridge)]
         others = [one for one in fresh if not isinstance(one, (Bridge, Existing))]
         for one in bridges:

@@ -32,10 +32,11 @@ class Change:
     ``requests`` make it in ``host``, ``undo`` takes it back; a host or an interface that is made has none of its own here.
     """
 
-    __slots__ = ("host", "requests", "sign", "undo", "what", "where")
+    __slots__ = ("host", "on", "requests", "sign", "undo", "what", "where")
 
     def __init__(self, sign: str, what: str, host: Host | None = None, where: str = "") -> None:
         self.sign, self.what, self.host, self.where = sign, what, host, where
+        self.on: Interface | None = None  # the interface it is about, if it is about one
         self.requests: Sequence[Request] = ()
         self.undo: Sequence[Request] = ()
 
@@ -46,6 +47,9 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.sign} {self.what}"
+
+    def __repr__(self) -> str:
+        return f"<Change {self}>"
 
 
 class Difference:
@@ -188,7 +192,9 @@ class Difference:
 
     @staticmethod
     def _on(one: Interface, sign: str, what: str) -> Change:
-        return Change(sign, what, one.host, one.where)
+        change = Change(sign, what, one.host, one.where)
+        change.on = one
+        return change
 
     def _addresses(self, one: Interface, state: State) -> Iterator[Change]:
         there = {str(address): address for address in our_addresses(state, one.index)}

@@ -10,11 +10,13 @@ from ..errors import InvalidValue, KernelError, RawnsError
 from ..net import NetNS
 from ..syscalls import shielded
 from . import stamp
-from .state import LO
+from .messages import lo
+from .model import check_lab_name
+from .state import LO, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .lab import Lab
     from .stamp import Stamp
@@ -74,6 +76,140 @@ def claimed(lab: Lab, gone: list[str]) -> None:
 
 class Taken(RawnsError, FileExistsError):
     """A name that a lab needs is somebody else's."""
+
+
+# -- what there is ------------------------------------------------------------------------------------------------
+
+
+class Found:
+    """A lab on this machine: ``hosts`` are names under /run/netns, ``links`` its links in our own namespace.
+
+    ``state`` is a sentence's end: ``standing``, ``held by process 17``, ``left half-made by process 17``.
+    """
+
+    __slots__ = ("hosts", "links", "marks", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.hosts: list[str] = []
+        self.links: list[str] = []
+        self.marks: list[Stamp] = []
+
+    @property
+    def state(self) -> str:
+        from .build import alive
+
+        told = next((mark.state for mark in self.marks if mark.state), "")
+        if told == stamp.WHOLE or not self.marks:
+            return "standing"
+        if told and alive(told):
+            return f"being changed by process {told.partition('.')[0]}"
+        makers = [told] if told else [mark.by for mark in self.marks]
+        living = next((by for by in makers if alive(by)), None)
+        if living is not None:
+            return f"held by process {living.partition('.')[0]}"
+        return f"left half-made by process {makers[0].partition('.')[0]}"
+
+
+def labs() -> list[Found]:
+    """All labs of this machine that have a name under /run/netns, or a link in our namespace; sorted by name.
+
+    What a process holds by descriptors alone ends with it, and is seen by nobody else.
+    """
+    found: dict[str, Found] = {}
+    for name, mark_, namespace in named():
+        one = found.setdefault(mark_.lab, Found(mark_.lab))
+        one.marks.append(mark_)
+        if namespace is not None:
+            one.hosts.append(name)
+    with NetNS.current() as here:
+        for link in here.net.links():
+            mark_or_none = stamp.read(link.alias)
+            if mark_or_none is not None and link.index != LO and link.group == stamp.group(mark_or_none.lab):
+                found.setdefault(mark_or_none.lab, Found(mark_or_none.lab)).links.append(link.name)
+    return [found[name] for name in sorted(found)]
+
+
+# -- taking it away -----------------------------------------------------------------------------------------------
+
+
+def down(name: str, wait: float | None = None) -> list[str]:
+    """Take away all that carries a lab's stamp: its names, its links in our namespace; what that was.
+
+    Raises `InvalidValue` for what cannot name a lab.  A lab that is not there is no error: nothing is taken away.
+    """
+    from .lock import locked
+
+    with locked(name=check_lab_name(name)):
+        gone = [one for one, found, _ in named() if found.lab == name]
+        with shielded():
+            _remove(gone)
+            links = down_links(name)
+    if wait is not None:
+        from .wait import until_gone
+
+        until_gone(wait)
+    return gone + links
+
+
+def _remove(gone: list[str]) -> None:
+    from .files import forget
+
+    for one in gone:
+        try:
+            names.remove(one)
+        except FileNotFoundError:
+            pass  # somebody was quicker
+        forget(one)
+
+
+def gc() -> list[str]:
+    """Remove what labs have left that were killed: half-made ones, and what an `up` that broke off had added; what it was.
+
+    What stands is left alone, what a living process holds or is changing too.
+    """
+    from .build import alive
+    from .lock import Busy, locked
+
+    removed: list[str] = []
+    for one in {mark_.lab for _, mark_, _ in named()}:
+        try:
+            with locked(name=one, patience=0):
+                removed += _collect(one, alive)
+        except Busy:
+            continue
+    return sorted(removed)
+
+
+def _collect(lab: str, alive: Callable[[str], bool]) -> list[str]:
+    """What of one lab nobody is responsible for any more; under its lock."""
+    mine = [(name, mark_, namespace is None) for name, mark_, namespace in named() if mark_.lab == lab]
+    anchor = next(((name, mark_) for name, mark_, _ in mine if mark_.state), None)
+    if anchor is None:
+        dead = [name for name, mark_, _ in mine if not alive(mark_.by)]
+    else:  # it stands, or stood until somebody who was changing it was killed
+        broken = anchor[1].state
+        lost = [(name, mark_, stale) for name, mark_, stale in mine if not alive(mark_.by) and name != anchor[0]]
+        dead = [name for name, mark_, stale in lost if stale or mark_.by == broken]
+        if broken != stamp.WHOLE:
+            with NetNS.open(anchor[0]) as namespace:
+                namespace.net.do(lo(stamp.Stamp(lab, anchor[1].by, stamp.WHOLE, anchor[1].features)))
+    _remove(dead)
+    if anchor is None and len(dead) == len(mine):
+        return dead + down_links(lab)
+    return dead
+
+
+def down_links(lab: str) -> list[str]:
+    """Delete a lab's links in our own namespace; their names."""
+    from .lab import Lab
+
+    root = Lab(lab).root
+    links = [link.name for link in State(root.net.links()).ours(lab)]
+    if links:
+        root.unmake()
+    root.forget()
+    return links
 
 
 def leftovers(lab: Lab) -> bool:

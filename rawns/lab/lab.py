@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from .difference import Change, Difference
+    from .model import Interface
     from .state import State
 
     Progress = Callable[[int, int], object]
@@ -120,6 +121,11 @@ class Lab:
                     used.add(port.name)
         self._named = len(self.wires)
 
+    def drop_loose(self) -> None:
+        """Forget the ports that lead nowhere: what was read back may be half there."""
+        for host in self.hosts:
+            host.interfaces = [one for one in host.interfaces if not isinstance(one, Port) or one.peer is not None]
+
     # -- up -------------------------------------------------------------------------------------------------------
 
     def plan(self) -> list[Change]:
@@ -148,6 +154,24 @@ class Lab:
 
             until_usable(self, wait)
         return changes
+
+    def states(self) -> dict[Host | Interface, str]:
+        """How each host and each interface stands: ``up``, ``down`` (no carrier), ``missing`` or ``differs``."""
+        difference = self._difference()
+        found: dict[Any, str] = {}
+        for host in self.hosts:
+            state = difference.states[host.number]
+            fresh, changed = difference.fresh[host.number], difference.changed[host.number] + difference.removed[host.number]
+            found[host] = "missing" if state is None else "differs" if any(one.on is None for one in changed) else "up"
+            for one in host.interfaces:
+                there = state.links.get(one.name or "") if state is not None else None
+                if there is None or one in fresh:
+                    found[one] = "missing"
+                elif any(change.on is one for change in changed):
+                    found[one] = "differs"
+                else:
+                    found[one] = "up" if there.carrier else "down"
+        return found
 
     def _difference(self) -> Difference:
         from .difference import Difference
@@ -214,6 +238,12 @@ class Lab:
         signal handler raises has to wait until then, too.  With ``wait`` it returns when the kernel has let go of the
         last device; TimeoutError (`RawnsError`) after so many seconds.
         """
+        if self.standing:
+            from . import found
+
+            found.down(self.name)
+            for host in self.hosts:
+                host.forget()
         with shielded():
             failure = self._take_away()
         if failure is not None:

@@ -24,10 +24,14 @@ ATTEMPTS = 64  # holders that are waited for, one after the other
 PATIENCE = 120.0  # seconds for each of them
 
 
+class Busy(RawnsError):
+    """Somebody else is changing the lab."""
+
+
 class locked:  # noqa: N801 (used as a function, in a with statement)
     """Hold the lock of a standing lab until the end of the block.  Other labs live and die with one process: no lock.
 
-    Raises `RawnsError` where somebody else holds it for too long.
+    Raises `Busy` where somebody else holds it for longer than ``patience`` seconds.
     """
 
     def __init__(self, lab: Lab | None = None, name: str = "", patience: float = PATIENCE) -> None:
@@ -66,7 +70,7 @@ class locked:  # noqa: N801 (used as a function, in a with statement)
             if uid not in (0, os.geteuid()):
                 raise RawnsError(f"the lock of lab {self._name} is held by process {pid} of user {uid}, who is none of ours")
             if not self._patience:
-                raise RawnsError(f"the lab {self._name} is being changed by process {pid}")
+                raise Busy(f"the lab {self._name} is being changed by process {pid}")
             try:
                 other.recv(1)
             except ConnectionResetError:
@@ -74,7 +78,7 @@ class locked:  # noqa: N801 (used as a function, in a with statement)
             except OSError as error:
                 if isinstance(error, TimeoutError) or not error.errno:
                     text = f"the lab {self._name} is being changed by process {pid}, and has been"
-                    raise RawnsError(f"{text} for {self._patience:.0f} s") from None
+                    raise Busy(f"{text} for {self._patience:.0f} s") from None
                 raise
         finally:
             other.close()

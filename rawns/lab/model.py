@@ -324,11 +324,13 @@ class Host(NetNS):
         return super()._open()
 
     def __eq__(self, other: object) -> bool:
-        if self._identity is not None:
-            self._open()
+        if self is other or not self.there:
+            return self is other
+        self._open()
         return super().__eq__(other)
 
-    __hash__ = NetNS.__hash__
+    def __hash__(self) -> int:
+        return super().__hash__() if self.there else id(self)  # while it is a plan, it is only itself
 
     @property
     def there(self) -> bool:

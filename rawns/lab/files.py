@@ -1,0 +1,78 @@
+"""What a host's programs read in /etc: files under /etc/netns/NAME, which ``exec`` lays over their namesakes (ip-netns(8)).
+
+Floor 6.  The first line of each is the lab's stamp; a file without it is somebody else's, and left alone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import RawnsError
+from ..netns import ETC_DIR
+from ..syscalls import perform
+from . import stamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .model import Host
+
+LARGEST = 1 << 20  # bytes of a file that are looked at
+
+
+def content(host: Host, text: str) -> str:
+    """What stands in a file of a host: the stamp, then what the description says."""
+    return f"# {stamp.Stamp(host.lab.name)}\n{text}"
+
+
+def read(path: str) -> str | None:
+    """What stands in a file; None where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(LARGEST)
+    except FileNotFoundError:
+        return None
+
+
+def ours(text: str | None) -> bool:
+    """Whether a file is a lab's."""
+    return text is not None and text.startswith("# ") and stamp.read(text.partition("\n")[0][2:]) is not None
+
+
+def write(path: str, text: str | None) -> None:
+    """Write a file, or with None remove it.  Raises `RawnsError` where it cannot be, or where it is somebody else's."""
+    before = read(path)
+    if before is not None and not ours(before):
+        raise RawnsError(f"{path} is there already, and no lab's")
+    if text is None:
+        if before is not None:
+            perform("unlink", os.unlink, path)
+        _tidy(os.path.dirname(path))
+        return
+    perform("mkdir", os.makedirs, os.path.dirname(path), 0o755, True)
+    fresh = f"{path}.{os.getpid()}"
+    with open(fresh, "w", encoding="utf-8") as file:
+        file.write(text)
+    perform("rename", os.rename, fresh, path)
+
+
+def forget(name: str) -> None:
+    """Remove what labs have written for a namespace."""
+    folder = f"{ETC_DIR}/{name}"
+    try:
+        found = os.listdir(folder)
+    except OSError:
+        return
+    for file in found:
+        path = f"{folder}/{file}"
+        if ours(read(path)):
+            os.unlink(path)
+    _tidy(folder)
+
+
+def _tidy(folder: str) -> None:
+    """Remove a directory of ours that is empty."""
+    for path in (folder, ETC_DIR):
+        try:
+            os.rmdir(path)
+        except OSError:
+            return  # somebody has put something into it
