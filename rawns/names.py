@@ -7,7 +7,7 @@ tells the caller's `Rollback` how it is undone.
 from __future__ import annotations
 
 import os
-from errno import EINVAL, ENOENT
+from errno import EINVAL, EISDIR, ENOENT, EOPNOTSUPP
 
 from . import syscalls, uapi
 from .errors import InvalidValue, SyscallError
@@ -60,6 +60,9 @@ def claim(name: str, undo: syscalls.Rollback, mark: bytes = b"") -> str:
     It is empty, or says ``mark``: whose it is, to whoever finds it with nothing mounted on it.
     """
     path = path_of(name)
+    if mark and _linked(path, mark):
+        undo(syscalls.unlink, path)
+        return path
     file = syscalls.open_(path, (os.O_WRONLY if mark else os.O_RDONLY) | os.O_CREAT | os.O_EXCL, 0)
     undo(syscalls.unlink, path)
     try:
@@ -68,6 +71,22 @@ def claim(name: str, undo: syscalls.Rollback, mark: bytes = b"") -> str:
     finally:
         syscalls.close(file)
     return path
+
+
+def _linked(path: str, mark: bytes) -> bool:
+    """Make a file that is never seen without its mark: it has its name last.  False where the file system cannot (overlayfs)."""
+    try:
+        file = syscalls.open_(NETNS_DIR, os.O_WRONLY | os.O_TMPFILE, 0)
+    except SyscallError as error:
+        if error.errno not in (EOPNOTSUPP, EISDIR):
+            raise
+        return False
+    try:
+        syscalls.write(file, mark)
+        syscalls.link(file, path)
+    finally:
+        syscalls.close(file)
+    return True
 
 
 def mark_of(name: str) -> str:

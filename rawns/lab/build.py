@@ -164,6 +164,10 @@ class Builder:
         requests = self._requests(host)
         if not self._new(host):
             self._undo(_revert, host, self._inverse(host))
+        for one in self._difference.fresh[host.number]:
+            if isinstance(one, Port) and one.peer is not None and not self._new(one.peer.host):
+                # With the namespace of its other end the kernel would take it away, but in its own time.
+                self._undo(_revert, one.peer.host, [messages.unmake(one.peer)])
         host.net.do(*requests)
         if self._new(host):
             host.bind(self._undo)

@@ -70,8 +70,10 @@ def claimed(lab: Lab, gone: list[str]) -> None:
                 elif host is not None:
                     whose = f"lab {found.lab}'s" if found is not None else "a namespace that no lab made"
                     raise Taken(f"the name {name} is taken: it is {whose}")
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, InvalidValue):
+            if host is not None:
+                raise
+            # somebody else's, which went while we looked
 
 
 class Taken(RawnsError, FileExistsError):
