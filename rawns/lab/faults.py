@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Found = Iterator["Fault"]
 
-DEFAULT_MTU = 1500  # what the kernel gives a veth
 TOLD = 30  # faults that one error tells of
 LINK_LOCAL = 0xFE80 << 112, 10  # fe80::/10
 
@@ -62,15 +61,14 @@ def faults(lab: Lab, apart: Collection[str] = ()) -> list[str]:
         if host.label not in apart:
             found += _in_host(host)
     for one, other in lab.wires:
-        if (one.mtu or other.mtu) and (one.mtu or DEFAULT_MTU) != (other.mtu or DEFAULT_MTU):
+        if one.mtu != other.mtu and one.mtu and other.mtu:
             found.append(_unequal(one, other))
     found += _on_segments(lab, apart)
     return found
 
 
 def _unequal(one: Interface, other: Interface) -> Fault:
-    one, other = (one, other) if one.mtu else (other, one)
-    text = f"{one} has an MTU of {one.mtu}, and {other}, at the other end, one of {other.mtu or DEFAULT_MTU}"
+    text = f"{one} has an MTU of {one.mtu}, and {other}, at the other end, one of {other.mtu}"
     return Fault(f"{text}: longer packets would be lost", one.where)
 
 
@@ -80,7 +78,7 @@ def _unequal(one: Interface, other: Interface) -> Fault:
 def _in_host(host: Host) -> Found:
     for one in host.interfaces:
         if isinstance(one, Port) and one.peer is None:
-            yield Fault(f"{one} has no wire", one.where)
+            yield Fault(f"{one} has no cable", one.where)
         if one.vlans and one.master is not None and not one.master.vlan_filtering:
             yield Fault(f"{one} has VLANs, and {one.master} does not filter: vlan_filtering = true", one.where)
         if one.master is not None and one.addresses:
