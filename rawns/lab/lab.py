@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
 
+    from ..objects.prefix import Prefix
     from .difference import Change, Difference
     from .model import Interface
+    from .source import Source
     from .state import State
 
     Progress = Callable[[int, int], object]
@@ -40,10 +42,12 @@ class Lab:
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         self.name, self.standing = check_lab_name(name), standing
         self.group = stamp.group(name)
+        self.source: Source | None = None  # the file that describes it
         self.hosts: list[Host] = []
         self.wires: list[tuple[Port, Port]] = []
         self._root: Root | None = None
         self._labels: set[str] = set()
+        self._names: set[str] = set()  # under /run/netns
         self._switches = 0  # namespaces made for a bridge come first
         self._named = 0  # wires whose ports have their names by now
 
@@ -73,7 +77,7 @@ class Lab:
         self._insert(len(self.hosts), host)
         return host
 
-    def bridge(self, name: str, *addresses: str, host: Host | None = None, **options: Any) -> Bridge:
+    def bridge(self, name: str, *addresses: str | Prefix, host: Host | None = None, **options: Any) -> Bridge:
         """Plan a bridge, in a namespace of its own unless ``host`` says where.
 
         ``options`` are stp, vlan_filtering, ageing (seconds), mac, mtu, up.  Raises `InvalidValue`.
@@ -85,12 +89,13 @@ class Lab:
         return host.bridge(name, *addresses, **options)
 
     def _host(self, name: str | None, label: str | None) -> Host:
-        if name is not None and any(names.check(name) == host.name for host in self.hosts):
+        if name is not None and names.check(name) in self._names:
             raise InvalidValue(f"two namespaces are called {name}")
         label = label or name or f"namespace {len(self.hosts) + 1}"
         if label in self._labels:
             raise InvalidValue(f"two hosts are called {label}")
         self._labels.add(label)
+        self._names.update(() if name is None else (name,))
         return Host(self, name, label)
 
     def _insert(self, place: int, host: Host) -> None:
@@ -142,13 +147,13 @@ class Lab:
         """
         from .lock import locked
 
-        with locked(self):
-            try:
-                changes = self._build(progress)
-            except (KernelError, FileExistsError) as error:
-                if not self._another_try(error):
-                    raise
-                changes = self._build(progress)
+        try:
+            with locked(self):
+                changes = self._built(progress)
+        except KernelError as error:  # which says where in the description: here is the line
+            if self.source is not None:
+                error.context = self.source.pinned(error.context)
+            raise
         if wait is not None:
             from .wait import until_usable
 
@@ -173,19 +178,27 @@ class Lab:
                     found[one] = "up" if there.carrier else "down"
         return found
 
+    def _built(self, progress: Progress | None) -> list[Change]:
+        try:
+            return self._build(progress)
+        except (KernelError, FileExistsError) as error:
+            if not self._another_try(error):
+                raise
+        return self._build(progress)
+
     def _difference(self) -> Difference:
         from .difference import Difference
-        from .faults import faults
+        from .faults import Impossible, faults
 
         self._name_ports()
         wrong = faults(self)
         if wrong:
-            raise InvalidValue("; ".join(wrong))
+            raise Impossible(wrong)
         gone: list[str] = []
         difference = Difference(self, self._read(gone))
         difference.gone = gone
         if difference.faults:
-            raise InvalidValue("; ".join(difference.faults))
+            raise Impossible(difference.faults)
         return difference
 
     def _build(self, progress: Progress | None) -> list[Change]:

@@ -2,7 +2,7 @@
 
 Floor 6.  Nothing here talks to the kernel.  What could never be right by itself (a name, an address, a number) is refused
 where it is said; what is wrong only beside the rest (an address outside its wire's prefix) is found by `faults`.  Each
-noun knows ``where`` it was said (``wires[3].ends[0], line 17``), for the error that it may come to.
+noun knows ``where`` it was said (``wires[3].ends[0]``), for the error that it may come to.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from ..objects import link, prefix
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, Union
 
     from ..objects.link import Link
+    from ..objects.nat import Forward, Nat
     from ..objects.prefix import Prefix
     from .lab import Lab
 
+    Text = Union[str, Prefix]  # an address, as text or read already
     Made = TypeVar("Made", bound="Interface")
 
 LONGEST_MTU = 0x7FFFFFFF
@@ -42,7 +44,7 @@ class Interface:
         self,
         host: Host,
         name: str | None,
-        addresses: Sequence[str] = (),
+        addresses: Sequence[Text] = (),
         *,
         mac: str | None = None,
         mtu: int | None = None,
@@ -83,7 +85,7 @@ class Port(Interface):
 
     kind = "veth"
 
-    def __init__(self, host: Host, name: str | None, addresses: Sequence[str] = (), **options: Any) -> None:
+    def __init__(self, host: Host, name: str | None, addresses: Sequence[Text] = (), **options: Any) -> None:
         super().__init__(host, name, addresses, **options)
         self.peer: Port | None = None
 
@@ -99,7 +101,7 @@ class Bridge(Interface):
         self,
         host: Host,
         name: str,
-        addresses: Sequence[str] = (),
+        addresses: Sequence[Text] = (),
         *,
         stp: bool = False,
         vlan_filtering: bool = False,
@@ -134,7 +136,7 @@ class Bridge(Interface):
         ``options`` are those of `Host.port` and ``vlans``: a list of ids, the first of them for untagged frames.
         """
         vlans = options.pop("vlans", None)
-        return self.host.port(name, master=self, vlans=_vlans(vlans) if vlans is not None else None, **options)
+        return self.host.port(name, master=self, vlans=vlan_map(vlans) if vlans is not None else None, **options)
 
 
 class Macvlan(Interface):
@@ -145,7 +147,7 @@ class Macvlan(Interface):
     kind = "macvlan"
     MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}  # MACVLAN_MODE_*, <linux/if_link.h>
 
-    def __init__(self, host: Host, name: str, parent: Interface, mode: str = "bridge", *addresses: str, **options: Any) -> None:
+    def __init__(self, host: Host, name: str, parent: Interface, mode: str = "bridge", *addresses: Text, **options: Any) -> None:
         super().__init__(host, name, addresses, **options)
         if mode not in self.MODES:
             raise InvalidValue(f"{mode!r} is no mode of a macvlan: it is one of {', '.join(self.MODES)}")
@@ -169,7 +171,7 @@ class Tap(Interface):
 
     kind = "tun"
 
-    def __init__(self, host: Host, name: str, *addresses: str, owner: int | None = None, **options: Any) -> None:
+    def __init__(self, host: Host, name: str, *addresses: Text, owner: int | None = None, **options: Any) -> None:
         super().__init__(host, name, addresses, **options)
         self.owner = owner
 
@@ -187,7 +189,7 @@ class Vxlan(Interface):
         name: str,
         vni: int,
         remote: str,
-        *addresses: str,
+        *addresses: Text,
         local: str | None = None,
         port: int = 4789,
         **options: Any,
@@ -253,31 +255,38 @@ class Host(NetNS):
 
     # -- interfaces -------------------------------------------------------------------------------------------------
 
-    def port(self, name: str | None = None, *addresses: str, master: Bridge | None = None, **options: Any) -> Port:
+    def port(self, name: str | None = None, *addresses: Text, master: Bridge | None = None, **options: Any) -> Port:
         """Plan an interface, by default ``eth0``, ``eth1`` ..., with addresses (``'10.0.0.1/24'``), to be wired.
 
         ``options`` are mac, mtu (bytes), up, and shape: what `objects.qdisc.shape` takes (``{"rate": 10_000_000}``).
         Raises `InvalidValue` where the name or an address could never be right, or is used twice.
         """
         if name is None and master is None:
-            name = f"eth{sum(one.master is None for one in self.interfaces)}"
+            name = self.free_name()
         return self._added(Port(self, name, addresses, master=master, **options))
 
-    def bridge(self, name: str, *addresses: str, **options: Any) -> Bridge:
+    def free_name(self) -> str:
+        """``eth0``, ``eth1`` ...: the next that no interface of this host has."""
+        number, taken = sum(one.master is None for one in self.interfaces), {one.name for one in self.interfaces}
+        while f"eth{number}" in taken:
+            number += 1
+        return f"eth{number}"
+
+    def bridge(self, name: str, *addresses: Text, **options: Any) -> Bridge:
         """Plan a bridge in this host.  ``options`` are stp, vlan_filtering, ageing (seconds), mac, mtu, up."""
         return self._added(Bridge(self, name, addresses, **options))
 
-    def macvlan(self, name: str, parent: Interface | str, *addresses: str, mode: str = "bridge", **options: Any) -> Macvlan:
+    def macvlan(self, name: str, parent: Interface | str, *addresses: Text, mode: str = "bridge", **options: Any) -> Macvlan:
         """Plan a macvlan on an interface of this host or another's; by name, on one of the root namespace's."""
         if isinstance(parent, str):
             parent = Existing(self.lab.root, parent)
         return self._added(Macvlan(self, name, parent, mode, *addresses, **options))
 
-    def tap(self, name: str, *addresses: str, **options: Any) -> Tap:
+    def tap(self, name: str, *addresses: Text, **options: Any) -> Tap:
         """Plan a tap device.  ``options`` are owner (uid), master, mac, mtu, up."""
         return self._added(Tap(self, name, *addresses, **options))
 
-    def vxlan(self, name: str, vni: int, remote: str, *addresses: str, **options: Any) -> Vxlan:
+    def vxlan(self, name: str, vni: int, remote: str, *addresses: Text, **options: Any) -> Vxlan:
         """Plan a tunnel to another machine's lab.  ``options`` are local, port (4789), master, mac, mtu, up."""
         return self._added(Vxlan(self, name, vni, remote, *addresses, **options))
 
@@ -303,6 +312,20 @@ class Host(NetNS):
     def forward(self, on: bool = True) -> None:
         """Plan whether it forwards packets, of both families."""
         self.sysctl({"net.ipv4.ip_forward": int(on), "net.ipv6.conf.all.forwarding": int(on)})
+
+    def nat(self, out: str, *sources: str, forwards: Sequence[Forward] = ()) -> Nat:
+        """Plan that what leaves through ``out`` gets the address of that interface, where it comes from ``sources``.
+
+        ``sources`` are prefixes (none: all of IPv4), ``forwards`` are ports forwarded in (`objects.nat.Forward`).  Raises
+        `InvalidValue`.
+        """
+        from ..objects.nat import ALL_IPV4, Nat
+
+        nat = Nat(out, sources or (ALL_IPV4,), forwards)
+        if any(nat.out == other.out for other in self.nats):
+            raise InvalidValue(f"{out} of {self.label} is said twice to be the way out")
+        self.nats = [*self.nats, nat]
+        return nat
 
     @property
     def features(self) -> frozenset[str]:
@@ -399,7 +422,7 @@ class Root(Host):
                 raise
 
 
-def _vlans(ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
+def vlan_map(ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
     """VLANs by id: whether frames without a tag belong to it, and whether its frames leave without."""
     found = {}
     for number, vid in enumerate(ids):

@@ -53,7 +53,8 @@ def test_one_datagram_for_each_namespace(netns_name: Name) -> None:
         hosts = [lab.netns() for _ in range(3)]
         for number, one in enumerate(hosts):
             for other in hosts[number + 1 :]:
-                lab.wire(one.port(None, "10.0.0.1/24"), other.port(None, "10.0.0.2/24"))
+                net = 10 * number + hosts.index(other)
+                lab.wire(one.port(None, f"10.0.{net}.1/24"), other.port(None, f"10.0.{net}.2/24"))
         recorder = Recorder()
         with observed(recorder):
             lab.up()
