@@ -48,15 +48,18 @@ class Many(Type):
 
 
 class Switch(Type):
-    """A payload whose type another attribute of the same nest decides (IFLA_INFO_KIND for IFLA_INFO_DATA)."""
+    """A payload whose type another attribute of the same nest decides (IFLA_INFO_KIND for IFLA_INFO_DATA).
 
-    __slots__ = ("key", "cases")
+    In a message's outermost attributes it may be a field of the header, too (ifi_family).
+    """
 
-    def __init__(self, key: str, cases: Mapping[Any, Type]) -> None:
-        self.key, self.cases = key, cases
+    __slots__ = ("key", "cases", "nested", "otherwise")
+
+    def __init__(self, key: str, cases: Mapping[Any, Type], otherwise: Type = RAW, nested: bool = False) -> None:
+        self.key, self.cases, self.otherwise, self.nested = key, cases, otherwise, nested
 
     def _case(self, siblings: Mapping[Any, Any]) -> Type:
-        return self.cases.get(siblings.get(self.key), RAW)
+        return self.cases.get(siblings.get(self.key), self.otherwise)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return self._case(siblings).pack(value, siblings)

@@ -1,6 +1,7 @@
 """Writes `captured.txt`: what the real `ip` says to the kernel, and what the kernel answers, as strace sees it.
 
-    python3 tests/unit/capture.py > tests/unit/captured.txt       (as root, with iproute2 and strace)
+    python3 tests/unit/capture.py > tests/unit/captured.txt              (as root, with iproute2 and strace)
+    python3 tests/unit/capture.py lab > tests/unit/captured_lab.txt      (what labs need besides; `tc` and `bridge` too)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
 the messages that were sent (>) and received (<).
@@ -61,6 +62,76 @@ link set v2 netns B
 link del v1
 """.strip().splitlines()
 
+LAB_BEFORE = """
+tuntap add tap7 mode tap
+link set lo up
+link add v1 type veth peer name v2
+link add br0 type bridge
+link set v1 master br0
+link set v2 up
+addr add 10.0.0.1/24 dev v2
+""".strip().splitlines()
+
+LAB = """
+ip link add vx0 type vxlan id 42 local 10.0.0.1 remote 10.0.0.2 dstport 4789 dev v2 ttl 64 nolearning
+ip link add vx6 type vxlan id 43 group ff05::100 dev v2 dstport 4790 srcport 1000 2000 ageing 60 udp6zerocsumrx proxy
+ip link add vxe type vxlan external dstport 8472
+ip link add link v2 name mv0 type macvlan mode bridge
+ip link add link v2 name mt0 type macvtap mode vepa
+ip link add link v2 name v2.5 type vlan protocol 802.1ad id 5 reorder_hdr off gvrp on ingress-qos-map 1:2 egress-qos-map 3:4
+ip link add link v2 name iv0 type ipvlan mode l3s private
+ip link add dummy7 type dummy
+ip link add ifb7 type ifb
+ip link add vrf7 type vrf table 10
+ip link property add dev v1 altname uplink altname the-cable-in-the-cellar
+ip link property del dev v1 altname uplink
+ip -d link show dev vx0
+ip -d link show dev mv0
+ip -d link show dev tap7
+ip -d link show dev v1
+bridge link set dev v1 cost 5 learning off isolated on
+bridge link show
+bridge vlan add dev v1 vid 10 pvid untagged
+bridge vlan add dev v1 vid 20-30
+bridge vlan add dev br0 vid 10 self
+bridge vlan show
+bridge vlan del dev v1 vid 10
+ip route replace default via 10.0.0.254 mtu 1400
+ip route add unreachable 10.66.0.0/16 metric 7
+ip route add 10.67.0.0/16 via 192.0.2.1 dev v2 onlink proto static
+ip route get 10.0.0.7 from 10.0.0.1 oif v2 mark 5
+ip route get 10.66.0.1
+ip route get 10.0.0.8 from 10.9.9.9 iif v2
+ip rule add from 10.0.0.0/24 table 100 pref 1000
+ip rule add to fd00::/64 iif v2 fwmark 5/0xff lookup main pref 1001
+ip rule add not uidrange 0-99 ipproto tcp sport 80 dport 1000-2000 tos 0x10 oif v2 table 1000 suppress_prefixlength 0 pref 1002
+ip rule add prohibit from 10.9.0.0/16 pref 1003
+ip rule show
+ip rule del pref 1000
+tc qdisc add dev v1 root tbf rate 10mbit burst 16kb latency 50ms
+tc qdisc show dev v1
+tc qdisc del dev v1 root
+tc qdisc add dev v1 root handle 5: tbf rate 40gbit burst 1mb limit 2mb peakrate 80gbit mtu 1540
+tc qdisc show dev v1
+tc qdisc replace dev v1 root handle 1: htb default 1 r2q 20
+tc class add dev v1 parent 1: classid 1:1 htb rate 10mbit ceil 20mbit burst 15k cburst 16k prio 2 quantum 1514
+tc class add dev v1 parent 1: classid 1:2 htb rate 40gbit
+tc class show dev v1
+tc qdisc add dev v1 parent 1:1 handle 10: netem delay 20ms 2ms 25% loss 1% limit 1000
+tc qdisc add dev v1 parent 1:1 handle 10: netem delay 70s 3ms loss 1% ecn rate 1mbit duplicate 2% corrupt 3% reorder 4% 50% gap 5
+tc qdisc add dev v1 parent 1:1 handle 10: pfifo limit 7
+tc qdisc show dev v1
+tc class del dev v1 classid 1:2
+tc qdisc add dev v1 root netem delay 10ms
+tc qdisc add dev v1 root netem delay 100 loss 2.5
+tc qdisc add dev v1 ingress
+tc qdisc add dev v2 clsact
+tc qdisc show
+tc qdisc add dev v2 root fq_codel limit 1000 target 5ms
+tc qdisc replace dev v2 root noqueue
+ip link del group 7
+""".strip().splitlines()
+
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
 BY_HAND = {
     "RTM_NEWADDR 10.0.0.1/99 on lo": "28000000140005060100000000000000026300000100000008000200 0a000001080001000a000001",
@@ -100,32 +171,52 @@ def dumped(text: str) -> list[tuple[str, bytes]]:
 
 
 # RTM_GET... of what a command is about; NEW and DEL are the two numbers before.
-SUBJECT = {"link": 18, "addr": 22, "route": 26, "neigh": 30, "netns": 90}
+SUBJECT = {"link": 18, "addr": 22, "route": 26, "neigh": 30, "netns": 90, "vlan": 18, "rule": 34, "qdisc": 38, "class": 42}
+LINKPROP, SETLINK = 110, 19
 
 
 def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Without `ip`'s probing of the kernel and its look-ups of names on the way."""
-    subject = SUBJECT[words[1] if words[0] == "-d" else words[0]]
+    """Without the tool's probing of the kernel and its look-ups of names on the way."""
+    subject = LINKPROP if "property" in words else SUBJECT[words[1] if words[0] == "-d" else words[0]]
     asks = bool({"show", "get", "list-id"} & set(words))
     kept: list[tuple[str, bytes]] = []
     wanted = False
     for arrow, data in buffers:
         length, kind, _, seq = struct.unpack_from("=IHHI", data)
         if arrow == ">":
-            wanted = seq != 0 and (kind == subject if asks else subject - 2 <= kind < subject)
+            changes = subject - 2 <= kind < subject or kind == SETLINK
+            wanted = seq != 0 and (kind == subject if asks else changes)
             data = data[:length]  # `ip addr show` sends 128 zeros more than its message has
         if wanted:
             kept.append((arrow, data))
     return kept
 
 
-def run(command: str, trace: str) -> list[tuple[str, bytes]]:
+def run(command: str, trace: str, tool: str = "ip") -> list[tuple[str, bytes]]:
     options = ["-qq", "-e", "trace=sendmsg,sendto,recvmsg,recvfrom", "-e", "read=all", "-e", "write=all", "-o", trace]
     words = shlex.split(command)
-    argv = ["strace", *options, "ip", "-n", A, *(B if word == "B" else word for word in words)]
+    argv = ["strace", *options, tool, "-n", A, *(B if word == "B" else word for word in words)]
     subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with open(trace) as text:
         return relevant(words, dumped(text.read()))
+
+
+def lab() -> int:
+    try:
+        subprocess.run(["ip", "netns", "add", A], check=True)
+        for command in LAB_BEFORE:
+            subprocess.run(["ip", "-n", A, *command.split()], check=True)
+        print(f"= {subprocess.run(['ip', '-V'], stdout=subprocess.PIPE, text=True).stdout.strip()}, Linux {os.uname().release}")
+        with tempfile.NamedTemporaryFile() as trace:
+            for number, command in enumerate(LAB):
+                again = f" ({LAB[:number].count(command) + 1})" if command in LAB[:number] else ""
+                print(f"\n# {command}{again}")
+                tool, _, rest = command.partition(" ")
+                for arrow, data in run(rest, trace.name, tool):
+                    print(arrow, data.hex())
+    finally:
+        subprocess.run(["ip", "netns", "del", A])
+    return 0
 
 
 def main() -> int:
@@ -148,4 +239,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(converse() if sys.argv[1:] else main())
+    sys.exit({"converse": converse, "lab": lab}[sys.argv[1]]() if sys.argv[1:] else main())

@@ -1,13 +1,16 @@
 """The captured messages, and what stands in them.
 
-`captured.txt` holds bytes that this project had no part in making (`capture.py` says how they were caught).  The
-bodies below were read off the commands by a person: they are what must encode to those bytes and come back from them.
+`captured.txt` and its kin hold bytes that this project had no part in making (`capture.py` says how they were caught).  The
+bodies below, and in `samples_lab`, were read off the commands by a person: they are what must encode to those bytes and
+come back from them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+from samples_lab import LAB_REQUESTS
 
 from rawns import nlmsg, rtnl, uapi
 from rawns.wire import Message
@@ -21,8 +24,10 @@ MESSAGES = {**rtnl.MESSAGES, nlmsg.ERROR.number: nlmsg.ERROR, nlmsg.DONE.number:
 def captured() -> dict[str, list[tuple[str, bytes]]]:
     """By command, what was sent (">") and received ("<"), datagram by datagram."""
     found: dict[str, list[tuple[str, bytes]]] = {}
-    for line in (Path(__file__).parent / "captured.txt").read_text().splitlines():
+    files = [Path(__file__).parent / name for name in ("captured.txt", "captured_lab.txt")]
+    for line in "\n".join([file.read_text() for file in files]).splitlines():
         if line.startswith("# "):
+            assert line[2:] not in found, f"{line} is captured twice"
             found[line[2:]] = []
         elif line[:2] in ("> ", "< "):
             found[list(found)[-1]].append((line[0], bytes.fromhex(line[2:])))
@@ -59,7 +64,7 @@ ADDR4 = {"ifa_family": uapi.AF_INET, "ifa_index": 3}
 NEIGH4 = {"ndm_family": uapi.AF_INET, "ndm_ifindex": 3, "ndm_state": uapi.NUD_PERMANENT}
 
 # command (without `ip`): message, flags, body
-REQUESTS: dict[str, tuple[Message, int, dict[Any, Any]]] = {
+IP_REQUESTS: dict[str, tuple[Message, int, dict[Any, Any]]] = {
     "link add v1 type veth peer name v2": (
         rtnl.NEWLINK,
         NEW,
@@ -255,3 +260,5 @@ REQUESTS: dict[str, tuple[Message, int, dict[Any, Any]]] = {
     "netns set B 5": (rtnl.NEWNSID, ACK, {"NETNSA_FD": 6, "NETNSA_NSID": 5}),
     "netns list-id": (rtnl.GETNSID, 0, {"NETNSA_FD": 6}),
 }
+
+REQUESTS = {**{f"ip {command}": request for command, request in IP_REQUESTS.items()}, **LAB_REQUESTS}  # by the whole command

@@ -40,6 +40,11 @@ HEADERS = """
 #include <linux/veth.h>
 #include <linux/if_bridge.h>
 #include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/if_vlan.h>
+#include <linux/fib_rules.h>
+#include <linux/pkt_sched.h>
+#include <linux/gen_stats.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_addr.h>
@@ -67,6 +72,8 @@ RELEASE = (6, 1)
 # What later kernels send, and the release whose headers know it first: older ones are
 # not asked.  Each stands at the end of its list, so no header that knows the number has it for something else.
 NEWER = {
+    "IFLA_MACVLAN_BC_CUTOFF": (6, 4),
+    "IFLA_VXLAN_LOCALBYPASS": (6, 5),
     "IFLA_DEVLINK_PORT": (6, 2),
     "IFLA_GSO_IPV4_MAX_SIZE": (6, 3),
     "IFLA_GRO_IPV4_MAX_SIZE": (6, 3),
@@ -83,6 +90,8 @@ NEWER = {
 NO_SUCH_STRUCT = {"done": "netlink(7): NLMSG_DONE carries a bare int"}
 NO_SUCH_FIELD = {
     ("rtnl_link_ifmap", "__pad"): "the compiler's own padding to the widest member",
+    ("tc_stats", "__pad"): "the same",
+    ("gnet_stats_basic", "__pad"): "the same",
     ("iphdr", "version_ihl"): "two bit fields in C: ihl and version",
 }
 

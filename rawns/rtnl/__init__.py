@@ -1,14 +1,15 @@
-"""rtnetlink described: links, addresses, routes, neighbours and namespace ids (rtnetlink(7)).
+"""rtnetlink described: links, addresses, routes, rules, neighbours, namespace ids, queueing disciplines (rtnetlink(7)).
 
-Floor 2, pure data.  The names are those of `<linux/rtnetlink.h>`, `<linux/if_link.h>`, `<linux/if_addr.h>`,
-`<linux/neighbour.h>`, `<linux/veth.h>` and `<linux/net_namespace.h>`; the numbers stand in `uapi`.
+Floor 2, pure data.  The kinds of links are in `kinds`, traffic control in `tc`, all the rest is here.  The names are those of
+`<linux/rtnetlink.h>`, `<linux/if_link.h>`, `<linux/if_addr.h>`, `<linux/neighbour.h>`, `<linux/fib_rules.h>`,
+`<linux/veth.h>` and `<linux/net_namespace.h>`; the numbers stand in `uapi`.
 To teach the project a new attribute, add its line here: encoding, decoding and `--explain` follow.
 """
 
 from __future__ import annotations
 
-from . import uapi
-from .wire import (
+from .. import uapi
+from ..wire import (
     BE16,
     FLAG,
     IP,
@@ -33,15 +34,9 @@ from .wire import (
     Vector,
     table,
 )
-
-
-def attrs(nested: bool = False, /, **kinds: Type) -> Attrs:
-    """A table of attributes by their C names; the numbers come from `uapi`."""
-    return Attrs({name: (getattr(uapi, name), kind) for name, kind in kinds.items()}, nested)
-
-
-IFNAME = Text(uapi.IFNAMSIZ)
-FAMILY = U8.named("AF_")
+from . import kinds
+from .base import FAMILY, IFNAME, attrs
+from .tc import DELQDISC, DELTCLASS, GETQDISC, GETTCLASS, NEWQDISC, NEWTCLASS
 
 # -- links --------------------------------------------------------------------------------------------------------
 
@@ -172,6 +167,12 @@ INET6 = attrs(
     IFLA_INET6_RA_MTU=U32,
 )
 AF_SPEC = attrs(AF_INET=attrs(IFLA_INET_CONF=Vector(S32, "IPV4_DEVCONF_", first=1)), AF_INET6=INET6)
+BRIDGE_VLAN_INFO = Struct("bridge_vlan_info", ("flags", U16.bits("BRIDGE_VLAN_INFO_")), ("vid", U16))
+BRIDGE_SPEC = attrs(  # the same attribute under ifi_family AF_BRIDGE: bridge(8)
+    IFLA_BRIDGE_FLAGS=U16.bits("BRIDGE_FLAGS_"),
+    IFLA_BRIDGE_MODE=U16,
+    IFLA_BRIDGE_VLAN_INFO=Many(BRIDGE_VLAN_INFO),
+)
 XDP = attrs(
     IFLA_XDP_FD=S32,
     IFLA_XDP_ATTACHED=U8.named("XDP_ATTACHED_"),
@@ -193,7 +194,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_QDISC=TEXT,
     IFLA_STATS=LINK_STATS,
     IFLA_MASTER=U32,
-    IFLA_PROTINFO=RAW,
+    IFLA_PROTINFO=Switch("ifi_family", {uapi.AF_BRIDGE: BRIDGE_PORT, uapi.AF_INET6: INET6}, nested=True),
     IFLA_TXQLEN=U32,
     IFLA_MAP=LINK_IFMAP,
     IFLA_OPERSTATE=U8.named("IF_OPER_"),
@@ -203,7 +204,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_IFALIAS=Text(uapi.IFALIASZ, nul=False),
     IFLA_NUM_VF=U32,
     IFLA_STATS64=LINK_STATS64,
-    IFLA_AF_SPEC=AF_SPEC,
+    IFLA_AF_SPEC=Switch("ifi_family", {uapi.AF_BRIDGE: BRIDGE_SPEC}, AF_SPEC),
     IFLA_GROUP=U32,
     IFLA_EXT_MASK=U32.bits("RTEXT_FILTER_"),
     IFLA_PROMISCUITY=U32,
@@ -250,8 +251,8 @@ _LINK: dict[str, Type] = dict(
 # The other end of a veth pair is described by a whole link message of its own.  It has no IFLA_LINKINFO, which
 # also keeps the description finite.
 VETH = attrs(VETH_INFO_PEER=Layout(IFINFOMSG, attrs(**_LINK)))
-KINDS: dict[str, Type] = {"veth": VETH, "bridge": BRIDGE}
-PORT_KINDS: dict[str, Type] = {"bridge": BRIDGE_PORT}
+KINDS: dict[str, Type] = {"veth": VETH, "bridge": BRIDGE, **kinds.KINDS}
+PORT_KINDS: dict[str, Type] = {"bridge": BRIDGE_PORT, **kinds.PORT_KINDS}
 
 LINKINFO = attrs(
     IFLA_INFO_KIND=Text(64, nul=False),
@@ -364,6 +365,47 @@ ROUTE = Layout(
     ),
 )
 
+# -- rules --------------------------------------------------------------------------------------------------------
+
+FIB_RULE_HDR = Struct(
+    "fib_rule_hdr",
+    ("family", FAMILY),
+    ("dst_len", U8),
+    ("src_len", U8),
+    ("tos", U8),
+    ("table", U8.named("RT_TABLE_")),
+    ("res1", U8),
+    ("res2", U8),
+    ("action", U8.named("FR_ACT_")),
+    ("flags", U32.bits("FIB_RULE_")),
+    whole=True,
+)
+_PORTS = Struct("fib_rule_port_range", ("start", U16), ("end", U16))
+RULE = Layout(
+    FIB_RULE_HDR,
+    attrs(
+        FRA_DST=IP,
+        FRA_SRC=IP,
+        FRA_IIFNAME=IFNAME,
+        FRA_GOTO=U32,
+        FRA_PRIORITY=U32,
+        FRA_FWMARK=U32,
+        FRA_FLOW=U32,
+        FRA_TUN_ID=RAW,
+        FRA_SUPPRESS_IFGROUP=S32,  # -1 for none, as of a prefix length
+        FRA_SUPPRESS_PREFIXLEN=S32,
+        FRA_TABLE=U32.named("RT_TABLE_"),
+        FRA_FWMASK=U32,
+        FRA_OIFNAME=IFNAME,
+        FRA_L3MDEV=U8,
+        FRA_UID_RANGE=Struct("fib_rule_uid_range", ("start", U32), ("end", U32)),
+        FRA_PROTOCOL=U8.named("RTPROT_"),
+        FRA_IP_PROTO=U8,
+        FRA_SPORT_RANGE=_PORTS,
+        FRA_DPORT_RANGE=_PORTS,
+    ),
+)
+
 # -- neighbours ---------------------------------------------------------------------------------------------------
 
 NDMSG = Struct(
@@ -418,6 +460,11 @@ GETADDR = Message(uapi.RTM_GETADDR, "RTM_GETADDR", ADDR)
 NEWROUTE = Message(uapi.RTM_NEWROUTE, "RTM_NEWROUTE", ROUTE)
 DELROUTE = Message(uapi.RTM_DELROUTE, "RTM_DELROUTE", ROUTE)
 GETROUTE = Message(uapi.RTM_GETROUTE, "RTM_GETROUTE", ROUTE)
+NEWLINKPROP = Message(uapi.RTM_NEWLINKPROP, "RTM_NEWLINKPROP", LINK)
+DELLINKPROP = Message(uapi.RTM_DELLINKPROP, "RTM_DELLINKPROP", LINK)
+NEWRULE = Message(uapi.RTM_NEWRULE, "RTM_NEWRULE", RULE)
+DELRULE = Message(uapi.RTM_DELRULE, "RTM_DELRULE", RULE)
+GETRULE = Message(uapi.RTM_GETRULE, "RTM_GETRULE", RULE)
 NEWNEIGH = Message(uapi.RTM_NEWNEIGH, "RTM_NEWNEIGH", NEIGH)
 DELNEIGH = Message(uapi.RTM_DELNEIGH, "RTM_DELNEIGH", NEIGH)
 GETNEIGH = Message(uapi.RTM_GETNEIGH, "RTM_GETNEIGH", NEIGH)

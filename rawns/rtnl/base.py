@@ -1,0 +1,15 @@
+"""What the tables of rtnetlink are written with."""
+
+from __future__ import annotations
+
+from .. import uapi
+from ..wire import U8, Attrs, Text, Type
+
+
+def attrs(nested: bool = False, /, **kinds: Type) -> Attrs:
+    """A table of attributes by their C names; the numbers come from `uapi`."""
+    return Attrs({name: (getattr(uapi, name), kind) for name, kind in kinds.items()}, nested)
+
+
+IFNAME = Text(uapi.IFNAMSIZ)
+FAMILY = U8.named("AF_")
