@@ -14,6 +14,7 @@ _HOME = {
     "NetNS": "net",
     "Net": "net",
     "Lab": "lab",
+    "Pool": "pool",
     "ping": "echo",
     "Room": "chat",
     "Peer": "chat",
@@ -37,6 +38,7 @@ __all__ = [
     "NetNS",
     "Observer",
     "Peer",
+    "Pool",
     "RawnsError",
     "Room",
     "Stranded",
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from .errors import Interrupted, InvalidValue, KernelError, RawnsError, Stranded, SyscallError, WireError
     from .lab import Lab
     from .net import Net, NetNS
+    from .pool import Pool
     from .syscalls import Observer, observed
 
 

@@ -40,7 +40,7 @@ def visible(text: Text) -> str:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
-    if text.isprintable() and _NOTHING.isdisjoint(text):
+    if text.isprintable() and (text.isascii() or _NOTHING.isdisjoint(text)):
         return text
     return "".join(map(_glyph, text))
 
@@ -68,11 +68,13 @@ class Lines:
 
     def feed(self, data: bytes) -> list[str]:
         """The lines that ``data`` brings to their end, and the pieces that have become too long to wait for it."""
-        *whole, rest = (self._rest + data).split(b"\n")
+        *whole, rest = (self._rest + data if self._rest else data).split(b"\n")
         lines: list[str] = []
+        most = self._limit
         for line in whole:
-            lines.append(visible(self._cut(_chomped(line), self._limit, lines)))
-        self._rest = self._cut(rest, self._limit + 1, lines)  # one more: it may be the \r of the end
+            line = _chomped(line)
+            lines.append(visible(line if len(line) <= most else self._cut(line, most, lines)))
+        self._rest = self._cut(rest, most + 1, lines) if rest else rest  # one more: it may be the \r of the end
         return lines
 
     def end(self) -> list[str]:
@@ -149,9 +151,10 @@ class Outbox:
 
     def send(self, write: Callable[[bytes], int], most: int = 65536) -> None:
         """Offer up to ``most`` bytes to ``write``, which returns how many of them it took."""
-        if self._data:
-            taken = write(bytes(self._data[:most]))
-            del self._data[:taken]
+        data = self._data
+        if data:
+            taken = write(bytes(data if len(data) <= most else data[:most]))
+            del data[:taken]
 
 
 class Member:
@@ -183,14 +186,17 @@ class Circle:
         """What a member sent; empty where it was his last.  His lines, which by now wait for all others."""
         lines = self.members[who].lines
         said = lines.feed(data) if data else lines.end()
-        if said:
+        if said and len(self.members) > 1:
             words = "".join(f"{who}: {line}\n" for line in said).encode()
             self._give(words, (member for name, member in self.members.items() if name != who))
         return said
 
     def say(self, data: bytes, to: str | None = None) -> None:
         """What we say, to all or to one; to one who has left, in vain."""
-        self._give(data, [member for name, member in self.members.items() if to in (None, name)])
+        if to is None:
+            self._give(data, self.members.values())
+        elif to in self.members:
+            self.members[to].out.put(data)
 
     @staticmethod
     def _give(data: bytes, members: Iterable[Member]) -> None:
@@ -200,4 +206,7 @@ class Circle:
     @property
     def full(self) -> bool:
         """Whether somebody reads so slowly that nothing more should be said for now."""
-        return any(member.out.full for member in self.members.values())
+        for member in self.members.values():  # noqa: SIM110 (asked in every turn; a generator takes longer)
+            if member.out.full:
+                return True
+        return False

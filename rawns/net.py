@@ -7,8 +7,6 @@ for what could never be right.
 
 from __future__ import annotations
 
-from _thread import RLock
-
 from . import uapi
 from .errors import InvalidValue
 from .netlink import Netlink
@@ -175,20 +173,18 @@ class Net:
 class NetNS(Namespace):
     """A network namespace and, as ``net``, what is in it.  See `Namespace` for all the rest."""
 
-    _net: Net | None = None
-    _lock = RLock()  # one for all: it is held for a moment, once in the life of a namespace
+    _net: Net | None = None  # in the object's own __dict__ only while there is one
 
     @property
     def net(self) -> Net:
         """Its network, through one netlink socket that is opened at first use and closed with the namespace."""
         net = self._net
         if net is None:
-            with self._lock:  # two threads may want it first
-                if self._net is None:
-                    with self.entered():
-                        self.connect()
-                net = self._net
-        assert net is not None
+            with self.entered():
+                made = Net(Netlink())
+            net = vars(self).setdefault("_net", made)  # no lock: others' namespaces need not wait, nor who has forked
+            if net is not made:  # two threads wanted it first
+                made.netlink.close()
         return net
 
     def connect(self) -> None:
@@ -197,7 +193,7 @@ class NetNS(Namespace):
 
     def disconnect(self) -> None:
         """Close the socket that `net` uses; it is opened anew when it is asked for again."""
-        net, self._net = self._net, None
+        net: Net | None = vars(self).pop("_net", None)
         if net is not None:
             net.netlink.close()
 

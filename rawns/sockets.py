@@ -235,19 +235,34 @@ def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protoco
 
 def poll(waits: Mapping[int, int], timeout: int | None) -> list[tuple[int, int]]:
     """poll(2): the events waited for by descriptor, and for how many milliseconds at most (None: for ever)."""
-    if timeout is not None and timeout > LONGEST:
-        timeout = LONGEST
-    _, ready = perform("poll", _polled, waits, timeout, spell=_spell_poll)
-    found: list[tuple[int, int]] = ready
-    return found
+    return Poller().wait(waits, timeout)
 
 
-def _polled(waits: Mapping[int, int], timeout: int | None) -> tuple[int, list[tuple[int, int]]]:
-    poller = select.poll()
-    for fd, events in waits.items():
-        poller.register(fd, events)
-    ready = poller.poll(timeout)
-    return len(ready), ready
+class Poller:
+    """poll(2) again and again: what is waited for need not be said anew where it is the same."""
+
+    __slots__ = ("_poll", "_waits")
+
+    def __init__(self) -> None:
+        self._waits: Mapping[int, int] = {}
+        self._poll = select.poll()
+
+    def wait(self, waits: Mapping[int, int], timeout: int | None) -> list[tuple[int, int]]:
+        """As `poll`; ``waits`` is kept, and must not be changed any more."""
+        if timeout is not None and timeout > LONGEST:
+            timeout = LONGEST
+        _, ready = perform("poll", self._polled, waits, timeout, spell=_spell_poll)
+        found: list[tuple[int, int]] = ready
+        return found
+
+    def _polled(self, waits: Mapping[int, int], timeout: int | None) -> tuple[int, list[tuple[int, int]]]:
+        if waits != self._waits:
+            self._poll = select.poll()
+            for fd, events in waits.items():
+                self._poll.register(fd, events)
+            self._waits = waits
+        ready = self._poll.poll(timeout)
+        return len(ready), ready
 
 
 def pipe() -> tuple[int, int]:

@@ -24,7 +24,7 @@ FLOORS = [
     ["exchange", "explain", "objects", "lines"],
     ["netlink", "netns"],
     ["net", "rootless"],
-    ["lab", "echo", "chat"],
+    ["lab", "pool", "echo", "chat"],
     ["cli"],
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

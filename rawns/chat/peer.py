@@ -32,6 +32,7 @@ class Peer:
         self._lines = Lines(RELAYED)
         self._waiting: list[str] = []
         self._ended = False
+        self._poller = sockets.Poller()
         self._socket = _in(ns, host, tcp.check_port(port, 1), timeout)
 
     def _open(self) -> _socket.socket:
@@ -50,7 +51,7 @@ class Peer:
             try:
                 data = data[sockets.send(sock, data) :]
             except BlockingIOError:
-                tcp.wait(sock, select.POLLOUT, self._timeout, "sendto", sockets.spell_send, data)
+                tcp.wait(self._poller, sock, select.POLLOUT, self._timeout, "sendto", sockets.spell_send, data)
 
     def hear(self, timeout: float | None = None) -> str | None:
         """The next line, safe to show on a terminal; None when the other end has ended.
@@ -58,12 +59,13 @@ class Peer:
         Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed, ConnectionResetError (`SyscallError`)
         where the connection broke.
         """
-        sock, deadline = self._open(), tcp.Deadline(tcp.check_timeout(timeout))
+        sock, deadline = self._open(), tcp.Deadline(timeout)
         while not self._waiting and not self._ended:
+            # Not first to try: as a rule the answer is still on its way, and an exception costs more than the call.
+            tcp.wait(self._poller, sock, select.POLLIN, deadline.left, "recvfrom", sockets.spell_recv, CHUNK)
             try:
                 data = sockets.recv(sock, CHUNK)
             except BlockingIOError:
-                tcp.wait(sock, select.POLLIN, deadline.left, "recvfrom", sockets.spell_recv, CHUNK)
                 continue
             self._ended = not data
             self._waiting = self._lines.feed(data) if data else self._lines.end()

@@ -243,17 +243,21 @@ class Room(Table):
         too much.
         """
         data = encoded(text, TEXT)
+        if self._ident == get_ident():  # nobody else opens or closes it, or says anything here
+            self._check_open()
+            self.circle.say(data, to)
+            return
         with self._changed:
-            at_home = self._ident == get_ident()
-            while self._bell is not None and len(self._inbox) >= INBOX and not at_home:
+            while self._bell is not None and len(self._inbox) >= INBOX:
                 self._changed.wait()
-            if self._bell is None:
-                raise RawnsError("the room is not open")
-            if at_home:
-                self.circle.say(data, to)
-            else:
-                self._inbox.append((data, to))
-                self._bell.ring()
+            bell = self._check_open()
+            self._inbox.append((data, to))
+            bell.ring()
+
+    def _check_open(self) -> Bell:
+        if self._bell is None:
+            raise RawnsError("the room is not open")
+        return self._bell
 
     def _deliver(self, most: int) -> None:
         for data, to in self._inbox[:most]:

@@ -1,9 +1,9 @@
 """Who sits around a table takes turns: each `Part` says what it waits for, one poll(2) waits for all of them.
 
-In a turn those act whose time has come, and then what is to be sent is sent.  No registration outlives a turn, so none
-can be stale; and poll, unlike epoll, takes a plain file or /dev/null for an input too.  Nothing grows without bound:
-while somebody's `Outbox` is full nothing more is read (TCP lets the others wait), and who keeps them waiting for longer
-than the table's patience is sent away.
+In a turn those act whose time has come, and then what is to be sent is sent.  What is waited for is said anew in each
+turn, so nothing can be stale; and poll, unlike epoll, takes a plain file or /dev/null for an input too.  Nothing grows
+without bound: while somebody's `Outbox` is full nothing more is read (TCP lets the others wait), and who keeps them
+waiting for longer than the table's patience is sent away.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Table:
     def __init__(self) -> None:
         self.circle = Circle()
         self.parts: list[Part] = []
+        self._poller = sockets.Poller()
         self.over = False
         self.tell: Said = lambda who, text: None
         self.notify: Noticed = lambda sentence: None
@@ -83,25 +84,24 @@ class Table:
 
     def turn(self, at_once: bool = False) -> bool:
         """Wait until something is ready, or with ``at_once`` only look; whether something was."""
-        full, waits, watched = self.full, {}, {}
+        full, waits, watched, soonest = self.full, {}, {}, inf
         for part in self.parts:
             events = part.wants(full)
             if events is not None:
                 waits[part.fd], watched[part.fd] = events, part
-        ready = sockets.poll(waits, 0 if at_once else self._wait())
+            if part.deadline < soonest:
+                soonest = part.deadline
+        wait = 0 if at_once else None if soonest == inf else max(0, ceil((soonest - monotonic()) * 1000))
+        ready = self._poller.wait(waits, wait)
         for fd, events in ready:
             if watched[fd].fd == fd:  # nobody before it has sent it away
                 watched[fd].ready(events)
-        now = monotonic()
-        for part in [part for part in self.parts if part.deadline <= now]:
-            part.overdue()
+        if soonest != inf:
+            now = monotonic()
+            for part in [part for part in self.parts if part.deadline <= now]:
+                part.overdue()
         self.flush()
         return bool(ready)
-
-    def _wait(self) -> int | None:
-        """How long poll may wait, in milliseconds."""
-        soonest = min((part.deadline for part in self.parts), default=inf)
-        return None if soonest == inf else max(0, ceil((soonest - monotonic()) * 1000))
 
     def flush(self) -> None:
         for part in list(self.parts):
@@ -174,7 +174,7 @@ class Seat(Part):
     def flush(self) -> None:
         out = self.member.out
         try:
-            if out and not self._blocked:
+            if not self._blocked and out:
                 out.send(self._send)
                 self._blocked = len(out) > 0
             if self._silent and not self._shut and not out:

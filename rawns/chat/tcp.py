@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..sockets import Place
+    from ..sockets import Place, Poller
 
     Found = list[tuple[int, Place]]
 
@@ -152,7 +152,7 @@ def _connected(family: int, place: Place, timeout: float | None) -> _socket.sock
         try:
             sockets.connect(sock, place)
         except BlockingIOError:  # EINPROGRESS
-            wait(sock, select.POLLOUT, timeout, "connect", sockets.spell_place, place)
+            wait(sockets.Poller(), sock, select.POLLOUT, timeout, "connect", sockets.spell_place, place)
             error = sockets.pending_error(sock)
             if error:
                 raise SyscallError(error, "connect", sockets.spell_place(sock, place)) from None
@@ -163,22 +163,23 @@ def _connected(family: int, place: Place, timeout: float | None) -> _socket.sock
 
 
 def wait(
-    sock: _socket.socket, events: int, timeout: float | None, call: str, spell: Callable[..., str], *rest: object
+    poller: Poller, sock: _socket.socket, events: int, timeout: float | None, call: str, spell: Callable[..., str], *rest: object
 ) -> None:
     """Wait for an event of poll(2), so that ``call`` can be made (``spell`` writes its arguments).
 
     Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed.
     """
-    if not sockets.poll({sock.fileno(): events}, None if timeout is None else max(0, ceil(timeout * 1000))):
+    if not poller.wait({sock.fileno(): events}, None if timeout is None else max(0, ceil(timeout * 1000))):
         raise SyscallError(ETIMEDOUT, call, spell(sock, *rest), f"nothing within {timeout:g} s" if timeout else "")
 
 
 class Deadline:
-    """Seconds that several waits have together; None for ever."""
+    """Seconds that several waits have together; None for ever.  Raises `InvalidValue` (`check_timeout`)."""
 
     __slots__ = ("_end",)
 
     def __init__(self, timeout: float | None) -> None:
+        check_timeout(timeout)
         self._end = None if timeout is None else monotonic() + timeout
 
     @property

@@ -91,6 +91,27 @@ for _ in range(400):
     assert name not in NetNS.list() + NetNS.list(stale=True), "a name is left behind"
 after = descriptors()
 """,
+    "pool": """
+from rawns import Pool
+pool = Pool(4)
+made = []
+def story():
+    for _ in range(6):
+        made.append(pool.take())  # some ready, some made here
+    pool.fill()
+before = descriptors()
+pool.fill()
+ready = len(os.listdir("/proc/self/fd")) - before
+times = 0
+for _ in range(300):
+    times += struck(story, 2e-3, 1)
+    while made:
+        made.pop().close()
+    assert len(pool) <= 4
+pool.fill()
+pool.close()
+after = descriptors() + (0 if ready <= 4 else 99)
+""",
     "down": """
 lab = Lab()
 for number in range(8):
