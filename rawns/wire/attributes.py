@@ -50,10 +50,10 @@ class Many(Type):
 class Switch(Type):
     """A payload whose type another attribute of the same nest decides (IFLA_INFO_KIND for IFLA_INFO_DATA)."""
 
-    __slots__ = ("key", "cases")
+    __slots__ = ("key", "cases", "nested")
 
-    def __init__(self, key: str, cases: Mapping[Any, Type]) -> None:
-        self.key, self.cases = key, cases
+    def __init__(self, key: str, cases: Mapping[Any, Type], nested: bool = False) -> None:
+        self.key, self.cases, self.nested = key, cases, nested
 
     def _case(self, siblings: Mapping[Any, Any]) -> Type:
         return self.cases.get(siblings.get(self.key), RAW)
