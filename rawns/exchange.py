@@ -2,12 +2,18 @@
 
 Floor 3, sans-IO.  One `Exchange` lives as long as one socket and holds one conversation at a time:
 
-    IDLE --send(batch)--> AWAIT_ACK  --last acknowledgement--> IDLE
-    IDLE --send(dump)---> AWAIT_DONE --NLMSG_DONE or error---> IDLE
+    IDLE --send(batch)-------> AWAIT_ACK  --last acknowledgement------------------> IDLE
+    IDLE --send(transaction)-> AWAIT_ACK  --the same, or a refusal of its opening-> IDLE
+    IDLE --send(dump)--------> AWAIT_DONE --NLMSG_DONE or error-------------------> IDLE
 
 A batch asks for an acknowledgement (NLM_F_ACK) of its last message only: the kernel works through a datagram in
 order and reports errors whether asked to or not, so the last answer says that all are in.  What carries another
 conversation's sequence number is left over from one that was given up, and dropped.
+
+A transaction (nf_tables) is a batch between two brackets, of which the kernel does all or nothing.  It reports what is
+wrong with single messages as in any batch; what is wrong with the whole (no privileges, no memory, no nf_tables, or a
+commit that fails) it says as an answer to the opening bracket, and perhaps nothing more.  The closing one is
+acknowledged by Linux 6.10 and later only, so the last message between them is the one that is asked.
 """
 
 from __future__ import annotations
@@ -35,7 +41,8 @@ class Exchange:
     def __init__(self, messages: Mapping[int, Message]) -> None:
         self.state = IDLE
         self._messages = messages
-        self._seq = self._first = 0
+        self._seq = self._first = self._last = 0
+        self._atomic = False
         self._clear()
 
     def _clear(self) -> None:
@@ -49,21 +56,22 @@ class Exchange:
     def finished(self) -> bool:
         return self.state is IDLE
 
-    def send(self, requests: Sequence[Request]) -> bytes:
+    def send(self, requests: Sequence[Request], atomic: bool = False) -> bytes:
         """Begin a conversation; returns what to send, as one datagram.  An unfinished one is given up.
 
-        Raises `WireError`, and nothing is to be sent, where a value does not fit its description.
+        ``atomic`` says that the first and the last of the requests are the brackets of a transaction.  Raises
+        `WireError`, and nothing is to be sent, where a value does not fit its description.
         """
         self._clear()
         self.state = IDLE
-        last = len(requests) - 1
+        last = len(requests) - (2 if atomic else 1)
         first = self._seq + 1
         self._sent = [
             request.pack(first + number, uapi.NLM_F_ACK if number == last and not request.dump else 0)
             for number, request in enumerate(requests)
         ]
         self._seq += len(requests)
-        self._first, self._requests = first, requests
+        self._first, self._last, self._atomic, self._requests = first, last, atomic, requests
         self._replies = [[] for _ in requests]
         self.state = AWAIT_DONE if requests[-1].dump else AWAIT_ACK
         return b"".join(self._sent)
@@ -96,7 +104,7 @@ class Exchange:
             error = -body.get("error", 0)
             if error:
                 self._errors[number] = self._explain(number, error, body)
-        if number == len(self._requests) - 1:
+        if number == self._last or number == 0 and self._atomic:
             self.state = IDLE
 
     def _explain(self, number: int, error: int, body: Body) -> KernelError:
@@ -115,6 +123,11 @@ class Exchange:
             field = f"{missing[0]} is missing" if missing else ""
         place = offset if isinstance(offset, int) else None
         return KernelError(error, request.message.name, str(sentence), place, field, request.context)
+
+    @property
+    def refused(self) -> bool:
+        """Whether an error has come, be there more to come or not."""
+        return bool(self._errors)
 
     def result(self) -> list[list[Reply]]:
         """The replies to each request of the finished conversation.

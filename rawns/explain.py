@@ -6,20 +6,21 @@ them into rows that leave no byte out; `rows` and `call` render rows as text, `r
 
 from __future__ import annotations
 
-from . import nlmsg, packets, rtnl, uapi
+from . import nft, nlmsg, packets, rtnl, uapi
 from .errors import WireError, errno_name
 from .wire import NLATTR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from .syscalls import Event
-    from .wire import Span
+    from .wire import Message, Span
 
 ROW = 8  # bytes in a line
 PADDING = "(padding)"
+NETLINK = {"rtnetlink": rtnl.MESSAGES, "nftables": nft.MESSAGES}
 
 
 class Row:
@@ -73,16 +74,16 @@ def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[Row]:
 
 def messages(event: Event) -> Iterator[tuple[str, int, list[Row]]]:
     """Each message that a system call moved: its name, its length in bytes, and its rows."""
-    if event.protocol == "rtnetlink":
-        yield from _datagram(event.payload)
+    if event.protocol in NETLINK:
+        yield from _datagram(event.payload, NETLINK[event.protocol])
     elif event.protocol in packets.PROTOCOLS:
         yield event.protocol, len(event.payload), _packet(event.protocol, event.payload)
 
 
-def _datagram(data: bytes) -> Iterator[tuple[str, int, list[Row]]]:
+def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, int, list[Row]]]:
     done = 0
     try:
-        for name, spans in nlmsg.spans(data, rtnl.MESSAGES):
+        for name, spans in nlmsg.spans(data, known):
             start, length = spans[0].offset, spans[0].value
             done = start + length + 3 & ~3
             yield name, length, list(walk(data, spans, start + length))

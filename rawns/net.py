@@ -7,21 +7,26 @@ for what could never be right.
 
 from __future__ import annotations
 
-from . import uapi
-from .errors import InvalidValue
-from .netlink import Netlink
+from errno import ENOENT
+
+from . import syscalls, uapi
+from .errors import Interrupted, InvalidValue, KernelError
+from .netlink import ATTEMPTS, Netfilter, Netlink
 from .netns import Namespace
 from .objects import address, link, neighbour, nsid, route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from .nlmsg import Reply, Request
     from .objects.address import Address
     from .objects.link import Link, Ref
+    from .objects.nat import Found, Nat
     from .objects.neighbour import Neighbour
     from .objects.route import Route
+    from .objects.rule import Chain, Rule
 
 
 class Net:
@@ -33,6 +38,23 @@ class Net:
 
     def __init__(self, netlink: Netlink) -> None:
         self.netlink = netlink
+        self._netfilter: Netfilter | None = None
+
+    @property
+    def netfilter(self) -> Netfilter:
+        """The socket for nf_tables, opened at first use: in the namespace that the other one is in, whoever asks."""
+        if self._netfilter is None:  # two threads may both open one: the one that is not kept closes itself
+            fd = syscalls.ioctl(self.netlink.fileno(), uapi.SIOCGSKNS)
+            with Namespace(fd) as inside, inside.entered():
+                self._netfilter = Netfilter()
+        return self._netfilter
+
+    def close(self) -> None:
+        """Close the sockets; may be called again."""
+        self.netlink.close()
+        netfilter, self._netfilter = self._netfilter, None
+        if netfilter is not None:
+            netfilter.close()
 
     def do(self, *requests: Request) -> list[list[Reply]]:
         """Send requests in as few datagrams as hold them; the replies to each.  Raises the first `KernelError`."""
@@ -169,6 +191,53 @@ class Net:
         """All ids this namespace has given: ``ip netns list-id``."""
         return [nsid.Nsid(reply.body).nsid for reply in self.netlink.dump(nsid.dump())]
 
+    # -- nf_tables ------------------------------------------------------------------------------------------------
+
+    def nat(self, table: str, nats: Sequence[Nat], stamp: str = "") -> None:
+        """Translate addresses as ``nats`` say, and in this table as nothing else does: ``nft -f FILE`` in one transaction.
+
+        The table, of family inet, is made or replaced whole, with ``stamp`` as its comment; where this raises, nothing
+        has changed.  ``iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE`` is the like of one source.
+        """
+        from .objects import nat
+
+        self.netfilter.transact(*nat.replace(table, nats, stamp), context=f"table inet {table}")
+
+    def nat_rules(self, table: str) -> Found | None:
+        """What `nat` has made under this name, or somebody else: ``nft list table inet TABLE``.  None: no such table."""
+        from .objects import nat, rule
+
+        for _ in range(ATTEMPTS):
+            try:
+                head = self.netfilter.get(nat.get(table))
+            except KernelError as error:
+                if error.errno == ENOENT:
+                    return None
+                raise
+            chains = self.netfilter.dump(rule.chains(uapi.NFPROTO_INET))
+            rules = self.netfilter.dump(rule.rules(uapi.NFPROTO_INET, table))
+            if len({reply.body["res_id"] for reply in (head, *chains, *rules)}) == 1:  # all of one generation
+                return nat.Found(rule.Table(head.body).comment, nat.read(table, chains, rules))
+        raise Interrupted(f"table inet {table}: the ruleset changed while it was read")
+
+    def delete_nat(self, table: str) -> None:
+        """Delete a table, whatever is in it: ``nft delete table inet TABLE``.  `KernelError` (ENOENT): no such table."""
+        from .objects import nat
+
+        self.netfilter.transact(nat.delete(table), context=f"table inet {table}")
+
+    def chains(self, family: int = 0) -> list[Chain]:
+        """All chains of nf_tables, or those of one family (NFPROTO_*): ``nft list chains``."""
+        from .objects import rule
+
+        return [rule.Chain(reply.body) for reply in self.netfilter.dump(rule.chains(family))]
+
+    def rules(self, family: int = 0, table: str = "") -> list[Rule]:
+        """All rules of nf_tables, or those of one family or table, in order: ``nft list ruleset``."""
+        from .objects import rule
+
+        return [rule.Rule(reply.body) for reply in self.netfilter.dump(rule.rules(family, table))]
+
 
 class NetNS(Namespace):
     """A network namespace and, as ``net``, what is in it.  See `Namespace` for all the rest."""
@@ -195,7 +264,7 @@ class NetNS(Namespace):
         """Close the socket that `net` uses; it is opened anew when it is asked for again."""
         net: Net | None = vars(self).pop("_net", None)
         if net is not None:
-            net.netlink.close()
+            net.close()
 
     def close(self) -> None:
         """Let go of the descriptor and the socket; may be called again.  A namespace nobody else holds ends here."""

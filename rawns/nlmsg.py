@@ -103,13 +103,18 @@ def split(data: Buffer) -> Iterator[Frame]:
 
 # NLM_F_* above the first byte mean one thing in a NEW request, another in a GET, a DEL and an acknowledgement.
 _BASE = ["REQUEST", "MULTI", "ACK", "ECHO", "DUMP_INTR", "DUMP_FILTERED"]
-_NEW, _GET = ["REPLACE", "EXCL", "CREATE", "APPEND"], ["ROOT", "MATCH", "ATOMIC"]
-_DEL, _ERR = ["NONREC", "BULK"], ["CAPPED", "ACK_TLVS"]
+_OWN = {
+    "_NEW": ["REPLACE", "EXCL", "CREATE", "APPEND"],
+    "_GET": ["ROOT", "MATCH", "ATOMIC"],
+    "_DEL": ["NONREC", "BULK"],
+    "NLMSG_ERROR": ["CAPPED", "ACK_TLVS"],
+    "NLMSG_DONE": ["CAPPED", "ACK_TLVS"],
+}
 
 
-def _flags(kind: int) -> Scalar:
-    """How to read the flags of such a message: rtnetlink types go NEW, DEL, GET, SET from each multiple of four."""
-    own = _ERR if kind in (ERROR.number, DONE.number) else (_NEW, _DEL, _GET, [])[kind & 3]
+def _flags(message: str) -> Scalar:
+    """How to read the flags of a message called this: its verb stands in its name, whatever the family."""
+    own = next((names for word, names in _OWN.items() if word in message), [])
     return U16.bits({getattr(uapi, f"NLM_F_{name}"): f"NLM_F_{name}" for name in _BASE + own})
 
 
@@ -130,5 +135,5 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
             trace.append(Span(frame.end, 0, (f"malformed: {error}",), None, None))
         for number, span in enumerate(trace):  # the header; in an acknowledgement, the repeated one too
             if span.name.endswith("nlmsg_type"):
-                span.kind, trace[number + 1].kind = Scalar("H", names), _flags(span.value)
+                span.kind, trace[number + 1].kind = Scalar("H", names), _flags(names.get(span.value, ""))
         yield names.get(frame.kind, str(frame.kind)), trace

@@ -20,7 +20,7 @@ PACKAGE = PROJECT / "rawns"
 FLOORS = [
     ["errors", "uapi"],
     ["syscalls", "wire"],
-    ["names", "nlmsg", "rtnl", "packets", "sockets"],
+    ["names", "nlmsg", "rtnl", "nft", "packets", "sockets"],
     ["exchange", "explain", "objects", "lines"],
     ["netlink", "netns"],
     ["net", "rootless"],
@@ -30,7 +30,7 @@ FLOORS = [
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ANY_FLOOR = {"", "__main__"}  # the package itself and `python -m rawns` are doors, not rooms
 
-PURE = ["wire", "rtnl", "nlmsg", "packets", "exchange", "explain", "objects", "lines"]
+PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "exchange", "explain", "objects", "lines"]
 PURE_MAY = {"__future__", "struct", "typing", "collections.abc"}
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # the named exception, from `_socket` or `socket`
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rawns import nlmsg, packets, rtnl, uapi
+from rawns import nft, nlmsg, packets, rtnl, uapi
 from rawns.wire import Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
@@ -50,6 +50,12 @@ HEADERS = """
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/net_namespace.h>
+#include <linux/sockios.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/nsfs.h>
 #include <linux/magic.h>
 #include <linux/icmp.h>
@@ -107,7 +113,7 @@ def constants() -> dict[str, int]:
 def structs() -> dict[str, Struct]:
     """Every `Struct` that the descriptions lead to, by C name."""
     found: dict[str, Struct] = {}
-    for module in (nlmsg, rtnl, packets):
+    for module in (nlmsg, rtnl, nft, packets):
         for one in walk(list(vars(module).values()), set()):
             assert found.setdefault(one.name, one).members == one.members, f"two different structs called {one.name}"
     return found
@@ -261,6 +267,7 @@ def test_every_struct(struct: Struct, compiled: Answers) -> None:
 def test_there_is_something_to_compare(compiled: Answers) -> None:
     """The walk finds what is nested deep: in a kind's data, in an attribute, in a chain of next hops."""
     assert {"nlmsghdr", "nlmsgerr", "ifinfomsg", "ifla_bridge_id", "rtnl_link_ifmap", "rtnexthop", "rtgenmsg"} <= set(structs())
+    assert "nfgenmsg" in structs()
     assert len(constants()) > 400
     assert set(NEWER) <= set(constants())
     assert len(compiled) > len(constants())
