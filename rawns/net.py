@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .objects.nat import Found, Nat
     from .objects.neighbour import Neighbour
     from .objects.route import Route
-    from .objects.rule import Chain, Rule
+    from .objects.ruleset import Chain, Rule
 
 
 class Net:
@@ -205,7 +205,7 @@ class Net:
 
     def nat_rules(self, table: str) -> Found | None:
         """What `nat` has made under this name, or somebody else: ``nft list table inet TABLE``.  None: no such table."""
-        from .objects import nat, rule
+        from .objects import nat, ruleset
 
         for _ in range(ATTEMPTS):
             try:
@@ -214,10 +214,10 @@ class Net:
                 if error.errno == ENOENT:
                     return None
                 raise
-            chains = self.netfilter.dump(rule.chains(uapi.NFPROTO_INET))
-            rules = self.netfilter.dump(rule.rules(uapi.NFPROTO_INET, table))
+            chains = self.netfilter.dump(ruleset.chains(uapi.NFPROTO_INET))
+            rules = self.netfilter.dump(ruleset.rules(uapi.NFPROTO_INET, table))
             if len({reply.body["res_id"] for reply in (head, *chains, *rules)}) == 1:  # all of one generation
-                return nat.Found(rule.Table(head.body).comment, nat.read(table, chains, rules))
+                return nat.Found(ruleset.Table(head.body).comment, nat.read(table, chains, rules))
         raise Interrupted(f"table inet {table}: the ruleset changed while it was read")
 
     def delete_nat(self, table: str) -> None:
@@ -228,15 +228,15 @@ class Net:
 
     def chains(self, family: int = 0) -> list[Chain]:
         """All chains of nf_tables, or those of one family (NFPROTO_*): ``nft list chains``."""
-        from .objects import rule
+        from .objects import ruleset
 
-        return [rule.Chain(reply.body) for reply in self.netfilter.dump(rule.chains(family))]
+        return [ruleset.Chain(reply.body) for reply in self.netfilter.dump(ruleset.chains(family))]
 
-    def rules(self, family: int = 0, table: str = "") -> list[Rule]:
+    def ruleset(self, family: int = 0, table: str = "") -> list[Rule]:
         """All rules of nf_tables, or those of one family or table, in order: ``nft list ruleset``."""
-        from .objects import rule
+        from .objects import ruleset
 
-        return [rule.Rule(reply.body) for reply in self.netfilter.dump(rule.rules(family, table))]
+        return [ruleset.Rule(reply.body) for reply in self.netfilter.dump(ruleset.rules(family, table))]
 
 
 class NetNS(Namespace):

@@ -23,7 +23,7 @@ from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from .. import nft, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
-from . import prefix, rule
+from . import prefix, ruleset
 from .link import check_name
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..nlmsg import Reply
-    from .rule import Term
+    from .ruleset import Term
 
     Body = dict[str, Any]
 
@@ -308,22 +308,22 @@ def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[Na
 
     The rules are first guessed at and then written again: only what comes out the same has been understood.
     """
-    mine = [rule.Chain(reply.body) for reply in chains]
+    mine = [ruleset.Chain(reply.body) for reply in chains]
     mine = [chain for chain in mine if (chain.family, chain.table) == (uapi.NFPROTO_INET, table)]
-    if sorted(map(_described, mine)) != sorted(_described(rule.Chain(_chain(table, *at).body)) for at in (PREROUTING, POSTROUTING)):
+    if sorted(map(_described, mine)) != sorted(_described(ruleset.Chain(_chain(table, *at).body)) for at in (PREROUTING, POSTROUTING)):
         return None
-    there = [rule.Rule(reply.body) for reply in rules]
+    there = [ruleset.Rule(reply.body) for reply in rules]
     there = [one for one in there if (one.family, one.table) == (uapi.NFPROTO_INET, table)]
     nats = _guessed([one.terms for one in there])
-    wanted = [rule.Rule(request.body) for request in replace(table, nats) if request.message is nft.NEWRULE]
+    wanted = [ruleset.Rule(request.body) for request in replace(table, nats) if request.message is nft.NEWRULE]
     return nats if sorted(map(_written, there)) == sorted(map(_written, wanted)) else None
 
 
-def _described(chain: rule.Chain) -> tuple[str, ...]:
+def _described(chain: ruleset.Chain) -> tuple[str, ...]:
     return tuple(map(str, (chain.name, chain.hook, chain.type, chain.priority, chain.policy)))
 
 
-def _written(one: rule.Rule) -> str:
+def _written(one: ruleset.Rule) -> str:
     return f"{one.chain} {one.terms}"
 
 
