@@ -1,6 +1,6 @@
 """Routes (ip-route(8), `<linux/rtnetlink.h>`).
 
-Floor 3, pure: a record and the requests that list, add and delete.
+Floor 3, pure: a record and the requests that list, look up, add and delete.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from .record import Field, Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+TYPES = {
+    "unicast": uapi.RTN_UNICAST,
+    "blackhole": uapi.RTN_BLACKHOLE,
+    "unreachable": uapi.RTN_UNREACHABLE,
+    "prohibit": uapi.RTN_PROHIBIT,
+    "throw": uapi.RTN_THROW,
+    "local": uapi.RTN_LOCAL,
+}
 
 
 class Route(Record):
@@ -32,6 +42,12 @@ class Route(Record):
     type = Field("rtm_type")
 
     @property
+    def mtu(self) -> int | None:
+        """The largest packet for it in bytes, where the route says so."""
+        mtu: int | None = self.body.get("RTA_METRICS", {}).get("RTAX_MTU")
+        return mtu
+
+    @property
     def destination(self) -> str:
         """``'10.0.0.0/24'``; ``'default'`` for the route that takes all that no other does."""
         where = self.body.get("RTA_DST")
@@ -47,6 +63,23 @@ def dump(family: int = 0, table: int = uapi.RT_TABLE_MAIN) -> Request:
     if table:
         fields["RTA_TABLE"] = table
     return Request(rtnl.GETROUTE, fields, uapi.NLM_F_DUMP)
+
+
+def get(
+    address: str, *, source: str | None = None, iif: int | None = None, oif: int | None = None, mark: int = 0, uid: int | None = None
+) -> Request:
+    """Ask which way a packet would go: ``ip route get ADDRESS [from SOURCE] [iif NAME] [oif NAME] [mark N]``.
+
+    With ``iif``, an index, it is one that comes in there.  Refused as the packet would be: ENETUNREACH, EHOSTUNREACH.
+    """
+    where = prefix.address(address)
+    fields: dict[str, Any] = {"rtm_family": where.family, "rtm_dst_len": where.length, "rtm_flags": uapi.RTM_F_LOOKUP_TABLE}
+    fields["RTA_DST"] = where.address
+    if source is not None:
+        fields["rtm_src_len"], fields["RTA_SRC"] = where.length, prefix.address(source, where.family).address
+    optional = {"RTA_IIF": iif, "RTA_OIF": oif, "RTA_MARK": mark or None, "RTA_UID": uid}
+    fields.update((key, value) for key, value in optional.items() if value is not None)
+    return Request(rtnl.GETROUTE, fields, 0, f"the route to {address}")
 
 
 def _body(
@@ -81,13 +114,46 @@ def new(
     source: str | None = None,
     metric: int | None = None,
     table: int = uapi.RT_TABLE_MAIN,
+    protocol: int = uapi.RTPROT_BOOT,
+    scope: int | None = None,
+    type: str = "unicast",
+    onlink: bool = False,
+    mtu: int | None = None,
+    family: int = 0,
 ) -> Request:
-    """Add a route: ``ip route add DESTINATION [via GATEWAY] [dev NAME] [src ADDR] [metric N] [table ID]``."""
+    """Add a route: ``ip route add [TYPE] DESTINATION [via GATEWAY] [dev NAME] [src ADDR] [metric N] [table ID] ...``.
+
+    ``type`` is a word of `TYPES`: ``'blackhole'`` and its like need no way.  ``onlink`` believes that the gateway is on the
+    link; ``mtu`` is in bytes; ``family`` tells whose ``default`` it is where no gateway does.
+    """
+    if type not in TYPES:
+        raise InvalidValue(f"{type!r} is no type of a route: {', '.join(TYPES)}")
+    if destination in ("default", "any", "all") and family == uapi.AF_INET6:
+        destination = "::/0"
     fields = _body(destination, via, index, source, metric, table)
-    fields["rtm_protocol"] = uapi.RTPROT_BOOT
-    fields["rtm_scope"] = uapi.RT_SCOPE_UNIVERSE if via or fields["rtm_family"] == uapi.AF_INET6 else uapi.RT_SCOPE_LINK
-    fields["rtm_type"] = uapi.RTN_UNICAST
+    fields["rtm_protocol"], fields["rtm_type"] = protocol, TYPES[type]
+    fields["rtm_scope"] = _scope(fields, type) if scope is None else scope
+    if onlink:
+        fields["rtm_flags"] = uapi.RTNH_F_ONLINK
+    if mtu is not None:
+        fields["RTA_METRICS"] = {"RTAX_MTU": mtu}
     return Request(rtnl.NEWROUTE, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"route {destination}")
+
+
+def _scope(fields: dict[str, Any], type: str) -> int:
+    """As far as the destination is away, the way `ip` guesses it: a neighbour where no gateway leads there."""
+    if type == "local":
+        return uapi.RT_SCOPE_HOST
+    if "RTA_GATEWAY" in fields or fields["rtm_family"] == uapi.AF_INET6 or type != "unicast":
+        return uapi.RT_SCOPE_UNIVERSE
+    return uapi.RT_SCOPE_LINK
+
+
+def replace(destination: str, **options: Any) -> Request:
+    """Add a route, or put it in the place of the one with its destination, metric and table: ``ip route replace ...``."""
+    request = new(destination, **options)
+    request.flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE
+    return request
 
 
 def delete(
