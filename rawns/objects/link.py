@@ -310,8 +310,3 @@ def _altnames(link: Ref, names: tuple[str, ...]) -> dict[str, Any]:
 def name_of(link: Ref) -> str:
     """How to call it in a sentence."""
     return link.name if isinstance(link, Link) else link if isinstance(link, str) else f"number {link}"
-
-
-def delete_group(group: int) -> Request:
-    """Delete all links of a group in one go: ``ip link del group GROUP``.  The kernel waits once, and not once for each."""
-    return Request(rtnl.DELLINK, {"IFLA_GROUP": group}, 0, f"links of group {group}")
