@@ -12,13 +12,13 @@ import os
 from errno import EBUSY, EEXIST
 
 from .. import names, syscalls
-from ..errors import KernelError, RawnsError
+from ..errors import KernelError, RawnsError, printable
 from . import messages, stamp
 from .model import Bridge, Existing, Macvlan, Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..nlmsg import Request
     from .difference import Change, Difference
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .model import Host, Interface
 
 GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
+DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
 BREATH = 64  # hosts after which signals that wait are heard
 
 _token: tuple[int, str] = (0, "")
@@ -125,8 +126,16 @@ class Builder:
             self._turn(hosts[number])
         for gone in difference.gone:
             names.remove(gone)
+        for host in hosts:
+            if self._new(host):
+                self._run(host)
         if self._lab.standing and not self._whole:
             self._say(self._anchor or next(host for host in hosts if not host.root), stamp.WHOLE)
+
+    def _run(self, host: Host) -> None:
+        """The commands of a host that has just been made, one after the other; what they say goes to standard error."""
+        for argv in host.commands:
+            self._undo.listening(_run, host, argv)
 
     def _say(self, host: Host, state: str) -> None:
         """Whether the lab is whole, or who is changing it: in the stamp of one of its hosts."""
@@ -169,6 +178,11 @@ class Builder:
                 # With the namespace of its other end the kernel would take it away, but in its own time.
                 self._undo(_revert, one.peer.host, [messages.unmake(one.peer)])
         host.net.do(*requests)
+        for change in self._difference.changed[host.number]:
+            if change.act is not None:
+                if change.back is not None:
+                    self._undo(_back, host, change.back)
+                change.act()
         if self._new(host):
             host.bind(self._undo)
         host.release()
@@ -193,10 +207,14 @@ class Builder:
             if id(one) not in self._made and not (isinstance(one, Macvlan) and one.parent.host is not host):
                 requests += self._create(one)
         requests += [messages.create_on(lab, guest) for guest in self._guests.get(host.number, ())]
-        requests += [messages.settle(lab, one, self._made.get(id(one), False)) for one in others]
-        requests += [messages.settle(lab, one, False) for one in bridges]
+        for one in others + bridges:
+            requests += messages.settle(lab, one, self._made.get(id(one), False))
         for one in fresh:
             requests += [messages.give(one, address) for address in one.addresses]
+            if one.shape:
+                requests += messages.shape(one)
+            if one.vlans:
+                requests += messages.vlans(one)
         for change in difference.changed[host.number]:
             requests += change.requests
         if self._new(host):
@@ -214,6 +232,21 @@ class Builder:
         """What takes a turn back in a host that was there before."""
         undo = [messages.unmake(one) for one in self._difference.fresh[host.number]]
         return undo + [request for change in reversed(self._difference.changed[host.number]) for request in change.undo]
+
+
+def _run(host: Host, argv: Sequence[str]) -> None:
+    done = host.run(argv, mounts=True, stdin=DEVNULL, stdout=2)
+    host.release()
+    if done.returncode:
+        words = argv[2] if argv[:2] == ["/bin/sh", "-c"] else " ".join(argv)
+        place = f" ({host.where})" if host.where else ""
+        how = f"was ended by signal {-done.returncode}" if done.returncode < 0 else f"exited with {done.returncode}"
+        raise RawnsError(f"the command {printable(words)} of {host.label}{place} {how}")
+
+
+def _back(host: Host, back: Callable[[], object]) -> None:
+    back()
+    host.release()
 
 
 def _revert(host: Host, requests: Sequence[Request]) -> None:

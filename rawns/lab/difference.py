@@ -14,7 +14,7 @@ from .state import our_addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Optional
 
     from ..nlmsg import Request
@@ -32,17 +32,24 @@ class Change:
     ``requests`` make it in ``host``, ``undo`` takes it back; a host or an interface that is made has none of its own here.
     """
 
-    __slots__ = ("host", "on", "requests", "sign", "undo", "what", "where")
+    __slots__ = ("act", "back", "host", "on", "requests", "sign", "undo", "what", "where")
 
     def __init__(self, sign: str, what: str, host: Host | None = None, where: str = "") -> None:
         self.sign, self.what, self.host, self.where = sign, what, host, where
         self.on: Interface | None = None  # the interface it is about, if it is about one
         self.requests: Sequence[Request] = ()
         self.undo: Sequence[Request] = ()
+        self.act: Callable[[], object] | None = None  # what is done beside requests, and what takes that back
+        self.back: Callable[[], object] | None = None
 
     def by(self, request: Request, undo: Request | None = None) -> Change:
         """Say how it is made, and how that is taken back."""
         self.requests, self.undo = (request,), () if undo is None else (undo,)
+        return self
+
+    def doing(self, act: Callable[[], object], back: Callable[[], object] | None) -> Change:
+        """Say how it is made where that is no request, and how it is taken back."""
+        self.act, self.back = act, back
         return self
 
     def __str__(self) -> str:
@@ -74,6 +81,10 @@ class Difference:
             state = states[host.number]
             if state is not None:
                 self.changed[host.number] += self._changes(host, state)
+            if host.extras or state is not None and not host.root:
+                from . import extras
+
+                self.changed[host.number] += extras.changes(host, state)
 
     def __bool__(self) -> bool:
         return bool(self.gone) or any(state is None for state in self.states) or any(map(any, self._lists()))
@@ -166,6 +177,7 @@ class Difference:
             if id(one) not in fresh and not isinstance(one, Existing) and one.name in state.links:
                 yield from self._settings(one, state.links[one.name])
                 yield from self._addresses(one, state)
+                yield from self._sending(one, state)
         yield from self._routes(host, state)
         if not host.root and state.stamp is not None and state.stamp.features != host.features:
             mark = stamp.Stamp(self.lab.name, state.stamp.by, state.stamp.state, host.features)
@@ -208,6 +220,27 @@ class Difference:
             if text not in every:
                 change = self._on(one, "+", f"address {text} on {one}")
                 yield change.by(messages.give(one, address), messages.take(one, text))
+
+    def _sending(self, one: Interface, state: State) -> Iterator[Change]:
+        """How it sends, and with which VLANs."""
+        there = state.shapes.get(one.index)
+        if one.shape or there is not None:
+            from ..objects.qdisc import Shape
+
+            wanted = Shape(**one.shape) if one.shape else None
+            if wanted != there:
+                change = self._on(one, "~", f"{one}: {there or 'unshaped'} -> {wanted or 'unshaped'}")
+                change.requests = messages.shape(one) if wanted else [messages.unshape(one)]
+                change.undo = there.requests(one.index) if there is not None else [messages.unshape(one)]
+                yield change
+        if one.vlans is not None:
+            now = state.vlans.get(one.index, {})
+            requests = messages.vlans(one, now)
+            if requests:
+                before, then = (", ".join(map(str, ids)) or "none" for ids in (now, one.vlans))
+                change = self._on(one, "~", f"{one}: VLANs {before} -> {then}")
+                change.requests = requests
+                yield change
 
     def _routes(self, host: Host, state: State) -> Iterator[Change]:
         there = {_key_of_body(one.body): one for one in state.routes}

@@ -29,7 +29,7 @@ def read(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(LARGEST)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
 
 
@@ -55,18 +55,22 @@ def write(path: str, text: str | None) -> None:
     perform("rename", os.rename, fresh, path)
 
 
+def listed(folder: str) -> list[str]:
+    """The files in a directory that are a lab's."""
+    try:
+        return [file for file in sorted(os.listdir(folder)) if ours(read(f"{folder}/{file}"))]
+    except OSError:
+        return []  # there is none
+
+
 def forget(name: str) -> None:
     """Remove what labs have written for a namespace."""
     folder = f"{ETC_DIR}/{name}"
-    try:
-        found = os.listdir(folder)
-    except OSError:
-        return
+    found = listed(folder)
     for file in found:
-        path = f"{folder}/{file}"
-        if ours(read(path)):
-            os.unlink(path)
-    _tidy(folder)
+        perform("unlink", os.unlink, f"{folder}/{file}")
+    if found:
+        _tidy(folder)
 
 
 def _tidy(folder: str) -> None:

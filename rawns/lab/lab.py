@@ -122,7 +122,9 @@ class Lab:
                     used = taken.get(port.host.number)
                     if used is None:
                         used = taken[port.host.number] = {one.name for one in port.host.interfaces if one.name}
-                    port.name = _port_name(port, other, used)
+                    whole = _port_name(port, other, used)
+                    port.name = stamp.short(whole, used)
+                    port.altname = whole if port.name != whole else None
                     used.add(port.name)
         self._named = len(self.wires)
 
@@ -221,7 +223,7 @@ class Lab:
             claimed(self, gone)
         for host in self.hosts:
             if host.root or host.there:
-                states[host.number] = read(host.net, self.name, host.features)
+                states[host.number] = read(host)
                 host.release()
         return states
 
@@ -301,4 +303,4 @@ def _port_name(port: Port, other: Port, used: set[str]) -> str:
     while name in used:
         count += 1
         name = f"{base}-{count}"
-    return stamp.short(name, used)
+    return name

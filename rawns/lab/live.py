@@ -33,12 +33,12 @@ def live(name: str) -> Lab:
         if mark.lab == name and namespace is not None:
             host = lab.netns(one, one[len(name) + 1 :] if one.startswith(f"{name}.") else one)
             host.found(NetNS.open(fd=namespace.fd))
-            states.append((host, read(host.net, name, ("routes",))))
+            states.append((host, read(host)))
             host.release()
-    with NetNS.current() as here:
-        root = read(here.net, name)
-    if any(root.ours(name)):
-        states.insert(0, (lab.root, root))
+    root = Lab(name).root
+    if any(read(root).ours(name)):
+        states.insert(0, (lab.root, read(lab.root)))
+    root.forget()
     if not states:
         raise InvalidValue(f"there is no lab called {name} on this machine; `rawns lab list` names those there are")
     ends: Ends = {}

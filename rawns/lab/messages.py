@@ -92,14 +92,17 @@ def _master(one: Interface) -> dict[str, Any]:
     return {} if one.master is None else {"master": one.master.index}
 
 
-def settle(lab: Lab, one: Interface, born: bool) -> Request:
+def settle(lab: Lab, one: Interface, born: bool) -> list[Request]:
     """What could not be said at birth; ``born`` are the near ends of wires, to which all but the alias could."""
     options: dict[str, Any] = {"alias": alias(lab.name, one)}
     if not born:
         options.update(_master(one), up=one.up or None)
     if isinstance(one, Tap):
         options.update(group=lab.group, address=one.mac, mtu=one.mtu)
-    return _said(link.change(one.index, **options), one)
+    requests = [_said(link.change(one.index, **options), one)]
+    if one.altname is not None:
+        requests.append(_said(link.add_altname(one.index, one.altname), one))
+    return requests
 
 
 def unmake(one: Interface) -> Request:
@@ -121,6 +124,35 @@ def give_text(one: Interface, text: str) -> Request:
 
 def take(one: Interface, what: str) -> Request:
     return _said(address.delete(one.index, what), one)
+
+
+def shape(one: Interface) -> list[Request]:
+    """How it sends."""
+    from ..objects import qdisc
+
+    return [_said(request, one) for request in qdisc.shape(one.index, **one.shape)] if one.shape else []
+
+
+def unshape(one: Interface) -> Request:
+    from ..objects import qdisc
+
+    return _said(qdisc.delete(one.index), one)
+
+
+DEFAULT_VLAN = 1  # of each port of a filtering bridge, by the kernel
+
+
+def vlans(one: Interface, there: dict[int, tuple[bool, bool]] | None = None) -> list[Request]:
+    """The VLANs of a port, where it has none or those that are ``there``."""
+    from ..objects import vlan
+
+    if there is None:
+        there = {DEFAULT_VLAN: (True, True)} if one.vlans else {}
+    wanted = one.vlans or there
+    gone = [vlan.delete(one.index, vid) for vid in there if vid not in wanted]
+    new = {vid: how for vid, how in wanted.items() if there.get(vid) != how}
+    added = [vlan.set(one.index, vid, pvid=pvid, untagged=bare) for vid, (pvid, bare) in new.items()]
+    return [_said(request, one) for request in gone + added]
 
 
 # -- routes -------------------------------------------------------------------------------------------------------

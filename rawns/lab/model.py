@@ -36,7 +36,7 @@ class Interface:
     `objects.qdisc.shape`, ``vlans`` those of the VLANs that a port of a filtering bridge carries: id to (pvid, untagged).
     """
 
-    __slots__ = ("addresses", "host", "index", "mac", "master", "mtu", "name", "shape", "up", "vlans", "where")
+    __slots__ = ("addresses", "altname", "host", "index", "mac", "master", "mtu", "name", "shape", "up", "vlans", "where")
 
     kind = ""
 
@@ -58,6 +58,7 @@ class Interface:
         self.addresses: Sequence[Prefix] = tuple([prefix.parse(text) for text in addresses])
         self.shape, self.vlans = shape, vlans
         self.index, self.where = 0, ""
+        self.altname: str | None = None  # the whole name, where that is too long for the kernel
         if mtu is not None and not (isinstance(mtu, int) and 0 < mtu <= LONGEST_MTU):
             raise InvalidValue(f"{mtu!r} is no MTU: it is a number of bytes")
         if mac is not None and link.check_address(mac) != 6:
@@ -326,6 +327,11 @@ class Host(NetNS):
             raise InvalidValue(f"{out} of {self.label} is said twice to be the way out")
         self.nats = [*self.nats, nat]
         return nat
+
+    @property
+    def extras(self) -> bool:
+        """Whether there is more to it than what rtnetlink says (`extras`)."""
+        return bool(self.sysctls or self.nats or self.files)
 
     @property
     def features(self) -> frozenset[str]:

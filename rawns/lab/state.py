@@ -6,28 +6,28 @@ Floor 6.  Read anew each time; kept nowhere.
 from __future__ import annotations
 
 from .. import uapi
-from ..errors import KernelError
-from ..objects import address, link, route
 from . import stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
 
     from ..net import Net
     from ..objects.address import Address
     from ..objects.link import Link
+    from ..objects.nat import Found
+    from ..objects.qdisc import Shape
     from ..objects.route import Route
+    from .model import Host
     from .stamp import Stamp
 
 LO = 1  # its index, in every namespace
 
 
 class State:
-    """A namespace as it is.  ``links`` by name, ``addresses`` and ``qdiscs`` by index; ``stamp`` is that of its ``lo``."""
+    """A namespace as it is.  ``links`` by name, ``addresses``, ``shapes`` and ``vlans`` by index; ``stamp`` is its ``lo``'s."""
 
-    __slots__ = ("addresses", "links", "nats", "qdiscs", "routes", "stamp", "vlans")
+    __slots__ = ("addresses", "links", "nats", "routes", "shapes", "stamp", "sysctls", "vlans")
 
     def __init__(self, links: Iterable[Link]) -> None:
         self.links: dict[str, Link] = {one.name: one for one in links}
@@ -35,9 +35,10 @@ class State:
         self.stamp: Stamp | None = stamp.read(lo.alias) if lo is not None else None
         self.addresses: dict[int, list[Address]] = {}
         self.routes: list[Route] = []
-        self.qdiscs: dict[int, list[Any]] = {}
-        self.vlans: dict[int, dict[int, tuple[bool, bool]]] = {}
-        self.nats: Any = None  # what `objects.nat.read` made of our table; None where there is none of ours
+        self.shapes: dict[int, Shape] = {}  # by index: those that are ours
+        self.vlans: dict[int, dict[int, tuple[bool, bool]]] = {}  # of the ports of filtering bridges
+        self.sysctls: dict[str, str] = {}
+        self.nats: Found | None = None  # our table
 
     def ours(self, lab: str) -> Iterator[Link]:
         """The links that carry this lab's stamp."""
@@ -56,18 +57,44 @@ class State:
         return next((one for one in self.links.values() if one.index == index), None)
 
 
-def read(net: Net, lab: str, features: Iterable[str] = ()) -> State:
-    """Read a namespace: its links and addresses, and of the rest what its stamp names, or ``features`` asks for.
+def read(host: Host) -> State:
+    """Read a host's namespace: its links and addresses, and of the rest what its stamp names, or the description.
 
     Raises `KernelError`, `SyscallError` or `Interrupted`.
     """
+    net = host.net
     state = State(net.links())
-    wanted = {*features, *(state.stamp.features if state.stamp else ())}
+    wanted = {*host.features, *(state.stamp.features if state.stamp else ())}
     for one in net.addresses():
         state.addresses.setdefault(one.index, []).append(one)
     if "routes" in wanted:
         state.routes = [one for one in net.routes() if one.protocol == stamp.PROTOCOL]
+    if "shape" in wanted:
+        _shapes(net, state)
+    if "vlans" in wanted:
+        from ..objects import vlan
+
+        for reply in net.netlink.dump(vlan.dump()):
+            found = {one.vid: (one.pvid, one.untagged) for one in vlan.read(reply.body)}
+            state.vlans[reply.body["ifi_index"]] = found
+    if wanted & {"nat", "files"} or host.sysctls:
+        from . import extras
+
+        extras.read(host, state, wanted)
     return state
+
+
+def _shapes(net: Net, state: State) -> None:
+    from ..objects import qdisc
+
+    found: dict[int, list[qdisc.Qdisc]] = {}
+    for reply in net.netlink.dump(qdisc.dump()):
+        one = qdisc.Qdisc(reply.body)
+        found.setdefault(one.index, []).append(one)
+    for index, several in found.items():
+        shape = qdisc.read(several)
+        if shape is not None:
+            state.shapes[index] = shape
 
 
 def our_addresses(state: State, index: int) -> list[Address]:
@@ -86,10 +113,3 @@ def our_addresses(state: State, index: int) -> list[Address]:
 def _lasting(one: Address) -> bool:
     return bool(one.flags & uapi.IFA_F_PERMANENT)
 
-
-def gone(error: KernelError) -> bool:
-    """Whether what was to be taken away had gone already."""
-    return error.code in ("ENODEV", "ESRCH", "EADDRNOTAVAIL", "ENOENT")
-
-
-__all__ = ["State", "address", "gone", "link", "our_addresses", "read", "route"]

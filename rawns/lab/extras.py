@@ -1,0 +1,101 @@
+"""What a host has besides what rtnetlink says: settings under /proc/sys, address translation, files for /etc.
+
+Floor 6.  Each of them is read, compared, and changed by itself; the changes are done in a host's turn, after its datagram.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..errors import KernelError, printable
+from ..netns import ETC_DIR
+from . import files, stamp
+from .difference import Change
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..objects.nat import Found, Nat
+    from .model import Host
+    from .state import State
+
+
+def table(lab: str) -> str:
+    """The nf_tables table of a lab, in each host that translates addresses."""
+    return f"rawns_{lab}"
+
+
+def read(host: Host, state: State, wanted: set[str]) -> None:
+    """Add to a state what is none of rtnetlink's, of those features that are wanted."""
+    if "nat" in wanted:
+        state.nats = host.net.nat_rules(table(host.lab.name))
+    if host.sysctls:
+        state.sysctls = _now(host, host.sysctls)
+
+
+def changes(host: Host, state: State | None) -> Iterator[Change]:
+    """What differs; all that is described, where the host is to be made."""
+    yield from _sysctls(host, state)
+    yield from _nat(host, state.nats if state is not None else None)
+    if host.name is not None:
+        yield from _files(host)
+
+
+def _sysctls(host: Host, state: State | None) -> Iterator[Change]:
+    there = state.sysctls if state is not None else {}
+    for key, value in (host.sysctls or {}).items():
+        now = there.get(key)
+        if now is None or now.split() != value.split():
+            what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"
+            change = Change("~" if state is not None else "+", what, host, host.where)
+            yield change.doing(partial(_set, host, key, value), None if now is None else partial(_set, host, key, now))
+
+
+def _now(host: Host, keys: Iterable[str]) -> dict[str, str]:
+    return {}
+
+
+def _set(host: Host, key: str, value: str) -> None:
+    with host.entered(), open(f"/proc/sys/{key.replace('.', '/')}", "w") as file:
+        file.write(value)
+
+
+def _nat(host: Host, there: Found | None) -> Iterator[Change]:
+    name, wanted = table(host.lab.name), list(host.nats)
+    if wanted == (there.nats if there is not None else []):
+        return
+    if there is None or not there.nats:
+        back = partial(_no_nat, host, name)
+    else:
+        back = partial(_nat_now, host, there.nats)
+    if wanted:
+        what = f"nat of {host.label} out of {', '.join(one.out for one in wanted)}"
+        change = Change("~" if there is not None else "+", what, host, host.where)
+        yield change.doing(partial(_nat_now, host, wanted), back)
+    elif there is not None:
+        yield Change("-", f"nat of {host.label}", host).doing(partial(_no_nat, host, name), back)
+
+
+def _nat_now(host: Host, nats: list[Nat]) -> None:
+    host.net.nat(table(host.lab.name), nats, str(stamp.Stamp(host.lab.name)))
+
+
+def _no_nat(host: Host, name: str) -> None:
+    try:
+        host.net.delete_nat(name)
+    except KernelError as error:
+        if error.code != "ENOENT":
+            raise
+
+
+def _files(host: Host) -> Iterator[Change]:
+    folder, wanted = f"{ETC_DIR}/{host.name}", host.files or {}
+    for file in dict.fromkeys([*wanted, *files.listed(folder)]):
+        path = f"{folder}/{file}"
+        there, text = files.read(path), wanted.get(file)
+        then = files.content(host, text) if text is not None else None
+        if there != then:
+            sign = "-" if then is None else "+" if there is None else "~"
+            change = Change(sign, f"/etc/{file} of {host.label}", host, host.where)
+            yield change.doing(partial(files.write, path, then), partial(files.write, path, there))
