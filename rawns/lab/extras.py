@@ -62,7 +62,7 @@ def _set(host: Host, key: str, value: str) -> None:
 
 
 def _nat(host: Host, there: Found | None) -> Iterator[Change]:
-    name, wanted = table(host.lab.name), list(host.nats)
+    name, wanted = table(host.lab.name), sorted(host.nats, key=lambda nat: nat.out)  # as they are read back
     if wanted == (there.nats if there is not None else []):
         return
     if there is None or not there.nats:
