@@ -236,7 +236,6 @@ def _network(offset: int, address: bytes, length: int) -> list[Body]:
                 "bitwise",
                 NFTA_BITWISE_SREG=uapi.NFT_REG_1,
                 NFTA_BITWISE_DREG=uapi.NFT_REG_1,
-                NFTA_BITWISE_OP=uapi.NFT_BITWISE_MASK_XOR,
                 NFTA_BITWISE_LEN=size,
                 NFTA_BITWISE_MASK=mask,
                 NFTA_BITWISE_XOR=flip,
