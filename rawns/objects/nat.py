@@ -309,7 +309,8 @@ def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[Na
     """
     mine = [ruleset.Chain(reply.body) for reply in chains]
     mine = [chain for chain in mine if (chain.family, chain.table) == (uapi.NFPROTO_INET, table)]
-    if sorted(map(_described, mine)) != sorted(_described(ruleset.Chain(_chain(table, *at).body)) for at in (PREROUTING, POSTROUTING)):
+    due = [ruleset.Chain(_chain(table, *where).body) for where in (PREROUTING, POSTROUTING)]
+    if sorted(map(_described, mine)) != sorted(map(_described, due)):
         return None
     there = [ruleset.Rule(reply.body) for reply in rules]
     there = [one for one in there if (one.family, one.table) == (uapi.NFPROTO_INET, table)]

@@ -24,8 +24,7 @@ MESSAGES = {**rtnl.MESSAGES, nlmsg.ERROR.number: nlmsg.ERROR, nlmsg.DONE.number:
 def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     """By command, what was sent (">") and received ("<"), datagram by datagram."""
     found: dict[str, list[tuple[str, bytes]]] = {}
-    text = "
-".join([(Path(__file__).parent / file).read_text() for file in files])
+    text = "\n".join([(Path(__file__).parent / file).read_text() for file in files])
     for line in text.splitlines():
         if line.startswith("# "):
             assert line[2:] not in found, f"{line} is captured twice"

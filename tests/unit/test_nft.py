@@ -16,7 +16,7 @@ from rawns import InvalidValue, explain, nft, nlmsg, uapi
 from rawns.errors import KernelError, WireError
 from rawns.exchange import Exchange
 from rawns.nlmsg import Reply, Request
-from rawns.objects import nat, rule
+from rawns.objects import nat, ruleset
 from rawns.objects.nat import Forward, Nat
 from rawns.syscalls import Event
 from rawns.wire import Message, Span
@@ -143,9 +143,9 @@ def test_our_own_requests_are_what_nft_asks() -> None:
     def asked(command: str, name: str) -> bytes:
         return next(payload for message, payload in messages(command, ">") if message.name == name)
 
-    for request in (nat.get("lab"), rule.rules(uapi.NFPROTO_INET, "lab")):
+    for request in (nat.get("lab"), ruleset.rules(uapi.NFPROTO_INET, "lab")):
         assert request.message.pack(request.body) == asked("nft -a list table inet lab", request.message.name)
-    for request in (rule.tables(), rule.chains()):
+    for request in (ruleset.tables(), ruleset.chains()):
         assert request.dump and request.message.pack(request.body) == asked("nft list ruleset", request.message.name)
     assert nat.delete("nope").message.pack(nat.delete("nope").body) == asked("nft delete table inet nope", "NFT_MSG_DELTABLE")
 
@@ -209,7 +209,7 @@ def test_no_mutation_does_worse_than_a_wire_error() -> None:
             for frame in nlmsg.split(data):
                 if frame.kind in nft.MESSAGES:
                     body = nft.MESSAGES[frame.kind].unpack(data, frame.start, frame.end)
-                    assert isinstance(str(rule.Rule(body)), str) and isinstance(rule.Chain(body).hook, (str, type(None)))
+                    assert isinstance(str(ruleset.Rule(body)), str) and isinstance(ruleset.Chain(body).hook, (str, type(None)))
             outcomes[True] += 1
         except WireError:
             outcomes[False] += 1
@@ -262,15 +262,16 @@ def test_what_the_kernel_lists_is_read_as_what_was_said() -> None:
     assert nat.read("lab", chains, rules) == NATS
     everything = [replies("nft list ruleset", f"NFT_MSG_NEW{what}") for what in ("CHAIN", "RULE")]
     assert nat.read("lab", *everything) == NATS
-    table = rule.Table(replies("nft -a list table inet lab", "NFT_MSG_NEWTABLE")[0].body)
+    table = ruleset.Table(replies("nft -a list table inet lab", "NFT_MSG_NEWTABLE")[0].body)
     assert (table.name, table.comment, table.dormant) == ("lab", "st", False)
 
 
 def test_what_is_written_is_read_without_a_kernel() -> None:
     for nats in (NATS, NATS[::-1], [Nat("a")], [], [Nat("x", (), [Forward("udp", 1, "::1")])]):
-        requests = nat.replace("t", nats)
-        chains, rules = ([Reply(0, "", 0, one.body) for one in requests if one.message is kind] for kind in (nft.NEWCHAIN, nft.NEWRULE))
-        assert nat.read("t", chains, rules) == sorted(nats, key=lambda one: one.out)
+        made: dict[str, list[Reply]] = {"NFT_MSG_NEWCHAIN": [], "NFT_MSG_NEWRULE": []}
+        for one in nat.replace("t", nats)[3:]:
+            made[one.message.name].append(Reply(0, "", 0, one.body))
+        assert nat.read("t", *made.values()) == sorted(nats, key=lambda one: one.out)
 
 
 def test_whatever_is_not_ours_differs() -> None:
@@ -289,7 +290,8 @@ def test_whatever_is_not_ours_differs() -> None:
             changed = {**reply.body, "NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": expressions[:place] + expressions[place + 1 :]}}
             other = [*rules[:number], Reply(0, "", 0, changed), *rules[number + 1 :]]
             assert nat.read("lab", chains, other) != NATS, (number, place)
-    for key, value in (("NFTA_CHAIN_POLICY", 0), ("NFTA_CHAIN_TYPE", "filter"), ("NFTA_CHAIN_HOOK", hook(0, -99)), ("NFTA_CHAIN_NAME", "x")):
+    wrong = {"NFTA_CHAIN_POLICY": 0, "NFTA_CHAIN_TYPE": "filter", "NFTA_CHAIN_HOOK": hook(0, -99), "NFTA_CHAIN_NAME": "x"}
+    for key, value in wrong.items():
         changed_chain = Reply(0, "", 0, {**chains[0].body, key: value})
         assert nat.read("lab", [changed_chain, chains[1]], rules) is None
 
@@ -338,7 +340,7 @@ def test_one_port_of_both_families_and_protocols() -> None:
 
 
 def test_chains_as_nft_made_them() -> None:
-    chains = [rule.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
+    chains = [ruleset.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
     assert [(str(one), one.type, one.hook, one.priority, one.policy) for one in chains] == [
         ("inet lab prerouting", "nat", "prerouting", -100, "accept"),
         ("inet lab postrouting", "nat", "postrouting", 100, "accept"),
