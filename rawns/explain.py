@@ -62,7 +62,9 @@ def walk(data: bytes, spans: list[Span], end: int) -> Iterator[Row]:
 
 
 def _header(data: bytes, span: Span) -> str:
-    """``struct nlattr``."""
+    """``struct nlattr``; two bytes where it is nf_tables' user data."""
+    if span.head != NLATTR.size:
+        return f"type {data[span.offset]}, length {data[span.offset + 1]}"
     _, kind = NLATTR.unpack_from(data, span.offset)
     flags = [name for name in ("NLA_F_NESTED", "NLA_F_NET_BYTEORDER") if kind & getattr(uapi, name)]
     return f"nla_len {span.length}, nla_type {'|'.join([str(kind & uapi.NLA_TYPE_MASK), *flags])}"

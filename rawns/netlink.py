@@ -278,7 +278,7 @@ class Netfilter(Netlink):
             return "this kernel has no nf_tables (CONFIG_NF_TABLES)"
         if error.errno == EOPNOTSUPP and error.request == "NFT_MSG_NEWTABLE":
             return "this kernel's nf_tables lacks the family (CONFIG_NF_TABLES_INET)"
-        if error.errno == ENOENT and error.field.startswith(("NFTA_CHAIN_TYPE", "NFTA_EXPR_NAME")):
+        if error.errno == ENOENT and error.field.startswith(("NFTA_CHAIN_TYPE", "NFTA_LIST_ELEM", "NFTA_EXPR_NAME")):
             return "this kernel's nf_tables lacks it (CONFIG_NFT_NAT, CONFIG_NFT_MASQ ...)"
         return Netlink._remedy(error)
 

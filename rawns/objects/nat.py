@@ -236,7 +236,6 @@ def _network(offset: int, address: bytes, length: int) -> list[Body]:
                 "bitwise",
                 NFTA_BITWISE_SREG=uapi.NFT_REG_1,
                 NFTA_BITWISE_DREG=uapi.NFT_REG_1,
-                NFTA_BITWISE_OP=uapi.NFT_BITWISE_MASK_XOR,
                 NFTA_BITWISE_LEN=size,
                 NFTA_BITWISE_MASK=mask,
                 NFTA_BITWISE_XOR=flip,
@@ -310,7 +309,7 @@ def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[Na
     """
     mine = [ruleset.Chain(reply.body) for reply in chains]
     mine = [chain for chain in mine if (chain.family, chain.table) == (uapi.NFPROTO_INET, table)]
-    due = [ruleset.Chain(_chain(table, *at).body) for at in (PREROUTING, POSTROUTING)]
+    due = [ruleset.Chain(_chain(table, *where).body) for where in (PREROUTING, POSTROUTING)]
     if sorted(map(_described, mine)) != sorted(map(_described, due)):
         return None
     there = [ruleset.Rule(reply.body) for reply in rules]

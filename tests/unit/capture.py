@@ -2,6 +2,7 @@
 
     python3 tests/unit/capture.py > tests/unit/captured.txt              (as root, with iproute2 and strace)
     python3 tests/unit/capture.py lab > tests/unit/captured_lab.txt      (what labs need besides; `tc` and `bridge` too)
+    python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
 the messages that were sent (>) and received (<).
@@ -144,6 +145,49 @@ BY_HAND = {
 }
 
 
+NFT_COMMANDS = """
+add table inet lab { comment "st" ; } ; delete table inet lab ; add table inet lab { comment "st" ; } ; \
+ add chain inet lab prerouting { type nat hook prerouting priority -100 ; policy accept ; } ; \
+ add chain inet lab postrouting { type nat hook postrouting priority 100 ; policy accept ; } ; \
+ add rule inet lab prerouting iifname eth0 meta nfproto ipv4 tcp dport 8080 dnat ip to 10.0.0.2:80 ; \
+ add rule inet lab prerouting iifname eth0 meta nfproto ipv6 udp dport 53 dnat ip6 to [fd00::2]:5353 ; \
+ add rule inet lab postrouting oifname eth0 ip saddr 10.0.0.0/24 masquerade ; \
+ add rule inet lab postrouting oifname eth0 ip saddr 10.4.0.0/20 masquerade ; \
+ add rule inet lab postrouting oifname eth0 ip saddr 192.0.2.7 masquerade ; \
+ add rule inet lab postrouting oifname eth0 ip6 saddr fd00::/64 masquerade ; \
+ add rule inet lab postrouting oifname eth0 ip6 saddr fd01::/67 masquerade ; \
+ add rule inet lab postrouting oifname eth1 meta nfproto ipv4 masquerade ; \
+ add rule inet lab postrouting oifname eth1 meta nfproto ipv6 masquerade
+-a list table inet lab
+add table ip filter ; add chain ip filter forward { type filter hook forward priority 0 ; policy drop ; } ; \
+ add chain ip filter more ; \
+ add rule ip filter forward ct state established,related accept ; \
+ add rule ip filter forward iifname a oifname != b counter drop comment "not that way" ; \
+ add rule ip filter forward ip daddr 10.9.0.0/16 reject with icmp type host-prohibited ; \
+ add rule ip filter forward tcp dport { 22, 80 } accept ; \
+ add rule ip filter forward jump more ; \
+ add rule ip filter more meta mark set 7 return
+list ruleset
+delete rule ip filter forward handle 4
+flush chain ip filter forward ; delete chain ip filter forward
+delete table inet nope
+add rule ip filter nope drop ; add rule ip filter nada drop
+""".strip().replace("\\\n", "").splitlines()
+
+# Of what `nft` asks: the tables, chains and rules.  The rest are generations, sets, objects and flow tables.
+NFT_SUBJECTS = {16, *range(0xA00, 0xA09)}
+
+
+def relevant_to_nft(buffers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    kept, wanted = [], False
+    for arrow, data in buffers:
+        if arrow == ">":
+            wanted = struct.unpack_from("=IH", data)[1] in NFT_SUBJECTS
+        if wanted:
+            kept.append((arrow, data))
+    return kept
+
+
 def converse() -> None:
     """Say what is `BY_HAND` to the kernel, in the namespace we are in."""
     talk = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
@@ -219,6 +263,30 @@ def lab() -> int:
     return 0
 
 
+def run_nft(command: str, trace: str) -> list[tuple[str, bytes]]:
+    options = ["-qq", "-e", "trace=sendmsg,sendto,recvmsg,recvfrom", "-e", "read=all", "-e", "write=all", "-o", trace]
+    flag = ["-a"] if command.startswith("-a ") else []
+    argv = ["nsenter", f"--net=/run/netns/{A}", "strace", *options, "nft", *flag, command.removeprefix("-a ")]
+    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(trace) as text:
+        return relevant_to_nft(dumped(text.read()))
+
+
+def nft() -> int:
+    try:
+        subprocess.run(["ip", "netns", "add", A], check=True)
+        version = subprocess.run(["nft", "-v"], stdout=subprocess.PIPE, text=True).stdout.strip()
+        print(f"= {version}, Linux {os.uname().release}")
+        with tempfile.NamedTemporaryFile() as trace:
+            for command in NFT_COMMANDS:
+                print("\n# nft", command)
+                for arrow, data in run_nft(command, trace.name):
+                    print(arrow, data.hex())
+    finally:
+        subprocess.run(["ip", "netns", "del", A])
+    return 0
+
+
 def main() -> int:
     try:
         for name in (A, B):
@@ -239,4 +307,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"converse": converse, "lab": lab}[sys.argv[1]]() if sys.argv[1:] else main())
+    sys.exit({"converse": converse, "lab": lab, "nft": nft}[sys.argv[1]]() if sys.argv[1:] else main())

@@ -21,11 +21,11 @@ DUMP = uapi.NLM_F_DUMP
 MESSAGES = {**rtnl.MESSAGES, nlmsg.ERROR.number: nlmsg.ERROR, nlmsg.DONE.number: nlmsg.DONE}
 
 
-def captured() -> dict[str, list[tuple[str, bytes]]]:
+def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     """By command, what was sent (">") and received ("<"), datagram by datagram."""
     found: dict[str, list[tuple[str, bytes]]] = {}
-    files = [Path(__file__).parent / name for name in ("captured.txt", "captured_lab.txt")]
-    for line in "\n".join([file.read_text() for file in files]).splitlines():
+    text = "\n".join([(Path(__file__).parent / file).read_text() for file in files])
+    for line in text.splitlines():
         if line.startswith("# "):
             assert line[2:] not in found, f"{line} is captured twice"
             found[line[2:]] = []
@@ -34,7 +34,7 @@ def captured() -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-CAPTURED = captured()
+CAPTURED = captured("captured.txt", "captured_lab.txt")
 
 
 def one(command: str, arrow: str, number: int = 0) -> bytes:

@@ -110,3 +110,23 @@ def test_what_is_malformed_says_so(protocol: str) -> None:
     said = "\n".join(explain.call(event(payload, protocol)))
     assert "malformed: " in said
     assert any(row["name"].startswith("malformed") for row in explain.record(event(payload, protocol))["messages"][0]["bytes"])
+
+
+def test_the_other_family_has_names_of_its_own() -> None:
+    """16 is RTM_NEWLINK there and the opening of a transaction here; user data has headers of two bytes."""
+    stamp = attribute(6, b"\0\3st\0\7\1x")
+    table = struct.pack("=BB", 1, 0) + b"\0\0" + attribute(1, b"t\0") + stamp
+    opening = struct.pack("=IHHII", 20, 16, 1, 3, 0) + b"\0\0\0\x0a"
+    payload = opening + struct.pack("=IHHII", 16 + len(table), 0xA00, 0x401, 4, 0) + table
+    (begin, _, first), (made, _, second) = explain.messages(event(payload, "nftables"))
+    assert (begin, made) == ("NFNL_MSG_BATCH_BEGIN", "NFT_MSG_NEWTABLE")
+    assert b"".join(row.data for row in [*first, *second]) == payload
+    told = [(row.name, row.value, row.text) for row in second if row.depth == 1]
+    assert told == [
+        ("comment", None, "type 0, length 3"),
+        ("comment", "st", '"st"'),
+        ("7", None, "type 7, length 1"),
+        ("7", b"x", "78"),
+    ]
+    assert {row.name: row.text for row in second}["nlmsg_flags"] == "NLM_F_REQUEST|NLM_F_CREATE"
+    assert {row.name: row.value for row in first}["res_id"] == 10

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from errno import EAGAIN, EBUSY, ENOBUFS
+from errno import EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
 
 import pytest
 
-from rawns import Interrupted, KernelError, netlink, rtnl, uapi
-from rawns.netlink import ATTEMPTS, Netlink
+from rawns import Interrupted, KernelError, Observer, SyscallError, netlink, observed, rtnl, uapi
+from rawns.netlink import ATTEMPTS, Netfilter, Netlink
 from rawns.nlmsg import Request
+from rawns.objects import nat, ruleset
 
 Answers = Callable[[int], "list[bytes | int]"]  # by sequence number: datagrams, or errnos of recv
 KERNEL, STRANGER = 0, 4711
@@ -132,3 +133,109 @@ def test_an_acknowledgement_where_an_answer_was_due(kernel: Callable[..., tuple[
     socket, _ = kernel(lambda seq: [acknowledged(seq)])
     with pytest.raises(KernelError, match="sent no answer"):
         socket.get(Request(rtnl.GETLINK, {"ifi_index": 1}))
+
+
+# -- nf_tables --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def netfilter(kernel: Callable[..., tuple[Netlink, Paper]]) -> Callable[..., tuple[Netfilter, Paper]]:
+    def made(*answers: Answers) -> tuple[Netfilter, Paper]:
+        _, paper = kernel(*answers)
+        return Netfilter(), paper
+
+    return made
+
+
+def refused(seq: int, number: int) -> bytes:
+    return message(2, seq, struct.pack("=iIHHII", -number, 20, 16, 1, seq, 0), 0x100)
+
+
+REPLACED = nat.replace("lab", [nat.Nat("eth0")])
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (EOPNOTSUPP, "this kernel has no nf_tables (CONFIG_NF_TABLES)"),
+        (EPERM, "rawns rootless"),
+        (EBUSY, ""),
+    ],
+)
+def test_a_transaction_refused_as_a_whole(
+    netfilter: Callable[..., tuple[Netfilter, Paper]], number: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    socket, paper = netfilter(lambda seq: [refused(seq, number)], lambda seq: [acknowledged(seq + len(REPLACED))])
+    with pytest.raises(KernelError) as caught:
+        socket.transact(*REPLACED, context="table inet lab")
+    assert caught.value.request == "NFNL_MSG_BATCH_BEGIN" and caught.value.errno == number
+    assert "(table inet lab) refused" in str(caught.value) and said in caught.value.hint and bool(said) == bool(caught.value.hint)
+    assert socket.transact(*REPLACED) == [[] for _ in REPLACED] and paper.sent == 2
+    assert socket.transact() == [] and paper.sent == 2
+
+
+def test_a_dump_of_what_the_kernel_does_not_have(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:
+    socket, _ = netfilter(lambda seq: [refused(seq, EINVAL)])
+    with pytest.raises(KernelError, match=r"NFT_MSG_GETCHAIN refused: .*; this kernel has no nf_tables \(CONFIG_NF_TABLES\)"):
+        socket.dump(ruleset.chains())
+
+
+def test_answers_lost_behind_the_first_error(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:
+    """The buffer held two, and the kernel dropped the rest: the first of them is raised, and nothing waits any more."""
+    socket, paper = netfilter(lambda seq: [ENOBUFS, refused(seq + 4, EBUSY), ENOBUFS, refused(seq + 5, EINVAL)])
+    with pytest.raises(KernelError, match=r"NFT_MSG_NEWCHAIN \(chain inet lab prerouting\) refused: .*EBUSY"):
+        socket.transact(*REPLACED)
+    assert paper.waiting == []
+
+
+def test_an_overrun_that_lost_nothing_of_ours(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:
+    socket, _ = netfilter(lambda seq: [ENOBUFS, acknowledged(seq + len(REPLACED))], lambda seq: [ENOBUFS])
+    assert socket.transact(*REPLACED) == [[] for _ in REPLACED]
+    with pytest.raises(Interrupted, match="ENOBUFS"):
+        socket.transact(*REPLACED)
+
+
+class Failing(Observer):
+    def __init__(self, call: str, number: int) -> None:
+        self.call, self.number, self.seen = call, number, list[str]()
+
+    def before(self, call: str, arguments: str) -> None:
+        self.seen.append(f"{call}({arguments})")
+        if call == self.call:
+            raise OSError(self.number, "")
+
+
+def test_a_kernel_without_netfilter(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:
+    with observed(Failing("socket", EPROTONOSUPPORT)), pytest.raises(SyscallError) as caught:
+        netfilter()
+    assert str(caught.value).startswith("socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE")
+    with observed(watch := Failing("", 0)):
+        socket, _ = netfilter()
+    assert "socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_NETFILTER)" in watch.seen
+    with observed(Failing("socket", EPROTONOSUPPORT)), pytest.raises(SyscallError, match=r"CONFIG_NETFILTER_NETLINK\)$"):
+        Netfilter()
+    socket.close()
+
+
+def test_a_transaction_that_no_datagram_holds(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:
+    """First more room is asked for, by the way that root has and by the one that all have."""
+    forwards = [nat.Forward("tcp", port, "10.0.0.2") for port in range(1, 300)]
+    long = nat.replace("lab", [nat.Nat("eth0", (), forwards)])
+    socket, _ = netfilter(lambda seq: [acknowledged(seq + len(long))])
+    with observed(watch := Failing("", 0)):
+        socket.transact(*long)
+    assert [call.split(", ")[2] for call in watch.seen if "SOL_SOCKET" in call] == ["SO_SNDBUFFORCE"]
+    watch = Failing("setsockopt", EPERM)
+    with observed(Both(watch, Failing("sendto", EMSGSIZE))), pytest.raises(SyscallError, match=r"EMSGSIZE.*net\.core\.wmem_max"):
+        socket.transact(*long)
+    assert [call.split(", ")[2] for call in watch.seen if "SOL_SOCKET" in call] == ["SO_SNDBUFFORCE", "SO_SNDBUF"]
+
+
+class Both(Observer):
+    def __init__(self, *watchers: Failing) -> None:
+        self.watchers = watchers
+
+    def before(self, call: str, arguments: str) -> None:
+        for one in self.watchers:
+            one.before(call, arguments)
