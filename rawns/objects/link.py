@@ -236,7 +236,7 @@ def vxlan(
 
 
 def macvlan(name: str, lower: int, mode: str = "bridge", kind: str = "macvlan", **options: Any) -> Request:
-    """Make a link that shares another's cable under a MAC of its own: ``ip link add link LOWER name NAME type macvlan mode MODE``.
+    """Make a link that shares another's cable under its own MAC: ``ip link add link LOWER name NAME type macvlan mode MODE``.
 
     ``lower`` is an index where the link is made; it may live in another namespace at once (``netns_fd``).
     """
@@ -310,8 +310,3 @@ def _altnames(link: Ref, names: tuple[str, ...]) -> dict[str, Any]:
 def name_of(link: Ref) -> str:
     """How to call it in a sentence."""
     return link.name if isinstance(link, Link) else link if isinstance(link, str) else f"number {link}"
-
-
-def delete_group(group: int) -> Request:
-    """Delete all links of a group in one go: ``ip link del group GROUP``.  The kernel waits once, and not once for each."""
-    return Request(rtnl.DELLINK, {"IFLA_GROUP": group}, 0, f"links of group {group}")

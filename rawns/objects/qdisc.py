@@ -179,7 +179,7 @@ def shape(index: int, **what: Any) -> list[Request]:
 
 def read(found: Iterable[Qdisc]) -> Shape | None:
     """What a link was shaped to, from all its disciplines; None where nobody has, or somebody else did, or only half."""
-    ours = {qdisc.handle: qdisc for qdisc in found}
+    ours = {one.handle: one for one in found}
     expected = next(([*form] for form in ((TBF,), (NETEM,), (BOTH, BELOW)) if form[0] in ours), [])
     shape = object.__new__(Shape)
     for name in Shape.__slots__:
@@ -190,6 +190,11 @@ def read(found: Iterable[Qdisc]) -> Shape | None:
             return None
         shape._learn(options)
     return shape if expected else None
+
+
+def is_ours(found: Qdisc) -> bool:
+    """Whether it stands at a link's root because somebody shaped it with a `Shape`."""
+    return found.handle in (TBF, NETEM, BOTH) and found.parent == ROOT
 
 
 # -- one at a time -------------------------------------------------------------------------------------------------

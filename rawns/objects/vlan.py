@@ -5,6 +5,8 @@ Floor 3, pure: a value and the requests that list, set and delete.
 
 from __future__ import annotations
 
+from errno import EOPNOTSUPP
+
 from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
@@ -13,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from ..errors import KernelError
 
 MOST = 4094  # 0 and 4095 are reserved
 
@@ -85,3 +89,9 @@ def set(
 def delete(index: int, vid: int, last: int | None = None, *, own: bool = False) -> Request:
     """Take a port out of a VLAN, or of a range: ``bridge vlan del dev NAME vid VID``."""
     return Request(rtnl.DELLINK, _body(index, vid, last, 0, own), 0, f"VLAN {vid}")
+
+
+def advise(error: KernelError) -> None:
+    """Say why a kernel does not know what we mean."""
+    if error.errno == EOPNOTSUPP:
+        error.hint = "it is no port of a bridge, or this kernel was built without CONFIG_BRIDGE_VLAN_FILTERING"
