@@ -15,8 +15,6 @@ Each form has its own handle, so that one replaces another whole, and a change w
 
 from __future__ import annotations
 
-from errno import ENOENT
-
 from .. import uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
@@ -221,5 +219,5 @@ def delete(index: int, parent: int = ROOT) -> Request:
 def advise(error: KernelError) -> None:
     """Say what to do where the kernel has no such discipline."""
     kind = error.context.partition("qdisc ")[2].split(" ")[0]
-    if error.request == "RTM_NEWQDISC" and error.errno == ENOENT and kind:
+    if error.request == "RTM_NEWQDISC" and error.code == "ENOENT" and kind:
         error.hint = f"this kernel lacks it: load the module sch_{kind}, or take a kernel with CONFIG_NET_SCH_{kind.upper()}"

@@ -5,8 +5,6 @@ Floor 3, pure: a value and the requests that list, set and delete.
 
 from __future__ import annotations
 
-from errno import EOPNOTSUPP
-
 from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
@@ -93,5 +91,5 @@ def delete(index: int, vid: int, last: int | None = None, *, own: bool = False) 
 
 def advise(error: KernelError) -> None:
     """Say why a kernel does not know what we mean."""
-    if error.errno == EOPNOTSUPP:
+    if error.code == "EOPNOTSUPP":
         error.hint = "it is no port of a bridge, or this kernel was built without CONFIG_BRIDGE_VLAN_FILTERING"
