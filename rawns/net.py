@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from .objects.link import Link, Ref
     from .objects.nat import Found, Nat
     from .objects.neighbour import Neighbour
+    from .objects.qdisc import Qdisc, Shape
     from .objects.route import Route
-    from .objects.ruleset import Chain, Rule
+    from .objects.rule import Rule
+    from .objects.ruleset import Chain
+    from .objects.ruleset import Rule as Filter
+    from .objects.units import Quantity
+    from .objects.vlan import Vlan
 
 
 class Net:
@@ -119,6 +124,107 @@ class Net:
         """Delete a link, and with a veth its peer: ``ip link del NAME``."""
         self.do(link.delete(ref))
 
+    def delete_group(self, group: int) -> None:
+        """Delete all links of a group with one grace period: ``ip link del group N``.  `KernelError` (ENODEV): it has none."""
+        self.do(link.delete_group(group))
+
+    def add_vxlan(self, name: str, vni: int, *, dev: Ref | None = None, **options: Any) -> None:
+        """Make a tunnel over UDP: ``ip link add NAME type vxlan id VNI remote ADDR local ADDR dstport PORT dev NAME``.
+
+        ``options`` are remote, local (addresses), port (4789), ttl, learning, and those of `add_link`.
+        """
+        self.do(link.vxlan(name, vni, dev=0 if dev is None else self.index(dev), **self._resolved(options)))
+
+    def add_macvlan(
+        self, name: str, lower: Ref, mode: str = "bridge", *, netns: Namespace | int | None = None, **options: Any
+    ) -> None:
+        """Make a link with a MAC of its own on another's cable: ``ip link add link LOWER name NAME [netns NS] type macvlan``."""
+        if netns is not None:
+            options["netns_fd"] = _descriptor(netns)
+        self.do(link.macvlan(name, self.index(lower), mode, **self._resolved(options)))
+
+    def add_altname(self, ref: Ref, *names: str) -> None:
+        """Give a link other names, of up to 127 bytes: ``ip link property add dev NAME altname OTHER``."""
+        self.do(link.add_altname(ref, *names))
+
+    def delete_altname(self, ref: Ref, *names: str) -> None:
+        """Take other names away: ``ip link property del dev NAME altname OTHER``."""
+        self.do(link.delete_altname(ref, *names))
+
+    # -- bridges' ports -------------------------------------------------------------------------------------------
+
+    def set_port(self, ref: Ref, **options: Any) -> None:
+        """Change what a link is to its bridge: ``bridge link set dev NAME learning off isolated on cost 5 ...``.
+
+        In the words of bridge(8): hairpin, guard, learning, flood, mcast_flood, isolated ..., cost, priority, state.
+        """
+        self.do(link.change_port(ref, **options))
+
+    def vlans(self, ref: Ref | None = None) -> list[Vlan]:
+        """The VLANs of all ports of bridges, or of one: ``bridge vlan show [dev NAME]``."""
+        from .objects import vlan
+
+        index = 0 if ref is None else self.index(ref)
+        found = [one for reply in self.netlink.dump(vlan.dump()) for one in vlan.read(reply.body)]
+        return [one for one in found if index in (0, one.index)]
+
+    def add_vlan(self, ref: Ref, vid: int, last: int | None = None, *, pvid: bool = False, untagged: bool = False) -> None:
+        """Put a port, or a bridge itself, into a VLAN, or all to ``last``: ``bridge vlan add dev NAME vid VID [pvid] ...``."""
+        from .objects import vlan
+
+        known = self.link(ref)
+        try:
+            self.do(vlan.set(known.index, vid, last, pvid=pvid, untagged=untagged, own=known.kind == "bridge"))
+        except KernelError as error:
+            vlan.advise(error)
+            raise
+
+    def delete_vlan(self, ref: Ref, vid: int, last: int | None = None) -> None:
+        """Take it out of a VLAN: ``bridge vlan del dev NAME vid VID``."""
+        from .objects import vlan
+
+        known = self.link(ref)
+        self.do(vlan.delete(known.index, vid, last, own=known.kind == "bridge"))
+
+    # -- shaping --------------------------------------------------------------------------------------------------
+
+    def qdiscs(self, ref: Ref | None = None) -> list[Qdisc]:
+        """The queueing disciplines of all links, or of one: ``tc qdisc show [dev NAME]``."""
+        from .objects import qdisc
+
+        index = 0 if ref is None else self.index(ref)
+        found = [qdisc.Qdisc(reply.body) for reply in self.netlink.dump(qdisc.dump())]
+        return [one for one in found if index in (0, one.index)]
+
+    def shape(self, ref: Ref, rate: Quantity | None = None, **what: Any) -> None:
+        """Make a link send no faster than ``rate``, late by ``delay`` and ``jitter``, and lose ``loss``: ``tc qdisc replace``.
+
+        ``'10mbit'``, ``'20ms'``, ``'1%'``, or bits a second, seconds and a fraction.  ``burst`` (bytes) may go at once, and
+        what would wait for the rate longer than ``latency`` (50 ms) is dropped.  Where the kernel lacks a discipline
+        the `KernelError` says which module has it.
+        """
+        from .objects import qdisc
+
+        try:
+            self.do(*qdisc.shape(self.index(ref), rate=rate, **what))
+        except KernelError as error:
+            qdisc.advise(error)
+            raise
+
+    def shape_of(self, ref: Ref) -> Shape | None:
+        """What `shape` made of a link, or None.  Equal to `objects.qdisc.Shape` of the same words."""
+        from .objects import qdisc
+
+        return qdisc.read(self.qdiscs(ref))
+
+    def unshape(self, ref: Ref) -> None:
+        """Undo `shape`: ``tc qdisc del dev NAME root``.  What somebody else put there stays."""
+        from .objects import qdisc
+
+        index = self.index(ref)
+        if any(qdisc.is_ours(one) for one in self.qdiscs(index)):
+            self.do(qdisc.delete(index))
+
     def _resolved(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options with links by name turned into indexes."""
         names = {key: self.index(options[key]) for key in ("master", "link") if options.get(key) is not None}
@@ -149,12 +255,53 @@ class Net:
         return [one for one in routes if table in (0, one.table)]
 
     def add_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
-        """Add a route: ``ip route add DESTINATION|default [via GATEWAY] [dev NAME] [source] [metric] [table]``."""
+        """Add a route: ``ip route add DESTINATION|default [via GATEWAY] [dev NAME]``.
+
+        ``options`` are source, metric, table, protocol, scope, type (``'blackhole'`` ...), onlink, mtu (bytes), family.
+        """
         self.do(route.new(destination, via=via, index=None if dev is None else self.index(dev), **options))
+
+    def replace_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
+        """Add a route or put it in the place of its like: ``ip route replace DESTINATION ...``.  Options as for `add_route`."""
+        self.do(route.replace(destination, via=via, index=None if dev is None else self.index(dev), **options))
+
+    def route_to(
+        self, where: str, *, source: str | None = None, iif: Ref | None = None, dev: Ref | None = None, mark: int = 0
+    ) -> Route:
+        """Which way a packet would go: ``ip route get ADDRESS [from SOURCE] [iif NAME] [oif NAME] [mark N]``.
+
+        With ``iif`` one that comes in there.  Raises `KernelError` as the packet would fail: ENETUNREACH, EHOSTUNREACH, EACCES.
+        """
+        links = {key: None if ref is None else self.index(ref) for key, ref in (("iif", iif), ("oif", dev))}
+        return route.Route(self.netlink.get(route.get(where, source=source, mark=mark, **links)).body)
 
     def delete_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
         """Delete a route: ``ip route del DESTINATION ...``.  Raises `KernelError` (ESRCH) where none fits."""
         self.do(route.delete(destination, via=via, index=None if dev is None else self.index(dev), **options))
+
+    # -- rules ----------------------------------------------------------------------------------------------------
+
+    def rules(self, family: int = 0) -> list[Rule]:
+        """Which table is asked for what, in the order of asking: ``ip rule show``.  Those of multicast routing are left out."""
+        from .objects import rule
+
+        found = [rule.Rule(reply.body) for reply in self.netlink.dump(rule.dump(family))]
+        return [one for one in found if one.family in (family or uapi.AF_INET, family or uapi.AF_INET6)]
+
+    def add_rule(self, **words: Any) -> None:
+        """Add a rule: ``ip rule add [from SOURCE] [to DESTINATION] [fwmark MARK/MASK] [iif] [oif] [pref N] table ID``.
+
+        ``words`` are source, destination, mark, mask, iif, oif (names), priority, table, action, invert and family.
+        """
+        from .objects import rule
+
+        self.do(rule.new(**words))
+
+    def delete_rule(self, **words: Any) -> None:
+        """Delete the first rule that has all this: ``ip rule del ...``.  Raises `KernelError` (ENOENT) where there is none."""
+        from .objects import rule
+
+        self.do(rule.delete(**words))
 
     # -- neighbours -----------------------------------------------------------------------------------------------
 
@@ -232,7 +379,7 @@ class Net:
 
         return [ruleset.Chain(reply.body) for reply in self.netfilter.dump(ruleset.chains(family))]
 
-    def ruleset(self, family: int = 0, table: str = "") -> list[Rule]:
+    def ruleset(self, family: int = 0, table: str = "") -> list[Filter]:
         """All rules of nf_tables, or those of one family or table, in order: ``nft list ruleset``."""
         from .objects import ruleset
 

@@ -236,7 +236,7 @@ def vxlan(
 
 
 def macvlan(name: str, lower: int, mode: str = "bridge", kind: str = "macvlan", **options: Any) -> Request:
-    """Make a link that shares another's cable under a MAC of its own: ``ip link add link LOWER name NAME type macvlan mode MODE``.
+    """Make a link that shares another's cable under its own MAC: ``ip link add link LOWER name NAME type macvlan mode MODE``.
 
     ``lower`` is an index where the link is made; it may live in another namespace at once (``netns_fd``).
     """

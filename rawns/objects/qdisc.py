@@ -15,8 +15,6 @@ Each form has its own handle, so that one replaces another whole, and a change w
 
 from __future__ import annotations
 
-from errno import ENOENT
-
 from .. import uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
@@ -179,7 +177,7 @@ def shape(index: int, **what: Any) -> list[Request]:
 
 def read(found: Iterable[Qdisc]) -> Shape | None:
     """What a link was shaped to, from all its disciplines; None where nobody has, or somebody else did, or only half."""
-    ours = {qdisc.handle: qdisc for qdisc in found}
+    ours = {one.handle: one for one in found}
     expected = next(([*form] for form in ((TBF,), (NETEM,), (BOTH, BELOW)) if form[0] in ours), [])
     shape = object.__new__(Shape)
     for name in Shape.__slots__:
@@ -190,6 +188,11 @@ def read(found: Iterable[Qdisc]) -> Shape | None:
             return None
         shape._learn(options)
     return shape if expected else None
+
+
+def is_ours(found: Qdisc) -> bool:
+    """Whether it stands at a link's root because somebody shaped it with a `Shape`."""
+    return found.handle in (TBF, NETEM, BOTH) and found.parent == ROOT
 
 
 # -- one at a time -------------------------------------------------------------------------------------------------
@@ -216,5 +219,5 @@ def delete(index: int, parent: int = ROOT) -> Request:
 def advise(error: KernelError) -> None:
     """Say what to do where the kernel has no such discipline."""
     kind = error.context.partition("qdisc ")[2].split(" ")[0]
-    if error.request == "RTM_NEWQDISC" and error.errno == ENOENT and kind:
+    if error.request == "RTM_NEWQDISC" and error.code == "ENOENT" and kind:
         error.hint = f"this kernel lacks it: load the module sch_{kind}, or take a kernel with CONFIG_NET_SCH_{kind.upper()}"

@@ -66,18 +66,19 @@ def dump(family: int = 0, table: int = uapi.RT_TABLE_MAIN) -> Request:
 
 
 def get(
-    address: str, *, source: str | None = None, iif: int | None = None, oif: int | None = None, mark: int = 0, uid: int | None = None
+    address: str, *, source: str | None = None, iif: int | None = None, oif: int | None = None, mark: int = 0
 ) -> Request:
     """Ask which way a packet would go: ``ip route get ADDRESS [from SOURCE] [iif NAME] [oif NAME] [mark N]``.
 
     With ``iif``, an index, it is one that comes in there.  Refused as the packet would be: ENETUNREACH, EHOSTUNREACH.
     """
     where = prefix.address(address)
-    fields: dict[str, Any] = {"rtm_family": where.family, "rtm_dst_len": where.length, "rtm_flags": uapi.RTM_F_LOOKUP_TABLE}
-    fields["RTA_DST"] = where.address
+    fields: dict[str, Any] = {"rtm_family": where.family, "rtm_dst_len": where.length, "RTA_DST": where.address}
+    if where.family == uapi.AF_INET:
+        fields["rtm_flags"] = uapi.RTM_F_LOOKUP_TABLE  # name the table it was found in, as IPv6 always does (and forbids to ask)
     if source is not None:
         fields["rtm_src_len"], fields["RTA_SRC"] = where.length, prefix.address(source, where.family).address
-    optional = {"RTA_IIF": iif, "RTA_OIF": oif, "RTA_MARK": mark or None, "RTA_UID": uid}
+    optional = {"RTA_IIF": iif, "RTA_OIF": oif, "RTA_MARK": mark or None}
     fields.update((key, value) for key, value in optional.items() if value is not None)
     return Request(rtnl.GETROUTE, fields, 0, f"the route to {address}")
 

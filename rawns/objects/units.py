@@ -9,14 +9,15 @@ from ..errors import InvalidValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Union
 
     Quantity = Union[str, int, float]
 
 _PREFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 RATES = {f"{prefix}{unit}": factor * bits for prefix, factor in _PREFIXES.items() for unit, bits in (("bit", 1), ("bps", 8))}
-SIZES = {"b": 1, "k": 2**10, "kb": 2**10, "m": 2**20, "mb": 2**20, "g": 2**30, "gb": 2**30}
-SIZES.update({"kbit": 2**10 / 8, "mbit": 2**20 / 8, "gbit": 2**30 / 8})  # type: ignore[dict-item]
+SIZES: dict[str, float] = {"b": 1, "k": 2**10, "kb": 2**10, "m": 2**20, "mb": 2**20, "g": 2**30, "gb": 2**30}
+SIZES.update({"kbit": 2**10 / 8, "mbit": 2**20 / 8, "gbit": 2**30 / 8})
 TIMES = dict.fromkeys(("s", "sec", "secs"), 1.0)
 TIMES.update({f"{prefix}{name}": factor for prefix, factor in (("m", 1e-3), ("u", 1e-6), ("n", 1e-9)) for name in list(TIMES)})
 
@@ -44,7 +45,7 @@ def share(value: Quantity) -> float:
     return found
 
 
-def _read(value: Quantity, units: dict[str, float] | dict[str, int], what: str, example: str) -> float:
+def _read(value: Quantity, units: Mapping[str, float], what: str, example: str) -> float:
     if isinstance(value, str):
         digits = value.strip()
         number = digits.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from ..errors import KernelError
+
 MOST = 4094  # 0 and 4095 are reserved
 
 
@@ -85,3 +87,9 @@ def set(
 def delete(index: int, vid: int, last: int | None = None, *, own: bool = False) -> Request:
     """Take a port out of a VLAN, or of a range: ``bridge vlan del dev NAME vid VID``."""
     return Request(rtnl.DELLINK, _body(index, vid, last, 0, own), 0, f"VLAN {vid}")
+
+
+def advise(error: KernelError) -> None:
+    """Say why a kernel does not know what we mean."""
+    if error.code == "EOPNOTSUPP":
+        error.hint = "it is no port of a bridge, or this kernel was built without CONFIG_BRIDGE_VLAN_FILTERING"

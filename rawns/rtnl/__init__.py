@@ -21,7 +21,6 @@ from ..wire import (
     U16,
     U32,
     U64,
-    Attrs,
     Chain,
     Layout,
     Many,
@@ -34,9 +33,8 @@ from ..wire import (
     Vector,
     table,
 )
-from . import kinds
+from . import kinds, tc
 from .base import FAMILY, IFNAME, attrs
-from .tc import DELQDISC, DELTCLASS, GETQDISC, GETTCLASS, NEWQDISC, NEWTCLASS
 
 # -- links --------------------------------------------------------------------------------------------------------
 
@@ -471,4 +469,4 @@ GETNEIGH = Message(uapi.RTM_GETNEIGH, "RTM_GETNEIGH", NEIGH)
 NEWNSID = Message(uapi.RTM_NEWNSID, "RTM_NEWNSID", NSID)
 GETNSID = Message(uapi.RTM_GETNSID, "RTM_GETNSID", NSID)
 
-MESSAGES = table([value for value in list(globals().values()) if isinstance(value, Message)])
+MESSAGES = table([value for value in [*globals().values(), *vars(tc).values()] if isinstance(value, Message)])
