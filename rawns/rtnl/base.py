@@ -5,7 +5,6 @@ from __future__ import annotations
 from .. import uapi
 from ..wire import U8, Attrs, Text, Type
 
-
 _NUMBERS = vars(uapi)
 
 
