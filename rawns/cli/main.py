@@ -5,6 +5,7 @@ Floor 7.  A command is `rawns.cli.WORD` with ``main(argv) -> exit status``; noth
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -118,6 +119,7 @@ def entry() -> None:
 
     Ends the process as soon as all is said: taking an interpreter apart costs milliseconds, and the kernel does it too.
     """
+    gc.set_threshold(20_000)  # what a command loads stays; to look for garbage in it takes half a millisecond
     name = " ".join(["rawns", *sys.argv[1:2]])
     output = None if sys.stdout is None else Output(sys.stdout)  # a process may be started without one
     if output is not None:

@@ -74,12 +74,18 @@ class Switch(Type):
 class Attrs(Type):
     """A run of netlink attributes: a table from C name to (number, type)."""
 
-    __slots__ = ("names", "numbers", "nested")
+    __slots__ = ("names", "nested", "_numbers")
 
     def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False) -> None:
-        self.names = names
-        self.numbers = {number: (name, kind) for name, (number, kind) in names.items()}
-        self.nested = nested
+        self.names, self.nested = names, nested
+        self._numbers: dict[int, tuple[str, Type]] | None = None
+
+    @property
+    def numbers(self) -> dict[int, tuple[str, Type]]:
+        """The same table by number; made when it is first asked for, as most of them never are."""
+        if self._numbers is None:
+            self._numbers = {number: (name, kind) for name, (number, kind) in self.names.items()}
+        return self._numbers
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return b"".join(self.pieces(value, value))
@@ -117,7 +123,7 @@ class Attrs(Type):
         return values
 
     def unpack_into(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> None:
-        offset = start
+        offset, numbers = start, self._numbers or self.numbers
         while offset < end:
             if end - offset < 4:
                 raise WireError(f"{end - offset} stray bytes at offset {offset}")
@@ -125,7 +131,7 @@ class Attrs(Type):
             if length < 4 or offset + length > end:
                 raise WireError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
             number &= uapi.NLA_TYPE_MASK
-            name, kind = self.numbers.get(number) or (number, RAW)
+            name, kind = numbers.get(number) or (number, RAW)
             below = path
             if trace is not None:
                 below = (*path, name if isinstance(name, str) else f"[{number}]")
