@@ -214,11 +214,11 @@ class Reach:
                 if not local and self.should(source, address):
                     yield Pair(source, target, address)
 
-    def pairs(self, most: int = 4096) -> tuple[list[Pair], bool]:
+    def pairs(self, most: int = 4096, some: int = 1024) -> tuple[list[Pair], bool]:
         """Who should reach whom, and whether that is all.
 
-        Of more than ``most`` it is a choice: first each host and its neighbour in the list, two by two, so that every one
-        is in it; then those further apart, 2, 4, 8 ... places on, as long as there is room.
+        Where it would be more than ``most`` it is a choice of about ``some``: first each host and its neighbour in the list,
+        two by two, so that every one is in it; then those further apart, 2, 4, 8 ... places on, as long as there is room.
         """
         hosts, number = self.hosts, len(self.hosts)
         if number * number <= most:
@@ -232,12 +232,12 @@ class Reach:
                 others = (self._some(one, hosts[(place + step) % number], used) for step in range(1, number))
                 found += next(filter(None, others), [])
         step = 2
-        while step < number and len(found) < most:
+        while step < number and len(found) < some:
             for place in range(number):
-                if len(found) < most:
+                if len(found) < some:
                     found += self._some(hosts[place], hosts[(place + step) % number], used)
             step *= 2
-        return found[: max(most, number)], False
+        return found, False
 
     def _some(self, one: Host, other: Host, used: set[int]) -> list[Pair]:
         found = list(self.towards(one, other))

@@ -124,6 +124,8 @@ def main(argv: list[str]) -> int:
     module = __import__(f"rawns.cli.lab.{VERBS[verb][0]}", fromlist=[verb])
     try:
         status: int = getattr(module, verb if verb not in ("list", "exec") else f"{verb}_")(options)
+    except Usage as usage:
+        return _wrong(str(usage))
     except RawnsError as error:
         return _failed(error, options.json)
     return status
