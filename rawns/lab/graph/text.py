@@ -53,7 +53,7 @@ class _Pen:
         edge, node = branch.edge, branch.node
         assert edge is not None
         if edge.kind == "inside":
-            return self._node(branch)
+            return self._node(branch) if branch.node.kind == "bridge" else f"in {self._node(branch)}"
         near = [self._paint(edge.label(parent), edge.state), self._line(edge)] if edge.label(parent) or edge.note else []
         return " ".join([*near, self._node(branch, edge.label(node), edge)])
 
@@ -76,6 +76,8 @@ class _Pen:
 
     def _across(self, parent: Node, edge: Edge) -> str:
         far = edge.other(parent)
+        if edge.kind == "inside":
+            return f"in {far.name}, see there" if parent.kind == "bridge" else f"{far.name} (bridge), see there"
         near = [self._paint(edge.label(parent), edge.state)] if edge.label(parent) else []
         told = [f" [{WORDS[edge.state]}]"] if edge.state not in ("", "up") else []
         return " ".join([*near, self._line(edge), "↺", far.name, *([f" {edge.label(far)}"] if edge.label(far) else []), *told])
