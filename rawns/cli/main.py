@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "demo": "two network namespaces, a cable, ping and a chat: the whole story, step by step",
+    "lab": "networks described in a file: up in milliseconds, changed in place, gone without a trace",
     "ip": "the kernel's namespaces, links and addresses, in the words of iproute2's `ip`",
     "ping": "ICMP echo, from inside a namespace if you say which",
     "chat": "talk over TCP, line by line, between two terminals or two namespaces",

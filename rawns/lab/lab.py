@@ -162,14 +162,14 @@ class Lab:
             until_usable(self, wait)
         return changes
 
-    def states(self) -> dict[Host | Interface, str]:
-        """How each host and each interface stands: ``up``, ``down`` (no carrier), ``missing`` or ``differs``."""
+    def states(self) -> dict[str | Interface, str]:
+        """How each host (by label) and each interface stands: ``up``, ``down`` (no carrier), ``missing`` or ``differs``."""
         difference = self._difference()
         found: dict[Any, str] = {}
         for host in self.hosts:
             state = difference.states[host.number]
             fresh, changed = difference.fresh[host.number], difference.changed[host.number] + difference.removed[host.number]
-            found[host] = "missing" if state is None else "differs" if any(one.on is None for one in changed) else "up"
+            found[host.label] = "missing" if state is None else "differs" if any(one.on is None for one in changed) else "up"
             for one in host.interfaces:
                 there = state.links.get(one.name or "") if state is not None else None
                 if there is None or one in fresh:

@@ -1,0 +1,250 @@
+"""What a lab looks like: its hosts and bridges as nodes, its wires, tunnels and macvlans as edges, spread out as trees.
+
+Floor 6, pure.  `text`, `svg` and `foreign` (dot, mermaid) draw what is found here.  With ``states`` (`Lab.states`) each
+node and each edge knows how it stands: ``up``, ``down``, ``missing`` or ``differs``; without, it is empty.
+"""
+
+from __future__ import annotations
+
+from ..model import Bridge, Existing, Macvlan, Port, Tap, Vxlan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from ..lab import Lab
+    from ..model import Host, Interface
+
+WORST = ("missing", "down", "differs", "up", "")  # of two states the one that is further left is told
+WORDS = {"up": "up", "down": "down", "missing": "not there", "differs": "differs"}
+CROWD = 8  # so many leaves that are all alike stand as one
+
+
+class Node:
+    """``name`` and ``kind`` (``host``, ``bridge``, ``outside``), ``note`` (its own addresses), ``state``, its ``edges``."""
+
+    __slots__ = ("edges", "kind", "name", "note", "number", "state")
+
+    def __init__(self, number: int, name: str, kind: str, note: str = "", state: str = "") -> None:
+        self.number, self.name, self.kind, self.note, self.state = number, name, kind, note, state
+        self.edges: list[Edge] = []
+
+
+class Edge:
+    """Between two nodes, with what is said at each end (``eth0 10.0.0.1/24``).
+
+    ``kind`` is ``wire``, ``tunnel``, ``macvlan``, ``tap``, or ``inside``: the second is a bridge in the first.
+    """
+
+    __slots__ = ("ends", "kind", "labels", "note", "state")
+
+    def __init__(self, kind: str, ends: tuple[Node, Node], labels: tuple[str, str], state: str = "", note: str = "") -> None:
+        self.kind, self.ends, self.labels, self.state, self.note = kind, ends, labels, state, note
+        for end in {id(end): end for end in ends}.values():
+            end.edges.append(self)
+
+    def other(self, node: Node) -> Node:
+        return self.ends[1] if self.ends[0] is node else self.ends[0]
+
+    def label(self, node: Node) -> str:
+        """What is said at this end."""
+        return self.labels[0] if self.ends[0] is node else self.labels[1]
+
+
+class Graph:
+    """The nodes and edges of a lab."""
+
+    def __init__(self, lab: Lab, states: Mapping[Any, str] | None = None) -> None:
+        self.name, self.nodes, self.edges = lab.name, list[Node](), list[Edge]()
+        self._states = states or {}
+        self._of: dict[int, Node] = {}  # by id of a bridge, or of a host
+        self._outside: dict[str, Node] = {}
+        for host in lab.hosts:
+            self._host(host)
+        for one, other in lab.wires:
+            self._edge("wire", one, other)
+        self._rest(lab)
+
+    # -- nodes --------------------------------------------------------------------------------------------------------
+
+    def _node(self, name: str, kind: str, note: str = "", state: str = "") -> Node:
+        node = Node(len(self.nodes), name, kind, note, state)
+        self.nodes.append(node)
+        return node
+
+    def _host(self, host: Host) -> None:
+        bridges = [one for one in host.interfaces if isinstance(one, Bridge)]
+        alone = (
+            len(bridges) == 1
+            and host.label == bridges[0].name
+            and all(one is bridges[0] or one.master is not None for one in host.interfaces)
+        )
+        if not alone:
+            if host.root and not host.interfaces:
+                return
+            self._of[id(host)] = self._node(host.label, "host", "", self._states.get(host.label, ""))
+        for bridge in bridges:
+            state = self._state(bridge)
+            node = self._of[id(bridge)] = self._node(bridge.name or "", "bridge", _addresses(bridge), state)
+            if alone:
+                self._of[id(host)] = node
+            else:
+                self.edges.append(Edge("inside", (self._of[id(host)], node), ("", ""), state))
+
+    def _state(self, *interfaces: Interface) -> str:
+        found = [self._states.get(one, "") for one in interfaces]
+        return min(found, key=WORST.index)
+
+    def _at(self, one: Interface) -> Node:
+        """The node that an interface is at: the bridge that it is a port of, or its host."""
+        if isinstance(one, Bridge):
+            return self._of[id(one)]
+        return self._of[id(one.master)] if one.master is not None else self._of[id(one.host)]
+
+    def _beyond(self, name: str) -> Node:
+        """What is not of the lab."""
+        if name not in self._outside:
+            self._outside[name] = self._node(name, "outside")
+        return self._outside[name]
+
+    # -- edges --------------------------------------------------------------------------------------------------------
+
+    def _edge(self, kind: str, one: Interface, other: Interface, note: str = "") -> None:
+        ends, labels = (self._at(one), self._at(other)), (_label(one), _label(other))
+        shaped = [] if kind != "wire" else [_shape(one), _shape(other)]
+        note = note or " / ".join(dict.fromkeys(filter(None, shaped)))
+        self.edges.append(Edge(kind, ends, labels, self._state(one, other), note))
+
+    def _rest(self, lab: Lab) -> None:
+        """Tunnels, macvlans and taps."""
+        mouths = [one for host in lab.hosts for one in host.interfaces if isinstance(one, Vxlan)]
+        for host in lab.hosts:
+            for one in host.interfaces:
+                if isinstance(one, Macvlan):
+                    self._macvlan(one)
+                elif isinstance(one, Tap):
+                    self.edges.append(
+                        Edge("tap", (self._at(one), self._beyond(f"a program at {one}")), (_label(one), ""), self._state(one))
+                    )
+                elif isinstance(one, Vxlan):
+                    self._tunnel(one, mouths)
+
+    def _macvlan(self, one: Macvlan) -> None:
+        parent = one.parent
+        there = self._beyond(f"{parent.name} of this machine") if isinstance(parent, Existing) else self._at(parent)
+        label = "" if isinstance(parent, Existing) else parent.name or ""
+        self.edges.append(Edge("macvlan", (self._at(one), there), (_label(one), label), self._state(one), f"macvlan {one.mode}"))
+
+    def _tunnel(self, one: Vxlan, mouths: list[Vxlan]) -> None:
+        number = f"vxlan {one.vni}"
+        others = [
+            other for other in mouths if other is not one and other.vni == one.vni and _leads(one, other) and _leads(other, one)
+        ]
+        for other in others:
+            if mouths.index(one) < mouths.index(other):
+                self._edge("tunnel", one, other, number)
+        if not others:
+            there = self._beyond(f"machine {one.remote.address}")
+            self.edges.append(Edge("tunnel", (self._at(one), there), (_label(one), ""), self._state(one), number))
+
+
+def _leads(one: Vxlan, other: Vxlan) -> bool:
+    return any(address.address == one.remote.address for each in other.host.interfaces for address in each.addresses)
+
+
+def _addresses(one: Interface) -> str:
+    return " ".join(map(str, one.addresses))
+
+
+def _label(one: Interface) -> str:
+    """``eth0 10.0.0.1/24``; of a bridge's port only what is not plain: its VLANs, or a name that somebody gave it."""
+    if isinstance(one, Port) and one.master is not None:
+        return f"vlan {','.join(map(str, one.vlans))}" if one.vlans else ""
+    return f"{one.name} {_addresses(one)}".rstrip()
+
+
+def _shape(one: Interface) -> str:
+    return ", ".join(f"{word} {value}" for word, value in (one.shape or {}).items())
+
+
+# -- spread out -----------------------------------------------------------------------------------------------------------
+
+
+class Branch:
+    """A node in a tree, the edge that leads to it, its ``branches``, and edges to nodes that stand elsewhere (``across``).
+
+    Where ``crowd`` is not empty, it stands for so many leaves that are all alike, of which it is the first.
+    """
+
+    __slots__ = ("across", "branches", "crowd", "edge", "node")
+
+    def __init__(self, node: Node, edge: Edge | None = None) -> None:
+        self.node, self.edge = node, edge
+        self.branches: list[Branch] = []
+        self.across: list[Edge] = []
+        self.crowd: list[Branch] = []
+
+
+def trees(graph: Graph) -> list[Branch]:
+    """The graph as trees, each from its node of most edges outwards; edges that close a circle are ``across``."""
+    found: list[Branch] = []
+    reached: dict[int, Branch] = {}
+    for root in sorted(graph.nodes, key=lambda node: (-len(node.edges), node.number)):
+        if root.number in reached:
+            continue
+        tree = reached[root.number] = Branch(root)
+        found.append(tree)
+        seen: set[int] = set()
+        level = [tree]
+        while level:
+            level = [below for branch in level for below in _grow(branch, reached, seen)]
+        _gather(tree)
+    return found
+
+
+def _grow(branch: Branch, reached: dict[int, Branch], seen: set[int]) -> Iterable[Branch]:
+    for edge in branch.node.edges:
+        if id(edge) in seen:
+            continue
+        seen.add(id(edge))
+        far = edge.other(branch.node)
+        if far.number in reached:
+            branch.across.append(edge)
+        else:
+            below = reached[far.number] = Branch(far, edge)
+            branch.branches.append(below)
+            yield below
+
+
+def _gather(tree: Branch) -> None:
+    """Leaves that are all alike, and many, are gathered into one."""
+    waiting = [tree]
+    while waiting:
+        branch = waiting.pop()
+        alike: dict[tuple[str, ...], list[Branch]] = {}
+        for below in branch.branches:
+            alike.setdefault(_likeness(below), []).append(below)
+        kept = []
+        for key, group in alike.items():
+            if key and len(group) > CROWD:
+                group[0].crowd = group
+                kept.append(group[0])
+            else:
+                kept += group
+        branch.branches = kept
+        waiting += [below for below in kept if not below.crowd]
+
+
+def _likeness(leaf: Branch) -> tuple[str, ...]:
+    """What leaves that are alike have in common; empty for what is no leaf."""
+    if leaf.branches or leaf.across or leaf.edge is None:
+        return ()
+    node, edge = leaf.node, leaf.edge
+    name = edge.label(node).partition(" ")[0]
+    return (node.kind, node.name.rstrip("0123456789"), name, edge.kind, node.state, edge.state, edge.note)
+
+
+def span(words: list[str]) -> str:
+    """``host1 ... host1000``."""
+    return f"{words[0]} ... {words[-1]}" if words[0] != words[-1] else words[0]

@@ -1,0 +1,254 @@
+"""Who should reach whom, from the description alone: a packet's way through segments, routes, forwarding and translation.
+
+Floor 6, pure.  A packet goes where the longest prefix leads, over wires that are up at both ends, through hosts that
+forward; what leaves through a translated uplink bears that uplink's address from there on, and the answer finds back by
+it.  Both ways have to be there.  Packet filters, rp_filter and whatever else is not described are not considered.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, inet_pton
+
+from ..objects import prefix
+from ..objects.prefix import BITS
+from .model import Port
+from .segments import Segments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..objects.prefix import Prefix
+    from .lab import Lab
+    from .model import Host, Interface, Route
+
+    Hop = tuple["Interface", int]  # out of which interface, to which neighbour's address
+    Translation = tuple["Place", int]  # by which host, of which source
+    Arrival = tuple["Place", int, list[Translation]]  # where, and from whom it seems to come
+
+HOPS = 64  # the time to live that Linux gives a packet
+FORWARDING = {
+    4: ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"),
+    6: ("net.ipv6.conf.all.forwarding",),
+}
+LINK_LOCAL = 0xFE80 << 112 >> 118
+
+
+class Pair:
+    """``source`` should reach ``target`` by its ``address``."""
+
+    __slots__ = ("address", "source", "target")
+
+    def __init__(self, source: Host, target: Host, address: Prefix) -> None:
+        self.source, self.target, self.address = source, target, address
+
+    def __repr__(self) -> str:
+        return f"<Pair {self.source.label} -> {self.target.label} {self.address.address}>"
+
+
+class Place:
+    """A host as a packet sees it, for one family of addresses: what is its own, and where it sends the rest."""
+
+    __slots__ = ("addresses", "forwards", "host", "mine", "routes", "translations")
+
+    def __init__(self, host: Host, family: int) -> None:
+        self.host = host
+        self.addresses: dict[int, list[tuple[int, int]]] = {}  # by interface (id): number and prefix length
+        self.mine: set[int] = set()
+        connected: list[tuple[int, int, int, int | None, Interface]] = []  # -length, metric, network, via, out of
+        bits = BITS[family]
+        for one in host.interfaces:
+            if not _works(one):
+                continue
+            for address in one.addresses:
+                if address.family == family:
+                    number = _number(address)
+                    self.mine.add(number)
+                    self.addresses.setdefault(id(one), []).append((number, address.length))
+                    connected.append((-address.length, 0, number >> bits - address.length, None, one))
+        said = [found for route in host.routes if route.to.family == family and (found := _resolved(route, connected, host))]
+        self.routes = sorted([*connected, *said], key=lambda row: row[:2])
+        settings = host.sysctls or {}
+        names = FORWARDING[4 if family == AF_INET else 6]
+        self.forwards = any(str(settings.get(name, settings.get(name.replace(".", "/"), 0))) == "1" for name in names)
+        self.translations = [
+            (nat.out, parsed.length, _number(parsed) >> bits - parsed.length)
+            for nat in host.nats
+            for parsed in map(prefix.parse, nat.sources)
+            if parsed.family == family
+        ]
+
+    def hop(self, target: int, bits: int) -> Hop | None:
+        """Where it sends what is for ``target``."""
+        for length, _, network, via, out in self.routes:
+            if target >> bits + length == network:
+                return out, target if via is None else via
+        return None
+
+    def source(self, out: Interface, towards: int, bits: int) -> int | None:
+        """The address it sends from through an interface: the one of the same network if it can, else any."""
+        own = self.addresses.get(id(out), [])
+        near = (number for number, length in own if number >> bits - length == towards >> bits - length)
+        return next(near, own[0][0] if own else next(iter(self.mine), None))
+
+    def translated(self, out: Interface, source: int, bits: int) -> int | None:
+        """The source that what leaves through ``out`` gets in place of its own; None where it keeps it."""
+        for name, length, network in self.translations:
+            if name == out.name and source >> bits - length == network:
+                own = self.addresses.get(id(out))
+                return own[0][0] if own else None
+        return None
+
+
+def _works(one: Interface) -> bool:
+    """Whether it is up, with its cable in at both ends, and has addresses of its own."""
+    far_up = one.peer is not None and one.peer.up if isinstance(one, Port) else True
+    return one.up and one.master is None and far_up
+
+
+def _resolved(
+    route: Route, connected: list[tuple[int, int, int, int | None, Interface]], host: Host
+) -> tuple[int, int, int, int | None, Interface] | None:
+    """A route that was described, with the interface it goes out of; None where that does not work."""
+    bits = BITS[route.to.family]
+    via = None if route.via is None else int.from_bytes(inet_pton(route.to.family, route.via), "big")
+    if route.dev is not None:
+        out = next((one for one in host.interfaces if one.name == route.dev and _works(one)), None)
+    else:
+        ways = sorted((row for row in connected if via is not None and via >> bits + row[0] == row[2]), key=lambda row: row[0])
+        out = ways[0][4] if ways else None
+    if out is None:
+        return None
+    metric = route.metric if route.metric is not None else 0
+    return -route.to.length, metric + 1, _number(route.to) >> bits - route.to.length, via, out
+
+
+class Reach:
+    """Answers, for one lab as it is described now, who should reach whom."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._segments = Segments(lab, working=True)
+        self._places: dict[int, dict[int, Place]] = {family: {} for family in BITS}
+        self._neighbours: dict[tuple[int, int], Interface] = {}
+        self.hosts: list[Host] = []
+        for host in lab.hosts:
+            addressed = [one for one in host.interfaces if one.addresses and _works(one)]
+            if addressed:
+                self.hosts.append(host)
+            for family in {address.family for one in addressed for address in one.addresses}:
+                self._places[family][host.number] = Place(host, family)
+            for one in addressed:
+                where = self._segments.of(one)
+                for address in one.addresses:
+                    if where is not None:
+                        self._neighbours.setdefault((where, _key(address.family, _number(address))), one)
+
+    # -- one pair -----------------------------------------------------------------------------------------------------
+
+    def should(self, source: Host, address: Prefix) -> bool:
+        """Whether a packet from one host finds the address, and the answer the way back."""
+        family, bits, target = address.family, BITS[address.family], _number(address)
+        start = self._places[family].get(source.number)
+        if start is None:
+            return False
+        if target in start.mine:
+            return True
+        hop = start.hop(target, bits)
+        own = None if hop is None else start.source(hop[0], hop[1], bits)
+        if own is None:
+            return False
+        there = self._walk(start, family, own, target, False, True)
+        return there is not None and self._answered(family, start, there, target)
+
+    def _answered(self, family: int, start: Place, there: Arrival, target: int) -> bool:
+        """Whether the answer comes back: to each host that changed the source, and from it on to who it was before."""
+        place, seen, translations = there
+        passing = False
+        for translator, before in reversed(translations):
+            back = self._walk(place, family, target, seen, passing, False)
+            if back is None or back[0] is not translator:
+                return False
+            place, seen, passing = translator, before, True
+        back = self._walk(place, family, target, seen, passing, False)
+        return back is not None and back[0] is start
+
+    def _walk(self, place: Place, family: int, source: int, target: int, passing: bool, out: bool) -> Arrival | None:
+        """Where a packet comes to, if anywhere; ``passing`` if it has come from elsewhere, ``out`` if it may be translated."""
+        bits = BITS[family]
+        translations: list[Translation] = []
+        for _ in range(HOPS):
+            if target in place.mine:
+                return place, source, translations
+            hop = place.hop(target, bits)
+            if hop is None or (passing and not place.forwards):
+                return None
+            changed = place.translated(hop[0], source, bits) if out else None
+            if changed is not None and changed != source:
+                translations.append((place, source))
+                source = changed
+            next_place = self._next(place, hop, family)
+            if next_place is None:
+                return None
+            place, passing = next_place, True
+        return None
+
+    def _next(self, place: Place, hop: Hop, family: int) -> Place | None:
+        """The host that a packet comes to next."""
+        out, neighbour = hop
+        where = self._segments.of(out)
+        found = None if where is None else self._neighbours.get((where, _key(family, neighbour)))
+        if found is None or self._segments.apart(out, found):
+            return None
+        return self._places[family].get(found.host.number)
+
+    # -- many ---------------------------------------------------------------------------------------------------------
+
+    def towards(self, source: Host, target: Host) -> Iterator[Pair]:
+        """By which of its addresses one host should reach another."""
+        for one in target.interfaces:
+            if not _works(one):
+                continue
+            for address in one.addresses:
+                local = address.family != AF_INET and _number(address) >> 118 == LINK_LOCAL  # would need its interface
+                if not local and self.should(source, address):
+                    yield Pair(source, target, address)
+
+    def pairs(self, most: int = 4096, some: int = 1024) -> tuple[list[Pair], bool]:
+        """Who should reach whom, and whether that is all.
+
+        Where it would be more than ``most`` it is a choice of about ``some``: first each host and its neighbour in the list,
+        two by two, so that every one is in it; then those further apart, 2, 4, 8 ... places on, as long as there is room.
+        """
+        hosts, number = self.hosts, len(self.hosts)
+        if number * number <= most:
+            return [pair for one in hosts for other in hosts if one is not other for pair in self.towards(one, other)], True
+        found: list[Pair] = []
+        used: set[int] = set()
+        for place in range(0, number - 1, 2):
+            found += self._some(hosts[place], hosts[place + 1], used)
+        for place, one in enumerate(hosts):
+            if one.number not in used:
+                others = (self._some(one, hosts[(place + step) % number], used) for step in range(1, number))
+                found += next(filter(None, others), [])
+        step = 2
+        while step < number and len(found) < some:
+            for place in range(number):
+                if len(found) < some:
+                    found += self._some(hosts[place], hosts[(place + step) % number], used)
+            step *= 2
+        return found, False
+
+    def _some(self, one: Host, other: Host, used: set[int]) -> list[Pair]:
+        found = list(self.towards(one, other))
+        if found:
+            used.update((one.number, other.number))
+        return found
+
+
+def _key(family: int, number: int) -> int:
+    return number << 1 | (family == AF_INET)
+
+
+def _number(address: Prefix) -> int:
+    return int.from_bytes(inet_pton(address.family, address.address), "big")
