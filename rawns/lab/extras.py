@@ -65,10 +65,8 @@ def _nat(host: Host, there: Found | None) -> Iterator[Change]:
     name, wanted = table(host.lab.name), sorted(host.nats, key=lambda nat: nat.out)  # as they are read back
     if wanted == (there.nats if there is not None else []):
         return
-    if there is None or not there.nats:
-        back = partial(_no_nat, host, name)
-    else:
-        back = partial(_nat_now, host, there.nats)
+    before = there.nats if there is not None else None
+    back = partial(_nat_now, host, before) if before else partial(_no_nat, host, name)
     if wanted:
         what = f"nat of {host.label} out of {', '.join(one.out for one in wanted)}"
         change = Change("~" if there is not None else "+", what, host, host.where)
