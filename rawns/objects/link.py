@@ -105,6 +105,8 @@ OPTIONS = {
     "broadcast": "IFLA_BROADCAST",
     "mtu": "IFLA_MTU",
     "txqlen": "IFLA_TXQLEN",
+    "txqueues": "IFLA_NUM_TX_QUEUES",
+    "rxqueues": "IFLA_NUM_RX_QUEUES",
     "group": "IFLA_GROUP",
     "alias": "IFLA_IFALIAS",
     "master": "IFLA_MASTER",
