@@ -14,7 +14,7 @@ from errno import EBUSY, EEXIST
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError, printable
 from . import messages, stamp
-from .model import Bridge, Existing, Macvlan, Port
+from .model import Bridge, Existing, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,6 +170,9 @@ class Builder:
         if self._awaited.pop(host.number, None) is None:
             return  # it has had it
         self._left -= 1
+        for one in self._difference.fresh[host.number]:
+            if isinstance(one, Tap):
+                self._tap(host, one)
         requests = self._requests(host)
         if not self._new(host):
             self._undo(_revert, host, self._inverse(host))
@@ -189,6 +192,14 @@ class Builder:
         if self._progress is not None:
             self._progress(self._total - self._left, self._total)
         self._happened(~host.number)
+
+    def _tap(self, host: Host, one: Tap) -> None:
+        """Make a tap device, by an ioctl, which chooses its index."""
+        assert one.name is not None
+        if not self._new(host):
+            self._undo(_revert, host, [messages.unmake(one)])
+        host.add_tap(one.name, owner=one.owner)
+        one.index = host.net.index(one.name)
 
     def _requests(self, host: Host) -> list[Request]:
         """All that is said in a host's turn, in the order that `messages` draws."""

@@ -114,7 +114,7 @@ def settle(lab: Lab, one: Interface, born: bool) -> list[Request]:
 
 def unmake(one: Interface) -> Request:
     """What undoes the making of an interface."""
-    return _said(link.delete(one.index), one)
+    return _said(link.delete(one.name or one.index), one)
 
 
 # -- what is on an interface --------------------------------------------------------------------------------------
