@@ -17,9 +17,10 @@ from .objects import address, link, neighbour, nsid, route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from .events import Monitor
     from .nlmsg import Reply, Request
     from .objects.address import Address
     from .objects.link import Link, Ref
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .objects.ruleset import Rule as Filter
     from .objects.units import Quantity
     from .objects.vlan import Vlan
+    from .sysctl import Value
 
 
 class Net:
@@ -406,6 +408,48 @@ class NetNS(Namespace):
     def connect(self) -> None:
         """Open the socket that `net` uses, by a thread that is inside already (`make`'s ``inside``)."""
         self._net = Net(Netlink())
+
+    def monitor(self, *groups: str) -> Monitor:
+        """A `Monitor` of what changes inside, from now on: ``ip monitor link address ...``.  Close it, or use it in ``with``."""
+        from .events import Monitor
+
+        with self.entered():
+            return Monitor(*groups)
+
+    def setting(self, name: str, value: Value | None = None) -> str:
+        """The value of a setting below /proc/sys/net, which with ``value`` is set first: ``sysctl net.ipv4.ip_forward[=1]``.
+
+        Raises `InvalidValue` for what is no setting of a network namespace, `SyscallError` where the kernel refuses.
+        """
+        from . import sysctl
+
+        with self.entered():
+            if value is not None:
+                sysctl.write(name, value)
+            return sysctl.read(name)
+
+    def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
+        """Many in one visit: their values, or where a dict gives new ones, those: set in this order, or none of them."""
+        from . import sysctl
+
+        with self.entered():
+            if isinstance(given, dict):
+                sysctl.write_all(given)
+            return sysctl.read_all(given)
+
+    def add_tap(self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None) -> None:
+        """Make a tap (or tun) device inside that stays: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""
+        from . import tap
+
+        with self.entered():
+            tap.add(name, kind, owner, group)
+
+    def open_tap(self, name: str = "", kind: str = "tap") -> tuple[int, str]:
+        """The program's end of a tap device inside, made where there is none: a descriptor (yours to close), and its name."""
+        from . import tap
+
+        with self.entered():
+            return tap.open_(name, kind)
 
     def disconnect(self) -> None:
         """Close the socket that `net` uses; it is opened anew when it is asked for again."""
