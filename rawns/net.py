@@ -437,12 +437,14 @@ class NetNS(Namespace):
                 sysctl.write_all(given)
             return sysctl.read_all(given)
 
-    def add_tap(self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None) -> None:
+    def add_tap(
+        self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0
+    ) -> None:
         """Make a tap (or tun) device inside that stays: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""
         from . import tap
 
         with self.entered():
-            tap.add(name, kind, owner, group)
+            tap.add(name, kind, owner, group, index)
 
     def open_tap(self, name: str = "", kind: str = "tap") -> tuple[int, str]:
         """The program's end of a tap device inside, made where there is none: a descriptor (yours to close), and its name."""

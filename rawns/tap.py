@@ -12,7 +12,7 @@ from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM
 from . import syscalls, uapi
 from .errors import InvalidValue, SyscallError, printable
 from .objects.link import check_name
-from .wire import S16, Raw, Struct
+from .wire import S16, U32, Raw, Struct
 
 DEVICE = "/dev/net/tun"
 KINDS = {"tap": uapi.IFF_TAP, "tun": uapi.IFF_TUN}
@@ -21,7 +21,7 @@ MISSING = f"load the module tun (`modprobe tun`); in a container, give it the de
 IFREQ = Struct("ifreq", ("ifr_name", Raw(uapi.IFNAMSIZ)), ("ifr_flags", S16), ("__rest", Raw(22)))
 
 
-def open_(name: str = "", kind: str = "tap", fresh: bool = False) -> tuple[int, str]:
+def open_(name: str = "", kind: str = "tap", fresh: bool = False, index: int = 0) -> tuple[int, str]:
     """Make a device, or take the end of one that is there; a descriptor to read from and write to, and its name.
 
     Without a name the kernel takes one; ``tap%d`` is a pattern for it.  One frame or packet a read(2) or write(2), and nothing
@@ -37,6 +37,8 @@ def open_(name: str = "", kind: str = "tap", fresh: bool = False) -> tuple[int, 
     told = f'{{ifr_name="{printable(name)}", ifr_flags=IFF_{kind.upper()}|IFF_NO_PI{"|IFF_TUN_EXCL" if fresh else ""}}}'
     fd = _open()
     try:
+        if index:  # that it is to have, where it is made now
+            syscalls.ioctl_struct(fd, "TUNSETIFINDEX", U32.pack(index, {}), f"[{index}]")
         answer = syscalls.ioctl_struct(fd, "TUNSETIFF", request, told)
     except BaseException as error:
         syscalls.close(fd)
@@ -47,7 +49,7 @@ def open_(name: str = "", kind: str = "tap", fresh: bool = False) -> tuple[int, 
     return fd, os.fsdecode(found)
 
 
-def add(name: str, kind: str = "tap", owner: int | None = None, group: int | None = None) -> None:
+def add(name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0) -> None:
     """Make a device that stays: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``.
 
     ``owner`` and ``group`` may open it without privileges.  It goes with ``ip link del NAME``, or with its namespace.
@@ -58,7 +60,7 @@ def add(name: str, kind: str = "tap", owner: int | None = None, group: int | Non
     for number in (owner, group):
         if number is not None and not (isinstance(number, int) and 0 <= number < 1 << 32):
             raise InvalidValue(f"{number!r} is no id of a user or a group")
-    fd, _ = open_(name, kind, fresh=True)
+    fd, _ = open_(name, kind, fresh=True, index=index)
     try:
         if owner is not None:
             syscalls.ioctl_number(fd, "TUNSETOWNER", owner)

@@ -194,12 +194,11 @@ class Builder:
         self._happened(~host.number)
 
     def _tap(self, host: Host, one: Tap) -> None:
-        """Make a tap device, by an ioctl, which chooses its index."""
+        """Make a tap device, which takes an ioctl."""
         assert one.name is not None
         if not self._new(host):
             self._undo(_revert, host, [messages.unmake(one)])
-        host.add_tap(one.name, owner=one.owner)
-        one.index = host.net.index(one.name)
+        host.add_tap(one.name, owner=one.owner, index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
         """All that is said in a host's turn, in the order that `messages` draws."""

@@ -31,7 +31,7 @@ def read(host: Host, state: State, wanted: set[str]) -> None:
     if "nat" in wanted:
         state.nats = host.net.nat_rules(table(host.lab.name))
     if host.sysctls:
-        state.sysctls = host.settings(host.sysctls)
+        state.sysctls = host.settings(list(host.sysctls))
 
 
 def changes(host: Host, state: State | None) -> Iterator[Change]:

@@ -43,9 +43,11 @@ def until_usable(lab: Lab, timeout: float) -> None:
     for host in lab.hosts:
         with host.entered():
             monitor = Monitor("link", "address")
-        with monitor:
-            _until(lambda host=host: _lacking(host), monitor, deadline, timeout)  # type: ignore[misc]
-        host.release()
+        try:
+            with monitor:
+                _until(lambda host=host: _lacking(host), monitor, deadline, timeout)  # type: ignore[misc]
+        finally:
+            host.release()
 
 
 def _until(lacking: Callable[[], str], monitor: Monitor, deadline: float, timeout: float) -> None:

@@ -13,13 +13,14 @@ import pytest
 from test_lab_standing import lab_name, told  # noqa: F401 (a fixture)
 
 from rawns import InvalidValue, KernelError, Lab, NetNS, RawnsError
-from rawns.lab import found
+from rawns.lab import Host, found
 from rawns.lab.live import live
 
 Name = Callable[[], str]
+Capture = pytest.CaptureFixture[str]
 
 
-def host(lab: Lab, label: str) -> NetNS:
+def host(lab: Lab, label: str) -> Host:
     return next(one for one in lab.hosts if one.label == label)
 
 
@@ -39,6 +40,19 @@ def unless_missing(lab: Lab, kind: str) -> None:
         if error.errno == errno.EOPNOTSUPP or "unknown" in error.message.lower():
             pytest.skip(f"this kernel has no {kind}: {error}")
         raise
+
+
+def connects(one: str, other: str, address: str) -> str:
+    """Connect from one namespace to an address of the other over TCP; the address that the other sees."""
+    with NetNS.open(other) as there, there.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.bind((address, 0))
+        server.listen()
+        with NetNS.open(one) as here, here.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.settimeout(10)
+            client.connect(server.getsockname())
+            peer, (seen, _) = server.accept()
+            peer.close()
+    return str(seen)
 
 
 # -- shaping --------------------------------------------------------------------------------------------------------
@@ -129,7 +143,7 @@ def test_files_for_etc_are_ours_and_go_with_the_lab(lab_name: Name) -> None:  # 
             folder.parent.rmdir()
 
 
-def test_commands_run_inside_and_one_that_fails_undoes_all(lab_name: Name, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_commands_run_and_one_that_fails_undoes_all(lab_name: Name, capfd: Capture) -> None:  # noqa: F811
     name = lab_name()
     lab = pair(name)
     host(lab, "a").commands = [["/bin/sh", "-c", "cat /proc/self/net/dev"]]
@@ -175,15 +189,7 @@ def test_the_way_out_is_translated_and_followed_by_changes(lab_name: Name) -> No
     except KernelError as error:
         pytest.skip(f"this kernel has no nf_tables: {error}")
     assert lab().up() == []
-    with NetNS.open(f"{name}.in") as inside, NetNS.open(f"{name}.out") as outside:
-        with outside.socket(socket.AF_INET, socket.SOCK_STREAM) as server, inside.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-            server.bind(("192.0.2.2", 0))
-            server.listen()
-            client.settimeout(10)
-            client.connect(server.getsockname())
-            peer, (address, _) = server.accept()
-            peer.close()
-            assert address == "192.0.2.1"
+    assert connects(f"{name}.in", f"{name}.out", "192.0.2.2") == "192.0.2.1"
     assert told(lab(Forward("tcp", 8080, "10.0.0.1", 80))) == ["~ nat of router out of wan"]
     assert lab(Forward("tcp", 8080, "10.0.0.1", 80)).up() == []
     assert told(lab(nat=False)) == ["~ the stamp of router", "- nat of router"]
@@ -202,8 +208,8 @@ def test_a_tap_is_made_and_found_again(lab_name: Name) -> None:  # noqa: F811
 
     def lab(mtu: int = 1500) -> Lab:
         made = pair(name)
-        bridge = host(made, "a").bridge("br0")  # type: ignore[attr-defined]
-        host(made, "a").tap("tap0", owner=65534 if os.path.exists("/nonexistent") else None, master=bridge, mtu=mtu)  # type: ignore[attr-defined]
+        one = host(made, "a")
+        one.tap("tap0", master=one.bridge("br0"), mtu=mtu)
         return made
 
     lab().up()
@@ -221,7 +227,7 @@ def test_macvlans_on_another_hosts_interface(lab_name: Name) -> None:  # noqa: F
 
     def lab() -> Lab:
         made = pair(name)
-        parent = host(made, "a").interfaces[0]  # type: ignore[attr-defined]
+        parent = host(made, "a").interfaces[0]
         for number in (1, 2):
             child = made.netns(f"{name}.m{number}", f"m{number}")
             child.macvlan("mac0", parent, f"10.0.0.1{number}/24")
@@ -229,12 +235,7 @@ def test_macvlans_on_another_hosts_interface(lab_name: Name) -> None:  # noqa: F
 
     unless_missing(lab(), "macvlan")
     assert lab().up() == []
-    with NetNS.open(f"{name}.m1") as one, NetNS.open(f"{name}.m2") as two:
-        with one.socket(socket.AF_INET, socket.SOCK_STREAM) as server, two.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-            server.bind(("10.0.0.11", 0))
-            server.listen()
-            client.settimeout(10)
-            client.connect(server.getsockname())
+    assert connects(f"{name}.m2", f"{name}.m1", "10.0.0.11") == "10.0.0.12"
     assert "m1" in [one.label for one in live(name).hosts]
     found.down(name)
 
@@ -256,12 +257,7 @@ def test_two_labs_joined_by_a_tunnel(lab_name: Name) -> None:  # noqa: F811
 
     unless_missing(lab(), "vxlan")
     assert lab().up() == []
-    with NetNS.open(f"{name}.h1") as one, NetNS.open(f"{name}.h2") as two:
-        with one.socket(socket.AF_INET, socket.SOCK_STREAM) as server, two.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-            server.bind(("10.0.0.1", 0))
-            server.listen()
-            client.settimeout(10)
-            client.connect(server.getsockname())
+    assert connects(f"{name}.h2", f"{name}.h1", "10.0.0.1") == "10.0.0.2"
     found.down(name)
 
 
@@ -319,7 +315,7 @@ def test_what_does_not_come_is_named(lab_name: Name) -> None:  # noqa: F811
 
 
 def test_the_root_namespace_is_not_a_labs_to_change() -> None:
-    lab = Lab("x")
-    for wrong in (lambda: lab.root.route("default", dev="x"), lambda: lab.root.sysctl({"net.ipv4.ip_forward": 1}), lambda: lab.root.nat("x")):
+    root = Lab("x").root
+    for wrong in (lambda: root.route("default", dev="x"), lambda: root.sysctl({"net.ipv4.ip_forward": 1}), lambda: root.nat("x")):
         with pytest.raises(InvalidValue, match="the namespace that the lab is built from"):
             wrong()
