@@ -214,7 +214,8 @@ class Builder:
         for one in bridges:
             requests += messages.create(lab, one)
         for one in others:
-            if id(one) not in self._made and not (isinstance(one, Macvlan) and one.parent.host is not host):
+            elsewhere = isinstance(one, Macvlan) and one.parent.host is not host
+            if id(one) not in self._made and not elsewhere and not isinstance(one, Tap):
                 requests += self._create(one)
         requests += [messages.create_on(lab, guest) for guest in self._guests.get(host.number, ())]
         for one in others + bridges:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from .. import uapi
 from ..objects import address, link, prefix, route
 from . import stamp
-from .model import Bridge, Existing, Macvlan, Port, Tap
+from .model import Bridge, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,8 +61,6 @@ def lo(mark: Stamp) -> Request:
 
 def create(lab: Lab, one: Interface) -> Iterable[Request]:
     """Make an interface, by its own host; with a wire, its other end too, where that will live."""
-    if isinstance(one, (Tap, Existing)):
-        return ()  # a tap is made by whoever opens it, by an ioctl; what exists is not made
     if isinstance(one, Port):
         assert one.peer is not None and one.name is not None and one.peer.name is not None
         far = _options(lab, one.peer, one.host)
