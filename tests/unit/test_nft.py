@@ -143,8 +143,8 @@ def test_our_own_requests_are_what_nft_asks() -> None:
     def asked(command: str, name: str) -> bytes:
         return next(payload for message, payload in messages(command, ">") if message.name == name)
 
-    for request in (nat.get("lab"), ruleset.rules(uapi.NFPROTO_INET, "lab")):
-        assert request.message.pack(request.body) == asked("nft -a list table inet lab", request.message.name)
+    theirs = asked("nft -a list table inet lab", "NFT_MSG_GETRULE")
+    assert nft.GETRULE.pack(ruleset.rules(uapi.NFPROTO_INET, "lab").body) == theirs
     for request in (ruleset.tables(), ruleset.chains()):
         assert request.dump and request.message.pack(request.body) == asked("nft list ruleset", request.message.name)
     assert nat.delete("nope").message.pack(nat.delete("nope").body) == asked("nft delete table inet nope", "NFT_MSG_DELTABLE")
@@ -188,11 +188,12 @@ def test_unknown_attributes_are_kept() -> None:
 
 
 def test_an_expression_without_a_description_keeps_its_bytes() -> None:
-    rules = [reply.body for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
-    found = {
-        one["NFTA_EXPR_NAME"]: one["NFTA_EXPR_DATA"] for body in rules for one in body["NFTA_RULE_EXPRESSIONS"]["NFTA_LIST_ELEM"]
-    }
-    assert isinstance(found["lookup"], bytes) and isinstance(found["reject"], dict)
+    data = struct.pack("=HHI", 8, 1, 0xCAFE)
+    one = struct.pack("=HH9s3x", 13, uapi.NFTA_EXPR_NAME, b"wormhole\0") + struct.pack("=HH", 12, uapi.NFTA_EXPR_DATA) + data
+    listed = struct.pack("=HH", 4 + len(one), uapi.NFTA_LIST_ELEM) + one
+    payload = bytes(4) + struct.pack("=HH", 4 + len(listed), uapi.NFTA_RULE_EXPRESSIONS) + listed
+    (found,) = nft.NEWRULE.unpack(payload)["NFTA_RULE_EXPRESSIONS"]["NFTA_LIST_ELEM"]
+    assert found == {"NFTA_EXPR_NAME": "wormhole", "NFTA_EXPR_DATA": data}
 
 
 def test_no_mutation_does_worse_than_a_wire_error() -> None:
