@@ -11,6 +11,7 @@ from _socket import AF_INET, inet_pton
 
 from .. import uapi
 from ..errors import InvalidValue
+from ..wire import U32
 from . import prefix
 from .ruleset import VERDICTS, Chain, Rule, Table
 
@@ -63,7 +64,7 @@ class Packet:
         self.transport: dict[int, int] = {}
         self.known: dict[Any, bytes] = {
             ("meta", uapi.NFT_META_NFPROTO): bytes([uapi.NFPROTO_IPV4 if ipv4 else uapi.NFPROTO_IPV6]),
-            ("ct", uapi.NFT_CT_STATE): _word(STATES[state]),
+            ("ct", uapi.NFT_CT_STATE): U32.pack(STATES[state], {}),
         }
         if number is not None:
             self.network[kind] = number
@@ -86,13 +87,6 @@ class Packet:
             found = [header.get(place) for place in range(offset, offset + min(length, 64))]
             return None if None in found else bytes(found)  # type: ignore[arg-type]
         return self.known.get(selector)
-
-
-def _word(number: int) -> bytes:
-    """A register's number, which is in the order of the machine."""
-    import sys
-
-    return number.to_bytes(4, sys.byteorder)
 
 
 def fits(rule: Rule, packet: Packet) -> bool | None:
