@@ -8,7 +8,7 @@ for what could never be right.
 from __future__ import annotations
 
 from . import syscalls, uapi
-from .errors import Interrupted, InvalidValue
+from .errors import Interrupted, InvalidValue, KernelError
 from .netlink import ATTEMPTS, Netfilter, Netlink
 from .netns import Namespace
 from .objects import address, link, neighbour, nsid, route

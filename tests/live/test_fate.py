@@ -26,7 +26,7 @@ def ns() -> Iterator[NetNS]:
 
 def make(ns: NetNS, *lines: str, hook: str = "input", policy: str = "accept", family: str = "inet") -> None:
     chain = f"type filter hook {hook} priority 0 ; policy {policy} ;"
-    script = [f"add table {family} t", f"add chain {family} t more", f"add chain {family} t c {{ {chain} }}"]
+    script = [f"add table {family} t", *(f"add chain {family} t {name}" for name in ("more", "end", f"c {{ {chain} }}"))]
     script += [line if line.startswith("add ") else f"add rule {family} t c {line}" for line in lines]
     ns.run(["nft", "-f", "-"], input="\n".join(script) + "\n", text=True, check=True)
 
@@ -145,3 +145,42 @@ def test_chains_are_passed_in_their_order(ns: NetNS) -> None:
 def test_a_packet_that_cannot_be(options: dict[str, str]) -> None:
     with pytest.raises(InvalidValue):
         Packet(**{"source": "10.0.0.1", "destination": "10.0.0.2", **options})  # type: ignore[arg-type]
+
+
+SPOKEN = [
+    'iifname "eth0" oifname "eth*" counter drop',
+    "ct state established,related accept",
+    "ct state invalid drop",
+    "meta mark 0x00000007 return",
+    "ip saddr 10.0.0.0/8 ip daddr 10.4.0.0/20 reject",
+    "ip saddr != 192.0.2.7 accept",
+    "meta nfproto ipv6 ip6 saddr fd00::/64 ip6 daddr fd01::/67 drop",
+    "meta l4proto tcp th dport 22 accept",
+    "meta l4proto udp th sport >= 1024 drop",
+    "jump end",
+    "goto end",
+    "ip ttl 1 drop",
+]
+
+
+@pytest.mark.parametrize("line", SPOKEN)
+def test_a_rule_in_words_is_the_rule(ns: NetNS, line: str) -> None:
+    """Our words for a rule, given to the real `nft`, make the same expressions."""
+    make(ns, line)
+    (one,) = [rule for rule in ns.net.ruleset() if rule.chain == "c"]
+    ns.run(["nft", "add", "rule", "inet", "t", "more", str(one)], check=True)
+    (other,) = [rule for rule in ns.net.ruleset() if rule.chain == "more"]
+    plain = [[term for term in each.terms if term.word not in ("counter", "reject")] for each in (one, other)]
+    assert plain[0] == plain[1], f"{one} and {other}"
+
+
+def test_words_of_what_cannot_be_said_again(ns: NetNS) -> None:
+    make(ns, 'udp dport { 53, 54 } limit rate 7/hour accept comment "names"')
+    ns.run(["nft", "add table ip n ; add chain ip n p { type nat hook prerouting priority 0 ; }"], check=True)
+    for port, to in ((80, "10.0.0.2:8080"), (81, "10.0.0.3")):
+        ns.run(["nft", f"add rule ip n p tcp dport {port} dnat to {to}"], check=True)
+    assert [str(rule) for rule in ns.net.ruleset()] == [
+        'meta l4proto udp in @__set0 limit accept comment "names"',
+        "meta l4proto tcp th dport 80 dnat ip to 10.0.0.2:8080",
+        "meta l4proto tcp th dport 81 dnat ip to 10.0.0.3",
+    ]
