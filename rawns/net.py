@@ -7,8 +7,6 @@ for what could never be right.
 
 from __future__ import annotations
 
-from errno import ENOENT
-
 from . import syscalls, uapi
 from .errors import Interrupted, InvalidValue, KernelError
 from .netlink import ATTEMPTS, Netfilter, Netlink
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from .events import Monitor
     from .nlmsg import Reply, Request
     from .objects.address import Address
+    from .objects.fate import Fate, Packet
     from .objects.link import Link, Ref
     from .objects.nat import Found, Nat
     from .objects.neighbour import Neighbour
@@ -356,18 +355,22 @@ class Net:
         """What `nat` has made under this name, or somebody else: ``nft list table inet TABLE``.  None: no such table."""
         from .objects import nat, ruleset
 
+        inet = uapi.NFPROTO_INET
+        nat.check_table(table)
+        asked = ruleset.tables(inet), ruleset.chains(inet), ruleset.rules(inet, table)
+        tables, chains, rules = self._of_one_generation(*asked)
+        for found in [ruleset.Table(reply.body) for reply in tables]:
+            if found.name == table:
+                return nat.Found(found.comment, nat.read(table, chains, rules))
+        return None
+
+    def _of_one_generation(self, *dumps: Request) -> list[list[Reply]]:
+        """Several dumps with no change of the ruleset between them.  Raises `Interrupted` where it never rests."""
         for _ in range(ATTEMPTS):
-            try:
-                head = self.netfilter.get(nat.get(table))
-            except KernelError as error:
-                if error.errno == ENOENT:
-                    return None
-                raise
-            chains = self.netfilter.dump(ruleset.chains(uapi.NFPROTO_INET))
-            rules = self.netfilter.dump(ruleset.rules(uapi.NFPROTO_INET, table))
-            if len({reply.body["res_id"] for reply in (head, *chains, *rules)}) == 1:  # all of one generation
-                return nat.Found(ruleset.Table(head.body).comment, nat.read(table, chains, rules))
-        raise Interrupted(f"table inet {table}: the ruleset changed while it was read")
+            answers = [self.netfilter.dump(request) for request in dumps]
+            if len({reply.body["res_id"] for replies in answers for reply in replies}) <= 1:
+                return answers
+        raise Interrupted("the ruleset of nf_tables changed while it was read")
 
     def delete_nat(self, table: str) -> None:
         """Delete a table, whatever is in it: ``nft delete table inet TABLE``.  `KernelError` (ENOENT): no such table."""
@@ -386,6 +389,22 @@ class Net:
         from .objects import ruleset
 
         return [ruleset.Rule(reply.body) for reply in self.netfilter.dump(ruleset.rules(family, table))]
+
+    def fate(self, packet: Packet, hook: str = "forward") -> Fate:
+        """What becomes of a packet at a hook of nf_tables (``'input'``, ``'forward'``, ``'output'``), and who decides that.
+
+        The rules are played here, nothing is sent; ``nft monitor trace`` watches the kernel play them.
+        """
+        from .objects import fate, ruleset
+
+        tables, chains, rules = self._of_one_generation(ruleset.tables(), ruleset.chains(), ruleset.rules())
+        return fate.of(
+            packet,
+            hook,
+            [ruleset.Table(reply.body) for reply in tables],
+            [ruleset.Chain(reply.body) for reply in chains],
+            [ruleset.Rule(reply.body) for reply in rules],
+        )
 
 
 class NetNS(Namespace):
