@@ -390,7 +390,8 @@ def test_a_toml_file_and_its_lines(tmp_path: Path) -> None:
     assert str(caught.value).replace(str(tmp_path), "") == "\n".join(
         [
             '/shop.toml:5: hosts.web.gatway: nothing in a host is called "gatway"; did you mean gateway?',
-            '/shop.toml:8: hosts.db.sysctl: "kernel.x" is no setting of a namespace: those begin with net, and stand in quotes for their dots',
+            '/shop.toml:8: hosts.db.sysctl: "kernel.x" is no setting of a namespace: '
+            "those begin with net, and stand in quotes for their dots",
             '/shop.toml:12: wires[0].ends[0].addresses[0]: "10.0.0.1" says nothing of its network: 10.0.0.1/24, perhaps',
             '/shop.toml:14: wires[0].ends[1].host: no host is called "bd"; did you mean db?',
             "/shop.toml:17: wires[1].mtu: 0 is no MTU in bytes: it is a whole number from 1 to 2147483647",
