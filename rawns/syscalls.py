@@ -97,6 +97,8 @@ def _failed(number: int, call: str, arguments: str) -> SyscallError:
     hint = remedy(number)
     if number == errno.ENOSPC and call == "unshare":
         hint = "one of the limits in /proc/sys/user is reached: max_net_namespaces, max_mnt_namespaces, max_user_namespaces"
+    elif number == errno.EMFILE:
+        hint = "this process may open no more files: `ulimit -n` says how many, and raises it"
     elif number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
         hint = "/proc must be mounted"
     return SyscallError(number, call, arguments, hint)
