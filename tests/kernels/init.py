@@ -83,6 +83,60 @@ def ip() -> str:
     return f"{len(inside)} links"
 
 
+def lacking(setting: str) -> str:
+    """What the kernel has not got is said in one line, with its setting, by a change and by a question."""
+    from rawns import NetNS, RawnsError
+    from rawns.objects.nat import Nat
+
+    told = []
+    with NetNS.create() as ns:
+        for ask in (lambda: ns.net.nat("t", [Nat("eth0")]), ns.net.chains):
+            try:
+                ask()
+            except RawnsError as error:
+                told.append(str(error))
+    expect(len(told) == 2 and all(setting in one and "\n" not in one for one in told), told)
+    return told[0]
+
+
+def nat() -> str:
+    """Out under the router's address, a port forwarded in; replaced, read back, deleted."""
+    import socket
+
+    from rawns import Lab
+    from rawns.objects.fate import Packet
+    from rawns.objects.nat import Forward, Found, Nat
+
+    with Lab() as plan:
+        inside, router, outside = (plan.netns() for _ in range(3))
+        plan.wire(inside.port("eth0", "10.0.0.2/24"), router.port("in0", "10.0.0.1/24"))
+        plan.wire(router.port("up0", "192.0.2.1/24"), outside.port("eth0", "192.0.2.2/24"))
+        plan.up()
+        with router.entered():
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        inside.net.add_route("default", via="10.0.0.1")
+        wanted = [Nat("up0", ("10.0.0.0/24", "10.4.0.0/20", "fd00::/67"), [Forward("tcp", 8080, "10.0.0.2", 80)])]
+        router.net.nat("lab", [Nat("other")], "before")
+        router.net.nat("lab", wanted, "stamp")
+        expect(router.net.nat_rules("lab") == Found("stamp", wanted), router.net.nat_rules("lab"))
+        seen, tcp = [], (socket.AF_INET, socket.SOCK_STREAM)
+        for client, server, to, at in ((inside, outside, ("192.0.2.2", 7777), 7777), (outside, inside, ("192.0.2.1", 8080), 80)):
+            with server.socket(*tcp) as ear, client.socket(*tcp) as one:
+                ear.bind(("", at))
+                ear.listen()
+                one.settimeout(20)
+                one.connect(to)
+                other, peer = ear.accept()
+                other.close()
+                seen.append(peer[0])
+        expect(seen == ["192.0.2.1", "192.0.2.2"], seen)
+        fate = router.net.fate(Packet("10.0.0.2", "192.0.2.2", iif="in0", oif="up0"))
+        expect((fate.verdict, fate.sure) == ("accept", True), fate)
+        router.net.delete_nat("lab")
+        expect(router.net.nat_rules("lab") is None and router.net.chains() == [], "something is left")
+    return f"{len(wanted[0].sources)} sources, {len(wanted[0].forwards)} port"
+
+
 STORY = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "ip": ip}
 CHECKS = {  # by the step of modules that is loaded before them
     "story": {
@@ -90,7 +144,10 @@ CHECKS = {  # by the step of modules that is loaded before them
         "demo --explain": explained,
         f"demo as user {USER}": lambda: rawns("demo", user=USER).splitlines()[-1],
         "demo, user namespaces forbidden": forbidden,
+        "nat without netfilter": lambda: lacking("CONFIG_NETFILTER_NETLINK"),
     },
+    "netfilter": {"nat without nf_tables": lambda: lacking("CONFIG_NF_TABLES")},
+    "nat": {"nat": nat},
     "tunnels": {f"{name}, tunnels": check for name, check in STORY.items()},
 }
 
