@@ -30,7 +30,8 @@ PYTHON = os.path.realpath(sys.executable)
 NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip"}
 
 # What the story needs, and what puts devices of its own into every new namespace: loaded in there one after the other.
-MODULES = {"story": ["veth", "bridge", "tun"], "tunnels": ["ipip", "sit"]}
+LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan macvlan macvtap ipvlan 8021q vrf".split()
+MODULES = {"story": ["veth", "bridge", "tun"], "labs": LABS, "tunnels": ["ipip", "sit"]}
 COMMAND_LINE = "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"  # they guard nothing, at a price
 
 
