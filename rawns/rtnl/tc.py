@@ -2,12 +2,15 @@
 
 A tick is 64 ns (PSCHED_SHIFT 6, in the kernel's include/net/pkt_sched.h since 2.6.31, and what /proc/net/psched says in its
 first two words).  A rate is in bytes a second, and 64 bits of it stand in an attribute of their own.
+
+Listing links needs none of this, so it is loaded by who does; from then on `rtnl.MESSAGES` knows its messages, too.
 """
 
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import RAW, S16, S32, S64, U8, U16, U32, U64, Layout, Message, Raw, Scalar, Struct, Switch, Text, Type, Vector
+from ..wire import RAW, S16, S32, S64, U8, U16, U32, U64, Layout, Message, Raw, Scalar, Struct, Switch, Text, Type, Vector, table
+from . import MESSAGES
 from .base import FAMILY, attrs
 
 TCMSG = Struct(
@@ -160,3 +163,5 @@ GETQDISC = Message(uapi.RTM_GETQDISC, "RTM_GETQDISC", TC)
 NEWTCLASS = Message(uapi.RTM_NEWTCLASS, "RTM_NEWTCLASS", TC)
 DELTCLASS = Message(uapi.RTM_DELTCLASS, "RTM_DELTCLASS", TC)
 GETTCLASS = Message(uapi.RTM_GETTCLASS, "RTM_GETTCLASS", TC)
+
+MESSAGES.update(table([NEWQDISC, DELQDISC, GETQDISC, NEWTCLASS, DELTCLASS, GETTCLASS]))

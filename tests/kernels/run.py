@@ -31,7 +31,8 @@ NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "i
 
 # What the story needs, and what puts devices of its own into every new namespace: loaded in there one after the other.
 NAT = ["nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
-MODULES = {"story": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "tunnels": ["ipip", "sit"]}
+LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan macvlan macvtap ipvlan 8021q vrf".split()
+MODULES = {"story": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
 COMMAND_LINE = "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"  # they guard nothing, at a price
 
 

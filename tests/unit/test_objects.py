@@ -278,7 +278,10 @@ def test_what_is_not_ours_is_not_read() -> None:
     person = Qdisc({**both[0].body, "tcm_handle": 0x80010000})
     assert qdisc.read([person]) is None and not qdisc.is_ours(person)
     unknown = Qdisc({**both[0].body, "TCA_OPTIONS": b"\1"})
-    assert qdisc.read([unknown, both[1]]) is None
+    assert qdisc.read([unknown, both[1]]) is None and qdisc.read([Qdisc({**both[1].body, "tcm_handle": qdisc.TBF})]) is not None
+    empty = Qdisc({**both[1].body, "tcm_handle": qdisc.TBF, "TCA_OPTIONS": {}})
+    doubled = Qdisc({**both[0].body, "TCA_OPTIONS": {**both[0].options, "duplicate": 1}})
+    assert qdisc.read([empty]) is None and qdisc.read([doubled, both[1]]) is None
 
 
 @pytest.mark.parametrize(
