@@ -32,6 +32,7 @@ HEADERS = """
 #include <netinet/in.h>
 #include <netinet/ip6.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <linux/version.h>
