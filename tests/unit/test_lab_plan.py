@@ -294,7 +294,7 @@ def test_routes_in_a_circle_come_to_an_end() -> None:
 def test_of_very_many_each_is_chosen() -> None:
     lab = example("star")
     pairs, whole = Reach(lab).pairs()
-    assert not whole and 1000 <= len(pairs) <= 1100
+    assert not whole and 500 <= len(pairs) <= 600
     assert {pair.source.number for pair in pairs} | {pair.target.number for pair in pairs} == {
         host.number for host in lab.hosts if host.label != "br0"
     }
