@@ -13,14 +13,27 @@ from ..wire import RAW, S16, S32, S64, U8, U16, U32, U64, Layout, Message, Raw, 
 from . import MESSAGES
 from .base import FAMILY, attrs
 
+
+class _Handle(Scalar):
+    """Two numbers of 16 bits, shown as tc(8) writes them: ``7201:`` is a discipline, ``7201:1`` a class of it."""
+
+    __slots__ = ()
+
+    def show(self, value: int) -> str:
+        known = {uapi.TC_H_ROOT: "TC_H_ROOT", uapi.TC_H_INGRESS: "TC_H_INGRESS", 0: "0"}
+        minor = f"{value & 0xFFFF:x}" if value & 0xFFFF else ""
+        return known.get(value) or f"{value >> 16:x}:{minor}"
+
+
+HANDLE = _Handle("I")
 TCMSG = Struct(
     "tcmsg",
     ("tcm_family", FAMILY),
     ("tcm__pad1", U8),
     ("tcm__pad2", U16),
     ("tcm_ifindex", S32),
-    ("tcm_handle", U32),
-    ("tcm_parent", U32.named("TC_H_")),
+    ("tcm_handle", HANDLE),
+    ("tcm_parent", HANDLE),
     ("tcm_info", U32),
     whole=True,
 )

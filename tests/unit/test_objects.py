@@ -316,3 +316,12 @@ def test_where_the_kernel_lacks_a_discipline() -> None:
     no_vlans = KernelError(95, "RTM_SETLINK", "", None, "", "VLAN 10")
     vlan.advise(no_vlans)
     assert "CONFIG_BRIDGE_VLAN_FILTERING" in str(no_vlans)
+
+
+def test_handles_are_shown_as_tc_writes_them() -> None:
+    def shown(command: str) -> list[str]:
+        traces = [trace for _, trace in nlmsg.spans(one(command, ">"), MESSAGES)]
+        return [span.text() for trace in traces for span in trace if span.name in ("tcm_handle", "tcm_parent")]
+
+    assert shown("tc qdisc add dev v1 parent 1:1 handle 10: pfifo limit 7") == ["10:", "1:1"]
+    assert shown("tc qdisc del dev v1 root") == ["0", "TC_H_ROOT"]
