@@ -91,6 +91,15 @@ def test_vlans_are_read() -> None:
     assert vlan.read(hostile) == [vlan.Vlan(7, 5)]
 
 
+def test_vlans_as_a_kernel_lists_them() -> None:
+    data = one("bridge vlan show (Linux 6.1)", "<")
+    bodies = [MESSAGES[frame.kind].unpack(data, frame.start, frame.end) for frame in nlmsg.split(data)]
+    found = {body["IFLA_IFNAME"]: [(each.vid, each.pvid, each.untagged) for each in vlan.read(body)] for body in bodies}
+    assert found["v1"] == [(10, True, True), *[(vid, False, False) for vid in range(20, 31)]]
+    assert found["br0"] == [(10, False, False)]
+    assert bodies[1]["IFLA_PROTINFO"]["IFLA_BRPORT_STATE"] == uapi.BR_STATE_DISABLED  # its other end was down
+
+
 def test_rules_are_read() -> None:
     data = one("ip rule show", "<")
     rules = [rule.Rule(MESSAGES[frame.kind].unpack(data, frame.start, frame.end)) for frame in nlmsg.split(data)]
@@ -247,6 +256,14 @@ def test_what_the_kernel_says_is_read() -> None:
     assert read != Shape("11mbit", burst="16kb", latency="50ms") and read != Shape("10mbit", burst="17kb", latency="50ms")
     fast = qdisc.read(shown("tc qdisc show dev v1 (2)"))
     assert fast is not None and fast.rate == 40 * 10**9 and abs(fast.burst - (1 << 20)) <= 320
+
+
+def test_netem_over_tbf_as_a_kernel_says_it() -> None:
+    data = one("tc qdisc show (Linux 6.1)", "<")
+    bodies = [MESSAGES[frame.kind].unpack(data, frame.start, frame.end) for frame in nlmsg.split(data)]
+    ours = [Qdisc(body) for body in bodies if body["tcm_ifindex"] == 3]
+    assert [each.kind for each in ours] == ["netem", "tbf"] and ours[0].options["TCA_NETEM_LATENCY64"] == 20_000_000
+    assert qdisc.read(ours) == Shape("10mbit", delay="20ms", jitter="2ms", loss="1%")
 
 
 def echoed(requests: list[Request]) -> list[Qdisc]:
