@@ -81,7 +81,7 @@ def _write(path: str, text: str) -> None:
         syscalls.close(fd)
 
 
-# -- a /run of its own -----------------------------------------------------------------------------------------------
+# -- a /run of its own, and an /etc ------------------------------------------------------------------------------------
 
 
 def _own_run() -> None:
@@ -89,12 +89,35 @@ def _own_run() -> None:
 
     The names under the old /run/netns belong to namespaces this user has no power over.
     """
-    old = syscalls.open_("/run", os.O_RDONLY | os.O_DIRECTORY)
+    _own("/run", "netns")
+
+
+def own_etc() -> None:
+    """Make /etc ours to write to as well, for the files of namespaces under /etc/netns; done already, it does nothing.
+
+    For who is inside: the rest of /etc is as it was.  Raises `SyscallError`.
+    """
+    if not os.access("/etc", os.W_OK) and os.path.isdir("/etc"):
+        _own("/etc", "netns")
+
+
+def inside() -> bool:
+    """Whether this process is in a user namespace that is not the machine's own."""
     try:
-        syscalls.mount("rawns", "/run", "tmpfs", 0, "mode=0755")
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            return file.read().split() != ["0", "0", "4294967295"]
+    except OSError:
+        return False
+
+
+def _own(directory: str, without: str) -> None:
+    """A directory of our own in the place of another, with all its entries but one bound back into it."""
+    old = syscalls.open_(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        syscalls.mount("rawns", directory, "tmpfs", 0, "mode=0755")
         for entry in os.scandir(old):
-            if entry.name != "netns":
-                _bind_back(entry, f"/proc/self/fd/{old}/{entry.name}", f"/run/{entry.name}")
+            if entry.name != without:
+                _bind_back(entry, f"/proc/self/fd/{old}/{entry.name}", f"{directory}/{entry.name}")
     finally:
         syscalls.close(old)
 

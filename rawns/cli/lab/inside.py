@@ -11,7 +11,7 @@ import sys
 from ... import netns, syscalls, uapi
 from ...errors import RawnsError
 from . import stop
-from .which import is_file, lab_of, netns_of
+from .which import is_file, lab_of, netns_of, prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def run(options: Options) -> int:
         _refuse_standing(lab.name)
     else:
         rootless.enter()
+    prepare(lab)
     with _Signals() as signals:
         try:
             lab.up(30.0)

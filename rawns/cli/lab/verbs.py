@@ -9,7 +9,7 @@ import sys
 from time import monotonic
 
 from . import emit
-from .which import is_file, lab_of, name_of
+from .which import is_file, lab_of, name_of, prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ TOLD = 40  # changes that are told one by one
 
 def up(options: Options) -> int:
     lab = _described(options.words[0])
+    prepare(lab)
     start = monotonic()
     progress = Progress("hosts")
     try:

@@ -70,3 +70,12 @@ def _said(word: str, host: str) -> list[str]:
 
 def _labels(found: Found) -> list[str]:
     return [name[len(found.name) + 1 :] if name.startswith(f"{found.name}.") else name for name in found.hosts]
+
+
+def prepare(lab: Lab) -> None:
+    """What has to be before `up`: in a user namespace, an /etc that the files of the hosts can be written to."""
+    if any(host.files for host in lab.hosts):
+        from ... import rootless
+
+        if rootless.inside():
+            rootless.own_etc()
