@@ -14,13 +14,24 @@ from typing import Any
 import pytest
 from conftest import NETNS, PROJECT, Ordinary, remove_name
 
-from rawns import NetNS
+from rawns import NetNS, rootless, syscalls, uapi
 from rawns.cli.lab.examples import NAMES, text_of
 from rawns.cli.main import run
 from rawns.errors import KernelError
 
 Name = Callable[[], str]
 RAWNS = [sys.executable, "-m", "rawns"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def an_etc_to_write_to() -> Iterator[None]:
+    """In a user namespace `up` makes one where it needs it, and leaves it there, as all tests share the place."""
+    before = os.stat("/etc").st_dev
+    if rootless.inside():
+        rootless.own_etc()
+    yield
+    if os.stat("/etc").st_dev != before:
+        syscalls.umount2("/etc", uapi.MNT_DETACH)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from . import Options
 
 AT_ONCE, AT_LAST = 128, 512  # requests under way in the first pass and in the second
-FIRST, TIMEOUT, TRIES = 0.5, 3.0, 5  # seconds to the end of the first pass, and of the second; requests in a pass
+FIRST, TIMEOUT, TRIES = 0.5, 5.0, 5  # seconds to the end of the first pass, and of the second; requests in a pass
 NEIGHBOURS = 256  # pairs after which neighbours are forgotten: the machine has room for 1024, in all namespaces together
 NUD_PERMANENT = 0x80
 MOMENT = 1  # milliseconds
@@ -92,7 +92,8 @@ def ask(lab: Lab, pairs: Iterable[Pair], timeout: float = TIMEOUT, progress: Any
             try:
                 _together(doors, batch, seconds)
                 recent += batch
-                if len(recent) >= NEIGHBOURS and len(recent) < len(probes):
+                last = start + at_once >= len(waiting)
+                if len(recent) >= NEIGHBOURS and not (last and all(probe.ok for probe in probes)):
                     _forget(doors, recent)
                     recent = []
             finally:
