@@ -341,8 +341,10 @@ def hardware_addresses(leg: Leg) -> Fault | None:
         return None
     ports = [(piece.here, port) for piece in leg.pieces if piece.kind == BRIDGE for port in _ports(piece)]
     for facts, other in [(leg.here, out), *ports]:
-        if (facts is there and other.index == inlet.index) or other.address != inlet.address or not inlet.address:
+        if other.address != inlet.address or not inlet.address:
             continue
+        if facts is there and inlet.index in (other.index, other.master):
+            continue  # itself; or a bridge, which has its address from a port
         sentence = f"{there.named(inlet)} and {facts.named(other)} have one link-layer address, {inlet.address}, on one bridge"
         return Fault(sentence, there.where.ip(f"link set {word(inlet.name)} address {_another(leg, inlet.address)}"))
     return None

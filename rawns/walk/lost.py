@@ -186,7 +186,7 @@ def _not_on_link(leg: Leg) -> Fault | None:
     for link, there, inlet in _neighbourhood(leg, _cabled(leg)):
         held = there.holder(leg.target)
         mine = _global(leg, leg.here, link)
-        if held is None or not mine:
+        if held is None or held[0].index != inlet.index or not mine:
             continue
         his, where = held[1], leg.here.where
         shown = ", ".join(map(str, mine))
@@ -216,6 +216,8 @@ def _no_route(leg: Leg) -> Fault:
         router = _router(leg, link)
         if router is not None:
             return Fault(sentence, here.where.iproute(f"{_option(leg)}route add {destination} via {router}"))
+    for link, _, _ in _neighbourhood(leg, _cabled(leg)):
+        return Fault(sentence, here.where.iproute(f"{_option(leg)}route add {leg.target}/{_bits(leg)} dev {word(link.name)}"))
     name = next((word(link.name) for link in _cabled(leg)), "lo")
     return Fault(sentence, here.where.iproute(f"{_option(leg)}route add {destination} dev {name}"))
 

@@ -410,3 +410,38 @@ def test_a_name_that_is_none_by_now(net: Net, monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr(World, "_descriptor", swapped)
     assert why(net["a"], net["b"])
+
+
+# -- the labs that are shipped ------------------------------------------------------------------------------------------
+
+LABS = {
+    "bridge": [("ns1", "ns2")],
+    "router": [("left", "right"), ("right", "router")],
+    "dual": [("left", "right"), ("router", "left")],
+    "vxlan": [("a", "b"), ("machine1", "machine2")],
+    "nat": [("host1", "outside"), ("host2", "host3"), ("host1", "router"), ("router", "host1"), ("router", "outside")],
+}
+
+
+@pytest.mark.parametrize("example", LABS)
+def test_a_shipped_lab_is_whole(example: str, netns_name: Callable[[], str], tmp_path: Path, net: Net) -> None:
+    """No check finds fault with a network that works."""
+    text = (PROJECT / "rawns" / "examples" / f"{example}.json").read_text()
+    lab, described = netns_name(), json.loads(text)
+    described["name"] = lab
+    file = tmp_path / "lab.json"
+    file.write_text(json.dumps(described))
+    try:
+        done = rawns("lab", "up", str(file))
+        if done.returncode and "this kernel" in done.stderr:
+            pytest.skip(done.stderr)
+        assert done.returncode == 0, done.stderr
+        for host in [name for name in NetNS.list() if name.startswith(f"{lab}.")]:
+            net.places[host] = net.stack.enter_context(NetNS.open(host))
+        net.settle()
+        for one, other in LABS[example]:
+            for family in (AF_INET, AF_INET6) if example == "dual" else (AF_INET,):
+                walk = why(f"{lab}.{one}", f"{lab}.{other}", family)
+                assert walk and walk.refuted is None, str(walk)
+    finally:
+        assert rawns("lab", "down", str(file)).returncode == 0
