@@ -233,6 +233,9 @@ class World:
         ids = self._ids.setdefault(place.identity, {})
         if number not in ids:
             self._learn(place, ids, number)
+        if number not in ids:
+            self._candidates = None  # a name that is new since they were listed
+            self._learn(place, ids, number)
         identity = ids.setdefault(number, None)
         return None if identity is None else self.places[identity]
 
