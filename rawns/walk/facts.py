@@ -264,6 +264,17 @@ def spare(like: str, length: int, taken: Iterable[str]) -> str:
     return f"{inet_ntop(family, free.to_bytes(BITS[family] // 8, 'big'))}/{length}"
 
 
+def spare_name(like: str, taken: Iterable[str]) -> str:
+    """A name for an interface that none has: ``v``, ``v1``, ``v2`` ..., of at most 15 bytes."""
+    used = set(taken)
+    found = like[: uapi.IFNAMSIZ - 1]
+    number = 0
+    while found in used:
+        number += 1
+        found = f"{like[: uapi.IFNAMSIZ - 1 - len(str(number))]}{number}"
+    return found
+
+
 def data(link: Link) -> dict[str, Any]:
     """What is particular to its kind; nothing where we cannot read that."""
     found = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA")

@@ -9,13 +9,14 @@ from errno import EACCES, EHOSTUNREACH, EINVAL
 
 from .. import uapi
 from ..errors import errno_name, printable
-from .facts import Refusal, covers, dotted, holds, link_local, on_link, spare, spoken, word
+from .facts import Refusal, covers, data, dotted, holds, link_local, on_link, spare, spare_name, spoken, word
 from .leg import Fault
 from .segment import receivers, search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from ..objects.address import Address
     from ..objects.link import Link
@@ -177,8 +178,7 @@ def _dead(leg: Leg) -> Fault | None:
 def added(leg: Leg, facts: Facts, link: Link, like: str, length: int = 0) -> str:
     """The command that gives a link an address that nobody has, in the subnet of another."""
     length = length or (64 if leg.family == uapi.AF_INET6 else 24)
-    nodad = " nodad" if leg.family == uapi.AF_INET6 else ""
-    return facts.where.ip(f"addr add {spare(like, length, leg.taken())} dev {word(link.name)}{nodad}")
+    return facts.where.ip(f"addr add {spare(like, length, leg.taken())} dev {word(link.name)}{_nodad(leg)}")
 
 
 def _not_on_link(leg: Leg) -> Fault | None:
@@ -194,9 +194,8 @@ def _not_on_link(leg: Leg) -> Fault | None:
         one = next((one for one in mine if holds(his.address, his.prefixlen, one.address)), None)
         if one is None:
             return Fault(f"{sentence}: two subnets on one cable", added(leg, leg.here, link, his.address, his.prefixlen))
-        nodad = " nodad" if leg.family == uapi.AF_INET6 else ""
         old = where.ip(f"addr del {one} dev {word(link.name)}")
-        new = where.ip(f"addr add {one.address}/{his.prefixlen} dev {word(link.name)}{nodad}")
+        new = where.ip(f"addr add {one.address}/{his.prefixlen} dev {word(link.name)}{_nodad(leg)}")
         return Fault(f"{sentence}: {there.where} has /{his.prefixlen}", f"{old} && {new}")
     return None
 
@@ -276,8 +275,7 @@ def _neighbour(leg: Leg, address: str) -> str | None:
         return None
     own = [one for one in _global(leg, here, out) if on_link(one, address)]
     length = own[0].prefixlen if own else _bits(leg)
-    nodad = " nodad" if leg.family == uapi.AF_INET6 else ""
-    return end.facts.where.ip(f"addr add {address}/{length} dev {word(end.link.name)}{nodad}")
+    return end.facts.where.ip(f"addr add {address}/{length} dev {word(end.link.name)}{_nodad(leg)}")
 
 
 def _no_gateway(leg: Leg) -> Fault:
@@ -306,21 +304,75 @@ def _elsewhere(leg: Leg, aim: Facts, port: Link) -> Fault:
     """The target is somebody's, but not by this port."""
     here, out = leg.here, leg.out
     assert out is not None
+    near = _bridgeless(here, out, aim, port) or _macvlan_and_below(leg, (here, out), (aim, port))
+    near = near or _macvlan_and_below(leg, (aim, port), (here, out))
+    if near is not None:
+        return near
     looks = f"{here.where} looks for {leg.target} by {printable(out.name)}"
     for link, there, inlet in _neighbourhood(leg, [link for link in _cabled(leg) if link is not out]):
         command = f"{_option(leg)}route add {leg.target}/{_bits(leg)} dev {word(link.name)}"
         return Fault(f"{looks}, but {there.named(inlet)} is across {printable(link.name)}", here.where.iproute(command))
-    loose = _bridgeless(here, out, aim, port)
-    if loose is not None:
-        return loose
     sentence = f"{looks}, but no cable leads from there to {aim.named(port)}"
     router = _router(leg, out)
     if router is not None:
         command = f"{_option(leg)}route add {leg.target}/{_bits(leg)} via {router}"
         return Fault(sentence, here.where.iproute(command))
     names = [link.name for facts in (here, aim) for link in facts.links.values()]
-    one, other = [name for name in (f"v{number}" for number in range(len(names) + 3)) if name not in names][:2]
+    one = spare_name("v", names)
+    other = spare_name("v", [*names, one])
     return Fault(sentence, here.where.ip(f"link add {one} type veth peer name {other} netns {aim.where.name or aim.where.path}"))
+
+
+def _macvlan_and_below(leg: Leg, upper: tuple[Facts, Link], lower: tuple[Facts, Link]) -> Fault | None:
+    """A macvlan and the device below it are on one cable, and never hear one another: only another macvlan would."""
+    (above, macvlan), (below, link) = upper, lower
+    if macvlan.kind not in ("macvlan", "macvtap") or above.far(macvlan) != (below, link.index):
+        return None
+    name = word(spare_name(f"mv-{link.name}", [one.name for one in below.links.values()]))
+    moved = _global(leg, below, link)
+    commands = [below.where.iproute(f"link add link {word(link.name)} name {name} up type macvlan mode bridge")]
+    commands += [below.where.ip(f"addr del {one} dev {word(link.name)}") for one in moved]
+    commands += [below.where.ip(f"addr add {one} dev {name}{_nodad(leg)}") for one in moved]
+    sentence = f"{above.named(macvlan)} is a macvlan on {below.named(link)}, and the two never hear one another"
+    return Fault(sentence, " && ".join(commands))
+
+
+def _nodad(leg: Leg) -> str:
+    return " nodad" if leg.family == uapi.AF_INET6 else ""
+
+
+def deaf_tunnel(leg: Leg, facts: Facts, link: Link) -> Fault | None:
+    """A VXLAN device at the other end of a tunnel that hears another network, or at another port."""
+    mine = data(link)
+    remote, port = mine.get("IFLA_VXLAN_GROUP") or mine.get("IFLA_VXLAN_GROUP6"), mine.get("IFLA_VXLAN_PORT")
+    if link.kind != "vxlan" or remote is None:
+        return None
+    for other in facts.elsewhere():
+        for one in other.links.values() if other is not facts else ():
+            theirs, home = data(one), other.home(one)
+            if one.kind != "vxlan" or home is None or home.holder(remote) is None:
+                continue
+            if theirs.get("IFLA_VXLAN_ID") == mine.get("IFLA_VXLAN_ID") and theirs.get("IFLA_VXLAN_PORT") == port:
+                continue
+            sentence = (
+                f"{facts.named(link)} sends VXLAN {mine.get('IFLA_VXLAN_ID')} to {remote}, port {port}; {other.named(one)} there"
+                f" hears VXLAN {theirs.get('IFLA_VXLAN_ID')} at port {theirs.get('IFLA_VXLAN_PORT')}"
+            )
+            return Fault(sentence, _retuned(leg, other, one, mine))
+    return None
+
+
+def _retuned(leg: Leg, facts: Facts, link: Link, wanted: dict[str, Any]) -> str:
+    """The commands that make a VXLAN device anew: the kernel changes neither its network nor its port."""
+    theirs, name = data(link), word(link.name)
+    words = [f"id {wanted.get('IFLA_VXLAN_ID')}", f"dstport {wanted.get('IFLA_VXLAN_PORT')}"]
+    for key, option in (("IFLA_VXLAN_GROUP", "remote"), ("IFLA_VXLAN_GROUP6", "remote"), ("IFLA_VXLAN_LOCAL", "local")):
+        words += [f"{option} {theirs[key]}"] if key in theirs else []
+    master = facts.links.get(link.master or 0)
+    commands = [facts.where.ip(f"link del {name}"), facts.where.iproute(f"link add {name} up type vxlan {' '.join(words)}")]
+    commands += [] if master is None else [facts.where.ip(f"link set {name} master {word(master.name)}")]
+    commands += [facts.where.ip(f"addr add {one} dev {name}{_nodad(leg)}") for one in _global(leg, facts, link)]
+    return " && ".join(commands)
 
 
 def _bridgeless(here: Facts, out: Link, aim: Facts, port: Link) -> Fault | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .facts import Facts
 
 BLIND = ("dummy", "bridge")  # devices that lead nowhere by themselves
+SHARED = ("IFLA_VXLAN_ID", "IFLA_VXLAN_PORT")  # what two ends of a tunnel have in common
 SEEN = 65536  # ends of links at most that one search looks at
 CABLE, BRIDGE, STACK, TUNNEL = "cable", "bridge", "stack", "tunnel"
 
@@ -187,7 +188,8 @@ def tunnelled(facts: Facts, link: Link, known: Sequence[Facts]) -> Iterator[tupl
     remote = mine.get("IFLA_VXLAN_GROUP") or mine.get("IFLA_VXLAN_GROUP6")
     for other in known:
         for one in other.links.values():
-            if one.kind != "vxlan" or one is link or data(one).get("IFLA_VXLAN_ID") != mine.get("IFLA_VXLAN_ID"):
+            theirs = data(one)
+            if one.kind != "vxlan" or one is link or any(theirs.get(key) != mine.get(key) for key in SHARED):
                 continue
             home = other.home(one)
             if remote is None or (home is not None and home.holder(str(remote)) is not None):

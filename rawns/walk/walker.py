@@ -215,6 +215,10 @@ class Walker:
         if found is not None:
             leg.there, leg.inlet, leg.pieces = found.facts, found.link, found.pieces
         elif ends:
+            fault = next((one for one in (lost.deaf_tunnel(leg, *end) for end in ends) if one is not None), None)
+            if fault is not None:
+                self._note("tunnel", here.named(leg.out), fault)
+                return fault
             self.beyond = ends[0]
             self._note("as far as can be seen", ends[0][0].named(ends[0][1]), None)
             return None

@@ -187,6 +187,33 @@ def test_vxlan(net: Net) -> None:
     assert why(net["a"], "10.9.0.2")
 
 
+def test_a_macvlan_and_the_device_below_it(net: Net) -> None:
+    macvlans(net, 4)
+    net.address("s", "l0", "10.0.0.9/24")
+    net.settle()
+    for one, other in (("a", "s"), ("s", "a")):
+        walk = why(net[one], net[other])
+        assert walk.fault is not None
+        assert "m1 in a is a macvlan on l0 in s, and the two never hear one another" in net.named(str(walk)), str(walk)
+    mended(net, walk.fault.command)
+    assert why(net["a"], net["s"]) and why(net["s"], net["a"])
+
+
+@pytest.mark.parametrize("key, value", [("IFLA_VXLAN_ID", 43), ("IFLA_VXLAN_PORT", 4790)])
+def test_a_tunnel_to_deaf_ears(key: str, value: int, net: Net) -> None:
+    tunnelled(net)
+    net["b"].net.delete_link("vx")
+    data: dict[str, object] = {"IFLA_VXLAN_ID": 42, "IFLA_VXLAN_GROUP": "10.0.0.1", "IFLA_VXLAN_PORT": 4789, key: value}
+    linked(net, "b", "vx", "vxlan", data, up=True)
+    net.address("b", "vx", "10.9.0.2/24")
+    net.settle()
+    walk = why(net["a"], "10.9.0.2")
+    assert walk.fault is not None and walk.fault.check == "tunnel", str(walk)
+    assert "vx in a sends VXLAN 42 to 10.0.0.2, port 4789; vx in b there hears VXLAN 4" in net.named(str(walk))
+    mended(net, walk.fault.command)
+    assert why(net["a"], "10.9.0.2")
+
+
 # -- duplicate address detection ----------------------------------------------------------------------------------------
 
 
@@ -262,13 +289,14 @@ def test_ends_without_names(net: Net) -> None:
         assert why(one, two)
 
 
-def test_a_far_end_that_nobody_sees(net: Net) -> None:
+def test_a_far_end_that_nobody_sees(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     with NetNS.create() as hidden:
         net["a"].net.add_veth("v1", "v2", peer_ns=hidden, up=True)
         net.address("a", "v1", "10.0.0.1/24")
         walk = why(net["a"], "10.0.0.2")
         assert walk.fault is not None and "its far end is in a namespace that cannot be seen from here" in str(walk)
         hidden.net.set_link("v2", up=True)
+        monkeypatch.setattr(walker, "PROOF", 0.05)
         walk = why(net["a"], "10.0.0.2")
         assert walk.fault is not None and "hold as far as can be seen: the packet leaves by v1 in a" in net.named(str(walk))
 
