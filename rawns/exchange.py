@@ -89,10 +89,12 @@ class Exchange:
             elif frame.kind == uapi.NLMSG_DONE:
                 self._acknowledged(number, nlmsg.DONE, data, frame)
             elif frame.kind >= uapi.NLMSG_MIN_TYPE:
-                self._replies[number].append(self._decode(data, frame))
+                self._replies[number].append(self._decode(number, data, frame))
 
-    def _decode(self, data: Buffer, frame: Frame) -> Reply:
-        message = self._messages.get(frame.kind)
+    def _decode(self, number: int, data: Buffer, frame: Frame) -> Reply:
+        message = self._requests[number].reading
+        if message is None or message.number != frame.kind:
+            message = self._messages.get(frame.kind)
         if message is None:
             return nlmsg.Reply(frame.kind, str(frame.kind), frame.flags, {"": bytes(data[frame.start : frame.end])})
         return nlmsg.Reply(frame.kind, message.name, frame.flags, message.unpack(data, frame.start, frame.end))

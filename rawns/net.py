@@ -7,8 +7,6 @@ for what could never be right.
 
 from __future__ import annotations
 
-from errno import ENOENT
-
 from . import syscalls, uapi
 from .errors import Interrupted, InvalidValue, KernelError
 from .netlink import ATTEMPTS, Netfilter, Netlink
@@ -17,11 +15,13 @@ from .objects import address, link, neighbour, nsid, route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from .events import Monitor
     from .nlmsg import Reply, Request
     from .objects.address import Address
+    from .objects.fate import Fate, Packet
     from .objects.link import Link, Ref
     from .objects.nat import Found, Nat
     from .objects.neighbour import Neighbour
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .objects.ruleset import Rule as Filter
     from .objects.units import Quantity
     from .objects.vlan import Vlan
+    from .sysctl import Value
 
 
 class Net:
@@ -354,18 +355,22 @@ class Net:
         """What `nat` has made under this name, or somebody else: ``nft list table inet TABLE``.  None: no such table."""
         from .objects import nat, ruleset
 
+        inet = uapi.NFPROTO_INET
+        nat.check_table(table)
+        asked = ruleset.tables(inet), ruleset.chains(inet), ruleset.rules(inet, table)
+        tables, chains, rules = self._of_one_generation(*asked)
+        for found in [ruleset.Table(reply.body) for reply in tables]:
+            if found.name == table:
+                return nat.Found(found.comment, nat.read(table, chains, rules))
+        return None
+
+    def _of_one_generation(self, *dumps: Request) -> list[list[Reply]]:
+        """Several dumps with no change of the ruleset between them.  Raises `Interrupted` where it never rests."""
         for _ in range(ATTEMPTS):
-            try:
-                head = self.netfilter.get(nat.get(table))
-            except KernelError as error:
-                if error.errno == ENOENT:
-                    return None
-                raise
-            chains = self.netfilter.dump(ruleset.chains(uapi.NFPROTO_INET))
-            rules = self.netfilter.dump(ruleset.rules(uapi.NFPROTO_INET, table))
-            if len({reply.body["res_id"] for reply in (head, *chains, *rules)}) == 1:  # all of one generation
-                return nat.Found(ruleset.Table(head.body).comment, nat.read(table, chains, rules))
-        raise Interrupted(f"table inet {table}: the ruleset changed while it was read")
+            answers = [self.netfilter.dump(request) for request in dumps]
+            if len({reply.body["res_id"] for replies in answers for reply in replies}) <= 1:
+                return answers
+        raise Interrupted("the ruleset of nf_tables changed while it was read")
 
     def delete_nat(self, table: str) -> None:
         """Delete a table, whatever is in it: ``nft delete table inet TABLE``.  `KernelError` (ENOENT): no such table."""
@@ -384,6 +389,22 @@ class Net:
         from .objects import ruleset
 
         return [ruleset.Rule(reply.body) for reply in self.netfilter.dump(ruleset.rules(family, table))]
+
+    def fate(self, packet: Packet, hook: str = "forward") -> Fate:
+        """What becomes of a packet at a hook of nf_tables (``'input'``, ``'forward'``, ``'output'``), and who decides that.
+
+        The rules are played here, nothing is sent; ``nft monitor trace`` watches the kernel play them.
+        """
+        from .objects import fate, ruleset
+
+        tables, chains, rules = self._of_one_generation(ruleset.tables(), ruleset.chains(), ruleset.rules())
+        return fate.of(
+            packet,
+            hook,
+            [ruleset.Table(reply.body) for reply in tables],
+            [ruleset.Chain(reply.body) for reply in chains],
+            [ruleset.Rule(reply.body) for reply in rules],
+        )
 
 
 class NetNS(Namespace):
@@ -406,6 +427,50 @@ class NetNS(Namespace):
     def connect(self) -> None:
         """Open the socket that `net` uses, by a thread that is inside already (`make`'s ``inside``)."""
         self._net = Net(Netlink())
+
+    def monitor(self, *groups: str) -> Monitor:
+        """A `Monitor` of what changes inside, from now on: ``ip monitor link address ...``.  Close it, or use it in ``with``."""
+        from .events import Monitor
+
+        with self.entered():
+            return Monitor(*groups)
+
+    def setting(self, name: str, value: Value | None = None) -> str:
+        """The value of a setting below /proc/sys/net, which with ``value`` is set first: ``sysctl net.ipv4.ip_forward[=1]``.
+
+        Raises `InvalidValue` for what is no setting of a network namespace, `SyscallError` where the kernel refuses.
+        """
+        from . import sysctl
+
+        with self.entered():
+            if value is not None:
+                sysctl.write(name, value)
+            return sysctl.read(name)
+
+    def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
+        """Many in one visit: their values, or where a dict gives new ones, those: set in this order, or none of them."""
+        from . import sysctl
+
+        with self.entered():
+            if isinstance(given, dict):
+                sysctl.write_all(given)
+            return sysctl.read_all(given)
+
+    def add_tap(
+        self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0
+    ) -> None:
+        """Make a tap (or tun) device inside that stays: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""
+        from . import tap
+
+        with self.entered():
+            tap.add(name, kind, owner, group, index)
+
+    def open_tap(self, name: str = "", kind: str = "tap") -> tuple[int, str]:
+        """The program's end of a tap device inside, made where there is none: a descriptor (yours to close), and its name."""
+        from . import tap
+
+        with self.entered():
+            return tap.open_(name, kind)
 
     def disconnect(self) -> None:
         """Close the socket that `net` uses; it is opened anew when it is asked for again."""

@@ -45,13 +45,15 @@ class Request:
     """A message to send: what it is, its flags, its body, and a few words for the error it may come back with.
 
     ``flags`` are the NLM_F_* beyond NLM_F_REQUEST; NLM_F_DUMP among them makes it a dump.  ``context`` says in the
-    caller's words what this is for (``'address 10.0.0.1/24 on v1'``).
+    caller's words what this is for (``'address 10.0.0.1/24 on v1'``).  ``reading`` is how its answers are read, where
+    not all of them is wanted (`Message.only`).
     """
 
-    __slots__ = ("message", "flags", "body", "context")
+    __slots__ = ("message", "flags", "body", "context", "reading")
 
     def __init__(self, message: Message, body: Mapping[Any, Any], flags: int = 0, context: str = "") -> None:
         self.message, self.body, self.flags, self.context = message, body, flags, context
+        self.reading: Message | None = None
 
     @property
     def dump(self) -> bool:

@@ -293,6 +293,25 @@ def ioctl(fd: int, request: int) -> int:
     return result
 
 
+def ioctl_number(fd: int, request: str, number: int) -> None:
+    """ioctl(2) with a number for its argument; ``request`` is a name of `uapi`."""
+    import fcntl
+
+    _ioctl(fd, request, str(number), lambda: fcntl.ioctl(fd, getattr(uapi, request), number - (number >> 31 << 32)))
+
+
+def ioctl_struct(fd: int, request: str, argument: bytes, told: str) -> bytes:
+    """ioctl(2) with a struct, which it may change; how it is afterwards.  ``told`` is the struct as a person reads it."""
+    import fcntl
+
+    changed: bytes = _ioctl(fd, request, told, lambda: (0, fcntl.ioctl(fd, getattr(uapi, request), argument)))[1]
+    return changed
+
+
+def _ioctl(fd: int, request: str, told: str, function: Callable[[], Any]) -> Any:
+    return perform("ioctl", function, spell=lambda: f"{fd}, {request}, {told}")
+
+
 def listdir(path: str) -> list[str]:
     """The names in a directory, in its own order (getdents64(2))."""
     names: list[str] = perform("getdents64", os.listdir, path)

@@ -20,9 +20,9 @@ PACKAGE = PROJECT / "rawns"
 FLOORS = [
     ["errors", "uapi"],
     ["syscalls", "wire"],
-    ["names", "nlmsg", "rtnl", "nft", "packets", "sockets"],
+    ["names", "nlmsg", "rtnl", "nft", "packets", "sockets", "sysctl"],
     ["exchange", "explain", "objects", "lines"],
-    ["netlink", "netns"],
+    ["netlink", "netns", "events", "tap"],
     ["net", "rootless"],
     ["lab", "pool", "echo", "chat"],
     ["cli"],

@@ -14,7 +14,7 @@ from errno import EBUSY, EEXIST
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError, printable
 from . import messages, stamp
-from .model import Bridge, Existing, Macvlan, Port
+from .model import Bridge, Existing, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,6 +170,9 @@ class Builder:
         if self._awaited.pop(host.number, None) is None:
             return  # it has had it
         self._left -= 1
+        for one in self._difference.fresh[host.number]:
+            if isinstance(one, Tap):
+                self._tap(host, one)
         requests = self._requests(host)
         if not self._new(host):
             self._undo(_revert, host, self._inverse(host))
@@ -190,6 +193,13 @@ class Builder:
             self._progress(self._total - self._left, self._total)
         self._happened(~host.number)
 
+    def _tap(self, host: Host, one: Tap) -> None:
+        """Make a tap device, which takes an ioctl."""
+        assert one.name is not None
+        if not self._new(host):
+            self._undo(_revert, host, [messages.unmake(one)])
+        host.add_tap(one.name, owner=one.owner, index=one.index)
+
     def _requests(self, host: Host) -> list[Request]:
         """All that is said in a host's turn, in the order that `messages` draws."""
         difference, lab = self._difference, self._lab
@@ -204,7 +214,8 @@ class Builder:
         for one in bridges:
             requests += messages.create(lab, one)
         for one in others:
-            if id(one) not in self._made and not (isinstance(one, Macvlan) and one.parent.host is not host):
+            elsewhere = isinstance(one, Macvlan) and one.parent.host is not host
+            if id(one) not in self._made and not elsewhere and not isinstance(one, Tap):
                 requests += self._create(one)
         requests += [messages.create_on(lab, guest) for guest in self._guests.get(host.number, ())]
         for one in others + bridges:

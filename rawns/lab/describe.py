@@ -141,12 +141,11 @@ class _Reader(Plugs):
         """All that a host has besides interfaces."""
         for gateway in said.get("gateway", ()):
             self.attempt((*said.path, "gateway"), host.route, "default", gateway)
-        for number, route in enumerate(said.get("routes", ())):
-            path = getattr(route, "path", (*said.path, "routes", number))
+        for route in said.get("routes", ()):
             if "to" in route:
-                self.attempt(path, host.route, **route)
-            else:
-                self.note(path, 'a route says where to: to = "10.0.0.0/8"')
+                self.attempt(route.path, host.route, **route)
+            elif route.whole:
+                self.note(route.path, 'a route says where to: to = "10.0.0.0/8"')
         if "forward" in said:
             host.forward(said["forward"])
         if said.get("sysctl"):

@@ -14,7 +14,7 @@ from .difference import Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from ..objects.nat import Found, Nat
     from .model import Host
@@ -31,7 +31,7 @@ def read(host: Host, state: State, wanted: set[str]) -> None:
     if "nat" in wanted:
         state.nats = host.net.nat_rules(table(host.lab.name))
     if host.sysctls:
-        state.sysctls = _now(host, host.sysctls)
+        state.sysctls = host.settings(list(host.sysctls))
 
 
 def changes(host: Host, state: State | None) -> Iterator[Change]:
@@ -49,26 +49,15 @@ def _sysctls(host: Host, state: State | None) -> Iterator[Change]:
         if now is None or now.split() != value.split():
             what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"
             change = Change("~" if state is not None else "+", what, host, host.where)
-            yield change.doing(partial(_set, host, key, value), None if now is None else partial(_set, host, key, now))
-
-
-def _now(host: Host, keys: Iterable[str]) -> dict[str, str]:
-    return {}
-
-
-def _set(host: Host, key: str, value: str) -> None:
-    with host.entered(), open(f"/proc/sys/{key.replace('.', '/')}", "w") as file:
-        file.write(value)
+            yield change.doing(partial(host.setting, key, value), None if now is None else partial(host.setting, key, now))
 
 
 def _nat(host: Host, there: Found | None) -> Iterator[Change]:
     name, wanted = table(host.lab.name), sorted(host.nats, key=lambda nat: nat.out)  # as they are read back
     if wanted == (there.nats if there is not None else []):
         return
-    if there is None or not there.nats:
-        back = partial(_no_nat, host, name)
-    else:
-        back = partial(_nat_now, host, there.nats)
+    before = there.nats if there is not None else None
+    back = partial(_nat_now, host, before) if before else partial(_no_nat, host, name)
     if wanted:
         what = f"nat of {host.label} out of {', '.join(one.out for one in wanted)}"
         change = Change("~" if there is not None else "+", what, host, host.where)

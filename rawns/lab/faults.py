@@ -237,7 +237,7 @@ def _alone(one: Interface, own: list[Prefix], family: int, members: list[Interfa
         (other, address) for other in members if other is not one for address in other.addresses if address.family == family
     )
     peer = getattr(one, "peer", None)
-    end = "at the other end of its wire" if peer is other else "on the same network"
+    end = "at the other end" if peer is other else "on the same network"
     return Fault(f"{', '.join(map(str, own))} of {one} is in no network with {address} of {other}, {end}", one.where)
 
 

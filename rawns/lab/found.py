@@ -143,15 +143,21 @@ def down(name: str, wait: float | None = None) -> list[str]:
     from .lock import locked
 
     with locked(name=check_lab_name(name)):
-        gone = [one for one, found, _ in named() if found.lab == name]
-        with shielded():
-            _remove(gone)
-            links = down_links(name)
-    if wait is not None:
-        from .wait import until_gone
+        marked = [(one, namespace is None) for one, found, namespace in named() if found.lab == name]
+        gone = [one for one, _ in marked]
+        if wait is None:
+            return gone + _take_away(name, gone)
+        from .wait import Departure
 
-        until_gone(wait)
-    return gone + links
+        with Departure((one for one, stale in marked if not stale), wait):
+            return gone + _take_away(name, gone)
+
+
+def _take_away(name: str, gone: list[str]) -> list[str]:
+    """Remove these names, and the lab's links in our namespace; the names of those links."""
+    with shielded():
+        _remove(gone)
+        return down_links(name)
 
 
 def _remove(gone: list[str]) -> None:

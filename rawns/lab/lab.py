@@ -256,17 +256,22 @@ class Lab:
         if self.standing:
             from . import found
 
-            found.down(self.name)
+            found.down(self.name, wait)
             for host in self.hosts:
                 host.forget()
+        elif wait is None:
+            self._go()
+        else:
+            from .wait import Departure
+
+            with Departure((host for host in self.hosts if host.there and not host.root), wait):
+                self._go()
+
+    def _go(self) -> None:
         with shielded():
             failure = self._take_away()
         if failure is not None:
             raise failure
-        if wait is not None:
-            from .wait import until_gone
-
-            until_gone(wait)
 
     def _take_away(self) -> RawnsError | None:
         failure: RawnsError | None = None

@@ -11,7 +11,7 @@ from ..net import NetNS
 from . import found
 from .lab import Lab
 from .model import Bridge, Port
-from .state import our_addresses, read
+from .state import LO, our_addresses, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def _routes(host: Host, state: State) -> None:
     for route in state.routes:
         dev = state.link_at(route.index)
         host.route(str(route), route.gateway, dev.name if dev is not None else None, route.metric or None)
-    lo = state.link_at(1)
-    if lo is not None and _forwards(lo):
+    if _forwards(host.net.link(LO)):
         host.sysctl({"net.ipv4.ip_forward": 1})
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from .. import uapi
 from ..objects import address, link, prefix, route
 from . import stamp
-from .model import Bridge, Existing, Macvlan, Port, Tap
+from .model import Bridge, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from .lab import Lab
     from .model import Host, Interface, Route
     from .stamp import Stamp
+
+
+# Of a wire's ends.  Left alone the kernel makes objects in sysfs for as many queues as there are processors, each end, and
+# removes all but one again: a fifth of the time that a wire takes on two processors, and more on more.
+QUEUES = {"txqueues": 1, "rxqueues": 1}
 
 
 def alias(lab: str, one: Interface) -> str:
@@ -56,8 +61,6 @@ def lo(mark: Stamp) -> Request:
 
 def create(lab: Lab, one: Interface) -> Iterable[Request]:
     """Make an interface, by its own host; with a wire, its other end too, where that will live."""
-    if isinstance(one, (Tap, Existing)):
-        return ()  # a tap is made by whoever opens it, by an ioctl; what exists is not made
     if isinstance(one, Port):
         assert one.peer is not None and one.name is not None and one.peer.name is not None
         far = _options(lab, one.peer, one.host)
@@ -83,6 +86,8 @@ def create_on(lab: Lab, one: Macvlan) -> Request:
 def _options(lab: Lab, one: Interface, speaker: Host) -> dict[str, Any]:
     """What any interface can be born with."""
     options: dict[str, Any] = {"index": one.index, "address": one.mac, "mtu": one.mtu, "group": lab.group}
+    if isinstance(one, Port):
+        options.update(QUEUES)
     if one.host is not speaker:
         options["netns_fd"] = one.host.fileno()
     return options
@@ -107,7 +112,7 @@ def settle(lab: Lab, one: Interface, born: bool) -> list[Request]:
 
 def unmake(one: Interface) -> Request:
     """What undoes the making of an interface."""
-    return _said(link.delete(one.index), one)
+    return _said(link.delete(one.name or one.index), one)
 
 
 # -- what is on an interface --------------------------------------------------------------------------------------

@@ -406,6 +406,11 @@ class Root(Host):
             self._identity = None
         return NetNS._open(self)
 
+    def route(self, *_: Any, **__: Any) -> Any:
+        raise InvalidValue("links are all that a lab may make in the namespace that the lab is built from")
+
+    sysctl = nat = route
+
     def unmake(self) -> None:
         """Delete the lab's links in it: with one message, where nobody else has put a link into the lab's group."""
         from ..objects import link

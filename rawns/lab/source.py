@@ -204,8 +204,8 @@ def _toml(text: str, name: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        words, _, rest = str(error).partition(" (at line ")
-        at = rest.partition(",")[0]
+        words, _, rest = str(error).partition(" (at ")
+        at = rest.partition(",")[0][len("line ") :]
         line = int(at) if at.isdigit() else text.count("\n") + 1
         raise InvalidValue(f"{printable(name)}:{line}: this is no TOML: {_lower(words)}") from None
 

@@ -6,6 +6,7 @@ Floor 6.  Read anew each time; kept nowhere.
 from __future__ import annotations
 
 from .. import uapi
+from ..objects import link
 from . import stamp
 
 TYPE_CHECKING = False
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from .stamp import Stamp
 
 LO = 1  # its index, in every namespace
+WANTED = (
+    "IFLA_IFNAME",
+    "IFLA_ADDRESS",
+    "IFLA_MTU",
+    "IFLA_LINK",
+    "IFLA_MASTER",
+    "IFLA_IFALIAS",
+    "IFLA_GROUP",
+)
 
 
 class State:
@@ -63,7 +73,7 @@ def read(host: Host) -> State:
     Raises `KernelError`, `SyscallError` or `Interrupted`.
     """
     net = host.net
-    state = State(net.links())
+    state = State(link.Link(reply.body) for reply in net.netlink.dump(link.brief(*WANTED)))
     wanted = {*host.features, *(state.stamp.features if state.stamp else ())}
     for one in net.addresses():
         state.addresses.setdefault(one.index, []).append(one)

@@ -48,7 +48,7 @@ HOST: Rows = {
     "netns": values.netns,
     "count": values.count,
     "gateway": Each(values.address),
-    "routes": Each(values.route),
+    "routes": Each(ROUTE),
     "forward": values.flag,
     "sysctl": values.sysctls,
     "nat": Each(NAT),
@@ -147,7 +147,8 @@ class Tables:
         found = []
         for item, place in zip(items if isinstance(items, list) else [items], places):
             try:
-                found.append(self._value(item, place, ROUTE if row is values.route and isinstance(item, dict) else row, what))
+                short = row is ROUTE and not isinstance(item, dict)
+                found.append(Said(values.route(item), place, True) if short else self._value(item, place, row, what))
             except InvalidValue as error:
                 self.note(place, str(error))
         return found

@@ -45,7 +45,7 @@ def nearest(word: str, right: Iterable[str]) -> str:
     """The one of the right words that was probably meant; empty where none is near."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, list(right), 1, 0.6)), "")
+    return next(iter(get_close_matches(word, list(right), 1, 0.5)), "")
 
 
 # -- texts, flags, numbers ------------------------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ OPTIONS = {
     "broadcast": "IFLA_BROADCAST",
     "mtu": "IFLA_MTU",
     "txqlen": "IFLA_TXQLEN",
+    "txqueues": "IFLA_NUM_TX_QUEUES",
+    "rxqueues": "IFLA_NUM_RX_QUEUES",
     "group": "IFLA_GROUP",
     "alias": "IFLA_IFALIAS",
     "master": "IFLA_MASTER",
@@ -175,6 +177,13 @@ def dump(kind: str | None = None) -> Request:
     """All links, or those of one kind: ``ip link show [type KIND]``."""
     fields = {"IFLA_LINKINFO": {"IFLA_INFO_KIND": kind}} if kind else {}
     return Request(rtnl.GETLINK, fields, uapi.NLM_F_DUMP)
+
+
+def brief(*names: str) -> Request:
+    """All links without their statistics, with their kinds and these attributes alone: to read thousands of them."""
+    request = Request(rtnl.GETLINK, {"IFLA_EXT_MASK": uapi.RTEXT_FILTER_SKIP_STATS}, uapi.NLM_F_DUMP)
+    request.reading = rtnl.NEWLINK.only(*names, IFLA_LINKINFO=rtnl.LINKINFO.only("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
+    return request
 
 
 def get(link: Ref) -> Request:

@@ -171,11 +171,6 @@ def delete(table: str) -> Request:
     return Request(nft.DELTABLE, {**_INET, "NFTA_TABLE_NAME": check_table(table)}, 0, f"table inet {table}")
 
 
-def get(table: str) -> Request:
-    """The table itself, for its stamp: ``nft list table inet TABLE``."""
-    return Request(nft.GETTABLE, {**_INET, "NFTA_TABLE_NAME": check_table(table)}, 0, f"table inet {table}")
-
-
 def check_table(name: str) -> str:
     """``name`` if a table can be called that: 1 to 255 bytes.  Raises `InvalidValue`."""
     return _text(name, uapi.NFT_NAME_MAXLEN, "name a table") if name != "" else _text("\0", 0, "name a table")

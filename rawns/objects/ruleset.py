@@ -124,7 +124,10 @@ class Rule(Record):
         return terms(self.body)
 
     def __str__(self) -> str:
-        return " ".join(map(str, self.terms)) + (f' comment "{self.comment}"' if self.comment else "")
+        """In words close to those of `nft`, for a sentence; somebody's comment is not made safe to show."""
+        from .phrase import sentence
+
+        return sentence(self) + (f' comment "{self.comment}"' if self.comment else "")
 
 
 def comment(userdata: object) -> str:
@@ -218,11 +221,10 @@ def _term(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) -> Term
 
 def _load(name: str, data: Mapping[Any, Any], registers: Mapping[int, Any]) -> tuple[int, Selector | None]:
     """Which register an expression loads, and with what: None where it does not do that, or we cannot tell."""
-    if name in ("meta", "ct") and f"NFTA_{name.upper()}_DREG" in data and "NFTA_CT_DIRECTION" not in data:
-        return data[f"NFTA_{name.upper()}_DREG"], (name, data.get(f"NFTA_{name.upper()}_KEY"))
-    if name == "payload" and "NFTA_PAYLOAD_DREG" in data:
-        place = [data.get(f"NFTA_PAYLOAD_{word}") for word in ("BASE", "OFFSET", "LEN")]
-        return data["NFTA_PAYLOAD_DREG"], (name, *place)
+    words = {"meta": ["KEY"], "ct": ["KEY"], "payload": ["BASE", "OFFSET", "LEN"]}.get(name)
+    if words is not None and "NFTA_CT_DIRECTION" not in data:
+        target, *place = (data.get(f"NFTA_{name.upper()}_{word}") for word in ["DREG", *words])
+        return (0, None) if target is None or None in place else (target, (name, *place))
     if name == "bitwise" and data.get("NFTA_BITWISE_OP", uapi.NFT_BITWISE_MASK_XOR) == uapi.NFT_BITWISE_MASK_XOR:
         before = registers.get(data.get("NFTA_BITWISE_SREG", 0))
         mask, flip = (data.get(f"NFTA_BITWISE_{word}", {}).get("NFTA_DATA_VALUE", b"") for word in ("MASK", "XOR"))

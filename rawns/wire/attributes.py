@@ -74,10 +74,11 @@ class Switch(Type):
 class Attrs(Type):
     """A run of netlink attributes: a table from C name to (number, type)."""
 
-    __slots__ = ("names", "nested", "_numbers")
+    __slots__ = ("names", "nested", "_numbers", "_rest")
 
-    def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False) -> None:
+    def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False, rest: bool = True) -> None:
         self.names, self.nested = names, nested
+        self._rest = rest  # whether what stands in no row is kept, as number and bytes
         self._numbers: dict[int, tuple[str, Type]] | None = None
 
     @property
@@ -86,6 +87,15 @@ class Attrs(Type):
         if self._numbers is None:
             self._numbers = {number: (name, kind) for name, (number, kind) in self.names.items()}
         return self._numbers
+
+    def only(self, *names: str, **nests: Type) -> Attrs:
+        """The same, read for these alone: whoever knows what he wants of thousands need not decode the rest.
+
+        ``nests`` are attributes that are read otherwise than they are described, say for some of theirs alone.
+        """
+        rows = {name: self.names[name] for name in names}
+        rows.update((name, (self.names[name][0], kind)) for name, kind in nests.items())
+        return Attrs(rows, self.nested, rest=False)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return b"".join(self.pieces(value, value))
@@ -123,7 +133,7 @@ class Attrs(Type):
         return values
 
     def unpack_into(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> None:
-        offset, numbers = start, self._numbers or self.numbers
+        offset, numbers, rest = start, self._numbers or self.numbers, self._rest
         while offset < end:
             if end - offset < 4:
                 raise WireError(f"{end - offset} stray bytes at offset {offset}")
@@ -131,6 +141,9 @@ class Attrs(Type):
             if length < 4 or offset + length > end:
                 raise WireError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
             number &= uapi.NLA_TYPE_MASK
+            if number not in numbers and not rest:
+                offset += length + 3 & ~3
+                continue
             name, kind = numbers.get(number) or (number, RAW)
             below = path
             if trace is not None:
@@ -210,6 +223,10 @@ class Message:
 
     def __init__(self, number: int, name: str, layout: Layout) -> None:
         self.number, self.name, self.layout = number, name, layout
+
+    def only(self, *names: str, **nests: Type) -> Message:
+        """The same message, read for these attributes (and the header) alone: see `Attrs.only`."""
+        return Message(self.number, self.name, Layout(self.layout.header, self.layout.attrs.only(*names, **nests)))
 
     def pack(self, body: Mapping[Any, Any]) -> bytes:
         """The bytes after ``struct nlmsghdr``.  Raises `WireError`, naming message and key."""

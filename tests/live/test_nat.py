@@ -331,7 +331,7 @@ def test_a_ruleset_that_never_rests_is_an_error_by_name(router: NetNS) -> None:
 
             busy = False
 
-        with observed(Restless()), pytest.raises(Interrupted, match="table inet rt"):
+        with observed(Restless()), pytest.raises(Interrupted, match="ruleset of nf_tables changed"):
             router.net.nat_rules("rt")
     finally:
         other.close()

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rawns import nft, nlmsg, packets, rtnl, uapi
+from rawns import nft, nlmsg, packets, rtnl, tap, uapi
 from rawns.wire import Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
@@ -97,6 +97,7 @@ NO_SUCH_STRUCT = {"done": "netlink(7): NLMSG_DONE carries a bare int"}
 NO_SUCH_FIELD = {
     ("rtnl_link_ifmap", "__pad"): "the compiler's own padding to the widest member",
     ("tc_stats", "__pad"): "the same",
+    ("ifreq", "__rest"): "what is left of a union",
     ("gnet_stats_basic", "__pad"): "the same",
     ("iphdr", "version_ihl"): "two bit fields in C: ihl and version",
 }
@@ -113,7 +114,7 @@ def constants() -> dict[str, int]:
 def structs() -> dict[str, Struct]:
     """Every `Struct` that the descriptions lead to, by C name."""
     found: dict[str, Struct] = {}
-    for module in (nlmsg, rtnl, nft, packets):
+    for module in (nlmsg, rtnl, tap, nft, packets):
         for one in walk(list(vars(module).values()), set()):
             assert found.setdefault(one.name, one).members == one.members, f"two different structs called {one.name}"
     return found

@@ -16,7 +16,7 @@ from rawns import InvalidValue, explain, nft, nlmsg, uapi
 from rawns.errors import KernelError, WireError
 from rawns.exchange import Exchange
 from rawns.nlmsg import Reply, Request
-from rawns.objects import nat, ruleset
+from rawns.objects import fate, nat, ruleset
 from rawns.objects.nat import Forward, Nat
 from rawns.syscalls import Event
 from rawns.wire import Message, Span
@@ -24,6 +24,8 @@ from rawns.wire import Message, Span
 CAPTURED = captured("captured_nft.txt")
 MADE = next(command for command in CAPTURED if command.startswith("nft add table inet lab"))
 FILTER = next(command for command in CAPTURED if command.startswith("nft add table ip filter"))
+
+PACKET = fate.Packet("10.0.0.1", "10.9.0.1", iif="a", oif="b", protocol="tcp", port=80)
 
 # What `MADE` says.
 NATS = [
@@ -143,8 +145,8 @@ def test_our_own_requests_are_what_nft_asks() -> None:
     def asked(command: str, name: str) -> bytes:
         return next(payload for message, payload in messages(command, ">") if message.name == name)
 
-    for request in (nat.get("lab"), ruleset.rules(uapi.NFPROTO_INET, "lab")):
-        assert request.message.pack(request.body) == asked("nft -a list table inet lab", request.message.name)
+    theirs = asked("nft -a list table inet lab", "NFT_MSG_GETRULE")
+    assert nft.GETRULE.pack(ruleset.rules(uapi.NFPROTO_INET, "lab").body) == theirs
     for request in (ruleset.tables(), ruleset.chains()):
         assert request.dump and request.message.pack(request.body) == asked("nft list ruleset", request.message.name)
     assert nat.delete("nope").message.pack(nat.delete("nope").body) == asked("nft delete table inet nope", "NFT_MSG_DELTABLE")
@@ -188,18 +190,19 @@ def test_unknown_attributes_are_kept() -> None:
 
 
 def test_an_expression_without_a_description_keeps_its_bytes() -> None:
-    rules = [reply.body for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
-    found = {
-        one["NFTA_EXPR_NAME"]: one["NFTA_EXPR_DATA"] for body in rules for one in body["NFTA_RULE_EXPRESSIONS"]["NFTA_LIST_ELEM"]
-    }
-    assert isinstance(found["lookup"], bytes) and isinstance(found["reject"], dict)
+    data = struct.pack("=HHI", 8, 1, 0xCAFE)
+    one = struct.pack("=HH9s3x", 13, uapi.NFTA_EXPR_NAME, b"wormhole\0") + struct.pack("=HH", 12, uapi.NFTA_EXPR_DATA) + data
+    listed = struct.pack("=HH", 4 + len(one), uapi.NFTA_LIST_ELEM) + one
+    payload = bytes(4) + struct.pack("=HH", 4 + len(listed), uapi.NFTA_RULE_EXPRESSIONS) + listed
+    (found,) = nft.NEWRULE.unpack(payload)["NFTA_RULE_EXPRESSIONS"]["NFTA_LIST_ELEM"]
+    assert found == {"NFTA_EXPR_NAME": "wormhole", "NFTA_EXPR_DATA": data}
 
 
 def test_no_mutation_does_worse_than_a_wire_error() -> None:
     dice = random.Random(20260102)
     datagrams = [data for group in CAPTURED.values() for _, data in group]
     outcomes = {True: 0, False: 0}
-    for _ in range(2000):
+    for _ in range(3000):
         data = bytearray(dice.choice(datagrams))
         for _ in range(dice.randint(1, 6)):
             data[dice.randrange(len(data))] = dice.choice((0, 255, 128, dice.randrange(256)))
@@ -209,7 +212,9 @@ def test_no_mutation_does_worse_than_a_wire_error() -> None:
             for frame in nlmsg.split(data):
                 if frame.kind in nft.MESSAGES:
                     body = nft.MESSAGES[frame.kind].unpack(data, frame.start, frame.end)
-                    assert isinstance(str(ruleset.Rule(body)), str) and isinstance(ruleset.Chain(body).hook, (str, type(None)))
+                    one = ruleset.Rule(body)
+                    assert isinstance(str(one), str) and isinstance(ruleset.Chain(body).hook, (str, type(None)))
+                    assert fate.fits(one, PACKET) in (True, False, None) and isinstance(fate.action(one), tuple)
             outcomes[True] += 1
         except WireError:
             outcomes[False] += 1
@@ -347,6 +352,25 @@ def test_chains_as_nft_made_them() -> None:
         ("ip filter forward", "filter", "forward", 0, "drop"),
         ("ip filter more", None, None, 0, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict", "why", "perhaps"),
+    [
+        ({}, "reject", "ip daddr 10.9.0.0/16 reject", 0),
+        ({"oif": "c"}, "drop", 'iifname "a" oifname != "b" counter drop comment "not that way"', 0),
+        ({"state": "established"}, "accept", "ct state established,related accept", 0),
+        ({"destination": "10.8.0.1"}, "drop", None, 1),  # but for the set of ports
+        ({"destination": "10.8.0.1", "protocol": "udp"}, "drop", None, 0),  # which is one of TCP's
+        ({"source": "fd00::1", "destination": "fd00::2"}, "accept", None, 0),  # not this family's
+    ],
+)
+def test_the_fate_of_packets_among_the_rules_of_nft(options: dict[str, str], verdict: str, why: str | None, perhaps: int) -> None:
+    said = {"source": "10.0.0.1", "destination": "10.9.0.1", "iif": "a", "oif": "b", "protocol": "tcp", **options}
+    chains = [ruleset.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
+    rules = [ruleset.Rule(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
+    told = fate.of(fate.Packet(**said), "forward", [], chains, rules)  # type: ignore[arg-type]
+    assert (told.verdict, told.rule and str(told.rule), len(told.perhaps)) == (verdict, why, perhaps)
 
 
 # -- the conversation -------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ Networks described in a file (TOML or JSON), in the kernel in milliseconds, chan
   shell FILE|LAB HOST         a shell in a host
   graph FILE|LAB              what it looks like: text; --dot, --mermaid or --svg for others to draw
   run FILE [-- CMD ...]       up, CMD (or a shell), and down again, without root too
+  export FILE|LAB             its description as JSON, also of one whose file is lost
   gc                          take away what labs that were killed half-way have left
   examples [NAME]             descriptions to begin with; with a NAME, that one
 
@@ -46,6 +47,7 @@ VERBS: dict[str, tuple[str, int, int, bool, tuple[str, ...]]] = {
     "exec": ("inside", 2, 2, True, ()),
     "shell": ("inside", 2, 2, False, ()),
     "graph": ("looks", 1, 1, False, ("--dot", "--mermaid", "--svg")),
+    "export": ("looks", 1, 1, False, ()),
     "run": ("inside", 1, 1, True, ()),
     "gc": ("verbs", 0, 0, False, ()),
     "examples": ("examples", 0, 1, False, ()),

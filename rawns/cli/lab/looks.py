@@ -1,4 +1,4 @@
-"""`rawns lab status`, `list` and `graph`: the verbs that look.
+"""`rawns lab status`, `list`, `export` and `graph`: the verbs that look.
 
 Floor 7.
 """
@@ -101,6 +101,13 @@ def list_(options: Options) -> int:
         hosts = f"{len(one.hosts)} namespace{'' if len(one.hosts) == 1 else 's'}"
         links = f", {len(one.links)} link{'' if len(one.links) == 1 else 's'} here" if one.links else ""
         print(f"{one.name:<{width}}  {one.state}, {hosts}{links}")
+    return 0
+
+
+def export(options: Options) -> int:
+    from ...lab.export import data_of
+
+    emit(data_of(lab_of(options.words[0])))
     return 0
 
 

@@ -51,6 +51,10 @@ class Edge:
         """What is said at this end."""
         return self.labels[0] if self.ends[0] is node else self.labels[1]
 
+    def beyond(self, node: Node) -> str:
+        """What is said at the other end; both may be at one node."""
+        return self.labels[1] if self.ends[0] is node else self.labels[0]
+
 
 class Graph:
     """The nodes and edges of a lab."""

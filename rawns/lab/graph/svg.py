@@ -178,8 +178,7 @@ class _Picture:
         shift = 6.0 if one is other else 0.0
         high, low = one.y - shift, other.y + shift
         path = f"M{a:.1f} {high:.1f}C{x:.1f} {high:.1f} {x:.1f} {low:.1f} {b:.1f} {low:.1f}"
-        far = edge.other(one.branch.node)
-        words = " - ".join(filter(None, (edge.label(one.branch.node), edge.note, edge.label(far))))
+        words = " - ".join(filter(None, (edge.label(one.branch.node), edge.note, edge.beyond(one.branch.node))))
         middle = (0.25 * (a + b) / 2 + 0.75 * x) + 6
         lines = [f'<path class="line {edge.kind} {edge.state}" d="{path}"/>']
         return lines + [f'<text class="small" x="{middle:.1f}" y="{(one.y + other.y) / 2 + 4:.1f}">{_escaped(words)}</text>']

@@ -80,7 +80,9 @@ class _Pen:
             return f"in {far.name}, see there" if parent.kind == "bridge" else f"{far.name} (bridge), see there"
         near = [self._paint(edge.label(parent), edge.state)] if edge.label(parent) else []
         told = [f" [{WORDS[edge.state]}]"] if edge.state not in ("", "up") else []
-        return " ".join([*near, self._line(edge), "↺", far.name, *([f" {edge.label(far)}"] if edge.label(far) else []), *told])
+        return " ".join(
+            [*near, self._line(edge), "↺", far.name, *([f" {edge.beyond(parent)}"] if edge.beyond(parent) else []), *told]
+        )
 
     def _paint(self, text: str, state: str, bold: bool = False) -> str:
         codes = [*(["1"] if bold else []), *([COLOURS[state]] if state in COLOURS else [])]

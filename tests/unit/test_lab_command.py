@@ -1,0 +1,100 @@
+"""`rawns lab` where it touches nothing: what is no command line, and what is told of descriptions that cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rawns.cli.lab import VERBS
+from rawns.cli.lab.examples import NAMES
+from rawns.cli.main import run
+
+WRONG = {
+    "no verb": (["upp", "x"], 'there is no verb "upp"; see `rawns lab --help`'),
+    "no word": (["up"], "`up` needs a FILE or a LAB; see `rawns lab --help`"),
+    "half": (["exec", "shop"], "`exec` needs more words; see `rawns lab --help`"),
+    "too many": (["down", "a", "b"], '`down` knows nothing to do with "b"; see `rawns lab --help`'),
+    "too many for list": (["list", "a"], '`list` knows nothing to do with "a"; see `rawns lab --help`'),
+    "no option": (["up", "--wiat", "a.json"], '`up` has no option "--wiat"; it has --json, --wait'),
+    "no seconds": (["up", "a.json", "--wait=soon"], '--wait takes a number of seconds, at most a day, and "soon" is none'),
+    "too long": (["up", "a.json", "--wait=1e9"], '--wait takes a number of seconds, at most a day, and "1e9" is none'),
+    "a value": (["list", "--json=yes"], '--json takes no value, and "yes" is one'),
+    "two drawings": (["graph", "a.json", "--dot", "--svg"], "--dot and --svg: one drawing at a time"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_command_line_is_one_line(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    argv, sentence = WRONG[case]
+    assert run(["lab", *argv]) == 2
+    assert capsys.readouterr() == ("", f"rawns lab: {sentence}\n")
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lab", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"\n  {verb} " in told for verb in VERBS)
+    assert run(["lab"]) == 2 and run(["lab", "up", "--help"]) == 0
+
+
+@pytest.mark.parametrize("verb", ["up", "plan", "run"])
+def test_what_takes_a_file_takes_no_name(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lab", verb, "shop"]) == 1
+    assert "shop is no file: " in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lab", "up", "/nowhere/x.json"]) == 1
+    assert capsys.readouterr().err == 'rawns lab: open("/nowhere/x.json", O_RDONLY|O_CLOEXEC): No such file or directory (ENOENT)\n'
+
+
+def test_all_faults_are_told_as_a_compiler_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "shop.json"
+    file.write_text('{"hosts": {\n"a": {"forwrd": true},\n"b": {"count": 0}}}')
+    sentences = [
+        f'{file}:2: hosts.a.forwrd: nothing in a host is called "forwrd"; did you mean forward?',
+        f"{file}:3: hosts.b.count: 0 is no number of hosts: it is a whole number from 1 to 65536",
+    ]
+    for verb in ("up", "plan", "graph", "status", "run", "ping"):
+        assert run(["lab", verb, str(file)]) == 1
+        assert capsys.readouterr() == ("", "".join(f"{one}\n" for one in sentences))
+    assert run(["lab", "plan", str(file), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["faults"]) == (False, sentences)
+
+
+def test_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lab", "examples"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"{name} " in told for name in NAMES)
+    assert run(["lab", "examples", "router", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "router"
+    assert run(["lab", "examples", "router"]) == 0
+    assert 'name = "router"' in capsys.readouterr().out
+    assert run(["lab", "examples", "ruoter"]) == 1
+    assert "there is no example ruoter; there is article, bridge" in capsys.readouterr().err
+
+
+def test_graph_needs_no_kernel(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody without privileges, or without Linux's namespaces, may look at a plan all the same."""
+    from rawns import RawnsError
+    from rawns.lab.lab import Lab
+
+    def refused(self: Lab) -> None:
+        raise RawnsError("not here")
+
+    monkeypatch.setattr(Lab, "states", refused)
+    file = tmp_path / "shop.json"
+    file.write_text('{"hosts": ["a", "b"], "wires": [{"ends": ["a 10.0.0.1/24", "b 10.0.0.2/24"]}]}')
+    told = {}
+    for option in ("--json", "--dot", "--mermaid", "--svg"):
+        assert run(["lab", "graph", str(file), option]) == 0
+        told[option] = capsys.readouterr().out
+    assert run(["lab", "graph", str(file)]) == 0
+    assert capsys.readouterr().out == "a\n└── eth0 10.0.0.1/24 ── b  eth0 10.0.0.2/24\n"
+    assert json.loads(told["--json"])["nodes"][0] == {"node": 0, "name": "a", "kind": "host", "state": None}
+    assert told["--dot"].startswith('graph "shop" {') and told["--mermaid"].startswith("graph LR") and told["--svg"].startswith("<svg")
+    assert run(["lab", "export", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out)["wires"] == [{"ends": ["a:eth0 10.0.0.1/24", "b:eth0 10.0.0.2/24"]}]

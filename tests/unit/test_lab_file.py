@@ -1,0 +1,554 @@
+"""Descriptions: what each key comes to, and the sentence, with its place, for each way in which one can be wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rawns import InvalidValue, Lab
+from rawns.errors import SyscallError
+from rawns.lab import describe, source
+from rawns.lab.faults import Impossible
+from rawns.lab.locate import lines
+from rawns.lab.model import Bridge, Macvlan, Port, Tap, Vxlan
+from rawns.objects.nat import Forward, Nat
+
+toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
+
+
+def lab_of(**data: Any) -> Lab:
+    return describe.lab_of(source.Source({"name": "shop", **data}))
+
+
+def faults_of(**data: Any) -> list[str]:
+    with pytest.raises(Impossible) as caught:
+        lab_of(**data)
+    return [str(one) for one in caught.value.faults]
+
+
+def host(lab: Lab, label: str) -> Any:
+    return next(one for one in lab.hosts if one.label == label)
+
+
+WIRE = {"ends": ["web 10.0.0.1/24", "db 10.0.0.2/24"]}
+TWO = {"hosts": {"web": {}, "db": {}}}
+
+# -- what is read -----------------------------------------------------------------------------------------------------
+
+
+def test_the_smallest() -> None:
+    lab = lab_of(hosts=["web", "db"], wires=[WIRE])
+    assert (lab.name, lab.standing) == ("shop", True)
+    assert [(one.label, one.name) for one in lab.hosts] == [("web", "shop.web"), ("db", "shop.db")]
+    [(one, other)] = lab.wires
+    assert [(str(end), str(end.addresses[0])) for end in (one, other)] == [
+        ("eth0 of web", "10.0.0.1/24"),
+        ("eth0 of db", "10.0.0.2/24"),
+    ]
+    assert (one.where, host(lab, "db").where) == ("wires[0].ends[0]", "hosts[1]")
+
+
+def test_all_that_a_host_has() -> None:
+    said = {
+        "netns": "www",
+        "gateway": ["10.0.0.254", "fd00::ff"],
+        "routes": ["10.9.0.0/16 via 10.0.0.253 metric 7", {"to": "10.8.0.0/16", "dev": "eth0"}],
+        "forward": True,
+        "sysctl": {"net.ipv4.tcp_syncookies": 0, "net/ipv4/conf/eth0/rp_filter": True},
+        "nat": {"out": "eth0", "source": "10.1.0.0/16", "forward": ["tcp 8080 10.0.0.2:80", "udp 53 [fd00::2]:5353"]},
+        "hosts": {"db": "10.0.0.2", "both": ["10.0.0.3", "fd00::3"]},
+        "nameservers": "10.0.0.53",
+        "search": ["example", "lan"],
+        "run": ["echo hello", ["ip", "link"]],
+    }
+    lab = lab_of(hosts={"web": said, "db": {}}, wires=[{"ends": ["web 10.0.0.1/24 fd00::1/64", "db 10.0.0.2/24 fd00::2/64"]}])
+    web = host(lab, "web")
+    assert web.name == "www"
+    assert [str(one) for one in web.routes] == [
+        "default via 10.0.0.254",
+        "default via fd00::ff",
+        "10.9.0.0/16 via 10.0.0.253 metric 7",
+        "10.8.0.0/16 dev eth0",
+    ]
+    assert web.sysctls == {
+        "net.ipv4.ip_forward": "1",
+        "net.ipv6.conf.all.forwarding": "1",
+        "net.ipv4.tcp_syncookies": "0",
+        "net/ipv4/conf/eth0/rp_filter": "1",
+    }
+    forwards = [Forward("tcp", 8080, "10.0.0.2", 80), Forward("udp", 53, "fd00::2", 5353)]
+    assert list(web.nats) == [Nat("eth0", ["10.1.0.0/16"], forwards)]
+    assert web.files == {
+        "hosts": "127.0.0.1\tlocalhost\n::1\tlocalhost\n10.0.0.2\tdb\n10.0.0.3\tboth\nfd00::3\tboth\n",
+        "resolv.conf": "search example lan\nnameserver 10.0.0.53\n",
+    }
+    assert web.commands == [["/bin/sh", "-c", "echo hello"], ["ip", "link"]]
+    assert host(lab, "db").files is None and not host(lab, "db").commands
+
+
+def test_a_port_and_a_bridge_with_everything() -> None:
+    lab = lab_of(
+        hosts=["web"],
+        bridges={"br0": {"vlan_filtering": True, "stp": True, "ageing": 10.5, "addresses": "10.0.0.254/24", "mtu": 1400}},
+        wires=[
+            {
+                "ends": [
+                    {"host": "web", "name": "lan", "addresses": ["10.0.0.1/24"], "mac": "02:00:00:00:00:01", "up": False},
+                    {"bridge": "br0", "name": "p1", "vlans": [10, 20], "rate": "10mbit"},
+                ],
+                "mtu": 1400,
+                "delay": "20ms",
+            }
+        ],
+    )
+    [(port, plug)] = lab.wires
+    assert (port.name, port.mac, port.mtu, port.up, port.shape) == ("lan", "02:00:00:00:00:01", 1400, False, {"delay": "20ms"})
+    assert (plug.name, plug.mtu, plug.shape) == ("p1", 1400, {"rate": "10mbit", "delay": "20ms"})
+    assert plug.vlans == {10: (True, True), 20: (False, False)}
+    bridge = plug.master
+    assert isinstance(bridge, Bridge) and bridge.stp and bridge.vlan_filtering and str(bridge.addresses[0]) == "10.0.0.254/24"
+    assert bridge.data["IFLA_BR_AGEING_TIME"] == 1050
+    assert bridge.host.name == "shop.br0"
+
+
+def test_bridges_in_a_host_and_in_the_root_namespace() -> None:
+    lab = lab_of(
+        hosts=["router", "web"],
+        bridges={"br0": {"host": "router"}, "br1": {"host": "root"}},
+        wires=[
+            {"ends": ["web", "br0"]},
+            {"ends": ["web:eth1", "br1"]},
+            {"ends": ["root:up0 10.9.0.1/24", "web:eth2 10.9.0.2/24"]},
+        ],
+    )
+    router, root = host(lab, "router"), lab.root
+    assert [one.name for one in router.interfaces] == ["br0", None]
+    assert [one.name for one in root.interfaces] == ["br1", None, "up0"]
+    assert lab.hosts[0] is root
+
+
+def test_the_other_interfaces() -> None:
+    lab = lab_of(
+        hosts=["web"],
+        bridges={"br0": {"vlan_filtering": True}},
+        wires=[{"ends": ["web 192.0.2.1/24", "root:lan 192.0.2.2/24"]}],
+        macvlans=[
+            {"host": "web", "name": "mv0", "parent": "root:eth7", "mode": "private", "addresses": "10.1.0.1/24"},
+            {"host": "web", "parent": "root:lan"},
+        ],
+        taps=[{"host": "web", "owner": 1000}, {"bridge": "br0", "name": "vm", "vlans": 5}],
+        vxlans=[
+            {"bridge": "br0", "vni": 42, "remote": "192.0.2.9", "port": 4790},
+            {"host": "web", "vni": 1, "remote": "fd00::1"},
+        ],
+    )
+    web, br0 = host(lab, "web"), host(lab, "br0")
+    kinds = {one.name: one for one in web.interfaces}
+    assert list(kinds) == ["eth0", "eth1", "eth2", "mv0", "eth4"]
+    tap, tunnel, macvlan, other = (kinds[name] for name in ("eth1", "eth2", "mv0", "eth4"))
+    assert isinstance(tap, Tap) and tap.owner == 1000 and tap.master is None
+    assert isinstance(tunnel, Vxlan) and (tunnel.vni, tunnel.remote.address) == (1, "fd00::1")
+    assert isinstance(macvlan, Macvlan) and (macvlan.mode, macvlan.parent.name, macvlan.parent.host.root) == (
+        "private",
+        "eth7",
+        True,
+    )
+    assert isinstance(other, Macvlan) and isinstance(other.parent, Port), "one of the lab's own in the root namespace"
+    vm, vxlan = br0.interfaces[1:]
+    assert (vm.name, vm.master, vm.vlans) == ("vm", br0.interfaces[0], {5: (True, True)})
+    assert (vxlan.master, vxlan.port) == (br0.interfaces[0], 4790)
+
+
+def test_a_count_counts_up() -> None:
+    lab = lab_of(
+        hosts={"web": {"count": 300, "gateway": "10.0.255.254", "netns": "w"}, "db": {"count": 300}},
+        bridges={"br0": {}},
+        wires=[
+            {"ends": [{"host": "web", "name": "eth0", "addresses": "10.0.0.250/16", "mac": "02:00:00:00:00:fe"}, "br0"]},
+            {"ends": ["web", "db"]},
+            {"ends": ["web7:extra", "br0"]},
+        ],
+    )
+    web = [one for one in lab.hosts if one.label.startswith("web")]
+    assert [one.label for one in web] == [f"web{number}" for number in range(1, 301)]
+    assert [one.name for one in web][:2] == ["w1", "w2"]
+    ports = [one.interfaces[0] for one in web]
+    assert [str(one.addresses[0]) for one in ports[:7]] == [f"10.0.0.{last}/16" for last in range(250, 256)] + ["10.0.1.0/16"]
+    assert [one.mac for one in ports[:3]] == ["02:00:00:00:00:fe", "02:00:00:00:00:ff", "02:00:00:00:01:00"]
+    assert [str(one.routes[0]) for one in web[::299]] == ["default via 10.0.255.254"] * 2
+    assert [one.label for one in lab.hosts if any(port.name == "extra" for port in one.interfaces)] == ["web7"]
+    pairs = [(one.host.label, other.host.label) for one, other in lab.wires[300:600]]
+    assert pairs == [(f"web{number}", f"db{number}") for number in range(1, 301)]
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+REFUSED = {
+    "a key of a host": (
+        {"hosts": {"web": {"gatway": "10.0.0.1"}}},
+        'hosts.web.gatway: nothing in a host is called "gatway"; did you mean gateway?',
+    ),
+    "a key of all": (
+        {**TWO, "wire": []},
+        'wire: nothing in a description is called "wire"; did you mean wires?',
+    ),
+    "nothing like it": (
+        {**TWO, "xyzzy": 1},
+        'xyzzy: nothing in a description is called "xyzzy"; there is name, hosts, bridges, wires, macvlans, taps and vxlans',
+    ),
+    "no host of that name": (
+        {**TWO, "wires": [{"ends": ["web", "bd"]}]},
+        'wires[0].ends[1]: no host or bridge is called "bd"; did you mean db?',
+    ),
+    "one end": ({**TWO, "wires": [{"ends": ["web"]}]}, 'wires[0]: a wire has two ends: ends = ["web:eth0 10.0.0.1/24", "br0"]'),
+    "no place": (
+        {**TWO, "wires": [{"ends": ["web", {"name": "eth0"}]}]},
+        'wires[0].ends[1]: the end of a wire is at a host or at a bridge: host = "web"',
+    ),
+    "a bridge as a host": (
+        {"hosts": ["web"], "bridges": {"br0": {}}, "wires": [{"ends": ["web", {"host": "br0"}]}]},
+        'wires[0].ends[1].host: br0 is a bridge: bridge = "br0"',
+    ),
+    "a name too long": (
+        {**TWO, "wires": [{"ends": ["web:sixteen-letters-", "db"]}]},
+        "wires[0].ends[0].name: 'sixteen-letters-' cannot name an interface: a name has at most 15 bytes",
+    ),
+    "no length": (
+        {**TWO, "wires": [{"ends": ["web 10.0.0.1", "db"]}]},
+        'wires[0].ends[0].addresses[0]: "10.0.0.1" says nothing of its network: 10.0.0.1/24, perhaps',
+    ),
+    "no address": (
+        {**TWO, "wires": [{"ends": ["web 10.0.0.300/24", "db"]}]},
+        "wires[0].ends[0].addresses[0]: '10.0.0.300/24' is no IPv4 or IPv6 address",
+    ),
+    "no number": (
+        {**TWO, "wires": [{**WIRE, "mtu": "big"}]},
+        'wires[0].mtu: "big" is no MTU in bytes: it is a whole number from 1 to 2147483647',
+    ),
+    "no flag": ({"hosts": {"web": {"forward": 1}}}, "hosts.web.forward: 1 is neither true nor false"),
+    "no table": (
+        {"hosts": {"web": "10.0.0.1"}},
+        'hosts.web: "10.0.0.1" is no table: a host has netns, count, gateway, routes, forward, sysctl, nat, hosts, '
+        "nameservers, search and run",
+    ),
+    "no rate": ({**TWO, "wires": [{**WIRE, "rate": "fast"}]}, "wires[0].rate: 'fast' is no rate, as '10mbit' is one"),
+    "a delay without a unit": ({**TWO, "wires": [{**WIRE, "delay": "20"}]}, "wires[0].delay: '20' is no time, as '20ms' is one"),
+    "the host that is always there": (
+        {"hosts": ["root"]},
+        "hosts[0]: root is the namespace that the lab is built from: wires may end there, but it is not described",
+    ),
+    "a name for a host": (
+        {"hosts": {"we:b": {}}},
+        'hosts."we:b": "we:b" cannot name a host or a bridge: a name is 1 to 64 letters, digits, - _ and .',
+    ),
+    "a host and a bridge": (
+        {"hosts": ["web"], "bridges": {"web": {}}},
+        "bridges.web: web is there twice: each host and each bridge has a name of its own",
+    ),
+    "two namespaces of one name": (
+        {"hosts": {"web": {"netns": "x"}, "db": {"netns": "x"}}},
+        "hosts.db: two namespaces are called x",
+    ),
+    "a sysctl of the machine's": (
+        {"hosts": {"web": {"sysctl": {"kernel.panic": 1}}}},
+        'hosts.web.sysctl: "kernel.panic" is no setting of a namespace: those begin with net, and stand in quotes for their dots',
+    ),
+    "no route": (
+        {"hosts": {"web": {"routes": ["10.0.0.0/8 through 10.0.0.1"]}}},
+        'hosts.web.routes[0]: "10.0.0.0/8 through 10.0.0.1" is no route: "through" has no place in it; '
+        "via, dev and metric have, once each",
+    ),
+    "a route to nowhere": (
+        {"hosts": {"web": {"routes": [{"via": "10.0.0.1"}]}}},
+        'hosts.web.routes[0]: a route says where to: to = "10.0.0.0/8"',
+    ),
+    "no forward": (
+        {"hosts": {"web": {"nat": {"out": "eth0", "forward": "8080"}}}},
+        'hosts.web.nat.forward: "8080" forwards no port: it is written "tcp 8080 10.0.0.2:80"',
+    ),
+    "NAT out of what": ({"hosts": {"web": {"nat": {}}}}, 'hosts.web.nat: NAT says out of which interface: out = "eth0"'),
+    "no command": (
+        {"hosts": {"web": {"run": [7]}}},
+        "hosts.web.run[0]: 7 is no command: it is a text for the shell, or a list of words",
+    ),
+    "VLANs of a host": (
+        {**TWO, "wires": [{"ends": [{"host": "web", "vlans": 5}, "db"]}]},
+        "wires[0].ends[0].vlans: VLANs are for the ports of a bridge",
+    ),
+    "no VLAN": (
+        {"hosts": ["web"], "bridges": ["br0"], "wires": [{"ends": ["web", {"bridge": "br0", "vlans": 4095}]}]},
+        "wires[0].ends[1].vlans: 4095 is no VLAN: it is a whole number from 1 to 4094",
+    ),
+    "an address on a bridge's port": (
+        {"hosts": ["web"], "bridges": ["br0"], "wires": [{"ends": ["web", "br0 10.0.0.1/24"]}]},
+        "wires[0].ends[1]: an address is the bridge's own, not its port's: addresses in [bridges.br0]",
+    ),
+    "counts that do not fit": (
+        {"hosts": {"web": {"count": 3}, "db": {"count": 2}}, "wires": [{"ends": ["web", "db"]}]},
+        "wires[0]: web is 3 hosts and db is 2: which of them is wired to which?",
+    ),
+    "a name for many": (
+        {"hosts": {"web": {"count": 3}, "db": {}}, "wires": [{"ends": ["web", "db:eth0"]}]},
+        "wires[0].ends[1]: this end is made 3 times, and a name cannot be given to each",
+    ),
+    "too many for a network": (
+        {"hosts": {"web": {"count": 9}}, "bridges": ["br0"], "wires": [{"ends": ["web 10.0.0.1/29", "br0"]}]},
+        "wires[0].ends[0]: addresses that count up from 10.0.0.1/29 leave its network at number 8",
+    ),
+    "one of many": (
+        {"hosts": {"web": {"count": 3}}, "bridges": {"br0": {"host": "web"}}},
+        "bridges.br0.host: web is 3 hosts: say which of them, from web1 to web3",
+    ),
+    "one of many by itself": (
+        {"hosts": {"web2": {}, "web": {"count": 3}}},
+        "hosts.web: web2, one of the 3 that web is, stands here by itself too",
+    ),
+    "no parent": (
+        {**TWO, "wires": [WIRE], "macvlans": [{"host": "web", "parent": "db:eth1"}]},
+        'macvlans[0].parent: no interface of db is called "eth1"; did you mean eth0?',
+    ),
+    "a mode of a macvlan": (
+        {"hosts": ["web"], "macvlans": [{"host": "web", "parent": "root:eth0", "mode": "fast"}]},
+        "macvlans[0]: 'fast' is no mode of a macvlan: it is one of private, vepa, bridge, passthru",
+    ),
+    "half a tunnel": (
+        {**TWO, "vxlans": [{"host": "web", "vni": 1}]},
+        "vxlans[0]: a tunnel has a number and another end: vni and remote",
+    ),
+    "a bridge elsewhere": (
+        {"hosts": ["web"], "bridges": ["br0"], "taps": [{"host": "web", "bridge": "br0"}]},
+        "taps[0]: br0 is not in web: leave the host away",
+    ),
+    "nothing at all": ({}, "this describes no host and no bridge"),
+    "a name for a lab": ({**TWO, "name": "a.b"}, "name: 'a.b' cannot name a lab: a name is 1 to 64 letters, digits, - and _"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str) -> None:
+    data, sentence = REFUSED[case]
+    assert faults_of(**data) == [sentence]  # type: ignore[arg-type]
+
+
+def test_all_faults_at_once() -> None:
+    """One fault hides no other, and a host that could not be read is blamed for nothing that follows from it."""
+    found = faults_of(
+        hosts={"web": {"gateway": "10.7.7.7", "forward": "yes"}, "db": {"gateway": "10.8.8.8"}, "x": {}},
+        wires=[
+            {"ends": ["web:a 10.0.0.1/24", "db:a 10.0.0.2/24"]},
+            {"ends": ["web:b 10.0.1.1/2x", "x:b 10.0.1.2/24"]},
+            {"ends": ["db:a", "x:a"]},
+        ],
+    )
+    assert found == [
+        'hosts.web.forward: "yes" is neither true nor false',
+        "wires[1].ends[0].addresses[0]: '10.0.1.1/2x': a prefix length is a number from 0 to 32",
+        "wires[2].ends[0]: db has two interfaces called a",
+    ]
+
+
+def test_very_many_faults_are_told_in_few_lines() -> None:
+    with pytest.raises(Impossible) as caught:
+        lab_of(hosts={f"h{number}": {"forward": 0} for number in range(100)})
+    assert len(caught.value.faults) == 100
+    assert str(caught.value).splitlines()[-1] == "and 70 more" and len(str(caught.value).splitlines()) == 31
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+TEXT = """# a shop
+name = "shop"
+
+[hosts.web]
+gatway = "10.0.0.254"
+
+[hosts."db"]
+sysctl = { "net.ipv4.ip_forward" = 1, "kernel.x" = 2 }   # not ours
+
+[[wires]]
+ends = [
+    "web:eth0 10.0.0.1",   # no length
+
+    { host = "bd" },
+]
+[[wires]]
+mtu = 0
+ends = ["web", "db"]
+"""
+
+
+@toml
+def test_a_toml_file_and_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(TEXT)
+    with pytest.raises(Impossible) as caught:
+        Lab.load(str(file))
+    assert str(caught.value).replace(str(tmp_path), "") == "\n".join(
+        [
+            '/shop.toml:5: hosts.web.gatway: nothing in a host is called "gatway"; did you mean gateway?',
+            '/shop.toml:8: hosts.db.sysctl: "kernel.x" is no setting of a namespace: '
+            "those begin with net, and stand in quotes for their dots",
+            '/shop.toml:12: wires[0].ends[0].addresses[0]: "10.0.0.1" says nothing of its network: 10.0.0.1/24, perhaps',
+            '/shop.toml:14: wires[0].ends[1].host: no host is called "bd"; did you mean db?',
+            "/shop.toml:17: wires[1].mtu: 0 is no MTU in bytes: it is a whole number from 1 to 2147483647",
+        ]
+    )
+
+
+def test_a_json_file_and_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "shop.json"
+    file.write_text('{\n "hosts": {"web": {},\n  "db": {"forward": 3}},\n "wires": [\n  {"ends":\n   ["web", \n"bd"]}]\n}\n')
+    with pytest.raises(Impossible) as caught:
+        Lab.load(str(file))
+    assert str(caught.value).replace(str(tmp_path), "") == "\n".join(
+        [
+            "/shop.json:3: hosts.db.forward: 3 is neither true nor false",
+            '/shop.json:7: wires[0].ends[1]: no host or bridge is called "bd"; did you mean db?',
+        ]
+    )
+
+
+def test_a_file_names_the_lab(tmp_path: Path) -> None:
+    (tmp_path / "corner-shop.json").write_text('{"hosts": ["web"]}')
+    assert Lab.load(str(tmp_path / "corner-shop.json")).name == "corner-shop"
+    (tmp_path / "my shop.json").write_text('{"hosts": ["web"]}')
+    with pytest.raises(Impossible, match="'my shop' cannot name a lab.*; say another: name = \"shop\""):
+        Lab.load(str(tmp_path / "my shop.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.json", '{"hosts": {\n"web": }', "a.json:2: this is no JSON: expecting value"),
+        ("a.json", '{"hosts": NaN}', "a.json: this is no JSON: NaN is no JSON"),
+        ("a.json", '{"a": 1} x', "a.json:1: this is no JSON: extra data"),
+        ("a.json", "", "a.json:1: this is no JSON: expecting value"),
+        ("a.json", b'{"hosts":\n\xff', "a.json:2: this is no UTF-8, and so no description"),
+        ("a.json", "[" * 100000, "a.json: this goes deeper than any description"),
+        ("a.json", "[]", "a.json:1: a description is a table with name, hosts, bridges, wires, macvlans, taps and vxlans"),
+        ("a.json", '{"hosts": ["a"],\n "hosts": ["b"]}', 'a.json:1: hosts: "hosts" stands here twice'),
+        ("a.json", '{"hosts": {"a": {}, "a": {}}}', 'a.json:1: hosts.a: "a" stands here twice'),
+    ],
+)
+def test_what_is_no_description(tmp_path: Path, name: str, content: str | bytes, sentence: str) -> None:
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InvalidValue) as caught:
+        Lab.load(str(tmp_path / name))
+    assert str(caught.value).replace(f"{tmp_path}/", "") == sentence
+
+
+@toml
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[hosts.web]\nx = ", "a.toml:2: this is no TOML: invalid value"),
+        ("a = 1\na = 2\n", "a.toml:2: this is no TOML: cannot overwrite a value"),
+        ('a = "', "a.toml:1: this is no TOML: unterminated string"),
+    ],
+)
+def test_what_is_no_toml(tmp_path: Path, content: str, sentence: str) -> None:
+    (tmp_path / "a.toml").write_text(content)
+    with pytest.raises(InvalidValue) as caught:
+        Lab.load(str(tmp_path / "a.toml"))
+    assert str(caught.value).replace(f"{tmp_path}/", "") == sentence
+
+
+def test_without_tomllib_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    (tmp_path / "a.toml").write_text('hosts = ["web"]')
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    with pytest.raises(InvalidValue, match=f"Python reads from 3.11 on, and this is {version}; the same keys as JSON"):
+        Lab.load(str(tmp_path / "a.toml"))
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SyscallError, match="No such file or directory"):
+        Lab.load(str(tmp_path / "none.json"))
+    with pytest.raises(SyscallError, match="Is a directory"):
+        Lab.load(str(tmp_path))
+    with pytest.raises(InvalidValue, match="a description has at most 16 MiB"):
+        Lab.load("/dev/zero")
+
+
+def test_without_an_ending_the_first_character_decides(tmp_path: Path) -> None:
+    file = tmp_path / "shop"
+    file.write_text('\n {"name": "shop", "hosts": ["web"]}')
+    assert Lab.load(str(file)).name == "shop"
+
+
+# -- lines ------------------------------------------------------------------------------------------------------------
+
+HARD = '''
+a.b = 1
+"c d" = """
+x = 1
+[no]
+"""
+[t."u.v"]
+k = { x = 1, y = [1, 2,
+] }
+[[l]]
+n = 1 # [[l]]
+[[l.m]]
+z = 07:32:00
+[[l]]
+s = 'its'
+w = \'\'\'
+q = 1\'\'\'
+last = [
+  "]", # "
+  {deep = {er = 1}},
+]
+'''
+
+
+def test_every_key_of_hard_toml_has_its_line() -> None:
+    found = lines(HARD, toml=True)
+    expected = {
+        (): 1,
+        ("a",): 2,
+        ("a", "b"): 2,
+        ("c d",): 3,
+        ("t",): 7,
+        ("t", "u.v"): 7,
+        ("t", "u.v", "k"): 8,
+        ("t", "u.v", "k", "x"): 8,
+        ("t", "u.v", "k", "y"): 8,
+        ("t", "u.v", "k", "y", 0): 8,
+        ("t", "u.v", "k", "y", 1): 8,
+        ("l",): 10,
+        ("l", 0): 10,
+        ("l", 0, "n"): 11,
+        ("l", 0, "m"): 12,
+        ("l", 0, "m", 0): 12,
+        ("l", 0, "m", 0, "z"): 13,
+        ("l", 1): 14,
+        ("l", 1, "s"): 15,
+        ("l", 1, "w"): 16,
+        ("l", 1, "last"): 18,
+        ("l", 1, "last", 0): 19,
+        ("l", 1, "last", 1): 20,
+        ("l", 1, "last", 1, "deep"): 20,
+        ("l", 1, "last", 1, "deep", "er"): 20,
+    }
+    assert found == expected
+
+
+def test_the_lines_of_json_are_those_of_its_values() -> None:
+    data = {"a": [1, {"b": "x]}"}, [], {}], "c": {"d": None, "e\\": '\\"'}}
+    text = json.dumps(data, indent=1)
+    found = lines(text, toml=False)
+    for path, line in found.items():
+        if path and isinstance(path[-1], str) and "\\" not in path[-1]:
+            assert f'"{path[-1]}"' in text.splitlines()[line - 1]
+    assert found[("a", 1, "b")] == 5 and found[("a", 3)] == 8
+
+
+@pytest.mark.parametrize("length", range(0, len(TEXT), 7))
+def test_lines_of_a_text_that_ends_anywhere(length: int) -> None:
+    found = lines(TEXT[:length], toml=True)
+    assert all(1 <= line <= TEXT[:length].count("\n") + 1 for line in found.values())
