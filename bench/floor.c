@@ -397,7 +397,7 @@ int floor_lab_up(const char *one, const char *other, const char *mark, const cha
     }
     PASS(go_home(home));
     settle(&batch, 1, 1, mark);
-    cable(&batch, (struct end){2, "v1", -1}, (struct end){2, "v2", spaces[1]}, 1, group, 0, 0);
+    cable(&batch, (struct end){2, "v1", -1}, (struct end){2, "v2", spaces[1]}, 1, group, 0, ONE_QUEUE);
     settle(&batch, 2, 0, wire);
     address(&batch, 2, inet_addr("10.0.0.1"), 24, 1);
     PASS(converse(0, &batch));

@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 PORTS = count(30000)
 GROUP = 0x1234567
 STAR_FLAGS = {"queues": 1, "ipv6": 2, "threads": 4, "group": 8, "first": 16}
+ONE = "numtxqueues 1 numrxqueues 1"  # what a lab gives its wires
 DEVNULL = subprocess.DEVNULL
 Steps = Iterator[Any]
 
@@ -247,7 +248,7 @@ class InC:
 
     def contenders(self, case: str, version: str) -> list[Contender]:
         head, _, tail = case.partition("-")
-        bare = ["stamp"]
+        bare = ["stamp", "queues"]
         simple: dict[str, Any] = {
             "anonymous": self.anonymous, "named": self.named, "verbs": self.verbs, "moved": self.moved, "enter": self.enter,
             "packet": self.packet, "chat": self.chat, "connect": self.connect, "beside": self.one_more,
@@ -259,12 +260,13 @@ class InC:
             found = [Contender("C, best order", self.article, version)]
             return [*found, Contender("C, straight", self.straight, version, bare, "a pair made at home, both ends moved")]
         if head == "star":
-            less = STAR_FLAGS["queues"] | STAR_FLAGS["ipv6"] | STAR_FLAGS["group"]
-            note = "one queue, no IPv6 and no alias on the bridge's ports, all ports raised by one group message"
-            lacks = ["stamp", "queues", "routes6"]
+            one = STAR_FLAGS["queues"]
+            less = one | STAR_FLAGS["ipv6"] | STAR_FLAGS["group"]
+            note = "no IPv6 and no alias on the bridge's ports, all ports raised by one group message"
+            lacks = ["stamp"]
             return [
-                Contender("C, best order", self.star(0), version),
-                Contender("C, bridge up first", self.star(STAR_FLAGS["first"]), version),
+                Contender("C, best order", self.star(one), version),
+                Contender("C, bridge up first", self.star(one | STAR_FLAGS["first"]), version),
                 Contender("C, less state", self.star(less), version, lacks, note),
                 Contender("C, less state, two threads", self.star(less | STAR_FLAGS["threads"]), version, lacks, note),
             ]
@@ -314,7 +316,7 @@ def ip_script(scene: Scene) -> Steps:
     a, b = scene.names
     run("sh", "-e", said=f"""ip netns add {a}
 ip netns add {b}
-ip -n {a} link add v1 up type veth peer name v2 netns {b}
+ip -n {a} link add v1 up {ONE} type veth peer name v2 netns {b} {ONE}
 ip -n {a} addr add 10.0.0.1/24 dev v1
 ip -n {a} link set lo up
 ip -n {b} addr add 10.0.0.2/24 dev v2
@@ -331,7 +333,7 @@ def ip_batch(scene: Scene) -> Steps:
     a, b = scene.names
     run("ip", "-batch", "-", said=f"netns add {a}\nnetns add {b}\n")
     yield "two namespaces"
-    born = f"link add v1 up type veth peer name v2 netns {b}"
+    born = f"link add v1 up {ONE} type veth peer name v2 netns {b} {ONE}"
     run("ip", "-n", a, "-batch", "-", said=f"{born}\naddr add 10.0.0.1/24 dev v1\nlink set lo up\n")
     yield "near batch"
     run("ip", "-n", b, "-batch", "-", said="addr add 10.0.0.2/24 dev v2\nlink set v2 up\nlink set lo up\n")
@@ -349,7 +351,7 @@ def ip_star(scene: Scene) -> Steps:
         run("ip", "-batch", "-", said="".join(f"netns add {name}\n" for name in [bridge, *hosts]))
         yield "namespaces"
         lines = ["link set lo up", "link add br0 type bridge"]
-        lines += [f"link add p{n + 1} up master br0 type veth peer name eth0 netns {host}" for n, host in enumerate(hosts)]
+        lines += [f"link add p{n + 1} up master br0 {ONE} type veth peer name eth0 netns {host} {ONE}" for n, host in enumerate(hosts)]
         run("ip", "-n", bridge, "-batch", "-", said="\n".join([*lines, "link set br0 up", ""]))
         yield "bridge and ports"
         for number, host in enumerate(hosts):
@@ -381,8 +383,12 @@ def of_ip(case: str, version: str) -> list[Contender]:
         "named": [Contender("ip netns", ip_named, version)],
         "mounts": [Contender("ip netns exec", ip_exec, version)],
         "article": [
-            Contender("ip, nine commands", ip_nine, version, ["stamp", "lo"], "the article leaves lo down"),
+            Contender("ip, nine commands", ip_nine, version, ["stamp", "lo", "queues"], "the article leaves lo down"),
             Contender("ip, best script", ip_script, version, bare),
+            Contender("ip -batch", ip_batch, version, bare),
+        ],
+        "process": [
+            Contender("ip, nine commands", ip_nine, version, ["stamp", "lo", "queues"], "the article leaves lo down"),
             Contender("ip -batch", ip_batch, version, bare),
         ],
         "star": [Contender("ip -batch", ip_star, version, bare, most=100)],
@@ -500,7 +506,7 @@ def pyroute2_named(scene: Scene) -> Steps:
 
 
 def of_pyroute2(case: str, version: str) -> list[Contender]:
-    bare = ["stamp"]
+    bare = ["stamp", "queues"]
     return {
         "named": [Contender("pyroute2", pyroute2_named, version)],
         "article": [

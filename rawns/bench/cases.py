@@ -65,7 +65,7 @@ def cases(others: Any) -> list[Case]:
     def one(play: Any, lacks: tuple[str, ...] = ()) -> list[tuple[str, Any, tuple[str, ...]]]:
         return [("rawns", play, lacks)]
 
-    article = [("rawns, Lab", ours.article_lab, ()), ("rawns, verbs", ours.article_verbs, ("stamp",))]
+    article = [("rawns, Lab", ours.article_lab, ()), ("rawns, verbs", ours.article_verbs, ("stamp", "queues"))]
     found = [
         case("anonymous", "a namespace without a name, and a netlink socket in it", one(ours.anonymous), quick=True),
         case("named", "a namespace with a name: unshare, bind mount", one(ours.named), quick=True),
@@ -150,24 +150,19 @@ def _ran(argv: list[str]) -> None:
         raise OSError(f"`{' '.join(argv)}` exited with {done.returncode}: {' '.join(done.stderr.decode(errors='replace').split())[-300:]}")
 
 
-FILE = """{{"lab": {{"name": "bench{pid}"}}, "hosts": {{"ns1": {{"name": "{one}"}}, "ns2": {{"name": "{two}"}}}},
- "wires": [[{{"host": "ns1", "name": "v1", "addresses": ["10.0.0.1/24"]}}, {{"host": "ns2", "name": "v2", "addresses": ["10.0.0.2/24"]}}]]}}
-"""
-
-
 def _python(code: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
 def _lab_up(scene: Scene) -> Steps:
     """`rawns lab up FILE`, as the console script has it."""
-    file, name = scene.given["file"], scene.given["lab"]
+    file = scene.given["file"]
     up = _python(f"{HERE}sys.argv = ['rawns', 'lab', 'up', {file!r}]; {ENTRY}")
     down = _python(f"{HERE}sys.argv = ['rawns', 'lab', 'down', {file!r}]; {ENTRY}")
     try:
         _ran(up)
         yield "up"
-        yield Standing([f"{name}.ns1", f"{name}.ns2"])
+        yield Standing(scene.names)
     finally:
         _ran(down)
     yield "down"
@@ -178,16 +173,15 @@ def _lab_file(scene: Scene) -> Iterator[None]:
     import json
     import tempfile
 
-    name = f"bench-{scene.pid}"
     lab = {
-        "lab": name,
-        "hosts": {"ns1": {}, "ns2": {}},
-        "wires": [{"ends": ["ns1:v1", "ns2:v2"], "addresses": [["10.0.0.1/24"], ["10.0.0.2/24"]]}],
+        "name": f"bench-{scene.pid}",
+        "hosts": {"ns1": {"netns": scene.names[0]}, "ns2": {"netns": scene.names[1]}},
+        "wires": [{"ends": ["ns1:v1 10.0.0.1/24", "ns2:v2 10.0.0.2/24"]}],
     }
     with tempfile.TemporaryDirectory(prefix="rawns-bench-") as folder:
         file = f"{folder}/article.json"
         Path(file).write_text(json.dumps(lab))
-        scene.given.update(file=file, lab=name)
+        scene.given.update(file=file)
         yield
 
 
@@ -199,7 +193,7 @@ def _processes(others: Any) -> list[Case]:
         Contender("rawns.NetNS", _process(*_python(HERE + "import rawns; rawns.NetNS")), OURS),
         Contender("rawns ip link", _process(*_python(f"{HERE}sys.argv = ['rawns', 'ip', 'link']; {ENTRY}")), OURS),
     ]
-    lab = [*others.contenders("process"), Contender("rawns lab up", _lab_up, OURS)]
+    lab = [*others.contenders("process"), Contender("rawns lab up", _lab_up, OURS, ["stamp"])]
     return [
         Case("startup", "whole processes beside an interpreter that loads ctypes", import_, floor=import_[0].name),
         Case("process", "the article as a whole process, from a file", lab, share=0.5, context=_lab_file),

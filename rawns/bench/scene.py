@@ -16,6 +16,7 @@ What it has made it takes away itself, also where it is closed half way (``final
 from __future__ import annotations
 
 import os
+import socket
 from time import perf_counter_ns
 
 from ..errors import RawnsError
@@ -142,12 +143,19 @@ def _inside(space: str | int) -> dict[str, Any]:
         addresses = [
             (names.get(one.index), str(one), one.body.get("IFA_PROTO", 0)) for one in ns.net.addresses() if ":" not in str(one)
         ]
-        routes = sorted((str(one), one.gateway, names.get(one.index)) for one in ns.net.routes(family=2))
+        routes = sorted((str(one), one.gateway, names.get(one.index)) for one in _routes(ns))
         return {
             "links": {one.name: _link(one, names) for one in links},
             "addresses": sorted(addresses, key=str),
             "routes": sorted(routes, key=str),
         }
+
+
+def _routes(ns: NetNS) -> list[Any]:
+    try:
+        return ns.net.routes(family=socket.AF_INET)
+    except FileNotFoundError:  # "FIB table does not exist": it is made with the first route
+        return []
 
 
 def _link(link: Any, names: dict[int, str]) -> dict[str, Any]:

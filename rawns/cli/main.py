@@ -22,6 +22,7 @@ COMMANDS = {
     "ip": "the kernel's namespaces, links and addresses, in the words of iproute2's `ip`",
     "ping": "ICMP echo, from inside a namespace if you say which",
     "chat": "talk over TCP, line by line, between two terminals or two namespaces",
+    "bench": "how long a namespace takes, beside plain C, ip and others, measured on this machine",
     "rootless": "a shell (or a command) in which all of this works without root",
 }
 
