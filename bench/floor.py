@@ -1,7 +1,11 @@
-"""Compiles floor.c (once, into a cache) and offers its functions; one that fails raises `OSError` with the C call's text."""
+"""Compiles floor.c (once, into a cache) and offers its functions; one that fails raises `OSError` with the C call's text.
+
+By cffi; where that is not installed by the C compiler alone, and called through ctypes.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib.util
 import os
@@ -9,12 +13,15 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "floor.c"
-REMEDY = "python3 -m pip install cffi setuptools, or run tests/run once and use its .venv"
+REMEDY = "apt-get install gcc python3-dev linux-libc-dev"
+FLAGS = ["-O2", "-Wall", "-Wextra", "-pthread"]
 
 
 class Missing(Exception):
@@ -38,33 +45,60 @@ def cache() -> Path:
         return Path(tempfile.mkdtemp(prefix="rawns-bench-"))
 
 
-def load() -> Any:
-    """The compiled module.  Raises `Missing` where it cannot be compiled."""
+def load() -> tuple[Callable[[str], Any], Callable[[], str], str]:
+    """How to get a function by its name, what says where one failed, and by what they are called.  Raises `Missing`."""
+    try:
+        module = by_cffi()
+    except ImportError:  # no cffi: as a plain library then
+        library = by_ctypes()
+        library.floor_error.restype = ctypes.c_char_p
+        return lambda name: library[name], lambda: str(library.floor_error().decode()), "called by ctypes"
+    lib, ffi = module.lib, module.ffi
+    return lambda name: getattr(lib, name), lambda: str(ffi.string(lib.floor_error()).decode()), "called by cffi"
+
+
+def built(suffix: str, build: Callable[[Path, str], None]) -> Path:
+    """The compiled floor, from the cache or made now.  Raises `Missing`."""
     code = SOURCE.read_text()
-    digest = hashlib.sha256((code + sys.version).encode()).hexdigest()[:16]
-    name = f"_rawns_floor_{digest}"
-    folder = cache()
-    built = sorted(folder.glob(f"{name}.*.so"))
-    if not built:
-        try:
-            import cffi
-        except ImportError:
-            raise Missing(f"cffi, which compiles it, is not installed ({REMEDY})") from None
-        ffi = cffi.FFI()
+    digest = hashlib.sha256((code + sys.version + os.uname().machine).encode()).hexdigest()[:16]
+    name, folder = f"_rawns_floor_{digest}", cache()
+    pattern = f"{name}*{suffix}"
+    if not sorted(folder.glob(pattern)):
+        build(folder, name)
+    return sorted(folder.glob(pattern))[0]
+
+
+def by_cffi() -> Any:
+    import cffi
+
+    def build(folder: Path, name: str) -> None:
+        code, ffi = SOURCE.read_text(), cffi.FFI()
         ffi.cdef(prototypes(code))
-        ffi.set_source(name, code, extra_compile_args=["-O2", "-Wall", "-Wextra", "-pthread"])
+        ffi.set_source(name, code, extra_compile_args=FLAGS)
         try:
-            built = [Path(ffi.compile(tmpdir=str(folder)))]
+            ffi.compile(tmpdir=str(folder))
         except Exception as error:  # cffi hands on whatever its build tool raises
-            raise Missing(f"floor.c does not compile: {error} (apt-get install gcc python3-dev linux-libc-dev)") from None
-    spec = importlib.util.spec_from_file_location(name, built[0])
+            raise Missing(f"floor.c does not compile: {error} ({REMEDY})") from None
+
+    path = built("".join(EXTENSION_SUFFIXES[:1]), build)
+    spec = importlib.util.spec_from_file_location(path.name.partition(".")[0], path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ImportError as error:
-        raise Missing(f"{error} ({REMEDY})") from None
+    spec.loader.exec_module(module)
     return module
+
+
+def by_ctypes() -> Any:
+    def build(folder: Path, name: str) -> None:
+        words = [os.environ.get("CC", "cc"), *FLAGS, "-shared", "-fPIC", "-o", str(folder / f"{name}.plain"), str(SOURCE)]
+        try:
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        except OSError as error:
+            raise Missing(f"there is no C compiler: {words[0]}: {error.strerror} ({REMEDY})") from None
+        if done.returncode:
+            raise Missing(f"floor.c does not compile: {' '.join(done.stdout.split())[-300:]} ({REMEDY})")
+
+    return ctypes.CDLL(str(built(".plain", build)))
 
 
 def version() -> str:
@@ -80,20 +114,24 @@ class Floor:
     """``floor.create(0, None)`` is ``floor_create(0, NULL)``; what is below zero raises `OSError`."""
 
     def __init__(self) -> None:
-        module = load()
-        self._ffi, self._lib = module.ffi, module.lib
+        self._find, self._where, self.how = load()
 
     def __getattr__(self, name: str) -> Any:
-        function, null, check = getattr(self._lib, f"floor_{name}"), self._ffi.NULL, self._check
+        function = self._find(f"floor_{name}")
+        null = None if self.how.endswith("ctypes") else self._null()
 
         def call(*args: Any) -> int:
             given = [arg.encode() if isinstance(arg, str) else null if arg is None else arg for arg in args]
             result: int = function(*given)
-            return result if result >= 0 else check(result)
+            if result < 0:
+                raise OSError(-result, f"{os.strerror(-result)}: {self._where()}")
+            return result
 
         setattr(self, name, call)
         return call
 
-    def _check(self, result: int) -> int:
-        step = self._ffi.string(self._lib.floor_error()).decode()
-        raise OSError(-result, f"{os.strerror(-result)}: {step}")
+    @staticmethod
+    def _null() -> Any:
+        import cffi
+
+        return cffi.FFI().NULL

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ GROUP = 0x1234567
 STAR_FLAGS = {"queues": 1, "ipv6": 2, "threads": 4, "group": 8, "first": 16}
 ONE = "numtxqueues 1 numrxqueues 1"  # what a lab gives its wires
 DEVNULL = subprocess.DEVNULL
-Steps = Iterator[Any]
+Steps = Generator[Any, None, None]
 
 
 def sibling(name: str) -> Any:
@@ -314,7 +314,10 @@ def ip_delete(scene: Scene) -> Steps:
 def ip_script(scene: Scene) -> Steps:
     """The best script without -batch: born in place, one shell, lo up as the others have it."""
     a, b = scene.names
-    run("sh", "-e", said=f"""ip netns add {a}
+    run(
+        "sh",
+        "-e",
+        said=f"""ip netns add {a}
 ip netns add {b}
 ip -n {a} link add v1 up {ONE} type veth peer name v2 netns {b} {ONE}
 ip -n {a} addr add 10.0.0.1/24 dev v1
@@ -322,7 +325,8 @@ ip -n {a} link set lo up
 ip -n {b} addr add 10.0.0.2/24 dev v2
 ip -n {b} link set v2 up
 ip -n {b} link set lo up
-""")
+""",
+    )
     yield "the script"
     yield Standing(scene.names)
     yield from ip_delete(scene)
@@ -351,7 +355,9 @@ def ip_star(scene: Scene) -> Steps:
         run("ip", "-batch", "-", said="".join(f"netns add {name}\n" for name in [bridge, *hosts]))
         yield "namespaces"
         lines = ["link set lo up", "link add br0 type bridge"]
-        lines += [f"link add p{n + 1} up master br0 {ONE} type veth peer name eth0 netns {host} {ONE}" for n, host in enumerate(hosts)]
+        lines += [
+            f"link add p{n + 1} up master br0 {ONE} type veth peer name eth0 netns {host} {ONE}" for n, host in enumerate(hosts)
+        ]
         run("ip", "-n", bridge, "-batch", "-", said="\n".join([*lines, "link set br0 up", ""]))
         yield "bridge and ports"
         for number, host in enumerate(hosts):
@@ -587,7 +593,7 @@ class Peers:
         except module.Missing as why:
             self.absent.append(Absent("C", str(why)))
             return
-        self._add(InC(floor).contenders, module.version())
+        self._add(InC(floor).contenders, f"{module.version()}, {floor.how}")
 
     def _add(self, of: Callable[[str, str], list[Contender]], version: str) -> None:
         self._here.append(lambda case: of(case, version))

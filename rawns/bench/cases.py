@@ -66,6 +66,8 @@ def cases(others: Any) -> list[Case]:
         return [("rawns", play, lacks)]
 
     article = [("rawns, Lab", ours.article_lab, ()), ("rawns, verbs", ours.article_verbs, ("stamp", "queues"))]
+    pool = [("rawns, create", ours.created, ()), ("rawns, Pool", ours.taken, ())]
+    chat: Any = {"times": 100}  # a round trip is a matter of microseconds
     found = [
         case("anonymous", "a namespace without a name, and a netlink socket in it", one(ours.anonymous), quick=True),
         case("named", "a namespace with a name: unshare, bind mount", one(ours.named), quick=True),
@@ -77,17 +79,14 @@ def cases(others: Any) -> list[Case]:
         case("mounts", "`true` inside, with the mounts of `ip netns exec`", one(ours.execute(True)), context=_namespace),
         case("packet", "the first packets' round trip on a new cable", one(ours.packet)),
         case("connect", "TCP connect across a cable", one(ours.connect), context=_wired(None), share=0.5),
-        case("chat-1", "a line's round trip, both ends on one processor", one(ours.chat), times=100, context=_wired("one"), quick=True),
-        case("chat-2", "a line's round trip, each end on a processor of its own", one(ours.chat), times=100, context=_wired("two")),
-        case("pool", "taking a ready namespace from a Pool", [("rawns, create", ours.created, ()), ("rawns, Pool", ours.taken, ())],
-             times=8, floor="rawns, create", share=0.5, quick=True),
-    ]  # fmt: skip
-    found += [
-        case(f"threads-{k}", f"64 namespaces, {k} threads", one(ours.many(k)), n=64, share=0.2) for k in (1, 2, 4)
-    ]  # fmt: skip
-    found += [
-        case(f"beside-{k}", f"a namespace beside {k} others", one(ours.one_more), n=k, context=_crowd, share=0.5) for k in (10, 100, 1000)
+        case("chat-1", "a line's round trip, on one processor", one(ours.chat), **chat, context=_wired("one"), quick=True),
+        case("chat-2", "a line's round trip, on two processors", one(ours.chat), **chat, context=_wired("two")),
+        case("pool", "taking a ready namespace from a Pool", pool, times=8, floor="rawns, create", share=0.5, quick=True),
     ]
+    for k in (1, 2, 4):
+        found.append(case(f"threads-{k}", f"64 namespaces, {k} threads", one(ours.many(k)), n=64, share=0.2))
+    for k in (10, 100, 1000):
+        found.append(case(f"beside-{k}", f"a namespace beside {k} others", one(ours.one_more), n=k, context=_crowd, share=0.5))
     share = {10: 1.0, 100: 0.25, 1000: 0.05}
     found += [case(f"star-{n}", f"{n} hosts on a bridge", one(ours.star), n=n, share=share[n], quick=n == 10) for n in STARS]
     return [*found, *_processes(others)]
@@ -147,7 +146,9 @@ def _process(*argv: str) -> Any:
 def _ran(argv: list[str]) -> None:
     done = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
     if done.returncode:
-        raise OSError(f"`{' '.join(argv)}` exited with {done.returncode}: {' '.join(done.stderr.decode(errors='replace').split())[-300:]}")
+        raise OSError(
+            f"`{' '.join(argv)}` exited with {done.returncode}: {' '.join(done.stderr.decode(errors='replace').split())[-300:]}"
+        )
 
 
 def _python(code: str) -> list[str]:

@@ -75,7 +75,9 @@ class Fence:
     def _until(self, ids: set[int], cable: bool) -> None:
         while ids or cable:
             if not self._poll.poll(PATIENCE):
-                raise RawnsError(f"the kernel has not let go of {len(ids) or 1} namespaces for {PATIENCE // 1000} s; who holds them?")
+                raise RawnsError(
+                    f"the kernel has not let go of {len(ids) or 1} namespaces for {PATIENCE // 1000} s; who holds them?"
+                )
             try:
                 while ids or cable:
                     data = self._news.recv(65536)
@@ -109,7 +111,7 @@ def heard(data: bytes) -> tuple[set[int], bool]:
         length, kind = unpack_from("=IH", data, at)
         if kind == uapi.RTM_DELNSID:
             place = at + 20
-            while place + 8 <= at + length:
+            while place + 8 <= min(at + length, len(data)):
                 size, name = unpack_from("=HH", data, place)
                 if name == uapi.NETNSA_NSID:
                     gone.add(unpack_from("=i", data, place + 4)[0])
@@ -118,4 +120,3 @@ def heard(data: bytes) -> tuple[set[int], bool]:
             cut = True
         at += max(16, length + 3 & ~3)
     return gone, cut
-

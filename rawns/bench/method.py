@@ -86,7 +86,9 @@ def remarks(who: str, values: Sequence[float], first: float) -> list[str]:
             "stop what else runs on this machine, or take more --rounds"
         )
     if first > SLOW * figures["p50"]:
-        found.append(f"{who}: the first run took {first / figures['p50']:.1f} times the median; warm-up has kept it out of the figures")
+        found.append(
+            f"{who}: the first run took {first / figures['p50']:.1f} times the median; warm-up has kept it out of the figures"
+        )
     return found
 
 
@@ -95,7 +97,7 @@ def sums(sample: Sequence[tuple[str, str, int]]) -> dict[str, int]:
     found: dict[str, int] = {}
     for phase, _, spent in sample:
         found[phase] = found.get(phase, 0) + spent
-        if phase != "gone":
+        if phase in ("up", "down"):
             found["all"] = found.get("all", 0) + spent
     if "gone" in found:
         found["until gone"] = found["all"] + found["gone"]

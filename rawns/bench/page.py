@@ -23,11 +23,16 @@ OURS, FLOOR, OTHERS = "#1f6feb", "#57606a", ("#bf5700", "#8250df", "#1a7f37", "#
 STYLE = """svg{font:13px system-ui,sans-serif;color:#1f2328}text{fill:currentColor}.grid{stroke:currentColor;opacity:.13}
 .soft{opacity:.7}.end{text-anchor:end}.middle{text-anchor:middle}.dot{opacity:.35}.line{fill:none;stroke-width:2}
 @media(prefers-color-scheme:dark){svg{color:#e6edf3}}"""
-PAGE_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:920px;margin:2em auto;padding:0 20px;color:#1f2328;background:#fff}
-h1{margin-bottom:.2em}h2{margin:2em 0 .3em;border-top:1px solid #8884;padding-top:1em;font-size:1.15em}svg{max-width:100%;height:auto}
+PAGE_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:920px;margin:2em auto;
+padding:0 20px;color:#1f2328;background:#fff}
+h1{margin-bottom:.2em}
+h2{margin:2em 0 .3em;border-top:1px solid #8884;padding-top:1em;font-size:1.15em}svg{max-width:100%;height:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6em 0;display:block;overflow-x:auto}
-th,td{padding:2px 14px 2px 0;text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}
-th{font-weight:600;opacity:.7}.soft{opacity:.7}.warn{border-left:4px solid #bf8700;padding-left:12px}.bad{color:#cf222e}code{font-size:.92em}
+th,td{padding:2px 14px 2px 0;text-align:right;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+th{font-weight:600;opacity:.7}.soft{opacity:.7}
+.warn{border-left:4px solid #bf8700;padding-left:12px}
+.bad{color:#cf222e}code{font-size:.92em}
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}.bad{color:#ff7b72}}"""
 
 
@@ -167,15 +172,19 @@ def _lines(lines: dict[str, list[tuple[int, float]]], given: dict[str, str], acr
         for x, y in places:
             yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{given[label]}"/>'
         x, y = places[-1]
+        if x < WIDTH - LABELS - 1:  # it ends before the others do
+            yield f'<text x="{x + 10:.1f}" y="{y - 6:.1f}" style="fill:{given[label]}">{escaped(label)}</text>'
+            continue
         last = max(y + 4, last + 16)
-        yield f'<text x="{max(x, WIDTH - LABELS) + 10:.1f}" y="{last:.1f}" style="fill:{given[label]}">{escaped(label)}</text>'
+        yield f'<text x="{x + 10:.1f}" y="{last:.1f}" style="fill:{given[label]}">{escaped(label)}</text>'
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------
 
 
 def picture(inside: str, height: float, title: str) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" role="img">'
+    size = f'viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     return f"{head}<title>{escaped(title)}</title>{inside}</svg>"
 
 
@@ -201,7 +210,11 @@ def _heading(text: str, y: float) -> str:
 def html(result: dict[str, Any]) -> str:
     """A page that stands alone."""
     there = result["world"]
-    parts = ["<h1>rawns bench</h1>", f"<p class='soft'>{escaped(there['date'])}, <code>{escaped(result['made by'])}</code></p>", _world(there)]
+    parts = [
+        "<h1>rawns bench</h1>",
+        f"<p class='soft'>{escaped(there['date'])}, <code>{escaped(result['made by'])}</code></p>",
+        _world(there),
+    ]
     warnings = [*result["warnings"], *(f"{case['name']}: {said}" for case in result["cases"] for said in case["warnings"])]
     parts += [f"<p class='warn'>{escaped(said)}</p>" for said in warnings]
     for name, cases in families(result):
@@ -215,13 +228,18 @@ def html(result: dict[str, Any]) -> str:
         absent = "".join(f"<li>{escaped(one['name'])}: {escaped(one['why'])}</li>" for one in result["absent"])
         parts += ["<h2>Not here</h2>", f"<ul>{absent}</ul>"]
     body = "\n".join(parts)
-    head = f'<meta charset="utf-8"/><meta name="viewport" content="width=device-width"/><title>rawns bench</title><style>{PAGE_STYLE}{STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+    head = '<meta charset="utf-8"/><meta name="viewport" content="width=device-width"/><title>rawns bench</title>'
+    style = f"<style>{PAGE_STYLE}{STYLE}</style>"
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}{style}</head><body>\n{body}\n</body></html>\n'
 
 
 def _world(there: dict[str, Any]) -> str:
-    rows = "".join(f"<tr><td>{escaped(key)}</td><td>{escaped('unknown' if value is None else value)}</td></tr>" for key, value in there.items())
-    return f"<details><summary>Linux {escaped(there['kernel'])}, {there['processors']} processors, {escaped(there['python'])}</summary><table>{rows}</table></details>"
+    rows = "".join(
+        f"<tr><td>{escaped(key)}</td><td>{escaped('unknown' if value is None else value)}</td></tr>"
+        for key, value in there.items()
+    )
+    known = f"Linux {there['kernel']}, {there['processors']} processors, {there['python']}"
+    return f"<details><summary>{escaped(known)}</summary><table>{rows}</table></details>"
 
 
 def _case(case: dict[str, Any]) -> Iterator[str]:
@@ -229,7 +247,9 @@ def _case(case: dict[str, Any]) -> Iterator[str]:
     drawn, height = strips(case)
     if drawn:
         yield picture(drawn, height, case["name"])
-        yield f"<table><tr><th></th><th>p50</th><th>p90</th><th>p99</th><th>max</th><th>to {escaped(case['floor'] or 'the floor')}</th></tr>"
+        titles = ("", "p50", "p90", "p99", "max", f"to {escaped(case['floor'] or 'the floor')}")
+        heads = "".join(f"<th>{title}</th>" for title in titles)
+        yield f"<table><tr>{heads}</tr>"
         for one in case["contenders"]:
             for which in one["sums"]:
                 if which != "all" or len(one["sums"]) == 1:
@@ -266,5 +286,6 @@ def _profile(profile: dict[str, Any]) -> Iterator[str]:
     yield f"<p>{shown(profile['up'])} up, of which Python {profile['python']:.0%}; the kernel has the rest.</p><table>"
     for call in profile["calls"]:
         share = call["nanoseconds"] / profile["up"]
-        yield f"<tr><td>{escaped(call['call'])}</td><td>{call['times']} times</td><td>{shown(call['nanoseconds'])}</td><td>{share:.0%}</td></tr>"
+        cells = (escaped(call["call"]), f"{call['times']} times", shown(call["nanoseconds"]), f"{share:.0%}")
+        yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
     yield "</table>"

@@ -19,11 +19,9 @@ SHOWN = ("up", "down", "gone", "until gone")
 def text(result: dict[str, Any]) -> str:
     """All of it for people; milliseconds, or microseconds where that is what it takes."""
     there = result["world"]
-    lines = [
-        f"Linux {there['kernel']} ({there['HZ'] or 'unknown'} HZ), {there['processors']} processors, {there['python']}, as {there['as']}; "
-        f"{there['mounts']} mounts, {there['named namespaces']} named namespaces, load {there['load']}",
-        "",
-    ]
+    where = f"Linux {there['kernel']} ({there['HZ'] or 'unknown'} HZ), {there['processors']} processors, {there['python']}"
+    loads = f"{there['mounts']} mounts, {there['named namespaces']} named namespaces, load {there['load']}"
+    lines = [f"{where}, as {there['as']}; {loads}", ""]
     for case in result["cases"]:
         lines += [*_case(case), ""]
     for profile in result["profile"]:
@@ -101,4 +99,13 @@ def rows(result: dict[str, Any]) -> Iterator[list[str]]:
             for kind in ("steps", "sums"):
                 for what, spent in one[kind].items():
                     for number, value in enumerate(spent):
-                        yield [case["name"], str(case["n"]), one["name"], one["version"], kind[:-1], what, str(number), str(value)]
+                        yield [
+                            case["name"],
+                            str(case["n"]),
+                            one["name"],
+                            one["version"],
+                            kind[:-1],
+                            what,
+                            str(number),
+                            str(value),
+                        ]

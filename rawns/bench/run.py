@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from .scene import Case, Contender, Sample
     from ..syscalls import Event
+    from .scene import Case, Contender, Sample
 
     Progress = Callable[[str, int, int], object]
 
@@ -36,7 +36,12 @@ FORMAT = 1
 
 
 def bench(
-    rounds: int = 20, only: Sequence[str] = (), quick: bool = False, progress: Progress | None = None, command: str = "", others: Any = None
+    rounds: int = 20,
+    only: Sequence[str] = (),
+    quick: bool = False,
+    progress: Progress | None = None,
+    command: str = "",
+    others: Any = None,
 ) -> dict[str, Any]:
     """Measure, and return the result.  ``only`` picks cases by name or its beginning; ``quick`` the small ones.
 
@@ -52,9 +57,13 @@ def bench(
         start = perf_counter_ns()
         fence.wait()
         if perf_counter_ns() - start > SLOW_FENCE:
-            result["warnings"].append("the kernel was cleaning up after somebody else when we began: wait a little, and run again")
+            result["warnings"].append(
+                "the kernel was cleaning up after somebody else when we began: wait a little, and run again"
+            )
         result["absent"] = [{"name": one.name, "why": one.why} for one in others.absent]
-        result["cases"] = [_Rounds(case, fence, progress).run(max(LEAST, round(rounds * case.share)) if rounds > 1 else 1) for case in chosen]
+        result["cases"] = [
+            _Rounds(case, fence, progress).run(max(LEAST, round(rounds * case.share)) if rounds > 1 else 1) for case in chosen
+        ]
         result["profile"] = [_profile(case, fence) for case in chosen if case.name in ("article", "star-10", "star-100")]
     return result
 

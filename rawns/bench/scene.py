@@ -66,7 +66,9 @@ class Scene:
 class Contender:
     """``lacks`` says in which ways its state differs on purpose: ``stamp``, ``lo``, ``queues``, ``ipv6``; it is reported."""
 
-    def __init__(self, name: str, play: Play, version: str = "", lacks: Sequence[str] = (), note: str = "", most: int = 1 << 30) -> None:
+    def __init__(
+        self, name: str, play: Play, version: str = "", lacks: Sequence[str] = (), note: str = "", most: int = 1 << 30
+    ) -> None:
         self.name, self.play, self.version, self.lacks, self.note = name, play, version, tuple(lacks), note
         self.most = most  # the largest n that it is asked to do
         self.failed: str | None = None
@@ -178,7 +180,9 @@ def _reduced(there: dict[str, Any], lacks: set[str]) -> dict[str, Any]:
             link["alias"] = link["group"] = None
         if "queues" in lacks:
             link["queues"] = None
-    kept = [(name, text, protocol if stamped else 0) for name, text, protocol in addresses if not (name == "lo" and "lo" in lacks)]
+    kept = [
+        (name, text, protocol if stamped else 0) for name, text, protocol in addresses if not (name == "lo" and "lo" in lacks)
+    ]
     return {"links": links, "addresses": kept, "routes": there["routes"]}
 
 

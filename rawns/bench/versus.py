@@ -22,7 +22,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
 
     ``change`` is 0.1 for a tenth slower.  Raises `InvalidValue` for what is no result of the bench.
     """
-    before = {key: value for key, value in _all(old)}
+    before = dict(_all(old))
     found = []
     for key, now in _all(new):
         if key in before:

@@ -56,10 +56,10 @@ def _hertz() -> int | None:
     """CONFIG_HZ, where the kernel or the distribution tells."""
     for path in ("/proc/config.gz", f"/boot/config-{os.uname().release}"):
         try:
-            data = gzip.open(path).read() if path.endswith(".gz") else Path(path).read_bytes()
+            data = Path(path).read_bytes()
         except OSError:
             continue
-        for line in data.decode(errors="replace").splitlines():
+        for line in (gzip.decompress(data) if path.endswith(".gz") else data).decode(errors="replace").splitlines():
             if line.startswith("CONFIG_HZ="):
                 return int(line.partition("=")[2])
     return None

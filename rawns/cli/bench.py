@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     tell = _Progress() if sys.stderr.isatty() else None
     rounds = options.rounds or (5 if options.quick else 20)
     command = " ".join(["python3 -m rawns bench", *argv])
-    result = bench(rounds, only, options.quick, tell and tell.step, command)
+    result = bench(rounds, only, options.quick, None if tell is None else tell.step, command)
     if tell is not None:
         tell.clear()
     _write(result, options)
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="rawns bench",
-        description="How long a namespace takes, step by step: rawns beside plain C, ip, pyroute2 and others, in one interleaved run.",
+        description="How long a namespace takes, step by step: rawns beside plain C, ip, pyroute2 ..., in one interleaved run.",
         epilog="Exit status 1 where --fail-on-regression finds one.",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each contender does it (default: 20, with --quick 5)")
