@@ -49,6 +49,8 @@ class Monitor:
         unknown = [group for group in groups if group not in GROUPS]
         if unknown or not groups:
             raise InvalidValue(f"{unknown[0] if unknown else 'nothing'!r} cannot be watched; what can is {', '.join(GROUPS)}")
+        if "qdisc" in groups:
+            from .rtnl import tc as tc  # from then on its messages are decoded
         self.groups = groups
         self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, spell=_spell)
         try:

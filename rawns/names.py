@@ -21,7 +21,7 @@ def check(name: str) -> str:
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
         raise InvalidValue(f"{name!r} cannot name a network namespace: it must be one path component")
     try:
-        size = len(os.fsencode(name))
+        size = len(name) if name.isascii() else len(os.fsencode(name))
     except UnicodeEncodeError:
         raise InvalidValue(f"{name!r} cannot name a network namespace: it cannot be written as bytes") from None
     if size > 255:
@@ -120,14 +120,12 @@ def prepare(undo: syscalls.Rollback) -> None:
 
     Two processes that find it unprepared would stack mounts for ever; hence the lock, which `ip` takes too.
     """
-    import fcntl
-
     lock = _directory(undo)
     try:
         try:
-            syscalls.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            syscalls.flock(lock, uapi.LOCK_EX | uapi.LOCK_NB)
         except BlockingIOError:  # another process is at it; wait where Ctrl-C is heard
-            undo.listening(syscalls.flock, lock, fcntl.LOCK_EX)
+            undo.listening(syscalls.flock, lock, uapi.LOCK_EX)
         _share(undo)
     finally:
         syscalls.close(lock)

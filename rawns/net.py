@@ -443,18 +443,14 @@ class NetNS(Namespace):
         from . import sysctl
 
         with self.entered():
-            if value is not None:
-                sysctl.write(name, value)
-            return sysctl.read(name)
+            return sysctl.read(name) if value is None else sysctl.change(name, value)
 
     def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
         """Many in one visit: their values, or where a dict gives new ones, those: set in this order, or none of them."""
         from . import sysctl
 
         with self.entered():
-            if isinstance(given, dict):
-                sysctl.write_all(given)
-            return sysctl.read_all(given)
+            return sysctl.change_all(given) if isinstance(given, dict) else sysctl.read_all(given)
 
     def add_tap(
         self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0

@@ -54,7 +54,7 @@ def enter() -> None:
         _write("/proc/self/uid_map", f"0 {uid} 1")
         _write("/proc/self/gid_map", f"0 {gid} 1")
         syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
-        _own_run()
+        _own("/run")
     except SyscallError as error:
         if uid == 0 and not may_map_root and "/uid_map" in error.arguments:
             error.hint = (
@@ -84,19 +84,42 @@ def _write(path: str, text: str) -> None:
 # -- a /run of its own -----------------------------------------------------------------------------------------------
 
 
-def _own_run() -> None:
-    """An empty /run that is ours to write to, with everything that stood in the old one but the names, bound back into it.
+def _own(directory: str) -> None:
+    """An empty directory in its place that is ours to write to, with everything that stood in it but the names, bound back.
 
-    The names under the old /run/netns belong to namespaces this user has no power over.
+    The names under the old /run/netns belong to namespaces this user has no power over, as do the files under /etc/netns.
     """
-    old = syscalls.open_("/run", os.O_RDONLY | os.O_DIRECTORY)
+    old = syscalls.open_(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        syscalls.mount("rawns", "/run", "tmpfs", 0, "mode=0755")
+        syscalls.mount("rawns", directory, "tmpfs", 0, "mode=0755")
         for entry in os.scandir(old):
             if entry.name != "netns":
-                _bind_back(entry, f"/proc/self/fd/{old}/{entry.name}", f"/run/{entry.name}")
+                _bind_back(entry, f"/proc/self/fd/{old}/{entry.name}", f"{directory}/{entry.name}")
     finally:
         syscalls.close(old)
+
+
+def own_etc() -> bool:
+    """Make /etc writable where we are root of a user namespace with mounts of its own; whether it is now.
+
+    Not done by `enter`: a file of /etc is a mount each, which is more than most need.
+    """
+    if not _has(CAP_SYS_ADMIN) or _whole():
+        return False
+    try:
+        _own("/etc")
+    except OSError:
+        return False
+    return True
+
+
+def _whole() -> bool:
+    """Whether this is the machine's own user namespace, in which every uid is itself."""
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            return file.read().split() == ["0", "0", "4294967295"]
+    except OSError:
+        return True
 
 
 def _bind_back(entry: os.DirEntry[str], source: str, target: str) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # the C module: `signal` costs an `enum`
 import errno
 import os
+import sys
 from time import perf_counter_ns
 
 from . import uapi
@@ -97,6 +98,8 @@ def _failed(number: int, call: str, arguments: str) -> SyscallError:
     hint = remedy(number)
     if number == errno.ENOSPC and call == "unshare":
         hint = "one of the limits in /proc/sys/user is reached: max_net_namespaces, max_mnt_namespaces, max_user_namespaces"
+    elif number == errno.EMFILE:
+        hint = "this process may open no more files: `ulimit -n` says how many, and raises it"
     elif number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
         hint = "/proc must be mounted"
     return SyscallError(number, call, arguments, hint)
@@ -173,31 +176,44 @@ class Call:
         self._function: Callable[..., int] | None = None
 
     def _bind(self) -> Callable[..., int]:
-        """Look the function up once; from then on it raises OSError by itself where C returns -1."""
+        """Look the function up, once."""
         import ctypes
-
-        def check(result: int, function: object, args: object) -> int:
-            if result == -1:
-                raise OSError(ctypes.get_errno(), "")
-            return result
 
         function: Any = ctypes.CDLL(None, use_errno=True)[self.name]
         function.restype = ctypes.c_int
         function.argtypes = [getattr(ctypes, _CTYPES[kind]) for _, kind, _ in self.parameters]
-        function.errcheck = check
         self._function = function
         return self._function
 
     def __call__(self, *args: Any) -> int:
-        raw = [os.fsencode(arg) if isinstance(arg, str) else arg for arg in args]
-        result: int = perform(self.name, self._function or self._bind(), *raw, spell=self._spell)
+        if _observer is not None:
+            result: int = perform(self.name, self._watched, *args, spell=self._spell)
+            return result
+        function = self._function or self._bind()
+        result = function(*[arg.encode(_ENCODING, "surrogateescape") if type(arg) is str else arg for arg in args])
+        if result == -1:
+            raise _failed(_last_error(), self.name, self._spell(*args))
+        return result
+
+    def _watched(self, *args: Any) -> int:
+        """The same, for `perform`."""
+        function = self._function or self._bind()
+        result = function(*[os.fsencode(arg) if isinstance(arg, str) else arg for arg in args])
+        if result == -1:
+            raise OSError(_last_error(), "")
         return result
 
     def _spell(self, *args: Any) -> str:
-        pairs = zip(self.parameters, args)
-        return ", ".join(
-            _text(os.fsdecode(arg) if isinstance(arg, bytes) else arg, kind, names) for (_, kind, names), arg in pairs
-        )
+        return ", ".join(_text(arg, kind, names) for (_, kind, names), arg in zip(self.parameters, args))
+
+
+_ENCODING = sys.getfilesystemencoding()  # with which os.fsencode, many times as long on its way, does the same
+
+
+def _last_error() -> int:
+    import ctypes
+
+    return ctypes.get_errno()
 
 
 unshare = Call("unshare", ("flags", "int", "CLONE_NEW"))
@@ -276,13 +292,18 @@ def stat(path: str | int) -> os.stat_result:
 
 def flock(fd: int, operation: int) -> None:
     """flock(2)."""
-    import fcntl
+    if not _flock:
+        import fcntl
 
-    def spell(fd: int, operation: int) -> str:
-        names = [name for name in ("LOCK_SH", "LOCK_EX", "LOCK_NB", "LOCK_UN") if operation & getattr(fcntl, name)]
-        return f"{fd}, {'|'.join(names)}"
+        _flock.append(fcntl.flock)
+    perform("flock", _flock[0], fd, operation, spell=_spell_flock)
 
-    perform("flock", fcntl.flock, fd, operation, spell=spell)
+
+_flock: list[Callable[[int, int], None]] = []  # loaded by the first that needs it; `import` each time costs microseconds
+
+
+def _spell_flock(fd: int, operation: int) -> str:
+    return f"{fd}, {_text(operation, 'int', 'LOCK_')}"
 
 
 def ioctl(fd: int, request: int) -> int:
@@ -353,6 +374,8 @@ class Rollback:
     the error that started it all is the one the caller must see.  Signals are held back meanwhile (`shielded`): what a
     handler raises comes at the end, as if it had been raised by the last line of the block.
     """
+
+    __slots__ = ("_shield", "_steps")
 
     def __init__(self) -> None:
         self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []

@@ -86,16 +86,32 @@ def read_all(names: Iterable[str]) -> dict[str, str]:
     return {name: read(name) for name in names}
 
 
-def write_all(values: Mapping[str, Value]) -> None:
-    """Set many, in this order, or none: where one is refused the others are set back to what they were."""
+def change(name: str, value: Value) -> str:
+    """Set it; what it is then.  Of one that cannot be read (``net.ipv4.route.flush``) what was written."""
+    write(name, value)
+    return _readable(name) or text_of(name, value)
+
+
+def change_all(values: Mapping[str, Value]) -> dict[str, str]:
+    """Set many, in this order, or none: where one is refused the others are set back.  What they are then."""
     for name, value in values.items():  # what could never be right is refused before anything is written
         path_of(name)
         text_of(name, value)
     with syscalls.Rollback() as undo:
         for name, value in values.items():
-            before = read(name)
+            before = _readable(name)
             write(name, value)
-            undo(write, name, before)
+            if before:
+                undo(write, name, before)
+    return {name: _readable(name) or text_of(name, value) for name, value in values.items()}
+
+
+def _readable(name: str) -> str:
+    """Its value; empty where it has none, or may only be written."""
+    try:
+        return read(name)
+    except PermissionError:
+        return ""
 
 
 def _open(name: str, flags: int) -> int:

@@ -62,11 +62,13 @@ def add(name: str, kind: str = "tap", owner: int | None = None, group: int | Non
             raise InvalidValue(f"{number!r} is no id of a user or a group")
     fd, _ = open_(name, kind, fresh=True, index=index)
     try:
-        if owner is not None:
-            syscalls.ioctl_number(fd, "TUNSETOWNER", owner)
-        if group is not None:
-            syscalls.ioctl_number(fd, "TUNSETGROUP", group)
-        syscalls.ioctl_number(fd, "TUNSETPERSIST", 1)
+        for request, number in (("TUNSETOWNER", owner), ("TUNSETGROUP", group), ("TUNSETPERSIST", 1)):
+            if number is not None:
+                syscalls.ioctl_number(fd, request, number)
+    except SyscallError as error:
+        if error.errno == EINVAL:
+            error.hint = "this user namespace has no such user or group"
+        raise
     finally:
         syscalls.close(fd)
 

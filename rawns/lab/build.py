@@ -119,7 +119,7 @@ class Builder:
                 self._waiting.setdefault(event, []).append(host)
             if self._new(host):
                 self._undo(host.forget)
-                host.bear(self._undo, host.connect, mark)
+                host.bear(self._undo, host.settle_in, mark)
             self._attempt(host)
             self._happened(host.number)
         for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them

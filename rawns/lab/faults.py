@@ -162,8 +162,10 @@ def _tunnels(host: Host, tunnels: list[Vxlan]) -> Found:
 def _on_segments(lab: Lab, apart: Collection[str]) -> Found:
     segments = Segments(lab)
     found: dict[int, list[Interface]] = {}
+    unsure: set[int | None] = set(segments.open)
     for host in lab.hosts:
         if host.label in apart:
+            unsure.update(segments.of(one) for one in host.interfaces)
             continue
         for one in host.interfaces:
             if (one.addresses or one.mac) and not isinstance(one, Existing):
@@ -172,7 +174,7 @@ def _on_segments(lab: Lab, apart: Collection[str]) -> Found:
                     found.setdefault(where, []).append(one)
     for where, members in found.items():
         yield from _equal(members)
-        yield from _networks(members, bool(apart) or where in segments.open)
+        yield from _networks(members, where in unsure)
 
 
 def _equal(members: list[Interface]) -> Found:
@@ -214,6 +216,8 @@ def _networks(members: list[Interface], lenient: bool) -> Found:
     for (place, family), own in numbers.items():
         if families[family] > 1 and not any(_shared(address, number, groups, members[place]) for address, number in own):
             yield _alone(members[place], [address for address, _ in own], family, members)
+            if families[family] == 2:
+                families[family] = 0  # the other would be told the same
 
 
 def _shared(address: Prefix, number: int, groups: dict[tuple[int, int, int], list[Interface]], one: Interface) -> bool:

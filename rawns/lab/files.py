@@ -9,6 +9,7 @@ import os
 
 from ..errors import RawnsError
 from ..netns import ETC_DIR
+from ..rootless import own_etc
 from ..syscalls import perform
 from . import stamp
 
@@ -48,7 +49,12 @@ def write(path: str, text: str | None) -> None:
             perform("unlink", os.unlink, path)
         _tidy(os.path.dirname(path))
         return
-    perform("mkdir", os.makedirs, os.path.dirname(path), 0o755, True)
+    try:
+        perform("mkdir", os.makedirs, os.path.dirname(path), 0o755, True)
+    except PermissionError:
+        if not own_etc():
+            raise
+        perform("mkdir", os.makedirs, os.path.dirname(path), 0o755, True)
     fresh = f"{path}.{os.getpid()}"
     with open(fresh, "w", encoding="utf-8") as file:
         file.write(text)

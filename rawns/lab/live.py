@@ -11,7 +11,7 @@ from ..net import NetNS
 from . import found
 from .lab import Lab
 from .model import Bridge, Port
-from .state import LO, our_addresses, read
+from .state import our_addresses, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from .model import Host
     from .state import State
 
-FORWARDING = 0  # of struct ipv4_devconf's numbers, from 1 on: IPV4_DEVCONF_FORWARDING, less one
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
+MTU = 1500  # what goes without saying
+UNTOLD = {1: (True, True)}  # the VLANs that a port has of itself
 Ends = dict[str, list[Port]]
 
 
@@ -58,7 +60,14 @@ def _said(host: Host, link: Link, state: State) -> tuple[list[str], dict[str, An
     master = state.link_at(link.master) if link.master else None
     bridge = next((one for one in host.interfaces if isinstance(one, Bridge) and master and one.name == master.name), None)
     addresses = [str(one) for one in our_addresses(state, link.index)]
-    return addresses, {"mtu": link.mtu, "up": link.up, "master": bridge}
+    options: dict[str, Any] = {"mtu": link.mtu if link.mtu != MTU else None, "up": link.up, "master": bridge}
+    if bridge is not None and bridge.vlan_filtering and state.vlans.get(link.index, UNTOLD) != UNTOLD:
+        options["vlans"] = state.vlans[link.index]
+    shape = state.shapes.get(link.index)
+    if shape is not None:
+        said = {"rate": shape.rate, "delay": shape.delay, "jitter": shape.jitter, "loss": shape.loss}
+        options["shape"] = {word: value for word, value in said.items() if value}
+    return addresses, options
 
 
 def _bridges(host: Host, state: State) -> None:
@@ -67,6 +76,7 @@ def _bridges(host: Host, state: State) -> None:
             data = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
             addresses, options = _said(host, link, state)
             del options["master"]
+            options.pop("vlans", None)
             stp, filtering = bool(data.get("IFLA_BR_STP_STATE")), bool(data.get("IFLA_BR_VLAN_FILTERING"))
             host.bridge(link.name, *addresses, stp=stp, vlan_filtering=filtering, **options)
 
@@ -93,14 +103,13 @@ def _others(host: Host, state: State, ends: Ends) -> None:
 def _routes(host: Host, state: State) -> None:
     for route in state.routes:
         dev = state.link_at(route.index)
-        host.route(str(route), route.gateway, dev.name if dev is not None else None, route.metric or None)
-    if _forwards(host.net.link(LO)):
-        host.sysctl({"net.ipv4.ip_forward": 1})
-
-
-def _forwards(link: Link) -> bool:
-    """Whether a link forwards IPv4 packets, which the kernel tells with each link."""
-    settings = link.body.get("IFLA_AF_SPEC", {}).get("AF_INET", {}).get("IFLA_INET_CONF") or [0]
-    values = list(settings.values()) if isinstance(settings, dict) else list(settings)
-    return bool(values[FORWARDING])
+        plain = route.gateway and not route.gateway.startswith("fe80:")  # the gateway says which way
+        metric = None if route.metric == 1024 and ":" in str(route.gateway or route) else route.metric or None
+        host.route(str(route), route.gateway, dev.name if dev is not None and not plain else None, metric)
+    host.nats = (state.nats.nats if state.nats is not None else None) or ()
+    if len(host.interfaces) > 1:  # whoever has one only has nowhere to forward to
+        forwards = {key: value for key, value in host.settings(FORWARDING).items() if value != "0"}
+        if forwards:
+            host.sysctl(dict(forwards))
+        host.release()
 

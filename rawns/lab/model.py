@@ -7,7 +7,10 @@ noun knows ``where`` it was said (``wires[3].ends[0]``), for the error that it m
 
 from __future__ import annotations
 
-from ..errors import InvalidValue, KernelError, RawnsError
+from _socket import AF_INET6
+
+from .. import sysctl
+from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..names import check
 from ..net import NetNS
 from ..objects import link, prefix
@@ -340,6 +343,15 @@ class Host(NetNS):
         found["shape"] = any(one.shape for one in self.interfaces)
         found["vlans"] = any(one.vlans for one in self.interfaces)
         return frozenset([word for word, there in found.items() if there])
+
+    def settle_in(self) -> None:
+        """What there is to do at once, by the thread that is inside when it has just been made."""
+        self.connect()
+        if any(prefix.family == AF_INET6 for one in self.interfaces for prefix in one.addresses):
+            try:  # a link-local address that is still checked for duplicates would keep a router from its neighbours
+                sysctl.write("net.ipv6.conf.default.accept_dad", 0)
+            except SyscallError:
+                pass  # /proc/sys is read-only here: it takes a second longer, then
 
     # -- in the kernel ----------------------------------------------------------------------------------------------
 

@@ -214,7 +214,7 @@ class Reach:
                 if not local and self.should(source, address):
                     yield Pair(source, target, address)
 
-    def pairs(self, most: int = 4096, some: int = 1024) -> tuple[list[Pair], bool]:
+    def pairs(self, most: int = 4096, some: int = 512) -> tuple[list[Pair], bool]:
         """Who should reach whom, and whether that is all.
 
         Where it would be more than ``most`` it is a choice of about ``some``: first each host and its neighbour in the list,

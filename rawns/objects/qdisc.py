@@ -97,8 +97,10 @@ class Shape:
         self.backlog = size + round(bytes_a_second * units.seconds(LATENCY if latency is None else latency))
         if size < 1 or self.buffer < 1:
             raise InvalidValue(f"a burst of {size} bytes is nothing at this rate")
-        if self.buffer > WORD or max(size, self.backlog) > WORD:
-            raise InvalidValue(f"a burst of {size} bytes and a backlog of {self.backlog} are more than the kernel counts")
+        if self.buffer > WORD:
+            raise InvalidValue(f"a burst of {size} bytes takes longer at this rate than the 274 seconds the kernel can count")
+        if max(size, self.backlog) > WORD:
+            raise InvalidValue(f"a burst of {size} bytes and a backlog of {self.backlog} are more than the kernel can count")
 
     rate = property(lambda self: self.bytes * 8, doc="Bits a second; 0 for as many as there are.")
     delay = property(lambda self: self.delayed / 1e9, doc="Seconds.")
@@ -158,8 +160,10 @@ class Shape:
             "TCA_NETEM_JITTER64": self.jittered,
         }
 
-    def _learn(self, options: dict[str, Any]) -> None:
-        """Take over what the kernel says of one of the two."""
+    def _learn(self, options: object) -> bool:
+        """Take over what the kernel says of one of the two; whether that is all there is to it."""
+        if not isinstance(options, dict):
+            return False
         if "TCA_TBF_PARMS" in options:
             words = options["TCA_TBF_PARMS"]
             self.bytes = options.get("TCA_TBF_RATE64", words["rate.rate"])
@@ -168,6 +172,7 @@ class Shape:
             self.delayed = options.get("TCA_NETEM_LATENCY64", options["latency"] * TICK)
             self.jittered = options.get("TCA_NETEM_JITTER64", options["jitter"] * TICK)
             self.lost, self.packets = options["loss"], options["limit"]
+        return not (options.get("gap") or options.get("duplicate"))
 
 
 def shape(index: int, **what: Any) -> list[Request]:
@@ -183,11 +188,9 @@ def read(found: Iterable[Qdisc]) -> Shape | None:
     for name in Shape.__slots__:
         setattr(shape, name, 0)
     for handle in expected:
-        options = ours[handle].options if handle in ours else None
-        if not isinstance(options, dict):
+        if handle not in ours or not shape._learn(ours[handle].options):
             return None
-        shape._learn(options)
-    return shape if expected else None
+    return shape if shape.bytes or shape.packets else None
 
 
 def is_ours(found: Qdisc) -> bool:

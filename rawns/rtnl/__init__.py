@@ -1,8 +1,8 @@
 """rtnetlink described: links, addresses, routes, rules, neighbours, namespace ids, queueing disciplines (rtnetlink(7)).
 
-Floor 2, pure data.  The kinds of links are in `kinds`, traffic control in `tc`, all the rest is here.  The names are those of
-`<linux/rtnetlink.h>`, `<linux/if_link.h>`, `<linux/if_addr.h>`, `<linux/neighbour.h>`, `<linux/fib_rules.h>`,
-`<linux/veth.h>` and `<linux/net_namespace.h>`; the numbers stand in `uapi`.
+Floor 2, pure data.  The kinds of links are in `kinds`, traffic control in `tc` (loaded when it is wanted), all the rest is here.
+The names are those of `<linux/rtnetlink.h>`, `<linux/if_link.h>`, `<linux/if_addr.h>`, `<linux/neighbour.h>`,
+`<linux/fib_rules.h>`, `<linux/veth.h>` and `<linux/net_namespace.h>`; the numbers stand in `uapi`.
 To teach the project a new attribute, add its line here: encoding, decoding and `--explain` follow.
 """
 
@@ -33,7 +33,7 @@ from ..wire import (
     Vector,
     table,
 )
-from . import kinds, tc
+from . import kinds
 from .base import FAMILY, IFNAME, attrs
 
 # -- links --------------------------------------------------------------------------------------------------------
@@ -469,4 +469,4 @@ GETNEIGH = Message(uapi.RTM_GETNEIGH, "RTM_GETNEIGH", NEIGH)
 NEWNSID = Message(uapi.RTM_NEWNSID, "RTM_NEWNSID", NSID)
 GETNSID = Message(uapi.RTM_GETNSID, "RTM_GETNSID", NSID)
 
-MESSAGES = table([value for value in [*globals().values(), *vars(tc).values()] if isinstance(value, Message)])
+MESSAGES = table([value for value in list(globals().values()) if isinstance(value, Message)])  # and of `tc`, once it is there

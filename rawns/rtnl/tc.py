@@ -2,22 +2,38 @@
 
 A tick is 64 ns (PSCHED_SHIFT 6, in the kernel's include/net/pkt_sched.h since 2.6.31, and what /proc/net/psched says in its
 first two words).  A rate is in bytes a second, and 64 bits of it stand in an attribute of their own.
+
+Listing links needs none of this, so it is loaded by who does; from then on `rtnl.MESSAGES` knows its messages, too.
 """
 
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import RAW, S16, S32, S64, U8, U16, U32, U64, Layout, Message, Raw, Scalar, Struct, Switch, Text, Type, Vector
+from ..wire import RAW, S16, S32, S64, U8, U16, U32, U64, Layout, Message, Raw, Scalar, Struct, Switch, Text, Type, Vector, table
+from . import MESSAGES
 from .base import FAMILY, attrs
 
+
+class _Handle(Scalar):
+    """Two numbers of 16 bits, shown as tc(8) writes them: ``7201:`` is a discipline, ``7201:1`` a class of it."""
+
+    __slots__ = ()
+
+    def show(self, value: int) -> str:
+        known = {uapi.TC_H_ROOT: "TC_H_ROOT", uapi.TC_H_INGRESS: "TC_H_INGRESS", 0: "0"}
+        minor = f"{value & 0xFFFF:x}" if value & 0xFFFF else ""
+        return known.get(value) or f"{value >> 16:x}:{minor}"
+
+
+HANDLE = _Handle("I")
 TCMSG = Struct(
     "tcmsg",
     ("tcm_family", FAMILY),
     ("tcm__pad1", U8),
     ("tcm__pad2", U16),
     ("tcm_ifindex", S32),
-    ("tcm_handle", U32),
-    ("tcm_parent", U32.named("TC_H_")),
+    ("tcm_handle", HANDLE),
+    ("tcm_parent", HANDLE),
     ("tcm_info", U32),
     whole=True,
 )
@@ -160,3 +176,5 @@ GETQDISC = Message(uapi.RTM_GETQDISC, "RTM_GETQDISC", TC)
 NEWTCLASS = Message(uapi.RTM_NEWTCLASS, "RTM_NEWTCLASS", TC)
 DELTCLASS = Message(uapi.RTM_DELTCLASS, "RTM_DELTCLASS", TC)
 GETTCLASS = Message(uapi.RTM_GETTCLASS, "RTM_GETTCLASS", TC)
+
+MESSAGES.update(table([NEWQDISC, DELQDISC, GETQDISC, NEWTCLASS, DELTCLASS, GETTCLASS]))

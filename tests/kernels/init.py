@@ -83,6 +83,146 @@ def ip() -> str:
     return f"{len(inside)} links"
 
 
+def lacking(setting: str) -> str:
+    """What the kernel has not got is said in one line, with its setting, by a change and by a question."""
+    from rawns import NetNS, RawnsError
+    from rawns.objects.nat import Nat
+
+    told = []
+    with NetNS.create() as ns:
+        for ask in (lambda: ns.net.nat("t", [Nat("eth0")]), ns.net.chains):
+            try:
+                ask()
+            except RawnsError as error:
+                told.append(str(error))
+    expect(len(told) == 2 and all(setting in one and "\n" not in one for one in told), told)
+    return told[0]
+
+
+def nat() -> str:
+    """Out under the router's address, a port forwarded in; replaced, read back, deleted."""
+    import socket
+
+    from rawns import Lab
+    from rawns.objects.fate import Packet
+    from rawns.objects.nat import Forward, Found, Nat
+
+    with Lab() as plan:
+        inside, router, outside = (plan.netns() for _ in range(3))
+        plan.wire(inside.port("eth0", "10.0.0.2/24"), router.port("in0", "10.0.0.1/24"))
+        plan.wire(router.port("up0", "192.0.2.1/24"), outside.port("eth0", "192.0.2.2/24"))
+        plan.up()
+        with router.entered():
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        inside.net.add_route("default", via="10.0.0.1")
+        wanted = [Nat("up0", ("10.0.0.0/24", "10.4.0.0/20", "fd00::/67"), [Forward("tcp", 8080, "10.0.0.2", 80)])]
+        router.net.nat("lab", [Nat("other")], "before")
+        router.net.nat("lab", wanted, "stamp")
+        expect(router.net.nat_rules("lab") == Found("stamp", wanted), router.net.nat_rules("lab"))
+        seen, tcp = [], (socket.AF_INET, socket.SOCK_STREAM)
+        for client, server, to, at in ((inside, outside, ("192.0.2.2", 7777), 7777), (outside, inside, ("192.0.2.1", 8080), 80)):
+            with server.socket(*tcp) as ear, client.socket(*tcp) as one:
+                ear.bind(("", at))
+                ear.listen()
+                one.settimeout(20)
+                one.connect(to)
+                other, peer = ear.accept()
+                other.close()
+                seen.append(peer[0])
+        expect(seen == ["192.0.2.1", "192.0.2.2"], seen)
+        fate = router.net.fate(Packet("10.0.0.2", "192.0.2.2", iif="in0", oif="up0"))
+        expect((fate.verdict, fate.sure) == ("accept", True), fate)
+        router.net.delete_nat("lab")
+        expect(router.net.nat_rules("lab") is None and router.net.chains() == [], "something is left")
+    return f"{len(wanted[0].sources)} sources, {len(wanted[0].forwards)} port"
+
+
+def kinds() -> str:
+    """Each kind of link is born, and says of itself what it was told."""
+    from rawns import NetNS
+
+    data: dict[str, dict[str, int]] = {
+        "dummy": {},
+        "ifb": {},
+        "vrf": {"IFLA_VRF_TABLE": 10},
+        "macvlan": {"IFLA_MACVLAN_MODE": 4},
+        "macvtap": {"IFLA_MACVLAN_MODE": 2},
+        "ipvlan": {"IFLA_IPVLAN_MODE": 2},
+        "vlan": {"IFLA_VLAN_ID": 5},
+        "vxlan": {"IFLA_VXLAN_ID": 42, "IFLA_VXLAN_PORT": 4790},
+    }
+    with NetNS.create() as ns:
+        for kind, told in data.items():
+            ns.net.add_veth("v1", "v2")
+            ns.net.add_link("x.1", kind, told, **({"link": "v1"} if kind.startswith(("mac", "ipv", "vlan")) else {}))
+            found = ns.net.link("x.1")
+            expect(found.kind == kind and told.items() <= found.data.items(), (kind, found, found.data))
+            ns.net.delete_link("x.1")
+            ns.net.delete_link("v1")
+        ns.net.add_veth("v1", "v2", group=7)
+        ns.net.add_altname("v1", "the-cable-in-the-cellar")
+        expect(ns.net.link("the-cable-in-the-cellar").altnames == ["the-cable-in-the-cellar"], ns.net.links())
+        ns.net.delete_group(7)
+        expect(ns.net.links("veth") == [], ns.net.links())
+        fd, name = ns.open_tap("t%d")
+        expect(ns.net.link(name).data["IFLA_TUN_TYPE"] == 2, ns.net.link(name))
+        os.close(fd)
+    return " ".join(data)
+
+
+def vlans() -> str:
+    """Ranges, the bridge's own, and what is untagged."""
+    from rawns import NetNS
+
+    with NetNS.create() as ns:
+        ns.net.add_bridge("br0", {"IFLA_BR_VLAN_FILTERING": 1, "IFLA_BR_VLAN_DEFAULT_PVID": 0}, up=True)
+        ns.net.add_veth("v1", "v2", master="br0", up=True)
+        ns.net.set_port("v1", isolated=True, learning=False, cost=7)
+        port = ns.net.link("v1").port
+        expect([port[f"IFLA_BRPORT_{word}"] for word in ("ISOLATED", "LEARNING", "COST")] == [1, 0, 7], port)
+        ns.net.add_vlan("v1", 10, pvid=True, untagged=True)
+        ns.net.add_vlan("v1", 20, 30)
+        ns.net.add_vlan("br0", 10)
+        ns.net.delete_vlan("v1", 25, 30)
+        ours = [(vlan.vid, vlan.pvid, vlan.untagged) for vlan in ns.net.vlans("v1")]
+        expect(ours == [(10, True, True), *((vid, False, False) for vid in range(20, 25))], ours)
+        expect([vlan.vid for vlan in ns.net.vlans("br0")] == [10], ns.net.vlans())
+    return f"{len(ours)} of a port"
+
+
+def shaping() -> str:
+    """Each form is read back as it was asked for, in place of any other; a packet is never early, and may be lost."""
+    from rawns import NetNS, ping
+    from rawns.objects.qdisc import Shape
+
+    forms: list[dict[str, str]] = [
+        {"rate": "10mbit"},
+        {"delay": "20ms", "jitter": "2ms", "loss": "1%"},
+        {"rate": "1gbit", "delay": "70s"},
+        {"rate": "40gbit"},
+        {"rate": "333kbit", "burst": "8kb", "latency": "1s", "delay": "7ms"},
+        {"loss": "100%"},
+    ]
+    with NetNS.create() as one, NetNS.create() as two:
+        one.net.add_veth("v1", "v2", two, up=True)
+        two.net.set_link("v2", up=True)
+        one.net.add_address("v1", "10.0.0.1/24")
+        two.net.add_address("v2", "10.0.0.2/24")
+        for words in [*forms, *reversed(forms)]:
+            for _ in range(2):  # anew, and in place
+                one.net.shape("v1", **words)
+                expect(one.net.shape_of("v1") == Shape(**words), (words, one.net.shape_of("v1"), one.net.qdiscs("v1")))
+        expect(ping(one, "10.0.0.2", timeout=0.5).received == 1, "a rate lets one packet pass")
+        one.net.shape("v1", loss="100%")
+        expect(ping(one, "10.0.0.2", timeout=0.5).received == 0, "nothing is lost")
+        one.net.shape("v1", delay="30ms", rate="10mbit")
+        answer = ping(one, "10.0.0.2", timeout=5)
+        expect(answer.received == 1 and answer.rtts[0] >= 0.03, answer)
+        one.net.unshape("v1")
+        expect(one.net.shape_of("v1") is None, one.net.qdiscs())
+    return f"{len(forms)} forms"
+
+
 STORY = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "ip": ip}
 CHECKS = {  # by the step of modules that is loaded before them
     "story": {
@@ -90,7 +230,11 @@ CHECKS = {  # by the step of modules that is loaded before them
         "demo --explain": explained,
         f"demo as user {USER}": lambda: rawns("demo", user=USER).splitlines()[-1],
         "demo, user namespaces forbidden": forbidden,
+        "nat without netfilter": lambda: lacking("CONFIG_NETFILTER_NETLINK"),
     },
+    "netfilter": {"nat without nf_tables": lambda: lacking("CONFIG_NF_TABLES")},
+    "nat": {"nat": nat},
+    "labs": {"kinds of links": kinds, "vlans": vlans, "shaping": shaping},
     "tunnels": {f"{name}, tunnels": check for name, check in STORY.items()},
 }
 

@@ -30,7 +30,9 @@ PYTHON = os.path.realpath(sys.executable)
 NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip"}
 
 # What the story needs, and what puts devices of its own into every new namespace: loaded in there one after the other.
-MODULES = {"story": ["veth", "bridge", "tun"], "tunnels": ["ipip", "sit"]}
+NAT = ["nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
+LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan macvlan macvtap ipvlan 8021q vrf".split()
+MODULES = {"story": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
 COMMAND_LINE = "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"  # they guard nothing, at a price
 
 

@@ -80,6 +80,11 @@ def test_many_in_one_visit_or_none(writable: NetNS) -> None:
         ns.settings({"net.ipv4.ip_forward": 0, "net.ipv4.conf.all.rp_filter": 1, "net.ipv4.conf.nope.rp_filter": 1})
     assert "no such setting here" in str(refused.value)
     assert ns.settings(["net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter"]) == told
+    assert ns.setting("net.ipv4.route.flush", 1) == "1", "which can be written only"
+    with pytest.raises(PermissionError):
+        ns.setting("net.ipv4.route.flush")
+    both = {"net.ipv4.route.flush": 1, "net.ipv4.ip_forward": 1}
+    assert ns.settings(both) == dict.fromkeys(both, "1")
     with pytest.raises(SyscallError, match="EINVAL.*does not take this value"):
         ns.setting("net.ipv4.ip_forward", "perhaps")
 
@@ -138,6 +143,8 @@ def test_a_device_that_stays(tun: NetNS) -> None:
     if shutil.which("ip"):
         shown = tun.run(["ip", "tuntap", "show"], mounts=True, stdout=subprocess.PIPE, text=True).stdout
         assert shown.startswith("tap0: tap persist user")
+    with pytest.raises(InvalidValue):
+        tun.add_tap("tap1", owner=-1)
     with pytest.raises(SyscallError, match="EBUSY.*tap0 is there already"):
         tun.add_tap("tap0")
     with pytest.raises(SyscallError, match="EINVAL.*of another kind"):
@@ -169,7 +176,7 @@ def test_a_failing_ioctl_leaves_no_descriptor(tun: NetNS) -> None:
                     raise OSError(errno.ENOMEM, "")
 
         with observed(Saboteur()), pytest.raises(SyscallError, match=f"ioctl.*{failing}.*ENOMEM"):
-            tun.add_tap("tap0", owner=1)
+            tun.add_tap("tap0", owner=os.getuid())
         assert [link.name for link in tun.net.links()] == ["lo"]
 
 

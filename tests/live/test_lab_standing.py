@@ -365,6 +365,40 @@ def test_a_change_that_fails_is_taken_back(call: str, error: str, lab_name: Name
     found.down(name)
 
 
+def test_a_host_that_somebody_deletes_while_we_build(lab_name: Name) -> None:
+    name = lab_name()
+    star(name, 2).up()
+
+    class Deleter(Observer):
+        def before(self, call: str, arguments: str) -> None:
+            if call == "unshare":
+                remove_name(f"{name}.br0")
+
+    with observed(Deleter()), pytest.raises(FileNotFoundError, match=f"no network namespace is called {name}.br0"):
+        star(name, 3).up()
+    assert [one for one in NetNS.list() if one.startswith(name)] == [f"{name}.h1", f"{name}.h2"]
+    assert star(name, 3).up() and star(name, 3).up() == []
+    found.down(name)
+
+
+def test_out_of_descriptors_is_one_sentence_with_the_remedy(lab_name: Name) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lab = Lab(lab_name())
+    switch = lab.bridge("br0")
+    for _ in range(64):
+        lab.wire(switch.port(), lab.netns().port("eth0"))
+    before = set(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(before) + 16, hard))  # the lowest free number is taken
+    try:
+        with pytest.raises(RawnsError, match=r"\(EMFILE\); this process may open no more files: `ulimit -n`"):
+            lab.up()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
 # -- read back --------------------------------------------------------------------------------------------------------
 
 
@@ -377,7 +411,7 @@ def test_a_lab_is_read_back_from_the_kernel(lab_name: Name) -> None:
     assert {host.label for host in again.hosts} == {"br0", "h1", "h2"}
     assert sorted(str(port) for wire in again.wires for port in wire) == ["eth0 of h1", "eth0 of h2", "h1 of br0", "h2 of br0"]
     (h1,) = [host for host in again.hosts if host.label == "h1"]
-    assert [str(route) for route in h1.routes] == ["10.9.0.0/16 via 10.0.0.2 dev eth0"]
+    assert [str(route) for route in h1.routes] == ["10.9.0.0/16 via 10.0.0.2"]
     found.down(name)
     with pytest.raises(InvalidValue, match=f"no lab called {name}"):
         live(name)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import PROJECT
 from test_rootless import rawns
 
@@ -62,3 +63,25 @@ kill $room; wait $guest || true
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 packets transmitted, 3 received, 0% packet loss" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("rtt "), "nothing after the ping: no namespace is left"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
+def test_the_lab_is_what_it_looks_like_and_works(tmp_path: Path) -> None:
+    (description,) = blocks("toml")
+    (tmp_path / "shop.toml").write_text(description)
+    picture = README.partition("$ rawns lab graph shop.toml\n")[2].partition("```")[0]
+    assert rawns("lab", "graph", str(tmp_path / "shop.toml")).stdout == picture
+    lab = [sys.executable, "-m", "rawns", "lab"]
+    done = rawns("lab", "run", str(tmp_path / "shop.toml"), "--", *lab, "ping", "shop")
+    assert done.returncode == 0 and "20 of 20 ways lead there and back" in done.stdout, done.stdout + done.stderr
+    assert "outside is up" in done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
+def test_the_faults_are_told_as_they_are_shown(tmp_path: Path) -> None:
+    (description,) = blocks("toml")
+    wrong = description.replace('gateway = "10', 'gatway = "10').replace("203.0.113.1/24", "203.0.114.1/24")
+    (tmp_path / "shop.toml").write_text(wrong.replace("name =", "nam =", 1))
+    told = rawns("lab", "plan", str(tmp_path / "shop.toml")).stderr.replace(f"{tmp_path}/", "").splitlines()
+    shown = [line[4:] for line in README.splitlines() if line.startswith("    shop.toml:")]
+    assert told == shown

@@ -34,7 +34,7 @@ def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-CAPTURED = captured("captured.txt", "captured_lab.txt")
+CAPTURED = captured("captured.txt", "captured_lab.txt", "captured_6_1.txt")
 
 
 def one(command: str, arrow: str, number: int = 0) -> bytes:

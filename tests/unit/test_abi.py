@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from rawns import nft, nlmsg, packets, rtnl, tap, uapi
+from rawns.rtnl import kinds, tc
 from rawns.wire import Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
@@ -31,6 +32,7 @@ HEADERS = """
 #include <netinet/in.h>
 #include <netinet/ip6.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <linux/version.h>
@@ -114,7 +116,7 @@ def constants() -> dict[str, int]:
 def structs() -> dict[str, Struct]:
     """Every `Struct` that the descriptions lead to, by C name."""
     found: dict[str, Struct] = {}
-    for module in (nlmsg, rtnl, tap, nft, packets):
+    for module in (nlmsg, rtnl, kinds, tc, tap, nft, packets):
         for one in walk(list(vars(module).values()), set()):
             assert found.setdefault(one.name, one).members == one.members, f"two different structs called {one.name}"
     return found

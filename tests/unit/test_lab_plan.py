@@ -41,8 +41,7 @@ def wires(*ends: object) -> list[dict[str, Any]]:
 WRONG = {
     "another network at the other end": (
         {"hosts": HOSTS, "wires": wires("a 10.0.0.1/24", "b 10.0.1.2/24")},
-        ["wires[0].ends[0]: 10.0.0.1/24 of eth0 of a is in no network with 10.0.1.2/24 of eth0 of b, at the other end",
-         "wires[0].ends[1]: 10.0.1.2/24 of eth0 of b is in no network with 10.0.0.1/24 of eth0 of a, at the other end"],
+        ["wires[0].ends[0]: 10.0.0.1/24 of eth0 of a is in no network with 10.0.1.2/24 of eth0 of b, at the other end"],
     ),
     "another network on the switch": (
         {"hosts": HOSTS, "bridges": ["br0"],
@@ -294,7 +293,7 @@ def test_routes_in_a_circle_come_to_an_end() -> None:
 def test_of_very_many_each_is_chosen() -> None:
     lab = example("star")
     pairs, whole = Reach(lab).pairs()
-    assert not whole and 1000 <= len(pairs) <= 1100
+    assert not whole and 500 <= len(pairs) <= 600
     assert {pair.source.number for pair in pairs} | {pair.target.number for pair in pairs} == {
         host.number for host in lab.hosts if host.label != "br0"
     }

@@ -91,6 +91,15 @@ def test_vlans_are_read() -> None:
     assert vlan.read(hostile) == [vlan.Vlan(7, 5)]
 
 
+def test_vlans_as_a_kernel_lists_them() -> None:
+    data = one("bridge vlan show (Linux 6.1)", "<")
+    bodies = [MESSAGES[frame.kind].unpack(data, frame.start, frame.end) for frame in nlmsg.split(data)]
+    found = {body["IFLA_IFNAME"]: [(each.vid, each.pvid, each.untagged) for each in vlan.read(body)] for body in bodies}
+    assert found["v1"] == [(10, True, True), *[(vid, False, False) for vid in range(20, 31)]]
+    assert found["br0"] == [(10, False, False)]
+    assert bodies[1]["IFLA_PROTINFO"]["IFLA_BRPORT_STATE"] == uapi.BR_STATE_DISABLED  # its other end was down
+
+
 def test_rules_are_read() -> None:
     data = one("ip rule show", "<")
     rules = [rule.Rule(MESSAGES[frame.kind].unpack(data, frame.start, frame.end)) for frame in nlmsg.split(data)]
@@ -249,6 +258,14 @@ def test_what_the_kernel_says_is_read() -> None:
     assert fast is not None and fast.rate == 40 * 10**9 and abs(fast.burst - (1 << 20)) <= 320
 
 
+def test_netem_over_tbf_as_a_kernel_says_it() -> None:
+    data = one("tc qdisc show (Linux 6.1)", "<")
+    bodies = [MESSAGES[frame.kind].unpack(data, frame.start, frame.end) for frame in nlmsg.split(data)]
+    ours = [Qdisc(body) for body in bodies if body["tcm_ifindex"] == 3]
+    assert [each.kind for each in ours] == ["netem", "tbf"] and ours[0].options["TCA_NETEM_LATENCY64"] == 20_000_000
+    assert qdisc.read(ours) == Shape("10mbit", delay="20ms", jitter="2ms", loss="1%")
+
+
 def echoed(requests: list[Request]) -> list[Qdisc]:
     """What a kernel that does as it is told would show."""
     return [Qdisc(request.message.unpack(request.message.pack(request.body))) for request in requests]
@@ -278,7 +295,10 @@ def test_what_is_not_ours_is_not_read() -> None:
     person = Qdisc({**both[0].body, "tcm_handle": 0x80010000})
     assert qdisc.read([person]) is None and not qdisc.is_ours(person)
     unknown = Qdisc({**both[0].body, "TCA_OPTIONS": b"\1"})
-    assert qdisc.read([unknown, both[1]]) is None
+    assert qdisc.read([unknown, both[1]]) is None and qdisc.read([Qdisc({**both[1].body, "tcm_handle": qdisc.TBF})]) is not None
+    empty = Qdisc({**both[1].body, "tcm_handle": qdisc.TBF, "TCA_OPTIONS": {}})
+    doubled = Qdisc({**both[0].body, "TCA_OPTIONS": {**both[0].options, "duplicate": 1}})
+    assert qdisc.read([empty]) is None and qdisc.read([doubled, both[1]]) is None
 
 
 @pytest.mark.parametrize(
@@ -313,3 +333,12 @@ def test_where_the_kernel_lacks_a_discipline() -> None:
     no_vlans = KernelError(95, "RTM_SETLINK", "", None, "", "VLAN 10")
     vlan.advise(no_vlans)
     assert "CONFIG_BRIDGE_VLAN_FILTERING" in str(no_vlans)
+
+
+def test_handles_are_shown_as_tc_writes_them() -> None:
+    def shown(command: str) -> list[str]:
+        traces = [trace for _, trace in nlmsg.spans(one(command, ">"), MESSAGES)]
+        return [span.text() for trace in traces for span in trace if span.name in ("tcm_handle", "tcm_parent")]
+
+    assert shown("tc qdisc add dev v1 parent 1:1 handle 10: pfifo limit 7") == ["10:", "1:1"]
+    assert shown("tc qdisc del dev v1 root") == ["0", "TC_H_ROOT"]

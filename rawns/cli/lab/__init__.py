@@ -23,7 +23,7 @@ Networks described in a file (TOML or JSON), in the kernel in milliseconds, chan
   plan FILE                   what `up` would do
   status FILE|LAB             how each host and each interface stands; exit status 1 where one is not up
   list                        the labs on this machine
-  ping FILE|LAB               every pair that should reach each other; exit status 1 where one does not
+  ping FILE|LAB [--timeout S] every pair that should reach each other; exit status 1 where one does not
   exec FILE|LAB HOST CMD ...  run a command in a host, as `ip netns exec` does
   shell FILE|LAB HOST         a shell in a host
   graph FILE|LAB              what it looks like: text; --dot, --mermaid or --svg for others to draw

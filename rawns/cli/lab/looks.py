@@ -27,17 +27,19 @@ def _terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _states(lab: Lab) -> dict[Any, str]:
-    """How all of it stands.  A bridge, or a port of one, that nobody would expect a carrier of is up all the same."""
-    return dict(lab.states())
+def _states(lab: Lab, word: str) -> dict[Any, str]:
+    """How all of it stands.  One that was read back cannot differ from what it is."""
+    states = lab.states()
+    return dict(states) if is_file(word) else {key: "up" if how == "differs" else how for key, how in states.items()}
 
 
 # -- status ---------------------------------------------------------------------------------------------------------------
 
 
 def status(options: Options) -> int:
-    lab = lab_of(options.words[0])
-    states = _states(lab)
+    word = options.words[0]
+    lab = lab_of(word)
+    states = _states(lab, word)
     rows = [(host, states.get(host.label, ""), [(one, states.get(one, "")) for one in host.interfaces]) for host in lab.hosts]
     fine = all(state == "up" and all(how in ("up", "") for _, how in ones) for _, state, ones in rows)
     overall = (
@@ -143,7 +145,7 @@ def graph(options: Options) -> int:
 def _known(lab: Lab, word: str) -> dict[Any, str] | None:
     """How it stands; nothing where it is a plan only, or where we may not look."""
     try:
-        states = _states(lab)
+        states = _states(lab, word)
     except RawnsError:
         return None
     planned = is_file(word) and all(state == "missing" for key, state in states.items() if isinstance(key, str) and key != "root")

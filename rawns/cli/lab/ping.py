@@ -14,6 +14,7 @@ from time import monotonic_ns
 
 from ... import echo, sockets
 from ...errors import InvalidValue, RawnsError, SyscallError
+from ...lab.found import mark
 from ...lab.reach import Reach
 from ...net import NetNS
 from ...objects import neighbour
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
     from . import Options
 
 AT_ONCE, AT_LAST = 128, 512  # requests under way in the first pass and in the second
-FIRST, TIMEOUT, TRIES = 0.5, 3.0, 5  # seconds to the end of the first pass, and of the second; requests in a pass
-NEIGHBOURS = 400  # pairs after which neighbours are forgotten: the machine remembers 1024 of them, in all namespaces together
+FIRST, TIMEOUT, TRIES = 0.5, 5.0, 5  # seconds to the end of the first pass, and of the second; requests in a pass
+NEIGHBOURS = 256  # pairs after which neighbours are forgotten: the machine has room for 1024, in all namespaces together
 NUD_PERMANENT = 0x80
+MOMENT = 1  # milliseconds
 WIDE = 24  # hosts; the matrix of more fits no terminal
 
 
@@ -53,23 +55,24 @@ class Probe:
 
 
 class Doors:
-    """The namespaces of a lab's hosts, opened when they are first needed, and a bounded number of them at once."""
+    """The namespaces of a lab's hosts, opened when they are first needed; `close` closes them until they are needed again."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._open: dict[int, NetNS] = {}
+        self._ours: set[int] = set()  # those whose stamp has been looked at
 
     def of(self, host: Host) -> NetNS:
         """Raises `RawnsError` where it is not there, or is not this lab's."""
-        from ...lab.found import mark
-
         if host.number not in self._open:
-            namespace = NetNS.current() if host.root else NetNS.open(host.name)
-            self._open[host.number] = namespace
-            stamp = None if host.root else mark(namespace)
-            if not host.root and (stamp is None or stamp.lab != self._lab.name):
+            self._open[host.number] = NetNS.current() if host.root else NetNS.open(host.name)
+        namespace = self._open[host.number]
+        if not host.root and host.number not in self._ours:
+            stamp = mark(namespace)
+            if stamp is None or stamp.lab != self._lab.name:
                 raise InvalidValue(f"{host.name} is not this lab's")
-        return self._open[host.number]
+            self._ours.add(host.number)
+        return namespace
 
     def close(self) -> None:
         for namespace in self._open.values():
@@ -79,19 +82,20 @@ class Doors:
 
 def ask(lab: Lab, pairs: Iterable[Pair], timeout: float = TIMEOUT, progress: Any = None) -> list[Probe]:
     """Ask every pair; in the order they came in."""
-    probes = [Probe(pair) for pair in pairs]
-    done = since = 0
-    many = len(probes) > NEIGHBOURS
+    probes, doors = [Probe(pair) for pair in pairs], Doors(lab)
+    recent: list[Probe] = []
+    done = 0
     for at_once, seconds in ((AT_ONCE, min(FIRST, timeout)), (AT_LAST, timeout)):
         waiting = _spread([probe for probe in probes if not probe.ok])
         for start in range(0, len(waiting), at_once):
-            doors, batch = Doors(lab), waiting[start : start + at_once]
+            batch = waiting[start : start + at_once]
             try:
                 _together(doors, batch, seconds)
-                since += len(batch)
-                if many and since >= NEIGHBOURS:
-                    _forget(lab, doors, probes[:done] + batch)
-                    since = 0
+                recent += batch
+                last = start + at_once >= len(waiting)
+                if len(recent) >= NEIGHBOURS and not (last and all(probe.ok for probe in probes)):
+                    _forget(doors, recent)
+                    recent = []
             finally:
                 doors.close()
             done = min(len(probes), done + len(batch))
@@ -127,19 +131,29 @@ def _together(doors: Doors, batch: Sequence[Probe], seconds: float) -> None:
 
 
 def _rounds(lines: dict[int, tuple[Line, Probe, dict[int, int]]], length: int) -> None:
-    """Ask again and again those that have not answered, and take in what comes, until the time is over."""
+    """Ask again and again those that have not answered, and take in what comes, until the time is over.
+
+    Each is given a moment before the next is asked: on a large switch the search for a neighbour goes to every port, and
+    several at once are more than the kernel's queue holds.
+    """
     start = monotonic_ns()
     waiting = dict(lines)
     for number in range(TRIES):
-        for line, probe, sent in waiting.values():
+        for descriptor, (line, probe, sent) in list(waiting.items()):
             _send(line, probe, sent, number + 1)
+            _hear(waiting, [descriptor], MOMENT)
         end = start + length * (number + 1) // TRIES
         while waiting and (left := end - monotonic_ns()) > 0:
-            for descriptor, what in sockets.poll(dict.fromkeys(waiting, select.POLLIN), -(-left // 1_000_000)):
-                if _heard(*waiting[descriptor], what):
-                    del waiting[descriptor]
+            _hear(waiting, list(waiting), -(-left // 1_000_000))
         if not waiting:
             return
+
+
+def _hear(waiting: dict[int, tuple[Line, Probe, dict[int, int]]], descriptors: list[int], milliseconds: int) -> None:
+    """Wait for some, and take in what has come; who has answered is waited for no more."""
+    for descriptor, what in sockets.poll(dict.fromkeys(descriptors, select.POLLIN), milliseconds):
+        if _heard(*waiting[descriptor], what):
+            del waiting[descriptor]
 
 
 def _send(line: Line, probe: Probe, sent: dict[int, int], sequence: int) -> None:
@@ -166,7 +180,7 @@ def _reason(error: RawnsError) -> str:
     return str(error.strerror) if isinstance(error, SyscallError) else str(error)
 
 
-def _forget(lab: Lab, doors: Doors, probes: Iterable[Probe]) -> None:
+def _forget(doors: Doors, probes: Iterable[Probe]) -> None:
     """Have the hosts forget their neighbours, lest the table that all namespaces share overflows; they are soon found again."""
     hosts = {host.number: host for probe in probes for host in (probe.pair.source, probe.pair.target)}
     for host in hosts.values():
