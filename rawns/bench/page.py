@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import ceil, floor, log10
 
 from .method import headline, quantile, summary
-from .report import figure
+from .report import apart, figure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,8 +259,8 @@ def _case(case: dict[str, Any]) -> Iterator[str]:
     for one in case["contenders"]:
         if one["failed"] is not None:
             yield f"<p class='bad'>{escaped(one['name'])} failed: {escaped(one['failed'])}</p>"
-        elif one["note"]:
-            yield f"<p class='soft'>{escaped(one['name'])}: {escaped(one['note'])}</p>"
+        elif apart(one):
+            yield f"<p class='soft'>{escaped(one['name'])}: {escaped(apart(one))}</p>"
 
 
 def _row(case: dict[str, Any], one: dict[str, Any], which: str) -> str:

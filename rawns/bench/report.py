@@ -61,8 +61,22 @@ def _case(case: dict[str, Any]) -> Iterator[str]:
     for one in case["contenders"]:
         if one["failed"] is not None:
             yield f"  {one['name']} FAILED: {printable(one['failed'])}"
-        elif one["note"]:
-            yield f"  {one['name']}: {one['note']}"
+        elif apart(one):
+            yield f"  {one['name']}: {apart(one)}"
+
+
+LACKS = {
+    "stamp": "no lab's stamp",
+    "lo": "lo as it was",
+    "queues": "as many queues as the kernel likes",
+    "names": "names of its own",
+}
+
+
+def apart(one: dict[str, Any]) -> str:
+    """What a contender does, or leaves behind, on its own account."""
+    said = [LACKS.get(word, word) for word in one["lacks"]]
+    return "; ".join([*([one["note"]] if one["note"] else []), *([f"leaves {', '.join(said)}"] if said else [])])
 
 
 def _unit(case: dict[str, Any], running: list[dict[str, Any]]) -> tuple[float, str]:

@@ -15,7 +15,7 @@ from ..errors import InvalidValue, RawnsError
 from ..syscalls import Observer, observed
 from .cases import cases, peers
 from .fence import Fence
-from .method import columns, headline, quantile, remarks, turns
+from .method import columns, remarks, turns
 from .scene import Scene, play, unequal
 from .world import doubts, world
 
@@ -168,7 +168,10 @@ PROFILED = 9
 
 
 def _profile(case: Case, fence: Fence) -> dict[str, Any]:
-    """rawns' own time in a case, by system call; Python's is the rest of what it takes when nobody watches."""
+    """rawns' own time in a case, by system call; Python's is the rest of what it takes when nobody watches.
+
+    The least of several runs each: what comes on top is the machine's.
+    """
     one = next(one for one in case.contenders if one.version.startswith("rawns"))
     scene = Scene(case.n, case.times)
     alone, ledgers = [], []
@@ -177,28 +180,22 @@ def _profile(case: Case, fence: Fence) -> dict[str, Any]:
         ledger = _Ledger()
         ledgers.append(ledger)
         _watched(one, scene, fence, ledger)
-    whole = quantile(alone, 0.5)
+    whole = min(alone)
     calls = []
     for name in ledgers[0].calls:
-        spent = quantile([sum(ledger.calls.get(name, ())) for ledger in ledgers], 0.5)
-        calls.append({"call": name, "times": len(ledgers[0].calls[name]), "nanoseconds": round(spent)})
+        spent = min(sum(ledger.calls.get(name, ())) for ledger in ledgers)
+        calls.append({"call": name, "times": len(ledgers[0].calls[name]), "nanoseconds": spent})
     calls.sort(key=lambda call: -int(str(call["nanoseconds"])))
     kernel = sum(int(str(call["nanoseconds"])) for call in calls)
-    return {"case": case.name, "contender": one.name, "up": round(whole), "calls": calls, "python": max(0.0, 1 - kernel / whole)}
+    return {"case": case.name, "contender": one.name, "up": whole, "calls": calls, "python": max(0.0, 1 - kernel / whole)}
 
 
 def _watched(one: Contender, scene: Scene, fence: Fence, ledger: _Ledger) -> None:
     """Until it stands under watch, then taken away unwatched."""
     steps = one.play(scene)
     with observed(ledger):
-        for step in steps:
-            if step is not None and not isinstance(step, str):
-                fence_of = step
-                break
-    fence.watch(fence_of.spaces)
+        standing = next(step for step in steps if step is not None and not isinstance(step, str))
+    fence.watch(standing.spaces)
     for _ in steps:
         pass
     fence.wait()
-
-
-__all__ = ["bench", "headline", "pick"]

@@ -64,7 +64,8 @@ class Scene:
 
 
 class Contender:
-    """``lacks`` says in which ways its state differs on purpose: ``stamp``, ``lo``, ``queues``, ``ipv6``; it is reported."""
+    """``lacks`` says in which ways its state differs on purpose: ``stamp`` (of a lab), ``lo``, ``queues``,
+    ``names`` (of links); it is reported."""
 
     def __init__(
         self, name: str, play: Play, version: str = "", lacks: Sequence[str] = (), note: str = "", most: int = 1 << 30
@@ -172,6 +173,16 @@ def reduced(there: list[Any], lacks: Iterable[str]) -> list[Any]:
     return [_reduced(one, lacks) for one in there]
 
 
+def _first(here: Any, there: Any) -> str:
+    """The first thing in which two lists, or two dictionaries, are not the same."""
+    if isinstance(here, dict):
+        here, there = ([(key, one[key]) for key in sorted(one)] for one in (here, there))
+    for one, other in zip(here, there):
+        if one != other:
+            return f"{one} instead of {other}"
+    return f"{len(here)} instead of {len(there)}"
+
+
 def _reduced(there: dict[str, Any], lacks: set[str]) -> dict[str, Any]:
     links = {name: dict(link) for name, link in there["links"].items() if not (name == "lo" and "lo" in lacks)}
     addresses, stamped = there["addresses"], "stamp" not in lacks
@@ -183,7 +194,8 @@ def _reduced(there: dict[str, Any], lacks: set[str]) -> dict[str, Any]:
     kept = [
         (name, text, protocol if stamped else 0) for name, text, protocol in addresses if not (name == "lo" and "lo" in lacks)
     ]
-    return {"links": links, "addresses": kept, "routes": there["routes"]}
+    told: Any = sorted(links.values(), key=str) if "names" in lacks else links
+    return {"links": told, "addresses": kept, "routes": there["routes"]}
 
 
 def unequal(mine: list[Any], others: list[Any], lacks: Iterable[str]) -> str:
@@ -194,5 +206,5 @@ def unequal(mine: list[Any], others: list[Any], lacks: Iterable[str]) -> str:
     for number, (here, there) in enumerate(zip(one, other)):
         for key in there:
             if here[key] != there[key]:
-                return f"{key} of namespace {number + 1} are {here[key]} instead of {there[key]}"
+                return f"{key} of namespace {number + 1}: {_first(here[key], there[key])}"
     return ""

@@ -118,12 +118,13 @@ def result(*cases: tuple[str, list[dict[str, Any]]], floor: str | None = "C") ->
     }
     calls = [{"call": "unshare", "times": 1, "nanoseconds": 75}]
     profile = {"case": "star-10", "contender": "rawns", "up": 100, "python": 0.25, "calls": calls}
+    rest: dict[str, Any] = {"n": 1, "times": 1, "floor": floor, "absent": [], "warnings": []}
     return {
         "format": 1, "made by": "a test <&>", "rounds": 9, "warnings": ["take <care>"], "world": {**world, "named namespaces": 0},
         "absent": [{"name": "busybox", "why": "not & here"}], "profile": [profile],
         "cases": [
-            {"name": name, "title": f"<{name}>", "n": 1, "times": 1, "floor": floor, "contenders": them, "absent": [], "warnings": []}
-            for name, them in cases
+            {**rest, "name": name, "title": f"<{name}>", "contenders": who}
+            for name, who in cases
         ],
     }  # fmt: skip
 
