@@ -5,11 +5,13 @@ By cffi; where that is not installed by the C compiler alone, and called through
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,7 +44,9 @@ def cache() -> Path:
         with tempfile.TemporaryFile(dir=home):
             return home
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="rawns-bench-"))
+        folder = tempfile.mkdtemp(prefix="rawns-bench-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
 
 def load() -> tuple[Callable[[str], Any], Callable[[], str], str]:

@@ -89,6 +89,7 @@ class _Rounds:
         self._case, self._fence, self._progress = case, fence, progress
         self._samples: dict[str, list[Sample]] = {one.name: [] for one in case.contenders}
         self._first: dict[str, int] = {}
+        self._warm = WARM_UP
         self._scene = Scene(case.n, case.times)
 
     def run(self, rounds: int) -> dict[str, Any]:
@@ -108,10 +109,11 @@ class _Rounds:
         }  # fmt: skip
 
     def _all(self, rounds: int) -> None:
-        for number in range(WARM_UP + rounds):
+        self._warm = min(WARM_UP, rounds)
+        for number in range(self._warm + rounds):
             if self._progress is not None:
-                self._progress(self._case.name, number, WARM_UP + rounds)
-            look = number in (0, WARM_UP + rounds - 1)
+                self._progress(self._case.name, number, self._warm + rounds)
+            look = number in (0, self._warm + rounds - 1)
             for one in turns(self._case.contenders, number):
                 if one.failed is None:
                     self._turn(one, number, look)
@@ -127,7 +129,7 @@ class _Rounds:
             return
         if number == 0:
             self._first[one.name] = sum(spent for phase, _, spent in sample if phase != "gone")
-        if number >= WARM_UP:
+        if number >= self._warm:
             self._samples[one.name].append(sample)
 
     def _check(self) -> None:
