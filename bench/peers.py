@@ -106,7 +106,7 @@ class InC:
         yield "close"
 
     def moved(self, scene: Scene) -> Steps:
-        floor, near, far = self.floor, f"b{scene.pid}n", f"b{scene.pid}f"
+        floor, near, far = self.floor, scene.near, scene.far
         for number in (0, 1):
             floor.create(number, None)
         yield "two namespaces"
@@ -129,7 +129,7 @@ class InC:
         yield "down"
 
     def straight(self, scene: Scene) -> Steps:
-        floor, near, far = self.floor, f"b{scene.pid}n", f"b{scene.pid}f"
+        floor, near, far = self.floor, scene.near, scene.far
         for number, name in enumerate(scene.names):
             floor.create(number, name)
             floor.socket(number)
@@ -266,6 +266,7 @@ class InC:
             lacks = ["stamp"]
             return [
                 Contender("C, best order", self.star(one), version),
+                Contender("C, kernel's queues", self.star(0), version, ["queues"], "a queue for each processor, at both ends"),
                 Contender("C, bridge up first", self.star(one | STAR_FLAGS["first"]), version),
                 Contender("C, less state", self.star(less), version, lacks, note),
                 Contender("C, less state, two threads", self.star(less | STAR_FLAGS["threads"]), version, lacks, note),
@@ -284,9 +285,9 @@ def group(lab: str) -> int:
 
 
 def ip_nine(scene: Scene) -> Steps:
-    """The article's nine commands.  (Ends have names of their own at home, where two benches might meet.)"""
+    """The article's nine commands."""
     a, b = scene.names
-    one, two = f"b{scene.pid}n", f"b{scene.pid}f"
+    one, two = scene.near, scene.far
     for name in (a, b):
         run("ip", "netns", "add", name)
     yield "two namespaces"
@@ -451,7 +452,7 @@ def pyroute2_documented(scene: Scene) -> Steps:
     from pyroute2 import IPRoute, netns  # type: ignore[import-not-found,import-untyped]
     from pyroute2 import NetNS as Theirs
 
-    near, far = f"b{scene.pid}n", f"b{scene.pid}f"
+    near, far = scene.near, scene.far
     for name in scene.names:
         netns.create(name)
     yield "two namespaces"
@@ -530,9 +531,11 @@ def mininet_star(scene: Scene) -> Steps:
 
     It takes for ports of its bridge what has the bridge's name in its own.
     """
+    from mininet.log import setLogLevel  # type: ignore[import-not-found,import-untyped]
     from mininet.net import Mininet  # type: ignore[import-not-found,import-untyped]
     from mininet.nodelib import LinuxBridge  # type: ignore[import-not-found,import-untyped]
 
+    setLogLevel("critical")
     Mininet.inited = True  # else it changes limits of the whole machine (mininet.util.fixLimits)
     held: list[NetNS] = []
     with NetNS.create() as home, home.entered():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DRAWS = 400
 INSIDE = 0.95  # the part of the draws that a spread holds
 WIDE = 0.5  # a middle half wider than this part of the median is noise
-SLOW = 3.0  # a first run that took so many times the median
+SLOW = 5.0  # a first run that took so many times the median
 SEED = 4
 
 

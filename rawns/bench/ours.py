@@ -70,7 +70,7 @@ def verbs(scene: Scene) -> Steps:
 
 def moved(scene: Scene) -> Steps:
     """The article's own way: made at home, both ends moved."""
-    near, far = f"b{scene.pid}n", f"b{scene.pid}f"
+    near, far = scene.near, scene.far
     with NetNS.create() as one, NetNS.create() as two, NetNS.current() as home:
         yield "two namespaces"
         one.net, two.net, home.net  # noqa: B018

@@ -127,6 +127,9 @@ class _Rounds:
             one.failed = f"{type(error).__name__}: {error}" if not isinstance(error, (OSError, RawnsError)) else str(error)
             self._scene.sweep()
             return
+        except BaseException:  # Ctrl-C
+            self._scene.sweep()
+            raise
         if number == 0:
             self._first[one.name] = sum(spent for phase, _, spent in sample if phase != "gone")
         if number >= self._warm:

@@ -52,10 +52,16 @@ class Scene:
         self.n, self.times = n, times
         self.pid = os.getpid()
         self.names = (f"bench-{self.pid}-1", f"bench-{self.pid}-2")
+        self.near, self.far = f"b{self.pid}n", f"b{self.pid}f"  # a pair's ends at home, where two benches might meet
         self.given: dict[str, Any] = {}  # what the case has made ready for all of them
 
     def sweep(self) -> None:
-        """Take away what a contender that failed has left under our names."""
+        """Take away what a contender that failed has left under our names, and of a pair that never left home."""
+        with NetNS.current() as home:
+            try:
+                home.net.delete_link(self.near)
+            except RawnsError:
+                pass
         for name in self.names:
             try:
                 NetNS.remove(name)

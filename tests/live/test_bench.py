@@ -209,3 +209,17 @@ def test_one_file(tmp_path: Path) -> None:
 def test_listing_measures_nothing() -> None:
     done = rawns("bench", "--list")
     assert done.returncode == 0 and "star-1000" in done.stdout
+
+
+def half_way(scene: Scene) -> Iterator[Any]:
+    with NetNS.current() as home:
+        home.net.add_veth(scene.near, peer=scene.far)
+        yield "pair"
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_nothing_at_home() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        told(("half way", half_way))
+    with NetNS.current() as home:
+        assert [link.name for link in home.net.links() if link.name in (Scene().near, Scene().far)] == []

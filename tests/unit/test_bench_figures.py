@@ -67,7 +67,7 @@ def test_what_is_doubted() -> None:
     assert method.remarks("x", [100.0] * 10, 120) == []
     assert "noisy" in method.remarks("x", [50, 60, 100, 200, 210], 100)[0]
     assert "--rounds" in method.remarks("x", [50, 60, 100, 200, 210], 100)[0]
-    assert "first run took 4.0 times" in method.remarks("x", [100.0] * 10, 400)[0]
+    assert "first run took 6.0 times" in method.remarks("x", [100.0] * 10, 600)[0]
 
 
 def test_the_machine_is_doubted() -> None:
