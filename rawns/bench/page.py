@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import ceil, floor, log10
 
 from .method import headline, quantile, summary
-from .report import apart, figure
+from .report import apart, families, figure, label, medians, number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,31 +123,14 @@ def _strip(name: str, values: Sequence[float], scale: Scale, y: float, colour: s
 # -- growth -----------------------------------------------------------------------------------------------------------
 
 
-def families(result: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Cases that differ in their number alone: ``star-10``, ``star-100`` ..., where there are two at least."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for case in result["cases"]:
-        name, dash, number = case["name"].rpartition("-")
-        if dash and number.isdigit() and any(one["sums"] for one in case["contenders"]):
-            found.setdefault(name, []).append(case)
-    return [(name, sorted(cases, key=_number)) for name, cases in found.items() if len(cases) > 1 and name != "chat"]
-
-
-def _number(case: dict[str, Any]) -> int:
-    return int(case["name"].rpartition("-")[2])
-
-
 def growth(cases: Sequence[dict[str, Any]], top: float = 0) -> tuple[str, float]:
-    """Medians over N, both logarithmic; ``threads`` and ``C, 2 threads`` are one line, for the number is the axis."""
-    lines: dict[str, list[tuple[int, float]]] = {}
+    """Medians over N, both logarithmic."""
+    lines = medians(cases)
     given: dict[str, str] = {}
     for case in cases:
-        for one in case["contenders"]:
-            if one["sums"]:
-                label = one["name"].replace(f", {_number(case)} threads", "")
-                lines.setdefault(label, []).append((_number(case), quantile(one["sums"][headline(one["sums"])], 0.5)))
-                given.setdefault(label, colours(case)[one["name"]])
-    numbers = [_number(case) for case in cases]
+        for name, colour in colours(case).items():
+            given.setdefault(label(case, name), colour)
+    numbers = [number_of(case) for case in cases]
     values = [value for points in lines.values() for _, value in points]
     across = Scale(numbers[0], numbers[-1], 80, WIDTH - LABELS)
     upward = Scale(min(values) * 0.8, max(values) * 1.25, CHART, 10)
@@ -165,18 +148,18 @@ def growth(cases: Sequence[dict[str, Any]], top: float = 0) -> tuple[str, float]
 def _lines(lines: dict[str, list[tuple[int, float]]], given: dict[str, str], across: Scale, upward: Scale) -> Iterator[str]:
     """Each with its name at its end; names that would lie upon each other make room."""
     last = 0.0
-    for label, points in sorted(lines.items(), key=lambda item: -item[1][-1][1]):
+    for name, points in sorted(lines.items(), key=lambda item: -item[1][-1][1]):
         places = [(across.at(number), upward.at(value)) for number, value in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        yield f'<polyline class="line" points="{path}" stroke="{given[label]}"/>'
+        yield f'<polyline class="line" points="{path}" stroke="{given[name]}"/>'
         for x, y in places:
-            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{given[label]}"/>'
+            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{given[name]}"/>'
         x, y = places[-1]
         if x < WIDTH - LABELS - 1:  # it ends before the others do
-            yield f'<text x="{x + 10:.1f}" y="{y - 6:.1f}" style="fill:{given[label]}">{escaped(label)}</text>'
+            yield f'<text x="{x + 10:.1f}" y="{y - 6:.1f}" style="fill:{given[name]}">{escaped(name)}</text>'
             continue
         last = max(y + 4, last + 16)
-        yield f'<text x="{x + 10:.1f}" y="{last:.1f}" style="fill:{given[label]}">{escaped(label)}</text>'
+        yield f'<text x="{x + 10:.1f}" y="{last:.1f}" style="fill:{given[name]}">{escaped(name)}</text>'
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------

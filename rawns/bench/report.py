@@ -10,7 +10,7 @@ from .method import headline, quantile, ratio, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 SHOWN = ("up", "down", "gone", "until gone")
@@ -24,6 +24,8 @@ def text(result: dict[str, Any]) -> str:
     lines = [f"{where}, as {there['as']}; {loads}", ""]
     for case in result["cases"]:
         lines += [*_case(case), ""]
+    for name, cases in families(result):
+        lines += [*_growth(name, cases), ""]
     for profile in result["profile"]:
         lines += [*_profile(profile), ""]
     for one in result["absent"]:
@@ -92,6 +94,52 @@ def _line(name: str, figures: dict[str, float], scale: float, against: tuple[flo
     values = "".join(f"{figures[key] / scale:>10.{_digits(scale)}f}" for key in ("p50", "p90", "p99", "max"))
     beside = "" if against is None else f"   {against[0]:.2f} ({against[1]:.2f} to {against[2]:.2f})"
     return f"  {name:<26}{values}{beside}"
+
+
+# -- growth -----------------------------------------------------------------------------------------------------------
+
+
+def families(result: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Cases that differ in their number alone: ``star-10``, ``star-100`` ..., where there are two at least."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for case in result["cases"]:
+        name, dash, number = case["name"].rpartition("-")
+        if dash and number.isdigit() and name != "chat" and any(one["sums"] for one in case["contenders"]):
+            found.setdefault(name, []).append(case)
+    return [(name, sorted(cases, key=number_of)) for name, cases in found.items() if len(cases) > 1]
+
+
+def number_of(case: dict[str, Any]) -> int:
+    return int(case["name"].rpartition("-")[2])
+
+
+def label(case: dict[str, Any], name: str) -> str:
+    """A contender's name without the number that is the case's."""
+    return name.replace(f", {number_of(case)} threads", "")
+
+
+def medians(cases: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """For each contender, its median at each number."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for case in cases:
+        for one in case["contenders"]:
+            if one["sums"]:
+                middle = quantile(one["sums"][headline(one["sums"])], 0.5)
+                found.setdefault(label(case, one["name"]), []).append((number_of(case), middle))
+    return found
+
+
+def _growth(name: str, cases: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Stars by the host; the rest as they are.  Each beside the one before it."""
+    each = name == "star"
+    yield f"{name}: milliseconds{' a host' if each else ''}, and times the one before"
+    for who, points in medians(cases).items():
+        shown, before = [], 0.0
+        for number, value in points:
+            value /= number if each else 1
+            shown.append(f"{value / 1e6:.3f} at {number}" + (f" ({value / before:.2f})" if before else ""))
+            before = value
+        yield f"  {who:<28}{'; '.join(shown)}"
 
 
 def _profile(profile: dict[str, Any]) -> Iterator[str]:

@@ -157,6 +157,7 @@ def test_text() -> None:
         "take <care>",
     ):
         assert part in said
+    assert "C                           0.000 at 10; 0.000 at 100 (0.9" in said
     assert "unshare" in said and "Python 25%" in said and "made by: a test" in said
 
 
