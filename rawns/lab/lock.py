@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 ATTEMPTS = 64  # holders that are waited for, one after the other
+GLANCES = 100_000  # at one that has the name and does not listen yet
 PATIENCE = 120.0  # seconds for each of them
 
 
@@ -62,9 +63,7 @@ class locked:  # noqa: N801 (used as a function, in a with statement)
         other = _unix()
         try:
             other.settimeout(self._patience)
-            try:
-                other.connect(address)
-            except ConnectionRefusedError:
+            if not _connected(other, address):
                 return  # it has let go in the meantime
             pid, uid = _holder(other)
             if uid not in (0, os.geteuid()):
@@ -87,6 +86,25 @@ class locked:  # noqa: N801 (used as a function, in a with statement)
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _connected(mine: _socket.socket, address: str) -> bool:
+    """Connect to who holds a name; False where nobody does.  Between its bind and its listen the kernel refuses."""
+    for _ in range(GLANCES):
+        try:
+            mine.connect(address)
+            return True
+        except ConnectionRefusedError:
+            os.sched_yield()
+            probe = _unix()
+            try:
+                probe.bind(address)  # not to keep it: to learn whether it is free
+                return False
+            except OSError:
+                pass  # taken, so somebody is about to listen
+            finally:
+                probe.close()
+    return False
 
 
 def _unix() -> _socket.socket:
