@@ -194,7 +194,7 @@ def _processes(others: Any) -> list[Case]:
         Contender("rawns.NetNS", _process(*_python(HERE + "import rawns; rawns.NetNS")), OURS),
         Contender("rawns ip link", _process(*_python(f"{HERE}sys.argv = ['rawns', 'ip', 'link']; {ENTRY}")), OURS),
     ]
-    lab = [*others.contenders("process"), Contender("rawns lab up", _lab_up, OURS, ["stamp"])]
+    lab = [*others.contenders("process"), Contender("rawns lab up", _lab_up, OURS)]
     return [
         Case("startup", "whole processes beside an interpreter that loads ctypes", import_, floor=import_[0].name),
         Case("process", "the article as a whole process, from a file", lab, share=0.5, context=_lab_file),
