@@ -16,6 +16,8 @@ _HOME = {
     "Lab": "lab",
     "Pool": "pool",
     "ping": "echo",
+    "why": "walk",
+    "Walk": "walk",
     "Room": "chat",
     "Peer": "chat",
     "observed": "syscalls",
@@ -43,9 +45,11 @@ __all__ = [
     "Room",
     "Stranded",
     "SyscallError",
+    "Walk",
     "WireError",
     "observed",
     "ping",
+    "why",
 ]
 
 TYPE_CHECKING = False
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     from .net import Net, NetNS
     from .pool import Pool
     from .syscalls import Observer, observed
+    from .walk import Walk, why
 
 
 def __getattr__(name: str) -> object:

@@ -80,7 +80,7 @@ class Builder:
         states = self._difference.states
         for host in self._lab.hosts if self._lab.standing else ():
             state = states[host.number]
-            if state is not None and state.stamp is not None and state.stamp.state:
+            if state is not None and state.stamp is not None and state.stamp.state and not host.root:  # that may be another's
                 return host
         return None
 

@@ -215,14 +215,15 @@ class Lab:
 
     def _read(self, gone: list[str]) -> States:
         """What there is of each host; None where it is to be made."""
-        from .found import claimed
-        from .state import read
-
         states: States = [None] * len(self.hosts)
         if self.standing:
+            from .found import claimed
+
             claimed(self, gone)
         for host in self.hosts:
             if host.root or host.there:
+                from .state import read
+
                 states[host.number] = read(host)
                 host.release()
         return states

@@ -54,11 +54,11 @@ class Plugs(Tables):
         """The hosts of this name; None, and a note, where there are none."""
         if label == "root":
             return [self.lab.root]
-        if label in self.hosts:
-            return self.hosts[label] or None
-        if label in self.bridges:
-            return self.note(path, f'{label} is a bridge: bridge = "{label}"')  # type: ignore[no-any-return]
-        return None if label in self.declared else self.misspelt(path, "no host", label, self.hosts)
+        if label in self.bridges and label not in self.hosts:
+            self.note(path, f'{label} is a bridge: bridge = "{label}"')
+        elif label not in self.declared and label not in self.hosts:
+            self.misspelt(path, "no host", label, self.hosts)
+        return self.hosts.get(label) or None
 
     def one_host(self, label: str, path: Path) -> Host | None:
         hosts = self.some_hosts(label, path) or []
@@ -67,11 +67,11 @@ class Plugs(Tables):
         return hosts[0] if len(hosts) == 1 else None
 
     def some_bridge(self, label: str, path: Path) -> Bridge | None:
-        if label in self.bridges:
-            return self.bridges[label]
         if label in self.hosts:
-            return self.note(path, f'{label} is a host, and no bridge: host = "{label}"')  # type: ignore[no-any-return]
-        return None if label in self.declared else self.misspelt(path, "no bridge", label, self.bridges)
+            self.note(path, f'{label} is a host, and no bridge: host = "{label}"')
+        elif label not in self.declared:
+            self.misspelt(path, "no bridge", label, self.bridges)
+        return self.bridges.get(label)
 
     # -- wires --------------------------------------------------------------------------------------------------------
 
@@ -94,21 +94,21 @@ class Plugs(Tables):
         if isinstance(value, str):
             words = value.split() or [""]
             label, colon, name = words[0].partition(":")
-            whole = {"name": name} if colon else {}
-            said, here = self.table({**whole, "addresses": words[1:]}, path, tables.SHORT_END, "the end of a wire"), path
+            short = {"name": name, "addresses": words[1:]} if colon else {"addresses": words[1:]}
+            said, here = self.table(short, path, tables.SHORT_END, "the end of a wire"), path
             kind = "bridge" if label in self.bridges else "host"
-            if not {label} & {"root", *self.hosts, *self.bridges}:
-                return None if label in self.declared else self._unknown(label, path)
+            if label != "root" and label not in self.hosts and label not in self.declared:
+                self.misspelt(path, "no host or bridge", label, [*self.hosts, *self.bridges])
+                return None
         else:
             said = self.table(value, path, tables.END, "the end of a wire")
             kind = "bridge" if "bridge" in said else "host"
             if ("bridge" in said) is ("host" in said):
-                return self.note(path, MISSING_PLACE) if said.whole else None
+                if said.whole:
+                    self.note(path, MISSING_PLACE)
+                return None
             label, here = said.pop(kind), (*path, kind)
         return self._placed(kind, label, said, here, {**wire, **said})
-
-    def _unknown(self, label: str, path: Path) -> Any:
-        return self.misspelt(path, "no host or bridge", label, [*self.hosts, *self.bridges])
 
     def _placed(self, kind: str, label: str, said: Said, here: Path, options: dict[str, Any]) -> End | None:
         path = said.path
@@ -130,12 +130,14 @@ class Plugs(Tables):
         counts = {len(end.hosts) for end in (one, other) if len(end.hosts) > 1}
         if len(counts) > 1:
             numbers = f"{one.label} is {len(one.hosts)} hosts and {other.label} is {len(other.hosts)}"
-            return self.note(path, f"{numbers}: which of them is wired to which?")  # type: ignore[no-any-return]
+            self.note(path, f"{numbers}: which of them is wired to which?")
+            return
         count = max(counts, default=1)
         for end in (one, other):
             what = "a name" if end.options.get("name") else "an address" if end.options.get("addresses") else ""
             if count > 1 and len(end.hosts) <= 1 and what:
-                return self.note(end.path, f"this end is made {count} times, and {what} cannot be given to each")  # type: ignore[no-any-return]
+                self.note(end.path, f"this end is made {count} times, and {what} cannot be given to each")
+                return
         ports = [self._ports(end, count) for end in (one, other)]
         for first, second in zip(*ports):
             self.attempt(path, self.lab.wire, first, second)
@@ -184,7 +186,8 @@ class Plugs(Tables):
         if "host" in said:
             hosts = self.some_hosts(said["host"], (*said.path, "host"))
             if bridge is not None and hosts is not None and (len(hosts) > 1 or hosts[0] is not bridge.host):
-                return self.note(said.path, f"{said['bridge']} is not in {said['host']}: leave the host away")  # type: ignore[no-any-return]
+                self.note(said.path, f"{said['bridge']} is not in {said['host']}: leave the host away")
+                return
         elif bridge is None and said.whole:
             self.note(said.path, 'this stands in a host, or in a bridge: host = "web"')
         options: dict[str, Any] = {}
@@ -211,7 +214,8 @@ class Plugs(Tables):
         """``HOST:NAME``: an interface of the lab; of ``root``, also one that was there before."""
         label, _, name = text.partition(":")
         if not name:
-            return self.note(path, f'{values.shown(text)} is no interface of a host, as "root:eth0" is one')  # type: ignore[no-any-return]
+            self.note(path, f'{values.shown(text)} is no interface of a host, as "root:eth0" is one')
+            return None
         host = self.bridges[label].host if label in self.bridges else self.one_host(label, path)
         if host is None:
             return None

@@ -93,11 +93,11 @@ class Tables:
     def where(self, path: Path) -> Where:
         return Where(self.source, path)
 
-    def note(self, path: Path, text: str) -> Any:
-        """Something is wrong.  Returns None, for who has to return something."""
+    def note(self, path: Path, text: str) -> None:
+        """Something is wrong."""
         self.faults.append(Fault(text, self.where(path)))
 
-    def misspelt(self, path: Path, what: str, word: str, right: Iterable[str]) -> Any:
+    def misspelt(self, path: Path, what: str, word: str, right: Iterable[str]) -> None:
         """No such word; the one that may have been meant, or all that there are where those are few."""
         right = list(right)
         near = values.nearest(word, right)
@@ -109,7 +109,8 @@ class Tables:
         try:
             made = make(*args, **options)
         except InvalidValue as error:
-            return self.note(path, str(error))
+            self.note(path, str(error))
+            return None
         if hasattr(made, "where"):
             made.where = self.where(path)
         return made

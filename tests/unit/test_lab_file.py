@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ import pytest
 from rawns import InvalidValue, Lab
 from rawns.errors import SyscallError
 from rawns.lab import describe, source
+from rawns.lab.export import data_of
 from rawns.lab.faults import Impossible
+from rawns.lab.graph import svg, text
 from rawns.lab.locate import lines
 from rawns.lab.model import Bridge, Macvlan, Port, Tap, Vxlan
+from rawns.lab.reach import Reach
 from rawns.objects.nat import Forward, Nat
 
 toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
@@ -552,3 +556,72 @@ def test_the_lines_of_json_are_those_of_its_values() -> None:
 def test_lines_of_a_text_that_ends_anywhere(length: int) -> None:
     found = lines(TEXT[:length], toml=True)
     assert all(1 <= line <= TEXT[:length].count("\n") + 1 for line in found.values())
+
+
+# -- anything at all --------------------------------------------------------------------------------------------------
+
+ODD: list[Any] = [None, True, False, 0, -1, 7, 2**70, 1.5, float("inf"), [], {}, [[]], [{}], {"": {}}, {"host": "web"}]
+ODD += ["", " ", "web", "br0", ["web", "br0"], "root", "root:eth0", "a:b:c", "\x1b[31m", "é" * 40, "10mbit", "20ms"]
+ODD += ["10.0.0.1", "10.0.0.1/24", "fe80::1/64", "default"]
+
+
+def mutated(value: Any, random: Random) -> Any:
+    """The same with something odd somewhere in it."""
+    if isinstance(value, dict) and value and random.random() < 0.8:
+        key = random.choice(list(value))
+        if random.random() < 0.1:
+            return {**value, random.choice(["x", "hosts", "name", "é", "mtu", "via", "count"]): random.choice(ODD)}
+        return {**value, key: mutated(value[key], random)}
+    if isinstance(value, list) and value and random.random() < 0.8:
+        place = random.randrange(len(value))
+        return [*value[:place], mutated(value[place], random), *value[place + 1 :]]
+    return random.choice(ODD)
+
+
+WHOLE: dict[str, Any] = {
+    "name": "shop",
+    "hosts": {
+        "web": {
+            "count": 2,
+            "gateway": "10.0.0.254",
+            "nat": {"out": "eth0", "source": "10.0.0.0/8", "forward": "tcp 1 10.0.0.2:1"},
+        },
+        "db": {
+            "routes": ["10.0.0.0/8 via 10.0.0.1", {"to": "10.1.0.0/16", "dev": "eth0"}],
+            "sysctl": {"net.ipv4.x": 1},
+            "run": ["true"],
+        },
+        "r": {"forward": True, "hosts": {"db": ["10.0.0.1"]}, "nameservers": ["10.0.0.1"], "search": "lan", "netns": "rr"},
+    },
+    "bridges": {"br0": {"vlan_filtering": True, "ageing": 3, "addresses": ["10.0.0.254/24"]}, "br1": {"host": "r"}},
+    "wires": [
+        {"ends": ["web:eth0 10.0.0.1/24", {"bridge": "br0", "vlans": [1, 2]}], "rate": "10mbit"},
+        {"ends": [{"host": "db", "addresses": "10.0.0.9/24", "mac": "02:00:00:00:00:01", "loss": "1%"}, "br0"], "mtu": 1400},
+    ],
+    "macvlans": [{"host": "web", "parent": "db:eth0", "mode": "private", "addresses": "10.0.0.77/24"}],
+    "taps": [{"bridge": "br1", "owner": 0}],
+    "vxlans": [{"host": "db", "vni": 1, "remote": "10.0.0.1", "local": "10.0.0.9", "port": 4789, "name": "t"}],
+}
+
+
+def test_whatever_is_said_it_is_a_lab_or_faults_each_on_its_line() -> None:
+    assert lab_of(**{key: value for key, value in WHOLE.items() if key != "name"}) is not None
+    random = Random(4)
+    made = 0
+    for _ in range(3000):
+        data = mutated(WHOLE, random)
+        for _ in range(random.randrange(3)):
+            data = mutated(data, random)
+        try:
+            lab = describe.lab_of(source.Source(data, "shop.json", json.dumps(data, indent=1)))
+        except Impossible as error:
+            lines_of = str(error).splitlines()
+            assert lines_of and all(line.isprintable() for line in lines_of), lines_of
+            assert all(line.startswith(("shop.json:", "and ")) or " " in line for line in lines_of)
+        else:
+            made += 1
+            again = data_of(lab)
+            assert data_of(describe.lab_of(source.Source(again))) == again
+            text.draw(lab), svg.draw(lab)
+            Reach(lab).pairs()
+    assert made > 20

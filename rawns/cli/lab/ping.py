@@ -65,7 +65,10 @@ class Doors:
     def of(self, host: Host) -> NetNS:
         """Raises `RawnsError` where it is not there, or is not this lab's."""
         if host.number not in self._open:
-            self._open[host.number] = NetNS.current() if host.root else NetNS.open(host.name)
+            try:
+                self._open[host.number] = NetNS.current() if host.root else NetNS.open(host.name)
+            except FileNotFoundError:
+                raise RawnsError(f"{host.label} is not there") from None
         namespace = self._open[host.number]
         if not host.root and host.number not in self._ours:
             stamp = mark(namespace)
@@ -199,6 +202,9 @@ def _forget(doors: Doors, probes: Iterable[Probe]) -> None:
 
 def ping(options: Options) -> int:
     lab = lab_of(options.words[0])
+    there = set(NetNS.list())
+    if not any(host.root or host.name in there for host in lab.hosts):
+        raise RawnsError(f"{lab.name} is not up")
     pairs, whole = Reach(lab).pairs()
     progress = Progress("pairs")
     try:

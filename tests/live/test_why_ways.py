@@ -1,0 +1,475 @@
+"""`rawns why` over other ways than a plain cable, bridge or router, from and to ends of every kind, and as a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+from ways import Net, bridged, mend, pair, routed
+
+from rawns import InvalidValue, KernelError, NetNS, why
+from rawns.uapi import AF_INET, AF_INET6, IFA_F_DADFAILED, IFA_F_TENTATIVE
+from rawns.walk import walker
+from rawns.walk.world import Place, World
+
+RTMGRP_IPV6_IFADDR = 0x100
+
+
+@pytest.fixture
+def net(netns_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Net]:
+    monkeypatch.setattr(walker, "DOUBT", 0.05)  # for faults made on purpose no answer comes, however long one waits
+    with ExitStack() as stack:
+        yield Net(stack, netns_name)
+
+
+def rawns(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    return subprocess.run([sys.executable, "-m", "rawns", *words], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def mended(net: Net, command: str) -> None:
+    mend(command)
+    net.settle()
+
+
+def name(net: Net, letter: str) -> str:
+    return str(net[letter].name)
+
+
+def linked(net: Net, letter: str, new: str, kind: str, data: dict[str, object], **options: object) -> None:
+    """A link of a kind that a kernel may lack."""
+    try:
+        net[letter].net.add_link(new, kind, data, **options)
+    except KernelError as error:
+        pytest.skip(f"this kernel has no {kind}: {error}")
+
+
+# -- other ways ---------------------------------------------------------------------------------------------------------
+
+
+def test_lo_and_oneself(net: Net) -> None:
+    net.address("a", "lo", "10.1.1.1/32")
+    assert why(net["a"], net["a"]).target == "10.1.1.1"
+    assert why(net["a"], "127.0.0.1").hops == 0
+    assert why(net["a"], "::1").target == "::1"
+    net["a"].net.set_link("lo", up=False)
+    for b in (net["a"], "10.1.1.1", "127.0.0.1"):
+        walk = why(net["a"], b)
+        assert walk.fault is not None and walk.fault.check == "lo up", str(walk)
+        assert "lo in a is down" in net.named(str(walk))
+    mended(net, walk.fault.command)
+    assert why(net["a"], net["a"])
+
+
+def masquerading(net: Net) -> None:
+    """b knows no way back to a, and needs none: r puts its own address in."""
+    routed(net)
+    net["b"].net.delete_route("default", via="10.0.2.1")
+    nft = "add table ip n; add chain ip n p { type nat hook postrouting priority 100; }; add rule ip n p oifname rb masquerade"
+    net.tool("r", f"nft '{nft}'")
+
+
+def test_masquerading(net: Net) -> None:
+    masquerading(net)
+    net.settle()
+    walk = why(net["a"], net["b"])
+    assert walk and walk.refuted is None, str(walk)
+    net["r"].net.set_link("rb", up=False)
+    walk = why(net["a"], net["b"])
+    assert walk.fault is not None and "rb in r" in net.named(str(walk)), str(walk)
+
+
+def test_masquerading_and_a_filter_on_the_way_back(net: Net) -> None:
+    masquerading(net)
+    net.settle()
+    net.tool("b", "nft 'add table ip t; add chain ip t c { type filter hook output priority 0; policy drop; }'")
+    walk = why(net["a"], net["b"])
+    assert walk.fault is not None and "ip t c in b drops the packet by its policy" in net.named(str(walk)), str(walk)
+    mended(net, walk.fault.command)
+    assert why(net["a"], net["b"])
+
+
+def test_a_firewall_that_lets_answers_through(net: Net) -> None:
+    routed(net)
+    net.settle()
+    accept = 'add rule ip t c ct state established,related accept; add rule ip t c iifname "ra" icmp type echo-request accept'
+    net.tool("r", f"nft 'add table ip t; add chain ip t c {{ type filter hook forward priority 0; policy drop; }}; {accept}'")
+    walk = why(net["a"], net["b"])
+    assert walk and walk.refuted is None, str(walk)
+    walk = why(net["b"], net["a"])
+    assert walk.fault is not None and "ip t c in r drops the packet by its policy" in net.named(str(walk)), str(walk)
+
+
+def test_proxy_arp(net: Net) -> None:
+    """a takes b for a neighbour, and r answers in b's name."""
+    net.cable("a", "v1", "r", "ra")
+    net.cable("b", "v2", "r", "rb")
+    net.address("a", "v1", "10.0.0.1/16")
+    net.address("b", "v2", "10.0.2.2/24")
+    net.address("r", "rb", "10.0.2.1/24")
+    net["b"].net.add_route("default", via="10.0.2.1")
+    net["r"].net.add_route("10.0.0.1/32", dev="ra")
+    net.sysctl("r", "ipv4/ip_forward", 1)
+    walk = why(net["a"], net["b"])
+    assert walk.fault is not None and walk.fault.check == "next hop is there", str(walk)
+    net.sysctl("r", "ipv4/conf/ra/proxy_arp", 1)
+    walk = why(net["a"], net["b"])
+    assert walk and walk.hops == 2 and walk.refuted is None, str(walk)
+
+
+def macvlans(net: Net, mode: int) -> None:
+    """Two hosts on macvlans of one device in s."""
+    net.cable("s", "l0", "s", "l1")
+    for host, link, address in (("a", "m1", "10.0.0.1/24"), ("b", "m2", "10.0.0.2/24")):
+        data: dict[str, object] = {"IFLA_MACVLAN_MODE": mode}
+        linked(net, "s", link, "macvlan", data, link="l0")
+        net["s"].net.set_link(link, netns=net[host])
+        net.address(host, link, address)
+        net[host].net.set_link(link, up=True)
+
+
+def test_macvlan(net: Net) -> None:
+    macvlans(net, 4)
+    net.settle()
+    walk = why(net["a"], net["b"])
+    assert walk and walk.refuted is None and walk.hops == 1, str(walk)
+    net["s"].net.set_link("l0", up=False)
+    walk = why(net["a"], net["b"])
+    assert walk.fault is not None and "l0 in s, is down" in net.named(str(walk)), str(walk)
+    mended(net, walk.fault.command)
+    assert why(net["a"], net["b"])
+
+
+def test_macvlan_in_a_mode_that_hears_nobody(net: Net) -> None:
+    macvlans(net, 1)
+    net.settle()
+    walk = why(net["a"], net["b"])
+    assert walk.fault is not None and walk.fault.check == "macvlan mode", str(walk)
+    assert "is a macvlan in private mode" in str(walk)
+    mended(net, walk.fault.command)
+    walk = why(net["a"], net["b"])
+    assert walk.fault is None or "b is a macvlan in private mode" in net.named(str(walk))  # the other one
+    if walk.fault is not None:
+        mended(net, walk.fault.command)
+    assert why(net["a"], net["b"])
+
+
+def tunnelled(net: Net) -> None:
+    """a and b on a VXLAN whose outer packets cross a cable between the same two."""
+    pair(net)
+    for host, remote, inner in (("a", "10.0.0.2", "10.9.0.1/24"), ("b", "10.0.0.1", "10.9.0.2/24")):
+        data: dict[str, object] = {"IFLA_VXLAN_ID": 42, "IFLA_VXLAN_GROUP": remote, "IFLA_VXLAN_PORT": 4789}
+        linked(net, host, "vx", "vxlan", data)
+        net[host].net.set_link("vx", up=True)
+        net.address(host, "vx", inner)
+
+
+def test_vxlan(net: Net) -> None:
+    tunnelled(net)
+    net.settle()
+    walk = why(net["a"], "10.9.0.2")
+    assert walk and walk.hops == 1 and walk.refuted is None, str(walk)
+    net["b"].net.set_link("v2", up=False)
+    walk = why(net["a"], "10.9.0.2")
+    assert walk.fault is not None and "v1 in a has no carrier because its far end, v2 in b, is down" in net.named(str(walk))
+    mended(net, walk.fault.command)
+    assert why(net["a"], "10.9.0.2")
+
+
+def test_a_macvlan_and_the_device_below_it(net: Net) -> None:
+    macvlans(net, 4)
+    net.address("s", "l0", "10.0.0.9/24")
+    net.settle()
+    for one, other in (("a", "s"), ("s", "a")):
+        walk = why(net[one], net[other])
+        assert walk.fault is not None
+        assert "m1 in a is a macvlan on l0 in s, and the two never hear one another" in net.named(str(walk)), str(walk)
+    mended(net, walk.fault.command)
+    assert why(net["a"], net["s"]) and why(net["s"], net["a"])
+
+
+@pytest.mark.parametrize("key, value", [("IFLA_VXLAN_ID", 43), ("IFLA_VXLAN_PORT", 4790)])
+def test_a_tunnel_to_deaf_ears(key: str, value: int, net: Net) -> None:
+    tunnelled(net)
+    net["b"].net.delete_link("vx")
+    data: dict[str, object] = {"IFLA_VXLAN_ID": 42, "IFLA_VXLAN_GROUP": "10.0.0.1", "IFLA_VXLAN_PORT": 4789, key: value}
+    linked(net, "b", "vx", "vxlan", data, up=True)
+    net.address("b", "vx", "10.9.0.2/24")
+    net.settle()
+    walk = why(net["a"], "10.9.0.2")
+    assert walk.fault is not None and walk.fault.check == "tunnel", str(walk)
+    assert "vx in a sends VXLAN 42 to 10.0.0.2, port 4789; vx in b there hears VXLAN 4" in net.named(str(walk))
+    mended(net, walk.fault.command)
+    assert why(net["a"], "10.9.0.2")
+
+
+# -- duplicate address detection ----------------------------------------------------------------------------------------
+
+
+def detected(place: NetNS, flag: int) -> None:
+    """Wait until an address of this namespace has a flag: the kernel says so when it happens."""
+    with place.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as news:
+        news.bind((0, RTMGRP_IPV6_IFADDR))
+        deadline = time.monotonic() + 20
+        while not any(one.flags & flag for one in place.net.addresses(family=AF_INET6)):
+            assert select.select([news], [], [], max(0.0, deadline - time.monotonic()))[0], "no address came to be so"
+            news.recv(65536)
+
+
+def test_an_address_that_is_still_being_detected(net: Net) -> None:
+    pair(net)
+    net.settle()
+    net["b"].net.delete_address("v2", "fd00::2/64")
+    net.sysctl("b", "ipv6/conf/v2/accept_dad", 1)
+    net.sysctl("b", "ipv6/conf/v2/dad_transmits", 60)
+    net["b"].net.add_address("v2", "fd00::2/64")
+    detected(net["b"], IFA_F_TENTATIVE)
+    walk = why(net["a"], net["b"], AF_INET6)
+    assert walk.fault is not None and walk.fault.check == "address past detection", str(walk)
+    assert "fd00::2 on v2 in b is still in duplicate address detection" in net.named(str(walk))
+    mended(net, walk.fault.command)
+    assert why(net["a"], net["b"], AF_INET6)
+    walk = why(net["b"], net["a"], AF_INET6)
+    assert walk
+
+
+def test_an_address_that_somebody_else_has(net: Net) -> None:
+    pair(net)
+    net.settle()
+    net["b"].net.delete_address("v2", "fd00::2/64")
+    net.sysctl("b", "ipv6/conf/v2/accept_dad", 1)
+    net["b"].net.add_address("v2", "fd00::1/64")
+    detected(net["b"], IFA_F_DADFAILED)
+    walk = why(net["b"], net["a"], AF_INET6)
+    assert walk.fault is not None and not walk, str(walk)
+    assert re.search(
+        "fd00::1 (is on v2 in b too|on v2 in b failed duplicate address detection: v1 in a has it)", net.named(str(walk))
+    )
+    mended(net, walk.fault.command)
+    assert why(net["b"], net["a"], AF_INET6)
+
+
+# -- ends of every kind -------------------------------------------------------------------------------------------------
+
+
+def test_an_address_as_the_aim(net: Net) -> None:
+    routed(net)
+    net.settle()
+    walk = why(net["a"], "10.0.2.2")
+    assert walk and walk.aim == walk.target == "10.0.2.2" and walk.source == "10.0.1.2" and walk.hops == 2
+    assert why(net["a"], "fd02::2").family == AF_INET6
+    walk = why(net["a"], "10.0.2.99")
+    assert walk.fault is not None and walk.fault.check == "next hop is there"
+    assert "nobody that rb in r leads to has the address 10.0.2.99" in net.named(str(walk))
+    mended(net, walk.fault.command)
+    assert why(net["a"], "10.0.2.99")
+    with pytest.raises(InvalidValue):
+        why(net["a"], "10.0.2.2", AF_INET6)
+
+
+def test_ends_without_names(net: Net) -> None:
+    with NetNS.create() as one, NetNS.create() as two:
+        one.net.add_veth("v1", "v2", peer_ns=two, up=True)
+        one.net.add_address("v1", "10.0.0.1/24")
+        two.net.add_address("v2", "10.0.0.2/24")
+        walk = why(one, two)
+        assert walk.fault is not None and "v2 in the namespace behind descriptor" in str(walk)
+        mended(net, walk.fault.command)
+        assert why(one, two)
+
+
+def test_a_far_end_that_nobody_sees(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    with NetNS.create() as hidden:
+        net["a"].net.add_veth("v1", "v2", peer_ns=hidden, up=True)
+        net.address("a", "v1", "10.0.0.1/24")
+        walk = why(net["a"], "10.0.0.2")
+        assert walk.fault is not None and "its far end is in a namespace that cannot be seen from here" in str(walk)
+        hidden.net.set_link("v2", up=True)
+        monkeypatch.setattr(walker, "PROOF", 0.05)
+        walk = why(net["a"], "10.0.0.2")
+        assert walk.fault is not None and "hold as far as can be seen: the packet leaves by v1 in a" in net.named(str(walk))
+
+
+def test_a_namespace_that_only_a_process_holds(net: Net) -> None:
+    with NetNS.create() as kept:
+        net["a"].net.add_veth("v1", "v2", peer_ns=kept, up=True)
+        net.address("a", "v1", "10.0.0.1/24")
+        kept.net.add_address("v2", "10.0.0.2/24")
+        kept.net.set_link("v2", up=True)
+        process = kept.popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        walk = why(net["a"], "10.0.0.2")
+        assert walk and f"v2 in the namespace of process {process.pid}" in " ".join(map(str, walk.steps))
+        assert why(net["a"], f"pid:{process.pid}").target == "10.0.0.2"
+        assert why(f"/proc/{process.pid}/ns/net", net["a"]).hops == 1
+    finally:
+        process.communicate(b"\n")
+
+
+def test_a_host_of_a_lab(net: Net, netns_name: Callable[[], str]) -> None:
+    lab = netns_name()
+    host, other = f"h{os.getpid()}", f"g{os.getpid()}"
+    with NetNS.create(f"{lab}.{host}") as one, NetNS.create(f"{lab}.{other}") as two:
+        one.net.add_veth("v1", "v2", peer_ns=two, up=True)
+        two.net.set_link("v2", up=True)
+        one.net.add_address("v1", "10.0.0.1/24")
+        two.net.add_address("v2", "10.0.0.2/24")
+        assert str(why(host, f"{lab}.{other}")).startswith(f"{lab}.{host} reaches {lab}.{other} (10.0.0.2) in ")
+        assert rawns("why", "--lab", lab, host, other).returncode == 0
+        assert rawns("why", "--lab", lab, host, "10.0.0.2").returncode == 0
+        with NetNS.create(f"{lab}x.{host}"), pytest.raises(InvalidValue, match=f"{host} is a host of 2 labs"):
+            why(host, "10.0.0.2")
+
+
+@pytest.mark.parametrize("end", ["no-such-namespace", "", "pid:x", "pid:0", "a b", "/nowhere", "/etc/hostname"])
+def test_ends_that_are_none(end: str, net: Net) -> None:
+    for words in ([end, name(net, "a")], [name(net, "a"), end]):
+        done = rawns("why", *words)
+        assert done.returncode == 2 and done.stdout == "", done
+        assert re.fullmatch(r"rawns why: [^\n]+\n", done.stderr), done.stderr
+
+
+# -- the command --------------------------------------------------------------------------------------------------------
+
+
+def test_the_command(net: Net) -> None:
+    bridged(net)
+    net.settle()
+    a, b = name(net, "a"), name(net, "b")
+    done = rawns("why", a, b)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"a reaches b \(10\.0\.0\.2\) in [0-9.]+ ms: \d+ checks, 1 hop\n", net.named(done.stdout))
+    done = rawns("why", "-6", "-v", a, b)
+    *steps, last = net.named(done.stdout).splitlines()
+    assert all(re.fullmatch(r"ok     .{24}  \S.*", step) for step in steps), done.stdout
+    assert last.startswith("a reaches b (fd00::2) in ") and last.endswith(f": {len(steps)} checks, 1 hop")
+
+
+def test_the_command_and_a_fault(net: Net) -> None:
+    pair(net)
+    net.settle()
+    net["b"].net.set_link("v2", up=False)
+    a, b = name(net, "a"), name(net, "b")
+    done = rawns("why", a, b)
+    assert (done.returncode, done.stderr) == (1, "")
+    sentence, command = net.named(done.stdout).splitlines()
+    assert sentence == "v1 in a has no carrier because its far end, v2 in b, is down"
+    assert command == "    rawns ip -n b link set v2 up"
+    done = rawns("why", "-v", a, b)
+    assert done.returncode == 1 and "\nFAULT  carrier " in done.stdout
+    done = rawns("why", "--json", a, b)
+    told = json.loads(net.named(done.stdout))
+    assert done.returncode == 1 and told["reaches"] is False and told["rtt_ms"] is None
+    assert told["fault"] == {"check": "carrier", "where": "v1 in a", "sentence": sentence, "command": command.strip()}
+    assert told["steps"][-1] == {"check": "carrier", "where": "v1 in a", "ok": False} and told["steps"][0]["ok"] is True
+    mended(net, json.loads(done.stdout)["fault"]["command"])
+    told = json.loads(rawns("why", "-j", a, b).stdout)
+    assert (told["reaches"], told["fault"], told["source"], told["target"]) == (True, None, "10.0.0.1", "10.0.0.2")
+    assert told["rtt_ms"] > 0 and told["hops"] == 1 and told["family"] == "inet"
+
+
+@pytest.mark.parametrize("words", [[], ["a"], ["a", "b", "c"], ["--nonsense", "a", "b"], ["-4", "-6", "a", "b"], ["--lab"]])
+def test_a_command_line_that_is_wrong(words: list[str]) -> None:
+    done = rawns("why", *words)
+    assert done.returncode == 2 and done.stdout == "" and "usage: rawns why" in done.stderr
+
+
+def test_help() -> None:
+    done = rawns("why", "--help")
+    assert done.returncode == 0 and done.stdout.startswith("usage: rawns why") and done.stderr == ""
+
+
+def test_names_that_are_traps(netns_name: Callable[[], str]) -> None:
+    """Names that others chose end up in a command that somebody copies: each stays one word, and drives no terminal."""
+    trap = "$(touch${IFS}x)"
+    with NetNS.create(netns_name() + ";id") as one, NetNS.create(netns_name() + "\x1b[31m") as two:
+        one.net.add_veth("v1", trap, peer_ns=two, up=True)
+        one.net.add_address("v1", "10.0.0.1/24")
+        two.net.add_address(trap, "10.0.0.2/24")
+        walk = why(one, two)
+        assert walk.fault is not None and walk.fault.command.endswith(f" link set '{trap}' up")
+        assert "\x1b" not in str(walk) and "\x1b" not in walk.fault.command
+        walk = why(two, one)
+        assert walk.fault is not None and f"'{trap}'" in walk.fault.command
+
+
+def test_nothing_is_changed(net: Net) -> None:
+    """A walk, found wanting or not, leaves links, addresses and routes as they were."""
+    routed(net)
+    net.settle()
+
+    def state() -> list[object]:
+        found: list[object] = []
+        for place in net.places.values():
+            links = [(link.name, link.flags, link.mtu, link.address, link.master) for link in place.net.links()]
+            found += [links, [str(one) for one in place.net.addresses()], [str(one) for one in place.net.routes(table=0)]]
+        return found
+
+    assert why(net["a"], net["b"], AF_INET6)  # by now all has settled
+    before = state()
+    assert why(net["a"], net["b"]) and why(net["a"], net["b"], AF_INET6)
+    assert not why(net["a"], "10.0.2.99") and not why(net["r"], "192.0.2.1", AF_INET)
+    assert state() == before
+
+
+def test_a_name_that_is_none_by_now(net: Net, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Between listing the names and asking for one, it may have become anything: the others are found all the same."""
+    pair(net)
+    net.settle()
+    nothing = tmp_path / "nothing"
+    nothing.write_text("")
+    descriptor = World._descriptor
+
+    def swapped(self: World, place: Place) -> int:
+        if place.where.path == "/proc/1/ns/net" or place.where.name is None:
+            return os.open(nothing, os.O_RDONLY)
+        return descriptor(self, place)
+
+    monkeypatch.setattr(World, "_descriptor", swapped)
+    assert why(net["a"], net["b"])
+
+
+# -- the labs that are shipped ------------------------------------------------------------------------------------------
+
+LABS = {
+    "bridge": [("ns1", "ns2")],
+    "router": [("left", "right"), ("right", "router")],
+    "dual": [("left", "right"), ("router", "left")],
+    "vxlan": [("a", "b"), ("machine1", "machine2")],
+    "nat": [("host1", "outside"), ("host2", "host3"), ("host1", "router"), ("router", "host1"), ("router", "outside")],
+}
+
+
+@pytest.mark.parametrize("example", LABS)
+def test_a_shipped_lab_is_whole(example: str, netns_name: Callable[[], str], tmp_path: Path, net: Net) -> None:
+    """No check finds fault with a network that works."""
+    text = (PROJECT / "rawns" / "examples" / f"{example}.json").read_text()
+    lab, described = netns_name(), json.loads(text)
+    described["name"] = lab
+    file = tmp_path / "lab.json"
+    file.write_text(json.dumps(described))
+    try:
+        done = rawns("lab", "up", str(file))
+        if done.returncode and "this kernel" in done.stderr:
+            pytest.skip(done.stderr)
+        assert done.returncode == 0, done.stderr
+        for host in [name for name in NetNS.list() if name.startswith(f"{lab}.")]:
+            net.places[host] = net.stack.enter_context(NetNS.open(host))
+        net.settle()
+        for one, other in LABS[example]:
+            for family in (AF_INET, AF_INET6) if example == "dual" else (AF_INET,):
+                walk = why(f"{lab}.{one}", f"{lab}.{other}", family)
+                assert walk and walk.refuted is None, str(walk)
+    finally:
+        assert rawns("lab", "down", str(file)).returncode == 0
