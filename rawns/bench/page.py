@@ -51,6 +51,12 @@ def shown(nanoseconds: float) -> str:
     return f"{nanoseconds:.0f} ns"
 
 
+def plainly(nanoseconds: float) -> str:
+    """A round duration, for an axis: ``5 ms``, not ``5.00 ms``."""
+    value, _, unit = shown(nanoseconds).partition(" ")
+    return f"{float(value):g} {unit}"
+
+
 # -- distributions ----------------------------------------------------------------------------------------------------
 
 
@@ -99,7 +105,7 @@ def strips(case: dict[str, Any], top: float = 0) -> tuple[str, float]:
     for tick in scale.ticks():
         x = scale.at(tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom}"/>')
-        parts.append(f'<text class="soft middle" x="{x:.1f}" y="{bottom + 16}">{shown(tick)}</text>')
+        parts.append(f'<text class="soft middle" x="{x:.1f}" y="{bottom + 16}">{plainly(tick)}</text>')
     given = colours(case)
     for number, (one, values) in enumerate(chosen):
         parts += _strip(one["name"], values, scale, number * ROW + ROW / 2 + 3, given[one["name"]])
@@ -138,7 +144,7 @@ def growth(cases: Sequence[dict[str, Any]], top: float = 0) -> tuple[str, float]
     for tick in upward.ticks():
         y = upward.at(tick)
         parts.append(f'<line class="grid" x1="80" x2="{WIDTH - LABELS}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="soft end" x="70" y="{y + 4:.1f}">{shown(tick)}</text>')
+        parts.append(f'<text class="soft end" x="70" y="{y + 4:.1f}">{plainly(tick)}</text>')
     for number in numbers:
         parts.append(f'<text class="soft middle" x="{across.at(number):.1f}" y="{CHART + 20}">{number}</text>')
     parts += _lines(lines, given, across, upward)
