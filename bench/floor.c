@@ -1,9 +1,9 @@
-/* The floor: what rawns' Lab does for the article's two namespaces and one cable, in plain C.
+/* The floor: what the bench's cases do, in plain C, with the system calls and messages that rawns uses or fewer.
  *
- * floor_up() makes the same system calls with the same messages, in the same order, as `Lab.up` (compare the two with
- * `strace -f`).  With `lean` it makes only those that the result needs: the thread goes home once, /run/netns is
- * prepared once, and nothing is asked that only serves better error messages.
- * floor_down() is `Lab.down`.  Both return 0, or -errno after noting the failing step for floor_error().
+ * Two articles: floor_lab_up() sends what `Lab.up` sends, leaving out every call that only serves error messages, and
+ * floor_moved_up() goes the article's way: a pair made at home, and both ends moved.  floor_star_up() is a star on a
+ * bridge, in the order that `flags` say.  The rest are single steps.  Namespaces are known by a number, their place in
+ * `spaces`.  Everything returns 0, or -errno after noting the failing call for floor_error().
  *
  * Compiled by floor.py. */
 
@@ -12,17 +12,23 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -33,19 +39,36 @@
 #define NETNS_DIR "/run/netns"
 #define HERE "/proc/thread-self/ns/net"
 #define NEW (NLM_F_CREATE | NLM_F_EXCL)
+#define MOST 8192 /* namespaces */
+#define BATCH 100 /* messages in one datagram */
+#define MINE 82   /* IFA_PROTO of a lab's addresses */
+#define IFA_PROTO_ 11 /* Linux 5.18 */
 
-static const char *step = "";
-static int namespaces[2] = {-1, -1}, sockets[2] = {-1, -1};
+enum { ONE_QUEUE = 1, NO_IPV6 = 2, TWO_THREADS = 4, BY_GROUP = 8, BRIDGE_FIRST = 16 };
 
-const char *floor_error(void) { return step; }
+static __thread const char *step = "";
+static const char *failed_step = "";
+static int spaces[MOST], sockets[MOST];
+
+const char *floor_error(void) { return failed_step; }
+int floor_fd(int number) { return spaces[number]; }
+
+/* A descriptor that somebody else has made; `floor_delete` closes it. */
+int floor_borrow(int number, int fd) {
+    spaces[number] = fd;
+    sockets[number] = -1;
+    return 0;
+}
 
 /* The value of a call, or out of the function with its errno. */
 #define TRY(call)                                                                                                      \
     ({                                                                                                                 \
         step = #call;                                                                                                  \
         int got_ = (int)(call);                                                                                        \
-        if (got_ == -1)                                                                                                \
+        if (got_ == -1) {                                                                                              \
+            failed_step = step;                                                                                        \
             return -errno;                                                                                             \
+        }                                                                                                              \
         got_;                                                                                                          \
     })
 #define PASS(call)                                                                                                     \
@@ -56,6 +79,8 @@ const char *floor_error(void) { return step; }
     } while (0)
 
 /* -- namespaces ---------------------------------------------------------------------------------------------------- */
+
+static void spell(char path[300], const char *name) { snprintf(path, 300, NETNS_DIR "/%s", name); }
 
 /* /run/netns as `ip` makes it: a mount of its own, shared. */
 static int prepare(void) {
@@ -74,20 +99,124 @@ static int prepare(void) {
     return 0;
 }
 
-static int claim(const char *path) { return TRY(close(TRY(open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0)))); }
+/* The file a name is mounted on; `mark`, where there is one, is what it says underneath. */
+static int claim(const char *path, const char *mark) {
+    int fd = TRY(open(path, (mark ? O_WRONLY : O_RDONLY) | O_CREAT | O_EXCL | O_CLOEXEC, 0));
+    if (mark)
+        TRY(write(fd, mark, strlen(mark)));
+    TRY(close(fd));
+    return 0;
+}
 
-static int name_it(int fd, const char *path) {
+static int bind_name(int fd, const char *path) {
     char self[64];
     snprintf(self, sizeof self, "/proc/thread-self/fd/%d", fd);
-    return TRY(mount(self, path, "none", MS_BIND, NULL));
+    TRY(mount(self, path, "none", MS_BIND, NULL));
+    return 0;
 }
+
+/* The thread stays inside. */
+static int born(int number, int with_socket) {
+    TRY(unshare(CLONE_NEWNET));
+    spaces[number] = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
+    sockets[number] = with_socket ? TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) : -1;
+    return 0;
+}
+
+static int go_home(int home) {
+    TRY(setns(home, CLONE_NEWNET));
+    TRY(close(home));
+    return 0;
+}
+
+#define LEAVE TRY(open(HERE, O_RDONLY | O_CLOEXEC))
+
+/* What `NetNS.create` does: the same system calls. */
+int floor_create(int number, const char *name) {
+    char path[300];
+    if (name) {
+        spell(path, name);
+        PASS(prepare());
+        PASS(claim(path, NULL));
+    }
+    int home = LEAVE;
+    PASS(born(number, 0));
+    PASS(go_home(home));
+    return name ? bind_name(spaces[number], path) : 0;
+}
+
+int floor_socket(int number) {
+    int home = LEAVE;
+    TRY(setns(spaces[number], CLONE_NEWNET));
+    sockets[number] = TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    return go_home(home);
+}
+
+int floor_enter(int number) {
+    int home = LEAVE;
+    TRY(setns(spaces[number], CLONE_NEWNET));
+    return go_home(home);
+}
+
+int floor_delete(int number, const char *name) {
+    char path[300];
+    if (name) {
+        spell(path, name);
+        TRY(umount2(path, MNT_DETACH));
+        TRY(unlink(path));
+    }
+    if (sockets[number] >= 0)
+        TRY(close(sockets[number]));
+    TRY(close(spaces[number]));
+    sockets[number] = spaces[number] = -1;
+    return 0;
+}
+
+/* -- many at once -------------------------------------------------------------------------------------------------- */
+
+struct share {
+    int from, to, result;
+    int (*work)(int number);
+};
+
+static void *toil(void *given) {
+    struct share *share = given;
+    for (int number = share->from; number < share->to && share->result == 0; number++)
+        share->result = share->work(number);
+    return NULL;
+}
+
+static int shared_out(int from, int to, int threads, int (*work)(int)) {
+    struct share shares[16];
+    pthread_t at_work[16];
+    for (int one = 0; one < threads; one++) {
+        shares[one] = (struct share){from + (to - from) * one / threads, from + (to - from) * (one + 1) / threads, 0, work};
+        if (threads == 1)
+            toil(&shares[one]);
+        else if (pthread_create(&at_work[one], NULL, toil, &shares[one]))
+            return -EAGAIN;
+    }
+    int result = 0;
+    for (int one = 0; one < threads; one++) {
+        if (threads > 1)
+            pthread_join(at_work[one], NULL);
+        if (shares[one].result)
+            result = shares[one].result;
+    }
+    return result;
+}
+
+static int one_of_many(int number) { return floor_create(number, NULL); }
+
+int floor_many(int count, int threads) { return shared_out(0, count, threads, one_of_many); }
 
 /* -- rtnetlink ----------------------------------------------------------------------------------------------------- */
 
 struct batch {
-    unsigned char data[1024];
+    unsigned char data[BATCH * 256];
     size_t size;
     unsigned seq;
+    int count;
     struct nlmsghdr *last;
 };
 
@@ -103,6 +232,7 @@ static void *message(struct batch *batch, int type, int flags, size_t header) {
     head->nlmsg_type = type;
     head->nlmsg_flags = NLM_F_REQUEST | flags;
     head->nlmsg_seq = ++batch->seq;
+    batch->count++;
     return grow(batch, header);
 }
 
@@ -119,152 +249,480 @@ static struct rtattr *put(struct batch *batch, int type, const void *data, size_
     return attr;
 }
 
+static void text(struct batch *batch, int type, const char *value) { put(batch, type, value, strlen(value) + 1); }
+static void number4(struct batch *batch, int type, unsigned value) { put(batch, type, &value, 4); }
+
 static void end(struct batch *batch, struct rtattr *nest) {
     nest->rta_len = batch->data + batch->size - (unsigned char *)nest;
 }
 
-static void up(struct batch *batch, int index) {
+/* A link that is there: up, or only its alias. */
+static void settle(struct batch *batch, int index, int up, const char *alias) {
     struct ifinfomsg *link = message(batch, RTM_NEWLINK, 0, sizeof *link);
     link->ifi_index = index;
-    link->ifi_flags = link->ifi_change = IFF_UP;
+    if (up)
+        link->ifi_flags = link->ifi_change = IFF_UP;
+    if (alias)
+        put(batch, IFLA_IFALIAS, alias, strlen(alias));
     finish(batch);
 }
 
-static void cable(struct batch *batch, int peer_namespace) {
+struct end {
+    int index;
+    const char *name;
+    int space; /* its namespace's descriptor, or -1: where the message is sent */
+};
+
+static void describe(struct batch *batch, struct end end, unsigned group, int flags) {
+    text(batch, IFLA_IFNAME, end.name);
+    if (group)
+        number4(batch, IFLA_GROUP, group);
+    if (flags & ONE_QUEUE) {
+        number4(batch, IFLA_NUM_TX_QUEUES, 1);
+        number4(batch, IFLA_NUM_RX_QUEUES, 1);
+    }
+    if (end.space >= 0)
+        number4(batch, IFLA_NET_NS_FD, end.space);
+}
+
+static void cable(struct batch *batch, struct end near, struct end far, int up, unsigned group, int master, int flags) {
     struct ifinfomsg *link = message(batch, RTM_NEWLINK, NEW, sizeof *link), *peer;
-    link->ifi_index = 2;
-    link->ifi_flags = link->ifi_change = IFF_UP;
-    put(batch, IFLA_IFNAME, "v1", 3);
+    link->ifi_index = near.index;
+    if (up)
+        link->ifi_flags = link->ifi_change = IFF_UP;
+    describe(batch, near, group, flags);
+    if (master)
+        number4(batch, IFLA_MASTER, master);
     struct rtattr *info = put(batch, IFLA_LINKINFO, NULL, 0);
     put(batch, IFLA_INFO_KIND, "veth", 4);
     struct rtattr *data = put(batch, IFLA_INFO_DATA, NULL, 0);
     struct rtattr *other = put(batch, VETH_INFO_PEER, NULL, 0);
     peer = grow(batch, sizeof *peer);
-    peer->ifi_index = 2;
-    put(batch, IFLA_IFNAME, "v2", 3);
-    put(batch, IFLA_NET_NS_FD, &peer_namespace, 4);
+    peer->ifi_index = far.index;
+    describe(batch, far, group, flags);
     end(batch, other);
     end(batch, data);
     end(batch, info);
     finish(batch);
 }
 
-static void address(struct batch *batch, const char *text) {
-    struct in_addr in;
-    inet_pton(AF_INET, text, &in);
-    struct ifaddrmsg *addr = message(batch, RTM_NEWADDR, NEW | NLM_F_ACK, sizeof *addr);
+/* `lab`: as a lab gives it, with its protocol number and, for IPv6 only in effect, without duplicate detection. */
+static void address(struct batch *batch, int index, in_addr_t value, int length, int lab) {
+    unsigned char mine = MINE;
+    struct ifaddrmsg *addr = message(batch, RTM_NEWADDR, NEW, sizeof *addr);
     addr->ifa_family = AF_INET;
-    addr->ifa_prefixlen = 24;
-    addr->ifa_index = 2;
-    put(batch, IFA_LOCAL, &in, 4);
-    put(batch, IFA_ADDRESS, &in, 4);
+    addr->ifa_prefixlen = length;
+    addr->ifa_index = index;
+    put(batch, IFA_LOCAL, &value, 4);
+    put(batch, IFA_ADDRESS, &value, 4);
+    if (lab)
+        put(batch, IFA_PROTO_, &mine, 1);
     finish(batch);
 }
 
-static int talk(int number, int lean) {
-    int one = 1;
-    int made = sockets[number] = TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    if (lean)
-        return 0;
-    TRY(setsockopt(made, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one));
-    TRY(setsockopt(made, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one));
-    return 0;
-}
-
-/* One datagram out, one in; the last message asked for an acknowledgement, errors of the others come unasked. */
+/* One datagram out, one in; only the last message asks for an acknowledgement, errors of the others come unasked. */
 static int converse(int number, struct batch *batch) {
-    unsigned char answer[65536];
+    unsigned char answer[8192];
+    if (!batch->count)
+        return 0;
+    batch->last->nlmsg_flags |= NLM_F_ACK;
     TRY(send(sockets[number], batch->data, batch->size, 0));
     int size = TRY(recv(sockets[number], answer, sizeof answer, MSG_DONTWAIT));
     for (struct nlmsghdr *head = (void *)answer; NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
         int failed = head->nlmsg_type == NLMSG_ERROR ? ((struct nlmsgerr *)NLMSG_DATA(head))->error : -EPROTO;
         if (failed || head->nlmsg_seq != batch->seq) {
-            step = "the kernel's answer";
+            failed_step = "the kernel's answer";
             return failed ? failed : -EPROTO;
+        }
+    }
+    batch->size = 0;
+    batch->count = 0;
+    return 0;
+}
+
+/* -- single steps, each a message in a datagram of its own ---------------------------------------------------------- */
+
+#define ALONE static __thread struct batch batch; batch.size = 0; batch.count = 0
+
+int floor_pair(int near, int far) {
+    ALONE;
+    cable(&batch, (struct end){0, "v1", -1}, (struct end){0, "v2", spaces[far]}, 0, 0, 0, 0);
+    return converse(near, &batch);
+}
+
+int floor_address(int number, int index, const char *value, int length) {
+    ALONE;
+    address(&batch, index, inet_addr(value), length, 0);
+    return converse(number, &batch);
+}
+
+int floor_up(int number, int index) {
+    ALONE;
+    settle(&batch, index, 1, NULL);
+    return converse(number, &batch);
+}
+
+int floor_route(int number, const char *to, int length, const char *via) {
+    ALONE;
+    in_addr_t there = inet_addr(to), gateway = inet_addr(via);
+    struct rtmsg *route = message(&batch, RTM_NEWROUTE, NEW, sizeof *route);
+    route->rtm_family = AF_INET;
+    route->rtm_dst_len = length;
+    route->rtm_table = RT_TABLE_MAIN;
+    route->rtm_protocol = RTPROT_BOOT;
+    route->rtm_scope = RT_SCOPE_UNIVERSE;
+    route->rtm_type = RTN_UNICAST;
+    put(&batch, RTA_DST, &there, 4);
+    put(&batch, RTA_GATEWAY, &gateway, 4);
+    finish(&batch);
+    return converse(number, &batch);
+}
+
+/* -- the article ---------------------------------------------------------------------------------------------------- */
+
+/* As `Lab.up`: both ends born in place, one datagram to each namespace, the lab's stamp on everything.  Names may be NULL. */
+int floor_lab_up(const char *one, const char *other, const char *mark, const char *wire, unsigned group) {
+    char paths[2][300];
+    ALONE;
+    if (one) {
+        spell(paths[0], one);
+        spell(paths[1], other);
+        PASS(prepare());
+    }
+    int home = LEAVE;
+    for (int number = 0; number < 2; number++) {
+        if (one)
+            PASS(claim(paths[number], mark));
+        PASS(born(number, 1));
+    }
+    PASS(go_home(home));
+    settle(&batch, 1, 1, mark);
+    cable(&batch, (struct end){2, "v1", -1}, (struct end){2, "v2", spaces[1]}, 1, group, 0, ONE_QUEUE);
+    settle(&batch, 2, 0, wire);
+    address(&batch, 2, inet_addr("10.0.0.1"), 24, 1);
+    PASS(converse(0, &batch));
+    if (one)
+        PASS(bind_name(spaces[0], paths[0]));
+    settle(&batch, 1, 1, mark);
+    settle(&batch, 2, 1, wire);
+    address(&batch, 2, inet_addr("10.0.0.2"), 24, 1);
+    PASS(converse(1, &batch));
+    if (one)
+        PASS(bind_name(spaces[1], paths[1]));
+    for (int number = 0; number < 2; number++) {
+        TRY(close(sockets[number]));
+        sockets[number] = -1;
+    }
+    return 0;
+}
+
+int floor_lab_down(const char *one, const char *other) {
+    PASS(floor_delete(1, other));
+    return floor_delete(0, one);
+}
+
+/* The article's way, each step by itself: made at home and moved.  `pair` names the two ends at home. */
+int floor_moved_pair(int home_socket, const char *near, const char *far) {
+    ALONE;
+    sockets[home_socket] = TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    cable(&batch, (struct end){0, near, -1}, (struct end){0, far, -1}, 0, 0, 0, 0);
+    return converse(home_socket, &batch);
+}
+
+int floor_move(int home_socket, const char *name, int into, const char *called) {
+    ALONE;
+    struct ifinfomsg *link = message(&batch, RTM_NEWLINK, 0, sizeof *link);
+    text(&batch, IFLA_IFNAME, name);
+    number4(&batch, IFLA_NET_NS_FD, spaces[into]);
+    finish(&batch);
+    PASS(converse(home_socket, &batch));
+    link = message(&batch, RTM_GETLINK, 0, sizeof *link);
+    text(&batch, IFLA_IFNAME, name);
+    finish(&batch);
+    unsigned char answer[16384];
+    TRY(send(sockets[into], batch.data, batch.size, 0));
+    TRY(recv(sockets[into], answer, sizeof answer, 0));
+    struct nlmsghdr *head = (void *)answer;
+    if (head->nlmsg_type != RTM_NEWLINK)
+        return -ENODEV;
+    int index = ((struct ifinfomsg *)NLMSG_DATA(head))->ifi_index;
+    batch.size = 0;
+    batch.count = 0;
+    if (strcmp(name, called)) { /* two benches at once must not meet at home, so the names differ there */
+        link = message(&batch, RTM_NEWLINK, 0, sizeof *link);
+        link->ifi_index = index;
+        text(&batch, IFLA_IFNAME, called);
+        finish(&batch);
+        PASS(converse(into, &batch));
+    }
+    return index;
+}
+
+int floor_home_close(int home_socket) {
+    TRY(close(sockets[home_socket]));
+    sockets[home_socket] = -1;
+    return 0;
+}
+
+/* -- a star ---------------------------------------------------------------------------------------------------------
+ * Namespace 0 holds the bridge, 1..n are the hosts.  `lab` is the lab's name, for the aliases. */
+
+static struct {
+    int flags;
+    unsigned group;
+    const char *lab, *mark;
+} star;
+
+static in_addr_t host_address(int number) { return htonl(0x0a090000 + (number / 250) * 256 + number % 250 + 1); }
+
+static void wire_alias(char alias[256], int number) {
+    snprintf(alias, 256, "rawns lab=%s br0:p%d=namespace %d:eth0", star.lab, number, number + 1);
+}
+
+static int host_born(int number) { return born(number, 1); }
+
+static int host_turn(int number) {
+    char alias[256], port[16];
+    ALONE;
+    wire_alias(alias, number);
+    snprintf(port, sizeof port, "p%d", number);
+    settle(&batch, 1, 1, star.mark);
+    if (star.flags & BY_GROUP) /* the cable is made from this end, and its port raised with all others by one message */
+        cable(&batch, (struct end){2, "eth0", -1}, (struct end){2 + number, port, spaces[0]}, 1, star.group, 0, star.flags);
+    settle(&batch, 2, !(star.flags & BY_GROUP), alias);
+    address(&batch, 2, host_address(number - 1), 16, 1);
+    PASS(converse(number, &batch));
+    TRY(close(sockets[number]));
+    sockets[number] = -1;
+    return 0;
+}
+
+static int bridge_alone(void) {
+    ALONE;
+    struct ifinfomsg *link;
+    settle(&batch, 1, 1, star.mark);
+    link = message(&batch, RTM_NEWLINK, NEW, sizeof *link);
+    link->ifi_index = 2;
+    text(&batch, IFLA_IFNAME, "br0");
+    if (!(star.flags & BY_GROUP))
+        number4(&batch, IFLA_GROUP, star.group);
+    struct rtattr *info = put(&batch, IFLA_LINKINFO, NULL, 0);
+    put(&batch, IFLA_INFO_KIND, "bridge", 6);
+    end(&batch, info);
+    finish(&batch);
+    if (star.flags & BRIDGE_FIRST)
+        settle(&batch, 2, 1, NULL);
+    return converse(0, &batch);
+}
+
+static int ports_each(int hosts) {
+    char alias[256], port[16];
+    ALONE;
+    for (int number = 1; number <= hosts; number++) {
+        snprintf(port, sizeof port, "p%d", number);
+        cable(&batch, (struct end){2 + number, port, -1}, (struct end){2, "eth0", spaces[number]}, 1, star.group, 2, star.flags);
+        if (batch.count == BATCH)
+            PASS(converse(0, &batch));
+    }
+    for (int number = 1; number <= hosts; number++) {
+        wire_alias(alias, number);
+        if (batch.count == BATCH)
+            PASS(converse(0, &batch));
+        settle(&batch, 2 + number, 0, alias);
+    }
+    return converse(0, &batch);
+}
+
+/* One message for the whole group (rtnl_group_changelink), which the bridge must not be in yet. */
+static int ports_group(void) {
+    ALONE;
+    struct ifinfomsg *link = message(&batch, RTM_NEWLINK, 0, sizeof *link);
+    link->ifi_flags = link->ifi_change = IFF_UP;
+    number4(&batch, IFLA_GROUP, star.group);
+    number4(&batch, IFLA_MASTER, 2);
+    finish(&batch);
+    link = message(&batch, RTM_NEWLINK, 0, sizeof *link);
+    link->ifi_index = 2;
+    number4(&batch, IFLA_GROUP, star.group);
+    finish(&batch);
+    return converse(0, &batch);
+}
+
+int floor_star_up(int hosts, int flags, const char *lab, const char *mark, unsigned group) {
+    char alias[256];
+    ALONE;
+    if (hosts >= MOST)
+        return -ENFILE;
+    star.flags = flags;
+    star.group = group;
+    star.lab = lab;
+    star.mark = mark;
+    int home = LEAVE, threads = flags & TWO_THREADS ? 2 : 1;
+    PASS(born(0, 1));
+    if (flags & NO_IPV6) {
+        int setting = TRY(open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC));
+        TRY(write(setting, "1", 1));
+        TRY(close(setting));
+    }
+    PASS(shared_out(1, hosts + 1, threads, host_born));
+    PASS(go_home(home));
+    PASS(bridge_alone());
+    if (!(flags & BY_GROUP))
+        PASS(ports_each(hosts));
+    PASS(shared_out(1, hosts + 1, threads, host_turn));
+    if (flags & BY_GROUP)
+        PASS(ports_group());
+    snprintf(alias, sizeof alias, "rawns lab=%s bridge", lab);
+    settle(&batch, 2, 1, alias);
+    PASS(converse(0, &batch));
+    return 0;
+}
+
+int floor_star_down(int hosts) {
+    for (int number = 0; number <= hosts; number++)
+        PASS(floor_delete(number, NULL));
+    return 0;
+}
+
+/* -- a command inside ------------------------------------------------------------------------------------------------ */
+
+static int cover_sys(const char *name) {
+    TRY(unshare(CLONE_NEWNS));
+    TRY(mount("", "/", "none", MS_SLAVE | MS_REC, NULL));
+    unsigned long flags = umount2("/sys", MNT_DETACH) == -1 ? MS_RDONLY : 0;
+    if (mount(name, "/sys", "sysfs", 0, NULL) == -1)
+        TRY(mount(name, "/sys", "sysfs", flags, NULL));
+    return 0;
+}
+
+int floor_exec(int number, const char *command, int mounts) {
+    char *const argv[] = {(char *)command, NULL};
+    char *const envp[] = {"PATH=/usr/bin:/bin", NULL};
+    pid_t child = TRY(vfork());
+    if (child == 0) {
+        if (setns(spaces[number], CLONE_NEWNET) == 0 && (!mounts || cover_sys("bench") == 0))
+            execve(command, argv, envp);
+        _exit(127);
+    }
+    int status;
+    TRY(waitpid(child, &status, 0));
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+/* -- the first packet ------------------------------------------------------------------------------------------------ */
+
+int floor_ping(int number, const char *host) {
+    struct {
+        unsigned char type, code;
+        unsigned short sum, id, sequence;
+        unsigned char data[56];
+    } echo = {.type = 8, .sequence = htons(1)};
+    unsigned char answer[256];
+    struct sockaddr_in there = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(host)};
+    struct timeval patience = {.tv_sec = 5};
+    int home = LEAVE;
+    TRY(setns(spaces[number], CLONE_NEWNET));
+    int made = TRY(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
+    PASS(go_home(home));
+    TRY(setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
+    echo.id = getpid();
+    unsigned sum = 0;
+    for (size_t at = 0; at < sizeof echo / 2; at++)
+        sum += ((unsigned short *)&echo)[at];
+    sum = (sum >> 16) + (sum & 0xffff);
+    echo.sum = ~(sum + (sum >> 16));
+    TRY(sendto(made, &echo, sizeof echo, 0, (void *)&there, sizeof there));
+    do
+        TRY(recv(made, answer, sizeof answer, 0));
+    while (answer[20] != 0 || memcmp(answer + 24, &echo.id, 4)); /* an echo reply, to us */
+    TRY(close(made));
+    return 0;
+}
+
+/* -- a chat's round trip: plain blocking sockets, one recv and one send a turn on either side -------------------------- */
+
+static int listener = -1, guest = -1, chat_server, chat_failed, chat_processor;
+static pthread_t server;
+static struct sockaddr_in chat_at;
+static pthread_barrier_t open_now;
+
+static void pin(int processor) {
+    cpu_set_t set;
+    if (processor < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+static void *serve(void *unused) {
+    char line[4096];
+    int one = 1;
+    (void)unused;
+    pin(chat_processor);
+    if (setns(spaces[chat_server], CLONE_NEWNET) == 0)
+        listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
+        bind(listener, (void *)&chat_at, sizeof chat_at) || listen(listener, 1))
+        chat_failed = errno;
+    pthread_barrier_wait(&open_now);
+    int host = chat_failed ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (host < 0)
+        return NULL;
+    setsockopt(host, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    for (;;) {
+        ssize_t got = recv(host, line, sizeof line, 0);
+        if (got <= 0 || send(host, line, got, MSG_NOSIGNAL) != got)
+            break;
+    }
+    close(host);
+    return NULL;
+}
+
+int floor_chat_serve(int number, const char *host, int port, int processor) {
+    chat_failed = 0;
+    chat_server = number;
+    chat_processor = processor;
+    chat_at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(host)};
+    pthread_barrier_init(&open_now, NULL, 2);
+    if (pthread_create(&server, NULL, serve, NULL))
+        return -EAGAIN;
+    pthread_barrier_wait(&open_now);
+    if (chat_failed)
+        pthread_join(server, NULL);
+    return -chat_failed;
+}
+
+int floor_chat_connect(int number) {
+    int one = 1, home = LEAVE;
+    TRY(setns(spaces[number], CLONE_NEWNET));
+    guest = TRY(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    PASS(go_home(home));
+    TRY(connect(guest, (void *)&chat_at, sizeof chat_at));
+    TRY(setsockopt(guest, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
+    return 0;
+}
+
+int floor_chat_rounds(int rounds, int size) {
+    char line[256], back[256];
+    memset(line, 'x', sizeof line);
+    line[size - 1] = '\n';
+    for (int turn = 0; turn < rounds; turn++) {
+        TRY(send(guest, line, size, MSG_NOSIGNAL));
+        for (int got = 0; got < size;) {
+            int more = TRY(recv(guest, back + got, sizeof back - got, 0));
+            if (more == 0)
+                return -ECONNRESET;
+            got += more;
         }
     }
     return 0;
 }
 
-static void near_batch(struct batch *batch) {
-    cable(batch, namespaces[1]);
-    up(batch, 1);
-    address(batch, "10.0.0.1");
-}
-
-static void far_batch(struct batch *batch) {
-    up(batch, 1);
-    up(batch, 2);
-    address(batch, "10.0.0.2");
-}
-
-/* -- all of it ----------------------------------------------------------------------------------------------------- */
-
-/* A namespace with its socket, which is opened while the thread is inside anyway. */
-static int create(int number, const char *path) {
-    PASS(claim(path));
-    int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
-    TRY(unshare(CLONE_NEWNET));
-    namespaces[number] = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
-    PASS(talk(number, 0));
-    TRY(setns(home, CLONE_NEWNET));
-    TRY(close(home));
-    return name_it(namespaces[number], path);
-}
-
-static int create_both_lean(char paths[2][300]) {
-    int home = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
-    for (int number = 0; number < 2; number++) {
-        PASS(claim(paths[number]));
-        TRY(unshare(CLONE_NEWNET));
-        namespaces[number] = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
-        PASS(name_it(namespaces[number], paths[number]));
-        PASS(talk(number, 1));
-    }
-    TRY(setns(home, CLONE_NEWNET));
-    return TRY(close(home));
-}
-
-static void spell(char paths[2][300], const char *one, const char *other) {
-    snprintf(paths[0], sizeof paths[0], NETNS_DIR "/%s", one);
-    snprintf(paths[1], sizeof paths[1], NETNS_DIR "/%s", other);
-}
-
-int floor_up(const char *one, const char *other, int lean) {
-    char paths[2][300];
-    struct batch near = {.size = 0}, far = {.size = 0};
-    spell(paths, one, other);
-    PASS(prepare());
-    if (lean)
-        PASS(create_both_lean(paths));
-    else
-        for (int number = 0; number < 2; number++)
-            PASS(create(number, paths[number]));
-    near_batch(&near);
-    PASS(converse(0, &near));
-    far_batch(&far);
-    return converse(1, &far);
-}
-
-/* rawns looks first whether the name still is this namespace's. */
-static int still_ours(int fd, const char *path) {
-    struct stat mine, there;
-    TRY(fstat(fd, &mine));
-    TRY(stat(path, &there));
-    return mine.st_ino == there.st_ino && mine.st_dev == there.st_dev ? 0 : -ESTALE;
-}
-
-int floor_down(const char *one, const char *other, int lean) {
-    char paths[2][300];
-    spell(paths, one, other);
-    for (int number = 1; number >= 0; number--) {
-        if (!lean)
-            PASS(still_ours(namespaces[number], paths[number]));
-        TRY(umount2(paths[number], MNT_DETACH));
-        TRY(unlink(paths[number]));
-        TRY(close(sockets[number]));
-        TRY(close(namespaces[number]));
-        sockets[number] = namespaces[number] = -1;
-    }
+int floor_chat_close(void) {
+    close(guest);
+    pthread_join(server, NULL);
+    close(listener);
+    guest = listener = -1;
     return 0;
 }

@@ -25,7 +25,7 @@ FLOORS = [
     ["netlink", "netns", "events", "tap"],
     ["net", "rootless"],
     ["lab", "pool", "echo", "chat"],
-    ["walk"],
+    ["walk", "bench"],
     ["cli"],
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

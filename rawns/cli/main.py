@@ -23,6 +23,7 @@ COMMANDS = {
     "ping": "ICMP echo, from inside a namespace if you say which",
     "why": "from one namespace to another: does it get through, and if not, what is in the way",
     "chat": "talk over TCP, line by line, between two terminals or two namespaces",
+    "bench": "how long a namespace takes, beside plain C, ip and others, measured on this machine",
     "rootless": "a shell (or a command) in which all of this works without root",
 }
 
