@@ -370,4 +370,3 @@ def _named(text: str) -> tuple[NetNS, Where]:
         if not hosts:
             raise
         return NetNS.open(hosts[0]), Where(hosts[0])
-

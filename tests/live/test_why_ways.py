@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, Ordinary
 from ways import Net, bridged, mend, pair, routed
 
 from rawns import InvalidValue, KernelError, NetNS, why
@@ -383,6 +383,13 @@ def test_the_command_and_a_fault(net: Net) -> None:
 def test_a_command_line_that_is_wrong(words: list[str]) -> None:
     done = rawns("why", *words)
     assert done.returncode == 2 and done.stdout == "" and "usage: rawns why" in done.stderr
+
+
+def test_who_may_not_look_inside(net: Net, ordinary: Ordinary) -> None:
+    pair(net)
+    done = ordinary.run([ordinary.python, "-m", "rawns", "why", name(net, "a"), name(net, "b")])
+    assert done.returncode == 1
+    assert re.fullmatch(r"rawns why: setns\(.*\): Operation not permitted \(EPERM\); run as root, [^\n]+\n", done.stdout), done.stdout
 
 
 def test_help() -> None:
