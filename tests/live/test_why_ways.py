@@ -389,7 +389,8 @@ def test_who_may_not_look_inside(net: Net, ordinary: Ordinary) -> None:
     pair(net)
     done = ordinary.run([ordinary.python, "-m", "rawns", "why", name(net, "a"), name(net, "b")])
     assert done.returncode == 1
-    assert re.fullmatch(r"rawns why: setns\(.*\): Operation not permitted \(EPERM\); run as root, [^\n]+\n", done.stdout), done.stdout
+    refusal = r"rawns why: setns\(.*\): Operation not permitted \(EPERM\); run as root, [^\n]+\n"
+    assert re.fullmatch(refusal, done.stdout), done.stdout
 
 
 def test_help() -> None:
