@@ -21,6 +21,7 @@ from ways import Net, bridged, mend, pair, routed
 from rawns import InvalidValue, KernelError, NetNS, why
 from rawns.uapi import AF_INET, AF_INET6, IFA_F_DADFAILED, IFA_F_TENTATIVE
 from rawns.walk import walker
+from rawns.walk.facts import Where
 from rawns.walk.world import Place, World
 
 RTMGRP_IPV6_IFADDR = 0x100
@@ -481,3 +482,19 @@ def test_a_shipped_lab_is_whole(example: str, netns_name: Callable[[], str], tmp
                 assert walk and walk.refuted is None, str(walk)
     finally:
         assert rawns("lab", "down", str(file)).returncode == 0
+
+
+def test_a_stranger_who_goes_away(net: Net, netns_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all namespaces are looked through, one that is gone when its turn comes is none of our business."""
+    macvlans(net, 4)
+    net.settle()
+    candidates, ghost = World.candidates, netns_name()
+
+    def haunted(self: World) -> list[Place]:
+        found = candidates(self)
+        if (0, 0) not in self.places:
+            self.places[0, 0] = Place(self, Where(ghost), (0, 0))
+        return [*found[:2], self.places[0, 0], *found[2:]]
+
+    monkeypatch.setattr(World, "candidates", haunted)
+    assert why(net["a"], "10.0.0.2")
