@@ -7,12 +7,14 @@ tells the caller's `Rollback` how it is undone.
 from __future__ import annotations
 
 import os
-from errno import EINVAL, EISDIR, ENOENT, EOPNOTSUPP
+import stat
+from errno import EINVAL, ENOENT
 
 from . import syscalls, uapi
 from .errors import InvalidValue, SyscallError
 
 NETNS_DIR = "/run/netns"
+MARKED = stat.S_ISVTX  # the mode of files that hold a mark, or will: on a file it means nothing else, and no umask takes it
 HERE = "/proc/thread-self/ns/net"  # never /proc/self: that is the main thread's
 
 
@@ -60,10 +62,8 @@ def claim(name: str, undo: syscalls.Rollback, mark: bytes = b"") -> str:
     It is empty, or says ``mark``: whose it is, to whoever finds it with nothing mounted on it.
     """
     path = path_of(name)
-    if mark and _linked(path, mark):
-        undo(syscalls.unlink, path)
-        return path
-    file = syscalls.open_(path, (os.O_WRONLY if mark else os.O_RDONLY) | os.O_CREAT | os.O_EXCL, 0)
+    access, mode = (os.O_WRONLY, MARKED) if mark else (os.O_RDONLY, 0)
+    file = syscalls.open_(path, access | os.O_CREAT | os.O_EXCL, mode)
     undo(syscalls.unlink, path)
     try:
         if mark:
@@ -73,20 +73,27 @@ def claim(name: str, undo: syscalls.Rollback, mark: bytes = b"") -> str:
     return path
 
 
-def _linked(path: str, mark: bytes) -> bool:
-    """Make a file that is never seen without its mark: it has its name last.  False where the file system cannot (overlayfs)."""
+def abandoned(name: str) -> bool:
+    """Whether the file of a name was made to hold a mark, and its maker was killed before it could write it.
+
+    It is empty then, of the mode that only such files have, and nobody has it open: then alone is there a lease to be had.
+    """
+    import fcntl
+
     try:
-        file = syscalls.open_(NETNS_DIR, os.O_WRONLY | os.O_TMPFILE, 0)
-    except SyscallError as error:
-        if error.errno not in (EOPNOTSUPP, EISDIR):
-            raise
+        file = os.open(path_of(name), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return False
     try:
-        syscalls.write(file, mark)
-        syscalls.link(file, path)
+        status = os.fstat(file)
+        if status.st_size or stat.S_IMODE(status.st_mode) != MARKED:
+            return False
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        return True
+    except OSError:
+        return False
     finally:
-        syscalls.close(file)
-    return True
+        os.close(file)
 
 
 def mark_of(name: str) -> str:

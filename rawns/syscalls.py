@@ -239,9 +239,8 @@ def open_(path: str, flags: int, mode: int = 0o777) -> int:
 
 
 def _spell_open(path: str, flags: int, mode: int) -> str:
-    flags &= ~(os.O_DIRECTORY if flags & os.O_TMPFILE == os.O_TMPFILE else 0)  # which is one of its bits
     every = ("O_CREAT", "O_EXCL", "O_DIRECTORY", "O_WRONLY", "O_RDWR")
-    names = [n for n in every if flags & getattr(os, n)] + (["O_TMPFILE"] if flags & os.O_TMPFILE & ~os.O_DIRECTORY else [])
+    names = [n for n in every if flags & getattr(os, n)]
     access = [] if flags & (os.O_WRONLY | os.O_RDWR) else ["O_RDONLY"]
     return f'"{printable(path)}", {"|".join([*access, *names, "O_CLOEXEC"])}' + (f", {mode:#o}" if flags & os.O_CREAT else "")
 
@@ -254,19 +253,6 @@ def close(fd: int) -> None:
 def write(fd: int, data: bytes) -> None:
     """write(2)."""
     perform("write", os.write, fd, data, spell=lambda fd, data: f"{fd}, {_spell(data)}, {len(data)}")
-
-
-def link(fd: int, target: str) -> None:
-    """linkat(2): a name for a file that has none yet (O_TMPFILE)."""
-    perform("linkat", _link, fd, target, spell=_spell_link)
-
-
-def _spell_link(fd: int, target: str) -> str:
-    return f'AT_FDCWD, "/proc/self/fd/{fd}", AT_FDCWD, "{printable(target)}", AT_SYMLINK_FOLLOW'
-
-
-def _link(fd: int, target: str) -> None:
-    os.link(f"/proc/self/fd/{fd}", target, src_dir_fd=fd)  # without a descriptor Python calls link(2), which does not follow
 
 
 def mkdir(path: str, mode: int) -> None:

@@ -29,10 +29,17 @@ def mark(namespace: NetNS) -> Stamp | None:
     return found
 
 
+def unmounted(name: str) -> Stamp | None:
+    """The stamp of a stale name: what its file says.  Where its maker was killed before that, its lab's name may say whose it was."""
+    if names.abandoned(name):
+        return stamp.Stamp(name.rpartition(".")[0])
+    return stamp.read(names.mark_of(name))
+
+
 def named() -> Iterator[tuple[str, Stamp, NetNS | None]]:
     """Each name under /run/netns that is a lab's, with its stamp, and its namespace (closed after) or None if it is stale."""
     for name in names.listed(stale=True):
-        found = stamp.read(names.mark_of(name))
+        found = unmounted(name)
         if found is not None:
             yield name, found, None
     for name in names.listed():
@@ -53,7 +60,7 @@ def claimed(lab: Lab, gone: list[str]) -> None:
     hosts = {host.name: host for host in lab.hosts if host.name is not None}
     for name in names.listed(stale=True):
         if name in hosts or name.startswith(f"{lab.name}."):
-            found = stamp.read(names.mark_of(name))
+            found = unmounted(name)
             if found is not None and found.lab == lab.name:
                 names.remove(name)
             elif name in hosts:
@@ -204,7 +211,7 @@ def _collect(lab: str, alive: Callable[[str], bool]) -> list[str]:
             with NetNS.open(anchor[0]) as namespace:
                 namespace.net.do(lo(stamp.Stamp(lab, anchor[1].by, stamp.WHOLE, anchor[1].features)))
     remove_names(dead)
-    if anchor is None and len(dead) == len(mine):
+    if anchor is None and len(dead) == len(mine) and lab:
         return dead + down_links(lab)
     return dead
 
@@ -226,9 +233,8 @@ def leftovers(lab: Lab) -> bool:
     from .build import alive
 
     wanted = {host.name for host in lab.hosts}
-    dead = [
-        name for name, found, _ in named() if name in wanted and found.lab == lab.name and not found.state and not alive(found.by)
-    ]
+    mine = [(name, found) for name, found, _ in named() if name in wanted and found.lab in (lab.name, "")]
+    dead = [name for name, found in mine if not found.state and not alive(found.by)]
     with shielded():
         remove_names(dead)
     return bool(dead)
