@@ -14,6 +14,7 @@ from errno import EBUSY, EEXIST
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError, printable
 from . import messages, stamp
+from .found import remove_names
 from .model import Bridge, Existing, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
@@ -71,6 +72,7 @@ class Builder:
                     self._guests.setdefault(one.parent.host.number, []).append(one)
         self._awaited = {host.number: self._prerequisites(host) for host in self._lab.hosts if self._busy(host)}
         self._waiting: dict[int, list[Host]] = {}  # by what they wait for
+        self._past: set[int] = set()  # what has happened
         self._whole = False  # whether a host has been born with a stamp that says so
         self._total = self._left = len(self._awaited)
         self._anchor = self._find_anchor()
@@ -115,22 +117,24 @@ class Builder:
         for count, host in enumerate(hosts):
             if count % BREATH == BREATH - 1:
                 self._undo.listening(lambda: None)
-            for event in self._awaited.get(host.number, ()):
-                self._waiting.setdefault(event, []).append(host)
             if self._new(host):
                 self._undo(host.forget)
                 host.bear(self._undo, host.settle_in, mark)
+            awaited = self._awaited.get(host.number, set())
+            awaited -= self._past
+            for event in awaited:
+                self._waiting.setdefault(event, []).append(host)
             self._attempt(host)
             self._happened(host.number)
         for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
             self._turn(hosts[number])
-        for gone in difference.gone:
-            names.remove(gone)
         for host in hosts:
             if self._new(host):
                 self._run(host)
+        remove_names(difference.gone)
         if self._lab.standing and not self._whole:
-            self._say(self._anchor or next(host for host in hosts if not host.root), stamp.WHOLE)
+            for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
+                self._say(host, stamp.WHOLE)
 
     def _run(self, host: Host) -> None:
         """The commands of a host that has just been made, one after the other; what they say goes to standard error."""
@@ -149,6 +153,7 @@ class Builder:
             self._turn(host)
 
     def _happened(self, event: int) -> None:
+        self._past.add(event)
         for host in self._waiting.pop(event, ()):
             if host.number in self._awaited:
                 self._awaited[host.number].discard(event)
@@ -157,6 +162,8 @@ class Builder:
     def _remove(self, host: Host, changes: Sequence[Change]) -> None:
         """Take away what is in the way.  What has gone already (with its other end, for one) is no error."""
         for change in changes:
+            if change.undo:
+                self._undo(_revert, host, change.undo)
             for request in change.requests:
                 try:
                     host.net.do(request)
@@ -174,6 +181,9 @@ class Builder:
             if isinstance(one, Tap):
                 self._tap(host, one)
         requests = self._requests(host)
+        for change in self._difference.changed[host.number]:
+            if change.before is not None:
+                change.before()
         if not self._new(host):
             self._undo(_revert, host, self._inverse(host))
         for one in self._difference.fresh[host.number]:
@@ -221,11 +231,11 @@ class Builder:
         for one in others + bridges:
             requests += messages.settle(lab, one, self._made.get(id(one), False))
         for one in fresh:
-            requests += [messages.give(one, address) for address in one.addresses]
+            requests += [messages.give(one, address) for address in one.given]
             if one.shape:
                 requests += messages.shape(one)
             if one.vlans:
-                requests += messages.vlans(one)
+                requests += messages.vlans(one, messages.DEFAULT_VLANS, one.vlans)
         for change in difference.changed[host.number]:
             requests += change.requests
         if self._new(host):
@@ -267,6 +277,7 @@ def _revert(host: Host, requests: Sequence[Request]) -> None:
             host.net.do(request)
         except RawnsError:
             pass
+    host.release()
 
 
 def collision(error: KernelError) -> bool:

@@ -7,9 +7,13 @@ that make it and those that take it back.
 
 from __future__ import annotations
 
+from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
+from _socket import AF_INET6
+
+from ..errors import SyscallError
 from ..objects import link, route
 from . import messages, stamp
-from .model import Bridge, Existing, Port, Tap
+from .model import Bridge, Existing, Macvlan, Port, Tap, Vxlan
 from .state import our_addresses
 
 TYPE_CHECKING = False
@@ -19,11 +23,16 @@ if TYPE_CHECKING:
 
     from ..nlmsg import Request
     from ..objects.link import Link
+    from ..objects.route import Route
     from .lab import Lab
     from .model import Host, Interface
     from .state import State
 
     States = Sequence[Optional[State]]
+
+USUAL_MTU = 1500  # of what is described without one
+USUAL_AGEING = 30000  # of a bridge, in the hundredths of a second that it counts in
+IP6_METRIC = 1024  # of an IPv6 route that is made without one
 
 
 class Change:
@@ -32,7 +41,7 @@ class Change:
     ``requests`` make it in ``host``, ``undo`` takes it back; a host or an interface that is made has none of its own here.
     """
 
-    __slots__ = ("act", "back", "host", "on", "requests", "sign", "undo", "what", "where")
+    __slots__ = ("act", "back", "before", "host", "on", "requests", "sign", "undo", "what", "where")
 
     def __init__(self, sign: str, what: str, host: Host | None = None, where: str = "") -> None:
         self.sign, self.what, self.host, self.where = sign, what, host, where
@@ -41,6 +50,7 @@ class Change:
         self.undo: Sequence[Request] = ()
         self.act: Callable[[], object] | None = None  # what is done beside requests, and what takes that back
         self.back: Callable[[], object] | None = None
+        self.before: Callable[[], object] | None = None  # what makes way for the requests
 
     def by(self, request: Request, undo: Request | None = None) -> Change:
         """Say how it is made, and how that is taken back."""
@@ -70,12 +80,14 @@ class Difference:
         self.fresh: list[list[Interface]] = [[] for _ in hosts]
         self.removed: list[list[Change]] = [[] for _ in hosts]
         self.changed: list[list[Change]] = [[] for _ in hosts]
+        self._shaken: list[set[int]] = [set() for _ in hosts]  # indices of what goes, or loses an address: its routes go too
         for host in hosts:
             state = states[host.number]
             if state is None:
                 self.fresh[host.number] = [one for one in host.interfaces if not isinstance(one, Existing)]
             else:
                 self._look(host, state)
+        self._orphans(hosts)
         self._number(hosts)
         for host in hosts:
             state = states[host.number]
@@ -124,8 +136,22 @@ class Difference:
                 self.fresh[host.number].append(one)
         for link_ in state.links.values():
             if link_.name not in kept and (link_.name in ours or self._unfinished(link_)):
-                what = f"{link_.kind or 'link'} {link_.name} of {host.label}"
-                self.removed[host.number].append(Change("-", what, host).by(link.delete(link_.index)))
+                self._goes(host, link_)
+
+    def _goes(self, host: Host, there: Link) -> None:
+        what = f"{there.kind or 'link'} {there.name} of {host.label}"
+        self.removed[host.number].append(Change("-", what, host).by(link.delete(there.index)))
+        self._shaken[host.number].add(there.index)
+
+    def _orphans(self, hosts: Sequence[Host]) -> None:
+        """What stands on an interface goes with it, and is made anew with it."""
+        fresh = {id(one) for several in self.fresh for one in several}
+        for host in hosts:
+            state = self.states[host.number]
+            for one in host.interfaces:
+                if state is not None and isinstance(one, Macvlan) and id(one.parent) in fresh and id(one) not in fresh:
+                    self.fresh[host.number].append(one)
+                    self._goes(host, state.links[one.name or ""])
 
     def _unfinished(self, one: Link) -> bool:
         """A link of our group without a name to its alias: it was made, and its maker killed before it could say more."""
@@ -137,10 +163,10 @@ class Difference:
             return False
         if isinstance(one, Port):
             return self._wired(one, there)
-        if isinstance(one, (Bridge, Tap)):
-            return True
-        data = there.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
-        return all(data.get(key) == value for key, value in one.data.items())
+        data = _data(there)
+        if isinstance(one, Tap) and "IFLA_TUN_TYPE" in data:
+            return data.get("IFLA_TUN_OWNER") == one.owner
+        return isinstance(one, Bridge) or all(data.get(key) == value for key, value in one.data.items())
 
     def _wired(self, one: Port, there: Link) -> bool:
         """Whether the other end is where it should be, and the two know each other."""
@@ -175,7 +201,7 @@ class Difference:
         fresh = {id(one) for one in self.fresh[host.number]}
         for one in host.interfaces:
             if id(one) not in fresh and not isinstance(one, Existing) and one.name in state.links:
-                yield from self._settings(one, state.links[one.name])
+                yield from self._settings(one, state.links[one.name], state)
                 yield from self._addresses(one, state)
                 yield from self._sending(one, state)
         yield from self._routes(host, state)
@@ -183,9 +209,9 @@ class Difference:
             mark = stamp.Stamp(self.lab.name, state.stamp.by, state.stamp.state, host.features)
             yield Change("~", f"the stamp of {host.label}", host).by(messages.lo(mark), messages.lo(state.stamp))
 
-    def _settings(self, one: Interface, there: Link) -> Iterator[Change]:
+    def _settings(self, one: Interface, there: Link, state: State) -> Iterator[Change]:
         wanted: dict[str, tuple[Any, Any]] = {
-            "mtu": (there.mtu, one.mtu),
+            "mtu": (there.mtu, one.mtu or _usual_mtu(one, there, state)),
             "address": (there.address, one.mac and one.mac.lower()),
             "up": (there.up, one.up),
             "master": (there.master or 0, one.master.index if one.master is not None else 0),
@@ -195,8 +221,9 @@ class Difference:
                 what = f"{one}: {_told(option, now)} -> {_told(option, then, one)}"
                 yield self._on(one, "~", what).by(*[link.change(one.index, **{option: value}) for value in (then, now)])
         if isinstance(one, Bridge):
-            data = there.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
-            differs = {key: value for key, value in one.data.items() if data.get(key, 0) != value}
+            data = _data(there)
+            described = {"IFLA_BR_AGEING_TIME": USUAL_AGEING, **one.data}
+            differs = {key: value for key, value in described.items() if data.get(key, 0) != value}
             if differs:
                 before = {key: data[key] for key in differs if key in data}
                 what = f"{one}: " + ", ".join(f"{key[8:].lower()} {before.get(key)} -> {value}" for key, value in differs.items())
@@ -210,16 +237,26 @@ class Difference:
 
     def _addresses(self, one: Interface, state: State) -> Iterator[Change]:
         there = {str(address): address for address in our_addresses(state, one.index)}
-        wanted = {str(address): address for address in one.addresses}
+        wanted = {str(address): address for address in one.given}
         every = {str(address) for address in state.addresses.get(one.index, ())}
-        for text in there:
+        gone = []
+        for text, address in there.items():
             if text not in wanted:
                 change = self._on(one, "-", f"address {text} on {one}")
-                self.removed[one.host.number].append(change.by(messages.take(one, text), messages.give_text(one, text)))
-        for text, address in wanted.items():
+                change.by(messages.take(one, text), messages.give_text(one, text))
+                self._shaken[one.host.number].add(one.index)
+                # With the last IPv4 address of an interface go all of its routes, a person's too: the new ones come first.
+                # An IPv6 address is the same whatever its length, and would be there already: the old ones go first.
+                if address.family == AF_INET6:
+                    self.removed[one.host.number].append(change)
+                else:
+                    change.before = partial(_promote, one)
+                    gone.append(change)
+        for text, prefix in wanted.items():
             if text not in every:
                 change = self._on(one, "+", f"address {text} on {one}")
-                yield change.by(messages.give(one, address), messages.take(one, text))
+                yield change.by(messages.give(one, prefix), messages.take(one, text))
+        yield from gone
 
     def _sending(self, one: Interface, state: State) -> Iterator[Change]:
         """How it sends, and with which VLANs."""
@@ -233,26 +270,26 @@ class Difference:
                 change.requests = messages.shape(one) if wanted else [messages.unshape(one)]
                 change.undo = there.requests(one.index) if there is not None else [messages.unshape(one)]
                 yield change
-        if one.vlans is not None:
-            now = state.vlans.get(one.index, {})
-            requests = messages.vlans(one, now)
+        if one.vlans is not None or one.master is not None and one.index in state.vlans:
+            now, then = state.vlans.get(one.index, {}), one.vlans or messages.DEFAULT_VLANS
+            requests = messages.vlans(one, now, then)
             if requests:
-                before, then = (", ".join(map(str, ids)) or "none" for ids in (now, one.vlans))
-                change = self._on(one, "~", f"{one}: VLANs {before} -> {then}")
-                change.requests = requests
+                change = self._on(one, "~", f"{one}: VLANs {_ids(now)} -> {_ids(then)}")
+                change.requests, change.undo = requests, messages.vlans(one, then, now)
                 yield change
 
     def _routes(self, host: Host, state: State) -> Iterator[Change]:
         there = {_key_of_body(one.body): one for one in state.routes}
         requests = [(one, messages.add_route(host, one)) for one in host.routes]
         wanted = {_key_of_body(request.body): (one, request) for one, request in requests}
-        for key, found in there.items():
-            if key not in wanted:
-                change = Change("-", f"route {found} in {host.label}", host)
+        shaken = self._shaken[host.number]
+        for key, found in list(there.items()):
+            if key not in wanted or found.index in shaken:
+                del there[key]
+                change = Change("-", f"route {_route(found)} in {host.label}", host)
                 self.removed[host.number].append(change.by(messages.same_route(found.body), route.again(found)))
-        fresh = {one.index for one in self.fresh[host.number]}
         for key, (one, request) in wanted.items():
-            if key not in there or key[3] in fresh:
+            if key not in there:
                 change = Change("+", f"route {one} in {host.label}", host, one.where)
                 yield change.by(request, messages.same_route(request.body))
 
@@ -272,8 +309,50 @@ def _told(option: str, value: Any, one: Interface | None = None) -> str:
     return f"{'mac' if option == 'address' else option} {value}"
 
 
+def _data(there: Link) -> dict[str, Any]:
+    """What is of a link's own kind."""
+    found: dict[str, Any] = there.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
+    return found
+
+
+def _usual_mtu(one: Interface, there: Link, state: State) -> int | None:
+    """The MTU of what is described without one; None where the kernel sees to it.
+
+    A bridge follows the shortest of its ports, unless it was told once: then it is told again.
+    """
+    if isinstance(one, (Port, Tap, Vxlan)):
+        return USUAL_MTU
+    if not isinstance(one, Bridge):
+        return None
+    ports = {link_.name: link_.mtu or USUAL_MTU for link_ in state.links.values() if link_.master == there.index}
+    if there.mtu == min(ports.values(), default=USUAL_MTU):
+        return None
+    described = {port.name: port.mtu or ports.get(port.name or "", 0) for port in one.host.interfaces if port.master is one}
+    described.update({port.name: USUAL_MTU for port in one.host.interfaces if isinstance(port, (Port, Tap)) and not port.mtu})
+    return min([described.get(name, mtu) for name, mtu in ports.items()], default=USUAL_MTU)
+
+
+def _promote(one: Interface) -> None:
+    """See to it that other addresses of the same network stay where the first of them goes."""
+    try:
+        one.host.setting(f"net/ipv4/conf/{one.name}/promote_secondaries", 1)
+    except SyscallError:
+        pass  # /proc/sys is read-only here
+
+
+def _ids(vlans: dict[int, tuple[bool, bool]]) -> str:
+    return ", ".join(map(str, vlans)) or "none"
+
+
+def _route(found: Route) -> str:
+    """A route that was listed, as a description says it."""
+    words = [str(found), *(["via", found.gateway] if found.gateway else [])]
+    metric = 0 if found.family == AF_INET6 and found.metric == IP6_METRIC else found.metric
+    return " ".join([*words, *(["metric", str(metric)] if metric else [])])
+
+
 def _key_of_body(body: Any) -> tuple[Any, ...]:
     """What tells two routes apart; an index of 0 where the kernel may choose it."""
-    metric = body.get("RTA_PRIORITY") or (1024 if body["rtm_family"] != 2 else 0)
+    metric = body.get("RTA_PRIORITY") or (IP6_METRIC if body["rtm_family"] == AF_INET6 else 0)
     via = body.get("RTA_GATEWAY")
     return body["rtm_family"], body.get("RTA_DST"), body["rtm_dst_len"], 0 if via else body.get("RTA_OIF", 0), via, metric

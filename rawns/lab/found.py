@@ -16,7 +16,7 @@ from .state import LO, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .lab import Lab
     from .stamp import Stamp
@@ -156,11 +156,12 @@ def down(name: str, wait: float | None = None) -> list[str]:
 def _take_away(name: str, gone: list[str]) -> list[str]:
     """Remove these names, and the lab's links in our namespace; the names of those links."""
     with shielded():
-        _remove(gone)
+        remove_names(gone)
         return down_links(name)
 
 
-def _remove(gone: list[str]) -> None:
+def remove_names(gone: Iterable[str]) -> None:
+    """Take these names away, and the files that labs have written for them."""
     from .files import forget
 
     for one in gone:
@@ -202,7 +203,7 @@ def _collect(lab: str, alive: Callable[[str], bool]) -> list[str]:
         if broken != stamp.WHOLE:
             with NetNS.open(anchor[0]) as namespace:
                 namespace.net.do(lo(stamp.Stamp(lab, anchor[1].by, stamp.WHOLE, anchor[1].features)))
-    _remove(dead)
+    remove_names(dead)
     if anchor is None and len(dead) == len(mine):
         return dead + down_links(lab)
     return dead
@@ -229,6 +230,5 @@ def leftovers(lab: Lab) -> bool:
         name for name, found, _ in named() if name in wanted and found.lab == lab.name and not found.state and not alive(found.by)
     ]
     with shielded():
-        for name in dead:
-            names.remove(name)
+        remove_names(dead)
     return bool(dead)

@@ -233,17 +233,18 @@ class Lab:
         from .build import collision
 
         if isinstance(error, KernelError):
-            return collision(error) and self._learn_first_index()
+            again = collision(error)  # in a new namespace, or by somebody who has made a link where we are
+            if again:
+                self._learn_first_index()
+            return again
         from .found import leftovers
 
         return isinstance(error, SyscallError) and leftovers(self)
 
-    def _learn_first_index(self) -> bool:
-        """Ask a new namespace what it holds; whether that is more than we thought."""
-        known = Lab.first_index
+    def _learn_first_index(self) -> None:
+        """Ask a new namespace what it holds."""
         with NetNS.create() as fresh:
             Lab.first_index = 1 + max(link.index for link in fresh.net.links())
-        return Lab.first_index > known
 
     # -- down -----------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class locked:  # noqa: N801 (used as a function, in a with statement)
     def __enter__(self) -> None:
         if not self._name:
             return
-        address = f"\0rawns/lab/{'.'.join(map(str, identity(NETNS_DIR) or identity('/run') or ()))}/{self._name}"
+        address = f"\0rawns/lab/{'.'.join(map(str, identity(os.path.dirname(NETNS_DIR)) or ()))}/{self._name}"
         for _ in range(ATTEMPTS):
             mine = _unix()
             try:

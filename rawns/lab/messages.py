@@ -69,11 +69,12 @@ def create(lab: Lab, one: Interface) -> Iterable[Request]:
     assert one.name is not None
     options = {**_options(lab, one, one.host), **_master(one)}
     data = one.data
-    if isinstance(one, Bridge):
-        data = {key: value for key, value in data.items() if value}  # what is off may not even be built into the kernel
-    else:
-        options["up"] = one.up
-    return (_said(link.new(one.name, one.kind, data, **options), one),)
+    if not isinstance(one, Bridge):
+        return (_said(link.new(one.name, one.kind, data, **{**options, "up": one.up}), one),)
+    data = {key: value for key, value in data.items() if value}  # what is off may not even be built into the kernel
+    mtu = options.pop("mtu")  # one that it is born with would follow those of its ports
+    born = _said(link.new(one.name, one.kind, data, **options), one)
+    return (born,) if mtu is None else (born, _said(link.change(one.index, mtu=mtu), one))
 
 
 def create_on(lab: Lab, one: Macvlan) -> Request:
@@ -104,6 +105,8 @@ def settle(lab: Lab, one: Interface, born: bool) -> list[Request]:
         options.update(_master(one), up=one.up or None)
     if isinstance(one, Tap):
         options.update(group=lab.group, address=one.mac, mtu=one.mtu)
+    if isinstance(one, Bridge):
+        options["mtu"] = one.mtu
     requests = [_said(link.change(one.index, **options), one)]
     if one.altname is not None:
         requests.append(_said(link.add_altname(one.index, one.altname), one))
@@ -144,16 +147,13 @@ def unshape(one: Interface) -> Request:
     return _said(qdisc.delete(one.index), one)
 
 
-DEFAULT_VLAN = 1  # of each port of a filtering bridge, by the kernel
+DEFAULT_VLANS = {1: (True, True)}  # of each port of a filtering bridge, by the kernel
 
 
-def vlans(one: Interface, there: dict[int, tuple[bool, bool]] | None = None) -> list[Request]:
-    """The VLANs of a port, where it has none or those that are ``there``."""
+def vlans(one: Interface, there: dict[int, tuple[bool, bool]], wanted: dict[int, tuple[bool, bool]]) -> list[Request]:
+    """From the VLANs that a port has to those that it is to have."""
     from ..objects import vlan
 
-    if there is None:
-        there = {DEFAULT_VLAN: (True, True)} if one.vlans else {}
-    wanted = one.vlans or there
     gone = [vlan.delete(one.index, vid) for vid in there if vid not in wanted]
     new = {vid: how for vid, how in wanted.items() if there.get(vid) != how}
     added = [vlan.set(one.index, vid, pvid=pvid, untagged=bare) for vid, (pvid, bare) in new.items()]

@@ -70,6 +70,11 @@ class Interface:
             raise InvalidValue("VLANs are for the ports of a bridge")
 
     @property
+    def given(self) -> Sequence[Prefix]:
+        """The addresses that it can have: while it is down the kernel leaves it none of IPv6."""
+        return self.addresses if self.up else [one for one in self.addresses if one.family != AF_INET6]
+
+    @property
     def data(self) -> dict[str, Any]:
         """The attributes of its kind that it is born with, and that may be changed later."""
         return {}
@@ -456,7 +461,8 @@ def vlan_map(ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
 
 
 def check_lab_name(name: str) -> str:
-    """``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64.  Raises `InvalidValue`."""
-    if not isinstance(name, str) or not name or len(name) > 64 or not name.replace("-", "a").replace("_", "a").isalnum():
-        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 letters, digits, - and _")
+    """``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64 bytes.  Raises `InvalidValue`."""
+    right = isinstance(name, str) and name.replace("-", "a").replace("_", "a").isalnum()
+    if not right or len(name.encode()) > 64:
+        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 bytes of letters, digits, - and _")
     return check(name)

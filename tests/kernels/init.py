@@ -72,6 +72,39 @@ def lab() -> str:
     return f"index {links['eth0']} after {others}; up in {min(times):.1f} ms at best, {sorted(times)[10]:.1f} as a rule"
 
 
+def standing(parts: bool = False) -> str:
+    """A lab that stands: up, found as it was left, changed in place, put right, gone.  With ``parts``, of all kinds."""
+    from rawns import Lab, NetNS, ping
+    from rawns.lab import found
+
+    def shop(hosts: int, mtu: int = 1500) -> Lab:
+        lab = Lab("shop", standing=True)
+        bridge = lab.bridge("br0", "10.0.0.254/24", stp=False, vlan_filtering=parts)
+        for number in range(1, hosts + 1):
+            host = lab.netns(f"shop.h{number}", f"h{number}")
+            shape = {"rate": 10_000_000, "delay": 0.001} if parts and number == 1 else None
+            vlans = {"vlans": [10]} if parts and number > 2 else {}
+            end = host.port("eth0", f"10.0.0.{number}/24", f"fd00::{number}/64", mtu=mtu, shape=shape)
+            lab.wire(bridge.port(mtu=mtu, **vlans), end)
+            host.route("192.0.2.0/24", via="10.0.0.254")
+        lab.hosts[0].forward()
+        return lab
+
+    told = [shop(3).up(wait=30), shop(3).up(), shop(4, 1400).up(wait=30), shop(4, 1400).up(), shop(2).up(), shop(2).up()]
+    expect([len(one) for one in told][1::2] == [0, 0, 0], told)
+    with NetNS.open("shop.h1") as one:
+        for target in ("10.0.0.2", "fd00::2", "10.0.0.254"):
+            expect(ping(one, target, timeout=10).received == 1, f"{target} does not answer")
+        one.net.add_address("eth0", "198.51.100.1/24")  # by hand, where the kernel keeps who added it
+        one.net.delete_address("eth0", "10.0.0.1/24")
+    told.append(shop(2).up())
+    expect(any("+ address 10.0.0.1/24" in str(change) for change in told[-1]), told[-1])
+    state = [(lab.name, lab.state, len(lab.hosts)) for lab in found.labs()]
+    expect(state == [("shop", "standing", 3)] and found.gc() == [], state)
+    expect(len(found.down("shop", wait=30)) == 3 and found.labs() == [], found.labs())
+    return f"{sum(map(len, told))} changes"
+
+
 def ip() -> str:
     expect([link["ifname"] for link in json.loads(rawns("ip", "-j", "addr"))][0] == "lo", "ip -j addr")
     expect(rawns("ip", "link").startswith("1: lo: <"), "ip link")
@@ -223,7 +256,7 @@ def shaping() -> str:
     return f"{len(forms)} forms"
 
 
-STORY = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "ip": ip}
+STORY = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "a standing lab": standing, "ip": ip}
 CHECKS = {  # by the step of modules that is loaded before them
     "story": {
         **STORY,
@@ -234,7 +267,7 @@ CHECKS = {  # by the step of modules that is loaded before them
     },
     "netfilter": {"nat without nf_tables": lambda: lacking("CONFIG_NF_TABLES")},
     "nat": {"nat": nat},
-    "labs": {"kinds of links": kinds, "vlans": vlans, "shaping": shaping},
+    "labs": {"a standing lab of all kinds": lambda: standing(parts=True), "kinds of links": kinds, "vlans": vlans, "shaping": shaping},
     "tunnels": {f"{name}, tunnels": check for name, check in STORY.items()},
 }
 

@@ -128,13 +128,13 @@ def test_each_thing_that_can_differ(lab_name: Name) -> None:
         lab.wires[0] = lab.wires[0][0], port
 
     eth0 = "eth0 of h1"
-    changed(readdress, f"- address 10.0.0.1/24 on {eth0}", f"+ address 10.0.0.7/24 on {eth0}", f"+ address fd00::7/64 on {eth0}")
+    changed(readdress, f"+ address 10.0.0.7/24 on {eth0}", f"+ address fd00::7/64 on {eth0}", f"- address 10.0.0.1/24 on {eth0}")
     star(name, 2).up()
     changed(lambda lab: setattr(lab.hosts[1].interfaces[0], "up", False), f"~ {eth0}: up -> down")
     colour = mac(name, eth0)
     changed(lambda lab: setattr(lab.hosts[1].interfaces[0], "mac", "02:00:00:00:00:AA"), *colour, f"~ {eth0}: down -> up")
     changed(lambda lab: lab.hosts[1].route("10.9.0.0/16", via="10.0.0.2"), "+ route 10.9.0.0/16 via 10.0.0.2 in h1")
-    changed(lambda lab: None, "- route 10.9.0.0/16 in h1")
+    changed(lambda lab: None, "- route 10.9.0.0/16 via 10.0.0.2 in h1")
     changed(lambda lab: setattr(lab.hosts[0].interfaces[0], "_stp", True), "~ br0 of br0: stp_state 0 -> 1")
     found.down(name)
 
