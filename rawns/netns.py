@@ -75,17 +75,18 @@ class Namespace:
 
         ``inside`` is called in the namespace, by this thread: what there is to do at once needs no second visit.
         """
+        with Away():
+            self.conceive(undo, mark)
+            if inside is not None:
+                inside()
+
+    def conceive(self, undo: syscalls.Rollback, mark: bytes = b"") -> None:
+        """The same, and this thread stays inside: for who makes several, and comes home once (`Away`)."""
         if self.name is not None:
             names.claim(self.name, undo, mark)
         undo(self.close)
-        home = syscalls.open_(HERE, os.O_RDONLY)
-        try:
-            syscalls.unshare(uapi.CLONE_NEWNET)
-            self.fd, self._identity = syscalls.open_(HERE, os.O_RDONLY), None
-            if inside is not None:
-                inside()
-        finally:
-            _leave(home)
+        syscalls.unshare(uapi.CLONE_NEWNET)
+        self.fd, self._identity = syscalls.open_(HERE, os.O_RDONLY), None
 
     def bind(self, undo: syscalls.Rollback) -> None:
         """Mount it on its name, if it has one."""
@@ -338,6 +339,21 @@ class _Visit(_Over):
         """The last net: a signal handler that raised before the first line of `__exit__` has kept us inside."""
         if self._home >= 0 and get_ident() == self._thread:
             self._back()
+
+
+class Away:
+    """``with Away():`` this thread may go into any network namespace in the block, and is back at its end.
+
+    Raises `Stranded` where the kernel does not let it back.
+    """
+
+    __slots__ = ("_home",)
+
+    def __enter__(self) -> None:
+        self._home = syscalls.open_(HERE, os.O_RDONLY)
+
+    def __exit__(self, *exc: object) -> None:
+        _leave(self._home)
 
 
 def _leave(home: int) -> None:

@@ -13,6 +13,7 @@ from errno import EBUSY, EEXIST
 
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError, printable
+from ..netns import Away
 from . import messages, stamp
 from .found import remove_names
 from .model import Bridge, Existing, Macvlan, Port, Tap
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
 DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
-BREATH = 64  # hosts after which signals that wait are heard
+BREATH = 64  # hosts after which this thread comes home, where signals that wait are heard
 
 _token: tuple[int, str] = (0, "")
 
@@ -73,6 +74,7 @@ class Builder:
         self._awaited = {host.number: self._prerequisites(host) for host in self._lab.hosts if self._busy(host)}
         self._waiting: dict[int, list[Host]] = {}  # by what they wait for
         self._past: set[int] = set()  # what has happened
+        self._mark = str(stamp.Stamp(self._lab.name, token())).encode()
         self._whole = False  # whether a host has been born with a stamp that says so
         self._total = self._left = len(self._awaited)
         self._anchor = self._find_anchor()
@@ -113,28 +115,39 @@ class Builder:
             self._remove(host, difference.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
             names.prepare(self._undo)
-        mark = str(stamp.Stamp(self._lab.name, token())).encode()
-        for count, host in enumerate(hosts):
-            if count % BREATH == BREATH - 1:
-                self._undo.listening(lambda: None)
-            if self._new(host):
-                self._undo(host.forget)
-                host.bear(self._undo, host.settle_in, mark)
-            awaited = self._awaited.get(host.number, set())
-            awaited -= self._past
-            for event in awaited:
-                self._waiting.setdefault(event, []).append(host)
-            self._attempt(host)
-            self._happened(host.number)
+        for start in range(0, len(hosts), BREATH):
+            with Away():
+                for host in hosts[start : start + BREATH]:
+                    self._reach(host)
+            self._undo.listening(self._tell)
         for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
             self._turn(hosts[number])
         for host in hosts:
             if self._new(host):
                 self._run(host)
         remove_names(difference.gone)
+        self._tell()
         if self._lab.standing and not self._whole:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
                 self._say(host, stamp.WHOLE)
+
+    def _reach(self, host: Host) -> None:
+        """Make a host, if it is to be made, and let have their turn all those who have waited for no more than that."""
+        if self._new(host):
+            self._undo(host.forget)
+            host.conceive(self._undo, self._mark)
+            host.settle_in()
+        awaited = self._awaited.get(host.number)
+        if awaited:
+            awaited -= self._past
+            for event in awaited:
+                self._waiting.setdefault(event, []).append(host)
+        self._attempt(host)
+        self._happened(host.number)
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self._total - self._left, self._total)
 
     def _run(self, host: Host) -> None:
         """The commands of a host that has just been made, one after the other; what they say goes to standard error."""
@@ -199,8 +212,6 @@ class Builder:
         if self._new(host):
             host.bind(self._undo)
         host.release()
-        if self._progress is not None:
-            self._progress(self._total - self._left, self._total)
         self._happened(~host.number)
 
     def _tap(self, host: Host, one: Tap) -> None:

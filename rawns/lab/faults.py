@@ -160,6 +160,13 @@ def _tunnels(host: Host, tunnels: list[Vxlan]) -> Found:
 
 
 def _on_segments(lab: Lab, apart: Collection[str]) -> Found:
+    if all(type(one) is Port and one.master is None for host in lab.hosts for one in host.interfaces):
+        for wire in lab.wires:  # a stretch of its own each
+            ends: list[Interface] = [one for one in wire if one.addresses or one.mac]
+            if ends:
+                yield from _equal(ends)
+                yield from _networks(ends, any(one.host.label in apart for one in wire))
+        return
     segments = Segments(lab)
     found: dict[int, list[Interface]] = {}
     unsure: set[int | None] = set(segments.open)
@@ -210,8 +217,8 @@ def _networks(members: list[Interface], lenient: bool) -> Found:
                 if not rest or rest == (1 << host_bits) - 1:
                     what = "the broadcast address of its network" if rest else "the network itself"
                     yield Fault(f"{address} of {one} is {what}, and no host's", one.where)
-    if lenient or len(members) < 2:
-        return
+    if lenient or len(groups) == len({family for family, _, _ in groups}):
+        return  # all are in one network, of either family
     families = {family: sum(kind == family for _, kind in numbers) for family in BITS}
     for (place, family), own in numbers.items():
         if families[family] > 1 and not any(_shared(address, number, groups, members[place]) for address, number in own):

@@ -344,10 +344,13 @@ class Host(NetNS):
     @property
     def features(self) -> frozenset[str]:
         """What its stamp names: what else there is to read back (`stamp`)."""
-        found = {"routes": bool(self.routes), "nat": bool(self.nats), "files": bool(self.files)}
-        found["shape"] = any(one.shape for one in self.interfaces)
-        found["vlans"] = any(one.vlans for one in self.interfaces)
-        return frozenset([word for word, there in found.items() if there])
+        found = [word for word, there in (("routes", self.routes), ("nat", self.nats), ("files", self.files)) if there]
+        for one in self.interfaces:
+            if one.shape:
+                found.append("shape")
+            if one.vlans:
+                found.append("vlans")
+        return frozenset(found)
 
     def settle_in(self) -> None:
         """What there is to do at once, by the thread that is inside when it has just been made."""

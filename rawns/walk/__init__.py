@@ -6,14 +6,15 @@ Floor 6.  Reading and judging are apart::
     facts      the terms in which a namespace is judged                                     from here on all is pure
     segment    the stretch between two stacks: cables, bridges, stacked devices
     leg        one hop of the packet, the faults, the steps
-    checks     the table of checks in the packet's order; filters and lost hold the longer ones
+    checks     the tables of checks in the packet's order; crossing, filters and lost hold those of the wires, of nf_tables,
+               and of ways that are not there
     walker     there, back, and the ping that has the last word
 """
 
 from __future__ import annotations
 
 from .. import uapi
-from ..errors import InvalidValue, RawnsError
+from ..errors import InvalidValue, RawnsError, SyscallError
 from ..objects import prefix
 from .facts import Facts, family_of, link_local, loopback
 from .leg import Fault, Step
@@ -40,8 +41,8 @@ def why(a: End, b: End, family: int | None = None, told: Callable[[Step], object
     Each end is a `NetNS`, a name under /run/netns, a bare host name of a lab (LAB.HOST), a path, ``pid:N``, or ``.`` for the
     namespace of the caller; ``b`` may be an address as well.  ``family`` is AF_INET, AF_INET6, or None for what both have.
     ``told`` is called with each `Step` as it is made.  Nothing is changed but the kernel's notes of who is whose neighbour.
-    Raises FileNotFoundError (`SyscallError`) for a namespace that is not there, `SyscallError` for one that is closed to us,
-    `InvalidValue` for words that could never be right.
+    Raises FileNotFoundError (`SyscallError`) for a namespace that is not there, `SyscallError` where the kernel lets us not in,
+    or (where no check finds a fault) allows us no ping; `InvalidValue` for words that could never be right.
     """
     world = World()
     try:
@@ -77,8 +78,10 @@ def _answered(namespace: NetNS, target: str, size: int, seconds: float, family: 
     for _ in range(ATTEMPTS):
         try:
             figures = ping(namespace, target, 2, timeout=max(0.0, end - monotonic()), size=size, family=family)
-        except RawnsError:
-            return None  # no route, or no socket: no answer in any case
+        except RawnsError as error:
+            if isinstance(error, SyscallError) and error.call == "socket":
+                raise  # we may not ask: that is no answer, neither yes nor no
+            return None  # no route
         if figures.received or monotonic() >= end:
             return figures.min if figures.received else None
     return None

@@ -35,9 +35,7 @@ def echo(leg: Leg, iif: Link | None = None, oif: Link | None = None) -> Packet:
     return _icmp(leg.source or "", leg.target, protocol, reply if leg.reply else request, iif, oif, leg.reply)
 
 
-def _icmp(
-    source: str, target: str, protocol: str, kind: int, iif: Link | None, oif: Link | None, known: bool = False
-) -> Packet:
+def _icmp(source: str, target: str, protocol: str, kind: int, iif: Link | None, oif: Link | None, known: bool = False) -> Packet:
     state = "established" if known else "new"
     names = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
     packet = Packet(source, target, protocol=protocol, state=state, **names)

@@ -9,7 +9,8 @@ import sys
 from _socket import inet_ntop
 
 from .. import uapi
-from . import checks, filters, lost
+from ..errors import RawnsError
+from . import checks, crossing, filters, lost
 from .facts import data, link_local, loopback, on_link, word
 from .leg import Fault, Leg, Step
 from .segment import TUNNEL, Found, Piece, receivers
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..objects.link import Link
     from ..objects.route import Route
-    from .checks import Row
+    from .crossing import Row
     from .facts import Facts
     from .filters import Suspect
 
@@ -121,7 +122,12 @@ class Walker:
         walk.fault = self._there_and_back()
         if walk.target is None or (walk.fault is not None and walk.fault.despite):
             return walk
-        walk.rtt = self.prove(walk.target, PLAIN, PROOF if walk.fault is None or walk.fault.passing else DOUBT)
+        try:
+            walk.rtt = self.prove(walk.target, PLAIN, PROOF if walk.fault is None or walk.fault.passing else DOUBT)
+        except RawnsError:
+            if walk.fault is None:
+                raise
+            return walk  # nobody may ping here: the checks have the last word
         if walk.rtt is not None:
             walk.refuted, walk.fault = walk.fault, None  # a packet has been there and back: no theory stands against that
             if walk.refuted is None:
@@ -224,7 +230,7 @@ class Walker:
             return None
         for piece in leg.pieces:
             leg.piece = piece
-            fault = fault or self._run(checks.PIECES[piece.kind], leg, str(piece)) or self._below(piece)
+            fault = fault or self._run(crossing.PIECES[piece.kind], leg, str(piece)) or self._below(piece)
         fault = fault or self._run(checks.NEXT_HOP, leg, leg.hop)
         if fault is None and leg.there is not None and leg.inlet is not None:
             self._measure(leg)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from errno import EACCES, EPERM
 
 from .. import names, sysctl, uapi
-from ..errors import InvalidValue, KernelError, SyscallError
+from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
 from ..objects import fate as fates
 from ..objects import nsid, ruleset
@@ -21,7 +20,7 @@ from .facts import Bridging, Facts, Refusal, Where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Union
 
     from ..objects.address import Address
@@ -64,20 +63,25 @@ class Place(Facts):
     @property
     def links(self) -> dict[int, Link]:
         if self._links is None:
-            try:
-                self._links = {link.index: link for link in self.net.links()}
-            except SyscallError as error:
-                if error.errno not in (EPERM, EACCES) or self in self.world.ends:
-                    raise
-                self._links, self.closed = {}, True
+            self._links = {link.index: link for link in self._looked(lambda: self.net.links())}
         return self._links
 
     @property
     def addresses(self) -> Sequence[Address]:
         if not self.links:
             return ()
-        found: Sequence[Address] = self._once("addresses", lambda: self.net.addresses())
+        found: Sequence[Address] = self._once("addresses", lambda: self._looked(lambda: self.net.addresses()))
         return found
+
+    def _looked(self, ask: Callable[[], list[Any]]) -> list[Any]:
+        """What is asked for; nothing in a stranger's namespace that is closed to us, or has gone since it was listed."""
+        try:
+            return ask()
+        except RawnsError:
+            if self in self.world.ends:
+                raise
+            self.closed = True
+            return []
 
     def far(self, link: Link) -> tuple[Facts, int] | None:
         if not link.peer:
@@ -370,4 +374,3 @@ def _named(text: str) -> tuple[NetNS, Where]:
         if not hosts:
             raise
         return NetNS.open(hosts[0]), Where(hosts[0])
-

@@ -15,12 +15,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, Ordinary
 from ways import Net, bridged, mend, pair, routed
 
 from rawns import InvalidValue, KernelError, NetNS, why
 from rawns.uapi import AF_INET, AF_INET6, IFA_F_DADFAILED, IFA_F_TENTATIVE
 from rawns.walk import walker
+from rawns.walk.facts import Where
 from rawns.walk.world import Place, World
 
 RTMGRP_IPV6_IFADDR = 0x100
@@ -385,6 +386,14 @@ def test_a_command_line_that_is_wrong(words: list[str]) -> None:
     assert done.returncode == 2 and done.stdout == "" and "usage: rawns why" in done.stderr
 
 
+def test_who_may_not_look_inside(net: Net, ordinary: Ordinary) -> None:
+    pair(net)
+    done = ordinary.run([ordinary.python, "-m", "rawns", "why", name(net, "a"), name(net, "b")])
+    assert done.returncode == 1
+    refusal = r"rawns why: setns\(.*\): Operation not permitted \(EPERM\); run as root, [^\n]+\n"
+    assert re.fullmatch(refusal, done.stdout), done.stdout
+
+
 def test_help() -> None:
     done = rawns("why", "--help")
     assert done.returncode == 0 and done.stdout.startswith("usage: rawns why") and done.stderr == ""
@@ -457,6 +466,8 @@ def test_a_shipped_lab_is_whole(example: str, netns_name: Callable[[], str], tmp
     text = (PROJECT / "rawns" / "examples" / f"{example}.json").read_text()
     lab, described = netns_name(), json.loads(text)
     described["name"] = lab
+    for host in described["hosts"].values():
+        host.pop("nameservers", None)  # a file under /etc, for which a user namespace would have to get an /etc of its own
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(described))
     try:
@@ -473,3 +484,19 @@ def test_a_shipped_lab_is_whole(example: str, netns_name: Callable[[], str], tmp
                 assert walk and walk.refuted is None, str(walk)
     finally:
         assert rawns("lab", "down", str(file)).returncode == 0
+
+
+def test_a_stranger_who_goes_away(net: Net, netns_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all namespaces are looked through, one that is gone when its turn comes is none of our business."""
+    macvlans(net, 4)
+    net.settle()
+    candidates, ghost = World.candidates, netns_name()
+
+    def haunted(self: World) -> list[Place]:
+        found = candidates(self)
+        if (0, 0) not in self.places:
+            self.places[0, 0] = Place(self, Where(ghost), (0, 0))
+        return [*found[:2], self.places[0, 0], *found[2:]]
+
+    monkeypatch.setattr(World, "candidates", haunted)
+    assert why(net["a"], "10.0.0.2")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rawns import uapi
+from rawns import SyscallError, uapi
 from rawns.objects.address import Address
 from rawns.objects.fate import Fate, Packet
 from rawns.objects.link import Link
@@ -202,6 +202,22 @@ def test_an_answer_refutes_a_fault() -> None:
     walk = taken(a, b, answer=0.001)
     assert walk and walk.refuted is not None and walk.refuted.check == "echo"
     assert str(walk).startswith("a reaches b (10.0.0.2) in 1.000 ms, for now: b gets the packet, but answers no ping")
+
+
+def test_who_may_not_ping() -> None:
+    """A fault is told all the same; that there is none can only be said where it can be proved."""
+    a, b = pair()
+
+    def forbidden(target: str, size: int, seconds: float) -> float | None:
+        raise SyscallError(1, "socket")
+
+    def walker() -> Walker:
+        return Walker(Walk("a", "b", uapi.AF_INET), a, b, tuple, forbidden)
+
+    with pytest.raises(SyscallError):
+        walker().go()
+    b.change("v2", ifi_flags=uapi.IFF_BROADCAST)
+    assert fault(walker().go()).check == "both ends up"
 
 
 def test_an_answer_of_somebody_else_refutes_nothing() -> None:
