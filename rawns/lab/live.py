@@ -9,8 +9,9 @@ from __future__ import annotations
 from ..errors import InvalidValue
 from ..net import NetNS
 from . import found
+from .difference import USUAL_AGEING, USUAL_MTU
 from .lab import Lab
-from .model import Bridge, Port
+from .model import FORWARDING, Bridge, Macvlan, Port
 from .state import our_addresses, read
 
 TYPE_CHECKING = False
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from .model import Host
     from .state import State
 
-FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
-MTU = 1500  # what goes without saying
 UNTOLD = {1: (True, True)}  # the VLANs that a port has of itself
 Ends = dict[str, list[Port]]
 
@@ -60,7 +59,7 @@ def _said(host: Host, link: Link, state: State) -> tuple[list[str], dict[str, An
     master = state.link_at(link.master) if link.master else None
     bridge = next((one for one in host.interfaces if isinstance(one, Bridge) and master and one.name == master.name), None)
     addresses = [str(one) for one in our_addresses(state, link.index)]
-    options: dict[str, Any] = {"mtu": link.mtu if link.mtu != MTU else None, "up": link.up, "master": bridge}
+    options: dict[str, Any] = {"mtu": link.mtu if link.mtu != USUAL_MTU else None, "up": link.up, "master": bridge}
     if bridge is not None and bridge.vlan_filtering and state.vlans.get(link.index, UNTOLD) != UNTOLD:
         options["vlans"] = state.vlans[link.index]
     shape = state.shapes.get(link.index)
@@ -78,6 +77,8 @@ def _bridges(host: Host, state: State) -> None:
             del options["master"]
             options.pop("vlans", None)
             stp, filtering = bool(data.get("IFLA_BR_STP_STATE")), bool(data.get("IFLA_BR_VLAN_FILTERING"))
+            ageing = data.get("IFLA_BR_AGEING_TIME", USUAL_AGEING)
+            options["ageing"] = ageing / 100 if ageing != USUAL_AGEING else None
             host.bridge(link.name, *addresses, stp=stp, vlan_filtering=filtering, **options)
 
 
@@ -92,12 +93,15 @@ def _others(host: Host, state: State, ends: Ends) -> None:
             remote = data.get("IFLA_VXLAN_GROUP") or data.get("IFLA_VXLAN_GROUP6")
             if remote:
                 options["port"] = data.get("IFLA_VXLAN_PORT", 4789)
+                options["local"] = data.get("IFLA_VXLAN_LOCAL") or data.get("IFLA_VXLAN_LOCAL6")
                 host.vxlan(link.name, data["IFLA_VXLAN_ID"], remote, *addresses, **options)
         elif link.kind == "macvlan":
             parent = (link.alias or "").rpartition(":")[2]
-            host.macvlan(link.name, parent or "?", *addresses, **options)
+            modes = {number: word for word, number in Macvlan.MODES.items()}
+            mode = modes.get(data.get("IFLA_MACVLAN_MODE", 0), "bridge")
+            host.macvlan(link.name, parent or "?", *addresses, mode=mode, **options)
         elif link.kind == "tun":
-            host.tap(link.name, *addresses, **options)
+            host.tap(link.name, *addresses, owner=data.get("IFLA_TUN_OWNER"), **options)
 
 
 def _routes(host: Host, state: State) -> None:

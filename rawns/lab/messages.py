@@ -65,7 +65,9 @@ def create(lab: Lab, one: Interface) -> Iterable[Request]:
         assert one.peer is not None and one.name is not None and one.peer.name is not None
         far = _options(lab, one.peer, one.host)
         near = {**_options(lab, one, one.host), **_master(one)}
-        return (_said(link.veth(one.name, one.peer.name, far, up=one.up, **near), one),)
+        request = link.veth(one.name, one.peer.name, far, up=one.up, **near)
+        request.context += f" -- {one.peer.name} of {one.peer.host.label}"  # what is refused may be at either end
+        return (_said(request, one),)
     assert one.name is not None
     options = {**_options(lab, one, one.host), **_master(one)}
     data = one.data

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Made = TypeVar("Made", bound="Interface")
 
 LONGEST_MTU = 0x7FFFFFFF
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 
 
 class Interface:
@@ -320,7 +321,7 @@ class Host(NetNS):
 
     def forward(self, on: bool = True) -> None:
         """Plan whether it forwards packets, of both families."""
-        self.sysctl({"net.ipv4.ip_forward": int(on), "net.ipv6.conf.all.forwarding": int(on)})
+        self.sysctl(dict.fromkeys(FORWARDING, int(on)))
 
     def nat(self, out: str, *sources: str, forwards: Sequence[Forward] = ()) -> Nat:
         """Plan that what leaves through ``out`` gets the address of that interface, where it comes from ``sources``.
@@ -345,6 +346,7 @@ class Host(NetNS):
     def features(self) -> frozenset[str]:
         """What its stamp names: what else there is to read back (`stamp`)."""
         found = {"routes": bool(self.routes), "nat": bool(self.nats), "files": bool(self.files)}
+        found["forward"] = any((self.sysctls or {}).get(key, "0") != "0" for key in FORWARDING)
         found["shape"] = any(one.shape for one in self.interfaces)
         found["vlans"] = any(one.vlans for one in self.interfaces)
         return frozenset([word for word, there in found.items() if there])
@@ -464,5 +466,5 @@ def check_lab_name(name: str) -> str:
     """``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64 bytes.  Raises `InvalidValue`."""
     right = isinstance(name, str) and name.replace("-", "a").replace("_", "a").isalnum()
     if not right or len(name.encode()) > 64:
-        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 bytes of letters, digits, - and _")
+        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 letters, digits, - and _")
     return check(name)
