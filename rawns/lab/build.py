@@ -131,7 +131,11 @@ class Builder:
         for host in hosts:
             if self._new(host):
                 self._run(host)
-        remove_names(difference.gone)
+        if difference.gone:
+            from . import files
+
+            remove_names(difference.gone)
+            files.forget(self._lab.name, difference.gone)
         if self._lab.standing and not self._whole:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
                 self._say(host, stamp.WHOLE)
