@@ -7,12 +7,13 @@ tells the caller's `Rollback` how it is undone.
 from __future__ import annotations
 
 import os
-from errno import EINVAL, EISDIR, ENOENT, EOPNOTSUPP
+from errno import EACCES, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, EOPNOTSUPP, EPERM, ESRCH
 
 from . import syscalls, uapi
 from .errors import InvalidValue, SyscallError
 
 NETNS_DIR = "/run/netns"
+ABSENT = (ENOENT, ENOTDIR, ELOOP, ESRCH, EACCES, EPERM)  # there is nothing, or nothing we may look at
 HERE = "/proc/thread-self/ns/net"  # never /proc/self: that is the main thread's
 
 
@@ -38,7 +39,9 @@ def identity(path: str) -> tuple[int, int] | None:
     """(st_dev, st_ino) of a file; None where there is nothing, or nothing we may look at."""
     try:
         status = syscalls.stat(path)
-    except OSError:
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
         return None
     return status.st_dev, status.st_ino
 

@@ -256,6 +256,9 @@ class Difference:
             if text not in every:
                 change = self._on(one, "+", f"address {text} on {one}")
                 yield change.by(messages.give(one, prefix), messages.take(one, text))
+        if gone:  # without promotion, the others of its network go with the first: these are given again
+            kept = [messages.keep(one, prefix) for prefix in one.given if prefix.family != AF_INET6]
+            gone[-1].requests = (*gone[-1].requests, *kept)
         yield from gone
 
     def _sending(self, one: Interface, state: State) -> Iterator[Change]:
@@ -282,12 +285,13 @@ class Difference:
         there = {_key_of_body(one.body): one for one in state.routes}
         requests = [(one, messages.add_route(host, one)) for one in host.routes]
         wanted = {_key_of_body(request.body): (one, request) for one, request in requests}
-        shaken = self._shaken[host.number]
+        shaken, gone = self._shaken[host.number], []
         for key, found in list(there.items()):
             if key not in wanted or found.index in shaken:
                 del there[key]
                 change = Change("-", f"route {_route(found)} in {host.label}", host)
-                self.removed[host.number].append(change.by(messages.same_route(found.body), route.again(found)))
+                gone.append(change.by(messages.same_route(found.body), route.again(found)))
+        self.removed[host.number][:0] = gone  # before the addresses that they need, and back after them
         for key, (one, request) in wanted.items():
             if key not in there:
                 change = Change("+", f"route {one} in {host.label}", host, one.where)

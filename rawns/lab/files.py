@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
-from ..errors import RawnsError
+from ..errors import RawnsError, printable
 from ..netns import ETC_DIR
-from ..syscalls import perform
+from ..syscalls import Rollback, perform
 from . import stamp
 
 TYPE_CHECKING = False
@@ -60,9 +60,15 @@ def write(path: str, text: str | None) -> None:
             raise
         _make(os.path.dirname(path))
     fresh = f"{path}.{os.getpid()}"
-    with open(fresh, "w", encoding="utf-8") as file:
+    with Rollback() as undo:
+        undo(os.unlink, fresh)
+        perform("write", _put, fresh, text, spell=lambda path, text: f'"{printable(path)}", {len(text)} characters')
+        perform("rename", os.rename, fresh, path)
+
+
+def _put(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-    perform("rename", os.rename, fresh, path)
 
 
 def _make(folder: str) -> None:
