@@ -97,6 +97,8 @@ class Difference:
                 from . import extras
 
                 self.changed[host.number] += extras.changes(host, state)
+            if state is not None:
+                self.changed[host.number] += self._stamp(host, state)
 
     def __bool__(self) -> bool:
         return bool(self.gone) or any(state is None for state in self.states) or any(map(any, self._lists()))
@@ -205,9 +207,17 @@ class Difference:
                 yield from self._addresses(one, state)
                 yield from self._sending(one, state)
         yield from self._routes(host, state)
-        if not host.root and state.stamp is not None and state.stamp.features != host.features:
-            mark = stamp.Stamp(self.lab.name, state.stamp.by, state.stamp.state, host.features)
-            yield Change("~", f"the stamp of {host.label}", host).by(messages.lo(mark), messages.lo(state.stamp))
+
+    def _stamp(self, host: Host, state: State) -> Iterator[Change]:
+        """What else there is to read back: until all of it has been changed, what was and what will be."""
+        known = state.stamp
+        if host.root or known is None or known.features == host.features:
+            return
+        change = Change("~", f"the stamp of {host.label}", host)
+        if not known.state:  # that one says who is changing the lab: `build` writes it
+            both, then = [stamp.Stamp(known.lab, known.by, "", said) for said in (known.features | host.features, host.features)]
+            change.by(messages.lo(both), messages.lo(known)).doing(partial(_say, host, then), None)
+        yield change
 
     def _settings(self, one: Interface, there: Link, state: State) -> Iterator[Change]:
         wanted: dict[str, tuple[Any, Any]] = {
@@ -342,6 +352,10 @@ def _promote(one: Interface) -> None:
         one.host.setting(f"net/ipv4/conf/{one.name}/promote_secondaries", 1)
     except SyscallError:
         pass  # /proc/sys is read-only here
+
+
+def _say(host: Host, mark: stamp.Stamp) -> None:
+    host.net.do(messages.lo(mark))
 
 
 def _ids(vlans: dict[int, tuple[bool, bool]]) -> str:

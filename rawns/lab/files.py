@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .model import Host
 
+FRESH = ".rawns"  # what a file is called while it is written, by who has the lab's lock: a kill may leave it, with no stamp yet
 LARGEST = 1 << 20  # bytes of a file that are looked at
 
 
@@ -59,7 +60,7 @@ def write(path: str, text: str | None) -> None:
         if not own_etc():
             raise
         _make(os.path.dirname(path))
-    fresh = f"{path}.{os.getpid()}"
+    fresh = f"{os.path.dirname(path)}/{FRESH}"
     with Rollback() as undo:
         undo(os.unlink, fresh)
         perform("write", _put, fresh, text, spell=lambda path, text: f'"{printable(path)}", {len(text)} characters')
@@ -90,8 +91,12 @@ def _entries(folder: str) -> list[str]:
 def forget(lab: str, names: Collection[str] | None = None) -> None:
     """Remove what a lab has written, for these namespaces or for any: whatever has become of them."""
     for name in _entries(ETC_DIR):
+        if names is not None and name not in names:
+            continue
         folder = f"{ETC_DIR}/{name}"
-        found = [file for file in listed(folder, lab) if names is None or name in names]
+        found = listed(folder, lab)
+        if name.startswith(f"{lab}.") and FRESH not in found and os.path.lexists(f"{folder}/{FRESH}"):
+            found.append(FRESH)
         for file in found:
             perform("unlink", os.unlink, f"{folder}/{file}")
         if found:
