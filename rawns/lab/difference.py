@@ -165,7 +165,7 @@ class Difference:
             return False
         if isinstance(one, Port):
             return self._wired(one, there)
-        data = _data(there)
+        data = data_of(there)
         if isinstance(one, Tap) and "IFLA_TUN_TYPE" in data:
             return data.get("IFLA_TUN_OWNER") == one.owner
         return isinstance(one, Bridge) or all(data.get(key) == value for key, value in one.data.items())
@@ -231,7 +231,7 @@ class Difference:
                 what = f"{one}: {_told(option, now)} -> {_told(option, then, one)}"
                 yield self._on(one, "~", what).by(*[link.change(one.index, **{option: value}) for value in (then, now)])
         if isinstance(one, Bridge):
-            data = _data(there)
+            data = data_of(there)
             described = {"IFLA_BR_AGEING_TIME": USUAL_AGEING, **one.data}
             differs = {key: value for key, value in described.items() if data.get(key, 0) != value}
             if differs:
@@ -323,7 +323,7 @@ def _told(option: str, value: Any, one: Interface | None = None) -> str:
     return f"{'mac' if option == 'address' else option} {value}"
 
 
-def _data(there: Link) -> dict[str, Any]:
+def data_of(there: Link) -> dict[str, Any]:
     """What is of a link's own kind."""
     found: dict[str, Any] = there.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
     return found

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from ..errors import InvalidValue
 from ..net import NetNS
-from . import found
-from .difference import USUAL_AGEING, USUAL_MTU
+from ..netns import ETC_DIR
+from . import files, found
+from .difference import USUAL_AGEING, USUAL_MTU, data_of
 from .lab import Lab
 from .model import FORWARDING, Bridge, Macvlan, Port
 from .state import our_addresses, read
@@ -47,6 +48,9 @@ def live(name: str) -> Lab:
         _bridges(host, state)
         _others(host, state, ends)
         _routes(host, state)
+        _files(host)
+    for host, state in states:
+        _macvlans(host, state)
     for pair in ends.values():
         if len(pair) == 2:
             lab.wire(*pair)
@@ -72,7 +76,7 @@ def _said(host: Host, link: Link, state: State) -> tuple[list[str], dict[str, An
 def _bridges(host: Host, state: State) -> None:
     for link in state.ours(host.lab.name):
         if link.kind == "bridge":
-            data = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
+            data = data_of(link)
             addresses, options = _said(host, link, state)
             del options["master"]
             options.pop("vlans", None)
@@ -85,7 +89,7 @@ def _bridges(host: Host, state: State) -> None:
 def _others(host: Host, state: State, ends: Ends) -> None:
     for link in state.ours(host.lab.name):
         addresses, options = _said(host, link, state)
-        data = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
+        data = data_of(link)
         if link.kind == "veth":
             port = host.port(link.name, *addresses, **options)
             ends.setdefault(link.alias or "", []).append(port)
@@ -95,13 +99,26 @@ def _others(host: Host, state: State, ends: Ends) -> None:
                 options["port"] = data.get("IFLA_VXLAN_PORT", 4789)
                 options["local"] = data.get("IFLA_VXLAN_LOCAL") or data.get("IFLA_VXLAN_LOCAL6")
                 host.vxlan(link.name, data["IFLA_VXLAN_ID"], remote, *addresses, **options)
-        elif link.kind == "macvlan":
-            parent = (link.alias or "").rpartition(":")[2]
-            modes = {number: word for word, number in Macvlan.MODES.items()}
-            mode = modes.get(data.get("IFLA_MACVLAN_MODE", 0), "bridge")
-            host.macvlan(link.name, parent or "?", *addresses, mode=mode, **options)
         elif link.kind == "tun":
             host.tap(link.name, *addresses, owner=data.get("IFLA_TUN_OWNER"), **options)
+
+
+def _macvlans(host: Host, state: State) -> None:
+    """When all that they may stand on has been read."""
+    modes = {number: word for word, number in Macvlan.MODES.items()}
+    for link in state.ours(host.lab.name):
+        if link.kind == "macvlan":
+            addresses, options = _said(host, link, state)
+            options["mode"] = modes.get(data_of(link).get("IFLA_MACVLAN_MODE", 0), "bridge")
+            label, _, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
+            stood = [one for other in host.lab.hosts if other.label == label for one in other.interfaces if one.name == name]
+            host.macvlan(link.name, stood[0] if stood else name or "?", *addresses, **options)
+
+
+def _files(host: Host) -> None:
+    folder = f"{ETC_DIR}/{host.name}"
+    texts = {file: files.read(f"{folder}/{file}") or "" for file in files.listed(folder, host.lab.name)}
+    host.files = {file: text.partition("\n")[2] for file, text in texts.items()} or None
 
 
 def _routes(host: Host, state: State) -> None:

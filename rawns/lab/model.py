@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Text = Union[str, Prefix]  # an address, as text or read already
     Made = TypeVar("Made", bound="Interface")
 
+RESERVED = ("lo", "all", "default")  # the last two by /proc/sys/net/ipv4/conf, where they are other than interfaces
 LONGEST_MTU = 0x7FFFFFFF
 FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 
@@ -302,7 +303,9 @@ class Host(NetNS):
 
     def _added(self, interface: Made) -> Made:
         name = interface.name
-        if name is not None and (name == "lo" or any(name == other.name for other in self.interfaces)):
+        if name in RESERVED and not isinstance(interface, Existing):
+            raise InvalidValue(f"no interface of {self.label} can be called {name}: that is taken in every namespace")
+        if name is not None and any(name == other.name for other in self.interfaces):
             raise InvalidValue(f"{self.label} has two interfaces called {name}")
         self.interfaces.append(interface)
         return interface
