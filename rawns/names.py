@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EINVAL, ENOENT
+from errno import EACCES, EINVAL, ELOOP, ENOENT, ENOTDIR, EPERM, ESRCH
 
 from . import syscalls, uapi
 from .errors import InvalidValue, SyscallError
 
 NETNS_DIR = "/run/netns"
 MARKED = stat.S_ISVTX  # the mode of files that hold a mark, or will: on a file it means nothing else, and no umask takes it
+ABSENT = (ENOENT, ENOTDIR, ELOOP, ESRCH, EACCES, EPERM)  # there is nothing, or nothing we may look at
 HERE = "/proc/thread-self/ns/net"  # never /proc/self: that is the main thread's
 
 
@@ -40,7 +41,9 @@ def identity(path: str) -> tuple[int, int] | None:
     """(st_dev, st_ino) of a file; None where there is nothing, or nothing we may look at."""
     try:
         status = syscalls.stat(path)
-    except OSError:
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
         return None
     return status.st_dev, status.st_ino
 

@@ -68,7 +68,9 @@ class Net:
 
     def index(self, ref: Ref) -> int:
         """The index of a link.  Raises `KernelError` (ENODEV) where there is no such link."""
-        index: int = ref if isinstance(ref, int) else ref.index if not isinstance(ref, str) else self.link(ref).index
+        if not isinstance(ref, str):
+            return ref if isinstance(ref, int) else int(ref.index)
+        index: int = self.netlink.get(link.index_of(ref)).body["ifi_index"]
         return index
 
     # -- links ----------------------------------------------------------------------------------------------------
@@ -250,8 +252,16 @@ class Net:
     # -- routes ---------------------------------------------------------------------------------------------------
 
     def routes(self, family: int = 0, table: int = 254) -> list[Route]:
-        """The routes of one table, by default main: ``ip route show [table ID]``.  Table 0 is all of them."""
-        replies = self.netlink.dump(route.dump(family, table))
+        """The routes of one table, by default main: ``ip route show [table ID]``.  Table 0 is all of them.
+
+        One that no route has been put into yet is no error: of IPv4's the kernel says that there is none (ENOENT).
+        """
+        try:
+            replies = self.netlink.dump(route.dump(family, table))
+        except KernelError as error:
+            if error.errno != ENOENT:
+                raise
+            return []
         routes = [route.Route(reply.body) for reply in replies]
         return [one for one in routes if table in (0, one.table)]
 

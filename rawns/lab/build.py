@@ -109,8 +109,9 @@ class Builder:
         """Do all of it.  Raises `KernelError` or `SyscallError`; the caller's `Rollback` then undoes it."""
         difference, hosts = self._difference, self._lab.hosts
         if self._anchor is not None:
-            self._undo(self._say, self._anchor, stamp.WHOLE)
-            self._say(self._anchor, token())
+            before = self._features(self._anchor)
+            self._undo(self._say, self._anchor, stamp.WHOLE, before)
+            self._say(self._anchor, token(), before | self._anchor.features)
         for host in hosts:
             self._remove(host, difference.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
@@ -125,11 +126,15 @@ class Builder:
         for host in hosts:
             if self._new(host):
                 self._run(host)
-        remove_names(difference.gone)
+        if difference.gone:
+            from . import files
+
+            remove_names(difference.gone)
+            files.forget(self._lab.name, difference.gone)
         self._tell()
         if self._lab.standing and not self._whole:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
-                self._say(host, stamp.WHOLE)
+                self._say(host, stamp.WHOLE, host.features)
 
     def _reach(self, host: Host) -> None:
         """Make a host, if it is to be made, and let have their turn all those who have waited for no more than that."""
@@ -154,11 +159,16 @@ class Builder:
         for argv in host.commands:
             self._undo.listening(_run, host, argv)
 
-    def _say(self, host: Host, state: str) -> None:
+    def _features(self, host: Host) -> frozenset[str]:
+        """Those that its stamp has named by now."""
+        known = self._difference.states[host.number]
+        return known.stamp.features if known is not None and known.stamp is not None else frozenset()
+
+    def _say(self, host: Host, state: str, features: frozenset[str]) -> None:
         """Whether the lab is whole, or who is changing it: in the stamp of one of its hosts."""
         known = self._difference.states[host.number]
         by = known.stamp.by if known is not None and known.stamp is not None else token()
-        host.net.do(messages.lo(stamp.Stamp(self._lab.name, by, state, host.features)))
+        host.net.do(messages.lo(stamp.Stamp(self._lab.name, by, state, features)))
         host.release()
 
     def _attempt(self, host: Host) -> None:

@@ -97,6 +97,8 @@ class Difference:
                 from . import extras
 
                 self.changed[host.number] += extras.changes(host, state)
+            if state is not None:
+                self.changed[host.number] += self._stamp(host, state)
 
     def __bool__(self) -> bool:
         return bool(self.gone) or any(state is None for state in self.states) or any(map(any, self._lists()))
@@ -163,7 +165,7 @@ class Difference:
             return False
         if isinstance(one, Port):
             return self._wired(one, there)
-        data = _data(there)
+        data = data_of(there)
         if isinstance(one, Tap) and "IFLA_TUN_TYPE" in data:
             return data.get("IFLA_TUN_OWNER") == one.owner
         return isinstance(one, Bridge) or all(data.get(key) == value for key, value in one.data.items())
@@ -205,9 +207,17 @@ class Difference:
                 yield from self._addresses(one, state)
                 yield from self._sending(one, state)
         yield from self._routes(host, state)
-        if not host.root and state.stamp is not None and state.stamp.features != host.features:
-            mark = stamp.Stamp(self.lab.name, state.stamp.by, state.stamp.state, host.features)
-            yield Change("~", f"the stamp of {host.label}", host).by(messages.lo(mark), messages.lo(state.stamp))
+
+    def _stamp(self, host: Host, state: State) -> Iterator[Change]:
+        """What else there is to read back: until all of it has been changed, what was and what will be."""
+        known = state.stamp
+        if host.root or known is None or known.features == host.features:
+            return
+        change = Change("~", f"the stamp of {host.label}", host)
+        if not known.state:  # that one says who is changing the lab: `build` writes it
+            both, then = [stamp.Stamp(known.lab, known.by, "", said) for said in (known.features | host.features, host.features)]
+            change.by(messages.lo(both), messages.lo(known)).doing(partial(_say, host, then), None)
+        yield change
 
     def _settings(self, one: Interface, there: Link, state: State) -> Iterator[Change]:
         wanted: dict[str, tuple[Any, Any]] = {
@@ -221,7 +231,7 @@ class Difference:
                 what = f"{one}: {_told(option, now)} -> {_told(option, then, one)}"
                 yield self._on(one, "~", what).by(*[link.change(one.index, **{option: value}) for value in (then, now)])
         if isinstance(one, Bridge):
-            data = _data(there)
+            data = data_of(there)
             described = {"IFLA_BR_AGEING_TIME": USUAL_AGEING, **one.data}
             differs = {key: value for key, value in described.items() if data.get(key, 0) != value}
             if differs:
@@ -256,6 +266,9 @@ class Difference:
             if text not in every:
                 change = self._on(one, "+", f"address {text} on {one}")
                 yield change.by(messages.give(one, prefix), messages.take(one, text))
+        if gone:  # without promotion, the others of its network go with the first: these are given again
+            kept = [messages.keep(one, prefix) for prefix in one.given if prefix.family != AF_INET6]
+            gone[-1].requests = (*gone[-1].requests, *kept)
         yield from gone
 
     def _sending(self, one: Interface, state: State) -> Iterator[Change]:
@@ -282,12 +295,13 @@ class Difference:
         there = {_key_of_body(one.body): one for one in state.routes}
         requests = [(one, messages.add_route(host, one)) for one in host.routes]
         wanted = {_key_of_body(request.body): (one, request) for one, request in requests}
-        shaken = self._shaken[host.number]
+        shaken, gone = self._shaken[host.number], []
         for key, found in list(there.items()):
             if key not in wanted or found.index in shaken:
                 del there[key]
                 change = Change("-", f"route {_route(found)} in {host.label}", host)
-                self.removed[host.number].append(change.by(messages.same_route(found.body), route.again(found)))
+                gone.append(change.by(messages.same_route(found.body), route.again(found)))
+        self.removed[host.number][:0] = gone  # before the addresses that they need, and back after them
         for key, (one, request) in wanted.items():
             if key not in there:
                 change = Change("+", f"route {one} in {host.label}", host, one.where)
@@ -309,7 +323,7 @@ def _told(option: str, value: Any, one: Interface | None = None) -> str:
     return f"{'mac' if option == 'address' else option} {value}"
 
 
-def _data(there: Link) -> dict[str, Any]:
+def data_of(there: Link) -> dict[str, Any]:
     """What is of a link's own kind."""
     found: dict[str, Any] = there.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
     return found
@@ -338,6 +352,10 @@ def _promote(one: Interface) -> None:
         one.host.setting(f"net/ipv4/conf/{one.name}/promote_secondaries", 1)
     except SyscallError:
         pass  # /proc/sys is read-only here
+
+
+def _say(host: Host, mark: stamp.Stamp) -> None:
+    host.net.do(messages.lo(mark))
 
 
 def _ids(vlans: dict[int, tuple[bool, bool]]) -> str:

@@ -5,7 +5,7 @@ Floor 6, pure.  Every host stands by itself (a ``count`` is not found again), an
 
 from __future__ import annotations
 
-from .model import Bridge, Existing, Macvlan, Port, Tap, Vxlan
+from .model import FORWARDING, Bridge, Existing, Macvlan, Port, Tap, Vxlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
-FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 LOCALHOST = ("127.0.0.1", "::1")
 
 

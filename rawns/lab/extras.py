@@ -11,6 +11,7 @@ from ..errors import KernelError, printable
 from ..netns import ETC_DIR
 from . import files, stamp
 from .difference import Change
+from .model import FORWARDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def read(host: Host, state: State, wanted: set[str]) -> None:
     """Add to a state what is none of rtnetlink's, of those features that are wanted."""
     if "nat" in wanted:
         state.nats = host.net.nat_rules(table(host.lab.name))
-    if host.sysctls:
-        state.sysctls = host.settings(list(host.sysctls))
+    settings = _settings(host, state)
+    if settings:
+        state.sysctls = host.settings(list(settings))
 
 
 def changes(host: Host, state: State | None) -> Iterator[Change]:
@@ -42,9 +44,15 @@ def changes(host: Host, state: State | None) -> Iterator[Change]:
         yield from _files(host)
 
 
+def _settings(host: Host, state: State | None) -> dict[str, str]:
+    """What is to be set.  What is no longer said stays as it is, but for who is no longer said to forward."""
+    stopped = state is not None and state.stamp is not None and "forward" in state.stamp.features
+    return {**(dict.fromkeys(FORWARDING, "0") if stopped else {}), **(host.sysctls or {})}
+
+
 def _sysctls(host: Host, state: State | None) -> Iterator[Change]:
     there = state.sysctls if state is not None else {}
-    for key, value in (host.sysctls or {}).items():
+    for key, value in _settings(host, state).items():
         now = there.get(key)
         if now is None or now.split() != value.split():
             what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"

@@ -6,7 +6,7 @@ what could not work, or what the kernel would refuse half-way, is a sentence, wi
 
 from __future__ import annotations
 
-from _socket import AF_INET, inet_pton
+from _socket import AF_INET, AF_INET6, inet_pton
 
 from ..errors import InvalidValue
 from ..objects.prefix import BITS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Found = Iterator["Fault"]
 
+IP6_MTU = 1280  # the shortest that IPv6 is spoken over (RFC 8200)
 TOLD = 30  # faults that one error tells of
 LINK_LOCAL = 0xFE80 << 112, 10  # fe80::/10
 
@@ -79,6 +80,8 @@ def _in_host(host: Host) -> Found:
     for one in host.interfaces:
         if isinstance(one, Port) and one.peer is None:
             yield Fault(f"{one} has no cable", one.where)
+        if one.mtu and one.mtu < IP6_MTU and any(address.family == AF_INET6 for address in one.addresses):
+            yield Fault(f"{one} has an IPv6 address, which takes an MTU of {IP6_MTU} at least", one.where)
         if one.vlans and one.master is not None and not one.master.vlan_filtering:
             yield Fault(f"{one} has VLANs, and {one.master} does not filter: vlan_filtering = true", one.where)
         if one.master is not None and one.addresses:

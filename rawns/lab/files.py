@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 
-from ..errors import RawnsError
+from ..errors import RawnsError, printable
 from ..netns import ETC_DIR
-from ..rootless import own_etc
-from ..syscalls import perform
+from ..syscalls import Rollback, perform
 from . import stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .model import Host
 
+FRESH = ".rawns"  # what a file is called while it is written, by who has the lab's lock: a kill may leave it, with no stamp yet
 LARGEST = 1 << 20  # bytes of a file that are looked at
 
 
@@ -34,9 +36,10 @@ def read(path: str) -> str | None:
         return None
 
 
-def ours(text: str | None) -> bool:
-    """Whether a file is a lab's."""
-    return text is not None and text.startswith("# ") and stamp.read(text.partition("\n")[0][2:]) is not None
+def ours(text: str | None, lab: str = "") -> bool:
+    """Whether a file is a lab's, or this lab's."""
+    found = stamp.read(text.partition("\n")[0][2:]) if text is not None and text.startswith("# ") else None
+    return found is not None and lab in ("", found.lab)
 
 
 def write(path: str, text: str | None) -> None:
@@ -50,33 +53,54 @@ def write(path: str, text: str | None) -> None:
         _tidy(os.path.dirname(path))
         return
     try:
-        perform("mkdir", os.makedirs, os.path.dirname(path), 0o755, True)
+        _make(os.path.dirname(path))
     except PermissionError:
+        from ..rootless import own_etc
+
         if not own_etc():
             raise
-        perform("mkdir", os.makedirs, os.path.dirname(path), 0o755, True)
-    fresh = f"{path}.{os.getpid()}"
-    with open(fresh, "w", encoding="utf-8") as file:
+        _make(os.path.dirname(path))
+    fresh = f"{os.path.dirname(path)}/{FRESH}"
+    with Rollback() as undo:
+        undo(os.unlink, fresh)
+        perform("write", _put, fresh, text, spell=lambda path, text: f'"{printable(path)}", {len(text)} characters')
+        perform("rename", os.rename, fresh, path)
+
+
+def _put(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-    perform("rename", os.rename, fresh, path)
 
 
-def listed(folder: str) -> list[str]:
-    """The files in a directory that are a lab's."""
+def _make(folder: str) -> None:
+    perform("mkdir", os.makedirs, folder, 0o755, True, spell=lambda path, mode, _: f'"{path}", {mode:#o}')
+
+
+def listed(folder: str, lab: str = "") -> list[str]:
+    """The files in a directory that are a lab's, or this lab's."""
+    return [file for file in _entries(folder) if ours(read(f"{folder}/{file}"), lab)]
+
+
+def _entries(folder: str) -> list[str]:
     try:
-        return [file for file in sorted(os.listdir(folder)) if ours(read(f"{folder}/{file}"))]
+        return sorted(os.listdir(folder))
     except OSError:
         return []  # there is none
 
 
-def forget(name: str) -> None:
-    """Remove what labs have written for a namespace."""
-    folder = f"{ETC_DIR}/{name}"
-    found = listed(folder)
-    for file in found:
-        perform("unlink", os.unlink, f"{folder}/{file}")
-    if found:
-        _tidy(folder)
+def forget(lab: str, names: Collection[str] | None = None) -> None:
+    """Remove what a lab has written, for these namespaces or for any: whatever has become of them."""
+    for name in _entries(ETC_DIR):
+        if names is not None and name not in names:
+            continue
+        folder = f"{ETC_DIR}/{name}"
+        found = listed(folder, lab)
+        if name.startswith(f"{lab}.") and FRESH not in found and os.path.lexists(f"{folder}/{FRESH}"):
+            found.append(FRESH)
+        for file in found:
+            perform("unlink", os.unlink, f"{folder}/{file}")
+        if found:
+            _tidy(folder)
 
 
 def _tidy(folder: str) -> None:

@@ -30,7 +30,7 @@ def mark(namespace: NetNS) -> Stamp | None:
 
 
 def unmounted(name: str) -> Stamp | None:
-    """The stamp of a stale name: what its file says.  Where its maker was killed before that, its lab's name may say whose it was."""
+    """The stamp of a stale name: what its file says; where its maker was killed before that, what the name itself says."""
     if names.abandoned(name):
         return stamp.Stamp(name.rpartition(".")[0])
     return stamp.read(names.mark_of(name))
@@ -55,9 +55,11 @@ def named() -> Iterator[tuple[str, Stamp, NetNS | None]]:
 def claimed(lab: Lab, gone: list[str]) -> None:
     """Find the hosts of a standing lab that are there; into ``gone`` the names of those it describes no more.
 
-    Raises FileExistsError (`RawnsError`) where a name is somebody else's.
+    A further name of one that it does describe is left alone.  Raises FileExistsError (`RawnsError`) where a name that it
+    needs is somebody else's.
     """
     hosts = {host.name: host for host in lab.hosts if host.name is not None}
+    others: list[tuple[str, tuple[int, int]]] = []
     for name in names.listed(stale=True):
         if name in hosts or name.startswith(f"{lab.name}."):
             found = unmounted(name)
@@ -73,7 +75,10 @@ def claimed(lab: Lab, gone: list[str]) -> None:
             with NetNS.open(name) as namespace:
                 found = mark(namespace)
                 if found is not None and found.lab == lab.name:
-                    gone.append(name) if host is None else host.found(namespace)
+                    if host is None:
+                        others.append((name, namespace.identity))
+                    else:
+                        host.found(namespace)
                 elif host is not None:
                     whose = f"lab {found.lab}'s" if found is not None else "a namespace that no lab made"
                     raise Taken(f"the name {name} is taken: it is {whose}")
@@ -81,6 +86,8 @@ def claimed(lab: Lab, gone: list[str]) -> None:
             if host is not None:
                 raise
             # somebody else's, which went while we looked
+    described = {host.identity for host in hosts.values() if host.there} if others else ()
+    gone += [name for name, identity in others if identity not in described]
 
 
 class Taken(RawnsError, FileExistsError):
@@ -162,21 +169,21 @@ def down(name: str, wait: float | None = None) -> list[str]:
 
 def _take_away(name: str, gone: list[str]) -> list[str]:
     """Remove these names, and the lab's links in our namespace; the names of those links."""
+    from . import files
+
     with shielded():
         remove_names(gone)
+        files.forget(name)
         return down_links(name)
 
 
 def remove_names(gone: Iterable[str]) -> None:
-    """Take these names away, and the files that labs have written for them."""
-    from .files import forget
-
+    """Take these names away."""
     for one in gone:
         try:
             names.remove(one)
         except FileNotFoundError:
             pass  # somebody was quicker
-        forget(one)
 
 
 def gc() -> list[str]:
@@ -199,6 +206,8 @@ def gc() -> list[str]:
 
 def _collect(lab: str, alive: Callable[[str], bool]) -> list[str]:
     """What of one lab nobody is responsible for any more; under its lock."""
+    from . import files
+
     mine = [(name, mark_, namespace is None) for name, mark_, namespace in named() if mark_.lab == lab]
     anchor = next(((name, mark_) for name, mark_, _ in mine if mark_.state), None)
     if anchor is None:
@@ -211,6 +220,7 @@ def _collect(lab: str, alive: Callable[[str], bool]) -> list[str]:
             with NetNS.open(anchor[0]) as namespace:
                 namespace.net.do(lo(stamp.Stamp(lab, anchor[1].by, stamp.WHOLE, anchor[1].features)))
     remove_names(dead)
+    files.forget(lab, dead)
     if anchor is None and len(dead) == len(mine) and lab:
         return dead + down_links(lab)
     return dead

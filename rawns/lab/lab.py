@@ -6,12 +6,14 @@ There is no state file: what is the lab's own is told by its stamp (`stamp`).
 
 from __future__ import annotations
 
+import os
+
 from .. import names
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, shielded
 from . import stamp
-from .model import Bridge, Host, Port, Root, check_lab_name
+from .model import RESERVED, Bridge, Host, Port, Root, check_lab_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], object]
     States = list[Optional[State]]
+
+LONGEST_ALTNAME = 127  # bytes: ALTIFNAMSIZ, less the NUL
 
 
 class Lab:
@@ -121,10 +125,11 @@ class Lab:
                 if port.name is None:
                     used = taken.get(port.host.number)
                     if used is None:
-                        used = taken[port.host.number] = {one.name for one in port.host.interfaces if one.name}
+                        used = {*RESERVED, *(one.name for one in port.host.interfaces if one.name)}
+                        taken[port.host.number] = used
                     whole = _port_name(port, other, used)
                     port.name = stamp.short(whole, used)
-                    port.altname = whole if port.name != whole else None
+                    port.altname = whole if port.name != whole and len(os.fsencode(whole)) <= LONGEST_ALTNAME else None
                     used.add(port.name)
         self._named = len(self.wires)
 

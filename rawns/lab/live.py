@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from ..errors import InvalidValue
 from ..net import NetNS
-from . import found
+from ..netns import ETC_DIR
+from . import files, found
+from .difference import USUAL_AGEING, USUAL_MTU, data_of
 from .lab import Lab
-from .model import Bridge, Port
+from .model import FORWARDING, Bridge, Macvlan, Port
 from .state import our_addresses, read
 
 TYPE_CHECKING = False
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from .model import Host
     from .state import State
 
-FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
-MTU = 1500  # what goes without saying
 UNTOLD = {1: (True, True)}  # the VLANs that a port has of itself
 Ends = dict[str, list[Port]]
 
@@ -48,6 +48,9 @@ def live(name: str) -> Lab:
         _bridges(host, state)
         _others(host, state, ends)
         _routes(host, state)
+        _files(host)
+    for host, state in states:
+        _macvlans(host, state)
     for pair in ends.values():
         if len(pair) == 2:
             lab.wire(*pair)
@@ -60,7 +63,7 @@ def _said(host: Host, link: Link, state: State) -> tuple[list[str], dict[str, An
     master = state.link_at(link.master) if link.master else None
     bridge = next((one for one in host.interfaces if isinstance(one, Bridge) and master and one.name == master.name), None)
     addresses = [str(one) for one in our_addresses(state, link.index)]
-    options: dict[str, Any] = {"mtu": link.mtu if link.mtu != MTU else None, "up": link.up, "master": bridge}
+    options: dict[str, Any] = {"mtu": link.mtu if link.mtu != USUAL_MTU else None, "up": link.up, "master": bridge}
     if bridge is not None and bridge.vlan_filtering and state.vlans.get(link.index, UNTOLD) != UNTOLD:
         options["vlans"] = state.vlans[link.index]
     shape = state.shapes.get(link.index)
@@ -73,18 +76,20 @@ def _said(host: Host, link: Link, state: State) -> tuple[list[str], dict[str, An
 def _bridges(host: Host, state: State) -> None:
     for link in state.ours(host.lab.name):
         if link.kind == "bridge":
-            data = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
+            data = data_of(link)
             addresses, options = _said(host, link, state)
             del options["master"]
             options.pop("vlans", None)
             stp, filtering = bool(data.get("IFLA_BR_STP_STATE")), bool(data.get("IFLA_BR_VLAN_FILTERING"))
+            ageing = data.get("IFLA_BR_AGEING_TIME", USUAL_AGEING)
+            options["ageing"] = ageing / 100 if ageing != USUAL_AGEING else None
             host.bridge(link.name, *addresses, stp=stp, vlan_filtering=filtering, **options)
 
 
 def _others(host: Host, state: State, ends: Ends) -> None:
     for link in state.ours(host.lab.name):
         addresses, options = _said(host, link, state)
-        data = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {})
+        data = data_of(link)
         if link.kind == "veth":
             port = host.port(link.name, *addresses, **options)
             ends.setdefault(link.alias or "", []).append(port)
@@ -92,12 +97,28 @@ def _others(host: Host, state: State, ends: Ends) -> None:
             remote = data.get("IFLA_VXLAN_GROUP") or data.get("IFLA_VXLAN_GROUP6")
             if remote:
                 options["port"] = data.get("IFLA_VXLAN_PORT", 4789)
+                options["local"] = data.get("IFLA_VXLAN_LOCAL") or data.get("IFLA_VXLAN_LOCAL6")
                 host.vxlan(link.name, data["IFLA_VXLAN_ID"], remote, *addresses, **options)
-        elif link.kind == "macvlan":
-            parent = (link.alias or "").rpartition(":")[2]
-            host.macvlan(link.name, parent or "?", *addresses, **options)
         elif link.kind == "tun":
-            host.tap(link.name, *addresses, **options)
+            host.tap(link.name, *addresses, owner=data.get("IFLA_TUN_OWNER"), **options)
+
+
+def _macvlans(host: Host, state: State) -> None:
+    """When all that they may stand on has been read."""
+    modes = {number: word for word, number in Macvlan.MODES.items()}
+    for link in state.ours(host.lab.name):
+        if link.kind == "macvlan":
+            addresses, options = _said(host, link, state)
+            options["mode"] = modes.get(data_of(link).get("IFLA_MACVLAN_MODE", 0), "bridge")
+            label, _, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
+            stood = [one for other in host.lab.hosts if other.label == label for one in other.interfaces if one.name == name]
+            host.macvlan(link.name, stood[0] if stood else name or "?", *addresses, **options)
+
+
+def _files(host: Host) -> None:
+    folder = f"{ETC_DIR}/{host.name}"
+    texts = {file: files.read(f"{folder}/{file}") or "" for file in files.listed(folder, host.lab.name)}
+    host.files = {file: text.partition("\n")[2] for file, text in texts.items()} or None
 
 
 def _routes(host: Host, state: State) -> None:

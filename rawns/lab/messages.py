@@ -128,6 +128,13 @@ def give(one: Interface, what: Prefix) -> Request:
     return _said(address.new(one.index, what, nodad=True, protocol=stamp.PROTOCOL), one)
 
 
+def keep(one: Interface, what: Prefix) -> Request:
+    """An address that is there already, or has just gone."""
+    request = give(one, what)
+    request.flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE
+    return request
+
+
 def give_text(one: Interface, text: str) -> Request:
     return give(one, prefix.parse(text))
 

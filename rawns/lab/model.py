@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     Text = Union[str, Prefix]  # an address, as text or read already
     Made = TypeVar("Made", bound="Interface")
 
+RESERVED = ("lo", "all", "default")  # the last two by /proc/sys/net/ipv4/conf, where they are other than interfaces
 LONGEST_MTU = 0x7FFFFFFF
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 
 
 class Interface:
@@ -301,7 +303,9 @@ class Host(NetNS):
 
     def _added(self, interface: Made) -> Made:
         name = interface.name
-        if name is not None and (name == "lo" or any(name == other.name for other in self.interfaces)):
+        if name in RESERVED and not isinstance(interface, Existing):
+            raise InvalidValue(f"no interface of {self.label} can be called {name}: that is taken in every namespace")
+        if name is not None and any(name == other.name for other in self.interfaces):
             raise InvalidValue(f"{self.label} has two interfaces called {name}")
         self.interfaces.append(interface)
         return interface
@@ -320,7 +324,7 @@ class Host(NetNS):
 
     def forward(self, on: bool = True) -> None:
         """Plan whether it forwards packets, of both families."""
-        self.sysctl({"net.ipv4.ip_forward": int(on), "net.ipv6.conf.all.forwarding": int(on)})
+        self.sysctl(dict.fromkeys(FORWARDING, int(on)))
 
     def nat(self, out: str, *sources: str, forwards: Sequence[Forward] = ()) -> Nat:
         """Plan that what leaves through ``out`` gets the address of that interface, where it comes from ``sources``.
@@ -345,6 +349,8 @@ class Host(NetNS):
     def features(self) -> frozenset[str]:
         """What its stamp names: what else there is to read back (`stamp`)."""
         found = [word for word, there in (("routes", self.routes), ("nat", self.nats), ("files", self.files)) if there]
+        if self.sysctls and any(self.sysctls.get(key, "0") != "0" for key in FORWARDING):
+            found.append("forward")
         for one in self.interfaces:
             if one.shape:
                 found.append("shape")
@@ -467,5 +473,5 @@ def check_lab_name(name: str) -> str:
     """``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64 bytes.  Raises `InvalidValue`."""
     right = isinstance(name, str) and name.replace("-", "a").replace("_", "a").isalnum()
     if not right or len(name.encode()) > 64:
-        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 bytes of letters, digits, - and _")
+        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 letters, digits, - and _")
     return check(name)

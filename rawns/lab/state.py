@@ -87,7 +87,7 @@ def read(host: Host) -> State:
         for reply in net.netlink.dump(vlan.dump()):
             found = {one.vid: (one.pvid, one.untagged) for one in vlan.read(reply.body)}
             state.vlans[reply.body["ifi_index"]] = found
-    if wanted & {"nat", "files"} or host.sysctls:
+    if wanted & {"nat", "forward"} or host.sysctls:
         from . import extras
 
         extras.read(host, state, wanted)

@@ -76,7 +76,7 @@ def _lacking(host: Host) -> str:
         link = links.get(one.name or "")
         if link is None:
             return f"{one} is not there"
-        if _carrier_due(one) and not link.carrier:
+        if carrier_due(one) and not link.carrier:
             return f"{one} has no carrier"
         if one.master is not None and one.up and _state(link) != FORWARDING:
             return f"{one} does not forward yet: its bridge speaks the spanning tree protocol"
@@ -91,16 +91,16 @@ def _state(link: Link) -> int | None:
     return state
 
 
-def _carrier_due(one: Interface) -> bool:
+def carrier_due(one: Interface) -> bool:
     """Whether an interface has a carrier sooner or later, if all is as it is described."""
     if not one.up or isinstance(one, (Tap, Existing)):
         return False
     if isinstance(one, Port):
         return one.peer is not None and one.peer.up
     if isinstance(one, Macvlan):
-        return _carrier_due(one.parent)
+        return carrier_due(one.parent)
     if isinstance(one, Bridge):
-        return any(port.master is one and _carrier_due(port) for port in one.host.interfaces)
+        return any(port.master is one and carrier_due(port) for port in one.host.interfaces)
     return True
 
 
@@ -121,6 +121,7 @@ class Departure:
         self._timeout = timeout
         self._monitor: Monitor | None = None
         self._known: list[tuple[str, tuple[int, int]]] = []
+        self._seen: set[tuple[int, int]] = set()
         self._home = NetNS.create()
         try:
             with self._home.entered():
@@ -137,10 +138,14 @@ class Departure:
             raise
 
     def _introduce(self, batch: Sequence[Namespace]) -> None:
-        first = len(self._known)
-        self._known += [(str(one.name or getattr(one, "label", "")), one.identity) for one in batch]
-        if batch:
-            self._home.net.do(*[nsid.new(one.fileno(), first + number) for number, one in enumerate(batch)])
+        requests = []
+        for one in batch:
+            if one.identity not in self._seen:  # it may have a second name
+                self._seen.add(one.identity)
+                requests.append(nsid.new(one.fileno(), len(self._known)))
+                self._known.append((str(one.name or getattr(one, "label", "")), one.identity))
+        if requests:
+            self._home.net.do(*requests)
 
     def __enter__(self) -> None:
         pass

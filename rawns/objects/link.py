@@ -186,6 +186,13 @@ def brief(*names: str) -> Request:
     return request
 
 
+def index_of(name: str) -> Request:
+    """One link, of which nothing is read but its header: to look up an index."""
+    request = Request(rtnl.GETLINK, {**reference(name), "IFLA_EXT_MASK": uapi.RTEXT_FILTER_SKIP_STATS}, 0, f"link {name}")
+    request.reading = rtnl.NEWLINK.only()
+    return request
+
+
 def get(link: Ref) -> Request:
     """One link: ``ip link show dev NAME``."""
     return Request(rtnl.GETLINK, reference(link), 0, f"link {name_of(link)}")

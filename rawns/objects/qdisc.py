@@ -125,6 +125,13 @@ class Shape:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __str__(self) -> str:
+        """As tc(8) has it: ``rate 10mbit burst 16384b latency 50ms``."""
+        times = {word: f"{getattr(self, word) * 1000:g}ms" for word in ("latency", "delay", "jitter") if getattr(self, word)}
+        rate = {"rate": units.bits(self.rate), "burst": f"{self.burst}b"} if self.rate else {}
+        said = {**rate, **times, **({"loss": f"{self.loss * 100:.3g}%"} if self.lost else {})}
+        return " ".join(f"{word} {value}" for word, value in said.items())
+
     def __repr__(self) -> str:
         names = ("rate", "burst", "latency", "delay", "jitter", "loss")
         return f"Shape({', '.join(f'{name}={getattr(self, name):g}' for name in names if getattr(self, name))})"

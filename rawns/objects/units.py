@@ -27,6 +27,12 @@ def rate(value: Quantity) -> int:
     return round(_read(value, {**RATES, "": 1}, "rate", "10mbit"))
 
 
+def bits(a_second: int) -> str:
+    """A rate as `rate` reads it, by the largest unit that it is whole in."""
+    unit = next((unit for unit in ("tbit", "gbit", "mbit", "kbit") if a_second and not a_second % RATES[unit]), "bit")
+    return f"{a_second // RATES[unit]}{unit}"
+
+
 def size(value: Quantity) -> int:
     """Bytes; ``kb`` is 1024 of them, ``kbit`` 1024 bits.  A bare number is bytes."""
     return round(_read(value, {**SIZES, "": 1}, "size", "16kb"))

@@ -267,7 +267,12 @@ CHECKS = {  # by the step of modules that is loaded before them
     },
     "netfilter": {"nat without nf_tables": lambda: lacking("CONFIG_NF_TABLES")},
     "nat": {"nat": nat},
-    "labs": {"a standing lab of all kinds": lambda: standing(parts=True), "kinds of links": kinds, "vlans": vlans, "shaping": shaping},
+    "labs": {
+        "a standing lab of all kinds": lambda: standing(parts=True),
+        "kinds of links": kinds,
+        "vlans": vlans,
+        "shaping": shaping,
+    },
     "tunnels": {f"{name}, tunnels": check for name, check in STORY.items()},
 }
 

@@ -142,7 +142,7 @@ def test_a_change_is_planned_made_and_told(lab: str, file: Any, told: Told) -> N
     changed = {**PAIR, "wires": [{"ends": ["a 10.0.0.1/24", "b 10.0.0.3/24"]}]}
     assert "differs" in told("status", file(**changed), status=1)
     lines = told("up", file(**changed)).splitlines()
-    assert lines[:2] == ["- address 10.0.0.2/24 on eth0 of b", "+ address 10.0.0.3/24 on eth0 of b"]
+    assert lines[:2] == ["+ address 10.0.0.3/24 on eth0 of b", "- address 10.0.0.2/24 on eth0 of b"]
     with NetNS.open(f"{lab}.a") as after:
         assert after.identity == identity
     [change] = [one for one in answer(told, "plan", file(**PAIR))["changes"] if one["sign"] == "+"]

@@ -242,3 +242,8 @@ def test_a_closed_namespace_is_named_as_what_it_is(ns: NetNS) -> None:
     other.close()
     with pytest.raises(RawnsError, match="is closed, or not made yet"):
         ns.net.add_veth("a", "b", peer_ns=other)
+
+
+def test_a_table_without_routes_is_empty_in_either_family() -> None:
+    with NetNS.create() as ns:
+        assert [ns.net.routes(family, table) for family in (0, socket.AF_INET, socket.AF_INET6) for table in (254, 77)] == [[]] * 6

@@ -328,7 +328,7 @@ REFUSED = {
         "taps[0]: br0 is not in web: leave the host away",
     ),
     "nothing at all": ({}, "this describes no host and no bridge"),
-    "a name for a lab": ({**TWO, "name": "a.b"}, "name: 'a.b' cannot name a lab: a name is 1 to 64 bytes of letters, digits, - and _"),
+    "a name for a lab": ({**TWO, "name": "a.b"}, "name: 'a.b' cannot name a lab: a name is 1 to 64 letters, digits, - and _"),
 }
 
 

@@ -15,6 +15,7 @@ from .which import is_file, lab_of, netns_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from . import Options
@@ -71,7 +72,7 @@ def run(options: Options) -> int:
         rootless.enter()
     with _Signals() as signals:
         try:
-            lab.up(30.0)
+            signals.ending(lab.up, 30.0)
             if not options.command and sys.stderr.isatty():
                 hosts = ", ".join(host.name or host.label for host in lab.hosts if not host.root)
                 print(f"rawns: {lab.name} is up ({hosts[:200]}); `exit` takes it away", file=sys.stderr, flush=True)
@@ -90,13 +91,13 @@ def _refuse_standing(name: str) -> None:
 class _Signals:
     """While a command runs, what would end us is passed on to it, and we go on to clean up.
 
-    A terminal's own (Ctrl-C, Ctrl-\\) reach it without us.
+    A terminal's own (Ctrl-C, Ctrl-\\) reach it without us.  What comes while the lab is built ends us at once.
     """
 
     def __enter__(self) -> _Signals:
         import signal
 
-        self._signal, self._child, self._end = signal, 0, 0
+        self._signal, self._child, self._end, self._raising = signal, 0, 0, False
         self._before = {number: signal.signal(number, self._pass) for number in (signal.SIGTERM, signal.SIGHUP)}
         self._before.update({number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGQUIT)})
         return self
@@ -105,14 +106,27 @@ class _Signals:
         for number, handler in self._before.items():
             self._signal.signal(number, handler)
 
+    def ending(self, function: Callable[..., object], *args: object) -> None:
+        """Call what ends with the first signal, and the exit status a shell would give."""
+        self._raising = True
+        try:
+            function(*args)
+        finally:
+            self._raising = False
+
     def _pass(self, number: int, frame: object) -> None:
-        self._end = number
         if self._child:
-            os.kill(self._child, number)
+            try:
+                os.kill(self._child, number)
+            except ProcessLookupError:
+                pass  # it has just ended
+        self._note(number, frame)
 
     def _note(self, number: int, frame: object) -> None:
         if not self._child:
             self._end = number
+            if self._raising:
+                raise SystemExit(128 + number)
 
     def run(self, command: list[str]) -> int:
         """Run it to its end; the exit status a shell would give."""

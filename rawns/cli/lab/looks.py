@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...lab import Lab
+    from ...lab.model import Interface
     from . import Options
 
 MANY = 50  # hosts; of more only those that are not up are shown
@@ -36,12 +37,19 @@ def _states(lab: Lab, word: str) -> dict[Any, str]:
 # -- status ---------------------------------------------------------------------------------------------------------------
 
 
+def _as_described(one: Interface, how: str) -> bool:
+    """Whether it stands as it should: what is to be down, or has nobody at its other end, has no carrier either."""
+    from ...lab.wait import carrier_due
+
+    return how in ("up", "") or how == "down" and not carrier_due(one)
+
+
 def status(options: Options) -> int:
     word = options.words[0]
     lab = lab_of(word)
     states = _states(lab, word)
     rows = [(host, states.get(host.label, ""), [(one, states.get(one, "")) for one in host.interfaces]) for host in lab.hosts]
-    fine = all(state == "up" and all(how in ("up", "") for _, how in ones) for _, state, ones in rows)
+    fine = all(state == "up" and all(_as_described(one, how) for one, how in ones) for _, state, ones in rows)
     overall = (
         "up"
         if fine
