@@ -7,6 +7,8 @@ for what could never be right.
 
 from __future__ import annotations
 
+from errno import ENOENT
+
 from . import syscalls, uapi
 from .errors import Interrupted, InvalidValue, KernelError
 from .netlink import ATTEMPTS, Netfilter, Netlink
