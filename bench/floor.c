@@ -49,8 +49,14 @@ enum { ONE_QUEUE = 1, NO_IPV6 = 2, TWO_THREADS = 4, BY_GROUP = 8, BRIDGE_FIRST =
 static __thread const char *step = "";
 static const char *failed_step = "";
 static int spaces[MOST], sockets[MOST];
+static int thorough; /* whether to make those calls, too, that only serve error messages, and whoever comes later */
 
 const char *floor_error(void) { return failed_step; }
+int floor_thorough(int on) {
+    thorough = on;
+    return 0;
+}
+
 int floor_fd(int number) { return spaces[number]; }
 
 /* A descriptor that somebody else has made; `floor_delete` closes it. */
@@ -120,6 +126,11 @@ static int born(int number, int with_socket) {
     TRY(unshare(CLONE_NEWNET));
     spaces[number] = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
     sockets[number] = with_socket ? TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) : -1;
+    if (with_socket && thorough) {
+        int one = 1;
+        TRY(setsockopt(sockets[number], SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one));
+        TRY(setsockopt(sockets[number], SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one));
+    }
     return 0;
 }
 
@@ -162,12 +173,17 @@ int floor_delete(int number, const char *name) {
     char path[300];
     if (name) {
         spell(path, name);
+        if (thorough) {
+            struct stat status;
+            TRY(stat(path, &status));
+        }
         TRY(umount2(path, MNT_DETACH));
         TRY(unlink(path));
     }
     if (sockets[number] >= 0)
         TRY(close(sockets[number]));
-    TRY(close(spaces[number]));
+    if (spaces[number] >= 0)
+        TRY(close(spaces[number]));
     sockets[number] = spaces[number] = -1;
     return 0;
 }
@@ -412,6 +428,12 @@ int floor_lab_up(const char *one, const char *other, const char *mark, const cha
     for (int number = 0; number < 2; number++) {
         TRY(close(sockets[number]));
         sockets[number] = -1;
+        if (thorough && one) { /* who it is, and no descriptor for what has a name */
+            struct stat status;
+            TRY(fstat(spaces[number], &status));
+            TRY(close(spaces[number]));
+            spaces[number] = -1;
+        }
     }
     return 0;
 }

@@ -49,11 +49,12 @@ class Request:
     not all of them is wanted (`Message.only`).
     """
 
-    __slots__ = ("message", "flags", "body", "context", "reading")
+    __slots__ = ("message", "flags", "body", "context", "reading", "_payload")
 
     def __init__(self, message: Message, body: Mapping[Any, Any], flags: int = 0, context: str = "") -> None:
         self.message, self.body, self.flags, self.context = message, body, flags, context
         self.reading: Message | None = None
+        self._payload: bytes | None = None  # once packed, for who says the same again
 
     @property
     def dump(self) -> bool:
@@ -61,7 +62,9 @@ class Request:
 
     def pack(self, seq: int, flags: int = 0) -> bytes:
         """The whole message, header and padding included.  Raises `WireError`."""
-        payload = self.message.pack(self.body)
+        payload = self._payload
+        if payload is None:
+            payload = self._payload = self.message.pack(self.body)
         size = NLMSGHDR.size + len(payload)
         flags |= uapi.NLM_F_REQUEST | self.flags
         head = NLMSGHDR.pack_members(size, self.message.number, flags, seq & 0xFFFFFFFF, 0)

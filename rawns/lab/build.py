@@ -67,13 +67,20 @@ class Builder:
         self._difference, self._undo, self._progress = difference, undo, progress
         self._made: dict[int, bool] = {}  # interfaces made by now, by id: whether all could be said at their birth
         self._guests: dict[int, list[Macvlan]] = {}  # what is made on the interfaces of a host, and lives in another
+        # What must have happened before a host's turn: N that host N is there, ~N that it has had its turn.
+        self._awaited: dict[int, set[int]] = {host.number: set() for host in self._lab.hosts if self._busy(host)}
         for fresh in difference.fresh:
             for one in fresh:
-                if isinstance(one, Macvlan) and one.parent.host is not one.host:
+                if isinstance(one, Port):
+                    self._await(one.host, one.peer.host)  # type: ignore[union-attr]  # a port without one was a fault
+                elif isinstance(one, Macvlan) and one.parent.host is not one.host:
                     self._guests.setdefault(one.parent.host.number, []).append(one)
-        self._awaited = {host.number: self._prerequisites(host) for host in self._lab.hosts if self._busy(host)}
+                    self._awaited.setdefault(one.parent.host.number, set())
+                    self._await(one.parent.host, one.host)
+                    self._awaited[one.host.number].add(~one.parent.host.number)
         self._waiting: dict[int, list[Host]] = {}  # by what they wait for
         self._past: set[int] = set()  # what has happened
+        self._words: dict[tuple[str, frozenset[str]], Request] = {}
         self._mark = str(stamp.Stamp(self._lab.name, token())).encode()
         self._whole = False  # whether a host has been born with a stamp that says so
         self._total = self._left = len(self._awaited)
@@ -93,15 +100,12 @@ class Builder:
 
     def _busy(self, host: Host) -> bool:
         number, difference = host.number, self._difference
-        return self._new(host) or bool(difference.fresh[number] or difference.changed[number] or number in self._guests)
+        return self._new(host) or bool(difference.fresh[number] or difference.changed[number])
 
-    def _prerequisites(self, host: Host) -> set[int]:
-        """What must have happened before a host's turn: N that host N is there, ~N that it has had its turn."""
-        fresh = self._difference.fresh[host.number]
-        ends = [one.peer.host for one in fresh if isinstance(one, Port) and one.peer]
-        ends += [guest.host for guest in self._guests.get(host.number, ())]
-        events = {end.number for end in ends if end is not host and self._new(end)}
-        return events | {~one.parent.host.number for one in fresh if isinstance(one, Macvlan) and one.parent.host is not host}
+    def _await(self, host: Host, other: Host) -> None:
+        """A host has its turn when another is there."""
+        if other is not host and self._new(other):
+            self._awaited[host.number].add(other.number)
 
     # -- the whole ------------------------------------------------------------------------------------------------
 
@@ -117,10 +121,11 @@ class Builder:
         if any(host.name is not None and self._new(host) for host in hosts):
             names.prepare(self._undo)
         for start in range(0, len(hosts), BREATH):
+            if start:
+                self._undo.listening(self._tell)
             with Away():
                 for host in hosts[start : start + BREATH]:
                     self._reach(host)
-            self._undo.listening(self._tell)
         for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
             self._turn(hosts[number])
         for host in hosts:
@@ -238,8 +243,7 @@ class Builder:
         requests: list[Request] = []
         if self._new(host):
             self._whole = lab.standing and not self._left and self._anchor is None
-            mark = stamp.Stamp(lab.name, token(), stamp.WHOLE if self._whole else "", host.features)
-            requests.append(messages.lo(mark))
+            requests.append(self._first_words(stamp.WHOLE if self._whole else "", host.features))
         bridges: list[Interface] = [one for one in fresh if isinstance(one, Bridge)]
         others = [one for one in fresh if not isinstance(one, (Bridge, Existing))]
         for one in bridges:
@@ -262,6 +266,14 @@ class Builder:
         if self._new(host):
             requests += [messages.add_route(host, one) for one in host.routes]
         return requests
+
+    def _first_words(self, state: str, features: frozenset[str]) -> Request:
+        """What is said first to each host, and is the same for most: made once, and once put into bytes."""
+        request = self._words.get((state, features))
+        if request is None:
+            request = messages.lo(stamp.Stamp(self._lab.name, token(), state, features))
+            self._words[state, features] = request
+        return request
 
     def _create(self, one: Interface) -> Sequence[Request]:
         """Make it by the host whose turn it is; whatever is at its other end is made, too."""
