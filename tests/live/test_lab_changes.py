@@ -377,7 +377,7 @@ def test_who_only_looks_takes_no_name_from_an_up_that_goes_on(lab_name: Name) ->
             nonlocal seen
             if call == "mount" and f"{name}." in arguments:
                 seen += 1
-                with observed(None):
+                with observed(Observer()):
                     assert lab_of(name, plain()).plan()
 
     with observed(Looker()):
