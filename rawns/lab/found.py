@@ -12,13 +12,14 @@ from ..syscalls import shielded
 from . import stamp
 from .messages import lo
 from .model import check_lab_name
-from .state import LO, State
+from .state import LO, State, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .lab import Lab
+    from .lab import Lab, States
+    from .model import Host
     from .stamp import Stamp
 
 
@@ -52,11 +53,12 @@ def named() -> Iterator[tuple[str, Stamp, NetNS | None]]:
             continue  # it went while we looked
 
 
-def claimed(lab: Lab, gone: list[str]) -> None:
-    """Find the hosts of a standing lab that are there; into ``gone`` the names of those it describes no more.
+def claimed(lab: Lab, states: States, gone: list[str], mending: bool) -> None:
+    """Find and read the hosts of a standing lab that are there; into ``gone`` the names of those it describes no more.
 
-    A further name of one that it does describe is left alone.  Raises FileExistsError (`RawnsError`) where a name that it
-    needs is somebody else's.
+    With ``mending`` the names that a killed `up` has left, with nothing mounted on them, are removed; without, they may be
+    those of one that goes on.  A further name of a host that it does describe is left alone.
+    Raises FileExistsError (`RawnsError`) where a name that it needs is somebody else's.
     """
     hosts = {host.name: host for host in lab.hosts if host.name is not None}
     others: list[tuple[str, tuple[int, int]]] = []
@@ -64,30 +66,41 @@ def claimed(lab: Lab, gone: list[str]) -> None:
         if name in hosts or name.startswith(f"{lab.name}."):
             found = unmounted(name)
             if found is not None and found.lab == lab.name:
-                names.remove(name)
+                if mending:
+                    names.remove(name)
             elif name in hosts:
                 raise Taken(f"the name {name} is taken: a file without a namespace, which `ip netns del {name}` would remove")
     for name in names.listed():
         host = hosts.get(name)
-        if host is not None and host.there:
+        if host is not None:
+            if not host.there:
+                states[host.number] = _taken_up(host, name)
             continue
         try:
             with NetNS.open(name) as namespace:
                 found = mark(namespace)
                 if found is not None and found.lab == lab.name:
-                    if host is None:
-                        others.append((name, namespace.identity))
-                    else:
-                        host.found(namespace)
-                elif host is not None:
-                    whose = f"lab {found.lab}'s" if found is not None else "a namespace that no lab made"
-                    raise Taken(f"the name {name} is taken: it is {whose}")
+                    others.append((name, namespace.identity))
         except (FileNotFoundError, InvalidValue):
-            if host is not None:
-                raise
-            # somebody else's, which went while we looked
+            pass  # somebody else's, which went while we looked
     described = {host.identity for host in hosts.values() if host.there} if others else ()
     gone += [name for name, identity in others if identity not in described]
+
+
+def _taken_up(host: Host, name: str) -> State:
+    """What there is of a host under its name.  Raises `Taken` where that is none of the lab's."""
+    with NetNS.open(name) as namespace:
+        host.found(namespace)
+    try:
+        state = read(host)
+        if state.stamp is None or state.stamp.lab != host.lab.name:
+            whose = f"lab {state.stamp.lab}'s" if state.stamp is not None else "a namespace that no lab made"
+            raise Taken(f"the name {name} is taken: it is {whose}")
+    except BaseException:
+        host.forget()
+        raise
+    host.release()
+    return state
 
 
 class Taken(RawnsError, FileExistsError):

@@ -193,7 +193,7 @@ class Lab:
                 raise
         return self._build(progress)
 
-    def _difference(self) -> Difference:
+    def _difference(self, mending: bool = False) -> Difference:
         from .difference import Difference
         from .faults import Impossible, faults
 
@@ -202,7 +202,7 @@ class Lab:
         if wrong:
             raise Impossible(wrong)
         gone: list[str] = []
-        difference = Difference(self, self._read(gone))
+        difference = Difference(self, self._read(gone, mending))
         difference.gone = gone
         if difference.faults:
             raise Impossible(difference.faults)
@@ -211,22 +211,22 @@ class Lab:
     def _build(self, progress: Progress | None) -> list[Change]:
         from .build import Builder
 
-        difference = self._difference()
+        difference = self._difference(mending=True)
         if not difference:
             return []
         with Rollback() as undo:
             Builder(difference, undo, progress).run()
         return list(difference.changes())
 
-    def _read(self, gone: list[str]) -> States:
+    def _read(self, gone: list[str], mending: bool) -> States:
         """What there is of each host; None where it is to be made."""
         states: States = [None] * len(self.hosts)
         if self.standing:
             from .found import claimed
 
-            claimed(self, gone)
+            claimed(self, states, gone, mending)
         for host in self.hosts:
-            if host.root or host.there:
+            if states[host.number] is None and (host.root or host.there):
                 from .state import read
 
                 states[host.number] = read(host)

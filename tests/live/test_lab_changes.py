@@ -364,3 +364,42 @@ def test_names_that_no_interface_can_have(lab_name: Name) -> None:  # noqa: F811
     ports = [one.name or "" for one in switch.host.interfaces]
     assert len(set(ports)) == 8 and all(len(os.fsencode(port)) <= 15 for port in ports)
     found.down(name)
+
+
+# -- beside others ----------------------------------------------------------------------------------------------------
+
+
+def test_who_only_looks_takes_no_name_from_an_up_that_goes_on(lab_name: Name) -> None:  # noqa: F811
+    name, seen = lab_name(), 0
+
+    class Looker(Observer):
+        def before(self, call: str, arguments: str) -> None:
+            nonlocal seen
+            if call == "mount" and f"{name}." in arguments:
+                seen += 1
+                with observed(Observer()):
+                    assert lab_of(name, plain()).plan()
+
+    with observed(Looker()):
+        lab_of(name, plain()).up()
+    assert seen == 3 and lab_of(name, plain()).plan() == []
+    found.down(name)
+
+
+def test_what_has_no_carrier_by_description_is_no_fault(lab_name: Name, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    from rawns.cli.main import run
+
+    name = lab_name()
+    lab_of(name, web({"host": "web", "name": "eth0", "addresses": ["10.0.0.1/24"], "up": False}, bridges=BOTH)).up()
+    path = f"/tmp/{name}.json"
+    data = web({"host": "web", "name": "eth0", "addresses": ["10.0.0.1/24"], "up": False}, bridges=BOTH)
+    try:
+        with open(path, "w") as file:
+            json.dump({"name": name, **data}, file)
+        assert run(["lab", "status", path]) == 0 and f"{name}: up" in capfd.readouterr().out
+        with NetNS.open(f"{name}.db") as ns:
+            ns.net.set_link("eth0", up=False)
+        assert run(["lab", "status", path]) == 1
+    finally:
+        os.unlink(path)
+    found.down(name)
