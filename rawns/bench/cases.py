@@ -65,7 +65,11 @@ def cases(others: Any) -> list[Case]:
     def one(play: Any, lacks: tuple[str, ...] = ()) -> list[tuple[str, Any, tuple[str, ...]]]:
         return [("rawns", play, lacks)]
 
-    article = [("rawns, Lab", ours.article_lab, ()), ("rawns, verbs", ours.article_verbs, ("stamp", "queues"))]
+    article = [
+        ("rawns, Lab", ours.article_lab, ()),
+        ("rawns, requests", ours.article_requests, ("stamp",)),
+        ("rawns, verbs", ours.article_verbs, ("stamp", "queues")),
+    ]
     pool = [("rawns, create", ours.created, ()), ("rawns, Pool", ours.taken, ())]
     chat: Any = {"times": 100}  # a round trip is a matter of microseconds
     found = [

@@ -129,6 +129,23 @@ def article_verbs(scene: Scene) -> Steps:
         yield "delete"
 
 
+def article_requests(scene: Scene) -> Steps:
+    """The same with what there is to say put together: one datagram to each namespace."""
+    from ..objects import address, link
+
+    queue = {"txqueues": 1, "rxqueues": 1}
+    with NetNS.create(scene.names[0]) as ns1, NetNS.create(scene.names[1]) as ns2:
+        far = {"netns_fd": ns2.fileno(), "index": 2, **queue}
+        cable = link.veth("v1", "v2", far, up=True, index=2, **queue)
+        ns1.net.do(link.change(1, up=True), cable, address.new(2, "10.0.0.1/24"))
+        ns2.net.do(link.change(1, up=True), link.change(2, up=True), address.new(2, "10.0.0.2/24"))
+        yield "up"
+        yield Standing(scene.names)
+        ns2.delete()
+        ns1.delete()
+        yield "down"
+
+
 def enter(scene: Scene) -> Steps:
     ns = scene.given["one"]
     for _ in range(scene.times):
