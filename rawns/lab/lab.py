@@ -306,7 +306,7 @@ class Lab:
 def _port_name(port: Port, other: Port, used: set[str]) -> str:
     """Named after the other end's host; after the lab as well in the root namespace, where others live too."""
     if other.host.name is None and not other.host.lab.standing:
-        base = f"p{len(used)}"
+        base = f"p{len(used) - len(RESERVED)}"
     else:
         base = "".join(c if c.isalnum() or c in "-_." else "-" for c in other.host.label)
     if port.host.root:
