@@ -6,7 +6,8 @@ Floor 6::
     faults       what is wrong with it           reach       who should reach whom
     stamp        how a lab knows its own         state       what the kernel has
     difference   what stands between the two     messages    nouns as requests
-    build        carries it out, or undoes it    lock, wait  one at a time; until it is usable, or gone
+    build        carries it out, or undoes it    births      namespaces made ahead, by a thread
+    lock, wait   one at a time; until it is usable, or gone
     found        labs that are on this machine   graph       what it looks like
     lab          `Lab`, which has them do it
 """

@@ -15,12 +15,13 @@ from .. import names, syscalls
 from ..errors import KernelError, RawnsError, printable
 from ..netns import Away
 from . import messages, stamp
+from .births import births
 from .found import remove_names
 from .model import Bridge, Existing, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..nlmsg import Request
     from .difference import Change, Difference
@@ -120,12 +121,16 @@ class Builder:
             self._remove(host, difference.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
             names.prepare(self._undo)
-        for start in range(0, len(hosts), BREATH):
-            if start:
-                self._undo.listening(self._tell)
-            with Away():
-                for host in hosts[start : start + BREATH]:
-                    self._reach(host)
+        born = births([host for host in hosts if self._new(host)], self._bear)
+        try:
+            for start in range(0, len(hosts), BREATH):
+                if start:
+                    self._undo.listening(self._tell)
+                with Away():
+                    for host in hosts[start : start + BREATH]:
+                        self._reach(host, born)
+        finally:
+            born.close()
         for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
             self._turn(hosts[number])
         for host in hosts:
@@ -141,12 +146,16 @@ class Builder:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
                 self._say(host, stamp.WHOLE, host.features)
 
-    def _reach(self, host: Host) -> None:
+    def _bear(self, host: Host) -> None:
+        """Make a host; the thread that does stays inside."""
+        self._undo(host.forget)
+        host.conceive(self._undo, self._mark)
+        host.settle_in()
+
+    def _reach(self, host: Host, born: Iterator[Host]) -> None:
         """Make a host, if it is to be made, and let have their turn all those who have waited for no more than that."""
         if self._new(host):
-            self._undo(host.forget)
-            host.conceive(self._undo, self._mark)
-            host.settle_in()
+            next(born)
         awaited = self._awaited.get(host.number)
         if awaited:
             awaited -= self._past

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import subprocess
 from collections.abc import Callable
@@ -172,3 +174,53 @@ def test_a_port_without_a_cable_is_refused() -> None:
     one.port("eth0", "10.0.0.1/24")
     with pytest.raises(InvalidValue, match="eth0 of namespace 1 has no cable"):
         lab.up()
+
+
+def large(name: str) -> Lab:
+    """Hosts enough that a thread makes them ahead; every third has a name."""
+    lab = Lab("large")
+    switch = lab.bridge("br0")
+    for number in range(24):
+        host = lab.netns(None if number % 3 else f"{name}-{number}")
+        lab.wire(switch.port(), host.port("eth0", f"10.0.0.{number + 1}/24"))
+    return lab
+
+
+@pytest.mark.parametrize("call", ["open", "write", "unshare", "socket", "sendto", "mount"])
+def test_a_large_lab_that_fails_half_way_leaves_nothing(call: str, netns_name: Name) -> None:
+    """Whichever thread it fails in: the error is the caller's, and the other thread has made its last."""
+
+    class Saboteur(Observer):
+        left = 0
+
+        def before(self, called: str, arguments: str) -> None:
+            if called == call:
+                self.left -= 1
+                if self.left < 0:
+                    raise OSError(errno.ENOMEM, "")
+
+    name = netns_name()
+    for number in (0, 1, 7, 15, 20):
+        saboteur = Saboteur()
+        saboteur.left = number
+        lab, before = large(name), set(os.listdir("/proc/self/fd"))
+        with observed(saboteur):
+            try:
+                lab.up()
+            except RawnsError as error:
+                assert call in str(error) and "ENOMEM" in str(error)
+            else:
+                assert saboteur.left >= 0, "nobody noticed"
+                lab.down()
+        assert set(os.listdir("/proc/self/fd")) == before
+        assert not [one for one in NetNS.list() + NetNS.list(stale=True) if one.startswith(name)]
+
+
+def test_a_large_lab_is_all_there_and_this_thread_at_home(netns_name: Name) -> None:
+    home = os.stat("/proc/thread-self/ns/net").st_ino
+    with large(netns_name()) as lab:
+        lab.up()
+        assert os.stat("/proc/thread-self/ns/net").st_ino == home
+        assert len({host.identity for host in lab.hosts}) == 25
+        assert all(host.net.link("eth0").carrier for host in lab.hosts[1:]) and lab.up() == []
+    assert os.stat("/proc/thread-self/ns/net").st_ino == home
