@@ -29,7 +29,7 @@ def test_it_begins_with_the_two_commands() -> None:
 
 
 def test_the_names_you_type() -> None:
-    (program,) = blocks("python")
+    program = "\n".join(blocks("python"))  # one after the other, as they are read
     done = rawns("rootless", sys.executable, "-c", program)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
