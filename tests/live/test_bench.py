@@ -223,3 +223,16 @@ def test_ctrl_c_leaves_nothing_at_home() -> None:
         told(("half way", half_way))
     with NetNS.current() as home:
         assert [link.name for link in home.net.links() if link.name in (Scene().near, Scene().far)] == []
+
+
+def test_what_a_standing_star_costs() -> None:
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "bench" / "labs.py"), "--hosts", "3", "--rounds", "1"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    for line in ("named, up again", "nameless, down until gone", "named: up again / up", "descriptors a host"):
+        assert line in done.stdout
+    assert "made by: python3 bench/labs.py --hosts 3 --rounds 1" in done.stdout
