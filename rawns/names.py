@@ -48,6 +48,12 @@ def identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def pids_in(identity_: tuple[int, int]) -> list[int]:
+    """The processes whose main thread is in the namespace of this identity, in order; those we may not look at are left out."""
+    pids = sorted(int(entry) for entry in syscalls.listdir("/proc") if entry.isdigit())
+    return [pid for pid in pids if identity(f"/proc/{pid}/ns/net") == identity_]
+
+
 def listed(stale: bool = False) -> list[str]:
     """The names there are, sorted; with ``stale`` those that have no namespace under them."""
     try:

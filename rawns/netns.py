@@ -178,9 +178,7 @@ class Namespace:
 
     def pids(self) -> Pids:
         """The processes whose main thread is in it, in order: ``ip netns pids``.  Those we may not look at are left out."""
-        mine = self.identity
-        pids = sorted(int(entry) for entry in syscalls.listdir("/proc") if entry.isdigit())
-        return [pid for pid in pids if names.identity(f"/proc/{pid}/ns/net") == mine]
+        return names.pids_in(self.identity)
 
     # -- their end ------------------------------------------------------------------------------------------------
 

@@ -43,6 +43,22 @@ def named(scene: Scene) -> Steps:
         yield "delete"
 
 
+def _raised(one: NetNS, two: NetNS) -> Steps:
+    """What is left to do where a cable has its addresses, and the end of it."""
+    for ns, name in ((one, "v1"), (two, "v2")):
+        ns.net.set_link(name, up=True)
+    yield "up"
+    for ns in (one, two):
+        ns.net.set_link("lo", up=True)
+    yield "lo up"
+    one.net.add_route("10.7.0.0/16", via="10.0.0.2")
+    yield "route"
+    yield Standing([one.fd, two.fd])
+    two.close()
+    one.close()
+    yield "close"
+
+
 def verbs(scene: Scene) -> Steps:
     """Step by step, with what it is called in the README."""
     with NetNS.create() as one, NetNS.create() as two:
@@ -54,18 +70,7 @@ def verbs(scene: Scene) -> Steps:
         for ns, name, text in ((one, "v1", "10.0.0.1/24"), (two, "v2", "10.0.0.2/24")):
             ns.net.add_address(2 if scene.given.get("plain") else name, text)
         yield "addresses"
-        for ns, name in ((one, "v1"), (two, "v2")):
-            ns.net.set_link(name, up=True)
-        yield "up"
-        for ns in (one, two):
-            ns.net.set_link("lo", up=True)
-        yield "lo up"
-        one.net.add_route("10.7.0.0/16", via="10.0.0.2")
-        yield "route"
-        yield Standing([one.fd, two.fd])
-        two.close()
-        one.close()
-        yield "close"
+        yield from _raised(one, two)
 
 
 def moved(scene: Scene) -> Steps:
@@ -84,18 +89,7 @@ def moved(scene: Scene) -> Steps:
         for ns, name, text in ((one, "v1", "10.0.0.1/24"), (two, "v2", "10.0.0.2/24")):
             ns.net.add_address(name, text)
         yield "addresses"
-        for ns, name in ((one, "v1"), (two, "v2")):
-            ns.net.set_link(name, up=True)
-        yield "up"
-        for ns in (one, two):
-            ns.net.set_link("lo", up=True)
-        yield "lo up"
-        one.net.add_route("10.7.0.0/16", via="10.0.0.2")
-        yield "route"
-        yield Standing([one.fd, two.fd])
-        two.close()
-        one.close()
-        yield "close"
+        yield from _raised(one, two)
 
 
 def article_lab(scene: Scene) -> Steps:

@@ -8,7 +8,8 @@ Floor 6, pure.  The kernel keeps it, in three places, so that no state file has 
 
 A namespace has no attribute of its own, but ``lo`` is in every one, nameless ones too, and ends with it; a file's name
 alone would prove nothing, and a nameless namespace has none.  The text in the file is seen only while nothing is mounted
-on it: between its making and the mount, which is when a `kill -9` would leave a name that nobody could prove to be ours.
+on it: between its making and the mount, which is when a `kill -9` would leave a name that nobody could prove to be ours
+(`names.claim`; before the text is written the file's mode says as much, `names.abandoned`).
 Addresses and routes carry their protocol number (IFA_PROTO, rtm_protocol) for the same end: what a person adds to an
 interface of ours by hand is told from what we added.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .. import syscalls, uapi
+from .. import names, uapi
 from ..errors import RawnsError
 from ..events import Monitor, wait_until
 from ..net import NetNS
@@ -171,7 +171,7 @@ class Departure:
     def _held(self, timeout: float) -> str:
         left = [self._known[number] for number in self._home.net.nsids() if number < len(self._known)]
         for name, identity in left:
-            pids = [pid for pid in _processes() if _net_of(pid) == identity]
+            pids = names.pids_in(identity)
             if pids:
                 return f"the namespace {name} is still in use by process {pids[0]}, {timeout:g} s after its name was taken away"
         return f"the kernel has not let go of {len(left) or 'the last'} namespaces for {timeout:g} s"
@@ -180,13 +180,3 @@ class Departure:
         if self._monitor is not None:
             self._monitor.close()
         self._home.close()
-
-
-def _processes() -> list[str]:
-    return sorted((entry for entry in syscalls.listdir("/proc") if entry.isdigit()), key=int)
-
-
-def _net_of(pid: str) -> tuple[int, int] | None:
-    from ..names import identity
-
-    return identity(f"/proc/{pid}/ns/net")
