@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rawns import NetNS
-from rawns.bench.scene import Absent, Contender, Scene, Standing
+from rawns.bench.harness import Absent, Contender, Scene, Standing
 
 HERE = Path(__file__).resolve().parent
 PORTS = count(30000)

@@ -15,9 +15,9 @@ _HOME = {
     "Net": "net",
     "Lab": "lab",
     "Pool": "pool",
-    "ping": "echo",
-    "why": "walk",
-    "Walk": "walk",
+    "ping": "icmp",
+    "why": "diagnose",
+    "Walk": "diagnose",
     "Room": "chat",
     "Peer": "chat",
     "observed": "syscalls",
@@ -55,13 +55,13 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .chat import Peer, Room
-    from .echo import ping
+    from .diagnose import Walk, why
     from .errors import Interrupted, InvalidValue, KernelError, RawnsError, Stranded, SyscallError, WireError
+    from .icmp import ping
     from .lab import Lab
     from .net import Net, NetNS
     from .pool import Pool
     from .syscalls import Observer, observed
-    from .walk import Walk, why
 
 
 def __getattr__(name: str) -> object:

@@ -6,8 +6,9 @@ them into rows that leave no byte out; `rows` and `call` render rows as text, `r
 
 from __future__ import annotations
 
-from . import nft, nlmsg, packets, rtnl, uapi
+from . import nlmsg, packets, rtnl, uapi
 from .errors import WireError, errno_name
+from .nft import messages as nft_messages
 from .wire import NLATTR
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 ROW = 8  # bytes in a line
 PADDING = "(padding)"
-NETLINK = {"rtnetlink": rtnl.MESSAGES, "nftables": nft.MESSAGES}
+NETLINK = {"rtnetlink": rtnl.MESSAGES, "nftables": nft_messages.MESSAGES}
 
 
 class Row:
@@ -142,8 +143,7 @@ def record(event: Event) -> dict[str, Any]:
         "errno": errno_name(event.error) if event.error else None,
         "microseconds": round(event.nanoseconds / 1000, 1),
         "messages": [
-            {"name": name, "length": length, "bytes": [_object(row) for row in found]}
-            for name, length, found in messages(event)
+            {"name": name, "length": length, "bytes": [_object(row) for row in found]} for name, length, found in messages(event)
         ],
     }
 

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .events import Monitor
+    from .nft.evaluate import Fate, Packet
+    from .nft.nat import Found, Nat
+    from .nft.records import Chain
+    from .nft.records import Rule as Filter
     from .nlmsg import Reply, Request
     from .objects.address import Address
-    from .objects.fate import Fate, Packet
     from .objects.link import Link, Ref
-    from .objects.nat import Found, Nat
     from .objects.neighbour import Neighbour
     from .objects.qdisc import Qdisc, Shape
     from .objects.route import Route
     from .objects.rule import Rule
-    from .objects.ruleset import Chain
-    from .objects.ruleset import Rule as Filter
     from .objects.units import Quantity
     from .objects.vlan import Vlan
     from .sysctl import Value
@@ -359,19 +359,19 @@ class Net:
         The table, of family inet, is made or replaced whole, with ``stamp`` as its comment; where this raises, nothing
         has changed.  ``iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE`` is the like of one source.
         """
-        from .objects import nat
+        from .nft import nat
 
         self.netfilter.transact(*nat.replace(table, nats, stamp), context=f"table inet {table}")
 
     def nat_rules(self, table: str) -> Found | None:
         """What `nat` has made under this name, or somebody else: ``nft list table inet TABLE``.  None: no such table."""
-        from .objects import nat, ruleset
+        from .nft import nat, records
 
         inet = uapi.NFPROTO_INET
         nat.check_table(table)
-        asked = ruleset.tables(inet), ruleset.chains(inet), ruleset.rules(inet, table)
+        asked = records.tables(inet), records.chains(inet), records.rules(inet, table)
         tables, chains, rules = self._of_one_generation(*asked)
-        for found in [ruleset.Table(reply.body) for reply in tables]:
+        for found in [records.Table(reply.body) for reply in tables]:
             if found.name == table:
                 return nat.Found(found.comment, nat.read(table, chains, rules))
         return None
@@ -386,36 +386,36 @@ class Net:
 
     def delete_nat(self, table: str) -> None:
         """Delete a table, whatever is in it: ``nft delete table inet TABLE``.  `KernelError` (ENOENT): no such table."""
-        from .objects import nat
+        from .nft import nat
 
         self.netfilter.transact(nat.delete(table), context=f"table inet {table}")
 
     def chains(self, family: int = 0) -> list[Chain]:
         """All chains of nf_tables, or those of one family (NFPROTO_*): ``nft list chains``."""
-        from .objects import ruleset
+        from .nft import records
 
-        return [ruleset.Chain(reply.body) for reply in self.netfilter.dump(ruleset.chains(family))]
+        return [records.Chain(reply.body) for reply in self.netfilter.dump(records.chains(family))]
 
     def ruleset(self, family: int = 0, table: str = "") -> list[Filter]:
         """All rules of nf_tables, or those of one family or table, in order: ``nft list ruleset``."""
-        from .objects import ruleset
+        from .nft import records
 
-        return [ruleset.Rule(reply.body) for reply in self.netfilter.dump(ruleset.rules(family, table))]
+        return [records.Rule(reply.body) for reply in self.netfilter.dump(records.rules(family, table))]
 
     def fate(self, packet: Packet, hook: str = "forward") -> Fate:
         """What becomes of a packet at a hook of nf_tables (``'input'``, ``'forward'``, ``'output'``), and who decides that.
 
         The rules are played here, nothing is sent; ``nft monitor trace`` watches the kernel play them.
         """
-        from .objects import fate, ruleset
+        from .nft import evaluate, records
 
-        tables, chains, rules = self._of_one_generation(ruleset.tables(), ruleset.chains(), ruleset.rules())
-        return fate.of(
+        tables, chains, rules = self._of_one_generation(records.tables(), records.chains(), records.rules())
+        return evaluate.of(
             packet,
             hook,
-            [ruleset.Table(reply.body) for reply in tables],
-            [ruleset.Chain(reply.body) for reply in chains],
-            [ruleset.Rule(reply.body) for reply in rules],
+            [records.Table(reply.body) for reply in tables],
+            [records.Chain(reply.body) for reply in chains],
+            [records.Rule(reply.body) for reply in rules],
         )
 
 
@@ -464,9 +464,7 @@ class NetNS(Namespace):
         with self.entered():
             return sysctl.change_all(given) if isinstance(given, dict) else sysctl.read_all(given)
 
-    def add_tap(
-        self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0
-    ) -> None:
+    def add_tap(self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0) -> None:
         """Make a tap (or tun) device inside that stays: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""
         from . import tap
 

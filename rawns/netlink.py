@@ -225,10 +225,10 @@ class Netfilter(Netlink):
     _strict = True  # there is nothing of it to switch on
 
     def __init__(self) -> None:
-        from . import nft
+        from .nft import messages as nft_messages
 
         try:
-            super().__init__(nft.MESSAGES)
+            super().__init__(nft_messages.MESSAGES)
         except SyscallError as error:
             if error.errno == EPROTONOSUPPORT:
                 error.hint = "this kernel has no netfilter for user space (CONFIG_NETFILTER_NETLINK)"
@@ -242,11 +242,11 @@ class Netfilter(Netlink):
         """
         if not requests:
             return []
-        from . import nft
+        from .nft import messages as nft_messages
         from .nlmsg import Request
 
         subsystem = {"res_id": uapi.NFNL_SUBSYS_NFTABLES}
-        brackets = Request(nft.BATCH_BEGIN, subsystem, context=context), Request(nft.BATCH_END, subsystem)
+        brackets = Request(nft_messages.BATCH_BEGIN, subsystem, context=context), Request(nft_messages.BATCH_END, subsystem)
         with self._lock:
             return self._converse([brackets[0], *requests, brackets[1]], atomic=True)[1:-1]
 

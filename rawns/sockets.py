@@ -114,8 +114,6 @@ def _events(events: int) -> str:
     return "|".join(name for name in ("POLLIN", "POLLOUT") if events & getattr(select, name)) or "0"
 
 
-
-
 # -- sockets: none of them ever blocks ------------------------------------------------------------------------------------
 
 

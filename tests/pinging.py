@@ -85,7 +85,7 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def icmp(kind: int, code: int, rest: bytes) -> bytes:
+def icmp_packet(kind: int, code: int, rest: bytes) -> bytes:
     """An ICMP packet with its checksum."""
     bare = struct.pack("!BBH", kind, code, 0) + rest
     return struct.pack("!BBH", kind, code, checksum(bare)) + rest
@@ -93,7 +93,7 @@ def icmp(kind: int, code: int, rest: bytes) -> bytes:
 
 def answer(request: bytes) -> bytes:
     """What an honest host says to an ICMP echo request."""
-    return icmp(0, 0, request[4:])
+    return icmp_packet(0, 0, request[4:])
 
 
 def back(packet: bytes, source: str) -> bytes:

@@ -11,7 +11,7 @@ Floor 7::
 The other contenders (plain C, `ip`, pyroute2 ...) live in bench/ of the checkout, and are named as absent without it.
 """
 
+from .compare import compare
 from .run import bench
-from .versus import compare
 
 __all__ = ["bench", "compare"]

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from .. import Lab, NetNS, __version__
 from . import ours
-from .scene import Absent, Case, Contender, Standing
+from .harness import Absent, Case, Contender, Standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Callable
 
+    from .harness import Scene
     from .ours import Steps
-    from .scene import Scene
 
 PLACE = Path(__file__).resolve().parent.parent.parent  # of the package: a checkout, an installation, a zip file
 PEERS = PLACE / "bench" / "peers.py"

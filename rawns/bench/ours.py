@@ -10,14 +10,14 @@ import threading
 from itertools import count
 
 from .. import Lab, NetNS, Peer, Pool, Room, ping
-from .scene import Standing
+from .harness import Standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
-    from .scene import Scene, Step
+    from .harness import Scene, Step
 
     Steps = Generator[Step, None, None]
 

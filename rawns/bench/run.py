@@ -14,10 +14,10 @@ from time import perf_counter_ns
 from ..errors import InvalidValue, RawnsError
 from ..syscalls import Observer, observed
 from .cases import cases, peers
-from .fence import Fence
+from .cleanup_barrier import Fence
+from .environment import doubts, world
+from .harness import Scene, play, unequal
 from .method import columns, remarks, turns
-from .scene import Scene, play, unequal
-from .world import doubts, world
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..syscalls import Event
-    from .scene import Case, Contender, Sample
+    from .harness import Case, Contender, Sample
 
     Progress = Callable[[str, int, int], object]
 

@@ -6,7 +6,7 @@ import select
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError
-from ..lines import MOST, RELAYED, Lines
+from ..framing import MOST, RELAYED, Lines
 from . import tcp
 
 TYPE_CHECKING = False

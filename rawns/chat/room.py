@@ -13,8 +13,8 @@ from .. import sockets, uapi
 from ..errors import RawnsError, SyscallError
 from ..syscalls import close, setns
 from . import tcp
+from .event_loop import CHUNK, Part, Table
 from .peer import encoded
-from .table import CHUNK, Part, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ..netns import Namespace
-    from .table import Noticed, Said
+    from .event_loop import Noticed, Said
 
     SomeRoom = TypeVar("SomeRoom", bound="Room")
     SomeSaid = TypeVar("SomeSaid", bound=Said)

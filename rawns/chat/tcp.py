@@ -13,7 +13,7 @@ from time import monotonic
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
-from ..lines import visible
+from ..framing import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ def main(argv: list[str]) -> int:
     old = _read(options.compare) if options.compare else None
     if options.fail_on_regression is not None and old is None:
         raise InvalidValue("--fail-on-regression needs --compare: with what should it be compared?")
-    from ..bench import bench, compare, world
-    from ..bench.versus import regressions, told
+    from ..bench import bench, compare, environment
+    from ..bench.compare import regressions, told
 
-    world.enter()
+    environment.enter()
     only = [word for given in options.only for word in given.split(",") if word]
     tell = _Progress() if sys.stderr.isatty() else None
     rounds = options.rounds or (5 if options.quick else 20)

@@ -10,10 +10,10 @@ import select
 import sys
 
 from ..chat import tcp
+from ..chat.event_loop import CHUNK, Part, Table
 from ..chat.room import Room
-from ..chat.table import CHUNK, Part, Table
 from ..errors import RawnsError, SyscallError
-from ..lines import RELAYED, Outbox, Typed
+from ..framing import RELAYED, Outbox, Typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from ..chat.table import Seat
+    from ..chat.event_loop import Seat
 
 LISTEN = """Listen, and take in whoever connects. What one says all others see, and who said it; what is typed here goes to
 all as it is. Nothing is read from standard input while nobody is there; its end does not end the room, Ctrl-C does. Who

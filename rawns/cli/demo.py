@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from .story import Step, Story
+    from .demo_steps import Step, Story
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +38,7 @@ def _tell(tell: _Json | _Text, explain: bool, keep: bool) -> int:
             raise RawnsError("--keep needs root: what an ordinary user makes ends with its process (see `rawns rootless`)")
         rootless.enter()
     tell.begin(who)
-    from .story import Story
+    from .demo_steps import Story
 
     with Story(explain) as story:
         for step in story.steps(keep):

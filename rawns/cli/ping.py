@@ -12,12 +12,12 @@ import sys
 from contextlib import nullcontext
 from math import isfinite
 
-from .. import echo, explain, netns, packets, sockets, syscalls
+from .. import explain, icmp, netns, packets, sockets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..echo.session import Address
+    from ..icmp.session import Address
     from ..wire import Span
 
 GOOD, LOST, WRONG, FAILED = 0, 1, 1, 2  # exit statuses; a bad number and a lost packet share one
@@ -128,8 +128,8 @@ class Options:
         self.deadline = _whole(given.get("-w", "0"), 0, MOST) or None
         self.size = _whole(given.get("-s", "56"), 0, MOST)
         self.ttl = _whole(given["-t"], 0, 255) if "-t" in given else None
-        if self.size > echo.LARGEST:
-            raise Refused(f"packet size {self.size} is too large. Maximum is {echo.LARGEST}", FAILED)
+        if self.size > icmp.LARGEST:
+            raise Refused(f"packet size {self.size} is too large. Maximum is {icmp.LARGEST}", FAILED)
         where = given.get("-I", "")
         if "-I" in given and not where:
             raise Refused("unknown iface: ", FAILED)
@@ -214,7 +214,7 @@ def _shown(text: str) -> str:
 
 
 def _ping(options: Options) -> int:
-    line = echo.connect(
+    line = icmp.connect(
         options.host,
         options.family,
         source=options.source,
@@ -229,9 +229,9 @@ def _ping(options: Options) -> int:
             raise Refused(f"cannot flood; minimal interval allowed for user is {LEAST_INTERVAL * 1000:.0f}ms", FAILED)
         timeout = None if options.timeout is None else round(options.timeout * 1e9)
         deadline = None if options.deadline is None else options.deadline * 10**9
-        session = echo.Session(options.count, round(options.interval * 1e9), timeout, deadline)
+        session = icmp.Session(options.count, round(options.interval * 1e9), timeout, deadline)
         with Signals() as signals, syscalls.observed(Explainer()) if options.explain else nullcontext():
-            for event in echo.run(line, session, options.size, signals.descriptor):
+            for event in icmp.run(line, session, options.size, signals.descriptor):
                 if event is not None:
                     screen.show(event)
                     continue
@@ -250,7 +250,7 @@ def _ping(options: Options) -> int:
 class Screen:
     """Prints what happens, the way ping does."""
 
-    def __init__(self, options: Options, line: echo.Line) -> None:
+    def __init__(self, options: Options, line: icmp.Line) -> None:
         self.options, self.line = options, line
         self._last: tuple[Address, str] | None = None
 
@@ -271,11 +271,11 @@ class Screen:
                 print("WARNING: pinging broadcast address", file=sys.stderr)
             self._say(f"PING {host} ({line.address[0]}) {source}{size}({size + 28}) bytes of data.")
 
-    def show(self, event: echo.Reply | echo.Failure) -> None:
+    def show(self, event: icmp.Reply | icmp.Failure) -> None:
         """One reply or error, unless it is to be quiet."""
         if self.options.quiet:
             return
-        if isinstance(event, echo.Reply):
+        if isinstance(event, icmp.Reply):
             self._say(self._reply(event))
         elif event.source is None:
             print(f"ping: {event.words}", file=sys.stderr, flush=True)
@@ -283,7 +283,7 @@ class Screen:
             colon = "" if event.counted else ":"
             self._say(f"From {self._who(event.source)}{colon} icmp_seq={event.sequence} {event.words}")
 
-    def _reply(self, reply: echo.Reply) -> str:
+    def _reply(self, reply: icmp.Reply) -> str:
         text = f"{reply.size} bytes from {self._who(reply.source)}: icmp_seq={reply.sequence} ttl={reply.ttl}"
         if reply.size < self.options.size + 8:
             return f"{text} (truncated)"
@@ -300,10 +300,10 @@ class Screen:
     def _difference(self, data: bytes) -> str:
         """The first byte that is not what was sent, and all of them."""
         size = self.options.size
-        wrong = next((at for at in range(TIMED, size) if data[at] != echo.PATTERN[at]), None)
+        wrong = next((at for at in range(TIMED, size) if data[at] != icmp.PATTERN[at]), None)
         if wrong is None:
             return ""
-        text = f"\nwrong data byte #{wrong} should be {echo.PATTERN[wrong]:#x} but was {data[wrong]:#x}"
+        text = f"\nwrong data byte #{wrong} should be {icmp.PATTERN[wrong]:#x} but was {data[wrong]:#x}"
         for at in range(TIMED, size, 32):
             text += f"\n#{at}\t" + "".join(f"{byte:x} " for byte in data[at : min(at + 32, size)])
         return text
@@ -320,15 +320,15 @@ class Screen:
             self._last = (address, text)
         return self._last[1]
 
-    def status(self, figures: echo.Figures) -> None:
+    def status(self, figures: icmp.Figures) -> None:
         """What SIGQUIT asks for."""
         text = f"\r{figures.received}/{figures.transmitted} packets, {int(figures.loss * 100)}% loss"
         if figures.received and self.options.size >= TIMED:
             times = (figures.least, figures.average, figures.smooth, figures.most)
-            text += f", min/avg/ewma/max = {'/'.join(map(echo.milliseconds, times))} ms"
+            text += f", min/avg/ewma/max = {'/'.join(map(icmp.milliseconds, times))} ms"
         print(text, file=sys.stderr, flush=True)
 
-    def summary(self, session: echo.Session) -> None:
+    def summary(self, session: icmp.Session) -> None:
         figures = session.figures
         text = f"{figures.transmitted} packets transmitted, {figures.received} received"
         for number, what in ((figures.duplicates, "duplicates"), (figures.corrupted, "corrupted"), (figures.failures, "errors")):
@@ -344,7 +344,7 @@ class Screen:
             last.append(f"pipe {figures.pipe}")
         if figures.received and not self.options.interval and figures.transmitted > 1:
             gap = elapsed // (figures.transmitted - 1)
-            last.append(f"ipg/ewma {echo.milliseconds(gap)}/{echo.milliseconds(figures.smooth)} ms")
+            last.append(f"ipg/ewma {icmp.milliseconds(gap)}/{icmp.milliseconds(figures.smooth)} ms")
         self._say(", ".join(last))
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 
-from .. import uapi, walk
+from .. import diagnose, uapi
 from ..errors import InvalidValue, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..walk import Step
+    from ..diagnose import Step
 
 REACHED, FAULTY, WRONG = 0, 1, 2
 
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     aloud = ("-v" in options or "--verbose" in options) and not as_data
     one, other = (_host(end, options.get("--lab")) for end in ends)
     try:
-        taken = walk.why(one, other, family, _say if aloud else _silent)
+        taken = diagnose.why(one, other, family, _say if aloud else _silent)
     except (FileNotFoundError, InvalidValue) as error:
         print(f"rawns why: {error}", file=sys.stderr)
         return WRONG
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
 
 def _host(end: str, lab: str | None) -> str:
     """An end as a namespace is called: the hosts of a lab are LAB.HOST.  An address stays what it is."""
-    return end if lab is None or walk.address(end) is not None else f"{lab}.{end}"
+    return end if lab is None or diagnose.address(end) is not None else f"{lab}.{end}"
 
 
 def _silent(step: Step) -> None:

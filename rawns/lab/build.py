@@ -14,17 +14,17 @@ from errno import EBUSY, EEXIST
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError, printable
 from ..netns import Away
-from . import messages, stamp
-from .births import births
-from .found import remove_names
+from . import build_requests, stamp
+from .discover import remove_names
 from .model import Bridge, Existing, Macvlan, Port, Tap
+from .prefetch import births
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..nlmsg import Request
-    from .difference import Change, Difference
+    from .diff import Change, Difference
     from .lab import Lab, Progress
     from .model import Host, Interface
 
@@ -137,10 +137,10 @@ class Builder:
             if self._new(host):
                 self._run(host)
         if difference.gone:
-            from . import files
+            from . import etc_files
 
             remove_names(difference.gone)
-            files.forget(self._lab.name, difference.gone)
+            etc_files.forget(self._lab.name, difference.gone)
         self._tell()
         if self._lab.standing and not self._whole:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
@@ -182,7 +182,7 @@ class Builder:
         """Whether the lab is whole, or who is changing it: in the stamp of one of its hosts."""
         known = self._difference.states[host.number]
         by = known.stamp.by if known is not None and known.stamp is not None else token()
-        host.net.do(messages.lo(stamp.Stamp(self._lab.name, by, state, features)))
+        host.net.do(build_requests.lo(stamp.Stamp(self._lab.name, by, state, features)))
         host.release()
 
     def _attempt(self, host: Host) -> None:
@@ -226,7 +226,7 @@ class Builder:
         for one in self._difference.fresh[host.number]:
             if isinstance(one, Port) and one.peer is not None and not self._new(one.peer.host):
                 # With the namespace of its other end the kernel would take it away, but in its own time.
-                self._undo(_revert, one.peer.host, [messages.unmake(one.peer)])
+                self._undo(_revert, one.peer.host, [build_requests.unmake(one.peer)])
         host.net.do(*requests)
         for change in self._difference.changed[host.number]:
             if change.act is not None:
@@ -242,7 +242,7 @@ class Builder:
         """Make a tap device, which takes an ioctl."""
         assert one.name is not None
         if not self._new(host):
-            self._undo(_revert, host, [messages.unmake(one)])
+            self._undo(_revert, host, [build_requests.unmake(one)])
         host.add_tap(one.name, owner=one.owner, index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
@@ -256,31 +256,31 @@ class Builder:
         bridges: list[Interface] = [one for one in fresh if isinstance(one, Bridge)]
         others = [one for one in fresh if not isinstance(one, (Bridge, Existing))]
         for one in bridges:
-            requests += messages.create(lab, one)
+            requests += build_requests.create(lab, one)
         for one in others:
             elsewhere = isinstance(one, Macvlan) and one.parent.host is not host
             if id(one) not in self._made and not elsewhere and not isinstance(one, Tap):
                 requests += self._create(one)
-        requests += [messages.create_on(lab, guest) for guest in self._guests.get(host.number, ())]
+        requests += [build_requests.create_on(lab, guest) for guest in self._guests.get(host.number, ())]
         for one in others + bridges:
-            requests += messages.settle(lab, one, self._made.get(id(one), False))
+            requests += build_requests.settle(lab, one, self._made.get(id(one), False))
         for one in fresh:
-            requests += [messages.give(one, address) for address in one.given]
+            requests += [build_requests.give(one, address) for address in one.given]
             if one.shape:
-                requests += messages.shape(one)
+                requests += build_requests.shape(one)
             if one.vlans:
-                requests += messages.vlans(one, messages.DEFAULT_VLANS, one.vlans)
+                requests += build_requests.vlans(one, build_requests.DEFAULT_VLANS, one.vlans)
         for change in difference.changed[host.number]:
             requests += change.requests
         if self._new(host):
-            requests += [messages.add_route(host, one) for one in host.routes]
+            requests += [build_requests.add_route(host, one) for one in host.routes]
         return requests
 
     def _first_words(self, state: str, features: frozenset[str]) -> Request:
         """What is said first to each host, and is the same for most: made once, and once put into bytes."""
         request = self._words.get((state, features))
         if request is None:
-            request = messages.lo(stamp.Stamp(self._lab.name, token(), state, features))
+            request = build_requests.lo(stamp.Stamp(self._lab.name, token(), state, features))
             self._words[state, features] = request
         return request
 
@@ -289,11 +289,11 @@ class Builder:
         self._made[id(one)] = True
         if isinstance(one, Port) and one.peer is not None:
             self._made[id(one.peer)] = False
-        return list(messages.create(self._lab, one))
+        return list(build_requests.create(self._lab, one))
 
     def _inverse(self, host: Host) -> list[Request]:
         """What takes a turn back in a host that was there before."""
-        undo = [messages.unmake(one) for one in self._difference.fresh[host.number]]
+        undo = [build_requests.unmake(one) for one in self._difference.fresh[host.number]]
         return undo + [request for change in reversed(self._difference.changed[host.number]) for request in change.undo]
 
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from ..objects.prefix import Prefix
-    from .difference import Change, Difference
+    from .diff import Change, Difference
+    from .document import Source
+    from .kernel_state import State
     from .model import Interface
-    from .source import Source
-    from .state import State
 
     Progress = Callable[[int, int], object]
     States = list[Optional[State]]
@@ -58,7 +58,7 @@ class Lab:
     @staticmethod
     def load(path: str) -> Lab:
         """The lab that a file describes, TOML or JSON (README, "Labs").  Raises `InvalidValue` with all its faults at once."""
-        from .describe import load
+        from .parse import load
 
         return load(path)
 
@@ -194,8 +194,8 @@ class Lab:
         return self._build(progress)
 
     def _difference(self, mending: bool = False) -> Difference:
-        from .difference import Difference
-        from .faults import Impossible, faults
+        from .check import Impossible, faults
+        from .diff import Difference
 
         self._name_ports()
         wrong = faults(self)
@@ -222,12 +222,12 @@ class Lab:
         """What there is of each host; None where it is to be made."""
         states: States = [None] * len(self.hosts)
         if self.standing:
-            from .found import claimed
+            from .discover import claimed
 
             claimed(self, states, gone, mending)
         for host in self.hosts:
             if states[host.number] is None and (host.root or host.there):
-                from .state import read
+                from .kernel_state import read
 
                 states[host.number] = read(host)
                 host.release()
@@ -242,7 +242,7 @@ class Lab:
             if again:
                 self._learn_first_index()
             return again
-        from .found import leftovers
+        from .discover import leftovers
 
         return isinstance(error, SyscallError) and leftovers(self)
 
@@ -261,9 +261,9 @@ class Lab:
         last device; TimeoutError (`RawnsError`) after so many seconds.
         """
         if self.standing:
-            from . import found
+            from . import discover
 
-            found.down(self.name, wait)
+            discover.down(self.name, wait)
             for host in self.hosts:
                 host.forget()
         elif wait is None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, TypeVar, Union
 
+    from ..nft.nat import Forward, Nat
     from ..objects.link import Link
-    from ..objects.nat import Forward, Nat
     from ..objects.prefix import Prefix
     from .lab import Lab
 
@@ -332,7 +332,7 @@ class Host(NetNS):
         ``sources`` are prefixes (none: all of IPv4), ``forwards`` are ports forwarded in (`objects.nat.Forward`).  Raises
         `InvalidValue`.
         """
-        from ..objects.nat import ALL_IPV4, Nat
+        from ..nft.nat import ALL_IPV4, Nat
 
         nat = Nat(out, sources or (ALL_IPV4,), forwards)
         if any(nat.out == other.out for other in self.nats):
@@ -440,7 +440,7 @@ class Root(Host):
     def unmake(self) -> None:
         """Delete the lab's links in it: with one message, where nobody else has put a link into the lab's group."""
         from ..objects import link
-        from .state import State
+        from .kernel_state import State
 
         state = State(self.net.links())
         ours = list(state.ours(self.lab.name))

@@ -65,9 +65,7 @@ def dump(family: int = 0, table: int = uapi.RT_TABLE_MAIN) -> Request:
     return Request(rtnl.GETROUTE, fields, uapi.NLM_F_DUMP)
 
 
-def get(
-    address: str, *, source: str | None = None, iif: int | None = None, oif: int | None = None, mark: int = 0
-) -> Request:
+def get(address: str, *, source: str | None = None, iif: int | None = None, oif: int | None = None, mark: int = 0) -> Request:
     """Ask which way a packet would go: ``ip route get ADDRESS [from SOURCE] [iif NAME] [oif NAME] [mark N]``.
 
     With ``iif``, an index, it is one that comes in there.  Refused as the packet would be: ENETUNREACH, EHOSTUNREACH.

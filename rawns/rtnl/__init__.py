@@ -417,9 +417,7 @@ NDMSG = Struct(
     ("ndm_type", U8.named("RTN_")),
     whole=True,
 )
-NDA_CACHEINFO = Struct(
-    "nda_cacheinfo", ("ndm_confirmed", U32), ("ndm_used", U32), ("ndm_updated", U32), ("ndm_refcnt", U32)
-)
+NDA_CACHEINFO = Struct("nda_cacheinfo", ("ndm_confirmed", U32), ("ndm_used", U32), ("ndm_updated", U32), ("ndm_refcnt", U32))
 NEIGH = Layout(
     NDMSG,
     attrs(

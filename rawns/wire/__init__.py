@@ -21,7 +21,7 @@ and every step forward is at least one attribute header long, so hostile bytes e
 """
 
 from .attributes import ALIGN, NLATTR, Attrs, Chain, Layout, Many, Message, Switch, table
-from .values import (
+from .types import (
     BE16,
     BE32,
     FLAG,
@@ -84,7 +84,7 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .values import Body as Body
-    from .values import Buffer as Buffer
-    from .values import Path as Path
-    from .values import Trace as Trace
+    from .types import Body as Body
+    from .types import Buffer as Buffer
+    from .types import Path as Path
+    from .types import Trace as Trace

@@ -10,14 +10,14 @@ from struct import Struct as _Struct
 
 from .. import uapi
 from ..errors import WireError
-from .values import RAW, Span, Struct, Type, complaint
+from .types import RAW, Span, Struct, Type, complaint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from typing import Any
 
-    from .values import Body, Buffer, Path, Trace
+    from .types import Body, Buffer, Path, Trace
 
 ALIGN = 4  # NLMSG_ALIGNTO and NLA_ALIGNTO are one number
 NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
@@ -38,7 +38,6 @@ class Many(Type):
 
     def show(self, value: Any) -> str:
         return self.kind.show(value)
-
 
     def payloads(self, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
         """One payload for each of the list."""

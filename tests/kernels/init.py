@@ -75,7 +75,7 @@ def lab() -> str:
 def standing(parts: bool = False) -> str:
     """A lab that stands: up, found as it was left, changed in place, put right, gone.  With ``parts``, of all kinds."""
     from rawns import Lab, NetNS, ping
-    from rawns.lab import found
+    from rawns.lab import discover
 
     def shop(hosts: int, mtu: int = 1500) -> Lab:
         lab = Lab("shop", standing=True)
@@ -99,9 +99,9 @@ def standing(parts: bool = False) -> str:
         one.net.delete_address("eth0", "10.0.0.1/24")
     told.append(shop(2).up())
     expect(any("+ address 10.0.0.1/24" in str(change) for change in told[-1]), told[-1])
-    state = [(lab.name, lab.state, len(lab.hosts)) for lab in found.labs()]
-    expect(state == [("shop", "standing", 3)] and found.gc() == [], state)
-    expect(len(found.down("shop", wait=30)) == 3 and found.labs() == [], found.labs())
+    state = [(lab.name, lab.state, len(lab.hosts)) for lab in discover.labs()]
+    expect(state == [("shop", "standing", 3)] and discover.gc() == [], state)
+    expect(len(discover.down("shop", wait=30)) == 3 and discover.labs() == [], discover.labs())
     return f"{sum(map(len, told))} changes"
 
 
@@ -119,7 +119,7 @@ def ip() -> str:
 def lacking(setting: str) -> str:
     """What the kernel has not got is said in one line, with its setting, by a change and by a question."""
     from rawns import NetNS, RawnsError
-    from rawns.objects.nat import Nat
+    from rawns.nft.nat import Nat
 
     told = []
     with NetNS.create() as ns:
@@ -137,8 +137,8 @@ def nat() -> str:
     import socket
 
     from rawns import Lab
-    from rawns.objects.fate import Packet
-    from rawns.objects.nat import Forward, Found, Nat
+    from rawns.nft.evaluate import Packet
+    from rawns.nft.nat import Forward, Found, Nat
 
     with Lab() as plan:
         inside, router, outside = (plan.netns() for _ in range(3))

@@ -17,9 +17,9 @@ from test_rootless import rawns
 from rawns import NetNS
 from rawns.bench import bench
 from rawns.bench.cases import NoPeers, cases, peers
-from rawns.bench.fence import Fence
+from rawns.bench.cleanup_barrier import Fence
+from rawns.bench.harness import Case, Contender, Scene, Standing
 from rawns.bench.run import _Rounds
-from rawns.bench.scene import Case, Contender, Scene, Standing
 
 SMALL = [
     "anonymous",

@@ -15,7 +15,7 @@ from chatting import LOOP, T, Watched, name_of
 
 from rawns import NetNS, Peer
 from rawns.chat import room as room_module
-from rawns.lines import CUT, LINE
+from rawns.framing import CUT, LINE
 
 pytest_plugins = ["chatting"]
 

@@ -23,7 +23,7 @@ pytest_plugins = ["chatting"]
         ("connect ::1 1", 1, "rawns chat: connect to ::1 port 1: Connection refused"),
         ("connect 192.0.2.1 1", 1, "rawns chat: connect to 192.0.2.1 port 1: Network is unreachable"),
         ("connect no.such.name.invalid 1", 1, "rawns chat: no.such.name.invalid: "),
-        ("listen 192.0.2.1 7000", 1, "rawns chat: bind(N, {AF_INET, \"192.0.2.1\", 7000}, 16): Cannot assign requested address"),
+        ("listen 192.0.2.1 7000", 1, 'rawns chat: bind(N, {AF_INET, "192.0.2.1", 7000}, 16): Cannot assign requested address'),
         ("listen --netns rt-nowhere 7000", 1, 'rawns chat: open("/run/netns/rt-nowhere"'),
         ("listen --netns .. 7000", 1, "rawns chat: "),
         ("", 2, "rawns chat: "),

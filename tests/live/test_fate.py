@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import InvalidValue, NetNS
-from rawns.objects.fate import Packet
+from rawns.nft.evaluate import Packet
 
 pytestmark = pytest.mark.skipif(shutil.which("nft") is None, reason="there is no `nft` here")
 

@@ -18,7 +18,7 @@ from rawns import Lab, NetNS, ping, rootless, syscalls, uapi
 from rawns.cli.lab.examples import NAMES, text_of
 from rawns.cli.main import run
 from rawns.errors import KernelError
-from rawns.lab import describe, source
+from rawns.lab import document, parse
 
 Name = Callable[[], str]
 RAWNS = [sys.executable, "-m", "rawns"]
@@ -312,7 +312,7 @@ def test_errors_are_the_librarys(lab: str, file: Any) -> None:
 
 
 def lab_of(**data: Any) -> Lab:
-    return describe.lab_of(source.Source(data))
+    return parse.lab_of(document.Source(data))
 
 
 def half(lab: str, mine: str, other: str, address: str) -> Any:

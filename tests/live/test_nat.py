@@ -10,12 +10,13 @@ from collections.abc import Iterator
 import pytest
 from conftest import Ordinary
 
-from rawns import Interrupted, InvalidValue, KernelError, NetNS, Observer, RawnsError, SyscallError, nft, observed, uapi
+from rawns import Interrupted, InvalidValue, KernelError, NetNS, Observer, RawnsError, SyscallError, observed, uapi
 from rawns.net import Net
 from rawns.netlink import Netlink
+from rawns.nft import messages as nft_messages
+from rawns.nft import nat
+from rawns.nft.nat import Forward, Nat
 from rawns.nlmsg import Request
-from rawns.objects import nat
-from rawns.objects.nat import Forward, Nat
 
 PATIENCE = 10  # seconds, only ever waited for what has gone wrong
 ROUTER = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
@@ -189,7 +190,7 @@ def foreign(*expressions: dict[str, object]) -> Request:
         "NFTA_RULE_CHAIN": "prerouting",
         "NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": list(expressions)},
     }
-    return Request(nft.NEWRULE, body, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND, "a rule of somebody's")
+    return Request(nft_messages.NEWRULE, body, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND, "a rule of somebody's")
 
 
 def test_many_forwards_are_still_one_transaction(router: NetNS) -> None:
@@ -222,7 +223,7 @@ def test_what_the_kernel_lacks_is_named_and_nothing_changes(router: NetNS) -> No
     router.net.nat("rt", WANTED)
     for wrong in (foreign({"NFTA_EXPR_NAME": "wormhole", "NFTA_EXPR_DATA": b""}), *nat.replace("rt", [])[4:5]):
         body = dict(wrong.body)
-        if wrong.message is nft.NEWCHAIN:
+        if wrong.message is nft_messages.NEWCHAIN:
             body.update(NFTA_CHAIN_TYPE="wormhole", NFTA_CHAIN_NAME="another")
         made = nat.replace("rt", [Nat("other")])
         with pytest.raises(KernelError, match="this kernel's nf_tables lacks it") as refused:

@@ -16,10 +16,10 @@ from pathlib import Path
 from time import monotonic_ns
 
 import pytest
-from pinging import PROJECT, answer, cable, checksum, icmp, ours, ping, responder, run, sysctl
+from pinging import PROJECT, answer, cable, checksum, icmp_packet, ours, ping, responder, run, sysctl
 
 import rawns
-from rawns import NetNS, echo
+from rawns import NetNS, icmp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def either(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Pair]:
     if allowed:  # nobody is, in a new namespace
         sysctl(pair[0], "ipv4/ping_group_range", "0 0")
     with pair[0].entered():
-        line = echo.connect("127.0.0.1")
+        line = icmp.connect("127.0.0.1")
     assert line.raw is not allowed
     line.close()
     yield pair
@@ -158,16 +158,16 @@ def test_nobody_there(either: Pair, host: str, source: str, words: str) -> None:
 def test_an_error_for_one_request_does_not_keep_the_next_from_being_sent(either: Pair, host: str) -> None:
     """On a datagram socket the kernel fails the next call with it: `sendto`, where nobody has read it yet."""
     with either[0].entered():
-        line = echo.connect(host)
-    session = echo.Session(2, 0, None)
+        line = icmp.connect(host)
+    session = icmp.Session(2, 0, None)
     assert session.wait(monotonic_ns()) == 0
-    assert list(echo.transmit(line, session, 56)) == []
+    assert list(icmp.transmit(line, session, 56)) == []
     poll = select.poll()
     poll.register(line.sock, 0)  # errors are always polled for
     assert poll.poll(5000)
-    told = list(echo.transmit(line, session, 56))
+    told = list(icmp.transmit(line, session, 56))
     if not told:  # a raw socket, or a kernel like 5.10: it does not look, and the error waits
-        told = [error for error in [session.arrived(line.failure())] if isinstance(error, echo.Failure)]
+        told = [error for error in [session.arrived(line.failure())] if isinstance(error, icmp.Failure)]
     line.close()
     assert [(one.sequence, one.counted) for one in told] == [(1, True)]
     assert (session.figures.transmitted, session.figures.failures) == (2, 1)
@@ -240,11 +240,11 @@ def lies(request: bytes) -> list[bytes]:
     data = request[8:]
 
     def reply(ident: int, sequence: int, data: bytes = data) -> bytes:
-        return icmp(0, 0, struct.pack("!HH", ident & 0xFFFF, sequence & 0xFFFF) + data)
+        return icmp_packet(0, 0, struct.pack("!HH", ident & 0xFFFF, sequence & 0xFFFF) + data)
 
     def about(ident: int, host: bytes, kind: int = 3) -> bytes:
         quoted = bytes.fromhex("450000540000000040010000 0a000001") + host + struct.pack("!BBHHH", 8, 0, 0, ident, sequence)
-        return icmp(kind, 1, bytes(4) + quoted)
+        return icmp_packet(kind, 1, bytes(4) + quoted)
 
     return [
         b"",
@@ -254,10 +254,10 @@ def lies(request: bytes) -> list[bytes]:
         reply(ident + 1, sequence),
         reply(ident, sequence + 1),
         reply(ident, sequence + 100),
-        icmp(8, 0, request[4:]),
-        icmp(5, 1, bytes(4)),
-        icmp(5, 1, bytes.fromhex("0a000063") + b"\x45" * 40),
-        icmp(13, 0, bytes(12)),
+        icmp_packet(8, 0, request[4:]),
+        icmp_packet(5, 1, bytes(4)),
+        icmp_packet(5, 1, bytes.fromhex("0a000063") + b"\x45" * 40),
+        icmp_packet(13, 0, bytes(12)),
         about(ident ^ 1, bytes([10, 0, 0, 2])),
         about(ident, bytes([10, 0, 0, 3])),
         about(ident ^ 1, bytes([10, 0, 0, 2]), kind=5),
@@ -292,7 +292,7 @@ def test_lies6_change_nothing(either: Pair) -> None:
 
 def test_a_flood_of_lies_keeps_nobody_from_the_end(pair: Pair) -> None:
     def flood(request: bytes) -> list[bytes]:
-        return [icmp(0, 0, bytes.fromhex("00000000") + request[8:])] * 2000
+        return [icmp_packet(0, 0, bytes.fromhex("00000000") + request[8:])] * 2000
 
     with responder(pair[1], flood):
         figures = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.2)
@@ -319,8 +319,8 @@ def test_what_is_always_there_to_read_keeps_nobody_from_the_end() -> None:
             return None
 
     line = Babble()
-    session = echo.Session(2, 5_000_000, 20_000_000)
-    assert list(echo.run(line, session, 56)) == []  # type: ignore[arg-type]
+    session = icmp.Session(2, 5_000_000, 20_000_000)
+    assert list(icmp.run(line, session, 56)) == []  # type: ignore[arg-type]
     assert session.figures.transmitted == 2
     line.sock.close()
 
@@ -329,7 +329,7 @@ def test_a_round_trip_ends_when_the_kernel_has_the_reply(either: Pair) -> None:
     """However late we come to read it.  The kernel begins to stamp packets a moment after it is asked to."""
     for host in ("10.0.0.2", "fd00::2"):
         with either[0].entered():
-            line = echo.connect(host)
+            line = icmp.connect(host)
         poll = select.poll()
         poll.register(line.sock, select.POLLIN)
         for sequence in range(1, 1000):
@@ -338,7 +338,7 @@ def test_a_round_trip_ends_when_the_kernel_has_the_reply(either: Pair) -> None:
             assert poll.poll(5000)
             after = monotonic_ns()
             reply = line.receive()
-            assert isinstance(reply, echo.Reply)
+            assert isinstance(reply, icmp.Reply)
             if before < reply.when < after:
                 break
         line.close()
@@ -365,7 +365,7 @@ def test_a_wrong_checksum(pair: Pair) -> None:
 
 def test_a_wrong_byte(either: Pair) -> None:
     def wrong(request: bytes) -> list[bytes]:
-        return [icmp(0, 0, request[4:30] + b"\xff" + request[31:])]
+        return [icmp_packet(0, 0, request[4:30] + b"\xff" + request[31:])]
 
     with responder(either[1], wrong):
         lines = ping(either[0], "-c1", "10.0.0.2").stdout.splitlines()
@@ -375,7 +375,7 @@ def test_a_wrong_byte(either: Pair) -> None:
 
 
 def test_cut_short(either: Pair) -> None:
-    with responder(either[1], lambda request: [icmp(0, 0, request[4:20])]):
+    with responder(either[1], lambda request: [icmp_packet(0, 0, request[4:20])]):
         done = ping(either[0], "-c1", "10.0.0.2")
     assert done.stdout.splitlines()[1] == "20 bytes from 10.0.0.2: icmp_seq=1 ttl=64 (truncated)"
     assert done.returncode == 0

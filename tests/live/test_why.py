@@ -10,8 +10,8 @@ import pytest
 from ways import Net, bridged, mend, pair, routed
 
 from rawns import Walk, why
+from rawns.diagnose import path
 from rawns.uapi import AF_INET, AF_INET6
-from rawns.walk import walker
 
 V4, V6 = AF_INET, AF_INET6
 
@@ -470,7 +470,7 @@ def unanswered(net: Net, family: int) -> Walk:
     """The walk over a network broken on purpose: no answer comes, however long one waits for it."""
     with pytest.MonkeyPatch.context() as impatient:
         for patience in ("PROOF", "DOUBT", "WIDE"):
-            impatient.setattr(walker, patience, 0.05)
+            impatient.setattr(path, patience, 0.05)
         return why(net["a"], net["b"], family)
 
 

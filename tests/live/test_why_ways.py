@@ -19,17 +19,17 @@ from conftest import PROJECT, Ordinary
 from ways import Net, bridged, mend, pair, routed
 
 from rawns import InvalidValue, KernelError, NetNS, why
+from rawns.diagnose import path
+from rawns.diagnose.namespace_view import Where
+from rawns.diagnose.visible import Place, World
 from rawns.uapi import AF_INET, AF_INET6, IFA_F_DADFAILED, IFA_F_TENTATIVE
-from rawns.walk import walker
-from rawns.walk.facts import Where
-from rawns.walk.world import Place, World
 
 RTMGRP_IPV6_IFADDR = 0x100
 
 
 @pytest.fixture
 def net(netns_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Net]:
-    monkeypatch.setattr(walker, "DOUBT", 0.05)  # for faults made on purpose no answer comes, however long one waits
+    monkeypatch.setattr(path, "DOUBT", 0.05)  # for faults made on purpose no answer comes, however long one waits
     with ExitStack() as stack:
         yield Net(stack, netns_name)
 
@@ -297,7 +297,7 @@ def test_a_far_end_that_nobody_sees(net: Net, monkeypatch: pytest.MonkeyPatch) -
         walk = why(net["a"], "10.0.0.2")
         assert walk.fault is not None and "its far end is in a namespace that cannot be seen from here" in str(walk)
         hidden.net.set_link("v2", up=True)
-        monkeypatch.setattr(walker, "PROOF", 0.05)
+        monkeypatch.setattr(path, "PROOF", 0.05)
         walk = why(net["a"], "10.0.0.2")
         assert walk.fault is not None and "hold as far as can be seen: the packet leaves by v1 in a" in net.named(str(walk))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pinging import answer, cable, icmp, responder, run, sysctl
+from pinging import answer, cable, icmp_packet, responder, run, sysctl
 
 from rawns import NetNS
 
@@ -174,12 +174,12 @@ def test_duplicates(pair: Pair) -> None:
 
 
 def test_a_wrong_byte(pair: Pair) -> None:
-    with responder(pair[1], lambda request: [icmp(0, 0, request[4:30] + b"\xff" + request[31:])]):
+    with responder(pair[1], lambda request: [icmp_packet(0, 0, request[4:30] + b"\xff" + request[31:])]):
         assert "wrong data byte #22 should be 0x16 but was 0xff" in same(pair[0], "-c1", "10.0.0.2")[0]
 
 
 def test_cut_short(pair: Pair) -> None:
-    with responder(pair[1], lambda request: [icmp(0, 0, request[4:30])]):
+    with responder(pair[1], lambda request: [icmp_packet(0, 0, request[4:30])]):
         assert "(truncated)" in same(pair[0], "-c1", "10.0.0.2")[0]
 
 

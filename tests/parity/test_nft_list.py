@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import NetNS
-from rawns.objects.nat import Forward, Found, Nat
+from rawns.nft.nat import Forward, Found, Nat
 
 pytestmark = pytest.mark.skipif(shutil.which("nft") is None, reason="there is no `nft` here")
 

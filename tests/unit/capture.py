@@ -145,7 +145,8 @@ BY_HAND = {
 }
 
 
-NFT_COMMANDS = """
+NFT_COMMANDS = (
+    """
 add table inet lab { comment "st" ; } ; delete table inet lab ; add table inet lab { comment "st" ; } ; \
  add chain inet lab prerouting { type nat hook prerouting priority -100 ; policy accept ; } ; \
  add chain inet lab postrouting { type nat hook postrouting priority 100 ; policy accept ; } ; \
@@ -172,7 +173,10 @@ delete rule ip filter forward handle 4
 flush chain ip filter forward ; delete chain ip filter forward
 delete table inet nope
 add rule ip filter nope drop ; add rule ip filter nada drop
-""".strip().replace("\\\n", "").splitlines()
+""".strip()
+    .replace("\\\n", "")
+    .splitlines()
+)
 
 # Of what `nft` asks: the tables, chains and rules.  The rest are generations, sets, objects and flow tables.
 NFT_SUBJECTS = {16, *range(0xA00, 0xA09)}

@@ -55,8 +55,7 @@ LAB_REQUESTS: dict[str, tuple[Message, int, dict[Any, Any]]] = {
             "IFLA_VXLAN_PORT": 4789,
         },
     ),
-    "ip link add vx6 type vxlan id 43 group ff05::100 dev v2 dstport 4790 srcport 1000 2000 ageing 60 "
-    "udp6zerocsumrx proxy": link(
+    "ip link add vx6 type vxlan id 43 group ff05::100 dev v2 dstport 4790 srcport 1000 2000 ageing 60 udp6zerocsumrx proxy": link(
         "vx6",
         "vxlan",
         {

@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from rawns import nft, nlmsg, packets, rtnl, tap, uapi
+from rawns import nlmsg, packets, rtnl, tap, uapi
+from rawns.nft import messages as nft_messages
 from rawns.rtnl import kinds, tc
 from rawns.wire import Raw, Struct, Type
 
@@ -116,7 +117,7 @@ def constants() -> dict[str, int]:
 def structs() -> dict[str, Struct]:
     """Every `Struct` that the descriptions lead to, by C name."""
     found: dict[str, Struct] = {}
-    for module in (nlmsg, rtnl, kinds, tc, tap, nft, packets):
+    for module in (nlmsg, rtnl, kinds, tc, tap, nft_messages, packets):
         for one in walk(list(vars(module).values()), set()):
             assert found.setdefault(one.name, one).members == one.members, f"two different structs called {one.name}"
     return found

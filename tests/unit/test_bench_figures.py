@@ -14,11 +14,11 @@ import pytest
 
 from rawns import InvalidValue
 from rawns.bench import compare, method, page, report
-from rawns.bench.fence import heard
+from rawns.bench.cleanup_barrier import heard
+from rawns.bench.compare import regressions, told
+from rawns.bench.environment import doubts
+from rawns.bench.harness import Absent, Case, Contender, reduced, unequal
 from rawns.bench.run import pick
-from rawns.bench.scene import Absent, Case, Contender, reduced, unequal
-from rawns.bench.versus import regressions, told
-from rawns.bench.world import doubts
 
 DRAW = random.Random(7)
 VALUES = [DRAW.lognormvariate(0, 1) * 1e6 for _ in range(101)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rawns import InvalidValue, sockets
-from rawns.echo import line, ping
-from rawns.echo.session import KEPT, Failure, Figures, Reply, Session
+from rawns.icmp import ping, socket
+from rawns.icmp.session import KEPT, Failure, Figures, Reply, Session
 
 MS = 1_000_000
 PEER = ("10.0.0.2", 0)
@@ -264,7 +264,7 @@ def test_the_compiler_has_the_same_numbers(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
-    origins = {name: value for name, value in vars(line).items() if name.startswith("SO_EE_ORIGIN_")}
+    origins = {name: value for name, value in vars(socket).items() if name.startswith("SO_EE_ORIGIN_")}
     levels = {name: number for number, name in sockets.LEVELS.items()}
     protocols = {name: number for number, name in sockets.PROTOCOLS.items() if number}
     options = {name: number for name, (_, number) in sockets.OPTIONS.items()}
@@ -281,7 +281,7 @@ def test_the_compiler_has_the_same_numbers(tmp_path: Path) -> None:
     subprocess.run([compiler, "-o", str(tmp_path / "numbers"), str(tmp_path / "numbers.c")], check=True)
     told = subprocess.run([str(tmp_path / "numbers")], stdout=subprocess.PIPE, text=True, check=True).stdout
     theirs = {name: int(number) for name, number in (row.split() for row in told.splitlines())}
-    assert theirs == {**ours, **sockets.SIZES, "size": line.SOCK_EXTENDED_ERR.size}
+    assert theirs == {**ours, **sockets.SIZES, "size": socket.SOCK_EXTENDED_ERR.size}
 
 
 # -- how they are spelled -----------------------------------------------------------------------------------------------

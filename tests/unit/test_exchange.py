@@ -315,9 +315,9 @@ def test_an_offset_in_a_nest_names_the_innermost(exchange: Exchange) -> None:
     body = {"IFLA_LINKINFO": {"IFLA_INFO_KIND": "veth", "IFLA_INFO_DATA": {"VETH_INFO_PEER": {"IFLA_IFNAME": "v2"}}}}
     request = Request(rtnl.NEWLINK, body)
     at = request.pack(1).index(b"\x07\0\x03\0v2\0")
-    assert refusal(exchange, request, offset(at), EEXIST).field == "IFLA_IFNAME = \"v2\""
+    assert refusal(exchange, request, offset(at), EEXIST).field == 'IFLA_IFNAME = "v2"'
     kind = request.pack(1).index(b"\x08\0\x01\0veth")
-    assert refusal(exchange, request, offset(kind)).field == "IFLA_INFO_KIND = \"veth\""
+    assert refusal(exchange, request, offset(kind)).field == 'IFLA_INFO_KIND = "veth"'
 
 
 def test_an_offset_into_nowhere_is_only_a_number(exchange: Exchange) -> None:

@@ -37,8 +37,11 @@ ICMP6 = struct.pack("=7Q", 7, 1, 2, 3, 4, 5, 6)
 WHOLE = link(
     attribute(3, b"v1\0"),  # IFLA_IFNAME, padded
     attribute(43, attribute(2, b"\2") + attribute(4, struct.pack("=I", 77))),  # IFLA_XDP
-    attribute(26, attribute(2, attribute(1, CONF))  # IFLA_AF_SPEC
-              + attribute(10, attribute(2, CONF6) + attribute(3, STATS6) + attribute(6, ICMP6))),
+    attribute(
+        26,
+        attribute(2, attribute(1, CONF))  # IFLA_AF_SPEC
+        + attribute(10, attribute(2, CONF6) + attribute(3, STATS6) + attribute(6, ICMP6)),
+    ),
     attribute(62, b""),  # IFLA_DEVLINK_PORT, empty as it is for most
     attribute(66, struct.pack("=I", 9)),
     attribute(900, b"\1\2\3"),  # from a kernel to come

@@ -12,20 +12,20 @@ import pytest
 
 from rawns import InvalidValue, Lab
 from rawns.errors import SyscallError
-from rawns.lab import describe, source
+from rawns.lab import document, parse
+from rawns.lab.check import Impossible
 from rawns.lab.export import data_of
-from rawns.lab.faults import Impossible
 from rawns.lab.graph import svg, text
-from rawns.lab.locate import lines
 from rawns.lab.model import Bridge, Macvlan, Port, Tap, Vxlan
-from rawns.lab.reach import Reach
-from rawns.objects.nat import Forward, Nat
+from rawns.lab.positions import lines
+from rawns.lab.reachability import Reach
+from rawns.nft.nat import Forward, Nat
 
 toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
 
 
 def lab_of(**data: Any) -> Lab:
-    return describe.lab_of(source.Source({"name": "shop", **data}))
+    return parse.lab_of(document.Source({"name": "shop", **data}))
 
 
 def faults_of(**data: Any) -> list[str]:
@@ -613,7 +613,7 @@ def test_whatever_is_said_it_is_a_lab_or_faults_each_on_its_line() -> None:
         for _ in range(random.randrange(3)):
             data = mutated(data, random)
         try:
-            lab = describe.lab_of(source.Source(data, "shop.json", json.dumps(data, indent=1)))
+            lab = parse.lab_of(document.Source(data, "shop.json", json.dumps(data, indent=1)))
         except Impossible as error:
             lines_of = str(error).splitlines()
             assert lines_of and all(line.isprintable() for line in lines_of), lines_of
@@ -621,7 +621,7 @@ def test_whatever_is_said_it_is_a_lab_or_faults_each_on_its_line() -> None:
         else:
             made += 1
             again = data_of(lab)
-            assert data_of(describe.lab_of(source.Source(again))) == again
+            assert data_of(parse.lab_of(document.Source(again))) == again
             text.draw(lab), svg.draw(lab)
             Reach(lab).pairs()
     assert made > 20

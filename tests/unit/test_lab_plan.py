@@ -14,19 +14,19 @@ from conftest import PROJECT
 
 from rawns import InvalidValue, Lab
 from rawns.cli.lab.examples import NAMES, text_of
-from rawns.lab import describe, source
+from rawns.lab import document, parse
+from rawns.lab.check import faults
 from rawns.lab.export import data_of
-from rawns.lab.faults import faults
-from rawns.lab.graph import Graph, foreign, svg, text, trees
-from rawns.lab.reach import Reach
+from rawns.lab.graph import Graph, dot_mermaid, svg, text, trees
+from rawns.lab.reachability import Reach
 
 
 def lab_of(**data: Any) -> Lab:
-    return describe.lab_of(source.Source({"name": "shop", **data}))
+    return parse.lab_of(document.Source({"name": "shop", **data}))
 
 
 def example(name: str) -> Lab:
-    return describe.lab_of(source.parse(text_of(name, "json"), f"{name}.json"))
+    return parse.lab_of(document.parse(text_of(name, "json"), f"{name}.json"))
 
 
 # -- faults of the whole ------------------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ def test_the_state_is_told_and_coloured() -> None:
     assert "\x1b[1;32mns1\x1b[m" in coloured and "\x1b[1;31mns2\x1b[m" in coloured
     assert re.sub("\x1b[^m]*m", "", coloured) == text.draw(lab, states)
     assert 'class="box host missing"' in svg.draw(lab, states) and "1 up, 1 not there" in svg.draw(lab, states)
-    assert "class n1 missing" in foreign.mermaid(lab, states) and "(not there)" in foreign.dot(lab, states)
+    assert "class n1 missing" in dot_mermaid.mermaid(lab, states) and "(not there)" in dot_mermaid.dot(lab, states)
 
 
 @pytest.mark.parametrize("lab", [*(pytest.param(example(name), id=name) for name in NAMES), pytest.param(ring(), id="ring")])
@@ -395,8 +395,8 @@ def test_a_picture_is_well_formed_and_nothing_lies_on_anything(lab: Lab) -> None
 
 def test_dot_and_mermaid_name_each_wire() -> None:
     lab = example("router")
-    assert 'n0 -- n2 [taillabel="eth0\\n10.0.1.1/24", headlabel="left\\n10.0.1.254/24"' in foreign.dot(lab)
-    assert '  n0 ---|"eth0 10.0.1.1/24<br/>left 10.0.1.254/24"| n2' in foreign.mermaid(lab)
+    assert 'n0 -- n2 [taillabel="eth0\\n10.0.1.1/24", headlabel="left\\n10.0.1.254/24"' in dot_mermaid.dot(lab)
+    assert '  n0 ---|"eth0 10.0.1.1/24<br/>left 10.0.1.254/24"| n2' in dot_mermaid.mermaid(lab)
 
 
 def test_what_is_drawn_is_escaped() -> None:
@@ -404,8 +404,8 @@ def test_what_is_drawn_is_escaped() -> None:
     one, other = lab.netns(label='a<b>&"c"\\'), lab.netns(label="d")
     lab.wire(one.port("x"), other.port("y"))
     assert ET.fromstring(svg.draw(lab)) is not None and "a&lt;b&gt;&amp;&quot;c&quot;" in svg.draw(lab)
-    assert '"a<b>&\\"c\\"\\\\"' in foreign.dot(lab)
-    assert '["a&lt;b&gt;&amp;&quot;c&quot;\\"]' in foreign.mermaid(lab)
+    assert '"a<b>&\\"c\\"\\\\"' in dot_mermaid.dot(lab)
+    assert '["a&lt;b&gt;&amp;&quot;c&quot;\\"]' in dot_mermaid.mermaid(lab)
 
 
 # -- and back -------------------------------------------------------------------------------------------------------------
@@ -414,7 +414,7 @@ def test_what_is_drawn_is_escaped() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "star"])
 def test_a_description_survives_the_way_there_and_back(name: str) -> None:
     first = data_of(example(name))
-    again = describe.lab_of(source.parse(json.dumps(first), "again.json"))
+    again = parse.lab_of(document.parse(json.dumps(first), "again.json"))
     assert data_of(again) == first
     assert text.draw(again) == text.draw(example(name))
 
@@ -449,7 +449,7 @@ def test_what_is_written_down_is_what_was_said() -> None:
         "taps": [{"bridge": "br0", "name": "vm", "vlans": [5], "owner": 1000}],
         "vxlans": [{"bridge": "br0", "name": "t", "vni": 42, "remote": "192.0.2.9", "port": 4790}],
     }
-    assert data_of(describe.lab_of(source.Source(said))) == said
+    assert data_of(parse.lab_of(document.Source(said))) == said
 
 
 # -- the examples ---------------------------------------------------------------------------------------------------------
@@ -463,4 +463,4 @@ def test_the_examples_are_those_that_are_shipped() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_says_the_same_in_both_languages(name: str) -> None:
-    assert source.parse(text_of(name), "x.toml").data == source.parse(text_of(name, "json"), "x.json").data
+    assert document.parse(text_of(name), "x.toml").data == document.parse(text_of(name, "json"), "x.json").data

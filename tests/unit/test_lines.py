@@ -9,7 +9,7 @@ import unicodedata
 
 import pytest
 
-from rawns.lines import CUT, ENOUGH, LINE, MOST, RELAYED, WHOLE, Circle, Lines, Outbox, Typed, visible
+from rawns.framing import CUT, ENOUGH, LINE, MOST, RELAYED, WHOLE, Circle, Lines, Outbox, Typed, visible
 
 # DerivedCoreProperties.txt of Unicode 15, Default_Ignorable_Code_Point: shown as nothing by whoever follows it.
 IGNORABLE = (

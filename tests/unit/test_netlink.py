@@ -13,8 +13,8 @@ import pytest
 
 from rawns import Interrupted, KernelError, Observer, SyscallError, netlink, observed, rtnl, uapi
 from rawns.netlink import ATTEMPTS, Netfilter, Netlink
+from rawns.nft import nat, records
 from rawns.nlmsg import Request
-from rawns.objects import nat, ruleset
 
 Answers = Callable[[int], "list[bytes | int]"]  # by sequence number: datagrams, or errnos of recv
 KERNEL, STRANGER = 0, 4711
@@ -178,7 +178,7 @@ def test_a_transaction_refused_as_a_whole(
 def test_a_dump_of_what_the_kernel_does_not_have(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:
     socket, _ = netfilter(lambda seq: [refused(seq, EINVAL)])
     with pytest.raises(KernelError, match=r"NFT_MSG_GETCHAIN refused: .*; this kernel has no nf_tables \(CONFIG_NF_TABLES\)"):
-        socket.dump(ruleset.chains())
+        socket.dump(records.chains())
 
 
 def test_answers_lost_behind_the_first_error(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from samples import captured
 
-from rawns import InvalidValue, explain, nft, nlmsg, uapi
+from rawns import InvalidValue, explain, nlmsg, uapi
 from rawns.errors import KernelError, WireError
 from rawns.exchange import Exchange
+from rawns.nft import evaluate, nat, records
+from rawns.nft import messages as nft_messages
+from rawns.nft.nat import Forward, Nat
 from rawns.nlmsg import Reply, Request
-from rawns.objects import fate, nat, ruleset
-from rawns.objects.nat import Forward, Nat
 from rawns.syscalls import Event
 from rawns.wire import Message, Span
 
@@ -25,7 +26,7 @@ CAPTURED = captured("captured_nft.txt")
 MADE = next(command for command in CAPTURED if command.startswith("nft add table inet lab"))
 FILTER = next(command for command in CAPTURED if command.startswith("nft add table ip filter"))
 
-PACKET = fate.Packet("10.0.0.1", "10.9.0.1", iif="a", oif="b", protocol="tcp", port=80)
+PACKET = evaluate.Packet("10.0.0.1", "10.9.0.1", iif="a", oif="b", protocol="tcp", port=80)
 
 # What `MADE` says.
 NATS = [
@@ -43,8 +44,8 @@ def messages(command: str, arrow: str) -> list[tuple[Message, bytes]]:
     found = []
     for way, data in CAPTURED[command]:
         for frame in nlmsg.split(data):
-            if way == arrow and frame.kind in nft.MESSAGES:
-                found.append((nft.MESSAGES[frame.kind], data[frame.start : frame.end]))
+            if way == arrow and frame.kind in nft_messages.MESSAGES:
+                found.append((nft_messages.MESSAGES[frame.kind], data[frame.start : frame.end]))
     return found
 
 
@@ -66,11 +67,11 @@ def replies(command: str, name: str) -> list[Reply]:
 
 
 def test_every_message_has_a_sample() -> None:
-    assert {message.number for message, _ in PAYLOADS} == set(nft.MESSAGES)
+    assert {message.number for message, _ in PAYLOADS} == set(nft_messages.MESSAGES)
 
 
 def test_a_message_is_called_what_its_number_is_called() -> None:
-    for number, message in nft.MESSAGES.items():
+    for number, message in nft_messages.MESSAGES.items():
         subsystem = uapi.NFNL_SUBSYS_NFTABLES if message.name.startswith("NFT_") else 0
         assert number == subsystem << 8 | getattr(uapi, message.name)
 
@@ -83,8 +84,8 @@ def test_the_transaction_is_the_one_that_nft_sends() -> None:
     for request, frame in zip(requests, made):
         ours, theirs = request.message.pack(request.body), transaction(MADE)[frame.start : frame.end]
         assert ours.hex() == theirs.hex()
-        assert request.flags | uapi.NLM_F_REQUEST == frame.flags or request.message is nft.NEWTABLE
-    for message, frame in ((nft.BATCH_BEGIN, begin), (nft.BATCH_END, end)):
+        assert request.flags | uapi.NLM_F_REQUEST == frame.flags or request.message is nft_messages.NEWTABLE
+    for message, frame in ((nft_messages.BATCH_BEGIN, begin), (nft_messages.BATCH_END, end)):
         theirs = transaction(MADE)[frame.start : frame.end]
         assert message.number == frame.kind and message.pack({"res_id": uapi.NFNL_SUBSYS_NFTABLES}) == theirs
 
@@ -146,8 +147,8 @@ def test_our_own_requests_are_what_nft_asks() -> None:
         return next(payload for message, payload in messages(command, ">") if message.name == name)
 
     theirs = asked("nft -a list table inet lab", "NFT_MSG_GETRULE")
-    assert nft.GETRULE.pack(ruleset.rules(uapi.NFPROTO_INET, "lab").body) == theirs
-    for request in (ruleset.tables(), ruleset.chains()):
+    assert nft_messages.GETRULE.pack(records.rules(uapi.NFPROTO_INET, "lab").body) == theirs
+    for request in (records.tables(), records.chains()):
         assert request.dump and request.message.pack(request.body) == asked("nft list ruleset", request.message.name)
     assert nat.delete("nope").message.pack(nat.delete("nope").body) == asked("nft delete table inet nope", "NFT_MSG_DELTABLE")
 
@@ -194,7 +195,7 @@ def test_an_expression_without_a_description_keeps_its_bytes() -> None:
     one = struct.pack("=HH9s3x", 13, uapi.NFTA_EXPR_NAME, b"wormhole\0") + struct.pack("=HH", 12, uapi.NFTA_EXPR_DATA) + data
     listed = struct.pack("=HH", 4 + len(one), uapi.NFTA_LIST_ELEM) + one
     payload = bytes(4) + struct.pack("=HH", 4 + len(listed), uapi.NFTA_RULE_EXPRESSIONS) + listed
-    (found,) = nft.NEWRULE.unpack(payload)["NFTA_RULE_EXPRESSIONS"]["NFTA_LIST_ELEM"]
+    (found,) = nft_messages.NEWRULE.unpack(payload)["NFTA_RULE_EXPRESSIONS"]["NFTA_LIST_ELEM"]
     assert found == {"NFTA_EXPR_NAME": "wormhole", "NFTA_EXPR_DATA": data}
 
 
@@ -207,14 +208,14 @@ def test_no_mutation_does_worse_than_a_wire_error() -> None:
         for _ in range(dice.randint(1, 6)):
             data[dice.randrange(len(data))] = dice.choice((0, 255, 128, dice.randrange(256)))
         try:
-            for _, trace in nlmsg.spans(data, nft.MESSAGES):
+            for _, trace in nlmsg.spans(data, nft_messages.MESSAGES):
                 assert len(trace) <= len(data) and all(isinstance(span.text(), str) for span in trace[:40])
             for frame in nlmsg.split(data):
-                if frame.kind in nft.MESSAGES:
-                    body = nft.MESSAGES[frame.kind].unpack(data, frame.start, frame.end)
-                    one = ruleset.Rule(body)
-                    assert isinstance(str(one), str) and isinstance(ruleset.Chain(body).hook, (str, type(None)))
-                    assert fate.fits(one, PACKET) in (True, False, None) and isinstance(fate.action(one), tuple)
+                if frame.kind in nft_messages.MESSAGES:
+                    body = nft_messages.MESSAGES[frame.kind].unpack(data, frame.start, frame.end)
+                    one = records.Rule(body)
+                    assert isinstance(str(one), str) and isinstance(records.Chain(body).hook, (str, type(None)))
+                    assert evaluate.fits(one, PACKET) in (True, False, None) and isinstance(evaluate.action(one), tuple)
             outcomes[True] += 1
         except WireError:
             outcomes[False] += 1
@@ -242,16 +243,16 @@ def test_no_mutation_does_worse_than_a_wire_error() -> None:
 )
 def test_user_data_is_whatever_somebody_left_there(data: bytes, value: object) -> None:
     trace: list[Span] = []
-    assert nft.USERDATA.unpack(data, 0, len(data), {}, trace, ()) == value
-    assert nft.USERDATA.pack(value, {}) == data
+    assert nft_messages.USERDATA.unpack(data, 0, len(data), {}, trace, ()) == value
+    assert nft_messages.USERDATA.pack(value, {}) == data
     assert sum(span.length for span in trace) == (0 if isinstance(value, bytes) else len(data))
 
 
 def test_a_comment_that_is_too_long_is_not_sent() -> None:
     with pytest.raises(WireError):
-        nft.USERDATA.pack({"comment": "x" * 128}, {})
+        nft_messages.USERDATA.pack({"comment": "x" * 128}, {})
     with pytest.raises(WireError):
-        nft.USERDATA.pack({7: b"x" * 256}, {})
+        nft_messages.USERDATA.pack({7: b"x" * 256}, {})
 
 
 # -- a lab's NAT ------------------------------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ def test_what_the_kernel_lists_is_read_as_what_was_said() -> None:
     assert nat.read("lab", chains, rules) == NATS
     everything = [replies("nft list ruleset", f"NFT_MSG_NEW{what}") for what in ("CHAIN", "RULE")]
     assert nat.read("lab", *everything) == NATS
-    table = ruleset.Table(replies("nft -a list table inet lab", "NFT_MSG_NEWTABLE")[0].body)
+    table = records.Table(replies("nft -a list table inet lab", "NFT_MSG_NEWTABLE")[0].body)
     assert (table.name, table.comment, table.dormant) == ("lab", "st", False)
 
 
@@ -345,7 +346,7 @@ def test_one_port_of_both_families_and_protocols() -> None:
 
 
 def test_chains_as_nft_made_them() -> None:
-    chains = [ruleset.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
+    chains = [records.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
     assert [(str(one), one.type, one.hook, one.priority, one.policy) for one in chains] == [
         ("inet lab prerouting", "nat", "prerouting", -100, "accept"),
         ("inet lab postrouting", "nat", "postrouting", 100, "accept"),
@@ -367,9 +368,9 @@ def test_chains_as_nft_made_them() -> None:
 )
 def test_the_fate_of_packets_among_the_rules_of_nft(options: dict[str, str], verdict: str, why: str | None, perhaps: int) -> None:
     said = {"source": "10.0.0.1", "destination": "10.9.0.1", "iif": "a", "oif": "b", "protocol": "tcp", **options}
-    chains = [ruleset.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
-    rules = [ruleset.Rule(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
-    told = fate.of(fate.Packet(**said), "forward", [], chains, rules)  # type: ignore[arg-type]
+    chains = [records.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
+    rules = [records.Rule(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
+    told = evaluate.of(evaluate.Packet(**said), "forward", [], chains, rules)  # type: ignore[arg-type]
     assert (told.verdict, told.rule and str(told.rule), len(told.perhaps)) == (verdict, why, perhaps)
 
 
@@ -384,16 +385,16 @@ def answer(seq: int, error: int = 0, extack: bytes = b"") -> bytes:
 
 BRACKET = {"res_id": uapi.NFNL_SUBSYS_NFTABLES}
 BATCH = [
-    Request(nft.BATCH_BEGIN, BRACKET, context="all of it"),
+    Request(nft_messages.BATCH_BEGIN, BRACKET, context="all of it"),
     *nat.replace("lab", [Nat("eth0")]),
-    Request(nft.BATCH_END, BRACKET),
+    Request(nft_messages.BATCH_END, BRACKET),
 ]
 
 
 @pytest.fixture
 def begun() -> tuple[Exchange, int]:
     """A transaction that was sent, and the sequence number of its opening bracket."""
-    exchange = Exchange(nft.MESSAGES)
+    exchange = Exchange(nft_messages.MESSAGES)
     data = exchange.send(BATCH, atomic=True)
     frames = list(nlmsg.split(data))
     assert [frame.flags & uapi.NLM_F_ACK for frame in frames] == [0] * (len(frames) - 2) + [uapi.NLM_F_ACK, 0]
@@ -431,7 +432,7 @@ def test_a_refusal_of_the_opening_ends_it(begun: tuple[Exchange, int], late: boo
 def test_refusals_as_the_kernel_words_them() -> None:
     """`nft` deletes a table that is not there: the kernel points at its name."""
     theirs = CAPTURED["nft delete table inet nope"][-1][1]
-    exchange = Exchange(nft.MESSAGES)
+    exchange = Exchange(nft_messages.MESSAGES)
     exchange.send([BATCH[0], nat.delete("nope"), BATCH[-1]], atomic=True)
     echoed = bytearray(theirs[:36] + theirs[-8:])  # we ask for the header of our message only
     struct.pack_into("=IHHI", echoed, 0, len(echoed), 2, 0x300, 2)
@@ -439,5 +440,5 @@ def test_refusals_as_the_kernel_words_them() -> None:
     with pytest.raises(FileNotFoundError) as refused:
         exchange.result()
     assert str(refused.value) == (
-        "NFT_MSG_DELTABLE (table inet nope) refused: No such file or directory (ENOENT) at byte 20, NFTA_TABLE_NAME = \"nope\""
+        'NFT_MSG_DELTABLE (table inet nope) refused: No such file or directory (ENOENT) at byte 20, NFTA_TABLE_NAME = "nope"'
     )

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from rawns import SyscallError, uapi
+from rawns.diagnose.hop import Fault
+from rawns.diagnose.namespace_view import Bridging, Facts, Refusal, Where, dotted, family_of, holds, number, spare, word
+from rawns.diagnose.path import Walk, Walker, chosen
+from rawns.diagnose.segment import search
+from rawns.nft.evaluate import Fate, Packet
+from rawns.nft.records import Chain
+from rawns.nft.records import Rule as Filter
 from rawns.objects.address import Address
-from rawns.objects.fate import Fate, Packet
 from rawns.objects.link import Link
 from rawns.objects.neighbour import Neighbour
 from rawns.objects.prefix import BITS
 from rawns.objects.route import Route
 from rawns.objects.rule import Rule
-from rawns.objects.ruleset import Chain
-from rawns.objects.ruleset import Rule as Filter
 from rawns.objects.vlan import Vlan
-from rawns.walk.facts import Bridging, Facts, Refusal, Where, dotted, family_of, holds, number, spare, word
-from rawns.walk.leg import Fault
-from rawns.walk.segment import search
-from rawns.walk.walker import Walk, Walker, chosen
 
 UP = uapi.IFF_UP | uapi.IFF_LOWER_UP | uapi.IFF_BROADCAST
 BARE, TAGGED = (True, True), (False, False)  # (pvid, untagged)

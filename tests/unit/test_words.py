@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import uapi
+from rawns.cli.ip import arguments, kinds, link_set, names, session, show, words
 from rawns.cli.ip import command as ip
-from rawns.cli.ip import kinds, link_set, names, session, show, values, words
 from rawns.cli.ip.session import Session
 from rawns.cli.ip.words import Refused, Words
 from rawns.errors import WireError
@@ -386,18 +386,23 @@ NO_NUMBERS = ["0x0x1", "", " ", "7 ", "08", "0x", "0xg", "1_0", "--1", "1.5", "Ù
 
 
 def test_numbers_are_read_as_c_reads_them() -> None:
-    assert {text: values.number(text) for text in NUMBERS} == NUMBERS
+    assert {text: arguments.number(text) for text in NUMBERS} == NUMBERS
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_what_c_would_not_read_to_its_end_is_no_number(text: str) -> None:
     with pytest.raises(ValueError):
-        values.number(text)
+        arguments.number(text)
 
 
 @pytest.mark.parametrize(
     ("read", "least", "most"),
-    [(values.integer, -(1 << 31), (1 << 31) - 1), (values.U8, 0, 255), (values.U16, 0, 65535), (values.U32, 0, (1 << 32) - 1)],
+    [
+        (arguments.integer, -(1 << 31), (1 << 31) - 1),
+        (arguments.U8, 0, 255),
+        (arguments.U16, 0, 65535),
+        (arguments.U32, 0, (1 << 32) - 1),
+    ],
 )
 def test_numbers_have_limits(read: object, least: int, most: int) -> None:
     assert callable(read)
@@ -423,14 +428,14 @@ NO_PREFIXES = "10.0.0.1/33 10.0.0.1/ 10.0.0.256 1.2.3.4.5 fd00::1/129 fd00:::1 a
 
 @pytest.mark.parametrize(("text", "expected"), PREFIXES.items())
 def test_prefixes(text: str, expected: tuple[int, str, int, bool]) -> None:
-    found = values.prefix(text, 0)
+    found = arguments.prefix(text, 0)
     assert (found.family, found.address.hex(), found.bits, found.given) == expected
 
 
 @pytest.mark.parametrize("text", NO_PREFIXES)
 def test_what_is_no_prefix(text: str) -> None:
     with pytest.raises(Refused) as refused:
-        values.prefix(text, 0)
+        arguments.prefix(text, 0)
     assert refused.value.text == f'Error: any valid prefix is expected rather than "{text}".'
     assert refused.value.status == 1
 

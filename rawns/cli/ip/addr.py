@@ -11,15 +11,15 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from . import listing, names
+from .arguments import BITS, U32, address, prefix
 from .session import reason
-from .values import BITS, U32, address, prefix
 from .words import AF_PACKET, FAILED, Bits, Call, Refused, Row, Value, dispatch, duplicate, garbage, matches, read, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...wire import Message
+    from .arguments import Prefix
     from .session import Session
-    from .values import Prefix
     from .words import Record, Words
 
 FOREVER = 0xFFFFFFFF

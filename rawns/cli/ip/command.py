@@ -109,7 +109,7 @@ def _loops(options: Options) -> None:
 
 
 def _receive_buffer(options: Options) -> None:
-    from .values import U32
+    from .arguments import U32
 
     word = options.take()
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ... import uapi
 from . import names
-from .values import prefix
+from .arguments import prefix
 from .words import FAILED, Bits, Call, Constant, Refused, Value, garbage, matches, read, wrong
 
 TYPE_CHECKING = False

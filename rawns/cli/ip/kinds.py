@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ... import rtnl
 from . import names
+from .arguments import U8, U16, U32, lladdr, natural
 from .show import Field, Literal, Object, Row, fields
-from .values import U8, U16, U32, lladdr, natural
 from .words import FAILED, Call, Constant, OnOff, Refused, Value, matches, read, usage, wrong
 from .words import Row as Word
 

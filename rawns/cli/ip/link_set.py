@@ -8,8 +8,8 @@ from __future__ import annotations
 from ... import uapi
 from ...nlmsg import Request
 from . import filters, names
+from .arguments import U32, integer, interface, lladdr, number, one_of
 from .filters import group_of
-from .values import U32, integer, interface, lladdr, number, one_of
 from .words import FAILED, Bits, Call, Constant, OnOff, Refused, Switch, Value, duplicate, garbage, matches, read, usage, wrong
 
 TYPE_CHECKING = False

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...wire import Body
+    from .arguments import Prefix
     from .session import Session
-    from .values import Prefix
     from .words import Record, Words
 
 

@@ -88,7 +88,7 @@ def table(file: str) -> dict[int, str]:
 
 def number_of(file: str, text: str, most: int) -> int:
     """The number under a name in such a file, or the number that ``text`` is, up to ``most``.  Raises ValueError."""
-    from .values import number
+    from .arguments import number
 
     for value, name in table(file).items():
         if name == text:

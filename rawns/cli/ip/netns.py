@@ -13,9 +13,9 @@ from ...errors import InvalidValue, KernelError, SyscallError
 from ...names import HERE, NETNS_DIR
 from ...netns import Namespace, enter_mounts
 from ...nlmsg import Request
+from .arguments import U32, integer
 from .session import complain, complaint, reason
 from .show import Field, Row, document, fields, text
-from .values import U32, integer
 from .words import FAILED, Refused, dispatch, wrong
 
 TYPE_CHECKING = False
@@ -285,7 +285,7 @@ def _enter_with_mounts(name: str) -> None:
 
 def _run(name: str, command: list[bytes]) -> int:
     """Become the command, inside.  Returns only where that fails."""
-    from .execute import become
+    from .exec import become
 
     _enter_with_mounts(name)
     error = become(command)

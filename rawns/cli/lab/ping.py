@@ -12,25 +12,25 @@ import sys
 from errno import ENOBUFS
 from time import monotonic_ns
 
-from ... import echo, sockets
+from ... import icmp, sockets
 from ...errors import InvalidValue, RawnsError, SyscallError
-from ...lab.found import mark
-from ...lab.reach import Reach
+from ...lab.discover import mark
+from ...lab.reachability import Reach
 from ...net import NetNS
 from ...objects import neighbour
 from . import emit
+from .resolve import lab_of
 from .verbs import Progress
-from .which import lab_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ...echo.line import Line
+    from ...icmp.socket import Line
     from ...lab import Lab
     from ...lab.model import Host
-    from ...lab.reach import Pair
+    from ...lab.reachability import Pair
     from . import Options
 
 AT_ONCE, AT_LAST = 128, 512  # requests under way in the first pass and in the second
@@ -123,7 +123,7 @@ def _together(doors: Doors, batch: Sequence[Probe], seconds: float) -> None:
         for probe in batch:
             try:
                 with doors.of(probe.pair.source).entered():
-                    line = echo.connect(probe.pair.address.address, probe.pair.address.family)
+                    line = icmp.connect(probe.pair.address.address, probe.pair.address.family)
                 lines[line.sock.fileno()] = line, probe, {}
             except RawnsError as error:
                 probe.why = _reason(error)
@@ -162,7 +162,7 @@ def _hear(waiting: dict[int, tuple[Line, Probe, dict[int, int]]], descriptors: l
 def _send(line: Line, probe: Probe, sent: dict[int, int], sequence: int) -> None:
     sent[sequence] = monotonic_ns()
     try:
-        line.send(line.request(sequence, echo.payload(56)))
+        line.send(line.request(sequence, icmp.payload(56)))
     except SyscallError as error:  # what came in for an earlier one, or no room: the next one will tell
         if error.errno != ENOBUFS:
             probe.why = _reason(error)
@@ -171,7 +171,7 @@ def _send(line: Line, probe: Probe, sent: dict[int, int], sequence: int) -> None
 def _heard(line: Line, probe: Probe, sent: dict[int, int], what: int) -> bool:
     """Take in one packet; whether it is the answer."""
     arrival = line.failure() if what & select.POLLERR else line.receive()
-    if isinstance(arrival, echo.Failure):
+    if isinstance(arrival, icmp.Failure):
         probe.why = str(arrival.words) + (f" (says {arrival.source[0]})" if arrival.source else "")
     elif arrival is not None and arrival.sequence in sent and not arrival.corrupt and not arrival.elsewhere:
         probe.rtt = max(0, arrival.when - sent[arrival.sequence]) / 1e9

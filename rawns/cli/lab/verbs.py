@@ -9,7 +9,7 @@ import sys
 from time import monotonic
 
 from . import emit
-from .which import is_file, lab_of, name_of
+from .resolve import is_file, lab_of, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...lab import Lab
-    from ...lab.difference import Change
+    from ...lab.diff import Change
     from . import Options
 
 BLINK = 0.3  # seconds in which nobody wants to be told how far it is
@@ -58,7 +58,7 @@ def plan(options: Options) -> int:
 
 
 def down(options: Options) -> int:
-    from ...lab.found import down as take_away
+    from ...lab.discover import down as take_away
 
     name = name_of(options.words[0])
     start = monotonic()
@@ -74,7 +74,7 @@ def down(options: Options) -> int:
 
 
 def gc(options: Options) -> int:
-    from ...lab.found import gc as collect
+    from ...lab.discover import gc as collect
 
     gone = collect()
     if options.json:

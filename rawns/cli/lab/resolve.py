@@ -1,0 +1,72 @@
+"""Which lab is meant: FILE or LAB, and a host of it.
+
+Floor 7.
+"""
+
+from __future__ import annotations
+
+from ...errors import InvalidValue, RawnsError
+from ...lab import Lab
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...lab.discover import Found
+
+
+def is_file(word: str) -> bool:
+    """Whether a word is a path: the name of a lab has no dot and no slash in it."""
+    return word == "-" or "." in word or "/" in word
+
+
+def lab_of(word: str) -> Lab:
+    """The lab that a file describes, or one that is up, read back from the kernel.  Raises `RawnsError`."""
+    if is_file(word):
+        return Lab.load(word)
+    from ...lab.readback import live
+
+    try:
+        return live(word)
+    except InvalidValue as error:
+        raise _hinted(error, word) from None
+
+
+def _hinted(error: RawnsError, word: str) -> RawnsError:
+    from os import path
+
+    return RawnsError(f"{error}; for the file of that name say ./{word}") if path.exists(word) else error
+
+
+def name_of(word: str) -> str:
+    """The name of the lab, without asking what else the file says: what is up can be taken down whatever became of it."""
+    if not is_file(word):
+        return word
+    from ...lab.document import read
+
+    source = read(word)
+    name = source.data.get("name") if isinstance(source.data, dict) else None
+    return name if isinstance(name, str) else word.rpartition("/")[2].rpartition(".")[0]
+
+
+def netns_of(word: str, host: str) -> str:
+    """The name under /run/netns of a host of a lab that is up.  Raises `RawnsError`."""
+    from ...lab.discover import labs
+
+    lab = name_of(word)
+    found = next((one for one in labs() if one.name == lab), None)
+    if found is None:
+        raise RawnsError(f"no lab called {lab} is up; `rawns lab list` names those that are")
+    wanted = [f"{lab}.{host}", *_said(word, host), host]
+    name = next((one for one in wanted if one in found.hosts), None)
+    if name is None:
+        raise RawnsError(f"{lab} has no host called {host}; it has {', '.join(_labels(found)[:20])}")
+    return name
+
+
+def _said(word: str, host: str) -> list[str]:
+    """What the file says the namespace of a host is called, where there is a file."""
+    named = [one.name for one in Lab.load(word).hosts if one.label == host] if is_file(word) and word != "-" else []
+    return [name for name in named if name is not None]
+
+
+def _labels(found: Found) -> list[str]:
+    return [name[len(found.name) + 1 :] if name.startswith(f"{found.name}.") else name for name in found.hosts]

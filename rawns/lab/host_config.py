@@ -1,0 +1,98 @@
+"""What a host has besides what rtnetlink says: settings under /proc/sys, address translation, files for /etc.
+
+Floor 6.  Each of them is read, compared, and changed by itself; the changes are done in a host's turn, after its datagram.
+"""
+
+from __future__ import annotations
+
+from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
+
+from ..errors import KernelError, printable
+from ..netns import ETC_DIR
+from . import etc_files, stamp
+from .diff import Change
+from .model import FORWARDING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..nft.nat import Found, Nat
+    from .kernel_state import State
+    from .model import Host
+
+
+def table(lab: str) -> str:
+    """The nf_tables table of a lab, in each host that translates addresses."""
+    return f"rawns_{lab}"
+
+
+def read(host: Host, state: State, wanted: set[str]) -> None:
+    """Add to a state what is none of rtnetlink's, of those features that are wanted."""
+    if "nat" in wanted:
+        state.nats = host.net.nat_rules(table(host.lab.name))
+    settings = _settings(host, state)
+    if settings:
+        state.sysctls = host.settings(list(settings))
+
+
+def changes(host: Host, state: State | None) -> Iterator[Change]:
+    """What differs; all that is described, where the host is to be made."""
+    yield from _sysctls(host, state)
+    yield from _nat(host, state.nats if state is not None else None)
+    if host.name is not None:
+        yield from _files(host)
+
+
+def _settings(host: Host, state: State | None) -> dict[str, str]:
+    """What is to be set.  What is no longer said stays as it is, but for who is no longer said to forward."""
+    stopped = state is not None and state.stamp is not None and "forward" in state.stamp.features
+    return {**(dict.fromkeys(FORWARDING, "0") if stopped else {}), **(host.sysctls or {})}
+
+
+def _sysctls(host: Host, state: State | None) -> Iterator[Change]:
+    there = state.sysctls if state is not None else {}
+    for key, value in _settings(host, state).items():
+        now = there.get(key)
+        if now is None or now.split() != value.split():
+            what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"
+            change = Change("~" if state is not None else "+", what, host, host.where)
+            yield change.doing(partial(host.setting, key, value), None if now is None else partial(host.setting, key, now))
+
+
+def _nat(host: Host, there: Found | None) -> Iterator[Change]:
+    name, wanted = table(host.lab.name), sorted(host.nats, key=lambda nat: nat.out)  # as they are read back
+    if wanted == (there.nats if there is not None else []):
+        return
+    before = there.nats if there is not None else None
+    back = partial(_nat_now, host, before) if before else partial(_no_nat, host, name)
+    if wanted:
+        what = f"nat of {host.label} out of {', '.join(one.out for one in wanted)}"
+        change = Change("~" if there is not None else "+", what, host, host.where)
+        yield change.doing(partial(_nat_now, host, wanted), back)
+    elif there is not None:
+        yield Change("-", f"nat of {host.label}", host).doing(partial(_no_nat, host, name), back)
+
+
+def _nat_now(host: Host, nats: list[Nat]) -> None:
+    host.net.nat(table(host.lab.name), nats, str(stamp.Stamp(host.lab.name)))
+
+
+def _no_nat(host: Host, name: str) -> None:
+    try:
+        host.net.delete_nat(name)
+    except KernelError as error:
+        if error.code != "ENOENT":
+            raise
+
+
+def _files(host: Host) -> Iterator[Change]:
+    folder, wanted = f"{ETC_DIR}/{host.name}", host.files or {}
+    for file in dict.fromkeys([*wanted, *etc_files.listed(folder)]):
+        path = f"{folder}/{file}"
+        there, text = etc_files.read(path), wanted.get(file)
+        then = etc_files.content(host, text) if text is not None else None
+        if there != then:
+            sign = "-" if then is None else "+" if there is None else "~"
+            change = Change(sign, f"/etc/{file} of {host.label}", host, host.where)
+            yield change.doing(partial(etc_files.write, path, then), partial(etc_files.write, path, there))

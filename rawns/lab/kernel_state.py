@@ -1,0 +1,124 @@
+"""What the kernel has: one namespace's links, addresses, routes and whatever else its stamp says is ours.
+
+Floor 6.  Read anew each time; kept nowhere.
+"""
+
+from __future__ import annotations
+
+from .. import uapi
+from ..objects import link
+from . import stamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..net import Net
+    from ..nft.nat import Found
+    from ..objects.address import Address
+    from ..objects.link import Link
+    from ..objects.qdisc import Shape
+    from ..objects.route import Route
+    from .model import Host
+    from .stamp import Stamp
+
+LO = 1  # its index, in every namespace
+WANTED = (
+    "IFLA_IFNAME",
+    "IFLA_ADDRESS",
+    "IFLA_MTU",
+    "IFLA_LINK",
+    "IFLA_MASTER",
+    "IFLA_IFALIAS",
+    "IFLA_GROUP",
+)
+
+
+class State:
+    """A namespace as it is.  ``links`` by name, ``addresses``, ``shapes`` and ``vlans`` by index; ``stamp`` is its ``lo``'s."""
+
+    __slots__ = ("addresses", "links", "nats", "routes", "shapes", "stamp", "sysctls", "vlans")
+
+    def __init__(self, links: Iterable[Link]) -> None:
+        self.links: dict[str, Link] = {one.name: one for one in links}
+        lo = next((one for one in self.links.values() if one.index == LO), None)
+        self.stamp: Stamp | None = stamp.read(lo.alias) if lo is not None else None
+        self.addresses: dict[int, list[Address]] = {}
+        self.routes: list[Route] = []
+        self.shapes: dict[int, Shape] = {}  # by index: those that are ours
+        self.vlans: dict[int, dict[int, tuple[bool, bool]]] = {}  # of the ports of filtering bridges
+        self.sysctls: dict[str, str] = {}
+        self.nats: Found | None = None  # our table
+
+    def ours(self, lab: str) -> Iterator[Link]:
+        """The links that carry this lab's stamp."""
+        number = stamp.group(lab)
+        for one in self.links.values():
+            mark = stamp.read(one.alias) if one.group == number else None
+            if mark is not None and mark.lab == lab:
+                yield one
+
+    @property
+    def next_index(self) -> int:
+        """An index that no link has."""
+        return 1 + max((one.index for one in self.links.values()), default=LO)
+
+    def link_at(self, index: int | None) -> Link | None:
+        return next((one for one in self.links.values() if one.index == index), None)
+
+
+def read(host: Host) -> State:
+    """Read a host's namespace: its links and addresses, and of the rest what its stamp names, or the description.
+
+    Raises `KernelError`, `SyscallError` or `Interrupted`.
+    """
+    net = host.net
+    state = State(link.Link(reply.body) for reply in net.netlink.dump(link.brief(*WANTED)))
+    wanted = {*host.features, *(state.stamp.features if state.stamp else ())}
+    for one in net.addresses():
+        state.addresses.setdefault(one.index, []).append(one)
+    if "routes" in wanted:
+        state.routes = [one for one in net.routes() if one.protocol == stamp.PROTOCOL]
+    if "shape" in wanted:
+        _shapes(net, state)
+    if "vlans" in wanted:
+        from ..objects import vlan
+
+        for reply in net.netlink.dump(vlan.dump()):
+            found = {one.vid: (one.pvid, one.untagged) for one in vlan.read(reply.body)}
+            state.vlans[reply.body["ifi_index"]] = found
+    if wanted & {"nat", "forward"} or host.sysctls:
+        from . import host_config
+
+        host_config.read(host, state, wanted)
+    return state
+
+
+def _shapes(net: Net, state: State) -> None:
+    from ..objects import qdisc
+
+    found: dict[int, list[qdisc.Qdisc]] = {}
+    for reply in net.netlink.dump(qdisc.dump()):
+        one = qdisc.Qdisc(reply.body)
+        found.setdefault(one.index, []).append(one)
+    for index, several in found.items():
+        shape = qdisc.read(several)
+        if shape is not None:
+            state.shapes[index] = shape
+
+
+def our_addresses(state: State, index: int) -> list[Address]:
+    """The addresses of a link that a lab gave it: those with our protocol number.
+
+    Kernels before 5.18 keep no such number; there, all that are not of the kernel's own making count.
+    """
+    kept = any("IFA_PROTO" in one.body for found in state.addresses.values() for one in found)
+    return [
+        one
+        for one in state.addresses.get(index, ())
+        if (one.body.get("IFA_PROTO") == stamp.PROTOCOL if kept else one.scope == uapi.RT_SCOPE_UNIVERSE and _lasting(one))
+    ]
+
+
+def _lasting(one: Address) -> bool:
+    return bool(one.flags & uapi.IFA_F_PERMANENT)

@@ -1,0 +1,144 @@
+"""A rule of nf_tables in words, close to those that `nft` takes (nft(8)): for a sentence, not for a file.
+
+Floor 3, pure.  What has no words here is named by its expression: ``lookup``, ``limit``.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_ntop
+
+from .. import uapi
+from ..wire import U32
+from .records import VERDICTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .records import Rule, Selector, Term
+
+OPERATIONS = {
+    uapi.NFT_CMP_NEQ: "!= ",
+    uapi.NFT_CMP_LT: "< ",
+    uapi.NFT_CMP_LTE: "<= ",
+    uapi.NFT_CMP_GT: "> ",
+    uapi.NFT_CMP_GTE: ">= ",
+}
+_BASES = {
+    uapi.NFT_PAYLOAD_LL_HEADER: "@ll",
+    uapi.NFT_PAYLOAD_NETWORK_HEADER: "@nh",
+    uapi.NFT_PAYLOAD_TRANSPORT_HEADER: "@th",
+    uapi.NFT_PAYLOAD_INNER_HEADER: "@ih",
+}
+_IPV4, _IPV6 = {12: ("ip saddr", 4), 16: ("ip daddr", 4)}, {8: ("ip6 saddr", 16), 24: ("ip6 daddr", 16)}
+ADDRESSES = {uapi.NFPROTO_IPV4: _IPV4, uapi.NFPROTO_IPV6: _IPV6}  # by place in the header
+PORTS = {0: "th sport", 2: "th dport"}
+FAMILIES = {uapi.NFPROTO_IPV4: "ipv4", uapi.NFPROTO_IPV6: "ipv6"}
+PROTOCOLS = {uapi.IPPROTO_TCP: "tcp", uapi.IPPROTO_UDP: "udp", uapi.IPPROTO_ICMP: "icmp", uapi.IPPROTO_ICMPV6: "ipv6-icmp"}
+STATES = {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "untracked"}  # <nf_conntrack_common.h>
+META = {
+    getattr(uapi, f"NFT_META_{key}"): word
+    for key, word in {
+        "IIFNAME": "iifname",
+        "OIFNAME": "oifname",
+        "IIF": "iif",
+        "OIF": "oif",
+        "MARK": "meta mark",
+        "NFPROTO": "meta nfproto",
+        "L4PROTO": "meta l4proto",
+        "SKUID": "meta skuid",
+        "SKGID": "meta skgid",
+        "IIFGROUP": "iifgroup",
+        "OIFGROUP": "oifgroup",
+    }.items()
+}
+
+
+def sentence(rule: Rule) -> str:
+    """All steps of a rule; whether it is about IPv4 or IPv6 says its table, or a step of its own."""
+    terms = rule.terms
+    protocol = ("meta", uapi.NFT_META_NFPROTO)
+    asked = [term.values[2] for term in terms if term.word == "cmp" and term.values[0] == protocol]
+    family = asked[0][0] if asked and asked[0] else rule.family
+    return " ".join(said(term, family) for term in terms)
+
+
+def said(term: Term, family: int = 0) -> str:
+    """One step of a rule; ``family`` (NFPROTO_*) says what the network header is."""
+    word, values = term.word, term.values
+    if word == "cmp" and len(values) == 3:
+        return _compared(family, *values)
+    if word == "verdict":
+        return f"{VERDICTS.get(values[0], values[0])} {values[1]}".strip()
+    if word == "masq" and not values[0]:
+        return "masquerade"
+    if word == "nat" and len(values) == 4:
+        return _translated(*values)
+    if word == "lookup":
+        return f"in @{values[0].get('NFTA_LOOKUP_SET', '?')}"
+    if word in ("match", "target"):
+        return f"{word} {values[0].get(f'NFTA_{word.upper()}_NAME', '?')}"
+    return word
+
+
+def _compared(family: int, selector: Selector, operation: int, value: bytes) -> str:
+    mask = b"\xff" * len(value)
+    if selector[0] == "&":
+        if selector[1] == ("ct", uapi.NFT_CT_STATE) and operation == uapi.NFT_CMP_NEQ and not any(value):
+            return f"ct state {_states(selector[2])}"
+        _, selector, mask = selector
+    sign = OPERATIONS.get(operation, "")
+    if selector[0] == "payload":
+        return _field(ADDRESSES.get(family, {**_IPV4, **_IPV6}), selector, sign, value, mask)
+    if selector[0] == "ct":
+        name = "ct state" if selector[1] == uapi.NFT_CT_STATE else f"ct {selector[1]}"
+        return f"{name} {sign}{_states(value) if name == 'ct state' else _number(value)}"
+    name, bits = META.get(selector[1], f"meta {selector[1]}"), "" if mask == b"\xff" * len(value) else f" & {_number(mask)}"
+    return f"{name}{bits} {sign}{_of_meta(selector[1], value)}"
+
+
+def _of_meta(key: int, value: bytes) -> str:
+    if key in (uapi.NFT_META_IIFNAME, uapi.NFT_META_OIFNAME):
+        cut = value.rstrip(b"\0")  # without its end it is the beginning of a name
+        return f'"{ascii(cut.decode("utf-8", "surrogateescape"))[1:-1]}{"" if len(value) == uapi.IFNAMSIZ else "*"}"'
+    names = {uapi.NFT_META_NFPROTO: FAMILIES, uapi.NFT_META_L4PROTO: PROTOCOLS}.get(key, {})
+    return names.get(value[0], str(value[0])) if names and value else _number(value)
+
+
+def _states(mask: bytes) -> str:
+    number = int(_number(mask), 0)
+    return ",".join(name for bit, name in STATES.items() if number & bit) or str(number)
+
+
+def _number(value: bytes) -> str:
+    """A register's number, which is in the order of the machine; other sizes as they are."""
+    return f"{U32.unpack(value, 0, 4, {}, None, ()):#x}" if len(value) == 4 else f"0x{value.hex() or 0}"
+
+
+def _field(addresses: dict[int, tuple[str, int]], selector: Selector, sign: str, value: bytes, mask: bytes) -> str:
+    """Some bytes of a header, by the name of the field if they are one, or the first part of one."""
+    _, base, offset, length = selector
+    whole = len(value) == len(mask) == length
+    if base == uapi.NFT_PAYLOAD_NETWORK_HEADER and offset in addresses and whole:
+        name, size = addresses[offset]
+        prefix = bin(int.from_bytes(mask, "big")).count("1")
+        if length <= size and mask == ((1 << length * 8) - (1 << length * 8 - prefix)).to_bytes(length, "big"):
+            address = inet_ntop(AF_INET if size == 4 else AF_INET6, value.ljust(size, b"\0"))
+            return f"{name} {sign}{address}" + (f"/{prefix}" if prefix < size * 8 else "")
+    if base == uapi.NFT_PAYLOAD_TRANSPORT_HEADER and offset in PORTS and whole and mask == b"\xff\xff":
+        return f"{PORTS[offset]} {sign}{int.from_bytes(value, 'big')}"
+    if base == uapi.NFT_PAYLOAD_NETWORK_HEADER and (offset, length) == (9, 1) and whole:
+        return f"ip protocol {sign}{PROTOCOLS.get(value[0], value[0])}"
+    bits = "" if mask == b"\xff" * len(mask) else f" & 0x{mask.hex()}"
+    return f"{_BASES.get(base, base)},{offset * 8},{length * 8}{bits} {sign}0x{value.hex() or 0}"
+
+
+def _translated(kind: int, family: int, address: Any, port: Any) -> str:
+    word = {uapi.NFT_NAT_SNAT: "snat", uapi.NFT_NAT_DNAT: "dnat"}.get(kind, "nat")
+    to = ""
+    if isinstance(address, bytes) and len(address) in (4, 16):
+        to = inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
+        to = f"[{to}]" if ":" in to and port else to
+    if isinstance(port, bytes):
+        to += f":{int.from_bytes(port, 'big')}"
+    return f"{word} {'ip6' if family == uapi.NFPROTO_IPV6 else 'ip'} to {to or '?'}"

@@ -1,0 +1,373 @@
+"""Address translation: out through an uplink under its address, and ports of it forwarded in (nft(8), iptables(8)).
+
+Floor 3, pure.  What a lab says (`Nat`, `Forward`), the transaction that makes it so (`replace`), and the way back
+(`read`), so that what is there already needs no message.  It all lives in one table of family inet, of two chains::
+
+    table inet NAME {
+        comment "STAMP"
+        chain prerouting {
+            type nat hook prerouting priority dstnat; policy accept;
+            iifname "eth0" meta nfproto ipv4 tcp dport 8080 dnat ip to 10.0.0.2:80
+        }
+        chain postrouting {
+            type nat hook postrouting priority srcnat; policy accept;
+            oifname "eth0" ip saddr 10.0.0.0/24 masquerade
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+from .. import uapi
+from ..errors import InvalidValue
+from ..nlmsg import Request
+from ..objects import prefix
+from ..objects.link import check_name
+from . import messages as nft_messages
+from . import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from ..nlmsg import Reply
+    from .records import Term
+
+    Body = dict[str, Any]
+
+PROTOCOLS = {"tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP}
+ALL_IPV4, ALL_IPV6 = "0.0.0.0/0", "::/0"
+
+
+class _Value:
+    """Equal where all that it says is equal."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def _said(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, _Value) and other._said() == self._said()
+
+    def __hash__(self) -> int:
+        return hash(self._said())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._said()))})"
+
+
+class Forward(_Value):
+    """What comes to ``port`` of the uplink goes on to ``address``, there to ``to_port`` (by default the same).
+
+    ``protocol`` is ``'tcp'`` or ``'udp'``; the address, IPv4 or IPv6, says for which of the two this is.  Like
+    ``nft ... iifname UPLINK tcp dport PORT dnat to ADDRESS:TO_PORT``.  Raises `InvalidValue`.
+    """
+
+    __slots__ = ("protocol", "port", "address", "to_port")
+
+    def __init__(self, protocol: str, port: int, address: str, to_port: int | None = None) -> None:
+        if protocol not in PROTOCOLS:
+            raise InvalidValue(f"{protocol!r} is no protocol whose ports are forwarded: tcp and udp are")
+        self.protocol, self.port = protocol, _port(port)
+        self.to_port = self.port if to_port is None else _port(to_port)
+        self.address = prefix.address(address).address
+        if self.address in ("0.0.0.0", "::"):
+            raise InvalidValue(f"port {port} cannot be forwarded to {address}, which is nobody's address")
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.protocol} port {self.port} to {host}:{self.to_port}"
+
+
+class Nat(_Value):
+    """What goes out through the interface ``out`` gets its address, where it comes from one of ``sources``.
+
+    Those are prefixes, by default all of IPv4; ``'::/0'`` is all of IPv6, and none means that nothing is masqueraded.
+    ``forwards`` are ports that are forwarded in.  Like ``nft ... oifname OUT ip saddr SOURCE masquerade``, or
+    ``iptables -t nat -A POSTROUTING -o OUT -s SOURCE -j MASQUERADE``.  Raises `InvalidValue`.
+    """
+
+    __slots__ = ("out", "sources", "forwards")
+
+    def __init__(self, out: str, sources: Sequence[str] | str = (ALL_IPV4,), forwards: Sequence[Forward] = ()) -> None:
+        self.out = check_name(out)
+        self.sources = tuple(_source(text) for text in ([sources] if isinstance(sources, str) else sources))
+        self.forwards = tuple(forwards)
+        if not self.sources and not self.forwards:
+            raise InvalidValue(f"neither sources to masquerade nor ports to forward are said of {out}")
+        seen: dict[tuple[str, int, bool], Forward] = {}
+        for one in self.forwards:
+            if not isinstance(one, Forward):
+                raise InvalidValue(f"{one!r} is no Forward")
+            before = seen.setdefault((one.protocol, one.port, ":" in one.address), one)
+            if before is not one:
+                raise InvalidValue(f"two forwards of one port of {out}: {before}, and {one}")
+
+
+class Found(_Value):
+    """What there is under a table's name: its ``stamp``, and its ``nats``, None where it holds anything else."""
+
+    __slots__ = ("stamp", "nats")
+
+    def __init__(self, stamp: str, nats: list[Nat] | None) -> None:
+        self.stamp, self.nats = stamp, nats
+
+
+def _port(port: int) -> int:
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
+        raise InvalidValue(f"{port!r} is no port: it is a number from 1 to 65535")
+    return port
+
+
+def _source(text: str) -> str:
+    """A prefix in the kernel's spelling.  Raises `InvalidValue` where it has bits beyond its length."""
+    parsed = prefix.parse(text)
+    packed = inet_pton(parsed.family, parsed.address)
+    mask = _mask(parsed.length, len(packed))
+    network = inet_ntop(parsed.family, bytes(one & bit for one, bit in zip(packed, mask)))
+    if network != parsed.address:
+        raise InvalidValue(f"{text!r} is an address in a network, not the network: that is {network}/{parsed.length}")
+    return str(parsed)
+
+
+def _mask(length: int, size: int) -> bytes:
+    bits = size * 8
+    return ((1 << bits) - (1 << bits - length)).to_bytes(size, "big")
+
+
+# -- as messages ------------------------------------------------------------------------------------------------------
+
+PREROUTING = ("prerouting", uapi.NF_INET_PRE_ROUTING, -100)  # NF_IP_PRI_NAT_DST
+POSTROUTING = ("postrouting", uapi.NF_INET_POST_ROUTING, 100)  # NF_IP_PRI_NAT_SRC
+_INET = {"nfgen_family": uapi.NFPROTO_INET}
+_HEADERS = {AF_INET: (uapi.NFPROTO_IPV4, 12), AF_INET6: (uapi.NFPROTO_IPV6, 8)}  # and where the source stands in it
+
+
+def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
+    """The content of a transaction after which there is this table, and in it this and nothing else.
+
+    To a packet nothing happens between the old and the new.  ``stamp`` becomes the table's comment.  The order of
+    ``nats`` says nothing (they are sorted), so each uplink has one.  Raises `InvalidValue`.
+    """
+    check_table(table)
+    nats = sorted(nats, key=lambda nat: nat.out)
+    for one, other in zip(nats, nats[1:]):
+        if one.out == other.out:
+            raise InvalidValue(f"{one.out} is said twice to be the way out")
+    known = _table(table, stamp)
+    made = [known, delete(table), known]  # a table that is not there cannot be deleted
+    made += [_chain(table, *where) for where in (PREROUTING, POSTROUTING)]
+    for nat in nats:
+        made += [_rule(table, PREROUTING, _forwarded(nat.out, one), f"{one} of {nat.out}") for one in nat.forwards]
+    for nat in nats:
+        made += [_rule(table, POSTROUTING, _masqueraded(nat.out, one), f"{one} out of {nat.out}") for one in nat.sources]
+    return made
+
+
+def delete(table: str) -> Request:
+    """Delete a table, to be sent as a transaction: ``nft delete table inet TABLE``."""
+    return Request(nft_messages.DELTABLE, {**_INET, "NFTA_TABLE_NAME": check_table(table)}, 0, f"table inet {table}")
+
+
+def check_table(name: str) -> str:
+    """``name`` if a table can be called that: 1 to 255 bytes.  Raises `InvalidValue`."""
+    return _text(name, uapi.NFT_NAME_MAXLEN, "name a table") if name != "" else _text("\0", 0, "name a table")
+
+
+def _text(text: str, limit: int, what: str) -> str:
+    try:
+        fits = isinstance(text, str) and "\0" not in text and len(text.encode("utf-8", "surrogateescape")) < limit
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        raise InvalidValue(f"{text!r} cannot {what}: it has at most {limit - 1} bytes, none of them NUL")
+    return text
+
+
+def _table(table: str, stamp: str) -> Request:
+    fields: Body = {**_INET, "NFTA_TABLE_NAME": table, "NFTA_TABLE_FLAGS": 0}
+    if stamp:
+        fields["NFTA_TABLE_USERDATA"] = {"comment": _text(stamp, nft_messages.COMMENT.limit, "be a table's comment")}
+    return Request(nft_messages.NEWTABLE, fields, uapi.NLM_F_CREATE, f"table inet {table}")
+
+
+def _chain(table: str, name: str, hook: int, priority: int) -> Request:
+    fields = {
+        **_INET,
+        "NFTA_CHAIN_TABLE": table,
+        "NFTA_CHAIN_NAME": name,
+        "NFTA_CHAIN_TYPE": "nat",
+        "NFTA_CHAIN_POLICY": uapi.NF_ACCEPT,
+        "NFTA_CHAIN_HOOK": {"NFTA_HOOK_HOOKNUM": hook, "NFTA_HOOK_PRIORITY": priority},
+    }
+    return Request(nft_messages.NEWCHAIN, fields, uapi.NLM_F_CREATE, f"chain inet {table} {name}")
+
+
+def _rule(table: str, chain: tuple[str, int, int], expressions: list[Body], context: str) -> Request:
+    where = {**_INET, "NFTA_RULE_TABLE": table, "NFTA_RULE_CHAIN": chain[0]}
+    fields = {**where, "NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": expressions}}
+    return Request(nft_messages.NEWRULE, fields, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND, context)
+
+
+def _masqueraded(out: str, source: str) -> list[Body]:
+    where = prefix.parse(source)
+    protocol, offset = _HEADERS[where.family]
+    steps = [*_meta("OIFNAME", _name(out)), *_meta("NFPROTO", bytes([protocol]))]
+    if where.length:
+        steps += _network(offset, inet_pton(where.family, where.address), where.length)
+    return [*steps, _expression("masq")]
+
+
+def _network(offset: int, address: bytes, length: int) -> list[Body]:
+    """As many bytes as the prefix has are compared; where it ends within one, the bits that count of all of them."""
+    size = length // 8 if length % 8 == 0 else len(address)
+    steps = [_payload(uapi.NFT_PAYLOAD_NETWORK_HEADER, offset, size)]
+    if length % 8:
+        mask, flip = ({"NFTA_DATA_VALUE": value} for value in (_mask(length, size), bytes(size)))
+        steps.append(
+            _expression(
+                "bitwise",
+                NFTA_BITWISE_SREG=uapi.NFT_REG_1,
+                NFTA_BITWISE_DREG=uapi.NFT_REG_1,
+                NFTA_BITWISE_LEN=size,
+                NFTA_BITWISE_MASK=mask,
+                NFTA_BITWISE_XOR=flip,
+            )
+        )
+    return [*steps, _equals(address[:size])]
+
+
+def _forwarded(out: str, forward: Forward) -> list[Body]:
+    family = AF_INET6 if ":" in forward.address else AF_INET
+    protocol, _ = _HEADERS[family]
+    return [
+        *_meta("IIFNAME", _name(out)),
+        *_meta("NFPROTO", bytes([protocol])),
+        *_meta("L4PROTO", bytes([PROTOCOLS[forward.protocol]])),
+        _payload(uapi.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2),
+        _equals(forward.port.to_bytes(2, "big")),
+        _immediate(uapi.NFT_REG_1, inet_pton(family, forward.address)),
+        _immediate(uapi.NFT_REG_2, forward.to_port.to_bytes(2, "big")),
+        _expression(
+            "nat",
+            NFTA_NAT_TYPE=uapi.NFT_NAT_DNAT,
+            NFTA_NAT_FAMILY=protocol,
+            NFTA_NAT_REG_ADDR_MIN=uapi.NFT_REG_1,
+            NFTA_NAT_REG_PROTO_MIN=uapi.NFT_REG_2,
+            NFTA_NAT_FLAGS=uapi.NF_NAT_RANGE_PROTO_SPECIFIED,
+        ),
+    ]
+
+
+def _expression(name: str, **data: Any) -> Body:
+    return {"NFTA_EXPR_NAME": name, "NFTA_EXPR_DATA": data}
+
+
+def _meta(key: str, value: bytes) -> list[Body]:
+    """What is known of the packet beside its bytes equals this."""
+    number = getattr(uapi, f"NFT_META_{key}")
+    return [_expression("meta", NFTA_META_KEY=number, NFTA_META_DREG=uapi.NFT_REG_1), _equals(value)]
+
+
+def _payload(base: int, offset: int, size: int) -> Body:
+    return _expression(
+        "payload",
+        NFTA_PAYLOAD_DREG=uapi.NFT_REG_1,
+        NFTA_PAYLOAD_BASE=base,
+        NFTA_PAYLOAD_OFFSET=offset,
+        NFTA_PAYLOAD_LEN=size,
+    )
+
+
+def _equals(value: bytes) -> Body:
+    data = {"NFTA_DATA_VALUE": value}
+    return _expression("cmp", NFTA_CMP_SREG=uapi.NFT_REG_1, NFTA_CMP_OP=uapi.NFT_CMP_EQ, NFTA_CMP_DATA=data)
+
+
+def _immediate(register: int, value: bytes) -> Body:
+    return _expression("immediate", NFTA_IMMEDIATE_DREG=register, NFTA_IMMEDIATE_DATA={"NFTA_DATA_VALUE": value})
+
+
+def _name(interface: str) -> bytes:
+    return interface.encode("utf-8", "surrogateescape").ljust(uapi.IFNAMSIZ, b"\0")
+
+
+# -- and back -----------------------------------------------------------------------------------------------------------
+
+
+def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[Nat] | None:
+    """What `replace` was given, sorted by uplink, out of what the kernel lists; None where it is not of that kind.
+
+    The rules are first guessed at and then written again: only what comes out the same has been understood.
+    """
+    mine = [records.Chain(reply.body) for reply in chains]
+    mine = [chain for chain in mine if (chain.family, chain.table) == (uapi.NFPROTO_INET, table)]
+    due = [records.Chain(_chain(table, *where).body) for where in (PREROUTING, POSTROUTING)]
+    if sorted(map(_described, mine)) != sorted(map(_described, due)):
+        return None
+    there = [records.Rule(reply.body) for reply in rules]
+    there = [one for one in there if (one.family, one.table) == (uapi.NFPROTO_INET, table)]
+    nats = _guessed([one.terms for one in there])
+    wanted = [records.Rule(request.body) for request in replace(table, nats) if request.message is nft_messages.NEWRULE]
+    return nats if sorted(map(_written, there)) == sorted(map(_written, wanted)) else None
+
+
+def _described(chain: records.Chain) -> tuple[str, ...]:
+    return tuple(map(str, (chain.name, chain.hook, chain.type, chain.priority, chain.policy)))
+
+
+def _written(one: records.Rule) -> str:
+    return f"{one.chain} {one.terms}"
+
+
+def _guessed(rules: list[list[Term]]) -> list[Nat]:
+    """What the rules might mean; those that mean nothing to us are passed over."""
+    sources: dict[str, list[str]] = {}
+    forwards: dict[str, list[Forward]] = {}
+    for terms in rules:
+        facts = {term.values[0]: term.values[2] for term in terms if term.word == "cmp" and len(term.values) == 3}
+        out, into = (facts.get(("meta", getattr(uapi, f"NFT_META_{word}"))) for word in ("OIFNAME", "IIFNAME"))
+        try:
+            if out is not None:
+                sources.setdefault(_interface(out), []).append(_source_of(facts))
+            elif into is not None:
+                forwards.setdefault(_interface(into), []).append(_forward_of(facts, terms[-1]))
+        except (InvalidValue, KeyError, TypeError, ValueError):
+            pass  # what this rule was, `read` will miss
+    found = []
+    for name in sorted({*sources, *forwards}):
+        try:
+            found.append(Nat(name, sources.get(name, ()), forwards.get(name, ())))
+        except InvalidValue:
+            pass
+    return found
+
+
+def _interface(value: bytes) -> str:
+    return value.rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def _source_of(facts: dict[Any, bytes]) -> str:
+    family = {uapi.NFPROTO_IPV4: AF_INET, uapi.NFPROTO_IPV6: AF_INET6}[facts["meta", uapi.NFT_META_NFPROTO][0]]
+    size = 4 if family == AF_INET else 16
+    for selector, value in facts.items():
+        mask = b"\xff" * len(value)
+        if selector[0] == "&":
+            _, selector, mask = selector
+        if selector[0] == "payload":
+            length = bin(int.from_bytes(mask, "big")).count("1")
+            return f"{inet_ntop(family, value.ljust(size, bytes(1)))}/{length}"
+    return ALL_IPV4 if family == AF_INET else ALL_IPV6
+
+
+def _forward_of(facts: dict[Any, bytes], action: Term) -> Forward:
+    protocols = {number: name for name, number in PROTOCOLS.items()}
+    protocol = protocols[facts["meta", uapi.NFT_META_L4PROTO][0]]
+    port = facts["payload", uapi.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2]
+    _, _, address, to_port = action.values
+    family = AF_INET if len(address) == 4 else AF_INET6
+    return Forward(protocol, int.from_bytes(port, "big"), inet_ntop(family, address), int.from_bytes(to_port, "big"))
