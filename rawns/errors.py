@@ -26,11 +26,6 @@ def errno_name(number: int) -> str:
     return {_errno.EOPNOTSUPP: "EOPNOTSUPP", _errno.EDEADLK: "EDEADLK"}.get(number) or _errno.errorcode.get(number, str(number))
 
 
-def printable(text: str) -> str:
-    """``text`` with what would drive a terminal, or break a line in two, written out as Python writes it."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-
-
 class RawnsError(Exception):
     """The base of everything `rawns` raises on purpose.  ``str()`` of it is one sentence for a person."""
 

@@ -7,12 +7,11 @@ what each of the others is to be sent waits in his `Outbox`.
 
 from __future__ import annotations
 
+from .terminal import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Union
-
-    Text = Union[str, bytes]
 
 LINE = 4096  # bytes in a line, without its end; what is longer comes in pieces
 RELAYED = 4 * LINE + 256  # what a room makes of such a line at most: `\x00` for one byte, and who said it before it
@@ -22,40 +21,11 @@ WHOLE = 65536  # bytes that `Typed` waits for the end of a line
 ENOUGH = 1 << 18  # bytes waiting for one reader: from here on nobody should say more
 MOST = 1 << 20  # bytes waiting for one reader: more are not kept
 
-# Characters that Python calls printable and that show nothing (Unicode's Default_Ignorable_Code_Point, less those of
-# the categories Cf and Cn, which are not printable to begin with): joiners, fillers, variation selectors.
-_NOTHING = frozenset(
-    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0))
-) | frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
-# And those that it does not, but that are only spaces (category Zs).
-_SPACES = frozenset(map(chr, [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]))
-
-
-def visible(text: Text) -> str:
-    r"""``text`` with everything in it that a terminal would act upon, or hide, written out as Python writes it.
-
-    That is C0 (tab and newline too) and C1 controls, DEL, direction overrides, characters without width, and what
-    Unicode has not assigned: ``\x1b``, ``\t``, ``\u202e``.  A byte that is not UTF-8 becomes ``\xff``.  Applied
-    twice it is the same as once.  Like ``cat -v``, it leaves a backslash alone.
-    """
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "backslashreplace")
-    if text.isprintable() and (text.isascii() or _NOTHING.isdisjoint(text)):
-        return text
-    return "".join(map(_glyph, text))
-
-
-def _glyph(char: str) -> str:
-    if char.isprintable() and char not in _NOTHING or char in _SPACES:
-        return char
-    return char.encode("unicode_escape").decode("ascii")
-
-
 # -- from bytes to lines ------------------------------------------------------------------------------------------------
 
 
 class Lines:
-    """Finds the lines in a stream, with ``\\n`` or ``\\r\\n`` at their ends, and returns them `visible`, without it.
+    """Finds the lines in a stream, with ``\\n`` or ``\\r\\n`` at their ends, and returns them `printable`, without it.
 
     One of more than ``limit`` bytes (at least 4) comes in pieces, each but the last marked with `CUT`; no character is
     torn.  So no more than ``limit`` bytes and a ``\\r`` are ever kept.
@@ -73,7 +43,7 @@ class Lines:
         most = self._limit
         for line in whole:
             line = _chomped(line)
-            lines.append(visible(line if len(line) <= most else self._cut(line, most, lines)))
+            lines.append(printable(line if len(line) <= most else self._cut(line, most, lines)))
         self._rest = self._cut(rest, most + 1, lines) if rest else rest  # one more: it may be the \r of the end
         return lines
 
@@ -87,7 +57,7 @@ class Lines:
         start = 0
         while len(line) - start > most:
             end = _boundary(line, start + self._limit)
-            pieces.append(visible(line[start:end]) + CUT)
+            pieces.append(printable(line[start:end]) + CUT)
             start = end
         return line[start:]
 

@@ -14,8 +14,9 @@ from _thread import get_ident
 from errno import EINVAL, ENOTTY
 
 from . import names, syscalls, uapi
-from .errors import InvalidValue, RawnsError, Stranded, SyscallError, printable
+from .errors import InvalidValue, RawnsError, Stranded, SyscallError
 from .names import HERE, NETNS_DIR, path_of
+from .terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ import sys
 from time import perf_counter_ns
 
 from . import uapi
-from .errors import SyscallError, errno_name, printable
+from .errors import SyscallError, errno_name
+from .terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import os
 from errno import EACCES, EINVAL, ENOENT, EPERM, EROFS
 
 from . import syscalls
-from .errors import InvalidValue, SyscallError, printable
+from .errors import InvalidValue, SyscallError
+from .terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

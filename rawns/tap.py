@@ -10,8 +10,9 @@ import os
 from errno import EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM
 
 from . import syscalls, uapi
-from .errors import InvalidValue, SyscallError, printable
+from .errors import InvalidValue, SyscallError
 from .objects.link import check_name
+from .terminal import printable
 from .wire import S16, U32, Raw, Struct
 
 DEVICE = "/dev/net/tun"

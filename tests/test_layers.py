@@ -18,6 +18,7 @@ from conftest import PROJECT
 PACKAGE = PROJECT / "rawns"
 
 FLOORS = [
+    ["terminal"],
     ["errors", "uapi"],
     ["syscalls", "wire"],
     ["names", "nlmsg", "rtnl", "nft.messages", "packets", "sockets", "sysctl"],
@@ -32,7 +33,7 @@ FLOORS = [
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ANY_FLOOR = {"", "__main__"}  # the package itself and `python -m rawns` are doors, not rooms
 
-PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "exchange", "explain", "objects", "framing"]
+PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "exchange", "explain", "objects", "framing", "terminal"]
 PURE_MAY = {"__future__", "struct", "typing", "collections.abc"}
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # the named exception, from `_socket` or `socket`
 

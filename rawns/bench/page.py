@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import ceil, floor, log10
 
+from ..terminal import printable
 from .method import headline, quantile, summary
 from .report import apart, families, figure, label, medians, number_of
 
@@ -38,7 +39,7 @@ th{font-weight:600;opacity:.7}.soft{opacity:.7}
 
 def escaped(value: object) -> str:
     """For XML; what it cannot hold (control characters) is written out."""
-    text = "".join(c if c.isprintable() or c in " \n" else f"\\x{ord(c):02x}" for c in str(value))
+    text = "\n".join(map(printable, str(value).split("\n")))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 

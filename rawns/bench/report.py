@@ -5,7 +5,7 @@ Floor 7, pure.
 
 from __future__ import annotations
 
-from ..errors import printable
+from ..terminal import printable
 from .method import headline, quantile, ratio, summary
 
 TYPE_CHECKING = False

@@ -13,7 +13,7 @@ from time import monotonic
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
-from ..framing import visible
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def check_timeout(timeout: float | None) -> float | None:
 def resolve(host: str, port: int, flags: int = 0) -> Found:
     """What getaddrinfo(3) knows of ``host``, at least one.  Raises `RawnsError` where that is nothing."""
     if "\0" in host:
-        raise InvalidValue(f"{visible(host)} is neither an address nor a name")
+        raise InvalidValue(f"{printable(host)} is neither an address nor a name")
     try:
         name = host.encode("ascii") if host.isascii() else host  # Python loads its IDNA tables for any str
         found = _socket.getaddrinfo(name, port, 0, _socket.SOCK_STREAM, 0, flags)
     except _socket.gaierror as error:
-        raise RawnsError(f"{visible(host)}: {error.strerror}") from None
+        raise RawnsError(f"{printable(host)}: {error.strerror}") from None
     except ValueError:  # a part of it is empty or too long
-        raise InvalidValue(f"{visible(host)} is neither an address nor a name") from None
+        raise InvalidValue(f"{printable(host)} is neither an address nor a name") from None
     return [(int(family), place) for family, _, _, _, place in found]
 
 
@@ -67,7 +67,7 @@ def host_of(place: Place) -> str:
     if not scope:
         return host
     try:
-        return f"{host}%{visible(_socket.if_indextoname(scope))}"
+        return f"{host}%{printable(_socket.if_indextoname(scope))}"
     except OSError:
         return f"{host}%{scope}"
 

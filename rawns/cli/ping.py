@@ -14,6 +14,7 @@ from math import isfinite
 
 from .. import explain, icmp, netns, packets, sockets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ def main(argv: list[str]) -> int:
             return _ping(options)
     except Refused as refused:
         if refused.args[0]:
-            print(_shown(f"ping: {refused}"), file=sys.stderr)
+            print(printable(f"ping: {refused}"), file=sys.stderr)
         return refused.status
     except SyscallError as error:
-        print(_shown(f"ping: {_complaint(error)}"), file=sys.stderr)
+        print(printable(f"ping: {_complaint(error)}"), file=sys.stderr)
     except RawnsError as error:
-        print(_shown(f"ping: {error}"), file=sys.stderr)
+        print(printable(f"ping: {error}"), file=sys.stderr)
     return FAILED
 
 
@@ -205,11 +206,6 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _shown(text: str) -> str:
-    """Text from outside, fit for a terminal."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 # -- lines out --------------------------------------------------------------------------------------------------------
 
 
@@ -262,8 +258,8 @@ class Screen:
         options, line = self.options, self.line
         source = ""
         if options.device or options.source:
-            source = f"from {line.source} {_shown(options.device)}: "
-        host, size = _shown(options.host), options.size
+            source = f"from {line.source} {printable(options.device)}: "
+        host, size = printable(options.host), options.size
         if line.family == _socket.AF_INET6:
             self._say(f"PING {host}({self._who(line.address)}) {source}{size} data bytes")
         else:
@@ -314,7 +310,7 @@ class Screen:
             text = number = _socket.getnameinfo(address, _socket.NI_NUMERICHOST)[0]
             if not self.options.numeric:
                 try:
-                    text = f"{_shown(_socket.getnameinfo(address, 0)[0])} ({number})"
+                    text = f"{printable(_socket.getnameinfo(address, 0)[0])} ({number})"
                 except (OSError, UnicodeError):
                     pass
             self._last = (address, text)
@@ -336,7 +332,7 @@ class Screen:
         elapsed = session.last - session.first
         if figures.transmitted:
             text += f", {figures.loss * 100:g}% packet loss, time {(elapsed + 500_000) // 10**6}ms"
-        self._say(f"\n--- {_shown(self.options.host)} ping statistics ---\n{text}")
+        self._say(f"\n--- {printable(self.options.host)} ping statistics ---\n{text}")
         last = []
         if figures.received and self.options.size >= TIMED:
             last.append(f"rtt min/avg/max/mdev = {figures.spread()} ms")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 
 from .. import diagnose, uapi
-from ..errors import InvalidValue, printable
+from ..errors import InvalidValue
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

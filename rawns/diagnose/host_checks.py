@@ -7,8 +7,8 @@ another fault, write its function and put it into its table.
 from __future__ import annotations
 
 from .. import uapi
-from ..errors import printable
 from ..objects.prefix import BITS
+from ..terminal import printable
 from . import netfilter_checks, unreachable
 from .hop import Fault, Leg
 from .link_checks import bridge_ports, macvlan_mode, raised, uncabled

@@ -6,7 +6,7 @@ Floor 6, pure, and of the same kind as those in `checks`.
 from __future__ import annotations
 
 from .. import uapi
-from ..errors import printable
+from ..terminal import printable
 from . import netfilter_checks
 from .hop import Fault, Leg
 from .namespace_view import data, port_data, word

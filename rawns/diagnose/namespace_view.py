@@ -8,8 +8,8 @@ from __future__ import annotations
 from _socket import inet_ntop, inet_pton
 
 from .. import uapi
-from ..errors import printable
 from ..objects.prefix import BITS
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

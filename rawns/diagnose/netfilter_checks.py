@@ -6,9 +6,9 @@ Floor 6, pure.  A suspect is named where all else holds and still no answer come
 from __future__ import annotations
 
 from .. import uapi
-from ..errors import printable
 from ..nft.evaluate import Packet
 from ..nft.records import FAMILIES
+from ..terminal import printable
 from .hop import Fault
 from .namespace_view import data, link_local, solicited, word
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from errno import EACCES, EHOSTUNREACH, EINVAL
 
 from .. import uapi
-from ..errors import errno_name, printable
+from ..errors import errno_name
+from ..terminal import printable
 from .hop import Fault
 from .namespace_view import Refusal, covers, data, dotted, holds, link_local, on_link, spare, spare_name, spoken, word
 from .segment import receivers, search

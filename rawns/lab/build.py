@@ -12,8 +12,9 @@ import os
 from errno import EBUSY, EEXIST
 
 from .. import names, syscalls
-from ..errors import KernelError, RawnsError, printable
+from ..errors import KernelError, RawnsError
 from ..netns import Away
+from ..terminal import printable
 from . import build_requests, stamp
 from .discover import remove_names
 from .model import Bridge, Existing, Macvlan, Port, Tap

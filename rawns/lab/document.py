@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import InvalidValue, SyscallError, printable
+from ..errors import InvalidValue, SyscallError
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

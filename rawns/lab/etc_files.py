@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 
-from ..errors import RawnsError, printable
+from ..errors import RawnsError
 from ..netns import ETC_DIR
 from ..syscalls import Rollback, perform
+from ..terminal import printable
 from . import stamp
 
 TYPE_CHECKING = False

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
 
-from ..errors import KernelError, printable
+from ..errors import KernelError
 from ..netns import ETC_DIR
+from ..terminal import printable
 from . import etc_files, stamp
 from .diff import Change
 from .model import FORWARDING

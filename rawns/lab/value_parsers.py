@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from _socket import inet_ntop, inet_pton
 
-from ..errors import InvalidValue, printable
+from ..errors import InvalidValue
 from ..names import check
 from ..objects import link, prefix
 from ..objects.prefix import BITS, Prefix
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -521,5 +521,5 @@ def test_a_terminal_is_not_driven_by_names(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(show, "_terminal", False)
     assert show.put("%s", evil, here) == evil
     monkeypatch.setattr(show, "_terminal", True)
-    assert show.put("\n%s", evil, here) == "\na?[31m??é"
+    assert show.put("\n%s", evil, here) == "\na\\x1b[31m\\x9b\\x7fé"
     assert show.encode(evil, False) == '"a\\u001b[31m\\u009b\\u007fé"'

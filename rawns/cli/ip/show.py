@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from ...terminal import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -88,10 +90,8 @@ def _on_terminal() -> bool:
 
 
 def harmless(value: str) -> str:
-    """A name from the kernel as it is, but for a terminal with its control characters as question marks."""
-    if value.isprintable() or not _on_terminal():
-        return value
-    return "".join("?" if char < " " or "\x7f" <= char < "\xa0" else char for char in value)
+    """Return a name from the kernel as it is, or `printable` if standard output is a terminal."""
+    return printable(value) if _on_terminal() else value
 
 
 def text(shown: Iterable[Field]) -> Iterator[str]:
