@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from .syscalls import Event
     from .wire import Message, Span
 
-ROW = 8  # bytes in a line
+ROW_BYTES = 8  # bytes in a line
 PADDING = "(padding)"
 NETLINK = {"rtnetlink": rtnl.MESSAGES, "nftables": nft_messages.MESSAGES}
 
 
-class Row:
+class HexRow:
     """Some bytes of a message under one name: ``offset``, ``data``, ``depth`` of nesting, ``name``, ``value``, ``text``.
 
     ``text`` is the value as a person reads it.  ``more`` says that they go on with the row before: the payload of an
@@ -41,7 +41,7 @@ class Row:
 # -- the walk -----------------------------------------------------------------------------------------------------
 
 
-def walk(data: bytes, spans: list[Span], end: int) -> Iterator[Row]:
+def walk(data: bytes, spans: list[Span], end: int) -> Iterator[HexRow]:
     """The rows for the spans of one message, which ends at byte ``end``; what no span names is padding."""
     at = spans[0].offset if spans else 0
     for number, span in enumerate(spans):
@@ -49,16 +49,16 @@ def walk(data: bytes, spans: list[Span], end: int) -> Iterator[Row]:
         yield from _padding(data, at, span.offset, depth)
         at = span.offset + span.length
         if span.kind is None:  # a complaint, of no bytes
-            yield Row(span.offset, b"", depth, span.name, None, "")
+            yield HexRow(span.offset, b"", depth, span.name, None, "")
             continue
         body = span.offset + span.head
         if span.head:
-            yield Row(span.offset, data[span.offset : body], depth, span.name, None, _header(data, span))
+            yield HexRow(span.offset, data[span.offset : body], depth, span.name, None, _header(data, span))
         following = spans[number + 1] if number + 1 < len(spans) else None
         if span.head and following is not None and following.kind is not None and body <= following.offset < at:
             at = body  # what is in it has spans of its own
         elif body < at:
-            yield Row(body, data[body:at], depth, span.name, span.value, span.text(), more=bool(span.head))
+            yield HexRow(body, data[body:at], depth, span.name, span.value, span.text(), more=bool(span.head))
     yield from _padding(data, at, end, 0)
 
 
@@ -71,11 +71,11 @@ def _header(data: bytes, span: Span) -> str:
     return f"nla_len {span.length}, nla_type {'|'.join([str(kind & uapi.NLA_TYPE_MASK), *flags])}"
 
 
-def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[Row]:
-    return [Row(start, data[start:end], depth, PADDING, None, "")] if start < end else []
+def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[HexRow]:
+    return [HexRow(start, data[start:end], depth, PADDING, None, "")] if start < end else []
 
 
-def messages(event: Event) -> Iterator[tuple[str, int, list[Row]]]:
+def messages(event: Event) -> Iterator[tuple[str, int, list[HexRow]]]:
     """Each message that a system call moved: its name, its length in bytes, and its rows."""
     if event.protocol in NETLINK:
         yield from _datagram(event.payload, NETLINK[event.protocol])
@@ -83,7 +83,7 @@ def messages(event: Event) -> Iterator[tuple[str, int, list[Row]]]:
         yield event.protocol, len(event.payload), _packet(event.protocol, event.payload)
 
 
-def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, int, list[Row]]]:
+def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, int, list[HexRow]]]:
     done = 0
     try:
         for name, spans in nlmsg.spans(data, known):
@@ -91,16 +91,16 @@ def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, 
             done = start + length + 3 & ~3
             yield name, length, list(walk(data, spans, start + length))
     except WireError as error:  # a length that lies: nobody knows where the next message would begin
-        yield "malformed", len(data) - done, [Row(done, data[done:], 0, f"malformed: {error}", None, "")]
+        yield "malformed", len(data) - done, [HexRow(done, data[done:], 0, f"malformed: {error}", None, "")]
 
 
-def _packet(protocol: str, data: bytes) -> list[Row]:
+def _packet(protocol: str, data: bytes) -> list[HexRow]:
     spans: list[Span] = []
     complaint = []
     try:
         packets.decode(packets.PROTOCOLS[protocol], data, spans)
     except WireError as error:
-        complaint = [Row(0, b"", 0, f"malformed: {error}", None, "")]
+        complaint = [HexRow(0, b"", 0, f"malformed: {error}", None, "")]
     return [*complaint, *walk(data, spans, len(data))]
 
 
@@ -120,14 +120,14 @@ def rows(data: bytes, spans: list[Span], end: int) -> Iterator[str]:
     yield from _text(walk(data, spans, end))
 
 
-def _text(found: Iterable[Row]) -> Iterator[str]:
+def _text(found: Iterable[HexRow]) -> Iterator[str]:
     for row in found:
         label, value = "  " * row.depth + ("" if row.more else row.name), row.text
         if not row.data:
             yield f"    {label}"
-        for at in range(0, len(row.data), ROW):
-            bytes_ = row.data[at : at + ROW].hex(" ")
-            yield f"    {row.offset + at:6}  {bytes_:<{3 * ROW}} {label:<34} {value}".rstrip()
+        for at in range(0, len(row.data), ROW_BYTES):
+            bytes_ = row.data[at : at + ROW_BYTES].hex(" ")
+            yield f"    {row.offset + at:6}  {bytes_:<{3 * ROW_BYTES}} {label:<34} {value}".rstrip()
             label = value = ""
 
 
@@ -148,7 +148,7 @@ def record(event: Event) -> dict[str, Any]:
     }
 
 
-def _object(row: Row) -> dict[str, Any]:
+def _object(row: HexRow) -> dict[str, Any]:
     """``value`` is a number, text, or None; where there are words that it does not say (names of flags), they are ``text``."""
     value = row.value if isinstance(row.value, (bool, int, str)) else None
     told = {"offset": row.offset, "hex": row.data.hex(), "depth": row.depth, "name": row.name, "value": value}

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .events import Monitor
-    from .nft.evaluate import Fate, Packet
-    from .nft.nat import Found, Nat
-    from .nft.records import Chain
-    from .nft.records import Rule as Filter
+    from .nft.evaluate import Evaluation, Packet
+    from .nft.nat import Nat, NatTable
+    from .nft.records import NftChain, NftRule
     from .nlmsg import Reply, Request
     from .objects.address import Address
     from .objects.link import Link, Ref
@@ -363,7 +362,7 @@ class Net:
 
         self.netfilter.transact(*nat.replace(table, nats, stamp), context=f"table inet {table}")
 
-    def nat_rules(self, table: str) -> Found | None:
+    def nat_rules(self, table: str) -> NatTable | None:
         """What `nat` has made under this name, or somebody else: ``nft list table inet TABLE``.  None: no such table."""
         from .nft import nat, records
 
@@ -371,9 +370,9 @@ class Net:
         nat.check_table(table)
         asked = records.tables(inet), records.chains(inet), records.rules(inet, table)
         tables, chains, rules = self._of_one_generation(*asked)
-        for found in [records.Table(reply.body) for reply in tables]:
+        for found in [records.NftTable(reply.body) for reply in tables]:
             if found.name == table:
-                return nat.Found(found.comment, nat.read(table, chains, rules))
+                return nat.NatTable(found.comment, nat.read(table, chains, rules))
         return None
 
     def _of_one_generation(self, *dumps: Request) -> list[list[Reply]]:
@@ -390,19 +389,19 @@ class Net:
 
         self.netfilter.transact(nat.delete(table), context=f"table inet {table}")
 
-    def chains(self, family: int = 0) -> list[Chain]:
+    def chains(self, family: int = 0) -> list[NftChain]:
         """All chains of nf_tables, or those of one family (NFPROTO_*): ``nft list chains``."""
         from .nft import records
 
-        return [records.Chain(reply.body) for reply in self.netfilter.dump(records.chains(family))]
+        return [records.NftChain(reply.body) for reply in self.netfilter.dump(records.chains(family))]
 
-    def ruleset(self, family: int = 0, table: str = "") -> list[Filter]:
+    def ruleset(self, family: int = 0, table: str = "") -> list[NftRule]:
         """All rules of nf_tables, or those of one family or table, in order: ``nft list ruleset``."""
         from .nft import records
 
-        return [records.Rule(reply.body) for reply in self.netfilter.dump(records.rules(family, table))]
+        return [records.NftRule(reply.body) for reply in self.netfilter.dump(records.rules(family, table))]
 
-    def fate(self, packet: Packet, hook: str = "forward") -> Fate:
+    def evaluate(self, packet: Packet, hook: str = "forward") -> Evaluation:
         """What becomes of a packet at a hook of nf_tables (``'input'``, ``'forward'``, ``'output'``), and who decides that.
 
         The rules are played here, nothing is sent; ``nft monitor trace`` watches the kernel play them.
@@ -410,12 +409,12 @@ class Net:
         from .nft import evaluate, records
 
         tables, chains, rules = self._of_one_generation(records.tables(), records.chains(), records.rules())
-        return evaluate.of(
+        return evaluate.evaluate(
             packet,
             hook,
-            [records.Table(reply.body) for reply in tables],
-            [records.Chain(reply.body) for reply in chains],
-            [records.Rule(reply.body) for reply in rules],
+            [records.NftTable(reply.body) for reply in tables],
+            [records.NftChain(reply.body) for reply in chains],
+            [records.NftRule(reply.body) for reply in rules],
         )
 
 

@@ -46,7 +46,7 @@ class Request:
 
     ``flags`` are the NLM_F_* beyond NLM_F_REQUEST; NLM_F_DUMP among them makes it a dump.  ``context`` says in the
     caller's words what this is for (``'address 10.0.0.1/24 on v1'``).  ``reading`` is how its answers are read, where
-    not all of them is wanted (`Message.only`).
+    not all of them is wanted (`Message.select`).
     """
 
     __slots__ = ("message", "flags", "body", "context", "reading", "_payload")

@@ -8,7 +8,7 @@ description encodes, decodes and names every byte.  The value of a packet is a d
     ICMP.unpack(data, 0, len(data), {}, None, ())
     {'type': 0, 'code': 0, 'checksum': 41222, 'un.echo.id': 7, 'un.echo.sequence': 1, 'data': b'...'}
 
-What is too short for its header is a `WireError`; which faces of ICMP there are is a table to add rows to.
+What is too short for its header is a `WireError`; which variants of ICMP there are is a table to add rows to.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .wire import Buffer, Path, Trace
 
 IPPROTO_ICMP, IPPROTO_ICMPV6 = 1, 58  # <linux/in.h>, <linux/in6.h>
-DEEPEST = 3  # packets in packets; an error is never about an error, so what is deeper is no more than bytes
+MAX_NESTED_PACKETS = 3  # packets in packets; an error is never about an error, so what is deeper is no more than bytes
 
 
 def checksum(data: bytes) -> int:
@@ -46,8 +46,8 @@ class _Address(Raw):
 
     __slots__ = ()
 
-    def show(self, value: Any) -> str:
-        return IP.show(IP.unpack(value, 0, len(value), {}, None, ()))
+    def format(self, value: Any) -> str:
+        return IP.format(IP.unpack(value, 0, len(value), {}, None, ()))
 
 
 class _Halves(Scalar):
@@ -55,11 +55,11 @@ class _Halves(Scalar):
 
     __slots__ = ()
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return f"version {value >> 4}, ihl {value & 15}"
 
 
-class Packet(Type):
+class PacketLayout(Type):
     """A header; for IPv4 its options; then whatever ``cases`` has for the header's field ``key``, or data."""
 
     __slots__ = ("header", "key", "cases")
@@ -82,7 +82,7 @@ class Packet(Type):
         values = self.header.unpack(data, start, min(end, start + self.header.size), siblings, trace, path)
         start = self._skip(values, data, start + self.header.size, end, trace, path)
         kind = self.cases.get(values.get(self.key, 0))
-        if kind is not None and len(path) < DEEPEST:
+        if kind is not None and len(path) < MAX_NESTED_PACKETS:
             values["packet"] = kind.unpack(data, start, end, values, trace, (*path, "packet"))
         else:
             values["data"] = bytes(data[start:end])
@@ -102,27 +102,27 @@ class Packet(Type):
             trace.append(Span(at, size, (*path, "options"), RAW, values["options"]))
         return at + size
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ""  # its fields have spans of their own
 
 
-class Faces(Type):
-    """A packet whose first byte says which face it has (``struct icmphdr`` ends in a union); unknown ones have ``other``."""
+class PacketUnion(Type):
+    """A packet whose first byte says which variant it has (``struct icmphdr`` ends in a union); unknown ones have ``other``."""
 
-    __slots__ = ("faces", "other")
+    __slots__ = ("variants", "other")
 
-    def __init__(self, faces: dict[int, Packet], other: Packet) -> None:
-        self.faces, self.other = faces, other
+    def __init__(self, variants: dict[int, PacketLayout], other: PacketLayout) -> None:
+        self.variants, self.other = variants, other
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         first = value.get("type", value.get("icmp6_type"))
-        return self.faces.get(first, self.other).pack(value, siblings)
+        return self.variants.get(first, self.other).pack(value, siblings)
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        face = self.faces.get(data[start], self.other) if start < end else self.other
-        return face.unpack(data, start, end, siblings, trace, path)
+        variant = self.variants.get(data[start], self.other) if start < end else self.other
+        return variant.unpack(data, start, end, siblings, trace, path)
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ""
 
 
@@ -131,7 +131,7 @@ class Faces(Type):
 _PROTOCOL = Scalar("B", {IPPROTO_ICMP: "IPPROTO_ICMP", IPPROTO_ICMPV6: "IPPROTO_ICMPV6"})
 _INSIDE: dict[int, Type] = {}  # by protocol; filled below, because ICMP's errors quote the packet they are about
 
-IPV4 = Packet(
+IPV4 = PacketLayout(
     Struct(
         "iphdr",
         ("version_ihl", _Halves("B")),
@@ -150,7 +150,7 @@ IPV4 = Packet(
     "protocol",
     _INSIDE,
 )
-IPV6 = Packet(
+IPV6 = PacketLayout(
     Struct(
         "ip6_hdr",
         ("ip6_flow", U32),
@@ -180,46 +180,46 @@ _ICMP = (("type", _types("ICMP_", _TYPES)), ("code", U8), ("checksum", U16))
 _ICMP6 = (("icmp6_type", _types("ICMPV6_", _TYPES6)), ("icmp6_code", U8), ("icmp6_cksum", U16))
 
 
-# C has one struct with a union at its end and no name for each of its faces.  The comment in ours tells them apart,
+# C has one struct with a union at its end and no name for each of its variants.  The comment in ours tells them apart,
 # and the compiler that checks them (tests/unit/test_abi.py) reads past it.
-def _face(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
+def _variant(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
     return Struct(f"icmphdr /* {of} */", *_ICMP, *members, order="!", whole=True)
 
 
-def _face6(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
+def _variant6(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
     return Struct(f"icmp6hdr /* {of} */", *_ICMP6, *members, order="!", whole=True)
 
 
-def _about(header: Struct, quoted: Packet) -> Packet:
+def _about(header: Struct, quoted: PacketLayout) -> PacketLayout:
     """An error: its header, then as much as fits of the packet it is about."""
-    return Packet(header, cases={0: quoted})
+    return PacketLayout(header, cases={0: quoted})
 
 
-ECHO = Packet(_face("echo", ("un.echo.id", U16), ("un.echo.sequence", U16)))
-ECHO6 = Packet(_face6("echo", ("icmp6_identifier", U16), ("icmp6_sequence", U16)))
-_OTHER = Packet(_face("other", ("un", Raw(4))))
-_OTHER6 = Packet(_face6("other", ("icmp6_dataun", Raw(4))))
+ECHO = PacketLayout(_variant("echo", ("un.echo.id", U16), ("un.echo.sequence", U16)))
+ECHO6 = PacketLayout(_variant6("echo", ("icmp6_identifier", U16), ("icmp6_sequence", U16)))
+_OTHER = PacketLayout(_variant("other", ("un", Raw(4))))
+_OTHER6 = PacketLayout(_variant6("other", ("icmp6_dataun", Raw(4))))
 
-ICMP = Faces(
+ICMP = PacketUnion(
     {
         uapi.ICMP_ECHO: ECHO,
         uapi.ICMP_ECHOREPLY: ECHO,
-        uapi.ICMP_DEST_UNREACH: _about(_face("frag", ("un.frag.__unused", U16), ("un.frag.mtu", U16)), IPV4),
+        uapi.ICMP_DEST_UNREACH: _about(_variant("frag", ("un.frag.__unused", U16), ("un.frag.mtu", U16)), IPV4),
         uapi.ICMP_TIME_EXCEEDED: _about(_OTHER.header, IPV4),
         uapi.ICMP_PARAMETERPROB: _about(_OTHER.header, IPV4),
         uapi.ICMP_SOURCE_QUENCH: _about(_OTHER.header, IPV4),
-        uapi.ICMP_REDIRECT: _about(_face("gateway", ("un.gateway", _Address(4))), IPV4),
+        uapi.ICMP_REDIRECT: _about(_variant("gateway", ("un.gateway", _Address(4))), IPV4),
     },
     _OTHER,
 )
-ICMP6 = Faces(
+ICMP6 = PacketUnion(
     {
         uapi.ICMPV6_ECHO_REQUEST: ECHO6,
         uapi.ICMPV6_ECHO_REPLY: ECHO6,
         uapi.ICMPV6_DEST_UNREACH: _about(_OTHER6.header, IPV6),
-        uapi.ICMPV6_PKT_TOOBIG: _about(_face6("mtu", ("icmp6_mtu", U32)), IPV6),
+        uapi.ICMPV6_PKT_TOOBIG: _about(_variant6("mtu", ("icmp6_mtu", U32)), IPV6),
         uapi.ICMPV6_TIME_EXCEED: _about(_OTHER6.header, IPV6),
-        uapi.ICMPV6_PARAMPROB: _about(_face6("pointer", ("icmp6_pointer", U32)), IPV6),
+        uapi.ICMPV6_PARAMPROB: _about(_variant6("pointer", ("icmp6_pointer", U32)), IPV6),
     },
     _OTHER6,
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, Union
 
-    from ..nft.evaluate import Fate, Packet
+    from ..nft.evaluate import Evaluation, Packet
     from ..objects.address import Address
     from ..objects.link import Link
     from ..objects.neighbour import Neighbour
@@ -154,7 +154,7 @@ class Facts:
         """The VLANs of a bridge port (or of a bridge itself), by id."""
         raise NotImplementedError
 
-    def fate(self, packet: Packet, hook: str) -> Fate:
+    def evaluate(self, packet: Packet, hook: str) -> Evaluation:
         """What nf_tables makes of a packet at a hook."""
         raise NotImplementedError
 

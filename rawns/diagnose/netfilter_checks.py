@@ -1,4 +1,4 @@
-"""nf_tables on the way: the rules are played (`objects.fate`), and where nobody can tell how they would end, they are suspects.
+"""nf_tables on the way: its rules are evaluated (`nft.evaluate`); where the outcome cannot be known, they are suspects.
 
 Floor 6, pure.  A suspect is named where all else holds and still no answer comes.
 """
@@ -16,14 +16,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..nft.evaluate import Fate
-    from ..nft.records import Chain
+    from ..nft.evaluate import Evaluation
+    from ..nft.records import NftChain
     from ..objects.link import Link
     from .hop import Leg
     from .namespace_view import Facts
     from .segment import Piece
 
-    Suspect = tuple[Facts, Fate]
+    Suspect = tuple[Facts, Evaluation]
 
 ECHO = {uapi.AF_INET: ("icmp", 8, 0), uapi.AF_INET6: ("icmpv6", 128, 129)}  # request, reply: <linux/icmp.h>, RFC 4443
 SOLICITATION, ADVERTISEMENT = 135, 136  # RFC 4861
@@ -45,15 +45,15 @@ def _icmp(source: str, target: str, protocol: str, kind: int, iif: Link | None, 
 
 def dropped(leg: Leg, facts: Facts, hook: str, packet: Packet, why: str = "") -> Fault | None:
     """What the rules at a hook do to the packet, if that is an end; whom to suspect, where nobody can tell."""
-    fate = facts.fate(packet, hook)
-    if not fate.sure:
-        leg.suspects.append((facts, fate))
-    if fate.verdict == "accept" or not fate.sure or fate.chain is None:
+    evaluation = facts.evaluate(packet, hook)
+    if not evaluation.certain:
+        leg.suspects.append((facts, evaluation))
+    if evaluation.verdict == "accept" or not evaluation.certain or evaluation.chain is None:
         return None
-    by = "its policy" if fate.rule is None else f"its rule `{printable(str(fate.rule))}`"
-    does = {"drop": "drops", "reject": "rejects"}.get(fate.verdict, f"sends to {fate.verdict}")
-    sentence = f"the nf_tables chain {_called(fate.chain)} in {facts.where} {does} the packet by {by}{why}"
-    return Fault(sentence, admitted(leg, facts, fate.chain))
+    by = "its policy" if evaluation.rule is None else f"its rule `{printable(str(evaluation.rule))}`"
+    does = {"drop": "drops", "reject": "rejects"}.get(evaluation.verdict, f"sends to {evaluation.verdict}")
+    sentence = f"the nf_tables chain {_called(evaluation.chain)} in {facts.where} {does} the packet by {by}{why}"
+    return Fault(sentence, admitted(leg, facts, evaluation.chain))
 
 
 def out(leg: Leg) -> Fault | None:
@@ -124,11 +124,11 @@ def _called_for(facts: Facts, bridge: Link, family: int) -> bool:
 # -- sentences and commands ---------------------------------------------------------------------------------------------
 
 
-def _called(chain: Chain) -> str:
+def _called(chain: NftChain) -> str:
     return printable(f"{FAMILIES.get(chain.family, chain.family)} {chain.table} {chain.name}")
 
 
-def admitted(leg: Leg, facts: Facts, chain: Chain) -> str:
+def admitted(leg: Leg, facts: Facts, chain: NftChain) -> str:
     """A rule before all others that lets these two talk, and nobody else; in IPv6 that takes their questions, too."""
     pair = f"{{ {leg.source}, {leg.target} }}"
     accept = "meta l4proto ipv6-icmp" if leg.family == uapi.AF_INET6 else f"ip saddr {pair} ip daddr {pair}"
@@ -143,9 +143,11 @@ def suspected(suspects: list[Suspect]) -> Suspect | None:
 
 def accusation(leg: Leg, suspect: Suspect, number: int) -> Fault:
     """The sentence for a suspect: all else holds, no answer came."""
-    facts, fate = suspect
-    assert fate.chain is not None
-    rules = "a rule" if len(fate.perhaps) == 1 else f"{len(fate.perhaps)} rules"
-    how = f"may drop it by {rules}" if fate.verdict == "accept" else f"drops it, unless {rules} of it would have it otherwise"
-    sentence = f"all {number} checks hold, yet no answer came: the nf_tables chain {_called(fate.chain)} in {facts.where} {how}"
-    return Fault(sentence, admitted(leg, facts, fate.chain))
+    facts, outcome = suspect
+    assert outcome.chain is not None
+    rules = "a rule" if len(outcome.undecided) == 1 else f"{len(outcome.undecided)} rules"
+    how = f"may drop it by {rules}" if outcome.verdict == "accept" else f"drops it, unless {rules} of it would have it otherwise"
+    sentence = (
+        f"all {number} checks hold, yet no answer came: the nf_tables chain {_called(outcome.chain)} in {facts.where} {how}"
+    )
+    return Fault(sentence, admitted(leg, facts, outcome.chain))

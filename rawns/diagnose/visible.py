@@ -13,9 +13,9 @@ from collections import OrderedDict
 from .. import names, sysctl, uapi
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
-from ..nft import evaluate as fates
+from ..nft import evaluate as nft_evaluate
 from ..nft import records
-from ..nft.records import Table
+from ..nft.records import NftTable
 from ..objects import nsid
 from .namespace_view import Bridging, Facts, Refusal, Where
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Union
 
-    from ..nft.evaluate import Fate, Packet
+    from ..nft.evaluate import Evaluation, Packet
     from ..objects.address import Address
     from ..objects.link import Link
     from ..objects.neighbour import Neighbour
@@ -128,29 +128,29 @@ class Place(Facts):
     # -- nf_tables --------------------------------------------------------------------------------------------------
 
     @property
-    def _nft(self) -> tuple[list[Table], list[records.Chain], list[records.Rule]]:
+    def _nft(self) -> tuple[list[NftTable], list[records.NftChain], list[records.NftRule]]:
         """Tables, chains and rules; nothing where the kernel has no nf_tables."""
-        found: tuple[list[Table], list[records.Chain], list[records.Rule]] = self._once("nf_tables", self._ruleset)
+        found: tuple[list[NftTable], list[records.NftChain], list[records.NftRule]] = self._once("nf_tables", self._ruleset)
         return found
 
     def _ruleset(self) -> Any:
         try:
             chains = self.net.chains()
             rules = self.net.ruleset() if chains else []
-            tables = [Table(reply.body) for reply in self.net.netfilter.dump(records.tables())] if chains else []
+            tables = [NftTable(reply.body) for reply in self.net.netfilter.dump(records.tables())] if chains else []
         except KernelError:
             return [], [], []
         return tables, chains, rules
 
-    def fate(self, packet: Packet, hook: str) -> Fate:
-        return fates.of(packet, hook, *self._nft)
+    def evaluate(self, packet: Packet, hook: str) -> Evaluation:
+        return nft_evaluate.evaluate(packet, hook, *self._nft)
 
     def masks(self, packet: Packet) -> bool:
         _, chains, rules = self._nft
         bases = {(one.family, one.table, one.name) for one in chains if one.type == "nat" and one.hook == "postrouting"}
         inside = [one for one in rules if (one.family, one.table) in {base[:2] for base in bases}]
-        masking = [one for one in inside if any(term.word == "masq" for term in one.terms)]
-        return any(fates.fits(one, packet) is not False for one in masking)
+        masking = [one for one in inside if any(statement.kind == "masq" for statement in one.statements)]
+        return any(nft_evaluate.matches(one, packet) is not False for one in masking)
 
     def bridging(self) -> Sequence[Bridging]:
         _, chains, rules = self._nft
@@ -321,16 +321,16 @@ def _numbers(place: Place, descriptors: list[int]) -> list[int]:
     return [_numbers(place, [fd])[0] for fd in descriptors]
 
 
-def _in(one: records.Rule, chain: records.Chain) -> bool:
+def _in(one: records.NftRule, chain: records.NftChain) -> bool:
     return bool((one.family, one.table, one.chain) == (chain.family, chain.table, chain.name))
 
 
-def _judged(chain: records.Chain, rules: list[records.Rule]) -> Bridging:
+def _judged(chain: records.NftChain, rules: list[records.NftRule]) -> Bridging:
     """A chain that drops by policy and has no rule, or whose first rule drops and has no condition, drops everything."""
-    words = [term.word for term in rules[0].terms] if rules else []
+    words = [statement.kind for statement in rules[0].statements] if rules else []
     drops, handle = chain.policy == "drop" and not rules, 0
     if words[-1:] == ["verdict"] and set(words[:-1]) <= {"counter", "log"}:
-        drops, handle = rules[0].terms[-1].values[0] == uapi.NF_DROP, rules[0].handle
+        drops, handle = rules[0].statements[-1].values[0] == uapi.NF_DROP, rules[0].handle
     return Bridging(chain.table, chain.name, chain.hook or "", drops, handle)
 
 

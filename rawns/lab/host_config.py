@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..nft.nat import Found, Nat
+    from ..nft.nat import Nat, NatTable
     from .kernel_state import State
     from .model import Host
 
@@ -61,7 +61,7 @@ def _sysctls(host: Host, state: State | None) -> Iterator[Change]:
             yield change.doing(partial(host.setting, key, value), None if now is None else partial(host.setting, key, now))
 
 
-def _nat(host: Host, there: Found | None) -> Iterator[Change]:
+def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:
     name, wanted = table(host.lab.name), sorted(host.nats, key=lambda nat: nat.out)  # as they are read back
     if wanted == (there.nats if there is not None else []):
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..net import Net
-    from ..nft.nat import Found
+    from ..nft.nat import NatTable
     from ..objects.address import Address
     from ..objects.link import Link
     from ..objects.qdisc import Shape
@@ -48,7 +48,7 @@ class State:
         self.shapes: dict[int, Shape] = {}  # by index: those that are ours
         self.vlans: dict[int, dict[int, tuple[bool, bool]]] = {}  # of the ports of filtering bridges
         self.sysctls: dict[str, str] = {}
-        self.nats: Found | None = None  # our table
+        self.nats: NatTable | None = None  # our table
 
     def ours(self, lab: str) -> Iterator[Link]:
         """The links that carry this lab's stamp."""

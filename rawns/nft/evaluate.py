@@ -13,17 +13,17 @@ from .. import uapi
 from ..errors import InvalidValue
 from ..objects import prefix
 from ..wire import U32
-from .records import VERDICTS, Chain, Rule, Table
+from .records import VERDICTS, NftChain, NftRule, NftTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .records import Term
+    from .records import NftStatement
 
     Where = tuple[int, str, str]  # family, table, chain
-    Played = tuple[str, "Rule | None", list[Rule]]
+    Played = tuple[str, "NftRule | None", list[NftRule]]
 
 PROTOCOLS = {"tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP, "icmp": uapi.IPPROTO_ICMP, "icmpv6": uapi.IPPROTO_ICMPV6}
 STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8}  # NF_CT_STATE_BIT of IP_CT_*, <nf_conntrack_common.h>
@@ -89,17 +89,17 @@ class Packet:
         return self.known.get(selector)
 
 
-def fits(rule: Rule, packet: Packet) -> bool | None:
+def matches(rule: NftRule, packet: Packet) -> bool | None:
     """Whether the packet passes all that a rule asks before it acts; None where nobody can tell."""
     sure: bool | None = True
-    for term in rule.terms:
-        if term.word == "cmp" and len(term.values) == 3:
-            selector, operation, wanted = term.values
+    for statement in rule.statements:
+        if statement.kind == "cmp" and len(statement.values) == 3:
+            selector, operation, wanted = statement.values
             value = packet.select(selector)
             if value is not None and not _compared(value[: len(wanted)], operation, wanted):
                 return False
             sure = sure if value is not None else None
-        elif term.word not in PASSED:
+        elif statement.kind not in PASSED:
             sure = None
     return sure
 
@@ -115,52 +115,54 @@ def _compared(value: bytes, operation: int, wanted: bytes) -> bool:
     }.get(operation, False)
 
 
-def action(rule: Rule) -> tuple[str, str]:
+def action(rule: NftRule) -> tuple[str, str]:
     """What a rule does in the end, and where it leads: ``('drop', '')``, ``('jump', 'more')``.
 
     ``''`` is nothing that ends it, ``'?'`` something that may: a map of verdicts, a program that is asked.
     """
-    for term in rule.terms:
-        if term.word == "verdict":
-            code, chain = term.values
+    for statement in rule.statements:
+        if statement.kind == "verdict":
+            code, chain = statement.values
             return VERDICTS.get(code, "?"), chain
-        if term.word == "reject" or _target(term) in ("REJECT", "DROP"):
+        if statement.kind == "reject" or _target(statement) in ("REJECT", "DROP"):
             return "reject", ""
-        if term.word in ("masq", "nat"):
+        if statement.kind in ("masq", "nat"):
             return "accept", ""
-        mapped = term.word == "lookup" and term.values[0].get("NFTA_LOOKUP_DREG") == uapi.NFT_REG_VERDICT
-        if mapped or term.word in UNSAID:
+        mapped = statement.kind == "lookup" and statement.values[0].get("NFTA_LOOKUP_DREG") == uapi.NFT_REG_VERDICT
+        if mapped or statement.kind in UNSAID:
             return "?", ""
     return "", ""
 
 
-def _target(term: Term) -> str:
+def _target(statement: NftStatement) -> str:
     """What `iptables-nft` could not say in expressions."""
-    return str(term.values[0].get("NFTA_TARGET_NAME", "")) if term.word == "target" else ""
+    return str(statement.values[0].get("NFTA_TARGET_NAME", "")) if statement.kind == "target" else ""
 
 
-class Fate:
+class Evaluation:
     """What becomes of a packet: ``verdict`` is ``'accept'``, ``'drop'``, ``'reject'`` or ``'queue'``.
 
     ``chain`` is the base chain that said so (None: there was none) and ``rule`` the rule, None where it was the policy.
     ``perhaps`` are the rules that might have decided otherwise; where there are none, this is ``sure``.
     """
 
-    __slots__ = ("chain", "perhaps", "rule", "verdict")
+    __slots__ = ("chain", "undecided", "rule", "verdict")
 
-    def __init__(self, verdict: str, chain: Chain | None = None, rule: Rule | None = None) -> None:
+    def __init__(self, verdict: str, chain: NftChain | None = None, rule: NftRule | None = None) -> None:
         self.verdict, self.chain, self.rule = verdict, chain, rule
-        self.perhaps: list[Rule] = []
+        self.undecided: list[NftRule] = []
 
     @property
-    def sure(self) -> bool:
-        return not self.perhaps
+    def certain(self) -> bool:
+        return not self.undecided
 
     def __repr__(self) -> str:
-        return f"<Fate {self.verdict} by {self.rule or 'policy'} in {self.chain}, perhaps {len(self.perhaps)} others>"
+        return f"<Evaluation {self.verdict} by {self.rule or 'policy'} in {self.chain}, perhaps {len(self.undecided)} others>"
 
 
-def of(packet: Packet, hook: str, tables: Iterable[Table], chains: Iterable[Chain], rules: Iterable[Rule]) -> Fate:
+def evaluate(
+    packet: Packet, hook: str, tables: Iterable[NftTable], chains: Iterable[NftChain], rules: Iterable[NftRule]
+) -> Evaluation:
     """What becomes of a packet at a hook (``'forward'``, ``'input'``, ``'output'``): the chains there, in their order.
 
     One that drops ends it, one that accepts hands it to the next.  Doubts of those before are kept, for they may have
@@ -168,26 +170,26 @@ def of(packet: Packet, hook: str, tables: Iterable[Table], chains: Iterable[Chai
     """
     asleep = {(table.family, table.name) for table in tables if table.dormant}
     mine = {uapi.NFPROTO_INET, uapi.NFPROTO_IPV4 if packet.family == AF_INET else uapi.NFPROTO_IPV6}
-    by_chain: dict[Where, list[Rule]] = {}
+    by_chain: dict[Where, list[NftRule]] = {}
     for rule in rules:
         by_chain.setdefault((rule.family, rule.table, rule.chain), []).append(rule)
-    play, fate = _Play(packet, by_chain), Fate("accept")
+    play, evaluation = _Evaluator(packet, by_chain), Evaluation("accept")
     here = [chain for chain in chains if chain.hook == hook and chain.family in mine and chain.type != "nat"]
     for base in sorted(here, key=lambda chain: chain.priority):
         if (base.family, base.table) in asleep:
             continue
-        verdict, fate.rule, doubts = play.chain((base.family, base.table, base.name))
-        fate.chain, fate.verdict = base, verdict or base.policy or "accept"
-        fate.perhaps += [rule for rule in doubts if action(rule)[0] != fate.verdict]
-        if fate.verdict != "accept":
+        verdict, evaluation.rule, doubts = play.chain((base.family, base.table, base.name))
+        evaluation.chain, evaluation.verdict = base, verdict or base.policy or "accept"
+        evaluation.undecided += [rule for rule in doubts if action(rule)[0] != evaluation.verdict]
+        if evaluation.verdict != "accept":
             break
-    return fate
+    return evaluation
 
 
-class _Play:
+class _Evaluator:
     """One packet in all chains; each is played once, however many jumps lead to it."""
 
-    def __init__(self, packet: Packet, rules: dict[Where, list[Rule]]) -> None:
+    def __init__(self, packet: Packet, rules: dict[Where, list[NftRule]]) -> None:
         self.packet, self.rules = packet, rules
         self.played: dict[Where, Played] = {}
 
@@ -199,9 +201,9 @@ class _Play:
         return self.played[where]
 
     def _through(self, where: Where) -> Played:
-        doubts: list[Rule] = []
+        doubts: list[NftRule] = []
         for rule in self.rules.get(where, []):
-            sure, (verdict, target) = fits(rule, self.packet), action(rule)
+            sure, (verdict, target) = matches(rule, self.packet), action(rule)
             if sure is False or verdict in ("", "continue"):
                 continue
             if verdict in ("jump", "goto"):

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .records import Rule, Selector, Term
+    from .records import NftRule, NftStatement, Selector
 
 OPERATIONS = {
     uapi.NFT_CMP_NEQ: "!= ",
@@ -54,18 +54,18 @@ META = {
 }
 
 
-def sentence(rule: Rule) -> str:
+def sentence(rule: NftRule) -> str:
     """All steps of a rule; whether it is about IPv4 or IPv6 says its table, or a step of its own."""
-    terms = rule.terms
+    statements = rule.statements
     protocol = ("meta", uapi.NFT_META_NFPROTO)
-    asked = [term.values[2] for term in terms if term.word == "cmp" and term.values[0] == protocol]
+    asked = [statement.values[2] for statement in statements if statement.kind == "cmp" and statement.values[0] == protocol]
     family = asked[0][0] if asked and asked[0] else rule.family
-    return " ".join(said(term, family) for term in terms)
+    return " ".join(said(statement, family) for statement in statements)
 
 
-def said(term: Term, family: int = 0) -> str:
+def said(statement: NftStatement, family: int = 0) -> str:
     """One step of a rule; ``family`` (NFPROTO_*) says what the network header is."""
-    word, values = term.word, term.values
+    word, values = statement.kind, statement.values
     if word == "cmp" and len(values) == 3:
         return _compared(family, *values)
     if word == "verdict":

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from .. import uapi
 from ..errors import WireError
-from ..wire import BE32, RAW, TEXT, U8, U16, Attrs, Layout, Many, Message, Scalar, Span, Struct, Switch, Text, Type, table
+from ..wire import BE32, RAW, TEXT, U8, U16, Attrs, Layout, Message, Repeated, Scalar, Span, Struct, SubMessage, Text, Type, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class Userdata(Type):
             return "comment", COMMENT
         return number, RAW
 
-    def show(self, value: Any) -> str:
-        return RAW.show(value) if isinstance(value, bytes) else ""  # its entries have spans of their own
+    def format(self, value: Any) -> str:
+        return RAW.format(value) if isinstance(value, bytes) else ""  # its entries have spans of their own
 
 
 COMMENT = Text(128)  # NFTNL_UDATA_COMMENT_MAXLEN, the NUL included
@@ -148,7 +148,7 @@ EXPRESSIONS: dict[str, Type] = {
     "match": attrs(NFTA_MATCH_NAME=TEXT, NFTA_MATCH_REV=BE32, NFTA_MATCH_INFO=RAW),  # the two of iptables-nft
     "target": attrs(NFTA_TARGET_NAME=TEXT, NFTA_TARGET_REV=BE32, NFTA_TARGET_INFO=RAW),
 }
-EXPRESSION = attrs(NFTA_EXPR_NAME=TEXT, NFTA_EXPR_DATA=Switch("NFTA_EXPR_NAME", EXPRESSIONS, nested=True))
+EXPRESSION = attrs(NFTA_EXPR_NAME=TEXT, NFTA_EXPR_DATA=SubMessage("NFTA_EXPR_NAME", EXPRESSIONS, nested=True))
 
 # -- tables, chains, rules ----------------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ HOOK = attrs(
     NFTA_HOOK_HOOKNUM=BE32.named("NF_INET_"),
     NFTA_HOOK_PRIORITY=SIGNED,
     NFTA_HOOK_DEV=TEXT,
-    NFTA_HOOK_DEVS=attrs(NFTA_DEVICE_NAME=Many(TEXT)),
+    NFTA_HOOK_DEVS=attrs(NFTA_DEVICE_NAME=Repeated(TEXT)),
 )
 CHAIN = Layout(
     NFGENMSG,
@@ -192,7 +192,7 @@ RULE = Layout(
         NFTA_RULE_TABLE=NAME,
         NFTA_RULE_CHAIN=NAME,
         NFTA_RULE_HANDLE=BE64,
-        NFTA_RULE_EXPRESSIONS=attrs(NFTA_LIST_ELEM=Many(EXPRESSION)),
+        NFTA_RULE_EXPRESSIONS=attrs(NFTA_LIST_ELEM=Repeated(EXPRESSION)),
         NFTA_RULE_COMPAT=attrs(NFTA_RULE_COMPAT_PROTO=BE32, NFTA_RULE_COMPAT_FLAGS=BE32),
         NFTA_RULE_POSITION=BE64,
         NFTA_RULE_USERDATA=USERDATA,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..nlmsg import Reply
-    from .records import Term
+    from .records import NftStatement
 
     Body = dict[str, Any]
 
@@ -108,7 +108,7 @@ class Nat(_Value):
                 raise InvalidValue(f"two forwards of one port of {out}: {before}, and {one}")
 
 
-class Found(_Value):
+class NatTable(_Value):
     """What there is under a table's name: its ``stamp``, and its ``nats``, None where it holds anything else."""
 
     __slots__ = ("stamp", "nats")
@@ -304,38 +304,42 @@ def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[Na
 
     The rules are first guessed at and then written again: only what comes out the same has been understood.
     """
-    mine = [records.Chain(reply.body) for reply in chains]
+    mine = [records.NftChain(reply.body) for reply in chains]
     mine = [chain for chain in mine if (chain.family, chain.table) == (uapi.NFPROTO_INET, table)]
-    due = [records.Chain(_chain(table, *where).body) for where in (PREROUTING, POSTROUTING)]
+    due = [records.NftChain(_chain(table, *where).body) for where in (PREROUTING, POSTROUTING)]
     if sorted(map(_described, mine)) != sorted(map(_described, due)):
         return None
-    there = [records.Rule(reply.body) for reply in rules]
+    there = [records.NftRule(reply.body) for reply in rules]
     there = [one for one in there if (one.family, one.table) == (uapi.NFPROTO_INET, table)]
-    nats = _guessed([one.terms for one in there])
-    wanted = [records.Rule(request.body) for request in replace(table, nats) if request.message is nft_messages.NEWRULE]
+    nats = _guessed([one.statements for one in there])
+    wanted = [records.NftRule(request.body) for request in replace(table, nats) if request.message is nft_messages.NEWRULE]
     return nats if sorted(map(_written, there)) == sorted(map(_written, wanted)) else None
 
 
-def _described(chain: records.Chain) -> tuple[str, ...]:
+def _described(chain: records.NftChain) -> tuple[str, ...]:
     return tuple(map(str, (chain.name, chain.hook, chain.type, chain.priority, chain.policy)))
 
 
-def _written(one: records.Rule) -> str:
-    return f"{one.chain} {one.terms}"
+def _written(one: records.NftRule) -> str:
+    return f"{one.chain} {one.statements}"
 
 
-def _guessed(rules: list[list[Term]]) -> list[Nat]:
+def _guessed(rules: list[list[NftStatement]]) -> list[Nat]:
     """What the rules might mean; those that mean nothing to us are passed over."""
     sources: dict[str, list[str]] = {}
     forwards: dict[str, list[Forward]] = {}
-    for terms in rules:
-        facts = {term.values[0]: term.values[2] for term in terms if term.word == "cmp" and len(term.values) == 3}
+    for statements in rules:
+        facts = {
+            statement.values[0]: statement.values[2]
+            for statement in statements
+            if statement.kind == "cmp" and len(statement.values) == 3
+        }
         out, into = (facts.get(("meta", getattr(uapi, f"NFT_META_{word}"))) for word in ("OIFNAME", "IIFNAME"))
         try:
             if out is not None:
                 sources.setdefault(_interface(out), []).append(_source_of(facts))
             elif into is not None:
-                forwards.setdefault(_interface(into), []).append(_forward_of(facts, terms[-1]))
+                forwards.setdefault(_interface(into), []).append(_forward_of(facts, statements[-1]))
         except (InvalidValue, KeyError, TypeError, ValueError):
             pass  # what this rule was, `read` will miss
     found = []
@@ -364,7 +368,7 @@ def _source_of(facts: dict[Any, bytes]) -> str:
     return ALL_IPV4 if family == AF_INET else ALL_IPV6
 
 
-def _forward_of(facts: dict[Any, bytes], action: Term) -> Forward:
+def _forward_of(facts: dict[Any, bytes], action: NftStatement) -> Forward:
     protocols = {number: name for name, number in PROTOCOLS.items()}
     protocol = protocols[facts["meta", uapi.NFT_META_L4PROTO][0]]
     port = facts["payload", uapi.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2]

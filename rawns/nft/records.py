@@ -1,7 +1,7 @@
 """nf_tables' chains and rules, read (nft(8), `<linux/netfilter/nf_tables.h>`).
 
-Floor 3, pure: records, the requests that list them, and `terms`, which reads a rule's expressions as a person would.
-What is made of nf_tables stands in `nat`; what becomes of a packet, in `fate`.
+Floor 3, pure: records, the requests that list them, and `statements`, which reads a rule's expressions as a person would.
+What is made of nf_tables stands in `nat`; what becomes of a packet, in `evaluation`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ VERDICTS = {
 }
 
 
-class Table(Record):
+class NftTable(Record):
     """One table.  ``comment`` is what ``nft list`` prints as such; our stamp, where the table is ours."""
 
     __slots__ = ()
@@ -69,7 +69,7 @@ class Table(Record):
         return bool(self.flags & uapi.NFT_TABLE_F_DORMANT)
 
 
-class Chain(Record):
+class NftChain(Record):
     """One chain.  A base chain, which packets come to by themselves, has a ``hook``, a ``type``, a ``priority`` and a policy."""
 
     __slots__ = ()
@@ -106,7 +106,7 @@ class Chain(Record):
         return f"{FAMILIES.get(self.family, self.family)} {self.table} {self.name}"
 
 
-class Rule(Record):
+class NftRule(Record):
     """One rule.  ``comment`` is what ``nft list`` prints as such."""
 
     __slots__ = ()
@@ -121,8 +121,8 @@ class Rule(Record):
         return comment(self.body.get("NFTA_RULE_USERDATA"))
 
     @property
-    def terms(self) -> list[Term]:
-        return terms(self.body)
+    def statements(self) -> list[NftStatement]:
+        return statements(self.body)
 
     def __str__(self) -> str:
         """In words close to those of `nft`, for a sentence; somebody's comment is not made safe to show."""
@@ -157,8 +157,8 @@ def rules(family: int = 0, table: str = "") -> Request:
 LEAVE_REGISTERS = {"counter", "reject", "masq", "log", "limit", "quota", "match", "target"}
 
 
-class Term:
-    """A step of a rule: ``word`` says which, ``values`` what it works on.
+class NftStatement:
+    """A step of a rule: ``kind`` says which, ``values`` what it works on.
 
     ======== ==============================================================================================
     cmp      selector, operation (NFT_CMP_*), bytes: goes on where what is selected compares so
@@ -171,39 +171,39 @@ class Term:
     mask)`` where only some bits of it count.
     """
 
-    __slots__ = ("values", "word")
+    __slots__ = ("values", "kind")
 
-    def __init__(self, word: str, *values: Any) -> None:
-        self.word, self.values = word, values
+    def __init__(self, kind: str, *values: Any) -> None:
+        self.kind, self.values = kind, values
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Term) and (other.word, other.values) == (self.word, self.values)
+        return isinstance(other, NftStatement) and (other.kind, other.values) == (self.kind, self.values)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Term({', '.join(map(repr, (self.word, *self.values)))})"
+        return f"NftStatement({', '.join(map(repr, (self.kind, *self.values)))})"
 
 
-def terms(body: Mapping[Any, Any]) -> list[Term]:
+def statements(body: Mapping[Any, Any]) -> list[NftStatement]:
     """The expressions of a rule's message, with the registers between them seen through."""
     registers: dict[int, Any] = {}  # a selector, or bytes
     found = []
     for expression in body.get("NFTA_RULE_EXPRESSIONS", {}).get("NFTA_LIST_ELEM", []):
         name, data = expression.get("NFTA_EXPR_NAME", ""), expression.get("NFTA_EXPR_DATA", {})
-        term = _term(name, data if isinstance(data, dict) else {"": data}, registers)
-        if term is not None:
-            found.append(term)
+        statement = _statement(name, data if isinstance(data, dict) else {"": data}, registers)
+        if statement is not None:
+            found.append(statement)
     return found
 
 
-def _term(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) -> Term | None:
-    """One expression: a term, or None where all it does is to load a register."""
+def _statement(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) -> NftStatement | None:
+    """One expression: a statement, or None where all it does is to load a register."""
     if name == "immediate":
         value = data.get("NFTA_IMMEDIATE_DATA", {})
         if "NFTA_DATA_VERDICT" in value:
             verdict = value["NFTA_DATA_VERDICT"]
-            return Term("verdict", verdict.get("NFTA_VERDICT_CODE"), verdict.get("NFTA_VERDICT_CHAIN", ""))
+            return NftStatement("verdict", verdict.get("NFTA_VERDICT_CODE"), verdict.get("NFTA_VERDICT_CHAIN", ""))
         registers[data.get("NFTA_IMMEDIATE_DREG", 0)] = value.get("NFTA_DATA_VALUE")
         return None
     target, selector = _load(name, data, registers)
@@ -212,12 +212,12 @@ def _term(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) -> Term
         return None
     if name == "cmp" and registers.get(data.get("NFTA_CMP_SREG", 0)) is not None:
         value = data.get("NFTA_CMP_DATA", {}).get("NFTA_DATA_VALUE", b"")
-        return Term("cmp", registers[data["NFTA_CMP_SREG"]], data.get("NFTA_CMP_OP"), value)
+        return NftStatement("cmp", registers[data["NFTA_CMP_SREG"]], data.get("NFTA_CMP_OP"), value)
     if name == "nat":
         return _nat(data, registers)
     if name not in LEAVE_REGISTERS:
         registers.clear()  # whatever it is, it may have written to them
-    return Term(name, data)
+    return NftStatement(name, data)
 
 
 def _load(name: str, data: Mapping[Any, Any], registers: Mapping[int, Any]) -> tuple[int, Selector | None]:
@@ -234,7 +234,7 @@ def _load(name: str, data: Mapping[Any, Any], registers: Mapping[int, Any]) -> t
     return 0, None
 
 
-def _nat(data: Mapping[Any, Any], registers: Mapping[int, Any]) -> Term:
+def _nat(data: Mapping[Any, Any], registers: Mapping[int, Any]) -> NftStatement:
     """The kernel adds what follows from the rest: the ends of ranges of one, and flags."""
     fields = dict(data)
     kind, family = fields.pop("NFTA_NAT_TYPE", None), fields.pop("NFTA_NAT_FAMILY", None)
@@ -246,5 +246,5 @@ def _nat(data: Mapping[Any, Any], registers: Mapping[int, Any]) -> Term:
             fields.pop(f"NFTA_NAT_REG_{word}_MAX", None)
         fields["NFTA_NAT_FLAGS"] = fields.get("NFTA_NAT_FLAGS", 0) & ~flag
     if fields != {"NFTA_NAT_FLAGS": 0}:
-        return Term("nat", data)  # a range, or flags: nothing that we would write
-    return Term("nat", kind, family, *values)
+        return NftStatement("nat", data)  # a range, or flags: nothing that we would write
+    return NftStatement("nat", kind, family, *values)

@@ -182,14 +182,14 @@ def dump(kind: str | None = None) -> Request:
 def brief(*names: str) -> Request:
     """All links without their statistics, with their kinds and these attributes alone: to read thousands of them."""
     request = Request(rtnl.GETLINK, {"IFLA_EXT_MASK": uapi.RTEXT_FILTER_SKIP_STATS}, uapi.NLM_F_DUMP)
-    request.reading = rtnl.NEWLINK.only(*names, IFLA_LINKINFO=rtnl.LINKINFO.only("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
+    request.reading = rtnl.NEWLINK.select(*names, IFLA_LINKINFO=rtnl.LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
     return request
 
 
 def index_of(name: str) -> Request:
     """One link, of which nothing is read but its header: to look up an index."""
     request = Request(rtnl.GETLINK, {**reference(name), "IFLA_EXT_MASK": uapi.RTEXT_FILTER_SKIP_STATS}, 0, f"link {name}")
-    request.reading = rtnl.NEWLINK.only()
+    request.reading = rtnl.NEWLINK.select()
     return request
 
 

@@ -21,13 +21,13 @@ from ..wire import (
     U16,
     U32,
     U64,
-    Chain,
     Layout,
-    Many,
     Message,
     Raw,
+    RecordList,
+    Repeated,
     Struct,
-    Switch,
+    SubMessage,
     Text,
     Type,
     Vector,
@@ -169,7 +169,7 @@ BRIDGE_VLAN_INFO = Struct("bridge_vlan_info", ("flags", U16.bits("BRIDGE_VLAN_IN
 BRIDGE_SPEC = attrs(  # the same attribute under ifi_family AF_BRIDGE: bridge(8)
     IFLA_BRIDGE_FLAGS=U16.bits("BRIDGE_FLAGS_"),
     IFLA_BRIDGE_MODE=U16,
-    IFLA_BRIDGE_VLAN_INFO=Many(BRIDGE_VLAN_INFO),
+    IFLA_BRIDGE_VLAN_INFO=Repeated(BRIDGE_VLAN_INFO),
 )
 XDP = attrs(
     IFLA_XDP_FD=S32,
@@ -192,7 +192,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_QDISC=TEXT,
     IFLA_STATS=LINK_STATS,
     IFLA_MASTER=U32,
-    IFLA_PROTINFO=Switch("ifi_family", {uapi.AF_BRIDGE: BRIDGE_PORT, uapi.AF_INET6: INET6}, nested=True),
+    IFLA_PROTINFO=SubMessage("ifi_family", {uapi.AF_BRIDGE: BRIDGE_PORT, uapi.AF_INET6: INET6}, nested=True),
     IFLA_TXQLEN=U32,
     IFLA_MAP=LINK_IFMAP,
     IFLA_OPERSTATE=U8.named("IF_OPER_"),
@@ -202,7 +202,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_IFALIAS=Text(uapi.IFALIASZ, nul=False),
     IFLA_NUM_VF=U32,
     IFLA_STATS64=LINK_STATS64,
-    IFLA_AF_SPEC=Switch("ifi_family", {uapi.AF_BRIDGE: BRIDGE_SPEC}, AF_SPEC),
+    IFLA_AF_SPEC=SubMessage("ifi_family", {uapi.AF_BRIDGE: BRIDGE_SPEC}, AF_SPEC),
     IFLA_GROUP=U32,
     IFLA_EXT_MASK=U32.bits("RTEXT_FILTER_"),
     IFLA_PROMISCUITY=U32,
@@ -226,7 +226,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_NEW_IFINDEX=S32,
     IFLA_MIN_MTU=U32,
     IFLA_MAX_MTU=U32,
-    IFLA_PROP_LIST=attrs(True, IFLA_ALT_IFNAME=Many(Text(uapi.ALTIFNAMSIZ))),
+    IFLA_PROP_LIST=attrs(True, IFLA_ALT_IFNAME=Repeated(Text(uapi.ALTIFNAMSIZ))),
     IFLA_ALT_IFNAME=Text(uapi.ALTIFNAMSIZ),
     IFLA_PERM_ADDRESS=MAC,
     IFLA_PROTO_DOWN_REASON=attrs(IFLA_PROTO_DOWN_REASON_MASK=U32, IFLA_PROTO_DOWN_REASON_VALUE=U32),
@@ -254,10 +254,10 @@ PORT_KINDS: dict[str, Type] = {"bridge": BRIDGE_PORT, **kinds.PORT_KINDS}
 
 LINKINFO = attrs(
     IFLA_INFO_KIND=Text(64, nul=False),
-    IFLA_INFO_DATA=Switch("IFLA_INFO_KIND", KINDS),
+    IFLA_INFO_DATA=SubMessage("IFLA_INFO_KIND", KINDS),
     IFLA_INFO_XSTATS=RAW,
     IFLA_INFO_SLAVE_KIND=Text(64, nul=False),
-    IFLA_INFO_SLAVE_DATA=Switch("IFLA_INFO_SLAVE_KIND", PORT_KINDS),
+    IFLA_INFO_SLAVE_DATA=SubMessage("IFLA_INFO_SLAVE_KIND", PORT_KINDS),
 )
 LINK = Layout(IFINFOMSG, attrs(IFLA_LINKINFO=LINKINFO, **_LINK))
 
@@ -347,7 +347,7 @@ ROUTE = Layout(
         RTA_PRIORITY=U32,
         RTA_PREFSRC=IP,
         RTA_METRICS=METRICS,
-        RTA_MULTIPATH=Chain(Layout(RTNEXTHOP, attrs(**_HOP)), "rtnh_len"),
+        RTA_MULTIPATH=RecordList(Layout(RTNEXTHOP, attrs(**_HOP)), "rtnh_len"),
         RTA_CACHEINFO=RTA_CACHEINFO,
         RTA_TABLE=U32.named("RT_TABLE_"),
         RTA_MARK=U32,

@@ -6,7 +6,7 @@ kernel's policies (drivers/net/vxlan/vxlan_core.c and its neighbours); `dummy` a
 
 from __future__ import annotations
 
-from ..wire import BE16, BE32, FLAG, IP, MAC, RAW, S32, U8, U16, U32, Many, Struct, Type
+from ..wire import BE16, BE32, FLAG, IP, MAC, RAW, S32, U8, U16, U32, Repeated, Struct, Type
 from .base import attrs
 
 VXLAN = attrs(
@@ -48,7 +48,7 @@ MACVLAN = attrs(
     IFLA_MACVLAN_FLAGS=U16,
     IFLA_MACVLAN_MACADDR_MODE=U32,
     IFLA_MACVLAN_MACADDR=MAC,
-    IFLA_MACVLAN_MACADDR_DATA=attrs(IFLA_MACVLAN_MACADDR=Many(MAC)),
+    IFLA_MACVLAN_MACADDR_DATA=attrs(IFLA_MACVLAN_MACADDR=Repeated(MAC)),
     IFLA_MACVLAN_MACADDR_COUNT=U32,
     IFLA_MACVLAN_BC_QUEUE_LEN=U32,
     IFLA_MACVLAN_BC_QUEUE_LEN_USED=U32,
@@ -56,7 +56,7 @@ MACVLAN = attrs(
 )
 IPVLAN = attrs(IFLA_IPVLAN_MODE=U16.named("IPVLAN_MODE_"), IFLA_IPVLAN_FLAGS=U16.bits("IPVLAN_F_"))
 
-_QOS = attrs(IFLA_VLAN_QOS_MAPPING=Many(Struct("ifla_vlan_qos_mapping", ("from", U32), ("to", U32))))
+_QOS = attrs(IFLA_VLAN_QOS_MAPPING=Repeated(Struct("ifla_vlan_qos_mapping", ("from", U32), ("to", U32))))
 VLAN = attrs(
     IFLA_VLAN_ID=U16,
     IFLA_VLAN_FLAGS=Struct("ifla_vlan_flags", ("flags", U32.bits("VLAN_FLAG_")), ("mask", U32.bits("VLAN_FLAG_"))),

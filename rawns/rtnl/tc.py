@@ -9,7 +9,26 @@ Listing links needs none of this, so it is loaded by who does; from then on `rtn
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import RAW, S16, S32, S64, U8, U16, U32, U64, Layout, Message, Raw, Scalar, Struct, Switch, Text, Type, Vector, table
+from ..wire import (
+    RAW,
+    S16,
+    S32,
+    S64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Message,
+    Raw,
+    Scalar,
+    Struct,
+    SubMessage,
+    Text,
+    Type,
+    Vector,
+    table,
+)
 from . import MESSAGES
 from .base import FAMILY, attrs
 
@@ -19,7 +38,7 @@ class _Handle(Scalar):
 
     __slots__ = ()
 
-    def show(self, value: int) -> str:
+    def format(self, value: int) -> str:
         known = {uapi.TC_H_ROOT: "TC_H_ROOT", uapi.TC_H_INGRESS: "TC_H_INGRESS", 0: "0"}
         minor = f"{value & 0xFFFF:x}" if value & 0xFFFF else ""
         return known.get(value) or f"{value >> 16:x}:{minor}"
@@ -156,7 +175,7 @@ TC = Layout(
     TCMSG,
     attrs(
         TCA_KIND=Text(16),
-        TCA_OPTIONS=Switch("TCA_KIND", QDISCS),
+        TCA_OPTIONS=SubMessage("TCA_KIND", QDISCS),
         TCA_STATS=_STATS,
         TCA_XSTATS=RAW,
         TCA_FCNT=U32,

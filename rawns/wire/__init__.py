@@ -3,11 +3,11 @@
 Floor 1, sans-IO.  A description is built from a few types::
 
     Scalar U8 U16 U32 U64 S32 ...   one number             Text Ip Mac Raw Flag   payloads of attributes
-    Struct                          C's struct, fixed       Vector Many Chain      several of one type
-    Attrs                           netlink attributes      Switch                 type chosen by a sibling
+    Struct                          C's struct, fixed       Vector Repeated RecordList      several of one type
+    Attrs                           netlink attributes      SubMessage                 type chosen by a sibling
     Layout                          a Struct, then Attrs    Message                a Layout with a number
 
-Every type answers to three verbs: `pack` (value to bytes), `unpack` (bytes to value) and `show` (value to the
+Every type answers to three verbs: `pack` (value to bytes), `unpack` (bytes to value) and `format` (value to the
 words a person reads).  `unpack` takes an optional list and notes there a `Span` for each thing it passes: that
 is how `explain` names every byte, and how an error finds the field at the kernel's offset.  So encoding,
 decoding and explaining cannot disagree.
@@ -20,7 +20,7 @@ what a newer kernel adds survives as number and bytes.  A length that lies is a 
 and every step forward is at least one attribute header long, so hostile bytes end.
 """
 
-from .attributes import ALIGN, NLATTR, Attrs, Chain, Layout, Many, Message, Switch, table
+from .attributes import ALIGN, NLATTR, Attrs, Layout, Message, RecordList, Repeated, SubMessage, table
 from .types import (
     BE16,
     BE32,
@@ -52,12 +52,12 @@ __all__ = [
     "Attrs",
     "BE16",
     "BE32",
-    "Chain",
+    "RecordList",
     "FLAG",
     "IP",
     "Layout",
     "MAC",
-    "Many",
+    "Repeated",
     "Message",
     "NLATTR",
     "RAW",
@@ -69,7 +69,7 @@ __all__ = [
     "Scalar",
     "Span",
     "Struct",
-    "Switch",
+    "SubMessage",
     "TEXT",
     "Text",
     "Type",

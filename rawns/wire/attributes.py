@@ -24,11 +24,11 @@ NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 
-class Many(Type):
+class Repeated(Type):
     """An attribute that may occur several times in a row; its value is the list of them."""
 
     __slots__ = ("kind", "nested")
-    many = True
+    repeated = True
 
     def __init__(self, kind: Type) -> None:
         self.kind, self.nested = kind, kind.nested
@@ -36,8 +36,8 @@ class Many(Type):
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         return self.kind.unpack(data, start, end, siblings, trace, path)
 
-    def show(self, value: Any) -> str:
-        return self.kind.show(value)
+    def format(self, value: Any) -> str:
+        return self.kind.format(value)
 
     def payloads(self, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
         """One payload for each of the list."""
@@ -46,7 +46,7 @@ class Many(Type):
         return [self.kind.pack(one, siblings) for one in value]
 
 
-class Switch(Type):
+class SubMessage(Type):
     """A payload whose type another attribute of the same nest decides (IFLA_INFO_KIND for IFLA_INFO_DATA).
 
     In a message's outermost attributes it may be a field of the header, too (ifi_family).
@@ -66,8 +66,8 @@ class Switch(Type):
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         return self._case(siblings).unpack(data, start, end, siblings, trace, path)
 
-    def show(self, value: Any) -> str:
-        return RAW.show(value) if isinstance(value, bytes) else ""
+    def format(self, value: Any) -> str:
+        return RAW.format(value) if isinstance(value, bytes) else ""
 
 
 class Attrs(Type):
@@ -87,7 +87,7 @@ class Attrs(Type):
             self._numbers = {number: (name, kind) for name, (number, kind) in self.names.items()}
         return self._numbers
 
-    def only(self, *names: str, **nests: Type) -> Attrs:
+    def select(self, *names: str, **nests: Type) -> Attrs:
         """The same, read for these alone: whoever knows what he wants of thousands need not decode the rest.
 
         ``nests`` are attributes that are read otherwise than they are described, say for some of theirs alone.
@@ -110,7 +110,7 @@ class Attrs(Type):
             if kind.nested:
                 number |= uapi.NLA_F_NESTED
             try:
-                payloads = kind.payloads(one, siblings) if isinstance(kind, Many) else (kind.pack(one, siblings),)
+                payloads = kind.payloads(one, siblings) if isinstance(kind, Repeated) else (kind.pack(one, siblings),)
             except (WireError, AttributeError, TypeError) as error:
                 raise complaint(key, one, error) from None
             for payload in payloads:
@@ -152,13 +152,13 @@ class Attrs(Type):
             value = kind.unpack(data, offset + 4, offset + length, values, trace, below)
             if trace is not None:
                 span.kind, span.value = kind, value  # until here it was raw, and stays so where it is malformed
-            if kind.many:
+            if kind.repeated:
                 values.setdefault(name, []).append(value)
             else:
                 values[name] = value
             offset += length + 3 & ~3
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ""  # its attributes have spans of their own
 
 
@@ -181,11 +181,11 @@ class Layout(Type):
         self.attrs.unpack_into(values, data, stop + 3 & ~3, end, trace, path)
         return values
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ""
 
 
-class Chain(Type):
+class RecordList(Type):
     """Layouts one after the other, each with its own length in a header field (``struct rtnexthop``).  A list."""
 
     __slots__ = ("layout", "length")
@@ -211,7 +211,7 @@ class Chain(Type):
             offset += size + 3 & ~3
         return values
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ""
 
 
@@ -223,9 +223,9 @@ class Message:
     def __init__(self, number: int, name: str, layout: Layout) -> None:
         self.number, self.name, self.layout = number, name, layout
 
-    def only(self, *names: str, **nests: Type) -> Message:
-        """The same message, read for these attributes (and the header) alone: see `Attrs.only`."""
-        return Message(self.number, self.name, Layout(self.layout.header, self.layout.attrs.only(*names, **nests)))
+    def select(self, *names: str, **nests: Type) -> Message:
+        """The same message, read for these attributes (and the header) alone: see `Attrs.select`."""
+        return Message(self.number, self.name, Layout(self.layout.header, self.layout.attrs.select(*names, **nests)))
 
     def pack(self, body: Mapping[Any, Any]) -> bytes:
         """The bytes after ``struct nlmsghdr``.  Raises `WireError`, naming message and key."""

@@ -1,6 +1,6 @@
 """The types of values: numbers, text, addresses, C's structs; and what all types have in common.
 
-Each answers to `pack` (value to bytes), `unpack` (bytes to value) and `show` (value to words for a person).
+Each answers to `pack` (value to bytes), `unpack` (bytes to value) and `format` (value to words for a person).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Span:
 
     def text(self) -> str:
         """The value as a person reads it; empty for what only contains other spans."""
-        return self.kind.show(self.value) if self.kind is not None else ""
+        return self.kind.format(self.value) if self.kind is not None else ""
 
     def __repr__(self) -> str:
         return f"<Span {self.offset}+{self.length} {'.'.join(self.path)} {self.text()}>"
@@ -51,7 +51,7 @@ class Type:
 
     __slots__ = ()
     nested = False  # whether an attribute of this type carries NLA_F_NESTED
-    many = False  # whether an attribute of this type may occur several times
+    repeated = False  # whether an attribute of this type may occur several times
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         raise NotImplementedError
@@ -59,7 +59,7 @@ class Type:
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         raise NotImplementedError
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return repr(value)
 
 
@@ -100,7 +100,7 @@ class Scalar(Type):
             raise WireError(f"{end - start} bytes at offset {start} where {self.size} are due")
         return self._struct.unpack_from(data, start)[0]
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         if not self.names:
             return str(value)
         known = names_of(self.names) if isinstance(self.names, str) else self.names
@@ -137,7 +137,7 @@ class Raw(Type):
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         return bytes(data[start:end])
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return f"{len(value)} bytes" if len(value) > 16 else value.hex(" ") or "(empty)"
 
 
@@ -181,7 +181,7 @@ class Text(Type):
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         return bytes(data[start:end]).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ascii(value)[1:-1].join('""')
 
 
@@ -203,7 +203,7 @@ class _Ip(Type):
         family = {4: AF_INET, 16: AF_INET6}.get(len(value))
         return inet_ntop(family, value) if family else value
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return value if isinstance(value, str) else value.hex(" ")
 
 
@@ -221,7 +221,7 @@ class _Mac(Type):
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         return bytes(data[start:end]).hex(":") if end > start else ""
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return str(value)
 
 
@@ -308,7 +308,7 @@ class Struct(Type):
             trace.append(Span(offset, end - offset, (*path, "?"), RAW, bytes(data[offset:end])))
         return values
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ""  # its members have spans of their own
 
 
@@ -343,5 +343,5 @@ class Vector(Type):
         if rest < end:
             trace.append(Span(rest, end - rest, (*path, "?"), RAW, bytes(data[rest:end])))
 
-    def show(self, value: Any) -> str:
+    def format(self, value: Any) -> str:
         return ""  # its entries have spans of their own

@@ -138,7 +138,7 @@ def nat() -> str:
 
     from rawns import Lab
     from rawns.nft.evaluate import Packet
-    from rawns.nft.nat import Forward, Found, Nat
+    from rawns.nft.nat import Forward, Nat, NatTable
 
     with Lab() as plan:
         inside, router, outside = (plan.netns() for _ in range(3))
@@ -151,7 +151,7 @@ def nat() -> str:
         wanted = [Nat("up0", ("10.0.0.0/24", "10.4.0.0/20", "fd00::/67"), [Forward("tcp", 8080, "10.0.0.2", 80)])]
         router.net.nat("lab", [Nat("other")], "before")
         router.net.nat("lab", wanted, "stamp")
-        expect(router.net.nat_rules("lab") == Found("stamp", wanted), router.net.nat_rules("lab"))
+        expect(router.net.nat_rules("lab") == NatTable("stamp", wanted), router.net.nat_rules("lab"))
         seen, tcp = [], (socket.AF_INET, socket.SOCK_STREAM)
         for client, server, to, at in ((inside, outside, ("192.0.2.2", 7777), 7777), (outside, inside, ("192.0.2.1", 8080), 80)):
             with server.socket(*tcp) as ear, client.socket(*tcp) as one:
@@ -163,8 +163,8 @@ def nat() -> str:
                 other.close()
                 seen.append(peer[0])
         expect(seen == ["192.0.2.1", "192.0.2.2"], seen)
-        fate = router.net.fate(Packet("10.0.0.2", "192.0.2.2", iif="in0", oif="up0"))
-        expect((fate.verdict, fate.sure) == ("accept", True), fate)
+        evaluation = router.net.evaluate(Packet("10.0.0.2", "192.0.2.2", iif="in0", oif="up0"))
+        expect((evaluation.verdict, evaluation.certain) == ("accept", True), evaluation)
         router.net.delete_nat("lab")
         expect(router.net.nat_rules("lab") is None and router.net.chains() == [], "something is left")
     return f"{len(wanted[0].sources)} sources, {len(wanted[0].forwards)} port"

@@ -161,14 +161,14 @@ def test_only_the_sources_said_are_masqueraded(wired: tuple[NetNS, NetNS, NetNS]
 def test_what_was_said_is_read_back(router: NetNS) -> None:
     assert router.net.nat_rules("rt") is None
     router.net.nat("rt", WANTED, "rawns lab rt")
-    assert router.net.nat_rules("rt") == nat.Found("rawns lab rt", WANTED)
+    assert router.net.nat_rules("rt") == nat.NatTable("rawns lab rt", WANTED)
     more = [Nat("a", ("10.4.0.0/20", "fd00::/67", "0.0.0.0/0", "::/0", "192.0.2.7/32")), *WANTED]
     router.net.nat("rt", more)
-    assert router.net.nat_rules("rt") == nat.Found("", more)
+    assert router.net.nat_rules("rt") == nat.NatTable("", more)
     router.net.nat("rt", [])
-    assert router.net.nat_rules("rt") == nat.Found("", [])
+    assert router.net.nat_rules("rt") == nat.NatTable("", [])
     router.net.nat("other", WANTED)
-    assert router.net.nat_rules("rt") == nat.Found("", []) and len(router.net.chains()) == 4
+    assert router.net.nat_rules("rt") == nat.NatTable("", []) and len(router.net.chains()) == 4
     router.net.delete_nat("rt")
     router.net.delete_nat("other")
     assert router.net.chains() == [] == router.net.ruleset()
@@ -178,9 +178,9 @@ def test_what_somebody_adds_differs(router: NetNS) -> None:
     router.net.nat("rt", WANTED, "ours")
     accept = {"NFTA_IMMEDIATE_DREG": 0, "NFTA_IMMEDIATE_DATA": {"NFTA_DATA_VERDICT": {"NFTA_VERDICT_CODE": uapi.NF_ACCEPT}}}
     router.net.netfilter.transact(foreign({"NFTA_EXPR_NAME": "immediate", "NFTA_EXPR_DATA": accept}))
-    assert router.net.nat_rules("rt") == nat.Found("ours", None)
+    assert router.net.nat_rules("rt") == nat.NatTable("ours", None)
     router.net.nat("rt", WANTED, "ours")
-    assert router.net.nat_rules("rt") == nat.Found("ours", WANTED)
+    assert router.net.nat_rules("rt") == nat.NatTable("ours", WANTED)
 
 
 def foreign(*expressions: dict[str, object]) -> Request:
@@ -197,7 +197,7 @@ def test_many_forwards_are_still_one_transaction(router: NetNS) -> None:
     """More bytes than a socket's send buffer takes at first; and read back in many datagrams."""
     many = [Nat("up0", (), [Forward("tcp", port, "10.0.0.2") for port in range(1, 701)])]
     router.net.nat("rt", many)
-    assert router.net.nat_rules("rt") == nat.Found("", many)
+    assert router.net.nat_rules("rt") == nat.NatTable("", many)
 
 
 def test_more_errors_than_the_answers_have_room_for(router: NetNS) -> None:
@@ -207,7 +207,7 @@ def test_more_errors_than_the_answers_have_room_for(router: NetNS) -> None:
         router.net.netfilter.transact(*rules)
     assert router.net.nat_rules("rt") is None
     router.net.nat("rt", WANTED)
-    assert router.net.nat_rules("rt") == nat.Found("", WANTED)
+    assert router.net.nat_rules("rt") == nat.NatTable("", WANTED)
 
 
 # -- all or nothing -------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_what_the_kernel_lacks_is_named_and_nothing_changes(router: NetNS) -> No
         with pytest.raises(KernelError, match="this kernel's nf_tables lacks it") as refused:
             router.net.netfilter.transact(*made, Request(wrong.message, body, wrong.flags, wrong.context))
         assert refused.value.errno == errno.ENOENT and "\n" not in str(refused.value)
-        assert router.net.nat_rules("rt") == nat.Found("", WANTED)
+        assert router.net.nat_rules("rt") == nat.NatTable("", WANTED)
 
 
 @pytest.mark.parametrize("number", [errno.ENOMEM, errno.ENOBUFS])
@@ -243,7 +243,7 @@ def test_each_call_failed_in_turn_leaves_one_or_the_other(router: NetNS, number:
             if len(self.calls) - 1 == self.victim and call != "close":
                 raise OSError(number, "sabotage")
 
-    before, after = nat.Found("before", [Nat("up0")]), nat.Found("after", WANTED)
+    before, after = nat.NatTable("before", [Nat("up0")]), nat.NatTable("after", WANTED)
 
     def told(saboteur: Observer) -> BaseException | None:
         """With a socket that is not open yet, so that its calls are failed too."""
@@ -296,7 +296,7 @@ def test_bad_values_are_refused_before_a_byte_is_sent(router: NetNS) -> None:
 def test_an_interface_that_is_not_there_is_no_error(router: NetNS) -> None:
     """It is a name, and may come."""
     router.net.nat("rt", [Nat("not-there-yet")])
-    assert router.net.nat_rules("rt") == nat.Found("", [Nat("not-there-yet")])
+    assert router.net.nat_rules("rt") == nat.NatTable("", [Nat("not-there-yet")])
 
 
 # -- the second socket ----------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_it_is_opened_where_the_first_one_is(router: NetNS) -> None:
     with router.entered():
         net = NetNS.current().net
     net.nat("rt", WANTED)
-    assert router.net.nat_rules("rt") == nat.Found("", WANTED)
+    assert router.net.nat_rules("rt") == nat.NatTable("", WANTED)
     net.close()
     second = router.net.netfilter
     assert second is router.net.netfilter and second.fileno() >= 0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import NetNS
-from rawns.nft.nat import Forward, Found, Nat
+from rawns.nft.nat import Forward, Nat, NatTable
 
 pytestmark = pytest.mark.skipif(shutil.which("nft") is None, reason="there is no `nft` here")
 
@@ -66,7 +66,7 @@ def test_nft_lists_what_we_made_as_what_it_made_itself(ns: NetNS) -> None:
 
 def test_we_read_what_nft_made(ns: NetNS) -> None:
     ns.run(["nft", "-f", "-"], input=SCRIPT, text=True, check=True)
-    assert ns.net.nat_rules("lab") == Found("rawns lab article", NATS)
+    assert ns.net.nat_rules("lab") == NatTable("rawns lab article", NATS)
 
 
 def test_chains_are_the_same(ns: NetNS) -> None:

@@ -48,7 +48,7 @@ WHOLE = link(
 )
 
 
-def rows(payload: bytes) -> list[explain.Row]:
+def rows(payload: bytes) -> list[explain.HexRow]:
     return [row for _, _, found in explain.messages(event(payload)) for row in found]
 
 

@@ -213,9 +213,9 @@ def test_no_mutation_does_worse_than_a_wire_error() -> None:
             for frame in nlmsg.split(data):
                 if frame.kind in nft_messages.MESSAGES:
                     body = nft_messages.MESSAGES[frame.kind].unpack(data, frame.start, frame.end)
-                    one = records.Rule(body)
-                    assert isinstance(str(one), str) and isinstance(records.Chain(body).hook, (str, type(None)))
-                    assert evaluate.fits(one, PACKET) in (True, False, None) and isinstance(evaluate.action(one), tuple)
+                    one = records.NftRule(body)
+                    assert isinstance(str(one), str) and isinstance(records.NftChain(body).hook, (str, type(None)))
+                    assert evaluate.matches(one, PACKET) in (True, False, None) and isinstance(evaluate.action(one), tuple)
             outcomes[True] += 1
         except WireError:
             outcomes[False] += 1
@@ -268,7 +268,7 @@ def test_what_the_kernel_lists_is_read_as_what_was_said() -> None:
     assert nat.read("lab", chains, rules) == NATS
     everything = [replies("nft list ruleset", f"NFT_MSG_NEW{what}") for what in ("CHAIN", "RULE")]
     assert nat.read("lab", *everything) == NATS
-    table = records.Table(replies("nft -a list table inet lab", "NFT_MSG_NEWTABLE")[0].body)
+    table = records.NftTable(replies("nft -a list table inet lab", "NFT_MSG_NEWTABLE")[0].body)
     assert (table.name, table.comment, table.dormant) == ("lab", "st", False)
 
 
@@ -346,7 +346,7 @@ def test_one_port_of_both_families_and_protocols() -> None:
 
 
 def test_chains_as_nft_made_them() -> None:
-    chains = [records.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
+    chains = [records.NftChain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
     assert [(str(one), one.type, one.hook, one.priority, one.policy) for one in chains] == [
         ("inet lab prerouting", "nat", "prerouting", -100, "accept"),
         ("inet lab postrouting", "nat", "postrouting", 100, "accept"),
@@ -356,7 +356,7 @@ def test_chains_as_nft_made_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "verdict", "why", "perhaps"),
+    ("options", "verdict", "why", "undecided"),
     [
         ({}, "reject", "ip daddr 10.9.0.0/16 reject", 0),
         ({"oif": "c"}, "drop", 'iifname "a" oifname != "b" counter drop comment "not that way"', 0),
@@ -366,12 +366,12 @@ def test_chains_as_nft_made_them() -> None:
         ({"source": "fd00::1", "destination": "fd00::2"}, "accept", None, 0),  # not this family's
     ],
 )
-def test_the_fate_of_packets_among_the_rules_of_nft(options: dict[str, str], verdict: str, why: str | None, perhaps: int) -> None:
+def test_the_fate_of_packets_among_the_rules_of_nft(options: dict[str, str], verdict: str, why: str | None, undecided: int) -> None:
     said = {"source": "10.0.0.1", "destination": "10.9.0.1", "iif": "a", "oif": "b", "protocol": "tcp", **options}
-    chains = [records.Chain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
-    rules = [records.Rule(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
-    told = evaluate.of(evaluate.Packet(**said), "forward", [], chains, rules)  # type: ignore[arg-type]
-    assert (told.verdict, told.rule and str(told.rule), len(told.perhaps)) == (verdict, why, perhaps)
+    chains = [records.NftChain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
+    rules = [records.NftRule(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
+    told = evaluate.evaluate(evaluate.Packet(**said), "forward", [], chains, rules)  # type: ignore[arg-type]
+    assert (told.verdict, told.rule and str(told.rule), len(told.undecided)) == (verdict, why, undecided)
 
 
 # -- the conversation -------------------------------------------------------------------------------------------------------

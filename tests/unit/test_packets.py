@@ -179,7 +179,7 @@ def test_an_error_about_an_error_about_an_error_ends() -> None:
     depth = 0
     while "packet" in value:
         value, depth = value["packet"], depth + 1
-    assert depth == packets.DEEPEST
+    assert depth == packets.MAX_NESTED_PACKETS
 
 
 def test_values_that_do_not_fit() -> None:

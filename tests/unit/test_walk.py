@@ -14,9 +14,8 @@ from rawns.diagnose.hop import Fault
 from rawns.diagnose.namespace_view import Bridging, Facts, Refusal, Where, dotted, family_of, holds, number, spare, word
 from rawns.diagnose.path import Walk, Walker, chosen
 from rawns.diagnose.segment import search
-from rawns.nft.evaluate import Fate, Packet
-from rawns.nft.records import Chain
-from rawns.nft.records import Rule as Filter
+from rawns.nft.evaluate import Evaluation, Packet
+from rawns.nft.records import NftChain, NftRule
 from rawns.objects.address import Address
 from rawns.objects.link import Link
 from rawns.objects.neighbour import Neighbour
@@ -43,7 +42,7 @@ class Told(Facts):
         self.more: list[tuple[str, int, str | None, str]] = []  # prefix, length, gateway, device
         self.tags: dict[int, dict[int, tuple[bool, bool]]] = {}
         self.sysctls: dict[str, int] = {}
-        self.fates: dict[str, Fate] = {}
+        self.evaluations: dict[str, Evaluation] = {}
         self.bridges: list[Bridging] = []
         self.noted: list[Neighbour] = []
         self.looked = 0
@@ -127,8 +126,8 @@ class Told(Facts):
     def vlans(self, index: int) -> dict[int, Vlan]:
         return {vid: Vlan(index, vid, *flags) for vid, flags in self.tags.get(index, {}).items()}
 
-    def fate(self, packet: Packet, hook: str) -> Fate:
-        return self.fates.get(hook, Fate("accept"))
+    def evaluate(self, packet: Packet, hook: str) -> Evaluation:
+        return self.evaluations.get(hook, Evaluation("accept"))
 
     def masks(self, packet: Packet) -> bool:
         return False
@@ -347,20 +346,20 @@ def test_two_bridges_in_a_ring_end() -> None:
 
 # -- nf_tables ----------------------------------------------------------------------------------------------------------
 
-CHAIN = Chain({"nfgen_family": uapi.NFPROTO_IPV4, "NFTA_CHAIN_TABLE": "t", "NFTA_CHAIN_NAME": "c"})
+CHAIN = NftChain({"nfgen_family": uapi.NFPROTO_IPV4, "NFTA_CHAIN_TABLE": "t", "NFTA_CHAIN_NAME": "c"})
 _EXPRESSIONS = [{"NFTA_EXPR_NAME": "counter"}, {"NFTA_EXPR_NAME": "\x1b[m", "NFTA_EXPR_DATA": {}}]
-RULE = Filter({"NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": _EXPRESSIONS}})
+RULE = NftRule({"NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": _EXPRESSIONS}})
 ADMITTED = "rawns ip netns exec b nft 'insert rule ip t c ip saddr { 10.0.0.1, 10.0.0.2 } ip daddr { 10.0.0.1, 10.0.0.2 } accept'"
 
 
-def fated(verdict: str, rule: Filter | None = None, perhaps: int = 0) -> Fate:
-    fate = Fate(verdict, CHAIN, rule)
-    fate.perhaps += [RULE] * perhaps
-    return fate
+def fated(verdict: str, rule: NftRule | None = None, perhaps: int = 0) -> Evaluation:
+    evaluation = Evaluation(verdict, CHAIN, rule)
+    evaluation.undecided += [RULE] * perhaps
+    return evaluation
 
 
 @pytest.mark.parametrize(
-    "fate, check, sentence",
+    "evaluation, check, sentence",
     [
         (fated("drop"), "filter", "the nf_tables chain ip t c in b drops the packet by its policy"),
         (fated("drop", RULE), "filter", "the nf_tables chain ip t c in b drops the packet by its rule `counter \\x1b[m`"),
@@ -369,9 +368,9 @@ def fated(verdict: str, rule: Filter | None = None, perhaps: int = 0) -> Fate:
         (fated("accept", None, 1), "answer", "in b may drop it by a rule"),
     ],
 )
-def test_filters(fate: Fate, check: str, sentence: str) -> None:
+def test_filters(evaluation: Evaluation, check: str, sentence: str) -> None:
     a, b = pair()
-    b.fates["input"] = fate
+    b.evaluations["input"] = evaluation
     found = fault(taken(a, b))
     assert (found.check, found.command) == (check, ADMITTED) and sentence in found.sentence
     assert taken(a, b, answer=0.001)
@@ -379,13 +378,13 @@ def test_filters(fate: Fate, check: str, sentence: str) -> None:
 
 def test_a_hook_that_is_not_on_the_way() -> None:
     a, b = pair()
-    a.fates["forward"] = b.fates["forward"] = fated("drop")
+    a.evaluations["forward"] = b.evaluations["forward"] = fated("drop")
     assert taken(a, b, answer=0.001).refuted is None
 
 
 def test_who_drops_by_policy_is_suspected_first() -> None:
     a, b = pair()
-    a.fates["output"], b.fates["input"] = fated("accept", None, 3), fated("drop", None, 1)
+    a.evaluations["output"], b.evaluations["input"] = fated("accept", None, 3), fated("drop", None, 1)
     assert "in b drops it, unless a rule of it would have it otherwise" in fault(taken(a, b)).sentence
 
 
@@ -395,12 +394,12 @@ def test_neighbour_discovery_is_filtered_too() -> None:
         place.address(place.named_link(name), address)
     heard: list[tuple[int, str]] = []
 
-    def fate(packet: Packet, hook: str) -> Fate:
+    def evaluate(packet: Packet, hook: str) -> Evaluation:
         kind = packet.transport[0]
         heard.append((kind, hook))
-        return fated("drop") if (kind, hook) == (135, "input") else Fate("accept")
+        return fated("drop") if (kind, hook) == (135, "input") else Evaluation("accept")
 
-    b.fate = fate  # type: ignore[method-assign]
+    b.evaluate = evaluate  # type: ignore[method-assign]
     found = fault(taken(a, b, "fd00::2"))
     assert found.check == "discovery let through"
     assert found.sentence.endswith("drops the packet by its policy, a question or an answer of neighbour discovery")
@@ -413,7 +412,7 @@ def test_a_bridge_that_filters() -> None:
     assert fault(taken(one, other)).command == "rawns ip netns exec s nft 'delete rule bridge t c handle 5'"
     switch.bridges[:] = [Bridging("t", "c", "input", True), Bridging("t", "c", "forward", False)]
     assert taken(one, other, answer=0.001).refuted is None
-    switch.fates["forward"] = fated("drop")
+    switch.evaluations["forward"] = fated("drop")
     assert taken(one, other, answer=0.001).refuted is None
     switch.sysctls["bridge/bridge-nf-call-iptables"] = 1
     assert fault(taken(one, other)).sentence.endswith("by its policy (br_netfilter hands it what br0 bridges)")

@@ -29,14 +29,14 @@ from rawns.wire import (
     U32,
     U64,
     Attrs,
-    Chain,
     Layout,
-    Many,
     Message,
     Raw,
+    RecordList,
+    Repeated,
     Span,
     Struct,
-    Switch,
+    SubMessage,
     Text,
     Type,
     Vector,
@@ -51,13 +51,13 @@ ATTRS = Attrs(
         "A_NUMBER": (1, U32),
         "A_NAME": (2, Text(16)),
         "A_NEST": (3, NEST),
-        "A_MANY": (4, Many(Text(8))),
+        "A_MANY": (4, Repeated(Text(8))),
         "A_WORDS": (5, Vector(U16)),
         "A_KIND": (6, Text(16, nul=False)),
-        "A_DATA": (7, Switch("A_KIND", {"nest": NEST})),
+        "A_DATA": (7, SubMessage("A_KIND", {"nest": NEST})),
         "A_PORT": (9, BE16),
         "A_FLAG": (10, FLAG),
-        "A_CHAIN": (11, Chain(Layout(HEAD, NEST), "size")),
+        "A_CHAIN": (11, RecordList(Layout(HEAD, NEST), "size")),
         "A_HEAD": (12, HEAD),
         "A_IP": (13, IP),
         "A_MAC": (14, MAC),
@@ -111,7 +111,7 @@ def read(kind: Type, data: bytes, trace: list[Span] | None = None) -> Any:
 def test_one_value_both_ways(kind: Type, value: object, data: bytes) -> None:
     assert kind.pack(value, {}) == data
     assert read(kind, data) == value
-    assert isinstance(kind.show(value), str)
+    assert isinstance(kind.format(value), str)
 
 
 @pytest.mark.parametrize(
@@ -382,17 +382,17 @@ def test_what_is_longer_than_its_struct_has_a_span_too() -> None:
 
 
 def test_numbers_are_shown_by_their_names() -> None:
-    assert U8.named("AF_").show(uapi.AF_INET6) == "AF_INET6"
-    assert U8.named("AF_").show(200) == "200"
+    assert U8.named("AF_").format(uapi.AF_INET6) == "AF_INET6"
+    assert U8.named("AF_").format(200) == "200"
     flags = U32.bits("IFF_")
-    assert flags.show(uapi.IFF_UP | uapi.IFF_LOOPBACK) == "IFF_UP|IFF_LOOPBACK"
-    assert flags.show(uapi.IFF_UP | 1 << 30) == "IFF_UP|0x40000000"
-    assert flags.show(0) == "0" and flags.show(1 << 30) == "0x40000000"
+    assert flags.format(uapi.IFF_UP | uapi.IFF_LOOPBACK) == "IFF_UP|IFF_LOOPBACK"
+    assert flags.format(uapi.IFF_UP | 1 << 30) == "IFF_UP|0x40000000"
+    assert flags.format(0) == "0" and flags.format(1 << 30) == "0x40000000"
     assert names_of("NETLINK_ROUTE") == {0: "NETLINK_ROUTE"}
 
 
 def test_text_of_a_peer_is_shown_without_its_control_characters() -> None:
-    assert TEXT.show("a\x1b[31m\udcff\u202e") == '"a\\x1b[31m\\udcff\\u202e"'
+    assert TEXT.format("a\x1b[31m\udcff\u202e") == '"a\\x1b[31m\\udcff\\u202e"'
 
 
 def test_a_table_is_by_number() -> None:

@@ -84,14 +84,14 @@ def arrives(ns: NetNS, family: int = socket.AF_INET) -> bool:
 @pytest.mark.parametrize(("lines", "policy", "verdict"), SURE, ids=lambda value: str(value)[:60])
 def test_what_is_sure_happens(ns: NetNS, lines: list[str], policy: str, verdict: str) -> None:
     make(ns, *lines, policy=policy)
-    told = ns.net.fate(UDP, "input")
-    assert (told.verdict, told.sure) == (verdict, True), told
+    told = ns.net.evaluate(UDP, "input")
+    assert (told.verdict, told.certain) == (verdict, True), told
     assert arrives(ns) == (verdict == "accept")
-    assert ns.net.fate(UDP, "forward").chain is None
+    assert ns.net.evaluate(UDP, "forward").chain is None
 
 
 @pytest.mark.parametrize(
-    ("lines", "policy", "verdict", "perhaps"),
+    ("lines", "policy", "verdict", "undecided"),
     [
         (["udp dport { 5000, 5001 } drop"], "accept", "accept", 1),
         (["udp dport vmap { 5000 : drop }"], "accept", "accept", 1),
@@ -107,23 +107,23 @@ def test_what_is_sure_happens(ns: NetNS, lines: list[str], policy: str, verdict:
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_what_nobody_can_tell_is_said(ns: NetNS, lines: list[str], policy: str, verdict: str, perhaps: int) -> None:
+def test_what_nobody_can_tell_is_said(ns: NetNS, lines: list[str], policy: str, verdict: str, undecided: int) -> None:
     make(ns, *lines, policy=policy)
-    told = ns.net.fate(UDP, "input")
-    assert (told.verdict, len(told.perhaps), told.sure) == (verdict, perhaps, not perhaps), told
+    told = ns.net.evaluate(UDP, "input")
+    assert (told.verdict, len(told.undecided), told.certain) == (verdict, undecided, not undecided), told
 
 
 def test_who_said_so(ns: NetNS) -> None:
     make(ns, 'udp dport 5000 drop comment "not here"')
-    told = ns.net.fate(UDP, "input")
+    told = ns.net.evaluate(UDP, "input")
     assert str(told.chain) == "inet t c" and told.rule is not None and told.rule.comment == "not here"
 
 
 def test_a_family_is_for_its_own(ns: NetNS) -> None:
     make(ns, family="ip6", policy="drop")
-    told = ns.net.fate(UDP6, "input")
+    told = ns.net.evaluate(UDP6, "input")
     assert (told.verdict, told.rule, str(told.chain)) == ("drop", None, "ip6 t c") and not arrives(ns, socket.AF_INET6)
-    told = ns.net.fate(UDP, "input")
+    told = ns.net.evaluate(UDP, "input")
     assert (told.verdict, told.chain) == ("accept", None) and arrives(ns)
 
 
@@ -132,10 +132,10 @@ def test_chains_are_passed_in_their_order(ns: NetNS) -> None:
     for name, priority, policy in (("late", 10, "drop"), ("early", -10, "accept")):
         chain = f"type filter hook input priority {priority} ; policy {policy} ;"
         ns.run(["nft", f"add table inet {name} ; add chain inet {name} c {{ {chain} }}"], check=True)
-    told = ns.net.fate(UDP, "input")
+    told = ns.net.evaluate(UDP, "input")
     assert (told.verdict, str(told.chain)) == ("drop", "inet late c") and not arrives(ns)
     ns.run(["nft", "add table inet late { flags dormant ; }"], check=True)
-    told = ns.net.fate(UDP, "input")
+    told = ns.net.evaluate(UDP, "input")
     assert (told.verdict, str(told.chain)) == ("accept", "inet early c") and arrives(ns)
 
 
@@ -170,7 +170,7 @@ def test_a_rule_in_words_is_the_rule(ns: NetNS, line: str) -> None:
     (one,) = [rule for rule in ns.net.ruleset() if rule.chain == "c"]
     ns.run(["nft", "add", "rule", "inet", "t", "more", str(one)], check=True)
     (other,) = [rule for rule in ns.net.ruleset() if rule.chain == "more"]
-    plain = [[term for term in each.terms if term.word not in ("counter", "reject")] for each in (one, other)]
+    plain = [[statement for statement in each.statements if statement.kind not in ("counter", "reject")] for each in (one, other)]
     assert plain[0] == plain[1], f"{one} and {other}"
 
 
