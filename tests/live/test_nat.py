@@ -343,9 +343,9 @@ def test_without_privileges_one_sentence_says_so(ordinary: Ordinary) -> None:
     script = """
 from rawns import RawnsError
 from rawns.netlink import Netfilter
-from rawns.objects import nat, ruleset
+from rawns.nft import nat, records
 socket = Netfilter()
-for ask in (lambda: socket.transact(*nat.replace("rt", []), context="table inet rt"), lambda: socket.dump(ruleset.chains())):
+for ask in (lambda: socket.transact(*nat.replace("rt", []), context="table inet rt"), lambda: socket.dump(records.chains())):
     try:
         ask()
     except RawnsError as error:
