@@ -366,7 +366,7 @@ def test_chains_as_nft_made_them() -> None:
         ({"source": "fd00::1", "destination": "fd00::2"}, "accept", None, 0),  # not this family's
     ],
 )
-def test_packets_evaluated_against_the_rules_of_nft(options: dict[str, str], verdict: str, why: str | None, undecided: int) -> None:
+def test_evaluated_packets(options: dict[str, str], verdict: str, why: str | None, undecided: int) -> None:
     said = {"source": "10.0.0.1", "destination": "10.9.0.1", "iif": "a", "oif": "b", "protocol": "tcp", **options}
     chains = [records.NftChain(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWCHAIN")]
     rules = [records.NftRule(reply.body) for reply in replies("nft list ruleset", "NFT_MSG_NEWRULE")]
