@@ -28,7 +28,7 @@ _HOME = {
     "Interrupted": "errors",
     "WireError": "errors",
     "InvalidValue": "errors",
-    "Stranded": "errors",
+    "NamespaceRestoreError": "errors",
 }
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
     "Pool",
     "RawnsError",
     "Room",
-    "Stranded",
+    "NamespaceRestoreError",
     "SyscallError",
     "Walk",
     "WireError",
@@ -56,7 +56,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .chat import Peer, Room
     from .diagnose import Walk, why
-    from .errors import Interrupted, InvalidValue, KernelError, RawnsError, Stranded, SyscallError, WireError
+    from .errors import Interrupted, InvalidValue, KernelError, NamespaceRestoreError, RawnsError, SyscallError, WireError
     from .icmp import ping
     from .lab import Lab
     from .net import Net, NetNS

@@ -10,7 +10,7 @@ Python itself would have chosen for its errno, so ``except FileExistsError`` wor
     +-- WireError    (ValueError)   bytes that are no message, or values that fit none
     +-- InvalidValue (ValueError)   a name, address or option refused before any system call
 
-`Stranded` stands outside on purpose; its docstring says why.
+`NamespaceRestoreError` stands outside on purpose; its docstring says why.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno as _errno
 import os
 
-__all__ = ["RawnsError", "SyscallError", "KernelError", "Interrupted", "WireError", "InvalidValue", "Stranded"]
+__all__ = ["RawnsError", "SyscallError", "KernelError", "Interrupted", "WireError", "InvalidValue", "NamespaceRestoreError"]
 
 
 def errno_name(number: int) -> str:
@@ -41,7 +41,7 @@ def _of_errno(base: type, errno: int, _made: dict[tuple[type, int], type] = {}) 
     return kind
 
 
-class _KernelSaysNo(RawnsError, OSError):
+class _ErrnoError(RawnsError, OSError):
     """What the two errors with an errno share: the choice of class, and surviving pickle and copy."""
 
     hint: str = ""
@@ -71,10 +71,10 @@ class _KernelSaysNo(RawnsError, OSError):
         return errno_name(self.errno or 0)
 
 
-class SyscallError(_KernelSaysNo):
+class SyscallError(_ErrnoError):
     """A system call failed.
 
-    ``call`` is its C name, ``arguments`` its arguments as C would spell them, ``errno`` and ``strerror``
+    ``call`` is its C name, ``arguments`` its arguments as C would format_args them, ``errno`` and ``strerror``
     what the kernel answered.  ``hint``, where there is one, is the remedy, in a sentence.
     """
 
@@ -95,7 +95,7 @@ class SyscallError(_KernelSaysNo):
         return f"{self.call}({self.arguments}): {self.strerror} ({self.code})"
 
 
-class KernelError(_KernelSaysNo):
+class KernelError(_ErrnoError):
     """The kernel refused a netlink request.
 
     ``request`` is the message's C name (``'RTM_NEWADDR'``), ``message`` the kernel's own sentence (extended
@@ -144,7 +144,7 @@ class InvalidValue(RawnsError, ValueError):
     """A name, address or option that could never be right: refused before any system call."""
 
 
-class Stranded(SystemExit):
+class NamespaceRestoreError(SystemExit):
     """This thread is in the wrong namespace and the kernel would not let it back.
 
     Going on would run the caller's next lines in a foreign namespace, so this is a `SystemExit`: a worker thread

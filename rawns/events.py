@@ -14,7 +14,7 @@ from time import monotonic
 
 from . import nlmsg, rtnl, sockets, uapi
 from .errors import Interrupted, InvalidValue, SyscallError
-from .syscalls import perform
+from .syscalls import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,9 +52,11 @@ class Monitor:
         if "qdisc" in groups:
             from .rtnl import tc as tc  # from then on its messages are decoded
         self.groups = groups
-        self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, spell=_spell)
+        self._socket: _socket.socket = observed_call(
+            "socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, format_args=_format_args
+        )
         try:
-            perform("bind", self._socket.bind, (0, 0), spell=lambda _: f"{self.fileno()}, {{AF_NETLINK}}, 12")
+            observed_call("bind", self._socket.bind, (0, 0), format_args=lambda _: f"{self.fileno()}, {{AF_NETLINK}}, 12")
             for number in [number for group in groups for number in GROUPS[group]]:
                 self._join(number)
         except BaseException:
@@ -62,10 +64,12 @@ class Monitor:
             raise
 
     def _join(self, number: int) -> None:
-        def spell(*_: object) -> str:
+        def format_args(*_: object) -> str:
             return f"{self.fileno()}, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, [{number}], 4"
 
-        perform("setsockopt", self._socket.setsockopt, uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, number, spell=spell)
+        observed_call(
+            "setsockopt", self._socket.setsockopt, uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, number, format_args=format_args
+        )
 
     def fileno(self) -> int:
         """Its descriptor, readable where there are events; -1 once it is closed."""
@@ -121,11 +125,11 @@ class Monitor:
         return events
 
     def _receive(self) -> tuple[bytes, tuple[int, int]]:
-        def spell(size: int) -> str:
+        def format_args(size: int) -> str:
             return f"{self.fileno()}, buffer, {size}, 0, ..."
 
-        got: tuple[bytes, tuple[int, int]] = perform(
-            "recvfrom", self._socket.recvfrom, RECEIVE_BYTES, spell=spell, protocol="rtnetlink"
+        got: tuple[bytes, tuple[int, int]] = observed_call(
+            "recvfrom", self._socket.recvfrom, RECEIVE_BYTES, format_args=format_args, protocol="rtnetlink"
         )
         return got
 
@@ -166,5 +170,5 @@ def _milliseconds(seconds: float) -> int:
     return max(0, int(seconds * 1000 + 0.999))
 
 
-def _spell(*args: object) -> str:
+def _format_args(*args: object) -> str:
     return "AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC|SOCK_NONBLOCK, NETLINK_ROUTE"

@@ -141,7 +141,7 @@ def prepare(undo: syscalls.Rollback) -> None:
         try:
             syscalls.flock(lock, uapi.LOCK_EX | uapi.LOCK_NB)
         except BlockingIOError:  # another process is at it; wait where Ctrl-C is heard
-            undo.listening(syscalls.flock, lock, uapi.LOCK_EX)
+            undo.call_unblocked(syscalls.flock, lock, uapi.LOCK_EX)
         _share(undo)
     finally:
         syscalls.close(lock)

@@ -14,7 +14,7 @@ from errno import EINVAL, EMSGSIZE, ENOBUFS, ENODATA, ENOENT, EOPNOTSUPP, EPERM,
 from . import rtnl, uapi
 from .errors import Interrupted, KernelError, SyscallError, WireError
 from .exchange import AWAIT_DONE, Exchange, batches
-from .syscalls import perform, remedy
+from .syscalls import observed_call, remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Netlink:
         self._exchange = Exchange(messages)
         self._lock = allocate_lock()
         number = getattr(uapi, self.family)
-        self._socket: _socket.socket = perform("socket", _socket.socket, uapi.AF_NETLINK, KIND, number, spell=self._spell)
+        self._socket: _socket.socket = observed_call(
+            "socket", _socket.socket, uapi.AF_NETLINK, KIND, number, format_args=self._format_args
+        )
         try:
             self._set("NETLINK_EXT_ACK")
             self._set("NETLINK_CAP_ACK")
@@ -57,11 +59,13 @@ class Netlink:
     def _set(self, option: str) -> None:
         """Switch an option on.  A kernel that lacks it gives shorter errors (4.12, 4.3), or dumps we filter (4.20)."""
 
-        def spell(*_: object) -> str:
+        def format_args(*_: object) -> str:
             return f"{self.fileno()}, SOL_NETLINK, {option}, [1], 4"
 
         try:
-            perform("setsockopt", self._socket.setsockopt, uapi.SOL_NETLINK, getattr(uapi, option), 1, spell=spell)
+            observed_call(
+                "setsockopt", self._socket.setsockopt, uapi.SOL_NETLINK, getattr(uapi, option), 1, format_args=format_args
+            )
         except SyscallError:
             pass
 
@@ -72,7 +76,7 @@ class Netlink:
         """Close the socket; may be called again."""
         if self.fileno() >= 0:
             number = str(self.fileno())
-            perform("close", self._socket.close, spell=lambda: number)
+            observed_call("close", self._socket.close, format_args=lambda: number)
 
     def __del__(self) -> None:
         try:
@@ -112,7 +116,7 @@ class Netlink:
             raise
 
     def _send(self, data: bytes) -> None:
-        perform("sendto", self._socket.send, data, spell=self._spell_send, protocol=self.protocol)
+        observed_call("sendto", self._socket.send, data, format_args=self._format_send, protocol=self.protocol)
 
     @staticmethod
     def _remedy(error: KernelError) -> str:
@@ -157,23 +161,23 @@ class Netlink:
             self._exchange.receive(data)
 
     def _recvfrom(self) -> tuple[bytes, tuple[int, int]]:
-        answer: tuple[bytes, tuple[int, int]] = perform(
+        answer: tuple[bytes, tuple[int, int]] = observed_call(
             "recvfrom",
             self._socket.recvfrom,
             RECEIVE_BYTES,
             _socket.MSG_DONTWAIT,
-            spell=self._spell_receive,
+            format_args=self._format_recvfrom,
             protocol=self.protocol,
         )
         return answer
 
-    def _spell(self, *_: object) -> str:
+    def _format_args(self, *_: object) -> str:
         return f"AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, {self.family}"
 
-    def _spell_send(self, data: bytes) -> str:
+    def _format_send(self, data: bytes) -> str:
         return f"{self.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"
 
-    def _spell_receive(self, size: int, flags: int) -> str:
+    def _format_recvfrom(self, size: int, flags: int) -> str:
         return f"{self.fileno()}, buffer, {size}, MSG_DONTWAIT, ..."
 
     def do(self, *requests: Request) -> list[list[Reply]]:
@@ -263,9 +267,11 @@ class Netfilter(Netlink):
     def _make_room(self, size: int) -> None:
         """A send buffer for so many bytes; where we may not have it, the greatest there is."""
         for option in ("SO_SNDBUFFORCE", "SO_SNDBUF"):
-            spell = lambda *_, option=option: f"{self.fileno()}, SOL_SOCKET, {option}, [{size}], 4"  # noqa: E731
+            format_args = lambda *_, option=option: f"{self.fileno()}, SOL_SOCKET, {option}, [{size}], 4"  # noqa: E731
             try:
-                perform("setsockopt", self._socket.setsockopt, uapi.SOL_SOCKET, getattr(uapi, option), size, spell=spell)
+                observed_call(
+                    "setsockopt", self._socket.setsockopt, uapi.SOL_SOCKET, getattr(uapi, option), size, format_args=format_args
+                )
                 return
             except SyscallError:
                 pass  # the first needs CAP_NET_ADMIN of the machine's root; if none helps, `send` says so

@@ -14,7 +14,7 @@ from _thread import get_ident
 from errno import EINVAL, ENOTTY
 
 from . import names, syscalls, uapi
-from .errors import InvalidValue, RawnsError, Stranded, SyscallError
+from .errors import InvalidValue, NamespaceRestoreError, RawnsError, SyscallError
 from .names import HERE, NETNS_DIR, path_of
 from .terminal import printable
 
@@ -60,39 +60,13 @@ class Namespace:
                 if name is not None:
                     path_of(name)  # what cannot be a name is refused before any system call
                     names.prepare(undo)
-                namespace.make(undo)
+                with ThreadNamespace():
+                    unshare(namespace, undo)
+                mount_name(namespace, undo)
             return namespace
         except BaseException:  # a handler's, raised when the block was already over
             undo.undo()
             raise
-
-    def make(self, undo: syscalls.Rollback) -> None:
-        """The steps of `create`, for who undoes them together with others; /run/netns is prepared already."""
-        self.bear(undo)
-        self.bind(undo)
-
-    def bear(self, undo: syscalls.Rollback, inside: Callable[[], object] | None = None, mark: bytes = b"") -> None:
-        """Make the namespace and claim its name, which leads nowhere before `bind`; ``mark`` is what the name says until then.
-
-        ``inside`` is called in the namespace, by this thread: what there is to do at once needs no second visit.
-        """
-        with Away():
-            self.conceive(undo, mark)
-            if inside is not None:
-                inside()
-
-    def conceive(self, undo: syscalls.Rollback, mark: bytes = b"") -> None:
-        """The same, and this thread stays inside: for who makes several, and comes home once (`Away`)."""
-        if self.name is not None:
-            names.claim(self.name, undo, mark)
-        undo(self.close)
-        syscalls.unshare(uapi.CLONE_NEWNET)
-        self.fd, self._identity = syscalls.open_(HERE, os.O_RDONLY), None
-
-    def bind(self, undo: syscalls.Rollback) -> None:
-        """Mount it on its name, if it has one."""
-        if self.name is not None:
-            names.bind(self.fd, path_of(self.name), undo)
 
     @classmethod
     def open(cls: type[Self], name: Name | None = None, *, pid: int | None = None, fd: int | None = None) -> Self:
@@ -106,7 +80,7 @@ class Namespace:
         if not isinstance(pid or fd or 0, int):
             raise InvalidValue(f"{pid or fd!r} is not a number")
         if fd is not None:
-            return cls(_checked(syscalls.perform("dup", os.dup, fd), f"descriptor {fd}"))
+            return cls(_checked(syscalls.observed_call("dup", os.dup, fd), f"descriptor {fd}"))
         known = None
         if pid is not None:
             path = f"/proc/{pid:d}/ns/net"
@@ -141,7 +115,7 @@ class Namespace:
         The namespace itself ends when nobody is in it or holds it any more.  Raises FileNotFoundError
         (`SyscallError`) where there is no such name.
         """
-        with syscalls.shielded():
+        with syscalls.signals_blocked():
             names.remove(name)
 
     # -- what they are --------------------------------------------------------------------------------------------
@@ -203,16 +177,12 @@ class Namespace:
         The name is left alone where it is another namespace's by now: `RawnsError`.  Raises FileNotFoundError
         (`SyscallError`) where it is gone.  Where this raises, the descriptor is still open: try again, or `close`.
         """
-        with syscalls.shielded():
-            self.unmake()
-
-    def unmake(self) -> None:
-        """The steps of `delete`, for who holds signals back over those of many (`Lab`)."""
-        if self.name is not None:
-            if self._robbed():
-                raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
-            names.remove(self.name)
-        self.close()
+        with syscalls.signals_blocked():
+            if self.name is not None:
+                if self._robbed():
+                    raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
+                names.remove(self.name)
+            self.close()
 
     def _robbed(self) -> bool:
         """Whether another namespace stands under our name.  A file with nothing on it is what is left of ours."""
@@ -253,7 +223,7 @@ class Namespace:
     def entered(self) -> _Visit:
         """``with ns.entered():`` moves the calling thread, and only it, inside until the end of the block.
 
-        Raises `SyscallError` where the kernel refuses; `Stranded` where it does not let the thread back.
+        Raises `SyscallError` where the kernel refuses; `NamespaceRestoreError` where it does not let the thread back.
         """
         return _Visit(self._open())
 
@@ -270,7 +240,7 @@ class Namespace:
         import socket
 
         with self.entered():
-            made: socket.socket = syscalls.perform("socket", socket.socket, family, type, proto)
+            made: socket.socket = syscalls.observed_call("socket", socket.socket, family, type, proto)
             return made
 
     def popen(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.Popen[Any]:
@@ -312,7 +282,7 @@ class _Visit(_Over):
 
     def __enter__(self) -> None:
         try:
-            with syscalls.shielded():
+            with syscalls.signals_blocked():
                 self._thread, self._home = get_ident(), syscalls.open_(HERE, os.O_RDONLY)
                 syscalls.setns(self._fd, uapi.CLONE_NEWNET)
         except BaseException as error:
@@ -328,7 +298,7 @@ class _Visit(_Over):
         self._back()
 
     def _back(self) -> None:
-        with syscalls.shielded():
+        with syscalls.signals_blocked():
             home, self._home = self._home, -1
             self.__class__ = _Over  # type: ignore[assignment]
             if home >= 0:
@@ -340,10 +310,10 @@ class _Visit(_Over):
             self._back()
 
 
-class Away:
-    """``with Away():`` this thread may go into any network namespace in the block, and is back at its end.
+class ThreadNamespace:
+    """``with ThreadNamespace():`` this thread may go into any network namespace in the block, and is back at its end.
 
-    Raises `Stranded` where the kernel does not let it back.
+    Raises `NamespaceRestoreError` where the kernel does not let it back.
     """
 
     __slots__ = ("_home",)
@@ -356,7 +326,7 @@ class Away:
 
 
 def _leave(home: int) -> None:
-    """Back to where we came from, or nowhere: see `Stranded`.  What a signal handler raises has to wait until then."""
+    """Back to where we came from, or `NamespaceRestoreError`.  What a signal handler raises has to wait until then."""
     interruption: BaseException | None = None
     while True:
         try:
@@ -366,7 +336,7 @@ def _leave(home: int) -> None:
             if names.identity(HERE) == names.identity(f"/proc/thread-self/fd/{home}"):
                 break  # we never left: what should have moved us failed, and says so itself
             syscalls.close(home)
-            raise Stranded(f"this thread cannot return to its network namespace: {error}") from None
+            raise NamespaceRestoreError(f"this thread cannot return to its network namespace: {error}") from None
         except BaseException as error:
             interruption = error
     syscalls.close(home)
@@ -428,6 +398,26 @@ def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | No
             if complain is None:
                 raise
             complain(error)
+
+
+def unshare(namespace: Namespace, undo: syscalls.Rollback, mark: bytes = b"") -> None:
+    """Unshare a new network namespace, held by ``namespace.fd``, and leave the calling thread in it.
+
+    The name, if there is one, is claimed and contains ``mark`` until `mount_name` mounts the namespace on it; the directory
+    /run/netns must be prepared (`names.prepare`).  The caller must restore the thread's namespace (`ThreadNamespace`).
+    Raises `SyscallError`; ``undo`` removes what has been made.
+    """
+    if namespace.name is not None:
+        names.claim(namespace.name, undo, mark)
+    undo(namespace.close)
+    syscalls.unshare(uapi.CLONE_NEWNET)
+    namespace.fd, namespace._identity = syscalls.open_(HERE, os.O_RDONLY), None
+
+
+def mount_name(namespace: Namespace, undo: syscalls.Rollback) -> None:
+    """Mount a namespace on the name that `unshare` claimed for it; do nothing for one without a name.  Raises `SyscallError`."""
+    if namespace.name is not None:
+        names.bind(namespace.fd, path_of(namespace.name), undo)
 
 
 def _checked(fd: int, what: str) -> int:

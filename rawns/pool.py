@@ -22,7 +22,7 @@ from collections import deque
 
 from .errors import InvalidValue, RawnsError
 from .net import NetNS
-from .syscalls import shielded
+from .syscalls import signals_blocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     SomePool = TypeVar("SomePool", bound="Pool")
 
-MOST = 4096  # namespaces in one pool: each holds a descriptor, and its kernel memory
+MAX_NAMESPACES = 4096  # namespaces in one pool: each holds a descriptor, and its kernel memory
 
 
 class Pool:
@@ -52,8 +52,8 @@ class Pool:
 
     def __init__(self, size: int = 8, *, lo: bool = False, prepare: Callable[[NetNS], object] | None = None) -> None:
         self._closed = True  # until there is something to close
-        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MOST:
-            raise InvalidValue(f"{size!r} is no size of a pool: it must be a number from 1 to {MOST}")
+        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_NAMESPACES:
+            raise InvalidValue(f"{size!r} is no size of a pool: it must be a number from 1 to {MAX_NAMESPACES}")
         self.size, self._lo, self._prepare = size, lo, prepare
         self._empty()
         self._closed = False
@@ -106,7 +106,7 @@ class Pool:
         self._employ()
         heard = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
         while len(self._ready) < self.size and not self._closed:
-            with shielded():
+            with signals_blocked():
                 self._make(0, heard)
 
     def close(self) -> None:
@@ -151,13 +151,13 @@ class Pool:
     # -- the thread that fills it ------------------------------------------------------------------------------------
 
     def _employ(self) -> None:
-        """See that there is a thread; after a fork there is none, nor where the last one was `Stranded`."""
+        """See that there is a thread; after a fork there is none, nor where the last one was `NamespaceRestoreError`."""
         if self._thread is not None:
             return
         import threading
 
         heard = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
-        with shielded(), _making:  # it is born with signals held back, lest it takes those that somebody else shields
+        with signals_blocked(), _making:  # it is born with signals held back, lest it takes those that somebody else shields
             if self._thread is not None:
                 return
             thread = threading.Thread(target=_work, args=(ref(self), self._bell, heard), name="rawns pool", daemon=True)
@@ -250,7 +250,7 @@ def _work(pool: ref[Pool], bell: SimpleQueue[bool], heard: set[int]) -> None:
             if not bell.get():
                 bell.put(False)  # for another, where a Ctrl-C has had two of them employed
                 return
-    except BaseException:  # `Stranded`
+    except BaseException:  # `NamespaceRestoreError`
         here = pool()
         if here is not None:
             here.dismiss()

@@ -76,7 +76,7 @@ def enter() -> None:
 def _write(path: str, text: str) -> None:
     fd = syscalls.open_(path, os.O_WRONLY)
     try:
-        syscalls.perform("write", os.write, fd, text.encode(), spell=lambda *_: f'"{path}", "{text}"')
+        syscalls.observed_call("write", os.write, fd, text.encode(), format_args=lambda *_: f'"{path}", "{text}"')
     finally:
         syscalls.close(fd)
 

@@ -1,6 +1,6 @@
 """The calls that a ping and a chat are made of: sockets, a pipe, poll(2); each seen by an observer, and spelled as C has it.
 
-Floor 2.  Thin: a line of C each, by `syscalls.perform`, so that what they raise is `SyscallError`.  What the kernel fills
+Floor 2.  Thin: a line of C each, by `syscalls.observed_call`, so that what they raise is `SyscallError`.  What the kernel fills
 in is not known when a call is spelled: that is ``buffer``, ``fds`` or ``...``.  Where Python answers with something else
 than C does, what is performed answers with C's number first.
 """
@@ -11,16 +11,16 @@ import _socket
 import os
 import select
 
-from .syscalls import perform
+from .syscalls import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    Place = tuple[Any, ...]  # a sockaddr as Python has it: host, port, and of IPv6 flow and scope
+    SocketAddress = tuple[Any, ...]  # a sockaddr as Python has it: host, port, and of IPv6 flow and scope
     Ancillary = list[tuple[int, int, bytes]]
-    Message = tuple[bytes, Ancillary, int, Place]
+    ReceivedMessage = tuple[bytes, Ancillary, int, SocketAddress]
 
 FAMILIES = {_socket.AF_INET: "AF_INET", _socket.AF_INET6: "AF_INET6"}
 KINDS = {_socket.SOCK_STREAM: "SOCK_STREAM", _socket.SOCK_DGRAM: "SOCK_DGRAM", _socket.SOCK_RAW: "SOCK_RAW"}
@@ -49,63 +49,63 @@ OPTIONS = {  # level and number: <linux/in.h>, <linux/in6.h>, <linux/icmp.h>, <l
     "ICMPV6_FILTER": (58, 1),
 }
 MSG_ERRQUEUE = 0x2000
-LONGEST = 2**31 - 1  # milliseconds, an int
-SHOWN = 32  # bytes of a message, as in strace(1)
+MAX_TIMEOUT_MS = 2**31 - 1  # milliseconds, an int
+MAX_SHOWN_BYTES = 32  # bytes of a message, as in strace(1)
 ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
 
 # -- as C has it --------------------------------------------------------------------------------------------------------
 
 
-def quoted(data: bytes, most: int = SHOWN) -> str:
+def quoted(data: bytes, most: int = MAX_SHOWN_BYTES) -> str:
     """A string literal, cut off where it is long; safe on a terminal."""
     text = "".join(ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in data[:most])
     return f'"{text}"{"..." if len(data) > most else ""}'
 
 
-def spell_place(sock: _socket.socket, place: Place) -> str:
+def format_address_args(sock: _socket.socket, address: SocketAddress) -> str:
     """``9, {AF_INET, "10.0.0.1", 7777}, 16``: of bind(2), connect(2)."""
-    return f"{sock.fileno()}, {_sockaddr(place)}"
+    return f"{sock.fileno()}, {_sockaddr(address)}"
 
 
-def _sockaddr(place: Place) -> str:
-    host = str(place[0])
-    if len(place) > 3 and place[3] and "%" not in host:
-        host += f"%{place[3]}"
+def _sockaddr(address: SocketAddress) -> str:
+    host = str(address[0])
+    if len(address) > 3 and address[3] and "%" not in host:
+        host += f"%{address[3]}"
     family = "AF_INET6" if ":" in host else "AF_INET"
-    return f"{{{family}, {quoted(os.fsencode(host), 64)}, {place[1]}}}, {SIZES[family]}"
+    return f"{{{family}, {quoted(os.fsencode(host), 64)}, {address[1]}}}, {SIZES[family]}"
 
 
-def spell_send(sock: _socket.socket, data: bytes) -> str:
+def format_send(sock: _socket.socket, data: bytes) -> str:
     return f"{sock.fileno()}, {quoted(data)}, {len(data)}, 0, NULL, 0"
 
 
-def spell_recv(sock: _socket.socket, size: int) -> str:
+def format_recv(sock: _socket.socket, size: int) -> str:
     return f"{sock.fileno()}, buffer, {size}, 0, NULL, NULL"
 
 
-def _spell_sendto(sock: _socket.socket, data: bytes, place: Place) -> str:
-    return f"{sock.fileno()}, [{len(data)} bytes], {len(data)}, 0, {_sockaddr(place)}"
+def _format_sendto(sock: _socket.socket, data: bytes, address: SocketAddress) -> str:
+    return f"{sock.fileno()}, [{len(data)} bytes], {len(data)}, 0, {_sockaddr(address)}"
 
 
-def _spell_recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int) -> str:
+def _format_recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int) -> str:
     name = "MSG_ERRQUEUE" if flags == MSG_ERRQUEUE else str(flags)
     return f"{sock.fileno()}, {{msg_iov=[{{buffer, {size}}}], msg_controllen={ancillary}}}, {name}"
 
 
-def _spell_socket(family: int, kind: int, protocol: int) -> str:
+def _format_socket(family: int, kind: int, protocol: int) -> str:
     flags = _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
     kinds = f"{KINDS.get(kind & ~flags, kind & ~flags)}|SOCK_CLOEXEC|SOCK_NONBLOCK"
     return f"{FAMILIES.get(family, family)}, {kinds}, {PROTOCOLS.get(protocol, protocol)}"
 
 
-def _spell_option(sock: _socket.socket, level: int, option: int, value: int | bytes) -> str:
+def _format_option(sock: _socket.socket, level: int, option: int, value: int | bytes) -> str:
     name = next(name for name, numbers in OPTIONS.items() if numbers == (level, option))
     text = f"[{value}], 4" if isinstance(value, int) else f"{quoted(value)}, {len(value)}"
     return f"{sock.fileno()}, {LEVELS[level]}, {name}, {text}"
 
 
-def _spell_poll(waits: Mapping[int, int], timeout: int | None) -> str:
+def _format_poll(waits: Mapping[int, int], timeout: int | None) -> str:
     fds = ", ".join(f"{{fd={fd}, events={_events(events)}}}" for fd, events in waits.items())
     return f"[{fds}], {len(waits)}, {-1 if timeout is None else timeout}"
 
@@ -120,7 +120,7 @@ def _events(events: int) -> str:
 def socket(family: int, kind: int, protocol: int = 0) -> _socket.socket:
     """socket(2), with SOCK_NONBLOCK and SOCK_CLOEXEC."""
     kind |= _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
-    made: _socket.socket = perform("socket", _socket.socket, family, kind, protocol, spell=_spell_socket)
+    made: _socket.socket = observed_call("socket", _socket.socket, family, kind, protocol, format_args=_format_socket)
     return made
 
 
@@ -128,17 +128,19 @@ def close(sock: _socket.socket) -> None:
     """close(2); may be called again."""
     if sock.fileno() >= 0:
         number = str(sock.fileno())
-        perform("close", sock.close, spell=lambda: number)
+        observed_call("close", sock.close, format_args=lambda: number)
 
 
 def set_option(sock: _socket.socket, name: str, value: int | bytes) -> None:
     """setsockopt(2) of one of `OPTIONS`."""
-    perform("setsockopt", _socket.socket.setsockopt, sock, *OPTIONS[name], value, spell=_spell_option)
+    observed_call("setsockopt", _socket.socket.setsockopt, sock, *OPTIONS[name], value, format_args=_format_option)
 
 
 def pending_error(sock: _socket.socket) -> int:
     """The errno of what failed in the background, taken away: getsockopt(2), SO_ERROR."""
-    _, error = perform("getsockopt", _error_of, sock, spell=lambda sock: f"{sock.fileno()}, SOL_SOCKET, SO_ERROR, ...")
+    _, error = observed_call(
+        "getsockopt", _error_of, sock, format_args=lambda sock: f"{sock.fileno()}, SOL_SOCKET, SO_ERROR, ..."
+    )
     return int(error)
 
 
@@ -146,84 +148,86 @@ def _error_of(sock: _socket.socket) -> tuple[int, int]:
     return 0, sock.getsockopt(*OPTIONS["SO_ERROR"])
 
 
-def bind(sock: _socket.socket, place: Place) -> None:
+def bind(sock: _socket.socket, address: SocketAddress) -> None:
     """bind(2)."""
-    perform("bind", _socket.socket.bind, sock, place, spell=spell_place)
+    observed_call("bind", _socket.socket.bind, sock, address, format_args=format_address_args)
 
 
 def listen(sock: _socket.socket, backlog: int) -> None:
     """listen(2)."""
-    perform("listen", _socket.socket.listen, sock, backlog, spell=lambda sock, backlog: f"{sock.fileno()}, {backlog}")
+    observed_call("listen", _socket.socket.listen, sock, backlog, format_args=lambda sock, backlog: f"{sock.fileno()}, {backlog}")
 
 
-def accept(sock: _socket.socket, family: int) -> tuple[_socket.socket, Place]:
+def accept(sock: _socket.socket, family: int) -> tuple[_socket.socket, SocketAddress]:
     """accept4(2) of a stream socket of that family: the connection, and who it is from."""
-    fd, place = perform(
+    fd, address = observed_call(
         "accept4",
         _socket.socket._accept,  # type: ignore[attr-defined]
         sock,
-        spell=lambda sock: f"{sock.fileno()}, ..., SOCK_CLOEXEC",
+        format_args=lambda sock: f"{sock.fileno()}, ..., SOCK_CLOEXEC",
     )
     try:  # making an object of it asks for its address
-        _, made = perform("getsockname", _made_of, fd, family, spell=lambda fd, family: f"{fd}, ...")
+        _, made = observed_call("getsockname", _made_of, fd, family, format_args=lambda fd, family: f"{fd}, ...")
     except BaseException:
         os.close(fd)
         raise
     try:
-        perform("ioctl", _socket.socket.setblocking, made, False, spell=lambda made, _: f"{made.fileno()}, FIONBIO, [1]")
+        observed_call(
+            "ioctl", _socket.socket.setblocking, made, False, format_args=lambda made, _: f"{made.fileno()}, FIONBIO, [1]"
+        )
     except BaseException:
         close(made)
         raise
-    return made, place
+    return made, address
 
 
 def _made_of(fd: int, family: int) -> tuple[int, _socket.socket]:
     return 0, _socket.socket(family, _socket.SOCK_STREAM, _socket.IPPROTO_TCP, fd)
 
 
-def connect(sock: _socket.socket, place: Place) -> None:
+def connect(sock: _socket.socket, address: SocketAddress) -> None:
     """connect(2); of a stream socket as a rule BlockingIOError (EINPROGRESS)."""
-    perform("connect", _socket.socket.connect, sock, place, spell=spell_place)
+    observed_call("connect", _socket.socket.connect, sock, address, format_args=format_address_args)
 
 
-def getsockname(sock: _socket.socket) -> Place:
+def getsockname(sock: _socket.socket) -> SocketAddress:
     """getsockname(2)."""
-    _, place = perform("getsockname", _name_of, sock, spell=lambda sock: f"{sock.fileno()}, ...")
-    own: Place = place
+    _, address = observed_call("getsockname", _name_of, sock, format_args=lambda sock: f"{sock.fileno()}, ...")
+    own: SocketAddress = address
     return own
 
 
-def _name_of(sock: _socket.socket) -> tuple[int, Place]:
+def _name_of(sock: _socket.socket) -> tuple[int, SocketAddress]:
     return 0, sock.getsockname()
 
 
 def shutdown(sock: _socket.socket) -> None:
     """shutdown(2): nothing more is sent."""
-    spell = lambda sock, _: f"{sock.fileno()}, SHUT_WR"  # noqa: E731
-    perform("shutdown", _socket.socket.shutdown, sock, _socket.SHUT_WR, spell=spell)
+    format_args = lambda sock, _: f"{sock.fileno()}, SHUT_WR"  # noqa: E731
+    observed_call("shutdown", _socket.socket.shutdown, sock, _socket.SHUT_WR, format_args=format_args)
 
 
 def send(sock: _socket.socket, data: bytes) -> int:
     """send(2), which is sendto(2) to nobody in particular; how many bytes it took."""
-    sent: int = perform("sendto", _socket.socket.send, sock, data, spell=spell_send)
+    sent: int = observed_call("sendto", _socket.socket.send, sock, data, format_args=format_send)
     return sent
 
 
 def recv(sock: _socket.socket, size: int) -> bytes:
     """recv(2), which is recvfrom(2) from nobody in particular."""
-    data: bytes = perform("recvfrom", _socket.socket.recv, sock, size, spell=spell_recv)
+    data: bytes = observed_call("recvfrom", _socket.socket.recv, sock, size, format_args=format_recv)
     return data
 
 
-def sendto(sock: _socket.socket, data: bytes, place: Place, protocol: str) -> None:
+def sendto(sock: _socket.socket, data: bytes, address: SocketAddress, protocol: str) -> None:
     """sendto(2) of one packet of a protocol that `explain` knows."""
-    perform("sendto", _socket.socket.sendto, sock, data, place, spell=_spell_sendto, protocol=protocol)
+    observed_call("sendto", _socket.socket.sendto, sock, data, address, format_args=_format_sendto, protocol=protocol)
 
 
-def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protocol: str) -> Message:
+def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protocol: str) -> ReceivedMessage:
     """recvmsg(2) of one packet of a protocol that `explain` knows."""
-    message: Message = perform(
-        "recvmsg", _socket.socket.recvmsg, sock, size, ancillary, flags, spell=_spell_recvmsg, protocol=protocol
+    message: ReceivedMessage = observed_call(
+        "recvmsg", _socket.socket.recvmsg, sock, size, ancillary, flags, format_args=_format_recvmsg, protocol=protocol
     )
     return message
 
@@ -247,9 +251,9 @@ class Poller:
 
     def wait(self, waits: Mapping[int, int], timeout: int | None) -> list[tuple[int, int]]:
         """As `poll`; ``waits`` is kept, and must not be changed any more."""
-        if timeout is not None and timeout > LONGEST:
-            timeout = LONGEST
-        _, ready = perform("poll", self._polled, waits, timeout, spell=_spell_poll)
+        if timeout is not None and timeout > MAX_TIMEOUT_MS:
+            timeout = MAX_TIMEOUT_MS
+        _, ready = observed_call("poll", self._polled, waits, timeout, format_args=_format_poll)
         found: list[tuple[int, int]] = ready
         return found
 
@@ -265,7 +269,7 @@ class Poller:
 
 def pipe() -> tuple[int, int]:
     """pipe2(2) that never blocks: where to read, where to write."""
-    _, ends = perform("pipe2", _piped, spell=lambda: "fds, O_NONBLOCK|O_CLOEXEC")
+    _, ends = observed_call("pipe2", _piped, format_args=lambda: "fds, O_NONBLOCK|O_CLOEXEC")
     both: tuple[int, int] = ends
     return both
 
@@ -276,11 +280,11 @@ def _piped() -> tuple[int, tuple[int, int]]:
 
 def read(fd: int, size: int) -> bytes:
     """read(2)."""
-    data: bytes = perform("read", os.read, fd, size, spell=lambda fd, size: f"{fd}, buffer, {size}")
+    data: bytes = observed_call("read", os.read, fd, size, format_args=lambda fd, size: f"{fd}, buffer, {size}")
     return data
 
 
 def write(fd: int, data: bytes) -> int:
     """write(2); how many bytes it took."""
-    sent: int = perform("write", os.write, fd, data, spell=lambda fd, data: f"{fd}, {quoted(data)}, {len(data)}")
+    sent: int = observed_call("write", os.write, fd, data, format_args=lambda fd, data: f"{fd}, {quoted(data)}, {len(data)}")
     return sent

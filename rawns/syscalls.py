@@ -80,19 +80,19 @@ class observed:  # noqa: N801 (used as a function, in a with statement)
         _observer = self._before
 
 
-def perform(
-    name: str, function: Callable[..., Any], *args: Any, spell: Callable[..., str] | None = None, protocol: str = ""
+def observed_call(
+    name: str, function: Callable[..., Any], *args: Any, format_args: Callable[..., str] | None = None, protocol: str = ""
 ) -> Any:
     """``function(*args)``; its `OSError` becomes a `SyscallError` called ``name``; the observer sees it.
 
-    ``spell`` turns the arguments into text as C would write them; ``protocol`` names what is in the bytes it moves.
+    ``format_args`` turns the arguments into text as C would write them; ``protocol`` names what is in the bytes it moves.
     """
     if _observer is not None:
-        return _watched(_observer, Event(name, (spell or _spell)(*args), protocol), function, args)
+        return _watched(_observer, Event(name, (format_args or _format_args)(*args), protocol), function, args)
     try:
         return function(*args)
     except OSError as error:
-        raise _failed(error.errno or 0, name, (spell or _spell)(*args)) from None
+        raise _failed(error.errno or 0, name, (format_args or _format_args)(*args)) from None
 
 
 def _failed(number: int, call: str, arguments: str) -> SyscallError:
@@ -139,7 +139,7 @@ def _note(event: Event, args: tuple[Any, ...], answer: Any) -> None:
     event.result = received if isinstance(received, int) else received.fileno() if hasattr(received, "fileno") else 0
 
 
-def _spell(*args: object) -> str:
+def _format_args(*args: object) -> str:
     def one(arg: object) -> str:
         if isinstance(arg, str):
             return f'"{printable(arg)}"'
@@ -188,23 +188,23 @@ class Call:
 
     def __call__(self, *args: Any) -> int:
         if _observer is not None:
-            result: int = perform(self.name, self._watched, *args, spell=self._spell)
+            result: int = observed_call(self.name, self._watched, *args, format_args=self._format_args)
             return result
         function = self._function or self._bind()
         result = function(*[arg.encode(_ENCODING, "surrogateescape") if type(arg) is str else arg for arg in args])
         if result == -1:
-            raise _failed(_last_error(), self.name, self._spell(*args))
+            raise _failed(_last_error(), self.name, self._format_args(*args))
         return result
 
     def _watched(self, *args: Any) -> int:
-        """The same, for `perform`."""
+        """The same, for `observed_call`."""
         function = self._function or self._bind()
         result = function(*[os.fsencode(arg) if isinstance(arg, str) else arg for arg in args])
         if result == -1:
             raise OSError(_last_error(), "")
         return result
 
-    def _spell(self, *args: Any) -> str:
+    def _format_args(self, *args: Any) -> str:
         return ", ".join(_text(arg, kind, names) for (_, kind, names), arg in zip(self.parameters, args))
 
 
@@ -235,11 +235,11 @@ umount2 = Call("umount2", ("target", "path", ""), ("flags", "int", "MNT_"))
 
 def open_(path: str, flags: int, mode: int = 0o777) -> int:
     """open(2); Python adds O_CLOEXEC."""
-    descriptor: int = perform("open", os.open, path, flags, mode, spell=_spell_open)
+    descriptor: int = observed_call("open", os.open, path, flags, mode, format_args=_format_open)
     return descriptor
 
 
-def _spell_open(path: str, flags: int, mode: int) -> str:
+def _format_open(path: str, flags: int, mode: int) -> str:
     every = ("O_CREAT", "O_EXCL", "O_DIRECTORY", "O_WRONLY", "O_RDWR")
     names = [n for n in every if flags & getattr(os, n)]
     access = [] if flags & (os.O_WRONLY | os.O_RDWR) else ["O_RDONLY"]
@@ -248,32 +248,32 @@ def _spell_open(path: str, flags: int, mode: int) -> str:
 
 def close(fd: int) -> None:
     """close(2)."""
-    perform("close", os.close, fd)
+    observed_call("close", os.close, fd)
 
 
 def write(fd: int, data: bytes) -> None:
     """write(2)."""
-    perform("write", os.write, fd, data, spell=lambda fd, data: f"{fd}, {_spell(data)}, {len(data)}")
+    observed_call("write", os.write, fd, data, format_args=lambda fd, data: f"{fd}, {_format_args(data)}, {len(data)}")
 
 
 def mkdir(path: str, mode: int) -> None:
     """mkdir(2)."""
-    perform("mkdir", os.mkdir, path, mode, spell=lambda path, mode: f'"{path}", {mode:#o}')
+    observed_call("mkdir", os.mkdir, path, mode, format_args=lambda path, mode: f'"{path}", {mode:#o}')
 
 
 def unlink(path: str) -> None:
     """unlink(2)."""
-    perform("unlink", os.unlink, path)
+    observed_call("unlink", os.unlink, path)
 
 
 def rmdir(path: str) -> None:
     """rmdir(2)."""
-    perform("rmdir", os.rmdir, path)
+    observed_call("rmdir", os.rmdir, path)
 
 
 def stat(path: str | int) -> os.stat_result:
     """stat(2), or fstat(2) of a descriptor."""
-    result: os.stat_result = perform("fstat" if isinstance(path, int) else "stat", os.stat, path)
+    result: os.stat_result = observed_call("fstat" if isinstance(path, int) else "stat", os.stat, path)
     return result
 
 
@@ -283,13 +283,13 @@ def flock(fd: int, operation: int) -> None:
         import fcntl
 
         _flock.append(fcntl.flock)
-    perform("flock", _flock[0], fd, operation, spell=_spell_flock)
+    observed_call("flock", _flock[0], fd, operation, format_args=_format_flock)
 
 
 _flock: list[Callable[[int, int], None]] = []  # loaded by the first that needs it; `import` each time costs microseconds
 
 
-def _spell_flock(fd: int, operation: int) -> str:
+def _format_flock(fd: int, operation: int) -> str:
     return f"{fd}, {_text(operation, 'int', 'LOCK_')}"
 
 
@@ -297,7 +297,7 @@ def ioctl(fd: int, request: int) -> int:
     """ioctl(2) without an argument."""
     import fcntl
 
-    result: int = perform("ioctl", fcntl.ioctl, fd, request, spell=lambda fd, request: f"{fd}, {request:#x}")
+    result: int = observed_call("ioctl", fcntl.ioctl, fd, request, format_args=lambda fd, request: f"{fd}, {request:#x}")
     return result
 
 
@@ -317,23 +317,23 @@ def ioctl_struct(fd: int, request: str, argument: bytes, told: str) -> bytes:
 
 
 def _ioctl(fd: int, request: str, told: str, function: Callable[[], Any]) -> Any:
-    return perform("ioctl", function, spell=lambda: f"{fd}, {request}, {told}")
+    return observed_call("ioctl", function, format_args=lambda: f"{fd}, {request}, {told}")
 
 
 def listdir(path: str) -> list[str]:
     """The names in a directory, in its own order (getdents64(2))."""
-    names: list[str] = perform("getdents64", os.listdir, path)
+    names: list[str] = observed_call("getdents64", os.listdir, path)
     return names
 
 
-# Those that people have handlers for, and that come from outside; each more costs each `shielded` its time.
+# Those that people have handlers for, and that come from outside; each more costs each `signals_blocked` its time.
 _SIGNALS = tuple(
     getattr(_signal, f"SIG{name}")
     for name in "HUP INT QUIT USR1 USR2 PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU URG XCPU VTALRM PROF WINCH IO PWR".split()
 )
 
 
-class shielded:  # noqa: N801 (used as a function, in a with statement)
+class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
     """Hold signals back until the end of the block: no handler's exception comes between a step and its undo.
 
     Python runs handlers in the main thread only, but the signal may reach any thread that does not hold it back.  So in
@@ -358,7 +358,7 @@ class Rollback:
     """Undo, in reverse, what a failing ``with`` block has done so far; do nothing when it succeeds.
 
     ``rollback(function, *args)`` registers one step.  A step that fails does not keep the others from being undone:
-    the error that started it all is the one the caller must see.  Signals are held back meanwhile (`shielded`): what a
+    the error that started it all is the one the caller must see.  Signals are held back meanwhile (`signals_blocked`): what a
     handler raises comes at the end, as if it had been raised by the last line of the block.
     """
 
@@ -366,7 +366,7 @@ class Rollback:
 
     def __init__(self) -> None:
         self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-        self._shield = shielded()
+        self._shield = signals_blocked()
 
     def __call__(self, function: Callable[..., object], *args: Any) -> None:
         self._steps.append((function, args))
@@ -380,7 +380,7 @@ class Rollback:
             except Exception:
                 pass
 
-    def listening(self, function: Callable[..., object], *args: Any) -> None:
+    def call_unblocked(self, function: Callable[..., object], *args: Any) -> None:
         """Call what may have to wait, with signals heard meanwhile: what a handler raises is raised here."""
         self._shield.__exit__()
         try:
@@ -398,6 +398,6 @@ class Rollback:
         try:
             self._shield.__exit__()
         except BaseException:
-            with shielded():
+            with signals_blocked():
                 self.undo()
             raise

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Value = Union[str, int, bool, Sequence[int]]
 
 ROOT = "/proc/sys"
-LONGEST = 65536  # bytes of a value; the longest there is (a list of ports) has fewer
+MAX_VALUE_BYTES = 65536  # bytes of a value; the longest there is (a list of ports) has fewer
 
 ADVICE = {
     ENOENT: "no such setting here: it is an absent interface's, an absent module's, or the first namespace's alone",
@@ -50,7 +50,7 @@ def text_of(name: str, value: Value) -> str:
     if isinstance(value, (bool, int)):
         return str(int(value))
     text = value if isinstance(value, str) else " ".join([str(int(one)) for one in value])
-    if "\0" in text or "\n" in text or len(text) >= LONGEST:
+    if "\0" in text or "\n" in text or len(text) >= MAX_VALUE_BYTES:
         raise InvalidValue(f"{value!r} is no value for {printable(name)}: it is one line of text")
     return text
 
@@ -60,8 +60,8 @@ def read(name: str) -> str:
     fd = _open(name, os.O_RDONLY)
     try:
         data = b""
-        while len(data) < LONGEST:
-            more: bytes = syscalls.perform("read", os.read, fd, 4096, spell=lambda fd, size: f"{fd}, buffer, {size}")
+        while len(data) < MAX_VALUE_BYTES:
+            more: bytes = syscalls.observed_call("read", os.read, fd, 4096, format_args=lambda fd, size: f"{fd}, buffer, {size}")
             if not more:
                 break
             data += more

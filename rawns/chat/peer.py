@@ -51,7 +51,7 @@ class Peer:
             try:
                 data = data[sockets.send(sock, data) :]
             except BlockingIOError:
-                tcp.wait(self._poller, sock, select.POLLOUT, self._timeout, "sendto", sockets.spell_send, data)
+                tcp.wait(self._poller, sock, select.POLLOUT, self._timeout, "sendto", sockets.format_send, data)
 
     def hear(self, timeout: float | None = None) -> str | None:
         """The next line, safe to show on a terminal; None when the other end has ended.
@@ -62,7 +62,7 @@ class Peer:
         sock, deadline = self._open(), tcp.Deadline(timeout)
         while not self._waiting and not self._ended:
             # Not first to try: as a rule the answer is still on its way, and an exception costs more than the call.
-            tcp.wait(self._poller, sock, select.POLLIN, deadline.left, "recvfrom", sockets.spell_recv, CHUNK)
+            tcp.wait(self._poller, sock, select.POLLIN, deadline.left, "recvfrom", sockets.format_recv, CHUNK)
             try:
                 data = sockets.recv(sock, CHUNK)
             except BlockingIOError:

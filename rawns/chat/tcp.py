@@ -19,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..sockets import Place, Poller
+    from ..sockets import Poller, SocketAddress
 
-    Found = list[tuple[int, Place]]
+    Found = list[tuple[int, SocketAddress]]
 
 BACKLOG = 128
 LONGEST = 10**9  # seconds, 30 years
@@ -59,7 +59,7 @@ def resolve(host: str, port: int, flags: int = 0) -> Found:
     return [(int(family), place) for family, _, _, _, place in found]
 
 
-def host_of(place: Place) -> str:
+def host_of(place: SocketAddress) -> str:
     """A socket's address without its port: an IPv4 one as such, of an IPv6 one also the interface if it has meaning."""
     host, scope = str(place[0]).split("%")[0], place[3] if len(place) > 3 else 0
     if host.startswith("::ffff:") and "." in host:
@@ -72,7 +72,7 @@ def host_of(place: Place) -> str:
         return f"{host}%{scope}"
 
 
-def who(place: Place) -> str:
+def who(place: SocketAddress) -> str:
     """``10.0.0.2:40312``, ``[fe80::2%v1]:40312``."""
     host = host_of(place)
     return f"[{host}]:{place[1]}" if ":" in host else f"{host}:{place[1]}"
@@ -99,7 +99,7 @@ def listening(address: str | None, port: int) -> _socket.socket:
     raise AssertionError("not reached")
 
 
-def _listening(family: int, place: Place, both: bool) -> _socket.socket:
+def _listening(family: int, place: SocketAddress, both: bool) -> _socket.socket:
     sock = sockets.socket(family, _socket.SOCK_STREAM)
     try:
         sockets.set_option(sock, "SO_REUSEADDR", 1)
@@ -146,16 +146,16 @@ def connected(host: str, port: int, timeout: float | None = None) -> tuple[_sock
     raise AssertionError("not reached")
 
 
-def _connected(family: int, place: Place, timeout: float | None) -> _socket.socket:
+def _connected(family: int, place: SocketAddress, timeout: float | None) -> _socket.socket:
     sock = sockets.socket(family, _socket.SOCK_STREAM)
     try:
         try:
             sockets.connect(sock, place)
         except BlockingIOError:  # EINPROGRESS
-            wait(sockets.Poller(), sock, select.POLLOUT, timeout, "connect", sockets.spell_place, place)
+            wait(sockets.Poller(), sock, select.POLLOUT, timeout, "connect", sockets.format_address_args, place)
             error = sockets.pending_error(sock)
             if error:
-                raise SyscallError(error, "connect", sockets.spell_place(sock, place)) from None
+                raise SyscallError(error, "connect", sockets.format_address_args(sock, place)) from None
     except BaseException:
         sockets.close(sock)
         raise
@@ -163,14 +163,20 @@ def _connected(family: int, place: Place, timeout: float | None) -> _socket.sock
 
 
 def wait(
-    poller: Poller, sock: _socket.socket, events: int, timeout: float | None, call: str, spell: Callable[..., str], *rest: object
+    poller: Poller,
+    sock: _socket.socket,
+    events: int,
+    timeout: float | None,
+    call: str,
+    format_args: Callable[..., str],
+    *rest: object,
 ) -> None:
-    """Wait for an event of poll(2), so that ``call`` can be made (``spell`` writes its arguments).
+    """Wait for an event of poll(2), so that ``call`` can be made (``format_args`` writes its arguments).
 
     Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed.
     """
     if not poller.wait({sock.fileno(): events}, None if timeout is None else max(0, ceil(timeout * 1000))):
-        raise SyscallError(ETIMEDOUT, call, spell(sock, *rest), f"nothing within {timeout:g} s" if timeout else "")
+        raise SyscallError(ETIMEDOUT, call, format_args(sock, *rest), f"nothing within {timeout:g} s" if timeout else "")
 
 
 class Deadline:

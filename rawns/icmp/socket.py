@@ -17,7 +17,7 @@ from time import monotonic_ns, time_ns
 from .. import packets, sockets, uapi
 from ..errors import SyscallError, WireError
 from ..sockets import MSG_ERRQUEUE, OPTIONS
-from ..syscalls import perform
+from ..syscalls import observed_call
 from .session import Failure, Reply
 
 TYPE_CHECKING = False
@@ -57,7 +57,9 @@ class Line:
 
     def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
         self.address = address
-        self.ident = int.from_bytes(perform("getrandom", os.urandom, 2, spell=lambda size: f"buffer, {size}, 0"), "big")
+        self.ident = int.from_bytes(
+            observed_call("getrandom", os.urandom, 2, format_args=lambda size: f"buffer, {size}, 0"), "big"
+        )
         self.sock, self.raw = self._open()
         try:
             self._configure(ttl, broadcast)
@@ -275,7 +277,7 @@ class Line6(Line):
     origin, wildcard, colon = SO_EE_ORIGIN_ICMP6, "", ": "
 
     def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
-        index = perform("if_nametoindex", _socket.if_nametoindex, device) if device else 0
+        index = observed_call("if_nametoindex", _socket.if_nametoindex, device) if device else 0
         self.local = address[0].lower().startswith(("fe80:", "ff02:"))
         if self.local and not address[3]:
             address = (*address[:3], index)

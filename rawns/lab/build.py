@@ -13,7 +13,7 @@ from errno import EBUSY, EEXIST
 
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError
-from ..netns import Away
+from ..netns import ThreadNamespace, mount_name, unshare
 from ..terminal import printable
 from . import build_requests, stamp
 from .discover import remove_names
@@ -126,8 +126,8 @@ class Builder:
         try:
             for start in range(0, len(hosts), BREATH):
                 if start:
-                    self._undo.listening(self._tell)
-                with Away():
+                    self._undo.call_unblocked(self._tell)
+                with ThreadNamespace():
                     for host in hosts[start : start + BREATH]:
                         self._reach(host, born)
         finally:
@@ -150,7 +150,7 @@ class Builder:
     def _bear(self, host: Host) -> None:
         """Make a host; the thread that does stays inside."""
         self._undo(host.forget)
-        host.conceive(self._undo, self._mark)
+        unshare(host, self._undo, self._mark)
         host.settle_in()
 
     def _reach(self, host: Host, born: Iterator[Host]) -> None:
@@ -172,7 +172,7 @@ class Builder:
     def _run(self, host: Host) -> None:
         """The commands of a host that has just been made, one after the other; what they say goes to standard error."""
         for argv in host.commands:
-            self._undo.listening(_run, host, argv)
+            self._undo.call_unblocked(_run, host, argv)
 
     def _features(self, host: Host) -> frozenset[str]:
         """Those that its stamp has named by now."""
@@ -235,7 +235,7 @@ class Builder:
                     self._undo(_back, host, change.back)
                 change.act()
         if self._new(host):
-            host.bind(self._undo)
+            mount_name(host, self._undo)
         host.release()
         self._happened(~host.number)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .. import names
 from ..errors import InvalidValue, KernelError, RawnsError
 from ..net import NetNS
-from ..syscalls import shielded
+from ..syscalls import signals_blocked
 from . import stamp
 from .build_requests import lo
 from .kernel_state import LO, State, read
@@ -184,7 +184,7 @@ def _take_away(name: str, gone: list[str]) -> list[str]:
     """Remove these names, and the lab's links in our namespace; the names of those links."""
     from . import etc_files
 
-    with shielded():
+    with signals_blocked():
         remove_names(gone)
         etc_files.forget(name)
         return down_links(name)
@@ -246,7 +246,7 @@ def down_links(lab: str) -> list[str]:
     root = Lab(lab).root
     links = [link.name for link in State(root.net.links()).ours(lab)]
     if links:
-        root.unmake()
+        root.delete()
     root.forget()
     return links
 
@@ -258,6 +258,6 @@ def leftovers(lab: Lab) -> bool:
     wanted = {host.name for host in lab.hosts}
     mine = [(name, found) for name, found, _ in named() if name in wanted and found.lab in (lab.name, "")]
     dead = [name for name, found in mine if not found.state and not alive(found.by)]
-    with shielded():
+    with signals_blocked():
         remove_names(dead)
     return bool(dead)

@@ -9,7 +9,7 @@ import os
 
 from ..errors import RawnsError
 from ..netns import ETC_DIR
-from ..syscalls import Rollback, perform
+from ..syscalls import Rollback, observed_call
 from ..terminal import printable
 from . import stamp
 
@@ -50,7 +50,7 @@ def write(path: str, text: str | None) -> None:
         raise RawnsError(f"{path} is there already, and no lab's")
     if text is None:
         if before is not None:
-            perform("unlink", os.unlink, path)
+            observed_call("unlink", os.unlink, path)
         _tidy(os.path.dirname(path))
         return
     try:
@@ -64,8 +64,8 @@ def write(path: str, text: str | None) -> None:
     fresh = f"{os.path.dirname(path)}/{FRESH}"
     with Rollback() as undo:
         undo(os.unlink, fresh)
-        perform("write", _put, fresh, text, spell=lambda path, text: f'"{printable(path)}", {len(text)} characters')
-        perform("rename", os.rename, fresh, path)
+        observed_call("write", _put, fresh, text, format_args=lambda path, text: f'"{printable(path)}", {len(text)} characters')
+        observed_call("rename", os.rename, fresh, path)
 
 
 def _put(path: str, text: str) -> None:
@@ -74,7 +74,7 @@ def _put(path: str, text: str) -> None:
 
 
 def _make(folder: str) -> None:
-    perform("mkdir", os.makedirs, folder, 0o755, True, spell=lambda path, mode, _: f'"{path}", {mode:#o}')
+    observed_call("mkdir", os.makedirs, folder, 0o755, True, format_args=lambda path, mode, _: f'"{path}", {mode:#o}')
 
 
 def listed(folder: str, lab: str = "") -> list[str]:
@@ -99,7 +99,7 @@ def forget(lab: str, names: Collection[str] | None = None) -> None:
         if name.startswith(f"{lab}.") and FRESH not in found and os.path.lexists(f"{folder}/{FRESH}"):
             found.append(FRESH)
         for file in found:
-            perform("unlink", os.unlink, f"{folder}/{file}")
+            observed_call("unlink", os.unlink, f"{folder}/{file}")
         if found:
             _tidy(folder)
 

@@ -11,7 +11,7 @@ import os
 from .. import names
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
-from ..syscalls import Rollback, shielded
+from ..syscalls import Rollback, signals_blocked
 from . import stamp
 from .model import RESERVED, Bridge, Host, Port, Root, check_lab_name
 
@@ -275,7 +275,7 @@ class Lab:
                 self._go()
 
     def _go(self) -> None:
-        with shielded():
+        with signals_blocked():
             failure = self._take_away()
         if failure is not None:
             raise failure
@@ -285,7 +285,7 @@ class Lab:
         for host in [host for host in reversed(self.hosts) if host.there] * 2:
             try:
                 if host.there:
-                    host.unmake()
+                    host.delete()
             except FileNotFoundError:
                 host.forget()  # somebody has taken the name away: that was the aim
             except RawnsError as error:

@@ -14,7 +14,7 @@ from errno import EADDRINUSE
 
 from ..errors import RawnsError
 from ..names import NETNS_DIR, identity
-from ..syscalls import perform
+from ..syscalls import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class locked:  # noqa: N801 (used as a function, in a with statement)
         for _ in range(ATTEMPTS):
             mine = _unix()
             try:
-                perform("bind", mine.bind, address)
+                observed_call("bind", mine.bind, address)
                 mine.listen(ATTEMPTS)
                 self._socket = mine
                 return

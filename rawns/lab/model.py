@@ -402,8 +402,8 @@ class Host(NetNS):
         self.close()
         self._identity = None
 
-    def unmake(self) -> None:
-        super().unmake()
+    def delete(self) -> None:
+        super().delete()
         self.forget()
 
     def release(self) -> None:
@@ -437,7 +437,7 @@ class Root(Host):
 
     sysctl = nat = route
 
-    def unmake(self) -> None:
+    def delete(self) -> None:
         """Delete the lab's links in it: with one message, where nobody else has put a link into the lab's group."""
         from ..objects import link
         from .kernel_state import State

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from conftest import leaks, state
 
-from rawns import Lab, NetNS, Observer, Stranded, SyscallError, observed
+from rawns import Lab, NamespaceRestoreError, NetNS, Observer, SyscallError, observed
 from rawns.netns import _on_thread
 
 Name = Callable[[], str]
@@ -75,7 +75,7 @@ def outcome(story: Callable[[str], NetNS | None], name: str, saboteur: Saboteur)
                 made = story(name)
             if made is not None:
                 made.delete()
-        except (SyscallError, Stranded) as error:
+        except (SyscallError, NamespaceRestoreError) as error:
             return error
         return None
 
@@ -138,7 +138,7 @@ assert clean()
 for number in range(len(rehearsal.calls)):
     saboteur = t.Saboteur(number)
     error = t.outcome(t.create_named, "x", saboteur)
-    if saboteur.failed and error is not None and not isinstance(error, t.Stranded):
+    if saboteur.failed and error is not None and not isinstance(error, t.NamespaceRestoreError):
         assert saboteur.failed in str(error), error
         assert clean(), (number, saboteur.failed, os.listdir("/run"))
     elif not clean():
@@ -199,6 +199,6 @@ def test_a_thread_that_cannot_come_back_does_not_go_on() -> None:
             pass
         went_on.append(True)
 
-    with NetNS.create() as ns, pytest.raises(Stranded, match="cannot return to its network namespace"):
+    with NetNS.create() as ns, pytest.raises(NamespaceRestoreError, match="cannot return to its network namespace"):
         _on_thread(lambda: visit(ns))
-    assert not went_on and issubclass(Stranded, SystemExit)
+    assert not went_on and issubclass(NamespaceRestoreError, SystemExit)

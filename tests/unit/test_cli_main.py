@@ -13,7 +13,7 @@ import pytest
 
 import rawns
 from rawns.cli import main
-from rawns.errors import InvalidValue, KernelError, Stranded
+from rawns.errors import InvalidValue, KernelError, NamespaceRestoreError
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 Command = Callable[[list[str]], int]
@@ -99,7 +99,7 @@ def test_an_error_of_nobodys_is_not_hidden(command: Callable[[Command], None]) -
 
 @pytest.mark.parametrize(
     ("end", "status"),
-    [(KeyboardInterrupt(), 130), (SystemExit(5), 5), (Stranded("lost"), "lost"), (InvalidValue("no"), 1)],
+    [(KeyboardInterrupt(), 130), (SystemExit(5), 5), (NamespaceRestoreError("lost"), "lost"), (InvalidValue("no"), 1)],
 )
 def test_the_exit_status(
     command: Callable[[Command], None], monkeypatch: pytest.MonkeyPatch, end: BaseException, status: object

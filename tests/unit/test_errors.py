@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 import rawns
-from rawns.errors import Interrupted, InvalidValue, KernelError, RawnsError, Stranded, SyscallError, WireError
+from rawns.errors import Interrupted, InvalidValue, KernelError, NamespaceRestoreError, RawnsError, SyscallError, WireError
 
 NO_PREFIX = KernelError(22, "RTM_NEWADDR", "ipv4: Invalid prefix length", 17, "ifa_prefixlen = 99", "address of v1")
 NO_MOUNT = SyscallError(1, "mount", '"none", "/run/netns"', "be root")
@@ -42,8 +42,8 @@ def test_people_catch_what_they_know() -> None:
 
 
 def test_stranded_is_swallowed_by_nobody() -> None:
-    assert issubclass(Stranded, SystemExit)
-    assert not issubclass(Stranded, (Exception, RawnsError))
+    assert issubclass(NamespaceRestoreError, SystemExit)
+    assert not issubclass(NamespaceRestoreError, (Exception, RawnsError))
 
 
 def test_an_errno_python_has_no_name_for() -> None:
@@ -99,7 +99,7 @@ def test_the_fields_are_there_to_be_read() -> None:
 
 
 def test_the_package_shows_them() -> None:
-    assert rawns.KernelError is KernelError and rawns.Stranded is Stranded
+    assert rawns.KernelError is KernelError and rawns.NamespaceRestoreError is NamespaceRestoreError
     with pytest.raises(AttributeError, match="nonsense"):
         rawns.nonsense  # noqa: B018
     assert set(rawns.__all__) <= set(dir(rawns))
