@@ -8,20 +8,31 @@ from __future__ import annotations
 import os
 import sys
 
+from .options import Command, Option
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from .demo_steps import Step, Story
+
+COMMAND = Command(
+    "demo",
+    "Two network namespaces, a veth pair, ping both ways and a chat over TCP, step by step.",
+    options=(
+        Option("--explain", help="name every system call and every byte of every message"),
+        Option("--keep", help="leave the result in place, to be explored (root only)"),
+        Option("--json", help="for programs: one object, with each step's facts"),
+    ),
+    details="Exit status: 0 if every step happened, 1 if one failed, 2 if the command line is wrong.",
+)
 
 
 def main(argv: list[str]) -> int:
-    options = _parser().parse_args(argv)
+    options = COMMAND.parse(argv)
     from ..errors import RawnsError
 
-    tell = _Json() if options.json else _Text()
+    tell = _Json() if options["--json"] else _Text()
     try:
-        return _tell(tell, options.explain, options.keep)
+        return _tell(tell, options["--explain"], options["--keep"])
     except RawnsError as error:  # before the story, or while cleaning up after it
         tell.failed(str(error))
         raise
@@ -51,20 +62,6 @@ def _tell(tell: _Json | _Text, explain: bool, keep: bool) -> int:
             story.keep()
     tell.end(story, keep)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    import argparse
-
-    parser = argparse.ArgumentParser(
-        prog="rawns demo",
-        description="Two network namespaces, a cable, ping both ways and a chat over TCP, step by step.",
-        epilog="Exit status 0 only if every step really happened.",
-    )
-    parser.add_argument("--explain", action="store_true", help="name every system call and every byte of every message")
-    parser.add_argument("--keep", action="store_true", help="leave the result standing, to be explored (root only)")
-    parser.add_argument("--json", action="store_true", help="for programs: one object, with each step's facts")
-    return parser
 
 
 class _Text:

@@ -10,6 +10,7 @@ import os
 import sys
 
 from ..errors import RawnsError
+from .options import HelpRequested, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ def run(argv: Sequence[str]) -> int:
     try:
         command = __import__(f"rawns.cli.{word}", fromlist=["main"])
         status: int = command.main(list(argv[1:]))
+    except HelpRequested as asked:
+        print(asked)
+        return 0
+    except UsageError as error:
+        _complain(str(error))
+        return 2
     except RawnsError as error:
         return _complain(f"rawns {word}: {error}")
     except BrokenPipeError:

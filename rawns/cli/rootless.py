@@ -1,6 +1,6 @@
-"""`rawns rootless [CMD ...]`: a shell, or CMD, in a user namespace where an ordinary user may do all of this.
+"""`rawns rootless [CMD ...]`: a shell, or CMD, in a user namespace in which an ordinary user may configure networks.
 
-Floor 7.  Like ``unshare --map-root-user --net --mount``, with a /run of its own, so that names work, and ``lo`` up.
+Like ``unshare --map-root-user --net --mount``, with a private /run, so that names work, and ``lo`` up.
 """
 
 from __future__ import annotations
@@ -8,29 +8,30 @@ from __future__ import annotations
 import os
 import sys
 
-USAGE = """usage: rawns rootless [CMD ...]
+from ..terminal import printable
+from .options import Command
 
-Runs CMD (by default a shell) as root of a user namespace of its own: namespaces, links, addresses, names under
-/run/netns, ping and chat all work there without privileges, and end with its last process."""
+COMMAND = Command(
+    "rootless",
+    "Run a command (by default a shell) as root of a user namespace of its own: namespaces, links, addresses, names under "
+    "/run/netns, ping and chat all work in it without privileges, and are removed with its last process.",
+    "[CMD...]",
+    details="Exit status: that of CMD; 127 if CMD does not exist, 126 if it cannot be run, 2 if the command line is wrong.",
+)
 
 
 def main(argv: list[str]) -> int:
+    """Run ``rawns rootless``.  Does not return if the command could be started."""
+    options = COMMAND.parse(argv)
     from .. import rootless
 
-    if argv[:1] in (["-h"], ["--help"]):
-        print(USAGE)
-        return 0
-    if argv[:1] == ["--"]:
-        argv = argv[1:]
-    elif argv and argv[0].startswith("-"):
-        print(USAGE, file=sys.stderr)
-        return 2
-    command = argv or [os.environ.get("SHELL") or "/bin/sh"]
+    command = options.rest or [os.environ.get("SHELL") or "/bin/sh"]
     rootless.enter()
-    if not argv and sys.stderr.isatty():
-        print("rawns: you are root of a network of your own; leave it with `exit`, and all of it is gone", file=sys.stderr)
+    if not options.rest and sys.stderr is not None and sys.stderr.isatty():
+        print("rawns: this shell is root of a network of its own; `exit` removes all of it", file=sys.stderr)
     try:
         os.execvp(command[0], command)
-    except OSError as error:  # 127 and 126 as shells have it
-        print(f"rawns rootless: {command[0]}: {error.strerror}", file=sys.stderr)
+    except (OSError, ValueError) as error:  # ValueError: an empty word, or one with a NUL; the statuses are those of shells
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        print(f"rawns rootless: {printable(command[0])}: {reason}", file=sys.stderr)
         return 127 if isinstance(error, FileNotFoundError) else 126

@@ -207,20 +207,20 @@ def test_an_ordinary_user_who_keeps_gets_one_object_too(ordinary: Ordinary) -> N
 
 
 BROKEN = """
-from rawns.cli import story
+from rawns.cli import demo_steps
 from rawns.cli.demo import main
 
 def broken(told, facts):
     facts["seen"] = told.names
     {what}
     yield
-title, ip, act = story.STEPS[2]
-story.STEPS[2] = title, ip, broken
+title, ip, act = demo_steps.STEPS[2]
+demo_steps.STEPS[2] = title, ip, broken
 raise SystemExit(main({argv}))
 """
 
 
-def broken(argv: list[str], what: str = 'raise story.Broken("there is no cable")') -> subprocess.CompletedProcess[str]:
+def broken(argv: list[str], what: str = 'raise demo_steps.Broken("there is no cable")') -> subprocess.CompletedProcess[str]:
     """The story with another third step."""
     environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", BROKEN.format(what=what, argv=argv)]
@@ -256,17 +256,17 @@ def test_what_is_left_behind_is_found(leak: str, kind: str) -> None:
     script = f"""
 import os, threading
 from rawns import NetNS
-from rawns.cli import story
-told = story.Story()
+from rawns.cli import demo_steps
+told = demo_steps.Story()
 with told:
     try:
         for step in told.steps():
             if step.title.startswith("Clean-up"):
                 {leak}
             if step.title == "Nothing is left":
-                story.PATIENCE = 0.2  # a thread that stays is waited for
+                demo_steps.PATIENCE = 0.2  # a thread that stays is waited for
             step.tell(told)
-    except story.Broken as error:
+    except demo_steps.Broken as error:
         print(error)
     finally:
         if "hold" in globals():

@@ -65,7 +65,7 @@ def test_its_status_is_the_commands(command: list[str], status: int, said: str) 
 def test_its_own_words() -> None:
     assert rawns("rootless", "--help").stdout.startswith("usage: rawns rootless")
     wrong = rawns("rootless", "--colour")
-    assert wrong.returncode == 2 and wrong.stderr.startswith("usage: rawns rootless")
+    assert wrong.returncode == 2 and wrong.stderr == "rawns rootless: there is no option --colour; see `rawns rootless --help`\n"
 
 
 @pytest.mark.parametrize("setting", ["max_user_namespaces", "max_net_namespaces", "max_mnt_namespaces"])
