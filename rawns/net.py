@@ -490,6 +490,6 @@ class NetNS(Namespace):
 
 
 def _descriptor(namespace: Namespace | int) -> int:
-    if not isinstance(namespace, (int, Namespace)):
+    if not hasattr(namespace, "fileno") and not isinstance(namespace, int):
         raise InvalidValue(f"{namespace!r} is no network namespace: a NetNS or a descriptor is due")
     return namespace if isinstance(namespace, int) else namespace.fileno()

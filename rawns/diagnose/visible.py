@@ -194,6 +194,7 @@ class World:
 
         A bare host name will do where one lab has such a host.  Raises as `NetNS.open`.
         """
+        what = getattr(what, "namespace", what)  # a host of a lab has one
         if isinstance(what, NetNS):
             where = _of(what)
             place = self.place(what, where)

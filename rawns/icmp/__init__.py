@@ -26,9 +26,16 @@ from .socket import Line, Line4, Line6
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any, Protocol
 
-    from ..netns import Namespace
     from .session import Address, Arrival
+
+    class Inside(Protocol):
+        """A `NetNS`, or a host of a lab that is up."""
+
+        def entered(self) -> AbstractContextManager[Any]: ...
+
 
 __all__ = ["Failure", "Figures", "Line", "Reply", "Session", "connect", "milliseconds", "ping", "run", "transmit"]
 
@@ -40,7 +47,7 @@ PATTERN = bytes(range(256)) * 256
 
 
 def ping(
-    namespace: Namespace | None,
+    namespace: Inside | None,
     host: str,
     count: int = 1,
     interval: float = 0.0,

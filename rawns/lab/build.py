@@ -13,7 +13,7 @@ from errno import EBUSY, EEXIST
 
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError
-from ..netns import ThreadNamespace, mount_name, unshare
+from ..netns import ThreadNamespace, mount_name
 from ..terminal import printable
 from . import build_requests, stamp
 from .discover import remove_names
@@ -150,7 +150,7 @@ class Builder:
     def _bear(self, host: Host) -> None:
         """Make a host; the thread that does stays inside."""
         self._undo(host.forget)
-        unshare(host, self._undo, self._mark)
+        host.unshare(self._undo, self._mark)
         host.settle_in()
 
     def _reach(self, host: Host, born: Iterator[Host]) -> None:
@@ -235,7 +235,7 @@ class Builder:
                     self._undo(_back, host, change.back)
                 change.act()
         if self._new(host):
-            mount_name(host, self._undo)
+            mount_name(host.namespace, self._undo)
         host.release()
         self._happened(~host.number)
 
@@ -244,7 +244,7 @@ class Builder:
         assert one.name is not None
         if not self._new(host):
             self._undo(_revert, host, [build_requests.unmake(one)])
-        host.add_tap(one.name, owner=one.owner, index=one.index)
+        host.namespace.add_tap(one.name, owner=one.owner, index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
         """All that is said in a host's turn, in the order that `messages` draws."""

@@ -271,7 +271,7 @@ class Lab:
         else:
             from .wait import Departure
 
-            with Departure((host for host in self.hosts if host.there and not host.root), wait):
+            with Departure((host.namespace for host in self.hosts if host.there and not host.root), wait):
                 self._go()
 
     def _go(self) -> None:

@@ -13,20 +13,30 @@ from .. import sysctl
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..names import check
 from ..net import NetNS
+from ..netns import unshare
 from ..objects import link, prefix
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import socket
+    import subprocess
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any, TypeVar, Union
 
+    from ..events import Monitor
+    from ..net import Net
     from ..nft.nat import Forward, Nat
     from ..objects.link import Link
     from ..objects.prefix import Prefix
+    from ..syscalls import Rollback
+    from ..sysctl import Value
     from .lab import Lab
 
     Text = Union[str, Prefix]  # an address, as text or read already
     Made = TypeVar("Made", bound="Interface")
+    Answer = TypeVar("Answer")
 
 RESERVED = ("lo", "all", "default")  # the last two by /proc/sys/net/ipv4/conf, where they are other than interfaces
 LONGEST_MTU = 0x7FFFFFFF
@@ -70,6 +80,12 @@ class Interface:
             raise InvalidValue(f"{mac!r} is no MAC address: it has six bytes")
         if vlans and master is None:
             raise InvalidValue("VLANs are for the ports of a bridge")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            raise unknown_attribute(self, name) from None
 
     @property
     def given(self) -> Sequence[Prefix]:
@@ -245,24 +261,52 @@ class Route:
         return " ".join(words + (["metric", str(self.metric)] if self.metric is not None else []))
 
 
-class Host(NetNS):
-    """A namespace of a lab: until `Lab.up` a plan, from then on a `NetNS` like any other.
+class Host:
+    """A host of a lab: its description and, once the lab is up, its network namespace.
 
-    ``label`` is what the description calls it, ``name`` its name under /run/netns (None: it is held by its descriptor).
+    ``label`` is the host's name in the description, ``name`` its name under /run/netns (None: the namespace is held by a
+    descriptor alone).  ``net``, ``run``, ``call``, ``popen``, ``socket``, ``entered``, ``setting``, ``settings`` and ``monitor``
+    are those of the `NetNS` in ``namespace``; they raise `RawnsError` while the lab is not up.
     """
 
-    root = False  # whether it is the namespace of who builds the lab, which is never made and never removed
+    __slots__ = (
+        "_identity",
+        "_namespace",
+        "commands",
+        "files",
+        "interfaces",
+        "lab",
+        "label",
+        "name",
+        "nats",
+        "number",
+        "routes",
+        "sysctls",
+        "where",
+    )
+
+    root = False  # whether it is the namespace that the lab is built from, which is never created and never deleted
 
     def __init__(self, lab: Lab, name: str | None, label: str) -> None:
-        super().__init__(-1, name, made=True)
-        self.lab, self.label, self.where = lab, label, ""
-        self.number = 0  # its place in `Lab.hosts`, where things are made in this order
+        self.lab, self.name, self.label, self.where = lab, name, label, ""
+        self._namespace: NetNS | None = None
+        self._identity: tuple[int, int] | None = None  # known from creation on, also while no descriptor is open
+        self.number = 0  # its index in `Lab.hosts`; hosts are created in this order
         self.interfaces: list[Interface] = []
         self.routes: Sequence[Route] = ()
         self.sysctls: dict[str, str] | None = None
         self.nats: Sequence[Any] = ()
-        self.files: dict[str, str] | None = None  # by name under /etc: what it reads there
+        self.files: dict[str, str] | None = None  # content by file name, for /etc
         self.commands: Sequence[Any] = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            raise unknown_attribute(self, name) from None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}{'' if self.there else ' (planned)'}>"
 
     # -- interfaces -------------------------------------------------------------------------------------------------
 
@@ -360,59 +404,128 @@ class Host(NetNS):
 
     def settle_in(self) -> None:
         """What there is to do at once, by the thread that is inside when it has just been made."""
-        self.connect()
+        self.namespace.connect()
         if any(prefix.family == AF_INET6 for one in self.interfaces for prefix in one.addresses):
             try:  # a link-local address that is still checked for duplicates would keep a router from its neighbours
                 sysctl.write("net.ipv6.conf.default.accept_dad", 0)
             except SyscallError:
                 pass  # /proc/sys is read-only here: it takes a second longer, then
 
-    # -- in the kernel ----------------------------------------------------------------------------------------------
-
-    def _open(self) -> int:
-        """Its descriptor; one with a name is opened when somebody asks, for a lab holds none."""
-        if self.fd < 0 and self.name is not None and self._identity is not None:
-            opened = NetNS.open(self.name)
-            if opened.identity != self._identity:
-                raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now")
-            self.fd, opened.fd = opened.fd, -1
-        return super()._open()
-
-    def __eq__(self, other: object) -> bool:
-        if self is other or not self.there:
-            return self is other
-        self._open()
-        return super().__eq__(other)
-
-    def __hash__(self) -> int:
-        return super().__hash__() if self.there else id(self)  # while it is a plan, it is only itself
+    # -- its namespace ----------------------------------------------------------------------------------------------
 
     @property
     def there(self) -> bool:
-        """Whether it has been made, or found."""
-        return self.fd >= 0 or self._identity is not None
+        """Whether its namespace exists, as far as this lab knows."""
+        return self._namespace is not None or self._identity is not None
+
+    @property
+    def namespace(self) -> NetNS:
+        """Its network namespace; one with a name is opened when it is needed and closed by `release`.
+
+        Raises `RawnsError` while the lab is not up, or if the name leads to another namespace by now.
+        """
+        if self._namespace is None:
+            if self.name is None or self._identity is None:
+                raise RawnsError(f"the host {printable(self.label)} has no network namespace: its lab is not up")
+            opened = NetNS.open(self.name)
+            if opened.identity != self._identity:
+                opened.close()
+                raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now")
+            self._namespace = opened
+        return self._namespace
+
+    def unshare(self, undo: Rollback, mark: bytes) -> None:
+        """Create the namespace and leave the calling thread in it; `netns.mount_name` mounts it on its name.
+
+        ``mark`` is the content of the name's file until then.
+        """
+        self._namespace = NetNS(-1, self.name, made=True)
+        unshare(self._namespace, undo, mark)
 
     def found(self, namespace: NetNS) -> None:
-        """It is there already: take over the descriptor."""
-        self._identity = namespace.identity
-        self.fd, namespace.fd = namespace.fd, -1
+        """Take over a namespace that exists already."""
+        self._identity, self._namespace = namespace.identity, NetNS(namespace.fileno(), self.name, made=True)
+        namespace.fd = -1
 
     def forget(self) -> None:
-        """It is not there any more."""
-        self.close()
+        """Close the namespace and regard the host as not created."""
+        self._close()
         self._identity = None
 
     def delete(self) -> None:
-        super().delete()
+        """Remove its name from /run/netns and forget it.  Raises as `NetNS.delete`."""
+        self.namespace.delete()
         self.forget()
 
     def release(self) -> None:
-        """Let go of what can be had again: the socket, and the descriptor where a name leads there as well."""
-        if self.name is None:
-            self.disconnect()
+        """Close what can be opened again: the netlink socket, and the descriptor if a name leads to the namespace as well."""
+        if self._namespace is None:
             return
-        assert self.identity
-        self.close()
+        if self.name is None:
+            self._namespace.disconnect()
+        else:
+            self._identity = self._namespace.identity
+            self._close()
+
+    def _close(self) -> None:
+        namespace, self._namespace = self._namespace, None
+        if namespace is not None:
+            namespace.close()
+
+    @property
+    def net(self) -> Net:
+        """The network of its namespace, as `NetNS.net`."""
+        return self.namespace.net
+
+    @property
+    def fd(self) -> int:
+        """The descriptor of its namespace; -1 while none is open."""
+        return -1 if self._namespace is None else self._namespace.fd
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """(st_dev, st_ino) of its namespace, as `NetNS.identity`."""
+        return self._identity or self.namespace.identity
+
+    def fileno(self) -> int:
+        """The descriptor of its namespace, opened if necessary."""
+        return self.namespace.fileno()
+
+    def entered(self) -> AbstractContextManager[Any]:
+        """``with host.entered():`` moves the calling thread into its namespace until the end of the block."""
+        return self.namespace.entered()
+
+    def call(self, function: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
+        """``function(*args, **kwargs)`` on a thread inside, as `NetNS.call`."""
+        return self.namespace.call(function, *args, **kwargs)
+
+    def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
+        """A `socket.socket` created inside, as `NetNS.socket`."""
+        return self.namespace.socket(family, type, proto)
+
+    def popen(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.Popen[Any]:
+        """Start a command inside, as `NetNS.popen`; ``options`` are those of `subprocess.Popen`."""
+        return self.namespace.popen(argv, mounts=mounts, **options)
+
+    def run(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.CompletedProcess[Any]:
+        """Run a command inside and wait for it, as `NetNS.run`: ``ip netns exec NAME CMD``."""
+        return self.namespace.run(argv, mounts=mounts, **options)
+
+    def setting(self, name: str, value: Value | None = None) -> str:
+        """Read or set one setting below /proc/sys/net inside, as `NetNS.setting`."""
+        return self.namespace.setting(name, value)
+
+    def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
+        """Read or set several settings inside, as `NetNS.settings`."""
+        return self.namespace.settings(given)
+
+    def monitor(self, *groups: str) -> Monitor:
+        """A `Monitor` of what changes inside, as `NetNS.monitor`."""
+        return self.namespace.monitor(*groups)
+
+    def pids(self) -> list[int]:
+        """The processes inside, as `NetNS.pids`."""
+        return self.namespace.pids()
 
     @property
     def ports(self) -> list[Port]:
@@ -421,16 +534,23 @@ class Host(NetNS):
 
 
 class Root(Host):
-    """The namespace that a lab is built from: it is there, it stays, and only what carries the lab's stamp is touched."""
+    """The namespace that a lab is built from: it exists, it stays, and only links with the lab's stamp are changed in it."""
+
+    __slots__ = ()
 
     root = True
 
-    def _open(self) -> int:
-        if self.fd < 0:
-            here = NetNS.current()
-            self.fd, here.fd = here.fd, -1
-            self._identity = None
-        return NetNS._open(self)
+    @property
+    def namespace(self) -> NetNS:
+        """The namespace of the calling thread at the first use."""
+        if self._namespace is None:
+            self._namespace = NetNS.current()
+        return self._namespace
+
+    def release(self) -> None:
+        """Close the netlink socket; the descriptor stays open, because no name leads to this namespace."""
+        if self._namespace is not None:
+            self._namespace.disconnect()
 
     def route(self, *_: Any, **__: Any) -> Any:
         raise InvalidValue("links are all that a lab may make in the namespace that the lab is built from")
@@ -438,7 +558,7 @@ class Root(Host):
     sysctl = nat = route
 
     def delete(self) -> None:
-        """Delete the lab's links in it: with one message, where nobody else has put a link into the lab's group."""
+        """Delete the lab's links in it: with one message, unless the lab's group has links of others too."""
         from ..objects import link
         from .kernel_state import State
 
@@ -455,8 +575,18 @@ class Root(Host):
         try:
             self.net.delete_link(one)
         except KernelError as error:
-            if error.code != "ENODEV":  # gone with its other end
+            if error.code != "ENODEV":  # it was deleted together with its other end
                 raise
+
+
+def unknown_attribute(described: object, name: str) -> AttributeError:
+    """The error for an attribute that does not exist, with the nearest name that does."""
+    from .value_parsers import nearest
+
+    kind = type(described)
+    near = nearest(name, [one for one in dir(kind) if not one.startswith("_")])
+    hint = f"; did you mean {near}?" if near else ""
+    return AttributeError(f"a {kind.__name__} has no attribute {name!r} to set{hint}")
 
 
 def vlan_map(ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+import rawns
 from rawns import InvalidValue, KernelError, Lab, NetNS, Observer, RawnsError, observed
 from rawns.syscalls import Event
 
@@ -84,7 +85,7 @@ def test_up_again_after_down() -> None:
         assert one.run(["true"]).returncode == 0
         lab.down()
         lab.down()
-        with pytest.raises(RawnsError, match="is closed, or not made yet"):
+        with pytest.raises(RawnsError, match="its lab is not up"):
             one.run(["true"])
 
 
@@ -224,3 +225,38 @@ def test_a_large_lab_is_all_there_and_this_thread_at_home(netns_name: Name) -> N
         assert len({host.identity for host in lab.hosts}) == 25
         assert all(host.net.link("eth0").carrier for host in lab.hosts[1:]) and lab.up() == []
     assert os.stat("/proc/thread-self/ns/net").st_ino == home
+
+
+def test_a_host_is_the_same_key_of_a_dictionary_before_and_after_up() -> None:
+    with Lab() as lab:
+        one, two = lab.netns(), lab.netns()
+        lab.wire(one.port("a", "10.0.0.1/24"), two.port("b", "10.0.0.2/24"))
+        known = {one: 1, two: 2}
+        lab.up()
+        assert known[one] == 1 and known[two] == 2 and one != two
+        assert rawns.ping(one, "10.0.0.2", timeout=5).received == 1
+        assert rawns.why(one, two).fault is None
+        assert one.call(os.readlink, "/proc/thread-self/ns/net") != os.readlink("/proc/thread-self/ns/net")
+    assert known == {one: 1, two: 2}
+
+
+def test_a_plan_makes_no_system_call() -> None:
+    recorder = Recorder()
+    with observed(recorder):
+        lab = Lab()
+        switch, one = lab.bridge("br0"), lab.netns("web")
+        lab.wire(switch.port(), one.port("eth0", "10.0.0.1/24", mtu=1400))
+        assert {one, switch.host} and repr(lab) and repr(one) and not one.there
+    assert recorder.events == []
+
+
+@pytest.mark.parametrize(
+    ("which", "name", "near"),
+    [("host", "forwrad", "forward"), ("port", "mtuu", "mtu"), ("bridge", "vlan_filterin", "vlan_filtering")],
+)
+def test_an_unknown_attribute_is_refused_with_the_nearest_name(which: str, name: str, near: str) -> None:
+    lab = Lab()
+    host = lab.netns()
+    described = {"host": host, "port": host.port(), "bridge": host.bridge("br0")}[which]
+    with pytest.raises(AttributeError, match=f"no attribute '{name}' to set; did you mean {near}"):
+        setattr(described, name, True)
