@@ -1,13 +1,12 @@
-"""What becomes of a packet in nf_tables, as far as its rules can be played without the kernel (nft(8)).
+"""Evaluation of nf_tables rules for a packet that is only described, without the kernel (nft(8)).
 
-Floor 3, pure.  A rule is asked whether it fits: yes, no, or nobody can tell (a set, a limit, the mark of a packet that
-is only imagined).  So there are three answers too: what surely becomes of the packet, what becomes of it unless some
-rule decides otherwise, and which rules those are.
+Whether a rule matches can be true, false or unknown: a set, a limit, or a field that the description does not have. The
+result is therefore a verdict, and the rules that could not be decided and might lead to another one.
 """
 
 from __future__ import annotations
 
-from _socket import AF_INET, inet_pton
+from _socket import AF_INET, inet_ntop, inet_pton
 
 from .. import uapi
 from ..errors import InvalidValue
@@ -26,19 +25,34 @@ if TYPE_CHECKING:
     Played = tuple[str, "NftRule | None", list[NftRule]]
 
 PROTOCOLS = {"tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP, "icmp": uapi.IPPROTO_ICMP, "icmpv6": uapi.IPPROTO_ICMPV6}
-STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8}  # NF_CT_STATE_BIT of IP_CT_*, <nf_conntrack_common.h>
-PASSED = {"counter", "log", "masq", "nat", "meta", "ct", "notrack", "verdict", "reject", "target"}  # they ask for nothing
+STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}  # <nf_conntrack_common.h>
+PASSED = {
+    "counter",
+    "log",
+    "masq",
+    "nat",
+    "redir",
+    "meta",
+    "set",
+    "ct",
+    "notrack",
+    "verdict",
+    "reject",
+    "target",
+}  # no conditions
+MAX_JUMPS = 16  # NFT_JUMP_STACK_SIZE, <net/netfilter/nf_tables.h>
 UNSAID = {"queue", "synproxy", "tproxy", "fwd"}  # actions whose outcome is somebody else's
 
 
 class Packet:
-    """A packet to be imagined: whatever is not said is not known.
+    """What is known of a packet. A field that is not given is unknown.
 
     ``iif`` and ``oif`` are interfaces by name, ``source`` and ``destination`` addresses of one family, ``protocol`` is a
-    number or one of `PROTOCOLS`, ``port`` the one it goes to; ``state`` one of `STATES`.  Raises `InvalidValue`.
+    number or one of `PROTOCOLS`, ``port`` the destination port, ``source_port`` the other one; ``state`` is one of `STATES`,
+    ``mark`` the packet mark. Raises `InvalidValue`.
     """
 
-    __slots__ = ("family", "known", "network", "transport")
+    __slots__ = ("family", "known", "link_layer", "network", "transport")
 
     def __init__(
         self,
@@ -49,7 +63,9 @@ class Packet:
         oif: str | None = None,
         protocol: str | int | None = None,
         port: int | None = None,
+        source_port: int | None = None,
         state: str = "new",
+        mark: int | None = None,
     ) -> None:
         one = prefix.address(source)
         other = prefix.address(destination, one.family)
@@ -71,9 +87,28 @@ class Packet:
             self.known["meta", uapi.NFT_META_L4PROTO] = bytes([number])
         if port is not None:
             self.transport.update(enumerate(port.to_bytes(2, "big"), 2))
+        if source_port is not None:
+            self.transport.update(enumerate(source_port.to_bytes(2, "big")))
+        if mark is not None:
+            self.known["meta", uapi.NFT_META_MARK] = U32.pack(mark, {})
+        ether = uapi.ETH_P_IP if ipv4 else uapi.ETH_P_IPV6
+        self.known["meta", uapi.NFT_META_PROTOCOL] = ether.to_bytes(2, "big")
+        self.link_layer: dict[int, int] = dict(enumerate(ether.to_bytes(2, "big"), 12))
         for name, key in ((iif, uapi.NFT_META_IIFNAME), (oif, uapi.NFT_META_OIFNAME)):
             if name is not None:
                 self.known["meta", key] = name.encode("utf-8", "surrogateescape").ljust(uapi.IFNAMSIZ, b"\0")
+
+    @property
+    def mark(self) -> int | None:
+        """The packet mark; None if it is not known."""
+        value = self.known.get(("meta", uapi.NFT_META_MARK))
+        return None if value is None else int(U32.unpack(value, 0, 4, {}, None, ()))
+
+    @property
+    def devices(self) -> set[str]:
+        """The names of the interfaces by which the packet comes in and goes out."""
+        keys = (("meta", uapi.NFT_META_IIFNAME), ("meta", uapi.NFT_META_OIFNAME))
+        return {self.known[key].rstrip(b"\0").decode("utf-8", "surrogateescape") for key in keys if key in self.known}
 
     def select(self, selector: Any) -> bytes | None:
         """The bytes that a rule's selector selects; None where they are not known."""
@@ -82,7 +117,11 @@ class Packet:
             return None if value is None else bytes(one & bit for one, bit in zip(value, selector[2]))
         if selector[0] == "payload":
             _, base, offset, length = selector
-            headers = {uapi.NFT_PAYLOAD_NETWORK_HEADER: self.network, uapi.NFT_PAYLOAD_TRANSPORT_HEADER: self.transport}
+            headers = {
+                uapi.NFT_PAYLOAD_LL_HEADER: self.link_layer,
+                uapi.NFT_PAYLOAD_NETWORK_HEADER: self.network,
+                uapi.NFT_PAYLOAD_TRANSPORT_HEADER: self.transport,
+            }
             header = headers.get(base, {})
             found = [header.get(place) for place in range(offset, offset + min(length, 64))]
             return None if None in found else bytes(found)  # type: ignore[arg-type]
@@ -126,7 +165,7 @@ def action(rule: NftRule) -> tuple[str, str]:
             return VERDICTS.get(code, "?"), chain
         if statement.kind == "reject" or _target(statement) in ("REJECT", "DROP"):
             return "reject", ""
-        if statement.kind in ("masq", "nat"):
+        if statement.kind in ("masq", "nat", "redir"):
             return "accept", ""
         mapped = statement.kind == "lookup" and statement.values[0].get("NFTA_LOOKUP_DREG") == uapi.NFT_REG_VERDICT
         if mapped or statement.kind in UNSAID:
@@ -161,29 +200,114 @@ class Evaluation:
 
 
 def evaluate(
-    packet: Packet, hook: str, tables: Iterable[NftTable], chains: Iterable[NftChain], rules: Iterable[NftRule]
+    packet: Packet,
+    hook: str,
+    tables: Iterable[NftTable],
+    chains: Iterable[NftChain],
+    rules: Iterable[NftRule],
+    families: frozenset[int] | None = None,
 ) -> Evaluation:
-    """What becomes of a packet at a hook (``'forward'``, ``'input'``, ``'output'``): the chains there, in their order.
+    """Evaluate the chains of a hook (``'forward'``, ``'input'``, ``'output'`` ...) for a packet, in the order of their priority.
 
-    One that drops ends it, one that accepts hands it to the next.  Doubts of those before are kept, for they may have
-    dropped it.  Chains that translate addresses are passed over.
+    A chain that drops ends the evaluation; a chain that accepts hands the packet to the next one. ``families`` (NFPROTO_*)
+    defaults to inet and the packet's own. Chains that translate addresses see only packets whose state is new. If a rule sets
+    the mark of the packet, ``packet`` is changed.
     """
-    asleep = {(table.family, table.name) for table in tables if table.dormant}
-    mine = {uapi.NFPROTO_INET, uapi.NFPROTO_IPV4 if packet.family == AF_INET else uapi.NFPROTO_IPV6}
-    by_chain: dict[Where, list[NftRule]] = {}
-    for rule in rules:
-        by_chain.setdefault((rule.family, rule.table, rule.chain), []).append(rule)
-    play, evaluation = _Evaluator(packet, by_chain), Evaluation("accept")
-    here = [chain for chain in chains if chain.hook == hook and chain.family in mine and chain.type != "nat"]
-    for base in sorted(here, key=lambda chain: chain.priority):
-        if (base.family, base.table) in asleep:
-            continue
-        verdict, evaluation.rule, doubts = play.chain((base.family, base.table, base.name))
+    evaluator = _Evaluator(packet, _by_chain(rules))
+    evaluation = Evaluation("accept")
+    for base in _at_hook(packet, hook, tables, chains, families):
+        verdict, evaluation.rule, doubts = evaluator.chain((base.family, base.table, base.name))
         evaluation.chain, evaluation.verdict = base, verdict or base.policy or "accept"
         evaluation.undecided += [rule for rule in doubts if action(rule)[0] != evaluation.verdict]
         if evaluation.verdict != "accept":
             break
     return evaluation
+
+
+def _by_chain(rules: Iterable[NftRule]) -> dict[Where, list[NftRule]]:
+    found: dict[Where, list[NftRule]] = {}
+    for rule in rules:
+        found.setdefault((rule.family, rule.table, rule.chain), []).append(rule)
+    return found
+
+
+def _at_hook(
+    packet: Packet,
+    hook: str,
+    tables: Iterable[NftTable],
+    chains: Iterable[NftChain],
+    families: frozenset[int] | None,
+) -> list[NftChain]:
+    """Return the base chains that a packet meets at a hook, in the order in which it meets them."""
+    dormant = {(table.family, table.name) for table in tables if table.dormant}
+    own = uapi.NFPROTO_IPV4 if packet.family == AF_INET else uapi.NFPROTO_IPV6
+    wanted = families or frozenset((uapi.NFPROTO_INET, own))
+    new = packet.known.get(("ct", uapi.NFT_CT_STATE)) == U32.pack(STATES["new"], {})
+    found = [
+        chain
+        for chain in chains
+        if chain.hook == hook
+        and chain.family in wanted
+        and (chain.family, chain.table) not in dormant
+        and (new or chain.type != "nat")
+        and (not chain.devices or packet.devices.intersection(chain.devices))
+    ]
+    return sorted(found, key=lambda chain: chain.priority)
+
+
+class Translation:
+    """A change of addresses by a rule of a nat chain: ``kind`` is ``snat``, ``dnat``, ``masquerade`` or ``redirect``.
+
+    ``address`` and ``port`` are the new ones, None if the kernel chooses the address or the port stays.
+    """
+
+    __slots__ = ("address", "chain", "kind", "port", "rule")
+
+    def __init__(self, kind: str, address: str | None, port: int | None, chain: NftChain, rule: NftRule) -> None:
+        self.kind, self.address, self.port, self.chain, self.rule = kind, address, port, chain, rule
+
+
+def translate(
+    packet: Packet, hook: str, tables: Iterable[NftTable], chains: Iterable[NftChain], rules: Iterable[NftRule]
+) -> Translation | None:
+    """Return how the nat chains of a hook change the addresses of the first packet of a connection; None if they do not.
+
+    A rule whose match is unknown counts as matching: whoever asks wants to follow the packet.
+    """
+    by_chain = _by_chain(rules)
+    for base in _at_hook(packet, hook, tables, chains, None):
+        if base.type != "nat":
+            continue
+        found = _translation(packet, (base.family, base.table, base.name), by_chain, base, 0)
+        if found is not None:
+            return found
+    return None
+
+
+def _translation(
+    packet: Packet, where: Where, rules: dict[Where, list[NftRule]], base: NftChain, depth: int
+) -> Translation | None:
+    for rule in rules.get(where, []) if depth < MAX_JUMPS else []:
+        if matches(rule, packet) is False:
+            continue
+        verdict, target = action(rule)
+        for statement in rule.statements:
+            if statement.kind == "masq":
+                return Translation("masquerade", None, None, base, rule)
+            if statement.kind == "redir":
+                return Translation("redirect", None, None, base, rule)
+            if statement.kind == "nat" and len(statement.values) == 4:
+                kind, _, address, port = statement.values
+                word = "snat" if kind == uapi.NFT_NAT_SNAT else "dnat"
+                new = inet_ntop(packet.family, address) if isinstance(address, bytes) and len(address) in (4, 16) else None
+                return Translation(word, new, int.from_bytes(port, "big") if isinstance(port, bytes) else None, base, rule)
+        if verdict in ("jump", "goto"):
+            found = _translation(packet, (*where[:2], target), rules, base, depth + 1)
+            if found is not None or verdict == "goto":
+                return found
+        elif verdict in ("accept", "return", "drop") and matches(rule, packet):
+            return None
+    return None
 
 
 class _Evaluator:
@@ -204,7 +328,10 @@ class _Evaluator:
         doubts: list[NftRule] = []
         for rule in self.rules.get(where, []):
             sure, (verdict, target) = matches(rule, self.packet), action(rule)
-            if sure is False or verdict in ("", "continue"):
+            if sure is False:
+                continue
+            self._set_mark(rule, bool(sure))
+            if verdict in ("", "continue"):
                 continue
             if verdict in ("jump", "goto"):
                 inner, decider, more = self.chain((*where[:2], target))
@@ -218,3 +345,13 @@ class _Evaluator:
             else:
                 doubts.append(rule)
         return "", None, doubts
+
+    def _set_mark(self, rule: NftRule, sure: bool) -> None:
+        """Give the packet the mark that a rule sets, or one that is unknown if the rule might not match."""
+        for statement in rule.statements:
+            if statement.kind == "set" and statement.values[0] == ("meta", uapi.NFT_META_MARK):
+                value = statement.values[1]
+                if sure and isinstance(value, bytes) and len(value) == 4:
+                    self.packet.known[statement.values[0]] = value
+                else:
+                    self.packet.known.pop(statement.values[0], None)

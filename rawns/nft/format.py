@@ -72,6 +72,9 @@ def said(statement: NftStatement, family: int = 0) -> str:
         return f"{VERDICTS.get(values[0], values[0])} {values[1]}".strip()
     if word == "masq" and not values[0]:
         return "masquerade"
+    if word == "set" and isinstance(values[1], bytes):
+        subject = META.get(values[0][1], f"meta {values[0][1]}") if values[0][0] == "meta" else f"ct {values[0][1]}"
+        return f"{subject} set {_number(values[1])}"
     if word == "nat" and len(values) == 4:
         return _translated(*values)
     if word == "lookup":

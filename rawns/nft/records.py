@@ -90,6 +90,14 @@ class NftChain(Record):
         return HOOKS.get(self.family, _HOOKS).get(number, str(number))
 
     @property
+    def devices(self) -> list[str]:
+        """The interfaces that a chain of the netdev family, or an ingress chain, is bound to; empty for other chains."""
+        hook = self.body.get("NFTA_CHAIN_HOOK") or {}
+        one = hook.get("NFTA_HOOK_DEV")
+        many = hook.get("NFTA_HOOK_DEVS", {}).get("NFTA_DEVICE_NAME", [])
+        return many or ([one] if one else [])
+
+    @property
     def priority(self) -> int:
         """Chains of one hook are passed in this order, the lowest first."""
         priority: int = self.body.get("NFTA_CHAIN_HOOK", {}).get("NFTA_HOOK_PRIORITY", 0)
@@ -164,6 +172,7 @@ class NftStatement:
     cmp      selector, operation (NFT_CMP_*), bytes: goes on where what is selected compares so
     verdict  code (NF_* or NFT_*), chain: ends the rule
     nat      type, family, address and port, as bytes
+    set      selector of meta or ct, and the bytes that it is set to, or None if they are computed
     others   the expression's name, and its attributes: `masq`, `reject`, `counter`, and what we cannot read
     ======== ==============================================================================================
 
@@ -215,6 +224,9 @@ def _statement(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) ->
         return NftStatement("cmp", registers[data["NFTA_CMP_SREG"]], data.get("NFTA_CMP_OP"), value)
     if name == "nat":
         return _nat(data, registers)
+    if name in ("meta", "ct") and f"NFTA_{name.upper()}_SREG" in data:
+        value = registers.get(data[f"NFTA_{name.upper()}_SREG"])
+        return NftStatement("set", (name, data.get(f"NFTA_{name.upper()}_KEY")), value)
     if name not in LEAVE_REGISTERS:
         registers.clear()  # whatever it is, it may have written to them
     return NftStatement(name, data)
