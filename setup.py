@@ -46,7 +46,7 @@ setup(
     ],
     python_requires=">=3.9",
     packages=find_packages(include=["rawns", "rawns.*"]),
-    package_data={"rawns": ["py.typed", "examples/*"]},
+    package_data={"rawns": ["py.typed", "examples/*", "manual/*.md"]},
     zip_safe=False,
     install_requires=[],
     extras_require={

@@ -27,7 +27,7 @@ FLOORS = [
     ["netlink", "netns", "events", "tap"],
     ["net", "rootless"],
     ["lab", "pool", "icmp", "chat"],
-    ["diagnose", "bench"],
+    ["diagnose", "bench", "inventory", "doctor"],
     ["cli"],
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

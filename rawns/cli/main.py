@@ -25,6 +25,8 @@ COMMANDS = {
     "why": "from one namespace to another: does it get through, and if not, what is in the way",
     "chat": "talk over TCP, line by line, between two terminals or two namespaces",
     "bench": "how long a namespace takes, beside plain C, ip and others, measured on this machine",
+    "ls": "every network namespace of this machine, and what keeps it alive",
+    "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
     "rootless": "a shell (or a command) in which all of this works without root",
 }
 
