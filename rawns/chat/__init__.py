@@ -1,13 +1,13 @@
-"""Talking over TCP, line by line: a `Room` that takes many, and a `Peer` who goes there (``nc -l`` and ``nc``).
+"""Chat over TCP, line by line: a `Room` that many can join, and a `Peer`, one connection to it (``nc -l`` and ``nc``).
 
-Floor 6.  `lines.Circle` knows who is to be sent what; here are the descriptors around it::
+`framing.Relay` decides what each member must be sent.  The modules here add the sockets::
 
-    tcp     where to listen and connect, and how an address is spelled
-    table   parts, each with a descriptor, that take turns: one poll(2), and nobody waited for otherwise
-    room    a table with a door, in a thread inside a namespace
-    peer    one connection, spoken and heard by whoever has it
+    tcp         listening and connecting sockets, and how an address is written
+    event_loop  handlers, each with a descriptor, driven by one poll(2)
+    room        an event loop with a listening socket, in a thread inside a namespace
+    peer        one connection, used by the thread that owns it
 
-Either end works against ``nc``.
+Either end works with ``nc`` at the other.
 """
 
 from .peer import Peer

@@ -1,9 +1,9 @@
-"""Who sits around a table takes turns: each `Part` says what it waits for, one poll(2) waits for all of them.
+"""An event loop: each `Handler` says which events it waits for, and one poll(2) waits for all of them.
 
-In a turn those act whose time has come, and then what is to be sent is sent.  What is waited for is said anew in each
-turn, so nothing can be stale; and poll, unlike epoll, takes a plain file or /dev/null for an input too.  Nothing grows
-without bound: while somebody's `Outbox` is full nothing more is read (TCP lets the others wait), and who keeps them
-waiting for longer than the table's patience is sent away.
+In each turn, handlers whose event or deadline has come act, and then everything that is waiting is sent.  Handlers are
+asked anew in each turn, so no registration can be stale; and poll, unlike epoll, accepts a regular file or /dev/null as
+an input.  Nothing grows without bound: while any `SendBuffer` is full, nothing more is read (TCP makes the senders wait),
+and a connection that keeps the others waiting for longer than the loop's ``patience`` is closed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import monotonic
 
 from .. import sockets
 from ..errors import SyscallError
-from ..framing import LINE, Circle
+from ..framing import MAX_LINE_BYTES, Relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,59 +23,61 @@ if TYPE_CHECKING:
 
     from ..framing import Member
 
-    Said = Callable[[str, str], object]
-    Noticed = Callable[[str], object]
+    LineCallback = Callable[[str, str], object]
+    NoticeCallback = Callable[[str], object]
 
-CHUNK = 4096  # bytes read from one part in one turn: all of them line ends, they are 250 KiB for each of the others
-SLOW = "does not read what is said"
+MAX_READ_BYTES = 4096  # read from one handler in one turn: if all of them are line ends, each other member gets 250 KiB
+MAX_HALVINGS = 6  # of the time that a connection gets after others have used up the loop's patience
+TOO_SLOW = "does not read what is said"
 
 
-class Part:
-    """A descriptor, and what to do when it is ready.  ``fd`` is -1 when it is gone."""
+class Handler:
+    """A descriptor, and what to do when it is ready.  ``fd`` is -1 after it has been closed."""
 
     fd = -1
-    deadline = inf  # by time.monotonic(): when `overdue` is to be called
+    deadline = inf  # by time.monotonic(): when `overdue` is called
 
     def wants(self, full: bool) -> int | None:
-        """The events of poll(2) it waits for in this turn; 0 for errors alone, None for nothing.
+        """Return the events of poll(2) to wait for in this turn: 0 for errors alone, None for nothing at all.
 
-        ``full``: whatever comes in must wait.
+        ``full`` says that no input may be read, because what is to be sent has not been sent yet.
         """
 
     def ready(self, events: int) -> None:
-        """One of them has come."""
+        """Act on events that have come."""
 
     def overdue(self) -> None:
-        """The deadline has passed."""
+        """Act on the deadline, which has passed."""
 
     def flush(self) -> None:
-        """Send what is to be sent; called at the end of each turn."""
+        """Send what is waiting; called at the end of each turn."""
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor."""
 
 
-class Table:
-    """A `Circle` of seats, and the other parts around it."""
+class EventLoop:
+    """The handlers of one chat: connections, whose lines a `Relay` distributes, and others beside them."""
 
-    patience: float | None = None  # seconds that a seat may keep the others waiting
-    longest = LINE  # bytes of a line that still comes in one piece
+    patience: float | None = None  # seconds for which a connection may keep the others waiting; None: any time
+    max_line_bytes = MAX_LINE_BYTES  # longer lines are cut
 
     def __init__(self) -> None:
-        self.circle = Circle()
-        self.parts: list[Part] = []
+        self.relay = Relay()
+        self.handlers: list[Handler] = []
         self._poller = sockets.Poller()
         self.over = False
-        self.tell: Said = lambda who, text: None
-        self.notify: Noticed = lambda sentence: None
+        self._stall = StallBudget()
+        self.on_line: LineCallback = lambda name, text: None
+        self.on_notice: NoticeCallback = lambda sentence: None
 
     @property
     def full(self) -> bool:
-        """Whether what comes in must wait, because what goes out does."""
-        return self.circle.full
+        """Whether no input may be read, because what is to be sent has not been sent yet."""
+        return self.relay.full
 
     def run(self) -> None:
-        """Turn until it is over, then close everything."""
+        """Take turns until ``over`` is set, then close everything."""
         try:
             while not self.over:
                 self.turn()
@@ -83,90 +85,136 @@ class Table:
             self.close()
 
     def turn(self, at_once: bool = False) -> bool:
-        """Wait until something is ready, or with ``at_once`` only look; whether something was."""
+        """Wait until a handler is ready, or do not wait if ``at_once``; return whether one was."""
         full, waits, watched, soonest = self.full, {}, {}, inf
-        for part in self.parts:
-            events = part.wants(full)
+        if self.patience is not None:
+            self._stall.update(full, self.patience)
+        for handler in self.handlers:
+            events = handler.wants(full)
             if events is not None:
-                waits[part.fd], watched[part.fd] = events, part
-            if part.deadline < soonest:
-                soonest = part.deadline
+                waits[handler.fd], watched[handler.fd] = events, handler
+            if handler.deadline < soonest:
+                soonest = handler.deadline
         wait = 0 if at_once else None if soonest == inf else max(0, ceil((soonest - monotonic()) * 1000))
         ready = self._poller.wait(waits, wait)
         for fd, events in ready:
-            if watched[fd].fd == fd:  # nobody before it has sent it away
+            if watched[fd].fd == fd:  # no handler before it has closed it
                 watched[fd].ready(events)
         if soonest != inf:
             now = monotonic()
-            for part in [part for part in self.parts if part.deadline <= now]:
-                part.overdue()
+            for handler in [handler for handler in self.handlers if handler.deadline <= now]:
+                handler.overdue()
         self.flush()
         return bool(ready)
 
     def flush(self) -> None:
-        for part in list(self.parts):
-            part.flush()
+        """Send what is waiting in each handler."""
+        for handler in list(self.handlers):
+            handler.flush()
 
     def close(self) -> None:
-        parts, self.parts = self.parts, []
-        for part in parts:
-            part.close()
+        """Close all handlers."""
+        handlers, self.handlers = self.handlers, []
+        for handler in handlers:
+            handler.close()
 
-    # -- who sits here ---------------------------------------------------------------------------------------------
+    # -- connections -----------------------------------------------------------------------------------------------
 
-    def seat(self, sock: _socket.socket, who: str) -> Seat:
-        """Give a connected socket, from now on ours, its place."""
-        seat = Seat(self, sock, self.circle.join(who, self.longest))
-        self.parts.append(seat)
-        return seat
+    def connect(self, sock: _socket.socket, name: str) -> Connection:
+        """Add a connected socket, which the loop owns from now on."""
+        connection = Connection(self, sock, self.relay.join(name, self.max_line_bytes))
+        self.handlers.append(connection)
+        return connection
 
-    def last_word(self, seat: Seat) -> None:
-        """Somebody has said his.  He is sent what waits for him, and that is that."""
-        seat.finish()
+    def peer_finished(self, connection: Connection) -> None:
+        """The peer has shut down its sending side: flush what waits for it, then close."""
+        connection.finish()
 
-    def leave(self, seat: Seat, why: str | None = None) -> None:
-        self.parts.remove(seat)
-        self.circle.leave(seat.member.who)
-        seat.close()
-        self.notify(f"{seat.member.who} left: {why}" if why else f"{seat.member.who} left")
+    def deadline_of_reader(self) -> float:
+        """Return until when a connection must have read that keeps the others waiting from now on."""
+        return inf if self.patience is None else monotonic() + self._stall.allowance(self.patience)
+
+    def disconnect_slow(self, connection: Connection) -> None:
+        """Close a connection that has kept the others waiting for too long."""
+        self._stall.closed += 1
+        self.disconnect(connection, TOO_SLOW)
+
+    def disconnect(self, connection: Connection, reason: str | None = None) -> None:
+        """Close a connection and remove its member.  ``reason`` is None if the peer has left by itself."""
+        self.handlers.remove(connection)
+        self.relay.leave(connection.member.name)
+        connection.close()
+        self.on_notice(f"{connection.member.name} left: {reason}" if reason else f"{connection.member.name} left")
 
 
-class Seat(Part):
-    """Somebody's place: his socket, and his part in the circle."""
+class StallBudget:
+    """How long connections that do not read may still keep the others waiting, all of them together.
 
-    def __init__(self, table: Table, sock: _socket.socket, member: Member) -> None:
-        self.table, self.member, self._socket, self.fd = table, member, sock, sock.fileno()
-        self._blocked = False  # what waits for him does not fit the socket's buffer
-        self._silent = self._shut = False  # we shall say nothing more; and he has been told
-        self.heard_out = False  # he will say nothing more
+    While the loop waits for such a connection its patience is used up; it recovers while the loop does not.  A
+    connection that becomes full afterwards gets what is left, or ``patience`` halved for each one that was closed since
+    the patience was last complete.  So a line is delayed by little more than twice the patience however many peers stop
+    reading, and a peer that reads slowly, but is the only one, is given the whole patience each time.
+    """
+
+    __slots__ = ("_full", "_since", "_used", "closed")
+
+    def __init__(self) -> None:
+        self.closed = 0
+        self._used, self._since, self._full = 0.0, monotonic(), False
+
+    def update(self, full: bool, patience: float) -> None:
+        """Account for the time since the last call, and note whether the loop waits from now on."""
+        if not (full or self._full or self._used):
+            return
+        now = monotonic()
+        passed = now - self._since
+        self._used = min(patience, self._used + passed) if self._full else max(0.0, self._used - passed)
+        self._since, self._full = now, full
+        if not self._used:
+            self.closed = 0
+
+    def allowance(self, patience: float) -> float:
+        """Return for how many seconds a connection may keep the others waiting from now on."""
+        self.update(self._full, patience)
+        return max(patience - self._used, patience / (1 << min(self.closed, MAX_HALVINGS)))
+
+
+class Connection(Handler):
+    """A connected socket, and its member of the relay."""
+
+    def __init__(self, loop: EventLoop, sock: _socket.socket, member: Member) -> None:
+        self.loop, self.member, self._socket, self.fd = loop, member, sock, sock.fileno()
+        self._blocked = False  # the socket's buffer does not take what waits
+        self._finishing = self._shut = False  # we shall send nothing more; and the peer has been told (SHUT_WR)
+        self.peer_done = False  # the peer sends nothing more
 
     def wants(self, full: bool) -> int | None:
-        hears = 0 if full or self.heard_out else select.POLLIN
-        return hears | (select.POLLOUT if self._blocked else 0) or None
+        reads = 0 if full or self.peer_done else select.POLLIN
+        return reads | (select.POLLOUT if self._blocked else 0) or None
 
     def ready(self, events: int) -> None:
         self._blocked = self._blocked and events == select.POLLIN
-        if events != select.POLLOUT and not self.heard_out and not self.table.full:
-            self._hear()
+        if events != select.POLLOUT and not self.peer_done and not self.loop.full:
+            self._receive()
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         try:
-            data = sockets.recv(self._socket, CHUNK)
+            data = sockets.recv(self._socket, MAX_READ_BYTES)
         except BlockingIOError:
             return
         except SyscallError as error:
-            self.table.leave(self, error.strerror)
+            self.loop.disconnect(self, error.strerror)
             return
-        who = self.member.who
-        for line in self.table.circle.hear(who, data):
-            self.table.tell(who, line)
+        name = self.member.name
+        for line in self.loop.relay.received(name, data):
+            self.loop.on_line(name, line)
         if not data:
-            self.heard_out = True
-            self.table.last_word(self)
+            self.peer_done = True
+            self.loop.peer_finished(self)
 
     def finish(self) -> None:
-        """Half-close when all that waits is sent (shutdown(2), SHUT_WR)."""
-        self._silent = True
+        """Shut down the sending side (SHUT_WR of shutdown(2)) as soon as everything that waits has been sent."""
+        self._finishing = True
 
     def _send(self, data: bytes) -> int:
         return sockets.send(self._socket, data)
@@ -177,30 +225,30 @@ class Seat(Part):
             if not self._blocked and out:
                 out.send(self._send)
                 self._blocked = len(out) > 0
-            if self._silent and not self._shut and not out:
+            if self._finishing and not self._shut and not out:
                 self._shut = True
                 sockets.shutdown(self._socket)
         except BlockingIOError:
             self._blocked = True
         except SyscallError as error:
-            self.table.leave(self, error.strerror)
+            self.loop.disconnect(self, error.strerror)
             return
-        self._judge()
+        self._check()
 
-    def _judge(self) -> None:
-        """Whether he may stay, and until when."""
-        out, patience = self.member.out, self.table.patience
+    def _check(self) -> None:
+        """Close the connection if it has ended or is overrun; otherwise set or clear its deadline."""
+        out = self.member.out
         if out.overrun:
             self.overdue()
-        elif self._shut and self.heard_out:
-            self.table.leave(self)
-        elif patience is None or not (out.full or self._silent and out):
+        elif self._shut and self.peer_done:
+            self.loop.disconnect(self)
+        elif not (out.full or self._finishing and out):
             self.deadline = inf
         elif self.deadline == inf:
-            self.deadline = monotonic() + patience
+            self.deadline = self.loop.deadline_of_reader()
 
     def overdue(self) -> None:
-        self.table.leave(self, SLOW)
+        self.loop.disconnect_slow(self)
 
     def close(self) -> None:
         self.fd = -1

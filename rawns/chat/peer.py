@@ -1,4 +1,4 @@
-"""One connection to a room, or to ``nc -l``: spoken and heard by the thread that has it."""
+"""One connection to a room, or to ``nc -l``, used by the thread that owns it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import select
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError
-from ..framing import MOST, RELAYED, Lines
+from ..framing import MAX_RELAYED_BYTES, MAX_WAITING_BYTES, LineSplitter
 from . import tcp
 
 TYPE_CHECKING = False
@@ -15,25 +15,26 @@ if TYPE_CHECKING:
 
     from ..netns import Namespace
 
-CHUNK = 65536  # bytes read at once: so many lines may wait to be heard
+MAX_RECV_BYTES = 65536  # read at once, so at most so many lines wait for `Peer.hear`
 
 
 class Peer:
-    """Connect to ``port`` at ``host`` (an address or a name) from inside ``ns``: ``ip netns exec NS nc HOST PORT``.
+    """A TCP connection to ``port`` at ``host`` (an address or a name), made inside ``ns``.
 
-    ``ns`` None is the namespace of the calling thread, which is where it was again afterwards.  ``timeout`` is how many
-    seconds connecting may take, for each address of the host, and later how many `say` may stand still; None is for
-    ever.  Raises `SyscallError`, so ConnectionRefusedError or TimeoutError as the case may be; `RawnsError` where the
-    name is not known or ``ns`` is closed; `InvalidValue` for what is no port or no timeout.
+    If ``ns`` is None, the connection is made in the namespace of the calling thread.  ``timeout`` is the number of
+    seconds that connecting may take for each address of the host, and for which a later `say` may make no progress;
+    None is no limit.  Raises `SyscallError` (so ConnectionRefusedError, TimeoutError ...), `RawnsError` if the name is
+    not known or ``ns`` is closed, `InvalidValue` if ``port`` or ``timeout`` cannot be one.
+    Equivalent to ``ip netns exec NS nc HOST PORT``.
     """
 
     def __init__(self, ns: Namespace | None, host: str, port: int, timeout: float | None = 10.0) -> None:
         self._timeout = tcp.check_timeout(timeout)
-        self._lines = Lines(RELAYED)
+        self._lines = LineSplitter(MAX_RELAYED_BYTES)
         self._waiting: list[str] = []
         self._ended = False
         self._poller = sockets.Poller()
-        self._socket = _in(ns, host, tcp.check_port(port, 1), timeout)
+        self._socket = _connected_in(ns, host, tcp.check_port(port, 1), timeout)
 
     def _open(self) -> _socket.socket:
         if self._socket.fileno() < 0:
@@ -43,10 +44,10 @@ class Peer:
     def say(self, text: str) -> None:
         """Send ``text``, a line or several, at most 1 MiB.
 
-        Raises BrokenPipeError or ConnectionResetError (`SyscallError`) where the other end is gone, TimeoutError
-        (`SyscallError`) where it does not read; of what was to be said a part may be under way then.
+        Raises BrokenPipeError or ConnectionResetError (`SyscallError`) if the other end has closed the connection,
+        TimeoutError (`SyscallError`) if it does not read; then a part of the text may have been sent.
         """
-        sock, data = self._open(), encoded(text, MOST)
+        sock, data = self._open(), encoded(text, MAX_WAITING_BYTES)
         while data:
             try:
                 data = data[sockets.send(sock, data) :]
@@ -54,17 +55,17 @@ class Peer:
                 tcp.wait(self._poller, sock, select.POLLOUT, self._timeout, "sendto", sockets.format_send, data)
 
     def hear(self, timeout: float | None = None) -> str | None:
-        """The next line, safe to show on a terminal; None when the other end has ended.
+        """Return the next line, safe to print on a terminal; None after the other end has finished.
 
-        Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed, ConnectionResetError (`SyscallError`)
-        where the connection broke.
+        Raises TimeoutError (`SyscallError`) if no line has come within ``timeout`` seconds, ConnectionResetError
+        (`SyscallError`) if the connection was reset.
         """
         sock, deadline = self._open(), tcp.Deadline(timeout)
         while not self._waiting and not self._ended:
-            # Not first to try: as a rule the answer is still on its way, and an exception costs more than the call.
-            tcp.wait(self._poller, sock, select.POLLIN, deadline.left, "recvfrom", sockets.format_recv, CHUNK)
+            # poll(2) first: as a rule the answer is still on its way, and an exception costs more than the call.
+            tcp.wait(self._poller, sock, select.POLLIN, deadline.left, "recvfrom", sockets.format_recv, MAX_RECV_BYTES)
             try:
-                data = sockets.recv(sock, CHUNK)
+                data = sockets.recv(sock, MAX_RECV_BYTES)
             except BlockingIOError:
                 continue
             self._ended = not data
@@ -73,11 +74,11 @@ class Peer:
         return self._waiting.pop() if self._waiting else None
 
     def finish(self) -> None:
-        """Say that nothing more will be said, and go on hearing: what ``nc -N`` does at the end of its input."""
+        """Tell the other end that nothing more will be sent (SHUT_WR); `hear` still works.  As ``nc -N`` at the end of input."""
         sockets.shutdown(self._open())
 
     def close(self) -> None:
-        """Leave; may be called again."""
+        """Close the connection.  Can be called again."""
         sockets.close(self._socket)
 
     def __enter__(self) -> Peer:
@@ -87,7 +88,7 @@ class Peer:
         self.close()
 
 
-def _in(ns: Namespace | None, host: str, port: int, timeout: float | None) -> _socket.socket:
+def _connected_in(ns: Namespace | None, host: str, port: int, timeout: float | None) -> _socket.socket:
     if ns is None:
         return tcp.connected(host, port, timeout)[0]
     with ns.entered():
@@ -95,8 +96,8 @@ def _in(ns: Namespace | None, host: str, port: int, timeout: float | None) -> _s
 
 
 def encoded(text: str, most: int) -> bytes:
-    """What is sent for ``text``.  Raises `InvalidValue` where that is more than ``most`` bytes."""
+    """Return the bytes that are sent for ``text``.  Raises `InvalidValue` if they are more than ``most``."""
     data = text.encode("utf-8", "backslashreplace") + b"\n"
     if len(data) > most:
-        raise InvalidValue(f"{len(data)} bytes are too much to be said at once: {most} is the most")
+        raise InvalidValue(f"the text has {len(data)} bytes with its line end; at most {most} can be sent at once")
     return data

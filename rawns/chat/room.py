@@ -1,4 +1,4 @@
-"""A table with a door: whoever connects gets a seat.  In a thread inside a namespace, or in the caller's own."""
+"""A chat room: an event loop with a listening socket, run in a thread inside a namespace or by the calling thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .. import sockets, uapi
 from ..errors import RawnsError, SyscallError
 from ..syscalls import close, setns
 from . import tcp
-from .event_loop import CHUNK, Part, Table
+from .event_loop import MAX_READ_BYTES, EventLoop, Handler
 from .peer import encoded
 
 TYPE_CHECKING = False
@@ -22,50 +22,51 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ..netns import Namespace
-    from .event_loop import Noticed, Said
+    from .event_loop import LineCallback, NoticeCallback
 
-    SomeRoom = TypeVar("SomeRoom", bound="Room")
-    SomeSaid = TypeVar("SomeSaid", bound=Said)
-    SomeNoticed = TypeVar("SomeNoticed", bound=Noticed)
+    AnyRoom = TypeVar("AnyRoom", bound="Room")
+    AnyLineCallback = TypeVar("AnyLineCallback", bound=LineCallback)
+    AnyNoticeCallback = TypeVar("AnyNoticeCallback", bound=NoticeCallback)
 
-REST = 1.0  # seconds until a door that had no descriptor for a guest is tried again
-INBOX = 64  # texts that `Room.say` leaves for the room's thread before it waits
-TEXT = 65536  # bytes of one such text
+ACCEPT_PAUSE = 1.0  # seconds until accept(2) is tried again after it had no descriptor or no memory
+MAX_INBOX_TEXTS = 64  # texts that `Room.say` leaves for the room's thread before it waits
+MAX_TEXT_BYTES = 65536
 
 
-class Door(Part):
+class Listener(Handler):
     """The listening socket."""
 
     def __init__(self, room: Room, address: str | None, port: int) -> None:
         self._room, self._socket = room, tcp.listening(address, port)
         self.fd = self._socket.fileno()
         try:
-            place = sockets.getsockname(self._socket)
+            bound = sockets.getsockname(self._socket)
         except BaseException:
             self.close()
             raise
-        self.address = tcp.host_of(place), int(place[1])
+        self.address = tcp.host_of(bound), int(bound[1])
 
     def wants(self, full: bool) -> int | None:
         return select.POLLIN if self.deadline == inf else None
 
     def ready(self, events: int) -> None:
-        """Let in all who stand outside.
+        """Accept all connections that wait.
 
-        One who cannot be let in for want of a descriptor stays there, and poll would not wait: so look away for a while.
+        If there is no descriptor for one, it stays in the backlog, and poll(2) would report it at once: so the listener
+        waits for nothing until `ACCEPT_PAUSE` has passed.
         """
         for _ in range(tcp.BACKLOG):
             try:
-                sock, who = tcp.accepted(self._socket)
+                sock, name = tcp.accepted(self._socket)
             except BlockingIOError:
                 return
             except SyscallError as error:
                 if error.errno not in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
-                    continue  # his own trouble, which accept(2) passes on
-                self.deadline = monotonic() + REST
-                self._room.notify(f"somebody must wait outside: {error.strerror}")
+                    continue  # an error of the new connection, which accept(2) passes on
+                self.deadline = monotonic() + ACCEPT_PAUSE
+                self._room.on_notice(f"a connection must wait: {error.strerror}")
                 return
-            self._room.welcome(sock, who)
+            self._room.welcome(sock, name)
 
     def overdue(self) -> None:
         self.deadline = inf
@@ -75,23 +76,24 @@ class Door(Part):
         sockets.close(self._socket)
 
 
-class Bell(Part):
-    """A pipe to oneself: another thread has something for this one."""
+class Waker(Handler):
+    """A pipe by which another thread wakes the thread of the loop."""
 
     def __init__(self) -> None:
         self.fd, self._end = sockets.pipe()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
+        """Make the loop's poll(2) return."""
         try:
             sockets.write(self._end, b"!")
         except BlockingIOError:
-            pass  # it is ringing
+            pass  # the pipe is full, so poll returns anyway
 
     def wants(self, full: bool) -> int | None:
         return select.POLLIN
 
     def ready(self, events: int) -> None:
-        sockets.read(self.fd, CHUNK)
+        sockets.read(self.fd, MAX_READ_BYTES)
 
     def close(self) -> None:
         close(self.fd)
@@ -99,91 +101,94 @@ class Bell(Part):
         self.fd = -1
 
 
-class Room(Table):
-    """A listener that many may connect to, ``nc`` too: what one says all others hear, with who said it.
+class Room(EventLoop):
+    """A listening socket that many can connect to, ``nc`` too: each line of one is relayed to all others, with its sender.
 
-    ``ns`` is the namespace it is in (None: that of the thread that opens it), ``address`` an address or a name there
-    (None: all there are, IPv4 and IPv6), ``port`` 0 for one that the kernel chooses, ``peers`` how many it takes at once.
-    As a context manager it is started, and stopped at the end of the block::
+    ``ns`` is the namespace of the room (None: that of the thread that opens it), ``address`` an address or a name there
+    (None: all addresses, IPv4 and IPv6), ``port`` 0 for one that the kernel chooses, ``peers`` the largest number of
+    connections at the same time.  As a context manager the room is started, and stopped at the end of the block::
 
         with Room(ns1, "10.0.0.1") as room:
             room.said(lambda who, text: room.say(f"you said {text}", to=who))
             peer = Peer(ns2, *room.address)
 
-    All of it, callbacks too, happens on one daemon thread inside ``ns``, which never keeps the interpreter from exiting.
-    A callback that raises ends the room, and `stop` raises the same.  Who ends his side is sent what waits for him, and
-    leaves.  Who lets 256 KiB wait for longer than ``patience`` seconds, or 1 MiB at all, is sent away.
+    Everything, callbacks too, happens on one daemon thread inside ``ns``.  A callback that raises ends the room, and
+    `stop` raises the same exception.  When a peer shuts down its sending side, it is sent what waits for it and then
+    disconnected.  A peer is also disconnected if more than 1 MiB waits for it, or if 256 KiB wait for it for longer than
+    ``patience`` (3.0) seconds; if several peers do not read, they share this time.
 
-    Raises `InvalidValue` for what is no port.
-    Equivalent to ``ip netns exec NS nc -lk PORT``, if that were a room.
+    Raises `InvalidValue` if ``port`` is not a port.
+    Equivalent to ``ip netns exec NS ncat -lk --chat PORT``.
     """
 
     patience = 3.0
 
     def __init__(self, ns: Namespace | None = None, address: str | None = None, port: int = 0, peers: int = 64) -> None:
         super().__init__()
-        self._ns, self._place, self._peers = ns, (address, tcp.check_port(port, 0)), peers
-        self._door: Door | None = None
-        self._bell: Bell | None = None  # there is one exactly while the room is open
+        self._ns, self._bind_to, self._max_peers = ns, (address, tcp.check_port(port, 0)), peers
+        self._listener: Listener | None = None
+        self._waker: Waker | None = None  # not None exactly while the room is open
         self._thread: threading.Thread | None = None
-        self._ident = 0  # of the thread the room is run by
+        self._ident = 0  # of the thread that runs the room
         self._failure: BaseException | None = None
         self._inbox: list[tuple[bytes, str | None]] = []
-        self._changed = threading.Condition()  # guards the inbox and the bell
+        self._changed = threading.Condition()  # guards the inbox and the waker
 
-    def said(self, callback: SomeSaid) -> SomeSaid:
-        """Have ``callback(who, text)`` called for each line that somebody says; ``text`` is safe to show on a terminal."""
-        self.tell = callback
+    def said(self, callback: AnyLineCallback) -> AnyLineCallback:
+        """Have ``callback(who, text)`` called for each line of a peer; ``text`` is safe to print on a terminal."""
+        self.on_line = callback
         return callback
 
-    def noticed(self, callback: SomeNoticed) -> SomeNoticed:
-        """Have ``callback(sentence)`` called when somebody comes or goes: ``10.0.0.2:40312 joined``."""
-        self.notify = callback
+    def noticed(self, callback: AnyNoticeCallback) -> AnyNoticeCallback:
+        """Have ``callback(sentence)`` called when a peer joins or leaves: ``10.0.0.2:40312 joined``."""
+        self.on_notice = callback
         return callback
 
     @property
     def address(self) -> tuple[str, int]:
-        """(host, port) that it listens at.  Raises `RawnsError` where it is not open."""
-        if self._door is None:
+        """The host and port at which the room listens.  Raises `RawnsError` if it is not open."""
+        if self._listener is None:
             raise RawnsError("the room is not open")
-        return self._door.address
+        return self._listener.address
 
-    # -- its life ----------------------------------------------------------------------------------------------------
+    # -- open, run, stop ---------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Listen, to be `run` by this thread afterwards; what `start` does in a thread of the room's own.
+        """Listen.  The calling thread must `run` the room afterwards; `start` does both in a thread of the room's own.
 
-        Raises `SyscallError` where the kernel refuses, `RawnsError` where the address is neither one nor a known name.
+        Raises `SyscallError` if the kernel refuses, `RawnsError` if the address is neither an address nor a known name.
         """
-        if self._door is not None:
+        if self._listener is not None:
             raise RawnsError("the room is open already")
         self.over = False
-        bell = Bell()
+        waker = Waker()
         try:
-            self._door = Door(self, *self._place)
+            self._listener = Listener(self, *self._bind_to)
         except BaseException:
-            bell.close()
+            waker.close()
             raise
-        self._bell, self._ident = bell, get_ident()
-        self.parts = [self._door, bell]
+        self._waker, self._ident = waker, get_ident()
+        self.handlers = [self._listener, waker]
 
     def start(self) -> None:
-        """Open the room in a thread of its own; returns when it listens.  Raises as `open` does, and
-        `RawnsError` where ``ns`` is closed or no thread can be had; then nothing is left."""
+        """Open the room in a thread of its own, and return when it listens.
+
+        Raises the errors of `open`, and `RawnsError` if ``ns`` is closed or no thread can be started; then nothing is left.
+        """
         if self._thread is not None:
             raise RawnsError("the room is open already")
         opened = threading.Event()
-        thread = threading.Thread(target=self._live, args=(opened,), name="rawns room", daemon=True)
+        thread = threading.Thread(target=self._run_inside, args=(opened,), name="rawns room", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # a limit on processes, as a rule
+        except RuntimeError as error:  # as a rule, a limit on the number of processes
             raise RawnsError(f"the room's thread cannot be started: {error}") from None
         self._thread = thread
         opened.wait()
         if self._failure is not None:
             self.stop()
 
-    def _live(self, opened: threading.Event) -> None:
+    def _run_inside(self, opened: threading.Event) -> None:
         try:
             try:
                 if self._ns is not None:
@@ -199,16 +204,16 @@ class Room(Table):
             self._failure = error
 
     def stop(self) -> None:
-        """Send what has been said, send everybody away, end the thread.  May be called again, and from anywhere.
+        """Send what has been said, disconnect all peers, end the thread.  Can be called again, and from any thread.
 
-        Raises what has ended the room before, if something has.
+        Raises the exception that has ended the room before, if there was one.
         """
         with self._changed:
             self.over = True
-            if self._bell is not None:
-                self._bell.ring()
+            if self._waker is not None:
+                self._waker.wake()
         if self._thread is None or self._ident == get_ident():
-            return  # it ends with this turn
+            return  # the loop ends with this turn
         self._thread.join()
         self._thread = None
         failure, self._failure = self._failure, None
@@ -216,61 +221,62 @@ class Room(Table):
             raise failure
 
     def close(self) -> None:
+        """Deliver what `say` has left, and close everything; `run` calls it at the end."""
         with self._changed:
             try:
                 self._deliver(len(self._inbox))
                 super().flush()
             finally:
-                self._bell = self._door = None
+                self._waker = self._listener = None
                 self._changed.notify_all()
                 super().close()
-                self._ident, self.circle.members = 0, {}
+                self._ident, self.relay.members = 0, {}
 
-    def __enter__(self: SomeRoom) -> SomeRoom:
+    def __enter__(self: AnyRoom) -> AnyRoom:
         self.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    # -- what is said here -------------------------------------------------------------------------------------------
+    # -- what the program says ---------------------------------------------------------------------------------------
 
     def say(self, text: str, to: str | None = None) -> None:
-        """Say ``text``, a line or several, at most 64 KiB: to all who have come so far, or to the one that ``to`` names.
+        """Send ``text``, a line or several, at most 64 KiB, to all peers that have joined, or to the one that ``to`` names.
 
-        From any thread.  Waits (but not on the room's own) while too much of what was said is still to be sent; not for
-        ever, since who does not read is sent away.  Raises `RawnsError` where the room is not open, `InvalidValue` for
-        too much.
+        Can be called from any thread.  On a thread that is not the room's, waits while too much is still to be sent; the
+        wait is bounded, because peers that do not read are disconnected.  Raises `RawnsError` if the room is not open,
+        `InvalidValue` if the text is too long.
         """
-        data = encoded(text, TEXT)
-        if self._ident == get_ident():  # nobody else opens or closes it, or says anything here
+        data = encoded(text, MAX_TEXT_BYTES)
+        if self._ident == get_ident():  # this thread alone opens and closes the room
             self._check_open()
-            self.circle.say(data, to)
+            self.relay.say(data, to)
             return
         with self._changed:
-            while self._bell is not None and len(self._inbox) >= INBOX:
+            while self._waker is not None and len(self._inbox) >= MAX_INBOX_TEXTS:
                 self._changed.wait()
-            bell = self._check_open()
+            waker = self._check_open()
             self._inbox.append((data, to))
-            bell.ring()
+            waker.wake()
 
-    def _check_open(self) -> Bell:
-        if self._bell is None:
+    def _check_open(self) -> Waker:
+        if self._waker is None:
             raise RawnsError("the room is not open")
-        return self._bell
+        return self._waker
 
     def _deliver(self, most: int) -> None:
         for data, to in self._inbox[:most]:
-            self.circle.say(data, to)
+            self.relay.say(data, to)
         del self._inbox[:most]
         self._changed.notify_all()
 
     def flush(self) -> None:
-        """As everywhere; in between, one by one, what the inbox holds, unless somebody must be waited for."""
+        """Send what is waiting, then the texts of the inbox one by one, as long as no connection is full."""
         super().flush()
         said = len(self._inbox)
-        if said and self._door is not None and self._door.deadline == inf:
-            self._door.ready(select.POLLIN)  # who had come before it was said is to hear it
+        if said and self._listener is not None and self._listener.deadline == inf:
+            self._listener.ready(select.POLLIN)  # a peer that connected before a text was said must receive it
         for _ in range(said):
             if self.full:
                 break
@@ -278,17 +284,17 @@ class Room(Table):
                 self._deliver(1)
             super().flush()
 
-    def welcome(self, sock: _socket.socket, who: str) -> None:
-        """Somebody has come in.  Where there is no seat left he is told so."""
-        if len(self.circle.members) < self._peers:
-            self.seat(sock, who)
-            self.notify(f"{who} joined")
+    def welcome(self, sock: _socket.socket, name: str) -> None:
+        """Add a new connection, or tell it that the room is full and close it."""
+        if len(self.relay.members) < self._max_peers:
+            self.connect(sock, name)
+            self.on_notice(f"{name} joined")
             return
         try:
             sockets.send(sock, b"the room is full\n")
             sockets.shutdown(sock)
-            sockets.recv(sock, CHUNK)  # closed with something unread, the connection would be reset
+            sockets.recv(sock, MAX_READ_BYTES)  # to close a socket with unread data would reset the connection
         except SyscallError:
             pass
         sockets.close(sock)
-        self.notify(f"{who} found the room full")
+        self.on_notice(f"{name} found the room full")

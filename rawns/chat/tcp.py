@@ -1,6 +1,6 @@
 """TCP sockets for a chat: listening and connected, in the namespace of the calling thread (tcp(7), ipv6(7)).
 
-Names are resolved there too.  Every socket is non-blocking, and sends a line when it is said (TCP_NODELAY).
+Names are resolved in the same namespace.  Every socket is non-blocking and sends without delay (TCP_NODELAY).
 """
 
 from __future__ import annotations
@@ -21,32 +21,41 @@ if TYPE_CHECKING:
 
     from ..sockets import Poller, SocketAddress
 
-    Found = list[tuple[int, SocketAddress]]
+    Resolved = list[tuple[int, SocketAddress]]
 
 BACKLOG = 128
-LONGEST = 10**9  # seconds, 30 years
-EVERYWHERE = ((_socket.AF_INET6, "::"), (_socket.AF_INET, "0.0.0.0"))  # the first takes IPv4 as well
+MAX_SECONDS = 10**9  # 30 years
+ANY_ADDRESS = ((_socket.AF_INET6, "::"), (_socket.AF_INET, "0.0.0.0"))  # the first takes IPv4 as well
+
+
+def _short(value: object) -> str:
+    """Return the repr of a value, shortened; that of an int may have more digits than Python converts."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return f"a number of {value.bit_length() if isinstance(value, int) else 0} bits"
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def check_port(port: int, lowest: int) -> int:
-    """``port`` if it is one.  Raises `InvalidValue`."""
+    """Return ``port`` if it is a port number of at least ``lowest``.  Raises `InvalidValue`."""
     if not isinstance(port, int) or isinstance(port, bool) or not lowest <= port <= 65535:
-        raise InvalidValue(f"{port!r} is no port: it must be a number from {lowest} to 65535")
+        raise InvalidValue(f"{_short(port)} is not a port: it must be a number from {lowest} to 65535")
     return port
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """``timeout`` if it is None or some seconds; fewer than none are none.  Raises `InvalidValue`."""
-    if timeout is not None and (not isinstance(timeout, (int, float)) or not -LONGEST <= timeout <= LONGEST):
-        raise InvalidValue(f"{timeout!r} is no timeout: it must be a number of seconds, or None for ever")
+    """Return ``timeout`` if it is None or a number of seconds; a negative one counts as 0.  Raises `InvalidValue`."""
+    if timeout is not None and (not isinstance(timeout, (int, float)) or not -MAX_SECONDS <= timeout <= MAX_SECONDS):
+        raise InvalidValue(f"{_short(timeout)} is not a timeout: it must be a number of seconds, or None for no limit")
     return timeout
 
 
 # -- addresses ----------------------------------------------------------------------------------------------------------
 
 
-def resolve(host: str, port: int, flags: int = 0) -> Found:
-    """What getaddrinfo(3) knows of ``host``, at least one.  Raises `RawnsError` where that is nothing."""
+def resolve(host: str, port: int, flags: int = 0) -> Resolved:
+    """Return the families and addresses of ``host``, at least one (getaddrinfo(3)).  Raises `RawnsError` if there are none."""
     if "\0" in host:
         raise InvalidValue(f"{printable(host)} is neither an address nor a name")
     try:
@@ -54,13 +63,13 @@ def resolve(host: str, port: int, flags: int = 0) -> Found:
         found = _socket.getaddrinfo(name, port, 0, _socket.SOCK_STREAM, 0, flags)
     except _socket.gaierror as error:
         raise RawnsError(f"{printable(host)}: {error.strerror}") from None
-    except ValueError:  # a part of it is empty or too long
+    except ValueError:  # a label is empty or too long
         raise InvalidValue(f"{printable(host)} is neither an address nor a name") from None
     return [(int(family), place) for family, _, _, _, place in found]
 
 
 def host_of(place: SocketAddress) -> str:
-    """A socket's address without its port: an IPv4 one as such, of an IPv6 one also the interface if it has meaning."""
+    """Return a socket's address without its port; an IPv4-mapped one as IPv4, a link-local one with its interface."""
     host, scope = str(place[0]).split("%")[0], place[3] if len(place) > 3 else 0
     if host.startswith("::ffff:") and "." in host:
         return host[7:]
@@ -72,8 +81,8 @@ def host_of(place: SocketAddress) -> str:
         return f"{host}%{scope}"
 
 
-def who(place: SocketAddress) -> str:
-    """``10.0.0.2:40312``, ``[fe80::2%v1]:40312``."""
+def address_and_port(place: SocketAddress) -> str:
+    """Format a socket address: ``10.0.0.2:40312``, ``[fe80::2%v1]:40312``."""
     host = host_of(place)
     return f"[{host}]:{place[1]}" if ":" in host else f"{host}:{place[1]}"
 
@@ -82,12 +91,12 @@ def who(place: SocketAddress) -> str:
 
 
 def listening(address: str | None, port: int) -> _socket.socket:
-    """A socket that listens at the first address of ``address`` that is ours; by default at all, IPv4 and IPv6.
+    """Return a socket that listens at the first local address of ``address``; by default at all addresses, IPv4 and IPv6.
 
-    Raises `SyscallError` where the kernel refuses, `RawnsError` where the name is not known.
+    Raises `SyscallError` if the kernel refuses, `RawnsError` if the name is not known.
     """
     if address is None:
-        found: Found = [(family, (host, port)) for family, host in EVERYWHERE]
+        found: Resolved = [(family, (host, port)) for family, host in ANY_ADDRESS]
     else:
         found = resolve(address, port, _socket.AI_PASSIVE)
     for number, (family, place) in enumerate(found, 1):
@@ -114,32 +123,32 @@ def _listening(family: int, place: SocketAddress, both: bool) -> _socket.socket:
 
 
 def accepted(listener: _socket.socket) -> tuple[_socket.socket, str]:
-    """The next who has connected, and his name.  Raises `SyscallError`, of which EAGAIN says there is none."""
+    """Accept a connection; return its socket and the peer's address.  Raises `SyscallError`, EAGAIN if none waits."""
     sock, place = sockets.accept(listener, listener.family)
-    return prompt(sock), who(place)
+    return _configured(sock), address_and_port(place)
 
 
-def prompt(sock: _socket.socket) -> _socket.socket:
-    """Send each line at once, and find out some day that the other machine is gone."""
+def _configured(sock: _socket.socket) -> _socket.socket:
+    """Set TCP_NODELAY and SO_KEEPALIVE; return the socket."""
     try:
         sockets.set_option(sock, "TCP_NODELAY", 1)
         sockets.set_option(sock, "SO_KEEPALIVE", 1)
     except OSError:
-        pass  # the connection has been reset already: whoever reads it will see
+        pass  # the connection has been reset already: the next read reports it
     return sock
 
 
 def connected(host: str, port: int, timeout: float | None = None) -> tuple[_socket.socket, str]:
-    """A socket connected to the first address of ``host`` that answers in time, and that address.
+    """Return a socket connected to the first address of ``host`` that accepts in time, and that address.
 
-    ``timeout`` is in seconds, for each; None leaves it to the kernel, which takes two minutes.
+    ``timeout`` is in seconds, for each address; None leaves it to the kernel (about two minutes).
 
-    Raises the last `SyscallError` (ECONNREFUSED, ETIMEDOUT ...), `RawnsError` where the name is not known.
+    Raises the last `SyscallError` (ECONNREFUSED, ETIMEDOUT ...), `RawnsError` if the name is not known.
     """
     found = resolve(host, port)
     for number, (family, place) in enumerate(found, 1):
         try:
-            return _connected(family, place, timeout), who(place)
+            return _connected(family, place, timeout), address_and_port(place)
         except SyscallError:
             if number == len(found):
                 raise
@@ -159,7 +168,7 @@ def _connected(family: int, place: SocketAddress, timeout: float | None) -> _soc
     except BaseException:
         sockets.close(sock)
         raise
-    return prompt(sock)
+    return _configured(sock)
 
 
 def wait(
@@ -171,16 +180,16 @@ def wait(
     format_args: Callable[..., str],
     *rest: object,
 ) -> None:
-    """Wait for an event of poll(2), so that ``call`` can be made (``format_args`` writes its arguments).
+    """Wait for an event of poll(2) before ``call`` is made.  ``format_args`` formats its arguments for the error.
 
-    Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed.
+    Raises TimeoutError (`SyscallError`) if ``timeout`` seconds have passed.
     """
     if not poller.wait({sock.fileno(): events}, None if timeout is None else max(0, ceil(timeout * 1000))):
         raise SyscallError(ETIMEDOUT, call, format_args(sock, *rest), f"nothing within {timeout:g} s" if timeout else "")
 
 
 class Deadline:
-    """Seconds that several waits have together; None for ever.  Raises `InvalidValue` (`check_timeout`)."""
+    """A number of seconds that several waits share; None is no limit.  Raises `InvalidValue` (`check_timeout`)."""
 
     __slots__ = ("_end",)
 
@@ -190,4 +199,5 @@ class Deadline:
 
     @property
     def left(self) -> float | None:
+        """The seconds that are left; None for no limit."""
         return None if self._end is None else max(0.0, self._end - monotonic())

@@ -1,6 +1,6 @@
-"""`rawns chat listen` and `rawns chat connect`: a `Room`, or one seat at a table, with a keyboard and a screen beside it.
+"""`rawns chat listen` and `rawns chat connect`: a `Room`, or one connection, joined to standard input and output.
 
-Floor 7.  One thread, one loop: standard input, standard output and standard error are parts like the sockets.
+One thread runs one event loop: standard input, standard output and standard error are handlers like the sockets.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import select
 import sys
 
 from ..chat import tcp
-from ..chat.event_loop import CHUNK, Part, Table
+from ..chat.event_loop import MAX_READ_BYTES, EventLoop, Handler
 from ..chat.room import Room
 from ..errors import RawnsError, SyscallError
-from ..framing import RELAYED, Outbox, Typed
+from ..framing import MAX_RELAYED_BYTES, SendBuffer, TypedLines
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,80 +22,80 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from ..chat.event_loop import Seat
+    from ..chat.event_loop import Connection
 
-LISTEN = """Listen, and take in whoever connects. What one says all others see, and who said it; what is typed here goes to
-all as it is. Nothing is read from standard input while nobody is there; its end does not end the room, Ctrl-C does. Who
-comes and goes is told on standard error. Like `nc -lk PORT`, but for many at once."""
+LISTEN = """Listen, and relay each line of a peer to all others, with its sender. What is typed here is sent to all peers as it
+is. Standard input is read only while there is a peer; its end does not end the room, Ctrl-C does. Standard error says who
+joins and leaves. Like `ncat -lk --chat PORT`."""
 
-CONNECT = """Connect to `rawns chat listen`, or to `nc -l`. At the end of standard input the other end is told that nothing more
-will be said, and what it says is still shown; when the other end ends, so does this. Like `nc -N HOST PORT`."""
+CONNECT = """Connect to `rawns chat listen`, or to `nc -l`. At the end of standard input the sending side is shut down, and what
+the other end sends is still shown; the command ends when the other end closes. Like `nc -N HOST PORT`."""
 
 
-class Keyboard(Part):
-    """Standard input: read when there is somebody to say it to, and nobody has too much waiting already."""
+class StandardInput(Handler):
+    """Standard input: read while there is a peer to send it to and no send buffer is full."""
 
-    def __init__(self, table: Table, end: Callable[[], None]) -> None:
-        self.fd, self._table, self._end = 0, table, end
-        self._typed = Typed()
+    def __init__(self, loop: EventLoop, at_end: Callable[[], None]) -> None:
+        self.fd, self._loop, self._at_end = 0, loop, at_end
+        self._typed = TypedLines()
         self._ended = False
 
     def wants(self, full: bool) -> int | None:
-        return None if full or self._ended or not self._table.circle.members else select.POLLIN
+        return None if full or self._ended or not self._loop.relay.members else select.POLLIN
 
     def ready(self, events: int) -> None:
         try:
-            data = os.read(self.fd, CHUNK)
+            data = os.read(self.fd, MAX_READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
-            data = b""  # EIO: the terminal is gone, or belongs to others by now
+            data = b""  # EIO: the terminal has been closed, or this process is in the background
         self._ended = not data
-        self._table.circle.say(self._typed.feed(data) if data else self._typed.end())
+        self._loop.relay.say(self._typed.feed(data) if data else self._typed.end())
         if self._ended:
-            self._end()
+            self._at_end()
 
 
-class Screen(Part):
-    """Standard output or standard error.  Never waited for: what it does not take is kept, up to a bound."""
+class OutputStream(Handler):
+    """Standard output or standard error, written without waiting: what it does not accept is kept, up to a limit."""
 
     def __init__(self, stream: int) -> None:
-        self.stream, self.out = stream, Outbox()
+        self.stream, self.out = stream, SendBuffer()
         self._gone = False
-        self.fd = _own(stream)
+        self.fd = _nonblocking(stream)
         file = sys.stdout if stream == 1 else sys.stderr
         self._encoding = file.encoding if file is not None else "utf-8"
 
     def show(self, line: str) -> None:
-        """In the terminal's own encoding: one byte of UTF-8 may be a control character in another."""
+        """Print a line in the terminal's encoding: a byte of UTF-8 may be a control character in another one."""
         if not self._gone:
             self.out.put((line + "\n").encode(self._encoding, "backslashreplace"))
 
     def wants(self, full: bool) -> int | None:
         if self._gone:
             return None
-        return select.POLLOUT if self.out else 0  # 0: whether the reader at the other end of a pipe is gone
+        return select.POLLOUT if self.out else 0  # 0: poll(2) still reports that the reader of a pipe has gone
 
     def ready(self, events: int) -> None:
         try:
             if not events & select.POLLOUT:
                 raise BrokenPipeError
-            self.out.send(lambda data: os.write(self.fd, data), select.PIPE_BUF)  # so much a pipe that is ready takes
+            self.out.send(lambda data: os.write(self.fd, data), select.PIPE_BUF)  # a pipe that is ready takes so much
         except BlockingIOError:
             pass
         except OSError as error:
-            self._lost(error)
+            self._failed(error)
 
-    def _lost(self, error: OSError) -> None:
-        """A chat that cannot be shown is over; one whose notes cannot is not."""
+    def _failed(self, error: OSError) -> None:
+        """End the chat if standard output has failed; go on without notices if standard error has."""
         if self.stream == 1 and isinstance(error, BrokenPipeError):
             raise error
         if self.stream == 1:
             raise RawnsError(f"cannot write to standard output: {error.strerror}")
-        self._gone, self.out = True, Outbox()
+        self._gone, self.out = True, SendBuffer()
 
     def finish(self) -> None:
-        """Show what is left, however long it takes."""
+        """Write what is left, without a time limit."""
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         while self.out:
@@ -107,71 +108,71 @@ class Screen(Part):
         self.fd = -1
 
 
-def _own(stream: int) -> int:
-    """The terminal opened once more, not to wait for it when it is stopped (Ctrl-S); the shell's own stays as it is."""
+def _nonblocking(stream: int) -> int:
+    """Open a terminal again with O_NONBLOCK, because it may be stopped (Ctrl-S); the shell's own descriptor is not changed."""
     if os.isatty(stream):
         try:
             return os.open(f"/proc/self/fd/{stream}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
-            pass  # not ours to open (after su), or no /proc: then it is waited for
+            pass  # it belongs to another user (after su), or there is no /proc: writing may block then
     return stream
 
 
 # -- the two commands ---------------------------------------------------------------------------------------------------
 
 
-class Listener(Room):
-    """A room with somebody at a terminal in it."""
+class ChatServer(Room):
+    """A room whose lines are printed, and to which standard input is sent."""
 
     def __init__(self, address: str | None, port: int) -> None:
         super().__init__(None, address, port)
-        self.screen, self.notes = Screen(1), Screen(2)
+        self.screen, self.notices = OutputStream(1), OutputStream(2)
         self.said(lambda who, text: self.screen.show(f"{who}: {text}"))
-        self.noticed(self.notes.show)
+        self.noticed(self.notices.show)
 
     def open(self) -> None:
         super().open()
         host, port = self.address
-        self.parts += [self.screen, self.notes, Keyboard(self, lambda: None)]
-        self.notes.show(f"listening on {host} port {port}")
+        self.handlers += [self.screen, self.notices, StandardInput(self, lambda: None)]
+        self.notices.show(f"listening on {host} port {port}")
 
     @property
     def full(self) -> bool:
-        return self.circle.full or self.screen.out.full
+        return self.relay.full or self.screen.out.full
 
 
-class Caller(Table):
-    """A table for two: the one we are connected to, and us."""
+class ChatClient(EventLoop):
+    """One connection, whose lines are printed, and to which standard input is sent."""
 
-    longest = RELAYED
+    max_line_bytes = MAX_RELAYED_BYTES
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__()
-        sock, who = tcp.connected(host, port)
-        self.screen, self.notes = Screen(1), Screen(2)
+        sock, name = tcp.connected(host, port)
+        self.screen, self.notices = OutputStream(1), OutputStream(2)
         self.failed = self._ending = False
-        seat = self.seat(sock, who)
-        self.parts += [self.screen, self.notes, Keyboard(self, seat.finish)]
-        self.tell = lambda who, text: self.screen.show(text)
-        self.notify = self.notes.show
-        self.notify(f"connected to {who}")
+        connection = self.connect(sock, name)
+        self.handlers += [self.screen, self.notices, StandardInput(self, connection.finish)]
+        self.on_line = lambda name, text: self.screen.show(text)
+        self.on_notice = self.notices.show
+        self.on_notice(f"connected to {name}")
 
     @property
     def full(self) -> bool:
-        return self.circle.full or self.screen.out.full
+        return self.relay.full or self.screen.out.full
 
-    def last_word(self, seat: Seat) -> None:
-        """He has ended; what is already here to be said may still reach him."""
+    def peer_finished(self, connection: Connection) -> None:
+        """The peer sends nothing more; input that is already here can still be sent to it."""
         self._ending = True
 
-    def leave(self, seat: Seat, why: str | None = None) -> None:
-        self.failed = bool(why) and not self._ending
+    def disconnect(self, connection: Connection, reason: str | None = None) -> None:
+        self.failed = bool(reason) and not self._ending
         self.over = True
-        super().leave(seat, why if self.failed else None)
+        super().disconnect(connection, reason if self.failed else None)
 
     def turn(self, at_once: bool = False) -> bool:
-        """When he has ended, the first quiet moment is the end."""
-        quiet = self._ending and not any(member.out for member in self.circle.members.values())
+        """Take a turn; after the peer has finished, end as soon as nothing waits and nothing is ready."""
+        quiet = self._ending and not any(member.out for member in self.relay.members.values())
         busy = super().turn(at_once or quiet)
         self.over = self.over or quiet and not busy
         return busy
@@ -180,31 +181,31 @@ class Caller(Table):
         try:
             if self.over:  # and not interrupted
                 self.screen.finish()
-                self.notes.finish()
+                self.notices.finish()
         finally:
             super().close()
 
 
-def _listen(options: argparse.Namespace) -> int:
-    room = Listener(options.address, options.port)
+def _listen(address: str | None, port: int) -> int:
+    room = ChatServer(address, port)
     room.open()
     room.run()
     return 0
 
 
-def _connect(options: argparse.Namespace) -> int:
+def _connect(host: str, port: int) -> int:
     try:
-        table = Caller(options.host, options.port)
+        client = ChatClient(host, port)
     except SyscallError as error:
-        print(f"rawns chat: connect to {options.host} port {options.port}: {error.strerror}", file=sys.stderr)
+        print(f"rawns chat: connect to {printable(host)} port {port}: {error.strerror}", file=sys.stderr)
         return 1
-    table.run()
-    return 1 if table.failed else 0
+    client.run()
+    return 1 if client.failed else 0
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; its exit status.  Raises `RawnsError`, KeyboardInterrupt, BrokenPipeError."""
-    for stream in range(3):  # one that is closed would be some socket's number before long
+    """Run the command; return its exit status.  Raises `RawnsError`, KeyboardInterrupt, BrokenPipeError."""
+    for stream in range(3):  # a socket would get the number of a descriptor that is closed
         try:
             os.fstat(stream)
         except OSError:
@@ -212,12 +213,13 @@ def main(argv: list[str]) -> int:
     options = _parsed(argv)
     if options.netns is not None:
         _enter(options.netns)
-    command: Callable[[argparse.Namespace], int] = options.command
-    return command(options)
+    if options.verb == "listen":
+        return _listen(options.address, options.port)
+    return _connect(options.host, options.port)
 
 
 def _enter(name: str) -> None:
-    """Move the process, which has one thread, into the namespace for good."""
+    """Move the process, which has one thread, into the namespace."""
     from .. import uapi
     from ..netns import Namespace
     from ..syscalls import setns
@@ -239,7 +241,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     def port(lowest: int) -> Callable[[str], int]:
         def parse(text: str) -> int:
             if not (text.isascii() and text.isdigit()) or not lowest <= int(text[:9]) <= 65535:
-                raise argparse.ArgumentTypeError(f"{text!r} is no port (a number from {lowest} to 65535)")
+                raise argparse.ArgumentTypeError(f"{text!r} is not a port (a number from {lowest} to 65535)")
             return int(text)
 
         return parse
@@ -249,11 +251,11 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     listen = words.add_parser("listen", help="take in whoever connects", description=LISTEN)
     listen.add_argument("address", nargs="?", metavar="ADDR", help="an address or a name of this machine; by default all")
     listen.add_argument("port", type=port(0), metavar="PORT", help="0 for one that the kernel chooses")
-    listen.set_defaults(command=_listen)
+    listen.set_defaults(verb="listen")
     connect = words.add_parser("connect", help="go to where somebody listens", description=CONNECT)
     connect.add_argument("host", metavar="HOST", help="an address, or a name")
     connect.add_argument("port", type=port(1), metavar="PORT")
-    connect.set_defaults(command=_connect)
+    connect.set_defaults(verb="connect")
     for one in (listen, connect):
         one.add_argument("--netns", metavar="NS", help="the network namespace to do it in, by name or path")
     return parser.parse_args(argv)

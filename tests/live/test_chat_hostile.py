@@ -15,7 +15,7 @@ from chatting import LOOP, T, Watched, name_of
 
 from rawns import NetNS, Peer
 from rawns.chat import room as room_module
-from rawns.framing import CUT, LINE
+from rawns.framing import CUT, MAX_LINE_BYTES
 
 pytest_plugins = ["chatting"]
 
@@ -30,10 +30,10 @@ def test_nothing_that_acts_on_a_terminal_gets_through(room: Watched) -> None:
 
 def test_a_line_without_end_comes_in_pieces_with_a_name_before_each(room: Watched) -> None:
     with room.raw() as bad, room.peer() as good:
-        bad.sendall(b"z" * (3 * LINE))
+        bad.sendall(b"z" * (3 * MAX_LINE_BYTES))
         bad.shutdown(socket.SHUT_WR)
         lines = [good.hear(T) for _ in range(3)]
-        assert lines == [f"{name_of(bad)}: " + "z" * LINE + mark for mark in (CUT, CUT, "")]
+        assert lines == [f"{name_of(bad)}: " + "z" * MAX_LINE_BYTES + mark for mark in (CUT, CUT, "")]
 
 
 def test_a_reset_is_a_departure(room: Watched) -> None:
@@ -98,7 +98,7 @@ def test_one_too_many_is_told_so(home: NetNS) -> None:
 
 
 def test_no_descriptors_left_is_no_reason_to_spin(home: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_module, "REST", 0.3)
+    monkeypatch.setattr(room_module, "ACCEPT_PAUSE", 0.3)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Watched(home) as room, room.peer() as good, home.socket(socket.AF_INET, socket.SOCK_STREAM) as late:
         turns, taken = room.turns, [os.open(os.devnull, os.O_RDONLY)]
@@ -108,10 +108,10 @@ def test_no_descriptors_left_is_no_reason_to_spin(home: NetNS, monkeypatch: pyte
                 while True:
                     taken.append(os.dup(taken[0]))
             late.connect((LOOP, room.address[1]))
-            assert room.note() == "somebody must wait outside: Too many open files"
+            assert room.note() == "a connection must wait: Too many open files"
             room.say("the others do not notice")
             assert good.hear(T) == "the others do not notice"
-            assert room.note() == "somebody must wait outside: Too many open files"
+            assert room.note() == "a connection must wait: Too many open files"
         finally:
             for fd in taken:
                 os.close(fd)

@@ -1,4 +1,4 @@
-"""Lines out of bytes, and who is to be sent what: `rawns.framing`."""
+"""Lines out of bytes, and what each member must be sent: `rawns.framing`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ import random
 
 import pytest
 
-from rawns.framing import CUT, ENOUGH, LINE, MOST, RELAYED, WHOLE, Circle, Lines, Outbox, Typed
+from rawns.framing import (
+    CUT,
+    FULL_BYTES,
+    MAX_LINE_BYTES,
+    MAX_RELAYED_BYTES,
+    MAX_TYPED_BYTES,
+    MAX_WAITING_BYTES,
+    LineSplitter,
+    Relay,
+    SendBuffer,
+    TypedLines,
+)
 
 
 def test_a_relayed_line_is_no_longer_than_promised() -> None:
-    assert len(f"[fe80::1234:5678:9abc:def0%{'x' * 15}]:65535: ") + 4 * LINE + len(CUT) <= RELAYED
+    assert len(f"[fe80::1234:5678:9abc:def0%{'x' * 15}]:65535: ") + 4 * MAX_LINE_BYTES + len(CUT) <= MAX_RELAYED_BYTES
 
 
 # -- lines --------------------------------------------------------------------------------------------------------------
 
 
-def whole(data: bytes, limit: int = LINE) -> list[str]:
-    lines = Lines(limit)
+def whole(data: bytes, limit: int = MAX_LINE_BYTES) -> list[str]:
+    lines = LineSplitter(limit)
     return lines.feed(data) + lines.end()
 
 
-def in_chunks(chunks: list[bytes], limit: int = LINE) -> list[str]:
-    lines = Lines(limit)
+def in_chunks(chunks: list[bytes], limit: int = MAX_LINE_BYTES) -> list[str]:
+    lines = LineSplitter(limit)
     return [line for chunk in chunks for line in lines.feed(chunk)] + lines.end()
 
 
@@ -68,17 +79,17 @@ def test_long_lines_are_cut_in_the_same_places_however_they_come(text: str, end:
 
 
 def test_a_line_of_just_the_limit_is_whole() -> None:
-    assert whole(b"x" * LINE + b"\r\n") == ["x" * LINE]
-    assert whole(b"x" * (LINE + 1) + b"\r\n") == ["x" * LINE + CUT, "x"]
+    assert whole(b"x" * MAX_LINE_BYTES + b"\r\n") == ["x" * MAX_LINE_BYTES]
+    assert whole(b"x" * (MAX_LINE_BYTES + 1) + b"\r\n") == ["x" * MAX_LINE_BYTES + CUT, "x"]
 
 
 @pytest.mark.parametrize("sent", [b"x", b"\x80", b"\xff", b"\r", "é".encode(), b"\0"])
 def test_a_line_without_end_is_bounded(sent: bytes) -> None:
-    lines, shown = Lines(), 0
+    lines, shown = LineSplitter(), 0
     for _ in range(100):
         shown += len(lines.feed(sent * 1000))
-        assert len(lines._rest) <= LINE + 1
-    assert shown == pytest.approx(100_000 * len(sent) / LINE, abs=1)
+        assert len(lines._rest) <= MAX_LINE_BYTES + 1
+    assert shown == pytest.approx(100_000 * len(sent) / MAX_LINE_BYTES, abs=1)
 
 
 def test_random_bytes_give_the_same_lines_in_random_chunks() -> None:
@@ -92,76 +103,76 @@ def test_random_bytes_give_the_same_lines_in_random_chunks() -> None:
 
 
 def test_what_is_typed_goes_out_as_it_is_in_whole_lines() -> None:
-    typed = Typed()
+    typed = TypedLines()
     sent = [typed.feed(data) for data in (b"one\ntw", b"", b"o\r\n\x1b[", b"\xff\n", b"rest")]
     assert sent == [b"one\n", b"", b"two\r\n", b"\x1b[\xff\n", b""]
     assert (typed.end(), typed.end()) == (b"rest", b"")
 
 
 def test_what_is_typed_without_end_is_not_waited_for() -> None:
-    typed = Typed()
+    typed = TypedLines()
     sent = [typed.feed(b"z" * 1000) for _ in range(1000)]
     assert b"".join(sent) + typed.end() == b"z" * 1_000_000
-    assert max(map(len, sent)) <= WHOLE + 1000
+    assert max(map(len, sent)) <= MAX_TYPED_BYTES + 1000
 
 
-# -- the circle ---------------------------------------------------------------------------------------------------------
+# -- the relay ---------------------------------------------------------------------------------------------------------
 
 
-def waiting(circle: Circle, who: str) -> bytes:
+def waiting(relay: Relay, who: str) -> bytes:
     """All that is to be sent to a member."""
     taken: list[bytes] = []
-    out = circle.members[who].out
+    out = relay.members[who].out
     while out:
         out.send(lambda data: taken.append(data[:7]) or len(data[:7]))  # type: ignore[func-returns-value]
     return b"".join(taken)
 
 
 def test_what_one_says_all_others_hear_and_who_said_it() -> None:
-    circle = Circle()
+    relay = Relay()
     for who in "abc":
-        circle.join(who)
-    assert circle.hear("a", b"hel") == []
-    assert circle.hear("b", b"\x1b[1m\r\n\n") == [r"\x1b[1m", ""]
-    assert circle.hear("a", b"lo\n") == ["hello"]
-    circle.say(b"all\n")
-    circle.say(b"you\n", to="c")
-    circle.say(b"nobody\n", to="z")
-    assert waiting(circle, "a") == b"b: \\x1b[1m\nb: \nall\n"
-    assert waiting(circle, "b") == b"a: hello\nall\n"
-    assert waiting(circle, "c") == b"b: \\x1b[1m\nb: \na: hello\nall\nyou\n"
+        relay.join(who)
+    assert relay.received("a", b"hel") == []
+    assert relay.received("b", b"\x1b[1m\r\n\n") == [r"\x1b[1m", ""]
+    assert relay.received("a", b"lo\n") == ["hello"]
+    relay.say(b"all\n")
+    relay.say(b"you\n", to="c")
+    relay.say(b"nobody\n", to="z")
+    assert waiting(relay, "a") == b"b: \\x1b[1m\nb: \nall\n"
+    assert waiting(relay, "b") == b"a: hello\nall\n"
+    assert waiting(relay, "c") == b"b: \\x1b[1m\nb: \na: hello\nall\nyou\n"
 
 
 def test_the_last_words_need_no_end_and_who_has_left_hears_nothing() -> None:
-    circle = Circle()
+    relay = Relay()
     for who in "ab":
-        circle.join(who)
-    assert circle.hear("a", b"bye") == []
-    assert circle.hear("a", b"") == ["bye"]
-    circle.leave("a")
-    circle.leave("a")
-    circle.say(b"x\n")
-    assert list(circle.members) == ["b"] and waiting(circle, "b") == b"a: bye\nx\n"
+        relay.join(who)
+    assert relay.received("a", b"bye") == []
+    assert relay.received("a", b"") == ["bye"]
+    relay.leave("a")
+    relay.leave("a")
+    relay.say(b"x\n")
+    assert list(relay.members) == ["b"] and waiting(relay, "b") == b"a: bye\nx\n"
 
 
 def test_an_outbox_says_when_it_is_full_and_takes_no_more_than_it_can_hold() -> None:
-    out = Outbox()
-    out.put(b"x" * ENOUGH)
+    out = SendBuffer()
+    out.put(b"x" * FULL_BYTES)
     assert not out.full and not out.overrun
     out.put(b"x")
     assert out.full and not out.overrun
-    out.put(b"x" * (MOST - ENOUGH))
-    assert out.overrun and len(out) == ENOUGH + 1
+    out.put(b"x" * (MAX_WAITING_BYTES - FULL_BYTES))
+    assert out.overrun and len(out) == FULL_BYTES + 1
     out.put(b"x")
-    assert len(out) == ENOUGH + 1
+    assert len(out) == FULL_BYTES + 1
 
 
 def test_nobody_can_fill_an_outbox_beyond_its_bound_from_below_enough() -> None:
     """While nobody is full each may send one chunk more; the worst is all line ends."""
-    circle = Circle()
+    relay = Relay()
     for who in ("[fe80::1234:5678:9abc:def0%0123456789abcde]:65535", "b"):
-        circle.join(who)
-    circle.members["b"].out.put(b"x" * ENOUGH)
-    assert not circle.full
-    circle.hear(next(iter(circle.members)), b"\n" * 4096)
-    assert circle.full and not circle.members["b"].out.overrun
+        relay.join(who)
+    relay.members["b"].out.put(b"x" * FULL_BYTES)
+    assert not relay.full
+    relay.received(next(iter(relay.members)), b"\n" * 4096)
+    assert relay.full and not relay.members["b"].out.overrun
