@@ -129,8 +129,8 @@ class Options:
         self.deadline = _whole(given.get("-w", "0"), 0, MOST) or None
         self.size = _whole(given.get("-s", "56"), 0, MOST)
         self.ttl = _whole(given["-t"], 0, 255) if "-t" in given else None
-        if self.size > icmp.LARGEST:
-            raise Refused(f"packet size {self.size} is too large. Maximum is {icmp.LARGEST}", FAILED)
+        if self.size > icmp.MAX_DATA_BYTES:
+            raise Refused(f"packet size {self.size} is too large. Maximum is {icmp.MAX_DATA_BYTES}", FAILED)
         where = given.get("-I", "")
         if "-I" in given and not where:
             raise Refused("unknown iface: ", FAILED)
@@ -225,7 +225,7 @@ def _ping(options: Options) -> int:
             raise Refused(f"cannot flood; minimal interval allowed for user is {LEAST_INTERVAL * 1000:.0f}ms", FAILED)
         timeout = None if options.timeout is None else round(options.timeout * 1e9)
         deadline = None if options.deadline is None else options.deadline * 10**9
-        session = icmp.Session(options.count, round(options.interval * 1e9), timeout, deadline)
+        session = icmp.EchoSession(options.count, round(options.interval * 1e9), timeout, deadline)
         with Signals() as signals, syscalls.observed(Explainer()) if options.explain else nullcontext():
             for event in icmp.run(line, session, options.size, signals.descriptor):
                 if event is not None:
@@ -234,19 +234,19 @@ def _ping(options: Options) -> int:
                 numbers = signals.read()
                 session.stopped = signal.SIGINT in numbers
                 if signal.SIGQUIT in numbers:
-                    screen.status(session.figures)
+                    screen.status(session.result)
         screen.summary(session)
     finally:
         line.close()
-    figures = session.figures
-    few = options.deadline is not None and figures.received < (options.count or 0)
-    return LOST if not figures.received or few else GOOD
+    result = session.result
+    few = options.deadline is not None and result.received < (options.count or 0)
+    return LOST if not result.received or few else GOOD
 
 
 class Screen:
     """Prints what happens, the way ping does."""
 
-    def __init__(self, options: Options, line: icmp.Line) -> None:
+    def __init__(self, options: Options, line: icmp.IcmpSocket) -> None:
         self.options, self.line = options, line
         self._last: tuple[Address, str] | None = None
 
@@ -267,19 +267,19 @@ class Screen:
                 print("WARNING: pinging broadcast address", file=sys.stderr)
             self._say(f"PING {host} ({line.address[0]}) {source}{size}({size + 28}) bytes of data.")
 
-    def show(self, event: icmp.Reply | icmp.Failure) -> None:
+    def show(self, event: icmp.EchoReply | icmp.EchoError) -> None:
         """One reply or error, unless it is to be quiet."""
         if self.options.quiet:
             return
-        if isinstance(event, icmp.Reply):
+        if isinstance(event, icmp.EchoReply):
             self._say(self._reply(event))
         elif event.source is None:
-            print(f"ping: {event.words}", file=sys.stderr, flush=True)
+            print(f"ping: {event.message}", file=sys.stderr, flush=True)
         else:
             colon = "" if event.counted else ":"
-            self._say(f"From {self._who(event.source)}{colon} icmp_seq={event.sequence} {event.words}")
+            self._say(f"From {self._who(event.source)}{colon} icmp_seq={event.sequence} {event.message}")
 
-    def _reply(self, reply: icmp.Reply) -> str:
+    def _reply(self, reply: icmp.EchoReply) -> str:
         text = f"{reply.size} bytes from {self._who(reply.source)}: icmp_seq={reply.sequence} ttl={reply.ttl}"
         if reply.size < self.options.size + 8:
             return f"{text} (truncated)"
@@ -316,36 +316,36 @@ class Screen:
             self._last = (address, text)
         return self._last[1]
 
-    def status(self, figures: icmp.Figures) -> None:
+    def status(self, result: icmp.PingResult) -> None:
         """What SIGQUIT asks for."""
-        text = f"\r{figures.received}/{figures.transmitted} packets, {int(figures.loss * 100)}% loss"
-        if figures.received and self.options.size >= TIMED:
-            times = (figures.least, figures.average, figures.smooth, figures.most)
+        text = f"\r{result.received}/{result.transmitted} packets, {int(result.loss * 100)}% loss"
+        if result.received and self.options.size >= TIMED:
+            times = (result.min_ns, result.average_ns, result.ewma_ns, result.max_ns)
             text += f", min/avg/ewma/max = {'/'.join(map(icmp.milliseconds, times))} ms"
         print(text, file=sys.stderr, flush=True)
 
-    def summary(self, session: icmp.Session) -> None:
-        figures = session.figures
-        text = f"{figures.transmitted} packets transmitted, {figures.received} received"
-        for number, what in ((figures.duplicates, "duplicates"), (figures.corrupted, "corrupted"), (figures.failures, "errors")):
+    def summary(self, session: icmp.EchoSession) -> None:
+        result = session.result
+        text = f"{result.transmitted} packets transmitted, {result.received} received"
+        for number, what in ((result.duplicates, "duplicates"), (result.corrupted, "corrupted"), (result.failures, "errors")):
             text += f", +{number} {what}" if number else ""
         elapsed = session.last - session.first
-        if figures.transmitted:
-            text += f", {figures.loss * 100:g}% packet loss, time {(elapsed + 500_000) // 10**6}ms"
+        if result.transmitted:
+            text += f", {result.loss * 100:g}% packet loss, time {(elapsed + 500_000) // 10**6}ms"
         self._say(f"\n--- {printable(self.options.host)} ping statistics ---\n{text}")
         last = []
-        if figures.received and self.options.size >= TIMED:
-            last.append(f"rtt min/avg/max/mdev = {figures.spread()} ms")
-        if figures.pipe > 1:
-            last.append(f"pipe {figures.pipe}")
-        if figures.received and not self.options.interval and figures.transmitted > 1:
-            gap = elapsed // (figures.transmitted - 1)
-            last.append(f"ipg/ewma {icmp.milliseconds(gap)}/{icmp.milliseconds(figures.smooth)} ms")
+        if result.received and self.options.size >= TIMED:
+            last.append(f"rtt min/avg/max/mdev = {result.spread()} ms")
+        if result.pipe > 1:
+            last.append(f"pipe {result.pipe}")
+        if result.received and not self.options.interval and result.transmitted > 1:
+            gap = elapsed // (result.transmitted - 1)
+            last.append(f"ipg/ewma {icmp.milliseconds(gap)}/{icmp.milliseconds(result.ewma_ns)} ms")
         self._say(", ".join(last))
 
 
 def _time(seconds: float) -> str:
-    """Milliseconds with three figures or so: 0.026, 2.35, 23.5, 235."""
+    """Milliseconds with three result or so: 0.026, 2.35, 23.5, 235."""
     micro = int(seconds * 1e6 + 1e-4)  # seconds were whole nanoseconds before they became binary fractions
     if micro < 1000:
         return f"0.{micro:03d}"

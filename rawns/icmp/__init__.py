@@ -1,13 +1,13 @@
-"""ICMP and ICMPv6 echo, built by hand: `rawns.ping` for programs, and all that `rawns ping` prints (ping(8)).
+"""ICMP and ICMPv6 echo: `rawns.ping` for programs, and what `rawns ping` needs beside it (ping(8)).
 
-Floor 6.  Two parts, and `run`, the loop that joins them::
+Two parts, and `run`, the loop that joins them::
 
-    Session   when to send, when to give up, what an arrival means, and the figures it all comes to (sans-IO)
-    Line      the socket, datagram ICMP or raw, whichever the kernel allows: requests out, arrivals in
+    EchoSession   decides when to send and when to stop, and judges what arrives; without socket and clock
+    IcmpSocket    a datagram ICMP or a raw socket, whichever the kernel allows: sends requests, receives replies
 
-A round trip ends when the kernel says that the reply came in (SO_TIMESTAMPNS), not when Python got to it.  What comes
-in is anybody's: it counts only if it is whole, bears our identifier and answers a sequence number that was sent, and
-the time it took is looked up in a table of our own, never in what the peer sent back.
+A round trip ends at the time at which the kernel received the reply (SO_TIMESTAMPNS).  A packet counts only if it is
+complete, carries our identifier and answers a sequence number that was sent; the time at which a request was sent is
+looked up in a table of our own and never in what the peer returns.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from time import monotonic_ns, time_ns
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
-from .session import Failure, Figures, Reply, Session, milliseconds
-from .socket import Line, Line4, Line6
+from .session import EchoError, EchoReply, EchoSession, PingResult, milliseconds
+from .socket import Icmp4Socket, Icmp6Socket, IcmpSocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,73 +31,96 @@ if TYPE_CHECKING:
 
     from .session import Address, Arrival
 
-    class Inside(Protocol):
+    class Enterable(Protocol):
         """A `NetNS`, or a host of a lab that is up."""
 
         def entered(self) -> AbstractContextManager[Any]: ...
 
 
-__all__ = ["Failure", "Figures", "Line", "Reply", "Session", "connect", "milliseconds", "ping", "run", "transmit"]
+__all__ = [
+    "EchoError",
+    "PingResult",
+    "IcmpSocket",
+    "EchoReply",
+    "EchoSession",
+    "connect",
+    "milliseconds",
+    "ping",
+    "run",
+    "transmit",
+]
 
-LONGEST = 10**9  # seconds, 30 years: far from where a clock's nanoseconds end
-LARGEST = 0xFFFF - 8  # bytes of data: what an IPv6 packet can carry
-DRAIN = 64  # packets taken in at one go
+MAX_SECONDS = 10**9  # 30 years: as nanoseconds far below 2**63
+MAX_DATA_BYTES = 0xFFFF - 8  # what an IPv6 packet can carry
+MAX_PACKETS_AT_ONCE = 64  # received before the session is asked again
 TIMEVAL = Struct("ll")
 PATTERN = bytes(range(256)) * 256
 
 
 def ping(
-    namespace: Inside | None,
+    namespace: Enterable | None,
     host: str,
     count: int = 1,
     interval: float = 0.0,
     timeout: float = 1.0,
     size: int = 56,
     family: int | None = None,
-) -> Figures:
-    """Send ``count`` echo requests from inside a namespace, by default the thread's own: ``ping -c COUNT HOST``.
+) -> PingResult:
+    """Send ``count`` echo requests from inside a namespace and return the statistics.
 
-    ``host`` is a name or an address, looked up inside.  ``interval`` is in seconds; with 0 each request follows the
-    reply to the one before.  ``timeout`` is how many seconds after the last request replies are waited for, ``size``
-    the bytes of data, ``family`` AF_INET, AF_INET6 or None for what fits.  Requests that nobody answers are no error but
-    a figure.  Raises `SyscallError` where the kernel allows no socket or knows no route, `RawnsError` for an unknown
-    host, `InvalidValue` for numbers that could never be right.
+    ``namespace`` is an object, a name, a path, ``"pid:N"`` or None for the calling thread's.  ``host`` is a name or an
+    address, resolved inside the namespace.  ``interval`` is in seconds; with 0 each request follows the reply to the one
+    before.  ``timeout`` is the number of seconds for which replies are awaited after the last request, ``size`` the bytes
+    of data, ``family`` AF_INET, AF_INET6 or None for either.  Requests that are not answered are not an error.
+
+    Raises `SyscallError` if the kernel allows no socket or has no route, `RawnsError` if the host is not known,
+    `InvalidValue` if a number is out of range.  Equivalent to ``ip netns exec NS ping -c COUNT HOST``.
     """
     _check(count, size, interval, timeout)
-    session = Session(count, round(interval * 1e9), round(timeout * 1e9), patient=True)
+    session = EchoSession(count, round(interval * 1e9), round(timeout * 1e9), patient=True)
     if namespace is None:
-        line = connect(host, family)
+        sock = connect(host, family)
     else:
         with namespace.entered():
-            line = connect(host, family)
-    session.figures.host, session.figures.address = host, line.address[0]
+            sock = connect(host, family)
+    session.result.host, session.result.address = host, sock.address[0]
     try:
-        for _ in run(line, session, size):
+        for _ in run(sock, session, size):
             pass
     finally:
-        line.close()
-    return session.figures
+        sock.close()
+    return session.result
+
+
+def _short(value: object) -> str:
+    """Return the repr of a value, shortened; that of an int may have more digits than Python converts."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "of thousands of digits"
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _check(count: int, size: int, interval: float, timeout: float) -> None:
-    for name, whole, least, most in (("count", count, 1, None), ("size", size, 0, LARGEST)):
+    for name, whole, least, most in (("count", count, 1, None), ("size", size, 0, MAX_DATA_BYTES)):
         if not isinstance(whole, int) or isinstance(whole, bool) or whole < least or (most is not None and whole > most):
-            raise InvalidValue(f"ping: {name} {whole!r} is no whole number from {least}{f' to {most}' if most else ''}")
+            wanted = f"from {least} to {most}" if most else f"of at least {least}"
+            raise InvalidValue(f"ping: {name} {_short(whole)} is not a whole number {wanted}")
     for name, seconds in (("interval", interval), ("timeout", timeout)):
-        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= LONGEST:
-            raise InvalidValue(f"ping: {name} {seconds!r} is no number of seconds from 0 to {LONGEST}")
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_SECONDS:
+            raise InvalidValue(f"ping: {name} {_short(seconds)} is not a number of seconds from 0 to {MAX_SECONDS}")
 
 
 def connect(
     host: str, family: int | None = None, *, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False
-) -> Line:
-    """A `Line` to the first address of ``host`` that a route leads to, in the namespace the thread is in.
+) -> IcmpSocket:
+    """Return a socket towards the first address of ``host`` that has a route, in the calling thread's namespace.
 
-    It sends from ``source`` (an address) and ``device`` (an interface), if given.  Raises as `ping`.
+    It sends from ``source`` (an address) and ``device`` (an interface), if given.  Raises the errors of `ping`.
     """
     addresses = resolve(host, family)
     for left, (kind, address) in zip(range(len(addresses))[::-1], addresses):
-        make = Line6 if kind == _socket.AF_INET6 else Line4
+        make = Icmp6Socket if kind == _socket.AF_INET6 else Icmp4Socket
         try:
             return make(address, source, device, ttl, broadcast)
         except SyscallError as error:
@@ -107,7 +130,7 @@ def connect(
 
 
 def resolve(host: str, family: int | None) -> list[tuple[int, Address]]:
-    """The addresses of a host, with their families, in the order getaddrinfo(3) gives them.  Raises `RawnsError`."""
+    """Return the families and addresses of a host in the order of getaddrinfo(3).  Raises `RawnsError` if there are none."""
     try:
         name = host.encode("ascii" if host.isascii() else "idna")
         found = _socket.getaddrinfo(name, None, family or 0, _socket.SOCK_RAW)
@@ -117,12 +140,12 @@ def resolve(host: str, family: int | None) -> list[tuple[int, Address]]:
     return [(kind, address) for kind, _, _, _, address in found if kind in (_socket.AF_INET, _socket.AF_INET6)]
 
 
-def run(line: Line, session: Session, size: int, wake: int = -1) -> Iterator[Arrival]:
-    """Do what the session says until it is over; yields each `Reply` and `Failure` as it comes in.
+def run(sock: IcmpSocket, session: EchoSession, size: int, wake: int = -1) -> Iterator[Arrival]:
+    """Send and receive until the session is over; yield each `EchoReply` and `EchoError` when it arrives.
 
-    Where ``wake`` is a descriptor, None is yielded each time it can be read.
+    If ``wake`` is a descriptor, None is yielded each time that it can be read.
     """
-    waits = {line.sock.fileno(): select.POLLIN}
+    waits = {sock.sock.fileno(): select.POLLIN}
     if wake >= 0:
         waits[wake] = select.POLLIN
     while True:
@@ -130,13 +153,13 @@ def run(line: Line, session: Session, size: int, wake: int = -1) -> Iterator[Arr
         if wait is None:
             return
         if wait == 0:
-            yield from transmit(line, session, size)
-        for _ in range(DRAIN):  # whoever floods us cannot keep us from sending, or from the end
+            yield from transmit(sock, session, size)
+        for _ in range(MAX_PACKETS_AT_ONCE):  # a flood of packets must not prevent sending, or the end
             ready = sockets.poll(waits, -(-wait // 1_000_000))
             for descriptor, what in ready:
                 arrival = None
                 if descriptor != wake:
-                    arrival = session.arrived(line.failure() if what & select.POLLERR else line.receive())
+                    arrival = session.arrived(sock.failure() if what & select.POLLERR else sock.receive())
                 if arrival is not None or descriptor == wake:
                     yield arrival
             wait = 0
@@ -144,33 +167,33 @@ def run(line: Line, session: Session, size: int, wake: int = -1) -> Iterator[Arr
                 break
 
 
-def transmit(line: Line, session: Session, size: int) -> Iterator[Failure]:
-    """Send the next request; yields the errors that come of it."""
-    request = line.request(session.sequence, payload(size))
-    for _ in range(2):  # an error that came in for an earlier request fails this one's send, once
+def transmit(sock: IcmpSocket, session: EchoSession, size: int) -> Iterator[EchoError]:
+    """Send the next request; yield the errors that this reports."""
+    request = sock.request(session.sequence, payload(size))
+    for _ in range(2):  # the error of an earlier request makes one send fail
         now = monotonic_ns()
         try:
-            line.send(request)
+            sock.send(request)
             return session.sent(now)
         except SyscallError as error:
             why = error
         if why.errno in (EAGAIN, ENOBUFS, ENOMEM) and session.postpone(now):
             return None
-        late = line.failure()
+        late = sock.failure()
         while late is not None and late.source is not None:
             if session.arrived(late) is not None:
                 yield late
-            late = line.failure()
+            late = sock.failure()
         if late is not None:
             break
     else:
-        late = Failure(f"sendmsg: {why.strerror}", session.sequence, None, why.errno or 0, counted=False)
+        late = EchoError(f"sendmsg: {why.strerror}", session.sequence, None, why.errno or 0, counted=False)
     session.sent(now, late)
     yield late
 
 
 def payload(size: int) -> bytes:
-    """What ping sends: the time of day where there is room for it, then each byte's own number."""
+    """Return the data of a request, as ping sends it: the time of day if it fits, then each byte's offset."""
     now = time_ns()
     stamp = TIMEVAL.pack(now // 10**9, now // 1000 % 10**6)
     return stamp + PATTERN[len(stamp) : size] if size >= len(stamp) else PATTERN[:size]

@@ -1,6 +1,6 @@
-"""The rules of one run of echo requests, and the figures it comes to; without socket and clock.
+"""The rules of one run of echo requests, and its statistics, without socket and clock.
 
-Floor 6, sans-IO: a `Session` is told what time it is and what came in, and says what to do.
+An `EchoSession` is told the time and what has arrived, and returns what to do.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from typing import Any, Optional, Union
 
     Address = tuple[Any, ...]  # a sockaddr as `socket` has it
-    Arrival = Optional[Union["Reply", "Failure"]]
+    Arrival = Optional[Union["EchoReply", "EchoError"]]
 
-KEPT = 65536  # round trips and errors remembered one by one; those beyond are only counted
-RETRY, HOUR = 10_000_000, 3600 * 10**9  # nanoseconds
+MAX_KEPT = 65536  # round trips and errors stored one by one; further ones are only counted
+RETRY_NS, HOUR_NS = 10_000_000, 3600 * 10**9
 
 
-class Reply:
-    """An echo reply.  ``rtt`` is in seconds, ``when`` it came in on the monotonic clock, ``size`` counts the ICMP bytes.
+class EchoReply:
+    """An echo reply.
 
-    ``corrupt`` is one whose checksum is wrong, ``elsewhere`` one from another address than was asked.
+    ``rtt`` is the round trip in seconds, ``when`` the time of arrival in nanoseconds of the monotonic clock, ``size`` the
+    number of ICMP bytes.  ``corrupt`` says that the checksum is wrong, ``elsewhere`` that the reply came from another
+    address than the requests were sent to.
     """
 
     __slots__ = ("sequence", "source", "size", "data", "ttl", "when", "corrupt", "elsewhere", "duplicate", "rtt")
@@ -31,93 +33,99 @@ class Reply:
         self.when, self.corrupt, self.elsewhere, self.duplicate, self.rtt = when, corrupt, elsewhere, False, 0.0
 
 
-class Failure:
-    """What came instead of a reply: an ICMP error from ``source``, or, where that is None, this machine would not send.
+class EchoError:
+    """What came instead of a reply: an ICMP error from ``source``, or a failure to send if ``source`` is None.
 
-    ``counted`` is False for what decides nothing: a redirect, or a request that never left.
+    ``message`` says what it is.  ``counted`` is False for a redirect, and for a request that was not sent.
     """
 
-    __slots__ = ("words", "sequence", "source", "errno", "counted")
+    __slots__ = ("message", "sequence", "source", "errno", "counted")
 
-    def __init__(self, words: str, sequence: int, source: Address | None, errno: int = 0, counted: bool = True) -> None:
-        self.words, self.sequence, self.source, self.errno, self.counted = words, sequence, source, errno, counted
+    def __init__(self, message: str, sequence: int, source: Address | None, errno: int = 0, counted: bool = True) -> None:
+        self.message, self.sequence, self.source, self.errno, self.counted = message, sequence, source, errno, counted
 
     def __str__(self) -> str:
-        return self.words if self.source is None else f"From {self.source[0]} icmp_seq={self.sequence} {self.words}"
+        return self.message if self.source is None else f"From {self.source[0]} icmp_seq={self.sequence} {self.message}"
 
     __repr__ = __str__
 
 
 def milliseconds(nanoseconds: int) -> str:
-    """``0.026``: to the microsecond, cut off and not rounded, as ping does it."""
+    """Format a time: ``0.026``, cut off after the microseconds and not rounded, as ping does."""
     return f"{nanoseconds // 1_000_000}.{nanoseconds // 1000 % 1000:03d}"
 
 
-class Figures:
-    """What a run of echo requests came to.  ``str()`` of it is one line for a person.
+class PingResult:
+    """The statistics of a run of echo requests.  ``str()`` of it is one line.
 
-    ``transmitted``, ``received`` (answered requests), ``duplicates`` and ``corrupted`` (further replies), ``failures``
-    (errors) count packets; ``rtts`` are the round trips in seconds as the replies came in, duplicates among them, and
-    ``errors`` what came instead (of each the first 65,536); ``pipe`` is how many requests were under way at most.
+    ``transmitted``, ``received`` (answered requests), ``duplicates`` and ``corrupted`` (further replies) and ``failures``
+    (errors) count packets.  ``rtts`` are the round trips in seconds in the order of arrival, duplicates included, and
+    ``errors`` the errors (the first 65,536 of each).  ``pipe`` is the largest number of requests that were unanswered at
+    the same time.  The attributes that end in ``_ns`` are in nanoseconds.
     """
 
     def __init__(self, host: str = "", address: str = "") -> None:
         self.host, self.address = host, address
         self.transmitted = self.received = self.duplicates = self.corrupted = self.failures = self.pipe = 0
         self.rtts: list[float] = []
-        self.errors: list[Failure] = []
-        self.least = self.most = self.total = self.squares = self.smooth = 0  # ns; ``smooth`` is a moving average
+        self.errors: list[EchoError] = []
+        self.min_ns = self.max_ns = self.total_ns = self.squares = self.ewma_ns = 0  # ewma: a weighted moving average
 
     @property
     def loss(self) -> float:
-        """The part of the requests that nobody answered, from 0.0 to 1.0."""
+        """The part of the requests that were not answered, from 0.0 to 1.0."""
         return (self.transmitted - self.received) / self.transmitted if self.transmitted else 0.0
 
     @property
     def min(self) -> float:
-        """The shortest round trip in seconds; 0.0, like the next three, where there was none."""
-        return self.least / 1e9
+        """The shortest round trip in seconds; 0.0 if there was none."""
+        return self.min_ns / 1e9
 
     @property
     def avg(self) -> float:
-        return self.average / 1e9
+        """The mean round trip in seconds; 0.0 if there was none."""
+        return self.average_ns / 1e9
 
     @property
     def max(self) -> float:
-        return self.most / 1e9
+        """The longest round trip in seconds; 0.0 if there was none."""
+        return self.max_ns / 1e9
 
     @property
     def mdev(self) -> float:
-        """The standard deviation of the round trips, in seconds."""
-        return self.deviation / 1e9
+        """The standard deviation of the round trips in seconds; 0.0 if there was none."""
+        return self.deviation_ns / 1e9
 
     @property
-    def average(self) -> int:
-        return self.total // (self.received + self.duplicates or 1)
+    def average_ns(self) -> int:
+        """The mean round trip, rounded down."""
+        return self.total_ns // (self.received + self.duplicates or 1)
 
     @property
-    def deviation(self) -> int:
+    def deviation_ns(self) -> int:
+        """The standard deviation of the round trips, rounded down."""
         number = self.received + self.duplicates or 1
-        return isqrt(self.squares * number - self.total**2) // number
+        return isqrt(self.squares * number - self.total_ns**2) // number
 
-    def add(self, reply: Reply, nanoseconds: int) -> None:
+    def add(self, reply: EchoReply, nanoseconds: int) -> None:
+        """Count a reply."""
         if reply.duplicate:
             self.duplicates += 1
         else:
             self.received += 1
         reply.rtt = nanoseconds / 1e9
-        if len(self.rtts) < KEPT:
+        if len(self.rtts) < MAX_KEPT:
             self.rtts.append(reply.rtt)
         first = self.received + self.duplicates == 1
-        self.least = nanoseconds if first else min(self.least, nanoseconds)
-        self.most = max(self.most, nanoseconds)
-        self.smooth += nanoseconds if first else (nanoseconds - self.smooth) // 8
-        self.total += nanoseconds
+        self.min_ns = nanoseconds if first else min(self.min_ns, nanoseconds)
+        self.max_ns = max(self.max_ns, nanoseconds)
+        self.ewma_ns += nanoseconds if first else (nanoseconds - self.ewma_ns) // 8
+        self.total_ns += nanoseconds
         self.squares += nanoseconds**2
 
     def spread(self) -> str:
-        """``0.026/0.031/0.036/0.004``: min/avg/max/mdev in milliseconds."""
-        return "/".join(map(milliseconds, (self.least, self.average, self.most, self.deviation)))
+        """Format min/avg/max/mdev in milliseconds: ``0.026/0.031/0.036/0.004``."""
+        return "/".join(map(milliseconds, (self.min_ns, self.average_ns, self.max_ns, self.deviation_ns)))
 
     def __str__(self) -> str:
         text = f"{self.host}: {self.transmitted} transmitted, {self.received} received, {self.loss * 100:g}% loss"
@@ -126,23 +134,24 @@ class Figures:
         return f"{text}; {self.errors[0]}" if self.errors else text
 
     def __repr__(self) -> str:
-        return f"<Figures {self}>"
+        return f"<PingResult {self}>"
 
 
-class Session:
-    """The rules of one run, with the figures it comes to.  Times are nanoseconds on any clock that only goes forward.
+class EchoSession:
+    """The rules of one run, and its statistics.  Times are nanoseconds of any monotonic clock.
 
-    ``count`` requests (None: no end) are sent ``interval`` apart; with 0 each follows the answer to the last one, or
-    10 ms.  Then ``timeout`` is the time left for replies; as ping has it, once there was one, twice the longest round
-    trip is enough, unless ``patient``.  With a ``deadline`` it is replies that are counted, and an error is the end.
+    ``count`` requests (None: without end) are sent ``interval`` apart; if it is 0, each follows the answer to the one
+    before, at the latest after 10 ms.  Then replies are awaited for ``timeout``; after a first reply for only twice the
+    longest round trip, as ping does, unless ``patient``.  With a ``deadline``, replies are counted instead of requests,
+    and an error ends the run.
     """
 
     def __init__(self, count: int | None, interval: int, timeout: int | None, deadline: int | None = None, patient: bool = False):
         self.count, self.interval, self.timeout, self.patient = count, interval, timeout, patient
         self.deadline = deadline
-        self.figures = Figures()
+        self.result = PingResult()
         self.first = self.last = 0  # when the first and the last request were sent
-        self._sent: dict[int, int] = {}  # when, by sequence number: 65,536 at most
+        self._sent: dict[int, int] = {}  # times by sequence number, so 65,536 at most
         self._answered: set[int] = set()
         self._acked = self._unsent = 0
         self._begun: int | None = None
@@ -153,52 +162,52 @@ class Session:
     # -- when -----------------------------------------------------------------------------------------------------
 
     def wait(self, now: int) -> int | None:
-        """How long there is nothing to do but wait; 0: send the next request now; None: the run is over."""
+        """Return how long to wait; 0 if the next request is due, None if the run is over."""
         if self._begun is None:
             self._begun = now
             self._end = None if self.deadline is None else now + self.deadline
         if self._over(now):
             return None
-        until = now + HOUR if self._end is None else self._end
+        until = now + HOUR_NS if self._end is None else self._end
         if not self._all_sent():
             until = min(until, self._due())
         return max(0, until - now)
 
     def _over(self, now: int) -> bool:
-        figures = self.figures
-        done = figures.received + figures.failures
+        result = self.result
+        done = result.received + result.failures
         if self.deadline is None:
             done += self._unsent
         enough = self.count is not None and done >= self.count
-        failed = self.deadline is not None and figures.failures > 0
+        failed = self.deadline is not None and result.failures > 0
         return self.stopped or enough or failed or (self._end is not None and now >= self._end)
 
     def _all_sent(self) -> bool:
-        return self.count is not None and self.deadline is None and self.figures.transmitted >= self.count
+        return self.count is not None and self.deadline is None and self.result.transmitted >= self.count
 
     def _due(self) -> int:
-        if not self.figures.transmitted or self._retry:
+        if not self.result.transmitted or self._retry:
             return self._retry
-        pause = self.interval or (RETRY if self.under_way else 0)
+        pause = self.interval or (RETRY_NS if self.under_way else 0)
         return self.last + pause
 
     @property
     def under_way(self) -> int:
-        """How many requests wait for an answer (those overtaken by a later one's do not)."""
-        return self.figures.transmitted - self._acked & 0xFFFF
+        """The number of unanswered requests; those before the last answered one do not count."""
+        return self.result.transmitted - self._acked & 0xFFFF
 
     # -- out ------------------------------------------------------------------------------------------------------
 
     @property
     def sequence(self) -> int:
         """The sequence number of the next request."""
-        return self.figures.transmitted + 1 & 0xFFFF
+        return self.result.transmitted + 1 & 0xFFFF
 
-    def sent(self, when: int, failure: Failure | None = None) -> None:
-        """The next request was sent, or, with ``failure``, could not be and counts as sent."""
+    def sent(self, when: int, failure: EchoError | None = None) -> None:
+        """Record that the next request was sent, or, with ``failure``, that it could not be sent."""
         sequence, self.last = self.sequence, when
-        self.first = self.first if self.figures.transmitted else when
-        self.figures.transmitted += 1
+        self.first = self.first if self.result.transmitted else when
+        self.result.transmitted += 1
         self._retry = self._postponed = 0
         self._answered.discard(sequence)
         self._sent[sequence] = when
@@ -207,43 +216,43 @@ class Session:
             self._fail(failure)
         if self._all_sent():
             wait = self.timeout
-            if self.figures.received and not self.patient:
-                wait = max(2 * self.figures.most, self.interval)
+            if self.result.received and not self.patient:
+                wait = max(2 * self.result.max_ns, self.interval)
             self._end = None if wait is None else when + wait
 
     def postpone(self, now: int) -> bool:
-        """There is no room to send: try again in a moment.  False when that has gone on for too long."""
-        self._postponed += RETRY
-        self._retry = now + RETRY
-        return self._postponed < (self.timeout or HOUR)
+        """Try again in 10 ms, because the kernel has no buffer; return False if that has gone on for too long."""
+        self._postponed += RETRY_NS
+        self._retry = now + RETRY_NS
+        return self._postponed < (self.timeout or HOUR_NS)
 
     # -- in -------------------------------------------------------------------------------------------------------
 
     def arrived(self, arrival: Arrival) -> Arrival:
-        """Take note of what came in; None for what answers nothing that was sent."""
+        """Record what has arrived; return it, or None if it answers no request that was sent."""
         if arrival is None or (arrival.sequence not in self._sent and arrival.source is not None):
             return None
-        if isinstance(arrival, Failure):
+        if isinstance(arrival, EchoError):
             self._acknowledge(arrival.sequence)
             return self._fail(arrival)
         if arrival.corrupt:
-            self.figures.corrupted += 1
+            self.result.corrupted += 1
             return arrival
         self._acknowledge(arrival.sequence)
         arrival.duplicate = arrival.sequence in self._answered
         self._answered.add(arrival.sequence)
-        self.figures.add(arrival, max(0, arrival.when - self._sent[arrival.sequence]))
+        self.result.add(arrival, max(0, arrival.when - self._sent[arrival.sequence]))
         return arrival
 
-    def _fail(self, failure: Failure) -> Failure:
-        self.figures.failures += failure.counted
-        if len(self.figures.errors) < KEPT:
-            self.figures.errors.append(failure)
+    def _fail(self, failure: EchoError) -> EchoError:
+        self.result.failures += failure.counted
+        if len(self.result.errors) < MAX_KEPT:
+            self.result.errors.append(failure)
         return failure
 
     def _acknowledge(self, sequence: int) -> None:
-        behind = self.figures.transmitted - sequence & 0xFFFF
+        behind = self.result.transmitted - sequence & 0xFFFF
         if behind < 0x8000:
-            self.figures.pipe = max(self.figures.pipe, behind + 1)
+            self.result.pipe = max(self.result.pipe, behind + 1)
             if sequence - self._acked & 0xFFFF < 0x8000:
                 self._acked = sequence

@@ -1,8 +1,8 @@
 """The ICMP sockets: requests out; replies and errors in (icmp(7), raw(7), RFC 792, RFC 4443).
 
-Floor 6.  A `Line` is a datagram socket where net.ipv4.ping_group_range allows one, otherwise a raw socket, which needs
-CAP_NET_RAW.  On a datagram socket the kernel sees to identifiers and hands over nothing that is not ours; on a raw
-one every reply to anybody comes by.  Errors arrive by the socket's error queue (IP_RECVERR) on both.
+An `IcmpSocket` is a datagram socket if net.ipv4.ping_group_range allows one, otherwise a raw socket, which needs
+CAP_NET_RAW.  On a datagram socket the kernel sets the identifier and delivers only replies to it; a raw socket receives
+every reply to this host.  Errors arrive in the socket's error queue (IP_RECVERR) on both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .. import packets, sockets, uapi
 from ..errors import SyscallError, WireError
 from ..sockets import MSG_ERRQUEUE, OPTIONS
 from ..syscalls import observed_call
-from .session import Failure, Reply
+from .session import EchoError, EchoReply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,29 +31,29 @@ SO_EE_ORIGIN_LOCAL, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 1, 2, 3
 SOCK_EXTENDED_ERR = Struct("=IBBBBII")  # ee_errno, ee_origin, ee_type, ee_code, ee_pad, ee_info, ee_data
 TIMESPEC, INT = Struct("ll"), Struct("i")
 
-BUFFER, ANCILLARY = 0x10000 + 64, 512  # bytes: the longest packet there is, and all the kernel says about one
-PROBE_PORT = 1025  # nothing is sent there: `connect` only looks for the route
+MAX_PACKET_BYTES, MAX_ANCILLARY_BYTES = 0x10000 + 64, 512
+PROBE_PORT = 1025  # of the connect(2) that looks up the route; nothing is sent
 
 SOCKADDR_IN, SOCKADDR_IN6 = Struct("=HH4s"), Struct("=HHI16sI")
 REMEDY = "run as root, inside `rawns rootless`, or with your group in the sysctl net.ipv4.ping_group_range"
 
 
-class Line:
-    """A socket towards one address, in the network namespace that the thread is in when it is made.
+class IcmpSocket:
+    """A socket towards one address, in the network namespace in which the calling thread creates it.
 
-    ``source`` is the address it sends from, ``raw`` says which kind of socket it is.  Raises `SyscallError`: EPERM of
-    socket where neither kind is allowed, ENETUNREACH or EHOSTUNREACH of connect where no route leads to the address.
+    ``source`` is the address it sends from, ``raw`` says whether it is a raw socket.  Raises `SyscallError`: EPERM of
+    socket if neither kind is allowed, ENETUNREACH or EHOSTUNREACH of connect if there is no route to the address.
     """
 
     family: int
     protocol: int
-    recverr: str  # the option that asks for errors, and what they come in as
-    lifetime: str  # what the time to live comes in as
-    limits: tuple[str, str]  # the options that set it: multicast, unicast
+    recverr: str  # the option that requests errors, and the type of the control message that has one
+    lifetime: str  # the type of the control message that has the time to live
+    limits: tuple[str, str]  # the options that set the time to live: multicast, unicast
     origin: int
     names: tuple[str, str]
     wildcard: str
-    colon: str  # as ping spells it
+    colon: str  # between "mtu" and the number in the message of ping
 
     def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
         self.address = address
@@ -71,53 +71,54 @@ class Line:
         except BaseException:
             self.close()
             raise
-        if address[0] == self.wildcard:  # `ping 0` means this host
+        if address[0] == self.wildcard:  # `ping 0` pings this host
             self.address = (self.source, *address[1:])
         self.packed = _socket.inet_pton(self.family, self.address[0].partition("%")[0])
         self.many = broadcast or self.multicast()
 
-    # -- what IPv4 and IPv6 do each in their way ------------------------------------------------------------------
+    # -- what differs between IPv4 and IPv6 -----------------------------------------------------------------------
 
     def multicast(self) -> bool:
+        """Return whether the address is a multicast one."""
         raise NotImplementedError
 
     def request(self, sequence: int, data: bytes) -> bytes:
-        """An echo request as `send` takes it."""
+        """Return an echo request for `send`."""
         raise NotImplementedError
 
     def _restrict(self) -> None:
-        """Have a raw socket hand over only the types of message that we read."""
+        """Have a raw socket deliver only the types of message that are read here."""
         raise NotImplementedError
 
     def _ask_lifetime(self) -> None:
         raise NotImplementedError
 
     def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
-        """What a packet means; None for what is not ours.  Raises `WireError`, KeyError where it is malformed."""
+        """Parse a packet; return None if it is not for this socket.  Raises `WireError` or KeyError if it is malformed."""
         raise NotImplementedError
 
     def _about(self, data: bytes) -> int | None:
-        """Which of our requests this is (what an error quotes); None where it is none.  Raises as `_parse`."""
+        """Return the sequence number of the request that an error quotes, None if it is not ours.  Raises as `_parse`."""
         raise NotImplementedError
 
     def _offender(self, sockaddr: bytes) -> Address:
-        """Who sent the error."""
+        """Return the address of the host that sent an error."""
         raise NotImplementedError
 
-    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> Failure:
+    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> EchoError:
         raise NotImplementedError
 
     @property
     def delivers(self) -> str:
-        """What a packet from this socket begins with."""
+        """The protocol that a received packet begins with."""
         return self.names[1]
 
-    # -- making one -----------------------------------------------------------------------------------------------
+    # -- creation -------------------------------------------------------------------------------------------------
 
     def _open(self) -> tuple[_socket.socket, bool]:
         try:
             return sockets.socket(self.family, _socket.SOCK_DGRAM, self.protocol), False
-        except SyscallError:  # as a rule EACCES: nobody of this group may
+        except SyscallError:  # as a rule EACCES: the group is not in the range
             pass
         try:
             return sockets.socket(self.family, _socket.SOCK_RAW, self.protocol), True
@@ -139,7 +140,7 @@ class Line:
                 sockets.set_option(self.sock, option, ttl)
 
     def _route(self, device: str, broadcast: bool) -> str:
-        """The address the kernel would send from; asked of a UDP socket, which sends nothing."""
+        """Return the address that the kernel would send from, found by connecting a UDP socket, which sends nothing."""
         probe = sockets.socket(self.family, _socket.SOCK_DGRAM)
         try:
             if device:
@@ -152,28 +153,32 @@ class Line:
             sockets.close(probe)
 
     def close(self) -> None:
-        """May be called again."""
+        """Close the socket.  Can be called again."""
         sockets.close(self.sock)
 
-    # -- out and in -----------------------------------------------------------------------------------------------
+    # -- send, receive --------------------------------------------------------------------------------------------
 
     def send(self, request: bytes) -> None:
         """Send one request.  Raises `SyscallError`."""
         sockets.sendto(self.sock, request, self.address, self.names[1])
 
     def receive(self) -> Arrival:
-        """The next packet, if it is one of ours.  Never blocks.  Raises `SyscallError`."""
+        """Return the next packet if it is for this socket, else None.  Never blocks.  Raises `SyscallError`."""
         try:
-            data, ancillary, _, source = sockets.recvmsg(self.sock, BUFFER, ANCILLARY, 0, self.delivers)
+            data, ancillary, _, source = sockets.recvmsg(self.sock, MAX_PACKET_BYTES, MAX_ANCILLARY_BYTES, 0, self.delivers)
         except SyscallError as error:
             if error.errno == EAGAIN:
                 return None
-            return self.failure()  # an error's errno comes before the error itself
-        clock, when, ttl = time_ns(), monotonic_ns(), 0  # in this order a pause between the two cannot shorten the trip
+            return self.failure()  # recvmsg reports the errno first, and the error itself stays in the queue
+        clock, when, ttl = (
+            time_ns(),
+            monotonic_ns(),
+            0,
+        )  # in this order, a pause between the two calls cannot shorten the round trip
         for level, kind, value in ancillary:
             if (level, kind) == OPTIONS["SO_TIMESTAMPNS"] and len(value) >= TIMESPEC.size:
                 seconds, nanoseconds = TIMESPEC.unpack_from(value)
-                when -= max(0, clock - seconds * 10**9 - nanoseconds)  # as long as it has lain in the socket
+                when -= max(0, clock - seconds * 10**9 - nanoseconds)  # the time in the socket's queue
             elif (level, kind) == OPTIONS[self.lifetime] and len(value) >= INT.size:
                 ttl = INT.unpack_from(value)[0]
         try:
@@ -181,10 +186,12 @@ class Line:
         except (WireError, KeyError):
             return None
 
-    def failure(self) -> Failure | None:
-        """The next error in the queue, if it is about a request of ours.  Never blocks."""
+    def failure(self) -> EchoError | None:
+        """Return the next error of the queue if it concerns one of our requests, else None.  Never blocks."""
         try:
-            data, ancillary, _, target = sockets.recvmsg(self.sock, BUFFER, ANCILLARY, MSG_ERRQUEUE, self.names[1])
+            data, ancillary, _, target = sockets.recvmsg(
+                self.sock, MAX_PACKET_BYTES, MAX_ANCILLARY_BYTES, MSG_ERRQUEUE, self.names[1]
+            )
         except OSError:
             return None
         for level, kind, value in ancillary:
@@ -192,11 +199,11 @@ class Line:
                 return self._explained(value, data, target)
         return None
 
-    def _explained(self, value: bytes, data: bytes, target: Address) -> Failure | None:
+    def _explained(self, value: bytes, data: bytes, target: Address) -> EchoError | None:
         number, origin, kind, code, _, info, _ = SOCK_EXTENDED_ERR.unpack_from(value)
         if origin == SO_EE_ORIGIN_LOCAL:
-            words = f"message too long, mtu{self.colon}{info}" if number == EMSGSIZE else os.strerror(number)
-            return Failure(f"local error: {words}", 0, None, number)
+            message = f"message too long, mtu{self.colon}{info}" if number == EMSGSIZE else os.strerror(number)
+            return EchoError(f"local error: {message}", 0, None, number)
         try:
             sequence = self._about(data) if origin == self.origin and target[:1] == self.address[:1] else None
         except (WireError, KeyError):
@@ -210,8 +217,8 @@ def _bind_device(sock: _socket.socket, device: str) -> None:
     sockets.set_option(sock, "SO_BINDTODEVICE", os.fsencode(device) + b"\0")
 
 
-class Line4(Line):
-    """ICMP."""
+class Icmp4Socket(IcmpSocket):
+    """A socket for ICMP."""
 
     family, protocol, names = _socket.AF_INET, packets.IPPROTO_ICMP, ("AF_INET", "IPPROTO_ICMP")
     recverr, lifetime, limits = "IP_RECVERR", "IP_TTL", ("IP_MULTICAST_TTL", "IP_TTL")
@@ -228,7 +235,7 @@ class Line4(Line):
         return "IPPROTO_IP" if self.raw else self.names[1]
 
     def _restrict(self) -> None:
-        wanted = 1 << uapi.ICMP_ECHOREPLY | 1 << uapi.ICMP_REDIRECT  # a bit set keeps its type out
+        wanted = 1 << uapi.ICMP_ECHOREPLY | 1 << uapi.ICMP_REDIRECT  # a bit that is set blocks the type
         sockets.set_option(self.sock, "ICMP_FILTER", (~wanted & 0xFFFFFFFF).to_bytes(4, sys.byteorder))
 
     def _ask_lifetime(self) -> None:
@@ -236,14 +243,14 @@ class Line4(Line):
 
     def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
         start = 0
-        if self.raw:  # the kernel puts the IP header in front
+        if self.raw:  # begins with the IP header
             start = (data[:1] or b"\0")[0] % 16 * 4
             ttl = packets.decode(packets.IPV4, data)["ttl"]
         icmp = packets.decode(packets.ICMP, data[start:])
         corrupt = packets.checksum(data[start:]) != 0
         if icmp["type"] == uapi.ICMP_ECHOREPLY and self._ours(icmp):
             elsewhere = source[0] != self.address[0] and not self.many
-            return Reply(icmp["un.echo.sequence"], source, icmp["data"], ttl, when, corrupt, elsewhere)
+            return EchoReply(icmp["un.echo.sequence"], source, icmp["data"], ttl, when, corrupt, elsewhere)
         if icmp["type"] == uapi.ICMP_REDIRECT and not corrupt and icmp["packet"]["daddr"] == self.packed:
             about = icmp["packet"]["packet"]
             if about["type"] == uapi.ICMP_ECHO and self._ours(about):
@@ -265,12 +272,18 @@ class Line4(Line):
         _, _, packed = SOCKADDR_IN.unpack_from(sockaddr)
         return (_socket.inet_ntop(self.family, packed), 0)
 
-    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> Failure:
-        return Failure(packets.words(kind, code, info), sequence, source, counted=kind != uapi.ICMP_REDIRECT)
+    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> EchoError:
+        return EchoError(packets.words(kind, code, info), sequence, source, counted=kind != uapi.ICMP_REDIRECT)
 
 
-class Line6(Line):
-    """ICMPv6."""
+def _needs_scope(packed: bytes) -> bool:
+    """Return whether an IPv6 address means something on one link only, as the kernel's __ipv6_addr_needs_scope_id does."""
+    multicast = packed[0] == 0xFF and packed[1] & 0xF in (1, 2)
+    return multicast or (packed[0] == 0xFE and packed[1] & 0xC0 == 0x80)
+
+
+class Icmp6Socket(IcmpSocket):
+    """A socket for ICMPv6."""
 
     family, protocol, names = _socket.AF_INET6, packets.IPPROTO_ICMPV6, ("AF_INET6", "IPPROTO_ICMPV6")
     recverr, lifetime, limits = "IPV6_RECVERR", "IPV6_HOPLIMIT", ("IPV6_MULTICAST_HOPS", "IPV6_UNICAST_HOPS")
@@ -278,7 +291,7 @@ class Line6(Line):
 
     def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
         index = observed_call("if_nametoindex", _socket.if_nametoindex, device) if device else 0
-        self.local = address[0].lower().startswith(("fe80:", "ff02:"))
+        self.local = _needs_scope(_socket.inet_pton(self.family, address[0].partition("%")[0]))
         if self.local and not address[3]:
             address = (*address[:3], index)
         super().__init__(address, source, device, ttl, broadcast)
@@ -287,8 +300,8 @@ class Line6(Line):
         try:
             return super()._route(device, broadcast)
         except SyscallError:
-            if self.local and self.address[3]:
-                return "::"  # on its own link there is a way without a route
+            if self.local:  # a link-local address needs no route; without an interface the kernel chooses one for sendto(2)
+                return "::"
             raise
 
     def multicast(self) -> bool:
@@ -298,21 +311,21 @@ class Line6(Line):
         return packets.echo_request6(self.ident, sequence, data)
 
     def _restrict(self) -> None:
-        words = [0xFFFFFFFF] * 8
-        words[uapi.ICMPV6_ECHO_REPLY // 32] &= ~(1 << uapi.ICMPV6_ECHO_REPLY % 32)
-        packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+        blocked = [0xFFFFFFFF] * 8
+        blocked[uapi.ICMPV6_ECHO_REPLY // 32] &= ~(1 << uapi.ICMPV6_ECHO_REPLY % 32)
+        packed = b"".join(word.to_bytes(4, sys.byteorder) for word in blocked)
         sockets.set_option(self.sock, "ICMPV6_FILTER", packed)
 
     def _ask_lifetime(self) -> None:
         sockets.set_option(self.sock, "IPV6_RECVHOPLIMIT", 1)
 
     def _parse(self, data: bytes, source: Address, when: int, ttl: int) -> Arrival:
-        icmp = packets.decode(packets.ICMP6, data)  # a wrong checksum never comes this far
+        icmp = packets.decode(packets.ICMP6, data)  # the kernel has checked the checksum
         if icmp["icmp6_type"] != uapi.ICMPV6_ECHO_REPLY or not self._ours(icmp):
             return None
         packed = _socket.inet_pton(self.family, source[0].partition("%")[0])
         elsewhere = packed != self.packed and not self.many
-        return Reply(icmp["icmp6_sequence"], source, icmp["data"], ttl, when, False, elsewhere)
+        return EchoReply(icmp["icmp6_sequence"], source, icmp["data"], ttl, when, False, elsewhere)
 
     def _ours(self, icmp: dict[str, Any]) -> bool:
         return not self.raw or icmp["icmp6_identifier"] == self.ident
@@ -328,5 +341,5 @@ class Line6(Line):
         _, _, _, packed, scope = SOCKADDR_IN6.unpack_from(sockaddr)
         return (_socket.inet_ntop(self.family, packed), 0, 0, scope)
 
-    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> Failure:
-        return Failure(packets.words6(kind, code, info), sequence, source)
+    def _error(self, kind: int, code: int, info: int, sequence: int, source: Address) -> EchoError:
+        return EchoError(packets.words6(kind, code, info), sequence, source)

@@ -41,9 +41,9 @@ def either(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Pair]:
     if allowed:  # nobody is, in a new namespace
         sysctl(pair[0], "ipv4/ping_group_range", "0 0")
     with pair[0].entered():
-        line = icmp.connect("127.0.0.1")
-    assert line.raw is not allowed
-    line.close()
+        sock = icmp.connect("127.0.0.1")
+    assert sock.raw is not allowed
+    sock.close()
     yield pair
 
 
@@ -52,12 +52,12 @@ def either(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Pair]:
 
 @pytest.mark.parametrize("host", ["10.0.0.2", "fd00::2", "127.0.0.1", "::1"])
 def test_figures(either: Pair, host: str) -> None:
-    figures = rawns.ping(either[0], host, count=3)
-    assert (figures.transmitted, figures.received, figures.loss, figures.errors) == (3, 3, 0.0, [])
-    assert (figures.host, figures.address, len(figures.rtts)) == (host, host, 3)
-    assert 0 < figures.min <= figures.avg <= figures.max == max(figures.rtts) < 1
+    result = rawns.ping(either[0], host, count=3)
+    assert (result.transmitted, result.received, result.loss, result.errors) == (3, 3, 0.0, [])
+    assert (result.host, result.address, len(result.rtts)) == (host, host, 3)
+    assert 0 < result.min <= result.avg <= result.max == max(result.rtts) < 1
     told = rf"{re.escape(host)}: 3 transmitted, 3 received, 0% loss, rtt min/avg/max/mdev = (\d+\.\d{{3}}/?){{4}} ms"
-    assert re.fullmatch(told, str(figures))
+    assert re.fullmatch(told, str(result))
 
 
 def test_link_local(either: Pair) -> None:
@@ -67,12 +67,12 @@ def test_link_local(either: Pair) -> None:
 
 
 def test_it_is_the_peer_who_answers(pair: Pair) -> None:
-    """Figures are no proof that anything crossed the cable; the peer's own count of ICMP packets is."""
+    """PingResult are no proof that anything crossed the cable; the peer's own count of ICMP packets is."""
     a, b = pair
 
     def counted() -> int:
         with b.entered():
-            lines = [line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines() if line[:5] == "Icmp:"]
+            lines = [sock.split() for sock in Path("/proc/thread-self/net/snmp").read_text().splitlines() if sock[:5] == "Icmp:"]
         return int(lines[1][lines[0].index("InEchos")])
 
     before = counted()
@@ -87,9 +87,9 @@ def test_sizes(pair: Pair, size: int) -> None:
 
 
 def test_too_long_for_ipv4(either: Pair) -> None:
-    figures = rawns.ping(either[0], "10.0.0.2", size=65508)
-    assert (figures.transmitted, figures.received, figures.failures) == (1, 0, 1)
-    assert str(figures.errors[0]) == "local error: message too long, mtu=65535" or "mtu=1500" in str(figures.errors[0])
+    result = rawns.ping(either[0], "10.0.0.2", size=65508)
+    assert (result.transmitted, result.received, result.failures) == (1, 0, 1)
+    assert str(result.errors[0]) == "local error: message too long, mtu=65535" or "mtu=1500" in str(result.errors[0])
 
 
 def test_from_another_thread_which_stays_where_it_is(pair: Pair) -> None:
@@ -128,8 +128,8 @@ def test_a_timeout_longer_than_poll_can_wait(pair: Pair) -> None:
 
 def test_a_silent_peer(pair: Pair) -> None:
     with responder(pair[1], lambda request: []):
-        figures = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.05)
-    assert (figures.transmitted, figures.received, figures.loss, figures.rtts) == (2, 0, 1.0, [])
+        result = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.05)
+    assert (result.transmitted, result.received, result.loss, result.rtts) == (2, 0, 1.0, [])
 
 
 def test_half_is_lost(either: Pair) -> None:
@@ -137,8 +137,8 @@ def test_half_is_lost(either: Pair) -> None:
         return [answer(request)] if request[7] % 2 else []
 
     with responder(either[1], odd):
-        figures = rawns.ping(either[0], "10.0.0.2", count=4, timeout=0.5)
-    assert (figures.transmitted, figures.received, figures.loss) == (4, 2, 0.5)
+        result = rawns.ping(either[0], "10.0.0.2", count=4, timeout=0.5)
+    assert (result.transmitted, result.received, result.loss) == (4, 2, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -149,28 +149,28 @@ def test_half_is_lost(either: Pair) -> None:
     ],
 )
 def test_nobody_there(either: Pair, host: str, source: str, words: str) -> None:
-    figures = rawns.ping(either[0], host, count=2, timeout=10)
-    assert (figures.transmitted, figures.received, figures.failures) == (2, 0, 2)
-    assert [str(error) for error in figures.errors] == [f"From {source} icmp_seq={number} {words}" for number in (1, 2)]
+    result = rawns.ping(either[0], host, count=2, timeout=10)
+    assert (result.transmitted, result.received, result.failures) == (2, 0, 2)
+    assert [str(error) for error in result.errors] == [f"From {source} icmp_seq={number} {words}" for number in (1, 2)]
 
 
 @pytest.mark.parametrize("host", ["10.0.0.77", "fd00::77"])
 def test_an_error_for_one_request_does_not_keep_the_next_from_being_sent(either: Pair, host: str) -> None:
     """On a datagram socket the kernel fails the next call with it: `sendto`, where nobody has read it yet."""
     with either[0].entered():
-        line = icmp.connect(host)
-    session = icmp.Session(2, 0, None)
+        sock = icmp.connect(host)
+    session = icmp.EchoSession(2, 0, None)
     assert session.wait(monotonic_ns()) == 0
-    assert list(icmp.transmit(line, session, 56)) == []
+    assert list(icmp.transmit(sock, session, 56)) == []
     poll = select.poll()
-    poll.register(line.sock, 0)  # errors are always polled for
+    poll.register(sock.sock, 0)  # errors are always polled for
     assert poll.poll(5000)
-    told = list(icmp.transmit(line, session, 56))
+    told = list(icmp.transmit(sock, session, 56))
     if not told:  # a raw socket, or a kernel like 5.10: it does not look, and the error waits
-        told = [error for error in [session.arrived(line.failure())] if isinstance(error, icmp.Failure)]
-    line.close()
+        told = [error for error in [session.arrived(sock.failure())] if isinstance(error, icmp.EchoError)]
+    sock.close()
     assert [(one.sequence, one.counted) for one in told] == [(1, True)]
-    assert (session.figures.transmitted, session.figures.failures) == (2, 1)
+    assert (session.result.transmitted, session.result.failures) == (2, 1)
 
 
 def router(a: NetNS, b: NetNS) -> None:
@@ -183,10 +183,10 @@ def router(a: NetNS, b: NetNS) -> None:
 
 def test_a_router_that_knows_no_way(either: Pair) -> None:
     router(*either)
-    figures = rawns.ping(either[0], "10.9.9.9", timeout=10)
-    assert [str(error) for error in figures.errors] == ["From 10.0.0.2 icmp_seq=1 Destination Net Unreachable"]
-    figures = rawns.ping(either[0], "fd99::1", timeout=10)
-    assert [str(error) for error in figures.errors] == ["From fd00::2 icmp_seq=1 Destination unreachable: No route"]
+    result = rawns.ping(either[0], "10.9.9.9", timeout=10)
+    assert [str(error) for error in result.errors] == ["From 10.0.0.2 icmp_seq=1 Destination Net Unreachable"]
+    result = rawns.ping(either[0], "fd99::1", timeout=10)
+    assert [str(error) for error in result.errors] == ["From fd00::2 icmp_seq=1 Destination unreachable: No route"]
 
 
 def test_the_time_to_live_runs_out(either: Pair) -> None:
@@ -268,9 +268,9 @@ def lies(request: bytes) -> list[bytes]:
 
 def test_lies_change_nothing(either: Pair) -> None:
     with responder(either[1], lies):
-        figures = rawns.ping(either[0], "10.0.0.2", count=3, timeout=5)
-    assert (figures.transmitted, figures.received, figures.duplicates) == (3, 3, 0)
-    assert (figures.corrupted, figures.errors) == (0, [])
+        result = rawns.ping(either[0], "10.0.0.2", count=3, timeout=5)
+    assert (result.transmitted, result.received, result.duplicates) == (3, 3, 0)
+    assert (result.corrupted, result.errors) == (0, [])
 
 
 def test_lies6_change_nothing(either: Pair) -> None:
@@ -286,8 +286,8 @@ def test_lies6_change_nothing(either: Pair) -> None:
         return [good[:4], good[:7], reply(ident + 1, sequence), reply(ident, sequence + 1), good]
 
     with responder(either[1], lies6, v6=True):
-        figures = rawns.ping(either[0], "fd00::2", count=3, timeout=5)
-    assert (figures.transmitted, figures.received, figures.duplicates, figures.errors) == (3, 3, 0, [])
+        result = rawns.ping(either[0], "fd00::2", count=3, timeout=5)
+    assert (result.transmitted, result.received, result.duplicates, result.errors) == (3, 3, 0, [])
 
 
 def test_a_flood_of_lies_keeps_nobody_from_the_end(pair: Pair) -> None:
@@ -295,13 +295,13 @@ def test_a_flood_of_lies_keeps_nobody_from_the_end(pair: Pair) -> None:
         return [icmp_packet(0, 0, bytes.fromhex("00000000") + request[8:])] * 2000
 
     with responder(pair[1], flood):
-        figures = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.2)
-    assert (figures.transmitted, figures.received) == (2, 0)
+        result = rawns.ping(pair[0], "10.0.0.2", count=2, timeout=0.2)
+    assert (result.transmitted, result.received) == (2, 0)
 
 
 def test_what_is_always_there_to_read_keeps_nobody_from_the_end() -> None:
     class Babble:
-        """A line on which nothing that matters ever stops coming in."""
+        """A sock on which nothing that matters ever stops coming in."""
 
         def __init__(self) -> None:
             near, far = os.pipe()
@@ -318,30 +318,30 @@ def test_what_is_always_there_to_read_keeps_nobody_from_the_end() -> None:
         def receive(self) -> None:
             return None
 
-    line = Babble()
-    session = icmp.Session(2, 5_000_000, 20_000_000)
-    assert list(icmp.run(line, session, 56)) == []  # type: ignore[arg-type]
-    assert session.figures.transmitted == 2
-    line.sock.close()
+    sock = Babble()
+    session = icmp.EchoSession(2, 5_000_000, 20_000_000)
+    assert list(icmp.run(sock, session, 56)) == []  # type: ignore[arg-type]
+    assert session.result.transmitted == 2
+    sock.sock.close()
 
 
 def test_a_round_trip_ends_when_the_kernel_has_the_reply(either: Pair) -> None:
     """However late we come to read it.  The kernel begins to stamp packets a moment after it is asked to."""
     for host in ("10.0.0.2", "fd00::2"):
         with either[0].entered():
-            line = icmp.connect(host)
+            sock = icmp.connect(host)
         poll = select.poll()
-        poll.register(line.sock, select.POLLIN)
+        poll.register(sock.sock, select.POLLIN)
         for sequence in range(1, 1000):
             before = monotonic_ns()
-            line.send(line.request(sequence, bytes(56)))
+            sock.send(sock.request(sequence, bytes(56)))
             assert poll.poll(5000)
             after = monotonic_ns()
-            reply = line.receive()
-            assert isinstance(reply, icmp.Reply)
+            reply = sock.receive()
+            assert isinstance(reply, icmp.EchoReply)
             if before < reply.when < after:
                 break
-        line.close()
+        sock.close()
         assert before < reply.when < after
 
 
@@ -465,8 +465,8 @@ def test_signals(pair: Pair, number: int) -> None:
         assert process.stdout.readline().startswith("64 bytes")
         process.send_signal(number)
         if number == signal.SIGQUIT:
-            line = process.stderr.readline()  # `text` turns the \r into a line of its own
-            assert re.search(r"\d+/\d+ packets, 0% loss, min/avg/ewma/max = ", line or process.stderr.readline()) or line == "\n"
+            sock = process.stderr.readline()  # `text` turns the \r into a sock of its own
+            assert re.search(r"\d+/\d+ packets, 0% loss, min/avg/ewma/max = ", sock or process.stderr.readline()) or sock == "\n"
             process.send_signal(signal.SIGINT)
         rest, _ = process.communicate()
     assert re.match(r"(64 bytes.*\n)*\n--- 10.0.0.2 ping statistics ---\n\d+ packets transmitted, \d+ received, .*\nrtt ", rest)

@@ -10,34 +10,34 @@ import pytest
 
 from rawns import InvalidValue, sockets
 from rawns.icmp import ping, socket
-from rawns.icmp.session import KEPT, Failure, Figures, Reply, Session
+from rawns.icmp.session import MAX_KEPT, EchoError, EchoReply, EchoSession, PingResult
 
 MS = 1_000_000
 PEER = ("10.0.0.2", 0)
 
 
-def session(count: int | None = None, interval: int = 1000, timeout: int | None = 10_000, **options: object) -> Session:
+def session(count: int | None = None, interval: int = 1000, timeout: int | None = 10_000, **options: object) -> EchoSession:
     deadline = options.pop("deadline", None)
     assert deadline is None or isinstance(deadline, int)
     end = None if deadline is None else deadline * MS
-    return Session(count, interval * MS, None if timeout is None else timeout * MS, end, bool(options.get("patient")))
+    return EchoSession(count, interval * MS, None if timeout is None else timeout * MS, end, bool(options.get("patient")))
 
 
-def reply(sequence: int, when: int, corrupt: bool = False) -> Reply:
-    return Reply(sequence, PEER, b"", 64, when * MS, corrupt, False)
+def reply(sequence: int, when: int, corrupt: bool = False) -> EchoReply:
+    return EchoReply(sequence, PEER, b"", 64, when * MS, corrupt, False)
 
 
-def error(sequence: int) -> Failure:
-    return Failure("Destination Host Unreachable", sequence, ("10.0.0.1", 0))
+def error(sequence: int) -> EchoError:
+    return EchoError("Destination Host Unreachable", sequence, ("10.0.0.1", 0))
 
 
-def wait(run: Session, now: int) -> float | None:
+def wait(run: EchoSession, now: int) -> float | None:
     """In milliseconds."""
     left = run.wait(now * MS)
     return None if left is None else left / MS
 
 
-def send(run: Session, now: int) -> int:
+def send(run: EchoSession, now: int) -> int:
     assert run.wait(now * MS) == 0
     sequence = run.sequence
     run.sent(now * MS)
@@ -75,7 +75,7 @@ def test_errors_are_answers_too() -> None:
     run.arrived(error(1))
     run.arrived(error(2))
     assert wait(run, 20) is None
-    assert (run.figures.received, run.figures.failures, run.figures.pipe) == (0, 2, 2)
+    assert (run.result.received, run.result.failures, run.result.pipe) == (0, 2, 2)
 
 
 def test_without_a_reply_the_timeout_is_waited_for() -> None:
@@ -83,7 +83,7 @@ def test_without_a_reply_the_timeout_is_waited_for() -> None:
     send(run, 0)
     assert wait(run, 1) == 299
     assert wait(run, 300) is None
-    assert run.figures.loss == 1.0
+    assert run.result.loss == 1.0
 
 
 def test_once_there_was_a_reply_twice_the_longest_is_enough() -> None:
@@ -160,15 +160,15 @@ def test_no_room_to_send_is_tried_again_but_not_for_ever() -> None:
         now += 10
         assert wait(run, now) == 0
         tries += 1
-    assert tries == 4 and run.figures.transmitted == 0
+    assert tries == 4 and run.result.transmitted == 0
 
 
 def test_what_cannot_be_sent_counts_as_sent() -> None:
     run = session(count=1)
     assert wait(run, 0) == 0
-    run.sent(0, Failure("sendmsg: Network is unreachable", 1, None, counted=False))
+    run.sent(0, EchoError("sendmsg: Network is unreachable", 1, None, counted=False))
     assert wait(run, 0) is None
-    assert (run.figures.transmitted, run.figures.failures, len(run.figures.errors)) == (1, 0, 1)
+    assert (run.result.transmitted, run.result.failures, len(run.result.errors)) == (1, 0, 1)
 
 
 # -- what comes in --------------------------------------------------------------------------------------------------
@@ -181,24 +181,24 @@ def test_a_reply_to_nothing_is_no_reply() -> None:
     assert run.arrived(reply(0, 1)) is None
     assert run.arrived(error(7)) is None
     assert run.arrived(None) is None
-    assert (run.figures.received, run.figures.errors) == (0, [])
+    assert (run.result.received, run.result.errors) == (0, [])
 
 
 def test_duplicates() -> None:
     run = session(count=2, interval=10)
     send(run, 0)
     first, second = run.arrived(reply(1, 1)), run.arrived(reply(1, 3))
-    assert isinstance(first, Reply) and isinstance(second, Reply)
+    assert isinstance(first, EchoReply) and isinstance(second, EchoReply)
     assert (first.duplicate, second.duplicate) == (False, True)
     assert wait(run, 3) is not None  # a duplicate does not stand for the reply to another
-    assert (run.figures.received, run.figures.duplicates, run.figures.rtts) == (1, 1, [0.001, 0.003])
+    assert (run.result.received, run.result.duplicates, run.result.rtts) == (1, 1, [0.001, 0.003])
 
 
 def test_a_wrong_checksum_answers_nothing() -> None:
     run = session(count=1)
     send(run, 0)
     assert run.arrived(reply(1, 1, corrupt=True)) is not None
-    assert (run.figures.received, run.figures.corrupted, run.figures.rtts) == (0, 1, [])
+    assert (run.result.received, run.result.corrupted, run.result.rtts) == (0, 1, [])
     assert wait(run, 1) is not None
 
 
@@ -209,21 +209,21 @@ def test_sequence_numbers_wrap() -> None:
         last = send(run, now)
         if now < 65_536:
             run.arrived(reply(last, now))
-    assert (last, run.figures.received) == (1, 65_536)
+    assert (last, run.result.received) == (1, 65_536)
     again = run.arrived(reply(1, 65_537))
-    assert isinstance(again, Reply) and not again.duplicate and again.rtt == 0.001
-    assert run.figures.duplicates == 0
-    assert len(run.figures.rtts) == KEPT  # and no more, however long it runs
+    assert isinstance(again, EchoReply) and not again.duplicate and again.rtt == 0.001
+    assert run.result.duplicates == 0
+    assert len(run.result.rtts) == MAX_KEPT  # and no more, however long it runs
 
 
 def test_a_reply_from_before_it_was_sent_took_no_time() -> None:
     run = session()
     send(run, 100)
     run.arrived(reply(1, 99))
-    assert run.figures.rtts == [0.0]
+    assert run.result.rtts == [0.0]
 
 
-# -- figures ----------------------------------------------------------------------------------------------------------
+# -- result ----------------------------------------------------------------------------------------------------------
 
 
 def test_figures() -> None:
@@ -232,19 +232,19 @@ def test_figures() -> None:
     for number, took in enumerate((1, 2, 4, 9)):
         send(run, number * 1000)
         run.arrived(reply(number + 1, number * 1000 + took))
-    figures = run.figures
-    assert (figures.min, figures.avg, figures.max) == (0.001, 0.004, 0.009)
-    assert figures.mdev == pytest.approx(0.003082207)
-    assert figures.rtts == [0.001, 0.002, 0.004, 0.009]
-    assert figures.spread() == "1.000/4.000/9.000/3.082"
-    figures.host = "10.0.0.2"
-    assert str(figures) == "10.0.0.2: 4 transmitted, 4 received, 0% loss, rtt min/avg/max/mdev = 1.000/4.000/9.000/3.082 ms"
+    result = run.result
+    assert (result.min, result.avg, result.max) == (0.001, 0.004, 0.009)
+    assert result.mdev == pytest.approx(0.003082207)
+    assert result.rtts == [0.001, 0.002, 0.004, 0.009]
+    assert result.spread() == "1.000/4.000/9.000/3.082"
+    result.host = "10.0.0.2"
+    assert str(result) == "10.0.0.2: 4 transmitted, 4 received, 0% loss, rtt min/avg/max/mdev = 1.000/4.000/9.000/3.082 ms"
 
 
 def test_figures_of_nothing() -> None:
-    figures = Figures("10.0.0.2", "10.0.0.2")
-    assert (figures.loss, figures.min, figures.avg, figures.max, figures.mdev) == (0, 0, 0, 0, 0)
-    assert str(figures) == "10.0.0.2: 0 transmitted, 0 received, 0% loss"
+    result = PingResult("10.0.0.2", "10.0.0.2")
+    assert (result.loss, result.min, result.avg, result.max, result.mdev) == (0, 0, 0, 0, 0)
+    assert str(result) == "10.0.0.2: 0 transmitted, 0 received, 0% loss"
 
 
 def test_figures_tell_of_errors() -> None:
@@ -253,8 +253,8 @@ def test_figures_tell_of_errors() -> None:
         send(run, number * 1000)
     run.arrived(error(1))
     run.arrived(reply(2, 2001))
-    assert str(run.figures).startswith(": 3 transmitted, 1 received, 66.6667% loss, rtt")
-    assert str(run.figures).endswith("; From 10.0.0.1 icmp_seq=1 Destination Host Unreachable")
+    assert str(run.result).startswith(": 3 transmitted, 1 received, 66.6667% loss, rtt")
+    assert str(run.result).endswith("; From 10.0.0.1 icmp_seq=1 Destination Host Unreachable")
 
 
 # -- the numbers of the socket ------------------------------------------------------------------------------------------

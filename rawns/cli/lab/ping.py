@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ...icmp.socket import Line
+    from ...icmp.socket import IcmpSocket
     from ...lab import Lab
     from ...lab.model import Host
     from ...lab.reachability import Pair
@@ -118,7 +118,7 @@ def _spread(probes: list[Probe]) -> list[Probe]:
 
 
 def _together(doors: Doors, batch: Sequence[Probe], seconds: float) -> None:
-    lines: dict[int, tuple[Line, Probe, dict[int, int]]] = {}
+    lines: dict[int, tuple[IcmpSocket, Probe, dict[int, int]]] = {}
     try:
         for probe in batch:
             try:
@@ -133,7 +133,7 @@ def _together(doors: Doors, batch: Sequence[Probe], seconds: float) -> None:
             line.close()
 
 
-def _rounds(lines: dict[int, tuple[Line, Probe, dict[int, int]]], length: int) -> None:
+def _rounds(lines: dict[int, tuple[IcmpSocket, Probe, dict[int, int]]], length: int) -> None:
     """Ask again and again those that have not answered, and take in what comes, until the time is over.
 
     Each is given a moment before the next is asked: on a large switch the search for a neighbour goes to every port, and
@@ -152,14 +152,14 @@ def _rounds(lines: dict[int, tuple[Line, Probe, dict[int, int]]], length: int) -
             return
 
 
-def _hear(waiting: dict[int, tuple[Line, Probe, dict[int, int]]], descriptors: list[int], milliseconds: int) -> None:
+def _hear(waiting: dict[int, tuple[IcmpSocket, Probe, dict[int, int]]], descriptors: list[int], milliseconds: int) -> None:
     """Wait for some, and take in what has come; who has answered is waited for no more."""
     for descriptor, what in sockets.poll(dict.fromkeys(descriptors, select.POLLIN), milliseconds):
         if _heard(*waiting[descriptor], what):
             del waiting[descriptor]
 
 
-def _send(line: Line, probe: Probe, sent: dict[int, int], sequence: int) -> None:
+def _send(line: IcmpSocket, probe: Probe, sent: dict[int, int], sequence: int) -> None:
     sent[sequence] = monotonic_ns()
     try:
         line.send(line.request(sequence, icmp.payload(56)))
@@ -168,11 +168,11 @@ def _send(line: Line, probe: Probe, sent: dict[int, int], sequence: int) -> None
             probe.why = _reason(error)
 
 
-def _heard(line: Line, probe: Probe, sent: dict[int, int], what: int) -> bool:
+def _heard(line: IcmpSocket, probe: Probe, sent: dict[int, int], what: int) -> bool:
     """Take in one packet; whether it is the answer."""
     arrival = line.failure() if what & select.POLLERR else line.receive()
-    if isinstance(arrival, icmp.Failure):
-        probe.why = str(arrival.words) + (f" (says {arrival.source[0]})" if arrival.source else "")
+    if isinstance(arrival, icmp.EchoError):
+        probe.why = str(arrival.message) + (f" (says {arrival.source[0]})" if arrival.source else "")
     elif arrival is not None and arrival.sequence in sent and not arrival.corrupt and not arrival.elsewhere:
         probe.rtt = max(0, arrival.when - sent[arrival.sequence]) / 1e9
         return True
