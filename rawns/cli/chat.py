@@ -15,12 +15,11 @@ from ..chat.room import Room
 from ..errors import RawnsError, SyscallError
 from ..framing import MAX_RELAYED_BYTES, SendBuffer, TypedLines
 from ..terminal import printable
+from .options import Command, Group, Option, UsageError, integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
-    from typing import NoReturn
 
     from ..chat.event_loop import Connection
 
@@ -30,6 +29,33 @@ joins and leaves. Like `ncat -lk --chat PORT`."""
 
 CONNECT = """Connect to `rawns chat listen`, or to `nc -l`. At the end of standard input the sending side is shut down, and what
 the other end sends is still shown; the command ends when the other end closes. Like `nc -N HOST PORT`."""
+
+NETNS = Option("--netns", argument="NS", help="the network namespace to run in: a name, a path, or pid:N")
+COMMAND = Group(
+    "chat",
+    "Talk over TCP, line by line, between two terminals or two namespaces.",
+    [
+        Command(
+            "listen",
+            "accept connections; ADDR is an address or a name of this host, by default all addresses",
+            "[ADDR] PORT",
+            [NETNS],
+            details=LISTEN,
+        ),
+        Command("connect", "connect to a listener", "HOST PORT", [NETNS], details=CONNECT),
+    ],
+)
+
+
+def _port(verb: str, text: str, lowest: int) -> int:
+    """Parse a port number.  Raises `UsageError`."""
+    try:
+        number: int = integer(lowest, 65535)(text)
+        return number
+    except ValueError:
+        raise UsageError(
+            f"rawns chat {verb}", f'"{printable(text[:100])}" is not a port (a number from {lowest} to 65535)'
+        ) from None
 
 
 class StandardInput(Handler):
@@ -210,12 +236,15 @@ def main(argv: list[str]) -> int:
             os.fstat(stream)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    options = _parsed(argv)
-    if options.netns is not None:
-        _enter(options.netns)
-    if options.verb == "listen":
-        return _listen(options.address, options.port)
-    return _connect(options.host, options.port)
+    options = COMMAND.parse(argv)
+    listens = options.verb == "listen"
+    *address, port = options.operands
+    number = _port(options.verb, port, 0 if listens else 1)
+    if options["--netns"] is not None:
+        _enter(options["--netns"])
+    if listens:
+        return _listen(address[0] if address else None, number)
+    return _connect(address[0], number)
 
 
 def _enter(name: str) -> None:
@@ -226,36 +255,3 @@ def _enter(name: str) -> None:
 
     with Namespace.open(name) as namespace:
         setns(namespace.fileno(), uapi.CLONE_NEWNET)
-
-
-# -- the command line ---------------------------------------------------------------------------------------------------
-
-
-def _parsed(argv: list[str]) -> argparse.Namespace:
-    import argparse
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            self.exit(2, f"rawns chat: {message}; try `{self.prog} --help`\n")
-
-    def port(lowest: int) -> Callable[[str], int]:
-        def parse(text: str) -> int:
-            if not (text.isascii() and text.isdigit()) or not lowest <= int(text[:9]) <= 65535:
-                raise argparse.ArgumentTypeError(f"{text!r} is not a port (a number from {lowest} to 65535)")
-            return int(text)
-
-        return parse
-
-    parser = Parser(prog="rawns chat", description="Talk over TCP, line by line, between two terminals or two namespaces.")
-    words = parser.add_subparsers(required=True, metavar="listen|connect")
-    listen = words.add_parser("listen", help="take in whoever connects", description=LISTEN)
-    listen.add_argument("address", nargs="?", metavar="ADDR", help="an address or a name of this machine; by default all")
-    listen.add_argument("port", type=port(0), metavar="PORT", help="0 for one that the kernel chooses")
-    listen.set_defaults(verb="listen")
-    connect = words.add_parser("connect", help="go to where somebody listens", description=CONNECT)
-    connect.add_argument("host", metavar="HOST", help="an address, or a name")
-    connect.add_argument("port", type=port(1), metavar="PORT")
-    connect.set_defaults(verb="connect")
-    for one in (listen, connect):
-        one.add_argument("--netns", metavar="NS", help="the network namespace to do it in, by name or path")
-    return parser.parse_args(argv)

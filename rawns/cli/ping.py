@@ -1,6 +1,6 @@
-"""`rawns ping`: ICMP echo from inside a namespace; what it prints and exits with is iputils' (ping(8)).
+"""`rawns ping`: ICMP echo from inside a namespace; output, messages and exit status are those of iputils (ping(8)).
 
-Floor 7.  All the pinging is in `echo`; here are words in, and each event as a line out.
+`icmp` sends and receives; this module parses the command line and prints each event.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from ..icmp.session import Address
     from ..wire import Span
 
-GOOD, LOST, WRONG, FAILED = 0, 1, 1, 2  # exit statuses; a bad number and a lost packet share one
-MOST = 2**31 - 1
-LEAST_INTERVAL = 0.002  # seconds, for who is not root
-TIMED = 16  # bytes of data: ping has the time in them, so with less it shows none
+OK, LOST, BAD_NUMBER, FAILED = 0, 1, 1, 2  # exit statuses
+MAX_INT = 2**31 - 1
+MIN_USER_INTERVAL = 0.002  # seconds, for users other than root
+TIMED_BYTES = 16  # of data: ping stores the time in them, so with less it shows no round trip
 
 USAGE = """usage: rawns ping [options] HOST
 
-  --netns NS     from inside this network namespace (a name, or a path)
-  --explain      name every byte that is sent and received
+  --netns NS     ping from inside this network namespace (a name, a path, or pid:N)
+  --explain      print every byte that is sent and received, with its name
   -4, -6         IPv4 only, IPv6 only
   -b             allow pinging a broadcast address
-  -c COUNT       stop after this many replies
-  -i SECONDS     between requests (1); with 0, each follows the reply to the last
-  -I WHERE       send from this interface, or from this address
-  -n             no names for addresses
-  -q             only the summary
+  -c COUNT       stop after this number of replies
+  -i SECONDS     interval between requests (1); with 0, each follows the reply to the one before
+  -I SOURCE      send from this interface, or from this address (ADDRESS or ADDRESS%INTERFACE)
+  -n             do not look up names of addresses
+  -q             print only the summary
   -s BYTES       of data in each request (56)
   -t TTL         time to live
-  -w SECONDS     end after this long, whatever came
-  -W SECONDS     wait this long for a first reply (10); 0 for ever
+  -w SECONDS     stop after this time, even without replies
+  -W SECONDS     time to wait for a first reply (10); 0 for no limit
 
-Exit status: 0 replies came, 1 none did (or fewer than -c within -w), 2 anything else went wrong."""
+Exit status: 0 replies arrived, 1 none (or fewer than -c within -w) or a bad number, 2 any other error."""
 
 
-class Refused(Exception):
-    """The command line cannot be obeyed: the sentence, and the exit status."""
+class PingUsageError(Exception):
+    """The command line is wrong: the message, and the exit status."""
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
@@ -54,22 +54,22 @@ class Refused(Exception):
 
 
 def main(argv: list[str]) -> int:
-    """Run ``rawns ping``; the exit status."""
+    """Run ``rawns ping``; return the exit status."""
     try:
-        options = Options(argv)
+        options = PingOptions(argv)
         if options.help:
             print(USAGE)
-            return GOOD
+            return OK
         if options.netns is None:
             return _ping(options)
         with _opened(options.netns) as visit, visit.entered():
             if visit.name and os.path.isdir(f"{netns.ETC_DIR}/{visit.name}"):
                 netns.enter_mounts(visit.name)  # the hosts and resolv.conf that `ip netns exec` would give it
             return _ping(options)
-    except Refused as refused:
-        if refused.args[0]:
-            print(printable(f"ping: {refused}"), file=sys.stderr)
-        return refused.status
+    except PingUsageError as error:
+        if error.args[0]:
+            print(printable(f"ping: {error}"), file=sys.stderr)
+        return error.status
     except SyscallError as error:
         print(printable(f"ping: {_complaint(error)}"), file=sys.stderr)
     except RawnsError as error:
@@ -81,11 +81,11 @@ def _opened(name: str) -> netns.Namespace:
     try:
         return netns.Namespace.open(name)
     except SyscallError as error:
-        raise Refused(f'cannot open network namespace "{name}": {error.strerror}', FAILED) from None
+        raise PingUsageError(f'cannot open network namespace "{name}": {error.strerror}', FAILED) from None
 
 
 def _complaint(error: SyscallError) -> str:
-    """What ping says when a system call fails."""
+    """Return the message of ping for a system call that has failed."""
     if error.call == "if_nametoindex":
         return f"unknown iface: {error.arguments.strip(chr(34))}"
     if error.call == "connect" and isinstance(error, PermissionError):
@@ -100,7 +100,7 @@ def _complaint(error: SyscallError) -> str:
 
 
 def _option(arguments: str) -> str:
-    """What ping calls an option: ``SO_BINDTODEVICE eth0``, ``cannot set unicast time-to-live``."""
+    """Return how ping names a socket option: ``SO_BINDTODEVICE eth0``, ``cannot set unicast time-to-live``."""
     name, value = arguments.split(", ", 3)[2:]
     if name == "SO_BINDTODEVICE":
         return f"{name} {value[1:].rpartition(chr(34))[0].removesuffix(chr(92) + '000')}"  # a string literal in C
@@ -109,11 +109,11 @@ def _option(arguments: str) -> str:
     return name
 
 
-# -- words in ---------------------------------------------------------------------------------------------------------
+# -- command line -----------------------------------------------------------------------------------------------------
 
 
-class Options:
-    """The command line, checked.  Raises `Refused` with iputils' words."""
+class PingOptions:
+    """A command line after parsing.  Raises `PingUsageError` with the message of iputils."""
 
     def __init__(self, argv: list[str]) -> None:
         given, hosts = _split(argv)
@@ -121,30 +121,27 @@ class Options:
         self.explain, self.netns = "--explain" in given, given.get("--netns")
         self.numeric, self.quiet, self.broadcast = "-n" in given, "-q" in given, "-b" in given
         if "-4" in given and "-6" in given:
-            raise Refused("only one -4 or -6 option may be specified", FAILED)
+            raise PingUsageError("only one -4 or -6 option may be specified", FAILED)
         self.family = _socket.AF_INET if "-4" in given else _socket.AF_INET6 if "-6" in given else None
         self.count = _whole(given["-c"], 1, 2**63 - 1) if "-c" in given else None
         self.interval = _seconds(given.get("-i", "1"), "timing interval")
         self.timeout = _seconds(given.get("-W", "10"), "linger time") or None
-        self.deadline = _whole(given.get("-w", "0"), 0, MOST) or None
-        self.size = _whole(given.get("-s", "56"), 0, MOST)
+        self.deadline = _whole(given.get("-w", "0"), 0, MAX_INT) or None
+        self.size = _whole(given.get("-s", "56"), 0, MAX_INT)
         self.ttl = _whole(given["-t"], 0, 255) if "-t" in given else None
         if self.size > icmp.MAX_DATA_BYTES:
-            raise Refused(f"packet size {self.size} is too large. Maximum is {icmp.MAX_DATA_BYTES}", FAILED)
-        where = given.get("-I", "")
-        if "-I" in given and not where:
-            raise Refused("unknown iface: ", FAILED)
-        self.source, self.device = (where, "") if _is_address(where) else ("", where)
-        if self.source and self.family is None:
-            self.family = _socket.AF_INET6 if ":" in where else _socket.AF_INET
+            raise PingUsageError(f"packet size {self.size} is too large. Maximum is {icmp.MAX_DATA_BYTES}", FAILED)
+        self.source, self.device = _source(given.get("-I", ""))
+        if "-I" in given and not (self.source or self.device):
+            raise PingUsageError("unknown iface: ", FAILED)
         if not hosts and not self.help:
-            raise Refused("usage error: Destination address required", WRONG)
+            raise PingUsageError("usage error: Destination address required", BAD_NUMBER)
         self.host = hosts[0] if hosts else ""
         self.numeric = self.numeric or ":" in self.host or _is_address(self.host)
 
 
 def _split(argv: list[str]) -> tuple[dict[str, str], list[str]]:
-    """The options by their names, and what is left: hosts."""
+    """Return the options by their names, and the remaining words (getopt(3))."""
     from getopt import GetoptError, gnu_getopt
 
     try:
@@ -153,47 +150,69 @@ def _split(argv: list[str]) -> tuple[dict[str, str], list[str]]:
         dash = "--" if len(error.opt) > 1 else ""
         missing = "option requires an argument" if "requires argument" in error.msg else "invalid option"
         print(f"ping: {missing} -- '{dash}{error.opt}'\n\n{USAGE}", file=sys.stderr)
-        raise Refused("", FAILED) from None
+        raise PingUsageError("", FAILED) from None
     options = dict(given)
     if "-V" in options or "--version" in options:
         from .. import __version__
 
         print(f"ping from rawns {__version__}")
-        raise Refused("", GOOD)
+        raise PingUsageError("", OK)
     if "-h" in options or len(hosts) > 1:
         print(USAGE, file=sys.stderr)
-        raise Refused("", FAILED)
+        raise PingUsageError("", FAILED)
     return options, hosts
 
 
 def _whole(text: str, least: int, most: int) -> int:
-    """A number as strtol(3) reads it."""
+    """Parse a number as strtol(3) does."""
     digits = text.lstrip(" \t\n\v\f\r")
     digits = digits[1:] if digits[:1] in ("+", "-") else digits
     if not (digits.isascii() and digits.isdigit()):
-        raise Refused(f"invalid argument: '{text}'", WRONG)
+        raise PingUsageError(f"invalid argument: '{text}'", BAD_NUMBER)
     if len(digits.lstrip("0")) > 19 or not -(2**63) <= int(text) < 2**63:
-        raise Refused(f"invalid argument: '{text}': Numerical result out of range", WRONG)
+        raise PingUsageError(f"invalid argument: '{text}': Numerical result out of range", BAD_NUMBER)
     if not least <= int(text) <= most:
-        raise Refused(f"invalid argument: '{text}': out of range: {least} <= value <= {most}", WRONG)
+        raise PingUsageError(f"invalid argument: '{text}': out of range: {least} <= value <= {most}", BAD_NUMBER)
     return int(text)
 
 
 def _seconds(text: str, what: str) -> float:
+    """Parse a number of seconds as strtod(3) does."""
     try:
         if not text.isascii() or "_" in text:
             raise ValueError
         number = float(text)
     except ValueError:
-        raise Refused(f"option argument contains garbage: {text}", FAILED) from None
+        raise PingUsageError(f"option argument contains garbage: {text}", FAILED) from None
     if not isfinite(number):
-        raise Refused(f"bad {what}: {text}: Numerical result out of range", FAILED)
-    if not 0 <= number <= MOST / 1000:
-        raise Refused(f"bad {what}: {text}", FAILED)
+        raise PingUsageError(f"bad {what}: {text}: Numerical result out of range", FAILED)
+    if not 0 <= number <= MAX_INT / 1000:
+        raise PingUsageError(f"bad {what}: {text}", FAILED)
     return number
 
 
+def _source(text: str) -> tuple[str, str]:
+    """Split the argument of ``-I`` into source address and interface, as iputils does.
+
+    A text with a colon is an IPv6 address, perhaps with ``%INTERFACE``; one that inet_pton(3) accepts is an IPv4 address;
+    everything else is an interface, so ``5`` and ``10.0`` are.
+    """
+    if ":" in text:
+        address, _, device = text.partition("%")
+        try:
+            _socket.inet_pton(_socket.AF_INET6, address)
+        except (OSError, ValueError):
+            raise PingUsageError(f"invalid source address: {text}", FAILED) from None
+        return address, device
+    try:
+        _socket.inet_pton(_socket.AF_INET, text)
+    except (OSError, ValueError):
+        return "", text
+    return text, ""
+
+
 def _is_address(text: str) -> bool:
+    """Return whether a host is given as an address, so that no names need to be looked up."""
     for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
             _socket.inet_pton(family, text.partition("%")[0])
@@ -206,11 +225,11 @@ def _is_address(text: str) -> bool:
         return False
 
 
-# -- lines out --------------------------------------------------------------------------------------------------------
+# -- output -----------------------------------------------------------------------------------------------------------
 
 
-def _ping(options: Options) -> int:
-    line = icmp.connect(
+def _ping(options: PingOptions) -> int:
+    sock = icmp.connect(
         options.host,
         options.family,
         source=options.source,
@@ -219,15 +238,15 @@ def _ping(options: Options) -> int:
         broadcast=options.broadcast,
     )
     try:
-        screen = Screen(options, line)
+        screen = PingOutput(options, sock)
         screen.header()
-        if os.getuid() and options.interval < LEAST_INTERVAL:
-            raise Refused(f"cannot flood; minimal interval allowed for user is {LEAST_INTERVAL * 1000:.0f}ms", FAILED)
+        if os.getuid() and options.interval < MIN_USER_INTERVAL:
+            raise PingUsageError(f"cannot flood; minimal interval allowed for user is {MIN_USER_INTERVAL * 1000:.0f}ms", FAILED)
         timeout = None if options.timeout is None else round(options.timeout * 1e9)
         deadline = None if options.deadline is None else options.deadline * 10**9
         session = icmp.EchoSession(options.count, round(options.interval * 1e9), timeout, deadline)
-        with Signals() as signals, syscalls.observed(Explainer()) if options.explain else nullcontext():
-            for event in icmp.run(line, session, options.size, signals.descriptor):
+        with SignalPipe() as signals, syscalls.observed(PacketExplainer()) if options.explain else nullcontext():
+            for event in icmp.run(sock, session, options.size, signals.descriptor):
                 if event is not None:
                     screen.show(event)
                     continue
@@ -237,17 +256,17 @@ def _ping(options: Options) -> int:
                     screen.status(session.result)
         screen.summary(session)
     finally:
-        line.close()
+        sock.close()
     result = session.result
     few = options.deadline is not None and result.received < (options.count or 0)
-    return LOST if not result.received or few else GOOD
+    return LOST if not result.received or few else OK
 
 
-class Screen:
-    """Prints what happens, the way ping does."""
+class PingOutput:
+    """Print the events of a session as ping does."""
 
-    def __init__(self, options: Options, line: icmp.IcmpSocket) -> None:
-        self.options, self.line = options, line
+    def __init__(self, options: PingOptions, sock: icmp.IcmpSocket) -> None:
+        self.options, self.sock = options, sock
         self._last: tuple[Address, str] | None = None
 
     @staticmethod
@@ -255,20 +274,21 @@ class Screen:
         print(text, flush=True)
 
     def header(self) -> None:
-        options, line = self.options, self.line
+        """Print the first sock."""
+        options, sock = self.options, self.sock
         source = ""
         if options.device or options.source:
-            source = f"from {line.source} {printable(options.device)}: "
+            source = f"from {sock.source} {printable(options.device)}: "
         host, size = printable(options.host), options.size
-        if line.family == _socket.AF_INET6:
-            self._say(f"PING {host}({self._who(line.address)}) {source}{size} data bytes")
+        if sock.family == _socket.AF_INET6:
+            self._say(f"PING {host}({self._who(sock.address)}) {source}{size} data bytes")
         else:
             if options.broadcast:
                 print("WARNING: pinging broadcast address", file=sys.stderr)
-            self._say(f"PING {host} ({line.address[0]}) {source}{size}({size + 28}) bytes of data.")
+            self._say(f"PING {host} ({sock.address[0]}) {source}{size}({size + 28}) bytes of data.")
 
     def show(self, event: icmp.EchoReply | icmp.EchoError) -> None:
-        """One reply or error, unless it is to be quiet."""
+        """Print a reply or an error, unless ``-q`` was given."""
         if self.options.quiet:
             return
         if isinstance(event, icmp.EchoReply):
@@ -283,9 +303,9 @@ class Screen:
         text = f"{reply.size} bytes from {self._who(reply.source)}: icmp_seq={reply.sequence} ttl={reply.ttl}"
         if reply.size < self.options.size + 8:
             return f"{text} (truncated)"
-        if self.options.size >= TIMED:
+        if self.options.size >= TIMED_BYTES:
             text += f" time={_time(reply.rtt)} ms"
-        if reply.duplicate and not self.line.many:
+        if reply.duplicate and not self.sock.many:
             text += " (DUP!)"
         if reply.corrupt:
             text += " (BAD CHECKSUM!)"
@@ -294,18 +314,18 @@ class Screen:
         return text + self._difference(reply.data)
 
     def _difference(self, data: bytes) -> str:
-        """The first byte that is not what was sent, and all of them."""
+        """Return a line about the first byte that differs from what was sent, and all bytes; empty if none does."""
         size = self.options.size
-        wrong = next((at for at in range(TIMED, size) if data[at] != icmp.PATTERN[at]), None)
+        wrong = next((at for at in range(TIMED_BYTES, size) if data[at] != icmp.PATTERN[at]), None)
         if wrong is None:
             return ""
         text = f"\nwrong data byte #{wrong} should be {icmp.PATTERN[wrong]:#x} but was {data[wrong]:#x}"
-        for at in range(TIMED, size, 32):
+        for at in range(TIMED_BYTES, size, 32):
             text += f"\n#{at}\t" + "".join(f"{byte:x} " for byte in data[at : min(at + 32, size)])
         return text
 
     def _who(self, address: Address) -> str:
-        """``name (address)``, or the address alone; the last one is remembered, as name servers can be slow."""
+        """Return ``name (address)``, or the address alone.  The last one is remembered, because a name server may be slow."""
         if self._last is None or self._last[0] != address:
             text = number = _socket.getnameinfo(address, _socket.NI_NUMERICHOST)[0]
             if not self.options.numeric:
@@ -317,14 +337,15 @@ class Screen:
         return self._last[1]
 
     def status(self, result: icmp.PingResult) -> None:
-        """What SIGQUIT asks for."""
+        """Print the statistics so far (SIGQUIT)."""
         text = f"\r{result.received}/{result.transmitted} packets, {int(result.loss * 100)}% loss"
-        if result.received and self.options.size >= TIMED:
+        if result.received and self.options.size >= TIMED_BYTES:
             times = (result.min_ns, result.average_ns, result.ewma_ns, result.max_ns)
             text += f", min/avg/ewma/max = {'/'.join(map(icmp.milliseconds, times))} ms"
         print(text, file=sys.stderr, flush=True)
 
     def summary(self, session: icmp.EchoSession) -> None:
+        """Print the last lines."""
         result = session.result
         text = f"{result.transmitted} packets transmitted, {result.received} received"
         for number, what in ((result.duplicates, "duplicates"), (result.corrupted, "corrupted"), (result.failures, "errors")):
@@ -334,7 +355,7 @@ class Screen:
             text += f", {result.loss * 100:g}% packet loss, time {(elapsed + 500_000) // 10**6}ms"
         self._say(f"\n--- {printable(self.options.host)} ping statistics ---\n{text}")
         last = []
-        if result.received and self.options.size >= TIMED:
+        if result.received and self.options.size >= TIMED_BYTES:
             last.append(f"rtt min/avg/max/mdev = {result.spread()} ms")
         if result.pipe > 1:
             last.append(f"pipe {result.pipe}")
@@ -346,7 +367,7 @@ class Screen:
 
 def _time(seconds: float) -> str:
     """Milliseconds with three result or so: 0.026, 2.35, 23.5, 235."""
-    micro = int(seconds * 1e6 + 1e-4)  # seconds were whole nanoseconds before they became binary fractions
+    micro = int(seconds * 1e6 + 1e-4)  # the seconds were whole nanoseconds before they became binary fractions
     if micro < 1000:
         return f"0.{micro:03d}"
     places = 2 if micro < 9995 else 1 if micro < 99950 else 0
@@ -355,19 +376,19 @@ def _time(seconds: float) -> str:
     return f"{rounded // 10**places}.{rounded % 10**places:0{places}d}" if places else str(rounded)
 
 
-class Signals:
-    """SIGINT and SIGQUIT come in by a descriptor, so that nothing is ever interrupted half-way."""
+class SignalPipe:
+    """Receive SIGINT and SIGQUIT through a descriptor, so that no function is interrupted."""
 
     NUMBERS = (signal.SIGINT, signal.SIGQUIT)
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> SignalPipe:
         self.descriptor, self._far = sockets.pipe()
         self._wakeup = signal.set_wakeup_fd(self._far, warn_on_full_buffer=False)
         self._handlers = [signal.signal(number, lambda *_: None) for number in self.NUMBERS]
         return self
 
     def read(self) -> bytes:
-        """The numbers of the signals that came."""
+        """Return the numbers of the signals that have arrived."""
         return sockets.read(self.descriptor, 64)
 
     def __exit__(self, *exc: object) -> None:
@@ -378,8 +399,8 @@ class Signals:
         syscalls.close(self._far)
 
 
-class Explainer(syscalls.Observer):
-    """Prints every byte of what is sent and received, named."""
+class PacketExplainer(syscalls.Observer):
+    """Print every byte of the packets that are sent and received, with its name."""
 
     def after(self, event: syscalls.Event) -> None:
         kind = packets.PROTOCOLS.get(event.protocol)

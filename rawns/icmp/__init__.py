@@ -116,13 +116,14 @@ def connect(
 ) -> IcmpSocket:
     """Return a socket towards the first address of ``host`` that has a route, in the calling thread's namespace.
 
-    It sends from ``source`` (an address) and ``device`` (an interface), if given.  Raises the errors of `ping`.
+    It sends from ``source`` (an address, not used for hosts of the other family) and ``device`` (an interface), if given.  Raises the errors of `ping`.
     """
     addresses = resolve(host, family)
     for left, (kind, address) in zip(range(len(addresses))[::-1], addresses):
         make = Icmp6Socket if kind == _socket.AF_INET6 else Icmp4Socket
+        own = source if (":" in source) == (kind == _socket.AF_INET6) else ""
         try:
-            return make(address, source, device, ttl, broadcast)
+            return make(address, own, device, ttl, broadcast)
         except SyscallError as error:
             if left == 0 or error.errno not in (ENETUNREACH, EHOSTUNREACH):
                 raise
@@ -187,7 +188,7 @@ def transmit(sock: IcmpSocket, session: EchoSession, size: int) -> Iterator[Echo
         if late is not None:
             break
     else:
-        late = EchoError(f"sendmsg: {why.strerror}", session.sequence, None, why.errno or 0, counted=False)
+        late = EchoError(sock.send_failure(why), session.sequence, None, why.errno or 0, counted=False)
     session.sent(now, late)
     yield late
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import os
 import sys
-from errno import EACCES, EAGAIN, EMSGSIZE, EPERM
+from errno import EACCES, EAGAIN, EINVAL, EMSGSIZE, EPERM
 from struct import Struct
 from time import monotonic_ns, time_ns
 
@@ -35,6 +35,11 @@ MAX_PACKET_BYTES, MAX_ANCILLARY_BYTES = 0x10000 + 64, 512
 PROBE_PORT = 1025  # of the connect(2) that looks up the route; nothing is sent
 
 SOCKADDR_IN, SOCKADDR_IN6 = Struct("=HH4s"), Struct("=HHI16sI")
+MC_SCOPE_LINK_LOCAL = 2  # RFC 4291, 2.7
+NO_SCOPE = (
+    "Warning: IPv6 link-local address on ICMP datagram socket may require ifname or scope-id"
+    " => use: address%<ifname|scope-id>"
+)  # ping prints this instead of the kernel's EINVAL
 REMEDY = "run as root, inside `rawns rootless`, or with your group in the sysctl net.ipv4.ping_group_range"
 
 
@@ -158,6 +163,10 @@ class IcmpSocket:
 
     # -- send, receive --------------------------------------------------------------------------------------------
 
+    def send_failure(self, error: SyscallError) -> str:
+        """Return the message of ping for an error of `send`."""
+        return f"sendmsg: {error.strerror}"
+
     def send(self, request: bytes) -> None:
         """Send one request.  Raises `SyscallError`."""
         sockets.sendto(self.sock, request, self.address, self.names[1])
@@ -276,10 +285,11 @@ class Icmp4Socket(IcmpSocket):
         return EchoError(packets.words(kind, code, info), sequence, source, counted=kind != uapi.ICMP_REDIRECT)
 
 
-def _needs_scope(packed: bytes) -> bool:
-    """Return whether an IPv6 address means something on one link only, as the kernel's __ipv6_addr_needs_scope_id does."""
-    multicast = packed[0] == 0xFF and packed[1] & 0xF in (1, 2)
-    return multicast or (packed[0] == 0xFE and packed[1] & 0xC0 == 0x80)
+def _is_link_local(packed: bytes) -> bool:
+    """Return whether an IPv6 address is a link-local one, unicast (fe80::/10) or multicast (RFC 4291)."""
+    if packed[0] == 0xFF:
+        return packed[1] & 0xF == MC_SCOPE_LINK_LOCAL
+    return packed[0] == 0xFE and packed[1] & 0xC0 == 0x80
 
 
 class Icmp6Socket(IcmpSocket):
@@ -291,7 +301,7 @@ class Icmp6Socket(IcmpSocket):
 
     def __init__(self, address: Address, source: str = "", device: str = "", ttl: int | None = None, broadcast: bool = False):
         index = observed_call("if_nametoindex", _socket.if_nametoindex, device) if device else 0
-        self.local = _needs_scope(_socket.inet_pton(self.family, address[0].partition("%")[0]))
+        self.local = _is_link_local(_socket.inet_pton(self.family, address[0].partition("%")[0]))
         if self.local and not address[3]:
             address = (*address[:3], index)
         super().__init__(address, source, device, ttl, broadcast)
@@ -303,6 +313,10 @@ class Icmp6Socket(IcmpSocket):
             if self.local:  # a link-local address needs no route; without an interface the kernel chooses one for sendto(2)
                 return "::"
             raise
+
+    def send_failure(self, error: SyscallError) -> str:
+        lacks_interface = error.errno == EINVAL and self.local and not self.raw and not self.address[3]
+        return NO_SCOPE if lacks_interface else super().send_failure(error)
 
     def multicast(self) -> bool:
         return self.packed[0] == 0xFF

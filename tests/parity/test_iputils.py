@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pinging import answer, cable, icmp_packet, responder, run, sysctl
+from pinging import answer, cable, icmp_packet, responder, run, settled, sysctl
 
 from rawns import NetNS
 
@@ -110,6 +110,61 @@ def test_answers(pair: Pair, words: str) -> None:
 def test_link_local(pair: Pair) -> None:
     address = next(one.address for one in pair[1].net.addresses("b0") if one.address.startswith("fe80"))
     assert same(pair[0], "-c1", f"{address}%a0")[2] == 0
+
+
+def test_link_local_without_an_interface(pair: Pair) -> None:
+    """There is one link, so the kernel finds the peer without being told the interface."""
+    address = next(one.address for one in pair[1].net.addresses("b0") if one.address.startswith("fe80"))
+    for host in (address, address.upper()):
+        same(pair[0], "-c1", "-W0.05", host)
+    assert same(pair[0], "-c1", "-W0.05", "fe80::77")[2] == 1
+    for host in ("fea0::77", "febf:ffff::77"):  # the kernel has no route for these; iputils does not print that
+        mine, theirs = both(pair[0], "-c1", "-W0.05", host)
+        assert (mine[0], mine[2]) == (theirs[0], theirs[2])
+
+
+def test_link_local_multicast_without_an_interface(pair: Pair) -> None:
+    same(pair[0], "-c1", "-W0.05", "ff02::1")
+    assert same(pair[0], "-c1", "ff01::1")[2] == 2
+    same(pair[0], "-c1", "-W0.05", "ff12::99")
+
+
+@pytest.mark.parametrize("name", ["5", "10.0", "127.1", "0x7f", "1", "10.0.0.1a", "08"])
+def test_an_interface_whose_name_could_be_a_number(pair: Pair, name: str) -> None:
+    a, b = pair
+    a.net.set_link("a0", up=False)
+    a.net.set_link("a0", new_name=name)
+    sysctl(a, f"ipv6/conf/{name}/accept_dad", "0")
+    a.net.set_link(name, up=True)
+    settled(a)
+    assert same(a, "-c1", "-I", name, "10.0.0.2")[2] == 0
+    address = next(one.address for one in b.net.addresses("b0") if one.address.startswith("fe80"))
+    assert same(a, "-c1", f"{address}%{name}")[2] == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "5",
+        "10.0",
+        "127.1",
+        "0x7f.1",
+        "127.0.0.1%lo",
+        "1",
+        "0",
+        "127.0.0.1",
+        "10.0.0.1",
+        "::1%lo",
+        "::1",
+        "::g",
+        "::1%nodev",
+        ":",
+        "%lo",
+    ],
+)
+def test_sources_that_are_addresses_or_interfaces(pair: Pair, source: str) -> None:
+    for host in ("127.0.0.1", "::1"):
+        same(pair[0], "-c1", "-I", source, host)
 
 
 # -- peers that are not --------------------------------------------------------------------------------------------------
