@@ -116,7 +116,8 @@ def connect(
 ) -> IcmpSocket:
     """Return a socket towards the first address of ``host`` that has a route, in the calling thread's namespace.
 
-    It sends from ``source`` (an address, not used for hosts of the other family) and ``device`` (an interface), if given.  Raises the errors of `ping`.
+    It sends from ``source`` (an address; it is not used for a host of the other family) and ``device`` (an interface), if
+    given.  Raises the errors of `ping`.
     """
     addresses = resolve(host, family)
     for left, (kind, address) in zip(range(len(addresses))[::-1], addresses):
