@@ -93,7 +93,7 @@ def _own(directory: str) -> None:
     try:
         syscalls.mount("rawns", directory, "tmpfs", 0, "mode=0755")
         for entry in os.scandir(old):
-            if entry.name != "netns":
+            if entry.name not in ("netns", "rawns"):  # another user's namespaces, and the locks of their labs
                 _bind_back(entry, f"/proc/self/fd/{old}/{entry.name}", f"{directory}/{entry.name}")
     finally:
         syscalls.close(old)

@@ -8,7 +8,6 @@ a name, finds the stamp.  Descriptors and sockets are held no longer than that t
 
 from __future__ import annotations
 
-import os
 from errno import EBUSY, EEXIST
 
 from .. import names, syscalls
@@ -16,9 +15,8 @@ from ..errors import KernelError, RawnsError
 from ..netns import ThreadNamespace, mount_name
 from ..terminal import printable
 from . import build_requests, stamp
-from .discover import remove_names
 from .model import Bridge, Existing, Macvlan, Port, Tap
-from .prefetch import births
+from .prefetch import prefetch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,38 +31,15 @@ GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
 DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
 BREATH = 64  # hosts after which this thread comes home, where signals that wait are heard
 
-_token: tuple[int, str] = (0, "")
-
-
-def token() -> str:
-    """Who we are, for stamps: our pid, and when this process started (clock ticks since boot; proc_pid_stat(5))."""
-    global _token
-    pid = os.getpid()
-    if _token[0] != pid:  # asked for the first time, or forked since
-        _token = pid, f"{pid}.{started(pid) or 0}"
-    return _token[1]
-
-
-def started(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None where there is none such, or where it is dead already."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            words = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return int(words[19]) if words[0] not in (b"Z", b"X") else None
-
-
-def alive(by: str) -> bool:
-    """Whether the process of a token still runs."""
-    pid, _, tick = by.partition(".")
-    return pid.isdigit() and tick.isdigit() and started(int(pid)) == int(tick)
-
 
 class Builder:
     """Carries out one `Difference`."""
 
-    def __init__(self, difference: Difference, undo: syscalls.Rollback, progress: Progress | None = None) -> None:
+    def __init__(
+        self, difference: Difference, undo: syscalls.Rollback, token: str = "", progress: Progress | None = None
+    ) -> None:
+        """``token`` identifies this process in the stamps (`lock.OwnerLock`), if others can see them."""
+        self._token = token
         self._lab: Lab = difference.lab
         self._difference, self._undo, self._progress = difference, undo, progress
         self._made: dict[int, bool] = {}  # interfaces made by now, by id: whether all could be said at their birth
@@ -83,15 +58,18 @@ class Builder:
         self._waiting: dict[int, list[Host]] = {}  # by what they wait for
         self._past: set[int] = set()  # what has happened
         self._words: dict[tuple[str, frozenset[str]], Request] = {}
-        self._mark = str(stamp.Stamp(self._lab.name, token())).encode()
-        self._whole = False  # whether a host has been born with a stamp that says so
+        self._mark = str(stamp.Stamp(self._lab.name, token)).encode()
+        self._said_whole = False  # whether a host has got a stamp that says so, with all that was left to do
+        new = [host for host in self._lab.hosts if self._new(host)]
+        # A stamp must not say that work is done which comes after it: commands, and the removal of names.
+        self._nothing_follows = not self._difference.gone and not any(host.commands for host in new)
         self._total = self._left = len(self._awaited)
         self._anchor = self._find_anchor()
 
     def _find_anchor(self) -> Host | None:
         """The host whose stamp says that a standing lab is whole."""
         states = self._difference.states
-        for host in self._lab.hosts if self._lab.standing else ():
+        for host in self._lab.hosts if self._lab.outlives_process else ():
             state = states[host.number]
             if state is not None and state.stamp is not None and state.stamp.state and not host.root:  # that may be another's
                 return host
@@ -116,47 +94,55 @@ class Builder:
         difference, hosts = self._difference, self._lab.hosts
         if self._anchor is not None:
             before = self._features(self._anchor)
-            self._undo(self._say, self._anchor, stamp.WHOLE, before)
-            self._say(self._anchor, token(), before | self._anchor.features)
+            self._undo(self._write_stamp, self._anchor, stamp.WHOLE, before)
+            self._write_stamp(self._anchor, self._token, before | self._anchor.features)
         for host in hosts:
             self._remove(host, difference.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
             names.prepare(self._undo)
-        born = births([host for host in hosts if self._new(host)], self._bear)
+        created = prefetch([host for host in hosts if self._new(host)], self._create_namespace)
         try:
             for start in range(0, len(hosts), BREATH):
                 if start:
                     self._undo.call_unblocked(self._tell)
                 with ThreadNamespace():
                     for host in hosts[start : start + BREATH]:
-                        self._reach(host, born)
+                        self._reach(host, created)
         finally:
-            born.close()
+            created.close()
         for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
             self._turn(hosts[number])
         for host in hosts:
             if self._new(host):
                 self._run(host)
-        if difference.gone:
-            from . import etc_files
-
-            remove_names(difference.gone)
-            etc_files.forget(self._lab.name, difference.gone)
+        self._remove_names(difference.gone)
         self._tell()
-        if self._lab.standing and not self._whole:
+        if self._lab.outlives_process and not self._said_whole:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
-                self._say(host, stamp.WHOLE, host.features)
+                self._write_stamp(host, stamp.WHOLE, host.features)
 
-    def _bear(self, host: Host) -> None:
-        """Make a host; the thread that does stays inside."""
+    def _remove_names(self, gone: Sequence[str]) -> None:
+        """Remove the namespaces that the lab no longer describes, and their files."""
+        if gone:
+            from . import etc_files
+            from .removal import Removal
+
+            removal = Removal()
+            for name in gone:
+                removal.attempt(name, names.remove, name)
+            removal.attempt("files of these namespaces", etc_files.remove_all, self._lab.name, gone)
+            removal.finish()
+
+    def _create_namespace(self, host: Host) -> None:
+        """Create a host's namespace and leave the calling thread in it."""
         self._undo(host.forget)
         host.unshare(self._undo, self._mark)
         host.settle_in()
 
-    def _reach(self, host: Host, born: Iterator[Host]) -> None:
+    def _reach(self, host: Host, created: Iterator[Host]) -> None:
         """Make a host, if it is to be made, and let have their turn all those who have waited for no more than that."""
         if self._new(host):
-            next(born)
+            next(created)
         awaited = self._awaited.get(host.number)
         if awaited:
             awaited -= self._past
@@ -170,19 +156,25 @@ class Builder:
             self._progress(self._total - self._left, self._total)
 
     def _run(self, host: Host) -> None:
-        """The commands of a host that has just been made, one after the other; what they say goes to standard error."""
+        """Run the commands of a host that has just been made; their output goes to standard error."""
         for argv in host.commands:
             self._undo.call_unblocked(_run, host, argv)
+        if stamp.RUN_PENDING in self._pending(host):
+            self._write_stamp(host, "", host.features)
+
+    def _pending(self, host: Host) -> frozenset[str]:
+        """The mark of a host that is not finished before its commands have been run: if they are not, it is made anew."""
+        return frozenset([stamp.RUN_PENDING] if host.commands and self._lab.outlives_process else ())
 
     def _features(self, host: Host) -> frozenset[str]:
-        """Those that its stamp has named by now."""
+        """The features that its stamp names by now."""
         known = self._difference.states[host.number]
         return known.stamp.features if known is not None and known.stamp is not None else frozenset()
 
-    def _say(self, host: Host, state: str, features: frozenset[str]) -> None:
-        """Whether the lab is whole, or who is changing it: in the stamp of one of its hosts."""
+    def _write_stamp(self, host: Host, state: str, features: frozenset[str]) -> None:
+        """Write a host's stamp; ``state`` says whether the lab is whole, or which process is changing it."""
         known = self._difference.states[host.number]
-        by = known.stamp.by if known is not None and known.stamp is not None else token()
+        by = known.stamp.by if known is not None and known.stamp is not None else self._token
         host.net.do(build_requests.lo(stamp.Stamp(self._lab.name, by, state, features)))
         host.release()
 
@@ -252,8 +244,9 @@ class Builder:
         fresh = difference.fresh[host.number]
         requests: list[Request] = []
         if self._new(host):
-            self._whole = lab.standing and not self._left and self._anchor is None
-            requests.append(self._first_words(stamp.WHOLE if self._whole else "", host.features))
+            last = lab.outlives_process and not self._left and self._anchor is None
+            self._said_whole = last and self._nothing_follows
+            requests.append(self._first_words(stamp.WHOLE if self._said_whole else "", host.features | self._pending(host)))
         bridges: list[Interface] = [one for one in fresh if isinstance(one, Bridge)]
         others = [one for one in fresh if not isinstance(one, (Bridge, Existing))]
         for one in bridges:
@@ -281,7 +274,7 @@ class Builder:
         """What is said first to each host, and is the same for most: made once, and once put into bytes."""
         request = self._words.get((state, features))
         if request is None:
-            request = build_requests.lo(stamp.Stamp(self._lab.name, token(), state, features))
+            request = build_requests.lo(stamp.Stamp(self._lab.name, self._token, state, features))
             self._words[state, features] = request
         return request
 

@@ -1,101 +1,191 @@
-"""Labs that are on this machine, whoever made them: told by their stamps alone, with no description at hand.
-
-Floor 6.
-"""
+"""Labs on this machine, whichever process made them: found, judged and removed by their stamps, without a description."""
 
 from __future__ import annotations
 
 from .. import names
-from ..errors import InvalidValue, KernelError, RawnsError
+from ..errors import InvalidValue, NamespaceRestoreError, RawnsError
 from ..net import NetNS
+from ..netns import ETC_DIR
 from ..syscalls import signals_blocked
-from . import stamp
+from . import lock, stamp
 from .build_requests import lo
 from .kernel_state import LO, State, read
-from .model import check_lab_name
+from .removal import Removal, in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
     from .lab import Lab, States
     from .model import Host
     from .stamp import Stamp
 
 
-def mark(namespace: NetNS) -> Stamp | None:
-    """The stamp of a namespace: what its ``lo`` says."""
-    found = stamp.read(namespace.net.link(LO).alias)
-    namespace.disconnect()
-    return found
+class NameTakenError(RawnsError, FileExistsError):
+    """A name under /run/netns that a lab needs is not the lab's."""
 
 
-def unmounted(name: str) -> Stamp | None:
-    """The stamp of a stale name: what its file says; where its maker was killed before that, what the name itself says."""
-    if names.abandoned(name):
-        return stamp.Stamp(name.rpartition(".")[0])
-    return stamp.read(names.mark_of(name))
+# -- stamps on names ----------------------------------------------------------------------------------------------
 
 
-def named() -> Iterator[tuple[str, Stamp, NetNS | None]]:
-    """Each name under /run/netns that is a lab's, with its stamp, and its namespace (closed after) or None if it is stale."""
-    for name in names.listed(stale=True):
-        found = unmounted(name)
-        if found is not None:
-            yield name, found, None
-    for name in names.listed():
+class StampedName:
+    """A name under /run/netns that carries a lab's stamp.
+
+    ``stale``: no namespace is mounted on it here.  ``abandoned``: its maker was killed before it wrote the stamp.
+    """
+
+    __slots__ = ("abandoned", "identity", "name", "stale", "stamp")
+
+    def __init__(self, name: str, stamp_: Stamp, identity: tuple[int, int] | None, abandoned: bool = False) -> None:
+        self.name, self.stamp, self.identity = name, stamp_, identity
+        self.stale, self.abandoned = identity is None, abandoned
+
+    @property
+    def owner(self) -> str:
+        """Whether the process that made it is `lock.ALIVE`, `lock.DEAD`, or `lock.UNKNOWN`."""
+        return lock.DEAD if self.abandoned else lock.owner_state(self.stamp.by)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process that made it is known to be dead."""
+        return self.owner == lock.DEAD
+
+
+class Survey:
+    """All stamped names of this machine.  ``unread`` are namespaces that could not be examined, with the error."""
+
+    def __init__(self) -> None:
+        self.names: list[StampedName] = []
+        self.unread: dict[str, Exception] = {}
+        for name in names.listed(stale=True):
+            found = stale_name(name)
+            if found is not None:
+                self.names.append(found)
+        self._read(names.listed())
+        if self.unread:  # a passing error, perhaps: once more
+            again, self.unread = list(self.unread), {}
+            self._read(again)
+
+    def _read(self, listed: Iterable[str]) -> None:
         try:
-            with NetNS.open(name) as namespace:
-                found = mark(namespace)
+            in_thread(self._examine, listed)
+        except RawnsError:
+            pass  # that thread could not return; what it could not examine is in `unread`
+
+    def _examine(self, listed: Iterable[str]) -> None:
+        stranded: SystemExit | None = None
+        for name in listed:
+            try:
+                found = stamped_namespace(name)
+            except (FileNotFoundError, InvalidValue):
+                continue  # it was removed in the meantime
+            except Exception as error:
+                self.unread[name] = error
+            except NamespaceRestoreError as error:  # it can go on examining, and then must end
+                self.unread[name], stranded = RawnsError(str(error)), error
+            else:
                 if found is not None:
-                    yield name, found, namespace
-        except (FileNotFoundError, InvalidValue, KernelError):
-            continue  # it went while we looked
+                    self.names.append(found)
+        if stranded is not None:
+            raise stranded
+
+    def of(self, lab: str) -> list[StampedName]:
+        """The names of one lab."""
+        return [one for one in self.names if one.stamp.lab == lab]
 
 
-def claimed(lab: Lab, states: States, gone: list[str], mending: bool) -> None:
-    """Find and read the hosts of a standing lab that are there; into ``gone`` the names of those it describes no more.
+def read_stamp(namespace: NetNS) -> Stamp | None:
+    """The stamp of a namespace: the alias of its ``lo``.  Raises `KernelError` or `SyscallError`."""
+    try:
+        return stamp.read(namespace.net.link(LO).alias)
+    finally:
+        namespace.disconnect()
 
-    With ``mending`` the names that a killed `up` has left, with nothing mounted on them, are removed; without, they may be
-    those of one that goes on.  A further name of a host that it does describe is left alone.
-    Raises FileExistsError (`RawnsError`) where a name that it needs is somebody else's.
+
+def stamped_namespace(name: str) -> StampedName | None:
+    """A name with the stamp of its namespace; None if there is no stamp.  Raises `RawnsError` if it cannot be examined."""
+    with NetNS.open(name) as namespace:
+        found = read_stamp(namespace)
+        return StampedName(name, found, namespace.identity) if found is not None else None
+
+
+def stale_name(name: str) -> StampedName | None:
+    """A stale name with the stamp in its file; None if a lab did not make it."""
+    if names.abandoned(name):
+        mark = stamp.read(f"{stamp.WORD} lab={name.rpartition('.')[0]}") or stamp.Stamp("")
+        return StampedName(name, mark, None, abandoned=True)
+    found = stamp.read(names.mark_of(name))
+    return StampedName(name, found, None) if found is not None else None
+
+
+# -- what a standing lab has ----------------------------------------------------------------------------------------
+
+
+def read_existing_hosts(lab: Lab, states: States, gone: list[str], mending: bool) -> None:
+    """Find and read the hosts of a standing lab that exist; add to ``gone`` its names that it no longer describes.
+
+    A host whose commands were not all run counts as missing.  With ``mending``, which takes the lab's lock, what a killed
+    `up` has left is removed.  A further name of a described host is left alone.
+    Raises `NameTakenError` if a name that it needs is not the lab's, `LabBusyError` if the lab ends with another process.
     """
     hosts = {host.name: host for host in lab.hosts if host.name is not None}
-    others: list[tuple[str, tuple[int, int]]] = []
     for name in names.listed(stale=True):
         if name in hosts or name.startswith(f"{lab.name}."):
-            found = unmounted(name)
-            if found is not None and found.lab == lab.name:
-                if mending:
-                    names.remove(name)
-            elif name in hosts:
-                raise Taken(f"the name {name} is taken: a file without a namespace, which `ip netns del {name}` would remove")
+            _judge_stale(lab, name, name in hosts, mending)
+    others: list[StampedName] = []
     for name in names.listed():
         host = hosts.get(name)
         if host is not None:
             if not host.there:
-                states[host.number] = _taken_up(host, name)
+                states[host.number] = _existing(host, name, mending)
             continue
         try:
-            with NetNS.open(name) as namespace:
-                found = mark(namespace)
-                if found is not None and found.lab == lab.name:
-                    others.append((name, namespace.identity))
+            found = stamped_namespace(name)
         except (FileNotFoundError, InvalidValue):
-            pass  # somebody else's, which went while we looked
+            continue  # another process removed it in the meantime
+        except RawnsError:
+            if name.startswith(f"{lab.name}."):
+                raise
+            continue  # it is not the lab's, and need not be readable
+        if found is not None and found.stamp.lab == lab.name:
+            others.append(found)
+    if mending:
+        _check_not_in_use(lab, [state.stamp for state in states if state is not None and state.stamp is not None])
     described = {host.identity for host in hosts.values() if host.there} if others else ()
-    gone += [name for name, identity in others if identity not in described]
+    gone += [one.name for one in others if one.identity not in described]
 
 
-def _taken_up(host: Host, name: str) -> State:
-    """What there is of a host under its name.  Raises `Taken` where that is none of the lab's."""
+def _judge_stale(lab: Lab, name: str, needed: bool, mending: bool) -> None:
+    """Remove a stale name that a killed `up` of this lab left.  Raises `NameTakenError` if it is needed and cannot be."""
+    found = stale_name(name)
+    ours = found is not None and found.stamp.lab in (lab.name, "")
+    if ours and not mending:
+        return  # a process that only looks: another may be making it now
+    if found is not None and ours and found.dead:
+        _remove_name(name)
+    elif needed and found is not None:
+        raise NameTakenError(
+            f"the name {name} is taken: lab {found.stamp.lab} made it, and whether it is in use cannot be seen from here; "
+            f"`rawns lab down {found.stamp.lab}` would remove it"
+        )
+    elif needed:
+        raise NameTakenError(f"the name {name} is taken: a file without a namespace, which `ip netns del {name}` would remove")
+
+
+def _existing(host: Host, name: str, mending: bool) -> State | None:
+    """The state of a host that exists; None if it is to be made anew.  Raises `NameTakenError` if it is not the lab's."""
     with NetNS.open(name) as namespace:
         host.found(namespace)
     try:
         state = read(host)
         if state.stamp is None or state.stamp.lab != host.lab.name:
-            whose = f"lab {state.stamp.lab}'s" if state.stamp is not None else "a namespace that no lab made"
-            raise Taken(f"the name {name} is taken: it is {whose}")
+            owner = f"lab {state.stamp.lab}'s" if state.stamp is not None else "a namespace that no lab made"
+            raise NameTakenError(f"the name {name} is taken: it is {owner}")
+        if stamp.RUN_PENDING in state.stamp.features and lock.owner_state(state.stamp.by) == lock.DEAD:
+            host.forget()
+            if mending:
+                _remove_name(name)
+            return None
     except BaseException:
         host.forget()
         raise
@@ -103,161 +193,215 @@ def _taken_up(host: Host, name: str) -> State:
     return state
 
 
-class Taken(RawnsError, FileExistsError):
-    """A name that a lab needs is somebody else's."""
+def _check_not_in_use(lab: Lab, stamps: Iterable[Stamp]) -> None:
+    """Raise `LabBusyError` if another process uses the lab of this name, or if that cannot be excluded."""
+    state = next((one.state for one in stamps if one.state), "")
+    if state == stamp.WHOLE:
+        return
+    for token in [state] if state else dict.fromkeys(one.by for one in stamps):
+        if token != lab.owner_token and lock.owner_state(token) != lock.DEAD:
+            raise lock.LabBusyError(f"the lab {lab.name} is in use by {lock.owner_name(token)}")
 
 
 # -- what there is ------------------------------------------------------------------------------------------------
 
 
-class Found:
-    """A lab on this machine: ``hosts`` are names under /run/netns, ``links`` its links in our own namespace.
+class FoundLab:
+    """A lab on this machine: ``hosts`` are names under /run/netns, ``links`` its links in our own namespace."""
 
-    ``state`` is a sentence's end: ``standing``, ``held by process 17``, ``left half-made by process 17``.
-    """
-
-    __slots__ = ("hosts", "links", "marks", "name")
+    __slots__ = ("_stamped", "links", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.hosts: list[str] = []
         self.links: list[str] = []
-        self.marks: list[Stamp] = []
+        self._stamped: list[StampedName] = []
+
+    def add(self, one: StampedName) -> None:
+        """Add one of its names."""
+        self._stamped.append(one)
+
+    @property
+    def hosts(self) -> list[str]:
+        """Its names that lead to namespaces."""
+        return [one.name for one in self._stamped if not one.stale]
 
     @property
     def state(self) -> str:
-        from .build import alive
-
-        told = next((mark.state for mark in self.marks if mark.state), "")
-        if told == stamp.WHOLE or not self.marks:
+        """``standing``, or who uses it, or ``left half-made``: the end of a sentence."""
+        changing = lock.lab_is_locked(self.name)
+        if changing:
+            return f"being changed by {changing}"
+        state = next((one.stamp.state for one in self._stamped if one.stamp.state), "")
+        if state == stamp.WHOLE or not self._stamped:
             return "standing"
-        if told and alive(told):
-            return f"being changed by process {told.partition('.')[0]}"
-        makers = [told] if told else [mark.by for mark in self.marks]
-        living = next((by for by in makers if alive(by)), None)
-        if living is not None:
-            return f"held by process {living.partition('.')[0]}"
-        return f"left half-made by process {makers[0].partition('.')[0]}"
+        owners = {state: lock.owner_state(state)} if state else {one.stamp.by: one.owner for one in self._stamped}
+        for answer in (lock.ALIVE, lock.UNKNOWN):
+            for token in owners:
+                if owners[token] == answer:
+                    return f"in use by {lock.owner_name(token)}"
+        return "left half-made"
 
 
-def labs() -> list[Found]:
+def find_labs() -> list[FoundLab]:
     """All labs of this machine that have a name under /run/netns, or a link in our namespace; sorted by name.
 
-    What a process holds by descriptors alone ends with it, and is seen by nobody else.
+    What a process holds by descriptors alone ends with it and is not visible to others.  A namespace that cannot be examined
+    is left out, unless all of them are: then this raises the first error.
     """
-    found: dict[str, Found] = {}
-    for name, mark_, namespace in named():
-        one = found.setdefault(mark_.lab, Found(mark_.lab))
-        one.marks.append(mark_)
-        if namespace is not None:
-            one.hosts.append(name)
+    found: dict[str, FoundLab] = {}
+    survey = Survey()
+    for one in survey.names:
+        if one.stamp.lab:
+            found.setdefault(one.stamp.lab, FoundLab(one.stamp.lab)).add(one)
+    if survey.unread and not found:
+        raise next(iter(survey.unread.values()))
     with NetNS.current() as here:
         for link in here.net.links():
-            mark_or_none = stamp.read(link.alias)
-            if mark_or_none is not None and link.index != LO and link.group == stamp.group(mark_or_none.lab):
-                found.setdefault(mark_or_none.lab, Found(mark_or_none.lab)).links.append(link.name)
+            mark = stamp.read(link.alias)
+            if mark is not None and link.index != LO and link.group == stamp.group(mark.lab):
+                found.setdefault(mark.lab, FoundLab(mark.lab)).links.append(link.name)
     return [found[name] for name in sorted(found)]
 
 
-# -- taking it away -----------------------------------------------------------------------------------------------
+# -- removal ------------------------------------------------------------------------------------------------------
 
 
-def down(name: str, wait: float | None = None) -> list[str]:
-    """Take away all that carries a lab's stamp: its names, its links in our namespace; what that was.
+def remove_lab(name: str, wait: float | None = None) -> list[str]:
+    """Remove everything that carries a lab's stamp: its names, files, links in our namespace; return what that was.
 
-    Raises `InvalidValue` for what cannot name a lab.  A lab that is not there is no error: nothing is taken away.
+    A failure does not prevent the other removals.  Raises `RemovalError` for what is left, `InvalidValue` for what cannot
+    name a lab, `LabTimeoutError` if ``wait`` is given and the kernel has not removed the last device after so many seconds.
+    A lab that does not exist is no error.
     """
-    from .lock import locked
-
-    with locked(name=check_lab_name(name)):
-        marked = [(one, namespace is None) for one, found, namespace in named() if found.lab == name]
-        gone = [one for one, _ in marked]
+    with lock.LabLock(stamp.check_lab_name(name)) as lab_lock:
+        survey = Survey()
+        marked = survey.of(name)
         if wait is None:
-            return gone + _take_away(name, gone)
-        from .wait import Departure
+            gone = _remove(name, marked, survey.unread)
+        else:
+            from .wait import RemovalWait
 
-        with Departure((one for one, stale in marked if not stale), wait):
-            return gone + _take_away(name, gone)
+            with RemovalWait([one.name for one in marked if not one.stale], wait):
+                gone = _remove(name, marked, survey.unread)
+        lab_lock.remove()
+        return gone
 
 
-def _take_away(name: str, gone: list[str]) -> list[str]:
-    """Remove these names, and the lab's links in our namespace; the names of those links."""
+def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -> list[str]:
     from . import etc_files
 
+    removal = Removal()
     with signals_blocked():
-        remove_names(gone)
-        etc_files.forget(name)
-        return down_links(name)
+        for one in marked:
+            removal.attempt(one.name, names.remove, one.name)
+        removal.attempt(f"files of lab {lab} under {ETC_DIR}", etc_files.remove_all, lab, [one.name for one in marked], True)
+        removal.attempt(f"links of lab {lab} in this namespace", in_thread, remove_root_links, lab)
+        for name, error in unread.items():
+            if name.startswith(f"{lab}."):
+                removal.left(name, error)
+        removal.finish()
+        lock.remove_owner_files({one.stamp.by for one in marked})
+    return removal.removed
 
 
-def remove_names(gone: Iterable[str]) -> None:
-    """Take these names away."""
-    for one in gone:
-        try:
-            names.remove(one)
-        except FileNotFoundError:
-            pass  # somebody was quicker
-
-
-def gc() -> list[str]:
-    """Remove what labs have left that were killed: half-made ones, and what an `up` that broke off had added; what it was.
-
-    What stands is left alone, what a living process holds or is changing too.
-    """
-    from .build import alive
-    from .lock import Busy, locked
-
-    removed: list[str] = []
-    for one in {mark_.lab for _, mark_, _ in named()}:
-        try:
-            with locked(name=one, patience=0):
-                removed += _collect(one, alive)
-        except Busy:
-            continue
-    return sorted(removed)
-
-
-def _collect(lab: str, alive: Callable[[str], bool]) -> list[str]:
-    """What of one lab nobody is responsible for any more; under its lock."""
-    from . import etc_files
-
-    mine = [(name, mark_, namespace is None) for name, mark_, namespace in named() if mark_.lab == lab]
-    anchor = next(((name, mark_) for name, mark_, _ in mine if mark_.state), None)
-    if anchor is None:
-        dead = [name for name, mark_, _ in mine if not alive(mark_.by)]
-    else:  # it stands, or stood until somebody who was changing it was killed
-        broken = anchor[1].state
-        lost = [(name, mark_, stale) for name, mark_, stale in mine if not alive(mark_.by) and name != anchor[0]]
-        dead = [name for name, mark_, stale in lost if stale or mark_.by == broken]
-        if broken != stamp.WHOLE:
-            with NetNS.open(anchor[0]) as namespace:
-                namespace.net.do(lo(stamp.Stamp(lab, anchor[1].by, stamp.WHOLE, anchor[1].features)))
-    remove_names(dead)
-    etc_files.forget(lab, dead)
-    if anchor is None and len(dead) == len(mine) and lab:
-        return dead + down_links(lab)
-    return dead
-
-
-def down_links(lab: str) -> list[str]:
-    """Delete a lab's links in our own namespace; their names."""
+def remove_root_links(lab: str) -> list[str]:
+    """Delete a lab's links in our own namespace; return their names."""
     from .lab import Lab
 
     root = Lab(lab).root
-    links = [link.name for link in State(root.net.links()).ours(lab)]
-    if links:
-        root.delete()
-    root.forget()
-    return links
+    try:
+        links = [link.name for link in State(root.net.links()).ours(lab)]
+        if links:
+            root.delete()
+        return links
+    finally:
+        root.forget()
 
 
-def leftovers(lab: Lab) -> bool:
-    """Remove what a lab of this name that was killed has left under the names of this one; whether there was any."""
-    from .build import alive
+def _remove_name(name: str) -> None:
+    try:
+        names.remove(name)
+    except FileNotFoundError:
+        pass  # another process was faster
 
+
+def remove_names(gone: Iterable[str]) -> None:
+    """Remove names under /run/netns; one that does not exist is no error."""
+    for one in gone:
+        _remove_name(one)
+
+
+def collect_garbage() -> list[str]:
+    """Remove what killed processes have left of labs; return what that was.
+
+    That is half-made labs, labs that should have ended with their process, and what an interrupted `up` has added.  What
+    stands is left alone, and so is everything whose owner is alive or cannot be judged.  Raises `RemovalError` for what
+    could not be removed.
+    """
+    survey = Survey()
+    removal = Removal()
+    for one in survey.names:
+        if one.abandoned:
+            removal.attempt(one.name, names.remove, one.name)
+    for lab in dict.fromkeys(one.stamp.lab for one in survey.names if not one.abandoned):
+        try:
+            with lock.LabLock(lab, wait=False) as lab_lock:
+                _collect(lab, lab_lock, removal)
+        except lock.LabBusyError:
+            continue
+        except RawnsError as error:  # one lab must not keep the others from being cleaned up
+            removal.left(f"lab {lab}", error)
+    with signals_blocked():
+        removal.finish()
+        _remove_unused_owner_files()
+    return sorted(removal.removed)
+
+
+def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
+    """Remove what is left of one lab whose owner is dead; under its lock."""
+    from . import etc_files
+
+    mine = [one for one in Survey().of(lab) if not one.abandoned]
+    anchor = next((one for one in mine if one.stamp.state and not one.stale), None)
+    state = anchor.stamp.state if anchor is not None else ""
+    if anchor is None:
+        dead = [one for one in mine if one.dead]
+    elif state != stamp.WHOLE and lock.owner_state(state) != lock.DEAD:
+        return  # it is being changed by a process that sees other locks
+    else:
+        candidates = [one for one in mine if one is not anchor and (one.stale or one.stamp.by == state)]
+        dead = [one for one in candidates if one.dead]
+    with signals_blocked():
+        if anchor is not None and state != stamp.WHOLE:
+            whole = stamp.Stamp(lab, anchor.stamp.by, stamp.WHOLE, anchor.stamp.features)
+            in_thread(_write_stamp, anchor.name, whole)
+        for one in dead:
+            removal.attempt(one.name, names.remove, one.name)
+        removal.attempt(f"files of lab {lab} under {ETC_DIR}", etc_files.remove_all, lab, [one.name for one in dead])
+        if len(dead) == len(mine):
+            removal.attempt(f"links of lab {lab} in this namespace", in_thread, remove_root_links, lab)
+            lab_lock.remove()
+
+
+def _write_stamp(name: str, mark: Stamp) -> None:
+    with NetNS.open(name) as namespace:
+        namespace.net.do(lo(mark))
+
+
+def _remove_unused_owner_files() -> None:
+    """Remove the files of dead owners that no stamp names.  Whether they are dead is asked first: a dead one stamps nothing."""
+    dead = {token for token in lock.owner_tokens() if lock.owner_state(token) == lock.DEAD}
+    if dead:
+        used = {token for one in Survey().names for token in (one.stamp.by, one.stamp.state)}
+        lock.remove_owner_files(dead - used)
+
+
+def remove_dead_hosts(lab: Lab) -> bool:
+    """Remove what killed processes have left under the names that this lab needs; whether there was any."""
     wanted = {host.name for host in lab.hosts}
-    mine = [(name, found) for name, found, _ in named() if name in wanted and found.lab in (lab.name, "")]
-    dead = [name for name, found in mine if not found.state and not alive(found.by)]
+    survey = Survey()
+    candidates = [one for one in survey.names if one.name in wanted and one.stamp.lab in (lab.name, "")]
+    dead = [one.name for one in candidates if not one.stamp.state and one.dead]
     with signals_blocked():
         remove_names(dead)
     return bool(dead)

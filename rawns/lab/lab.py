@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 
 from .. import names
-from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
+from ..errors import InvalidValue, KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
 from . import stamp
-from .model import RESERVED, Bridge, Host, Port, Root, check_lab_name
+from .model import RESERVED, Bridge, Host, Port, Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .diff import Change, Difference
     from .document import Source
     from .kernel_state import State
+    from .lock import OwnerLock
     from .model import Interface
 
     Progress = Callable[[int, int], object]
@@ -44,7 +45,9 @@ class Lab:
     first_index = 2  # the first free index of a new namespace, after lo; more where modules put tunnels into it
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
-        self.name, self.standing = check_lab_name(name), standing
+        self.name, self.standing = stamp.check_lab_name(name), standing
+        self.outlives_process = standing  # `rawns lab run` says False: its labs end with it, though they have standing names
+        self._owner: OwnerLock | None = None  # while this process must live for the lab to be in use
         self.group = stamp.group(name)
         self.source: Source | None = None  # the file that describes it
         self.hosts: list[Host] = []
@@ -152,19 +155,19 @@ class Lab:
         Raises `InvalidValue` with all faults of the description, FileExistsError (`SyscallError`) where a name is taken,
         `SyscallError` or `KernelError` where the kernel refuses, naming the port and the host.
         """
-        from .lock import locked
+        from .lock import LabLock
 
         try:
-            with locked(self):
+            with LabLock(self.name if self.standing else None):
                 changes = self._built(progress)
         except KernelError as error:  # which says where in the description: here is the line
             if self.source is not None:
                 error.context = self.source.pinned(error.context)
             raise
         if wait is not None:
-            from .wait import until_usable
+            from .wait import wait_until_usable
 
-            until_usable(self, wait)
+            wait_until_usable(self, wait)
         return changes
 
     def states(self) -> dict[str | Interface, str]:
@@ -212,19 +215,62 @@ class Lab:
         from .build import Builder
 
         difference = self._difference(mending=True)
-        if not difference:
+        if not difference and self._finished(difference):
             return []
-        with Rollback() as undo:
-            Builder(difference, undo, progress).run()
+        owned_before = self._owner is not None
+        owner = self._take_ownership()
+        try:
+            with Rollback() as undo:
+                Builder(difference, undo, owner.token if owner is not None else "", progress).run()
+        except BaseException:
+            if not owned_before:
+                self._release_ownership(down=not self._names_exist())
+            raise
+        if self.outlives_process:
+            self._release_ownership(down=not any(one is None for one in difference.states))
         return list(difference.changes())
+
+    def _finished(self, difference: Difference) -> bool:
+        """Whether a standing lab says that it is whole.  If an `up` was killed after its last change, it does not."""
+        stamps = [one.stamp for one in difference.states if one is not None and one.stamp is not None]
+        return (
+            not self.outlives_process or any(one.state == stamp.WHOLE for one in stamps) or all(host.root for host in self.hosts)
+        )
+
+    # -- proof that this process is alive -------------------------------------------------------------------------
+
+    @property
+    def owner_token(self) -> str:
+        """The token of this process in the lab's stamps; empty if it holds no lock."""
+        return self._owner.token if self._owner is not None else ""
+
+    def _take_ownership(self) -> OwnerLock | None:
+        """Take the lock that proves that this process lives, if others can find the lab's namespaces by name."""
+        if self._owner is None and any(host.name is not None for host in self.hosts):
+            from .lock import OwnerLock
+
+            self._owner = OwnerLock()
+        return self._owner
+
+    def _release_ownership(self, down: bool) -> None:
+        """Release that lock; if the lab is ``down``, remove its file, too."""
+        owner, self._owner = self._owner, None
+        if owner is not None and down:
+            owner.remove()
+        elif owner is not None:
+            owner.release()
+
+    def _names_exist(self) -> bool:
+        """Whether a name that the lab uses exists: then the file of its owner is needed to judge it."""
+        return any(host.name is not None and os.path.lexists(names.path_of(host.name)) for host in self.hosts)
 
     def _read(self, gone: list[str], mending: bool) -> States:
         """What there is of each host; None where it is to be made."""
         states: States = [None] * len(self.hosts)
         if self.standing:
-            from .discover import claimed
+            from .discover import read_existing_hosts
 
-            claimed(self, states, gone, mending)
+            read_existing_hosts(self, states, gone, mending)
         for host in self.hosts:
             if states[host.number] is None and (host.root or host.there):
                 from .kernel_state import read
@@ -242,9 +288,9 @@ class Lab:
             if again:
                 self._learn_first_index()
             return again
-        from .discover import leftovers
+        from .discover import remove_dead_hosts
 
-        return isinstance(error, SyscallError) and leftovers(self)
+        return isinstance(error, SyscallError) and remove_dead_hosts(self)
 
     def _learn_first_index(self) -> None:
         """Ask a new namespace what it holds."""
@@ -254,43 +300,38 @@ class Lab:
     # -- down -----------------------------------------------------------------------------------------------------
 
     def down(self, wait: float | None = None) -> None:
-        """Take all of it away, in reverse; does nothing where it is not up.
+        """Remove all of it, in reverse order; do nothing if it is not up.
 
-        What fails is tried once more, and the rest is taken away all the same; then the first error is raised.  What a
-        signal handler raises has to wait until then, too.  With ``wait`` it returns when the kernel has let go of the
-        last device; TimeoutError (`RawnsError`) after so many seconds.
+        A removal that fails is tried once more and does not prevent the others: `RemovalError` names what is left then.  An
+        exception of a signal handler is raised afterwards, too.  With ``wait`` it returns when the kernel has removed the
+        last device; `LabTimeoutError` (TimeoutError) after so many seconds.
         """
         if self.standing:
             from . import discover
 
-            discover.down(self.name, wait)
+            discover.remove_lab(self.name, wait)
             for host in self.hosts:
                 host.forget()
         elif wait is None:
-            self._go()
+            self._remove_hosts()
         else:
-            from .wait import Departure
+            from .wait import RemovalWait
 
-            with Departure((host.namespace for host in self.hosts if host.there and not host.root), wait):
-                self._go()
+            with RemovalWait([host.namespace for host in self.hosts if host.there and not host.root], wait):
+                self._remove_hosts()
+        self._release_ownership(down=True)
 
-    def _go(self) -> None:
+    def _remove_hosts(self) -> None:
+        from .removal import Removal, in_thread
+
+        removal = Removal()
         with signals_blocked():
-            failure = self._take_away()
-        if failure is not None:
-            raise failure
-
-    def _take_away(self) -> RawnsError | None:
-        failure: RawnsError | None = None
-        for host in [host for host in reversed(self.hosts) if host.there] * 2:
-            try:
-                if host.there:
-                    host.delete()
-            except FileNotFoundError:
-                host.forget()  # somebody has taken the name away: that was the aim
-            except RawnsError as error:
-                failure = failure or error
-        return failure
+            for host in reversed(self.hosts):
+                if host.root and host.there:
+                    removal.attempt(f"links of lab {self.name} in this namespace", in_thread, host.delete)
+                elif host.there:
+                    removal.attempt(host.name or host.label, _delete_host, host)
+            removal.finish()
 
     def __enter__(self) -> Lab:
         return self
@@ -301,6 +342,13 @@ class Lab:
     def __repr__(self) -> str:
         state = "up" if any(host.there for host in self.hosts) else "planned"
         return f"<Lab {self.name} ({state}): {len(self.hosts)} namespaces, {len(self.wires)} wires>"
+
+
+def _delete_host(host: Host) -> None:
+    try:
+        host.delete()
+    except FileNotFoundError:
+        host.forget()  # another process has removed the name: that was the aim
 
 
 def _port_name(port: Port, other: Port, used: set[str]) -> str:

@@ -1,118 +1,299 @@
-"""One at a time: two `up` of one lab, or an `up` and a `down`, wait for each other.
+"""Locks of labs: empty files under /run/rawns, locked with flock(2).
 
-Floor 6.  The lock is a listening socket with a name in the kernel's abstract space (unix(7)), which ends with its process
-however that ends; no file is left.  Who comes second connects to it, and hears when it goes.  A name can be taken by
-anybody, so who holds it is asked for (SO_PEERCRED): only root and ourselves are waited for.
+Two kinds of lock share the files' rules.  `LabLock` excludes concurrent changes of one standing lab.  `OwnerLock` proves
+that the process which made a namespace is alive: the stamp of the namespace names the owner's file, and the kernel
+releases its lock when the process ends, however it ends.  The proof holds across pid and network namespaces and does not
+depend on pids, which are reused.
+
+The directory belongs to root and is closed to others (0700), so nobody else can take a lock.  A descriptor is closed on
+exec (O_CLOEXEC) and in forked children: a child that outlives its parent owns nothing.  A file that is not there cannot be
+judged, because the owner may see another /run; `owner_state` then says `UNKNOWN`, which callers must treat as alive.
 """
 
 from __future__ import annotations
 
-import _socket
 import os
-import sys
-from errno import EADDRINUSE
+import stat
+from errno import EACCES, ELOOP
 
-from ..errors import RawnsError
-from ..names import NETNS_DIR, identity
-from ..syscalls import observed_call
+from .. import syscalls, uapi
+from ..errors import RawnsError, SyscallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .lab import Lab
+    from collections.abc import Collection, Iterator
 
-ATTEMPTS = 64  # holders that are waited for, one after the other
-GLANCES = 100_000  # at one that has the name and does not listen yet
-PATIENCE = 120.0  # seconds for each of them
+LOCK_DIR = "/run/rawns"
+ALIVE, DEAD, UNKNOWN = "alive", "dead", "unknown"  # what `owner_state` answers
+TOKEN_BYTES = 8  # of an owner's token, which is written in hexadecimal digits
+MAX_ATTEMPTS = 1000  # to lock a file that other processes remove in the meantime
+
+_held: dict[int, object] = {}  # the locks of this process, by descriptor
+_fork_handler_registered = False
 
 
-class Busy(RawnsError):
-    """Somebody else is changing the lab."""
+class LabBusyError(RawnsError):
+    """Another process uses the lab, or is changing it."""
 
 
-class locked:  # noqa: N801 (used as a function, in a with statement)
-    """Hold the lock of a standing lab until the end of the block.  Other labs live and die with one process: no lock.
+class LabLock:
+    """Hold the lock of a standing lab until the end of the block; with ``name`` None, hold nothing.
 
-    Raises `Busy` where somebody else holds it for longer than ``patience`` seconds.
+    Waits for as long as another process, or another thread, holds the lock; Ctrl-C ends the wait.  With ``wait`` False
+    it raises `LabBusyError` instead.  Raises `SyscallError` if the lock file cannot be opened, `RawnsError` if it, or its
+    directory, is not ours alone.
     """
 
-    def __init__(self, lab: Lab | None = None, name: str = "", patience: float = PATIENCE) -> None:
-        name = lab.name if lab is not None and lab.standing else name
-        self._name, self._patience = name, patience
-        self._socket: _socket.socket | None = None
+    def __init__(self, name: str | None, wait: bool = True) -> None:
+        self._name, self._wait = name, wait
+        self._fd = -1
 
-    def __enter__(self) -> None:
-        if not self._name:
-            return
-        address = f"\0rawns/lab/{'.'.join(map(str, identity(os.path.dirname(NETNS_DIR)) or ()))}/{self._name}"
-        for _ in range(ATTEMPTS):
-            mine = _unix()
+    def __enter__(self) -> LabLock:
+        if self._name is None:
+            return self
+        _prepare_directory()
+        for _ in range(MAX_ATTEMPTS):
+            fd = _open(f"{self._name}.lock", os.O_RDWR | os.O_CREAT)
             try:
-                observed_call("bind", mine.bind, address)
-                mine.listen(ATTEMPTS)
-                self._socket = mine
-                return
-            except OSError as error:
-                mine.close()
-                if error.errno != EADDRINUSE:
-                    raise
-            self._wait(address)
-        raise RawnsError(f"the lab {self._name} is being changed by one process after another; try again later")
-
-    def _wait(self, address: str) -> None:
-        """Until who holds it lets go."""
-        other = _unix()
-        try:
-            other.settimeout(self._patience)
-            if not _connected(other, address):
-                return  # it has let go in the meantime
-            pid, uid = _holder(other)
-            if uid not in (0, os.geteuid()):
-                raise RawnsError(f"the lock of lab {self._name} is held by process {pid} of user {uid}, who is none of ours")
-            if not self._patience:
-                raise Busy(f"the lab {self._name} is being changed by process {pid}")
-            try:
-                other.recv(1)
-            except ConnectionResetError:
-                return  # it ended
-            except OSError as error:
-                if isinstance(error, TimeoutError) or not error.errno:
-                    text = f"the lab {self._name} is being changed by process {pid}, and has been"
-                    raise Busy(f"{text} for {self._patience:.0f} s") from None
+                self._lock(fd)
+                if os.fstat(fd).st_nlink:  # not removed by the previous holder
+                    _hold(fd, self)
+                    self._fd = fd
+                    return self
+            except BaseException:
+                syscalls.close(fd)
                 raise
-        finally:
-            other.close()
+            syscalls.close(fd)
+        raise LabBusyError(f"the lab {self._name} is brought up and taken down all the time; try again later")
+
+    def _lock(self, fd: int) -> None:
+        try:
+            syscalls.flock(fd, uapi.LOCK_EX | uapi.LOCK_NB)
+        except BlockingIOError:
+            if not self._wait:
+                raise LabBusyError(f"the lab {self._name} is being changed by {_holder_of(fd)}") from None
+            syscalls.flock(fd, uapi.LOCK_EX)
+
+    def remove(self) -> None:
+        """Remove the lock file, for a lab that is down.  A process that waits for it makes a new one."""
+        if self._fd >= 0:
+            _unlink(f"{self._name}.lock")
 
     def __exit__(self, *exc: object) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        fd, self._fd = self._fd, -1
+        _release(fd, self)
 
 
-def _connected(mine: _socket.socket, address: str) -> bool:
-    """Connect to who holds a name; False where nobody does.  Between its bind and its listen the kernel refuses."""
-    for _ in range(GLANCES):
-        try:
-            mine.connect(address)
-            return True
-        except ConnectionRefusedError:
-            os.sched_yield()
-            probe = _unix()
+class OwnerLock:
+    """Prove, by a locked file, that this process is alive.  ``token`` identifies the file in stamps.
+
+    Raises `SyscallError` or `RawnsError` as `LabLock` does.
+    """
+
+    def __init__(self) -> None:
+        _prepare_directory()
+        for _ in range(MAX_ATTEMPTS):
+            self.token = os.urandom(TOKEN_BYTES).hex()
+            self._fd = _open(_file_of(self.token), os.O_RDWR | os.O_CREAT | os.O_EXCL)
             try:
-                probe.bind(address)  # not to keep it: to learn whether it is free
-                return False
-            except OSError:
-                pass  # taken, so somebody is about to listen
-            finally:
-                probe.close()
-    return False
+                syscalls.flock(self._fd, uapi.LOCK_EX | uapi.LOCK_NB)
+                _hold(self._fd, self)
+                return
+            except BlockingIOError:  # another process examines the file that we have just made
+                _unlink(_file_of(self.token))
+                syscalls.close(self._fd)
+            except BaseException:
+                _unlink(_file_of(self.token))
+                syscalls.close(self._fd)
+                raise
+        raise RawnsError(f"no lock can be taken in {LOCK_DIR}: other processes lock every file there")
+
+    def release(self) -> None:
+        """Release the lock and keep the file: the owner of what its stamps mark counts as dead from now on."""
+        fd, self._fd = self._fd, -1
+        _release(fd, self)
+
+    def remove(self) -> None:
+        """Release the lock and remove the file, if nothing is left that a stamp marks with the token."""
+        if _held.get(self._fd) is self:
+            _unlink(_file_of(self.token))
+        self.release()
 
 
-def _unix() -> _socket.socket:
-    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
+def is_token(text: str) -> bool:
+    """Whether a text can be an owner's token."""
+    return len(text) == 2 * TOKEN_BYTES and all(character in "0123456789abcdef" for character in text)
 
 
-def _holder(connected: _socket.socket) -> tuple[int, int]:
-    """Pid and uid of who listens (struct ucred: pid, uid, gid)."""
-    credentials = connected.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-    pid, uid = (int.from_bytes(credentials[at : at + 4], sys.byteorder) for at in (0, 4))
-    return pid, uid
+def owner_state(token: str) -> str:
+    """Whether the process of a token is `ALIVE` or `DEAD`; `UNKNOWN` if that cannot be judged from here."""
+    fd = _open_owner(token)
+    if fd is None:
+        return UNKNOWN
+    try:
+        return DEAD if _lock_shared(fd) else ALIVE
+    finally:
+        syscalls.close(fd)
+
+
+def owner_name(token: str) -> str:
+    """The owner of a token for a message: ``process 17``, or what can be said of it."""
+    fd = _open_owner(token)
+    if fd is None:
+        return "a process that cannot be seen from here"
+    try:
+        return _holder_of(fd)
+    finally:
+        syscalls.close(fd)
+
+
+def lab_is_locked(name: str) -> str:
+    """The process that is changing a lab, as a message calls it; empty if there is none, or if that cannot be judged."""
+    try:
+        fd = _open(f"{name}.lock", os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return "" if _lock_shared(fd) else _holder_of(fd)
+    finally:
+        syscalls.close(fd)
+
+
+def remove_owner_files(tokens: Collection[str]) -> None:
+    """Remove the files of owners that are dead, and that no stamp names any more."""
+    for token in tokens:
+        if owner_state(token) == DEAD:
+            _unlink(_file_of(token))
+
+
+def owner_tokens() -> Iterator[str]:
+    """The tokens of all owners that have a file here, dead or alive."""
+    try:
+        entries = syscalls.listdir(LOCK_DIR)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        token = entry.partition("owner-")[2]
+        if entry == _file_of(token) and is_token(token):
+            yield token
+
+
+# -- files --------------------------------------------------------------------------------------------------------
+
+
+def _file_of(token: str) -> str:
+    return f"owner-{token}"  # no lab's lock is called so, for it has no ``.lock``
+
+
+def _prepare_directory() -> None:
+    """Create /run/rawns if it is not there.  Raises `RawnsError` if others can use it."""
+    try:
+        status = os.lstat(LOCK_DIR)
+    except FileNotFoundError:
+        try:
+            syscalls.mkdir(LOCK_DIR, 0o700)
+        except FileExistsError:
+            pass  # another process was faster
+        status = os.lstat(LOCK_DIR)
+    if not stat.S_ISDIR(status.st_mode):
+        raise RawnsError(f"{LOCK_DIR}, which holds the locks of labs, is not a directory; remove it")
+    _check_owner(LOCK_DIR, status)
+
+
+def _check_owner(path: str, status: os.stat_result) -> None:
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o077:
+        raise RawnsError(
+            f"{path} could be locked by other users: it belongs to user {status.st_uid} and has mode "
+            f"{stat.S_IMODE(status.st_mode):04o}; remove it, or give it to root and close it to others"
+        )
+
+
+def _open(name: str, flags: int) -> int:
+    """Open a lock file.  Raises `SyscallError`, or `RawnsError` if it is not a plain file of ours."""
+    path = f"{LOCK_DIR}/{name}"
+    try:
+        fd = syscalls.open_(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except SyscallError as error:
+        if error.errno == ELOOP:
+            raise RawnsError(f"the lock file {path} is a symbolic link; remove it") from None
+        raise
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise RawnsError(f"the lock file {path} is not a plain file; remove it")
+        _check_owner(path, status)
+    except BaseException:
+        syscalls.close(fd)
+        raise
+    return fd
+
+
+def _open_owner(token: str) -> int | None:
+    """A descriptor of an owner's file; None if there is none, or none that we may open."""
+    if not is_token(token):
+        return None
+    try:
+        return _open(_file_of(token), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except SyscallError as error:
+        if error.errno == EACCES:  # an ordinary user looks
+            return None
+        raise
+
+
+def _unlink(name: str) -> None:
+    """Remove a lock file.  One that stays is empty and does no harm."""
+    try:
+        syscalls.unlink(f"{LOCK_DIR}/{name}")
+    except SyscallError:
+        pass
+
+
+def _lock_shared(fd: int) -> bool:
+    """Try to take a shared lock: it fails only against a holder, never against another process that tries."""
+    try:
+        syscalls.flock(fd, uapi.LOCK_SH | uapi.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+
+
+def _holder_of(fd: int) -> str:
+    """The process that has locked a file (proc_locks(5)), which the kernel shows if it is in our pid namespace."""
+    status = os.fstat(fd)
+    inode = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    try:
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            for line in file:
+                words = line.split()  # 1: FLOCK ADVISORY WRITE 1234 00:19:567 0 EOF
+                if words[1:4] == ["FLOCK", "ADVISORY", "WRITE"] and words[5] == inode:
+                    return f"process {words[4]}"
+    except OSError:
+        pass
+    return "a process of another pid namespace"
+
+
+# -- descriptors --------------------------------------------------------------------------------------------------
+
+
+def _hold(fd: int, lock: object) -> None:
+    global _fork_handler_registered
+    if not _fork_handler_registered:
+        os.register_at_fork(after_in_child=_close_inherited)
+        _fork_handler_registered = True
+    _held[fd] = lock
+
+
+def _release(fd: int, lock: object) -> None:
+    """Close the descriptor of a lock, unless it was inherited from the process that this one was forked from."""
+    if _held.get(fd) is lock:
+        del _held[fd]
+        syscalls.close(fd)
+
+
+def _close_inherited() -> None:
+    """Close, in a forked child, the locks of its parent; to unlock them would take them from the parent."""
+    for fd in _held:
+        os.close(fd)
+    _held.clear()

@@ -11,7 +11,6 @@ from _socket import AF_INET6
 
 from .. import sysctl
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
-from ..names import check
 from ..net import NetNS
 from ..netns import unshare
 from ..objects import link, prefix
@@ -597,11 +596,3 @@ def vlan_map(ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
             raise InvalidValue(f"{vid!r} is no VLAN: it is a number from 1 to 4094")
         found[vid] = (number == 0, number == 0)
     return found
-
-
-def check_lab_name(name: str) -> str:
-    """``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64 bytes.  Raises `InvalidValue`."""
-    right = isinstance(name, str) and name.replace("-", "a").replace("_", "a").isalnum()
-    if not right or len(name.encode()) > 64:
-        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 letters, digits, - and _")
-    return check(name)

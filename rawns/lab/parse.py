@@ -10,8 +10,8 @@ from ..errors import InvalidValue
 from . import schema, value_parsers
 from .check import Fault, Impossible, faults
 from .document import Where, read
-from .model import check_lab_name
 from .parse_links import Plugs
+from .stamp import check_lab_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

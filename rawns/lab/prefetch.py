@@ -1,7 +1,7 @@
-"""New namespaces for those who wait for them: made one after the other, and in a large lab ahead, by a thread of its own.
+"""New namespaces, created one after the other; for a large lab, by a thread that works ahead.
 
-Floor 6.  ``unshare`` is a third of what a host costs, and ctypes lets go of the interpreter meanwhile: so one thread makes
-namespaces while another fills them.
+``unshare`` takes a third of the time that a host costs, and ctypes releases the interpreter's lock meanwhile: one thread
+creates namespaces while another configures them.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from .model import Host
 
-MANY = 16  # namespaces from which on a thread is worth its start
-AHEAD = 8  # namespaces that may wait, each with its two descriptors
+MIN_HOSTS = 16  # for which a thread is worth its start
+MAX_WAITING = 8  # namespaces that are created and not yet used; each holds two descriptors
 
 
-def births(hosts: Sequence[Host], bear: Callable[[Host], object]) -> Generator[Host, None, None]:
-    """Each of ``hosts`` in turn, born by ``bear``, which leaves its thread inside; what it raises is raised here.
+def prefetch(hosts: Sequence[Host], create: Callable[[Host], object]) -> Generator[Host, None, None]:
+    """Yield each of ``hosts`` when ``create``, which leaves its thread inside, has created its namespace.
 
-    To be closed before what it made is undone: then nothing more is made.
+    What ``create`` raises is raised here.  Close the generator before undoing what it has made: then it makes no more.
     """
-    if len(hosts) < MANY:
+    ahead = _start(hosts, create) if len(hosts) >= MIN_HOSTS else None
+    if ahead is None:
         for host in hosts:
-            bear(host)
+            create(host)
             yield host
         return
-    ahead = _Ahead(hosts, bear)
     try:
         for host in hosts:
             ahead.wait()
@@ -39,39 +39,47 @@ def births(hosts: Sequence[Host], bear: Callable[[Host], object]) -> Generator[H
         ahead.stop()
 
 
-class _Ahead:
-    """The thread.  Signals are held back in it, as they are in the thread that starts it."""
+def _start(hosts: Sequence[Host], create: Callable[[Host], object]) -> _Prefetcher | None:
+    """Start a thread that works ahead; None if the limit on threads forbids it, since it only saves time."""
+    try:
+        return _Prefetcher(hosts, create)
+    except RuntimeError:
+        return None
 
-    def __init__(self, hosts: Sequence[Host], bear: Callable[[Host], object]) -> None:
-        self._hosts, self._bear, self._stopped = hosts, bear, False
-        self._born: Any = SimpleQueue()  # None for each host, or what kept it from being; at last `self`
-        self._room: Any = SimpleQueue()  # something for each that may be made
-        for _ in range(AHEAD):
-            self._room.put(None)
+
+class _Prefetcher:
+    """The thread.  Signals are blocked in it as in the thread that starts it.  Raises RuntimeError if it cannot start."""
+
+    def __init__(self, hosts: Sequence[Host], create: Callable[[Host], object]) -> None:
+        self._hosts, self._create, self._stopped = hosts, create, False
+        self._created: Any = SimpleQueue()  # None for each host, or the error that prevented it; at last `self`
+        self._permits: Any = SimpleQueue()  # an item for each host that may be created
+        for _ in range(MAX_WAITING):
+            self._permits.put(None)
         start_new_thread(self._body, ())
 
     def _body(self) -> None:
         try:
             for host in self._hosts:
-                self._room.get()
+                self._permits.get()
                 if self._stopped:
                     break
-                self._bear(host)
-                self._born.put(None)
+                self._create(host)
+                self._created.put(None)
         except BaseException as error:
-            self._born.put(error)
-        self._born.put(self)
+            self._created.put(error)
+        self._created.put(self)
 
     def wait(self) -> None:
-        """Until the next one is born.  Raises what kept it from being."""
-        failure = self._born.get()
+        """Wait for the next namespace.  Raises the error that prevented it."""
+        failure = self._created.get()
         if failure is not None:
             raise failure
-        self._room.put(None)
+        self._permits.put(None)
 
     def stop(self) -> None:
-        """Make no more, and wait for the one under way."""
+        """Create no more, and wait for the one that is being created."""
         self._stopped = True
-        self._room.put(None)
-        while self._born.get() is not self:
+        self._permits.put(None)
+        while self._created.get() is not self:
             pass

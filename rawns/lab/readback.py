@@ -31,10 +31,11 @@ def live(name: str) -> Lab:
     """The lab called ``name`` as it is.  Raises `InvalidValue` where there is none."""
     lab = Lab(name, standing=True)
     states: list[tuple[Host, State]] = []
-    for one, mark, namespace in discover.named():
-        if mark.lab == name and namespace is not None:
+    for stamped in discover.Survey().of(name):
+        if not stamped.stale:
+            one = stamped.name
             host = lab.netns(one, one[len(name) + 1 :] if one.startswith(f"{name}.") else one)
-            host.found(NetNS.open(fd=namespace.fd))
+            host.found(NetNS.open(one))
             states.append((host, read(host)))
             host.release()
     root = Lab(name).root

@@ -1,38 +1,46 @@
-"""How a lab knows what is its own: the stamp on everything it makes.
+"""Stamps: how a lab marks what it has made, so that nothing else is ever removed.
 
-Floor 6, pure.  The kernel keeps it, in three places, so that no state file has to::
+The kernel keeps them in three places, so that no state file has to::
 
-    a namespace   the alias of its ``lo``        rawns lab=shop by=4711.98765 with=nat state=whole
+    a namespace   the alias of its ``lo``        rawns lab=shop by=0123456789abcdef with=nat state=whole
     a link        its alias, and its group       rawns lab=shop web:eth0=br0:web, and `group`
-    a name        what its file says underneath  rawns lab=shop by=4711.98765
+    a name        the file below the mount       rawns lab=shop by=0123456789abcdef
 
-A namespace has no attribute of its own, but ``lo`` is in every one, nameless ones too, and ends with it; a file's name
-alone would prove nothing, and a nameless namespace has none.  The text in the file is seen only while nothing is mounted
-on it: between its making and the mount, which is when a `kill -9` would leave a name that nobody could prove to be ours
-(`names.claim`; before the text is written the file's mode says as much, `names.abandoned`).
-Addresses and routes carry their protocol number (IFA_PROTO, rtm_protocol) for the same end: what a person adds to an
-interface of ours by hand is told from what we added.
+A namespace has no attribute of its own, but ``lo`` exists in every namespace and ends with it.  The text in a name's file
+is visible only while nothing is mounted on it: between its creation and the mount, which is when a `kill -9` would leave a
+name that nobody could attribute (`names.claim`; before the text is written the file's mode says as much,
+`names.abandoned`).  Addresses and routes carry a protocol number (IFA_PROTO, rtm_protocol) for the same purpose.
 
-``by`` says which process made it: its pid and the clock tick it started at, since pids come again.  ``state`` stands on
-one namespace of a lab, the last to be finished: ``whole`` once all is there that was asked for, or who is changing it.
-A lab in which it stands nowhere is not finished, or lives by the process that made it.  ``with`` names what else there is
-to read back and to take away, so that nobody has to look for what was never there.
+``by`` is the token of the process that made it (`lock.OwnerLock`).  ``state`` stands on one namespace of a standing lab:
+``whole`` when everything has been done, or the token of the process that is changing the lab.  A lab without it is not
+finished, or ends with the process that made it.  ``with`` names what else has to be read back and removed, so that nobody
+looks for what was never there; the word `RUN_PENDING` marks a host whose commands have not all been run.
+
+Whoever is root in a namespace can write its aliases, so a stamp is parsed as hostile input.
 """
 
 from __future__ import annotations
+
+from ..errors import InvalidValue
+from ..names import check
+from .lock import is_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PROTOCOL = 82  # of addresses and routes; nobody's in iproute2's rt_protos and rt_addrprotos
+PROTOCOL = 82  # of addresses and routes; unassigned in iproute2's rt_protos and rt_addrprotos
 ALIAS_BYTES = 255  # IFALIASZ, less the NUL that older kernels count
+MAX_LAB_NAME_BYTES = 64
+MAX_NAME_BYTES = 15  # of an interface: IFNAMSIZ, less the NUL
 WORD = "rawns"
 WHOLE = "whole"
+RUN_PENDING = "run"
+FEATURES = frozenset(["routes", "nat", "files", "forward", "shape", "vlans", RUN_PENDING])
 
 
 class Stamp:
-    """A stamp as it was read: ``lab``, ``by`` (`token`), ``state`` (`WHOLE`, a token, or empty), ``features``."""
+    """A stamp as it was read: ``lab``, ``by`` (a token, or empty), ``state`` (`WHOLE`, a token, or empty), ``features``."""
 
     __slots__ = ("by", "features", "lab", "state")
 
@@ -40,21 +48,44 @@ class Stamp:
         self.lab, self.by, self.state, self.features = lab, by, state, frozenset(features)
 
     def __str__(self) -> str:
-        said = {"lab": self.lab, "by": self.by, "with": ",".join(sorted(self.features)), "state": self.state}
-        return " ".join([WORD, *(f"{key}={value}" for key, value in said.items() if value)])
+        fields = {"lab": self.lab, "by": self.by, "with": ",".join(sorted(self.features)), "state": self.state}
+        return " ".join([WORD, *(f"{key}={value}" for key, value in fields.items() if value)])
 
 
 def read(text: str | None) -> Stamp | None:
-    """The stamp in an alias or a file; None where that is nobody's or somebody else's."""
-    words = (text or "").split()
+    """Parse an alias or the content of a file; None if it is not a stamp, or one that no lab writes."""
+    words = (text or "").split(" ")
     if words[:1] != [WORD] or len(words) < 2 or not words[1].startswith("lab="):
         return None
-    said = dict(word.partition("=")[::2] for word in words[1:])
-    return Stamp(said["lab"], said.get("by", ""), said.get("state", ""), filter(None, said.get("with", "").split(",")))
+    fields = dict(word.partition("=")[::2] for word in words[1:])
+    try:
+        lab = check_lab_name(fields["lab"])
+    except InvalidValue:
+        return None
+    by, state = fields.get("by", ""), fields.get("state", "")
+    return Stamp(
+        lab,
+        by if is_token(by) else "",
+        state if state == WHOLE or is_token(state) else "",
+        FEATURES.intersection(fields.get("with", "").split(",")),
+    )
+
+
+def check_lab_name(name: str) -> str:
+    """Return ``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64 bytes.  Raises `InvalidValue`.
+
+    It does not begin with ``-``, which commands would take for an option.
+    """
+    right = isinstance(name, str) and name.replace("-", "a").replace("_", "a").isalnum()
+    if not right or len(name.encode()) > MAX_LAB_NAME_BYTES:
+        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to {MAX_LAB_NAME_BYTES} letters, digits, - and _")
+    if name.startswith("-"):
+        raise InvalidValue(f"{name!r} cannot name a lab: commands would take it for an option")
+    return check(name)
 
 
 def of_link(lab: str, words: str) -> str:
-    """The alias of a link: what it is, in the description's words, as far as an alias holds them."""
+    """The alias of a link: what it is, in the description's words, or their hash if an alias cannot hold them."""
     text = f"{WORD} lab={lab} {words}"
     if len(text) > ALIAS_BYTES or not text.isascii():
         text = f"{WORD} lab={lab} {_fnv(words):016x}"
@@ -62,17 +93,17 @@ def of_link(lab: str, words: str) -> str:
 
 
 def of_wire(one: str, other: str) -> str:
-    """What stands on both ends of a wire: they belong together where it is the same."""
+    """The words on both ends of a wire: ends with the same words belong together."""
     return f"{one}={other}"
 
 
 def group(lab: str) -> int:
-    """The group (IFLA_GROUP) of a lab's links, by which one message deletes them all: never 0, which is everybody's."""
+    """The group (IFLA_GROUP) of a lab's links, by which one message deletes them all; never 0, the default group."""
     return _fnv(lab) % 0x7FFFFFFF + 1
 
 
 def _fnv(text: str) -> int:
-    """FNV-1a, 64 bits: the same number in every process, and no import."""
+    """Hash a text (FNV-1a, 64 bits): the same number in every process, without an import."""
     number = 0xCBF29CE484222325
     for byte in text.encode("utf-8", "surrogateescape"):
         number = (number ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
@@ -80,8 +111,8 @@ def _fnv(text: str) -> int:
 
 
 def short(name: str, taken: Iterable[str] = ()) -> str:
-    """A name for an interface out of one that may be too long: 15 bytes, the same for the same, none of ``taken``."""
-    if len(name.encode("utf-8", "surrogateescape")) <= 15 and name not in taken:
+    """Shorten a name to the 15 bytes of an interface's name: the same result for the same name, and none of ``taken``."""
+    if len(name.encode("utf-8", "surrogateescape")) <= MAX_NAME_BYTES and name not in taken:
         return name
     head = name.encode("ascii", "ignore").decode()[:8]
     for salt in range(1 << 16):

@@ -1,7 +1,4 @@
-"""Until a lab can be used, and until the kernel has let go of it: by events, never by sleeping.
-
-Floor 6.
-"""
+"""Wait until a lab can be used, and until the kernel has removed it: by events, never by sleeping."""
 
 from __future__ import annotations
 
@@ -12,11 +9,12 @@ from ..errors import RawnsError
 from ..events import Monitor, wait_until
 from ..net import NetNS
 from ..objects import nsid
+from ..terminal import printable
 from .model import Bridge, Existing, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..netns import Namespace
     from ..objects.link import Link
@@ -24,20 +22,20 @@ if TYPE_CHECKING:
     from .model import Host, Interface
 
 FORWARDING = uapi.BR_STATE_FORWARDING
-BATCH = 64  # namespaces whose descriptors are open at once
+MAX_OPEN = 64  # namespaces whose descriptors are open at once
 
 
-class NotYet(RawnsError, TimeoutError):
-    """What was waited for has not come in time."""
+class LabTimeoutError(RawnsError, TimeoutError):
+    """What was waited for has not happened in time."""
 
 
 # -- until it can be used -------------------------------------------------------------------------------------------
 
 
-def until_usable(lab: Lab, timeout: float) -> None:
-    """Until all carrier is there that the description lets us expect, addresses are usable, and bridges forward.
+def wait_until_usable(lab: Lab, timeout: float) -> None:
+    """Wait until interfaces have the carrier that the description promises, addresses are usable, and bridges forward.
 
-    Raises `NotYet` after ``timeout`` seconds, saying what is lacking; `RawnsError` for an address that is a duplicate.
+    Raises `LabTimeoutError` after ``timeout`` seconds, saying what is missing; `RawnsError` for a duplicate address.
     """
     deadline = monotonic() + timeout
     for host in lab.hosts:
@@ -45,31 +43,31 @@ def until_usable(lab: Lab, timeout: float) -> None:
             monitor = Monitor("link", "address")
         try:
             with monitor:
-                _until(lambda host=host: _lacking(host), monitor, deadline, timeout)  # type: ignore[misc]
+                _wait_for_host(host, monitor, deadline, timeout)
         finally:
             host.release()
 
 
-def _until(lacking: Callable[[], str], monitor: Monitor, deadline: float, timeout: float) -> None:
-    told = [""]
+def _wait_for_host(host: Host, monitor: Monitor, deadline: float, timeout: float) -> None:
+    missing = [""]
 
-    def holds() -> bool:
-        told[0] = lacking()
-        return not told[0]
+    def usable() -> bool:
+        missing[0] = _missing(host)
+        return not missing[0]
 
     try:
-        wait_until(holds, monitor, timeout=max(0.0, deadline - monotonic()))
+        wait_until(usable, monitor, timeout=max(0.0, deadline - monotonic()))
     except TimeoutError:
-        raise NotYet(f"{told[0]}, and so it has been for {timeout:g} s") from None
+        raise LabTimeoutError(f"{missing[0]}, and so it has been for {timeout:g} s") from None
 
 
-def _lacking(host: Host) -> str:
-    """What of a host cannot be used yet, as the beginning of a sentence; empty where all can."""
+def _missing(host: Host) -> str:
+    """What of a host cannot be used yet, as the beginning of a sentence; empty if everything can."""
     links = {link.name: link for link in host.net.links()}
     tentative = {}
     for address in host.net.addresses():
         if address.flags & uapi.IFA_F_DADFAILED:
-            raise RawnsError(f"the address {address} of {host.label} is in use by somebody else on its wire")
+            raise RawnsError(f"the address {address} of {host.label} is used by another host on its wire")
         if address.tentative:
             tentative[address.index, str(address)] = True
     for one in host.interfaces:
@@ -78,21 +76,21 @@ def _lacking(host: Host) -> str:
             return f"{one} is not there"
         if carrier_due(one) and not link.carrier:
             return f"{one} has no carrier"
-        if one.master is not None and one.up and _state(link) != FORWARDING:
-            return f"{one} does not forward yet: its bridge speaks the spanning tree protocol"
+        if one.master is not None and one.up and _port_state(link) != FORWARDING:
+            return f"{one} does not forward yet: its bridge uses the spanning tree protocol"
         for wanted in one.addresses:
             if (link.index, str(wanted)) in tentative:
                 return f"the address {wanted} of {one} is still being checked for duplicates"
     return ""
 
 
-def _state(link: Link) -> int | None:
+def _port_state(link: Link) -> int | None:
     state: int | None = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_SLAVE_DATA", {}).get("IFLA_BRPORT_STATE")
     return state
 
 
 def carrier_due(one: Interface) -> bool:
-    """Whether an interface has a carrier sooner or later, if all is as it is described."""
+    """Whether an interface must get a carrier if everything is as described."""
     if not one.up or isinstance(one, (Tap, Existing)):
         return False
     if isinstance(one, Port):
@@ -104,40 +102,50 @@ def carrier_due(one: Interface) -> bool:
     return True
 
 
-# -- until it is gone -----------------------------------------------------------------------------------------------
+# -- until it is removed ----------------------------------------------------------------------------------------------
 
 
-class Departure:
-    """``with Departure(namespaces, seconds):`` they are let go of in the block, and it ends when the last device is gone.
+class RemovalWait:
+    """``with RemovalWait(namespaces, seconds):`` the block removes them; it ends when the kernel has removed the last device.
 
-    Raises `NotYet` where that takes longer than so many seconds, saying who holds what.
+    Raises `LabTimeoutError` if that takes longer, naming what uses them.  If the wait cannot be prepared, the block is
+    executed all the same, and the error is raised at its end.
 
-    Each gets an id in a namespace of our own: the kernel takes the id back when it begins to take the namespace apart.
-    It does that with one batch after the other, so a namespace that ends after all the ids have gone is taken apart after
-    them; the far end of a cable into that one going away is the sign that they are done.
+    Each namespace gets an id (nsid) in a new namespace: the kernel takes the id back when it begins to remove the namespace.
+    It removes one batch after the other, so a namespace that ends after all the ids are gone is removed after them; when
+    the far end of a cable into that one disappears, they are done.
     """
 
     def __init__(self, namespaces: Iterable[Namespace | str], timeout: float) -> None:
         self._timeout = timeout
         self._monitor: Monitor | None = None
+        self._observer: NetNS | None = None
         self._known: list[tuple[str, tuple[int, int]]] = []
         self._seen: set[tuple[int, int]] = set()
-        self._home = NetNS.create()
+        self._error: RawnsError | None = None
         try:
-            with self._home.entered():
-                self._monitor = Monitor("nsid", "link")
-            batch: list[Namespace] = []
-            for one in namespaces:
-                batch.append(NetNS.open(one) if isinstance(one, str) else one)
-                if len(batch) == BATCH:
-                    self._introduce(batch)
-                    batch = []
-            self._introduce(batch)
+            self._prepare(namespaces)
+        except RawnsError as error:
+            self._close()
+            self._error = error
         except BaseException:
             self._close()
             raise
 
-    def _introduce(self, batch: Sequence[Namespace]) -> None:
+    def _prepare(self, namespaces: Iterable[Namespace | str]) -> None:
+        self._observer = NetNS.create()
+        with self._observer.entered():
+            self._monitor = Monitor("nsid", "link")
+        batch: list[Namespace] = []
+        for one in namespaces:
+            batch.append(NetNS.open(one) if isinstance(one, str) else one)
+            if len(batch) == MAX_OPEN:
+                self._introduce(self._observer, batch)
+                batch = []
+        self._introduce(self._observer, batch)
+
+    def _introduce(self, observer: NetNS, batch: Sequence[Namespace]) -> None:
+        """Give these namespaces their ids."""
         requests = []
         for one in batch:
             if one.identity not in self._seen:  # it may have a second name
@@ -145,38 +153,46 @@ class Departure:
                 requests.append(nsid.new(one.fileno(), len(self._known)))
                 self._known.append((str(one.name or getattr(one, "label", "")), one.identity))
         if requests:
-            self._home.net.do(*requests)
+            observer.net.do(*requests)
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
-            if kind is None and self._monitor is not None:
-                self._wait(self._monitor, self._timeout)
+            if kind is None and self._error is not None:
+                raise self._error
+            if kind is None and self._monitor is not None and self._observer is not None:
+                self._wait(self._observer, self._monitor)
         finally:
             self._close()
 
-    def _wait(self, monitor: Monitor, timeout: float) -> None:
-        deadline = monotonic() + timeout
+    def _wait(self, observer: NetNS, monitor: Monitor) -> None:
+        deadline = monotonic() + self._timeout
         try:
-            wait_until(lambda: not self._home.net.nsids(), monitor, timeout=timeout)
-            with NetNS.create() as canary:
-                self._home.net.add_veth("near", peer="far", peer_ns=canary)
+            wait_until(lambda: not observer.net.nsids(), monitor, timeout=self._timeout)
+            with NetNS.create() as last:
+                observer.net.add_veth("near", peer="far", peer_ns=last)
             left = max(0.0, deadline - monotonic())
-            wait_until(lambda: "near" not in [link.name for link in self._home.net.links()], monitor, timeout=left)
+            wait_until(lambda: "near" not in [link.name for link in observer.net.links()], monitor, timeout=left)
         except TimeoutError:
-            raise NotYet(self._held(timeout)) from None
+            raise LabTimeoutError(self._remaining(observer)) from None
 
-    def _held(self, timeout: float) -> str:
-        left = [self._known[number] for number in self._home.net.nsids() if number < len(self._known)]
+    def _remaining(self, observer: NetNS) -> str:
+        """What has not been removed, as a sentence."""
+        left = [self._known[number] for number in observer.net.nsids() if number < len(self._known)]
         for name, identity in left:
             pids = names.pids_in(identity)
             if pids:
-                return f"the namespace {name} is still in use by process {pids[0]}, {timeout:g} s after its name was taken away"
-        return f"the kernel has not let go of {len(left) or 'the last'} namespaces for {timeout:g} s"
+                return (
+                    f"the namespace {printable(name)} is still in use by process {pids[0]}, "
+                    f"{self._timeout:g} s after its name was removed"
+                )
+        return f"the kernel has not removed {len(left) or 'the last'} namespaces within {self._timeout:g} s"
 
     def _close(self) -> None:
-        if self._monitor is not None:
-            self._monitor.close()
-        self._home.close()
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            monitor.close()
+        if self._observer is not None:
+            self._observer.close()

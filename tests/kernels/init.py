@@ -99,9 +99,9 @@ def standing(parts: bool = False) -> str:
         one.net.delete_address("eth0", "10.0.0.1/24")
     told.append(shop(2).up())
     expect(any("+ address 10.0.0.1/24" in str(change) for change in told[-1]), told[-1])
-    state = [(lab.name, lab.state, len(lab.hosts)) for lab in discover.labs()]
-    expect(state == [("shop", "standing", 3)] and discover.gc() == [], state)
-    expect(len(discover.down("shop", wait=30)) == 3 and discover.labs() == [], discover.labs())
+    state = [(lab.name, lab.state, len(lab.hosts)) for lab in discover.find_labs()]
+    expect(state == [("shop", "standing", 3)] and discover.collect_garbage() == [], state)
+    expect(len(discover.remove_lab("shop", wait=30)) == 3 and discover.find_labs() == [], discover.find_labs())
     return f"{sum(map(len, told))} changes"
 
 

@@ -102,7 +102,8 @@ def test_each_call_failed_in_turn(story: Callable[[str], NetNS | None], prepared
             continue
         where = f"call {number}, {saboteur.failed}"
         if error is None:
-            assert saboteur.failed in MAY_FAIL, f"{where}: nobody noticed"
+            retried = story is lab and "umount2" in saboteur.calls  # `down` tries once more, and then nothing is left
+            assert retried or saboteur.failed in MAY_FAIL, f"{where}: the error was not reported"
         else:
             assert saboteur.failed in str(error) and "ENOMEM" in str(error), f"{where}: {error!r}"
         assert not leaks(before, {"name", "mount", "descriptor"}), where
@@ -174,11 +175,14 @@ def test_the_same_from_outside_the_process(call: str, netns_name: Name) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    assert not os.path.lexists(f"/run/netns/{name}")
+    if call == "umount2":  # `down` tries once more
+        assert (done.returncode, done.stdout) == (0, "") or "ptrace" in done.stdout
+        return
     last = done.stdout.splitlines()[-1]
     if "ptrace" in done.stdout:
         pytest.skip(f"strace may not trace here: {last}")
     assert done.returncode != 0 and f"{call}(" in last and "ENOMEM" in last, done.stdout
-    assert not os.path.lexists(f"/run/netns/{name}")
 
 
 def test_a_thread_that_cannot_come_back_does_not_go_on() -> None:

@@ -44,7 +44,7 @@ def there(name: str) -> Data:
                 for route in ns.net.routes()
                 if route.index in links and route.family in (socket.AF_INET, socket.AF_INET6)
             ]
-            mark = discover.mark(ns)
+            mark = discover.read_stamp(ns)
             seen[one] = {
                 "links": {
                     link.name: (link.kind, link.mtu, link.up, links[link.master].name if link.master else None, link.alias)
@@ -155,7 +155,7 @@ def test_a_change_leads_where_the_other_description_does_alone(which: str, lab_n
     for data in PAIRS[which]:
         lab_of(name, data).up()
         alone.append(there(name))
-        discover.down(name)
+        discover.remove_lab(name)
     assert there(name) == {}
     lab_of(name, PAIRS[which][0]).up()
     for data, expected in zip(PAIRS[which][::-1], alone[::-1]):
@@ -163,7 +163,7 @@ def test_a_change_leads_where_the_other_description_does_alone(which: str, lab_n
         assert planned and told(lab_of(name, data)) == planned
         assert lab_of(name, data).up() == [], "what was done is not what is found"
         assert there(name) == expected
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_what_a_person_has_added_stays_where_an_address_changes(lab_name: Name) -> None:  # noqa: F811
@@ -175,7 +175,7 @@ def test_what_a_person_has_added_stays_where_an_address_changes(lab_name: Name) 
         lab_of(name, web("web:eth0 10.0.0.5/24 fd00::1/64")).up()
         assert {str(one) for one in ns.net.addresses("eth0", socket.AF_INET)} == {"10.0.0.5/24", "10.0.0.77/24"}
         assert "198.51.100.0/24" in [str(one) for one in ns.net.routes()]
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_a_second_name_for_a_host_is_somebody_elses(lab_name: Name) -> None:  # noqa: F811
@@ -185,7 +185,7 @@ def test_a_second_name_for_a_host_is_somebody_elses(lab_name: Name) -> None:  # 
         again.attach(f"{name}.second")
         assert lab_of(name, plain()).plan() == []
     try:
-        discover.down(name, 0.0)
+        discover.remove_lab(name, 0.0)
     except TimeoutError:
         pass
     assert not [one for one in NetNS.list() if one.startswith(name)]
@@ -195,7 +195,7 @@ def test_files_go_with_the_lab_whatever_has_become_of_its_names(lab_name: Name) 
     name = lab_name()
     lab_of(name, PAIRS["files"][1]).up()
     names.remove(f"{name}.web")
-    discover.down(name)
+    discover.remove_lab(name)
     assert there(name) == {}
 
 
@@ -229,7 +229,7 @@ def test_a_lab_is_built_with_few_descriptors_open(lab_name: Name) -> None:  # no
         lab_of(name, {"hosts": {"h": {"count": 40}}, "bridges": ["lan"], "wires": wires}).up()
     assert before < highest.most < before + 24  # eight hosts wait, made ahead, with two each
     assert len(os.listdir("/proc/self/fd")) == before
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_a_macvlan_may_stand_in_a_host_before_its_parents(lab_name: Name) -> None:  # noqa: F811
@@ -241,7 +241,7 @@ def test_a_macvlan_may_stand_in_a_host_before_its_parents(lab_name: Name) -> Non
     assert (said["parent"], said["mode"], said["host"]) == ("db:eth0", "private", "web")
     other = plain(wires=CABLE, macvlans=data["macvlans"])
     assert "- macvlan m0 of web" in told(lab_of(name, other)) and lab_of(name, other).up() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 @pytest.mark.really_root
@@ -253,7 +253,7 @@ def test_a_lab_in_the_root_namespace_alone(lab_name: Name) -> None:  # noqa: F81
         data["bridges"][bridge]["stp"] = True
         assert told(lab_of(name, data)) == [f"~ {bridge} of root: stp_state 0 -> 1"] and lab_of(name, data).up() == []
     finally:
-        discover.down(name)
+        discover.remove_lab(name)
     assert bridge not in [name for _, name in socket.if_nameindex()]
 
 
@@ -301,15 +301,15 @@ def test_whichever_call_fails_what_stood_is_as_it_was(first: int, lab_name: Name
         except RawnsError as error:
             assert len(str(error).splitlines()) == 1
             assert there(name) == whole, watch.failed
-            assert [one.state for one in discover.labs() if one.name == name] == ["standing"]
+            assert [one.state for one in discover.find_labs() if one.name == name] == ["standing"]
         if not watch.failed:
             break
         if not failed:  # what failed could be done without
-            discover.down(name)
+            discover.remove_lab(name)
             lab_of(name, BEFORE).up()
         number += 5
     assert number > 50
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_a_name_that_cannot_be_looked_at_for_once_is_not_taken_for_none(lab_name: Name) -> None:  # noqa: F811
@@ -327,15 +327,15 @@ def test_a_stamp_names_what_was_until_it_is_no_more(lab_name: Name) -> None:  # 
         def before(self, call: str, arguments: str) -> None:
             if call == "open" and "ip_forward" in arguments and "O_WRONLY" in arguments:
                 with NetNS.open(f"{name}.db") as ns:
-                    seen.append(discover.mark(ns))
+                    seen.append(discover.read_stamp(ns))
 
     with observed(Reader()):
         lab_of(name, AFTER).up()
     assert [one.features for one in seen if isinstance(one, stamp.Stamp)] == [{"forward"}]
     with NetNS.open(f"{name}.db") as ns:
-        mark = discover.mark(ns)
+        mark = discover.read_stamp(ns)
         assert mark is not None and mark.features == frozenset()
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_a_signal_ends_what_a_lab_is_built_by() -> None:
@@ -363,7 +363,7 @@ def test_names_that_no_interface_can_have(lab_name: Name) -> None:  # noqa: F811
     lab.up()
     ports = [one.name or "" for one in switch.host.interfaces]
     assert len(set(ports)) == 8 and all(len(os.fsencode(port)) <= 15 for port in ports)
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 # -- beside others ----------------------------------------------------------------------------------------------------
@@ -383,7 +383,7 @@ def test_who_only_looks_takes_no_name_from_an_up_that_goes_on(lab_name: Name) ->
     with observed(Looker()):
         lab_of(name, plain()).up()
     assert seen == 3 and lab_of(name, plain()).plan() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_what_has_no_carrier_by_description_is_no_fault(lab_name: Name, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
@@ -402,4 +402,4 @@ def test_what_has_no_carrier_by_description_is_no_fault(lab_name: Name, capfd: p
         assert run(["lab", "status", path]) == 1
     finally:
         os.unlink(path)
-    discover.down(name)
+    discover.remove_lab(name)

@@ -69,7 +69,7 @@ def test_a_rate_is_set_changed_and_taken_away(lab_name: Name) -> None:  # noqa: 
     with NetNS.open(f"{name}.a") as ns:
         assert ns.net.links()[1].body["IFLA_QDISC"] == "noqueue"
     assert pair(name).up() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_delay_where_the_kernel_has_it_and_one_sentence_where_not(lab_name: Name) -> None:  # noqa: F811
@@ -81,7 +81,7 @@ def test_delay_where_the_kernel_has_it_and_one_sentence_where_not(lab_name: Name
         assert not [one for one in NetNS.list() if one.startswith(name)]
         pytest.skip(f"this kernel has no netem: {error}")
     assert pair(name, shape={"delay": 0.01}).up() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 # -- settings, files, commands ----------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def test_settings_are_written_and_compared(lab_name: Name) -> None:  # noqa: F81
         host(wrong, "b").sysctl({"net.ipv4.nonsense": 1})
         wrong.up()
     assert lab(2).up() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 @pytest.mark.really_root
@@ -135,7 +135,7 @@ def test_files_for_etc_are_ours_and_go_with_the_lab(lab_name: Name) -> None:  # 
         with pytest.raises(RawnsError, match="mine is there already, and no lab's"):
             lab(motd="hello\n", mine="x").up()
     finally:
-        discover.down(name)
+        discover.remove_lab(name)
         assert os.listdir(folder) == ["mine"]
         (folder / "mine").unlink()
         folder.rmdir()
@@ -153,7 +153,7 @@ def test_commands_run_and_one_that_fails_undoes_all(lab_name: Name, capfd: Captu
     lab = pair(name)
     host(lab, "a").commands = [["false"]]
     assert lab.up() == [], "what is there already needs no command"
-    discover.down(name)
+    discover.remove_lab(name)
     lab = pair(name)
     host(lab, "b").commands = [["/bin/sh", "-c", "exit 3"]]
     with pytest.raises(RawnsError, match="the command exit 3 of b exited with 3"):
@@ -195,7 +195,7 @@ def test_the_way_out_is_translated_and_followed_by_changes(lab_name: Name) -> No
     assert told(lab(nat=False)) == ["- nat of router", "~ the stamp of router"]
     with NetNS.open(f"{name}.router") as router_:
         assert router_.net.nat_rules(f"rawns_{name}") is None
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 # -- other kinds of links -----------------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ def test_a_tap_is_made_and_found_again(lab_name: Name) -> None:  # noqa: F811
         assert tap.kind == "tun" and tap.up and tap.master == ns.net.link("br0").index
     assert told(lab(1400)) == ["~ tap0 of a: mtu 1500 -> mtu 1400"]
     assert [one for one in told(pair(name)) if one.startswith("-")] == ["- bridge br0 of a", "- tun tap0 of a"]
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_macvlans_on_another_hosts_interface(lab_name: Name) -> None:  # noqa: F811
@@ -237,7 +237,7 @@ def test_macvlans_on_another_hosts_interface(lab_name: Name) -> None:  # noqa: F
     assert lab().up() == []
     assert connects(f"{name}.m2", f"{name}.m1", "10.0.0.11") == "10.0.0.12"
     assert "m1" in [one.label for one in live(name).hosts]
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_two_labs_joined_by_a_tunnel(lab_name: Name) -> None:  # noqa: F811
@@ -258,7 +258,7 @@ def test_two_labs_joined_by_a_tunnel(lab_name: Name) -> None:  # noqa: F811
     unless_missing(lab(), "vxlan")
     assert lab().up() == []
     assert connects(f"{name}.h2", f"{name}.h1", "10.0.0.1") == "10.0.0.2"
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_vlans_keep_hosts_apart_where_the_kernel_filters(lab_name: Name) -> None:  # noqa: F811
@@ -275,14 +275,14 @@ def test_vlans_keep_hosts_apart_where_the_kernel_filters(lab_name: Name) -> None
     unless_missing(lab(20), "VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)")
     assert lab(20).up() == []
     assert told(lab(10)) == ["~ h3 of br0: VLANs 20 -> 10"]
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 # -- waiting ------------------------------------------------------------------------------------------------------------
 
 
 def test_waiting_for_use_and_for_the_end(lab_name: Name) -> None:  # noqa: F811
-    from rawns.lab.wait import NotYet
+    from rawns.lab.wait import LabTimeoutError
 
     name = lab_name()
     pair(name).up(wait=10)
@@ -294,24 +294,24 @@ def test_waiting_for_use_and_for_the_end(lab_name: Name) -> None:  # noqa: F811
         ns.net.set_link("eth0", up=True)
         child = ns.popen(["cat"], stdin=subprocess.PIPE)
     try:
-        with pytest.raises(NotYet, match=f"the namespace {name}.b is still in use by process {child.pid}, 0.2 s after"):
-            discover.down(name, wait=0.2)
+        with pytest.raises(LabTimeoutError, match=f"the namespace {name}.b is still in use by process {child.pid}, 0.2 s after"):
+            discover.remove_lab(name, wait=0.2)
     finally:
         child.communicate(timeout=10)
-    assert discover.down(name, wait=10) == []
+    assert discover.remove_lab(name, wait=10) == []
 
 
 def test_what_does_not_come_is_named(lab_name: Name) -> None:  # noqa: F811
-    from rawns.lab.wait import NotYet, until_usable
+    from rawns.lab.wait import LabTimeoutError, wait_until_usable
 
     name = lab_name()
     lab = pair(name)
     lab.up(wait=10)
     with NetNS.open(f"{name}.b") as ns:
         ns.net.set_link("eth0", up=False)
-    with pytest.raises(NotYet, match=r"eth0 of a has no carrier, and so it has been for 0\.1 s"):
-        until_usable(lab, 0.1)
-    discover.down(name, wait=10)
+    with pytest.raises(LabTimeoutError, match=r"eth0 of a has no carrier, and so it has been for 0\.1 s"):
+        wait_until_usable(lab, 0.1)
+    discover.remove_lab(name, wait=10)
 
 
 def test_the_root_namespace_is_not_a_labs_to_change() -> None:

@@ -103,7 +103,7 @@ def test_a_connection_survives_a_change_elsewhere(lab_name: Name) -> None:
                 assert "- namespace " + f"{name}.h4" in told(star(name, 3))
                 client.sendall(b"and now")
                 assert peer.recv(16) == b"and now"
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_each_thing_that_can_differ(lab_name: Name) -> None:
@@ -136,7 +136,7 @@ def test_each_thing_that_can_differ(lab_name: Name) -> None:
     changed(lambda lab: lab.hosts[1].route("10.9.0.0/16", via="10.0.0.2"), "+ route 10.9.0.0/16 via 10.0.0.2 in h1")
     changed(lambda lab: None, "- route 10.9.0.0/16 via 10.0.0.2 in h1")
     changed(lambda lab: setattr(lab.hosts[0].interfaces[0], "_stp", True), "~ br0 of br0: stp_state 0 -> 1")
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def mac(name: str, eth0: str) -> list[str]:
@@ -162,7 +162,7 @@ def test_what_a_person_made_by_hand_is_left_alone(lab_name: Name) -> None:
         assert [str(one) for one in ns.net.addresses("eth0", socket.AF_INET)] == ["10.0.0.1/24", "192.0.2.1/24"]
         assert "198.51.100.0/24" in [str(one) for one in ns.net.routes()]
         assert {"mine", "yours"} <= {link.name for link in ns.net.links()}
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_a_name_that_is_somebody_elses_is_refused_and_stays(lab_name: Name) -> None:
@@ -176,9 +176,9 @@ def test_a_name_that_is_somebody_elses_is_refused_and_stays(lab_name: Name) -> N
         lab.netns(f"{other}.h1", "h1")
         with pytest.raises(FileExistsError, match=f"{other}.h1 is taken: it is lab {other}'s"):
             lab.up()
-        discover.down(mine)
+        discover.remove_lab(mine)
         assert {f"{mine}.h2", f"{other}.h1"} <= set(NetNS.list())
-    discover.down(other)
+    discover.remove_lab(other)
 
 
 def test_an_interface_that_is_there_already_is_refused(lab_name: Name) -> None:
@@ -197,7 +197,7 @@ def test_an_interface_that_is_there_already_is_refused(lab_name: Name) -> None:
         assert f"{name}.h9" not in NetNS.list()
         ns.net.delete_link("eth1")
         assert wider().up() and wider().up() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 @pytest.mark.really_root
@@ -217,11 +217,11 @@ def test_links_in_our_own_namespace_go_by_one_message(lab_name: Name) -> None:
     ours = sorted(link for _, link in set(socket.if_nameindex()) - before)
     assert len(ours) == 4 and all(len(link) <= 15 for link in ours)
     assert lab().up() == []
-    (one,) = [one for one in discover.labs() if one.name == name]
+    (one,) = [one for one in discover.find_labs() if one.name == name]
     assert (sorted(one.links), one.state, len(one.hosts)) == (ours, "standing", 3)
     watch = Sent()
     with observed(watch):
-        discover.down(name)
+        discover.remove_lab(name)
     assert watch.changing == ["RTM_DELLINK"]
     assert set(socket.if_nameindex()) == before
 
@@ -265,27 +265,27 @@ def test_what_a_killed_up_leaves_is_put_right(call: str, mend: str, lab_name: Na
         if not killed(name, call, number):
             break
         if mend == "gc":
-            discover.gc()
+            discover.collect_garbage()
             left = [one for one in NetNS.list() + NetNS.list(stale=True) if one.startswith(name)]
             assert not left, f"killed before {call} number {number}: {left}"
         else:
             star(name, 3).up()
             assert star(name, 3).up() == []
-            assert [one.state for one in discover.labs() if one.name == name] == ["standing"]
-            discover.down(name)
-    discover.down(name)
+            assert [one.state for one in discover.find_labs() if one.name == name] == ["standing"]
+            discover.remove_lab(name)
+    discover.remove_lab(name)
 
 
 def test_a_change_that_was_killed_costs_nothing_that_stood(lab_name: Name) -> None:
     name = lab_name()
     star(name, 1).up()
     assert killed(name, "unshare", 1)
-    assert [one.state.rpartition(" ")[0] for one in discover.labs() if one.name == name] == ["left half-made by process"]
-    discover.gc()
-    (one,) = [one for one in discover.labs() if one.name == name]
+    assert [one.state for one in discover.find_labs() if one.name == name] == ["left half-made"]
+    discover.collect_garbage()
+    (one,) = [one for one in discover.find_labs() if one.name == name]
     assert one.state == "standing" and {f"{name}.br0", f"{name}.h1"} <= set(one.hosts)
     assert star(name, 1).up() is not None and star(name, 1).up() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_two_at_once_wait_for_each_other(lab_name: Name) -> None:
@@ -304,17 +304,17 @@ def test_two_at_once_wait_for_each_other(lab_name: Name) -> None:
     for thread in threads:
         thread.join()
     assert sorted(len(one) for one in results) == [0, 0, 0, max(map(len, results))]  # type: ignore[arg-type]
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_who_gives_up_a_lock_says_who_has_it(lab_name: Name) -> None:
-    from rawns.lab.lock import Busy, locked
+    from rawns.lab.lock import LabBusyError, LabLock
 
     name = lab_name()
     with (
-        locked(name=name),
-        pytest.raises(Busy, match=f"lab {name} is being changed by process {os.getpid()}"),
-        locked(name=name, patience=0),
+        LabLock(name),
+        pytest.raises(LabBusyError, match=f"lab {name} is being changed by process {os.getpid()}"),
+        LabLock(name, wait=False),
     ):
         pass
 
@@ -361,10 +361,10 @@ def test_a_change_that_fails_is_taken_back(call: str, error: str, lab_name: Name
             if not saboteur.done:
                 assert changes
                 break
-            discover.down(name)
+            discover.remove_lab(name)
             star(name, 1).up()
         number += 1 if number < 12 else 5
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_a_host_that_somebody_deletes_while_we_build(lab_name: Name) -> None:
@@ -380,7 +380,7 @@ def test_a_host_that_somebody_deletes_while_we_build(lab_name: Name) -> None:
         star(name, 3).up()
     assert [one for one in NetNS.list() if one.startswith(name)] == [f"{name}.h1", f"{name}.h2"]
     assert star(name, 3).up() and star(name, 3).up() == []
-    discover.down(name)
+    discover.remove_lab(name)
 
 
 def test_out_of_descriptors_is_one_sentence_with_the_remedy(lab_name: Name) -> None:
@@ -414,7 +414,7 @@ def test_a_lab_is_read_back_from_the_kernel(lab_name: Name) -> None:
     assert sorted(str(port) for wire in again.wires for port in wire) == ["eth0 of h1", "eth0 of h2", "h1 of br0", "h2 of br0"]
     (h1,) = [host for host in again.hosts if host.label == "h1"]
     assert [str(route) for route in h1.routes] == ["10.9.0.0/16 via 10.0.0.2"]
-    discover.down(name)
+    discover.remove_lab(name)
     with pytest.raises(InvalidValue, match=f"no lab called {name}"):
         live(name)
 
@@ -423,10 +423,10 @@ def test_a_lab_is_read_back_from_the_kernel(lab_name: Name) -> None:
 
 
 def test_a_stamp_says_what_was_written_and_nothing_else_is_one() -> None:
-    mark = stamp.Stamp("shop", "12.34", stamp.WHOLE, ["nat", "files"])
+    mark = stamp.Stamp("shop", "0123456789abcdef", stamp.WHOLE, ["nat", "files"])
     again = stamp.read(str(mark))
     assert again is not None
-    assert (again.lab, again.by, again.state, again.features) == ("shop", "12.34", "whole", {"nat", "files"})
+    assert (again.lab, again.by, again.state, again.features) == ("shop", "0123456789abcdef", "whole", {"nat", "files"})
     for text in (None, "", "rawns", "rawns shop", "a cable", "rawnslab=shop", "Rawns lab=shop"):
         assert stamp.read(text) is None
     assert 0 < stamp.group("shop") < 1 << 31 and stamp.group("shop") != stamp.group("shop2")

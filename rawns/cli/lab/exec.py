@@ -82,9 +82,9 @@ def run(options: Options) -> int:
 
 
 def _refuse_standing(name: str) -> None:
-    from ...lab.discover import labs
+    from ...lab.discover import find_labs
 
-    if any(one.name == name for one in labs()):
+    if any(one.name == name for one in find_labs()):
         raise RawnsError(f"a lab called {name} is up already, and would be down at the end; `rawns lab down {name}` first")
 
 

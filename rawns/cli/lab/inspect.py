@@ -100,9 +100,9 @@ def _painted(text: str, state: str) -> str:
 
 
 def list_(options: Options) -> int:
-    from ...lab.discover import labs
+    from ...lab.discover import find_labs
 
-    found = labs()
+    found = find_labs()
     if options.json:
         emit([{"lab": one.name, "state": one.state, "hosts": one.hosts, "links": one.links} for one in found])
         return 0

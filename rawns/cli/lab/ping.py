@@ -14,7 +14,7 @@ from time import monotonic_ns
 
 from ... import icmp, sockets
 from ...errors import InvalidValue, RawnsError, SyscallError
-from ...lab.discover import mark
+from ...lab.discover import read_stamp
 from ...lab.reachability import Reach
 from ...net import NetNS
 from ...objects import neighbour
@@ -71,7 +71,7 @@ class Doors:
                 raise RawnsError(f"{host.label} is not there") from None
         namespace = self._open[host.number]
         if not host.root and host.number not in self._ours:
-            stamp = mark(namespace)
+            stamp = read_stamp(namespace)
             if stamp is None or stamp.lab != self._lab.name:
                 raise InvalidValue(f"{host.name} is not this lab's")
             self._ours.add(host.number)

@@ -10,7 +10,7 @@ from ...lab import Lab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...lab.discover import Found
+    from ...lab.discover import FoundLab
 
 
 def is_file(word: str) -> bool:
@@ -49,10 +49,10 @@ def name_of(word: str) -> str:
 
 def netns_of(word: str, host: str) -> str:
     """The name under /run/netns of a host of a lab that is up.  Raises `RawnsError`."""
-    from ...lab.discover import labs
+    from ...lab.discover import find_labs
 
     lab = name_of(word)
-    found = next((one for one in labs() if one.name == lab), None)
+    found = next((one for one in find_labs() if one.name == lab), None)
     if found is None:
         raise RawnsError(f"no lab called {lab} is up; `rawns lab list` names those that are")
     wanted = [f"{lab}.{host}", *_said(word, host), host]
@@ -68,5 +68,5 @@ def _said(word: str, host: str) -> list[str]:
     return [name for name in named if name is not None]
 
 
-def _labels(found: Found) -> list[str]:
+def _labels(found: FoundLab) -> list[str]:
     return [name[len(found.name) + 1 :] if name.startswith(f"{found.name}.") else name for name in found.hosts]

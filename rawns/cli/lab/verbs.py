@@ -58,11 +58,11 @@ def plan(options: Options) -> int:
 
 
 def down(options: Options) -> int:
-    from ...lab.discover import down as take_away
+    from ...lab.discover import remove_lab
 
     name = name_of(options.words[0])
     start = monotonic()
-    gone = take_away(name, options.seconds("--wait"))
+    gone = remove_lab(name, options.seconds("--wait"))
     seconds = monotonic() - start
     if options.json:
         emit({"ok": True, "lab": name, "seconds": round(seconds, 6), "removed": gone})
@@ -74,9 +74,9 @@ def down(options: Options) -> int:
 
 
 def gc(options: Options) -> int:
-    from ...lab.discover import gc as collect
+    from ...lab.discover import collect_garbage
 
-    gone = collect()
+    gone = collect_garbage()
     if options.json:
         emit({"ok": True, "removed": gone})
     else:

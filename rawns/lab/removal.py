@@ -1,0 +1,97 @@
+"""Removals that do not depend on each other: a failure does not prevent the others, and is tried once more."""
+
+from __future__ import annotations
+
+from ..errors import NamespaceRestoreError, RawnsError
+from ..terminal import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Answer = TypeVar("Answer")
+
+MAX_LISTED = 10  # things left behind that an error names
+
+
+class RemovalError(RawnsError):
+    """Something could not be removed.  ``left`` are the things that are left, each with the reason, as sentences."""
+
+    def __init__(self, left: list[str]) -> None:
+        more = f", and {len(left) - MAX_LISTED} more" if len(left) > MAX_LISTED else ""
+        super().__init__(f"left behind, in spite of a second attempt: {'; '.join(left[:MAX_LISTED])}{more}")
+        self.left = left
+
+
+class Removal:
+    """Carry out removals one after the other, retry those that failed, and report what is left.
+
+    ``removed`` names what has been removed, in that order.
+    """
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+        self._failed: list[tuple[str, Callable[..., object], tuple[Any, ...]]] = []
+        self._left: list[str] = []
+
+    def attempt(self, what: str, function: Callable[..., object], *args: Any) -> None:
+        """Call a function that removes ``what``, or several things whose names it returns; an error is kept.
+
+        FileNotFoundError means that it is gone: that was the aim.
+        """
+        if self._error(what, function, args) is not None:
+            self._failed.append((what, function, args))
+
+    def _error(self, what: str, function: Callable[..., object], args: tuple[Any, ...]) -> Exception | None:
+        try:
+            several = function(*args)
+        except FileNotFoundError:
+            several = None
+        except Exception as error:
+            return error
+        self.removed += several if isinstance(several, list) else [what]
+        return None
+
+    def left(self, what: str, error: Exception) -> None:
+        """Report something that cannot be removed."""
+        self._left.append(f"{printable(what)} ({error})")
+
+    def finish(self) -> None:
+        """Retry what has failed.  Raises `RemovalError` for what is left then."""
+        failed, self._failed = self._failed, []
+        for what, function, args in failed:
+            error = self._error(what, function, args)
+            if error is not None:
+                self.left(what, error)
+        if self._left:
+            raise RemovalError(self._left)
+
+
+def in_thread(function: Callable[..., Answer], *args: Any) -> Answer:
+    """Call a function in a thread that ends afterwards; in this thread if none can be started.
+
+    A thread that cannot return from another network namespace must not go on (`NamespaceRestoreError`).  The caller, which
+    has more to remove, can: for it, this is an error like others.
+    """
+    from _queue import SimpleQueue  # the C type alone: `queue` costs 3 ms
+    from _thread import start_new_thread
+
+    answer: Any = SimpleQueue()
+
+    def body() -> None:
+        try:
+            answer.put((function(*args), None))
+        except BaseException as error:
+            answer.put((None, error))
+
+    try:
+        start_new_thread(body, ())
+    except RuntimeError:  # a limit on threads
+        return function(*args)
+    result, failure = answer.get()
+    if isinstance(failure, NamespaceRestoreError):
+        raise RawnsError(str(failure)) from None
+    if failure is not None:
+        raise failure
+    return result  # type: ignore[no-any-return]
