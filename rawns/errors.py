@@ -6,8 +6,9 @@ Python itself would have chosen for its errno, so ``except FileExistsError`` wor
     RawnsError
     +-- SyscallError (OSError)      a system call failed: which one, on what
     +-- KernelError  (OSError)      the kernel refused a netlink request, in its own words
-    +-- Interrupted                 a dump kept changing while it was read
-    +-- WireError    (ValueError)   bytes that are no message, or values that fit none
+    +-- Interrupted                 answers or events were lost, or changed while they were read
+    +-- WireError    (ValueError)   a value that does not fit its message
+    |   +-- DecodeError             bytes received that are no well-formed message
     +-- InvalidValue (ValueError)   a name, address or option refused before any system call
 
 `NamespaceRestoreError` stands outside on purpose; its docstring says why.
@@ -18,7 +19,16 @@ from __future__ import annotations
 import errno as _errno
 import os
 
-__all__ = ["RawnsError", "SyscallError", "KernelError", "Interrupted", "WireError", "InvalidValue", "NamespaceRestoreError"]
+__all__ = [
+    "RawnsError",
+    "SyscallError",
+    "KernelError",
+    "Interrupted",
+    "WireError",
+    "DecodeError",
+    "InvalidValue",
+    "NamespaceRestoreError",
+]
 
 
 def errno_name(number: int) -> str:
@@ -133,11 +143,15 @@ class KernelError(_ErrnoError):
 
 
 class Interrupted(RawnsError):
-    """A dump was interrupted by changes (``NLM_F_DUMP_INTR``) or overrun (``ENOBUFS``) on every attempt."""
+    """Answers or events were lost (``ENOBUFS``), or a ruleset changed while it was read, on every attempt."""
 
 
 class WireError(RawnsError, ValueError):
-    """Bytes that are no well-formed message, or a name or value that does not fit its description."""
+    """A name or value that does not fit the description of its message; nothing was sent."""
+
+
+class DecodeError(WireError):
+    """Bytes received that are no well-formed message.  The kernel has not refused anything; it was not understood."""
 
 
 class InvalidValue(RawnsError, ValueError):

@@ -1,8 +1,8 @@
-"""What changes in a network namespace, as the kernel tells it: rtnetlink's multicast groups (``ip monitor``, rtnetlink(7)).
+"""Notifications of changes in a network namespace: rtnetlink's multicast groups (``ip monitor``, rtnetlink(7)).
 
-Floor 4.  A `Monitor` belongs to the namespace of the thread that makes it, and may be read from any.  It has a descriptor, so one
-thread may watch many.  Events say that something has changed; what is so now is read from the kernel: `wait_until` does both,
-in the order in which nothing is missed.
+A `Monitor` belongs to the namespace of the thread that opens it; any thread may read it.  It has a descriptor, so one
+thread may watch many.  An event says that something has changed; the state itself is read from the kernel.  `wait_until` does
+both in the order that misses nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from time import monotonic
 
 from . import nlmsg, rtnl, sockets, uapi
 from .errors import Interrupted, InvalidValue, SyscallError
+from .nlsocket import NetlinkSocket
 from .syscalls import observed_call
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from .nlmsg import Frame, Reply
+    from .nlmsg import Reply
 
     Answer = TypeVar("Answer")
 
@@ -34,113 +35,84 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "qdisc": (uapi.RTNLGRP_TC,),
     "nsid": (uapi.RTNLGRP_NSID,),
 }
-RECEIVE_BYTES = 65536
-DRAINED = 4096  # datagrams at most in one `receive`: a namespace that never rests must not keep us for ever
-KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+MAX_DATAGRAMS = 4096  # in one `receive`: a namespace that changes without pause must not keep the caller for ever
 
 
-class Monitor:
-    """Hears of changes from now on, of the kinds named (`GROUPS`): ``ip monitor link address``.
+class Monitor(NetlinkSocket):
+    """Receives events of the kinds named (`GROUPS`) from now on: ``ip monitor link address``.
 
-    Raises `InvalidValue` for a kind there is none of, `SyscallError` where the socket cannot be made.
+    In a forked child the first use opens a socket of its own, and the first `receive` raises `Interrupted`, because the events
+    since the fork are lost to it.  Raises `InvalidValue` for an unknown kind, `SyscallError` if the socket cannot be opened.
     """
+
+    _lost = False
 
     def __init__(self, *groups: str) -> None:
         unknown = [group for group in groups if group not in GROUPS]
         if unknown or not groups:
-            raise InvalidValue(f"{unknown[0] if unknown else 'nothing'!r} cannot be watched; what can is {', '.join(GROUPS)}")
+            name = repr(unknown[0]) if unknown else "nothing"
+            raise InvalidValue(f"{name} cannot be watched; what can be watched is {', '.join(GROUPS)}")
         if "qdisc" in groups:
             from .rtnl import tc as tc  # from then on its messages are decoded
         self.groups = groups
-        self._socket: _socket.socket = observed_call(
-            "socket", _socket.socket, uapi.AF_NETLINK, KIND, uapi.NETLINK_ROUTE, format_args=_format_args
-        )
-        try:
-            observed_call("bind", self._socket.bind, (0, 0), format_args=lambda _: f"{self.fileno()}, {{AF_NETLINK}}, 12")
-            for number in [number for group in groups for number in GROUPS[group]]:
-                self._join(number)
-        except BaseException:
-            self._socket.close()
-            raise
+        super().__init__()
 
-    def _join(self, number: int) -> None:
-        def format_args(*_: object) -> str:
-            return f"{self.fileno()}, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, [{number}], 4"
+    def _configure(self) -> None:
+        observed_call("bind", self._socket.bind, (0, 0), format_args=lambda _: f"{self._socket.fileno()}, {{AF_NETLINK}}, 12")
+        for number in [number for group in self.groups for number in GROUPS[group]]:
+            self._set_option("NETLINK_ADD_MEMBERSHIP", number)
 
-        observed_call(
-            "setsockopt", self._socket.setsockopt, uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, number, format_args=format_args
-        )
-
-    def fileno(self) -> int:
-        """Its descriptor, readable where there are events; -1 once it is closed."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close the socket; may be called again."""
-        sockets.close(self._socket)
-
-    def __enter__(self) -> Monitor:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        try:
-            self._socket.close()
-        except (AttributeError, OSError):
-            pass  # never made, or the descriptor was closed behind our back
+    def _replace(self, inherited: _socket.socket) -> None:
+        super()._replace(inherited)
+        self._lost = True
 
     def receive(self, timeout: float | None = 0) -> list[Reply]:
-        """The events that are there; where there are none, waits for some, ``timeout`` seconds at most (None: for ever).
+        """Return the events that have come; if there are none, wait for some, ``timeout`` seconds at most (None: for ever).
 
-        Raises `Interrupted` where more came than the socket's buffer holds: read the state anew.  `WireError`: no message.
+        Raises `Interrupted` if events were lost, because more came than the socket's buffer holds, or by a fork: read the
+        state anew.  `DecodeError`: not a message.
         """
-        events = self._there()
+        events = self._received()
         if not events and timeout != 0:
             sockets.poll({self.fileno(): POLLIN}, None if timeout is None else _milliseconds(timeout))
-            events = self._there()
+            events = self._received()
         return events
 
     def drain(self) -> None:
-        """Forget the events that are there, for who reads the state anyway."""
+        """Discard the events that have come, for callers that read the state anyway."""
         try:
-            self._there()
+            self._received()
         except Interrupted:
-            pass  # which is an event, too
+            pass  # which says that there were events, too
 
-    def _there(self) -> list[Reply]:
+    def _received(self) -> list[Reply]:
         events: list[Reply] = []
-        for _ in range(DRAINED):
-            try:
-                data, sender = self._receive()
-            except BlockingIOError:
-                break
-            except SyscallError as error:
-                if error.errno != ENOBUFS:
-                    raise
-                raise Interrupted("events were lost: more came than the socket's buffer holds (ENOBUFS)") from None
-            if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
-                events += [_decoded(data, frame) for frame in nlmsg.split(data) if frame.kind >= uapi.NLMSG_MIN_TYPE]
+        self._current()
+        with self._lock:
+            if self._lost:
+                self._lost = False
+                raise Interrupted("events were lost: this process was forked after the monitor was opened")
+            for _ in range(MAX_DATAGRAMS):
+                try:
+                    data = self._receive_datagram()
+                except BlockingIOError:
+                    break
+                except SyscallError as error:
+                    if error.errno != ENOBUFS:
+                        raise
+                    raise Interrupted("events were lost: more came than the socket's buffer holds (ENOBUFS)") from None
+                frames = [frame for frame in nlmsg.split(data) if frame.kind >= uapi.NLMSG_MIN_TYPE]
+                events += [nlmsg.decode(data, frame, rtnl.MESSAGES) for frame in frames]
         return events
 
-    def _receive(self) -> tuple[bytes, tuple[int, int]]:
-        def format_args(size: int) -> str:
-            return f"{self.fileno()}, buffer, {size}, 0, ..."
-
-        got: tuple[bytes, tuple[int, int]] = observed_call(
-            "recvfrom", self._socket.recvfrom, RECEIVE_BYTES, format_args=format_args, protocol="rtnetlink"
-        )
-        return got
-
     def __repr__(self) -> str:
-        return f"<Monitor {' '.join(self.groups)} fd={self.fileno()}>"
+        return f"<Monitor {' '.join(self.groups)} fd={self._socket.fileno()}>"
 
 
-def wait_until(holds: Callable[[], Answer], *monitors: Monitor, timeout: float, what: str = "what was waited for") -> Answer:
-    """Call ``holds`` now and after each event, until its answer is true; that answer.
+def wait_until(holds: Callable[[], Answer], *monitors: Monitor, timeout: float, what: str = "the expected state") -> Answer:
+    """Call ``holds`` now and after each event until its answer is true; return that answer.
 
-    The monitors must be older than what they wait for: first watch, then look, then wait, so that no change falls between.
+    Open the monitors before starting what is waited for, so that no change is missed.
     Raises TimeoutError (`SyscallError`) when ``timeout`` seconds have passed; ``what`` is for that sentence.
     """
     deadline = monotonic() + timeout
@@ -158,17 +130,5 @@ def wait_until(holds: Callable[[], Answer], *monitors: Monitor, timeout: float, 
                 monitor.drain()
 
 
-def _decoded(data: bytes, frame: Frame) -> Reply:
-    """An event; one of a kind that is not described here keeps its bytes under ``""``."""
-    message = rtnl.MESSAGES.get(frame.kind)
-    if message is None:
-        return nlmsg.Reply(frame.kind, str(frame.kind), frame.flags, {"": data[frame.start : frame.end]})
-    return nlmsg.Reply(frame.kind, message.name, frame.flags, message.unpack(data, frame.start, frame.end))
-
-
 def _milliseconds(seconds: float) -> int:
     return max(0, int(seconds * 1000 + 0.999))
-
-
-def _format_args(*args: object) -> str:
-    return "AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC|SOCK_NONBLOCK, NETLINK_ROUTE"

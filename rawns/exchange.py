@@ -1,6 +1,6 @@
 """The conversation with the kernel, without the socket: requests in, bytes out; bytes in, replies or errors out.
 
-Floor 3, sans-IO.  One `Exchange` lives as long as one socket and holds one conversation at a time:
+One `Exchange` lives as long as one socket and holds one conversation at a time:
 
     IDLE --send(batch)-------> AWAIT_ACK  --last acknowledgement------------------> IDLE
     IDLE --send(transaction)-> AWAIT_ACK  --the same, or a refusal of its opening-> IDLE
@@ -9,6 +9,8 @@ Floor 3, sans-IO.  One `Exchange` lives as long as one socket and holds one conv
 A batch asks for an acknowledgement (NLM_F_ACK) of its last message only: the kernel works through a datagram in
 order and reports errors whether asked to or not, so the last answer says that all are in.  What carries another
 conversation's sequence number is left over from one that was given up, and dropped.
+
+Answers are decoded by `result` or `take`, not while they are received: a dump that takes less time is disturbed less often.
 
 A transaction (nf_tables) is a batch between two brackets, of which the kernel does all or nothing.  It reports what is
 wrong with single messages as in any batch; what is wrong with the whole (no privileges, no memory, no nf_tables, or a
@@ -19,7 +21,7 @@ acknowledged by Linux 6.10 and later only, so the last message between them is t
 from __future__ import annotations
 
 from . import nlmsg, uapi
-from .errors import Interrupted, KernelError
+from .errors import DecodeError, KernelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ IDLE, AWAIT_ACK, AWAIT_DONE = "IDLE", "AWAIT_ACK", "AWAIT_DONE"
 
 # Each failing message of a datagram costs the kernel a reply of its own in our receive buffer (212,992 bytes, less
 # than 1 KiB each with overhead); this many fit even if all fail.
-BATCH_MESSAGES = 128
+MAX_BATCH_MESSAGES = 128
+MAX_ERRNO = 4095  # <linux/err.h>
 
 
 class Exchange:
@@ -48,19 +51,20 @@ class Exchange:
     def _clear(self) -> None:
         self._requests: Sequence[Request] = ()
         self._sent: list[bytes] = []
-        self._replies: list[list[Reply]] = []
+        self._received: list[list[tuple[Frame, Buffer]]] = []  # the answers to each request, not decoded yet
         self._errors: dict[int, KernelError] = {}
-        self._interrupted = False
+        self.interrupted = False  # whether a dump changed while it was read (NLM_F_DUMP_INTR)
 
     @property
     def finished(self) -> bool:
+        """Whether all answers have been received."""
         return self.state is IDLE
 
     def send(self, requests: Sequence[Request], atomic: bool = False) -> bytes:
-        """Begin a conversation; returns what to send, as one datagram.  An unfinished one is given up.
+        """Begin a conversation; return what to send, as one datagram.  An unfinished one is given up.
 
         ``atomic`` says that the first and the last of the requests are the brackets of a transaction.  Raises
-        `WireError`, and nothing is to be sent, where a value does not fit its description.
+        `WireError`, and nothing is to be sent, if a value does not fit its description.
         """
         self._clear()
         self.state = IDLE
@@ -72,45 +76,46 @@ class Exchange:
         ]
         self._seq += len(requests)
         self._first, self._last, self._atomic, self._requests = first, last, atomic, requests
-        self._replies = [[] for _ in requests]
+        self._received = [[] for _ in requests]
         self.state = AWAIT_DONE if requests[-1].dump else AWAIT_ACK
         return b"".join(self._sent)
 
     def receive(self, data: Buffer) -> None:
-        """Take one datagram from the kernel.  Raises `WireError` where it is malformed."""
+        """Take one datagram from the kernel.  Raises `DecodeError` if it is malformed."""
         for frame in nlmsg.split(data):
             number = (frame.seq - self._first) & 0xFFFFFFFF
             if self.state is IDLE or number >= len(self._requests):
                 continue
             if frame.flags & uapi.NLM_F_DUMP_INTR:
-                self._interrupted = True
+                self.interrupted = True
             if frame.kind == uapi.NLMSG_ERROR:
                 self._acknowledged(number, nlmsg.ERROR, data, frame)
             elif frame.kind == uapi.NLMSG_DONE:
                 self._acknowledged(number, nlmsg.DONE, data, frame)
             elif frame.kind >= uapi.NLMSG_MIN_TYPE:
-                self._replies[number].append(self._decode(number, data, frame))
+                self._received[number].append((frame, data))
 
-    def _decode(self, number: int, data: Buffer, frame: Frame) -> Reply:
-        message = self._requests[number].reading
-        if message is None or message.number != frame.kind:
-            message = self._messages.get(frame.kind)
-        if message is None:
-            return nlmsg.Reply(frame.kind, str(frame.kind), frame.flags, {"": bytes(data[frame.start : frame.end])})
-        return nlmsg.Reply(frame.kind, message.name, frame.flags, message.unpack(data, frame.start, frame.end))
+    def _decode(self, number: int) -> list[Reply]:
+        """Return the answers to one request, decoded; what this took is forgotten."""
+        received, self._received[number] = self._received[number], []
+        reading = self._requests[number].reading
+        known = self._messages if reading is None else {**self._messages, reading.number: reading}
+        return [nlmsg.decode(data, frame, known) for frame, data in received]
 
     def _acknowledged(self, number: int, answer: Message, data: Buffer, frame: Frame) -> None:
         header = answer.layout.header
         if frame.end - frame.start < header.size or header.read(data, frame.start)[0]:  # else: well done, and no more to read
             body = answer.unpack(data, frame.start, frame.end)
             error = -body.get("error", 0)
+            if not 0 <= error <= MAX_ERRNO:
+                raise DecodeError(f"{answer.name}: error is {-error}, not an errno")
             if error:
                 self._errors[number] = self._explain(number, error, body)
         if number == self._last or number == 0 and self._atomic:
             self.state = IDLE
 
     def _explain(self, number: int, error: int, body: Body) -> KernelError:
-        """The kernel's refusal, with the field of our message that its offset points into."""
+        """Return the kernel's refusal, with the field of the request that its offset points into."""
         request = self._requests[number]
         sentence, offset = body.get("NLMSGERR_ATTR_MSG", ""), body.get("NLMSGERR_ATTR_OFFS")
         field = ""
@@ -128,21 +133,23 @@ class Exchange:
 
     @property
     def refused(self) -> bool:
-        """Whether an error has come, be there more to come or not."""
+        """Whether an error has been received, finished or not."""
         return bool(self._errors)
 
-    def result(self) -> list[list[Reply]]:
-        """The replies to each request of the finished conversation.
+    def take(self) -> list[Reply]:
+        """Return the answers to the last request that have been received since the last call (a dump's, one by one)."""
+        return self._decode(len(self._requests) - 1)
 
-        Raises the first `KernelError`, or `Interrupted` for a dump that changed under our eyes.
+    def result(self) -> list[list[Reply]]:
+        """Return the answers to each request of the finished conversation; to be called once.
+
+        Raises the first `KernelError`; `DecodeError` if an answer is malformed.
         """
         if self._errors:
             raise self._errors[min(self._errors)]
-        if self._interrupted:
-            raise Interrupted(f"{self._requests[-1].message.name}: what is listed changed while it was read")
-        return self._replies
+        return [self._decode(number) for number in range(len(self._requests))]
 
 
 def batches(requests: Sequence[Request]) -> list[list[Request]]:
-    """Requests cut into runs that fit one datagram each, in order."""
-    return [list(requests[start : start + BATCH_MESSAGES]) for start in range(0, len(requests), BATCH_MESSAGES)]
+    """Cut requests into runs that fit one datagram each, in order."""
+    return [list(requests[start : start + MAX_BATCH_MESSAGES]) for start in range(0, len(requests), MAX_BATCH_MESSAGES)]

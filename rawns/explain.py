@@ -7,7 +7,7 @@ them into rows that leave no byte out; `rows` and `call` render rows as text, `r
 from __future__ import annotations
 
 from . import nlmsg, packets, rtnl, uapi
-from .errors import WireError, errno_name
+from .errors import DecodeError, errno_name
 from .nft import messages as nft_messages
 from .wire import NLATTR
 
@@ -90,7 +90,7 @@ def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, 
             start, length = spans[0].offset, spans[0].value
             done = start + length + 3 & ~3
             yield name, length, list(walk(data, spans, start + length))
-    except WireError as error:  # a length that lies: nobody knows where the next message would begin
+    except DecodeError as error:  # a length that lies: nobody knows where the next message would begin
         yield "malformed", len(data) - done, [HexRow(done, data[done:], 0, f"malformed: {error}", None, "")]
 
 
@@ -99,7 +99,7 @@ def _packet(protocol: str, data: bytes) -> list[HexRow]:
     complaint = []
     try:
         packets.decode(packets.PROTOCOLS[protocol], data, spans)
-    except WireError as error:
+    except DecodeError as error:
         complaint = [HexRow(0, b"", 0, f"malformed: {error}", None, "")]
     return [*complaint, *walk(data, spans, len(data))]
 

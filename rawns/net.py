@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from errno import ENOENT
 
-from . import syscalls, uapi
+from . import uapi
 from .errors import Interrupted, InvalidValue, KernelError
-from .netlink import ATTEMPTS, Netfilter, Netlink
+from .netlink import MAX_DUMP_ATTEMPTS, Netfilter, Netlink
 from .netns import Namespace
+from .nlmsg import Listing
 from .objects import address, link, neighbour, nsid, route
 
 TYPE_CHECKING = False
@@ -51,9 +52,7 @@ class Net:
     def netfilter(self) -> Netfilter:
         """The socket for nf_tables, opened at first use: in the namespace that the other one is in, whoever asks."""
         if self._netfilter is None:  # two threads may both open one: the one that is not kept closes itself
-            fd = syscalls.ioctl(self.netlink.fileno(), uapi.SIOCGSKNS)
-            with Namespace(fd) as inside, inside.entered():
-                self._netfilter = Netfilter()
+            self._netfilter = Netfilter.beside(self.netlink)
         return self._netfilter
 
     def close(self) -> None:
@@ -76,9 +75,10 @@ class Net:
 
     # -- links ----------------------------------------------------------------------------------------------------
 
-    def links(self, kind: str | None = None) -> list[Link]:
+    def links(self, kind: str | None = None) -> Listing[Link]:
         """All links, or those of one kind, in the order of their indexes: ``ip link show [type KIND]``."""
-        return [link.Link(reply.body) for reply in self.netlink.dump(link.dump(kind))]
+        replies = self.netlink.dump(link.dump(kind))
+        return Listing((link.Link(reply.body) for reply in replies), replies.complete)
 
     def link(self, ref: Ref) -> Link:
         """One link: ``ip link show dev NAME``.  Raises `KernelError` (ENODEV) where there is none."""
@@ -164,13 +164,14 @@ class Net:
         """
         self.do(link.change_port(ref, **options))
 
-    def vlans(self, ref: Ref | None = None) -> list[Vlan]:
+    def vlans(self, ref: Ref | None = None) -> Listing[Vlan]:
         """The VLANs of all ports of bridges, or of one: ``bridge vlan show [dev NAME]``."""
         from .objects import vlan
 
         index = 0 if ref is None else self.index(ref)
-        found = [one for reply in self.netlink.dump(vlan.dump()) for one in vlan.read(reply.body)]
-        return [one for one in found if index in (0, one.index)]
+        replies = self.netlink.dump(vlan.dump())
+        found = (one for reply in replies for one in vlan.read(reply.body))
+        return Listing((one for one in found if index in (0, one.index)), replies.complete)
 
     def add_vlan(self, ref: Ref, vid: int, last: int | None = None, *, pvid: bool = False, untagged: bool = False) -> None:
         """Put a port, or a bridge itself, into a VLAN, or all to ``last``: ``bridge vlan add dev NAME vid VID [pvid] ...``."""
@@ -192,13 +193,14 @@ class Net:
 
     # -- shaping --------------------------------------------------------------------------------------------------
 
-    def qdiscs(self, ref: Ref | None = None) -> list[Qdisc]:
+    def qdiscs(self, ref: Ref | None = None) -> Listing[Qdisc]:
         """The queueing disciplines of all links, or of one: ``tc qdisc show [dev NAME]``."""
         from .objects import qdisc
 
         index = 0 if ref is None else self.index(ref)
-        found = [qdisc.Qdisc(reply.body) for reply in self.netlink.dump(qdisc.dump())]
-        return [one for one in found if index in (0, one.index)]
+        replies = self.netlink.dump(qdisc.dump())
+        found = (qdisc.Qdisc(reply.body) for reply in replies)
+        return Listing((one for one in found if index in (0, one.index)), replies.complete)
 
     def shape(self, ref: Ref, rate: Quantity | None = None, **what: Any) -> None:
         """Make a link send no faster than ``rate``, late by ``delay`` and ``jitter``, and lose ``loss``: ``tc qdisc replace``.
@@ -236,11 +238,12 @@ class Net:
 
     # -- addresses ------------------------------------------------------------------------------------------------
 
-    def addresses(self, ref: Ref | None = None, family: int = 0) -> list[Address]:
+    def addresses(self, ref: Ref | None = None, family: int = 0) -> Listing[Address]:
         """All addresses, or those of one link or family: ``ip addr show [dev NAME]``."""
         index = 0 if ref is None else self.index(ref)
         replies = self.netlink.dump(address.dump(family, index))
-        return [address.Address(reply.body) for reply in replies if index in (0, reply.body["ifa_index"])]
+        found = (address.Address(reply.body) for reply in replies)
+        return Listing((one for one in found if index in (0, one.index)), replies.complete)
 
     def add_address(self, ref: Ref, text: str, **options: Any) -> None:
         """Give a link an address: ``ip addr add TEXT dev NAME [peer ADDR] [broadcast ADDR] [nodad]``."""
@@ -252,7 +255,7 @@ class Net:
 
     # -- routes ---------------------------------------------------------------------------------------------------
 
-    def routes(self, family: int = 0, table: int = 254) -> list[Route]:
+    def routes(self, family: int = 0, table: int = 254) -> Listing[Route]:
         """The routes of one table, by default main: ``ip route show [table ID]``.  Table 0 is all of them.
 
         One that no route has been put into yet is no error: of IPv4's the kernel says that there is none (ENOENT).
@@ -262,9 +265,9 @@ class Net:
         except KernelError as error:
             if error.errno != ENOENT:
                 raise
-            return []
-        routes = [route.Route(reply.body) for reply in replies]
-        return [one for one in routes if table in (0, one.table)]
+            return Listing()
+        found = (route.Route(reply.body) for reply in replies)
+        return Listing((one for one in found if table in (0, one.table)), replies.complete)
 
     def add_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
         """Add a route: ``ip route add DESTINATION|default [via GATEWAY] [dev NAME]``.
@@ -293,12 +296,14 @@ class Net:
 
     # -- rules ----------------------------------------------------------------------------------------------------
 
-    def rules(self, family: int = 0) -> list[Rule]:
+    def rules(self, family: int = 0) -> Listing[Rule]:
         """Which table is asked for what, in the order of asking: ``ip rule show``.  Those of multicast routing are left out."""
         from .objects import rule
 
-        found = [rule.Rule(reply.body) for reply in self.netlink.dump(rule.dump(family))]
-        return [one for one in found if one.family in (family or uapi.AF_INET, family or uapi.AF_INET6)]
+        replies = self.netlink.dump(rule.dump(family))
+        found = (rule.Rule(reply.body) for reply in replies)
+        wanted = (family,) if family else (uapi.AF_INET, uapi.AF_INET6)
+        return Listing((one for one in found if one.family in wanted), replies.complete)
 
     def add_rule(self, **words: Any) -> None:
         """Add a rule: ``ip rule add [from SOURCE] [to DESTINATION] [fwmark MARK/MASK] [iif] [oif] [pref N] table ID``.
@@ -317,15 +322,16 @@ class Net:
 
     # -- neighbours -----------------------------------------------------------------------------------------------
 
-    def neighbours(self, ref: Ref | None = None, family: int = 0) -> list[Neighbour]:
+    def neighbours(self, ref: Ref | None = None, family: int = 0) -> Listing[Neighbour]:
         """All neighbours, or those of one link or family: ``ip neigh show [dev NAME]``.
 
         Entries that need no neighbour (NUD_NOARP: multicast, ``lo``) are left out, as `ip` leaves them out.
         """
         index = 0 if ref is None else self.index(ref)
         replies = self.netlink.dump(neighbour.dump(family, index))
-        found = [neighbour.Neighbour(reply.body) for reply in replies]
-        return [one for one in found if index in (0, one.index) and not one.state & uapi.NUD_NOARP]
+        found = (neighbour.Neighbour(reply.body) for reply in replies)
+        wanted = (one for one in found if index in (0, one.index) and not one.state & uapi.NUD_NOARP)
+        return Listing(wanted, replies.complete)
 
     def add_neighbour(self, ref: Ref, where: str, lladdr: str, permanent: bool = True) -> None:
         """Add a neighbour: ``ip neigh add ADDRESS lladdr LLADDR dev NAME``."""
@@ -346,9 +352,10 @@ class Net:
         """Give another namespace an id here, -1 for the next free one: ``ip netns set NAME ID``."""
         self.do(nsid.new(_descriptor(other), number))
 
-    def nsids(self) -> list[int]:
+    def nsids(self) -> Listing[int]:
         """All ids this namespace has given: ``ip netns list-id``."""
-        return [nsid.Nsid(reply.body).nsid for reply in self.netlink.dump(nsid.dump())]
+        replies = self.netlink.dump(nsid.dump())
+        return Listing((nsid.Nsid(reply.body).nsid for reply in replies), replies.complete)
 
     # -- nf_tables ------------------------------------------------------------------------------------------------
 
@@ -375,11 +382,12 @@ class Net:
                 return nat.NatTable(found.comment, nat.read(table, chains, rules))
         return None
 
-    def _of_one_generation(self, *dumps: Request) -> list[list[Reply]]:
+    def _of_one_generation(self, *dumps: Request) -> list[Listing[Reply]]:
         """Several dumps with no change of the ruleset between them.  Raises `Interrupted` where it never rests."""
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_DUMP_ATTEMPTS):
             answers = [self.netfilter.dump(request) for request in dumps]
-            if len({reply.body["res_id"] for replies in answers for reply in replies}) <= 1:
+            generations = {reply.body["res_id"] for replies in answers for reply in replies}
+            if len(generations) <= 1 and all(replies.complete for replies in answers):
                 return answers
         raise Interrupted("the ruleset of nf_tables changed while it was read")
 

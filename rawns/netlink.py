@@ -1,136 +1,95 @@
-"""The AF_NETLINK socket that drives one `Exchange` (netlink(7), rtnetlink(7), nft(8)).
+"""Requests to the kernel over AF_NETLINK: the socket that drives an `Exchange` (netlink(7), rtnetlink(7), nft(8)).
 
-Floor 4.  A netlink socket belongs for life to the namespace it was made in; `Netlink()` makes it in the one the
-calling thread is in.  From then on it may be used from any thread, one conversation at a time.  `Netfilter` is its
-sister for nf_tables, which adds transactions.
+`Netlink()` opens its socket in the namespace of the calling thread.  Afterwards it is safe for concurrent use by several
+threads; they take turns, one conversation at a time.  `Netfilter` does the same for nf_tables and adds transactions.
 """
 
 from __future__ import annotations
 
-import _socket
-from _thread import allocate_lock
-from errno import EINVAL, EMSGSIZE, ENOBUFS, ENODATA, ENOENT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
+from errno import EINVAL, EMSGSIZE, ENOBUFS, ENOENT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
 
 from . import rtnl, uapi
-from .errors import Interrupted, KernelError, SyscallError, WireError
+from .errors import DecodeError, Interrupted, KernelError, SyscallError
 from .exchange import AWAIT_DONE, Exchange, batches
+from .nlmsg import Listing
+from .nlsocket import NetlinkSocket
 from .syscalls import observed_call, remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .nlmsg import Reply, Request
     from .wire import Message
 
-RECEIVE_BYTES = 65536  # the kernel never makes a dump datagram longer than 32 KiB
-ATTEMPTS = 8  # how often a dump is begun again before its restlessness is an error
-DRAINED = 65536  # datagrams at most that a dump broken off may still bring
-SENT_AT_ONCE = 100_000  # bytes that any socket's send buffer takes (212,992 is the least that is usual)
-PATIENCE = 30.0  # seconds; the kernel answers before send returns, so this only bounds a bug
-KIND = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
+MAX_DUMP_ATTEMPTS = 8
+DUMP_BACKOFF_SECONDS = 0.001  # before the second attempt; doubled before each further one: 0.13 s in all
+MAX_DRAINED_DATAGRAMS = 65536  # of a dump that was broken off
+MIN_SEND_BUFFER_BYTES = 100_000  # that any socket takes without being told (212,992 is the usual default)
+RECEIVE_TIMEOUT_SECONDS = 30.0  # the kernel answers before send(2) returns, so this only bounds an error in this code
 
 
-class Netlink:
-    """A NETLINK_ROUTE socket in the calling thread's network namespace.
+class Netlink(NetlinkSocket):
+    """A NETLINK_ROUTE socket for requests, in the calling thread's network namespace.
 
     Extended acknowledgements are always on, and dumps are checked strictly, so that the kernel does the filtering.
-    Raises `SyscallError` where the socket cannot be made.
+    Raises `SyscallError` if the socket cannot be opened.
     """
 
-    family = "NETLINK_ROUTE"
-    protocol = "rtnetlink"  # what an observer is told that the bytes are
-    _strict = False
+    @property
+    def messages(self) -> Mapping[int, Message]:
+        """Return what may be received, by number."""
+        return rtnl.MESSAGES
 
-    def __init__(self, messages: Mapping[int, Message] = rtnl.MESSAGES) -> None:
-        self._exchange = Exchange(messages)
-        self._lock = allocate_lock()
-        number = getattr(uapi, self.family)
-        self._socket: _socket.socket = observed_call(
-            "socket", _socket.socket, uapi.AF_NETLINK, KIND, number, format_args=self._format_args
-        )
-        try:
-            self._set("NETLINK_EXT_ACK")
-            self._set("NETLINK_CAP_ACK")
-        except BaseException:
-            self._socket.close()
-            raise
+    def _configure(self) -> None:
+        self._exchange = Exchange(self.messages)
+        self._strict = False
+        self._try_option("NETLINK_EXT_ACK")  # without it (before Linux 4.12) errors lack the kernel's sentence
+        self._try_option("NETLINK_CAP_ACK")  # without it (before 4.3) they repeat the whole request
 
-    def _set(self, option: str) -> None:
-        """Switch an option on.  A kernel that lacks it gives shorter errors (4.12, 4.3), or dumps we filter (4.20)."""
+    # -- one conversation -------------------------------------------------------------------------------------------
 
-        def format_args(*_: object) -> str:
-            return f"{self.fileno()}, SOL_NETLINK, {option}, [1], 4"
-
-        try:
-            observed_call(
-                "setsockopt", self._socket.setsockopt, uapi.SOL_NETLINK, getattr(uapi, option), 1, format_args=format_args
-            )
-        except SyscallError:
-            pass
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close the socket; may be called again."""
-        if self.fileno() >= 0:
-            number = str(self.fileno())
-            observed_call("close", self._socket.close, format_args=lambda: number)
-
-    def __del__(self) -> None:
-        try:
-            self.close()
-        except (AttributeError, OSError):
-            pass  # never made, or the descriptor was closed behind our back
-
-    def __enter__(self) -> Netlink:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def _converse(self, requests: Sequence[Request], atomic: bool = False) -> list[list[Reply]]:
-        exchange = self._exchange
+    def _converse(self, requests: Sequence[Request], atomic: bool = False) -> bool:
+        """Send requests in one datagram and receive all answers; return whether none of them was lost (ENOBUFS)."""
+        exchange, dump = self._exchange, requests[-1].dump
         if exchange.state is AWAIT_DONE:
             self._drain()
         self._send(exchange.send(requests, atomic))
-        overrun = False
+        whole = True
         while not exchange.finished:
             try:
                 self._receive()
             except SyscallError as error:
                 if error.errno != ENOBUFS:
                     raise
-                overrun = True
-                if not requests[-1].dump:
-                    self._read_on()
+                whole = False
+                if not dump:  # a dump goes on, and must be read to its end: until then the kernel refuses another (EBUSY)
+                    self._receive_rest()
                     break
-                # A dump goes on, and has to: while it runs the kernel would refuse the next one (EBUSY).
-        if overrun and (requests[-1].dump or not (exchange.finished or exchange.refused)):
-            raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer (ENOBUFS)")
-        try:
-            return exchange.result()
-        except KernelError as error:
-            error.hint = self._remedy(error)
-            raise
+        return whole
 
     def _send(self, data: bytes) -> None:
-        observed_call("sendto", self._socket.send, data, format_args=self._format_send, protocol=self.protocol)
+        sock = self._socket
+        observed_call("sendto", sock.send, data, format_args=self._format_send, protocol=self.protocol)
 
-    @staticmethod
-    def _remedy(error: KernelError) -> str:
-        """EACCES is no matter of privileges here: IPv6 is switched off on the link."""
-        return remedy(EPERM) if error.errno == EPERM else ""
+    def _receive(self) -> None:
+        """Receive one datagram, waiting for it if need be.  Raises `SyscallError`; EAGAIN if none comes."""
+        try:
+            data = self._receive_datagram()
+        except BlockingIOError:
+            _wait(self._socket.fileno())
+            data = self._receive_datagram()
+        self._exchange.receive(data)
 
-    def _read_on(self) -> None:
-        """After an overrun, what there is: the kernel drops the last answers, so the first error is among the first.
+    def _receive_rest(self) -> None:
+        """Receive what is left after an overrun.
 
-        And until all is read, it would drop those of the next conversation too.
+        The kernel drops the last answers, so the first error is among those that are left; and as long as any are, it would
+        drop those of the next conversation too.
         """
-        for _ in range(DRAINED):
+        for _ in range(MAX_DRAINED_DATAGRAMS):
             try:
-                self._take(self._recvfrom())
+                self._exchange.receive(self._receive_datagram())
             except BlockingIOError:
                 return
             except SyscallError as error:
@@ -138,111 +97,157 @@ class Netlink:
                     raise
 
     def _drain(self) -> None:
-        """Read to its end a dump that was broken off (a signal): while it runs the kernel refuses another (EBUSY)."""
-        for _ in range(DRAINED):
+        """Receive the end of a dump that was broken off (by a signal): until then the kernel refuses another (EBUSY)."""
+        for _ in range(MAX_DRAINED_DATAGRAMS):
             if self._exchange.state != AWAIT_DONE:
                 return
             try:
                 self._receive()
-            except (SyscallError, WireError):
+            except (SyscallError, DecodeError):
                 return
 
-    def _receive(self) -> None:
+    def _result(self) -> list[list[Reply]]:
         try:
-            received = self._recvfrom()
-        except BlockingIOError:
-            _wait(self.fileno())
-            received = self._recvfrom()
-        self._take(received)
+            return self._exchange.result()
+        except KernelError as error:
+            error.hint = self._remedy(error)
+            raise
 
-    def _take(self, received: tuple[bytes, tuple[int, int]]) -> None:
-        data, sender = received
-        if sender[0] == 0:  # port 0 is the kernel; anyone else has no say here
-            self._exchange.receive(data)
-
-    def _recvfrom(self) -> tuple[bytes, tuple[int, int]]:
-        answer: tuple[bytes, tuple[int, int]] = observed_call(
-            "recvfrom",
-            self._socket.recvfrom,
-            RECEIVE_BYTES,
-            _socket.MSG_DONTWAIT,
-            format_args=self._format_recvfrom,
-            protocol=self.protocol,
-        )
-        return answer
-
-    def _format_args(self, *_: object) -> str:
-        return f"AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, {self.family}"
+    @staticmethod
+    def _remedy(error: KernelError) -> str:
+        """Return what to do about a refusal.  EACCES here is not about privileges: IPv6 is switched off on the link."""
+        return remedy(EPERM) if error.errno == EPERM else ""
 
     def _format_send(self, data: bytes) -> str:
-        return f"{self.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"
+        return f"{self._socket.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"
 
-    def _format_recvfrom(self, size: int, flags: int) -> str:
-        return f"{self.fileno()}, buffer, {size}, MSG_DONTWAIT, ..."
+    # -- requests -----------------------------------------------------------------------------------------------------
 
     def do(self, *requests: Request) -> list[list[Reply]]:
-        """Send requests in as few datagrams as hold them; the replies to each, in order.
+        """Send requests in as few datagrams as hold them; return the replies to each, in order.
 
-        All of a datagram are tried even where one fails.  Raises the first `KernelError`; `WireError` before
-        anything of that datagram is sent.
+        All requests of a datagram are tried even if one fails.  Raises the first `KernelError`; `WireError` before anything
+        of that datagram is sent; `Interrupted` if answers were lost and it is not known whether all succeeded.
         """
+        self._current()
         replies: list[list[Reply]] = []
         with self._lock:
             for batch in batches(requests):
-                replies += self._converse(batch)
+                replies += self._transmit(batch)
         return replies
+
+    def _transmit(self, requests: Sequence[Request], atomic: bool = False) -> list[list[Reply]]:
+        whole = self._converse(requests, atomic)
+        if not (whole or self._exchange.finished or self._exchange.refused):
+            raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer (ENOBUFS)")
+        return self._result()
 
     def get(self, request: Request) -> Reply:
         """Send one request that is answered by one message.  Raises `KernelError` (ENODEV: no such device)."""
         replies = self.do(request)[0]
         if not replies:
-            raise KernelError(ENODATA, request.message.name, "the kernel acknowledged, but sent no answer")
+            raise DecodeError(f"{request.message.name}: acknowledged without an answer")
         return replies[0]
 
-    def dump(self, request: Request) -> list[Reply]:
-        """All messages that answer a dump request.
+    def dump(self, request: Request, attempts: int = MAX_DUMP_ATTEMPTS) -> Listing[Reply]:
+        """Return all messages that answer a dump request; ``complete`` of the result says whether they are consistent.
 
-        A dump that changes while it is read (NLM_F_DUMP_INTR) or overruns the buffer is begun again; after
-        `ATTEMPTS` times `Interrupted` is raised.
+        A dump that changes while it is read (NLM_F_DUMP_INTR) or loses datagrams (ENOBUFS) is repeated after a short wait.
+        If all ``attempts`` (8, within 0.2 s) are disturbed, the last answer is returned, and its ``complete`` is False:
+        entries that changed meanwhile may be missing, or there twice; all others are there.  Raises `KernelError`.
         """
+        self._current()
         with self._lock:
             if not self._strict:
-                self._set("NETLINK_GET_STRICT_CHK")
+                self._try_option("NETLINK_GET_STRICT_CHK")  # without it (before Linux 4.20) the caller has to filter
                 self._strict = True
-            for attempt in range(ATTEMPTS):
+            for attempt in range(attempts):
+                if attempt:
+                    _sleep(DUMP_BACKOFF_SECONDS * 2 ** (attempt - 1))
+                complete = self._converse([request]) and not self._exchange.interrupted
+                if complete or self._exchange.refused:
+                    break
+            return Listing(self._result()[0], complete)
+
+    def stream(self, request: Request) -> DumpStream:
+        """Return an iterator over the messages that answer a dump request, each as soon as it has come (`DumpStream`)."""
+        return DumpStream(type(self).beside(self), request)
+
+
+class DumpStream:
+    """The answers to one dump request, as they come, for a list that is too long to be held or to be waited for.
+
+    Iterate once.  After that ``complete`` is False if the list changed while it was read, or datagrams were lost: iproute2
+    says "Dump was interrupted and may be inconsistent." then.  It uses a socket of its own, so other requests may be
+    made in between.  Raises `KernelError` where the list ends if the kernel refused.  Close it, or use it in ``with``, if it is
+    not read to its end.
+    """
+
+    def __init__(self, netlink: Netlink, request: Request) -> None:
+        self.complete = True
+        self._netlink, self._request = netlink, request
+
+    def __iter__(self) -> Iterator[Reply]:
+        netlink, exchange = self._netlink, self._netlink._exchange
+        try:
+            netlink._try_option("NETLINK_GET_STRICT_CHK")
+            netlink._send(exchange.send([self._request]))
+            while not exchange.finished:
                 try:
-                    return self._converse([request])[0]
-                except Interrupted:
-                    if attempt == ATTEMPTS - 1:
+                    netlink._receive()
+                except SyscallError as error:
+                    if error.errno != ENOBUFS:
                         raise
-        raise AssertionError("not reached")
+                    self.complete = False
+                yield from exchange.take()
+            self.complete = self.complete and not exchange.interrupted
+            netlink._result()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the socket; may be called again."""
+        self._netlink.close()
+
+    def __enter__(self) -> DumpStream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 class Netfilter(Netlink):
     """A NETLINK_NETFILTER socket in the calling thread's network namespace, for nf_tables.
 
-    All of it, reading too, needs CAP_NET_ADMIN there.  Raises as `Netlink` does.
+    Everything, reading included, needs CAP_NET_ADMIN there.  Raises `SyscallError` if the socket cannot be opened.
     """
 
     family = "NETLINK_NETFILTER"
     protocol = "nftables"
-    _strict = True  # there is nothing of it to switch on
 
-    def __init__(self) -> None:
-        from .nft import messages as nft_messages
+    @property
+    def messages(self) -> Mapping[int, Message]:
+        from .nft.messages import MESSAGES
 
+        return MESSAGES
+
+    def _open(self) -> None:
         try:
-            super().__init__(nft_messages.MESSAGES)
+            super()._open()
         except SyscallError as error:
             if error.errno == EPROTONOSUPPORT:
                 error.hint = "this kernel has no netfilter for user space (CONFIG_NETFILTER_NETLINK)"
             raise
 
+    def _configure(self) -> None:
+        super()._configure()
+        self._strict = True  # nf_tables has no such option
+
     def transact(self, *requests: Request, context: str = "") -> list[list[Reply]]:
-        """Send requests as one transaction: all of them happen, at one moment, or none.  The replies to each.
+        """Send requests as one transaction: all of them take effect at one moment, or none.  Return the replies to each.
 
         Raises the first `KernelError`, or that of the whole (``NFNL_MSG_BATCH_BEGIN``; ``context`` is for this one);
-        `WireError`, and nothing is sent; `SyscallError` (EMSGSIZE) where one datagram cannot hold it.
+        `WireError`, and nothing is sent; `SyscallError` (EMSGSIZE) if one datagram cannot hold them.
         """
         if not requests:
             return []
@@ -251,34 +256,36 @@ class Netfilter(Netlink):
 
         subsystem = {"res_id": uapi.NFNL_SUBSYS_NFTABLES}
         brackets = Request(nft_messages.BATCH_BEGIN, subsystem, context=context), Request(nft_messages.BATCH_END, subsystem)
+        self._current()
         with self._lock:
-            return self._converse([brackets[0], *requests, brackets[1]], atomic=True)[1:-1]
+            return self._transmit([brackets[0], *requests, brackets[1]], atomic=True)[1:-1]
 
     def _send(self, data: bytes) -> None:
-        if len(data) > SENT_AT_ONCE:
-            self._make_room(len(data))
+        if len(data) > MIN_SEND_BUFFER_BYTES:
+            self._grow_send_buffer(len(data))
         try:
             super()._send(data)
         except SyscallError as error:
             if error.errno == EMSGSIZE:
-                error.hint = "a transaction is one datagram, and this one is longer than net.core.wmem_max lets it be"
+                error.hint = "a transaction is one datagram, and this one is longer than net.core.wmem_max allows"
             raise
 
-    def _make_room(self, size: int) -> None:
-        """A send buffer for so many bytes; where we may not have it, the greatest there is."""
+    def _grow_send_buffer(self, size: int) -> None:
+        """Ask for a send buffer of so many bytes; without the privilege for it, for the largest that is allowed."""
+        sock = self._socket
         for option in ("SO_SNDBUFFORCE", "SO_SNDBUF"):
-            format_args = lambda *_, option=option: f"{self.fileno()}, SOL_SOCKET, {option}, [{size}], 4"  # noqa: E731
+            format_args = lambda *_, option=option: f"{sock.fileno()}, SOL_SOCKET, {option}, [{size}], 4"  # noqa: E731
             try:
                 observed_call(
-                    "setsockopt", self._socket.setsockopt, uapi.SOL_SOCKET, getattr(uapi, option), size, format_args=format_args
+                    "setsockopt", sock.setsockopt, uapi.SOL_SOCKET, getattr(uapi, option), size, format_args=format_args
                 )
                 return
             except SyscallError:
-                pass  # the first needs CAP_NET_ADMIN of the machine's root; if none helps, `send` says so
+                pass  # the first needs CAP_NET_ADMIN of the machine's root; if none helps, `_send` says so
 
     @staticmethod
     def _remedy(error: KernelError) -> str:
-        """What is missing: the answer to the opening bracket, and to any GET, is a matter of the whole subsystem."""
+        """Return what this kernel lacks.  The answers to the opening bracket and to any GET concern the whole subsystem."""
         whole = error.request == "NFNL_MSG_BATCH_BEGIN"
         if whole and error.errno == EOPNOTSUPP or error.errno == EINVAL and "_GET" in error.request:
             return "this kernel has no nf_tables (CONFIG_NF_TABLES)"
@@ -290,9 +297,15 @@ class Netfilter(Netlink):
 
 
 def _wait(fd: int) -> None:
-    """Until there is something to read, but not for ever."""
+    """Wait until there is something to receive, or `RECEIVE_TIMEOUT_SECONDS` have passed."""
     from select import POLLIN, poll
 
     waiting = poll()
     waiting.register(fd, POLLIN)
-    waiting.poll(PATIENCE * 1000)
+    waiting.poll(RECEIVE_TIMEOUT_SECONDS * 1000)
+
+
+def _sleep(seconds: float) -> None:
+    from time import sleep
+
+    sleep(seconds)

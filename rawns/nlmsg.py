@@ -1,20 +1,22 @@
-"""The envelope: what every netlink message travels in, whatever family it belongs to (netlink(7)).
+"""Netlink messages of any family: header, acknowledgement, requests and replies (netlink(7)).
 
-Floor 2, pure.  A `Request` goes out, `Reply` values come back; `split` cuts a received datagram into messages.
+A `Request` is sent, `Reply` values are received; `split` cuts a received datagram into messages, `decode` reads one of them.
 """
 
 from __future__ import annotations
 
 from . import uapi
-from .errors import WireError
+from .errors import DecodeError
 from .wire import ALIGN, S32, TEXT, U16, U32, Attrs, Layout, Message, Scalar, Span, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, TypeVar
 
     from .wire import Body, Buffer
+
+    Item = TypeVar("Item")
 
 NLMSGHDR = Struct(
     "nlmsghdr",
@@ -27,7 +29,7 @@ NLMSGHDR = Struct(
 )
 
 # What follows the header of an acknowledgement.  The kernel repeats the request's header in it (and, without
-# NETLINK_CAP_ACK, its payload, which is why `Netlink` always asks for the cap).
+# NETLINK_CAP_ACK, its payload, so `Netlink` always sets that option).
 NLMSGERR = Struct("nlmsgerr", ("error", S32), *[(f"msg.{name}", kind) for name, kind in NLMSGHDR.members], whole=True)
 _ACK_ATTRS = Attrs(
     {
@@ -42,11 +44,11 @@ DONE = Message(uapi.NLMSG_DONE, "NLMSG_DONE", Layout(Struct("done", ("error", S3
 
 
 class Request:
-    """A message to send: what it is, its flags, its body, and a few words for the error it may come back with.
+    """A message to send: what it is, its flags, its body, and a few words for the error that may come back.
 
     ``flags`` are the NLM_F_* beyond NLM_F_REQUEST; NLM_F_DUMP among them makes it a dump.  ``context`` says in the
-    caller's words what this is for (``'address 10.0.0.1/24 on v1'``).  ``reading`` is how its answers are read, where
-    not all of them is wanted (`Message.select`).
+    caller's words what this is for (``'address 10.0.0.1/24 on v1'``).  ``reading`` is how its answers are decoded if not
+    all of them is wanted (`Message.select`).
     """
 
     __slots__ = ("message", "flags", "body", "context", "reading", "_payload")
@@ -54,14 +56,15 @@ class Request:
     def __init__(self, message: Message, body: Mapping[Any, Any], flags: int = 0, context: str = "") -> None:
         self.message, self.body, self.flags, self.context = message, body, flags, context
         self.reading: Message | None = None
-        self._payload: bytes | None = None  # once packed, for who says the same again
+        self._payload: bytes | None = None  # once packed, for requests that are sent again
 
     @property
     def dump(self) -> bool:
+        """Whether this asks for a list (NLM_F_DUMP)."""
         return self.flags & uapi.NLM_F_DUMP == uapi.NLM_F_DUMP
 
     def pack(self, seq: int, flags: int = 0) -> bytes:
-        """The whole message, header and padding included.  Raises `WireError`."""
+        """Return the whole message, header and padding included.  Raises `WireError`."""
         payload = self._payload
         if payload is None:
             payload = self._payload = self.message.pack(self.body)
@@ -82,9 +85,26 @@ class Reply:
     def __init__(self, kind: int, name: str, flags: int, body: Body) -> None:
         self.kind, self.name, self.flags, self.body = kind, name, flags, body
 
+    def __repr__(self) -> str:
+        return f"<Reply {self.name} {self.body}>"
+
+
+class Listing(list["Item"]):
+    """A list of what the kernel listed.
+
+    ``complete`` is False if the list changed while it was read, on every attempt: entries that changed meanwhile may be
+    missing, or there twice.  All others are there.
+    """
+
+    __slots__ = ("complete",)
+
+    def __init__(self, items: Iterable[Item] = (), complete: bool = True) -> None:
+        super().__init__(items)
+        self.complete = complete
+
 
 class Frame:
-    """One message inside a datagram: its header, and where its payload lies."""
+    """One message inside a datagram: its header, and the part of the datagram that holds its payload."""
 
     __slots__ = ("kind", "flags", "seq", "port", "start", "end", "offset")
 
@@ -94,16 +114,27 @@ class Frame:
 
 
 def split(data: Buffer) -> Iterator[Frame]:
-    """The messages of one datagram.  Raises `WireError` where a length lies; every step advances."""
+    """Cut a datagram into its messages.  Raises `DecodeError` if a length is wrong; every step advances."""
     offset, size = 0, len(data)
     while offset < size:
         if size - offset < NLMSGHDR.size:
-            raise WireError(f"{size - offset} stray bytes after the last message, at offset {offset}")
+            raise DecodeError(f"{size - offset} stray bytes after the last message, at offset {offset}")
         length, kind, flags, seq, port = NLMSGHDR.read(data, offset)
         if length < NLMSGHDR.size or offset + length > size:
-            raise WireError(f"nlmsg_len {length} at offset {offset} does not fit the {size - offset} bytes there are")
+            raise DecodeError(f"nlmsg_len {length} at offset {offset} does not fit the {size - offset} bytes there are")
         yield Frame(kind, flags, seq, port, offset, offset + length)
         offset += length + 3 & ~3
+
+
+def decode(data: Buffer, frame: Frame, messages: Mapping[int, Message]) -> Reply:
+    """Decode one message of a datagram; one of a number not among ``messages`` keeps its bytes under ``""``.
+
+    Raises `DecodeError`.
+    """
+    message = messages.get(frame.kind)
+    if message is None:
+        return Reply(frame.kind, str(frame.kind), frame.flags, {"": bytes(data[frame.start : frame.end])})
+    return Reply(frame.kind, message.name, frame.flags, message.unpack(data, frame.start, frame.end))
 
 
 # NLM_F_* above the first byte mean one thing in a NEW request, another in a GET, a DEL and an acknowledgement.
@@ -118,15 +149,15 @@ _OWN = {
 
 
 def _flags(message: str) -> Scalar:
-    """How to read the flags of a message called this: its verb stands in its name, whatever the family."""
+    """Return how to read the flags of a message called this: whatever the family, its verb is part of its name."""
     own = next((names for word, names in _OWN.items() if word in message), [])
     return U16.bits({getattr(uapi, f"NLM_F_{name}"): f"NLM_F_{name}" for name in _BASE + own})
 
 
 def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, list[Span]]]:
-    """For each message of a datagram its name and the spans of all its bytes, header first.
+    """Yield for each message of a datagram its name and the spans of all its bytes, header first.
 
-    What cannot be decoded ends in a span named after the complaint: this is for showing, not for judging.
+    A message that cannot be decoded ends in a span named after the error.  Raises `DecodeError` if a header's length is wrong.
     """
     known = {**messages, ERROR.number: ERROR, DONE.number: DONE}
     names = {number: message.name for number, message in known.items()}
@@ -136,7 +167,7 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
         try:
             if frame.kind in known:
                 known[frame.kind].unpack(data, frame.start, frame.end, trace)
-        except WireError as error:
+        except DecodeError as error:
             trace.append(Span(frame.end, 0, (f"malformed: {error}",), None, None))
         for number, span in enumerate(trace):  # the header; in an acknowledgement, the repeated one too
             if span.name.endswith("nlmsg_type"):

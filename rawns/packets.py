@@ -8,13 +8,13 @@ description encodes, decodes and names every byte.  The value of a packet is a d
     ICMP.unpack(data, 0, len(data), {}, None, ())
     {'type': 0, 'code': 0, 'checksum': 41222, 'un.echo.id': 7, 'un.echo.sequence': 1, 'data': b'...'}
 
-What is too short for its header is a `WireError`; which variants of ICMP there are is a table to add rows to.
+What is too short for its header is a `DecodeError`; which variants of ICMP there are is a table to add rows to.
 """
 
 from __future__ import annotations
 
 from . import uapi
-from .errors import WireError
+from .errors import DecodeError, WireError
 from .wire import IP, RAW, U8, U16, U32, Raw, Scalar, Span, Struct, Type
 
 TYPE_CHECKING = False
@@ -96,7 +96,7 @@ class PacketLayout(Type):
             return at
         size: int = (values["version_ihl"] & 15) * 4 - self.header.size
         if values["version_ihl"] >> 4 != 4 or size < 0 or at + size > end:
-            raise WireError(f"{values['version_ihl']:#04x} at the front of {end - at} bytes is no IPv4 header")
+            raise DecodeError(f"{values['version_ihl']:#04x} at the front of {end - at} bytes is no IPv4 header")
         values["options"] = bytes(data[at : at + size])
         if size and trace is not None:
             trace.append(Span(at, size, (*path, "options"), RAW, values["options"]))
@@ -309,7 +309,7 @@ def echo_request6(ident: int, sequence: int, data: bytes) -> bytes:
 def decode(kind: Type, data: Buffer, trace: Trace = None) -> dict[str, Any]:
     """The value of ``data`` as one `IPV4`, `IPV6`, `ICMP` or `ICMP6`; with ``trace``, every byte's `Span` is added to it.
 
-    Raises `WireError` where it is too short for the headers it claims to have.
+    Raises `DecodeError` if it is too short for the headers it claims to have.
     """
     value: dict[str, Any] = kind.unpack(data, 0, len(data), {}, trace, ())
     return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..errors import InvalidValue, WireError
 from ..nlmsg import Request
-from ..wire import MAC
+from ..wire import link_address
 from . import prefix
 from .record import Field, Record
 
@@ -91,9 +91,9 @@ def _size(name: str) -> int:
 
 
 def check_address(address: str) -> int:
-    """How many bytes a link-layer address has.  Raises `InvalidValue` for what is none."""
+    """Return how many bytes a link-layer address has.  Raises `InvalidValue` if it is not one."""
     try:
-        return len(MAC.pack(address, {}))
+        return len(link_address(address))
     except WireError as error:
         raise InvalidValue(str(error)) from None
 
@@ -173,29 +173,38 @@ def reference(link: Ref) -> dict[str, Any]:
     return {"IFLA_IFNAME": check_name(link)}
 
 
+def request(which: dict[str, Any], *, all: bool = False, stats: bool = True, context: str = "") -> Request:
+    """Ask for the link that a body names, or with ``all`` for every link that it selects.
+
+    Every request for links has IFLA_EXT_MASK: without it the kernel does not size its answer for the largest link, and a dump
+    ends before that link without an error.  The mask is that of `ip`; ``stats`` False leaves statistics out.
+    """
+    mask = uapi.RTEXT_FILTER_VF | (0 if stats else uapi.RTEXT_FILTER_SKIP_STATS)
+    return Request(rtnl.GETLINK, {**which, "IFLA_EXT_MASK": mask}, uapi.NLM_F_DUMP if all else 0, context)
+
+
 def dump(kind: str | None = None) -> Request:
-    """All links, or those of one kind: ``ip link show [type KIND]``."""
-    fields = {"IFLA_LINKINFO": {"IFLA_INFO_KIND": kind}} if kind else {}
-    return Request(rtnl.GETLINK, fields, uapi.NLM_F_DUMP)
+    """List all links, or those of one kind: ``ip link show [type KIND]``."""
+    return request({"IFLA_LINKINFO": {"IFLA_INFO_KIND": kind}} if kind else {}, all=True)
 
 
 def brief(*names: str) -> Request:
     """All links without their statistics, with their kinds and these attributes alone: to read thousands of them."""
-    request = Request(rtnl.GETLINK, {"IFLA_EXT_MASK": uapi.RTEXT_FILTER_SKIP_STATS}, uapi.NLM_F_DUMP)
-    request.reading = rtnl.NEWLINK.select(*names, IFLA_LINKINFO=rtnl.LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
-    return request
+    found = request({}, all=True, stats=False)
+    found.reading = rtnl.NEWLINK.select(*names, IFLA_LINKINFO=rtnl.LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
+    return found
 
 
 def index_of(name: str) -> Request:
     """One link, of which nothing is read but its header: to look up an index."""
-    request = Request(rtnl.GETLINK, {**reference(name), "IFLA_EXT_MASK": uapi.RTEXT_FILTER_SKIP_STATS}, 0, f"link {name}")
-    request.reading = rtnl.NEWLINK.select()
-    return request
+    found = request(reference(name), stats=False, context=f"link {name}")
+    found.reading = rtnl.NEWLINK.select()
+    return found
 
 
 def get(link: Ref) -> Request:
     """One link: ``ip link show dev NAME``."""
-    return Request(rtnl.GETLINK, reference(link), 0, f"link {name_of(link)}")
+    return request(reference(link), context=f"link {name_of(link)}")
 
 
 def new(name: str, kind: str, data: dict[str, Any] | None = None, **options: Any) -> Request:

@@ -1,23 +1,21 @@
-"""The codec: a message is described once, as data; this package reads the description.
+"""The codec: a message is described once, as data, and encoded, decoded and explained from that description.
 
-Floor 1, sans-IO.  A description is built from a few types::
+A description is built from a few types::
 
-    Scalar U8 U16 U32 U64 S32 ...   one number             Text Ip Mac Raw Flag   payloads of attributes
-    Struct                          C's struct, fixed       Vector Repeated RecordList      several of one type
-    Attrs                           netlink attributes      SubMessage                 type chosen by a sibling
-    Layout                          a Struct, then Attrs    Message                a Layout with a number
+    Scalar U8 U16 U32 U64 S32 ...   one integer             Text Ip Mac Raw Flag         payloads of attributes
+    Struct                          C's struct, fixed       Vector Repeated RecordList   several of one type
+    Attrs                           netlink attributes      SubMessage                   type chosen by another value
+    Layout                          a Struct, then Attrs    Message                      a Layout with a number
 
-Every type answers to three verbs: `pack` (value to bytes), `unpack` (bytes to value) and `format` (value to the
-words a person reads).  `unpack` takes an optional list and notes there a `Span` for each thing it passes: that
-is how `explain` names every byte, and how an error finds the field at the kernel's offset.  So encoding,
-decoding and explaining cannot disagree.
+Every type has three methods: `pack` (value to bytes), `unpack` (bytes to value) and `format` (value to text).  `unpack` takes an
+optional list and adds a `Span` to it for each part it decodes.  From these spans `explain` names every byte, and an error
+names the field at the kernel's offset; so encoding, decoding and explaining cannot disagree.
 
-The body of a message is one flat dict whose keys are the C names: header fields (``ifi_index``) and attributes
-(``IFLA_IFNAME``) together, an attribute that has no name here under its number, as bytes.
+The body of a message is one flat dict.  Its keys are C names: header fields (``ifi_index``) and attributes
+(``IFLA_IFNAME``) together; an attribute without a name here is under its number, as bytes.
 
-Strict out: an unknown key or a value that does not fit is a `WireError` before a byte is sent.  Lenient in:
-what a newer kernel adds survives as number and bytes.  A length that lies is a `WireError`, never an overrun,
-and every step forward is at least one attribute header long, so hostile bytes end.
+Encoding is strict: an unknown key or a value that does not fit is a `WireError`, before a byte is sent.  Decoding is lenient:
+what a newer kernel adds survives as number and bytes.  A wrong length is a `DecodeError`, never an overrun.
 """
 
 from .attributes import ALIGN, NLATTR, Attrs, Layout, Message, RecordList, Repeated, SubMessage, table
@@ -44,7 +42,10 @@ from .types import (
     Text,
     Type,
     Vector,
+    expected,
+    link_address,
     names_of,
+    shown,
 )
 
 __all__ = [
@@ -78,7 +79,10 @@ __all__ = [
     "U64",
     "U8",
     "Vector",
+    "expected",
+    "link_address",
     "names_of",
+    "shown",
     "table",
 ]
 

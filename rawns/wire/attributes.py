@@ -1,7 +1,7 @@
-"""Netlink attributes over those values, and the messages made of them (netlink(7), `<linux/netlink.h>`).
+"""Netlink attributes, and the messages made of them (netlink(7), `<linux/netlink.h>`).
 
-A length that lies is a `WireError`, never an overrun, and every step forward is at least one attribute header long,
-so hostile bytes end.
+A wrong length is a `DecodeError`, never an overrun.  Each step forward is at least one attribute header long, so that decoding
+ends whatever the bytes are.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from struct import Struct as _Struct
 
 from .. import uapi
-from ..errors import WireError
-from .types import RAW, Span, Struct, Type, complaint
+from ..errors import DecodeError, WireError
+from .types import RAW, Span, Struct, Type, about, expected, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,25 +40,26 @@ class Repeated(Type):
         return self.kind.format(value)
 
     def payloads(self, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
-        """One payload for each of the list."""
+        """Return one payload for each value of the list."""
         if not isinstance(value, (list, tuple)):
-            raise WireError(f"{value!r} is not a list")
+            raise expected("a list", value)
         return [self.kind.pack(one, siblings) for one in value]
 
 
 class SubMessage(Type):
-    """A payload whose type another attribute of the same nest decides (IFLA_INFO_KIND for IFLA_INFO_DATA).
+    """A payload whose type depends on its ``selector``, another attribute of the same nest (IFLA_INFO_KIND of IFLA_INFO_DATA).
 
-    In a message's outermost attributes it may be a field of the header, too (ifi_family).
+    The selector of one of a message's outermost attributes may be a field of the header, too (ifi_family).  The name is that
+    of the kernel's own specifications (Documentation/netlink/specs).
     """
 
-    __slots__ = ("key", "cases", "nested", "otherwise")
+    __slots__ = ("selector", "cases", "nested", "otherwise")
 
-    def __init__(self, key: str, cases: Mapping[Any, Type], otherwise: Type = RAW, nested: bool = False) -> None:
-        self.key, self.cases, self.otherwise, self.nested = key, cases, otherwise, nested
+    def __init__(self, selector: str, cases: Mapping[Any, Type], otherwise: Type = RAW, nested: bool = False) -> None:
+        self.selector, self.cases, self.otherwise, self.nested = selector, cases, otherwise, nested
 
     def _case(self, siblings: Mapping[Any, Any]) -> Type:
-        return self.cases.get(siblings.get(self.key), self.otherwise)
+        return self.cases.get(siblings.get(self.selector), self.otherwise)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return self._case(siblings).pack(value, siblings)
@@ -71,36 +72,38 @@ class SubMessage(Type):
 
 
 class Attrs(Type):
-    """A run of netlink attributes: a table from C name to (number, type)."""
+    """A sequence of netlink attributes: a table from C name to (number, type)."""
 
     __slots__ = ("names", "nested", "_numbers", "_rest")
 
     def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False, rest: bool = True) -> None:
         self.names, self.nested = names, nested
-        self._rest = rest  # whether what stands in no row is kept, as number and bytes
+        self._rest = rest  # whether attributes that are not in the table are kept, as number and bytes
         self._numbers: dict[int, tuple[str, Type]] | None = None
 
     @property
     def numbers(self) -> dict[int, tuple[str, Type]]:
-        """The same table by number; made when it is first asked for, as most of them never are."""
+        """The same table by number; made at its first use, because most tables are never used."""
         if self._numbers is None:
             self._numbers = {number: (name, kind) for name, (number, kind) in self.names.items()}
         return self._numbers
 
     def select(self, *names: str, **nests: Type) -> Attrs:
-        """The same, read for these alone: whoever knows what he wants of thousands need not decode the rest.
+        """Return the same table reduced to these attributes; all others are skipped without being decoded.
 
-        ``nests`` are attributes that are read otherwise than they are described, say for some of theirs alone.
+        ``nests`` are attributes that are decoded by another type than their own, for example one that was reduced as well.
         """
         rows = {name: self.names[name] for name in names}
         rows.update((name, (self.names[name][0], kind)) for name, kind in nests.items())
         return Attrs(rows, self.nested, rest=False)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        if not hasattr(value, "items"):
+            raise expected("a dict of attributes", value)
         return b"".join(self.pieces(value, value))
 
     def pieces(self, value: Mapping[Any, Any], siblings: Mapping[Any, Any], skip: Container[Any] = ()) -> list[bytes]:
-        """Each attribute of ``value`` but those to ``skip``, in its order: header, payload, padding."""
+        """Return header, payload and padding of each attribute of ``value``, in its order, without those to ``skip``."""
         pieces: list[bytes] = []
         names = self.names
         for key, one in value.items():
@@ -112,11 +115,11 @@ class Attrs(Type):
             try:
                 payloads = kind.payloads(one, siblings) if isinstance(kind, Repeated) else (kind.pack(one, siblings),)
             except (WireError, AttributeError, TypeError) as error:
-                raise complaint(key, one, error) from None
+                raise about(key, one, error) from None
             for payload in payloads:
                 size = 4 + len(payload)
                 if size > 0xFFFF:
-                    raise WireError(f"{key}: {len(payload)} bytes are more than one attribute holds")
+                    raise WireError(f"{key}: {len(payload)} bytes are more than one attribute can hold")
                 pieces += (NLATTR.pack(size, number), payload, _PAD[size & 3])
         return pieces
 
@@ -124,7 +127,7 @@ class Attrs(Type):
     def _unnamed(key: object) -> tuple[int, Type]:
         if isinstance(key, int) and 0 <= key <= 0xFFFF:
             return key, RAW
-        raise WireError(f"no attribute is called {key!r} here")
+        raise WireError(f"there is no attribute {shown(key)} here")
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         values: Body = {}
@@ -132,13 +135,14 @@ class Attrs(Type):
         return values
 
     def unpack_into(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> None:
+        """Decode the attributes of ``data[start:end]`` into ``values``.  Raises `DecodeError`."""
         offset, numbers, rest = start, self._numbers or self.numbers, self._rest
         while offset < end:
             if end - offset < 4:
-                raise WireError(f"{end - offset} stray bytes at offset {offset}")
+                raise DecodeError(f"{end - offset} stray bytes at offset {offset}")
             length, number = NLATTR.unpack_from(data, offset)
             if length < 4 or offset + length > end:
-                raise WireError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
+                raise DecodeError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
             number &= uapi.NLA_TYPE_MASK
             if number not in numbers and not rest:
                 offset += length + 3 & ~3
@@ -151,15 +155,12 @@ class Attrs(Type):
                 trace.append(span)
             value = kind.unpack(data, offset + 4, offset + length, values, trace, below)
             if trace is not None:
-                span.kind, span.value = kind, value  # until here it was raw, and stays so where it is malformed
+                span.kind, span.value = kind, value  # until here it was raw, and stays so if it is malformed
             if kind.repeated:
                 values.setdefault(name, []).append(value)
             else:
                 values[name] = value
             offset += length + 3 & ~3
-
-    def format(self, value: Any) -> str:
-        return ""  # its attributes have spans of their own
 
 
 class Layout(Type):
@@ -181,12 +182,9 @@ class Layout(Type):
         self.attrs.unpack_into(values, data, stop + 3 & ~3, end, trace, path)
         return values
 
-    def format(self, value: Any) -> str:
-        return ""
-
 
 class RecordList(Type):
-    """Layouts one after the other, each with its own length in a header field (``struct rtnexthop``).  A list."""
+    """Layouts one after the other, each with its length in the field ``length`` of its header (``struct rtnexthop``).  A list."""
 
     __slots__ = ("layout", "length")
 
@@ -194,6 +192,8 @@ class RecordList(Type):
         self.layout, self.length = layout, length
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        if not isinstance(value, (list, tuple)):
+            raise expected(f"a list of dicts, one for each struct {self.layout.header.name}", value)
         pieces = []
         for one in value:
             size = len(self.layout.pack(one, one))
@@ -201,18 +201,15 @@ class RecordList(Type):
         return b"".join(pieces)
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        values, offset, least = [], start, self.layout.header.size
+        values, offset, minimum = [], start, self.layout.header.size
         while offset < end:
-            head = self.layout.header.unpack(data, offset, min(offset + least, end), siblings, None, path)
+            head = self.layout.header.unpack(data, offset, min(offset + minimum, end), siblings, None, path)
             size = head[self.length]
-            if size < least or offset + size > end:
-                raise WireError(f"{self.length} at offset {offset} is {size} of {end - offset} bytes")
+            if size < minimum or offset + size > end:
+                raise DecodeError(f"{self.length} at offset {offset} is {size} of {end - offset} bytes")
             values.append(self.layout.unpack(data, offset, offset + size, siblings, trace, path))
             offset += size + 3 & ~3
         return values
-
-    def format(self, value: Any) -> str:
-        return ""
 
 
 class Message:
@@ -224,25 +221,28 @@ class Message:
         self.number, self.name, self.layout = number, name, layout
 
     def select(self, *names: str, **nests: Type) -> Message:
-        """The same message, read for these attributes (and the header) alone: see `Attrs.select`."""
+        """Return the same message reduced to the header and these attributes: see `Attrs.select`."""
         return Message(self.number, self.name, Layout(self.layout.header, self.layout.attrs.select(*names, **nests)))
 
     def pack(self, body: Mapping[Any, Any]) -> bytes:
-        """The bytes after ``struct nlmsghdr``.  Raises `WireError`, naming message and key."""
+        """Return the bytes after ``struct nlmsghdr``.  Raises `WireError`, which names message and key."""
         try:
             return self.layout.pack(body, body)
         except WireError as error:
             raise WireError(f"{self.name}: {error}") from None
 
     def unpack(self, data: Buffer, start: int = 0, end: int | None = None, trace: Trace = None) -> Body:
-        """The body in ``data[start:end]``; with ``trace``, a `Span` for every field and attribute is added to it."""
+        """Return the body in ``data[start:end]``, and add a `Span` for each field and attribute to ``trace``.
+
+        Raises `DecodeError`, which names the message.
+        """
         try:
             body: Body = self.layout.unpack(data, start, len(data) if end is None else end, {}, trace, ())
-        except WireError as error:
-            raise WireError(f"{self.name}: {error}") from None
+        except DecodeError as error:
+            raise DecodeError(f"{self.name}: {error}") from None
         return body
 
 
 def table(messages: Iterable[Message]) -> dict[int, Message]:
-    """Messages by number, as `exchange` and `explain` look them up."""
+    """Return messages by number, as `exchange` and `explain` look them up."""
     return {message.number: message for message in messages}

@@ -5,12 +5,12 @@ Each answers to `pack` (value to bytes), `unpack` (bytes to value) and `format` 
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton  # the C module: `socket` itself costs 5 ms to import
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton  # the C module: see `nlsocket`
 from struct import Struct as _Struct
 from struct import error as _StructError
 
 from .. import uapi
-from ..errors import WireError
+from ..errors import DecodeError, WireError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     Path = tuple[str, ...]
     Trace = Optional[list["Span"]]
 
+MAX_LINK_ADDRESS_BYTES = 32  # MAX_ADDR_LEN, <linux/netdevice.h>
+MAX_SHOWN_CHARACTERS = 80  # of a value in an error message
+
 
 class Span:
-    """One named stretch of a message: ``offset`` and ``length`` in bytes, ``path`` the C names that lead to it.
+    """One named part of a message: ``offset`` and ``length`` in bytes, ``path`` the C names that lead to it.
 
-    ``head`` of its bytes are a header of its own: 4 where it is an attribute.
+    ``head`` of its bytes are a header of its own: 4 if it is an attribute.
     """
 
     __slots__ = ("head", "kind", "length", "offset", "path", "value")
@@ -36,10 +39,11 @@ class Span:
 
     @property
     def name(self) -> str:
+        """The last of the C names that lead to it."""
         return self.path[-1]
 
     def text(self) -> str:
-        """The value as a person reads it; empty for what only contains other spans."""
+        """Return the value as text; empty if the span only contains other spans."""
         return self.kind.format(self.value) if self.kind is not None else ""
 
     def __repr__(self) -> str:
@@ -47,24 +51,42 @@ class Span:
 
 
 class Type:
-    """What every description has in common.  ``siblings`` are the values decoded or given beside this one."""
+    """What all descriptions have in common.  ``siblings`` are the values decoded or given beside this one."""
 
     __slots__ = ()
     nested = False  # whether an attribute of this type carries NLA_F_NESTED
     repeated = False  # whether an attribute of this type may occur several times
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        """Return a value as bytes.  Raises `WireError`."""
         raise NotImplementedError
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        """Return the value of ``data[start:end]``, and add a `Span` for each part of it to ``trace``.  Raises `DecodeError`."""
         raise NotImplementedError
 
     def format(self, value: Any) -> str:
-        return repr(value)
+        """Return the value as text; empty if its parts have spans of their own."""
+        return ""
+
+
+def shown(value: object) -> str:
+    """Return a value as an error message quotes it: of bounded length, even if it is a number of a million digits."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than sys.get_int_max_str_digits() allows
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
+
+
+def expected(what: str, value: object) -> WireError:
+    """Return the error for a value of the wrong type or range."""
+    known = isinstance(value, (int, str, bytes)) and not isinstance(value, bool)
+    return WireError(f"expected {what}, not {shown(value)}" + (f" ({type(value).__name__})" if known else ""))
 
 
 def names_of(prefix: str) -> dict[int, str]:
-    """The `uapi` names that begin with ``prefix``, by number (the first name of a number wins)."""
+    """Return the `uapi` names that begin with ``prefix``, by number (of several names for a number the first)."""
     found: dict[int, str] = {}
     for name, number in vars(uapi).items():
         if name.startswith(prefix) and isinstance(number, int):
@@ -73,7 +95,10 @@ def names_of(prefix: str) -> dict[int, str]:
 
 
 class Scalar(Type):
-    """One number.  ``names`` is the prefix of its names in `uapi`, or a table; ``flags`` says that they are bits of it."""
+    """One integer.  ``names`` is the prefix of its names in `uapi`, or a table; ``flags`` says that they are bits of it.
+
+    ``code`` is that of the `struct` module, which also gives the range.
+    """
 
     __slots__ = ("_struct", "code", "size", "names", "flags")
 
@@ -81,23 +106,33 @@ class Scalar(Type):
         self._struct = _Struct(code if code[0] in "=!" else "=" + code)
         self.code, self.size, self.names, self.flags = code, self._struct.size, names, flags
 
+    @property
+    def minimum(self) -> int:
+        """The least value."""
+        return -(1 << self.size * 8 - 1) if self.code[-1].islower() else 0
+
+    @property
+    def maximum(self) -> int:
+        """The greatest value."""
+        return (1 << self.size * 8 - self.code[-1].islower()) - 1
+
     def named(self, prefix: str) -> Scalar:
-        """The same number, with names for its values."""
+        """Return the same type, with names for its values."""
         return Scalar(self.code, prefix)
 
     def bits(self, prefix: str | dict[int, str]) -> Scalar:
-        """The same number, with names for its bits."""
+        """Return the same type, with names for its bits."""
         return Scalar(self.code, prefix, flags=True)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         try:
             return self._struct.pack(value)
         except _StructError:
-            raise WireError(f"{value!r} does not fit {self.size * 8} bits") from None
+            raise expected(f"an integer from {self.minimum} to {self.maximum}", value) from None
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         if end - start < self.size:
-            raise WireError(f"{end - start} bytes at offset {start} where {self.size} are due")
+            raise DecodeError(f"{end - start} bytes at offset {start} instead of {self.size}")
         return self._struct.unpack_from(data, start)[0]
 
     def format(self, value: Any) -> str:
@@ -129,9 +164,9 @@ class Raw(Type):
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise WireError(f"{value!r} is not bytes")
+            raise expected("bytes", value)
         if self.size >= 0 and len(value) != self.size:
-            raise WireError(f"{len(value)} bytes where {self.size} are due")
+            raise WireError(f"expected {self.size} bytes, not {len(value)}")
         return bytes(value)
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
@@ -142,13 +177,13 @@ class Raw(Type):
 
 
 class _Flag(Type):
-    """An attribute that says all by being there; its value is True."""
+    """An attribute without a payload: it is there or not.  Its value is True."""
 
     __slots__ = ()
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         if value is not True:
-            raise WireError(f"a flag is True or left out, not {value!r}")
+            raise expected("True (or nothing at all: this is a flag)", value)
         return b""
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
@@ -156,10 +191,10 @@ class _Flag(Type):
 
 
 class Text(Type):
-    """A C string; bytes that are no UTF-8 survive as surrogates.
+    """A C string; bytes that are not UTF-8 survive as surrogates.
 
-    ``limit`` counts bytes, the final NUL included; ``nul`` False leaves the NUL out, as `ip` does where the kernel
-    takes the attribute's length for the string's.
+    ``limit`` counts bytes, the final NUL included; ``nul`` False leaves the NUL out, as `ip` does for attributes whose
+    length the kernel takes for the string's.
     """
 
     __slots__ = ("limit", "nul")
@@ -169,13 +204,13 @@ class Text(Type):
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         if not isinstance(value, str):
-            raise WireError(f"{value!r} is not text")
+            raise expected("text", value)
         try:
             data = value.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
-            raise WireError(f"{value!r} cannot be encoded") from None
+            raise WireError(f"{shown(value)} cannot be encoded as UTF-8") from None
         if b"\0" in data or len(data) >= self.limit:
-            raise WireError(f"{value!r} has a NUL or more than {self.limit - 1} bytes")
+            raise WireError(f"{shown(value)} has a NUL or more than {self.limit - 1} bytes")
         return data + b"\0" if self.nul else data
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
@@ -186,17 +221,19 @@ class Text(Type):
 
 
 class _Ip(Type):
-    """An IPv4 or IPv6 address; its length tells which.  Any other length is kept as bytes."""
+    """An IPv4 or IPv6 address as text; the length of the payload tells which.  A payload of another length is kept as bytes."""
 
     __slots__ = ()
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         if isinstance(value, bytes):
             return value
+        if not isinstance(value, str):
+            raise expected("an IPv4 or IPv6 address as text", value)
         try:
             return inet_pton(AF_INET6 if ":" in value else AF_INET, value)
-        except (OSError, TypeError, ValueError):
-            raise WireError(f"{value!r} is no IPv4 or IPv6 address") from None
+        except (OSError, ValueError):
+            raise WireError(f"{shown(value)} is not an IPv4 or IPv6 address") from None
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         value = bytes(data[start:end])
@@ -208,15 +245,12 @@ class _Ip(Type):
 
 
 class _Mac(Type):
-    """A link-layer address as colon-separated hex, of any length the device has."""
+    """A link-layer address as colon-separated hex, of any length a device may have."""
 
     __slots__ = ()
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
-        try:
-            return bytes(int(part, 16) for part in value.split(":"))
-        except (AttributeError, ValueError):
-            raise WireError(f"{value!r} is no link-layer address") from None
+        return link_address(value)
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         return bytes(data[start:end]).hex(":") if end > start else ""
@@ -225,29 +259,43 @@ class _Mac(Type):
         return str(value)
 
 
+def link_address(text: object) -> bytes:
+    """Return the bytes of a link-layer address such as ``02:00:00:00:00:01``: 1 to 32 of them, one or two hex digits each.
+
+    Raises `WireError`.
+    """
+    if not isinstance(text, str):
+        raise expected("a link-layer address as text", text)
+    parts = text.split(":", MAX_LINK_ADDRESS_BYTES)
+    if len(parts) > MAX_LINK_ADDRESS_BYTES or not all(1 <= len(part) <= 2 and _HEX.issuperset(part) for part in parts):
+        raise WireError(f"{shown(text)} is not a link-layer address")  # int(part, 16) alone takes "0x2", " 0", "+0" and "0_0"
+    return bytes(int(part, 16) for part in parts)
+
+
+_HEX = frozenset("0123456789abcdefABCDEF")
 FLAG, IP, MAC, RAW, TEXT = _Flag(), _Ip(), _Mac(), Raw(), Text()
 
 
-def complaint(name: object, value: Any, error: Exception) -> WireError:
-    """The error to raise for a value that did not fit, with the name of what it was for in front."""
+def about(name: object, value: Any, error: Exception) -> WireError:
+    """Return the error to raise for a value that did not fit, with the name of its attribute or member in front."""
     if isinstance(error, WireError):
         return WireError(f"{name}: {error}")
-    return WireError(f"{name}: {value!r} does not fit here")  # not even of the kind that is due: a number for a nest
+    return WireError(f"{name}: {shown(value)} ({type(value).__name__}) does not fit here")  # a number for a nest, say
 
 
-def named(name: object, kind: Type, value: Any, siblings: Mapping[Any, Any]) -> bytes:
-    """Pack; any complaint bears the name of what was packed."""
+def pack_named(name: object, kind: Type, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+    """Pack a value; an error bears the name of what was packed."""
     try:
         return kind.pack(value, siblings)
     except (WireError, AttributeError, TypeError) as error:
-        raise complaint(name, value, error) from None
+        raise about(name, value, error) from None
 
 
 class Struct(Type):
     """C's ``struct name``: members in order, padding written out; ``order`` "=" for the host's, "!" for the network's.
 
     A member left out is 0 (``defaults``).  A newer kernel's longer struct is read as far as it is known, an older one's shorter
-    struct gives the members it has; ``whole`` says that less than all of it is malformed (headers).
+    struct gives the members it has; ``whole`` says that a shorter one is malformed (headers).
     """
 
     __slots__ = ("name", "members", "whole", "size", "order", "_names", "defaults", "_raw", "_struct")
@@ -261,31 +309,31 @@ class Struct(Type):
         self.size = self._struct.size
 
     def pack_from(self, value: Mapping[Any, Any]) -> bytes:
-        """Only the members of this struct out of ``value``; other keys are somebody else's."""
+        """Return the struct made of its members in ``value``, whatever else that holds.  Raises `WireError`."""
         get = value.get
-        for member, raw in self._raw:  # `struct` would cut or fill these in silence
+        for member, raw in self._raw:  # `struct` would cut or pad these silently
             if member in value:
-                named(member, raw, value[member], value)
+                pack_named(member, raw, value[member], value)
         try:
             return self._struct.pack(*[get(name, empty) for name, empty in self.defaults.items()])
         except _StructError:
-            for name, kind in self.members:  # find the culprit, for the sentence
+            for name, kind in self.members:  # find the member that does not fit
                 if name in value:
-                    named(name, kind, value[name], value)
+                    pack_named(name, kind, value[name], value)
             raise
 
     def read(self, data: Buffer, offset: int) -> tuple[Any, ...]:
-        """All members at ``offset``, in order, by whoever knows that they are there."""
+        """Return all members at ``offset``, in order.  The caller guarantees that they are there."""
         return self._struct.unpack_from(data, offset)
 
     def pack_members(self, *values: Any) -> bytes:
-        """All members, in order, by whoever knows that they fit."""
+        """Return the struct made of all members, in order.  The caller guarantees that they fit."""
         return self._struct.pack(*values)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         unknown = [name for name in value if name not in self.defaults]
         if unknown:
-            raise WireError(f"struct {self.name} has no member {unknown[0]!r}")
+            raise WireError(f"struct {self.name} has no member {shown(unknown[0])}")
         return self.pack_from(value)
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
@@ -294,7 +342,7 @@ class Struct(Type):
             if trace is None:
                 return values
         elif self.whole:
-            raise WireError(f"{end - start} bytes at offset {start} where struct {self.name} has {self.size}")
+            raise DecodeError(f"{end - start} bytes at offset {start} instead of the {self.size} of struct {self.name}")
         values, offset = {}, start
         for name, kind in self.members:
             if offset + kind.size > end:
@@ -308,14 +356,11 @@ class Struct(Type):
             trace.append(Span(offset, end - offset, (*path, "?"), RAW, bytes(data[offset:end])))
         return values
 
-    def format(self, value: Any) -> str:
-        return ""  # its members have spans of their own
-
 
 class Vector(Type):
     """A payload that is an array of one scalar (``u32[]``).
 
-    ``names`` is the prefix of its entries' names in `uapi`, where the first entry has the number ``first``.
+    ``names`` is the prefix of its entries' names in `uapi`; ``first`` is the number of the first entry there.
     """
 
     __slots__ = ("kind", "names", "first")
@@ -324,6 +369,8 @@ class Vector(Type):
         self.kind, self.names, self.first = kind, names, first
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        if not isinstance(value, (list, tuple)):
+            raise expected("a list of integers", value)
         return b"".join([self.kind.pack(one, siblings) for one in value])
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
@@ -334,7 +381,7 @@ class Vector(Type):
         return values
 
     def _note(self, values: list[Any], data: Buffer, start: int, end: int, trace: list[Span], path: Path) -> None:
-        """A span for each entry, under its name or its number, and one for what is too short to be an entry."""
+        """Add a span for each entry, under its name or its number, and one for a rest that is too short to be an entry."""
         known, size = names_of(self.names) if self.names else {}, self.kind.size
         for number, value in enumerate(values):
             name = known.get(number + self.first, f"[{number}]")
@@ -342,6 +389,3 @@ class Vector(Type):
         rest = start + len(values) * size
         if rest < end:
             trace.append(Span(rest, end - rest, (*path, "?"), RAW, bytes(data[rest:end])))
-
-    def format(self, value: Any) -> str:
-        return ""  # its entries have spans of their own

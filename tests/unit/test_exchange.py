@@ -13,8 +13,8 @@ import pytest
 from samples import one
 
 from rawns import nlmsg, rtnl, uapi
-from rawns.errors import Interrupted, KernelError, WireError
-from rawns.exchange import AWAIT_ACK, AWAIT_DONE, BATCH_MESSAGES, IDLE, Exchange, batches
+from rawns.errors import DecodeError, KernelError, WireError
+from rawns.exchange import AWAIT_ACK, AWAIT_DONE, IDLE, MAX_BATCH_MESSAGES, Exchange, batches
 from rawns.nlmsg import Request
 
 ENODEV, EEXIST, EINVAL = 19, 17, 22
@@ -119,9 +119,9 @@ def test_nothing_is_sent_of_a_batch_with_a_wrong_value(exchange: Exchange) -> No
 
 
 def test_requests_are_cut_into_batches() -> None:
-    requests = [up(index) for index in range(2 * BATCH_MESSAGES + 1)]
+    requests = [up(index) for index in range(2 * MAX_BATCH_MESSAGES + 1)]
     cut = batches(requests)
-    assert [len(batch) for batch in cut] == [BATCH_MESSAGES, BATCH_MESSAGES, 1]
+    assert [len(batch) for batch in cut] == [MAX_BATCH_MESSAGES, MAX_BATCH_MESSAGES, 1]
     assert [request for batch in cut for request in batch] == requests
     assert batches([]) == []
 
@@ -203,17 +203,36 @@ def test_a_dump_may_end_in_an_error(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("where", ["a reply", "the end"])
-def test_an_interrupted_dump_is_an_error(exchange: Exchange, where: str) -> None:
+def test_an_interrupted_dump_is_marked(exchange: Exchange, where: str) -> None:
     (seq,) = sequences(exchange.send([DUMP]))
     interrupted = 2 | uapi.NLM_F_DUMP_INTR
     exchange.receive(link(seq, 1, interrupted if where == "a reply" else 2) + link(seq, 2))
     assert not exchange.finished
     exchange.receive(done(seq, flags=interrupted if where == "the end" else 2))
-    with pytest.raises(Interrupted, match="RTM_GETLINK"):
-        exchange.result()
+    assert exchange.interrupted and len(exchange.result()[0]) == 2
     (seq,) = sequences(exchange.send([DUMP]))
     exchange.receive(link(seq, 1) + done(seq))
-    assert len(exchange.result()[0]) == 1, "the next dump starts with a clean slate"
+    assert not exchange.interrupted and len(exchange.result()[0]) == 1, "the next dump starts anew"
+
+
+@pytest.mark.parametrize("error", [-(2**31), 2**31 - 1, 1, -4096])
+def test_an_error_that_is_no_errno_is_malformed(exchange: Exchange, error: int) -> None:
+    """<linux/err.h>: an error is from -MAX_ERRNO (-4095) to -1, and what is acknowledged has 0."""
+    (seq,) = sequences(exchange.send([up(1)]))
+    with pytest.raises(DecodeError, match=f"NLMSG_ERROR: error is {error}, not an errno"):
+        exchange.receive(message(2, seq, struct.pack("=i", error) + bytes(16)))
+    (seq,) = sequences(exchange.send([up(1)]))
+    exchange.receive(answer(seq, error=4095))
+    with pytest.raises(KernelError, match="Unknown error 4095"):
+        exchange.result()
+
+
+def test_a_dump_is_taken_as_it_comes(exchange: Exchange) -> None:
+    (seq,) = sequences(exchange.send([DUMP]))
+    exchange.receive(link(seq, 1) + link(seq, 2))
+    assert [reply.body["ifi_index"] for reply in exchange.take()] == [1, 2] and exchange.take() == []
+    exchange.receive(link(seq, 3) + done(seq))
+    assert [reply.body["ifi_index"] for reply in exchange.take()] == [3] and exchange.finished
 
 
 def test_what_an_earlier_conversation_left_is_dropped(exchange: Exchange) -> None:

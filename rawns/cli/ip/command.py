@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 
-from ...errors import Interrupted, KernelError, RawnsError, WireError
+from ...errors import DecodeError, Interrupted, KernelError, RawnsError, WireError
 from .session import Session, complain, complaint
 from .words import FAILED, FAMILIES, Refused, Words, matches, pick, wrong
 
@@ -238,6 +238,8 @@ def attempt(words: Words) -> int:
     except KernelError as error:
         complain(complaint(error))
         return KERNEL_REFUSED
+    except DecodeError as error:  # the kernel has not refused anything
+        complain(f"rawns ip: {error}")
     except WireError:  # a value the kernel would not take: we know without asking, and say it as the kernel does
         complain("Error: Attribute failed policy validation.")
         return KERNEL_REFUSED
