@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rawns import uapi
-from rawns.errors import RawnsError, WireError
+from rawns.errors import DecodeError, RawnsError, WireError
 from rawns.wire import (
     BE16,
     BE32,
