@@ -31,8 +31,10 @@ def make(ns: NetNS, *lines: str, hook: str = "input", policy: str = "accept", fa
     ns.run(["nft", "-f", "-"], input="\n".join(script) + "\n", text=True, check=True)
 
 
-UDP = Packet("127.0.0.1", "127.0.0.1", iif="lo", oif="lo", protocol="udp", port=5000)
-UDP6 = Packet("::1", "::1", iif="lo", oif="lo", protocol="udp", port=5000)
+def udp(address: str = "127.0.0.1") -> Packet:
+    """A datagram as the tests send it.  A new one each time: an evaluated rule may have set its mark."""
+    return Packet(address, address, iif="lo", oif="lo", protocol="udp", port=5000)
+
 
 # The rules of an input chain, whether its policy drops, and what becomes of a datagram to port 5000 of 127.0.0.1.
 SURE = [
@@ -84,10 +86,10 @@ def arrives(ns: NetNS, family: int = socket.AF_INET) -> bool:
 @pytest.mark.parametrize(("lines", "policy", "verdict"), SURE, ids=lambda value: str(value)[:60])
 def test_what_is_sure_happens(ns: NetNS, lines: list[str], policy: str, verdict: str) -> None:
     make(ns, *lines, policy=policy)
-    told = ns.net.evaluate(UDP, "input")
+    told = ns.net.evaluate(udp(), "input")
     assert (told.verdict, told.certain) == (verdict, True), told
     assert arrives(ns) == (verdict == "accept")
-    assert ns.net.evaluate(UDP, "forward").chain is None
+    assert ns.net.evaluate(udp(), "forward").chain is None
 
 
 @pytest.mark.parametrize(
@@ -109,21 +111,21 @@ def test_what_is_sure_happens(ns: NetNS, lines: list[str], policy: str, verdict:
 )
 def test_what_nobody_can_tell_is_said(ns: NetNS, lines: list[str], policy: str, verdict: str, undecided: int) -> None:
     make(ns, *lines, policy=policy)
-    told = ns.net.evaluate(UDP, "input")
+    told = ns.net.evaluate(udp(), "input")
     assert (told.verdict, len(told.undecided), told.certain) == (verdict, undecided, not undecided), told
 
 
 def test_who_said_so(ns: NetNS) -> None:
     make(ns, 'udp dport 5000 drop comment "not here"')
-    told = ns.net.evaluate(UDP, "input")
+    told = ns.net.evaluate(udp(), "input")
     assert str(told.chain) == "inet t c" and told.rule is not None and told.rule.comment == "not here"
 
 
 def test_a_family_is_for_its_own(ns: NetNS) -> None:
     make(ns, family="ip6", policy="drop")
-    told = ns.net.evaluate(UDP6, "input")
+    told = ns.net.evaluate(udp("::1"), "input")
     assert (told.verdict, told.rule, str(told.chain)) == ("drop", None, "ip6 t c") and not arrives(ns, socket.AF_INET6)
-    told = ns.net.evaluate(UDP, "input")
+    told = ns.net.evaluate(udp(), "input")
     assert (told.verdict, told.chain) == ("accept", None) and arrives(ns)
 
 
@@ -132,10 +134,10 @@ def test_chains_are_passed_in_their_order(ns: NetNS) -> None:
     for name, priority, policy in (("late", 10, "drop"), ("early", -10, "accept")):
         chain = f"type filter hook input priority {priority} ; policy {policy} ;"
         ns.run(["nft", f"add table inet {name} ; add chain inet {name} c {{ {chain} }}"], check=True)
-    told = ns.net.evaluate(UDP, "input")
+    told = ns.net.evaluate(udp(), "input")
     assert (told.verdict, str(told.chain)) == ("drop", "inet late c") and not arrives(ns)
     ns.run(["nft", "add table inet late { flags dormant ; }"], check=True)
-    told = ns.net.evaluate(UDP, "input")
+    told = ns.net.evaluate(udp(), "input")
     assert (told.verdict, str(told.chain)) == ("accept", "inet early c") and arrives(ns)
 
 
