@@ -10,17 +10,32 @@ from _socket import AF_INET, AF_INET6
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from . import listing, names
+from . import listing, name_tables
 from .arguments import BITS, U32, address, prefix
-from .session import reason
-from .words import AF_PACKET, FAILED, Bits, Call, Refused, Row, Value, dispatch, duplicate, garbage, matches, read, usage, wrong
+from .context import reason
+from .grammar import (
+    AF_PACKET,
+    FAILED,
+    CommandError,
+    CustomKeyword,
+    FlagKeyword,
+    Keyword,
+    ValueKeyword,
+    dispatch,
+    duplicate,
+    garbage,
+    matches,
+    read,
+    usage,
+    wrong,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...wire import Message
     from .arguments import Prefix
-    from .session import Session
-    from .words import Record, Words
+    from .context import IpContext
+    from .grammar import Args, Record
 
 FOREVER = 0xFFFFFFFF
 MULTICAST = {AF_INET: (0xF0, 0xE0), AF_INET6: (0xFF, 0xFF)}  # mask and value of the first byte
@@ -33,8 +48,8 @@ def _of_family(record: Record, family: int) -> None:
     record["ifa_family"] = record["ifa_family"] or family
 
 
-def _peer(words: Words, record: Record) -> None:
-    word = words.take()
+def _peer(args: Args, record: Record) -> None:
+    word = args.take()
     if "peer" in record:
         raise duplicate("peer", word)
     peer = record["peer"] = prefix(word, record["ifa_family"])
@@ -42,8 +57,8 @@ def _peer(words: Words, record: Record) -> None:
     record["IFA_ADDRESS"] = peer.address
 
 
-def _broadcast(words: Words, record: Record) -> None:
-    word = words.take()
+def _broadcast(args: Args, record: Record) -> None:
+    word = args.take()
     if "broadcast" in record:
         raise duplicate("broadcast", word)
     record["broadcast"] = word
@@ -52,8 +67,8 @@ def _broadcast(words: Words, record: Record) -> None:
         _of_family(record, family)
 
 
-def _anycast(words: Words, record: Record) -> None:
-    word = words.take()
+def _anycast(args: Args, record: Record) -> None:
+    word = args.take()
     if "IFA_ANYCAST" in record:
         raise duplicate("anycast", word)
     family, record["IFA_ANYCAST"] = address(word, record["ifa_family"])
@@ -64,25 +79,25 @@ def _lifetime(text: str) -> int:
     return FOREVER if text == "forever" else U32(text)
 
 
-class Lifetime(Row):
+class LifetimeKeyword(Keyword):
     """``valid_lft`` and ``preferred_lft``: seconds, or ``forever``."""
 
     __slots__ = ()
 
-    def take(self, words: Words, record: Record) -> None:
+    def take(self, args: Args, record: Record) -> None:
         if self.name in record:
-            raise duplicate(self.name, words.words[words.at - 1])
-        word = words.take()
+            raise duplicate(self.name, args.words[args.at - 1])
+        word = args.take()
         try:
             record[self.name] = _lifetime(word)
         except ValueError:
             raise wrong(word, f"{self.name} value") from None
 
 
-def _local(word: str, words: Words, record: Record) -> None:
+def _local(word: str, args: Args, record: Record) -> None:
     """A word that no row fits is the address."""
     if word == "local":
-        word = words.take()
+        word = args.take()
     if matches(word, "help"):
         raise help()
     if "local" in record and record["local"].address:
@@ -94,20 +109,20 @@ def _local(word: str, words: Words, record: Record) -> None:
 
 
 ROWS = [
-    Call("peer|remote", _peer, "PREFIX"),
-    Call("broadcast*|brd", _broadcast, "{ ADDR | + | - }"),
-    Call("anycast", _anycast, "ADDR"),
-    Value("scope", "ifa_scope", lambda text: names.number_of("rt_scopes", text, 255), "invalid scope value."),
-    Value("dev", "dev", str, hint="DEVICE"),
-    Value("label", "IFA_LABEL", str),
-    Value("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
-    Lifetime("valid_lft*", "{ SECONDS | forever }"),
-    Lifetime("preferred_lft*", "{ SECONDS | forever }"),
-    Bits("home", uapi.IFA_F_HOMEADDRESS, "flags"),
-    Bits("nodad", uapi.IFA_F_NODAD, "flags"),
-    Bits("mngtmpaddr", uapi.IFA_F_MANAGETEMPADDR, "flags"),
-    Bits("noprefixroute", uapi.IFA_F_NOPREFIXROUTE, "flags"),
-    Bits("autojoin", uapi.IFA_F_MCAUTOJOIN, "flags"),
+    CustomKeyword("peer|remote", _peer, "PREFIX"),
+    CustomKeyword("broadcast*|brd", _broadcast, "{ ADDR | + | - }"),
+    CustomKeyword("anycast", _anycast, "ADDR"),
+    ValueKeyword("scope", "ifa_scope", lambda text: name_tables.number_of("rt_scopes", text, 255), "invalid scope value."),
+    ValueKeyword("dev", "dev", str, hint="DEVICE"),
+    ValueKeyword("label", "IFA_LABEL", str),
+    ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
+    LifetimeKeyword("valid_lft*", "{ SECONDS | forever }"),
+    LifetimeKeyword("preferred_lft*", "{ SECONDS | forever }"),
+    FlagKeyword("home", uapi.IFA_F_HOMEADDRESS, "flags"),
+    FlagKeyword("nodad", uapi.IFA_F_NODAD, "flags"),
+    FlagKeyword("mngtmpaddr", uapi.IFA_F_MANAGETEMPADDR, "flags"),
+    FlagKeyword("noprefixroute", uapi.IFA_F_NOPREFIXROUTE, "flags"),
+    FlagKeyword("autojoin", uapi.IFA_F_MCAUTOJOIN, "flags"),
 ]
 
 WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old scripts.
@@ -119,10 +134,10 @@ WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old s
 # -- the record ---------------------------------------------------------------------------------------------------
 
 
-def body(words: Words, deletes: bool) -> Record:
-    """The body of RTM_NEWADDR or RTM_DELADDR that words describe.  Raises `Refused`."""
-    ip = words.ip
-    record = read(ROWS, words, {"ifa_family": ip.family}, _local)
+def body(args: Args, deletes: bool) -> Record:
+    """The body of RTM_NEWADDR or RTM_DELADDR that words describe.  Raises `CommandError`."""
+    ip = args.ip
+    record = read(ROWS, args, {"ifa_family": ip.family}, _local)
     flags = record.pop("flags", 0)
     record["ifa_flags" if flags < 256 else "IFA_FLAGS"] = flags
     _check_device(record)
@@ -131,7 +146,7 @@ def body(words: Words, deletes: bool) -> Record:
     written = record.pop("written", "")
     if peer is None and local is not None and local.address:
         if deletes and local.family == AF_INET and not local.given:
-            from .session import complain
+            from .context import complain
 
             complain(WILDCARD.format(written))
         else:
@@ -144,13 +159,13 @@ def body(words: Words, deletes: bool) -> Record:
     _find_device(record, ip)
     _put_lifetimes(record)
     if flags & uapi.IFA_F_MCAUTOJOIN and not _is_multicast(local):
-        raise Refused("autojoin needs multicast address", FAILED)
+        raise CommandError("autojoin needs multicast address", FAILED)
     return record
 
 
 def _check_device(record: Record) -> None:
     if "dev" not in record:
-        raise Refused('Not enough information: "dev" argument is required.', FAILED)
+        raise CommandError('Not enough information: "dev" argument is required.', FAILED)
 
 
 def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> None:
@@ -159,7 +174,7 @@ def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> No
     if sign not in ("+", "-") or deletes:
         return
     if record["ifa_family"] != AF_INET:
-        raise Refused("Broadcast can be set only for IPv4 addresses", FAILED)
+        raise CommandError("Broadcast can be set only for IPv4 addresses", FAILED)
     if peer is None or peer.bits > 30:
         return
     host = (1 << BITS[AF_INET] - peer.bits) - 1
@@ -167,11 +182,11 @@ def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> No
     record["IFA_BROADCAST"] = (number | host if sign == "+" else number & ~host).to_bytes(4, "big")
 
 
-def _find_device(record: Record, ip: Session) -> None:
+def _find_device(record: Record, ip: IpContext) -> None:
     name = record.pop("dev")
     record["ifa_index"] = ip.index_of(name)
     if not record["ifa_index"]:
-        raise Refused(f'Cannot find device "{name}"', FAILED)
+        raise CommandError(f'Cannot find device "{name}"', FAILED)
 
 
 def _put_lifetimes(record: Record) -> None:
@@ -180,9 +195,9 @@ def _put_lifetimes(record: Record) -> None:
         return
     valid, preferred = (FOREVER if value is None else value for value in (valid, preferred))
     if not valid:
-        raise Refused("valid_lft is zero", FAILED)
+        raise CommandError("valid_lft is zero", FAILED)
     if valid < preferred:
-        raise Refused("preferred_lft is greater than valid_lft", FAILED)
+        raise CommandError("preferred_lft is greater than valid_lft", FAILED)
     record["IFA_CACHEINFO"] = {"ifa_prefered": preferred, "ifa_valid": valid}
 
 
@@ -196,23 +211,23 @@ def _is_multicast(local: Prefix | None) -> bool:
 # -- the verbs ----------------------------------------------------------------------------------------------------
 
 
-def modify(words: Words, message: Message, flags: int = 0) -> int:
-    words.ip.do(Request(message, body(words, message is rtnl.DELADDR), flags))
+def modify(args: Args, message: Message, flags: int = 0) -> int:
+    args.ip.do(Request(message, body(args, message is rtnl.DELADDR), flags))
     return 0
 
 
-def flush(words: Words) -> int:
+def flush(args: Args) -> int:
     """Delete all addresses that a filter fits, in rounds: deleting one may bring another forth."""
-    ip = words.ip
-    if not words:
-        raise Refused("Flush requires arguments.", FAILED)
+    ip = args.ip
+    if not args:
+        raise CommandError("Flush requires arguments.", FAILED)
     if ip.family == AF_PACKET:
-        raise Refused("Cannot flush link addresses.", FAILED)
+        raise CommandError("Cannot flush link addresses.", FAILED)
     from . import show_addr
     from .filters import wanted
-    from .show import text
+    from .render import text
 
-    record = wanted(words, help)
+    record = wanted(args, help)
     primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
     done = 0
     while not ip.flush_rounds or done < ip.flush_rounds:
@@ -229,10 +244,10 @@ def flush(words: Words) -> int:
                 rounds = f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"
                 ip.write([rounds if done else "Nothing to flush.\n"])
             return 0
-    raise Refused(f"*** Flush remains incomplete after {ip.flush_rounds} rounds. ***", FAILED)
+    raise CommandError(f"*** Flush remains incomplete after {ip.flush_rounds} rounds. ***", FAILED)
 
 
-def _delete_all(found: list[Record], ip: Session) -> None:
+def _delete_all(found: list[Record], ip: IpContext) -> None:
     """Delete each; one that has gone with another (its primary) is no failure."""
     from errno import EADDRNOTAVAIL
 
@@ -241,35 +256,35 @@ def _delete_all(found: list[Record], ip: Session) -> None:
             ip.do(Request(rtnl.DELADDR, {key: value for key, value in one.items() if isinstance(key, str)}))
         except KernelError as error:
             if error.errno != EADDRNOTAVAIL:
-                raise Refused(f"Failed to send flush request: {reason(error)}") from None
+                raise CommandError(f"Failed to send flush request: {reason(error)}") from None
 
 
-def help() -> Refused:
+def help() -> CommandError:
     from .filters import FILTERS
 
     lines = [
         *usage("Usage: ip address { add | change | replace | delete } ADDRESS[/LENGTH] dev DEVICE", ROWS),
         *usage("       ip address [ show | flush ] [ DEVICE ]", FILTERS),
     ]
-    return Refused("\n".join(lines))
+    return CommandError("\n".join(lines))
 
 
-def _help(words: Words) -> int:
+def _help(args: Args) -> int:
     raise help()
 
 
 VERBS = (
-    ("add", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
-    ("change|chg", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_REPLACE)),
-    ("replace", lambda words: modify(words, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
-    ("delete", lambda words: modify(words, rtnl.DELADDR)),
-    ("list|show|lst", lambda words: listing.show(words, False, help)),
+    ("add", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
+    ("change|chg", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_REPLACE)),
+    ("replace", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
+    ("delete", lambda args: modify(args, rtnl.DELADDR)),
+    ("list|show|lst", lambda args: listing.show(args, False, help)),
     ("flush", flush),
     ("help", _help),
 )
 
 
-def run(words: Words) -> int:
-    if not words:
-        return listing.show(words, False, help)
-    return dispatch(VERBS, words.take(), words, "address")
+def run(args: Args) -> int:
+    if not args:
+        return listing.show(args, False, help)
+    return dispatch(VERBS, args.take(), args, "address")

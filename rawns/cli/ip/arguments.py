@@ -1,13 +1,13 @@
 """What the words of `ip` have for values: numbers as C reads them, names, link-layer addresses, prefixes.
 
-Floor 7.  What cannot be is a ValueError where the grammar has the sentence for it, else a `Refused` with iproute2's.
+Floor 7.  What cannot be is a ValueError where the grammar has the sentence for it, else a `CommandError` with iproute2's.
 """
 
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_pton
 
-from .words import AF_PACKET, FAILED, FAMILIES, Refused, wrong
+from .grammar import AF_PACKET, FAILED, FAMILIES, CommandError, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def one_of(**names: int) -> Callable[[str], int]:
 def interface(name: str, what: str, most: int = 15) -> str:
     """``name`` if it could be an interface's, of at most so many bytes (0: of any, for alternative names are longer).
 
-    Raises `Refused`; ``what`` is the word it belongs to.
+    Raises `CommandError`; ``what`` is the word it belongs to.
     """
     too_long = most and len(name.encode("utf-8", "surrogateescape")) > most
     if not name or too_long or any(char in "/ \t\n\v\f\r" for char in name):
@@ -75,19 +75,19 @@ def interface(name: str, what: str, most: int = 15) -> str:
 
 
 def lladdr(text: str) -> str:
-    """A link-layer address: bytes in hex with colons, or an IPv4 address (of a tunnel's end).  Raises `Refused`."""
+    """A link-layer address: bytes in hex with colons, or an IPv4 address (of a tunnel's end).  Raises `CommandError`."""
     if "." in text:
         try:
             return _ipv4(text).hex(":")
         except ValueError:
-            raise Refused(f'"{text}" is invalid lladdr.', FAILED) from None
+            raise CommandError(f'"{text}" is invalid lladdr.', FAILED) from None
     pieces: list[str] = []
     for piece in text.split(":"):
         digits = piece.lstrip(" \t")
         digits = digits[2:] if digits[:2] in ("0x", "0X") else digits
         size = next((at for at, char in enumerate(digits) if char not in "0123456789abcdefABCDEF"), len(digits))
         if not size or int(digits[:size], 16) > 255 or len(pieces) == 32:  # what follows the digits, `ip` does not mind
-            raise Refused(f'"{piece}" is invalid lladdr.', FAILED)
+            raise CommandError(f'"{piece}" is invalid lladdr.', FAILED)
         pieces.append(f"{int(digits[:size], 16):02x}")
     return ":".join(pieces)
 
@@ -150,13 +150,13 @@ def _prefix(text: str, family: int) -> Prefix:
     return Prefix(found, address, bits, bool(slash))
 
 
-def _expected(family: int, what: str, text: str) -> Refused:
+def _expected(family: int, what: str, text: str) -> CommandError:
     name = next((name for name, number in FAMILIES.items() if number == family), "any valid" if not family else "???")
-    return Refused(f'Error: {name} {what} is expected rather than "{text}".', FAILED)
+    return CommandError(f'Error: {name} {what} is expected rather than "{text}".', FAILED)
 
 
 def address(text: str, family: int) -> tuple[int, bytes]:
-    """An address of this family (0: of any); its family and bytes.  Raises `Refused`."""
+    """An address of this family (0: of any); its family and bytes.  Raises `CommandError`."""
     try:
         return _address(text, family)
     except ValueError:
@@ -164,9 +164,9 @@ def address(text: str, family: int) -> tuple[int, bytes]:
 
 
 def prefix(text: str, family: int) -> Prefix:
-    """An address with or without a length, of this family (0: of any).  Raises `Refused`."""
+    """An address with or without a length, of this family (0: of any).  Raises `CommandError`."""
     if family == AF_PACKET:
-        raise Refused(f'Error: "{text}" may be inet prefix, but it is not allowed in this context.', FAILED)
+        raise CommandError(f'Error: "{text}" may be inet prefix, but it is not allowed in this context.', FAILED)
     try:
         return _prefix(text, family)
     except ValueError:

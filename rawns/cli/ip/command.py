@@ -1,6 +1,6 @@
 """`rawns ip`: the command line of iproute2's `ip`, spoken to the kernel without it (ip(8)).
 
-Floor 7.  Options first, then an object, then its words; each object is a module with ``run(words)``, loaded when it
+Floor 7.  GlobalOptions first, then an object, then its words; each object is a module with ``run(args)``, loaded when it
 is named.  Text, messages and exit statuses are those of iproute2 6.x: 255 for a bad word or a namespace that is not
 there, 1 for a device that is not there or a bad prefix, 2 where the kernel refused.
 """
@@ -11,8 +11,8 @@ import gc
 import os
 
 from ...errors import DecodeError, Interrupted, KernelError, RawnsError, WireError
-from .session import Session, complain, complaint
-from .words import FAILED, FAMILIES, Refused, Words, matches, pick, wrong
+from .context import IpContext, complain, complaint
+from .grammar import FAILED, FAMILIES, Args, CommandError, matches, pick, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ OBJECTS = (
 # -- options ------------------------------------------------------------------------------------------------------
 
 
-class Options(Words):
+class GlobalOptions(Args):
     """The options of a command line: read up to the first word that is none."""
 
     __slots__ = ("batch", "force")
 
-    def __init__(self, argv: list[str], ip: Session) -> None:
+    def __init__(self, argv: list[str], ip: IpContext) -> None:
         super().__init__(argv, ip)
         self.batch: str | None = None
         self.force = False
@@ -71,7 +71,7 @@ class Options(Words):
         return super().take()
 
 
-def _family(options: Options) -> None:
+def _family(options: GlobalOptions) -> None:
     word = options.take()
     if word == "help":
         raise usage()
@@ -80,60 +80,60 @@ def _family(options: Options) -> None:
     options.ip.family = FAMILIES[word]
 
 
-def _number_of(number: int) -> Callable[[Options], None]:
+def _number_of(number: int) -> Callable[[GlobalOptions], None]:
     return lambda options: setattr(options.ip, "family", number)
 
 
-def _set(name: str) -> Callable[[Options], None]:
+def _set(name: str) -> Callable[[GlobalOptions], None]:
     return lambda options: setattr(options.ip, name, True)
 
 
-def _count(name: str) -> Callable[[Options], None]:
+def _count(name: str) -> Callable[[GlobalOptions], None]:
     return lambda options: setattr(options.ip, name, getattr(options.ip, name) + 1)
 
 
-def _nothing(options: Options) -> None:
+def _nothing(options: GlobalOptions) -> None:
     """Accepted; it changes nothing here."""
 
 
-def _namespace(options: Options) -> None:
+def _namespace(options: GlobalOptions) -> None:
     from .netns import enter
 
-    enter(Words.take(options))
+    enter(Args.take(options))
     options.ip.moved()
 
 
-def _loops(options: Options) -> None:
+def _loops(options: GlobalOptions) -> None:
     digits = options.take()
     options.ip.flush_rounds = int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
-def _receive_buffer(options: Options) -> None:
+def _receive_buffer(options: GlobalOptions) -> None:
     from .arguments import U32
 
     word = options.take()
     try:
         U32(word)
     except ValueError:
-        raise Refused(f"Invalid rcvbuf size '{word}'") from None
+        raise CommandError(f"Invalid rcvbuf size '{word}'") from None
 
 
-def _batch(options: Options) -> None:
+def _batch(options: GlobalOptions) -> None:
     options.batch = options.take()
 
 
-def _force(options: Options) -> None:
+def _force(options: GlobalOptions) -> None:
     options.force = True
 
 
-def _version(options: Options) -> None:
+def _version(options: GlobalOptions) -> None:
     from ... import __version__
 
     options.ip.write([f"ip utility, rawns {__version__}\n"])
-    raise Refused("", 0)
+    raise CommandError("", 0)
 
 
-def _help(options: Options) -> None:
+def _help(options: GlobalOptions) -> None:
     raise usage()
 
 
@@ -170,8 +170,8 @@ OPTIONS = (
 )
 
 
-def _option(word: str) -> Callable[[Options], None]:
-    """What an option does.  Raises `Refused` where there is none such."""
+def _option(word: str) -> Callable[[GlobalOptions], None]:
+    """What an option does.  Raises `CommandError` where there is none such."""
     name = word[1:]
     head, equals, colour = name.partition("=")
     if equals and matches(head, "color") and colour in ("always", "auto", "never"):
@@ -179,12 +179,12 @@ def _option(word: str) -> Callable[[Options], None]:
     for names, act in OPTIONS:
         if any(name == one[1:] if one[0] == "=" else matches(name, one) for one in names.split("|")):
             return act
-    raise Refused(f'Option "{word}" is unknown, try "ip -help".')
+    raise CommandError(f'Option "{word}" is unknown, try "ip -help".')
 
 
-def read_options(argv: list[str], ip: Session) -> Options:
-    """Read all options into the session; what is left are the words of the command.  Raises `Refused`."""
-    options = Options(argv, ip)
+def read_options(argv: list[str], ip: IpContext) -> GlobalOptions:
+    """Read all options into the session; what is left are the words of the command.  Raises `CommandError`."""
+    options = GlobalOptions(argv, ip)
     while options:
         word = options.words[options.at]
         if word == "--":
@@ -197,7 +197,7 @@ def read_options(argv: list[str], ip: Session) -> Options:
     return options
 
 
-def usage() -> Refused:
+def usage() -> CommandError:
     """The help that `ip help` prints, from the rows."""
     objects = " | ".join([names.split("|")[0] for names, module in OBJECTS if module])
     names = [one.lstrip("=") for names, act in OPTIONS for one in names.split("|")[:1]]
@@ -209,29 +209,29 @@ def usage() -> Refused:
         line += f" -{name} |"
     lines.append(f"{line[:-2]} }}")
     head = "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }\n       ip [ -force ] -batch FILE\n"
-    return Refused(f"{head}where  OBJECT := {{ {objects} }}\n" + "\n".join(lines))
+    return CommandError(f"{head}where  OBJECT := {{ {objects} }}\n" + "\n".join(lines))
 
 
 # -- commands -----------------------------------------------------------------------------------------------------
 
 
-def command(words: Words) -> int:
+def command(args: Args) -> int:
     """Run one command: an object and its words.  Raises what went wrong."""
-    word = words.take()
+    word = args.take()
     module = pick(OBJECTS, word)
     if module is None:
-        raise Refused(f'Object "{word}" is unknown, try "ip help".', FAILED)
+        raise CommandError(f'JsonObject "{word}" is unknown, try "ip help".', FAILED)
     if module == "help":
         raise usage()
-    status: int = __import__(f"rawns.cli.ip.{module}", fromlist=["run"]).run(words)
+    status: int = __import__(f"rawns.cli.ip.{module}", fromlist=["run"]).run(args)
     return status
 
 
-def attempt(words: Words) -> int:
+def attempt(args: Args) -> int:
     """Run one command; what went wrong becomes a line on standard error and the exit status `ip` has for it."""
     try:
-        return command(words)
-    except Refused as refused:
+        return command(args)
+    except CommandError as refused:
         if refused.text:
             complain(refused.text)
         return refused.status
@@ -258,7 +258,7 @@ def _lines(name: str) -> Iterator[str]:
         with open(0 if name == "-" else name, encoding="utf-8", errors="surrogateescape", closefd=name != "-") as lines:
             yield from lines
     except OSError as error:
-        raise Refused(f'Cannot open file "{name}" for reading: {error.strerror}', FAILED) from None
+        raise CommandError(f'Cannot open file "{name}" for reading: {error.strerror}', FAILED) from None
 
 
 def _split(line: str) -> list[str]:
@@ -268,7 +268,7 @@ def _split(line: str) -> list[str]:
         if rest[0] in "'\"":
             word, quote, rest = rest[1:].partition(rest[0])
             if not quote:
-                raise Refused("Unterminated quoted string", FAILED)
+                raise CommandError("Unterminated quoted string", FAILED)
         else:
             word, _, rest = (rest.split(None, 1)[0], "", rest[len(rest.split(None, 1)[0]) :])
         words.append(word)
@@ -276,7 +276,7 @@ def _split(line: str) -> list[str]:
     return words
 
 
-def batch(name: str, force: bool, ip: Session) -> int:
+def batch(name: str, force: bool, ip: IpContext) -> int:
     """Run the commands of a file, one a line, until one fails; with ``force``, all of them."""
     status, pending, family = 0, "", ip.family
     for number, line in enumerate(_lines(name), 1):
@@ -284,10 +284,10 @@ def batch(name: str, force: bool, ip: Session) -> int:
         if pending.endswith("\\"):
             pending = pending[:-1]
             continue
-        words, pending = _split(pending), ""
+        args, pending = _split(pending), ""
         ip.family = family
         ip.release()
-        if words and attempt(Words(words, ip)):
+        if args and attempt(Args(args, ip)):
             complain(f"Command failed {name}:{number}")
             status = FAILED
             if not force:
@@ -298,7 +298,7 @@ def batch(name: str, force: bool, ip: Session) -> int:
 def main(argv: list[str]) -> int:
     """Run `ip` with these arguments; the exit status."""
     gc.disable()  # a command makes no cycles worth looking for, and is over before that would pay
-    ip = Session()
+    ip = IpContext()
     try:
         # The bytes of the command line, whatever encoding Python took them for.
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in argv]
@@ -307,8 +307,8 @@ def main(argv: list[str]) -> int:
             return batch(options.batch, options.force, ip)
         if not options:
             raise usage()
-        return attempt(Words(options.words[options.at :], ip))
-    except Refused as refused:
+        return attempt(Args(options.words[options.at :], ip))
+    except CommandError as refused:
         if refused.text:
             complain(refused.text)
         return refused.status

@@ -6,26 +6,37 @@ Floor 7.  Loaded when there are such words.
 from __future__ import annotations
 
 from ... import uapi
-from . import names
+from . import name_tables
 from .arguments import prefix
-from .words import FAILED, Bits, Call, Constant, Refused, Value, garbage, matches, read, wrong
+from .grammar import (
+    FAILED,
+    CommandError,
+    ConstantKeyword,
+    CustomKeyword,
+    FlagKeyword,
+    ValueKeyword,
+    garbage,
+    matches,
+    read,
+    wrong,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .words import Record, Words
+    from .grammar import Args, Record
 
 
-def _prefix(words: Words, record: Record) -> None:
-    record["prefix"] = prefix(words.take(), record["family"])
+def _prefix(args: Args, record: Record) -> None:
+    record["prefix"] = prefix(args.take(), record["family"])
     record["family"] = record["family"] or record["prefix"].family
 
 
-def _scope(words: Words, record: Record) -> None:
-    word = words.take()
+def _scope(args: Args, record: Record) -> None:
+    word = args.take()
     try:
-        record["scope"] = names.number_of("rt_scopes", word, 255)
+        record["scope"] = name_tables.number_of("rt_scopes", word, 255)
     except ValueError:
         if word != "all":
             raise wrong(word, 'invalid "scope"\n') from None
@@ -34,28 +45,28 @@ def _scope(words: Words, record: Record) -> None:
 
 def group_of(text: str) -> int:
     """A group of links by name or number.  Raises ValueError."""
-    return names.number_of("group", text, 0xFFFFFFFF)
+    return name_tables.number_of("group", text, 0xFFFFFFFF)
 
 
-def master(words: Words, record: Record) -> None:
+def master(args: Args, record: Record) -> None:
     """``master DEV``; with ``vrf`` it has to be one."""
-    word = words.take()
-    record["master"] = words.ip.index_of(word)
+    word = args.take()
+    record["master"] = args.ip.index_of(word)
     if not record["master"]:
         raise wrong(word, "Device does not exist\n")
 
 
-def vrf(words: Words, record: Record) -> None:
+def vrf(args: Args, record: Record) -> None:
     """``vrf NAME``: a master that is a VRF."""
-    word = words.take()
-    link = words.ip.link(words.ip.index_of(word))
+    word = args.take()
+    link = args.ip.link(args.ip.index_of(word))
     if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
         raise wrong(word, "Not a valid VRF name\n")
     record["master"] = link["ifi_index"]
 
 
-def _kind(words: Words, record: Record) -> None:
-    word = words.take()
+def _kind(args: Args, record: Record) -> None:
+    word = args.take()
     if word.endswith("_slave"):
         record["slave"] = word[: -len("_slave")]
     else:
@@ -63,28 +74,28 @@ def _kind(words: Words, record: Record) -> None:
 
 
 FILTERS = [
-    Call("to", _prefix, "PREFIX"),
-    Call("scope", _scope, "SCOPE"),
-    Constant("up", "up", True),
-    Bits("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
-    Bits("primary", uapi.IFA_F_SECONDARY, "flags", "mask", on=False),
-    *[Bits(name, bit, "flags", "mask") for name, bit in names.ADDRESS_FLAGS.items()],
-    *[Bits(f"-{name}", bit, "flags", "mask", on=False) for name, bit in names.ADDRESS_FLAGS.items()],
-    Value("label", "label", str, hint="PATTERN"),
-    Value("group", "group", group_of, 'Invalid "group" value\n', hint="GROUP"),
-    Call("master", master, "DEVICE"),
-    Call("vrf", vrf, "NAME"),
-    Constant("nomaster", "nomaster", True),
-    Call("type", _kind, "TYPE"),
+    CustomKeyword("to", _prefix, "PREFIX"),
+    CustomKeyword("scope", _scope, "SCOPE"),
+    ConstantKeyword("up", "up", True),
+    FlagKeyword("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
+    FlagKeyword("primary", uapi.IFA_F_SECONDARY, "flags", "mask", on=False),
+    *[FlagKeyword(name, bit, "flags", "mask") for name, bit in name_tables.ADDRESS_FLAGS.items()],
+    *[FlagKeyword(f"-{name}", bit, "flags", "mask", on=False) for name, bit in name_tables.ADDRESS_FLAGS.items()],
+    ValueKeyword("label", "label", str, hint="PATTERN"),
+    ValueKeyword("group", "group", group_of, 'Invalid "group" value\n', hint="GROUP"),
+    CustomKeyword("master", master, "DEVICE"),
+    CustomKeyword("vrf", vrf, "NAME"),
+    ConstantKeyword("nomaster", "nomaster", True),
+    CustomKeyword("type", _kind, "TYPE"),
 ]
 
 
-def _device(help: Callable[[], Refused]) -> Callable[[str, Words, Record], None]:
+def _device(help: Callable[[], CommandError]) -> Callable[[str, Args, Record], None]:
     """What a word is that no filter fits: the device, or a call for help."""
 
-    def otherwise(word: str, words: Words, record: Record) -> None:
+    def otherwise(word: str, args: Args, record: Record) -> None:
         if word == "dev":
-            word = words.take()
+            word = args.take()
         elif matches(word, "help"):
             raise help()
         if "dev" in record:
@@ -94,12 +105,12 @@ def _device(help: Callable[[], Refused]) -> Callable[[str, Words, Record], None]
     return otherwise
 
 
-def wanted(words: Words, help: Callable[[], Refused]) -> Record:
+def wanted(args: Args, help: Callable[[], CommandError]) -> Record:
     """The filter that words describe; ``index`` is 0 where no device is named."""
-    ip = words.ip
-    record = read(FILTERS, words, {"family": ip.family, "index": 0}, _device(help))
+    ip = args.ip
+    record = read(FILTERS, args, {"family": ip.family, "index": 0}, _device(help))
     if "dev" in record:
         record["index"] = ip.index_of(record["dev"])
         if not record["index"]:
-            raise Refused(f'Device "{record["dev"]}" does not exist.', FAILED)
+            raise CommandError(f'Device "{record["dev"]}" does not exist.', FAILED)
     return record

@@ -1,16 +1,27 @@
 """What is particular to a kind of link: the words of its options, and how ``-d`` shows them.
 
-Floor 7.  A kind is a row of `KINDS`: its words, and the rows that show it; to teach `ip` another, add its tables.
+Floor 7.  A kind is a row of `KINDS`: its args, and the rows that show it; to teach `ip` another, add its tables.
 """
 
 from __future__ import annotations
 
 from ... import rtnl
-from . import names
+from . import name_tables
 from .arguments import U8, U16, U32, lladdr, natural
-from .show import Field, Literal, Object, Row, fields
-from .words import FAILED, Call, Constant, OnOff, Refused, Value, matches, read, usage, wrong
-from .words import Row as Word
+from .grammar import (
+    FAILED,
+    CommandError,
+    ConstantKeyword,
+    CustomKeyword,
+    Keyword,
+    OnOffKeyword,
+    ValueKeyword,
+    matches,
+    read,
+    usage,
+    wrong,
+)
+from .render import JsonNumber, JsonObject, OutputField, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +29,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...wire import Body
-    from .session import Session
-    from .words import Record, Words
+    from .context import IpContext
+    from .grammar import Args, Record
 
 U64 = natural(64)
 PROTOCOLS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}
@@ -28,8 +39,8 @@ HERTZ = 100  # USER_HZ, the kernel's unit of time towards programs, on every arc
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-def _bridge(name: str, key: str, size: Callable[[str], int] = U32) -> Word:
-    return Value(f"{name}*", f"IFLA_BR_{key}", size, f"invalid {name}", hint="NUMBER")
+def _bridge(name: str, key: str, size: Callable[[str], int] = U32) -> Keyword:
+    return ValueKeyword(f"{name}*", f"IFLA_BR_{key}", size, f"invalid {name}", hint="NUMBER")
 
 
 def _protocol(text: str) -> int:
@@ -39,7 +50,7 @@ def _protocol(text: str) -> int:
     return U16(text)
 
 
-class Option(Word):
+class BridgeBoolOption(Keyword):
     """One of the bridge's yes-or-no options, which share an attribute (struct br_boolopt_multi: values, and which are meant)."""
 
     __slots__ = ("bit",)
@@ -48,8 +59,8 @@ class Option(Word):
         super().__init__(names, "NUMBER")
         self.bit = 1 << bit
 
-    def take(self, words: Words, record: Record) -> None:
-        word = words.take()
+    def take(self, args: Args, record: Record) -> None:
+        word = args.take()
         try:
             on = U8(word)
         except ValueError:
@@ -60,7 +71,7 @@ class Option(Word):
 
 
 BRIDGE_WORDS = [
-    Constant("fdb_flush*", "IFLA_BR_FDB_FLUSH", True),
+    ConstantKeyword("fdb_flush*", "IFLA_BR_FDB_FLUSH", True),
     _bridge("forward_delay", "FORWARD_DELAY"),
     _bridge("hello_time", "HELLO_TIME"),
     _bridge("max_age", "MAX_AGE"),
@@ -70,15 +81,15 @@ BRIDGE_WORDS = [
     _bridge("vlan_filtering", "VLAN_FILTERING", U8),
     _bridge("vlan_protocol", "VLAN_PROTOCOL", _protocol),
     _bridge("group_fwd_mask", "GROUP_FWD_MASK", U16),
-    Value("group_address*", "IFLA_BR_GROUP_ADDR", lladdr, hint="LLADDR"),
+    ValueKeyword("group_address*", "IFLA_BR_GROUP_ADDR", lladdr, hint="LLADDR"),
     _bridge("vlan_default_pvid", "VLAN_DEFAULT_PVID", U16),
     _bridge("vlan_stats_enabled", "VLAN_STATS_ENABLED", U8),
     _bridge("vlan_stats_per_port", "VLAN_STATS_PER_PORT", U8),
     _bridge("mcast_router", "MCAST_ROUTER", U8),
     _bridge("mcast_snooping", "MCAST_SNOOPING", U8),
-    Option("mcast_vlan_snooping*", 1),
+    BridgeBoolOption("mcast_vlan_snooping*", 1),
     _bridge("mcast_query_use_ifaddr", "MCAST_QUERY_USE_IFADDR", U8),
-    Option("no_linklocal_learn*", 0),
+    BridgeBoolOption("no_linklocal_learn*", 0),
     _bridge("mcast_querier", "MCAST_QUERIER", U8),
     _bridge("mcast_hash_elasticity", "MCAST_HASH_ELASTICITY"),
     _bridge("mcast_hash_max", "MCAST_HASH_MAX"),
@@ -99,22 +110,22 @@ BRIDGE_WORDS = [
 ]
 
 
-def _port(name: str, key: str) -> Word:
-    return OnOff(f"{name}*", f"IFLA_BRPORT_{key}")
+def _port(name: str, key: str) -> Keyword:
+    return OnOffKeyword(f"{name}*", f"IFLA_BRPORT_{key}")
 
 
-def _backup(words: Words, record: Record) -> None:
-    word = words.take()
-    record["IFLA_BRPORT_BACKUP_PORT"] = words.ip.index_of(word)
+def _backup(args: Args, record: Record) -> None:
+    word = args.take()
+    record["IFLA_BRPORT_BACKUP_PORT"] = args.ip.index_of(word)
     if not record["IFLA_BRPORT_BACKUP_PORT"]:
         raise wrong(word, "Device does not exist\n")
 
 
 PORT_WORDS = [
-    Constant("fdb_flush*", "IFLA_BRPORT_FLUSH", True),
-    Value("state*", "IFLA_BRPORT_STATE", U8, "state is invalid"),
-    Value("priority*", "IFLA_BRPORT_PRIORITY", U16, "priority is invalid"),
-    Value("cost*", "IFLA_BRPORT_COST", U32, "cost is invalid"),
+    ConstantKeyword("fdb_flush*", "IFLA_BRPORT_FLUSH", True),
+    ValueKeyword("state*", "IFLA_BRPORT_STATE", U8, "state is invalid"),
+    ValueKeyword("priority*", "IFLA_BRPORT_PRIORITY", U16, "priority is invalid"),
+    ValueKeyword("cost*", "IFLA_BRPORT_COST", U32, "cost is invalid"),
     _port("hairpin", "MODE"),
     _port("guard", "GUARD"),
     _port("root_block", "PROTECT"),
@@ -126,57 +137,57 @@ PORT_WORDS = [
     _port("mcast_to_unicast", "MCAST_TO_UCAST"),
     _port("proxy_arp", "PROXYARP"),
     _port("proxy_arp_wifi", "PROXYARP_WIFI"),
-    Value("mcast_router*", "IFLA_BRPORT_MULTICAST_ROUTER", U8, "invalid mcast_router"),
+    ValueKeyword("mcast_router*", "IFLA_BRPORT_MULTICAST_ROUTER", U8, "invalid mcast_router"),
     _port("mcast_fast_leave", "FAST_LEAVE"),
     _port("neigh_suppress", "NEIGH_SUPPRESS"),
-    Value("group_fwd_mask*", "IFLA_BRPORT_GROUP_FWD_MASK", U16, "invalid group_fwd_mask"),
+    ValueKeyword("group_fwd_mask*", "IFLA_BRPORT_GROUP_FWD_MASK", U16, "invalid group_fwd_mask"),
     _port("vlan_tunnel", "VLAN_TUNNEL"),
     _port("isolated", "ISOLATED"),
     _port("locked", "LOCKED"),
-    Call("backup_port*", _backup, "DEVICE"),
-    Constant("nobackup_port*", "IFLA_BRPORT_BACKUP_PORT", 0),
+    CustomKeyword("backup_port*", _backup, "DEVICE"),
+    ConstantKeyword("nobackup_port*", "IFLA_BRPORT_BACKUP_PORT", 0),
 ]
 
 
-def _veth(words: Words) -> Record:
+def _veth(args: Args) -> Record:
     """``peer`` and then the other end, in the words of any link."""
     from .link_set import peer
 
-    if words.take() != "peer":
+    if args.take() != "peer":
         raise help_of("veth", FAILED)
-    return {"VETH_INFO_PEER": peer(words)}
+    return {"VETH_INFO_PEER": peer(args)}
 
 
-def _options(kind: str, rows: Sequence[Word], complaint: str) -> Callable[[Words], Record]:
-    def otherwise(word: str, words: Words, record: Record) -> None:
+def _options(kind: str, rows: Sequence[Keyword], complaint: str) -> Callable[[Args], Record]:
+    def otherwise(word: str, args: Args, record: Record) -> None:
         if matches(word, "help"):
             raise help_of(kind, FAILED)
-        raise Refused(f'{kind}: unknown {complaint} "{word}"?\n{help_of(kind).text}', FAILED)
+        raise CommandError(f'{kind}: unknown {complaint} "{word}"?\n{help_of(kind).text}', FAILED)
 
-    return lambda words: read(rows, words, {}, otherwise)
+    return lambda args: read(rows, args, {}, otherwise)
 
 
-KINDS: dict[str, tuple[Sequence[Word], Callable[[Words], Record]]] = {
+KINDS: dict[str, tuple[Sequence[Keyword], Callable[[Args], Record]]] = {
     "veth": ((), _veth),
     "bridge": (BRIDGE_WORDS, _options("bridge", BRIDGE_WORDS, "command")),
     "bridge_slave": (PORT_WORDS, _options("bridge_slave", PORT_WORDS, "option")),
 }
 
 
-def info(kind: str, words: Words, help: Callable[[], Refused]) -> Body:
-    """IFLA_LINKINFO for a kind and the words of its options.  Raises `Refused`."""
+def info(kind: str, args: Args, help: Callable[[], CommandError]) -> Body:
+    """IFLA_LINKINFO for a kind and the words of its options.  Raises `CommandError`."""
     body: Body = {"IFLA_INFO_KIND": kind}
-    if not words:
+    if not args:
         return body
     known = KINDS.get(kind)
     if known is None:
-        word = words.take()
+        word = args.take()
         if matches(word, "help"):
             raise help()
-        raise Refused(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
+        raise CommandError(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
     slave = kind.endswith("_slave")
     table: Any = (rtnl.PORT_KINDS if slave else rtnl.KINDS)[kind[: -len("_slave")] if slave else kind]
-    data = known[1](words)
+    data = known[1](args)
     if slave:  # `ip` names the kind of a port IFLA_INFO_KIND, so nothing in the message says what the data are
         body["IFLA_INFO_SLAVE_DATA"] = table.pack(data, data)
     else:
@@ -184,39 +195,39 @@ def info(kind: str, words: Words, help: Callable[[], Refused]) -> Body:
     return body
 
 
-def help_of(kind: str, status: int = 255) -> Refused:
+def help_of(kind: str, status: int = 255) -> CommandError:
     """The options of a kind."""
     if kind == "veth":
         text = "Usage: ip link ... type veth [ peer [ name ] NAME [ ... ] ]\nThe options of a peer are those of any link."
-        return Refused(text, status)
+        return CommandError(text, status)
     if kind not in KINDS:
         from .link import help
 
         return help()
-    return Refused("\n".join(usage(f"Usage: ... {kind}", KINDS[kind][0])), status)
+    return CommandError("\n".join(usage(f"Usage: ... {kind}", KINDS[kind][0])), status)
 
 
 # -- showing -------------------------------------------------------------------------------------------------------
 
 
-def _seconds(value: int, record: Body, ip: Session) -> Literal:
-    return Literal(f"{value // HERTZ}.{value % HERTZ:02d}")
+def _seconds(value: int, record: Body, ip: IpContext) -> JsonNumber:
+    return JsonNumber(f"{value // HERTZ}.{value % HERTZ:02d}")
 
 
-def _padded(value: int, record: Body, ip: Session) -> str:
+def _padded(value: int, record: Body, ip: IpContext) -> str:
     return f"{value // HERTZ:4d}.{value % HERTZ:02d}"
 
 
-def _bridge_id(value: Body, record: Body, ip: Session) -> str:
+def _bridge_id(value: Body, record: Body, ip: IpContext) -> str:
     """``8000.2:0:0:0:0:1``: the priority, then the address as ether_ntoa has it."""
     return f"{value['prio'].hex()}.{':'.join([f'{byte:x}' for byte in value['addr']])}"
 
 
-def _hexadecimal(value: int, record: Body, ip: Session) -> str:
+def _hexadecimal(value: int, record: Body, ip: IpContext) -> str:
     return f"{value:#x}" if value else "0"
 
 
-def _protocol_name(value: int, record: Body, ip: Session) -> str:
+def _protocol_name(value: int, record: Body, ip: IpContext) -> str:
     return PROTOCOLS.get(value, f"[{value}]")
 
 
@@ -225,12 +236,12 @@ def _option(bit: int) -> Any:
     return lambda value, record, ip: value["optval"] >> bit & 1
 
 
-def _shown(name: str, key: str, json: str = "") -> Row:
-    return Row(f"IFLA_BR_{key}", json or name, f"{name} %d ")
+def _shown(name: str, key: str, json: str = "") -> OutputRow:
+    return OutputRow(f"IFLA_BR_{key}", json or name, f"{name} %d ")
 
 
-def _timer(name: str, key: str) -> Row:
-    return Row(key, name, f"{name} %s ", _seconds, _padded)
+def _timer(name: str, key: str) -> OutputRow:
+    return OutputRow(key, name, f"{name} %s ", _seconds, _padded)
 
 
 BRIDGE_ROWS = (
@@ -241,9 +252,9 @@ BRIDGE_ROWS = (
     _shown("stp_state", "STP_STATE"),
     _shown("priority", "PRIORITY"),
     _shown("vlan_filtering", "VLAN_FILTERING"),
-    Row("IFLA_BR_VLAN_PROTOCOL", "vlan_protocol", "vlan_protocol %s ", _protocol_name),
-    Row("IFLA_BR_BRIDGE_ID", "bridge_id", "bridge_id %s ", _bridge_id),
-    Row("IFLA_BR_ROOT_ID", "root_id", "designated_root %s ", _bridge_id),
+    OutputRow("IFLA_BR_VLAN_PROTOCOL", "vlan_protocol", "vlan_protocol %s ", _protocol_name),
+    OutputRow("IFLA_BR_BRIDGE_ID", "bridge_id", "bridge_id %s ", _bridge_id),
+    OutputRow("IFLA_BR_ROOT_ID", "root_id", "designated_root %s ", _bridge_id),
     _shown("root_port", "ROOT_PORT"),
     _shown("root_path_cost", "ROOT_PATH_COST"),
     _shown("topology_change", "TOPOLOGY_CHANGE"),
@@ -255,11 +266,11 @@ BRIDGE_ROWS = (
     _shown("vlan_default_pvid", "VLAN_DEFAULT_PVID"),
     _shown("vlan_stats_enabled", "VLAN_STATS_ENABLED"),
     _shown("vlan_stats_per_port", "VLAN_STATS_PER_PORT"),
-    Row("IFLA_BR_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
-    Row("IFLA_BR_GROUP_ADDR", "group_addr", "group_address %s "),
+    OutputRow("IFLA_BR_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
+    OutputRow("IFLA_BR_GROUP_ADDR", "group_addr", "group_address %s "),
     _shown("mcast_snooping", "MCAST_SNOOPING"),
-    Row("IFLA_BR_MULTI_BOOLOPT", "no_linklocal_learn", "no_linklocal_learn %d ", _option(0)),
-    Row("IFLA_BR_MULTI_BOOLOPT", "mcast_vlan_snooping", "mcast_vlan_snooping %d ", _option(1)),
+    OutputRow("IFLA_BR_MULTI_BOOLOPT", "no_linklocal_learn", "no_linklocal_learn %d ", _option(0)),
+    OutputRow("IFLA_BR_MULTI_BOOLOPT", "mcast_vlan_snooping", "mcast_vlan_snooping %d ", _option(1)),
     _shown("mcast_router", "MCAST_ROUTER"),
     _shown("mcast_query_use_ifaddr", "MCAST_QUERY_USE_IFADDR"),
     _shown("mcast_querier", "MCAST_QUERIER"),
@@ -282,74 +293,74 @@ BRIDGE_ROWS = (
 )
 
 
-def _bool(value: int, record: Body, ip: Session) -> bool:
+def _bool(value: int, record: Body, ip: IpContext) -> bool:
     return bool(value)
 
 
-def _on_off(value: int, record: Body, ip: Session) -> str:
+def _on_off(value: int, record: Body, ip: IpContext) -> str:
     return "on" if value else "off"
 
 
-def _switch(name: str, key: str) -> Row:
-    return Row(f"IFLA_BRPORT_{key}", name, f"{name} %s ", _bool, _on_off)
+def _switch(name: str, key: str) -> OutputRow:
+    return OutputRow(f"IFLA_BRPORT_{key}", name, f"{name} %s ", _bool, _on_off)
 
 
-def _port_state(value: int, record: Body, ip: Session) -> str:
-    return names.PORT_STATES[value] if value < len(names.PORT_STATES) else f"({value})"
+def _port_state(value: int, record: Body, ip: IpContext) -> str:
+    return name_tables.PORT_STATES[value] if value < len(name_tables.PORT_STATES) else f"({value})"
 
 
-def _mask_names(value: int, record: Body, ip: Session) -> str:
+def _mask_names(value: int, record: Body, ip: IpContext) -> str:
     known = {0: "stp", 2: "lacp", 14: "lldp"}
     return ",".join([known.get(bit, f"{1 << bit:#x}") for bit in range(16) if value >> bit & 1]) or "0x0"
 
 
-def _link(value: int, record: Body, ip: Session) -> str:
+def _link(value: int, record: Body, ip: IpContext) -> str:
     return ip.name_of(value)
 
 
 PORT_ROWS = (
-    Row("IFLA_BRPORT_STATE", "state", "state %s ", _port_state),
-    Row("IFLA_BRPORT_PRIORITY", "priority", "priority %d "),
-    Row("IFLA_BRPORT_COST", "cost", "cost %d "),
+    OutputRow("IFLA_BRPORT_STATE", "state", "state %s ", _port_state),
+    OutputRow("IFLA_BRPORT_PRIORITY", "priority", "priority %d "),
+    OutputRow("IFLA_BRPORT_COST", "cost", "cost %d "),
     _switch("hairpin", "MODE"),
     _switch("guard", "GUARD"),
     _switch("root_block", "PROTECT"),
     _switch("fastleave", "FAST_LEAVE"),
     _switch("learning", "LEARNING"),
     _switch("flood", "UNICAST_FLOOD"),
-    Row("IFLA_BRPORT_ID", "id", "port_id %s ", _hexadecimal),
-    Row("IFLA_BRPORT_NO", "no", "port_no %s ", _hexadecimal),
-    Row("IFLA_BRPORT_DESIGNATED_PORT", "designated_port", "designated_port %d "),
-    Row("IFLA_BRPORT_DESIGNATED_COST", "designated_cost", "designated_cost %d "),
-    Row("IFLA_BRPORT_BRIDGE_ID", "bridge_id", "designated_bridge %s ", _bridge_id),
-    Row("IFLA_BRPORT_ROOT_ID", "root_id", "designated_root %s ", _bridge_id),
+    OutputRow("IFLA_BRPORT_ID", "id", "port_id %s ", _hexadecimal),
+    OutputRow("IFLA_BRPORT_NO", "no", "port_no %s ", _hexadecimal),
+    OutputRow("IFLA_BRPORT_DESIGNATED_PORT", "designated_port", "designated_port %d "),
+    OutputRow("IFLA_BRPORT_DESIGNATED_COST", "designated_cost", "designated_cost %d "),
+    OutputRow("IFLA_BRPORT_BRIDGE_ID", "bridge_id", "designated_bridge %s ", _bridge_id),
+    OutputRow("IFLA_BRPORT_ROOT_ID", "root_id", "designated_root %s ", _bridge_id),
     _timer("hold_timer", "IFLA_BRPORT_HOLD_TIMER"),
     _timer("message_age_timer", "IFLA_BRPORT_MESSAGE_AGE_TIMER"),
     _timer("forward_delay_timer", "IFLA_BRPORT_FORWARD_DELAY_TIMER"),
-    Row("IFLA_BRPORT_TOPOLOGY_CHANGE_ACK", "topology_change_ack", "topology_change_ack %d "),
-    Row("IFLA_BRPORT_CONFIG_PENDING", "config_pending", "config_pending %d "),
+    OutputRow("IFLA_BRPORT_TOPOLOGY_CHANGE_ACK", "topology_change_ack", "topology_change_ack %d "),
+    OutputRow("IFLA_BRPORT_CONFIG_PENDING", "config_pending", "config_pending %d "),
     _switch("proxy_arp", "PROXYARP"),
     _switch("proxy_arp_wifi", "PROXYARP_WIFI"),
-    Row("IFLA_BRPORT_MULTICAST_ROUTER", "multicast_router", "mcast_router %d "),
-    Row("IFLA_BRPORT_FAST_LEAVE", "", "mcast_fast_leave %s ", _on_off),
+    OutputRow("IFLA_BRPORT_MULTICAST_ROUTER", "multicast_router", "mcast_router %d "),
+    OutputRow("IFLA_BRPORT_FAST_LEAVE", "", "mcast_fast_leave %s ", _on_off),
     _switch("mcast_flood", "MCAST_FLOOD"),
     _switch("bcast_flood", "BCAST_FLOOD"),
     _switch("mcast_to_unicast", "MCAST_TO_UCAST"),
     _switch("neigh_suppress", "NEIGH_SUPPRESS"),
-    Row("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
-    Row("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask_str", "group_fwd_mask_str %s ", _mask_names),
+    OutputRow("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
+    OutputRow("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask_str", "group_fwd_mask_str %s ", _mask_names),
     _switch("vlan_tunnel", "VLAN_TUNNEL"),
     _switch("isolated", "ISOLATED"),
     _switch("locked", "LOCKED"),
-    Row("IFLA_BRPORT_BACKUP_PORT", "backup_port", "backup_port %s ", _link),
+    OutputRow("IFLA_BRPORT_BACKUP_PORT", "backup_port", "backup_port %s ", _link),
 )
 
 
-def shown(record: Body, ip: Session) -> Iterator[Field]:
+def shown(record: Body, ip: IpContext) -> Iterator[OutputField]:
     """IFLA_LINKINFO: the kind of the link and its options, then its master's kind and what that says of it as a port."""
-    yield from fields((Row("IFLA_INFO_KIND", "info_kind", "\n    %s "),), record, ip)
+    yield from fields((OutputRow("IFLA_INFO_KIND", "info_kind", "\n    %s "),), record, ip)
     if record.get("IFLA_INFO_KIND") == "bridge" and "IFLA_INFO_DATA" in record:
-        yield Field("info_data", Object(fields(BRIDGE_ROWS, record["IFLA_INFO_DATA"], ip)))
-    yield from fields((Row("IFLA_INFO_SLAVE_KIND", "info_slave_kind", "\n    %s_slave ", None),), record, ip)
+        yield OutputField("info_data", JsonObject(fields(BRIDGE_ROWS, record["IFLA_INFO_DATA"], ip)))
+    yield from fields((OutputRow("IFLA_INFO_SLAVE_KIND", "info_slave_kind", "\n    %s_slave ", None),), record, ip)
     if record.get("IFLA_INFO_SLAVE_KIND") == "bridge" and "IFLA_INFO_SLAVE_DATA" in record:
-        yield Field("info_slave_data", Object(fields(PORT_ROWS, record["IFLA_INFO_SLAVE_DATA"], ip)))
+        yield OutputField("info_slave_data", JsonObject(fields(PORT_ROWS, record["IFLA_INFO_SLAVE_DATA"], ip)))

@@ -7,48 +7,48 @@ from __future__ import annotations
 
 from ... import rtnl, uapi
 from . import listing
-from .words import Refused, dispatch
+from .grammar import CommandError, dispatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...wire import Message
-    from .words import Words
+    from .grammar import Args
 
 
-def modify(words: Words, message: Message, flags: int = 0) -> int:
+def modify(args: Args, message: Message, flags: int = 0) -> int:
     from .link_set import request
 
-    words.ip.do(request(words, message, flags))
+    args.ip.do(request(args, message, flags))
     return 0
 
 
-def show(words: Words) -> int:
-    return listing.show(words, True, help)
+def show(args: Args) -> int:
+    return listing.show(args, True, help)
 
 
-def help() -> Refused:
+def help() -> CommandError:
     from .link_set import help as text
 
     return text()
 
 
-def _help(words: Words) -> int:
+def _help(args: Args) -> int:
     from .kinds import help_of
 
-    raise help_of(words.take()) if words else help()
+    raise help_of(args.take()) if args else help()
 
 
 VERBS = (
-    ("add", lambda words: modify(words, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
-    ("set|change", lambda words: modify(words, rtnl.NEWLINK)),
-    ("replace", lambda words: modify(words, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
-    ("delete", lambda words: modify(words, rtnl.DELLINK)),
+    ("add", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
+    ("set|change", lambda args: modify(args, rtnl.NEWLINK)),
+    ("replace", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
+    ("delete", lambda args: modify(args, rtnl.DELLINK)),
     ("show|lst|list", show),
     ("help", _help),
 )
 
 
-def run(words: Words) -> int:
-    if not words:
-        return show(words)
-    return dispatch(VERBS, words.take(), words, "link")
+def run(args: Args) -> int:
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "link")

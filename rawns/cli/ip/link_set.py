@@ -7,35 +7,50 @@ from __future__ import annotations
 
 from ... import uapi
 from ...nlmsg import Request
-from . import filters, names
+from . import filters, name_tables
 from .arguments import U32, integer, interface, lladdr, number, one_of
 from .filters import group_of
-from .words import FAILED, Bits, Call, Constant, OnOff, Refused, Switch, Value, duplicate, garbage, matches, read, usage, wrong
+from .grammar import (
+    FAILED,
+    CommandError,
+    ConstantKeyword,
+    CustomKeyword,
+    FlagKeyword,
+    FlagSwitch,
+    OnOffKeyword,
+    ValueKeyword,
+    duplicate,
+    garbage,
+    matches,
+    read,
+    usage,
+    wrong,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...wire import Message
-    from .session import Session
-    from .words import Record, Row, Words
+    from .context import IpContext
+    from .grammar import Args, Keyword, Record
 
 EINVAL = 22  # what iproute2's newer parsers return, and it exits with
 
 
-def _flag(name: str, bit: int, on: bool = True) -> Row:
-    return Switch(name, bit, "ifi_flags", "ifi_change", on)
+def _flag(name: str, bit: int, on: bool = True) -> Keyword:
+    return FlagSwitch(name, bit, "ifi_flags", "ifi_change", on)
 
 
-def _number(names: str, key: str) -> Row:
+def _number(names: str, key: str) -> Keyword:
     name = names.split("|")[0].rstrip("*")
-    return Value(names, key, integer, f'Invalid "{name}" value\n', once=True)
+    return ValueKeyword(names, key, integer, f'Invalid "{name}" value\n', once=True)
 
 
-def _netns(words: Words, record: Record) -> None:
+def _netns(args: Args, record: Record) -> None:
     """``netns NAME``, or a path, or a process."""
-    word = words.take()
+    word = args.take()
     if "IFLA_NET_NS_FD" in record or "IFLA_NET_NS_PID" in record:
         raise duplicate("netns", word)
-    fd = words.ip.open_namespace(word)
+    fd = args.ip.open_namespace(word)
     if fd is not None:
         record["IFLA_NET_NS_FD"] = fd
         return
@@ -45,41 +60,41 @@ def _netns(words: Words, record: Record) -> None:
         raise wrong(word, 'Invalid "netns" value\n') from None
 
 
-def _master(words: Words, record: Record) -> None:
-    filters.master(words, record)
+def _master(args: Args, record: Record) -> None:
+    filters.master(args, record)
     record["IFLA_MASTER"] = record.pop("master")
 
 
-def _vrf(words: Words, record: Record) -> None:
-    filters.vrf(words, record)
+def _vrf(args: Args, record: Record) -> None:
+    filters.vrf(args, record)
     record["IFLA_MASTER"] = record.pop("master")
 
 
-def _link_netns(words: Words, record: Record) -> None:
+def _link_netns(args: Args, record: Record) -> None:
     """``link-netns NAME``: the id of that namespace here, a fresh one where it has none."""
-    word = words.take()
+    word = args.take()
     if "IFLA_LINK_NETNSID" in record:
         raise duplicate("link-netns/link-netnsid", word)
-    fd = words.ip.open_namespace(word)
-    nsid = -1 if fd is None else words.ip.nsid_of(fd)
+    fd = args.ip.open_namespace(word)
+    nsid = -1 if fd is None else args.ip.nsid_of(fd)
     if nsid < 0:
         raise wrong(word, 'Invalid "link-netns" value\n')
     record["IFLA_LINK_NETNSID"] = nsid
 
 
-def _addrgenmode(words: Words, record: Record) -> None:
-    word = words.take()
-    if word.lower() not in names.ADDRGENMODES:
+def _addrgenmode(args: Args, record: Record) -> None:
+    word = args.take()
+    if word.lower() not in name_tables.ADDRGENMODES:
         raise wrong(word, "Invalid address generation mode\n")
-    mode = names.ADDRGENMODES.index(word.lower())
+    mode = name_tables.ADDRGENMODES.index(word.lower())
     record["IFLA_AF_SPEC"] = {"AF_INET6": {"IFLA_INET6_ADDR_GEN_MODE": mode}}
 
 
-def _type(words: Words, record: Record) -> None:
+def _type(args: Args, record: Record) -> None:
     """``type KIND`` ends the words of the link; what follows are the kind's."""
-    record["type"] = words.take()
-    record["rest"] = words.rest()
-    words.at = len(words.words)
+    record["type"] = args.take()
+    record["rest"] = args.rest()
+    args.at = len(args.words)
 
 
 def _name(text: str) -> str:
@@ -95,107 +110,107 @@ def _index(text: str) -> int:
 
 # In iproute2's order: it decides what an abbreviation means.
 ROWS = [
-    Bits("up", uapi.IFF_UP, "ifi_flags", "ifi_change"),
-    Bits("down", uapi.IFF_UP, "ifi_flags", "ifi_change", on=False),
-    Value("name", "name", _name),
-    Value("index", "index", _index, 'Invalid "index" value', once=True),
-    Value("link*", "link", str, hint="DEVICE"),
-    Value("address*", "IFLA_ADDRESS", lladdr, hint="LLADDR"),
-    Value("broadcast*|brd", "IFLA_BROADCAST", lladdr, hint="LLADDR"),
+    FlagKeyword("up", uapi.IFF_UP, "ifi_flags", "ifi_change"),
+    FlagKeyword("down", uapi.IFF_UP, "ifi_flags", "ifi_change", on=False),
+    ValueKeyword("name", "name", _name),
+    ValueKeyword("index", "index", _index, 'Invalid "index" value', once=True),
+    ValueKeyword("link*", "link", str, hint="DEVICE"),
+    ValueKeyword("address*", "IFLA_ADDRESS", lladdr, hint="LLADDR"),
+    ValueKeyword("broadcast*|brd", "IFLA_BROADCAST", lladdr, hint="LLADDR"),
     _number("txqueuelen*|qlen|txqlen*", "IFLA_TXQLEN"),
     _number("mtu", "IFLA_MTU"),
-    Call("netns", _netns, "{ NAME | PID }"),
+    CustomKeyword("netns", _netns, "{ NAME | PID }"),
     _flag("multicast", uapi.IFF_MULTICAST),
     _flag("allmulticast", uapi.IFF_ALLMULTI),
     _flag("promisc", uapi.IFF_PROMISC),
     _flag("trailers", uapi.IFF_NOTRAILERS, on=False),
     _flag("arp", uapi.IFF_NOARP, on=False),
-    OnOff("carrier", "IFLA_CARRIER", EINVAL),
-    Call("master*", _master, "DEVICE"),
-    Call("vrf", _vrf, "NAME"),
-    Constant("nomaster*", "IFLA_MASTER", 0),
+    OnOffKeyword("carrier", "IFLA_CARRIER", EINVAL),
+    CustomKeyword("master*", _master, "DEVICE"),
+    CustomKeyword("vrf", _vrf, "NAME"),
+    ConstantKeyword("nomaster*", "IFLA_MASTER", 0),
     _flag("dynamic*", uapi.IFF_DYNAMIC),
-    Call("type*", _type, "KIND [ ... ]"),
-    Value("alias*", "IFLA_IFALIAS", str, hint="TEXT"),
-    Value("group", "IFLA_GROUP", group_of, 'Invalid "group" value\n', once=True),
-    Value("mode", "IFLA_LINKMODE", one_of(default=0, dormant=1), "Invalid link mode\n", hint="MODE"),
-    Value(
+    CustomKeyword("type*", _type, "KIND [ ... ]"),
+    ValueKeyword("alias*", "IFLA_IFALIAS", str, hint="TEXT"),
+    ValueKeyword("group", "IFLA_GROUP", group_of, 'Invalid "group" value\n', once=True),
+    ValueKeyword("mode", "IFLA_LINKMODE", one_of(default=0, dormant=1), "Invalid link mode\n", hint="MODE"),
+    ValueKeyword(
         "state",
         "IFLA_OPERSTATE",
-        one_of(**{name.lower(): number for number, name in enumerate(names.OPERSTATES)}),
+        one_of(**{name.lower(): number for number, name in enumerate(name_tables.OPERSTATES)}),
         "Invalid operstate\n",
         hint="STATE",
     ),
     _number("numtxqueues*", "IFLA_NUM_TX_QUEUES"),
     _number("numrxqueues*", "IFLA_NUM_RX_QUEUES"),
-    Call("addrgenmode*", _addrgenmode, f"{{ {' | '.join(names.ADDRGENMODES)} }}"),
-    Call("link-netns*", _link_netns, "NAME"),
+    CustomKeyword("addrgenmode*", _addrgenmode, f"{{ {' | '.join(name_tables.ADDRGENMODES)} }}"),
+    CustomKeyword("link-netns*", _link_netns, "NAME"),
     _number("link-netnsid*", "IFLA_LINK_NETNSID"),
-    OnOff("protodown", "IFLA_PROTO_DOWN", EINVAL),
-    Value("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
-    Value("gso_max_segs", "IFLA_GSO_MAX_SEGS", U32, 'Invalid "gso_max_segs" value\n'),
-    Value("gro_max_size", "IFLA_GRO_MAX_SIZE", U32, 'Invalid "gro_max_size" value\n'),
+    OnOffKeyword("protodown", "IFLA_PROTO_DOWN", EINVAL),
+    ValueKeyword("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
+    ValueKeyword("gso_max_segs", "IFLA_GSO_MAX_SEGS", U32, 'Invalid "gso_max_segs" value\n'),
+    ValueKeyword("gro_max_size", "IFLA_GRO_MAX_SIZE", U32, 'Invalid "gro_max_size" value\n'),
 ]
 
 
-def _device(word: str, words: Words, record: Record) -> None:
+def _device(word: str, args: Args, record: Record) -> None:
     """A word that no row fits is the device."""
     if matches(word, "help"):
         raise help()
     if word == "dev":
-        word = words.take()
+        word = args.take()
     if "dev" in record:
         raise garbage("dev", word)
     record["dev"] = interface(word, "dev", 0)
 
 
-def described(words: Words, creates: bool) -> Record:
+def described(args: Args, creates: bool) -> Record:
     """The record of one link: attributes, and in lower case what is still to be looked up."""
-    ip = words.ip
-    record = read(ROWS, words, {}, _device)
+    ip = args.ip
+    record = read(ROWS, args, {}, _device)
     _check_address(record, ip)
     if "index" in record and not creates:
         if "IFLA_NET_NS_FD" not in record and "IFLA_NET_NS_PID" not in record:
-            raise Refused("index can be used only when creating devices or when moving device to another netns.")
+            raise CommandError("index can be used only when creating devices or when moving device to another netns.")
         record["IFLA_NEW_IFINDEX"] = record.pop("index")
     return record
 
 
-def _check_address(record: Record, ip: Session) -> None:
+def _check_address(record: Record, ip: IpContext) -> None:
     """A link-layer address for a device that is there has to be as long as the one it has."""
     if "IFLA_ADDRESS" not in record or "dev" not in record:
         return
     there = ip.link(ip.index_of(record["dev"])) or {}
     have, due = record["IFLA_ADDRESS"].count(":") + 1, there.get("IFLA_ADDRESS", "").count(":") + 1
     if there.get("IFLA_ADDRESS") and have != due:
-        raise Refused(f"Invalid address length {have} - must be {due} bytes", FAILED)
+        raise CommandError(f"Invalid address length {have} - must be {due} bytes", FAILED)
 
 
 def _named(record: Record) -> None:
     """What is made gets the name that stands after ``name``, after ``dev``, or alone."""
     if "name" in record and "dev" in record:
-        raise Refused('both "name" and "dev" cannot be used when creating devices.')
+        raise CommandError('both "name" and "dev" cannot be used when creating devices.')
     if "dev" in record:
         record["name"] = record.pop("dev")
 
 
-def _looked_up(name: str, ip: Session) -> int:
+def _looked_up(name: str, ip: IpContext) -> int:
     index = ip.index_of(name)
     if not index:
-        raise Refused(f'Cannot find device "{name}"', FAILED)
+        raise CommandError(f'Cannot find device "{name}"', FAILED)
     return index
 
 
-def peer(words: Words) -> Record:
+def peer(args: Args) -> Record:
     """The other end of a veth pair: a link message of its own."""
-    record = described(words, True)
+    record = described(args, True)
     if "type" in record:
         raise duplicate("type", record["type"])
     _named(record)
-    return _body(record, words.ip)
+    return _body(record, args.ip)
 
 
-def _body(record: Record, ip: Session) -> Record:
+def _body(record: Record, ip: IpContext) -> Record:
     """Attributes in iproute2's order: those that were read, then the lower link, then the name."""
     index, lower, name = record.pop("index", 0), record.pop("link", None), record.pop("name", None)
     if index:
@@ -207,12 +222,12 @@ def _body(record: Record, ip: Session) -> Record:
     return record
 
 
-def request(words: Words, message: Message, flags: int) -> Request:
-    """The request that ``add``, ``set``, ``replace`` or ``delete`` come to.  Raises `Refused`."""
-    ip = words.ip
+def request(args: Args, message: Message, flags: int) -> Request:
+    """The request that ``add``, ``set``, ``replace`` or ``delete`` come to.  Raises `CommandError`."""
+    ip = args.ip
     creates = bool(flags & uapi.NLM_F_CREATE)
-    record = described(words, creates)
-    kind, rest = record.pop("type", None), record.pop("rest", words)
+    record = described(args, creates)
+    kind, rest = record.pop("type", None), record.pop("rest", args)
     if "IFLA_GROUP" in record and "dev" not in record and "name" not in record:
         return _of_group(record, rest, message, flags)
     if creates:
@@ -220,27 +235,27 @@ def request(words: Words, message: Message, flags: int) -> Request:
     elif "dev" in record:
         record["index"] = _looked_up(record.pop("dev"), ip)
     else:
-        raise Refused('Not enough information: "dev" argument is required.')
+        raise CommandError('Not enough information: "dev" argument is required.')
     body = {"ifi_family": ip.family, **_body(record, ip)}
     if kind is not None:
         from .kinds import info
 
         body["IFLA_LINKINFO"] = info(kind, rest, help)
     elif creates:
-        raise Refused('Not enough information: "type" argument is required', FAILED)
+        raise CommandError('Not enough information: "type" argument is required', FAILED)
     return Request(message, body, flags)
 
 
-def _of_group(record: Record, rest: Words, message: Message, flags: int) -> Request:
+def _of_group(record: Record, rest: Args, message: Message, flags: int) -> Request:
     """``ip link set group 7 down``: one message for all links of a group."""
     if rest:
-        raise Refused(f'Garbage instead of arguments "{rest.take()} ...". Try "ip link help".', FAILED)
+        raise CommandError(f'Garbage instead of arguments "{rest.take()} ...". Try "ip link help".', FAILED)
     if flags & uapi.NLM_F_CREATE:
-        raise Refused("group cannot be used when creating devices.")
+        raise CommandError("group cannot be used when creating devices.")
     return Request(message, record, flags)
 
 
-def help() -> Refused:
+def help() -> CommandError:
     lines = [
         *usage("Usage: ip link add [ name ] NAME [ ... ] type KIND [ ... ]", ()),
         *usage("       ip link delete { DEVICE | group GROUP }", ()),
@@ -248,7 +263,7 @@ def help() -> Refused:
         *usage("       ip link [ show ] [ DEVICE ]", [row for row in filters.FILTERS if row.name in _SHOWN]),
         "       ip link help [ KIND ]",
     ]
-    return Refused("\n".join(lines))
+    return CommandError("\n".join(lines))
 
 
 _SHOWN = ("up", "group", "master", "nomaster", "vrf", "type")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from .session import BRIEFLY, complain, complaint, reason
-from .show import Field, Object, document, text
-from .words import AF_PACKET, FAILED, Refused
+from .context import BRIEFLY, complain, complaint, reason
+from .grammar import AF_PACKET, FAILED, CommandError
+from .render import JsonObject, OutputField, document, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,47 +18,47 @@ if TYPE_CHECKING:
 
     from ...wire import Body
     from .arguments import Prefix
-    from .session import Session
-    from .words import Record, Words
+    from .context import IpContext
+    from .grammar import Args, Record
 
 
-def _wanted(words: Words, help: Callable[[], Refused]) -> Record:
+def _wanted(args: Args, help: Callable[[], CommandError]) -> Record:
     """The filter that words describe; without words, everything."""
-    if not words:
-        return {"family": words.ip.family, "index": 0}
+    if not args:
+        return {"family": args.ip.family, "index": 0}
     from .filters import wanted
 
-    return wanted(words, help)
+    return wanted(args, help)
 
 
 # -- asking the kernel --------------------------------------------------------------------------------------------
 
 
-def _one(ip: Session, which: Body) -> list[Body]:
+def _one(ip: IpContext, which: Body) -> list[Body]:
     return [ip.kernel.get(Request(rtnl.GETLINK, {"ifi_family": ip.family, **which, "IFLA_EXT_MASK": _mask(ip)})).body]
 
 
-def _mask(ip: Session) -> int:
+def _mask(ip: IpContext) -> int:
     return uapi.RTEXT_FILTER_VF if ip.stats else BRIEFLY
 
 
-def _named(ip: Session, name: str) -> list[Body]:
+def _named(ip: IpContext, name: str) -> list[Body]:
     """The one link of this name, as `ip link show dev` asks for it."""
     key = "IFLA_IFNAME" if len(name.encode("utf-8", "surrogateescape")) < uapi.IFNAMSIZ else "IFLA_ALT_IFNAME"
     try:
         return _one(ip, {key: name})
     except KernelError as error:
         complain(complaint(error))
-        raise Refused(f"Cannot send link get request: {reason(error)}", FAILED) from None
+        raise CommandError(f"Cannot send link get request: {reason(error)}", FAILED) from None
 
 
-def _links(ip: Session, record: Record) -> list[Body]:
+def _links(ip: IpContext, record: Record) -> list[Body]:
     if record["index"]:
         try:
             return _one(ip, {"ifi_index": record["index"]})
         except KernelError as error:
             complain(complaint(error))
-            raise Refused(f"Cannot send link request: {reason(error)}", 0) from None  # `ip` thinks nothing of it
+            raise CommandError(f"Cannot send link request: {reason(error)}", 0) from None  # `ip` thinks nothing of it
     body: Body = {"ifi_family": ip.family}
     if ip.family in (0, AF_PACKET):  # other families have lists of their own, which take no filter
         body["IFLA_EXT_MASK"] = _mask(ip)
@@ -69,7 +69,7 @@ def _links(ip: Session, record: Record) -> list[Body]:
     return [reply.body for reply in ip.dump(Request(rtnl.GETLINK, body, uapi.NLM_F_DUMP))]
 
 
-def addresses(ip: Session, record: Record) -> list[Body]:
+def addresses(ip: IpContext, record: Record) -> list[Body]:
     """All addresses of the family and device that the filter names."""
     body = {"ifa_family": record["family"], "ifa_index": record["index"]}
     return [reply.body for reply in ip.dump(Request(rtnl.GETADDR, body, uapi.NLM_F_DUMP))]
@@ -78,7 +78,7 @@ def addresses(ip: Session, record: Record) -> list[Body]:
 # -- filtering ----------------------------------------------------------------------------------------------------
 
 
-def fits(address: Body, record: Record, ip: Session) -> bool:
+def fits(address: Body, record: Record, ip: IpContext) -> bool:
     """Whether an address passes the filters."""
     from . import show_addr
 
@@ -102,7 +102,7 @@ def _within(local: str, address: Body, record: Record) -> bool:
     return int.from_bytes(raw, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop
 
 
-def _labelled(address: Body, record: Record, ip: Session) -> bool:
+def _labelled(address: Body, record: Record, ip: IpContext) -> bool:
     if "label" not in record:
         return True
     from fnmatch import fnmatchcase
@@ -125,7 +125,7 @@ def _hidden(link: Body, record: Record) -> bool:
     )
 
 
-def _of_interest(links: list[Body], found: list[Body], record: Record, ip: Session) -> list[Body]:
+def _of_interest(links: list[Body], found: list[Body], record: Record, ip: IpContext) -> list[Body]:
     """The links with an address that fits; where no family is asked for, also those without any."""
     with_any = {address["ifa_index"] for address in found}
     with_one = {address["ifa_index"] for address in found if fits(address, record, ip)}
@@ -139,12 +139,12 @@ def _of_interest(links: list[Body], found: list[Body], record: Record, ip: Sessi
 # -- showing ------------------------------------------------------------------------------------------------------
 
 
-def show(words: Words, whole: bool, help: Callable[[], Refused]) -> int:
+def show(args: Args, whole: bool, help: Callable[[], CommandError]) -> int:
     """``ip link show`` (``whole``) or ``ip addr show``; the exit status."""
-    ip = words.ip
+    ip = args.ip
     if whole:
         ip.family = AF_PACKET
-    record = _wanted(words, help)
+    record = _wanted(args, help)
     if whole and "dev" in record and "group" not in record:
         links, found = _named(ip, record["dev"]), []
     else:
@@ -161,7 +161,7 @@ def show(words: Words, whole: bool, help: Callable[[], Refused]) -> int:
     return 0
 
 
-def _shown(link: Body, found: list[Body], record: Record, ip: Session, whole: bool) -> Iterator[Field]:
+def _shown(link: Body, found: list[Body], record: Record, ip: IpContext, whole: bool) -> Iterator[OutputField]:
     """The fields of one link: itself, its addresses, its counters."""
     from . import show_link
 
@@ -173,23 +173,23 @@ def _shown(link: Body, found: list[Body], record: Record, ip: Session, whole: bo
     if ip.family != AF_PACKET:
         yield _addresses(link, found, record, ip)
         if ip.brief:
-            yield Field("", None, "\n")
+            yield OutputField("", None, "\n")
     if not whole and ip.stats and not (headless or ip.brief or "label" in record):
         from .show_stats import statistics
 
         yield from statistics(link, ip)
-        yield Field("", None, "\\" if ip.oneline else "\n")
+        yield OutputField("", None, "\\" if ip.oneline else "\n")
 
 
-def _addresses(link: Body, found: list[Body], record: Record, ip: Session) -> Field:
+def _addresses(link: Body, found: list[Body], record: Record, ip: IpContext) -> OutputField:
     """The addresses of one link; in JSON those that do not fit leave an empty object behind."""
     from .show_addr import address
 
     mine = [one for one in found if one["ifa_index"] == link["ifi_index"]]
     if "up" in record and not link["ifi_flags"] & uapi.IFF_UP:
         mine = []
-    objects = [Object(address(one, ip) if fits(one, record, ip) else ()) for one in mine if _family(one, record)]
-    return Field("addr_info", objects, "".join([field.text for one in objects for field in one]))
+    objects = [JsonObject(address(one, ip) if fits(one, record, ip) else ()) for one in mine if _family(one, record)]
+    return OutputField("addr_info", objects, "".join([field.text for one in objects for field in one]))
 
 
 def _family(address: Body, record: Record) -> bool:

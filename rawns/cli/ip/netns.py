@@ -14,16 +14,16 @@ from ...names import HERE, NETNS_DIR
 from ...netns import Namespace, enter_mounts
 from ...nlmsg import Request
 from .arguments import U32, integer
-from .session import complain, complaint, reason
-from .show import Field, Row, document, fields, text
-from .words import FAILED, Refused, dispatch, wrong
+from .context import complain, complaint, reason
+from .grammar import FAILED, CommandError, dispatch, wrong
+from .render import OutputField, OutputRow, document, fields, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .session import Session
-    from .words import Words
+    from .context import IpContext
+    from .grammar import Args
 
 
 # -- names --------------------------------------------------------------------------------------------------------
@@ -42,26 +42,26 @@ def _all_names() -> list[str]:
         return []
 
 
-def _name(words: Words, missing: str = "No netns name specified") -> str:
-    if not words:
-        raise Refused(missing, FAILED)
-    return words.take()
+def _name(args: Args, missing: str = "No netns name specified") -> str:
+    if not args:
+        raise CommandError(missing, FAILED)
+    return args.take()
 
 
-def _no_more(words: Words) -> None:
-    if words:
-        raise Refused("extra arguments specified", FAILED)
+def _no_more(args: Args) -> None:
+    if args:
+        raise CommandError("extra arguments specified", FAILED)
 
 
 # -- list ---------------------------------------------------------------------------------------------------------
 
-NAME = Row("name", "name", "%s")
-ID = Row("id", "id", " (id: %d)", lambda value, record, ip: value if value >= 0 else None)
-NSID = (Row("nsid", "nsid", "nsid %d "), Row("current", "current-nsid", "current-nsid %d "))
-KNOWN_AS = (Row("name", "name", "(iproute2 netns name: %s)"),)
+NAME = OutputRow("name", "name", "%s")
+ID = OutputRow("id", "id", " (id: %d)", lambda value, record, ip: value if value >= 0 else None)
+NSID = (OutputRow("nsid", "nsid", "nsid %d "), OutputRow("current", "current-nsid", "current-nsid %d "))
+KNOWN_AS = (OutputRow("name", "name", "(iproute2 netns name: %s)"),)
 
 
-def _ids(ip: Session, times: int) -> dict[str, int]:
+def _ids(ip: IpContext, times: int) -> dict[str, int]:
     """The id of each name.  Of a stale one the kernel complains, as often as `ip` asks."""
     found = dict(ip.nsids())
     errors = [complaint(error) for error in found.values() if isinstance(error, KernelError)]
@@ -70,29 +70,29 @@ def _ids(ip: Session, times: int) -> dict[str, int]:
     return {name: value if isinstance(value, int) else -1 for name, value in found.items()}
 
 
-def _print(records: Iterable[list[Field]], ip: Session) -> None:
+def _print(records: Iterable[list[OutputField]], ip: IpContext) -> None:
     if ip.json:
         ip.write([document(records, ip)])
     else:
         ip.write(piece for record in records for piece in [*text(record), "\n"])
 
 
-def list_names(words: Words) -> int:
-    ip = words.ip
+def list_names(args: Args) -> int:
+    ip = args.ip
     ids = _ids(ip, 2)
     _print((list(fields((NAME, ID), {"name": name, "id": ids.get(name, -1)}, ip)) for name in _all_names()), ip)
     return 0
 
 
-def list_ids(words: Words) -> int:
-    ip = words.ip
+def list_ids(args: Args) -> int:
+    ip = args.ip
     target, nsid = -1, -1
-    while words:
-        word = words.take()
+    while args:
+        word = args.take()
         if word == "target-nsid":
-            target = _nsid(words, '"target-nsid" value is invalid')
+            target = _nsid(args, '"target-nsid" value is invalid')
         elif word == "nsid":
-            nsid = _nsid(words, '"nsid" value is invalid')
+            nsid = _nsid(args, '"nsid" value is invalid')
         else:
             raise help()
     body = {} if target < 0 else {"NETNSA_TARGET_NSID": target}
@@ -105,8 +105,8 @@ def list_ids(words: Words) -> int:
     return 0
 
 
-def _nsid(words: Words, why: str) -> int:
-    word = words.take()
+def _nsid(args: Args, why: str) -> int:
+    word = args.take()
     try:
         value = integer(word)
     except ValueError:
@@ -116,7 +116,7 @@ def _nsid(words: Words, why: str) -> int:
     return value
 
 
-def _id_fields(body: dict[str, int], names: dict[int, str], ip: Session) -> list[Field]:
+def _id_fields(body: dict[str, int], names: dict[int, str], ip: IpContext) -> list[OutputField]:
     nsid = body.get("NETNSA_NSID", -1)
     current = body.get("NETNSA_CURRENT_NSID")
     record = {"nsid": nsid, "current": current, "name": names.get(nsid if current is None else current)}
@@ -142,25 +142,25 @@ def _step(error: SyscallError, name: str, source: str) -> str:
     return f"Bind {source} -> {path} failed"
 
 
-def add(words: Words) -> int:
-    name = _name(words)
+def add(args: Args) -> int:
+    name = _name(args)
     try:
         Namespace.create(name).close()
     except SyscallError as error:
-        raise Refused(f"{_step(error, name, '/proc/self/ns/net')}: {reason(error)}", FAILED) from None
+        raise CommandError(f"{_step(error, name, '/proc/self/ns/net')}: {reason(error)}", FAILED) from None
     return 0
 
 
-def attach(words: Words) -> int:
-    name = _name(words, "No netns name and PID specified")
-    word = _name(words, "No netns name and PID specified")
+def attach(args: Args) -> int:
+    name = _name(args, "No netns name and PID specified")
+    word = _name(args, "No netns name and PID specified")
     try:
         pid = U32(word)
     except ValueError:
-        raise Refused(f"Invalid PID: {word}", FAILED) from None
+        raise CommandError(f"Invalid PID: {word}", FAILED) from None
     source, path = f"/proc/{pid}/ns/net", f"{NETNS_DIR}/{name}"
     if os.path.lexists(path):
-        raise Refused(f'Cannot create namespace file "{path}": {os.strerror(EEXIST)}', FAILED)
+        raise CommandError(f'Cannot create namespace file "{path}": {os.strerror(EEXIST)}', FAILED)
     try:
         namespace = Namespace.open(pid=pid)
         try:
@@ -168,13 +168,13 @@ def attach(words: Words) -> int:
         finally:
             namespace.close()
     except SyscallError as error:
-        raise Refused(f"{_step(error, name, source)}: {reason(error)}", FAILED) from None
+        raise CommandError(f"{_step(error, name, source)}: {reason(error)}", FAILED) from None
     return 0
 
 
-def set_id(words: Words) -> int:
-    name = _name(words)
-    word = _name(words, "No nsid specified")
+def set_id(args: Args) -> int:
+    name = _name(args)
+    word = _name(args, "No nsid specified")
     nsid = -1
     if word != "auto":
         try:
@@ -186,9 +186,9 @@ def set_id(words: Words) -> int:
     try:
         fd = syscalls.open_(f"{NETNS_DIR}/{name}", os.O_RDONLY)
     except SyscallError as error:
-        raise Refused(f'Cannot open network namespace "{name}": {reason(error)}', FAILED) from None
-    words.ip.held.append(fd)
-    words.ip.do(Request(rtnl.NEWNSID, {"NETNSA_FD": fd, "NETNSA_NSID": nsid}))
+        raise CommandError(f'Cannot open network namespace "{name}": {reason(error)}', FAILED) from None
+    args.ip.held.append(fd)
+    args.ip.do(Request(rtnl.NEWNSID, {"NETNSA_FD": fd, "NETNSA_NSID": nsid}))
     return 0
 
 
@@ -196,17 +196,17 @@ def _remove(name: str) -> None:
     try:
         Namespace.remove(name)
     except SyscallError as error:
-        raise Refused(f'Cannot remove namespace file "{NETNS_DIR}/{name}": {reason(error)}', FAILED) from None
+        raise CommandError(f'Cannot remove namespace file "{NETNS_DIR}/{name}": {reason(error)}', FAILED) from None
 
 
-def delete(words: Words) -> int:
-    if not words.ip.everywhere:
-        _remove(_name(words))
+def delete(args: Args) -> int:
+    if not args.ip.everywhere:
+        _remove(_name(args))
         return 0
     for name in _all_names():
         try:
             _remove(name)
-        except Refused as refused:
+        except CommandError as refused:
             complain(refused.text)
             break
     return 0
@@ -215,28 +215,28 @@ def delete(words: Words) -> int:
 # -- processes ----------------------------------------------------------------------------------------------------
 
 
-def pids(words: Words) -> int:
-    name = _name(words)
-    _no_more(words)
+def pids(args: Args) -> int:
+    name = _name(args)
+    _no_more(args)
     try:
         found = Namespace.open(name).pids()
     except InvalidValue:
         return 0  # a stale name: nobody is in it
     except SyscallError as error:
-        raise Refused(f"Cannot open network namespace: {reason(error)}", FAILED) from None
-    words.ip.write([f"{pid}\n" for pid in found])
+        raise CommandError(f"Cannot open network namespace: {reason(error)}", FAILED) from None
+    args.ip.write([f"{pid}\n" for pid in found])
     return 0
 
 
-def identify(words: Words) -> int:
-    word = words.take() if words else ""
-    _no_more(words)
+def identify(args: Args) -> int:
+    word = args.take() if args else ""
+    _no_more(args)
     if word and not (word.isascii() and word.isdigit()):
-        raise Refused(f"Specified string '{word}' is not a pid", FAILED)
+        raise CommandError(f"Specified string '{word}' is not a pid", FAILED)
     try:
         status = syscalls.stat(f"/proc/{word}/ns/net" if word else HERE)
     except SyscallError as error:
-        raise Refused(f"Cannot open network namespace: {reason(error)}", FAILED) from None
+        raise CommandError(f"Cannot open network namespace: {reason(error)}", FAILED) from None
     found = ""
     for name in _all_names():
         try:
@@ -245,21 +245,21 @@ def identify(words: Words) -> int:
             continue
         if (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
             found = name
-    words.ip.write([f"{found}\n"])
+    args.ip.write([f"{found}\n"])
     return 0
 
 
 def enter(name: str) -> None:
-    """Move this thread into the namespace, for good: ``-n NAME``.  Raises `Refused`."""
+    """Move this thread into the namespace, for good: ``-n NAME``.  Raises `CommandError`."""
     try:
         fd = syscalls.open_(f"{NETNS_DIR}/{name}", os.O_RDONLY)
     except (SyscallError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else "No such file or directory"
-        raise Refused(f'Cannot open network namespace "{name}": {why}') from None
+        raise CommandError(f'Cannot open network namespace "{name}": {why}') from None
     try:
         syscalls.setns(fd, uapi.CLONE_NEWNET)
     except SyscallError as error:
-        raise Refused(f'setting the network namespace "{name}" failed: {reason(error)}') from None
+        raise CommandError(f'setting the network namespace "{name}" failed: {reason(error)}') from None
     finally:
         syscalls.close(fd)
 
@@ -270,7 +270,7 @@ def _bind_failed(error: SyscallError) -> None:
 
 
 def _enter_with_mounts(name: str) -> None:
-    """Into the namespace, with mounts that show it.  Raises `Refused`."""
+    """Into the namespace, with mounts that show it.  Raises `CommandError`."""
     enter(name)
     try:
         enter_mounts(name, _bind_failed)
@@ -280,7 +280,7 @@ def _enter_with_mounts(name: str) -> None:
             what = "unshare failed"
         elif "MS_SLAVE" in error.arguments:
             what = '"mount --make-rslave /" failed'
-        raise Refused(f"{what}: {reason(error)}") from None
+        raise CommandError(f"{what}: {reason(error)}") from None
 
 
 def _run(name: str, command: list[bytes]) -> int:
@@ -290,35 +290,35 @@ def _run(name: str, command: list[bytes]) -> int:
     _enter_with_mounts(name)
     error = become(command)
     shown = command[0].decode("utf-8", "surrogateescape")
-    raise Refused(f'exec of "{shown}" failed: {error.strerror}', FAILED)
+    raise CommandError(f'exec of "{shown}" failed: {error.strerror}', FAILED)
 
 
-def execute(words: Words) -> int:
-    ip = words.ip
+def execute(args: Args) -> int:
+    ip = args.ip
     if ip.everywhere:
-        return _everywhere(words)
-    name = _name(words)
-    command = _command(words)
+        return _everywhere(args)
+    name = _name(args)
+    command = _command(args)
     return _run(name, command)
 
 
-def _command(words: Words) -> list[bytes]:
-    if not words:
-        raise Refused("No command specified", FAILED)
-    return [word.encode("utf-8", "surrogateescape") for word in words.words[words.at :]]
+def _command(args: Args) -> list[bytes]:
+    if not args:
+        raise CommandError("No command specified", FAILED)
+    return [word.encode("utf-8", "surrogateescape") for word in args.words[args.at :]]
 
 
-def _everywhere(words: Words) -> int:
+def _everywhere(args: Args) -> int:
     """In each namespace one after the other, as children; what becomes of one does not matter to the next."""
-    command = _command(words)
+    command = _command(args)
     for name in _all_names():
-        words.ip.write([f"\nnetns: {name}\n"])
+        args.ip.write([f"\nnetns: {name}\n"])
         child = os.fork()
         if child == 0:
             status = FAILED
             try:
                 _run(name, command)
-            except Refused as refused:
+            except CommandError as refused:
                 complain(refused.text)
                 status = refused.status
             finally:
@@ -330,8 +330,8 @@ def _everywhere(words: Words) -> int:
 # -- the verbs ----------------------------------------------------------------------------------------------------
 
 
-def help() -> Refused:
-    return Refused(
+def help() -> CommandError:
+    return CommandError(
         """Usage: ip netns [ list ]
        ip netns add NAME
        ip netns attach NAME PID
@@ -344,11 +344,11 @@ def help() -> Refused:
     )
 
 
-def _help(words: Words) -> int:
+def _help(args: Args) -> int:
     raise help()
 
 
-VERBS: tuple[tuple[str, Callable[[Words], int]], ...] = (
+VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
     ("list|show|lst", list_names),
     ("list-id", list_ids),
     ("help", _help),
@@ -362,10 +362,10 @@ VERBS: tuple[tuple[str, Callable[[Words], int]], ...] = (
 )
 
 
-def run(words: Words) -> int:
-    if not words:
-        return list_names(words)
-    word = words.take()
-    if words and not words.ip.everywhere and not _valid(words.words[words.at]):
-        raise Refused(f'Invalid netns name "{words.words[words.at]}"')
-    return dispatch(VERBS, word, words, "netns")
+def run(args: Args) -> int:
+    if not args:
+        return list_names(args)
+    word = args.take()
+    if args and not args.ip.everywhere and not _valid(args.words[args.at]):
+        raise CommandError(f'Invalid netns name "{args.words[args.at]}"')
+    return dispatch(VERBS, word, args, "netns")

@@ -8,46 +8,49 @@ from __future__ import annotations
 from _socket import AF_INET6
 
 from ... import uapi
-from . import names
-from .show import Field, Row, fields, put
+from . import name_tables
+from .render import OutputField, OutputRow, fields, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body
-    from .session import Session
+    from .context import IpContext
 
 FOREVER = 0xFFFFFFFF
 FAMILIES = {2: "inet", 10: "inet6", 12: "dnet"}
 
 
-def _family(value: int, record: Body, ip: Session) -> str:
+def _family(value: int, record: Body, ip: IpContext) -> str:
     return FAMILIES.get(value, f"family {value}")
 
 
-def _peer(value: str, record: Body, ip: Session) -> str | None:
+def _peer(value: str, record: Body, ip: IpContext) -> str | None:
     return value if value != local(record) else None
 
 
-def _scope(value: int, record: Body, ip: Session) -> str:
-    return str(value) if ip.numeric else names.table("rt_scopes").get(value, str(value))
+def _scope(value: int, record: Body, ip: IpContext) -> str:
+    return str(value) if ip.numeric else name_tables.table("rt_scopes").get(value, str(value))
 
 
-DEVICE = (Row("ifa_index", "index", "%d: "), Row("ifa_index", "dev", "%s", lambda value, record, ip: ip.name_of(value)))
-FAMILY = (Row("ifa_family", "family", "    %s ", _family),)
+DEVICE = (
+    OutputRow("ifa_index", "index", "%d: "),
+    OutputRow("ifa_index", "dev", "%s", lambda value, record, ip: ip.name_of(value)),
+)
+FAMILY = (OutputRow("ifa_family", "family", "    %s ", _family),)
 ADDRESS = (
-    Row("IFA_LOCAL", "local", "%s"),
-    Row("IFA_ADDRESS", "address", " peer %s", _peer),
-    Row("ifa_prefixlen", "prefixlen", "/%d "),
-    Row("IFA_RT_PRIORITY", "metric", "metric %d "),
+    OutputRow("IFA_LOCAL", "local", "%s"),
+    OutputRow("IFA_ADDRESS", "address", " peer %s", _peer),
+    OutputRow("ifa_prefixlen", "prefixlen", "/%d "),
+    OutputRow("IFA_RT_PRIORITY", "metric", "metric %d "),
 )
 REST = (
-    Row("IFA_BROADCAST", "broadcast", "brd %s "),
-    Row("IFA_ANYCAST", "anycast", "any %s "),
-    Row("ifa_scope", "scope", "scope %s ", _scope),
+    OutputRow("IFA_BROADCAST", "broadcast", "brd %s "),
+    OutputRow("IFA_ANYCAST", "anycast", "any %s "),
+    OutputRow("ifa_scope", "scope", "scope %s ", _scope),
 )
-LABEL = (Row("IFA_LABEL", "label", "%s"),)
+LABEL = (OutputRow("IFA_LABEL", "label", "%s"),)
 
 
 def local(record: Body) -> str:
@@ -62,21 +65,21 @@ def flags(record: Body) -> int:
     return value
 
 
-def _flags(record: Body, ip: Session) -> Iterator[Field]:
+def _flags(record: Body, ip: IpContext) -> Iterator[OutputField]:
     left = flags(record)
-    for name, bit in names.ADDRESS_FLAGS.items():
+    for name, bit in name_tables.ADDRESS_FLAGS.items():
         if name == "permanent":
             if not left & bit:
-                yield Field("dynamic", True, "dynamic ")
+                yield OutputField("dynamic", True, "dynamic ")
         elif left & bit:
             shown = "temporary" if bit == uapi.IFA_F_SECONDARY and record["ifa_family"] == AF_INET6 else name
-            yield Field(shown, True, f"{shown} ")
+            yield OutputField(shown, True, f"{shown} ")
         left &= ~bit
     if left:
-        yield Field("ifa_flags", f"{left:02x}", f"flags {left:02x} ")
+        yield OutputField("ifa_flags", f"{left:02x}", f"flags {left:02x} ")
 
 
-def _lifetimes(record: Body, ip: Session) -> Iterator[Field]:
+def _lifetimes(record: Body, ip: IpContext) -> Iterator[OutputField]:
     cache = record.get("IFA_CACHEINFO")
     if cache is None:
         return
@@ -87,10 +90,10 @@ def _lifetimes(record: Body, ip: Session) -> Iterator[Field]:
         ("valid_life_time", valid, "\n       valid_lft %s"),
         ("preferred_life_time", preferred, " preferred_lft %s"),
     ):
-        yield Field(name, value, put(form, "forever" if value == FOREVER else f"{value}sec", ip))
+        yield OutputField(name, value, put(form, "forever" if value == FOREVER else f"{value}sec", ip))
 
 
-def address(record: Body, ip: Session, named: bool = False) -> Iterator[Field]:
+def address(record: Body, ip: IpContext, named: bool = False) -> Iterator[OutputField]:
     """One address as `ip addr show` has it below its link; in brief, as a word of the link's line.
 
     ``named`` puts the link in front, as ``-oneline`` does.
@@ -107,4 +110,4 @@ def address(record: Body, ip: Session, named: bool = False) -> Iterator[Field]:
     yield from _flags(record, ip)
     yield from fields(LABEL, record, ip)
     yield from _lifetimes(record, ip)
-    yield Field("", None, "\n")
+    yield OutputField("", None, "\n")

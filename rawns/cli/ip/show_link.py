@@ -8,9 +8,9 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, inet_ntop
 
 from ... import uapi
-from . import names
-from .show import Field, Object, Row, fields, put
-from .words import AF_PACKET
+from . import name_tables
+from .grammar import AF_PACKET
+from .render import JsonObject, OutputField, OutputRow, fields, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...wire import Body
-    from .session import Session
+    from .context import IpContext
 
 # In the order `ip` names them.
 FLAGS = (
@@ -33,106 +33,106 @@ def _nth(table: tuple[str, ...]) -> Any:
     return lambda value, record, ip: table[value] if value < len(table) else None
 
 
-def _master(value: int, record: Body, ip: Session) -> str:
+def _master(value: int, record: Body, ip: IpContext) -> str:
     return ip.name_of(value)
 
 
-def _group(value: int, record: Body, ip: Session) -> str:
-    return str(value) if ip.numeric else names.table("group").get(value, str(value))
+def _group(value: int, record: Body, ip: IpContext) -> str:
+    return str(value) if ip.numeric else name_tables.table("group").get(value, str(value))
 
 
-def _queue(value: int, record: Body, ip: Session) -> int | None:
+def _queue(value: int, record: Body, ip: IpContext) -> int | None:
     return value or None
 
 
-def _type(value: int, record: Body, ip: Session) -> str:
-    return f"[{value}]" if ip.numeric else names.LINK_TYPES.get(value, f"[{value}]")
+def _type(value: int, record: Body, ip: IpContext) -> str:
+    return f"[{value}]" if ip.numeric else name_tables.LINK_TYPES.get(value, f"[{value}]")
 
 
-def _lladdr(value: str, record: Body, ip: Session) -> str:
+def _lladdr(value: str, record: Body, ip: IpContext) -> str:
     """A tunnel's addresses are IP addresses."""
     raw = bytes.fromhex(value.replace(":", ""))
     family = TUNNELS.get((record["ifi_type"], len(raw)))
     return inet_ntop(family, raw) if family else value
 
 
-def _permanent(value: str, record: Body, ip: Session) -> str | None:
+def _permanent(value: str, record: Body, ip: IpContext) -> str | None:
     return _lladdr(value, record, ip) if value != record.get("IFLA_ADDRESS") else None
 
 
-def _netns(value: int, record: Body, ip: Session) -> str:
+def _netns(value: int, record: Body, ip: IpContext) -> str:
     """In text, the name of the namespace at the other end; its id where it has none."""
     name = ip.namespace_of(value) if value >= 0 else None
     return f"link-netns {name}" if name is not None else f"link-netnsid {value if value >= 0 else 'unknown'}"
 
 
-def _true(value: int, record: Body, ip: Session) -> bool | None:
+def _true(value: int, record: Body, ip: IpContext) -> bool | None:
     return True if value else None
 
 
-def _hex(value: bytes, record: Body, ip: Session) -> str:
+def _hex(value: bytes, record: Body, ip: IpContext) -> str:
     return value.hex()
 
 
 FIRST = (
-    Row("IFLA_MTU", "mtu", "mtu %d "),
-    Row("IFLA_QDISC", "qdisc", "qdisc %s "),
-    Row("IFLA_MASTER", "master", "master %s ", _master),
-    Row("IFLA_OPERSTATE", "operstate", "state %s ", _nth(names.OPERSTATES)),
+    OutputRow("IFLA_MTU", "mtu", "mtu %d "),
+    OutputRow("IFLA_QDISC", "qdisc", "qdisc %s "),
+    OutputRow("IFLA_MASTER", "master", "master %s ", _master),
+    OutputRow("IFLA_OPERSTATE", "operstate", "state %s ", _nth(name_tables.OPERSTATES)),
 )
-LINKMODE = (Row("IFLA_LINKMODE", "linkmode", "mode %s ", _nth(names.LINKMODES)),)
-GROUP = (Row("IFLA_GROUP", "group", "group %s ", _group), Row("IFLA_TXQLEN", "txqlen", "qlen %d", _queue))
-ADDRESS = (Row("ifi_type", "link_type", "\n    link/%s ", _type), Row("IFLA_ADDRESS", "address", "%s", _lladdr))
-BROADCAST = (Row("IFLA_BROADCAST", "broadcast", " brd %s", _lladdr),)
-PEER = (Row("IFLA_BROADCAST", "broadcast", " peer %s", _lladdr),)
-PERMANENT = (Row("IFLA_PERM_ADDRESS", "permaddr", " permaddr %s", _permanent),)
+LINKMODE = (OutputRow("IFLA_LINKMODE", "linkmode", "mode %s ", _nth(name_tables.LINKMODES)),)
+GROUP = (OutputRow("IFLA_GROUP", "group", "group %s ", _group), OutputRow("IFLA_TXQLEN", "txqlen", "qlen %d", _queue))
+ADDRESS = (OutputRow("ifi_type", "link_type", "\n    link/%s ", _type), OutputRow("IFLA_ADDRESS", "address", "%s", _lladdr))
+BROADCAST = (OutputRow("IFLA_BROADCAST", "broadcast", " brd %s", _lladdr),)
+PEER = (OutputRow("IFLA_BROADCAST", "broadcast", " peer %s", _lladdr),)
+PERMANENT = (OutputRow("IFLA_PERM_ADDRESS", "permaddr", " permaddr %s", _permanent),)
 ELSEWHERE = (
-    Row("IFLA_LINK_NETNSID", "link_netnsid", " %s", None, _netns),
-    Row("IFLA_PROTO_DOWN", "proto_down", " protodown on ", _true),
+    OutputRow("IFLA_LINK_NETNSID", "link_netnsid", " %s", None, _netns),
+    OutputRow("IFLA_PROTO_DOWN", "proto_down", " protodown on ", _true),
 )
 COUNTS = (
-    Row("IFLA_PROMISCUITY", "promiscuity", " promiscuity %d "),
-    Row("IFLA_ALLMULTI", "allmulti", " allmulti %d "),
-    Row("IFLA_MIN_MTU", "min_mtu", "minmtu %d "),
-    Row("IFLA_MAX_MTU", "max_mtu", "maxmtu %d "),
+    OutputRow("IFLA_PROMISCUITY", "promiscuity", " promiscuity %d "),
+    OutputRow("IFLA_ALLMULTI", "allmulti", " allmulti %d "),
+    OutputRow("IFLA_MIN_MTU", "min_mtu", "minmtu %d "),
+    OutputRow("IFLA_MAX_MTU", "max_mtu", "maxmtu %d "),
 )
-ADDRGENMODE = (Row("IFLA_INET6_ADDR_GEN_MODE", "inet6_addr_gen_mode", "addrgenmode %s ", _nth(names.ADDRGENMODES)),)
+ADDRGENMODE = (OutputRow("IFLA_INET6_ADDR_GEN_MODE", "inet6_addr_gen_mode", "addrgenmode %s ", _nth(name_tables.ADDRGENMODES)),)
 QUEUES = (
-    Row("IFLA_NUM_TX_QUEUES", "num_tx_queues", "numtxqueues %d "),
-    Row("IFLA_NUM_RX_QUEUES", "num_rx_queues", "numrxqueues %d "),
-    Row("IFLA_GSO_MAX_SIZE", "gso_max_size", "gso_max_size %d "),
-    Row("IFLA_GSO_MAX_SEGS", "gso_max_segs", "gso_max_segs %d "),
-    Row("IFLA_TSO_MAX_SIZE", "tso_max_size", "tso_max_size %d "),
-    Row("IFLA_TSO_MAX_SEGS", "tso_max_segs", "tso_max_segs %d "),
-    Row("IFLA_GRO_MAX_SIZE", "gro_max_size", "gro_max_size %d "),
-    Row("IFLA_PHYS_PORT_NAME", "phys_port_name", "portname %s "),
-    Row("IFLA_PHYS_PORT_ID", "phys_port_id", "portid %s ", _hex),
-    Row("IFLA_PHYS_SWITCH_ID", "phys_switch_id", "switchid %s ", _hex),
-    Row("IFLA_PARENT_DEV_BUS_NAME", "parentbus", "parentbus %s "),
-    Row("IFLA_PARENT_DEV_NAME", "parentdev", "parentdev %s "),
+    OutputRow("IFLA_NUM_TX_QUEUES", "num_tx_queues", "numtxqueues %d "),
+    OutputRow("IFLA_NUM_RX_QUEUES", "num_rx_queues", "numrxqueues %d "),
+    OutputRow("IFLA_GSO_MAX_SIZE", "gso_max_size", "gso_max_size %d "),
+    OutputRow("IFLA_GSO_MAX_SEGS", "gso_max_segs", "gso_max_segs %d "),
+    OutputRow("IFLA_TSO_MAX_SIZE", "tso_max_size", "tso_max_size %d "),
+    OutputRow("IFLA_TSO_MAX_SEGS", "tso_max_segs", "tso_max_segs %d "),
+    OutputRow("IFLA_GRO_MAX_SIZE", "gro_max_size", "gro_max_size %d "),
+    OutputRow("IFLA_PHYS_PORT_NAME", "phys_port_name", "portname %s "),
+    OutputRow("IFLA_PHYS_PORT_ID", "phys_port_id", "portid %s ", _hex),
+    OutputRow("IFLA_PHYS_SWITCH_ID", "phys_switch_id", "switchid %s ", _hex),
+    OutputRow("IFLA_PARENT_DEV_BUS_NAME", "parentbus", "parentbus %s "),
+    OutputRow("IFLA_PARENT_DEV_NAME", "parentdev", "parentdev %s "),
 )
-ALIAS = (Row("IFLA_IFALIAS", "ifalias", "\n    alias %s"),)
-STATE = (Row("IFLA_OPERSTATE", "operstate", "%-14s ", _nth(names.OPERSTATES)),)
-MAC = (Row("IFLA_ADDRESS", "address", "%s ", _lladdr),)
+ALIAS = (OutputRow("IFLA_IFALIAS", "ifalias", "\n    alias %s"),)
+STATE = (OutputRow("IFLA_OPERSTATE", "operstate", "%-14s ", _nth(name_tables.OPERSTATES)),)
+MAC = (OutputRow("IFLA_ADDRESS", "address", "%s ", _lladdr),)
 
 
-def _name(record: Body, ip: Session, form: str) -> Iterator[Field]:
+def _name(record: Body, ip: IpContext, form: str) -> Iterator[OutputField]:
     """``name@lower``: in JSON the lower link comes first, by name, or by index where it is in another namespace."""
     name, lower = record.get("IFLA_IFNAME", "<nil>"), record.get("IFLA_LINK")
     shown = name
     if lower == 0:
         shown = f"{name}@NONE"
-        yield Field("link", None)
+        yield OutputField("link", None)
     elif lower is not None and "IFLA_LINK_NETNSID" in record:
         shown = f"{name}@if{lower}"
-        yield Field("link_index", lower)
+        yield OutputField("link_index", lower)
     elif lower is not None:
         shown = f"{name}@{ip.name_of(lower)}"
-        yield Field("link", ip.name_of(lower))
-    yield Field("ifname", name, put(form, shown, ip))
+        yield OutputField("link", ip.name_of(lower))
+    yield OutputField("ifname", name, put(form, shown, ip))
 
 
-def _flags(record: Body, ip: Session) -> Field:
+def _flags(record: Body, ip: IpContext) -> OutputField:
     flags = record["ifi_flags"]
     words = ["NO-CARRIER"] if flags & uapi.IFF_UP and not flags & uapi.IFF_RUNNING else []
     left = flags & ~uapi.IFF_RUNNING
@@ -145,10 +145,10 @@ def _flags(record: Body, ip: Session) -> Field:
         words.append(f"{left:x}")
     if _lower_is_down(record, ip):
         words.append("M-DOWN")
-    return Field("flags", words, f"<{','.join(words)}> ")
+    return OutputField("flags", words, f"<{','.join(words)}> ")
 
 
-def _lower_is_down(record: Body, ip: Session) -> bool:
+def _lower_is_down(record: Body, ip: IpContext) -> bool:
     lower = record.get("IFLA_LINK")
     if not lower or "IFLA_LINK_NETNSID" in record:
         return False
@@ -156,45 +156,45 @@ def _lower_is_down(record: Body, ip: Session) -> bool:
     return below is not None and not below["ifi_flags"] & uapi.IFF_UP
 
 
-def _addresses(record: Body, ip: Session) -> Iterator[Field]:
+def _addresses(record: Body, ip: IpContext) -> Iterator[OutputField]:
     yield from fields(ADDRESS, record, ip)
     if "IFLA_BROADCAST" in record and record["ifi_flags"] & uapi.IFF_POINTOPOINT:
-        yield Field("link_pointtopoint", True)
+        yield OutputField("link_pointtopoint", True)
         yield from fields(PEER, record, ip)
     else:
         yield from fields(BROADCAST, record, ip)
     yield from fields(PERMANENT, record, ip)
 
 
-def _details(record: Body, ip: Session, whole: bool) -> Iterator[Field]:
+def _details(record: Body, ip: IpContext, whole: bool) -> Iterator[OutputField]:
     yield from fields(COUNTS, record, ip)
     if "IFLA_LINKINFO" in record:
         from .kinds import shown
 
         info = list(shown(record["IFLA_LINKINFO"], ip))
-        yield Field("linkinfo", Object(info), "".join([field.text for field in _flat(info)]))
+        yield OutputField("linkinfo", JsonObject(info), "".join([field.text for field in _flat(info)]))
     if whole:
         yield from fields(ADDRGENMODE, record.get("IFLA_AF_SPEC", {}).get("AF_INET6", {}), ip)
     yield from fields(QUEUES, record, ip)
 
 
-def _flat(shown: list[Field]) -> Iterator[Field]:
+def _flat(shown: list[OutputField]) -> Iterator[OutputField]:
     """The fields and those nested in them: text knows no nesting."""
     for field in shown:
         yield field
-        if isinstance(field.value, Object):
+        if isinstance(field.value, JsonObject):
             yield from _flat(field.value)
 
 
-def _other_names(record: Body, ip: Session) -> Iterator[Field]:
+def _other_names(record: Body, ip: IpContext) -> Iterator[OutputField]:
     others = record.get("IFLA_PROP_LIST", {}).get("IFLA_ALT_IFNAME", [])
     if others:
-        yield Field("altnames", others, "".join([put("\n    altname %s", name, ip) for name in others]))
+        yield OutputField("altnames", others, "".join([put("\n    altname %s", name, ip) for name in others]))
 
 
-def link(record: Body, ip: Session, whole: bool) -> Iterator[Field]:
+def link(record: Body, ip: IpContext, whole: bool) -> Iterator[OutputField]:
     """A link as `ip link show` has it (``whole``), or as the head of its addresses."""
-    yield Field("ifindex", record["ifi_index"], f"{record['ifi_index']}: ")
+    yield OutputField("ifindex", record["ifi_index"], f"{record['ifi_index']}: ")
     yield from _name(record, ip, "%s: ")
     yield _flags(record, ip)
     yield from fields(FIRST, record, ip)
@@ -213,17 +213,17 @@ def link(record: Body, ip: Session, whole: bool) -> Iterator[Field]:
     if whole and ip.stats:
         from .show_stats import statistics
 
-        yield Field("", None, put("\n", None, ip))
+        yield OutputField("", None, put("\n", None, ip))
         yield from statistics(record, ip)
     yield from _other_names(record, ip)
-    yield Field("", None, "\n")
+    yield OutputField("", None, "\n")
 
 
-def brief(record: Body, ip: Session) -> Iterator[Field]:
+def brief(record: Body, ip: IpContext) -> Iterator[OutputField]:
     """A link in one line of columns; with `ip link`, its address and flags as well."""
     yield from _name(record, ip, "%-16s ")
     yield from fields(STATE, record, ip)
     if ip.family == AF_PACKET:
         yield from fields(MAC, record, ip)
         yield _flags(record, ip)
-        yield Field("", None, "\n")
+        yield OutputField("", None, "\n")

@@ -5,14 +5,14 @@ Floor 7.
 
 from __future__ import annotations
 
-from .show import Field, Object, put
+from .render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ...wire import Body
-    from .session import Session
+    from .context import IpContext
 
 # What a column is called in text and in JSON, and the member of struct rtnl_link_stats64 it shows.  The two orders
 # differ: text has "missed" where JSON has "over_errors".  The last column is there only where it counts something.
@@ -41,7 +41,7 @@ JSON_TX_ERRORS = "aborted_errors fifo_errors window_errors heartbeat_errors carr
 WIDTHS = [10, 7, 6, 7, 7, 7, 10]  # at least; a longer number makes its column wider, in all lines
 
 
-def statistics(record: Body, ip: Session) -> Iterator[Field]:
+def statistics(record: Body, ip: IpContext) -> Iterator[OutputField]:
     """The field for a link's counters; none where the kernel sent none."""
     counters, name = record.get("IFLA_STATS64"), "stats64"
     if counters is None and "IFLA_STATS" in record:
@@ -50,7 +50,7 @@ def statistics(record: Body, ip: Session) -> Iterator[Field]:
         counters = _of_ipv6(record["IFLA_PROTINFO"])
     if counters is not None:
         counters = {**counters, "IFLA_CARRIER_CHANGES": record.get("IFLA_CARRIER_CHANGES")}
-        yield Field(name, _nested(counters, ip), "" if ip.json else _table(counters, ip))
+        yield OutputField(name, _nested(counters, ip), "" if ip.json else _table(counters, ip))
 
 
 # Where `ip` finds counters in what IPv6 counts (enum in <linux/snmp.h>); the others are 0.
@@ -71,21 +71,23 @@ def _of_ipv6(info: bytes) -> Body:
     return found
 
 
-def _nested(counters: Body, ip: Session) -> Object:
+def _nested(counters: Body, ip: IpContext) -> JsonObject:
     more = ip.stats > 1
     rx = _named("rx", JSON_RX, counters) + (_named("rx", JSON_RX_ERRORS, counters) if more else [])
     tx = _named("tx", JSON_TX, counters) + (_named("tx", JSON_TX_ERRORS, counters) if more else [])
-    return Object([Field("rx", Object(rx)), Field("tx", Object(tx))])
+    return JsonObject([OutputField("rx", JsonObject(rx)), OutputField("tx", JsonObject(tx))])
 
 
-def _named(way: str, names: Sequence[str], counters: Body) -> list[Field]:
+def _named(way: str, names: Sequence[str], counters: Body) -> list[OutputField]:
     """The counters under their JSON names; those that are mostly 0 are left out where they are."""
     special = {"multicast": "multicast", "collisions": "collisions", "carrier_changes": "IFLA_CARRIER_CHANGES"}
     found = [(name, counters.get(special.get(name, f"{way}_{name}"))) for name in names]
-    return [Field(name, value) for name, value in found if value or (value == 0 and name not in ("compressed", "nohandler"))]
+    return [
+        OutputField(name, value) for name, value in found if value or (value == 0 and name not in ("compressed", "nohandler"))
+    ]
 
 
-def _table(counters: Body, ip: Session) -> str:
+def _table(counters: Body, ip: IpContext) -> str:
     """Two or four pairs of lines, titles above numbers, all in the same columns."""
     lines = [(head, _cells(head, titles, keys, counters)) for head, titles, keys in LINES if ip.stats > 1 or len(head) == 3]
     widths = list(WIDTHS)
@@ -103,7 +105,7 @@ def _cells(head: str, titles: Sequence[str], keys: Sequence[str], counters: Body
     return cells
 
 
-def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip: Session) -> tuple[str, str]:
+def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip: IpContext) -> tuple[str, str]:
     """The line of titles and the line of numbers below it."""
     numbers = [(_count(value, ip), width) for (_, value), width in zip(cells, widths[len(head) != 3 :]) if value is not None]
     below = "".join([f"{number:>{width}} " for number, width in numbers])
@@ -115,7 +117,7 @@ def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip:
     return above + "".join([f" {title:>{width}}" for (title, _), width in zip(cells, widths[1:])]), below
 
 
-def _count(value: int, ip: Session) -> str:
+def _count(value: int, ip: IpContext) -> str:
     """A number; with ``-human``, with a suffix and about three digits."""
     base = 1024 if ip.iec else 1000
     if not ip.human or value < base:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import uapi
-from rawns.cli.ip import arguments, kinds, link_set, names, session, show, words
+from rawns.cli.ip import arguments, context, grammar, kinds, link_set, name_tables, render
 from rawns.cli.ip import command as ip
-from rawns.cli.ip.session import Session
-from rawns.cli.ip.words import Refused, Words
+from rawns.cli.ip.context import IpContext
+from rawns.cli.ip.grammar import Args, CommandError
 from rawns.errors import WireError
 from rawns.nlmsg import Request
 
@@ -276,7 +276,7 @@ def captured() -> Iterator[tuple[str, str]]:
     yield command, data
 
 
-class Recorded(Session):
+class Recorded(IpContext):
     """A session without a kernel: it has three links, and keeps what it is told to do."""
 
     LINKS = {"v1": 11, "v2": 12, "br0": 20}
@@ -303,7 +303,7 @@ class Recorded(Session):
 def quiet(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What would be said on standard error."""
     said: list[str] = []
-    monkeypatch.setattr(session, "complain", said.append)
+    monkeypatch.setattr(context, "complain", said.append)
     monkeypatch.setattr(ip, "complain", said.append)
     return said
 
@@ -311,7 +311,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run(argv: list[str]) -> Recorded:
     here = Recorded()
     options = ip.read_options(argv, here)
-    ip.command(Words(options.words[options.at :], here))
+    ip.command(Args(options.words[options.at :], here))
     return here
 
 
@@ -329,7 +329,7 @@ def outcome(argv: list[str]) -> str:
     """How a command ends; anything but these is a failure of the test."""
     try:
         run(argv)
-    except Refused as refused:
+    except CommandError as refused:
         assert refused.status in (1, 22, 255)
         return refused.text
     except WireError:
@@ -434,7 +434,7 @@ def test_prefixes(text: str, expected: tuple[int, str, int, bool]) -> None:
 
 @pytest.mark.parametrize("text", NO_PREFIXES)
 def test_what_is_no_prefix(text: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         arguments.prefix(text, 0)
     assert refused.value.text == f'Error: any valid prefix is expected rather than "{text}".'
     assert refused.value.status == 1
@@ -459,37 +459,37 @@ def test_an_abbreviation_means_the_first_word_it_begins() -> None:
 
 def test_objects_are_abbreviated_as_ip_does() -> None:
     modules = {"a": "addr", "add": "addr", "addr": "addr", "l": "link", "lin": "link", "net": "netns"}
-    assert {word: words.pick(ip.OBJECTS, word) for word in modules} == modules
-    assert [words.pick(ip.OBJECTS, word) for word in ("r", "n", "netc", "", "links")] == [None] * 5
+    assert {word: grammar.pick(ip.OBJECTS, word) for word in modules} == modules
+    assert [grammar.pick(ip.OBJECTS, word) for word in ("r", "n", "netc", "", "links")] == [None] * 5
 
 
 def test_every_row_has_help() -> None:
     for rows in (link_set.ROWS, kinds.BRIDGE_WORDS, kinds.PORT_WORDS):
-        text = "\n".join(words.usage("Usage:", rows))
+        text = "\n".join(grammar.usage("Usage:", rows))
         assert all(f"[ {row.name} " in text for row in rows)
         assert max(map(len, text.split("\n"))) <= 100
 
 
 def test_lines_of_name_files() -> None:
     lines = {"0\tdefault\n": (0, "default"), "0x10 x # y\n": (16, "x"), "# c\n": None, "\n": None, "7\n": None, "x y\n": None}
-    assert {line: names._numbered(line) for line in lines} == lines
+    assert {line: name_tables._numbered(line) for line in lines} == lines
 
 
 # -- JSON -------------------------------------------------------------------------------------------------------------
 
 VALUE = [
-    show.Object(
+    render.JsonObject(
         [
-            show.Field("n", 1),
-            show.Field("", None, "only text"),
-            show.Field("flags", ["A", "B"]),
-            show.Field("t", show.Literal("0.00")),
-            show.Field("in", show.Object([show.Field("yes", True), show.Field("none", None)])),
-            show.Field("list", [show.Object([show.Field("s", 'it\'s "q" \\ \t')]), show.Object()]),
-            show.Field("empty", []),
+            render.OutputField("n", 1),
+            render.OutputField("", None, "only text"),
+            render.OutputField("flags", ["A", "B"]),
+            render.OutputField("t", render.JsonNumber("0.00")),
+            render.OutputField("in", render.JsonObject([render.OutputField("yes", True), render.OutputField("none", None)])),
+            render.OutputField("list", [render.JsonObject([render.OutputField("s", 'it\'s "q" \\ \t')]), render.JsonObject()]),
+            render.OutputField("empty", []),
         ]
     ),
-    show.Object(),
+    render.JsonObject(),
 ]
 PLAIN = (
     '[{"n":1,"flags":["A","B"],"t":0.00,"in":{"yes":true,"none":null},"list":[{"s":"it\'s \\"q\\" \\\\ \\t"},{}],"empty":[]},{}]'
@@ -511,15 +511,15 @@ PRETTY = """[ {
 
 
 def test_json_is_laid_out_as_ip_does_it() -> None:
-    assert show.encode(VALUE, False) == PLAIN
-    assert show.encode(VALUE, True) == PRETTY
+    assert render.encode(VALUE, False) == PLAIN
+    assert render.encode(VALUE, True) == PRETTY
 
 
 def test_a_terminal_is_not_driven_by_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Session()
+    here = IpContext()
     evil = "a\x1b[31m\x9b\x7fé"
-    monkeypatch.setattr(show, "_terminal", False)
-    assert show.put("%s", evil, here) == evil
-    monkeypatch.setattr(show, "_terminal", True)
-    assert show.put("\n%s", evil, here) == "\na\\x1b[31m\\x9b\\x7fé"
-    assert show.encode(evil, False) == '"a\\u001b[31m\\u009b\\u007fé"'
+    monkeypatch.setattr(render, "_terminal", False)
+    assert render.put("%s", evil, here) == evil
+    monkeypatch.setattr(render, "_terminal", True)
+    assert render.put("\n%s", evil, here) == "\na\\x1b[31m\\x9b\\x7fé"
+    assert render.encode(evil, False) == '"a\\u001b[31m\\u009b\\u007fé"'

@@ -1,10 +1,10 @@
 """The grammar of `ip`: rows of data that say which word means which key of a record, and the engine that reads them.
 
-Floor 7.  Words go in, one record comes out: a flat dict whose keys are the C names that `rtnl` knows (``IFLA_MTU``,
+Floor 7.  Args go in, one record comes out: a flat dict whose keys are the C names that `rtnl` knows (``IFLA_MTU``,
 ``ifi_flags``), ready to be the body of a request, and, in lower case, what is the command's own affair (``dev``,
 ``name``, ``type``).  To teach `ip` a word, add its row; parsing, abbreviation, complaint and help follow.
 
-A word that cannot be is a `Refused`: the line for standard error, as iproute2 words it, and the exit status it gives.
+A word that cannot be is a `CommandError`: the line for standard error, as iproute2 words it, and the exit status it gives.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from .session import Session
+    from .context import IpContext
 
     Record = dict[Any, Any]  # keys as in a body
 
@@ -26,7 +26,7 @@ AF_PACKET = 17
 FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "mpls": 28, "bridge": 7, "link": AF_PACKET}
 
 
-class Refused(Exception):
+class CommandError(Exception):
     """What ends a command: ``text`` for standard error (empty: nothing more to say) and the exit ``status``."""
 
     def __init__(self, text: str = "", status: int = BAD_WORD) -> None:
@@ -34,19 +34,19 @@ class Refused(Exception):
         self.text, self.status = text, status
 
 
-def wrong(word: str, why: str) -> Refused:
+def wrong(word: str, why: str) -> CommandError:
     """An argument has a value that cannot be."""
-    return Refused(f'Error: argument "{word}" is wrong: {why}')
+    return CommandError(f'Error: argument "{word}" is wrong: {why}')
 
 
-def duplicate(name: str, word: str) -> Refused:
+def duplicate(name: str, word: str) -> CommandError:
     """An option that may stand once stands twice."""
-    return Refused(f'Error: duplicate "{name}": "{word}" is the second value.')
+    return CommandError(f'Error: duplicate "{name}": "{word}" is the second value.')
 
 
-def garbage(name: str, word: str) -> Refused:
+def garbage(name: str, word: str) -> CommandError:
     """A word without a name in front of it, where its place is taken already."""
-    return Refused(f'Error: either "{name}" is duplicate, or "{word}" is a garbage.')
+    return CommandError(f'Error: either "{name}" is duplicate, or "{word}" is a garbage.')
 
 
 def matches(word: str, full: str) -> bool:
@@ -62,33 +62,33 @@ def pick(table: Iterable[tuple[str, Any]], word: str) -> Any:
     return None
 
 
-class Words:
-    """The words of a command still to be read, and the `Session` in which they have their meaning."""
+class Args:
+    """The words of a command still to be read, and the `IpContext` in which they have their meaning."""
 
     __slots__ = ("at", "ip", "words")
 
-    def __init__(self, words: Sequence[str], ip: Session) -> None:
+    def __init__(self, words: Sequence[str], ip: IpContext) -> None:
         self.words, self.at, self.ip = words, 0, ip
 
     def __bool__(self) -> bool:
         return self.at < len(self.words)
 
     def take(self) -> str:
-        """The next word.  Raises `Refused` where there is none."""
+        """The next word.  Raises `CommandError` where there is none."""
         if not self:
-            raise Refused('Command line is not complete. Try option "help"')
+            raise CommandError('Command line is not complete. Try option "help"')
         self.at += 1
         return self.words[self.at - 1]
 
-    def rest(self) -> Words:
+    def rest(self) -> Args:
         """What is left, as words of its own."""
-        return Words(self.words[self.at :], self.ip)
+        return Args(self.words[self.at :], self.ip)
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------
 
 
-class Row:
+class Keyword:
     """One word of the grammar.
 
     ``names`` are its spellings, separated by ``|``; one that ends in ``*`` may be abbreviated.  ``hint`` is what help
@@ -104,12 +104,12 @@ class Row:
     def fits(self, word: str) -> bool:
         return any(word == full or (short and matches(word, full)) for full, short in self.spellings)
 
-    def take(self, words: Words, record: Record) -> None:
+    def take(self, args: Args, record: Record) -> None:
         """Read what follows the word into the record."""
         raise NotImplementedError
 
 
-class Value(Row):
+class ValueKeyword(Keyword):
     """A word that a value follows: ``mtu 1400``.
 
     ``read`` makes the value, and says by ValueError that it cannot be; then the complaint is ``why``.  With ``once``
@@ -124,8 +124,8 @@ class Value(Row):
         super().__init__(names, hint or key.rpartition("_")[2].upper())
         self.key, self.read, self.why, self.once = key, read, why, once
 
-    def take(self, words: Words, record: Record) -> None:
-        word = words.take()
+    def take(self, args: Args, record: Record) -> None:
+        word = args.take()
         if self.once and self.key in record:
             raise duplicate(self.name, word)
         try:
@@ -134,7 +134,7 @@ class Value(Row):
             raise wrong(word, self.why) from None
 
 
-class Bits(Row):
+class FlagKeyword(Keyword):
     """A word that stands alone and sets, or clears, bits of a key, and of the key that says which bits are meant."""
 
     __slots__ = ("bits", "key", "mask", "on")
@@ -149,11 +149,11 @@ class Bits(Row):
         if self.mask:
             record[self.mask] = record.get(self.mask, 0) | self.bits
 
-    def take(self, words: Words, record: Record) -> None:
+    def take(self, args: Args, record: Record) -> None:
         self.put(record, self.on)
 
 
-class Switch(Bits):
+class FlagSwitch(FlagKeyword):
     """A word that ``on`` or ``off`` follows: ``multicast off``.  ``on`` False: the bit says the contrary (IFF_NOARP)."""
 
     __slots__ = ()
@@ -162,14 +162,14 @@ class Switch(Bits):
         super().__init__(names, bits, key, mask, on)
         self.hint = "{ on | off }"
 
-    def take(self, words: Words, record: Record) -> None:
-        word = words.take()
+    def take(self, args: Args, record: Record) -> None:
+        word = args.take()
         if word not in ("on", "off"):
-            raise Refused(f'Error: argument of "{self.name}" must be "on" or "off", not "{word}"', FAILED)
+            raise CommandError(f'Error: argument of "{self.name}" must be "on" or "off", not "{word}"', FAILED)
         self.put(record, (word == "on") is self.on)
 
 
-class OnOff(Row):
+class OnOffKeyword(Keyword):
     """A word that ``on`` or ``off`` follows, where an attribute takes it as 1 or 0."""
 
     __slots__ = ("key", "status")
@@ -178,14 +178,14 @@ class OnOff(Row):
         super().__init__(names, "{ on | off }")
         self.key, self.status = key, status
 
-    def take(self, words: Words, record: Record) -> None:
-        word = words.take()
+    def take(self, args: Args, record: Record) -> None:
+        word = args.take()
         if word not in ("on", "off"):
-            raise Refused(f'Error: argument of "{self.name}" must be one of "off", "on", not "{word}"', self.status)
+            raise CommandError(f'Error: argument of "{self.name}" must be one of "off", "on", not "{word}"', self.status)
         record[self.key] = int(word == "on")
 
 
-class Constant(Row):
+class ConstantKeyword(Keyword):
     """A word that stands alone and sets a key: ``nomaster``."""
 
     __slots__ = ("key", "value")
@@ -194,37 +194,37 @@ class Constant(Row):
         super().__init__(names)
         self.key, self.value = key, value
 
-    def take(self, words: Words, record: Record) -> None:
+    def take(self, args: Args, record: Record) -> None:
         record[self.key] = self.value
 
 
-class Call(Row):
+class CustomKeyword(Keyword):
     """A word that has a function of its own."""
 
     __slots__ = ("function",)
 
-    def __init__(self, names: str, function: Callable[[Words, Record], None], hint: str = "") -> None:
+    def __init__(self, names: str, function: Callable[[Args, Record], None], hint: str = "") -> None:
         super().__init__(names, hint)
         self.function = function
 
-    def take(self, words: Words, record: Record) -> None:
-        self.function(words, record)
+    def take(self, args: Args, record: Record) -> None:
+        self.function(args, record)
 
 
-def read(rows: Sequence[Row], words: Words, record: Record, otherwise: Callable[[str, Words, Record], None]) -> Record:
+def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: Callable[[str, Args, Record], None]) -> Record:
     """Read all words into the record.  ``otherwise`` gets each word that no row fits."""
-    while words:
-        word = words.take()
+    while args:
+        word = args.take()
         for row in rows:
             if row.fits(word):
-                row.take(words, record)
+                row.take(args, record)
                 break
         else:
-            otherwise(word, words, record)
+            otherwise(word, args, record)
     return record
 
 
-def usage(start: str, rows: Iterable[Row], width: int = 100) -> Iterator[str]:
+def usage(start: str, rows: Iterable[Keyword], width: int = 100) -> Iterator[str]:
     """Lines of help for rows: ``start [ mtu MTU ] [ up ] ...``."""
     line, indent = start, " " * min(len(start), 30)
     for row in rows:
@@ -236,10 +236,10 @@ def usage(start: str, rows: Iterable[Row], width: int = 100) -> Iterator[str]:
     yield line
 
 
-def dispatch(verbs: Iterable[tuple[str, Callable[[Words], int]]], word: str, words: Words, object: str) -> int:
-    """Run the verb of an object that ``word`` abbreviates; its exit status.  Raises `Refused` where there is none."""
+def dispatch(verbs: Iterable[tuple[str, Callable[[Args], int]]], word: str, args: Args, object: str) -> int:
+    """Run the verb of an object that ``word`` abbreviates; its exit status.  Raises `CommandError` where there is none."""
     verb = pick(verbs, word)
     if verb is None:
-        raise Refused(f'Command "{word}" is unknown, try "ip {object} help".')
-    status: int = verb(words)
+        raise CommandError(f'Command "{word}" is unknown, try "ip {object} help".')
+    status: int = verb(args)
     return status

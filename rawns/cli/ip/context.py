@@ -12,7 +12,7 @@ import sys
 from ... import rtnl, uapi
 from ...errors import KernelError, SyscallError
 from ...nlmsg import Request
-from .words import AF_PACKET, FAILED, Refused
+from .grammar import AF_PACKET, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def complain(text: str) -> None:
         pass
 
 
-class Session:
+class IpContext:
     """The options of a command line are its attributes, as `ip` has them after parsing."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Session:
             try:
                 self._kernel = Netlink()
             except SyscallError as error:
-                raise Refused(f"Cannot open netlink socket: {reason(error)}", FAILED) from None
+                raise CommandError(f"Cannot open netlink socket: {reason(error)}", FAILED) from None
         return self._kernel
 
     def do(self, request: Request) -> None:
@@ -87,7 +87,7 @@ class Session:
             replies = self.kernel.dump(request)
         except KernelError as error:
             complain(complaint(error))
-            raise Refused("Dump terminated", FAILED) from None
+            raise CommandError("Dump terminated", FAILED) from None
         for reply in replies:
             if reply.kind == uapi.RTM_NEWLINK:
                 self._links[reply.body["ifi_index"]] = reply.body
@@ -218,15 +218,15 @@ class Session:
     def write(self, pieces: Iterable[str]) -> None:
         """Text for standard output, byte for byte.
 
-        Raises `Refused` where it cannot be written; a closed pipe (BrokenPipeError) is whoever started us's affair.
+        Raises `CommandError` where it cannot be written; a closed pipe (BrokenPipeError) is whoever started us's affair.
         """
         data = "".join(pieces).encode("utf-8", "surrogateescape")
         if data and sys.stdout is None:  # descriptor 1 was closed, and may be a socket of ours by now
-            raise Refused("write error: Bad file descriptor", FAILED)
+            raise CommandError("write error: Bad file descriptor", FAILED)
         try:
             while data:
                 data = data[os.write(1, data) :]
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise Refused(f"write error: {error.strerror}", FAILED) from None
+            raise CommandError(f"write error: {error.strerror}", FAILED) from None

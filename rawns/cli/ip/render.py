@@ -1,7 +1,7 @@
 """One record, several renderings: rows say how each key of it is shown; text and JSON are two readings of the result.
 
 Floor 7.  A row is data: the key of the record, the name in JSON, the format in text, and perhaps a function between
-the value and both.  Rows and record together make `Field` values; `text` joins their text, `encode` nests their
+the value and both.  Rows and record together make `OutputField` values; `text` joins their text, `encode` nests their
 values.  JSON is written as iproute2's writer does it, to the space; `json` would cost more than the whole command.
 """
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...wire import Body
-    from .session import Session
+    from .context import IpContext
 
-    Read = Callable[[Any, Body, Session], Any]
+    Read = Callable[[Any, Body, IpContext], Any]
 
 
-class Field:
+class OutputField:
     """One thing shown: ``name`` and ``value`` for JSON (no name: not in JSON), ``text`` for people (may be empty)."""
 
     __slots__ = ("name", "text", "value")
@@ -31,19 +31,19 @@ class Field:
         self.name, self.value, self.text = name, value, text
 
 
-class Object(list):  # type: ignore[type-arg]
+class JsonObject(list):  # type: ignore[type-arg]
     """Fields that JSON puts in braces."""
 
     __slots__ = ()
 
 
-class Literal(str):
+class JsonNumber(str):
     """A number in JSON that keeps the form it has in text (``0.00``)."""
 
     __slots__ = ()
 
 
-class Row:
+class OutputRow:
     """How one key of a record is shown.
 
     ``text`` is a %-format; a newline in it is where a line breaks, which ``-oneline`` makes a backslash.  ``read``
@@ -57,7 +57,7 @@ class Row:
         self.key, self.name, self.text, self.read, self.plain = key, name, text, read, plain
 
 
-def fields(rows: Sequence[Row], record: Body, ip: Session) -> Iterator[Field]:
+def fields(rows: Sequence[OutputRow], record: Body, ip: IpContext) -> Iterator[OutputField]:
     """The fields that rows make of a record; what the record lacks is left out."""
     for row in rows:
         value = record.get(row.key)
@@ -67,10 +67,10 @@ def fields(rows: Sequence[Row], record: Body, ip: Session) -> Iterator[Field]:
         if shown is None:
             continue
         words = shown if row.plain is None else row.plain(value, record, ip)
-        yield Field(row.name, shown, put(row.text, words, ip))
+        yield OutputField(row.name, shown, put(row.text, words, ip))
 
 
-def put(form: str, value: Any, ip: Session) -> str:
+def put(form: str, value: Any, ip: IpContext) -> str:
     """``form % value``, its line breaks as the session wants them, the value without what drives a terminal."""
     if ip.oneline and "\n" in form:
         form = form.replace("\n", "\\")
@@ -94,7 +94,7 @@ def harmless(value: str) -> str:
     return printable(value) if _on_terminal() else value
 
 
-def text(shown: Iterable[Field]) -> Iterator[str]:
+def text(shown: Iterable[OutputField]) -> Iterator[str]:
     """The text of fields."""
     for field in shown:
         yield field.text
@@ -116,14 +116,14 @@ def _quoted(value: str) -> str:
 
 
 def encode(value: Any, pretty: bool, depth: int = 0) -> str:
-    """A value as JSON.  An `Object` is in braces, any other list in brackets."""
+    """A value as JSON.  An `JsonObject` is in braces, any other list in brackets."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Literal) or not isinstance(value, (str, list)):
+    if isinstance(value, JsonNumber) or not isinstance(value, (str, list)):
         return "null" if value is None else str(value)
     if isinstance(value, str):
         return _quoted(value)
-    if isinstance(value, Object):
+    if isinstance(value, JsonObject):
         return _object(value, pretty, depth)
     inner = ",".join([encode(one, pretty, depth + 1) for one in value])
     if not pretty:
@@ -131,7 +131,7 @@ def encode(value: Any, pretty: bool, depth: int = 0) -> str:
     return f"[ {inner} ]" if inner else "[ ]"
 
 
-def _object(shown: Sequence[Field], pretty: bool, depth: int) -> str:
+def _object(shown: Sequence[OutputField], pretty: bool, depth: int) -> str:
     named = [field for field in shown if field.name]
     if not pretty:
         return "{" + ",".join([f'"{field.name}":{encode(field.value, False)}' for field in named]) + "}"
@@ -140,6 +140,6 @@ def _object(shown: Sequence[Field], pretty: bool, depth: int) -> str:
     return f"{{{body}{end if named else ''}}}"
 
 
-def document(records: Iterable[Iterable[Field]], ip: Session) -> str:
+def document(records: Iterable[Iterable[OutputField]], ip: IpContext) -> str:
     """The whole answer of a command as one JSON array of objects."""
-    return encode([Object(record) for record in records], ip.pretty, 0) + "\n"
+    return encode([JsonObject(record) for record in records], ip.pretty, 0) + "\n"
