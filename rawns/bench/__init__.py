@@ -1,14 +1,19 @@
-"""The instrument: how long a namespace takes, step by step, and who makes it faster.
+"""Measure how long network namespaces, links and labs take to set up, beside plain C, ``ip``, pyroute2 and others.
 
-Floor 7::
-
-    method        samples to figures, turns, remarks: pure     versus     two results, and what is beyond the noise: pure
-    report        a result as text, CSV and JSON: pure         page       a result as SVG and HTML: pure
-    scene         what a contender is, and what is measured    fence      until the kernel has cleaned up
-    ours          the contenders that are rawns                cases      what they contend in
-    world         the machine it happened on                   run        rounds, in turns
-
-The other contenders (plain C, `ip`, pyroute2 ...) live in bench/ of the checkout, and are named as absent without it.
+============== ======================================================================================
+run            `bench`: run the implementations of each case in turn; the result as data
+cases          the cases, and the implementations that take part in each
+harness        what an implementation is, and one timed run of it
+equivalence    read back what an implementation has set up, and compare it with the others
+cleanup_barrier  wait until the kernel has freed the namespaces that were deleted
+rawns_api      the implementations with rawns, through its public names only
+peers          the other implementations: plain C, ip, unshare, nsenter, busybox, pyroute2, Mininet
+samples        medians, percentiles, ratios and their confidence intervals
+environment    the machine that is measured, and what makes its figures doubtful
+findings       what a result says: ratios to the baseline and to the fastest other tool, in words
+report, page   a result as text and CSV, as SVG and HTML
+compare        what has become slower or faster between two results
+============== ======================================================================================
 """
 
 from .compare import compare

@@ -1,11 +1,7 @@
-"""What is contended in, with who contends.
-
-Floor 7.  `cases` puts together rawns' own contenders (`ours`) and those of bench/peers.py, where that is.
-"""
+"""The cases of the bench, and the implementations that take part in each: those of rawns (`rawns_api`) and the peers'."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,192 +10,175 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .. import Lab, NetNS, __version__
-from . import ours
-from .harness import Absent, Case, Contender, Standing
+from . import rawns_api
+from .harness import BASELINE, RAWNS, Case, Implementation, Ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Callable
 
-    from .harness import Scene
-    from .ours import Steps
+    from .harness import Run, Steps, Trial
+    from .peers import Peers
 
-PLACE = Path(__file__).resolve().parent.parent.parent  # of the package: a checkout, an installation, a zip file
-PEERS = PLACE / "bench" / "peers.py"
-NOBODY = "bench/ is not here: it comes with a checkout of rawns, not with an installation"
-OURS = f"rawns {__version__}"
-HERE = f"import sys; sys.path.insert(0, {str(PLACE)!r}); "
+VERSION = f"rawns {__version__}"
+IMPORT_PATH = str(Path(__file__).resolve().parent.parent.parent)  # of the package: a checkout, an installation, a zip file
+SET_PATH = f"import sys; sys.path.insert(0, {IMPORT_PATH!r}); "
 ENTRY = "from rawns.cli.main import entry; entry()"  # what the console script does
-STARS = (10, 100, 1000)
+STAR_SHARES = {10: 1.0, 100: 0.25, 1000: 0.05}
 
 
-class NoPeers:
-    """Where there is no checkout."""
+def cases(peers: Peers) -> list[Case]:
+    """Return all cases, from the smallest to the largest."""
 
-    def __init__(self, why: str = NOBODY) -> None:
-        names = ("C", "ip", "unshare", "nsenter", "busybox", "pyroute2", "mininet")
-        self.absent = [Absent(name, why) for name in names]
+    def case(name: str, title: str, *mine: tuple[str, Run, tuple[str, ...]] | Run, **options: Any) -> Case:
+        ours = [("rawns", one, ()) if callable(one) else one for one in mine]
+        implementations = [Implementation(label, run, RAWNS, VERSION, differences) for label, run, differences in ours]
+        return Case(name, title, [*peers.implementations(name), *implementations], **options)
 
-    def contenders(self, case: str) -> list[Contender]:
-        return []
-
-
-def peers() -> Any:
-    if not PEERS.is_file():
-        return NoPeers()
-    spec = importlib.util.spec_from_file_location("rawns_bench_peers", PEERS)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Peers()
-
-
-def cases(others: Any) -> list[Case]:
-    """All of them, from the smallest to the largest."""
-
-    def case(name: str, title: str, play: Any, **options: Any) -> Case:
-        mine = [Contender(label, how, OURS, lacks) for label, how, lacks in play]
-        return Case(name, title, [*others.contenders(name), *mine], **options)
-
-    def one(play: Any, lacks: tuple[str, ...] = ()) -> list[tuple[str, Any, tuple[str, ...]]]:
-        return [("rawns", play, lacks)]
-
-    article = [
-        ("rawns, Lab", ours.article_lab, ()),
-        ("rawns, requests", ours.article_requests, ("stamp",)),
-        ("rawns, verbs", ours.article_verbs, ("stamp", "queues")),
-    ]
-    pool = [("rawns, create", ours.created, ()), ("rawns, Pool", ours.taken, ())]
-    chat: Any = {"times": 100}  # a round trip is a matter of microseconds
+    one_ns: Any = {"prepare": _namespace}
+    article = (
+        ("rawns, Lab", rawns_api.article_lab, ()),
+        ("rawns, requests", rawns_api.article_requests, ("stamp",)),
+        ("rawns, verbs", rawns_api.article_verbs, ("stamp", "queues")),
+    )
+    pool = (("rawns, create", rawns_api.create_several, ()), ("rawns, Pool", rawns_api.pool_take, ()))
     found = [
-        case("anonymous", "a namespace without a name, and a netlink socket in it", one(ours.anonymous), quick=True),
-        case("named", "a namespace with a name: unshare, bind mount", one(ours.named), quick=True),
-        case("verbs", "two namespaces on a cable, verb by verb", one(ours.verbs)),
-        case("moved", "the same, the pair made at home and both ends moved", one(ours.moved), share=0.5),
-        case("article", "two named namespaces, a cable, addresses, up", article, quick=True),
-        case("enter", "setns there and back", one(ours.enter), times=100, context=_namespace, quick=True),
-        case("exec", "`true` inside, without the mounts", one(ours.execute(False)), context=_namespace),
-        case("mounts", "`true` inside, with the mounts of `ip netns exec`", one(ours.execute(True)), context=_namespace),
-        case("packet", "the first packets' round trip on a new cable", one(ours.packet)),
-        case("connect", "TCP connect across a cable", one(ours.connect), context=_wired(None), share=0.5),
-        case("chat-1", "a line's round trip, on one processor", one(ours.chat), **chat, context=_wired("one"), quick=True),
-        case("chat-2", "a line's round trip, on two processors", one(ours.chat), **chat, context=_wired("two")),
-        case("pool", "taking a ready namespace from a Pool", pool, times=8, floor="rawns, create", share=0.5, quick=True),
+        case("anonymous", "a namespace without a name, and a netlink socket in it", rawns_api.anonymous, quick=True),
+        case("named", "a namespace with a name: unshare, bind mount", rawns_api.named, quick=True),
+        case("verbs", "two namespaces and a veth pair, verb by verb", rawns_api.verbs),
+        case("moved", "two namespaces and a veth pair, both ends moved", rawns_api.moved, share=0.5),
+        case("article", "two named namespaces, a veth pair, addresses, all up", *article, quick=True),
+        case("enter", "setns into a namespace and back", rawns_api.enter, repeat=100, quick=True, **one_ns),
+        case("exec", "`true` in a namespace, without the mounts", rawns_api.execute(False), **one_ns),
+        case("mounts", "`true` in a namespace, with the mounts of `ip netns exec`", rawns_api.execute(True), **one_ns),
+        case("packet", "the first packets' round trip over a new veth pair", rawns_api.packet),
+        case("connect", "a TCP connection over a veth pair", rawns_api.connect, prepare=_pair(None), share=0.5),
+        case("chat-1", "a line's round trip, on one processor", rawns_api.chat, repeat=100, prepare=_pair("one"), quick=True),
+        case("chat-2", "a line's round trip, on two processors", rawns_api.chat, repeat=100, prepare=_pair("two")),
+        case("pool", "a namespace taken from a Pool", *pool, repeat=8, baseline="rawns, create", share=0.5, quick=True),
     ]
     for k in (1, 2, 4):
-        found.append(case(f"threads-{k}", f"64 namespaces, {k} threads", one(ours.many(k)), n=64, share=0.2))
+        found.append(case(f"threads-{k}", f"64 namespaces, {k} thread{'s' * (k > 1)}", rawns_api.threads(k), n=64, share=0.2))
     for k in (10, 100, 1000):
-        found.append(case(f"beside-{k}", f"a namespace beside {k} others", one(ours.one_more), n=k, context=_crowd, share=0.5))
-    share = {10: 1.0, 100: 0.25, 1000: 0.05}
-    found += [case(f"star-{n}", f"{n} hosts on a bridge", one(ours.star), n=n, share=share[n], quick=n == 10) for n in STARS]
-    return [*found, *_processes(others)]
+        title = f"a namespace beside {k} others"
+        found.append(case(f"beside-{k}", title, rawns_api.one_more, n=k, prepare=_others, share=0.5))
+    for n, share in STAR_SHARES.items():
+        found.append(case(f"star-{n}", f"{n} hosts on a bridge", rawns_api.star, n=n, share=share, quick=n == 10))
+    return [*found, *_processes(peers)]
 
 
-# -- what a case makes ready -------------------------------------------------------------------------------------------
+# -- what a case prepares ----------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _namespace(scene: Scene) -> Iterator[None]:
-    """One to enter, with a name; and where `true` is."""
-    name = f"bench-{scene.pid}-0"
+def _namespace(trial: Trial) -> Iterator[None]:
+    """Prepare a named namespace, and the path of `true`."""
+    name = f"bench-{trial.pid}-0"
     with NetNS.create(name) as ns:
-        scene.given.update(one=ns, name=name, path=f"/run/netns/{name}", true=shutil.which("true") or "/bin/true")
+        trial.prepared.update(one=ns, name=name, path=f"/run/netns/{name}", true=shutil.which("true") or "/bin/true")
         yield
 
 
-def _wired(processors: str | None) -> Callable[[Scene], Any]:
+def _pair(processors: str | None) -> Callable[[Trial], Any]:
+    """Prepare two namespaces joined by a veth pair, and the processors on which their threads run (-1: any)."""
+
     @contextmanager
-    def context(scene: Scene) -> Iterator[None]:
+    def prepare(trial: Trial) -> Iterator[None]:
         with Lab("chat") as lab:
             one, two = lab.netns(), lab.netns()
             lab.wire(one.port("v1", "10.0.0.1/24"), two.port("v2", "10.0.0.2/24"))
             lab.up()
-            mine = sorted(os.sched_getaffinity(0))
-            pair = (-1, -1) if processors is None else (mine[0], mine[0] if processors == "one" else mine[-1])
-            scene.given.update(one=one, two=two, processors=pair)
+            allowed = sorted(os.sched_getaffinity(0))
+            chosen = (-1, -1) if processors is None else (allowed[0], allowed[0] if processors == "one" else allowed[-1])
+            trial.prepared.update(one=one, two=two, processors=chosen)
             yield
 
-    return context
+    return prepare
 
 
 @contextmanager
-def _crowd(scene: Scene) -> Iterator[None]:
-    """``n`` namespaces that are simply there."""
-    crowd: list[NetNS] = []
+def _others(trial: Trial) -> Iterator[None]:
+    """Prepare ``n`` namespaces that are not used."""
+    others: list[NetNS] = []
     try:
-        for _ in range(scene.n):
-            crowd.append(NetNS.create())
+        for _ in range(trial.n):
+            others.append(NetNS.create())
         yield
     finally:
-        for ns in crowd:
+        for ns in others:
             ns.close()
 
 
 # -- whole processes --------------------------------------------------------------------------------------------------
 
 
-def _process(*argv: str) -> Any:
-    def play(scene: Scene) -> Steps:
-        _ran(list(argv))
+def _process(*argv: str) -> Run:
+    def run(trial: Trial) -> Steps:
+        _call(list(argv))
         yield "the process"
 
-    return play
+    return run
 
 
-def _ran(argv: list[str]) -> None:
+def _call(argv: list[str]) -> None:
+    """Run a command that must succeed; raises `OSError` with the end of its standard error."""
     done = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
     if done.returncode:
-        raise OSError(
-            f"`{' '.join(argv)}` exited with {done.returncode}: {' '.join(done.stderr.decode(errors='replace').split())[-300:]}"
-        )
+        said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+        raise OSError(f"`{' '.join(argv)}` exited with {done.returncode}: {said}")
 
 
 def _python(code: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
-def _lab_up(scene: Scene) -> Steps:
-    """`rawns lab up FILE`, as the console script has it."""
-    file = scene.given["file"]
-    up = _python(f"{HERE}sys.argv = ['rawns', 'lab', 'up', {file!r}]; {ENTRY}")
-    down = _python(f"{HERE}sys.argv = ['rawns', 'lab', 'down', {file!r}]; {ENTRY}")
+def _lab_up(trial: Trial) -> Steps:
+    """`rawns lab up FILE`, as the console script runs it."""
+    file = trial.prepared["file"]
+    up = _python(f"{SET_PATH}sys.argv = ['rawns', 'lab', 'up', {file!r}]; {ENTRY}")
+    down = _python(f"{SET_PATH}sys.argv = ['rawns', 'lab', 'down', {file!r}]; {ENTRY}")
     try:
-        _ran(up)
+        _call(up)
         yield "up"
-        yield Standing(scene.names)
+        yield Ready(trial.names)
     finally:
-        _ran(down)
+        _call(down)
     yield "down"
 
 
 @contextmanager
-def _lab_file(scene: Scene) -> Iterator[None]:
+def _lab_file(trial: Trial) -> Iterator[None]:
+    """Prepare the description of the article's lab in a file."""
     import json
     import tempfile
 
     lab = {
-        "name": f"bench-{scene.pid}",
-        "hosts": {"ns1": {"netns": scene.names[0]}, "ns2": {"netns": scene.names[1]}},
+        "name": f"bench-{trial.pid}",
+        "hosts": {"ns1": {"netns": trial.names[0]}, "ns2": {"netns": trial.names[1]}},
         "wires": [{"ends": ["ns1:v1 10.0.0.1/24", "ns2:v2 10.0.0.2/24"]}],
     }
     with tempfile.TemporaryDirectory(prefix="rawns-bench-") as folder:
         file = f"{folder}/article.json"
         Path(file).write_text(json.dumps(lab))
-        scene.given.update(file=file)
+        trial.prepared.update(file=file)
         yield
 
 
-def _processes(others: Any) -> list[Case]:
-    import_ = [
-        Contender("python, import os ctypes struct", _process(*_python("import os, ctypes, struct")), sys.version.split()[0]),
-        Contender("python, nothing", _process(*_python("pass")), sys.version.split()[0]),
-        Contender("import rawns", _process(*_python(HERE + "import rawns")), OURS),
-        Contender("rawns.NetNS", _process(*_python(HERE + "import rawns; rawns.NetNS")), OURS),
-        Contender("rawns ip link", _process(*_python(f"{HERE}sys.argv = ['rawns', 'ip', 'link']; {ENTRY}")), OURS),
+def _processes(peers: Peers) -> list[Case]:
+    python = sys.version.split()[0]
+    base = "python, import os ctypes struct"
+    startup = [
+        Implementation(base, _process(*_python("import os, ctypes, struct")), BASELINE, python),
+        Implementation("python, nothing", _process(*_python("pass")), BASELINE, python),
+        Implementation("import rawns", _process(*_python(SET_PATH + "import rawns")), RAWNS, VERSION),
+        Implementation("rawns.NetNS", _process(*_python(SET_PATH + "import rawns; rawns.NetNS")), RAWNS, VERSION),
+        Implementation(
+            "rawns ip link", _process(*_python(f"{SET_PATH}sys.argv = ['rawns', 'ip', 'link']; {ENTRY}")), RAWNS, VERSION
+        ),
     ]
-    lab = [*others.contenders("process"), Contender("rawns lab up", _lab_up, OURS)]
+    lab = [*peers.implementations("process"), Implementation("rawns lab up", _lab_up, RAWNS, VERSION)]
     return [
-        Case("startup", "whole processes beside an interpreter that loads ctypes", import_, floor=import_[0].name),
-        Case("process", "the article as a whole process, from a file", lab, share=0.5, context=_lab_file),
+        Case("startup", "a whole process", startup, baseline=base),
+        Case("process", "the article as a whole process, from a file", lab, share=0.5, prepare=_lab_file),
     ]

@@ -1,62 +1,46 @@
-"""Until the kernel has cleaned up after namespaces that have ended.
+"""Wait until the kernel has freed deleted network namespaces.
 
-Floor 7.  It does so later, by a worker, batch by batch; whoever is measured meanwhile pays for it.  How to know when it is
-over: each namespace of a round is given an id here (RTM_NEWNSID), which the kernel takes back, and says so
-(RTM_DELNSID), when its turn has come.  When all have gone, one more namespace is ended, a canary with a cable to here: its
-turn comes in a later batch, so when the cable goes, all the batches before are done.
+The kernel frees namespaces later, in a worker, batch by batch, and slows down whatever is measured meanwhile.  To learn when
+it has finished, each namespace of a run is given an id in a namespace of the bench (RTM_NEWNSID).  The kernel takes the id
+back and announces that (RTM_DELNSID) when the namespace's batch is being freed.  When all ids have been taken back, the barrier
+creates and deletes one more namespace that holds the far end of a veth pair.  It is freed in a later batch, so the removal of
+the near end (RTM_DELLINK) shows that all earlier batches are done.
 
-The canary alone would not do: a netlink socket holds its namespace for a grace period longer, and the canary would overtake.
+The last namespace alone would not be enough: a netlink socket keeps its namespace for one grace period longer, so that a
+namespace that was deleted later can be freed earlier.
 """
 
 from __future__ import annotations
 
-import select
-import socket
-from errno import ENOBUFS
-from struct import unpack_from
-
 from .. import uapi
-from ..errors import RawnsError, SyscallError
+from ..errors import Interrupted, RawnsError
 from ..net import NetNS
+from .equivalence import open_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PATIENCE = 60_000  # milliseconds
-GROUPS = 1 | 1 << (uapi.RTNLGRP_NSID - 1)  # links, and ids of namespaces
-BUFFER = 1 << 24  # bytes; root gets them
+TIMEOUT = 60.0  # seconds
+NEAR_END = "barrier"
 
 
-class Fence:
-    """``watch`` namespaces while they stand, ``wait`` after they were given up."""
+class CleanupBarrier:
+    """Tell it with `watch` which namespaces will be deleted; `wait` returns when the kernel has freed them."""
 
     def __init__(self) -> None:
         self._home = NetNS.create()
         self._watched: set[int] = set()
         try:
-            self._news = self._home.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-            self._size()
-            self._news.bind((0, GROUPS))
-            self._news.setblocking(False)
-            self._poll = select.poll()
-            self._poll.register(self._news, select.POLLIN)
+            self._monitor = self._home.monitor("link", "nsid")
         except BaseException:
             self._home.close()
             raise
 
-    def _size(self) -> None:
-        try:
-            self._news.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, BUFFER)
-        except OSError:
-            pass  # not the machine's root: what overruns is asked for
-
-    def watch(self, spaces: Iterable[str | int]) -> None:
-        """Namespaces, by name or descriptor, that will be waited for."""
-        from .harness import opened
-
-        for space in spaces:
-            with opened(space) as ns:
+    def watch(self, namespaces: Iterable[str | int]) -> None:
+        """Give each namespace, by name or descriptor, an id that the kernel takes back when it frees it."""
+        for namespace in namespaces:
+            with open_namespace(namespace) as ns:
                 number = self._home.net.nsid(ns)
                 if number is None:
                     self._home.net.set_nsid(ns)
@@ -65,58 +49,40 @@ class Fence:
                 self._watched.add(number)
 
     def wait(self) -> None:
-        """Raises `RawnsError` where that takes longer than a minute: somebody holds one of them."""
-        watched, self._watched = self._watched, set()
-        self._until(watched, False)
-        with NetNS.create() as canary:
-            self._home.net.add_veth("fence", peer="canary", peer_ns=canary)
-        self._until(set(), True)
+        """Block until all watched namespaces, and those deleted before, are freed.
 
-    def _until(self, ids: set[int], cable: bool) -> None:
-        while ids or cable:
-            if not self._poll.poll(PATIENCE):
-                raise RawnsError(
-                    f"the kernel has not let go of {len(ids) or 1} namespaces for {PATIENCE // 1000} s; who holds them?"
-                )
+        Raises `RawnsError` if nothing is freed for `TIMEOUT` seconds: another process holds one of them.
+        """
+        watched, self._watched = self._watched, set()
+        self._until_freed(watched, link=False)
+        with NetNS.create() as last:
+            self._home.net.add_veth(NEAR_END, peer="far", peer_ns=last)
+        self._until_freed(set(), link=True)
+
+    def _until_freed(self, ids: set[int], link: bool) -> None:
+        while ids or link:
             try:
-                while ids or cable:
-                    data = self._news.recv(65536)
-                    gone, cut = heard(data)
-                    ids -= gone
-                    cable = cable and not cut
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                if error.errno != ENOBUFS:
-                    raise SyscallError(error.errno or 0, "recv", "the fence's news") from None
+                events = self._monitor.receive(TIMEOUT)
+            except Interrupted:  # events were lost: ask for the state
                 ids &= set(self._home.net.nsids())
-                cable = cable and "fence" in [link.name for link in self._home.net.links()]
+                link = link and NEAR_END in [one.name for one in self._home.net.links()]
+                continue
+            if not events:
+                waiting = f"the kernel has not freed {len(ids) or 1} deleted namespaces within {TIMEOUT:.0f} s"
+                raise RawnsError(f"{waiting}; another process holds them")
+            for event in events:
+                if event.kind == uapi.RTM_DELNSID:
+                    ids.discard(event.body.get("NETNSA_NSID", -1))
+                elif event.kind == uapi.RTM_DELLINK:
+                    link = False
 
     def close(self) -> None:
-        self._news.close()
+        """Close the monitor and the bench's namespace; may be called again."""
+        self._monitor.close()
         self._home.close()
 
-    def __enter__(self) -> Fence:
+    def __enter__(self) -> CleanupBarrier:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def heard(data: bytes) -> tuple[set[int], bool]:
-    """The ids that have gone, and whether a link has, in a datagram of the kernel's news."""
-    gone: set[int] = set()
-    cut, at = False, 0
-    while at + 16 <= len(data):
-        length, kind = unpack_from("=IH", data, at)
-        if kind == uapi.RTM_DELNSID:
-            place = at + 20
-            while place + 8 <= min(at + length, len(data)):
-                size, name = unpack_from("=HH", data, place)
-                if name == uapi.NETNSA_NSID:
-                    gone.add(unpack_from("=i", data, place + 4)[0])
-                place += max(4, size + 3 & ~3)
-        elif kind == uapi.RTM_DELLINK:
-            cut = True
-        at += max(16, length + 3 & ~3)
-    return gone, cut

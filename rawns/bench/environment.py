@@ -1,7 +1,4 @@
-"""The machine it happens on, and what is to be doubted about it.
-
-Floor 7.
-"""
+"""The machine that is measured, and what makes its figures doubtful."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import platform
 import sys
 from glob import glob
 from pathlib import Path
-from time import strftime
+from time import sleep, strftime
 
 from .. import __version__, rootless
 from ..netns import Namespace
@@ -20,11 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-BUSY = 0.7  # a load of so much for each processor is somebody else's work
+OBSERVED = 0.3  # seconds in which the bench does nothing and looks how busy the processors are
+MAX_BUSY = 0.1  # of all processors' time
+MAX_MOUNTS = 500
 
 
-def world() -> dict[str, Any]:
-    """What a figure depends on, and is worth nothing without."""
+def describe() -> dict[str, Any]:
+    """Return what the figures depend on: kernel, processors, Python, privileges, and what else the machine is doing."""
     governors = sorted({_text(path) for path in glob("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")} - {""})
     return {
         "date": strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -35,10 +34,10 @@ def world() -> dict[str, Any]:
         "processors": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "governor": ", ".join(governors) or None,
-        "load": round(os.getloadavg()[0], 2),
+        "busy before": busy(),
         "mounts": len(_text("/proc/self/mountinfo").splitlines()),
         "named namespaces": len(Namespace.list()),
-        "namespaces with processes": _inhabited(),
+        "namespaces with processes": _namespaces_in_use(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "executable": sys.executable,
         "as": "root" if os.geteuid() == 0 and _all_users() else "root of a user namespace",
@@ -52,8 +51,30 @@ def _text(path: str) -> str:
         return ""
 
 
+def busy(seconds: float = OBSERVED) -> float | None:
+    """Return which part of all processors' time other programs use now, or None if the kernel does not say (proc_stat(5)).
+
+    The load average would not do: it still contains what the bench itself did a minute ago.
+    """
+    before = _processor_times()
+    sleep(seconds)
+    after = _processor_times()
+    if before is None or after is None or after[1] <= before[1]:
+        return None
+    return round(1 - (after[0] - before[0]) / (after[1] - before[1]), 3)
+
+
+def _processor_times() -> tuple[int, int] | None:
+    """Return ticks of all processors: idle or waiting for a disk, and altogether."""
+    words = _text("/proc/stat").split("\n", 1)[0].split()[1:]
+    if len(words) < 8 or not all(word.isdigit() for word in words):
+        return None
+    ticks = [int(word) for word in words[:8]]  # the rest, time of guests, is contained in these
+    return ticks[3] + ticks[4], sum(ticks)
+
+
 def _hertz() -> int | None:
-    """CONFIG_HZ, where the kernel or the distribution tells."""
+    """Return CONFIG_HZ, if the kernel or the distribution publishes its configuration."""
     for path in ("/proc/config.gz", f"/boot/config-{os.uname().release}"):
         try:
             data = Path(path).read_bytes()
@@ -70,13 +91,13 @@ def _processor() -> str | None:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
 
 
-def _inhabited() -> int:
+def _namespaces_in_use() -> int:
     found = set()
     for path in glob("/proc/[0-9]*/ns/net"):
         try:
             found.add(os.stat(path).st_ino)
         except OSError:
-            pass  # gone, or not ours to look at
+            pass  # the process has ended, or belongs to another user
     return len(found)
 
 
@@ -84,20 +105,22 @@ def _all_users() -> bool:
     return _text("/proc/self/uid_map").split() == ["0", "0", "4294967295"]
 
 
-def doubts(there: dict[str, Any]) -> list[str]:
-    """What about the machine makes figures doubtful, each with its remedy."""
+def warnings(there: dict[str, Any]) -> list[str]:
+    """Return what about the machine makes figures doubtful, each with its remedy."""
     found = []
-    if there["load"] > BUSY * there["processors"]:
-        found.append(f"the load is {there['load']}, so somebody else is at work: wait for that, and run again")
+    for when in ("before", "after"):
+        part = there.get(f"busy {when}")
+        if part is not None and part > MAX_BUSY:
+            found.append(f"{when} the measurement other programs used {part:.0%} of the processors: stop them, and measure again")
     if there["governor"] not in (None, "performance"):
-        remedy = "`cpupower frequency-set -g performance` keeps the frequency"
+        remedy = "`cpupower frequency-set -g performance` keeps the frequency constant"
         found.append(f"the processors' frequency governor is {there['governor']}: {remedy}")
-    if there["mounts"] > 500:
+    if there["mounts"] > MAX_MOUNTS:
         found.append(f"there are {there['mounts']} mounts, and each makes naming a namespace slower: unmount what is not needed")
     return found
 
 
 def enter() -> None:
-    """Where names cannot be made, go where they can be: a user namespace of one's own (`rawns rootless`)."""
+    """Enter a user namespace of this process's own if it may not create named namespaces (``rawns rootless``)."""
     if not rootless.privileged():
         rootless.enter()

@@ -1,62 +1,64 @@
-"""What a contender is, what it plays in, and what a round of it yields.
+"""What an implementation and a case are, and one timed run of an implementation.
 
-Floor 7.  A contender is a name and a generator; between two of its yields lies a step::
+An implementation is a name and a generator function.  The time between two of its yields is the time of a step::
 
-    def play(scene):
-        ns = NetNS.create(scene.names[0])
-        yield "create"                      # the time since the generator went on is the step's
-        yield Standing([scene.names[0]])    # not timed: it is looked at; what comes now takes it away
+    def run(trial):
+        ns = NetNS.create(trial.names[0])
+        yield "create"                  # the time since the generator was resumed belongs to this step
+        yield Ready([trial.names[0]])   # not timed: the state is read back here; what follows is the teardown
         ns.delete()
         yield "delete"
-        yield None                          # not timed, whatever it was
+        yield None                      # the time since the last yield belongs to no step
 
-What it has made it takes away itself, also where it is closed half way (``finally``).
+It deletes what it has created, also if it is closed half way (``finally``).
 """
 
 from __future__ import annotations
 
 import os
-import socket
 from time import perf_counter_ns
 
 from ..errors import RawnsError
 from ..net import NetNS
+from .equivalence import read_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from typing import Any, Union
 
-    from .cleanup_barrier import Fence
+    from .cleanup_barrier import CleanupBarrier
 
-    Step = Union[str, "Standing", None]
-    Play = Callable[["Scene"], Generator[Step, None, None]]
+    Step = Union[str, "Ready", None]
+    Steps = Generator[Step, None, None]
+    Run = Callable[["Trial"], Steps]
     Sample = list[tuple[str, str, int]]
 
-MASK = ~(0x40 | 0x10000 | 0x100)  # IFF_RUNNING and IFF_LOWER_UP come later, by a worker; IFF_PROMISC is a bridge's business
+RAWNS, BASELINE, TOOL = "rawns", "baseline", "tool"  # roles
+UNLIMITED = 1 << 30
 
 
-class Standing:
-    """What stands now: namespaces, by name or descriptor."""
+class Ready:
+    """Yielded when the setup is complete; holds the namespaces, by name or descriptor."""
 
-    __slots__ = ("spaces",)
+    __slots__ = ("namespaces",)
 
-    def __init__(self, spaces: Iterable[str | int]) -> None:
-        self.spaces = list(spaces)
+    def __init__(self, namespaces: Iterable[str | int]) -> None:
+        self.namespaces = list(namespaces)
 
 
-class Scene:
-    """What a contender plays with: two names nobody else has, how much (``n``), and how often (``times``)."""
+class Trial:
+    """What a run is given: names that no other process uses, the size ``n``, and the number of repetitions in one step."""
 
-    def __init__(self, n: int = 1, times: int = 1) -> None:
-        self.n, self.times = n, times
+    def __init__(self, n: int = 1, repeat: int = 1) -> None:
+        self.n, self.repeat = n, repeat
         self.pid = os.getpid()
         self.names = (f"bench-{self.pid}-1", f"bench-{self.pid}-2")
-        self.near, self.far = f"b{self.pid}n", f"b{self.pid}f"  # a pair's ends at home, where two benches might meet
-        self.given: dict[str, Any] = {}  # what the case has made ready for all of them
+        self.near, self.far = f"b{self.pid}n", f"b{self.pid}f"  # a pair's ends in the current namespace
+        self.prepared: dict[str, Any] = {}  # what the case has prepared for all implementations
 
-    def sweep(self) -> None:
-        """Take away what a contender that failed has left under our names, and of a pair that never left home."""
+    def clean_up(self) -> None:
+        """Delete the namespaces and the pair that a failed run may have left behind under this trial's names."""
         with NetNS.current() as home:
             try:
                 home.net.delete_link(self.near)
@@ -69,47 +71,54 @@ class Scene:
                 pass
 
 
-class Contender:
-    """``lacks`` says in which ways its state differs on purpose: ``stamp`` (of a lab), ``lo``, ``queues``,
-    ``names`` (of links); it is reported."""
+class Implementation:
+    """One way to do what a case measures.
+
+    ``role`` is `RAWNS`, `BASELINE` (plain C or a bare interpreter: a lower limit) or `TOOL` (what a user may use instead).
+    ``differences`` declares where its state differs on purpose: ``stamp`` (of a lab), ``lo``, ``queues``, ``names`` (of links).
+    """
 
     def __init__(
-        self, name: str, play: Play, version: str = "", lacks: Sequence[str] = (), note: str = "", most: int = 1 << 30
-    ) -> None:
-        self.name, self.play, self.version, self.lacks, self.note = name, play, version, tuple(lacks), note
-        self.most = most  # the largest n that it is asked to do
+        self, name: str, run: Run, role: str, version: str = "", differences: Sequence[str] = (), note: str = "",
+        max_n: int = UNLIMITED,
+    ) -> None:  # fmt: skip
+        self.name, self.run, self.role, self.version, self.note = name, run, role, version, note
+        self.differences, self.max_n = tuple(differences), max_n
         self.failed: str | None = None
         self.state: Any = None
 
 
-class Absent:
-    """A contender that is not here, and why."""
+class Unavailable:
+    """An implementation that this machine cannot run, and the reason."""
 
-    def __init__(self, name: str, why: str) -> None:
-        self.name, self.why = name, why
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
 
 
 class Case:
-    """What is contended in.  ``floor`` is whom the others are compared with; ``share`` of the rounds is what it takes."""
+    """What is measured.  ``baseline`` names the implementation to compare with, by default the first one in plain C.
+
+    ``share`` is the part of the rounds that the case takes; ``prepare`` a context manager for what all implementations use.
+    """
 
     def __init__(
-        self, name: str, title: str, contenders: Sequence[Contender | Absent], n: int = 1, times: int = 1, share: float = 1.0,
-        quick: bool = False, floor: str | None = None, context: Callable[[Scene], Any] | None = None,
+        self, name: str, title: str, implementations: Sequence[Implementation], n: int = 1, repeat: int = 1, share: float = 1.0,
+        quick: bool = False, baseline: str | None = None, prepare: Callable[[Trial], Any] | None = None,
     ) -> None:  # fmt: skip
-        self.name, self.title, self.n, self.times, self.share, self.quick = name, title, n, times, share, quick
-        self.contenders = [one for one in contenders if isinstance(one, Contender) and one.most >= n]
-        self.absent = [one for one in contenders if isinstance(one, Absent)]
-        self.floor, self.context = floor, context
+        self.name, self.title, self.n, self.repeat, self.share, self.quick = name, title, n, repeat, share, quick
+        self.implementations = [one for one in implementations if one.max_n >= n]
+        first = next((one.name for one in self.implementations if one.role == BASELINE), None)
+        self.baseline, self.prepare = baseline or first, prepare
 
 
-def play(contender: Contender, scene: Scene, fence: Fence, look: bool) -> Sample:
-    """One round: its steps with their nanoseconds, divided by how often each was done.  The fence is waited for.
+def run_once(implementation: Implementation, trial: Trial, barrier: CleanupBarrier, inspect: bool) -> Sample:
+    """Run once, wait until the kernel has cleaned up, and return (phase, step, nanoseconds) for each step.
 
-    With ``look`` what stands is remembered (`Contender.state`).
+    A step's time is divided by ``trial.repeat``.  With ``inspect`` the state is stored in ``implementation.state``.
     """
     sample: Sample = []
-    standing, phase, ended = False, "all", 0
-    steps = contender.play(scene)
+    ready, phase, ended = False, "total", 0
+    steps = implementation.run(trial)
     try:
         while True:
             start = perf_counter_ns()
@@ -117,100 +126,17 @@ def play(contender: Contender, scene: Scene, fence: Fence, look: bool) -> Sample
             ended = perf_counter_ns()
             if step is ...:
                 break
-            if isinstance(step, Standing):
-                sample = [("up", name, spent) for _, name, spent in sample]
-                standing, phase = True, "down"
-                if look:
-                    contender.state = state(step.spaces)
-                fence.watch(step.spaces)
+            if isinstance(step, Ready):
+                sample = [("setup", name, spent) for _, name, spent in sample]
+                ready, phase = True, "teardown"
+                if inspect:
+                    implementation.state = read_state(step.namespaces)
+                barrier.watch(step.namespaces)
             elif isinstance(step, str):
-                sample.append((phase, step, (ended - start) // scene.times))
+                sample.append((phase, step, (ended - start) // trial.repeat))
     finally:
         steps.close()
-    fence.wait()
-    if standing:
-        sample.append(("gone", "kernel lets go", perf_counter_ns() - ended))
+    barrier.wait()
+    if ready:
+        sample.append(("cleanup", "kernel cleanup", perf_counter_ns() - ended))
     return sample
-
-
-# -- what stands ----------------------------------------------------------------------------------------------------
-
-
-def opened(space: str | int) -> NetNS:
-    return NetNS.open(space) if isinstance(space, str) else NetNS.open(fd=space)
-
-
-def state(spaces: Iterable[str | int]) -> list[Any]:
-    """What is in each namespace.  (MAC addresses are the kernel's dice, and so are IPv6 addresses made of them.)"""
-    return [_inside(space) for space in spaces]
-
-
-def _inside(space: str | int) -> dict[str, Any]:
-    with opened(space) as ns:
-        links = ns.net.links()
-        names = {link.index: link.name for link in links}
-        addresses = [
-            (names.get(one.index), str(one), one.body.get("IFA_PROTO", 0)) for one in ns.net.addresses() if ":" not in str(one)
-        ]
-        routes = sorted((str(one), one.gateway, names.get(one.index)) for one in _routes(ns))
-        return {
-            "links": {one.name: _link(one, names) for one in links},
-            "addresses": sorted(addresses, key=str),
-            "routes": sorted(routes, key=str),
-        }
-
-
-def _routes(ns: NetNS) -> list[Any]:
-    try:
-        return ns.net.routes(family=socket.AF_INET)
-    except FileNotFoundError:  # "FIB table does not exist": it is made with the first route
-        return []
-
-
-def _link(link: Any, names: dict[int, str]) -> dict[str, Any]:
-    told = {"kind": link.kind, "mtu": link.mtu, "flags": link.flags & MASK, "master": names.get(link.master)}
-    alias = " ".join(word for word in (link.alias or "").split() if not word.startswith("by="))
-    return {**told, "group": link.group, "alias": alias, "queues": link.body.get("IFLA_NUM_TX_QUEUES")}
-
-
-def reduced(there: list[Any], lacks: Iterable[str]) -> list[Any]:
-    """A state without what somebody's lacks by his own account."""
-    lacks = set(lacks)
-    return [_reduced(one, lacks) for one in there]
-
-
-def _first(here: Any, there: Any) -> str:
-    """The first thing in which two lists, or two dictionaries, are not the same."""
-    if isinstance(here, dict):
-        here, there = ([(key, one[key]) for key in sorted(one)] for one in (here, there))
-    for one, other in zip(here, there):
-        if one != other:
-            return f"{one} instead of {other}"
-    return f"{len(here)} instead of {len(there)}"
-
-
-def _reduced(there: dict[str, Any], lacks: set[str]) -> dict[str, Any]:
-    links = {name: dict(link) for name, link in there["links"].items() if not (name == "lo" and "lo" in lacks)}
-    addresses, stamped = there["addresses"], "stamp" not in lacks
-    for link in links.values():
-        if not stamped:
-            link["alias"] = link["group"] = None
-        if "queues" in lacks:
-            link["queues"] = None
-    kept = [
-        (name, text, protocol if stamped else 0) for name, text, protocol in addresses if not (name == "lo" and "lo" in lacks)
-    ]
-    told: Any = sorted(links.values(), key=str) if "names" in lacks else links
-    return {"links": told, "addresses": kept, "routes": there["routes"]}
-
-
-def unequal(mine: list[Any], others: list[Any], lacks: Iterable[str]) -> str:
-    """What is not the same, in words; empty where all is."""
-    one, other = reduced(mine, lacks), reduced(others, lacks)
-    if len(one) != len(other):
-        return f"{len(one)} namespaces instead of {len(other)}"
-    for number, (here, there) in enumerate(zip(one, other)):
-        for key in there:
-            if here[key] != there[key]:
-                return f"{key} of namespace {number + 1}: {_first(here[key], there[key])}"
-    return ""

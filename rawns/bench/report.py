@@ -1,88 +1,74 @@
-"""A result of the bench as text, JSON and CSV.
-
-Floor 7, pure.
-"""
+"""A result of the bench as text and as rows for CSV."""
 
 from __future__ import annotations
 
 from ..terminal import printable
-from .method import headline, quantile, ratio, summary
+from . import findings
+from .findings import baseline, fastest_tool, format_ratio, measured, ratio_to
+from .samples import PERCENTILES, headline, median, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Any
 
-SHOWN = ("up", "down", "gone", "until gone")
+    from .findings import Ratio
+
+PARTS = ("setup", "teardown", "cleanup", "total with cleanup")
+RATIO_WIDTH = 26
+NOT_SUPPORTED = "-"
 
 
 def text(result: dict[str, Any]) -> str:
-    """All of it for people; milliseconds, or microseconds where that is what it takes."""
-    there = result["world"]
-    where = f"Linux {there['kernel']} ({there['HZ'] or 'unknown'} HZ), {there['processors']} processors, {there['python']}"
-    loads = f"{there['mounts']} mounts, {there['named namespaces']} named namespaces, load {there['load']}"
-    lines = [f"{where}, as {there['as']}; {loads}", ""]
+    """Return the whole result for people, in milliseconds or microseconds: the finding, the cases, growth, profiles, warnings."""
+    there = result["environment"]
+    busy = there.get("busy before")
+    machine = f"Linux {there['kernel']} ({there['HZ'] or 'unknown'} HZ), {there['processors']} processors, {there['python']}"
+    state = f"{there['mounts']} mounts, {there['named namespaces']} named namespaces"
+    others = "" if busy is None else f", {busy:.0%} of the processors used by other programs"
+    lines = [*findings.summary_sentences(result), "", f"{machine}, as {there['as']}; {state}{others}", ""]
     for case in result["cases"]:
         lines += [*_case(case), ""]
-    for name, cases in families(result):
+    for name, cases in findings.families(result):
         lines += [*_growth(name, cases), ""]
     for profile in result["profile"]:
         lines += [*_profile(profile), ""]
-    for one in result["absent"]:
-        lines.append(f"absent: {one['name']}: {one['why']}")
-    warnings = [*result["warnings"], *(f"{case['name']}: {said}" for case in result["cases"] for said in case["warnings"])]
-    lines += [f"warning: {said}" for said in warnings]
-    if result["made by"]:
-        lines.append(f"\nmade by: {result['made by']}")
+    lines += [f"not measured: {one['name']}: {one['reason']}" for one in result["unavailable"]]
+    lines += [f"warning: {said}" for said in findings.all_warnings(result)]
+    lines += ["", *(f"{term}: {meaning}" for term, meaning in findings.TERMS.items())]
+    if result["command"]:
+        lines.append(f"\nmade by: {result['command']}")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def figure(case: dict[str, Any], one: dict[str, Any], which: str) -> tuple[float, float, float] | None:
-    """The ratio to the floor and its spread; None for the floor itself, or where there is none."""
-    floor = next((other for other in case["contenders"] if other["name"] == case["floor"]), None)
-    if floor is None or one is floor or which not in floor["sums"] or which not in one["sums"]:
-        return None
-    return ratio(one["sums"][which], floor["sums"][which])
-
-
 def _case(case: dict[str, Any]) -> Iterator[str]:
-    running = [one for one in case["contenders"] if one["sums"]]
-    rounds = len(running[0]["sums"]["all"]) if running else 0
+    running, base, tool = measured(case), baseline(case), fastest_tool(case)
+    rounds = len(running[0]["sums"]["total"]) if running else 0
     yield f"{case['name']}: {case['title']} ({rounds} rounds)"
     if running:
-        scale, unit = _unit(case, running)
-        yield f"  {unit:<26}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}   to the floor"
+        scale, unit = _unit(running)
+        heads = "".join(f"{name:>10}" for name in [*(name for name, _ in PERCENTILES), "max"])
+        ratios = [f"/ {one['name']}" for one in (base, tool) if one is not None]
+        yield f"  {unit:<28}{heads}" + "".join(f"   {head:<{RATIO_WIDTH}}" for head in ratios).rstrip()
         for one in running:
             which = headline(one["sums"])
-            yield _line(one["name"], summary(one["sums"][which]), scale, figure(case, one, which))
-            for part in [name for name in SHOWN if name in one["sums"] and name != which]:
-                yield _line(f"    {part}", summary(one["sums"][part]), scale, figure(case, one, part))
+            for part in [which, *(name for name in PARTS if name in one["sums"] and name != which)]:
+                beside = [ratio_to(other, one, part) for other in (base, tool) if other is not None]
+                yield _line(one["name"] if part == which else f"    {part}", one["sums"][part], scale, beside)
             if len(one["steps"]) > 1:
-                shown = [f"{step} {quantile(spent, 0.5) / scale:.{_digits(scale)}f}" for step, spent in one["steps"].items()]
+                shown = [f"{step} {median(spent) / scale:.{_digits(scale)}f}" for step, spent in one["steps"].items()]
                 yield f"      {'; '.join(shown)}"
-    for one in case["contenders"]:
+        if tool is not None:
+            yield f"  fastest other tool: {tool['name']}"
+    for one in case["implementations"]:
         if one["failed"] is not None:
             yield f"  {one['name']} FAILED: {printable(one['failed'])}"
-        elif apart(one):
-            yield f"  {one['name']}: {apart(one)}"
+        elif findings.differences(one):
+            yield f"  {one['name']}: {findings.differences(one)}"
 
 
-LACKS = {
-    "stamp": "no lab's stamp",
-    "lo": "lo as it was",
-    "queues": "as many queues as the kernel likes",
-    "names": "names of its own",
-}
-
-
-def apart(one: dict[str, Any]) -> str:
-    """What a contender does, or leaves behind, on its own account."""
-    said = [LACKS.get(word, word) for word in one["lacks"]]
-    return "; ".join([*([one["note"]] if one["note"] else []), *([f"leaves {', '.join(said)}"] if said else [])])
-
-
-def _unit(case: dict[str, Any], running: list[dict[str, Any]]) -> tuple[float, str]:
-    small = max(quantile(one["sums"]["all"], 0.5) for one in running) < 1e6
+def _unit(running: list[dict[str, Any]]) -> tuple[float, str]:
+    small = max(median(one["sums"]["total"]) for one in running) < 1e6
     return (1e3, "microseconds") if small else (1e6, "milliseconds")
 
 
@@ -90,50 +76,19 @@ def _digits(scale: float) -> int:
     return 1 if scale == 1e3 else 3
 
 
-def _line(name: str, figures: dict[str, float], scale: float, against: tuple[float, float, float] | None) -> str:
-    values = "".join(f"{figures[key] / scale:>10.{_digits(scale)}f}" for key in ("p50", "p90", "p99", "max"))
-    beside = "" if against is None else f"   {against[0]:.2f} ({against[1]:.2f} to {against[2]:.2f})"
-    return f"  {name:<26}{values}{beside}"
+def _line(name: str, values: list[int], scale: float, beside: list[Ratio | None]) -> str:
+    figures, digits = summary(values), _digits(scale)
+    cells = [f"{figures[key] / scale:.{digits}f}" if key in figures else NOT_SUPPORTED for key, _ in PERCENTILES]
+    cells.append(f"{figures['max'] / scale:.{digits}f}")
+    ratios = "".join(f"   {format_ratio(one):<{RATIO_WIDTH}}" for one in beside)
+    return f"  {name:<28}{''.join(f'{cell:>10}' for cell in cells)}{ratios}".rstrip()
 
 
-# -- growth -----------------------------------------------------------------------------------------------------------
-
-
-def families(result: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Cases that differ in their number alone: ``star-10``, ``star-100`` ..., where there are two at least."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for case in result["cases"]:
-        name, dash, number = case["name"].rpartition("-")
-        if dash and number.isdigit() and name != "chat" and any(one["sums"] for one in case["contenders"]):
-            found.setdefault(name, []).append(case)
-    return [(name, sorted(cases, key=number_of)) for name, cases in found.items() if len(cases) > 1]
-
-
-def number_of(case: dict[str, Any]) -> int:
-    return int(case["name"].rpartition("-")[2])
-
-
-def label(case: dict[str, Any], name: str) -> str:
-    """A contender's name without the number that is the case's."""
-    return name.replace(f", {number_of(case)} threads", "")
-
-
-def medians(cases: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
-    """For each contender, its median at each number."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for case in cases:
-        for one in case["contenders"]:
-            if one["sums"]:
-                middle = quantile(one["sums"][headline(one["sums"])], 0.5)
-                found.setdefault(label(case, one["name"]), []).append((number_of(case), middle))
-    return found
-
-
-def _growth(name: str, cases: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Stars by the host; the rest as they are.  Each beside the one before it."""
+def _growth(name: str, cases: list[dict[str, Any]]) -> Iterator[str]:
+    """Show the medians at each size, of a star for each host, with the ratio to the size before."""
     each = name == "star"
-    yield f"{name}: milliseconds{' a host' if each else ''}, and times the one before"
-    for who, points in medians(cases).items():
+    yield f"{name}: milliseconds{' for each host' if each else ''} at each size, and in parentheses the ratio to the size before"
+    for who, points in findings.medians(cases).items():
         shown, before = [], 0.0
         for number, value in points:
             value /= number if each else 1
@@ -144,30 +99,21 @@ def _growth(name: str, cases: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def _profile(profile: dict[str, Any]) -> Iterator[str]:
     yield (
-        f"where the time goes: {profile['case']}, {profile['contender']}, {profile['up'] / 1e6:.3f} ms up, "
+        f"where the time goes: {profile['case']}, {profile['implementation']}, setup {profile['setup'] / 1e6:.3f} ms, "
         f"of which Python {profile['python']:.0%}, the kernel the rest"
     )
     for call in profile["calls"]:
-        if call["nanoseconds"] >= 0.01 * profile["up"]:
-            share = call["nanoseconds"] / profile["up"]
+        if call["nanoseconds"] >= 0.01 * profile["setup"]:
+            share = call["nanoseconds"] / profile["setup"]
             yield f"  {call['call']:<16}{call['times']:>6} times{call['nanoseconds'] / 1e3:>12.1f} us{share:>6.0%}"
 
 
 def rows(result: dict[str, Any]) -> Iterator[list[str]]:
-    """CSV's lines: every sample of every step and sum."""
-    yield ["case", "n", "contender", "version", "kind", "what", "round", "nanoseconds"]
+    """Yield the rows of a CSV file: a header, then every sample of every step and sum."""
+    yield ["case", "n", "implementation", "role", "version", "kind", "what", "round", "nanoseconds"]
     for case in result["cases"]:
-        for one in case["contenders"]:
+        for one in case["implementations"]:
+            who = [case["name"], str(case["n"]), one["name"], one["role"], one["version"]]
             for kind in ("steps", "sums"):
                 for what, spent in one[kind].items():
-                    for number, value in enumerate(spent):
-                        yield [
-                            case["name"],
-                            str(case["n"]),
-                            one["name"],
-                            one["version"],
-                            kind[:-1],
-                            what,
-                            str(number),
-                            str(value),
-                        ]
+                    yield from ([*who, kind[:-1], what, str(number), str(value)] for number, value in enumerate(spent))

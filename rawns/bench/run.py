@@ -1,10 +1,13 @@
-"""Rounds, in turns; a result as data.
+"""Run the implementations of each case in turn, round by round; the result as data.
 
-Floor 7.  A result is a dictionary of what JSON has, every round's nanoseconds included, so that two can be compared::
+A result is a dictionary of what JSON can hold, with every round's nanoseconds, so that two results can be compared::
 
-    {"format": 1, "made by": ..., "world": {...}, "warnings": [...], "cases": [{"name": ..., "title": ..., "n": ..., "floor": ...,
-     "contenders": [{"name": ..., "version": ..., "failed": null, "steps": {step: [ns, ...]}, "sums": {"up": [ns, ...]}}],
-     "absent": [{"name": ..., "why": ...}], "warnings": [...]}], "profile": [...]}
+    {"format": 2, "command": ..., "rounds": ..., "environment": {...}, "warnings": [...],
+     "unavailable": [{"name": ..., "reason": ...}],
+     "cases": [{"name": ..., "title": ..., "n": ..., "repeat": ..., "baseline": ..., "warnings": [...],
+                "implementations": [{"name": ..., "role": ..., "version": ..., "note": ..., "differences": [...],
+                                     "failed": null, "steps": {step: [ns, ...]}, "sums": {"setup": [ns, ...]}}]}],
+     "profile": [...]}
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ from time import perf_counter_ns
 
 from ..errors import InvalidValue, RawnsError
 from ..syscalls import Observer, observed
-from .cases import cases, peers
-from .cleanup_barrier import Fence
-from .environment import doubts, world
-from .harness import Scene, play, unequal
-from .method import columns, remarks, turns
+from . import environment
+from .cases import cases
+from .cleanup_barrier import CleanupBarrier
+from .equivalence import difference
+from .findings import FORMAT
+from .harness import RAWNS, Ready, Trial, run_once
+from .peers import Peers
+from .samples import MIN_INTERVAL, columns, headline, rotation, warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,141 +31,143 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..syscalls import Event
-    from .harness import Case, Contender, Sample
+    from .harness import Case, Implementation, Sample
 
     Progress = Callable[[str, int, int], object]
 
-WARM_UP = 2
-LEAST = 3  # rounds, however small a case's share
-SLOW_FENCE = 0.5e9  # nanoseconds: at the beginning nothing of ours is to be cleaned up
-FORMAT = 1
+WARM_UP = 2  # rounds
+QUICK_ROUNDS, ROUNDS = MIN_INTERVAL, 20
+SLOW_CLEANUP = 0.5e9  # nanoseconds: at the beginning the kernel has nothing of this process to free
+PROFILED = ("article", "star-10", "star-100")
 
 
 def bench(
-    rounds: int = 20,
+    rounds: int = ROUNDS,
     only: Sequence[str] = (),
     quick: bool = False,
     progress: Progress | None = None,
     command: str = "",
-    others: Any = None,
+    peers: Peers | None = None,
 ) -> dict[str, Any]:
-    """Measure, and return the result.  ``only`` picks cases by name or its beginning; ``quick`` the small ones.
+    """Measure the cases and return the result.
 
-    Needs what making namespaces needs: see `world.enter`.  Raises `InvalidValue` for a case that is not known.
+    ``only`` selects cases by name or by its part before the last hyphen, ``quick`` the small ones.  ``progress`` is called with
+    case, round and rounds.  Needs the privilege to create namespaces (`environment.enter`).  Raises `InvalidValue` for
+    an unknown case.
     """
     if rounds < 1:
-        raise InvalidValue(f"{rounds} rounds are too few: one is the least")
-    others = peers() if others is None else others
-    chosen = pick(cases(others), only, quick)
-    there = world()
-    result: dict[str, Any] = {"format": FORMAT, "made by": command, "rounds": rounds, "world": there, "warnings": doubts(there)}
-    with Fence() as fence:
+        raise InvalidValue(f"{rounds} rounds are too few: at least 1 is needed")
+    peers = Peers() if peers is None else peers
+    chosen = select(cases(peers), only, quick)
+    machine = environment.describe()
+    result: dict[str, Any] = {"format": FORMAT, "command": command, "rounds": rounds, "environment": machine}
+    doubts = []
+    with CleanupBarrier() as barrier:
         start = perf_counter_ns()
-        fence.wait()
-        if perf_counter_ns() - start > SLOW_FENCE:
-            result["warnings"].append(
-                "the kernel was cleaning up after somebody else when we began: wait a little, and run again"
-            )
-        result["absent"] = [{"name": one.name, "why": one.why} for one in others.absent]
+        barrier.wait()
+        if perf_counter_ns() - start > SLOW_CLEANUP:
+            doubts.append("the kernel was freeing another program's namespaces at the beginning: measure again")
+        result["unavailable"] = [{"name": one.name, "reason": one.reason} for one in peers.unavailable]
         result["cases"] = [
-            _Rounds(case, fence, progress).run(max(LEAST, round(rounds * case.share)) if rounds > 1 else 1) for case in chosen
+            _CaseRun(case, barrier, progress).run(max(min(rounds, MIN_INTERVAL), round(rounds * case.share))) for case in chosen
         ]
-        result["profile"] = [_profile(case, fence) for case in chosen if case.name in ("article", "star-10", "star-100")]
+        result["profile"] = [_profile(case, barrier) for case in chosen if case.name in PROFILED]
+    machine["busy after"] = environment.busy()
+    result["warnings"] = [*environment.warnings(machine), *doubts]
     return result
 
 
-def pick(found: Sequence[Case], only: Sequence[str], quick: bool) -> list[Case]:
-    """The cases that were asked for.  Raises `InvalidValue`."""
+def select(found: Sequence[Case], only: Sequence[str], quick: bool) -> list[Case]:
+    """Return the cases that were asked for.  Raises `InvalidValue` for an unknown one."""
     for word in only:
-        if not any(_called(case, word) for case in found):
+        if not any(_matches(case, word) for case in found):
             raise InvalidValue(f"no case is called {word!r}; there are {', '.join(case.name for case in found)}")
     if only:
-        return [case for case in found if any(_called(case, word) for word in only)]
+        return [case for case in found if any(_matches(case, word) for word in only)]
     return [case for case in found if case.quick or not quick]
 
 
-def _called(case: Case, word: str) -> bool:
+def _matches(case: Case, word: str) -> bool:
     return case.name == word or case.name.startswith(f"{word}-")
 
 
-class _Rounds:
+class _CaseRun:
     """All rounds of one case."""
 
-    def __init__(self, case: Case, fence: Fence, progress: Progress | None) -> None:
-        self._case, self._fence, self._progress = case, fence, progress
-        self._samples: dict[str, list[Sample]] = {one.name: [] for one in case.contenders}
+    def __init__(self, case: Case, barrier: CleanupBarrier, progress: Progress | None) -> None:
+        self._case, self._barrier, self._progress = case, barrier, progress
+        self._samples: dict[str, list[Sample]] = {one.name: [] for one in case.implementations}
         self._first: dict[str, int] = {}
-        self._warm = WARM_UP
-        self._scene = Scene(case.n, case.times)
+        self._warm_up = WARM_UP
+        self._trial = Trial(case.n, case.repeat)
 
     def run(self, rounds: int) -> dict[str, Any]:
         case = self._case
-        if case.context is None:
-            self._all(rounds)
+        if case.prepare is None:
+            self._rounds(rounds)
         else:
-            with case.context(self._scene):
-                self._all(rounds)
-        self._fence.wait()
-        told = [self._told(one) for one in case.contenders]
-        floor = case.floor or (case.contenders[0].name if case.contenders[0].name.startswith(("C", "ip")) else None)
-        warnings = [remark for one, said in zip(case.contenders, told) for remark in self._remarks(one, said)]
+            with case.prepare(self._trial):
+                self._rounds(rounds)
+        self._barrier.wait()
+        found = [self._result(one) for one in case.implementations]
         return {
-            "name": case.name, "title": case.title, "n": case.n, "times": case.times, "floor": floor,
-            "contenders": told, "absent": [{"name": one.name, "why": one.why} for one in case.absent], "warnings": warnings,
+            "name": case.name, "title": case.title, "n": case.n, "repeat": case.repeat, "baseline": case.baseline,
+            "implementations": found, "warnings": [said for one in found for said in self._warnings(one)],
         }  # fmt: skip
 
-    def _all(self, rounds: int) -> None:
-        self._warm = min(WARM_UP, rounds)
-        for number in range(self._warm + rounds):
+    def _rounds(self, rounds: int) -> None:
+        self._warm_up = min(WARM_UP, rounds)
+        for number in range(self._warm_up + rounds):
             if self._progress is not None:
-                self._progress(self._case.name, number, self._warm + rounds)
-            look = number in (0, self._warm + rounds - 1)
-            for one in turns(self._case.contenders, number):
+                self._progress(self._case.name, number, self._warm_up + rounds)
+            inspect = number in (0, self._warm_up + rounds - 1)
+            for one in rotation(self._case.implementations, number):
                 if one.failed is None:
-                    self._turn(one, number, look)
-            if look:
-                self._check()
+                    self._run(one, number, inspect)
+            if inspect:
+                self._compare_states()
 
-    def _turn(self, one: Contender, number: int, look: bool) -> None:
+    def _run(self, one: Implementation, number: int, inspect: bool) -> None:
         try:
-            sample = play(one, self._scene, self._fence, look)
-        except Exception as error:  # whatever it was: a peer's failure is the peer's, and is reported
+            sample = run_once(one, self._trial, self._barrier, inspect)
+        except Exception as error:  # whatever a peer raises is reported as that peer's failure
             one.failed = f"{type(error).__name__}: {error}" if not isinstance(error, (OSError, RawnsError)) else str(error)
-            self._scene.sweep()
+            self._trial.clean_up()
             return
         except BaseException:  # Ctrl-C
-            self._scene.sweep()
+            self._trial.clean_up()
             raise
         if number == 0:
-            self._first[one.name] = sum(spent for phase, _, spent in sample if phase != "gone")
-        if number >= self._warm:
+            self._first[one.name] = sum(spent for phase, _, spent in sample if phase in ("setup", "total"))
+        if number >= self._warm_up:
             self._samples[one.name].append(sample)
 
-    def _check(self) -> None:
-        """Equal work leaves equal states: whoever differs from the first, beyond what he says himself, has failed."""
-        there = [one for one in self._case.contenders if one.failed is None and one.state is not None]
-        model = min(there, key=lambda one: len(one.lacks), default=None)
+    def _compare_states(self) -> None:
+        """Fail each implementation whose state differs from the first one's, beyond its declared differences."""
+        there = [one for one in self._case.implementations if one.failed is None and one.state is not None]
+        model = min(there, key=lambda one: len(one.differences), default=None)
         for one in there:
-            if model is not None and one is not model and "everything" not in one.lacks:
-                difference = unequal(one.state, model.state, [*one.lacks, *model.lacks])
-                if difference:
-                    one.failed = f"it does not make what {model.name} makes: {difference}"
+            if model is not None and one is not model:
+                found = difference(one.state, model.state, [*one.differences, *model.differences])
+                if found:
+                    one.failed = f"it does not set up what {model.name} sets up: {found}"
 
-    def _told(self, one: Contender) -> dict[str, Any]:
+    def _result(self, one: Implementation) -> dict[str, Any]:
         steps, totals = columns(self._samples[one.name] if one.failed is None else [])
-        told: dict[str, Any] = {"name": one.name, "version": one.version, "note": one.note, "lacks": list(one.lacks)}
-        return {**told, "failed": one.failed, "steps": steps, "sums": totals}
+        return {
+            "name": one.name, "role": one.role, "version": one.version, "note": one.note, "differences": list(one.differences),
+            "failed": one.failed, "steps": steps, "sums": totals,
+        }  # fmt: skip
 
-    def _remarks(self, one: Contender, told: dict[str, Any]) -> list[str]:
-        if one.failed is not None or not told["sums"]:
-            return []
-        return remarks(one.name, told["sums"]["all"], self._first.get(one.name, 0))
+    def _warnings(self, found: dict[str, Any]) -> list[str]:
+        sums = found["sums"]
+        return warnings(found["name"], sums[headline(sums)], self._first.get(found["name"], 0)) if sums else []
 
 
 # -- where the time goes ------------------------------------------------------------------------------------------------
 
 
-class _Ledger(Observer):
+class _SyscallTimes(Observer):
     """What each system call has cost."""
 
     def __init__(self) -> None:
@@ -169,38 +177,34 @@ class _Ledger(Observer):
         self.calls.setdefault(event.call, []).append(event.nanoseconds)
 
 
-PROFILED = 9
+def _profile(case: Case, barrier: CleanupBarrier) -> dict[str, Any]:
+    """Return the time rawns spends in each system call during a case's setup; Python has the rest.
 
-
-def _profile(case: Case, fence: Fence) -> dict[str, Any]:
-    """rawns' own time in a case, by system call; Python's is the rest of what it takes when nobody watches.
-
-    The least of several runs each: what comes on top is the machine's.
+    Each figure is the least of several runs: what other runs take in addition comes from the machine.
     """
-    one = next(one for one in case.contenders if one.version.startswith("rawns"))
-    scene = Scene(case.n, case.times)
-    alone, ledgers = [], []
-    for _ in range(PROFILED if case.n <= 10 else 3):
-        alone.append(sum(spent for phase, _, spent in play(one, scene, fence, False) if phase == "up"))
-        ledger = _Ledger()
-        ledgers.append(ledger)
-        _watched(one, scene, fence, ledger)
-    whole = min(alone)
+    one = next(one for one in case.implementations if one.role == RAWNS)
+    trial = Trial(case.n, case.repeat)
+    unobserved, ledgers = [], []
+    for _ in range(9 if case.n <= 10 else 3):
+        unobserved.append(sum(spent for phase, _, spent in run_once(one, trial, barrier, False) if phase == "setup"))
+        ledgers.append(_SyscallTimes())
+        _observed_setup(one, trial, barrier, ledgers[-1])
+    whole = min(unobserved)
     calls = []
     for name in ledgers[0].calls:
         spent = min(sum(ledger.calls.get(name, ())) for ledger in ledgers)
         calls.append({"call": name, "times": len(ledgers[0].calls[name]), "nanoseconds": spent})
     calls.sort(key=lambda call: -int(str(call["nanoseconds"])))
     kernel = sum(int(str(call["nanoseconds"])) for call in calls)
-    return {"case": case.name, "contender": one.name, "up": whole, "calls": calls, "python": max(0.0, 1 - kernel / whole)}
+    return {"case": case.name, "implementation": one.name, "setup": whole, "calls": calls, "python": max(0.0, 1 - kernel / whole)}
 
 
-def _watched(one: Contender, scene: Scene, fence: Fence, ledger: _Ledger) -> None:
-    """Until it stands under watch, then taken away unwatched."""
-    steps = one.play(scene)
+def _observed_setup(one: Implementation, trial: Trial, barrier: CleanupBarrier, ledger: _SyscallTimes) -> None:
+    """Observe the system calls until the setup is complete; delete it unobserved."""
+    steps = one.run(trial)
     with observed(ledger):
-        standing = next(step for step in steps if step is not None and not isinstance(step, str))
-    fence.watch(standing.spaces)
+        ready = next(step for step in steps if isinstance(step, Ready))
+    barrier.watch(ready.namespaces)
     for _ in steps:
         pass
-    fence.wait()
+    barrier.wait()

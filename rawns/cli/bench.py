@@ -1,6 +1,6 @@
-"""`rawns bench`: how long a namespace takes, step by step, beside plain C, `ip` and whatever else is here.
+"""``rawns bench``: measure how long namespaces take, step by step, beside plain C, ``ip`` and other tools.
 
-Floor 7.  By anyone but root it happens in a user namespace of its own.
+Run by an ordinary user, it measures in a user namespace of its own.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ REGRESSION = 10  # percent
 
 
 def main(argv: list[str]) -> int:
+    """Run ``rawns bench ARGV`` and return the exit status."""
     options = _parser().parse_args(argv)
-    from ..bench.cases import cases, peers
+    from ..bench.cases import cases
+    from ..bench.peers import Peers
 
     if options.list:
-        for case in cases(peers()):
+        for case in cases(Peers()):
             print(f"{case.name:<12} {case.title}")
         return 0
     old = _read(options.compare) if options.compare else None
     if options.fail_on_regression is not None and old is None:
-        raise InvalidValue("--fail-on-regression needs --compare: with what should it be compared?")
+        raise InvalidValue("--fail-on-regression needs --compare OLD.json")
     from ..bench import bench, compare, environment
-    from ..bench.compare import regressions, told
+    from ..bench.compare import format_comparison, regressions
+    from ..bench.run import QUICK_ROUNDS, ROUNDS
 
     environment.enter()
     only = [word for given in options.only for word in given.split(",") if word]
     tell = _Progress() if sys.stderr.isatty() else None
-    rounds = options.rounds or (5 if options.quick else 20)
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     command = " ".join(["python3 -m rawns bench", *argv])
     result = bench(rounds, only, options.quick, None if tell is None else tell.step, command)
     if tell is not None:
@@ -43,7 +46,7 @@ def main(argv: list[str]) -> int:
     status = 0
     if old is not None:
         found = compare(old, result)
-        print(told(found), file=sys.stderr if options.json == "-" else sys.stdout)
+        print(format_comparison(old, result, found), file=sys.stderr if options.json == "-" else sys.stdout)
         if options.fail_on_regression is not None and regressions(found, options.fail_on_regression / 100):
             status = 1
     return status
@@ -54,37 +57,52 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="rawns bench",
-        description="How long a namespace takes, step by step: rawns beside plain C, ip, pyroute2 ..., in one interleaved run.",
-        epilog="Exit status 1 where --fail-on-regression finds one.",
+        description="Measure how long namespaces take, step by step: rawns, plain C, ip, pyroute2 and others in turn.",
+        epilog="The exit status is 1 if --fail-on-regression finds a regression.",
     )
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often each contender does it (default: 20, with --quick 5)")
-    parser.add_argument("--quick", action="store_true", help="the small cases only: seconds")
-    parser.add_argument("--only", action="append", default=[], metavar="CASE", help="these cases only, by name or its beginning")
-    parser.add_argument("--list", action="store_true", help="name the cases, and measure nothing")
-    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="every sample, for programs and for --compare")
-    parser.add_argument("--csv", metavar="FILE", help="every sample, a line each")
-    parser.add_argument("--svg", metavar="FILE", help="the distributions as a picture")
-    parser.add_argument("--html", metavar="FILE", help="a page that stands alone: distributions, growth, figures")
-    parser.add_argument("--compare", metavar="OLD.json", help="say what has become slower or faster beyond the noise")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="how often each implementation runs (default: 20, with --quick 6)"
+    )
+    parser.add_argument("--quick", action="store_true", help="measure the small cases only, which takes seconds")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="CASE",
+        help="measure these cases only, by name or its part before the last hyphen",
+    )
+    parser.add_argument("--list", action="store_true", help="list the cases and measure nothing")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write every sample, for programs and for --compare; - is standard output",
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write every sample, one to a line")
+    parser.add_argument("--svg", metavar="FILE", help="write the distributions as a picture")
+    parser.add_argument("--html", metavar="FILE", help="write a page with the result, charts and tables that needs no other file")
+    parser.add_argument("--compare", metavar="OLD.json", help="print what has become slower or faster beyond the noise")
     parser.add_argument(
         "--fail-on-regression", nargs="?", type=float, const=REGRESSION, metavar="PERCENT",
-        help=f"exit 1 where something has become slower by more than that (default: {REGRESSION})",
+        help=f"exit with status 1 if a figure has become slower by more than that (default: {REGRESSION})",
     )  # fmt: skip
     return parser
 
 
 def _read(path: str) -> Any:
+    """Read a result.  Raises `InvalidValue` if it is not JSON."""
     import json
 
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except ValueError as error:
-        raise InvalidValue(f"{path} is no JSON: {error}") from None
+        raise InvalidValue(f"{path} is not JSON: {error}") from None
 
 
 def _write(result: dict[str, Any], options: argparse.Namespace) -> None:
-    """Every form that was asked for; the text unless JSON goes to standard output."""
+    """Write each form that was asked for; print the text unless JSON goes to standard output."""
     import json
 
     from ..bench import page, report
@@ -117,7 +135,7 @@ def _save(path: str, text: str) -> None:
 
 
 class _Progress:
-    """One line on the terminal, written over and over."""
+    """One line on the terminal that is overwritten in each round."""
 
     def step(self, case: str, number: int, rounds: int) -> None:
         print(f"\r\033[K{case}: round {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)

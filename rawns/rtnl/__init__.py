@@ -465,6 +465,7 @@ NEWNEIGH = Message(uapi.RTM_NEWNEIGH, "RTM_NEWNEIGH", NEIGH)
 DELNEIGH = Message(uapi.RTM_DELNEIGH, "RTM_DELNEIGH", NEIGH)
 GETNEIGH = Message(uapi.RTM_GETNEIGH, "RTM_GETNEIGH", NEIGH)
 NEWNSID = Message(uapi.RTM_NEWNSID, "RTM_NEWNSID", NSID)
+DELNSID = Message(uapi.RTM_DELNSID, "RTM_DELNSID", NSID)
 GETNSID = Message(uapi.RTM_GETNSID, "RTM_GETNSID", NSID)
 
 MESSAGES = table([value for value in list(globals().values()) if isinstance(value, Message)])  # and of `tc`, once it is there

@@ -1,11 +1,11 @@
-/* The floor: what the bench's cases do, in plain C, with the system calls and messages that rawns uses or fewer.
+/* The baseline of the bench: its cases in plain C, with the system calls and messages that rawns uses, or fewer.
  *
- * Two articles: floor_lab_up() sends what `Lab.up` sends, leaving out every call that only serves error messages, and
- * floor_moved_up() goes the article's way: a pair made at home, and both ends moved.  floor_star_up() is a star on a
- * bridge, in the order that `flags` say.  The rest are single steps.  Namespaces are known by a number, their place in
- * `spaces`.  Everything returns 0, or -errno after noting the failing call for floor_error().
+ * bench_lab_up() sends what `Lab.up` sends, without the calls that only serve error messages.  bench_moved_pair() and
+ * bench_move() create the pair in the current namespace and move both ends.  bench_star_up() builds a star on a bridge, in
+ * the order given by `flags`.  The other functions are single steps.  A namespace is identified by its index in
+ * `namespaces`.  Every function returns 0 or a positive result, or -errno after storing the failing call for bench_error().
  *
- * Compiled by floor.py. */
+ * Compiled by c_library.py. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -37,36 +37,36 @@
 #include <linux/veth.h>
 
 #define NETNS_DIR "/run/netns"
-#define HERE "/proc/thread-self/ns/net"
+#define CURRENT_NETNS "/proc/thread-self/ns/net"
 #define NEW (NLM_F_CREATE | NLM_F_EXCL)
-#define MOST 8192 /* namespaces */
+#define MAX_NAMESPACES 8192 /* namespaces */
 #define BATCH 100 /* messages in one datagram */
-#define MINE 82   /* IFA_PROTO of a lab's addresses */
+#define LAB_PROTOCOL 82   /* IFA_PROTO of a lab's addresses */
 #define IFA_PROTO_ 11 /* Linux 5.18 */
 
 enum { ONE_QUEUE = 1, NO_IPV6 = 2, TWO_THREADS = 4, BY_GROUP = 8, BRIDGE_FIRST = 16 };
 
 static __thread const char *step = "";
 static const char *failed_step = "";
-static int spaces[MOST], sockets[MOST];
-static int thorough; /* whether to make those calls, too, that only serve error messages, and whoever comes later */
+static int namespaces[MAX_NAMESPACES], sockets[MAX_NAMESPACES];
+static int same_calls; /* also make the calls that only serve error messages and concurrent programs */
 
-const char *floor_error(void) { return failed_step; }
-int floor_thorough(int on) {
-    thorough = on;
+const char *bench_error(void) { return failed_step; }
+int bench_same_calls(int on) {
+    same_calls = on;
     return 0;
 }
 
-int floor_fd(int number) { return spaces[number]; }
+int bench_fd(int number) { return namespaces[number]; }
 
-/* A descriptor that somebody else has made; `floor_delete` closes it. */
-int floor_borrow(int number, int fd) {
-    spaces[number] = fd;
+/* Take over a descriptor; bench_delete() closes it. */
+int bench_adopt(int number, int fd) {
+    namespaces[number] = fd;
     sockets[number] = -1;
     return 0;
 }
 
-/* The value of a call, or out of the function with its errno. */
+/* The value of a call; on failure, return -errno from the calling function. */
 #define TRY(call)                                                                                                      \
     ({                                                                                                                 \
         step = #call;                                                                                                  \
@@ -77,7 +77,7 @@ int floor_borrow(int number, int fd) {
         }                                                                                                              \
         got_;                                                                                                          \
     })
-#define PASS(call)                                                                                                     \
+#define CHECK(call)                                                                                                     \
     do {                                                                                                               \
         int failed_ = (call);                                                                                          \
         if (failed_ < 0)                                                                                               \
@@ -86,9 +86,9 @@ int floor_borrow(int number, int fd) {
 
 /* -- namespaces ---------------------------------------------------------------------------------------------------- */
 
-static void spell(char path[300], const char *name) { snprintf(path, 300, NETNS_DIR "/%s", name); }
+static void name_path(char path[300], const char *name) { snprintf(path, 300, NETNS_DIR "/%s", name); }
 
-/* /run/netns as `ip` makes it: a mount of its own, shared. */
+/* Make /run/netns a shared mount of its own, as `ip netns add` does. */
 static int prepare(void) {
     int lock = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock == -1 && errno == ENOENT) {
@@ -105,8 +105,8 @@ static int prepare(void) {
     return 0;
 }
 
-/* The file a name is mounted on; `mark`, where there is one, is what it says underneath. */
-static int claim(const char *path, const char *mark) {
+/* Create the file on which a namespace is mounted; `mark`, if not NULL, is written into it. */
+static int create_file(const char *path, const char *mark) {
     int fd = TRY(open(path, (mark ? O_WRONLY : O_RDONLY) | O_CREAT | O_EXCL | O_CLOEXEC, 0));
     if (mark)
         TRY(write(fd, mark, strlen(mark)));
@@ -121,12 +121,12 @@ static int bind_name(int fd, const char *path) {
     return 0;
 }
 
-/* The thread stays inside. */
-static int born(int number, int with_socket) {
+/* Create a namespace and leave the thread in it. */
+static int create_inside(int number, int with_socket) {
     TRY(unshare(CLONE_NEWNET));
-    spaces[number] = TRY(open(HERE, O_RDONLY | O_CLOEXEC));
+    namespaces[number] = TRY(open(CURRENT_NETNS, O_RDONLY | O_CLOEXEC));
     sockets[number] = with_socket ? TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) : -1;
-    if (with_socket && thorough) {
+    if (with_socket && same_calls) {
         int one = 1;
         TRY(setsockopt(sockets[number], SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one));
         TRY(setsockopt(sockets[number], SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one));
@@ -134,46 +134,46 @@ static int born(int number, int with_socket) {
     return 0;
 }
 
-static int go_home(int home) {
+static int restore(int home) {
     TRY(setns(home, CLONE_NEWNET));
     TRY(close(home));
     return 0;
 }
 
-#define LEAVE TRY(open(HERE, O_RDONLY | O_CLOEXEC))
+#define CURRENT TRY(open(CURRENT_NETNS, O_RDONLY | O_CLOEXEC))
 
-/* What `NetNS.create` does: the same system calls. */
-int floor_create(int number, const char *name) {
+/* The system calls of `NetNS.create`. */
+int bench_create(int number, const char *name) {
     char path[300];
     if (name) {
-        spell(path, name);
-        PASS(prepare());
-        PASS(claim(path, NULL));
+        name_path(path, name);
+        CHECK(prepare());
+        CHECK(create_file(path, NULL));
     }
-    int home = LEAVE;
-    PASS(born(number, 0));
-    PASS(go_home(home));
-    return name ? bind_name(spaces[number], path) : 0;
+    int home = CURRENT;
+    CHECK(create_inside(number, 0));
+    CHECK(restore(home));
+    return name ? bind_name(namespaces[number], path) : 0;
 }
 
-int floor_socket(int number) {
-    int home = LEAVE;
-    TRY(setns(spaces[number], CLONE_NEWNET));
+int bench_socket(int number) {
+    int home = CURRENT;
+    TRY(setns(namespaces[number], CLONE_NEWNET));
     sockets[number] = TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    return go_home(home);
+    return restore(home);
 }
 
-int floor_enter(int number) {
-    int home = LEAVE;
-    TRY(setns(spaces[number], CLONE_NEWNET));
-    return go_home(home);
+int bench_enter(int number) {
+    int home = CURRENT;
+    TRY(setns(namespaces[number], CLONE_NEWNET));
+    return restore(home);
 }
 
-int floor_delete(int number, const char *name) {
+int bench_delete(int number, const char *name) {
     char path[300];
     if (name) {
-        spell(path, name);
-        if (thorough) {
+        name_path(path, name);
+        if (same_calls) {
             struct stat status;
             TRY(stat(path, &status));
         }
@@ -182,9 +182,9 @@ int floor_delete(int number, const char *name) {
     }
     if (sockets[number] >= 0)
         TRY(close(sockets[number]));
-    if (spaces[number] >= 0)
-        TRY(close(spaces[number]));
-    sockets[number] = spaces[number] = -1;
+    if (namespaces[number] >= 0)
+        TRY(close(namespaces[number]));
+    sockets[number] = namespaces[number] = -1;
     return 0;
 }
 
@@ -195,36 +195,36 @@ struct share {
     int (*work)(int number);
 };
 
-static void *toil(void *given) {
+static void *work_on_share(void *given) {
     struct share *share = given;
     for (int number = share->from; number < share->to && share->result == 0; number++)
         share->result = share->work(number);
     return NULL;
 }
 
-static int shared_out(int from, int to, int threads, int (*work)(int)) {
+static int divide(int from, int to, int threads, int (*work)(int)) {
     struct share shares[16];
-    pthread_t at_work[16];
+    pthread_t workers[16];
     for (int one = 0; one < threads; one++) {
         shares[one] = (struct share){from + (to - from) * one / threads, from + (to - from) * (one + 1) / threads, 0, work};
         if (threads == 1)
-            toil(&shares[one]);
-        else if (pthread_create(&at_work[one], NULL, toil, &shares[one]))
+            work_on_share(&shares[one]);
+        else if (pthread_create(&workers[one], NULL, work_on_share, &shares[one]))
             return -EAGAIN;
     }
     int result = 0;
     for (int one = 0; one < threads; one++) {
         if (threads > 1)
-            pthread_join(at_work[one], NULL);
+            pthread_join(workers[one], NULL);
         if (shares[one].result)
             result = shares[one].result;
     }
     return result;
 }
 
-static int one_of_many(int number) { return floor_create(number, NULL); }
+static int create_anonymous(int number) { return bench_create(number, NULL); }
 
-int floor_many(int count, int threads) { return shared_out(0, count, threads, one_of_many); }
+int bench_create_many(int count, int threads) { return divide(0, count, threads, create_anonymous); }
 
 /* -- rtnetlink ----------------------------------------------------------------------------------------------------- */
 
@@ -272,8 +272,8 @@ static void end(struct batch *batch, struct rtattr *nest) {
     nest->rta_len = batch->data + batch->size - (unsigned char *)nest;
 }
 
-/* A link that is there: up, or only its alias. */
-static void settle(struct batch *batch, int index, int up, const char *alias) {
+/* Set an existing link up, or its alias, or both. */
+static void set_link(struct batch *batch, int index, int up, const char *alias) {
     struct ifinfomsg *link = message(batch, RTM_NEWLINK, 0, sizeof *link);
     link->ifi_index = index;
     if (up)
@@ -286,10 +286,10 @@ static void settle(struct batch *batch, int index, int up, const char *alias) {
 struct end {
     int index;
     const char *name;
-    int space; /* its namespace's descriptor, or -1: where the message is sent */
+    int namespace; /* descriptor of its namespace, or -1 for the one to which the message is sent */
 };
 
-static void describe(struct batch *batch, struct end end, unsigned group, int flags) {
+static void put_link(struct batch *batch, struct end end, unsigned group, int flags) {
     text(batch, IFLA_IFNAME, end.name);
     if (group)
         number4(batch, IFLA_GROUP, group);
@@ -297,16 +297,16 @@ static void describe(struct batch *batch, struct end end, unsigned group, int fl
         number4(batch, IFLA_NUM_TX_QUEUES, 1);
         number4(batch, IFLA_NUM_RX_QUEUES, 1);
     }
-    if (end.space >= 0)
-        number4(batch, IFLA_NET_NS_FD, end.space);
+    if (end.namespace >= 0)
+        number4(batch, IFLA_NET_NS_FD, end.namespace);
 }
 
-static void cable(struct batch *batch, struct end near, struct end far, int up, unsigned group, int master, int flags) {
+static void veth(struct batch *batch, struct end near, struct end far, int up, unsigned group, int master, int flags) {
     struct ifinfomsg *link = message(batch, RTM_NEWLINK, NEW, sizeof *link), *peer;
     link->ifi_index = near.index;
     if (up)
         link->ifi_flags = link->ifi_change = IFF_UP;
-    describe(batch, near, group, flags);
+    put_link(batch, near, group, flags);
     if (master)
         number4(batch, IFLA_MASTER, master);
     struct rtattr *info = put(batch, IFLA_LINKINFO, NULL, 0);
@@ -315,16 +315,16 @@ static void cable(struct batch *batch, struct end near, struct end far, int up, 
     struct rtattr *other = put(batch, VETH_INFO_PEER, NULL, 0);
     peer = grow(batch, sizeof *peer);
     peer->ifi_index = far.index;
-    describe(batch, far, group, flags);
+    put_link(batch, far, group, flags);
     end(batch, other);
     end(batch, data);
     end(batch, info);
     finish(batch);
 }
 
-/* `lab`: as a lab gives it, with its protocol number and, for IPv6 only in effect, without duplicate detection. */
+/* `lab`: with the protocol number of a lab's addresses. */
 static void address(struct batch *batch, int index, in_addr_t value, int length, int lab) {
-    unsigned char mine = MINE;
+    unsigned char protocol = LAB_PROTOCOL;
     struct ifaddrmsg *addr = message(batch, RTM_NEWADDR, NEW, sizeof *addr);
     addr->ifa_family = AF_INET;
     addr->ifa_prefixlen = length;
@@ -332,12 +332,12 @@ static void address(struct batch *batch, int index, in_addr_t value, int length,
     put(batch, IFA_LOCAL, &value, 4);
     put(batch, IFA_ADDRESS, &value, 4);
     if (lab)
-        put(batch, IFA_PROTO_, &mine, 1);
+        put(batch, IFA_PROTO_, &protocol, 1);
     finish(batch);
 }
 
-/* One datagram out, one in; only the last message asks for an acknowledgement, errors of the others come unasked. */
-static int converse(int number, struct batch *batch) {
+/* Send one datagram and receive one.  Only the last message asks for an acknowledgement; errors of the others are sent anyway. */
+static int exchange(int number, struct batch *batch) {
     unsigned char answer[8192];
     if (!batch->count)
         return 0;
@@ -358,28 +358,28 @@ static int converse(int number, struct batch *batch) {
 
 /* -- single steps, each a message in a datagram of its own ---------------------------------------------------------- */
 
-#define ALONE static __thread struct batch batch; batch.size = 0; batch.count = 0
+#define NEW_BATCH static __thread struct batch batch; batch.size = 0; batch.count = 0
 
-int floor_pair(int near, int far) {
-    ALONE;
-    cable(&batch, (struct end){0, "v1", -1}, (struct end){0, "v2", spaces[far]}, 0, 0, 0, 0);
-    return converse(near, &batch);
+int bench_pair(int near, int far) {
+    NEW_BATCH;
+    veth(&batch, (struct end){0, "v1", -1}, (struct end){0, "v2", namespaces[far]}, 0, 0, 0, 0);
+    return exchange(near, &batch);
 }
 
-int floor_address(int number, int index, const char *value, int length) {
-    ALONE;
+int bench_address(int number, int index, const char *value, int length) {
+    NEW_BATCH;
     address(&batch, index, inet_addr(value), length, 0);
-    return converse(number, &batch);
+    return exchange(number, &batch);
 }
 
-int floor_up(int number, int index) {
-    ALONE;
-    settle(&batch, index, 1, NULL);
-    return converse(number, &batch);
+int bench_up(int number, int index) {
+    NEW_BATCH;
+    set_link(&batch, index, 1, NULL);
+    return exchange(number, &batch);
 }
 
-int floor_route(int number, const char *to, int length, const char *via) {
-    ALONE;
+int bench_route(int number, const char *to, int length, const char *via) {
+    NEW_BATCH;
     in_addr_t there = inet_addr(to), gateway = inet_addr(via);
     struct rtmsg *route = message(&batch, RTM_NEWROUTE, NEW, sizeof *route);
     route->rtm_family = AF_INET;
@@ -391,73 +391,73 @@ int floor_route(int number, const char *to, int length, const char *via) {
     put(&batch, RTA_DST, &there, 4);
     put(&batch, RTA_GATEWAY, &gateway, 4);
     finish(&batch);
-    return converse(number, &batch);
+    return exchange(number, &batch);
 }
 
 /* -- the article ---------------------------------------------------------------------------------------------------- */
 
-/* As `Lab.up`: both ends born in place, one datagram to each namespace, the lab's stamp on everything.  Names may be NULL. */
-int floor_lab_up(const char *one, const char *other, const char *mark, const char *wire, unsigned group) {
+/* `Lab.up`: both ends created in place, one datagram to each namespace, the lab's stamp on everything.  Names may be NULL. */
+int bench_lab_up(const char *one, const char *other, const char *mark, const char *wire, unsigned group) {
     char paths[2][300];
-    ALONE;
+    NEW_BATCH;
     if (one) {
-        spell(paths[0], one);
-        spell(paths[1], other);
-        PASS(prepare());
+        name_path(paths[0], one);
+        name_path(paths[1], other);
+        CHECK(prepare());
     }
-    int home = LEAVE;
+    int home = CURRENT;
     for (int number = 0; number < 2; number++) {
         if (one)
-            PASS(claim(paths[number], mark));
-        PASS(born(number, 1));
+            CHECK(create_file(paths[number], mark));
+        CHECK(create_inside(number, 1));
     }
-    PASS(go_home(home));
-    settle(&batch, 1, 1, mark);
-    cable(&batch, (struct end){2, "v1", -1}, (struct end){2, "v2", spaces[1]}, 1, group, 0, ONE_QUEUE);
-    settle(&batch, 2, 0, wire);
+    CHECK(restore(home));
+    set_link(&batch, 1, 1, mark);
+    veth(&batch, (struct end){2, "v1", -1}, (struct end){2, "v2", namespaces[1]}, 1, group, 0, ONE_QUEUE);
+    set_link(&batch, 2, 0, wire);
     address(&batch, 2, inet_addr("10.0.0.1"), 24, 1);
-    PASS(converse(0, &batch));
+    CHECK(exchange(0, &batch));
     if (one)
-        PASS(bind_name(spaces[0], paths[0]));
-    settle(&batch, 1, 1, mark);
-    settle(&batch, 2, 1, wire);
+        CHECK(bind_name(namespaces[0], paths[0]));
+    set_link(&batch, 1, 1, mark);
+    set_link(&batch, 2, 1, wire);
     address(&batch, 2, inet_addr("10.0.0.2"), 24, 1);
-    PASS(converse(1, &batch));
+    CHECK(exchange(1, &batch));
     if (one)
-        PASS(bind_name(spaces[1], paths[1]));
+        CHECK(bind_name(namespaces[1], paths[1]));
     for (int number = 0; number < 2; number++) {
         TRY(close(sockets[number]));
         sockets[number] = -1;
-        if (thorough && one) { /* who it is, and no descriptor for what has a name */
+        if (same_calls && one) { /* a lab identifies it by its inode, and keeps no descriptor of a named namespace */
             struct stat status;
-            TRY(fstat(spaces[number], &status));
-            TRY(close(spaces[number]));
-            spaces[number] = -1;
+            TRY(fstat(namespaces[number], &status));
+            TRY(close(namespaces[number]));
+            namespaces[number] = -1;
         }
     }
     return 0;
 }
 
-int floor_lab_down(const char *one, const char *other) {
-    PASS(floor_delete(1, other));
-    return floor_delete(0, one);
+int bench_lab_down(const char *one, const char *other) {
+    CHECK(bench_delete(1, other));
+    return bench_delete(0, one);
 }
 
-/* The article's way, each step by itself: made at home and moved.  `pair` names the two ends at home. */
-int floor_moved_pair(int home_socket, const char *near, const char *far) {
-    ALONE;
+/* The article's way, one step at a time: create the pair in the current namespace, then move both ends. */
+int bench_moved_pair(int home_socket, const char *near, const char *far) {
+    NEW_BATCH;
     sockets[home_socket] = TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    cable(&batch, (struct end){0, near, -1}, (struct end){0, far, -1}, 0, 0, 0, 0);
-    return converse(home_socket, &batch);
+    veth(&batch, (struct end){0, near, -1}, (struct end){0, far, -1}, 0, 0, 0, 0);
+    return exchange(home_socket, &batch);
 }
 
-int floor_move(int home_socket, const char *name, int into, const char *called) {
-    ALONE;
+int bench_move(int home_socket, const char *name, int into, const char *called) {
+    NEW_BATCH;
     struct ifinfomsg *link = message(&batch, RTM_NEWLINK, 0, sizeof *link);
     text(&batch, IFLA_IFNAME, name);
-    number4(&batch, IFLA_NET_NS_FD, spaces[into]);
+    number4(&batch, IFLA_NET_NS_FD, namespaces[into]);
     finish(&batch);
-    PASS(converse(home_socket, &batch));
+    CHECK(exchange(home_socket, &batch));
     link = message(&batch, RTM_GETLINK, 0, sizeof *link);
     text(&batch, IFLA_IFNAME, name);
     finish(&batch);
@@ -470,17 +470,17 @@ int floor_move(int home_socket, const char *name, int into, const char *called) 
     int index = ((struct ifinfomsg *)NLMSG_DATA(head))->ifi_index;
     batch.size = 0;
     batch.count = 0;
-    if (strcmp(name, called)) { /* two benches at once must not meet at home, so the names differ there */
+    if (strcmp(name, called)) { /* names in the current namespace contain the process id, because two benches may run at once */
         link = message(&batch, RTM_NEWLINK, 0, sizeof *link);
         link->ifi_index = index;
         text(&batch, IFLA_IFNAME, called);
         finish(&batch);
-        PASS(converse(into, &batch));
+        CHECK(exchange(into, &batch));
     }
     return index;
 }
 
-int floor_home_close(int home_socket) {
+int bench_home_close(int home_socket) {
     TRY(close(sockets[home_socket]));
     sockets[home_socket] = -1;
     return 0;
@@ -501,28 +501,28 @@ static void wire_alias(char alias[256], int number) {
     snprintf(alias, 256, "rawns lab=%s br0:p%d=namespace %d:eth0", star.lab, number, number + 1);
 }
 
-static int host_born(int number) { return born(number, 1); }
+static int create_host(int number) { return create_inside(number, 1); }
 
-static int host_turn(int number) {
+static int configure_host(int number) {
     char alias[256], port[16];
-    ALONE;
+    NEW_BATCH;
     wire_alias(alias, number);
     snprintf(port, sizeof port, "p%d", number);
-    settle(&batch, 1, 1, star.mark);
-    if (star.flags & BY_GROUP) /* the cable is made from this end, and its port raised with all others by one message */
-        cable(&batch, (struct end){2, "eth0", -1}, (struct end){2 + number, port, spaces[0]}, 1, star.group, 0, star.flags);
-    settle(&batch, 2, !(star.flags & BY_GROUP), alias);
+    set_link(&batch, 1, 1, star.mark);
+    if (star.flags & BY_GROUP) /* the pair is created from this end, and its port is set up with all others by one message */
+        veth(&batch, (struct end){2, "eth0", -1}, (struct end){2 + number, port, namespaces[0]}, 1, star.group, 0, star.flags);
+    set_link(&batch, 2, !(star.flags & BY_GROUP), alias);
     address(&batch, 2, host_address(number - 1), 16, 1);
-    PASS(converse(number, &batch));
+    CHECK(exchange(number, &batch));
     TRY(close(sockets[number]));
     sockets[number] = -1;
     return 0;
 }
 
-static int bridge_alone(void) {
-    ALONE;
+static int create_bridge(void) {
+    NEW_BATCH;
     struct ifinfomsg *link;
-    settle(&batch, 1, 1, star.mark);
+    set_link(&batch, 1, 1, star.mark);
     link = message(&batch, RTM_NEWLINK, NEW, sizeof *link);
     link->ifi_index = 2;
     text(&batch, IFLA_IFNAME, "br0");
@@ -533,31 +533,31 @@ static int bridge_alone(void) {
     end(&batch, info);
     finish(&batch);
     if (star.flags & BRIDGE_FIRST)
-        settle(&batch, 2, 1, NULL);
-    return converse(0, &batch);
+        set_link(&batch, 2, 1, NULL);
+    return exchange(0, &batch);
 }
 
-static int ports_each(int hosts) {
+static int create_ports(int hosts) {
     char alias[256], port[16];
-    ALONE;
+    NEW_BATCH;
     for (int number = 1; number <= hosts; number++) {
         snprintf(port, sizeof port, "p%d", number);
-        cable(&batch, (struct end){2 + number, port, -1}, (struct end){2, "eth0", spaces[number]}, 1, star.group, 2, star.flags);
+        veth(&batch, (struct end){2 + number, port, -1}, (struct end){2, "eth0", namespaces[number]}, 1, star.group, 2, star.flags);
         if (batch.count == BATCH)
-            PASS(converse(0, &batch));
+            CHECK(exchange(0, &batch));
     }
     for (int number = 1; number <= hosts; number++) {
         wire_alias(alias, number);
         if (batch.count == BATCH)
-            PASS(converse(0, &batch));
-        settle(&batch, 2 + number, 0, alias);
+            CHECK(exchange(0, &batch));
+        set_link(&batch, 2 + number, 0, alias);
     }
-    return converse(0, &batch);
+    return exchange(0, &batch);
 }
 
-/* One message for the whole group (rtnl_group_changelink), which the bridge must not be in yet. */
-static int ports_group(void) {
-    ALONE;
+/* One message for the whole group (rtnl_group_changelink); the bridge must not be in it yet. */
+static int set_ports_up(void) {
+    NEW_BATCH;
     struct ifinfomsg *link = message(&batch, RTM_NEWLINK, 0, sizeof *link);
     link->ifi_flags = link->ifi_change = IFF_UP;
     number4(&batch, IFLA_GROUP, star.group);
@@ -567,48 +567,48 @@ static int ports_group(void) {
     link->ifi_index = 2;
     number4(&batch, IFLA_GROUP, star.group);
     finish(&batch);
-    return converse(0, &batch);
+    return exchange(0, &batch);
 }
 
-int floor_star_up(int hosts, int flags, const char *lab, const char *mark, unsigned group) {
+int bench_star_up(int hosts, int flags, const char *lab, const char *mark, unsigned group) {
     char alias[256];
-    ALONE;
-    if (hosts >= MOST)
+    NEW_BATCH;
+    if (hosts >= MAX_NAMESPACES)
         return -ENFILE;
     star.flags = flags;
     star.group = group;
     star.lab = lab;
     star.mark = mark;
-    int home = LEAVE, threads = flags & TWO_THREADS ? 2 : 1;
-    PASS(born(0, 1));
+    int home = CURRENT, threads = flags & TWO_THREADS ? 2 : 1;
+    CHECK(create_inside(0, 1));
     if (flags & NO_IPV6) {
         int setting = TRY(open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC));
         TRY(write(setting, "1", 1));
         TRY(close(setting));
     }
-    PASS(shared_out(1, hosts + 1, threads, host_born));
-    PASS(go_home(home));
-    PASS(bridge_alone());
+    CHECK(divide(1, hosts + 1, threads, create_host));
+    CHECK(restore(home));
+    CHECK(create_bridge());
     if (!(flags & BY_GROUP))
-        PASS(ports_each(hosts));
-    PASS(shared_out(1, hosts + 1, threads, host_turn));
+        CHECK(create_ports(hosts));
+    CHECK(divide(1, hosts + 1, threads, configure_host));
     if (flags & BY_GROUP)
-        PASS(ports_group());
+        CHECK(set_ports_up());
     snprintf(alias, sizeof alias, "rawns lab=%s bridge", lab);
-    settle(&batch, 2, 1, alias);
-    PASS(converse(0, &batch));
+    set_link(&batch, 2, 1, alias);
+    CHECK(exchange(0, &batch));
     return 0;
 }
 
-int floor_star_down(int hosts) {
+int bench_star_down(int hosts) {
     for (int number = 0; number <= hosts; number++)
-        PASS(floor_delete(number, NULL));
+        CHECK(bench_delete(number, NULL));
     return 0;
 }
 
 /* -- a command inside ------------------------------------------------------------------------------------------------ */
 
-static int cover_sys(const char *name) {
+static int mount_sys(const char *name) {
     TRY(unshare(CLONE_NEWNS));
     TRY(mount("", "/", "none", MS_SLAVE | MS_REC, NULL));
     unsigned long flags = umount2("/sys", MNT_DETACH) == -1 ? MS_RDONLY : 0;
@@ -617,12 +617,12 @@ static int cover_sys(const char *name) {
     return 0;
 }
 
-int floor_exec(int number, const char *command, int mounts) {
+int bench_exec(int number, const char *command, int mounts) {
     char *const argv[] = {(char *)command, NULL};
     char *const envp[] = {"PATH=/usr/bin:/bin", NULL};
     pid_t child = TRY(vfork());
     if (child == 0) {
-        if (setns(spaces[number], CLONE_NEWNET) == 0 && (!mounts || cover_sys("bench") == 0))
+        if (setns(namespaces[number], CLONE_NEWNET) == 0 && (!mounts || mount_sys("bench") == 0))
             execve(command, argv, envp);
         _exit(127);
     }
@@ -633,7 +633,7 @@ int floor_exec(int number, const char *command, int mounts) {
 
 /* -- the first packet ------------------------------------------------------------------------------------------------ */
 
-int floor_ping(int number, const char *host) {
+int bench_ping(int number, const char *host) {
     struct {
         unsigned char type, code;
         unsigned short sum, id, sequence;
@@ -641,12 +641,12 @@ int floor_ping(int number, const char *host) {
     } echo = {.type = 8, .sequence = htons(1)};
     unsigned char answer[256];
     struct sockaddr_in there = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(host)};
-    struct timeval patience = {.tv_sec = 5};
-    int home = LEAVE;
-    TRY(setns(spaces[number], CLONE_NEWNET));
+    struct timeval timeout = {.tv_sec = 5};
+    int home = CURRENT;
+    TRY(setns(namespaces[number], CLONE_NEWNET));
     int made = TRY(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
-    PASS(go_home(home));
-    TRY(setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
+    CHECK(restore(home));
+    TRY(setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout));
     echo.id = getpid();
     unsigned sum = 0;
     for (size_t at = 0; at < sizeof echo / 2; at++)
@@ -656,17 +656,17 @@ int floor_ping(int number, const char *host) {
     TRY(sendto(made, &echo, sizeof echo, 0, (void *)&there, sizeof there));
     do
         TRY(recv(made, answer, sizeof answer, 0));
-    while (answer[20] != 0 || memcmp(answer + 24, &echo.id, 4)); /* an echo reply, to us */
+    while (answer[20] != 0 || memcmp(answer + 24, &echo.id, 4)); /* until it is the echo reply to this request */
     TRY(close(made));
     return 0;
 }
 
-/* -- a chat's round trip: plain blocking sockets, one recv and one send a turn on either side -------------------------- */
+/* -- a chat's round trip: blocking sockets, one recv and one send for each line on either side -------------------------- */
 
-static int listener = -1, guest = -1, chat_server, chat_failed, chat_processor;
+static int listener = -1, client = -1, chat_server, chat_failed, chat_processor;
 static pthread_t server;
-static struct sockaddr_in chat_at;
-static pthread_barrier_t open_now;
+static struct sockaddr_in chat_address;
+static pthread_barrier_t listening;
 
 static void pin(int processor) {
     cpu_set_t set;
@@ -682,12 +682,12 @@ static void *serve(void *unused) {
     int one = 1;
     (void)unused;
     pin(chat_processor);
-    if (setns(spaces[chat_server], CLONE_NEWNET) == 0)
+    if (setns(namespaces[chat_server], CLONE_NEWNET) == 0)
         listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
-        bind(listener, (void *)&chat_at, sizeof chat_at) || listen(listener, 1))
+        bind(listener, (void *)&chat_address, sizeof chat_address) || listen(listener, 1))
         chat_failed = errno;
-    pthread_barrier_wait(&open_now);
+    pthread_barrier_wait(&listening);
     int host = chat_failed ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (host < 0)
         return NULL;
@@ -701,38 +701,38 @@ static void *serve(void *unused) {
     return NULL;
 }
 
-int floor_chat_serve(int number, const char *host, int port, int processor) {
+int bench_chat_serve(int number, const char *host, int port, int processor) {
     chat_failed = 0;
     chat_server = number;
     chat_processor = processor;
-    chat_at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(host)};
-    pthread_barrier_init(&open_now, NULL, 2);
+    chat_address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(host)};
+    pthread_barrier_init(&listening, NULL, 2);
     if (pthread_create(&server, NULL, serve, NULL))
         return -EAGAIN;
-    pthread_barrier_wait(&open_now);
+    pthread_barrier_wait(&listening);
     if (chat_failed)
         pthread_join(server, NULL);
     return -chat_failed;
 }
 
-int floor_chat_connect(int number) {
-    int one = 1, home = LEAVE;
-    TRY(setns(spaces[number], CLONE_NEWNET));
-    guest = TRY(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    PASS(go_home(home));
-    TRY(connect(guest, (void *)&chat_at, sizeof chat_at));
-    TRY(setsockopt(guest, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
+int bench_chat_connect(int number) {
+    int one = 1, home = CURRENT;
+    TRY(setns(namespaces[number], CLONE_NEWNET));
+    client = TRY(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    CHECK(restore(home));
+    TRY(connect(client, (void *)&chat_address, sizeof chat_address));
+    TRY(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
     return 0;
 }
 
-int floor_chat_rounds(int rounds, int size) {
+int bench_chat_rounds(int rounds, int size) {
     char line[256], back[256];
     memset(line, 'x', sizeof line);
     line[size - 1] = '\n';
     for (int turn = 0; turn < rounds; turn++) {
-        TRY(send(guest, line, size, MSG_NOSIGNAL));
+        TRY(send(client, line, size, MSG_NOSIGNAL));
         for (int got = 0; got < size;) {
-            int more = TRY(recv(guest, back + got, sizeof back - got, 0));
+            int more = TRY(recv(client, back + got, sizeof back - got, 0));
             if (more == 0)
                 return -ECONNRESET;
             got += more;
@@ -741,10 +741,10 @@ int floor_chat_rounds(int rounds, int size) {
     return 0;
 }
 
-int floor_chat_close(void) {
-    close(guest);
+int bench_chat_close(void) {
+    close(client);
     pthread_join(server, NULL);
     close(listener);
-    guest = listener = -1;
+    client = listener = -1;
     return 0;
 }
