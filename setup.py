@@ -51,7 +51,7 @@ setup(
     install_requires=[],
     extras_require={
         "test": ["pytest", "cffi", "setuptools"],
-        "bench": ["cffi", "setuptools"],
+        "bench": ["cffi", "setuptools", "pyroute2"],
     },
     entry_points={"console_scripts": ["rawns = rawns.cli.main:entry"]},
 )

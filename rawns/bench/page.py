@@ -43,7 +43,8 @@ dt{font-weight:600}dd{margin:0 0 .4em 1em}
 .warn{border-left:4px solid #bf8700;padding-left:12px}
 .bad{color:#cf222e}code{font-size:.92em}
 .limits{opacity:.7}
-@media(max-width:600px){.wide{display:none}table{font-size:.8em}th,td{padding-right:6px}.limits{font-size:.9em}body{margin:1em auto;padding:0 12px}.limits{display:block}}
+@media(max-width:600px){.wide{display:none}body{margin:1em auto;padding:0 12px}table{font-size:.8em}th,td{padding-right:6px}
+.limits{display:block;font-size:.9em}}
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}.bad{color:#ff7b72}}"""
 
 

@@ -8,86 +8,91 @@ from __future__ import annotations
 import sys
 
 from ..errors import InvalidValue, RawnsError
+from .options import Command, Option, UsageError, integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
-REGRESSION = 10  # percent
+    from .options import Parsed
+
+DEFAULT_REGRESSION = 10.0  # percent
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise ValueError("a percentage is a number that is not negative")
+    return value
+
+
+COMMAND = Command(
+    "bench",
+    "Measure how long network namespaces, links and labs take to set up, step by step: rawns, plain C, ip, pyroute2 and "
+    "others in turn.",
+    options=[
+        Option("--rounds", argument="N", parse=integer(1, 100_000), help="run each implementation so often (20; with --quick 6)"),
+        Option("--quick", help="measure the small cases only, which takes seconds"),
+        Option("--only", argument="CASE,...", many=True, help="measure these cases only, by name or its part before the hyphen"),
+        Option("--list", help="list the cases and measure nothing"),
+        Option("--json", argument="[FILE]", implied="-", help="write every sample, for programs and for --compare"),
+        Option("--csv", argument="FILE", help="write every sample, one to a line"),
+        Option("--svg", argument="FILE", help="write the distributions as a picture"),
+        Option("--html", argument="FILE", help="write a page with the result, charts and tables that needs no other file"),
+        Option("--compare", argument="OLD.json", help="print what has become slower or faster beyond the noise"),
+        Option(
+            "--fail-on-regression",
+            argument="[PERCENT]",
+            parse=_percent,
+            implied=DEFAULT_REGRESSION,
+            help="with --compare: exit with status 1 if a figure has become slower by more than that (10)",
+        ),
+    ],
+    details="Exit status: 0, or 1 if --fail-on-regression finds a regression or the measurement fails.",
+)
 
 
 def main(argv: list[str]) -> int:
     """Run ``rawns bench ARGV`` and return the exit status."""
-    options = _parser().parse_args(argv)
-    from ..bench.cases import cases
-    from ..bench.peers import Peers
-
-    if options.list:
-        for case in cases(Peers()):
-            print(f"{case.name:<12} {case.title}")
-        return 0
-    old = _read(options.compare) if options.compare else None
-    if options.fail_on_regression is not None and old is None:
-        raise InvalidValue("--fail-on-regression needs --compare OLD.json")
+    options = COMMAND.parse(argv)
+    if options["--list"]:
+        return _list()
+    limit = options["--fail-on-regression"]
+    if limit is not None and not options["--compare"]:
+        raise UsageError("rawns bench", "--fail-on-regression needs --compare OLD.json", "operand missing", "--compare")
+    old = _read(options["--compare"]) if options["--compare"] else None
     from ..bench import bench, compare, environment
     from ..bench.compare import format_comparison, regressions
     from ..bench.run import QUICK_ROUNDS, ROUNDS
 
-    environment.enter()
-    only = [word for given in options.only for word in given.split(",") if word]
-    tell = _Progress() if sys.stderr.isatty() else None
-    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    command = " ".join(["python3 -m rawns bench", *argv])
-    result = bench(rounds, only, options.quick, None if tell is None else tell.step, command)
-    if tell is not None:
-        tell.clear()
-    _write(result, options)
-    status = 0
     if old is not None:
-        found = compare(old, result)
-        print(format_comparison(old, result, found), file=sys.stderr if options.json == "-" else sys.stdout)
-        if options.fail_on_regression is not None and regressions(found, options.fail_on_regression / 100):
-            status = 1
-    return status
+        compare(old, old)  # refuses what is not a result, before minutes of measuring
+    environment.enter()
+    only = [word for given in options["--only"] for word in given.split(",") if word]
+    progress = _Progress() if sys.stderr is not None and sys.stderr.isatty() else None
+    rounds = options["--rounds"] or (QUICK_ROUNDS if options["--quick"] else ROUNDS)
+    command = " ".join(["python3 -m rawns bench", *argv])
+    result = bench(rounds, only, options["--quick"], None if progress is None else progress.step, command)
+    if progress is not None:
+        progress.clear()
+    _write(result, options)
+    if old is None:
+        return 0
+    found = compare(old, result)
+    print(format_comparison(old, result, found), file=sys.stderr if options["--json"] == "-" else sys.stdout)
+    return int(limit is not None and bool(regressions(found, limit / 100)))
 
 
-def _parser() -> argparse.ArgumentParser:
-    import argparse
+def _list() -> int:
+    from ..bench.cases import cases
+    from ..bench.peers import Peers
 
-    parser = argparse.ArgumentParser(
-        prog="rawns bench",
-        description="Measure how long namespaces take, step by step: rawns, plain C, ip, pyroute2 and others in turn.",
-        epilog="The exit status is 1 if --fail-on-regression finds a regression.",
-    )
-    parser.add_argument(
-        "--rounds", type=int, metavar="N", help="how often each implementation runs (default: 20, with --quick 6)"
-    )
-    parser.add_argument("--quick", action="store_true", help="measure the small cases only, which takes seconds")
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="CASE",
-        help="measure these cases only, by name or its part before the last hyphen",
-    )
-    parser.add_argument("--list", action="store_true", help="list the cases and measure nothing")
-    parser.add_argument(
-        "--json",
-        nargs="?",
-        const="-",
-        metavar="FILE",
-        help="write every sample, for programs and for --compare; - is standard output",
-    )
-    parser.add_argument("--csv", metavar="FILE", help="write every sample, one to a line")
-    parser.add_argument("--svg", metavar="FILE", help="write the distributions as a picture")
-    parser.add_argument("--html", metavar="FILE", help="write a page with the result, charts and tables that needs no other file")
-    parser.add_argument("--compare", metavar="OLD.json", help="print what has become slower or faster beyond the noise")
-    parser.add_argument(
-        "--fail-on-regression", nargs="?", type=float, const=REGRESSION, metavar="PERCENT",
-        help=f"exit with status 1 if a figure has become slower by more than that (default: {REGRESSION})",
-    )  # fmt: skip
-    return parser
+    for case in cases(Peers()):
+        print(f"{case.name:<12} {case.title}")
+    return 0
 
 
 def _read(path: str) -> Any:
@@ -101,29 +106,29 @@ def _read(path: str) -> Any:
         raise InvalidValue(f"{path} is not JSON: {error}") from None
 
 
-def _write(result: dict[str, Any], options: argparse.Namespace) -> None:
+def _write(result: dict[str, Any], options: Parsed) -> None:
     """Write each form that was asked for; print the text unless JSON goes to standard output."""
     import json
 
     from ..bench import page, report
 
-    if options.json == "-":
+    if options["--json"] == "-":
         print(json.dumps(result))
     else:
         print(report.text(result), end="")
-    if options.json not in (None, "-"):
-        _save(options.json, json.dumps(result) + "\n")
-    if options.csv:
+    if options["--json"] not in (None, "-"):
+        _save(options["--json"], json.dumps(result) + "\n")
+    if options["--csv"]:
         import csv
         import io
 
         out = io.StringIO()
         csv.writer(out).writerows(report.rows(result))
-        _save(options.csv, out.getvalue())
-    if options.svg:
-        _save(options.svg, page.svg(result))
-    if options.html:
-        _save(options.html, page.html(result))
+        _save(options["--csv"], out.getvalue())
+    if options["--svg"]:
+        _save(options["--svg"], page.svg(result))
+    if options["--html"]:
+        _save(options["--html"], page.html(result))
 
 
 def _save(path: str, text: str) -> None:
