@@ -56,9 +56,17 @@ def fill(body: dict[Any, Any]) -> None:
 
 def test_every_message_has_a_sample() -> None:
     """All of rtnl's that may be sent, and the two every answer ends with."""
-    seen = {message.number for message, _ in PAYLOADS}
+    seen = {message.number for message, _ in PAYLOADS} | {rtnl.DELNSID.number}  # which only the kernel sends: the next test
     assert {message.name for number, message in MESSAGES.items() if number not in seen} == set()
-    assert set(rtnl.MESSAGES.values()) == {message for message, _, _ in REQUESTS.values()}
+    assert set(rtnl.MESSAGES.values()) == {rtnl.DELNSID, *(message for message, _, _ in REQUESTS.values())}
+
+
+def test_the_kernel_announces_the_end_of_a_namespace_id() -> None:
+    """Linux 6.18, when the namespace that had the id 0 was freed."""
+    announced = bytes.fromhex("1c000000590000000000000000000000000000000800010000000000")
+    frame = next(nlmsg.split(announced))
+    body = rtnl.MESSAGES[frame.kind].unpack(announced, frame.start, frame.end)
+    assert (frame.kind, frame.end, body["NETNSA_NSID"]) == (uapi.RTM_DELNSID, len(announced), 0)
 
 
 def test_a_message_is_called_what_its_number_is_called() -> None:
