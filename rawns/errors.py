@@ -1,17 +1,17 @@
-"""Every way `rawns` can fail, in one family: ``except RawnsError`` is all a caller has to write.
+"""The errors that `rawns` raises; ``except RawnsError`` catches all but one of them.
 
-Floor 0; imports nothing.  An error that the kernel caused is an `OSError` as well, and of the subclass
-Python itself would have chosen for its errno, so ``except FileExistsError`` works as everywhere else::
+An error that the kernel caused is an `OSError` as well, of the subclass that Python itself would have chosen for its
+errno, so that ``except FileExistsError`` works as usual::
 
     RawnsError
-    +-- SyscallError (OSError)      a system call failed: which one, on what
+    +-- SyscallError (OSError)      a system call failed: which one, with what arguments
     +-- KernelError  (OSError)      the kernel refused a netlink request, in its own words
     +-- Interrupted                 answers or events were lost, or changed while they were read
     +-- WireError    (ValueError)   a value that does not fit its message
     |   +-- DecodeError             bytes received that are no well-formed message
     +-- InvalidValue (ValueError)   a name, address or option refused before any system call
 
-`NamespaceRestoreError` stands outside on purpose; its docstring says why.
+`NamespaceRestoreError` is deliberately not a `RawnsError`; its docstring says why.
 """
 
 from __future__ import annotations
@@ -32,27 +32,30 @@ __all__ = [
 
 
 def errno_name(number: int) -> str:
-    """The C name of an errno, of two names the one that the kernel and strace use (EOPNOTSUPP, not ENOTSUP)."""
+    """Return the C name of an errno; if it has two, the one that the kernel and strace use (EOPNOTSUPP, not ENOTSUP)."""
     return {_errno.EOPNOTSUPP: "EOPNOTSUPP", _errno.EDEADLK: "EDEADLK"}.get(number) or _errno.errorcode.get(number, str(number))
 
 
 class RawnsError(Exception):
-    """The base of everything `rawns` raises on purpose.  ``str()`` of it is one sentence for a person."""
+    """The base class of the errors that `rawns` raises on purpose.  ``str(error)`` is one sentence for a person."""
 
 
-def _of_errno(base: type, errno: int, _made: dict[tuple[type, int], type] = {}) -> type:  # noqa: B006 (a cache)
-    """``base`` mixed with the OSError subclass of this errno: (KernelError, EEXIST) is a FileExistsError too."""
-    kind = _made.get((base, errno))
+_CLASSES: dict[tuple[type, int], type] = {}
+
+
+def _class_for_errno(base: type, errno: int) -> type:
+    """Return ``base`` combined with the OSError subclass of an errno: of KernelError and EEXIST, a FileExistsError too."""
+    kind = _CLASSES.get((base, errno))
     if kind is None:
         builtin = type(OSError(errno, ""))
         bases = (base,) if builtin is OSError else (base, builtin)
         kind = type(base.__name__, bases, {"__module__": base.__module__, "__doc__": base.__doc__})
-        _made[base, errno] = kind
+        _CLASSES[base, errno] = kind
     return kind
 
 
 class _ErrnoError(RawnsError, OSError):
-    """What the two errors with an errno share: the choice of class, and surviving pickle and copy."""
+    """The common base of the two errors that have an errno: chooses the class and supports pickle and copy."""
 
     hint: str = ""
     _fields: tuple[object, ...]
@@ -84,15 +87,15 @@ class _ErrnoError(RawnsError, OSError):
 class SyscallError(_ErrnoError):
     """A system call failed.
 
-    ``call`` is its C name, ``arguments`` its arguments as C would format_args them, ``errno`` and ``strerror``
-    what the kernel answered.  ``hint``, where there is one, is the remedy, in a sentence.
+    ``call`` is its C name, ``arguments`` are its arguments in C notation, ``errno`` and ``strerror`` the kernel's answer.
+    ``hint``, if it is not empty, is a sentence that says why, or what to do about it.
     """
 
     call: str
     arguments: str
 
     def __new__(cls, errno: int, call: str = "", arguments: str = "", hint: str = "") -> SyscallError:
-        error: SyscallError = OSError.__new__(_of_errno(SyscallError, errno), errno, os.strerror(errno))
+        error: SyscallError = OSError.__new__(_class_for_errno(SyscallError, errno), errno, os.strerror(errno))
         return error
 
     def __init__(self, errno: int, call: str = "", arguments: str = "", hint: str = "") -> None:
@@ -108,9 +111,9 @@ class SyscallError(_ErrnoError):
 class KernelError(_ErrnoError):
     """The kernel refused a netlink request.
 
-    ``request`` is the message's C name (``'RTM_NEWADDR'``), ``message`` the kernel's own sentence (extended
-    acknowledgement, empty where it gave none), ``offset`` the byte it points at in the request (None where it
-    points nowhere), ``field`` that byte's C name and value, ``context`` what the request was for, ``hint`` the remedy.
+    ``request`` is the message's C name (``'RTM_NEWADDR'``); ``message`` the kernel's own sentence (extended
+    acknowledgement), empty if it sent none; ``offset`` the byte of the request that the kernel points at, or None;
+    ``field`` that byte's C name and value; ``context`` what the request was for; ``hint`` the remedy.
     """
 
     request: str
@@ -122,7 +125,7 @@ class KernelError(_ErrnoError):
     def __new__(
         cls, errno: int, request: str = "", message: str = "", offset: int | None = None, field: str = "", context: str = ""
     ) -> KernelError:
-        error: KernelError = OSError.__new__(_of_errno(KernelError, errno), errno, os.strerror(errno))
+        error: KernelError = OSError.__new__(_class_for_errno(KernelError, errno), errno, os.strerror(errno))
         return error
 
     def __init__(
@@ -155,13 +158,14 @@ class DecodeError(WireError):
 
 
 class InvalidValue(RawnsError, ValueError):
-    """A name, address or option that could never be right: refused before any system call."""
+    """A name, address or option that can never be valid; it was refused before any system call."""
 
 
 class NamespaceRestoreError(SystemExit):
-    """This thread is in the wrong namespace and the kernel would not let it back.
+    """The calling thread is in the wrong network namespace, because the kernel refused to let it return.
 
-    Going on would run the caller's next lines in a foreign namespace, so this is a `SystemExit`: a worker thread
-    ends here in silence, the main thread ends the process with this sentence and status 1, ``finally`` blocks run,
-    and neither ``except OSError`` nor ``except RawnsError`` swallows it.
+    If the thread went on, the caller's next lines would run in a foreign namespace.  Therefore this is a `SystemExit`:
+    neither ``except OSError`` nor ``except RawnsError`` catches it, ``finally`` blocks run, and in the main thread it ends
+    the process with this sentence and status 1.  In a thread that `rawns` has not started, the sentence is written to
+    standard error, and a plain `SystemExit` with the same sentence ends the thread.
     """

@@ -12,7 +12,7 @@ from errno import ENOENT
 from . import uapi
 from .errors import Interrupted, InvalidValue, KernelError
 from .netlink import MAX_DUMP_ATTEMPTS, Netfilter, Netlink
-from .netns import Namespace
+from .netns import Namespace, call_inside
 from .nlmsg import Listing
 from .objects import address, link, neighbour, nsid, route
 
@@ -436,8 +436,7 @@ class NetNS(Namespace):
         """Its network, through one netlink socket that is opened at first use and closed with the namespace."""
         net = self._net
         if net is None:
-            with self.entered():
-                made = Net(Netlink())
+            made = Net(call_inside(self, Netlink))
             net = vars(self).setdefault("_net", made)  # no lock: others' namespaces need not wait, nor who has forked
             if net is not made:  # two threads wanted it first
                 made.netlink.close()
@@ -451,8 +450,7 @@ class NetNS(Namespace):
         """A `Monitor` of what changes inside, from now on: ``ip monitor link address ...``.  Close it, or use it in ``with``."""
         from .events import Monitor
 
-        with self.entered():
-            return Monitor(*groups)
+        return call_inside(self, Monitor, *groups)
 
     def setting(self, name: str, value: Value | None = None) -> str:
         """The value of a setting below /proc/sys/net, which with ``value`` is set first: ``sysctl net.ipv4.ip_forward[=1]``.
@@ -461,29 +459,27 @@ class NetNS(Namespace):
         """
         from . import sysctl
 
-        with self.entered():
-            return sysctl.read(name) if value is None else sysctl.change(name, value)
+        return call_inside(self, sysctl.read, name) if value is None else call_inside(self, sysctl.change, name, value)
 
     def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
         """Many in one visit: their values, or where a dict gives new ones, those: set in this order, or none of them."""
         from . import sysctl
 
-        with self.entered():
-            return sysctl.change_all(given) if isinstance(given, dict) else sysctl.read_all(given)
+        return (
+            call_inside(self, sysctl.change_all, given) if isinstance(given, dict) else call_inside(self, sysctl.read_all, given)
+        )
 
     def add_tap(self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0) -> None:
         """Make a tap (or tun) device inside that stays: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""
         from . import tap
 
-        with self.entered():
-            tap.add(name, kind, owner, group, index)
+        call_inside(self, tap.add, name, kind, owner, group, index)
 
     def open_tap(self, name: str = "", kind: str = "tap") -> tuple[int, str]:
         """The program's end of a tap device inside, made where there is none: a descriptor (yours to close), and its name."""
         from . import tap
 
-        with self.entered():
-            return tap.open_(name, kind)
+        return call_inside(self, tap.open_, name, kind)
 
     def disconnect(self) -> None:
         """Close the socket that `net` uses; it is opened anew when it is asked for again."""

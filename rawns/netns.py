@@ -1,31 +1,81 @@
 """Network namespaces: create, open, list, delete, enter (network_namespaces(7), ip-netns(8)).
 
-Floor 4.  A `Namespace` is a descriptor, and a name (`names`) if it has one.  Nothing is forked and no state is kept;
-two of them are the same where (st_dev, st_ino) of their descriptors are.
+A `Namespace` is a descriptor and, if it has one, a name (`names`).  Nothing is forked, and no state is kept outside of the
+kernel; two of them are equal if (st_dev, st_ino) of their descriptors are.
 
-``setns`` and ``unshare`` move one thread.  Every function here works from any thread and leaves it where it was, also
-when a signal handler raises (KeyboardInterrupt) at the worst moment: hence the shields.
+Every function may be called from any thread, and leaves the calling thread where it was, even if a signal handler raises
+(KeyboardInterrupt) in the middle.
 """
 
 from __future__ import annotations
 
 import os
-from _thread import get_ident
-from errno import EINVAL, ENOTTY
+from errno import EAGAIN, ENOMEM
 
 from . import names, syscalls, uapi
-from .errors import InvalidValue, NamespaceRestoreError, RawnsError, SyscallError
+from .errors import InvalidValue, RawnsError, SyscallError
 from .names import HERE, NETNS_DIR, path_of
 from .terminal import printable
+from .threads import ThreadNamespace, call_and_restore, call_on_thread, enter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import subprocess
-    from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar, Union
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import IO, Any, Protocol, TypedDict, TypeVar, Union
 
-    Name = Union[str, "os.PathLike[str]"]
+    from typing_extensions import Unpack
+
+    class HasNamespace(Protocol):
+        """An object with a namespace, such as a lab's host."""
+
+        @property
+        def namespace(self) -> Namespace: ...
+
+    class HasDescriptor(Protocol):
+        """A namespace, or an object that stands for one."""
+
+        def fileno(self) -> int: ...
+
+    class ProcessOptions(TypedDict, total=False):
+        """The options of `subprocess.Popen`."""
+
+        bufsize: int
+        executable: str | bytes | os.PathLike[str] | None
+        stdin: int | IO[Any] | None
+        stdout: int | IO[Any] | None
+        stderr: int | IO[Any] | None
+        preexec_fn: Callable[[], object] | None
+        close_fds: bool
+        shell: bool
+        cwd: str | bytes | os.PathLike[str] | None
+        env: Mapping[str, str] | None
+        universal_newlines: bool | None
+        restore_signals: bool
+        start_new_session: bool
+        pass_fds: Iterable[int]
+        user: str | int | None
+        group: str | int | None
+        extra_groups: Iterable[str | int] | None
+        encoding: str | None
+        errors: str | None
+        text: bool | None
+        umask: int
+        pipesize: int
+        process_group: int | None
+
+    class RunOptions(ProcessOptions, total=False):
+        """The options of `subprocess.run`."""
+
+        input: str | bytes | None
+        capture_output: bool
+        timeout: float | None
+        check: bool
+
+    Command = Union[str, Sequence[Union[str, bytes, os.PathLike[str]]]]
+    Name = Union[str, os.PathLike[str]]
+    Reference = Union["Namespace", HasNamespace, str, os.PathLike[str], int]
     Self = TypeVar("Self", bound="Namespace")
     Answer = TypeVar("Answer")
     Names = list[str]  # `list` means something else inside the class
@@ -35,96 +85,148 @@ ETC_DIR = "/etc/netns"
 
 
 class Namespace:
-    """One network namespace, held by a descriptor.  Made by `create`, `open` and `current`, not by its constructor.
+    """A network namespace, held by a descriptor.  Created by `create`, `open`, `current` and `resolve`, not by its constructor.
 
-    ``name`` is its name under /run/netns, or None; ``fd`` its descriptor.  As a context manager it deletes, at the
-    end of the block, what `create` made, and only closes what `open` opened.
+    ``name`` is its name under /run/netns, or None; ``fd`` its descriptor, -1 when it is closed.  As a context manager it
+    deletes at the end of the block what `create` has created, and only closes what `open` has opened.
     """
 
-    def __init__(self, fd: int, name: str | None = None, made: bool = False) -> None:
-        self.fd, self.name, self._made = fd, name, made
-        self._identity: tuple[int, int] | None = None  # once asked for, kept: it outlives the descriptor in sets
+    fd: int = -1
+    name: str | None = None
 
-    # -- where they come from ------------------------------------------------------------------------------------
+    def __init__(self, *args: object, **options: object) -> None:
+        kind = type(self).__name__
+        raise TypeError(
+            f"{kind}(...) creates nothing: {kind}.create(name) creates a network namespace, {kind}.open(name) opens one"
+        )
+
+    def _adopt(self, fd: int, name: str | None, created: bool) -> None:
+        self.fd, self.name = fd, name
+        self._owner = os.getpid() if created else 0  # the process that deletes it at the end of a block; not its children
+        self._identity: tuple[int, int] | None = None  # kept when it is closed, for sets and dictionaries
+
+    # -- creating and opening ------------------------------------------------------------------------------------
 
     @classmethod
     def create(cls: type[Self], name: str | None = None) -> Self:
-        """Make a namespace: ``ip netns add NAME``, or without a name one that lives as long as its descriptor.
+        """Create a namespace: ``ip netns add NAME``, or without a name one that lives as long as its descriptor.
 
-        Its ``lo`` is down.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) for one
-        that is taken, `SyscallError` where the kernel refuses; then nothing is left behind.
+        Its ``lo`` is down.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) if the name is
+        taken, another `SyscallError` if the kernel refuses; then nothing is left behind.
         """
-        namespace, undo = cls(-1, name, made=True), syscalls.Rollback()
+        namespace, undo = adopt(cls, -1, name, created=True), syscalls.Rollback()
         try:
             with undo:
                 if name is not None:
                     path_of(name)  # what cannot be a name is refused before any system call
                     names.prepare(undo)
-                with ThreadNamespace():
-                    unshare(namespace, undo)
+                call_and_restore(unshare, namespace, undo)
                 mount_name(namespace, undo)
             return namespace
-        except BaseException:  # a handler's, raised when the block was already over
+        except BaseException:  # raised by a signal handler after the block
             undo.undo()
             raise
 
     @classmethod
     def open(cls: type[Self], name: Name | None = None, *, pid: int | None = None, fd: int | None = None) -> Self:
-        """Open a namespace by its name, by a path (anything with a slash), of a process, or by a descriptor (duplicated).
+        """Open a namespace by its name or a path (anything with a slash), that of a process, or a descriptor's (duplicated).
 
-        Raises FileNotFoundError (`SyscallError`) where there is none, `InvalidValue` for a name that cannot be one
-        or a file that is no network namespace (a stale name, for one).
+        ``name`` may also be ``'pid:N'``.  Raises FileNotFoundError (`SyscallError`) if there is none, `InvalidValue` for what
+        cannot be a name and for a file that is not a network namespace (a stale name, for instance).
         """
         if [name, pid, fd].count(None) != 2:
-            raise InvalidValue("one of name, pid and fd says which network namespace to open")
-        if not isinstance(pid or fd or 0, int):
-            raise InvalidValue(f"{pid or fd!r} is not a number")
+            raise InvalidValue("one of name, pid and fd must say which network namespace to open")
+        for number, what in ((pid, "the number of a process"), (fd, "a descriptor")):
+            if number is not None and not (isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 31):
+                raise InvalidValue(f"{what} is an integer from 0 to {(1 << 31) - 1}")
         if fd is not None:
-            return cls(_checked(syscalls.observed_call("dup", os.dup, fd), f"descriptor {fd}"))
-        known = None
-        if pid is not None:
-            path = f"/proc/{pid:d}/ns/net"
-        else:
-            path = os.fspath("" if name is None else name)
-            if "/" not in path or "\0" in path:
-                known, path = path, path_of(path)
+            return cls._open_descriptor(fd)
+        text = os.fspath(name) if name is not None else f"pid:{pid}"
+        if not isinstance(text, str):
+            raise InvalidValue(f"{text!r} cannot name a network namespace: it must be text")
+        if text.startswith("pid:") and text[4:].isascii() and text[4:].isdigit():
+            process = text[4:].lstrip("0")
+            return cls._open_path(f"/proc/{process}/ns/net", None, f"there is no process {process[:20]}, or it has ended")
+        if "/" in text and "\0" not in text:
+            return cls._open_path(text, None, "")
+        return cls._open_path(path_of(text), text, f"no network namespace is called {printable(text)}")
+
+    @classmethod
+    def _open_path(cls: type[Self], path: str, name: str | None, absent: str) -> Self:
         try:
-            return cls(_checked(syscalls.open_(path, os.O_RDONLY), path), known)
+            return adopt(cls, names.open_namespace(path), name)
         except FileNotFoundError as error:
-            if isinstance(error, SyscallError) and known is not None:
-                error.hint = f"no network namespace is called {printable(known)}"
+            if isinstance(error, SyscallError):
+                error.hint = absent or error.hint
             raise
 
     @classmethod
+    def _open_descriptor(cls: type[Self], fd: int) -> Self:
+        try:
+            copy: int = syscalls.observed_call("dup", os.dup, fd)
+        except SyscallError as error:
+            error.hint = error.hint or f"{fd} is not an open descriptor"
+            raise
+        try:
+            return adopt(cls, names.check_descriptor(copy, f"descriptor {fd}"))
+        except BaseException:
+            syscalls.close(copy)
+            raise
+
+    @classmethod
+    def resolve(cls: type[Self], reference: Reference) -> Self:
+        """Return the namespace that ``reference`` refers to.
+
+        An object of this class is returned as it is, and so is the ``namespace`` of an object that has one (a lab's host).
+        A string is a name, a path (with a slash) or ``'pid:N'``, as for `open`; an integer is a descriptor, which is
+        duplicated.  What is opened here is closed when the result is no longer used.  Raises as `open`.
+        """
+        found = reference if isinstance(reference, Namespace) else getattr(reference, "namespace", None)
+        if isinstance(found, cls):
+            return found
+        if isinstance(found, Namespace):
+            opened = cls.open(fd=found.fileno())
+            opened.name = found.name
+            return opened
+        if isinstance(reference, int) and not isinstance(reference, bool):
+            return cls.open(fd=reference)
+        if isinstance(reference, (str, os.PathLike)):
+            return cls.open(reference)
+        raise InvalidValue(
+            f"{reference!r} does not say which network namespace is meant: give a NetNS, a name, a path, 'pid:N' or a descriptor"
+        )
+
+    @classmethod
     def current(cls: type[Self]) -> Self:
-        """The namespace the calling thread is in."""
-        return cls(syscalls.open_(HERE, os.O_RDONLY))
+        """Open the namespace that the calling thread is in."""
+        return adopt(cls, syscalls.open_(HERE, os.O_RDONLY))
 
     @staticmethod
     def list(stale: bool = False) -> Names:
-        """The names under /run/netns, sorted: ``ip netns list``.
+        """Return the names under /run/netns, sorted: ``ip netns list``.
 
-        A file there with nothing mounted on it is stale: left out, or with ``stale`` the only thing listed.
+        A name that leads to no namespace (nothing is mounted on its file) is stale: it is left out, and with ``stale`` only
+        such names are returned.
         """
         return names.listed(stale)
 
     @staticmethod
     def remove(name: str) -> None:
-        """Take a name away: ``ip netns del NAME``.  Works on a stale name too.
+        """Remove a name, stale or not: ``ip netns del NAME``.
 
-        The namespace itself ends when nobody is in it or holds it any more.  Raises FileNotFoundError
-        (`SyscallError`) where there is no such name.
+        The namespace itself ends when no process is in it and nothing holds it any more.  Raises FileNotFoundError
+        (`SyscallError`) if there is no such name.
         """
         with syscalls.signals_blocked():
             names.remove(name)
 
-    # -- what they are --------------------------------------------------------------------------------------------
+    # -- what is known about it -----------------------------------------------------------------------------------
 
     @property
     def identity(self) -> tuple[int, int]:
-        """(st_dev, st_ino): equal for two descriptors of the same namespace, and for nothing else while it lives."""
+        """(st_dev, st_ino): equal for two descriptors of the same namespace, and for no other while it exists."""
         if self._identity is None:
-            status = syscalls.stat(self._open())
+            status = syscalls.stat(self.fileno())
             self._identity = (status.st_dev, status.st_ino)
         return self._identity
 
@@ -137,60 +239,72 @@ class Namespace:
         return hash(self.identity)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {printable(self.name or 'anonymous')} fd={self.fd}>"
+        state = "closed" if self.fd < 0 else f"fd={self.fd}"
+        return f"<{type(self).__name__} {printable(self.name or '(no name)')} {state}>"
 
     def __reduce_ex__(self, protocol: object) -> Any:
         raise TypeError("a network namespace cannot be copied or pickled: pass its name, or its descriptor to `open`")
 
     def fileno(self) -> int:
-        """Its descriptor.  Raises `RawnsError` where it is closed, or of a lab that is not up."""
-        return self._open()
+        """Return its descriptor.  Raises `RawnsError` if it is closed."""
+        if self.fd < 0:
+            raise RawnsError(f"the network namespace {printable(self.name or '(no name)')} is closed, or not created yet")
+        return self.fd
 
     def names(self) -> Names:
-        """The names it has under /run/netns, sorted: ``ip netns identify``."""
+        """Return the names that it has under /run/netns, sorted: ``ip netns identify``."""
         mine = self.identity
         return [name for name in self.list() if names.identity(f"{NETNS_DIR}/{name}") == mine]
 
     def pids(self) -> Pids:
-        """The processes whose main thread is in it, in order: ``ip netns pids``.  Those we may not look at are left out."""
+        """Return the processes whose main thread is in it, sorted: ``ip netns pids``.  Those that we may not see are left out."""
         return names.pids_in(self.identity)
 
-    # -- their end ------------------------------------------------------------------------------------------------
+    # -- naming and deleting --------------------------------------------------------------------------------------
 
     def attach(self, name: str) -> None:
-        """Give it a name: ``ip netns attach NAME PID``.  Raises as `create` does, leaving nothing behind.
+        """Give it a name: ``ip netns attach NAME PID``.  Raises as `create`, and leaves nothing behind then.
 
-        One that has a name gets no second: `InvalidValue`.  (``NetNS.open(fd=ns.fd).attach(...)`` would give it one.)
+        Raises `InvalidValue` if it has a name already.  (``NetNS.open(fd=ns.fd).attach(...)`` gives it another.)
         """
         if self.name is not None:
             raise InvalidValue(f"this network namespace has a name already: {self.name!r}")
-        fd = self._open()
+        fd = self.fileno()
         with syscalls.Rollback() as undo:
             path_of(name)
             names.prepare(undo)
-            names.bind(fd, names.claim(name, undo), undo)
+            names.mount_namespace(fd, names.claim(name, undo), undo)
         self.name = name
 
     def delete(self) -> None:
-        """Take its name away (``ip netns del``) and close it; one without a name is closed.
+        """Remove its name (``ip netns del``) and close it; if it has no name, close it.
 
-        The name is left alone where it is another namespace's by now: `RawnsError`.  Raises FileNotFoundError
-        (`SyscallError`) where it is gone.  Where this raises, the descriptor is still open: try again, or `close`.
+        Raises `RawnsError`, and leaves the name alone, if the name leads to another namespace by now; FileNotFoundError
+        (`SyscallError`) if the name does not exist any more.  The descriptor is still open then: try again, or `close`.
         """
         with syscalls.signals_blocked():
             if self.name is not None:
-                if self._robbed():
+                if self._replaced():
                     raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
                 names.remove(self.name)
             self.close()
 
-    def _robbed(self) -> bool:
-        """Whether another namespace stands under our name.  A file with nothing on it is what is left of ours."""
-        mine, there = self.identity, syscalls.stat(path_of(self.name or ""))
-        return (there.st_dev, there.st_ino) != mine and there.st_dev == mine[0]
+    def _replaced(self) -> bool:
+        """Whether its name leads to another namespace.  A file on which nothing is mounted is a rest of this one."""
+        name = self.name or ""
+        mine = self.identity
+        try:
+            status = syscalls.stat(path_of(name))
+        except FileNotFoundError as error:
+            assert isinstance(error, SyscallError)
+            if os.path.islink(path_of(name)):
+                return True
+            error.hint = f"no network namespace is called {printable(name)}"
+            raise
+        return (status.st_dev, status.st_ino) != mine and status.st_dev == mine[0]
 
     def close(self) -> None:
-        """Let go of the descriptor; may be called again.  A namespace nobody else holds ends here."""
+        """Close the descriptor; may be called again.  A namespace that nothing else holds ends here."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             syscalls.close(fd)
@@ -199,193 +313,156 @@ class Namespace:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.fd >= 0 and self._made and self.name is not None:
+        if self.fd >= 0 and self._owner == os.getpid() and self.name is not None:
             try:
-                if not self._robbed():
+                if not self._replaced():
                     self.delete()
             except FileNotFoundError:
-                pass  # somebody has removed it: that was the aim
+                pass  # another program has removed the name
         self.close()
 
     def __del__(self) -> None:
         try:
-            Namespace.close(self)  # and not its `net`, which somebody may hold: NetNS.current().net.links()
-        except (AttributeError, OSError):
-            pass  # never made, or the descriptor was closed behind our back
+            Namespace.close(self)  # not its `net`, which may still be in use: NetNS.current().net.links()
+        except OSError:
+            pass  # the descriptor was closed by other code
 
     # -- being inside ---------------------------------------------------------------------------------------------
 
-    def _open(self) -> int:
-        if self.fd < 0:
-            raise RawnsError(f"the network namespace {printable(self.name or '(anonymous)')} is closed, or not made yet")
-        return self.fd
+    def entered(self) -> ThreadNamespace:
+        """Move the calling thread, and no other, inside for a block: ``with ns.entered():``.
 
-    def entered(self) -> _Visit:
-        """``with ns.entered():`` moves the calling thread, and only it, inside until the end of the block.
+        At its end, the thread is moved back to where the block began, and `RawnsError` is raised if it was not inside any more.
+        The block may run inside an event loop, but must not contain an ``await`` or ``yield``: other coroutines of the thread
+        would run inside, and could end their own blocks in another order.  Use `socket` for asyncio, which may be used from
+        outside, or ``await asyncio.to_thread(ns.call, function)``.
 
-        Raises `SyscallError` where the kernel refuses; `NamespaceRestoreError` where it does not let the thread back.
+        Raises PermissionError (`SyscallError`) if the thread may not enter, or could not return (`call` works then);
+        `NamespaceRestoreError` if the kernel does not let it return.  setns(2).
         """
-        return _Visit(self._open())
+        return ThreadNamespace(self.fileno(), self.identity)
 
-    def call(self, function: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
-        """``function(*args, **kwargs)`` on a thread inside, which ends there; its result, or its exception.
+    def enter(self) -> None:
+        """Move the calling thread inside and leave it there: ``ip -n NAME``, setns(2).  Raises `SyscallError`."""
+        enter(self.fileno())
 
-        The thread is a daemon: it never keeps the interpreter from exiting.
+    def call(self, function: Callable[..., Answer], *args: Any, **options: Any) -> Answer:
+        """Call ``function(*args, **options)`` on a new thread inside; return its result or raise its exception.
+
+        The thread is a daemon: it does not keep the interpreter from exiting.  Raises `SyscallError` if it may not enter,
+        `RawnsError` if it cannot be started.
         """
-        enter = lambda: syscalls.setns(self._open(), uapi.CLONE_NEWNET)  # noqa: E731
-        return _on_thread(lambda: _then(enter, lambda: function(*args, **kwargs)))
+
+        def inside() -> Answer:
+            self.enter()
+            return function(*args, **options)
+
+        return call_on_thread(inside)
 
     def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
-        """A `socket.socket` made inside; it stays there, and may be used from anywhere."""
+        """Create a `socket.socket` inside; it stays there, and may be used from anywhere, also by asyncio.  socket(2)."""
         import socket
 
-        with self.entered():
-            made: socket.socket = syscalls.observed_call("socket", socket.socket, family, type, proto)
-            return made
+        made: socket.socket = call_inside(self, syscalls.observed_call, "socket", socket.socket, family, type, proto)
+        return made
 
-    def popen(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.Popen[Any]:
-        """`subprocess.Popen` of a command inside; ``options`` are Popen's.
+    def popen(self, argv: Command, *, mounts: bool = False, **options: Unpack[ProcessOptions]) -> subprocess.Popen[Any]:
+        """Start a command inside: `subprocess.Popen`, whose ``options`` these are.
 
-        It enters the network only; ``mounts`` gives it the mounts of ``ip netns exec`` as well: a /sys that shows
-        this namespace, and /etc/netns/NAME/* over /etc.
+        The command enters the network namespace only.  With ``mounts`` it also gets the mounts of ``ip netns exec``: a /sys
+        that shows this namespace, and the files of /etc/netns/NAME over those of /etc.  Raises `SyscallError` (fork) at a
+        limit of processes, and what Popen raises if the command cannot be executed.
         """
         import subprocess
 
-        return self._inside(mounts, lambda: subprocess.Popen(argv, **options))
+        given: Any = options
+        return self._start(mounts, lambda: subprocess.Popen(argv, **given))
 
-    def run(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.CompletedProcess[Any]:
-        """`subprocess.run` of a command inside: ``ip netns exec NAME CMD``.  ``options`` and ``mounts`` as for `popen`."""
+    def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> subprocess.CompletedProcess[Any]:
+        """Run a command inside and wait for it: ``ip netns exec NAME CMD``, `subprocess.run`, whose ``options`` these are.
+
+        ``mounts`` and the errors are those of `popen`.
+        """
         import subprocess
 
-        return self._inside(mounts, lambda: subprocess.run(argv, **options))
+        given: Any = options
+        return self._start(mounts, lambda: subprocess.run(argv, **given))
 
-    def _inside(self, mounts: bool, function: Callable[[], Answer]) -> Answer:
-        """A child is born into the namespaces of the thread that forks it: so this thread forks it inside."""
-        if mounts:  # a thread cannot go back from a mount namespace of its own, so it is one that ends
-            answer: Answer = self.call(lambda: _then(lambda: enter_mounts(self.name), function))
-            return answer
-        with self.entered():
-            return function()
-
-
-class _Over:
-    """What becomes of a `_Visit`: one that needs no last net, so that no Ctrl-C is swallowed by its ``__del__``."""
-
-
-class _Visit(_Over):
-    """What `Namespace.entered` returns."""
-
-    _home, _thread = -1, 0  # until we are inside
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def __enter__(self) -> None:
+    def _start(self, mounts: bool, function: Callable[[], Answer]) -> Answer:
+        """Call a function that forks, inside: a child begins in the namespaces of the thread that forks it."""
         try:
-            with syscalls.signals_blocked():
-                self._thread, self._home = get_ident(), syscalls.open_(HERE, os.O_RDONLY)
-                syscalls.setns(self._fd, uapi.CLONE_NEWNET)
-        except BaseException as error:
-            here = isinstance(error, PermissionError) and names.identity(f"/proc/thread-self/fd/{self._fd}")
-            if here and here == names.identity(HERE):
-                return  # an ordinary user may not even enter where he is already: nothing to do, then
-            self._back()
+            if not mounts:
+                return call_inside(self, function)
+
+            def with_mounts() -> Answer:
+                enter_mounts(self.name)
+                return function()
+
+            return self.call(with_mounts)  # a thread cannot return from a mount namespace of its own
+        except SyscallError:
             raise
-
-    def __exit__(self, *exc: object) -> None:
-        if get_ident() != self._thread:
-            raise RawnsError("a block inside a network namespace must end on the thread that began it")
-        self._back()
-
-    def _back(self) -> None:
-        with syscalls.signals_blocked():
-            home, self._home = self._home, -1
-            self.__class__ = _Over  # type: ignore[assignment]
-            if home >= 0:
-                _leave(home)
-
-    def __del__(self) -> None:
-        """The last net: a signal handler that raised before the first line of `__exit__` has kept us inside."""
-        if self._home >= 0 and get_ident() == self._thread:
-            self._back()
+        except OSError as error:
+            if error.errno not in (EAGAIN, ENOMEM) or error.filename is not None:
+                raise
+            raise SyscallError(error.errno, "fork", "", syscalls.PROCESS_LIMIT) from None
 
 
-class ThreadNamespace:
-    """``with ThreadNamespace():`` this thread may go into any network namespace in the block, and is back at its end.
+# -- for modules that do several steps at once ----------------------------------------------------------------------
 
-    Raises `NamespaceRestoreError` where the kernel does not let it back.
+
+def adopt(kind: type[Self], fd: int, name: str | None = None, created: bool = False) -> Self:
+    """Return a namespace object that owns the descriptor ``fd``.  With ``created`` it deletes its name at the end of a block."""
+    namespace = kind.__new__(kind)
+    namespace._adopt(fd, name, created)
+    return namespace
+
+
+def call_inside(namespace: HasDescriptor, function: Callable[..., Answer], *args: Any) -> Answer:
+    """Call ``function(*args)`` inside a namespace; return its result.
+
+    Unlike `Namespace.call`, it is called on the calling thread, if that can return, and on a new thread only if it cannot.
     """
 
-    __slots__ = ("_home",)
+    def inside() -> Answer:
+        enter(namespace.fileno())
+        return function(*args)
 
-    def __enter__(self) -> None:
-        self._home = syscalls.open_(HERE, os.O_RDONLY)
-
-    def __exit__(self, *exc: object) -> None:
-        _leave(self._home)
+    return call_and_restore(inside)
 
 
-def _leave(home: int) -> None:
-    """Back to where we came from, or `NamespaceRestoreError`.  What a signal handler raises has to wait until then."""
-    interruption: BaseException | None = None
-    while True:
-        try:
-            syscalls.setns(home, uapi.CLONE_NEWNET)
-            break
-        except OSError as error:
-            if names.identity(HERE) == names.identity(f"/proc/thread-self/fd/{home}"):
-                break  # we never left: what should have moved us failed, and says so itself
-            syscalls.close(home)
-            raise NamespaceRestoreError(f"this thread cannot return to its network namespace: {error}") from None
-        except BaseException as error:
-            interruption = error
-    syscalls.close(home)
-    if interruption is not None:
-        raise interruption
+def unshare(namespace: Namespace, undo: syscalls.Rollback, mark: bytes = b"") -> None:
+    """Unshare a new network namespace, held by ``namespace.fd``, and leave the calling thread in it.
+
+    The name, if there is one, is claimed and contains ``mark`` until `mount_name` mounts the namespace on it; the directory
+    /run/netns must be prepared (`names.prepare`).  The caller must restore the thread's namespace (`call_and_restore`).
+    Raises `SyscallError`; ``undo`` removes what has been created.
+    """
+    if namespace.name is not None:
+        names.claim(namespace.name, undo, mark)
+    undo(namespace.close)
+    syscalls.unshare(uapi.CLONE_NEWNET)
+    namespace.fd, namespace._identity = syscalls.open_(HERE, os.O_RDONLY), None
 
 
-def _then(first: Callable[[], object], second: Callable[[], Answer]) -> Answer:
-    first()
-    return second()
-
-
-def _on_thread(function: Callable[[], Answer]) -> Answer:
-    """Run ``function`` on a fresh daemon thread and wait for it."""
-    import threading
-
-    answer: list[Any] = []
-    failure: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            answer.append(function())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=body, daemon=True, name="rawns")
-    try:
-        thread.start()
-    except RuntimeError as error:  # the limit of threads or of memory
-        raise RawnsError(f"no thread can be started to go inside: {error}") from None
-    thread.join()
-    if failure:
-        raise failure.pop()
-    return answer[0]  # type: ignore[no-any-return]
+def mount_name(namespace: Namespace, undo: syscalls.Rollback) -> None:
+    """Mount a namespace on the name that `unshare` has claimed for it; do nothing if it has no name.  Raises `SyscallError`."""
+    if namespace.name is not None:
+        names.mount_namespace(namespace.fd, path_of(namespace.name), undo)
 
 
 def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | None = None) -> None:
-    """Give this thread the mounts of ``ip netns exec``: call it inside the namespace, on a thread that ends there.
+    """Give the calling thread the mounts of ``ip netns exec``; call it inside the namespace, on a thread that ends there.
 
-    A mount namespace of its own, in which /sys shows the network namespace and each file of /etc/netns/NAME lies over
-    its namesake in /etc.  ``complain`` is told of a file that cannot be laid over another, and the rest goes on;
-    without it that raises `SyscallError`, as everything else does.
+    That is a mount namespace of its own, in which /sys shows the network namespace, and each file of /etc/netns/NAME is
+    mounted over the file of that name in /etc.  Raises `SyscallError`; but if ``complain`` is given, it is called with the
+    error of each file that cannot be mounted, and the rest is still done.
     """
     syscalls.unshare(uapi.CLONE_NEWNS)
     syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
     flags = 0
     try:
         syscalls.umount2("/sys", uapi.MNT_DETACH)
-    except SyscallError:  # no /sys, or one we may only cover; a read-only one only by a read-only one
+    except SyscallError:  # there is no /sys, or one that may only be covered; a read-only one only by a read-only one
         flags = uapi.MS_RDONLY if os.statvfs("/sys").f_flag & os.ST_RDONLY else 0
     syscalls.mount(name or "none", "/sys", "sysfs", flags, None)
     files = f"{ETC_DIR}/{name}"
@@ -398,39 +475,3 @@ def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | No
             if complain is None:
                 raise
             complain(error)
-
-
-def unshare(namespace: Namespace, undo: syscalls.Rollback, mark: bytes = b"") -> None:
-    """Unshare a new network namespace, held by ``namespace.fd``, and leave the calling thread in it.
-
-    The name, if there is one, is claimed and contains ``mark`` until `mount_name` mounts the namespace on it; the directory
-    /run/netns must be prepared (`names.prepare`).  The caller must restore the thread's namespace (`ThreadNamespace`).
-    Raises `SyscallError`; ``undo`` removes what has been made.
-    """
-    if namespace.name is not None:
-        names.claim(namespace.name, undo, mark)
-    undo(namespace.close)
-    syscalls.unshare(uapi.CLONE_NEWNET)
-    namespace.fd, namespace._identity = syscalls.open_(HERE, os.O_RDONLY), None
-
-
-def mount_name(namespace: Namespace, undo: syscalls.Rollback) -> None:
-    """Mount a namespace on the name that `unshare` claimed for it; do nothing for one without a name.  Raises `SyscallError`."""
-    if namespace.name is not None:
-        names.bind(namespace.fd, path_of(namespace.name), undo)
-
-
-def _checked(fd: int, what: str) -> int:
-    """``fd`` if it is a network namespace.  Raises `InvalidValue`, and closes it, if not."""
-    try:
-        kind = syscalls.ioctl(fd, uapi.NS_GET_NSTYPE)
-    except SyscallError as error:
-        syscalls.close(fd)
-        if error.errno in (ENOTTY, EINVAL):
-            stale = ": nothing is mounted on it, the name is stale" if what.startswith(f"{NETNS_DIR}/") else ""
-            raise InvalidValue(f"{printable(what)} is no network namespace{stale}") from None
-        raise
-    if kind != uapi.CLONE_NEWNET:
-        syscalls.close(fd)
-        raise InvalidValue(f"{printable(what)} is a namespace, but not of the network")
-    return fd

@@ -85,10 +85,10 @@ class NetlinkSocket:
         if cookie and cookie == _namespace_cookie(other):
             return
         self._socket.close()
-        from .netns import Namespace
+        from .netns import Namespace, adopt, call_inside
 
-        with Namespace(ioctl(other.fileno(), uapi.SIOCGSKNS)) as namespace, namespace.entered():
-            self._open()
+        with adopt(Namespace, ioctl(other.fileno(), uapi.SIOCGSKNS)) as namespace:
+            call_inside(namespace, self._open)
 
     def _current(self) -> Socket:
         """The socket, which a forked child first replaces by one of its own.  A closed one stays closed."""

@@ -1,8 +1,8 @@
-"""The system calls this project lives on, and the hook that watches them.
+"""The system calls that `rawns` makes, and the observer that sees each of them.
 
-Floor 1.  What Python does not offer (on every version we support) is called through ctypes, with full prototypes;
-what it offers is called as Python has it.  Both go through `Call`, so each failure is a `SyscallError` that names
-the call and spells its arguments as C would, and an observer sees every one::
+What Python does not offer on every supported version is called through ctypes, with full prototypes; the rest is called
+through Python.  Every failure is a `SyscallError` that names the call and its arguments in C notation, and an observer
+sees every call::
 
     class Printer(Observer):
         def after(self, event):
@@ -11,31 +11,34 @@ the call and spells its arguments as C would, and an observer sees every one::
     with observed(Printer()):
         NetNS.create("ns1")
 
-ctypes costs 8 ms to import, so it is loaded by the first call that needs it: listing links never does.
+ctypes takes 8 ms to import, therefore it is loaded by the first call that needs it: listing links never does.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the C module: `signal` costs an `enum`
+import _signal  # type: ignore[import-not-found]  # `signal` imports `enum`: 5 ms, a third of an interpreter's start
 import errno
 import os
 import sys
 from time import perf_counter_ns
 
 from . import uapi
-from .errors import SyscallError, errno_name
+from .errors import RawnsError, SyscallError, errno_name
 from .terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar, Union
+
+    Answer = TypeVar("Answer")
+    Prefixes = Union[str, tuple[str, ...]]
 
 
 class Event:
     """One system call as it happened: ``call``, ``arguments`` (text), ``result`` or ``error`` (errno), ``nanoseconds``.
 
-    Where it moves a message, ``payload`` is that, as bytes, and ``protocol`` says of what kind (``'rtnetlink'``).
+    If it moves a message, ``payload`` is the message (bytes) and ``protocol`` its kind (``'rtnetlink'``).
     """
 
     __slots__ = ("arguments", "call", "error", "nanoseconds", "payload", "protocol", "result")
@@ -50,70 +53,58 @@ class Event:
         result = f"-1 {errno_name(self.error)} ({os.strerror(self.error)})" if self.error else self.result
         return f"{self.call}({self.arguments}) = {result}"
 
+    def __repr__(self) -> str:
+        return f"<Event {self}>"
+
 
 class Observer:
-    """What `observed` installs.  Override `before` to inject a fault (raise `OSError` from it), `after` to watch."""
+    """An object that `observed` installs.  Override `before` to inject a fault (raise `OSError`), `after` to watch."""
 
     def before(self, call: str, arguments: str) -> None:
-        """Called before the call is made.  An `OSError` raised here is taken for the kernel's answer."""
+        """Called before the system call.  An `OSError` raised here is treated as the kernel's answer."""
 
     def after(self, event: Event) -> None:
-        """Called when the call has returned or failed."""
+        """Called when the system call has returned or failed."""
 
 
 _observer: Observer | None = None
 
 
 class observed:  # noqa: N801 (used as a function, in a with statement)
-    """Watch every call of this process until the end of the block.  Blocks nest; the inner one sees the calls."""
+    """Let an observer see every system call of this process, in all threads, until the end of the ``with`` block.
+
+    Blocks nest; the innermost observer sees the calls.  Python's own calls (imports, say) are not seen.
+    """
 
     def __init__(self, observer: Observer) -> None:
-        self._mine = observer
+        self._installed = observer
 
     def __enter__(self) -> Observer:
         global _observer
-        self._before, _observer = _observer, self._mine
-        return self._mine
+        self._previous, _observer = _observer, self._installed
+        return self._installed
 
     def __exit__(self, *exc: object) -> None:
         global _observer
-        _observer = self._before
+        _observer = self._previous
 
 
 def observed_call(
     name: str, function: Callable[..., Any], *args: Any, format_args: Callable[..., str] | None = None, protocol: str = ""
 ) -> Any:
-    """``function(*args)``; its `OSError` becomes a `SyscallError` called ``name``; the observer sees it.
+    """Call ``function(*args)``, which makes the system call ``name``.  Its `OSError` becomes a `SyscallError`.
 
-    ``format_args`` turns the arguments into text as C would write them; ``protocol`` names what is in the bytes it moves.
+    ``format_args(*args)`` returns the arguments in C notation; ``protocol`` is the kind of message in the bytes that are moved.
     """
     if _observer is not None:
-        return _watched(_observer, Event(name, (format_args or _format_args)(*args), protocol), function, args)
+        return _call_with_observer(_observer, Event(name, (format_args or _format_args)(*args), protocol), function, args)
     try:
         return function(*args)
     except OSError as error:
-        raise _failed(error.errno or 0, name, (format_args or _format_args)(*args)) from None
+        raise _syscall_error(error.errno or 0, name, (format_args or _format_args)(*args)) from None
 
 
-def _failed(number: int, call: str, arguments: str) -> SyscallError:
-    hint = remedy(number)
-    if number == errno.ENOSPC and call == "unshare":
-        hint = "one of the limits in /proc/sys/user is reached: max_net_namespaces, max_mnt_namespaces, max_user_namespaces"
-    elif number == errno.EMFILE:
-        hint = "this process may open no more files: `ulimit -n` says how many, and raises it"
-    elif number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
-        hint = "/proc must be mounted"
-    return SyscallError(number, call, arguments, hint)
-
-
-def remedy(number: int) -> str:
-    """What to do about an errno that says that we may not; empty for all others."""
-    if number not in (errno.EPERM, errno.EACCES):
-        return ""
-    return "this root lacks the capability for it" if os.geteuid() == 0 else "run as root, or inside `rawns rootless`"
-
-
-def _watched(observer: Observer, event: Event, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+def _call_with_observer(observer: Observer, event: Event, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     start = perf_counter_ns()
     try:
         observer.before(event.call, event.arguments)
@@ -123,15 +114,15 @@ def _watched(observer: Observer, event: Event, function: Callable[..., Any], arg
     except OSError as error:
         event.nanoseconds, event.error = perf_counter_ns() - start, error.errno or 0
         observer.after(event)
-        raise _failed(event.error, event.call, event.arguments) from None
-    _note(event, args, answer)
+        raise _syscall_error(event.error, event.call, event.arguments) from None
+    _record_result(event, args, answer)
     observer.after(event)
     return answer
 
 
-def _note(event: Event, args: tuple[Any, ...], answer: Any) -> None:
-    """The outcome as the C call would return it, and the message that was moved."""
-    received = answer[0] if type(answer) is tuple and answer else 0 if isinstance(answer, tuple) else answer  # stat's is one
+def _record_result(event: Event, args: tuple[Any, ...], answer: Any) -> None:
+    """Store the result as the C call would return it, and the message that was moved."""
+    received = answer[0] if type(answer) is tuple and answer else 0 if isinstance(answer, tuple) else answer  # stat_result is one
     if isinstance(received, bytes):
         event.payload, event.result = received, len(received)
         return
@@ -140,6 +131,8 @@ def _note(event: Event, args: tuple[Any, ...], answer: Any) -> None:
 
 
 def _format_args(*args: object) -> str:
+    """Return arguments in C notation: strings quoted, long byte strings as their size."""
+
     def one(arg: object) -> str:
         if isinstance(arg, str):
             return f'"{printable(arg)}"'
@@ -150,65 +143,158 @@ def _format_args(*args: object) -> str:
     return ", ".join(map(one, args))
 
 
+# -- what a failure means ------------------------------------------------------------------------------------------
+
+PROCESS_LIMIT = "a limit on processes and threads is reached (`ulimit -u`, pids.max of the cgroup), or memory is short"
+
+
+def _syscall_error(number: int, call: str, arguments: str) -> SyscallError:
+    """Return the error for a failed call, with the hint that its errno allows."""
+    hint = remedy(number)
+    if number == errno.ENOSPC and call == "unshare":
+        hint = "one of the limits in /proc/sys/user is reached: max_net_namespaces, max_mnt_namespaces, max_user_namespaces"
+    elif number == errno.EMFILE:
+        hint = "this process has as many open files as it may have: `ulimit -n` shows and raises the limit"
+    elif number == errno.ENFILE:
+        hint = "this machine has as many open files as it may have: see fs.file-max"
+    elif number in (errno.EAGAIN, errno.ENOMEM) and call == "fork":
+        hint = PROCESS_LIMIT
+    elif number == errno.EROFS:
+        hint = "the file system is mounted read-only"
+    elif number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
+        hint = "/proc must be mounted"
+    return SyscallError(number, call, arguments, hint)
+
+
+def remedy(number: int) -> str:
+    """Return what to do about EPERM or EACCES; an empty string for any other errno."""
+    if number not in (errno.EPERM, errno.EACCES):
+        return ""
+    if os.geteuid() != 0:
+        return "run as root, or inside `rawns rootless`"
+    if in_initial_user_namespace() or owns_namespace("mnt") and owns_namespace("net"):
+        return "this root lacks the capability for it"
+    return (
+        "this root's network or mounts belong to another user namespace: run inside `rawns rootless`, which has its own network, "
+        "mounts and /run"
+    )
+
+
+def in_initial_user_namespace() -> bool:
+    """Whether every user id is mapped to itself, as in the machine's own user namespace (true if that cannot be read)."""
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            return file.read().split() == ["0", "0", "4294967295"]
+    except OSError:
+        return True
+
+
+def owns_namespace(kind: str) -> bool:
+    """Whether the calling thread's namespace (``'net'``, ``'mnt'``) belongs to its user namespace, or to one below it.
+
+    Otherwise no capability counts there, not even for root.  ioctl_ns(2), NS_GET_USERNS; true if that cannot be asked.
+    """
+    import fcntl
+
+    try:
+        fd = os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.close(fcntl.ioctl(fd, uapi.NS_GET_USERNS))
+        finally:
+            os.close(fd)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def capable(*capabilities: int) -> bool:
+    """Whether capabilities (CAP_*) are effective in the calling thread; without /proc, whether its user is root."""
+    try:
+        with open("/proc/thread-self/status", encoding="ascii", errors="replace") as status:
+            line = next(line for line in status if line.startswith("CapEff:"))
+    except (OSError, StopIteration):
+        return os.geteuid() == 0
+    effective = int(line.split()[1], 16)
+    return all(effective >> capability & 1 for capability in capabilities)
+
+
 # -- through ctypes -----------------------------------------------------------------------------------------------
 
-_CTYPES = {"int": "c_int", "uint": "c_uint", "ulong": "c_ulong", "path": "c_char_p"}
+_CTYPES = {"int": "c_int", "ulong": "c_ulong", "path": "c_char_p"}
+_ENCODING = sys.getfilesystemencoding()  # os.fsencode does the same and takes several times as long
 
 
-def _text(value: object, kind: str, names: str) -> str:
+def _format_value(value: object, kind: str, prefixes: Prefixes) -> str:
+    """Return one argument in C notation; ``prefixes`` are those of its flags' names in `uapi`."""
     if value is None:
         return "NULL"
     if kind == "path":
         return f'"{printable(str(value))}"'
-    if not names:
+    if not prefixes:
         return str(value)
     assert isinstance(value, int)
-    bits = [name for name, bit in vars(uapi).items() if name.startswith(names) and bit and value & bit == bit]
+    bits = [name for name, bit in vars(uapi).items() if name.startswith(prefixes) and bit and value & bit == bit]
     return "|".join(bits) or "0"
 
 
-class Call:
-    """A libc function by its prototype: its name, then ``(parameter, C type, prefix of its flags' names)`` each."""
+def _libc() -> Any:
+    """Return the C library.  Raises `RawnsError` if ctypes cannot be imported, `SyscallError` if its file cannot be opened."""
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None, use_errno=True)
+    except ImportError as error:
+        raise RawnsError(
+            f"Python's module ctypes cannot be imported ({error}); unshare, setns and mount need it: install the complete "
+            "standard library (on Debian and Ubuntu the package python3 with libpython3-stdlib; python3-minimal is not enough)"
+        ) from None
+    except OSError as error:
+        raise _syscall_error(error.errno or 0, "open", f'"{printable(str(error.filename))}", O_RDONLY|O_CLOEXEC') from None
+
+
+class LibcFunction:
+    """A function of libc, by its name and prototype: ``(parameter, C type, prefix of its flags' names)`` for each parameter."""
 
     __slots__ = ("name", "parameters", "_function")
 
-    def __init__(self, name: str, *parameters: tuple[str, str, str]) -> None:
+    def __init__(self, name: str, *parameters: tuple[str, str, Prefixes]) -> None:
         self.name, self.parameters = name, parameters
         self._function: Callable[..., int] | None = None
 
-    def _bind(self) -> Callable[..., int]:
-        """Look the function up, once."""
-        import ctypes
+    def load(self) -> Callable[..., int]:
+        """Look the function up, unless that has been done.  Raises `RawnsError` or `SyscallError` if ctypes cannot be loaded."""
+        if self._function is None:
+            libc = _libc()
+            import ctypes
 
-        function: Any = ctypes.CDLL(None, use_errno=True)[self.name]
-        function.restype = ctypes.c_int
-        function.argtypes = [getattr(ctypes, _CTYPES[kind]) for _, kind, _ in self.parameters]
-        self._function = function
+            function: Any = libc[self.name]
+            function.restype = ctypes.c_int
+            function.argtypes = [getattr(ctypes, _CTYPES[kind]) for _, kind, _ in self.parameters]
+            self._function = function
         return self._function
 
     def __call__(self, *args: Any) -> int:
         if _observer is not None:
-            result: int = observed_call(self.name, self._watched, *args, format_args=self._format_args)
+            self.load()
+            result: int = observed_call(self.name, self._call, *args, format_args=self._format_args)
             return result
-        function = self._function or self._bind()
+        function = self._function or self.load()
         result = function(*[arg.encode(_ENCODING, "surrogateescape") if type(arg) is str else arg for arg in args])
         if result == -1:
-            raise _failed(_last_error(), self.name, self._format_args(*args))
+            raise _syscall_error(_last_error(), self.name, self._format_args(*args))
         return result
 
-    def _watched(self, *args: Any) -> int:
-        """The same, for `observed_call`."""
-        function = self._function or self._bind()
-        result = function(*[os.fsencode(arg) if isinstance(arg, str) else arg for arg in args])
+    def _call(self, *args: Any) -> int:
+        """Call the function for `observed_call`: a failure is an `OSError`."""
+        result = self.load()(*[os.fsencode(arg) if isinstance(arg, str) else arg for arg in args])
         if result == -1:
             raise OSError(_last_error(), "")
         return result
 
     def _format_args(self, *args: Any) -> str:
-        return ", ".join(_text(arg, kind, names) for (_, kind, names), arg in zip(self.parameters, args))
-
-
-_ENCODING = sys.getfilesystemencoding()  # with which os.fsencode, many times as long on its way, does the same
+        return ", ".join(_format_value(arg, kind, prefixes) for (_, kind, prefixes), arg in zip(self.parameters, args))
 
 
 def _last_error() -> int:
@@ -217,9 +303,9 @@ def _last_error() -> int:
     return ctypes.get_errno()
 
 
-unshare = Call("unshare", ("flags", "int", "CLONE_NEW"))
-setns = Call("setns", ("fd", "int", ""), ("nstype", "int", "CLONE_NEW"))
-mount = Call(
+unshare = LibcFunction("unshare", ("flags", "int", "CLONE_NEW"))
+setns = LibcFunction("setns", ("fd", "int", ""), ("nstype", "int", "CLONE_NEW"))
+mount = LibcFunction(
     "mount",
     ("source", "path", ""),
     ("target", "path", ""),
@@ -227,20 +313,20 @@ mount = Call(
     ("flags", "ulong", "MS_"),
     ("data", "path", ""),
 )
-umount2 = Call("umount2", ("target", "path", ""), ("flags", "int", "MNT_"))
+umount2 = LibcFunction("umount2", ("target", "path", ""), ("flags", "int", ("MNT_", "UMOUNT_")))
 
 
-# -- as Python has them -------------------------------------------------------------------------------------------
+# -- through Python ------------------------------------------------------------------------------------------------
 
 
 def open_(path: str, flags: int, mode: int = 0o777) -> int:
-    """open(2); Python adds O_CLOEXEC."""
+    """open(2) with O_CLOEXEC; return the descriptor."""
     descriptor: int = observed_call("open", os.open, path, flags, mode, format_args=_format_open)
     return descriptor
 
 
 def _format_open(path: str, flags: int, mode: int) -> str:
-    every = ("O_CREAT", "O_EXCL", "O_DIRECTORY", "O_WRONLY", "O_RDWR")
+    every = ("O_CREAT", "O_EXCL", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_TRUNC", "O_WRONLY", "O_RDWR")
     names = [n for n in every if flags & getattr(os, n)]
     access = [] if flags & (os.O_WRONLY | os.O_RDWR) else ["O_RDONLY"]
     return f'"{printable(path)}", {"|".join([*access, *names, "O_CLOEXEC"])}' + (f", {mode:#o}" if flags & os.O_CREAT else "")
@@ -252,13 +338,13 @@ def close(fd: int) -> None:
 
 
 def write(fd: int, data: bytes) -> None:
-    """write(2)."""
+    """write(2) of a few bytes."""
     observed_call("write", os.write, fd, data, format_args=lambda fd, data: f"{fd}, {_format_args(data)}, {len(data)}")
 
 
 def mkdir(path: str, mode: int) -> None:
     """mkdir(2)."""
-    observed_call("mkdir", os.mkdir, path, mode, format_args=lambda path, mode: f'"{path}", {mode:#o}')
+    observed_call("mkdir", os.mkdir, path, mode, format_args=lambda path, mode: f"{_format_args(path)}, {mode:#o}")
 
 
 def unlink(path: str) -> None:
@@ -286,11 +372,17 @@ def flock(fd: int, operation: int) -> None:
     observed_call("flock", _flock[0], fd, operation, format_args=_format_flock)
 
 
-_flock: list[Callable[[int, int], None]] = []  # loaded by the first that needs it; `import` each time costs microseconds
+_flock: list[Callable[[int, int], None]] = []  # loaded at the first use; an `import` statement each time costs microseconds
 
 
 def _format_flock(fd: int, operation: int) -> str:
-    return f"{fd}, {_text(operation, 'int', 'LOCK_')}"
+    return f"{fd}, {_format_value(operation, 'int', 'LOCK_')}"
+
+
+def fork() -> int:
+    """fork(2): return the child's pid in the parent, 0 in the child.  Raises `SyscallError` at a limit of processes."""
+    child: int = observed_call("fork", os.fork)
+    return child
 
 
 def ioctl(fd: int, request: int) -> int:
@@ -302,31 +394,46 @@ def ioctl(fd: int, request: int) -> int:
 
 
 def ioctl_number(fd: int, request: str, number: int) -> None:
-    """ioctl(2) with a number for its argument; ``request`` is a name of `uapi`."""
+    """ioctl(2) whose argument is a number; ``request`` is a name of `uapi`."""
     import fcntl
 
     _ioctl(fd, request, str(number), lambda: fcntl.ioctl(fd, getattr(uapi, request), number - (number >> 31 << 32)))
 
 
-def ioctl_struct(fd: int, request: str, argument: bytes, told: str) -> bytes:
-    """ioctl(2) with a struct, which it may change; how it is afterwards.  ``told`` is the struct as a person reads it."""
+def ioctl_struct(fd: int, request: str, argument: bytes, text: str) -> bytes:
+    """ioctl(2) whose argument is a structure; return it as the kernel has left it.  ``text`` is the structure in C notation."""
     import fcntl
 
-    changed: bytes = _ioctl(fd, request, told, lambda: (0, fcntl.ioctl(fd, getattr(uapi, request), argument)))[1]
+    changed: bytes = _ioctl(fd, request, text, lambda: (0, fcntl.ioctl(fd, getattr(uapi, request), argument)))[1]
     return changed
 
 
-def _ioctl(fd: int, request: str, told: str, function: Callable[[], Any]) -> Any:
-    return observed_call("ioctl", function, format_args=lambda: f"{fd}, {request}, {told}")
+def _ioctl(fd: int, request: str, text: str, function: Callable[[], Any]) -> Any:
+    return observed_call("ioctl", function, format_args=lambda: f"{fd}, {request}, {text}")
 
 
 def listdir(path: str) -> list[str]:
-    """The names in a directory, in its own order (getdents64(2))."""
+    """getdents64(2): return the names in a directory, in its own order."""
     names: list[str] = observed_call("getdents64", os.listdir, path)
     return names
 
 
-# Those that people have handlers for, and that come from outside; each more costs each `signals_blocked` its time.
+# -- threads and signals -------------------------------------------------------------------------------------------
+
+
+def start_thread(start: Callable[..., Answer], *args: Any) -> Answer:
+    """Call ``start(*args)``, which starts a thread: `threading.Thread.start` or `_thread.start_new_thread`.
+
+    Raises `RawnsError` with the cause if the thread cannot be started.
+    """
+    try:
+        return start(*args)
+    except (RuntimeError, MemoryError) as error:
+        cause = PROCESS_LIMIT if str(error) in ("can't start new thread", "") else str(error)
+        raise RawnsError(f"no thread can be started: {cause}") from None
+
+
+# Signals that programs have handlers for and that come from outside; each more costs every `signals_blocked` time.
 _SIGNALS = tuple(
     getattr(_signal, f"SIG{name}")
     for name in "HUP INT QUIT USR1 USR2 PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU URG XCPU VTALRM PROF WINCH IO PWR".split()
@@ -334,69 +441,75 @@ _SIGNALS = tuple(
 
 
 class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
-    """Hold signals back until the end of the block: no handler's exception comes between a step and its undo.
+    """Block signals in the calling thread until the end of the ``with`` block.
 
-    Python runs handlers in the main thread only, but the signal may reach any thread that does not hold it back.  So in
-    a process with threads this makes the unlucky moment rare, not impossible; what must not be lost is guarded besides.
+    A handler's exception (KeyboardInterrupt) then cannot come between a step and the registration of its undoing.  Python
+    runs handlers in the main thread only, but the kernel may deliver a signal to any thread that does not block it:
+    in a process with threads, this makes such an exception rare, not impossible.
     """
 
-    __slots__ = ("_before",)
+    __slots__ = ("_previous",)
 
     def __enter__(self) -> None:
-        self._before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        self._previous = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
         try:
-            _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of what has come already
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of signals that have arrived already
         except BaseException:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, self._before)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, self._previous)
             raise
 
     def __exit__(self, *exc: object) -> None:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._before)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._previous)
 
 
 class Rollback:
-    """Undo, in reverse, what a failing ``with`` block has done so far; do nothing when it succeeds.
+    """Undo, in reverse order, what a failing ``with`` block has done so far; do nothing if the block succeeds.
 
-    ``rollback(function, *args)`` registers one step.  A step that fails does not keep the others from being undone:
-    the error that started it all is the one the caller must see.  Signals are held back meanwhile (`signals_blocked`): what a
-    handler raises comes at the end, as if it had been raised by the last line of the block.
+    ``rollback(function, *args)`` registers one step.  If a step fails, the others are still undone, and the caller gets the
+    error that ended the block.  Signals are blocked in the block (`signals_blocked`); what a handler raises is raised at its
+    end, as if by its last line.
     """
 
-    __slots__ = ("_shield", "_steps")
+    __slots__ = ("_blocked", "_steps")
 
     def __init__(self) -> None:
         self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-        self._shield = signals_blocked()
+        self._blocked = signals_blocked()
 
     def __call__(self, function: Callable[..., object], *args: Any) -> None:
         self._steps.append((function, args))
 
     def undo(self) -> None:
-        """Undo everything now."""
+        """Undo everything that has been registered.  What is no `Exception` (KeyboardInterrupt) is raised at the end."""
+        interruption: BaseException | None = None
         while self._steps:
             function, args = self._steps.pop()
             try:
                 function(*args)
             except Exception:
                 pass
+            except BaseException as error:
+                interruption = interruption or error
+        if interruption is not None:
+            raise interruption
 
     def call_unblocked(self, function: Callable[..., object], *args: Any) -> None:
-        """Call what may have to wait, with signals heard meanwhile: what a handler raises is raised here."""
-        self._shield.__exit__()
+        """Call ``function(*args)``, which may take long, with signals unblocked: what a handler raises is raised here."""
+        self._blocked.__exit__()
         try:
             function(*args)
         finally:
-            self._shield.__enter__()
+            self._blocked.__enter__()
 
     def __enter__(self) -> Rollback:
-        self._shield.__enter__()
+        self._blocked.__enter__()
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is not None:
             self.undo()
         try:
-            self._shield.__exit__()
+            self._blocked.__exit__()
         except BaseException:
             with signals_blocked():
                 self.undo()

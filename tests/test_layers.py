@@ -22,7 +22,7 @@ FLOORS = [
     ["errors", "uapi"],
     ["syscalls", "wire"],
     ["names", "nlmsg", "rtnl", "nft.messages", "packets", "sockets", "sysctl"],
-    ["exchange", "explain", "objects", "framing"],
+    ["exchange", "explain", "objects", "framing", "threads"],
     ["nft"],
     ["netns", "tap"],
     ["nlsocket"],
@@ -126,8 +126,17 @@ def test_nothing_but_the_standard_library(path: Path) -> None:
     known = getattr(sys, "stdlib_module_names", None)  # since 3.10
     if known is None:
         pytest.skip("this Python does not say what its standard library holds")
+    tree = parse(path)
     allowed = {*known, "rawns", *(EXTRAS if dotted(path).startswith("bench.peers") else ())}
-    assert {module for _, module, _ in imports(path, parse(path)) if module.split(".")[0] not in allowed} == set()
+    foreign = {(line, module) for line, module, _ in imports(path, tree) if module.split(".")[0] not in allowed}
+    # Type checkers bring typing_extensions along (`Unpack` is in `typing` since 3.11 only); no program needs it.
+    assert foreign <= {(line, "typing_extensions") for line in type_checking_lines(tree)}
+
+
+def type_checking_lines(tree: ast.Module) -> set[int]:
+    """The lines of the ``if TYPE_CHECKING:`` blocks, which no program runs."""
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    return {line for block in blocks for line in range(block.lineno, (block.end_lineno or 0) + 1)}
 
 
 def test_a_climbing_import_is_caught() -> None:

@@ -7,6 +7,7 @@ import select
 from .. import sockets
 from ..errors import InvalidValue, RawnsError
 from ..framing import MAX_RELAYED_BYTES, MAX_WAITING_BYTES, LineSplitter
+from ..netns import call_inside
 from . import tcp
 
 TYPE_CHECKING = False
@@ -91,8 +92,7 @@ class Peer:
 def _connected_in(ns: Namespace | None, host: str, port: int, timeout: float | None) -> _socket.socket:
     if ns is None:
         return tcp.connected(host, port, timeout)[0]
-    with ns.entered():
-        return tcp.connected(host, port, timeout)[0]
+    return call_inside(ns, tcp.connected, host, port, timeout)[0]
 
 
 def encoded(text: str, most: int) -> bytes:

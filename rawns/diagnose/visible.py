@@ -13,6 +13,7 @@ from collections import OrderedDict
 from .. import names, sysctl, uapi
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
+from ..netns import call_inside
 from ..nft import evaluate as nft_evaluate
 from ..nft import records
 from ..nft.records import NftTable
@@ -163,8 +164,7 @@ class Place(Facts):
 
     def _sysctl(self, name: str) -> int | None:
         try:
-            with self.world.opened(self).entered():
-                return int(sysctl.read(f"net/{name}").split()[0])
+            return int(call_inside(self.world.opened(self), sysctl.read, f"net/{name}").split()[0])
         except (SyscallError, ValueError, IndexError):
             return None  # this kernel, or this namespace, has no such setting
 

@@ -20,22 +20,16 @@ from time import monotonic_ns, time_ns
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
+from ..netns import call_inside
 from .session import EchoError, EchoReply, EchoSession, PingResult, milliseconds
 from .socket import Icmp4Socket, Icmp6Socket, IcmpSocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-    from typing import Any, Protocol
 
+    from ..netns import HasDescriptor
     from .session import Address, Arrival
-
-    class Enterable(Protocol):
-        """A `NetNS`, or a host of a lab that is up."""
-
-        def entered(self) -> AbstractContextManager[Any]: ...
-
 
 __all__ = [
     "EchoError",
@@ -58,7 +52,7 @@ PATTERN = bytes(range(256)) * 256
 
 
 def ping(
-    namespace: Enterable | None,
+    namespace: HasDescriptor | None,
     host: str,
     count: int = 1,
     interval: float = 0.0,
@@ -78,11 +72,7 @@ def ping(
     """
     _check(count, size, interval, timeout)
     session = EchoSession(count, round(interval * 1e9), round(timeout * 1e9), patient=True)
-    if namespace is None:
-        sock = connect(host, family)
-    else:
-        with namespace.entered():
-            sock = connect(host, family)
+    sock = connect(host, family) if namespace is None else call_inside(namespace, connect, host, family)
     session.result.host, session.result.address = host, sock.address[0]
     try:
         for _ in run(sock, session, size):

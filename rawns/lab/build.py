@@ -12,8 +12,9 @@ from errno import EBUSY, EEXIST
 
 from .. import names, syscalls
 from ..errors import KernelError, RawnsError
-from ..netns import ThreadNamespace, mount_name
+from ..netns import mount_name
 from ..terminal import printable
+from ..threads import call_and_restore
 from . import build_requests, stamp
 from .model import Bridge, Existing, Macvlan, Port, Tap
 from .prefetch import prefetch
@@ -105,9 +106,7 @@ class Builder:
             for start in range(0, len(hosts), BREATH):
                 if start:
                     self._undo.call_unblocked(self._tell)
-                with ThreadNamespace():
-                    for host in hosts[start : start + BREATH]:
-                        self._reach(host, created)
+                call_and_restore(self._reach_each, hosts[start : start + BREATH], created)
         finally:
             created.close()
         for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
@@ -138,6 +137,11 @@ class Builder:
         self._undo(host.forget)
         host.unshare(self._undo, self._mark)
         host.settle_in()
+
+    def _reach_each(self, hosts: Sequence[Host], created: Iterator[Host]) -> None:
+        """Call `_reach` for several hosts; this leaves the calling thread in one of their namespaces."""
+        for host in hosts:
+            self._reach(host, created)
 
     def _reach(self, host: Host, created: Iterator[Host]) -> None:
         """Make a host, if it is to be made, and let have their turn all those who have waited for no more than that."""

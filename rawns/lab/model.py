@@ -12,7 +12,7 @@ from _socket import AF_INET6
 from .. import sysctl
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
-from ..netns import unshare
+from ..netns import adopt, unshare
 from ..objects import link, prefix
 from ..terminal import printable
 
@@ -438,12 +438,12 @@ class Host:
 
         ``mark`` is the content of the name's file until then.
         """
-        self._namespace = NetNS(-1, self.name, made=True)
+        self._namespace = adopt(NetNS, -1, self.name)
         unshare(self._namespace, undo, mark)
 
     def found(self, namespace: NetNS) -> None:
         """Take over a namespace that exists already."""
-        self._identity, self._namespace = namespace.identity, NetNS(namespace.fileno(), self.name, made=True)
+        self._identity, self._namespace = namespace.identity, adopt(NetNS, namespace.fileno(), self.name)
         namespace.fd = -1
 
     def forget(self) -> None:

@@ -39,8 +39,7 @@ def wait_until_usable(lab: Lab, timeout: float) -> None:
     """
     deadline = monotonic() + timeout
     for host in lab.hosts:
-        with host.entered():
-            monitor = Monitor("link", "address")
+        monitor = host.monitor("link", "address")
         try:
             with monitor:
                 _wait_for_host(host, monitor, deadline, timeout)
@@ -134,8 +133,7 @@ class RemovalWait:
 
     def _prepare(self, namespaces: Iterable[Namespace | str]) -> None:
         self._observer = NetNS.create()
-        with self._observer.entered():
-            self._monitor = Monitor("nsid", "link")
+        self._monitor = self._observer.monitor("nsid", "link")
         batch: list[Namespace] = []
         for one in namespaces:
             batch.append(NetNS.open(one) if isinstance(one, str) else one)

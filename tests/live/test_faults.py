@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from conftest import leaks, state
 
-from rawns import Lab, NamespaceRestoreError, NetNS, Observer, SyscallError, observed
-from rawns.netns import _on_thread
+from rawns import Lab, NamespaceRestoreError, NetNS, Observer, RawnsError, observed
+from rawns.threads import call_on_thread
 
 Name = Callable[[], str]
 
@@ -75,11 +75,11 @@ def outcome(story: Callable[[str], NetNS | None], name: str, saboteur: Saboteur)
                 made = story(name)
             if made is not None:
                 made.delete()
-        except (SyscallError, NamespaceRestoreError) as error:
+        except (RawnsError, NamespaceRestoreError) as error:
             return error
         return None
 
-    return _on_thread(attempt)
+    return call_on_thread(attempt)
 
 
 @pytest.fixture
@@ -183,26 +183,3 @@ def test_the_same_from_outside_the_process(call: str, netns_name: Name) -> None:
     if "ptrace" in done.stdout:
         pytest.skip(f"strace may not trace here: {last}")
     assert done.returncode != 0 and f"{call}(" in last and "ENOMEM" in last, done.stdout
-
-
-def test_a_thread_that_cannot_come_back_does_not_go_on() -> None:
-    class NoWayBack(Observer):
-        def __init__(self) -> None:
-            self.visits = 0
-
-        def before(self, call: str, arguments: str) -> None:
-            if call == "setns":
-                self.visits += 1
-                if self.visits == 2:
-                    raise OSError(errno.EPERM, "")
-
-    went_on = []
-
-    def visit(ns: NetNS) -> None:
-        with observed(NoWayBack()), ns.entered():
-            pass
-        went_on.append(True)
-
-    with NetNS.create() as ns, pytest.raises(NamespaceRestoreError, match="cannot return to its network namespace"):
-        _on_thread(lambda: visit(ns))
-    assert not went_on and issubclass(NamespaceRestoreError, SystemExit)

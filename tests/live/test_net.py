@@ -240,7 +240,7 @@ def test_an_address_refused_for_another_reason_than_privileges_names_no_remedy(n
 def test_a_closed_namespace_is_named_as_what_it_is(ns: NetNS) -> None:
     other = NetNS.create()
     other.close()
-    with pytest.raises(RawnsError, match="is closed, or not made yet"):
+    with pytest.raises(RawnsError, match="is closed, or not created yet"):
         ns.net.add_veth("a", "b", peer_ns=other)
 
 

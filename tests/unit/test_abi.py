@@ -35,6 +35,7 @@ HEADERS = """
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <linux/version.h>
 #include <linux/netlink.h>

@@ -17,6 +17,7 @@ from ...errors import InvalidValue, RawnsError, SyscallError
 from ...lab.discover import read_stamp
 from ...lab.reachability import Reach
 from ...net import NetNS
+from ...netns import call_inside
 from ...objects import neighbour
 from . import emit
 from .resolve import lab_of
@@ -122,8 +123,8 @@ def _together(doors: Doors, batch: Sequence[Probe], seconds: float) -> None:
     try:
         for probe in batch:
             try:
-                with doors.of(probe.pair.source).entered():
-                    line = icmp.connect(probe.pair.address.address, probe.pair.address.family)
+                address = probe.pair.address
+                line = call_inside(doors.of(probe.pair.source), icmp.connect, address.address, address.family)
                 lines[line.sock.fileno()] = line, probe, {}
             except RawnsError as error:
                 probe.why = _reason(error)

@@ -1,0 +1,251 @@
+"""Threads and network namespaces: move a thread into one and back, or use a thread that ends there.
+
+setns(2) and unshare(2) move the calling thread only.  A thread may return to a namespace only if it has CAP_SYS_ADMIN in the
+user namespace that owns it.  That is not so, for instance, after ``unshare --user --map-root-user``: such a process may create
+namespaces and enter them, but its thread could never return.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from _thread import _local as local  # `threading.local` without `threading`, which takes 3 ms to import
+from _thread import get_ident, get_native_id
+
+from . import names, syscalls, uapi
+from .errors import NamespaceRestoreError, RawnsError, SyscallError
+from .names import HERE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Answer = TypeVar("Answer")
+
+MAX_RETURN_ATTEMPTS = 100  # a signal handler may raise during each
+
+
+class _ThreadState(local):
+    """The blocks that the calling thread is in (`ThreadNamespace`), and whether `rawns` has started the thread."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[int, weakref.ref[ThreadNamespace]] = {}  # by id
+        self.outermost = -1  # a descriptor of the namespace in which the first of them began
+        self.started_here = False
+
+
+_state = _ThreadState()
+
+
+class ThreadNamespace:
+    """Restore the calling thread's network namespace at the end of a ``with`` block.
+
+    If ``fd`` is given, the block begins by entering that namespace, whose ``identity`` is (st_dev, st_ino), and the thread
+    must still be there at its end.  If it is not, it is moved to the namespace in which the outermost block of this thread
+    began, and `RawnsError` is raised: two blocks have overlapped, as those of two coroutines do when one of them awaits.
+
+    Raises PermissionError (`SyscallError`) at the beginning if the thread may not enter, or could not return;
+    `NamespaceRestoreError` if the kernel does not let it return.
+    """
+
+    __slots__ = ("__weakref__", "_fd", "_home", "_identity", "_thread")
+
+    def __init__(self, fd: int = -1, identity: tuple[int, int] | None = None) -> None:
+        self._fd, self._identity = fd, identity
+        self._home = -1  # a descriptor of the namespace to return to; -1 outside of the block
+
+    def __enter__(self) -> None:
+        syscalls.setns.load()  # what could fail after the thread has moved is done before
+        self._thread = get_ident()
+        try:
+            with syscalls.signals_blocked():
+                self._begin()
+        except BaseException:
+            with syscalls.signals_blocked():
+                self._end()
+            raise
+
+    def _begin(self) -> None:
+        home = syscalls.open_(HERE, os.O_RDONLY)
+        try:
+            syscalls.setns(home, uapi.CLONE_NEWNET)  # proves that the thread will be allowed to return
+        except PermissionError as error:
+            there = self._fd >= 0 and _is_in(self._fd)
+            syscalls.close(home)
+            if there:
+                return  # an ordinary user may not even enter the namespace that the thread is in: nothing is to be done
+            _explain_no_return(error)
+            raise
+        except BaseException:
+            syscalls.close(home)
+            raise
+        if not _state.blocks:
+            _state.outermost = home
+        # A signal handler may raise before the first line of __exit__: then the thread returns when this object is released.
+        key, thread = id(self), self._thread
+        _state.blocks[key] = weakref.ref(self, lambda _: _released(key, home, thread))
+        self._home = home
+        if self._fd >= 0:
+            syscalls.setns(self._fd, uapi.CLONE_NEWNET)
+
+    def __exit__(self, *exc: object) -> None:
+        if get_ident() != self._thread:
+            raise RawnsError("a block inside a network namespace must end on the thread that began it")
+        if self._home < 0:
+            return
+        with syscalls.signals_blocked():
+            left = False
+            try:
+                left = self._identity is not None and names.identity(HERE) != self._identity
+            finally:
+                self._end(left)
+        if left:
+            raise RawnsError(
+                "this thread left the network namespace during the block that had entered it, as when two blocks overlap because "
+                "a coroutine awaits in one; the thread is back in the namespace in which the outermost block began"
+            )
+
+    def _end(self, to_outermost: bool = False) -> None:
+        home, self._home = self._home, -1
+        if home >= 0:
+            _end_block(id(self), home, to_outermost)
+
+
+def _end_block(key: int, home: int, to_outermost: bool = False) -> None:
+    """Return from a block to its ``home``, or to the namespace of the outermost block; close what is not needed any more."""
+    blocks, outermost = _state.blocks, _state.outermost
+    blocks.pop(key, None)
+    try:
+        _return_to(outermost if to_outermost else home)
+    finally:
+        if home != outermost:
+            syscalls.close(home)
+        if not blocks:
+            _state.outermost = -1
+            syscalls.close(outermost)
+
+
+def _released(key: int, home: int, thread: int) -> None:
+    """Return from a block whose end was never reached, because a signal handler raised between the block and `__exit__`."""
+    if get_ident() != thread:
+        return  # the thread that is inside cannot be moved by another
+    try:
+        with syscalls.signals_blocked():
+            _end_block(key, home)
+    except SystemExit as error:  # Python ignores what is raised here, and the thread must not go on
+        _write_error(str(error))
+        os._exit(1)
+
+
+def _return_to(home: int) -> None:
+    """Move the thread to its ``home``.  What a signal handler raises is raised afterwards; see `NamespaceRestoreError`."""
+    interruption: BaseException | None = None
+    for _ in range(MAX_RETURN_ATTEMPTS):
+        try:
+            syscalls.setns(home, uapi.CLONE_NEWNET)
+            break
+        except OSError as error:
+            if not _is_in(home):  # if it is, the thread has not left: the call that should have moved it has failed
+                _cannot_return(error)
+            break
+        except BaseException as error:
+            interruption = error
+    else:
+        _cannot_return(interruption)
+    if interruption is not None:
+        raise interruption
+
+
+def _cannot_return(error: BaseException | None) -> None:
+    """Raise what ends this thread: see `NamespaceRestoreError`."""
+    sentence = f"this thread cannot return to its network namespace: {error}"
+    if _state.started_here or get_native_id() == os.getpid():
+        raise NamespaceRestoreError(sentence)
+    _write_error(sentence)
+    raise SystemExit(sentence)  # of any other class, even one derived from it, `threading` shows a traceback
+
+
+def _write_error(sentence: str) -> None:
+    try:
+        if sys.stderr is not None:
+            print(sentence, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass  # standard error is closed
+
+
+def _is_in(fd: int) -> bool:
+    """Whether the calling thread is in the network namespace of a descriptor."""
+    here = names.identity(HERE)
+    return here is not None and here == names.identity(f"/proc/thread-self/fd/{fd}")
+
+
+def _explain_no_return(error: PermissionError) -> None:
+    if isinstance(error, SyscallError) and syscalls.capable(uapi.CAP_SYS_ADMIN):
+        error.hint = (
+            "the network namespace of this thread belongs to another user namespace, so that it could not return to it: "
+            "use `call`, which enters on a thread that ends there, or run inside `rawns rootless`"
+        )
+
+
+def enter(fd: int) -> None:
+    """Move the calling thread into a network namespace and leave it there.  Raises `SyscallError`.
+
+    An ordinary user may "enter" the namespace that the thread is in already, although setns(2) refuses that.
+    """
+    try:
+        syscalls.setns(fd, uapi.CLONE_NEWNET)
+    except PermissionError:
+        if not _is_in(fd):
+            raise
+
+
+def call_and_restore(function: Callable[..., Answer], *args: Any) -> Answer:
+    """Call ``function(*args)``, which may move its thread between network namespaces; return its result.
+
+    The calling thread is moved back at the end.  If the kernel would not allow that, the function is called on a new thread,
+    which ends with it.  Raises what the function raises, and as `ThreadNamespace` and `call_on_thread`.
+    """
+    block = ThreadNamespace()
+    try:
+        block.__enter__()
+    except PermissionError:
+        return call_on_thread(function, *args)
+    try:
+        return function(*args)
+    finally:
+        block.__exit__()
+
+
+def call_on_thread(function: Callable[..., Answer], *args: Any) -> Answer:
+    """Call ``function(*args)`` on a new thread, which ends with it; wait, and return its result or raise its exception.
+
+    The thread is a daemon: it does not keep the interpreter from exiting.  Raises `RawnsError` if it cannot be started, or
+    if it ends because it could not return to its network namespace (`NamespaceRestoreError`).
+    """
+    import threading
+
+    answer: list[Any] = []
+    failure: list[BaseException] = []
+
+    def body() -> None:
+        _state.started_here = True
+        try:
+            answer.append(function(*args))
+        except NamespaceRestoreError as error:
+            failure.append(RawnsError(f"{error}; the thread has ended, and the calling thread has not moved"))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=body, daemon=True, name="rawns")
+    syscalls.start_thread(thread.start)
+    thread.join()
+    if failure:
+        raise failure.pop()
+    return answer[0]  # type: ignore[no-any-return]
+
+
+def mark_own_thread() -> None:
+    """Tell this module that the calling thread's function catches `NamespaceRestoreError`, and then ends."""
+    _state.started_here = True
