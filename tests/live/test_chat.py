@@ -166,7 +166,7 @@ def test_it_leaves_nothing_when_it_cannot_start(home: NetNS) -> None:
     closed = NetNS.create()
     closed.close()
     room = Room(closed)
-    with pytest.raises(RawnsError, match="closed, or not made yet"):
+    with pytest.raises(RawnsError, match="closed, or not created yet"):
         room.start()
     room.stop()
     for port in (-1, 65536, "7", True):
@@ -240,7 +240,7 @@ def test_what_a_peer_cannot_do_it_says_by_exception(home: NetNS) -> None:
             Peer(home, LOOP, 1, timeout)  # type: ignore[arg-type]
     closed = NetNS.create()
     closed.close()
-    with pytest.raises(RawnsError, match="closed, or not made yet"):
+    with pytest.raises(RawnsError, match="closed, or not created yet"):
         Peer(closed, LOOP, 1)
     with pytest.raises(InvalidValue):
         Peer(home, "x" * 70 + "é", 7)

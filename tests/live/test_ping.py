@@ -118,7 +118,7 @@ def test_without_a_namespace_it_is_the_threads_own(pair: Pair) -> None:
 def test_a_namespace_that_is_closed(pair: Pair) -> None:
     closed = NetNS.create()
     closed.close()
-    with pytest.raises(rawns.RawnsError, match="closed, or not made yet"):
+    with pytest.raises(rawns.RawnsError, match="closed, or not created yet"):
         rawns.ping(closed, "127.0.0.1")
 
 
