@@ -1,6 +1,6 @@
-"""The house stands on its floors: a module imports only from below, and the pure ones touch nothing.
+"""The layers of the package: a module imports only from layers below its own, and no modules import each other in a circle.
 
-Reads the source (imports inside functions and under TYPE_CHECKING too), so it needs no privileges and runs nothing.
+Reads the source, imports inside functions and under TYPE_CHECKING included; needs no privileges and runs nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from conftest import PROJECT
 
 PACKAGE = PROJECT / "rawns"
 
-FLOORS = [
+LAYERS = [  # from the lowest; the modules of one entry, and those of a package, may import each other
     ["terminal"],
     ["errors", "uapi"],
     ["syscalls", "wire"],
@@ -32,13 +32,25 @@ FLOORS = [
     ["diagnose", "bench", "inventory", "doctor"],
     ["cli"],
 ]
-FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
-ANY_FLOOR = {"", "__main__"}  # the package itself and `python -m rawns` are doors, not rooms
+INSIDE = {  # the layers inside packages; "" is the package's __init__
+    "bench": [
+        ["samples", "equivalence", "environment"],
+        ["cleanup_barrier"],
+        ["harness"],
+        ["findings", "peers", "rawns_api"],
+        ["cases", "report", "page", "compare"],
+        ["run"],
+        [""],
+    ],
+    "bench.peers": [["source"], ["c_library"], ["c", "ip", "util_linux", "pyroute2_api", "mininet_api"], [""]],
+}
+UNLAYERED = {"", "__main__"}  # the package itself and `python -m rawns` lead to all layers
+WITH_CYCLES = ("nft.", "lab.", "diagnose.", "cli.ip.")  # packages that still have some; none may be added
 
 PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "exchange", "explain", "objects", "framing", "terminal"]
 PURE_MAY = {"__future__", "struct", "typing", "collections.abc"}
+ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # allowed in pure modules, from `_socket` or `socket`
 EXTRAS = {"cffi", "pyroute2", "mininet"}  # the one exception to "nothing but the standard library": the bench's peers
-ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # the named exception, from `_socket` or `socket`
 
 
 def modules() -> list[Path]:
@@ -46,13 +58,17 @@ def modules() -> list[Path]:
 
 
 def dotted(path: Path) -> str:
-    """``objects.link`` for rawns/objects/link.py; empty for the package itself."""
+    """Return ``objects.link`` for rawns/objects/link.py, and an empty string for the package itself."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
 def imports(path: Path, tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Each import of a module: line, absolute module name, name taken from it (empty for the module itself)."""
+    """Yield each import of a module: line, absolute module name, and the name taken from it (empty for the module itself)."""
     package = ["rawns", *dotted(path).split(".")] if dotted(path) else ["rawns"]
     if path.name != "__init__.py":
         package = package[:-1]
@@ -65,40 +81,117 @@ def imports(path: Path, tree: ast.AST) -> Iterator[tuple[int, str, str]]:
             yield from ((node.lineno, module, one.name) for one in node.names)
 
 
-def layer_name(path: str) -> str:
-    """The longest entry of FLOORS that a dotted path below the package lies in; empty if there is none."""
-    parts = path.split(".")
+def own_imports(path: Path, tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted path below the package of each import from the package; a name may be a module's."""
+    for line, module, name in imports(path, tree):
+        if module.split(".")[0] == "rawns":
+            yield line, ".".join([*module.split(".")[1:], *([name] if name else [])])
+
+
+# -- layers -----------------------------------------------------------------------------------------------------------
+
+
+def layer(path: str, package: str = "") -> tuple[str, int] | None:
+    """Return the entry of a package's layers in which a dotted path lies, and its number; the longest entry counts."""
+    table = {name: number for number, names in enumerate(INSIDE[package] if package else LAYERS) for name in names}
+    parts = path[len(package) :].strip(".").split(".")
     for length in range(len(parts), 0, -1):
-        if ".".join(parts[:length]) in FLOOR:
-            return ".".join(parts[:length])
-    return ""
+        name = ".".join(parts[:length])
+        if name in table:
+            return name, table[name]
+    return ("", table[""]) if package and "" in table else None
 
 
-def rooms(module: str, name: str) -> str:
-    """The entry of FLOORS an import leads to; empty where it leads outside or to the package itself."""
-    if module.split(".")[0] != "rawns":
-        return ""
-    return layer_name(".".join([*module.split(".")[1:], name]))
-
-
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+def packages(path: str) -> Iterator[str]:
+    """Yield the packages of `INSIDE` in which a dotted path lies, and the whole package."""
+    yield ""
+    yield from (package for package in INSIDE if path == package or path.startswith(f"{package}."))
 
 
 def climbs(path: Path, tree: ast.AST) -> list[str]:
-    """The imports of this module that do not come from below (or from beside it, in the same package)."""
-    if dotted(path) in ANY_FLOOR:
+    """Return the imports of a module that do not come from a lower layer, nor from its own entry."""
+    here = dotted(path)
+    if here in UNLAYERED:
         return []
-    here = layer_name(dotted(path))
-    return [
-        f"{path.relative_to(PROJECT)}:{line}: {here} (floor {FLOOR[here]}) imports {room} (floor {FLOOR[room]})"
-        for line, module, name in imports(path, tree)
-        if (room := rooms(module, name)) and room != here and FLOOR[room] >= FLOOR[here]
-    ]
+    found = []
+    for line, target in own_imports(path, tree):
+        for package in packages(here):
+            mine, other = layer(here, package), layer(target, package) if package in packages(target) else None
+            if mine and other and other[0] != mine[0] and other[1] >= mine[1]:
+                inside = f" of {package}" if package else ""
+                names = f"{mine[0] or '__init__'} (layer {mine[1]}{inside}) imports {other[0] or '__init__'} (layer {other[1]})"
+                found.append(f"{path.relative_to(PROJECT)}:{line}: {names}")
+    return found
 
 
-def taints(path: Path, tree: ast.AST) -> list[str]:
-    """The imports of a pure module that lead out of the house to anything that acts."""
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_imports_come_from_below(path: Path) -> None:
+    here = dotted(path)
+    assert here in UNLAYERED or all(layer(here, package) for package in packages(here)), f"{path} is in no layer of this test"
+    assert climbs(path, parse(path)) == []
+
+
+def test_a_climbing_import_is_caught() -> None:
+    source = "def f():\n    from . import netlink\n    from ..rawns.lab import Lab\nif TYPE_CHECKING:\n    import rawns.net\n"
+    assert len(climbs(PACKAGE / "wire.py", ast.parse(source))) == 3
+    assert len(climbs(PACKAGE / "objects" / "link.py", ast.parse("from .. import netns\nfrom ..net import Net\n"))) == 2
+    assert climbs(PACKAGE / "objects" / "link.py", ast.parse("from .. import rtnl\nfrom . import addr\n")) == []
+    assert climbs(PACKAGE / "cli" / "ip.py", ast.parse("from ..lab import Lab\nfrom .words import W\n")) == []
+    assert len(climbs(PACKAGE / "bench" / "samples.py", ast.parse("from . import run\nfrom .peers.c import SOURCE\n"))) == 2
+    assert climbs(PACKAGE / "bench" / "run.py", ast.parse("from . import samples\nfrom .peers.c import SOURCE\n")) == []
+
+
+# -- cycles -----------------------------------------------------------------------------------------------------------
+
+
+def graph() -> dict[str, set[str]]:
+    """Return for each module the modules that it imports; an import of a package's name counts for its __init__."""
+    known = {dotted(path): path for path in modules()}
+    edges: dict[str, set[str]] = {}
+    for name, path in known.items():
+        targets = set()
+        for _, target in own_imports(path, parse(path)):
+            targets.add(target if target in known else target.rpartition(".")[0])
+        edges[name] = (targets & set(known)) - {name}
+    return edges
+
+
+def cycles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """Return the groups of modules of which each can be reached from each other (its strongly connected components)."""
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            for target in edges.get(waiting.pop(), ()):
+                if target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        return seen
+
+    reach = {name: reachable(name) for name in edges}
+    found: list[set[str]] = []
+    for name in edges:
+        group = {other for other in reach[name] if name in reach.get(other, ())}
+        if len(group) > 1 and group not in found:
+            found.append(group)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert [sorted(group) for group in cycles(graph()) if not all(name.startswith(WITH_CYCLES) for name in group)] == []
+
+
+def test_a_cycle_is_caught() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
+    assert cycles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+# -- what modules may touch -----------------------------------------------------------------------------------------------
+
+
+def impure(path: Path, tree: ast.AST) -> list[str]:
+    """Return the imports with which a pure module could act: anything outside the package but `PURE_MAY` and `ADDRESSES`."""
     return [
         f"{path.relative_to(PROJECT)}:{line}: a pure module imports {module} {name}".rstrip()
         for line, module, name in imports(path, tree)
@@ -109,16 +202,15 @@ def taints(path: Path, tree: ast.AST) -> list[str]:
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PROJECT)))
-def test_imports_come_from_below(path: Path) -> None:
-    here = dotted(path)
-    assert layer_name(here) or here in ANY_FLOOR, f"{path} stands on no floor: give it one here and in README.md"
-    assert climbs(path, parse(path)) == []
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PROJECT)))
 def test_pure_modules_touch_nothing(path: Path) -> None:
     if dotted(path).split(".")[0] in PURE:
-        assert taints(path, parse(path)) == []
+        assert impure(path, parse(path)) == []
+
+
+def test_an_impure_import_is_caught() -> None:
+    source = "import os\ndef f():\n    import time\n    from _socket import socket\n"
+    assert len(impure(PACKAGE / "wire.py", ast.parse(source))) == 3
+    assert impure(PACKAGE / "wire.py", ast.parse("from _socket import inet_pton\nimport struct\n")) == []
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PROJECT)))
@@ -139,21 +231,7 @@ def type_checking_lines(tree: ast.Module) -> set[int]:
     return {line for block in blocks for line in range(block.lineno, (block.end_lineno or 0) + 1)}
 
 
-def test_a_climbing_import_is_caught() -> None:
-    source = "def f():\n    from . import netlink\n    from ..rawns.lab import Lab\nif TYPE_CHECKING:\n    import rawns.net\n"
-    assert len(climbs(PACKAGE / "wire.py", ast.parse(source))) == 3
-    assert len(climbs(PACKAGE / "objects" / "link.py", ast.parse("from .. import netns\nfrom ..net import Net\n"))) == 2
-    assert climbs(PACKAGE / "objects" / "link.py", ast.parse("from .. import rtnl\nfrom . import addr\n")) == []
-    assert climbs(PACKAGE / "cli" / "ip.py", ast.parse("from ..lab import Lab\nfrom .words import W\n")) == []
-
-
-def test_a_tainted_import_is_caught() -> None:
-    source = "import os\ndef f():\n    import time\n    from _socket import socket\n"
-    assert len(taints(PACKAGE / "wire.py", ast.parse(source))) == 3
-    assert taints(PACKAGE / "wire.py", ast.parse("from _socket import inet_pton\nimport struct\n")) == []
-
-
-# -- the project's edges ------------------------------------------------------------------------------------------------
+# -- packaging ------------------------------------------------------------------------------------------------
 
 
 def test_setup_py_and_tests_run_name_the_same_packages(monkeypatch: pytest.MonkeyPatch) -> None:
