@@ -12,7 +12,7 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from . import listing, name_tables
 from .arguments import BITS, U32, address, prefix
-from .context import reason
+from .context import complain, reason
 from .grammar import (
     AF_PACKET,
     FAILED,
@@ -26,7 +26,6 @@ from .grammar import (
     garbage,
     matches,
     read,
-    usage,
     wrong,
 )
 
@@ -94,6 +93,20 @@ class LifetimeKeyword(Keyword):
             raise wrong(word, f"{self.name} value") from None
 
 
+class AddressFlagKeyword(FlagKeyword):
+    """A flag of the address, or a warning if it cannot be set."""
+
+    __slots__ = ()
+
+    def take(self, args: Args, record: Record) -> None:
+        if self.name in name_tables.READ_ONLY_FLAGS:
+            complain(f"Warning: {self.name} option is not mutable from userspace")
+        elif self.name in name_tables.IPV6_FLAGS and record["ifa_family"] != AF_INET6:
+            complain(f"Warning: {self.name} option can be set only for IPv6 addresses")
+        else:
+            super().take(args, record)
+
+
 def _local(word: str, args: Args, record: Record) -> None:
     """A word that no row fits is the address."""
     if word == "local":
@@ -118,11 +131,7 @@ ROWS = [
     ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
     LifetimeKeyword("valid_lft*", "{ SECONDS | forever }"),
     LifetimeKeyword("preferred_lft*", "{ SECONDS | forever }"),
-    FlagKeyword("home", uapi.IFA_F_HOMEADDRESS, "flags"),
-    FlagKeyword("nodad", uapi.IFA_F_NODAD, "flags"),
-    FlagKeyword("mngtmpaddr", uapi.IFA_F_MANAGETEMPADDR, "flags"),
-    FlagKeyword("noprefixroute", uapi.IFA_F_NOPREFIXROUTE, "flags"),
-    FlagKeyword("autojoin", uapi.IFA_F_MCAUTOJOIN, "flags"),
+    *[AddressFlagKeyword(name, bit, "flags") for name, bit in name_tables.ADDRESS_FLAGS.items()],
 ]
 
 WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old scripts.
@@ -146,8 +155,6 @@ def body(args: Args, deletes: bool) -> Record:
     written = record.pop("written", "")
     if peer is None and local is not None and local.address:
         if deletes and local.family == AF_INET and not local.given:
-            from .context import complain
-
             complain(WILDCARD.format(written))
         else:
             peer, record["IFA_ADDRESS"] = local, local.address
@@ -244,7 +251,7 @@ def flush(args: Args) -> int:
                 rounds = f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"
                 ip.write([rounds if done else "Nothing to flush.\n"])
             return 0
-    raise CommandError(f"*** Flush remains incomplete after {ip.flush_rounds} rounds. ***", FAILED)
+    raise CommandError(f"*** Flush remains incomplete after {ip.flush_rounds} rounds. ***", exits=False)
 
 
 def _delete_all(found: list[Record], ip: IpContext) -> None:
@@ -260,13 +267,9 @@ def _delete_all(found: list[Record], ip: IpContext) -> None:
 
 
 def help() -> CommandError:
-    from .filters import FILTERS
+    from .help_texts import OBJECTS
 
-    lines = [
-        *usage("Usage: ip address { add | change | replace | delete } ADDRESS[/LENGTH] dev DEVICE", ROWS),
-        *usage("       ip address [ show | flush ] [ DEVICE ]", FILTERS),
-    ]
-    return CommandError("\n".join(lines))
+    return CommandError(OBJECTS["address"])
 
 
 def _help(args: Args) -> int:

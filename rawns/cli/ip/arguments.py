@@ -29,6 +29,13 @@ def number(text: str) -> int:
     return -int(body, base) if sign == "-" else int(body, base)
 
 
+def leading_integer(text: str) -> int:
+    """Return the number at the start of ``text`` as atoi(3) does: 0 if there is none, and at most INT_MAX here."""
+    digits = text.lstrip(" \t\n\v\f\r").removeprefix("+")
+    size = next((at for at, char in enumerate(digits) if char not in "0123456789"), len(digits))
+    return min(int(digits[:size].lstrip("0")[:10] or "0"), 0x7FFFFFFF)
+
+
 def integer(text: str) -> int:
     """A C ``int``, in the 32 bits of an attribute (-1 is 0xffffffff)."""
     value = number(text)
@@ -152,7 +159,7 @@ def _prefix(text: str, family: int) -> Prefix:
 
 def _expected(family: int, what: str, text: str) -> CommandError:
     name = next((name for name, number in FAMILIES.items() if number == family), "any valid" if not family else "???")
-    return CommandError(f'Error: {name} {what} is expected rather than "{text}".', FAILED)
+    return CommandError(f'Error: {name} {what} is expected rather than "{text}".', FAILED, exits=True)
 
 
 def address(text: str, family: int) -> tuple[int, bytes]:
@@ -166,7 +173,7 @@ def address(text: str, family: int) -> tuple[int, bytes]:
 def prefix(text: str, family: int) -> Prefix:
     """An address with or without a length, of this family (0: of any).  Raises `CommandError`."""
     if family == AF_PACKET:
-        raise CommandError(f'Error: "{text}" may be inet prefix, but it is not allowed in this context.', FAILED)
+        raise CommandError(f'Error: "{text}" may be inet prefix, but it is not allowed in this context.', FAILED, exits=True)
     try:
         return _prefix(text, family)
     except ValueError:

@@ -104,8 +104,9 @@ def _namespace(options: GlobalOptions) -> None:
 
 
 def _loops(options: GlobalOptions) -> None:
-    digits = options.take()
-    options.ip.flush_rounds = int(digits) if digits.isascii() and digits.isdigit() else 0
+    from .arguments import leading_integer
+
+    options.ip.flush_rounds = leading_integer(options.take())
 
 
 def _receive_buffer(options: GlobalOptions) -> None:
@@ -166,7 +167,7 @@ OPTIONS = (
     ("netns", _namespace),
     ("Numeric", _set("numeric")),
     ("all", _set("everywhere")),
-    ("echo", _nothing),
+    ("=echo", _nothing),
 )
 
 
@@ -220,7 +221,7 @@ def command(args: Args) -> int:
     word = args.take()
     module = pick(OBJECTS, word)
     if module is None:
-        raise CommandError(f'JsonObject "{word}" is unknown, try "ip help".', FAILED)
+        raise CommandError(f'Object "{word}" is unknown, try "ip help".', FAILED)
     if module == "help":
         raise usage()
     status: int = __import__(f"rawns.cli.ip.{module}", fromlist=["run"]).run(args)
@@ -228,20 +229,25 @@ def command(args: Args) -> int:
 
 
 def attempt(args: Args) -> int:
-    """Run one command; what went wrong becomes a line on standard error and the exit status `ip` has for it."""
+    """Run one command; print an error as one line, and return the exit status that iproute2 has for it.
+
+    Raises `CommandError` for an error at which iproute2 calls exit(3): it ends a batch, too.
+    """
     try:
         return command(args)
-    except CommandError as refused:
-        if refused.text:
-            complain(refused.text)
-        return refused.status
+    except CommandError as error:
+        if error.exits:
+            raise
+        if error.text:
+            complain(error.text)
+        return error.status
     except KernelError as error:
         complain(complaint(error))
         return KERNEL_REFUSED
-    except DecodeError as error:  # the kernel has not refused anything
+    except DecodeError as error:  # the kernel's answer was not understood
         complain(f"rawns ip: {error}")
-    except WireError:  # a value the kernel would not take: we know without asking, and say it as the kernel does
-        complain("Error: Attribute failed policy validation.")
+    except WireError as error:  # a value that does not fit its attribute: nothing was sent
+        complain(f"rawns ip: {error}")
         return KERNEL_REFUSED
     except Interrupted as error:
         complain(f"Dump terminated: {error}")
@@ -278,7 +284,7 @@ def _split(line: str) -> list[str]:
 
 def batch(name: str, force: bool, ip: IpContext) -> int:
     """Run the commands of a file, one a line, until one fails; with ``force``, all of them."""
-    status, pending, family = 0, "", ip.family
+    status, pending, family, ip.batch = 0, "", ip.family, True
     for number, line in enumerate(_lines(name), 1):
         pending += line.rstrip("\n")
         if pending.endswith("\\"):
@@ -308,10 +314,10 @@ def main(argv: list[str]) -> int:
         if not options:
             raise usage()
         return attempt(Args(options.words[options.at :], ip))
-    except CommandError as refused:
-        if refused.text:
-            complain(refused.text)
-        return refused.status
+    except CommandError as error:
+        if error.text:
+            complain(error.text)
+        return error.status
     finally:
         ip.close()
         gc.enable()

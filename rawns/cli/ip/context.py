@@ -57,6 +57,7 @@ class IpContext:
     def __init__(self) -> None:
         self.family = self.stats = self.details = self.rounds = 0
         self.oneline = self.brief = self.json = self.pretty = self.everywhere = self.human = self.iec = self.numeric = False
+        self.batch = False  # whether the command is a line of a batch file
         self.flush_rounds = 10
         self._kernel: Netlink | None = None
         self._links: dict[int, Body | None] = {}
@@ -88,6 +89,8 @@ class IpContext:
         except KernelError as error:
             complain(complaint(error))
             raise CommandError("Dump terminated", FAILED) from None
+        if not replies.complete:
+            complain("Dump was interrupted and may be inconsistent.")
         for reply in replies:
             if reply.kind == uapi.RTM_NEWLINK:
                 self._links[reply.body["ifi_index"]] = reply.body

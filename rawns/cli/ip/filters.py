@@ -44,8 +44,14 @@ def _scope(args: Args, record: Record) -> None:
 
 
 def group_of(text: str) -> int:
-    """A group of links by name or number.  Raises ValueError."""
-    return name_tables.number_of("group", text, 0xFFFFFFFF)
+    """Parse a group of links, by name or number.  Raises ValueError.
+
+    iproute2 stores the number in an int: what is not negative then is accepted.
+    """
+    value = name_tables.number_of("group", text, (1 << 63) - 1) & 0xFFFFFFFF
+    if value >> 31:
+        raise ValueError(text)
+    return value
 
 
 def master(args: Args, record: Record) -> None:
@@ -79,6 +85,8 @@ FILTERS = [
     ConstantKeyword("up", "up", True),
     FlagKeyword("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
     FlagKeyword("primary", uapi.IFA_F_SECONDARY, "flags", "mask", on=False),
+    FlagKeyword("-dynamic", uapi.IFA_F_PERMANENT, "flags", "mask"),
+    FlagKeyword("-primary", uapi.IFA_F_SECONDARY, "flags", "mask"),
     *[FlagKeyword(name, bit, "flags", "mask") for name, bit in name_tables.ADDRESS_FLAGS.items()],
     *[FlagKeyword(f"-{name}", bit, "flags", "mask", on=False) for name, bit in name_tables.ADDRESS_FLAGS.items()],
     ValueKeyword("label", "label", str, hint="PATTERN"),

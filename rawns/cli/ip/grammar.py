@@ -27,11 +27,14 @@ FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "mpls": 28, "bridge": 7, "link":
 
 
 class CommandError(Exception):
-    """What ends a command: ``text`` for standard error (empty: nothing more to say) and the exit ``status``."""
+    """The end of a command: ``text`` for standard error (may be empty), and the exit ``status``.
 
-    def __init__(self, text: str = "", status: int = BAD_WORD) -> None:
+    ``exits`` says that iproute2 ends the process here, so that a batch ends as well; by default with `BAD_WORD`.
+    """
+
+    def __init__(self, text: str = "", status: int = BAD_WORD, exits: bool | None = None) -> None:
         super().__init__(text)
-        self.text, self.status = text, status
+        self.text, self.status, self.exits = text, status, status == BAD_WORD if exits is None else exits
 
 
 def wrong(word: str, why: str) -> CommandError:

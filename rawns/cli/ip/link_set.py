@@ -23,7 +23,6 @@ from .grammar import (
     garbage,
     matches,
     read,
-    usage,
     wrong,
 )
 
@@ -82,6 +81,16 @@ def _link_netns(args: Args, record: Record) -> None:
     record["IFLA_LINK_NETNSID"] = nsid
 
 
+def _link_netnsid(args: Args, record: Record) -> None:
+    word = args.take()
+    if "IFLA_LINK_NETNSID" in record:
+        raise duplicate("link-netns/link-netnsid", word)
+    try:
+        record["IFLA_LINK_NETNSID"] = integer(word)
+    except ValueError:
+        raise wrong(word, 'Invalid "link-netnsid" value\n') from None
+
+
 def _addrgenmode(args: Args, record: Record) -> None:
     word = args.take()
     if word.lower() not in name_tables.ADDRGENMODES:
@@ -97,8 +106,20 @@ def _type(args: Args, record: Record) -> None:
     args.at = len(args.words)
 
 
-def _name(text: str) -> str:
-    return interface(text, "name")
+def _name(args: Args, record: Record) -> None:
+    """``name NAME``: the name to give; it is the device, too, if none has been named before."""
+    word = args.take()
+    if "name" in record:
+        raise duplicate("name", word)
+    record["name"] = interface(word, "name")
+    if "dev" not in record:
+        record["dev"], record["unnamed"] = word, True
+
+
+def _alias(text: str) -> str:
+    if len(text.encode("utf-8", "surrogateescape")) >= uapi.IFALIASZ:
+        raise ValueError(text)
+    return text
 
 
 def _index(text: str) -> int:
@@ -112,7 +133,7 @@ def _index(text: str) -> int:
 ROWS = [
     FlagKeyword("up", uapi.IFF_UP, "ifi_flags", "ifi_change"),
     FlagKeyword("down", uapi.IFF_UP, "ifi_flags", "ifi_change", on=False),
-    ValueKeyword("name", "name", _name),
+    CustomKeyword("name", _name, "NAME"),
     ValueKeyword("index", "index", _index, 'Invalid "index" value', once=True),
     ValueKeyword("link*", "link", str, hint="DEVICE"),
     ValueKeyword("address*", "IFLA_ADDRESS", lladdr, hint="LLADDR"),
@@ -131,7 +152,7 @@ ROWS = [
     ConstantKeyword("nomaster*", "IFLA_MASTER", 0),
     _flag("dynamic*", uapi.IFF_DYNAMIC),
     CustomKeyword("type*", _type, "KIND [ ... ]"),
-    ValueKeyword("alias*", "IFLA_IFALIAS", str, hint="TEXT"),
+    ValueKeyword("alias*", "IFLA_IFALIAS", _alias, "alias too long\n", hint="TEXT"),
     ValueKeyword("group", "IFLA_GROUP", group_of, 'Invalid "group" value\n', once=True),
     ValueKeyword("mode", "IFLA_LINKMODE", one_of(default=0, dormant=1), "Invalid link mode\n", hint="MODE"),
     ValueKeyword(
@@ -145,7 +166,7 @@ ROWS = [
     _number("numrxqueues*", "IFLA_NUM_RX_QUEUES"),
     CustomKeyword("addrgenmode*", _addrgenmode, f"{{ {' | '.join(name_tables.ADDRGENMODES)} }}"),
     CustomKeyword("link-netns*", _link_netns, "NAME"),
-    _number("link-netnsid*", "IFLA_LINK_NETNSID"),
+    CustomKeyword("link-netnsid*", _link_netnsid, "ID"),
     OnOffKeyword("protodown", "IFLA_PROTO_DOWN", EINVAL),
     ValueKeyword("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
     ValueKeyword("gso_max_segs", "IFLA_GSO_MAX_SEGS", U32, 'Invalid "gso_max_segs" value\n'),
@@ -159,7 +180,7 @@ def _device(word: str, args: Args, record: Record) -> None:
         raise help()
     if word == "dev":
         word = args.take()
-    if "dev" in record:
+    if "dev" in record and not record.pop("unnamed", False):
         raise garbage("dev", word)
     record["dev"] = interface(word, "dev", 0)
 
@@ -187,11 +208,12 @@ def _check_address(record: Record, ip: IpContext) -> None:
 
 
 def _named(record: Record) -> None:
-    """What is made gets the name that stands after ``name``, after ``dev``, or alone."""
-    if "name" in record and "dev" in record:
+    """Give a new link the name that follows ``name`` or ``dev``, or that stands alone."""
+    if "name" in record and not record.pop("unnamed", False):
         raise CommandError('both "name" and "dev" cannot be used when creating devices.')
     if "dev" in record:
-        record["name"] = record.pop("dev")
+        device = record.pop("dev")
+        record.setdefault("name", device)
 
 
 def _looked_up(name: str, ip: IpContext) -> int:
@@ -228,11 +250,13 @@ def request(args: Args, message: Message, flags: int) -> Request:
     creates = bool(flags & uapi.NLM_F_CREATE)
     record = described(args, creates)
     kind, rest = record.pop("type", None), record.pop("rest", args)
-    if "IFLA_GROUP" in record and "dev" not in record and "name" not in record:
+    if "IFLA_GROUP" in record and "dev" not in record:
         return _of_group(record, rest, message, flags)
     if creates:
         _named(record)
     elif "dev" in record:
+        if record.pop("unnamed", False):
+            del record["name"]
         record["index"] = _looked_up(record.pop("dev"), ip)
     else:
         raise CommandError('Not enough information: "dev" argument is required.')
@@ -256,14 +280,6 @@ def _of_group(record: Record, rest: Args, message: Message, flags: int) -> Reque
 
 
 def help() -> CommandError:
-    lines = [
-        *usage("Usage: ip link add [ name ] NAME [ ... ] type KIND [ ... ]", ()),
-        *usage("       ip link delete { DEVICE | group GROUP }", ()),
-        *usage("       ip link set { DEVICE | group GROUP }", ROWS),
-        *usage("       ip link [ show ] [ DEVICE ]", [row for row in filters.FILTERS if row.name in _SHOWN]),
-        "       ip link help [ KIND ]",
-    ]
-    return CommandError("\n".join(lines))
+    from .help_texts import OBJECTS
 
-
-_SHOWN = ("up", "group", "master", "nomaster", "vrf", "type")
+    return CommandError(OBJECTS["link"])

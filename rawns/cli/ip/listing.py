@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .context import IpContext
     from .grammar import Args, Record
 
+NO_MASTER = 0xFFFFFFFF  # the kernel then lists the links without a master
+
 
 def _wanted(args: Args, help: Callable[[], CommandError]) -> Record:
     """The filter that words describe; without words, everything."""
@@ -42,14 +44,21 @@ def _mask(ip: IpContext) -> int:
     return uapi.RTEXT_FILTER_VF if ip.stats else BRIEFLY
 
 
+def _refused(error: KernelError, what: str, status: int, ip: IpContext) -> CommandError:
+    """Print the kernel's refusal, and an empty document in JSON; return the error that ends the command."""
+    complain(complaint(error))
+    if ip.json:
+        ip.write([document((), ip)])
+    return CommandError(f"{what}: {reason(error)}", status)
+
+
 def _named(ip: IpContext, name: str) -> list[Body]:
     """The one link of this name, as `ip link show dev` asks for it."""
     key = "IFLA_IFNAME" if len(name.encode("utf-8", "surrogateescape")) < uapi.IFNAMSIZ else "IFLA_ALT_IFNAME"
     try:
         return _one(ip, {key: name})
     except KernelError as error:
-        complain(complaint(error))
-        raise CommandError(f"Cannot send link get request: {reason(error)}", FAILED) from None
+        raise _refused(error, "Cannot send link get request", FAILED, ip) from None
 
 
 def _links(ip: IpContext, record: Record) -> list[Body]:
@@ -57,13 +66,14 @@ def _links(ip: IpContext, record: Record) -> list[Body]:
         try:
             return _one(ip, {"ifi_index": record["index"]})
         except KernelError as error:
-            complain(complaint(error))
-            raise CommandError(f"Cannot send link request: {reason(error)}", 0) from None  # `ip` thinks nothing of it
+            raise _refused(error, "Cannot send link request", 0, ip) from None  # iproute2 ignores the error
     body: Body = {"ifi_family": ip.family}
     if ip.family in (0, AF_PACKET):  # other families have lists of their own, which take no filter
         body["IFLA_EXT_MASK"] = _mask(ip)
         if record.get("master"):
             body["IFLA_MASTER"] = record["master"]
+        elif "nomaster" in record:
+            body["IFLA_MASTER"] = NO_MASTER
         if "kind" in record:
             body["IFLA_LINKINFO"] = {"IFLA_INFO_KIND": record["kind"]}
     return [reply.body for reply in ip.dump(Request(rtnl.GETLINK, body, uapi.NLM_F_DUMP))]
@@ -98,7 +108,7 @@ def _within(local: str, address: Body, record: Record) -> bool:
     from _socket import inet_pton
 
     raw = inet_pton(address["ifa_family"], local)
-    drop = max(0, len(wanted.address) * 8 - wanted.bits)
+    drop = len(raw) * 8 - wanted.bits
     return int.from_bytes(raw, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop
 
 
@@ -119,7 +129,6 @@ def _hidden(link: Body, record: Record) -> bool:
         or ("up" in record and not link["ifi_flags"] & uapi.IFF_UP)
         or ("group" in record and link.get("IFLA_GROUP", record["group"]) != record["group"])
         or ("master" in record and link.get("IFLA_MASTER") != record["master"])
-        or ("nomaster" in record and "IFLA_MASTER" in link)
         or record.get("kind", info.get("IFLA_INFO_KIND")) != info.get("IFLA_INFO_KIND")
         or record.get("slave", info.get("IFLA_INFO_SLAVE_KIND")) != info.get("IFLA_INFO_SLAVE_KIND")
     )

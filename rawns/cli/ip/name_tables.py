@@ -54,6 +54,9 @@ ADDRESS_FLAGS = {
     "stable-privacy": uapi.IFA_F_STABLE_PRIVACY,
 }
 
+READ_ONLY_FLAGS = {"secondary", "temporary", "dadfailed", "deprecated", "tentative", "permanent", "stable-privacy"}
+IPV6_FLAGS = {"nodad", "optimistic", "home", "mngtmpaddr"}  # of those that can be set
+
 _BUILT_IN = {
     "group": {0: "default"},
     "rt_scopes": {0: "global", 255: "nowhere", 254: "host", 253: "link", 200: "site"},

@@ -6,22 +6,25 @@ Floor 7.
 from __future__ import annotations
 
 import os
-from errno import EEXIST
+from errno import EEXIST, ENOENT
 
 from ... import rtnl, syscalls, uapi
 from ...errors import InvalidValue, KernelError, SyscallError
 from ...names import HERE, NETNS_DIR
 from ...netns import Namespace, enter_mounts
 from ...nlmsg import Request
-from .arguments import U32, integer
+from .arguments import integer
 from .context import complain, complaint, reason
-from .grammar import FAILED, CommandError, dispatch, wrong
+from .grammar import FAILED, CommandError, dispatch, duplicate, wrong
 from .render import OutputField, OutputRow, document, fields, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
+    from ...nlmsg import Reply
+    from ...wire import Body
     from .context import IpContext
     from .grammar import Args
 
@@ -57,7 +60,20 @@ def _no_more(args: Args) -> None:
 
 NAME = OutputRow("name", "name", "%s")
 ID = OutputRow("id", "id", " (id: %d)", lambda value, record, ip: value if value >= 0 else None)
-NSID = (OutputRow("nsid", "nsid", "nsid %d "), OutputRow("current", "current-nsid", "current-nsid %d "))
+
+
+def _assigned(value: int, record: dict[str, Any], ip: IpContext) -> int | None:
+    return None if ip.json and value < 0 else value
+
+
+def _nsid_text(value: int, record: dict[str, Any], ip: IpContext) -> str:
+    return "unassigned" if value < 0 else str(value)
+
+
+NSID = (
+    OutputRow("nsid", "nsid", "nsid %s ", _assigned, _nsid_text),
+    OutputRow("current", "current-nsid", "current-nsid %s ", _assigned, _nsid_text),
+)
 KNOWN_AS = (OutputRow("name", "name", "(iproute2 netns name: %s)"),)
 
 
@@ -86,33 +102,39 @@ def list_names(args: Args) -> int:
 
 def list_ids(args: Args) -> int:
     ip = args.ip
-    target, nsid = -1, -1
+    found = {"target-nsid": -1, "nsid": -1}
     while args:
         word = args.take()
-        if word == "target-nsid":
-            target = _nsid(args, '"target-nsid" value is invalid')
-        elif word == "nsid":
-            nsid = _nsid(args, '"nsid" value is invalid')
-        else:
+        if word not in found:
             raise help()
+        if found[word] >= 0:
+            raise duplicate(word, word)
+        found[word] = _nsid(args, word)
+    target, nsid = found["target-nsid"], found["nsid"]
     body = {} if target < 0 else {"NETNSA_TARGET_NSID": target}
-    if nsid >= 0:
-        replies = [ip.kernel.get(Request(rtnl.GETNSID, {**body, "NETNSA_NSID": nsid}))]
-    else:
-        replies = ip.dump(Request(rtnl.GETNSID, body, uapi.NLM_F_DUMP))
+    one = nsid >= 0
+    replies = [_get_id(ip, {**body, "NETNSA_NSID": nsid})] if one else ip.dump(Request(rtnl.GETNSID, body, uapi.NLM_F_DUMP))
     names = {value: name for name, value in _ids(ip, 1).items() if value >= 0}
     _print([_id_fields(reply.body, names, ip) for reply in replies], ip)
     return 0
 
 
-def _nsid(args: Args, why: str) -> int:
+def _get_id(ip: IpContext, body: Body) -> Reply:
+    try:
+        return ip.kernel.get(Request(rtnl.GETNSID, body))
+    except KernelError:
+        _print((), ip)
+        raise
+
+
+def _nsid(args: Args, name: str) -> int:
     word = args.take()
     try:
         value = integer(word)
     except ValueError:
-        value = 1 << 31
+        raise wrong(word, f'"{name}" value is invalid') from None
     if value >> 31:
-        raise wrong(word, why)
+        raise wrong("(null)", f'"{name}" value should be >= 0')
     return value
 
 
@@ -155,12 +177,17 @@ def attach(args: Args) -> int:
     name = _name(args, "No netns name and PID specified")
     word = _name(args, "No netns name and PID specified")
     try:
-        pid = U32(word)
+        pid = integer(word)
+        if not pid:
+            raise ValueError(word)
     except ValueError:
         raise CommandError(f"Invalid PID: {word}", FAILED) from None
+    pid -= (pid >> 31) << 32  # a C int
     source, path = f"/proc/{pid}/ns/net", f"{NETNS_DIR}/{name}"
     if os.path.lexists(path):
         raise CommandError(f'Cannot create namespace file "{path}": {os.strerror(EEXIST)}', FAILED)
+    if pid < 0:
+        raise CommandError(f"Bind {source} -> {path} failed: {os.strerror(ENOENT)}", FAILED)
     try:
         namespace = Namespace.open(pid=pid)
         try:
@@ -284,7 +311,7 @@ def _enter_with_mounts(name: str) -> None:
 
 
 def _run(name: str, command: list[bytes]) -> int:
-    """Become the command, inside.  Returns only where that fails."""
+    """Enter the namespace and execute the command in place of this process.  Returns only if that fails."""
     from .exec import become
 
     _enter_with_mounts(name)
@@ -293,13 +320,30 @@ def _run(name: str, command: list[bytes]) -> int:
     raise CommandError(f'exec of "{shown}" failed: {error.strerror}', FAILED)
 
 
+def _run_as_child(name: str, command: list[bytes]) -> int:
+    """Run the command in a child; return its exit status.  Raises `CommandError` if a signal has ended it."""
+    child = os.fork()
+    if child == 0:
+        status = FAILED
+        try:
+            _run(name, command)
+        except CommandError as error:
+            complain(error.text)
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFEXITED(status):
+        raise CommandError("", FAILED, exits=True)
+    return os.WEXITSTATUS(status)
+
+
 def execute(args: Args) -> int:
     ip = args.ip
     if ip.everywhere:
         return _everywhere(args)
     name = _name(args)
     command = _command(args)
-    return _run(name, command)
+    return (_run_as_child if ip.batch else _run)(name, command)
 
 
 def _command(args: Args) -> list[bytes]:
@@ -309,21 +353,11 @@ def _command(args: Args) -> list[bytes]:
 
 
 def _everywhere(args: Args) -> int:
-    """In each namespace one after the other, as children; what becomes of one does not matter to the next."""
+    """Run the command in each namespace, one after the other; the exit statuses do not matter."""
     command = _command(args)
     for name in _all_names():
         args.ip.write([f"\nnetns: {name}\n"])
-        child = os.fork()
-        if child == 0:
-            status = FAILED
-            try:
-                _run(name, command)
-            except CommandError as refused:
-                complain(refused.text)
-                status = refused.status
-            finally:
-                os._exit(status)
-        os.waitpid(child, 0)
+        _run_as_child(name, command)
     return 0
 
 
@@ -331,17 +365,9 @@ def _everywhere(args: Args) -> int:
 
 
 def help() -> CommandError:
-    return CommandError(
-        """Usage: ip netns [ list ]
-       ip netns add NAME
-       ip netns attach NAME PID
-       ip netns set NAME { NSID | auto }
-       ip [ -all ] netns delete [ NAME ]
-       ip netns identify [ PID ]
-       ip netns pids NAME
-       ip [ -all ] netns exec [ NAME ] COMMAND ...
-       ip netns list-id [ target-nsid NSID ] [ nsid NSID ]"""
-    )
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["netns"])
 
 
 def _help(args: Args) -> int:

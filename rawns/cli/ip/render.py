@@ -76,7 +76,12 @@ def put(form: str, value: Any, ip: IpContext) -> str:
         form = form.replace("\n", "\\")
     if "%" not in form:
         return form
-    return form % (harmless(value) if isinstance(value, str) else value)
+    if isinstance(value, str):
+        value = harmless(value)
+        if not value.isascii():  # C pads to a number of bytes, so each byte must count as one character
+            padded = form % value.encode("utf-8", "surrogateescape").decode("latin-1")
+            return str(padded.encode("latin-1").decode("utf-8", "surrogateescape"))
+    return str(form % value)
 
 
 _terminal: bool | None = None

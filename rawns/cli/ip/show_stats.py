@@ -57,15 +57,9 @@ def statistics(record: Body, ip: IpContext) -> Iterator[OutputField]:
 IPV6 = {"rx_packets": 1, "rx_bytes": 2, "tx_packets": 5, "tx_bytes": 6, "rx_errors": 13, "tx_errors": 14, "multicast": 23}
 
 
-def _of_ipv6(info: bytes) -> Body:
-    """The counters in an IPv6 list, which has no others."""
-    from ... import rtnl
-    from ...errors import WireError
-
-    try:
-        numbers = rtnl.INET6.unpack(info, 0, len(info), {}, None, ()).get("IFLA_INET6_STATS", [])
-    except WireError:
-        numbers = []
+def _of_ipv6(info: Body) -> Body:
+    """Return the counters of IPv6, which a list of this family has instead of those of the link."""
+    numbers = info.get("IFLA_INET6_STATS", [])
     found = dict.fromkeys([*RX_KEYS, *RX_ERROR_KEYS, *TX_KEYS, *TX_ERROR_KEYS[:-1], "rx_over_errors", "rx_missed_errors"], 0)
     found.update({name: numbers[at] for name, at in IPV6.items() if at < len(numbers)})
     return found
@@ -101,7 +95,7 @@ def _cells(head: str, titles: Sequence[str], keys: Sequence[str], counters: Body
     """Title and number of each column.  A last one that counts nothing is left out, or, in the first line, left empty."""
     cells = [(title, counters.get(key)) for title, key in zip(titles, keys)]
     if cells[-1][1] is None or (not cells[-1][1] and keys[-1] in OPTIONAL):
-        cells[-1:] = [("", None)] if len(head) == 3 else []
+        cells[-1:] = [("", None)] if len(head) == 3 or cells[-1][1] is None else []
     return cells
 
 
