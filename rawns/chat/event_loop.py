@@ -189,10 +189,12 @@ class Connection(Handler):
         self.peer_done = False  # the peer sends nothing more
 
     def wants(self, full: bool) -> int | None:
+        """Wait for input unless the loop is full, and for the socket to take more if it is blocked."""
         reads = 0 if full or self.peer_done else select.POLLIN
         return reads | (select.POLLOUT if self._blocked else 0) or None
 
     def ready(self, events: int) -> None:
+        """Receive, or note that the socket takes more."""
         self._blocked = self._blocked and events == select.POLLIN
         if events != select.POLLOUT and not self.peer_done and not self.loop.full:
             self._receive()
@@ -220,6 +222,7 @@ class Connection(Handler):
         return sockets.send(self._socket, data)
 
     def flush(self) -> None:
+        """Send what waits for the peer."""
         out = self.member.out
         try:
             if not self._blocked and out:
@@ -248,8 +251,10 @@ class Connection(Handler):
             self.deadline = self.loop.deadline_of_reader()
 
     def overdue(self) -> None:
+        """Close the connection, which has kept the others waiting."""
         self.loop.disconnect_slow(self)
 
     def close(self) -> None:
+        """Close the socket."""
         self.fd = -1
         sockets.close(self._socket)

@@ -47,6 +47,7 @@ class Listener(Handler):
         self.address = tcp.host_of(bound), int(bound[1])
 
     def wants(self, full: bool) -> int | None:
+        """Wait for a connection, unless accept(2) is paused."""
         return select.POLLIN if self.deadline == inf else None
 
     def ready(self, events: int) -> None:
@@ -69,9 +70,11 @@ class Listener(Handler):
             self._room.welcome(sock, name)
 
     def overdue(self) -> None:
+        """End the pause."""
         self.deadline = inf
 
     def close(self) -> None:
+        """Close the socket."""
         self.fd = -1
         sockets.close(self._socket)
 
@@ -90,12 +93,15 @@ class Waker(Handler):
             pass  # the pipe is full, so poll returns anyway
 
     def wants(self, full: bool) -> int | None:
+        """Wait for a byte in the pipe."""
         return select.POLLIN
 
     def ready(self, events: int) -> None:
+        """Empty the pipe."""
         sockets.read(self.fd, MAX_READ_BYTES)
 
     def close(self) -> None:
+        """Close both ends."""
         close(self.fd)
         close(self._end)
         self.fd = -1

@@ -67,9 +67,11 @@ class StandardInput(Handler):
         self._ended = False
 
     def wants(self, full: bool) -> int | None:
+        """Wait for input while there is a peer and nothing is full."""
         return None if full or self._ended or not self._loop.relay.members else select.POLLIN
 
     def ready(self, events: int) -> None:
+        """Read, and send what was typed."""
         try:
             data = os.read(self.fd, MAX_READ_BYTES)
         except BlockingIOError:
@@ -98,11 +100,13 @@ class OutputStream(Handler):
             self.out.put((line + "\n").encode(self._encoding, "backslashreplace"))
 
     def wants(self, full: bool) -> int | None:
+        """Wait until output is accepted, or the reader has gone."""
         if self._gone:
             return None
         return select.POLLOUT if self.out else 0  # 0: poll(2) still reports that the reader of a pipe has gone
 
     def ready(self, events: int) -> None:
+        """Write what waits."""
         try:
             if not events & select.POLLOUT:
                 raise BrokenPipeError
@@ -129,6 +133,7 @@ class OutputStream(Handler):
                 self.ready(events)
 
     def close(self) -> None:
+        """Close the descriptor, if it is our own."""
         if self.fd != self.stream:
             os.close(self.fd)
         self.fd = -1
@@ -157,6 +162,7 @@ class ChatServer(Room):
         self.noticed(self.notices.show)
 
     def open(self) -> None:
+        """Listen, and add standard input and output to the handlers."""
         super().open()
         host, port = self.address
         self.handlers += [self.screen, self.notices, StandardInput(self, lambda: None)]
@@ -164,6 +170,7 @@ class ChatServer(Room):
 
     @property
     def full(self) -> bool:
+        """Whether no input may be read, because what is to be sent or printed waits."""
         return self.relay.full or self.screen.out.full
 
 
@@ -185,6 +192,7 @@ class ChatClient(EventLoop):
 
     @property
     def full(self) -> bool:
+        """Whether no input may be read, because what is to be sent or printed waits."""
         return self.relay.full or self.screen.out.full
 
     def peer_finished(self, connection: Connection) -> None:
@@ -192,6 +200,7 @@ class ChatClient(EventLoop):
         self._ending = True
 
     def disconnect(self, connection: Connection, reason: str | None = None) -> None:
+        """End the loop; a reason counts as a failure only before the peer has finished."""
         self.failed = bool(reason) and not self._ending
         self.over = True
         super().disconnect(connection, reason if self.failed else None)
@@ -204,6 +213,7 @@ class ChatClient(EventLoop):
         return busy
 
     def close(self) -> None:
+        """Print what is left, then close everything."""
         try:
             if self.over:  # and not interrupted
                 self.screen.finish()

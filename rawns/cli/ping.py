@@ -403,6 +403,7 @@ class PacketExplainer(syscalls.Observer):
     """Print every byte of the packets that are sent and received, with its name."""
 
     def after(self, event: syscalls.Event) -> None:
+        """Print the packet of a call that has been made."""
         kind = packets.PROTOCOLS.get(event.protocol)
         if kind is None or not event.payload:
             return

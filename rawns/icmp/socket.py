@@ -234,13 +234,16 @@ class Icmp4Socket(IcmpSocket):
     origin, wildcard, colon = SO_EE_ORIGIN_ICMP, "0.0.0.0", "="
 
     def multicast(self) -> bool:
+        """Return whether the address is in 224.0.0.0/4."""
         return self.packed[0] >> 4 == 0xE
 
     def request(self, sequence: int, data: bytes) -> bytes:
+        """Return an ICMP echo request."""
         return packets.echo_request(self.ident, sequence, data)
 
     @property
     def delivers(self) -> str:
+        """The protocol that a received packet begins with."""
         return "IPPROTO_IP" if self.raw else self.names[1]
 
     def _restrict(self) -> None:
@@ -315,13 +318,16 @@ class Icmp6Socket(IcmpSocket):
             raise
 
     def send_failure(self, error: SyscallError) -> str:
+        """Return the message of ping for an error of `send`."""
         lacks_interface = error.errno == EINVAL and self.local and not self.raw and not self.address[3]
         return NO_SCOPE if lacks_interface else super().send_failure(error)
 
     def multicast(self) -> bool:
+        """Return whether the address is in ff00::/8."""
         return self.packed[0] == 0xFF
 
     def request(self, sequence: int, data: bytes) -> bytes:
+        """Return an ICMPv6 echo request."""
         return packets.echo_request6(self.ident, sequence, data)
 
     def _restrict(self) -> None:

@@ -11,7 +11,7 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from . import listing, name_tables
-from .arguments import BITS, U32, address, prefix
+from .arguments import BITS, U32, address, prefix, put_text
 from .context import complain, reason
 from .grammar import (
     AF_PACKET,
@@ -84,6 +84,7 @@ class LifetimeKeyword(Keyword):
     __slots__ = ()
 
     def take(self, args: Args, record: Record) -> None:
+        """Read a number of seconds, or ``forever``."""
         if self.name in record:
             raise duplicate(self.name, args.words[args.at - 1])
         word = args.take()
@@ -99,6 +100,7 @@ class AddressFlagKeyword(FlagKeyword):
     __slots__ = ()
 
     def take(self, args: Args, record: Record) -> None:
+        """Set the flag, or print why it cannot be set."""
         if self.name in name_tables.READ_ONLY_FLAGS:
             complain(f"Warning: {self.name} option is not mutable from userspace")
         elif self.name in name_tables.IPV6_FLAGS and record["ifa_family"] != AF_INET6:
@@ -127,7 +129,7 @@ ROWS = [
     CustomKeyword("anycast", _anycast, "ADDR"),
     ValueKeyword("scope", "ifa_scope", lambda text: name_tables.number_of("rt_scopes", text, 255), "invalid scope value."),
     ValueKeyword("dev", "dev", str, hint="DEVICE"),
-    ValueKeyword("label", "IFA_LABEL", str),
+    CustomKeyword("label", lambda args, record: put_text(record, "IFA_LABEL", args.take(), uapi.IFNAMSIZ), "LABEL"),
     ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
     LifetimeKeyword("valid_lft*", "{ SECONDS | forever }"),
     LifetimeKeyword("preferred_lft*", "{ SECONDS | forever }"),
@@ -219,6 +221,7 @@ def _is_multicast(local: Prefix | None) -> bool:
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
+    """Send the request that the words describe."""
     args.ip.do(Request(message, body(args, message is rtnl.DELADDR), flags))
     return 0
 
@@ -267,6 +270,7 @@ def _delete_all(found: list[Record], ip: IpContext) -> None:
 
 
 def help() -> CommandError:
+    """Return the help text of the object."""
     from .help_texts import OBJECTS
 
     return CommandError(OBJECTS["address"])
@@ -288,6 +292,7 @@ VERBS = (
 
 
 def run(args: Args) -> int:
+    """Run the verb that the words begin with; return its exit status."""
     if not args:
         return listing.show(args, False, help)
     return dispatch(VERBS, args.take(), args, "address")

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_pton
 
+from ... import uapi
 from .grammar import AF_PACKET, FAILED, FAMILIES, CommandError, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .grammar import Record
 
 BITS = {AF_INET: 32, AF_INET6: 128}
 
@@ -79,6 +82,15 @@ def interface(name: str, what: str, most: int = 15) -> str:
     if not name or too_long or any(char in "/ \t\n\v\f\r" for char in name):
         raise wrong(name, f'"{what}" not a valid ifname')
     return name
+
+
+def put_text(record: Record, key: str, text: str, size: int) -> None:
+    """Store text in an attribute; one that is too long for it as bytes under its number, for the kernel to refuse."""
+    data = text.encode("utf-8", "surrogateescape") + b"\0"
+    if len(data) <= size:
+        record[key] = text
+    else:
+        record[getattr(uapi, key)] = data
 
 
 def lladdr(text: str) -> str:

@@ -68,6 +68,7 @@ class IpContext:
 
     @property
     def kernel(self) -> Netlink:
+        """The netlink socket of this namespace, opened when it is first needed."""
         if self._kernel is None:
             from ...netlink import Netlink
 

@@ -105,6 +105,7 @@ class Keyword:
         self.name, self.hint = self.spellings[0][0], hint
 
     def fits(self, word: str) -> bool:
+        """Return whether ``word`` is this keyword, or an abbreviation of it."""
         return any(word == full or (short and matches(word, full)) for full, short in self.spellings)
 
     def take(self, args: Args, record: Record) -> None:
@@ -128,6 +129,7 @@ class ValueKeyword(Keyword):
         self.key, self.read, self.why, self.once = key, read, why, once
 
     def take(self, args: Args, record: Record) -> None:
+        """Read the value."""
         word = args.take()
         if self.once and self.key in record:
             raise duplicate(self.name, word)
@@ -147,12 +149,14 @@ class FlagKeyword(Keyword):
         self.bits, self.key, self.mask, self.on = bits, key, mask, on
 
     def put(self, record: Record, on: bool) -> None:
+        """Set or clear the bits, and set them in the mask."""
         before = record.get(self.key, 0)
         record[self.key] = before | self.bits if on else before & ~self.bits
         if self.mask:
             record[self.mask] = record.get(self.mask, 0) | self.bits
 
     def take(self, args: Args, record: Record) -> None:
+        """Set or clear the bits."""
         self.put(record, self.on)
 
 
@@ -166,6 +170,7 @@ class FlagSwitch(FlagKeyword):
         self.hint = "{ on | off }"
 
     def take(self, args: Args, record: Record) -> None:
+        """Read ``on`` or ``off``."""
         word = args.take()
         if word not in ("on", "off"):
             raise CommandError(f'Error: argument of "{self.name}" must be "on" or "off", not "{word}"', FAILED)
@@ -182,6 +187,7 @@ class OnOffKeyword(Keyword):
         self.key, self.status = key, status
 
     def take(self, args: Args, record: Record) -> None:
+        """Read ``on`` or ``off``."""
         word = args.take()
         if word not in ("on", "off"):
             raise CommandError(f'Error: argument of "{self.name}" must be one of "off", "on", not "{word}"', self.status)
@@ -198,6 +204,7 @@ class ConstantKeyword(Keyword):
         self.key, self.value = key, value
 
     def take(self, args: Args, record: Record) -> None:
+        """Set the key."""
         record[self.key] = self.value
 
 
@@ -211,6 +218,7 @@ class CustomKeyword(Keyword):
         self.function = function
 
     def take(self, args: Args, record: Record) -> None:
+        """Call the function."""
         self.function(args, record)
 
 

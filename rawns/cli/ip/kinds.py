@@ -60,6 +60,7 @@ class BridgeBoolOption(Keyword):
         self.bit = 1 << bit
 
     def take(self, args: Args, record: Record) -> None:
+        """Read 0 or 1."""
         word = args.take()
         try:
             on = U8(word)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
+    """Send the request that the words describe."""
     from .link_set import request
 
     args.ip.do(request(args, message, flags))
@@ -23,10 +24,12 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
 
 
 def show(args: Args) -> int:
+    """Print the objects that the words select."""
     return listing.show(args, True, help)
 
 
 def help() -> CommandError:
+    """Return the help text of the object."""
     from .link_set import help as text
 
     return text()
@@ -49,6 +52,7 @@ VERBS = (
 
 
 def run(args: Args) -> int:
+    """Run the verb that the words begin with; return its exit status."""
     if not args:
         return show(args)
     return dispatch(VERBS, args.take(), args, "link")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ... import uapi
 from ...nlmsg import Request
 from . import filters, name_tables
-from .arguments import U32, integer, interface, lladdr, number, one_of
+from .arguments import U32, integer, interface, lladdr, number, one_of, put_text
 from .filters import group_of
 from .grammar import (
     FAILED,
@@ -240,7 +240,7 @@ def _body(record: Record, ip: IpContext) -> Record:
     if lower is not None:
         record["IFLA_LINK"] = _looked_up(lower, ip)
     if name is not None:
-        record["IFLA_IFNAME"] = name
+        put_text(record, "IFLA_IFNAME", name, uapi.IFNAMSIZ)
     return record
 
 
@@ -280,6 +280,7 @@ def _of_group(record: Record, rest: Args, message: Message, flags: int) -> Reque
 
 
 def help() -> CommandError:
+    """Return the help text of the object."""
     from .help_texts import OBJECTS
 
     return CommandError(OBJECTS["link"])

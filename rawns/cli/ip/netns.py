@@ -94,6 +94,7 @@ def _print(records: Iterable[list[OutputField]], ip: IpContext) -> None:
 
 
 def list_names(args: Args) -> int:
+    """Print the names: ``ip netns list``."""
     ip = args.ip
     ids = _ids(ip, 2)
     _print((list(fields((NAME, ID), {"name": name, "id": ids.get(name, -1)}, ip)) for name in _all_names()), ip)
@@ -101,6 +102,7 @@ def list_names(args: Args) -> int:
 
 
 def list_ids(args: Args) -> int:
+    """Print the ids: ``ip netns list-id``."""
     ip = args.ip
     found = {"target-nsid": -1, "nsid": -1}
     while args:
@@ -165,6 +167,7 @@ def _step(error: SyscallError, name: str, source: str) -> str:
 
 
 def add(args: Args) -> int:
+    """Create a namespace: ``ip netns add``."""
     name = _name(args)
     try:
         Namespace.create(name).close()
@@ -174,6 +177,7 @@ def add(args: Args) -> int:
 
 
 def attach(args: Args) -> int:
+    """Give a process's namespace a name: ``ip netns attach``."""
     name = _name(args, "No netns name and PID specified")
     word = _name(args, "No netns name and PID specified")
     try:
@@ -200,6 +204,7 @@ def attach(args: Args) -> int:
 
 
 def set_id(args: Args) -> int:
+    """Assign an id: ``ip netns set``."""
     name = _name(args)
     word = _name(args, "No nsid specified")
     nsid = -1
@@ -227,6 +232,7 @@ def _remove(name: str) -> None:
 
 
 def delete(args: Args) -> int:
+    """Remove a name: ``ip netns delete``."""
     if not args.ip.everywhere:
         _remove(_name(args))
         return 0
@@ -243,6 +249,7 @@ def delete(args: Args) -> int:
 
 
 def pids(args: Args) -> int:
+    """Print the processes inside: ``ip netns pids``."""
     name = _name(args)
     _no_more(args)
     try:
@@ -256,6 +263,7 @@ def pids(args: Args) -> int:
 
 
 def identify(args: Args) -> int:
+    """Print the name of a process's namespace: ``ip netns identify``."""
     word = args.take() if args else ""
     _no_more(args)
     if word and not (word.isascii() and word.isdigit()):
@@ -338,6 +346,7 @@ def _run_as_child(name: str, command: list[bytes]) -> int:
 
 
 def execute(args: Args) -> int:
+    """Run a command inside: ``ip netns exec``."""
     ip = args.ip
     if ip.everywhere:
         return _everywhere(args)
@@ -365,6 +374,7 @@ def _everywhere(args: Args) -> int:
 
 
 def help() -> CommandError:
+    """Return the help text of the object."""
     from .help_texts import OBJECTS
 
     return CommandError(OBJECTS["netns"])
@@ -389,6 +399,7 @@ VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
 
 
 def run(args: Args) -> int:
+    """Run the verb that the words begin with; return its exit status."""
     if not args:
         return list_names(args)
     word = args.take()
