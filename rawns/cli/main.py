@@ -1,21 +1,25 @@
-"""`rawns WORD ...`: finds the module that is the command, and turns whatever goes wrong in it into one line.
+"""`rawns COMMAND ...`: imports the module of the command, and turns every failure of it into one line and an exit status.
 
-Floor 7.  A command is `rawns.cli.WORD` with ``main(argv) -> exit status``; nothing is imported before it is typed.
+A command is the module `rawns.cli.COMMAND` with ``main(argv) -> exit status``; it is imported when it is typed.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the C module: `signal` imports `enum`
 import gc
 import os
 import sys
 
 from ..errors import RawnsError
-from .options import HelpRequested, UsageError
+from .options import HelpRequested, UsageError, did_you_mean
+from .output import Unwritable, complain, install, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, TextIO
+    from typing import NoReturn
+
+    from .output import StandardOutput
 
 COMMANDS = {
     "demo": "two network namespaces, a cable, ping and a chat: the whole story, step by step",
@@ -29,6 +33,8 @@ COMMANDS = {
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
     "rootless": "a shell (or a command) in which all of this works without root",
 }
+OTHERS = ("help", "version")
+APPLETS = ("ip", "ping")  # programs that a link of this name is
 
 
 def usage() -> str:
@@ -38,7 +44,7 @@ def usage() -> str:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line (without the program's name); the exit status."""
+    """Run one command line (without the program's name); return the exit status."""
     word = argv[0] if argv else "help"
     if word in ("help", "--help", "-h"):
         print(usage())
@@ -49,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
         print(f"rawns {__version__}")
         return 0
     if word not in COMMANDS:
-        _complain(f'rawns: no command is called "{word}"; try `rawns help`')
+        complain(f'rawns: no command is called "{word}"{did_you_mean(word, [*COMMANDS, *OTHERS])}; try `rawns help`')
         return 2
     try:
         command = __import__(f"rawns.cli.{word}", fromlist=["main"])
@@ -58,101 +64,110 @@ def run(argv: Sequence[str]) -> int:
         print(asked)
         return 0
     except UsageError as error:
-        _complain(str(error))
+        complain(str(error))
         return 2
     except RawnsError as error:
-        return _complain(f"rawns {word}: {error}")
+        complain(f"rawns {word}: {error}")
+        return 1
     except BrokenPipeError:
         raise
     except OSError as error:
-        return _complain(f"rawns {word}: {_reason(error)}")
+        complain(f"rawns {word}: {reason(error)}")
+        return 1
+    except ImportError as error:
+        sentence = missing_module(error)
+        if not sentence:
+            raise
+        complain(f"rawns {word}: {sentence}")
+        return 1
     return status
 
 
-def _reason(error: OSError) -> str:
-    """An error of Python's own without its number: ``/etc/shadow: Permission denied``."""
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-    return where + (error.strerror or str(error) or type(error).__name__)
+def missing_module(error: ImportError) -> str:
+    """Return what to say if a part of the standard library is missing (Debian's python3-minimal); empty for other modules."""
+    name = (error.name or "").partition(".")[0]
+    if not name or name == "rawns" or name not in getattr(sys, "stdlib_module_names", (name,)):
+        return ""
+    return (
+        f"this Python lacks the module {name} of its standard library ({error}); "
+        "install the complete Python (Debian, Ubuntu: `apt-get install python3`)"
+    )
 
 
-def _complain(text: str) -> int:
-    """One line on standard error, where there is one; the exit status that goes with it."""
-    try:
-        if sys.stderr is not None:
-            print(text, file=sys.stderr, flush=True)
-    except OSError:
-        pass  # there is nobody left to tell
-    return 1
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP has arrived: what the command has made is removed, and the process ends by the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-class Unwritable(RawnsError):
-    """Standard output does not take what we say."""
+def _terminate(number: int, frame: object) -> NoReturn:
+    for other in _ENDING:
+        _signal.signal(other, _signal.SIG_IGN)  # a second signal must not interrupt the removal
+    raise Terminated(number)
 
 
-class Output:
-    """Standard output, whose failures say that they are its own.  A reader that has gone is still a BrokenPipeError."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self.failed = stream, False
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except OSError as error:
-            raise self._because(error) from None
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except OSError as error:
-            raise self._because(error) from None
-
-    def _because(self, error: OSError) -> Exception:
-        self.failed = True
-        return error if isinstance(error, BrokenPipeError) else Unwritable(f"cannot write to standard output: {_reason(error)}")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def finished(self, name: str) -> bool:
-        """Whether all that was said has been written; if not, ``name`` says so, unless it has been said already."""
-        if not self.failed:
-            try:
-                self.flush()
-            except BrokenPipeError:
-                pass
-            except Unwritable as error:
-                _complain(f"{name}: {error}")
-        return not self.failed
+_ENDING = (_signal.SIGTERM, _signal.SIGHUP)
 
 
-def entry() -> None:
-    """The console script, and ``python -m rawns``.
+def _handle_signals() -> None:
+    """Let SIGINT raise KeyboardInterrupt and SIGTERM and SIGHUP raise `Terminated`, unless they are ignored (nohup)."""
+    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+    for number in _ENDING:
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, _terminate)
 
-    Ends the process as soon as all is said: taking an interpreter apart costs milliseconds, and the kernel does it too.
+
+def _end_by(number: int) -> int:
+    """End this process by a signal.  Returns the status that a shell would show if that has no effect."""
+    _signal.signal(number, _signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number
+
+
+def entry(program: str = "rawns") -> None:
+    """Run the command line of this process and end it: the console script, and ``python3 -m rawns``.
+
+    Started through a link named ``ip`` or ``ping``, the process is that program.  It ends without taking the interpreter
+    apart, which would cost milliseconds.
     """
-    gc.set_threshold(20_000)  # what a command loads stays; to look for garbage in it takes half a millisecond
-    name = " ".join(["rawns", *sys.argv[1:2]])
-    output = None if sys.stdout is None else Output(sys.stdout)  # a process may be started without one
-    if output is not None:
-        sys.stdout = output  # type: ignore[assignment]
+    gc.set_threshold(20_000)  # what a command imports stays; looking for garbage in it takes half a millisecond
+    argv = sys.argv[1:]
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    if name in APPLETS:
+        argv = [name, *argv]
+    title = " ".join([program, *argv[:1]])
+    status, ended = 1, 0
+    output = install()
     try:
-        status = run(sys.argv[1:])
+        _handle_signals()
+        status = run(argv)
     except KeyboardInterrupt:
         status = 130
-    except Unwritable as error:  # `help` and `version`, which are no commands
-        status = _complain(f"{name}: {error}")
-    except BrokenPipeError:  # `rawns ip link | head -1` is no error of ours
-        status = 1
+    except Terminated as signal:
+        ended = signal.number
+    except Unwritable as error:  # of `help` and `version`
+        complain(f"{title}: {error}")
+    except BrokenPipeError:  # `rawns ip link | head -1`
+        pass
     except SystemExit:
-        if output is None or output.finished(name):
+        if _flushed(title, output):
             raise
-        status = 1
-    if output is not None and not output.finished(name):
-        status = 1
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-    except OSError:
+    if not _flushed(title, output):
         status = status or 1
-    os._exit(status)
+    sys.stderr.flush()
+    os._exit(_end_by(ended) if ended else status)
+
+
+def _flushed(title: str, output: StandardOutput) -> bool:
+    """Write what is buffered; return whether everything has been written.  Says so if not, unless it has been said."""
+    if not output.failed:
+        try:
+            output.flush()
+        except BrokenPipeError:
+            pass
+        except Unwritable as error:
+            complain(f"{title}: {error}")
+    return not output.failed

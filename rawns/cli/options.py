@@ -377,8 +377,10 @@ def integer(minimum: int, maximum: int) -> Parse:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean X?`` for the nearest known word, or an empty string if none is near."""
-    from difflib import get_close_matches
-
+    try:
+        from difflib import get_close_matches
+    except ImportError:  # Debian's python3-minimal
+        return ""
     near = get_close_matches(word[:80], list(known), 1, 0.6)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -127,7 +127,8 @@ def test_a_word_that_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("nonsense", "../demo", "main", "", "__init__"):
         assert main.run([word]) == 2
         told = capsys.readouterr()
-        assert told.out == "" and told.err == f'rawns: no command is called "{word}"; try `rawns help`\n'
+        assert told.out == "" and told.err.startswith(f'rawns: no command is called "{word}"; ')
+        assert told.err.endswith("; try `rawns help`\n") and told.err.count("\n") == 1
 
 
 # -- as a process -----------------------------------------------------------------------------------------------------
