@@ -6,7 +6,13 @@ The names below are all there is to learn; each is loaded when it is first used,
         ns1.net.add_veth("v1", peer="v2", peer_ns=ns2)
 """
 
-from __future__ import annotations
+# No annotations and no f-strings in this file: an older Python must be able to read it far enough to say what it lacks.
+import sys as _sys
+
+if _sys.version_info < (3, 9):
+    _sentence = "rawns needs Python 3.9 or newer; this is %d.%d.%d" % _sys.version_info[:3]
+    _running = getattr(_sys, "argv", None) or [""]  # while `python -m rawns` imports the package: "-m", in Python 2 "-c"
+    raise SystemExit(_sentence) if _running[0] == ("-m" if _sys.version_info[0] > 2 else "-c") else ImportError(_sentence)
 
 __version__ = "0.1.0"
 
@@ -64,14 +70,14 @@ if TYPE_CHECKING:
     from .syscalls import Observer, observed
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name):  # type: (str) -> object
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module 'rawns' has no attribute {name!r}")
-    module = __import__(f"rawns.{home}", fromlist=[name])
+        raise AttributeError("module 'rawns' has no attribute %r" % name)
+    module = __import__("rawns." + home, fromlist=[name])
     value = globals()[name] = getattr(module, name)
     return value
 
 
-def __dir__() -> list[str]:
-    return sorted({*__all__, "__version__", "__doc__"})
+def __dir__():  # type: () -> list[str]
+    return sorted(set(__all__) | {"__version__", "__doc__"})

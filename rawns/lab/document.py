@@ -198,10 +198,10 @@ def _toml(text: str, name: str) -> Any:
         import tomllib  # type: ignore[import-not-found]  # there from 3.11 on
     except ImportError:
         version = ".".join(map(str, sys.version_info[:2]))
-        raise InvalidValue(
-            f"{printable(name)} is TOML, which Python reads from 3.11 on, and this is {version}; "
-            "the same keys as JSON are read everywhere"
-        ) from None
+        reason = f"Python reads TOML from 3.11 on, and this is {version}"
+        if sys.version_info >= (3, 11):  # Debian's python3-minimal
+            reason = "this Python lacks the module tomllib of its standard library (Debian, Ubuntu: `apt-get install python3`)"
+        raise InvalidValue(f"{printable(name)} is TOML, and {reason}; the same keys may be written as JSON") from None
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

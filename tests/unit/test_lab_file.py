@@ -464,8 +464,13 @@ def test_what_is_no_toml(tmp_path: Path, content: str, sentence: str) -> None:
 def test_without_tomllib_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tomllib", None)
     (tmp_path / "a.toml").write_text('hosts = ["web"]')
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    with pytest.raises(InvalidValue, match=f"Python reads from 3.11 on, and this is {version}; the same keys as JSON"):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+    with pytest.raises(
+        InvalidValue, match="Python reads TOML from 3.11 on, and this is 3.9; the same keys may be written as JSON"
+    ):
+        Lab.load(str(tmp_path / "a.toml"))
+    monkeypatch.setattr(sys, "version_info", (3, 11, 2))
+    with pytest.raises(InvalidValue, match="this Python lacks the module tomllib .*apt-get install python3.*; the same keys"):
         Lab.load(str(tmp_path / "a.toml"))
 
 
