@@ -43,16 +43,3 @@ def _printable_character(char: str) -> str:
     if "\udc80" <= char <= "\udcff":  # a byte that surrogateescape has kept
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode("ascii")
-
-
-def printable_lines(text: str, sequences: str = "") -> str:
-    """Return ``text`` with `printable` applied to everything but its newlines and tabs.
-
-    ``sequences`` is a regular expression of further things to leave as they are, for the colours of our own output.
-    """
-    if text.isascii() and (text.isprintable() or text.replace("\n", "").isprintable()):
-        return text
-    import re
-
-    parts = re.split(f"(\n|\t{sequences})", text)  # what is split off by the group stands at the odd places
-    return "".join(part if number % 2 else printable(part) for number, part in enumerate(parts))

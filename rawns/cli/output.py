@@ -14,7 +14,7 @@ import os
 import sys
 
 from ..errors import RawnsError
-from ..terminal import printable_lines
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 COLOUR = "|\x1b\\[[0-9;]*m"
 ERASE_LINE = "|\r\x1b\\[K"  # of a progress line on standard error
 ERRORS = "rawns.bytes"  # the name of our codec error handler
+
+
+def printable_lines(text: str, sequences: str = "") -> str:
+    """Return ``text`` with `printable` applied to everything but its newlines and tabs.
+
+    ``sequences`` is a regular expression of further things to leave as they are, for the colours of our own output.
+    """
+    if text.isascii() and (text.isprintable() or text.replace("\n", "").isprintable()):
+        return text
+    import re
+
+    parts = re.split(f"(\n|\t{sequences})", text)  # what is split off by the group stands at the odd places
+    return "".join(part if number % 2 else printable(part) for number, part in enumerate(parts))
 
 
 class Unwritable(RawnsError):

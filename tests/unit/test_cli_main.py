@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -173,3 +174,170 @@ def test_nobody_to_tell_is_no_traceback() -> None:
     """Without a standard error what is wrong goes nowhere, and not to standard output."""
     done = rawns_process("nonsense", stderr=None, preexec_fn=lambda: os.close(2))
     assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_a_closed_descriptor_is_not_given_to_a_socket(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """What coreutils print: ``write error: Bad file descriptor``, and status 1."""
+
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    done = rawns_process("help", stdin=None if 0 in closed else subprocess.DEVNULL, preexec_fn=close)
+    if 1 in closed:
+        said = "" if 2 in closed else "rawns help: cannot write to standard output: Bad file descriptor\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    else:
+        assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("usage: ")
+    script = f"import os; from rawns.cli.output import install; install(); os.mkdir('{tmp_path}/' + str(os.open('/', 0)))"
+    subprocess.run([sys.executable, "-c", script], preexec_fn=close, cwd=PROJECT, timeout=30)
+    assert int(os.listdir(tmp_path)[0]) > 2
+
+
+# -- what stands in the text ------------------------------------------------------------------------------------------
+
+SAID = "a\x1b[2Jb\udcffc\u202ed\u017e \x1b[31mred\x1b[m"  # a clear-screen, a byte that is not UTF-8, a direction override
+
+
+def through_a_terminal(script: str, **environment: str) -> bytes:
+    """What a script writes while its standard output and standard error are a terminal, and how."""
+    ours, theirs = os.openpty()
+    try:
+        command = [sys.executable, "-c", f"from rawns.cli.output import install; import sys; install(); {script}"]
+        child = subprocess.Popen(command, cwd=PROJECT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        said = b""
+        try:
+            while data := os.read(ours, 4096):
+                said += data
+        except OSError:
+            pass  # EIO: the other end is closed
+        assert child.wait(30) == 0, said
+    finally:
+        os.close(ours)
+    return said
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_no_escape_sequence_reaches_a_terminal(stream: str) -> None:
+    said = through_a_terminal(f"print({SAID!r}, file=sys.{stream})", LANG="C.UTF-8")
+    assert said == "a\\x1b[2Jb\\xffc\\u202edž \x1b[31mred\x1b[m\r\n".encode()
+
+
+def test_an_error_with_a_hostile_name_is_one_harmless_line() -> None:
+    said = through_a_terminal(f"from rawns.cli.main import run; run(['demo\\n' + {SAID!r}])", LANG="C.UTF-8")
+    assert b"\x1b" not in said.replace(b"\x1b[31m", b"").replace(b"\x1b[m", b"") and b"\\x1b[2J" in said
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_a_name_that_is_not_utf8_is_written_as_it_is(encoding: str) -> None:
+    """As ``ls`` does into a pipe: the byte; and what the encoding of the stream lacks is an escape, not a traceback."""
+    script = f"from rawns.cli.output import install; install(); print({SAID!r}, flush=True)"
+    environment = {"PYTHONIOENCODING": f"{encoding}:strict"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env=environment, capture_output=True, timeout=30)
+    expected = {"utf-8": "\u202ed\u017e".encode(), "ascii": rb"\u202ed\u017e", "latin-1": rb"\u202ed\u017e"}[encoding]
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"a\x1b[2Jb\xffc" + expected + b" \x1b[31mred\x1b[m\n"
+
+
+def test_a_result_is_not_lost_with_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    script = "from rawns.cli.output import install, report; install(); report('the lab is up')"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.stderr.startswith("the lab is up\n") and done.returncode == 1
+
+
+# -- signals ----------------------------------------------------------------------------------------------------------
+
+# Sends a signal while a module named by the second argument is being imported, which is before any code of a command runs.
+SIGNAL_AT_IMPORT = """
+import os, signal, sys
+number, module = int(sys.argv[1]), sys.argv[2]
+class Strike:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), number)
+            for _ in range(1000): pass
+sys.meta_path.insert(0, Strike())
+sys.argv = ["rawns", "help"]
+from rawns.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["rawns.cli", "rawns.cli.main", "rawns.errors", "rawns.cli.output"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_command_runs_is_no_traceback(module: str, number: int) -> None:
+    command = [sys.executable, "-c", SIGNAL_AT_IMPORT, str(int(number)), module]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGHUP, -1)])
+def test_a_signal_while_the_command_runs(number: int, status: int) -> None:
+    """It is cleaned up, and the process ends as the sender expects."""
+    script = """if True:
+        import os, sys, types
+        from rawns.cli import main
+        def demo(argv):
+            try:
+                os.kill(os.getpid(), int(argv[0]))
+                while True: pass
+            finally:
+                os.kill(os.getpid(), 15) if argv[0] != "2" else None  # a second one does not interrupt the removal
+                for _ in range(1000): pass
+                print("cleaned up")
+        module = types.ModuleType("rawns.cli.demo"); module.main = demo
+        sys.modules["rawns.cli.demo"] = module
+        main.entry()
+    """
+    command = [sys.executable, "-c", script, "demo", str(int(number))]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "cleaned up\n", "")
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """``nohup rawns ...``."""
+    script = "import signal; from rawns.cli import main; main._handle_signals(); print(signal.getsignal(signal.SIGHUP))"
+    ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, preexec_fn=ignore)
+    assert "SIG_IGN" in done.stdout or done.stdout == "1\n"
+
+
+# -- where modules come from ------------------------------------------------------------------------------------------
+
+HOSTILE = "import os; os.write(2, b'imported ' + __name__.encode() + b'\\n'); raise SystemExit(99)\n"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_no_module_of_the_current_directory_is_imported(tmp_path: Path, installed: bool) -> None:
+    """Neither if the package is elsewhere nor if it lies in that directory: the standard library comes first."""
+    for name in ("ctypes", "json", "getopt", "signal", "socket", "threading", "difflib", "select", "fcntl", "codecs"):
+        (tmp_path / f"{name}.py").write_text(HOSTILE)
+    if not installed:
+        (tmp_path / "rawns").symlink_to(PROJECT / "rawns")
+    environment = {"PYTHONPATH": str(PROJECT)} if installed else {}
+    for words in (
+        ["ip", "netns", "exec", "/nonexistent/x", "true"],
+        ["demo", "-h"],
+        ["hlep"],
+        ["chat", "connect", "127.0.0.1", "0"],
+    ):
+        done = rawns_process(*words, cwd=tmp_path, env=environment)
+        assert "imported" not in done.stderr and done.returncode != 99, done.stderr
+
+
+def test_a_missing_module_is_one_line_with_the_package(tmp_path: Path) -> None:
+    """Debian's python3-minimal lacks ctypes, json and more."""
+    for name in ("ctypes", "json"):
+        missing = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
+        (tmp_path / f"{name}.py").write_text(missing)
+    environment = {"PYTHONPATH": f"{tmp_path}:{PROJECT}"}
+    for words in (["ip", "netns", "add", "/"], ["lab", "list"], ["rootless", "true"]):
+        done = rawns_process(*words, env=environment, cwd=tmp_path)
+        assert "Traceback" not in done.stderr and done.stderr.count("\n") <= 1
+    done = rawns_process("rootless", "true", env=environment, cwd=tmp_path)
+    assert done.returncode == 1 and "ctypes" in done.stderr and "python3" in done.stderr
+    for words in (["ip", "link"], ["help"], ["chat", "--help"], ["ping", "--help"]):
+        assert rawns_process(*words, env=environment, cwd=tmp_path).returncode == 0
