@@ -1,96 +1,95 @@
-"""Namespaces made ahead of time: taking one is a matter of a microsecond, for its making was somebody else's.
+"""Network namespaces created ahead of time, so that taking one costs a microsecond.
 
-Floor 6.  A `Pool` is a few anonymous namespaces and a daemon thread that replaces those that are taken::
+A `Pool` holds a few namespaces without names, and has a daemon thread that replaces those that are taken::
 
     with Pool(lo=True) as pool:
         with pool.take() as ns:
             ...
 
-No lock is held where a signal handler may raise: what is ready is a deque, the bell a queue, both of C.  The one lock
-there is keeps a fork from happening while a namespace is half made, in nobody's hands.
+A signal handler may raise at any moment in a thread that holds a lock.  Therefore what is ready is in a `deque`, and the
+thread is woken through a `SimpleQueue`, whose operations are atomic.  The only lock keeps a fork from happening while a
+namespace has been created and is not yet in its pool.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import atexit
 import os
-from _queue import SimpleQueue
-from _thread import RLock, get_ident
-from _weakref import ref
+import threading
 from collections import deque
+from queue import SimpleQueue
+from weakref import ref
 
-from .errors import InvalidValue, RawnsError
+from .errors import InvalidValue, NamespaceRestoreError, RawnsError
 from .net import NetNS
-from .syscalls import signals_blocked
+from .syscalls import set_signal_mask, signal_mask, signals_blocked, start_thread
+from .threads import mark_own_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from typing import TypeVar
 
     SomePool = TypeVar("SomePool", bound="Pool")
 
-MAX_NAMESPACES = 4096  # namespaces in one pool: each holds a descriptor, and its kernel memory
+MAX_NAMESPACES = 4096  # in one pool: each holds a descriptor and kernel memory
 
 
 class Pool:
-    """Up to ``size`` anonymous namespaces, ready to be taken: each is given to one caller, who owns it, and never again.
+    """Up to ``size`` namespaces without names, created ahead; each is given to one caller, who owns it, and never again.
 
-    Its thread replaces those that are gone as soon as that is half of them.
+    A thread replaces those that have been taken, once they are half of them.  With ``lo``, ``lo`` is up in each, and its
+    ``net`` is open.  ``prepare(ns)`` is called once for each before it is given to anybody: not inside it, and usually on the
+    pool's thread, a daemon that does not keep the interpreter from exiting.
 
-    ``lo`` has each one's ``lo`` up, and its ``net`` open.  ``prepare(ns)`` makes it ready further, once, before anybody
-    has it; not inside it, and as a rule on the pool's thread, a daemon that keeps no interpreter from exiting.
+    After a fork, the child's pool is empty and its copies of the parent's descriptors are closed; it is filled again when the
+    child first takes a namespace.  (What a ``prepare`` that runs just then has opened besides is open in the child, too.)
 
-    After a fork the child's pool is empty, its copies of the parent's namespaces closed, and fills again when the child
-    first takes one.  (What a ``prepare`` at work just then has open besides is the child's too, as in any such fork.)
-
-    At the end of the block, at exit, and where the pool is dropped, what nobody has taken ends.
-    Raises `InvalidValue` for a size that is none, `RawnsError` where no thread can be had.
+    The namespaces that nobody has taken end at the end of a ``with`` block, at `close`, at exit, and when the pool is released.
+    Raises `InvalidValue` if ``size`` is not from 1 to 4096, `RawnsError` if no thread can be started.
     """
 
     def __init__(self, size: int = 8, *, lo: bool = False, prepare: Callable[[NetNS], object] | None = None) -> None:
         self._closed = True  # until there is something to close
         if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_NAMESPACES:
-            raise InvalidValue(f"{size!r} is no size of a pool: it must be a number from 1 to {MAX_NAMESPACES}")
+            raise InvalidValue(f"the size of a pool must be a number from 1 to {MAX_NAMESPACES}")
         self.size, self._lo, self._prepare = size, lo, prepare
-        self._empty()
+        self._reset()
         self._closed = False
         _pools[id(self)] = ref(self)
-        self._employ()
+        self._start_thread()
 
-    def _empty(self) -> None:
-        """Nothing in it, and nobody at work."""
+    def _reset(self) -> None:
+        """Forget all namespaces and the thread."""
         self._ready: deque[NetNS] = deque()
-        self._unready: dict[int, NetNS] = {}  # made, and being prepared; by id, since == asks the kernel
-        self._bell: SimpleQueue[bool] = SimpleQueue()  # True: look what is missing; False: leave
+        self._unprepared: dict[int, NetNS] = {}  # `prepare` is running; by id, since == asks the kernel
+        self._requests: SimpleQueue[bool] = SimpleQueue()  # True: create what is missing; False: end
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
-        """How many are ready."""
+        """Return how many are ready."""
         return len(self._ready)
 
     def take(self) -> NetNS:
-        """A namespace that nobody has had before, yours from now on; made here and now where none is ready.
+        """Return a namespace that nobody has had before; the caller owns it.  It is created now if none is ready.
 
-        Raises `RawnsError` where the pool is closed, and where none is ready what keeps them from being made:
-        `SyscallError` (EMFILE, ENOSPC ...), or what ``prepare`` raises.
+        Raises `RawnsError` if the pool is closed, and if none is ready what prevents one from being created: `SyscallError`
+        (EMFILE, ENOSPC ...), or what ``prepare`` raises.
         """
         try:
             ns = self._ready.popleft()
         except IndexError:
-            return self._short()
-        if 2 * len(self._ready) <= self.size and self._bell.empty():  # to wake it costs more than all the rest
-            self._bell.put(True)
+            return self._create_now()
+        if 2 * len(self._ready) <= self.size and self._requests.empty():  # waking the thread costs more than the rest
+            self._requests.put(True)
         return ns
 
-    def _short(self) -> NetNS:
-        """None is ready: have the thread look after that, and make one meanwhile."""
+    def _create_now(self) -> NetNS:
+        """Wake the thread, and create a namespace for the caller meanwhile."""
         self._check_open()
-        self._employ()
-        if self._bell.empty():
-            self._bell.put(True)
+        self._start_thread()
+        if self._requests.empty():
+            self._requests.put(True)
         ns = self._create()
         try:
             if self._prepare is not None:
@@ -101,19 +100,19 @@ class Pool:
         return ns
 
     def fill(self) -> None:
-        """Make what is missing now, beside the pool's thread: before a measurement, or a rush.  Raises as `take` does."""
+        """Create what is missing now, together with the pool's thread: before a measurement, say.  Raises as `take`."""
         self._check_open()
-        self._employ()
-        heard = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        self._start_thread()
+        unblocked = signal_mask()
         while len(self._ready) < self.size and not self._closed:
             with signals_blocked():
-                self._make(0, heard)
+                self._add_one(0, unblocked)
 
     def close(self) -> None:
-        """End what nobody has taken, and the thread, for which this waits.  May be called again."""
-        self.end()
+        """Close the namespaces that nobody has taken, and wait until the thread has ended; may be called again."""
+        self._end()
         thread = self._thread
-        if thread is not None and thread.ident != get_ident():
+        if thread is not None and thread is not threading.current_thread():
             thread.join()
 
     def __enter__(self: SomePool) -> SomePool:
@@ -125,7 +124,7 @@ class Pool:
 
     def __del__(self) -> None:
         if not self._closed:
-            self.end()
+            self._end()
 
     def __repr__(self) -> str:
         return "<Pool: closed>" if self._closed else f"<Pool: {len(self)} of {self.size} ready>"
@@ -134,37 +133,34 @@ class Pool:
         if self._closed:
             raise RawnsError("the pool is closed")
 
-    def end(self) -> None:
-        """Close what is ready, and have the thread leave; what it has in hand it closes itself."""
+    def _end(self) -> None:
+        """Close what is ready, and tell the thread to end; it closes what it has not finished."""
         self._closed = True
         _pools.pop(id(self), None)
-        self._drain()
-        self._bell.put(False)
+        self._close_ready()
+        self._requests.put(False)
 
-    def _drain(self) -> None:
+    def _close_ready(self) -> None:
         while True:
             try:
                 self._ready.popleft().close()
             except IndexError:
                 return
 
-    # -- the thread that fills it ------------------------------------------------------------------------------------
+    # -- creating: on the pool's thread, or on a caller's ------------------------------------------------------------
 
-    def _employ(self) -> None:
-        """See that there is a thread; after a fork there is none, nor where the last one was `NamespaceRestoreError`."""
+    def _start_thread(self) -> None:
+        """Start the thread unless it runs.  It does not after a fork, or if the last one could not return from a namespace."""
         if self._thread is not None:
             return
-        import threading
-
-        heard = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
-        with signals_blocked(), _making:  # it is born with signals held back, lest it takes those that somebody else shields
+        unblocked = signal_mask()
+        # The thread begins with signals blocked, so that it does not take those that another thread blocks for a moment.
+        with signals_blocked(), _creating:
             if self._thread is not None:
                 return
-            thread = threading.Thread(target=_work, args=(ref(self), self._bell, heard), name="rawns pool", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # a limit on processes, as a rule
-                raise RawnsError(f"the pool's thread cannot be started: {error}") from None
+            arguments = ref(self), self._requests, unblocked
+            thread = threading.Thread(target=_run_thread, args=arguments, name="rawns pool", daemon=True)
+            start_thread(thread.start)
             self._thread = thread
 
     def _create(self) -> NetNS:
@@ -177,101 +173,103 @@ class Pool:
             raise
         return ns
 
-    def refill(self, heard: set[int]) -> None:
-        """What its thread does when the bell has rung: make what is missing.
-
-        What keeps it from that whoever takes next will meet, where he can be told.
-        """
+    def _refill(self, unblocked: set[int]) -> None:
+        """Create what is missing.  If that fails, the next caller of `take` gets the error."""
         try:
-            while self._make(len(self._unready), heard):
+            while self._add_one(len(self._unprepared), unblocked):
                 pass
         except Exception:
             pass
 
-    def dismiss(self) -> None:
-        """Its thread is gone."""
-        self._thread = None
-
-    def _make(self, others: int, heard: set[int]) -> bool:
-        """Make one where, ``others`` counted as ready, one is missing; whether it was.  Signals are held back."""
-        with _making:
+    def _add_one(self, others: int, unblocked: set[int]) -> bool:
+        """Create one if fewer than ``size`` are ready, with ``others`` counted as ready; return whether.  Signals are blocked."""
+        with _creating:
             if self._closed or len(self._ready) + others >= self.size:
                 return False
             ns = self._create()
             if self._prepare is None:
                 self._ready.append(ns)
             else:
-                self._unready[id(ns)] = ns
+                self._unprepared[id(ns)] = ns
         if self._prepare is not None:
-            self._finish(ns, self._prepare, heard)
+            self._call_prepare(ns, self._prepare, unblocked)
         if self._closed:
-            self._drain()
+            self._close_ready()
         return True
 
-    def _finish(self, ns: NetNS, prepare: Callable[[NetNS], object], heard: set[int]) -> None:
-        """Prepare it, with signals let through meanwhile: the commands that are started there inherit that."""
-        held = _signal.pthread_sigmask(_signal.SIG_SETMASK, heard)
+    def _call_prepare(self, ns: NetNS, prepare: Callable[[NetNS], object], unblocked: set[int]) -> None:
+        """Prepare a namespace with signals unblocked: commands that are started then inherit the mask."""
+        blocked = set_signal_mask(unblocked)
         try:
             prepare(ns)
         except BaseException:
-            self._unready.pop(id(ns), None)
+            self._unprepared.pop(id(ns), None)
             ns.close()
             raise
         finally:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, held)
-        with _making:
-            ours = self._unready.pop(id(ns), None) is ns  # or `prepare` has forked, and this is the child
-            if ours and len(self._ready) < self.size:
+            set_signal_mask(blocked)
+        with _creating:
+            known = self._unprepared.pop(id(ns), None) is ns  # not if `prepare` has forked, and this is the child
+            if known and len(self._ready) < self.size:
                 self._ready.append(ns)
             else:
                 ns.close()
 
-    def orphan(self) -> None:
-        """This is the child of a fork: what is in here is the parent's."""
-        theirs = [*self._ready, *self._unready.values()]
-        self._empty()
-        for ns in theirs:
+    def _leave_to_parent(self) -> None:
+        """Close, in the child of a fork, the copies of the parent's descriptors."""
+        copies = [*self._ready, *self._unprepared.values()]
+        self._reset()
+        for ns in copies:
             ns.close()
 
 
-_pools: dict[int, ref[Pool]] = {}  # the open ones
-_making = RLock()  # held while a namespace is made and not yet in its pool: a fork has to wait for that
+_pools: dict[int, ref[Pool]] = {}  # those that are not closed
+_creating = threading.RLock()  # held while a namespace has been created and is not yet in its pool; a fork waits for it
 
 
-def _work(pool: ref[Pool], bell: SimpleQueue[bool], heard: set[int]) -> None:
-    """The thread.  While it waits it does not keep the pool alive."""
+def _run_thread(pool: ref[Pool], requests: SimpleQueue[bool], unblocked: set[int]) -> None:
+    """Refill a pool when that is requested.  While it waits, the thread holds no reference to the pool."""
+    mark_own_thread()
     try:
         while True:
-            here = pool()
-            if here is None:
+            owner = pool()
+            if owner is None:
                 return
-            here.refill(heard)
-            here = None
-            if not bell.get():
-                bell.put(False)  # for another, where a Ctrl-C has had two of them employed
+            owner._refill(unblocked)
+            owner = None
+            if not requests.get():
+                requests.put(False)  # for another thread, if an interrupted start has left two
                 return
-    except BaseException:  # `NamespaceRestoreError`
-        here = pool()
-        if here is not None:
-            here.dismiss()
-        raise
+    except NamespaceRestoreError:  # this thread ends; the next caller starts another
+        owner = pool()
+        if owner is not None:
+            owner._thread = None
 
 
-def _forked() -> None:
-    _making._at_fork_reinit()  # type: ignore[attr-defined]
-    for pool in _living():
-        pool.orphan()
+def _after_fork() -> None:
+    global _creating
+    _creating = threading.RLock()
+    for pool in _open_pools():
+        pool._leave_to_parent()
 
 
-def _drained() -> None:
-    for pool in _living():
-        pool.end()
+def _at_exit() -> None:
+    for pool in _open_pools():
+        pool._end()
 
 
-def _living() -> list[Pool]:
+def _open_pools() -> list[Pool]:
     found = [pool() for pool in list(_pools.values())]
     return [pool for pool in found if pool is not None]
 
 
-os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_forked)
-atexit.register(_drained)
+def _before_fork() -> None:
+    _creating.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    _creating.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
+atexit.register(_at_exit)

@@ -1,7 +1,7 @@
-"""A user namespace in which an ordinary user may do all of this (user_namespaces(7)).
+"""A user namespace in which an ordinary user may do everything that `rawns` does (user_namespaces(7)).
 
-Floor 5.  `enter` moves the whole process; there is no way back, and no need for one: all that was made in it is gone
-with its last process.  Inside, the user is root over a network, a mount table and a /run that are the process's own.
+`enter` moves the whole process.  There is no way back, and none is needed: everything that is created inside ends with the
+last process in it.  Inside, the user is root over a network, a mount table and a /run that are the process's own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from . import syscalls, uapi
 from .errors import RawnsError, SyscallError
 from .netlink import Netlink
 from .objects import link
+from .syscalls import capable, in_initial_user_namespace, owns_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,41 +21,32 @@ if TYPE_CHECKING:
 
     Remedy = Optional[str]
 
-CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SETFCAP = 12, 21, 31  # <linux/capability.h>
-
 
 def privileged() -> bool:
-    """Whether this process may make namespaces with names: capabilities over both, and a /run it can write to."""
-    return _has(CAP_NET_ADMIN, CAP_SYS_ADMIN) and os.access("/run", os.W_OK)
-
-
-def _has(*capabilities: int) -> bool:
-    """Whether these are effective in this thread; without a /proc, whether it is root's."""
-    try:
-        with open("/proc/thread-self/status", encoding="ascii", errors="replace") as status:
-            line = next(line for line in status if line.startswith("CapEff:"))
-    except (OSError, StopIteration):
-        return os.geteuid() == 0
-    effective = int(line.split()[1], 16)
-    return all(effective >> capability & 1 for capability in capabilities)
+    """Whether this process may create namespaces with names: capabilities over network and mounts, and a writable /run."""
+    return capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN) and os.access("/run", os.W_OK) and owns_namespace("mnt")
 
 
 def enter() -> None:
-    """Move this process into a user, mount and network namespace of its own: ``unshare -Urmn``, with an own /run and ``lo`` up.
+    """Move this process into new user, mount and network namespaces, with a private /run, and set ``lo`` up.
 
-    The process must have one thread only.  Raises `RawnsError` with the remedy where this machine forbids it.
+    Equivalent to ``unshare --map-root-user --mount --net``.  The process must have one thread only.  Raises `RawnsError` with
+    the remedy if this machine forbids it.
     """
     uid, gid = os.geteuid(), os.getegid()
-    capable, may_map_root = _has(CAP_NET_ADMIN, CAP_SYS_ADMIN), _has(CAP_SETFCAP)  # asked now: unshare changes both
+    has_capabilities = capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN)  # asked before unshare, which changes them
+    may_map_root = capable(uapi.CAP_SETFCAP)
     if not os.path.isdir("/run"):
         raise RawnsError("there is no directory /run here, where namespaces have their names; make it (`mkdir /run`)")
+    if not os.path.exists("/proc/self/setgroups"):
+        raise RawnsError("/proc must be mounted to set up a user namespace; mount it (`mount -t proc proc /proc`)")
     try:
         syscalls.unshare(uapi.CLONE_NEWUSER | uapi.CLONE_NEWNS | uapi.CLONE_NEWNET)
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"0 {uid} 1")
         _write("/proc/self/gid_map", f"0 {gid} 1")
         syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
-        _own("/run")
+        _replace_directory("/run")
     except SyscallError as error:
         if uid == 0 and not may_map_root and "/uid_map" in error.arguments:
             error.hint = (
@@ -62,10 +54,10 @@ def enter() -> None:
                 "run this as an ordinary user, or as a root that has its capabilities"
             )
             raise
-        instead = _instead(uid, capable)
-        remedy = _remedy(error, capable, instead)
+        alternative = _alternative(uid, has_capabilities)
+        remedy = _remedy(error, has_capabilities, alternative)
         if remedy is None:
-            error.hint = instead  # what stands there now is about the user that we are since unshare, which is nobody
+            error.hint = alternative  # the hint that the error has is about the user since unshare, who is not mapped yet
             raise
         who = "this root" if uid == 0 else "an ordinary user"
         raise RawnsError(f"this machine does not let {who} make a user namespace: {remedy}") from error
@@ -81,49 +73,40 @@ def _write(path: str, text: str) -> None:
         syscalls.close(fd)
 
 
-# -- a /run of its own -----------------------------------------------------------------------------------------------
+# -- a private /run --------------------------------------------------------------------------------------------------
 
 
-def _own(directory: str) -> None:
-    """An empty directory in its place that is ours to write to, with everything that stood in it but the names, bound back.
+def _replace_directory(directory: str) -> None:
+    """Mount a new writable directory over another, and bind the entries of the old one into it, except names and locks.
 
-    The names under the old /run/netns belong to namespaces this user has no power over, as do the files under /etc/netns.
+    The names under the old /run/netns lead to namespaces over which this user has no power, and so do files of /etc/netns.
     """
     old = syscalls.open_(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         syscalls.mount("rawns", directory, "tmpfs", 0, "mode=0755")
         for entry in os.scandir(old):
-            if entry.name not in ("netns", "rawns"):  # another user's namespaces, and the locks of their labs
-                _bind_back(entry, f"/proc/self/fd/{old}/{entry.name}", f"{directory}/{entry.name}")
+            if entry.name not in ("netns", "rawns"):  # another user's namespaces, and the locks of its labs
+                _bind_entry(entry, f"/proc/self/fd/{old}/{entry.name}", f"{directory}/{entry.name}")
     finally:
         syscalls.close(old)
 
 
 def own_etc() -> bool:
-    """Make /etc writable where we are root of a user namespace with mounts of its own; whether it is now.
+    """Make /etc writable for root of a user namespace that has its own mounts; return whether it is writable now.
 
-    Not done by `enter`: a file of /etc is a mount each, which is more than most need.
+    `enter` does not do this: each file of /etc is a mount, and few programs need it.
     """
-    if not _has(CAP_SYS_ADMIN) or _whole():
+    if not capable(uapi.CAP_SYS_ADMIN) or in_initial_user_namespace():
         return False
     try:
-        _own("/etc")
+        _replace_directory("/etc")
     except OSError:
         return False
     return True
 
 
-def _whole() -> bool:
-    """Whether this is the machine's own user namespace, in which every uid is itself."""
-    try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            return file.read().split() == ["0", "0", "4294967295"]
-    except OSError:
-        return True
-
-
-def _bind_back(entry: os.DirEntry[str], source: str, target: str) -> None:
-    """What cannot be bound is left out: /run is for convenience, and no one entry of it is ours to insist on."""
+def _bind_entry(entry: os.DirEntry[str], source: str, target: str) -> None:
+    """Bind one entry into the new directory.  An entry that cannot be bound is left out: none of them is necessary."""
     try:
         if entry.is_symlink():
             os.symlink(os.readlink(source), target)
@@ -137,9 +120,9 @@ def _bind_back(entry: os.DirEntry[str], source: str, target: str) -> None:
         pass
 
 
-# -- why not -----------------------------------------------------------------------------------------------------------
+# -- why it is forbidden -----------------------------------------------------------------------------------------------
 
-# What forbids user namespaces: a setting, the value that forbids, one that allows, and what to say before it.
+# Settings that forbid user namespaces: name, the value that forbids, one that allows, and words to put before it.
 _SETTINGS = (
     ("kernel.unprivileged_userns_clone", 0, 1, ""),
     ("kernel.apparmor_restrict_unprivileged_userns", 1, 0, "AppArmor forbids it: "),
@@ -149,29 +132,31 @@ _SETTINGS = (
 )
 
 
-def _instead(uid: int, capable: bool) -> str:
-    """What would do without a user namespace."""
-    if not capable:
+def _alternative(uid: int, has_capabilities: bool) -> str:
+    """Return what would do without a user namespace."""
+    if not has_capabilities:
         return "run this as a root that has its capabilities" if uid == 0 else "run this as root"
     if not os.access("/run", os.W_OK):
         return "make /run writable, which is all that is lacking to do without"
+    if not owns_namespace("mnt"):
+        return "run it outside of this user namespace, to which the mounts do not belong"
     return "do without: these capabilities suffice"
 
 
-def _remedy(error: SyscallError, capable: bool, instead: str) -> Remedy:
-    """What the administrator would have to change; None where the error says it all itself."""
+def _remedy(error: SyscallError, has_capabilities: bool, alternative: str) -> Remedy:
+    """Return what the administrator would have to change; None if the error says everything itself."""
     for setting, forbids, allows, why in _SETTINGS:
-        if _setting(setting) == forbids and not (capable and setting.startswith("kernel.")):
-            return f"{why}{setting} is {forbids}; `sysctl -w {setting}={allows}` as root allows it, or {instead}"
+        if _setting(setting) == forbids and not (has_capabilities and setting.startswith("kernel.")):
+            return f"{why}{setting} is {forbids}; `sysctl -w {setting}={allows}` as root allows it, or {alternative}"
     if error.call != "unshare":
         return None
     return {
         EPERM: "a container's seccomp filter or a chroot stands in the way (EPERM); start the container with "
-        f"`--security-opt seccomp=unconfined`, or {instead}",
-        EACCES: f"a security module stands in the way (EACCES); {instead}",
+        f"`--security-opt seccomp=unconfined`, or {alternative}",
+        EACCES: f"a security module stands in the way (EACCES); {alternative}",
         ENOSPC: "one of the limits in /proc/sys/user is reached (ENOSPC): max_net_namespaces, max_mnt_namespaces, "
         "max_user_namespaces, or 32 user namespaces stand inside each other",
-        EINVAL: f"the kernel is built without user namespaces, or this process has threads (EINVAL); {instead}",
+        EINVAL: f"the kernel is built without user namespaces, or this process has threads (EINVAL); {alternative}",
     }.get(error.errno or ENOENT)
 
 

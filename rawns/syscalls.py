@@ -440,6 +440,18 @@ _SIGNALS = tuple(
 )
 
 
+def signal_mask() -> set[int]:
+    """Return the signals that the calling thread blocks."""
+    mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+    return mask
+
+
+def set_signal_mask(mask: set[int]) -> set[int]:
+    """Let the calling thread block exactly these signals; return those that it blocked before."""
+    previous: set[int] = _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    return previous
+
+
 class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
     """Block signals in the calling thread until the end of the ``with`` block.
 
@@ -451,15 +463,15 @@ class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
     __slots__ = ("_previous",)
 
     def __enter__(self) -> None:
-        self._previous = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        self._previous = signal_mask()
         try:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of signals that have arrived already
         except BaseException:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, self._previous)
+            set_signal_mask(self._previous)
             raise
 
     def __exit__(self, *exc: object) -> None:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._previous)
+        set_signal_mask(self._previous)
 
 
 class Rollback:

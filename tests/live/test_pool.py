@@ -166,7 +166,7 @@ def test_it_never_holds_more_than_its_size() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, True, 1 << 20, "8", 1.5, None])
 def test_sizes_that_are_none(size: object) -> None:
-    with pytest.raises(InvalidValue, match="is no size of a pool"):
+    with pytest.raises(InvalidValue, match="the size of a pool must be a number from 1 to 4096"):
         Pool(size)  # type: ignore[arg-type]
 
 
