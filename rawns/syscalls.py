@@ -347,6 +347,11 @@ def mkdir(path: str, mode: int) -> None:
     observed_call("mkdir", os.mkdir, path, mode, format_args=lambda path, mode: f"{_format_args(path)}, {mode:#o}")
 
 
+def rename(old: str, new: str) -> None:
+    """rename(2)."""
+    observed_call("rename", os.rename, old, new)
+
+
 def unlink(path: str) -> None:
     """unlink(2)."""
     observed_call("unlink", os.unlink, path)

@@ -42,7 +42,7 @@ class StampedName:
 
     @property
     def owner(self) -> str:
-        """Whether the process that made it is `lock.ALIVE`, `lock.DEAD`, or `lock.UNKNOWN`."""
+        """What is known of the process that made it: see `lock.owner_state`."""
         return lock.DEAD if self.abandoned else lock.owner_state(self.stamp.by)
 
     @property
@@ -199,7 +199,7 @@ def _check_not_in_use(lab: Lab, stamps: Iterable[Stamp]) -> None:
     if state == stamp.WHOLE:
         return
     for token in [state] if state else dict.fromkeys(one.by for one in stamps):
-        if token != lab.owner_token and lock.owner_state(token) != lock.DEAD:
+        if token != lab.owner_token and lock.owner_state(token) in (lock.ALIVE, lock.UNKNOWN):
             raise lock.LabBusyError(f"the lab {lab.name} is in use by {lock.owner_name(token)}")
 
 
@@ -389,8 +389,8 @@ def _write_stamp(name: str, mark: Stamp) -> None:
 
 
 def _remove_unused_owner_files() -> None:
-    """Remove the files of dead owners that no stamp names.  Whether they are dead is asked first: a dead one stamps nothing."""
-    dead = {token for token in lock.owner_tokens() if lock.owner_state(token) == lock.DEAD}
+    """Remove the files of past owners that no stamp names.  Whether they are past is asked first: then they stamp nothing."""
+    dead = {token for token in lock.owner_tokens() if lock.owner_state(token) in (lock.DEAD, lock.FINISHED)}
     if dead:
         used = {token for one in Survey().names for token in (one.stamp.by, one.stamp.state)}
         lock.remove_owner_files(dead - used)

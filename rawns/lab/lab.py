@@ -227,7 +227,7 @@ class Lab:
                 self._release_ownership(down=not self._names_exist())
             raise
         if self.outlives_process:
-            self._release_ownership(down=not any(one is None for one in difference.states))
+            self._finish_work(new_hosts=any(one is None for one in difference.states))
         return list(difference.changes())
 
     def _finished(self, difference: Difference) -> bool:
@@ -259,6 +259,12 @@ class Lab:
             owner.remove()
         elif owner is not None:
             owner.release()
+
+    def _finish_work(self, new_hosts: bool) -> None:
+        """Record that what this process has made is complete, and outlives it."""
+        if new_hosts and self._owner is not None:
+            self._owner.finish()
+        self._release_ownership(down=not new_hosts)
 
     def _names_exist(self) -> bool:
         """Whether a name that the lab uses exists: then the file of its owner is needed to judge it."""

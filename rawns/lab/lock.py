@@ -6,8 +6,9 @@ releases its lock when the process ends, however it ends.  The proof holds acros
 depend on pids, which are reused.
 
 The directory belongs to root and is closed to others (0700), so nobody else can take a lock.  A descriptor is closed on
-exec (O_CLOEXEC) and in forked children: a child that outlives its parent owns nothing.  A file that is not there cannot be
-judged, because the owner may see another /run; `owner_state` then says `UNKNOWN`, which callers must treat as alive.
+exec (O_CLOEXEC) and in forked children: a child that outlives its parent owns nothing.  An owner whose work outlives it
+renames its file when the work is complete.  An owner that has no file cannot be judged, because it may see another /run;
+`owner_state` then says `UNKNOWN`, which callers must treat as alive.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 LOCK_DIR = "/run/rawns"
-ALIVE, DEAD, UNKNOWN = "alive", "dead", "unknown"  # what `owner_state` answers
+ALIVE, DEAD, FINISHED, UNKNOWN = "alive", "dead", "finished", "unknown"  # what `owner_state` answers
+OWNER, DONE = "owner-", "done-"  # what the name of an owner's file begins with; a lab's lock ends with ``.lock``
 TOKEN_BYTES = 8  # of an owner's token, which is written in hexadecimal digits
 MAX_ATTEMPTS = 1000  # to lock a file that other processes remove in the meantime
 
@@ -94,16 +96,16 @@ class OwnerLock:
         _prepare_directory()
         for _ in range(MAX_ATTEMPTS):
             self.token = os.urandom(TOKEN_BYTES).hex()
-            self._fd = _open(_file_of(self.token), os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            self._fd = _open(OWNER + self.token, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             try:
                 syscalls.flock(self._fd, uapi.LOCK_EX | uapi.LOCK_NB)
                 _hold(self._fd, self)
                 return
             except BlockingIOError:  # another process examines the file that we have just made
-                _unlink(_file_of(self.token))
+                _unlink(OWNER + self.token)
                 syscalls.close(self._fd)
             except BaseException:
-                _unlink(_file_of(self.token))
+                _unlink(OWNER + self.token)
                 syscalls.close(self._fd)
                 raise
         raise RawnsError(f"no lock can be taken in {LOCK_DIR}: other processes lock every file there")
@@ -113,10 +115,16 @@ class OwnerLock:
         fd, self._fd = self._fd, -1
         _release(fd, self)
 
+    def finish(self) -> None:
+        """Release the lock and record that the owner has completed its work, which stays: it did not die over it."""
+        if _held.get(self._fd) is self:
+            syscalls.rename(f"{LOCK_DIR}/{OWNER}{self.token}", f"{LOCK_DIR}/{DONE}{self.token}")
+        self.release()
+
     def remove(self) -> None:
         """Release the lock and remove the file, if nothing is left that a stamp marks with the token."""
         if _held.get(self._fd) is self:
-            _unlink(_file_of(self.token))
+            _unlink(OWNER + self.token)
         self.release()
 
 
@@ -126,10 +134,10 @@ def is_token(text: str) -> bool:
 
 
 def owner_state(token: str) -> str:
-    """Whether the process of a token is `ALIVE` or `DEAD`; `UNKNOWN` if that cannot be judged from here."""
+    """Whether the process of a token is `ALIVE`, `DEAD`, or has `FINISHED`; `UNKNOWN` if that cannot be judged from here."""
     fd = _open_owner(token)
     if fd is None:
-        return UNKNOWN
+        return FINISHED if is_token(token) and os.path.lexists(f"{LOCK_DIR}/{DONE}{token}") else UNKNOWN
     try:
         return DEAD if _lock_shared(fd) else ALIVE
     finally:
@@ -160,29 +168,27 @@ def lab_is_locked(name: str) -> str:
 
 
 def remove_owner_files(tokens: Collection[str]) -> None:
-    """Remove the files of owners that are dead, and that no stamp names any more."""
+    """Remove the files of owners that are dead or have finished, and that no stamp names any more."""
     for token in tokens:
-        if owner_state(token) == DEAD:
-            _unlink(_file_of(token))
+        state = owner_state(token)
+        if state in (DEAD, FINISHED):
+            _unlink((OWNER if state == DEAD else DONE) + token)
 
 
 def owner_tokens() -> Iterator[str]:
-    """The tokens of all owners that have a file here, dead or alive."""
+    """The tokens of all owners that have a file here."""
     try:
         entries = syscalls.listdir(LOCK_DIR)
     except FileNotFoundError:
         return
     for entry in entries:
-        token = entry.partition("owner-")[2]
-        if entry == _file_of(token) and is_token(token):
-            yield token
+        for prefix in (OWNER, DONE):
+            token = entry[len(prefix) :]
+            if entry.startswith(prefix) and is_token(token):
+                yield token
 
 
 # -- files --------------------------------------------------------------------------------------------------------
-
-
-def _file_of(token: str) -> str:
-    return f"owner-{token}"  # no lab's lock is called so, for it has no ``.lock``
 
 
 def _prepare_directory() -> None:
@@ -233,7 +239,7 @@ def _open_owner(token: str) -> int | None:
     if not is_token(token):
         return None
     try:
-        return _open(_file_of(token), os.O_RDONLY)
+        return _open(OWNER + token, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except SyscallError as error:

@@ -66,6 +66,7 @@ def run(options: Options) -> int:
     if not is_file(word):
         stop(f"{word} is no file: `run` takes a description, a path with a dot or a slash in it")
     lab = lab_of(word)
+    lab.outlives_process = False
     if rootless.privileged():
         _refuse_standing(lab.name)
     else:
