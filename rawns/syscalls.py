@@ -394,8 +394,13 @@ def ioctl(fd: int, request: int) -> int:
     """ioctl(2) without an argument."""
     import fcntl
 
-    result: int = observed_call("ioctl", fcntl.ioctl, fd, request, format_args=lambda fd, request: f"{fd}, {request:#x}")
+    result: int = observed_call("ioctl", fcntl.ioctl, fd, request, format_args=_format_ioctl)
     return result
+
+
+def _format_ioctl(fd: int, request: int) -> str:
+    names = (name for name, value in vars(uapi).items() if value == request and name.startswith(("NS_GET_", "SIOC")))
+    return f"{fd}, {next(names, hex(request))}"
 
 
 def ioctl_number(fd: int, request: str, number: int) -> None:

@@ -5,19 +5,18 @@ A command is the module `rawns.cli.COMMAND` with ``main(argv) -> exit status``; 
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the C module: `signal` imports `enum`
 import gc
 import os
 import sys
 
 from ..errors import RawnsError
+from . import signals
 from .options import HelpRequested, UsageError, did_you_mean
 from .output import Unwritable, complain, install, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
 
     from .output import StandardOutput
 
@@ -94,39 +93,6 @@ def missing_module(error: ImportError) -> str:
     )
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP has arrived: what the command has made is removed, and the process ends by the signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    for other in _ENDING:
-        _signal.signal(other, _signal.SIG_IGN)  # a second signal must not interrupt the removal
-    raise Terminated(number)
-
-
-_ENDING = (_signal.SIGTERM, _signal.SIGHUP)
-
-
-def _handle_signals() -> None:
-    """Let SIGINT raise KeyboardInterrupt and SIGTERM and SIGHUP raise `Terminated`, unless they are ignored (nohup)."""
-    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
-        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    for number in _ENDING:
-        if _signal.getsignal(number) == _signal.SIG_DFL:
-            _signal.signal(number, _terminate)
-
-
-def _end_by(number: int) -> int:
-    """End this process by a signal.  Returns the status that a shell would show if that has no effect."""
-    _signal.signal(number, _signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    return 128 + number
-
-
 def entry(program: str = "rawns") -> None:
     """Run the command line of this process and end it: the console script, and ``python3 -m rawns``.
 
@@ -142,11 +108,11 @@ def entry(program: str = "rawns") -> None:
     status, ended = 1, 0
     output = install()
     try:
-        _handle_signals()
+        signals.handle()
         status = run(argv)
     except KeyboardInterrupt:
         status = 130
-    except Terminated as signal:
+    except signals.Terminated as signal:
         ended = signal.number
     except Unwritable as error:  # of `help` and `version`
         complain(f"{title}: {error}")
@@ -158,7 +124,7 @@ def entry(program: str = "rawns") -> None:
     if not _flushed(title, output):
         status = status or 1
     sys.stderr.flush()
-    os._exit(_end_by(ended) if ended else status)
+    os._exit(signals.end_by(ended) if ended else status)
 
 
 def _flushed(title: str, output: StandardOutput) -> bool:

@@ -26,13 +26,13 @@ def test_the_story() -> None:
     assert len(re.findall(r"(?m)^ *\d+\. .* \d+ us$", done.stdout)) == STEPS
     for said in ("ip netns add", "type veth peer name v2", "sees lo", "ping -c 1 10.0.0.2", "an answer from", "nc -l"):
         assert said in done.stdout
-    assert "All of it happened" in done.stdout and names() == before
+    assert "All 10 steps succeeded" in done.stdout and names() == before
 
 
 def test_an_ordinary_user(ordinary: Ordinary) -> None:
     done = ordinary.run([ordinary.python, "-m", "rawns", "demo"])
     assert done.returncode == 0, done.stdout
-    assert "user namespace of its own" in done.stdout and "All of it happened" in done.stdout
+    assert "user namespace of its own" in done.stdout and "All 10 steps succeeded" in done.stdout
 
 
 def program() -> subprocess.Popen[str]:
@@ -220,7 +220,7 @@ raise SystemExit(main({argv}))
 """
 
 
-def broken(argv: list[str], what: str = 'raise demo_steps.Broken("there is no cable")') -> subprocess.CompletedProcess[str]:
+def broken(argv: list[str], what: str = 'raise demo_steps.StepFailed("there is no cable")') -> subprocess.CompletedProcess[str]:
     """The story with another third step."""
     environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", BROKEN.format(what=what, argv=argv)]
@@ -231,7 +231,7 @@ def test_a_step_that_fails_is_named_and_cleaned_up_after() -> None:
     before = names()
     done = broken([])
     assert done.returncode == 1
-    assert done.stderr == "rawns demo: step 3, 'One cable, an end in each', failed: there is no cable\n"
+    assert done.stderr == "rawns demo: step 3, 'A veth pair, an end in each', failed: there is no cable\n"
     assert names() == before
 
 
@@ -257,23 +257,25 @@ def test_what_is_left_behind_is_found(leak: str, kind: str) -> None:
 import os, threading
 from rawns import NetNS
 from rawns.cli import demo_steps
-told = demo_steps.Story()
-with told:
-    try:
+told = demo_steps.Demo()
+try:
+    told.preparation.run(told)
+    if True:
         for step in told.steps():
             if step.title.startswith("Clean-up"):
                 {leak}
             if step.title == "Nothing is left":
-                demo_steps.PATIENCE = 0.2  # a thread that stays is waited for
-            step.tell(told)
-    except demo_steps.Broken as error:
-        print(error)
-    finally:
-        if "hold" in globals():
-            hold.kill(); hold.wait()
-        name = f"{{told.names[0]}}-leak"
-        if name in NetNS.list():
-            NetNS.remove(name)
+                demo_steps.TIMEOUT = 0.2  # a thread that stays is waited for
+            step.run(told)
+except demo_steps.StepFailed as error:
+    print(error)
+finally:
+    told.clean_up()
+    if "hold" in globals():
+        hold.kill(); hold.wait()
+    name = f"{{told.names[0]}}-leak"
+    if name in NetNS.list():
+        NetNS.remove(name)
 os._exit(0)
 """
     before = names()

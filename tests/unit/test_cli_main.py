@@ -299,7 +299,7 @@ def test_a_signal_while_the_command_runs(number: int, status: int) -> None:
 
 def test_an_ignored_signal_stays_ignored() -> None:
     """``nohup rawns ...``."""
-    script = "import signal; from rawns.cli import main; main._handle_signals(); print(signal.getsignal(signal.SIGHUP))"
+    script = "import signal; from rawns.cli import signals; signals.handle(); print(signal.getsignal(signal.SIGHUP))"
     ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, preexec_fn=ignore)
     assert "SIG_IGN" in done.stdout or done.stdout == "1\n"

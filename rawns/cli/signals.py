@@ -1,0 +1,56 @@
+"""What SIGINT, SIGTERM and SIGHUP do to a command: an exception, so that what it has made is removed before it ends."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # the C module: `signal` imports `enum`
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_ENDING = (_signal.SIGTERM, _signal.SIGHUP)
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP has arrived, whose ``number`` this is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def handle() -> None:
+    """Let SIGINT raise KeyboardInterrupt and SIGTERM and SIGHUP raise `Terminated`, except those that are ignored (nohup).
+
+    After SIGTERM or SIGHUP all three are ignored, so that the removal is not interrupted.
+    """
+    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+    for number in _ENDING:
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, _raise_once)
+
+
+def once() -> None:
+    """Ignore the three signals after the first of them, SIGINT included; for a command whose removal is short and bounded.
+
+    At most one exception is then raised by signals, so a removal in two nested ``finally`` blocks is completed once at least.
+    """
+    if _signal.getsignal(_signal.SIGINT) == _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _raise_once)
+
+
+def end_by(number: int) -> int:
+    """End this process by a signal.  Returns the status that a shell would show if that has no effect."""
+    _signal.signal(number, _signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number
+
+
+def _raise_once(number: int, frame: object) -> NoReturn:
+    for other in (_signal.SIGINT, *_ENDING):
+        _signal.signal(other, _signal.SIG_IGN)
+    if number == _signal.SIGINT:
+        raise KeyboardInterrupt
+    raise Terminated(number)
