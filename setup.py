@@ -50,7 +50,7 @@ setup(
     zip_safe=False,
     install_requires=[],
     extras_require={
-        "test": ["pytest", "cffi", "setuptools"],
+        "test": ["pytest", "pytest-cov", "cffi", "setuptools", "ruff~=0.17.0", "mypy"],
         "bench": ["cffi", "setuptools", "pyroute2"],
     },
     entry_points={"console_scripts": ["rawns = rawns.cli.main:entry"]},

@@ -30,6 +30,7 @@ NOBODY = 65534
 PATIENCE = 3.0  # seconds that the kernel has for what it cleans up later; only a leak ever waits so long
 MNT_DETACH = 2
 CAP_SYS_ADMIN = 21
+LIMITS = {"unit": 60, "live": 300, "parity": 180}  # seconds for all tests of a directory
 
 if str(PROJECT) not in sys.path:
     sys.path.insert(0, str(PROJECT))
@@ -67,6 +68,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(without)
         elif item.get_closest_marker("really_root") and not root:
             item.add_marker(lesser)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Report how long each directory of tests took beside what it may take; no test fails because of it."""
+    spent = dict.fromkeys(LIMITS, 0.0)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            directory = report.nodeid.split("/")[1:2] if isinstance(report, pytest.TestReport) else []
+            if directory and directory[0] in spent:
+                spent[directory[0]] += report.duration
+    told = [f"{name} {seconds:.0f} of at most {LIMITS[name]} s" for name, seconds in spent.items() if seconds >= 1]
+    if told:
+        terminalreporter.write_line(f"time spent: {', '.join(told)}")
 
 
 # -- names ----------------------------------------------------------------------------------------------------------
