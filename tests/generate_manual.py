@@ -77,7 +77,7 @@ def python_page() -> str:
 def lab_reference() -> str:
     """Return the reference of lab files, from the property table."""
     sys.path.insert(0, str(PROJECT))
-    from rawns.lab import reference
+    from rawns.lab import reference  # type: ignore[attr-defined]
 
     return str(reference())
 

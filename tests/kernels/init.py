@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 sys.path.insert(0, "/rawns")
 USER, PATIENCE = 65534, 240  # seconds for one check: a machine made of software is slow
@@ -83,7 +84,7 @@ def standing(parts: bool = False) -> str:
         for number in range(1, hosts + 1):
             host = lab.netns(f"shop.h{number}", f"h{number}")
             shape = {"rate": 10_000_000, "delay": 0.001} if parts and number == 1 else None
-            vlans = {"vlans": [10]} if parts and number > 2 else {}
+            vlans: dict[str, Any] = {"vlans": [10]} if parts and number > 2 else {}
             end = host.port("eth0", f"10.0.0.{number}/24", f"fd00::{number}/64", mtu=mtu, shape=shape)
             lab.wire(bridge.port(mtu=mtu, **vlans), end)
             host.route("192.0.2.0/24", via="10.0.0.254")
@@ -327,4 +328,4 @@ def main() -> None:
 if os.getpid() == 1:
     main()
 else:
-    print(next(checks[sys.argv[1]] for checks in CHECKS.values() if sys.argv[1] in checks)())
+    print(next(checks[sys.argv[1]] for checks in CHECKS.values() if sys.argv[1] in checks)())  # type: ignore[no-untyped-call]

@@ -20,6 +20,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from conftest import PROJECT
@@ -44,7 +45,7 @@ def home() -> Iterator[NetNS]:
 class Watched(Room):
     """A room in the loopback of a namespace of its own, that writes down what happens in it."""
 
-    def __init__(self, ns: NetNS, **options: int) -> None:
+    def __init__(self, ns: NetNS, **options: Any) -> None:
         super().__init__(ns, **options)
         self.heard: queue.Queue[tuple[str, str]] = queue.Queue()
         self.notes: queue.Queue[str] = queue.Queue()

@@ -31,7 +31,7 @@ def test_a_few_lines_each_way_between_two_namespaces() -> None:
         lab.wire(one.port("v1", "10.0.0.1/24", "fd00::1/64"), other.port("v2", "10.0.0.2/24", "fd00::2/64"))
         lab.up()
         for host, far in (("10.0.0.1", "10.0.0.2"), ("fd00::1", "[fd00::2]")):
-            with Room(one, host) as room, Peer(other, *room.address) as peer:
+            with Room(one, host) as room, Peer(other, *room.address) as peer:  # type: ignore[arg-type]
                 said: queue.Queue[str] = queue.Queue()
                 room.said(lambda who, text, said=said: said.put(f"{who}: {text}"))  # type: ignore[misc]
                 for number in range(3):
@@ -46,11 +46,11 @@ def test_a_link_local_peer_is_called_by_its_interface() -> None:
         one, other = lab.netns(), lab.netns()
         lab.wire(one.port("v1", "fe80::1/64"), other.port("v2", "fe80::2/64"))
         lab.up()
-        with Watched(one) as room, Peer(other, "fe80::1%v2", room.address[1]) as peer:
+        with Watched(one) as room, Peer(other, "fe80::1%v2", room.address[1]) as peer:  # type: ignore[arg-type]
             assert re.fullmatch(r"\[fe80::[0-9a-f:]+%v1\]:\d+ joined", room.note())
             peer.say("hi")
             assert room.spoken()[1] == "hi"
-        with Room(one, "fe80::1%v1") as bound:
+        with Room(one, "fe80::1%v1") as bound:  # type: ignore[arg-type]
             assert bound.address[0] == "fe80::1%v1"
 
 
@@ -92,7 +92,7 @@ def test_a_callback_may_answer_one_alone(room: Watched) -> None:
 def test_who_has_come_before_something_is_said_hears_it(room: Watched) -> None:
     """Even where the room is busy at that moment, and has not seen him yet."""
     busy, go_on = threading.Event(), threading.Event()
-    room.said(lambda who, text: (busy.set(), go_on.wait(T)))
+    room.said(lambda who, text: (busy.set(), go_on.wait(T)))  # type: ignore[func-returns-value]
     with room.peer() as first:
         first.say("x")
         assert busy.wait(T)
@@ -108,7 +108,7 @@ def test_who_has_come_before_something_is_said_hears_it(room: Watched) -> None:
 
 def test_many_threads_may_speak_at_once(room: Watched) -> None:
     with room.peer() as peer:
-        threads = [threading.Thread(target=lambda who=who: [room.say(f"{who} {n}") for n in range(300)]) for who in "abcd"]  # type: ignore[misc]
+        threads = [threading.Thread(target=lambda who=who: [room.say(f"{who} {n}") for n in range(300)]) for who in "abcd"]  # type: ignore[func-returns-value]
         for thread in threads:
             thread.start()
         lines = [str(peer.hear(T)) for _ in range(1200)]
@@ -252,7 +252,7 @@ def test_a_connection_that_is_never_answered_ends_in_time() -> None:
         lab.wire(one.port("v1", "10.0.0.1/24"), other.port("v2"))
         lab.up()
         with pytest.raises(TimeoutError, match=r'connect\(\d+, {AF_INET, "10\.0\.0\.9", 7}, 16\)'):
-            Peer(one, "10.0.0.9", 7, timeout=0.1)
+            Peer(one, "10.0.0.9", 7, timeout=0.1)  # type: ignore[arg-type]
 
 
 def test_hearing_and_saying_end_in_time(home: NetNS) -> None:

@@ -65,7 +65,7 @@ def test_who_does_not_read_is_sent_away_and_the_others_miss_nothing(room: Watche
 
 def test_who_reads_alone_but_slowly_is_waited_for(room: Watched) -> None:
     with room.raw(SO_RCVBUF=4096) as slow:
-        speaker = threading.Thread(target=lambda: [room.say("y" * 60_000) for _ in range(100)])
+        speaker = threading.Thread(target=lambda: [room.say("y" * 60_000) for _ in range(100)])  # type: ignore[func-returns-value]
         speaker.start()
         left = 100 * 60_001
         while left:

@@ -35,7 +35,7 @@ class Watcher(Observer):
 
 
 def cat(ns: NetNS, path: str) -> str:
-    return ns.run(["cat", f"/proc/sys/{path}"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return str(ns.run(["cat", f"/proc/sys/{path}"], stdout=subprocess.PIPE, text=True, check=True).stdout).strip()
 
 
 @pytest.fixture

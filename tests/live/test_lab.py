@@ -235,7 +235,7 @@ def test_a_host_is_the_same_key_of_a_dictionary_before_and_after_up() -> None:
         lab.up()
         assert known[one] == 1 and known[two] == 2 and one != two
         assert rawns.ping(one, "10.0.0.2", timeout=5).received == 1
-        assert rawns.why(one, two).fault is None
+        assert rawns.why(one, two).fault is None  # type: ignore[arg-type]
         assert one.call(os.readlink, "/proc/thread-self/ns/net") != os.readlink("/proc/thread-self/ns/net")
     assert known == {one: 1, two: 2}
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_lab_standing import lab_name, told  # noqa: F401 (a fixture)
@@ -24,7 +25,7 @@ def host(lab: Lab, label: str) -> Host:
     return next(one for one in lab.hosts if one.label == label)
 
 
-def pair(name: str, **options: object) -> Lab:
+def pair(name: str, **options: Any) -> Lab:
     """Two hosts on a cable, the first end with these options."""
     lab = Lab(name, standing=True)
     one, two = lab.netns(f"{name}.a", "a"), lab.netns(f"{name}.b", "b")
@@ -318,4 +319,4 @@ def test_the_root_namespace_is_not_a_labs_to_change() -> None:
     root = Lab("x").root
     for wrong in (lambda: root.route("default", dev="x"), lambda: root.sysctl({"net.ipv4.ip_forward": 1}), lambda: root.nat("x")):
         with pytest.raises(InvalidValue, match="the namespace that the lab is built from"):
-            wrong()
+            wrong()  # type: ignore[no-untyped-call]

@@ -426,7 +426,7 @@ def test_a_stamp_says_what_was_written_and_nothing_else_is_one() -> None:
     mark = stamp.Stamp("shop", "0123456789abcdef", stamp.WHOLE, ["nat", "files"])
     again = stamp.read(str(mark))
     assert again is not None
-    assert (again.lab, again.by, again.state, again.features) == ("shop", "0123456789abcdef", "whole", {"nat", "files"})
+    assert (again.lab, again.by, again.state, again.features) == ("shop", "0123456789abcdef", "whole", {"nat", "files"})  # type: ignore[comparison-overlap]
     for text in (None, "", "rawns", "rawns shop", "a cable", "rawnslab=shop", "Rawns lab=shop"):
         assert stamp.read(text) is None
     assert 0 < stamp.group("shop") < 1 << 31 and stamp.group("shop") != stamp.group("shop2")

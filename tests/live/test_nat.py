@@ -19,9 +19,9 @@ from rawns.nft.nat import Forward, Nat
 from rawns.nlmsg import Request
 
 PATIENCE = 10  # seconds, only ever waited for what has gone wrong
-ROUTER = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-OUTSIDE = {socket.AF_INET: "192.0.2.2", socket.AF_INET6: "2001:db8::2"}
-INSIDE = {socket.AF_INET: "10.0.0.2", socket.AF_INET6: "fd00::2"}
+ROUTER: dict[int, str] = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+OUTSIDE: dict[int, str] = {socket.AF_INET: "192.0.2.2", socket.AF_INET6: "2001:db8::2"}
+INSIDE: dict[int, str] = {socket.AF_INET: "10.0.0.2", socket.AF_INET6: "fd00::2"}
 FAMILIES = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["ipv4", "ipv6"])
 KINDS = pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
 
@@ -290,7 +290,7 @@ def test_bad_values_are_refused_before_a_byte_is_sent(router: NetNS) -> None:
             lambda: router.net.nat_rules(""),
         ):
             with pytest.raises(InvalidValue):
-                say()
+                say()  # type: ignore[no-untyped-call]
 
 
 def test_an_interface_that_is_not_there_is_no_error(router: NetNS) -> None:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def pair() -> Iterator[tuple[NetNS, NetNS]]:
         yield one, two
 
 
-def ip(ns: NetNS, *words: str) -> list[dict[str, object]]:
+def ip(ns: NetNS, *words: str) -> list[dict[str, Any]]:
     """What the real `ip` says of a namespace."""
     if shutil.which("ip") is None:
         pytest.skip("there is no `ip` here")

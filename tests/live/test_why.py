@@ -51,7 +51,7 @@ def sysctl(letter: str, name: str, value: int) -> Callable[[Net], object]:
 
 
 def tool(letter: str, *commands: str) -> Callable[[Net], object]:
-    return lambda net: [net.tool(letter, command) for command in commands]
+    return lambda net: [net.tool(letter, command) for command in commands]  # type: ignore[func-returns-value]
 
 
 def together(*steps: Callable[[Net], object]) -> Callable[[Net], object]:

@@ -69,7 +69,7 @@ def test_lo_and_oneself(net: Net) -> None:
         walk = why(net["a"], b)
         assert walk.fault is not None and walk.fault.check == "lo up", str(walk)
         assert "lo in a is down" in net.named(str(walk))
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], net["a"])
 
 
@@ -97,7 +97,7 @@ def test_masquerading_and_a_filter_on_the_way_back(net: Net) -> None:
     net.tool("b", "nft 'add table ip t; add chain ip t c { type filter hook output priority 0; policy drop; }'")
     walk = why(net["a"], net["b"])
     assert walk.fault is not None and "ip t c in b drops the packet by its policy" in net.named(str(walk)), str(walk)
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], net["b"])
 
 
@@ -148,7 +148,7 @@ def test_macvlan(net: Net) -> None:
     net["s"].net.set_link("l0", up=False)
     walk = why(net["a"], net["b"])
     assert walk.fault is not None and "l0 in s, is down" in net.named(str(walk)), str(walk)
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], net["b"])
 
 
@@ -158,11 +158,11 @@ def test_macvlan_in_a_mode_that_hears_nobody(net: Net) -> None:
     walk = why(net["a"], net["b"])
     assert walk.fault is not None and walk.fault.check == "macvlan mode", str(walk)
     assert "is a macvlan in private mode" in str(walk)
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     walk = why(net["a"], net["b"])
     assert walk.fault is None or "b is a macvlan in private mode" in net.named(str(walk))  # the other one
     if walk.fault is not None:
-        mended(net, walk.fault.command)
+        mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], net["b"])
 
 
@@ -184,7 +184,7 @@ def test_vxlan(net: Net) -> None:
     net["b"].net.set_link("v2", up=False)
     walk = why(net["a"], "10.9.0.2")
     assert walk.fault is not None and "v1 in a has no carrier because its far end, v2 in b, is down" in net.named(str(walk))
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], "10.9.0.2")
 
 
@@ -196,7 +196,7 @@ def test_a_macvlan_and_the_device_below_it(net: Net) -> None:
         walk = why(net[one], net[other])
         assert walk.fault is not None
         assert "m1 in a is a macvlan on l0 in s, and the two never hear one another" in net.named(str(walk)), str(walk)
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], net["s"]) and why(net["s"], net["a"])
 
 
@@ -211,7 +211,7 @@ def test_a_tunnel_to_deaf_ears(key: str, value: int, net: Net) -> None:
     walk = why(net["a"], "10.9.0.2")
     assert walk.fault is not None and walk.fault.check == "tunnel", str(walk)
     assert "vx in a sends VXLAN 42 to 10.0.0.2, port 4789; vx in b there hears VXLAN 4" in net.named(str(walk))
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], "10.9.0.2")
 
 
@@ -239,7 +239,7 @@ def test_an_address_that_is_still_being_detected(net: Net) -> None:
     walk = why(net["a"], net["b"], AF_INET6)
     assert walk.fault is not None and walk.fault.check == "address past detection", str(walk)
     assert "fd00::2 on v2 in b is still in duplicate address detection" in net.named(str(walk))
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], net["b"], AF_INET6)
     walk = why(net["b"], net["a"], AF_INET6)
     assert walk
@@ -257,7 +257,7 @@ def test_an_address_that_somebody_else_has(net: Net) -> None:
     assert re.search(
         "fd00::1 (is on v2 in b too|on v2 in b failed duplicate address detection: v1 in a has it)", net.named(str(walk))
     )
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["b"], net["a"], AF_INET6)
 
 
@@ -273,7 +273,7 @@ def test_an_address_as_the_aim(net: Net) -> None:
     walk = why(net["a"], "10.0.2.99")
     assert walk.fault is not None and walk.fault.check == "next hop is there"
     assert "nobody that rb in r leads to has the address 10.0.2.99" in net.named(str(walk))
-    mended(net, walk.fault.command)
+    mended(net, walk.fault.command if walk.fault else "")
     assert why(net["a"], "10.0.2.99")
     with pytest.raises(InvalidValue):
         why(net["a"], "10.0.2.2", AF_INET6)
@@ -286,7 +286,7 @@ def test_ends_without_names(net: Net) -> None:
         two.net.add_address("v2", "10.0.0.2/24")
         walk = why(one, two)
         assert walk.fault is not None and "v2 in the namespace behind descriptor" in str(walk)
-        mended(net, walk.fault.command)
+        mended(net, walk.fault.command if walk.fault else "")
         assert why(one, two)
 
 

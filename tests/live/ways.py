@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PROJECT
@@ -40,7 +41,7 @@ class Net:
             self.undetected(letter)
         return self.places[letter]
 
-    def cable(self, one: str, near: str, other: str, far: str, **options: object) -> None:
+    def cable(self, one: str, near: str, other: str, far: str, **options: Any) -> None:
         """A cable, up at both ends."""
         self[one].net.add_veth(near, far, peer_ns=self[other], **options)
         self[one].net.set_link(near, up=True)

@@ -51,7 +51,7 @@ def ns() -> Iterator[NetNS]:
 
 
 def listed(ns: NetNS) -> str:
-    return ns.run(["nft", "-s", "list", "ruleset"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return str(ns.run(["nft", "-s", "list", "ruleset"], check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def test_nft_lists_what_we_made_as_what_it_made_itself(ns: NetNS) -> None:

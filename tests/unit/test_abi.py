@@ -23,7 +23,7 @@ import pytest
 from rawns import nlmsg, packets, rtnl, tap, uapi
 from rawns.nft import messages as nft_messages
 from rawns.rtnl import kinds, tc
-from rawns.wire import Raw, Struct, Type
+from rawns.wire import U32, Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
 
@@ -290,6 +290,6 @@ def test_a_wrong_place_is_caught(compiled: Answers) -> None:
     assert [word.split()[0] for word in wrong_places(exchanged, compiled)] == ["ndmsg.ndm_ifindex", "ndmsg.ndm_state"]
     shorter = Struct("ndmsg", *list(members.items())[:-1])
     assert wrong_places(shorter, compiled) == ["struct ndmsg has 12 bytes, not 11"]
-    unsigned = Struct("ndmsg", *[(name, rtnl.U32 if name == "ndm_ifindex" else kind) for name, kind in members.items()])
+    unsigned = Struct("ndmsg", *[(name, U32 if name == "ndm_ifindex" else kind) for name, kind in members.items()])
     assert wrong_places(unsigned, compiled) == ["ndmsg.ndm_ifindex is (offset, size, signed) (4, 4, True), not (4, 4, False)"]
     assert wrong_places(Struct("rawns_nonsense"), compiled) == ["no header has a struct rawns_nonsense"]

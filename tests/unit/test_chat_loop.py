@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,9 @@ def fake_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture(name="loop")
 def loop_of_connections() -> Iterator[tuple[EventLoop, list[socket.socket], list[str]]]:
     """A loop with 50 connections, each with a send buffer of another size, the other ends, and the notices."""
-    loop, ends, notices = EventLoop(), [], []
+    loop = EventLoop()
+    ends: list[Any] = []
+    notices: list[Any] = []
     loop.patience = PATIENCE
     loop.on_notice = notices.append
     for number in range(50):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import errno
 import pickle
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,13 @@ NO_MOUNT = SyscallError(1, "mount", '"none", "/run/netns"', "be root")
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode), ids=lambda number: errno.errorcode[number])
 @pytest.mark.parametrize("kind", [SyscallError, KernelError])
-def test_an_errno_makes_the_class_that_python_would_have_made(kind: type, number: int) -> None:
-    error = kind(number, "call")
-    expected = type(OSError(number, ""))
+def test_an_errno_makes_the_class_that_python_would_have_made(kind: Any, number: int) -> None:
+    error: Any = kind(number, "call")
+    expected, code = type(OSError(number, "")), error.code
     assert isinstance(error, kind) and isinstance(error, expected) and isinstance(error, RawnsError)
     named = {"ENOTSUP": "EOPNOTSUPP", "EDEADLOCK": "EDEADLK"}  # errno(3): strace, and the kernel, say the second
     name = errno.errorcode[number]
-    assert (error.errno, error.code) == (number, named.get(name, name))
+    assert (error.errno, code) == (number, named.get(name, name))
     assert type(error).__name__ == kind.__name__
 
 

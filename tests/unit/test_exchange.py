@@ -158,7 +158,7 @@ def test_an_error_in_the_middle_of_a_batch_is_raised_when_all_is_in(exchange: Ex
     pieces_of = lambda second, third: [answer(second, EEXIST), answer(third)]  # noqa: E731
     for count in range(2):
         _, second, third = sequences(exchange.send([up(1), up(2), up(3)]))
-        for datagram in list(partitions(pieces_of(second, third)))[count]:
+        for datagram in list(partitions(pieces_of(second, third)))[count]:  # type: ignore[no-untyped-call]
             exchange.receive(datagram)
         assert exchange.finished
         with pytest.raises(FileExistsError, match=r"RTM_NEWLINK \(v2 up\) refused: File exists \(EEXIST\)") as caught:

@@ -247,7 +247,8 @@ def test_unknown_attributes_are_kept() -> None:
 def test_a_longer_struct_of_a_newer_kernel_is_read_as_far_as_it_is_known() -> None:
     known = rtnl.IFA_CACHEINFO.pack({"ifa_valid": 5}, {})
     payload = rtnl.IFADDRMSG.pack({}, {}) + struct.pack("=HH", 4 + len(known) + 8, uapi.IFA_CACHEINFO) + known + b"\xff" * 8
-    for trace in (None, []):
+    traces: list[list[Span] | None] = [None, []]
+    for trace in traces:
         cache = rtnl.NEWADDR.unpack(payload, trace=trace)["IFA_CACHEINFO"]
         assert cache == {"ifa_prefered": 0, "ifa_valid": 5, "cstamp": 0, "tstamp": 0}
 

@@ -11,7 +11,7 @@ from errno import EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPERM, E
 
 import pytest
 
-from rawns import Interrupted, KernelError, Observer, SyscallError, netlink, nlsocket, observed, rtnl, uapi
+from rawns import Interrupted, KernelError, Observer, SyscallError, netlink, observed, rtnl, uapi
 from rawns.errors import DecodeError
 from rawns.netlink import MAX_DUMP_ATTEMPTS, Netfilter, Netlink
 from rawns.nft import nat, records
@@ -87,7 +87,7 @@ class Paper:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Netlink, Paper]]]:
     def made(*answers: Answers) -> tuple[Netlink, Paper]:
         paper = Paper(*answers)
-        monkeypatch.setattr(nlsocket._socket, "socket", paper)
+        monkeypatch.setattr("_socket.socket", paper)
         monkeypatch.setattr(netlink, "_wait", lambda fd: None)
         monkeypatch.setattr(netlink, "_sleep", paper.slept.append)
         return Netlink(), paper

@@ -276,7 +276,7 @@ def test_what_is_written_is_read_without_a_kernel() -> None:
     for nats in (NATS, NATS[::-1], [Nat("a")], [], [Nat("x", (), [Forward("udp", 1, "::1")])]):
         made: dict[str, list[Reply]] = {"NFT_MSG_NEWCHAIN": [], "NFT_MSG_NEWRULE": []}
         for one in nat.replace("t", nats)[3:]:
-            made[one.message.name].append(Reply(0, "", 0, one.body))
+            made[one.message.name].append(Reply(0, "", 0, dict(one.body)))
         assert nat.read("t", *made.values()) == sorted(nats, key=lambda one: one.out)
 
 

@@ -112,7 +112,7 @@ def test_rules_are_read() -> None:
     "build",
     [
         lambda: link.delete_group(0),
-        lambda: link.delete_group("7"),
+        lambda: link.delete_group("7"),  # type: ignore[arg-type]
         lambda: link.add_altname(1),
         lambda: link.add_altname(1, "x" * 128),
         lambda: link.add_altname(1, "a/b"),
@@ -126,7 +126,7 @@ def test_rules_are_read() -> None:
         lambda: vlan.set(1, 4095),
         lambda: vlan.set(1, 30, 20),
         lambda: vlan.set(1, 20, 30, pvid=True),
-        lambda: vlan.set(1, "10"),
+        lambda: vlan.set(1, "10"),  # type: ignore[arg-type]
         lambda: route.new("10.0.0.0/8", type="imaginary"),
         lambda: route.get("10.0.0.1", source="fd00::1"),
         lambda: route.get("10.0.0.1/24"),
@@ -252,7 +252,7 @@ def test_what_the_kernel_says_is_read() -> None:
     assert [each.kind for each in found if each.index == V1] == ["tbf"]
     read = qdisc.read(found)
     assert read == Shape("10mbit", burst="16kb", latency="50ms") and read is not None
-    assert (read.rate, read.burst, read.latency) == (10_000_000, 16384, pytest.approx(0.05))
+    assert (read.rate, read.burst, read.latency) == (10_000_000, 16384, pytest.approx(0.05))  # type: ignore[comparison-overlap]
     assert read != Shape("11mbit", burst="16kb", latency="50ms") and read != Shape("10mbit", burst="17kb", latency="50ms")
     fast = qdisc.read(shown("tc qdisc show dev v1 (2)"))
     assert fast is not None and fast.rate == 40 * 10**9 and abs(fast.burst - (1 << 20)) <= 320

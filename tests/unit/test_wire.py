@@ -316,7 +316,8 @@ def test_a_message_inside_more_bytes() -> None:
     ],
 )
 def test_a_length_that_lies(data: bytes, complaint: str) -> None:
-    for trace in (None, []):
+    traces: list[list[Span] | None] = [None, []]
+    for trace in traces:
         with pytest.raises(DecodeError) as caught:
             MESSAGE.unpack(data, trace=trace)
         assert str(caught.value) == f"RTM_TEST: {complaint}"
@@ -352,7 +353,8 @@ def test_an_attribute_of_strange_size_survives() -> None:
 
 def test_an_older_kernels_shorter_struct_gives_the_members_it_has() -> None:
     old = Struct("grown", ("first", U32), ("second", U32))
-    for trace in (None, []):
+    traces: list[list[Span] | None] = [None, []]
+    for trace in traces:
         assert read(old, struct.pack("=I", 7) + b"\0\0", trace) == {"first": 7}
         assert read(old, b"", trace) == {}
 
