@@ -147,8 +147,8 @@ def test_a_change_is_planned_made_and_told(lab: str, file: Any, told: Told) -> N
         assert after.identity == identity
     [change] = [one for one in answer(told, "plan", file(**PAIR))["changes"] if one["sign"] == "+"]
     assert change == {"sign": "+", "what": "address 10.0.0.2/24 on eth0 of b", "where": "wires[0].ends[1]", "line": 1}
-    assert told("down", lab).startswith(f"{lab} is down: 2 names gone in ")
-    assert told("down", lab) == f"no lab called {lab} is up; nothing was taken away\n"
+    assert told("down", lab).startswith(f"{lab} is down: 2 names removed in ")
+    assert told("down", lab) == f"no lab called {lab} is up; nothing was removed\n"
     assert answer(told, "status", file(**PAIR), status=1)["state"] == "not there"
 
 
@@ -177,7 +177,7 @@ def test_what_is_broken_is_seen(lab: str, file: Any, told: Told) -> None:
 
 def test_down_asks_no_more_of_a_file_than_the_name(lab: str, file: Any, told: Told) -> None:
     told("up", file(**PAIR))
-    assert "2 names gone" in told("down", file(hosts={"a": {"gatway": 1}}))
+    assert "2 names removed" in told("down", file(hosts={"a": {"gatway": 1}}))
 
 
 def test_a_name_that_nobody_has(lab: str, file: Any, told: Told) -> None:
@@ -246,7 +246,7 @@ def test_run_does_not_touch_what_is_up(lab: str, file: Any, told: Told) -> None:
     path = file(**PAIR)
     told("up", path)
     try:
-        assert "is up already, and would be down at the end" in told("run", path, "--", "true", status=1)
+        assert "is up already, and would be removed at the end" in told("run", path, "--", "true", status=1)
         assert len(names(lab)) == 2
     finally:
         told("down", path)
@@ -281,9 +281,9 @@ def test_an_ordinary_user_runs_a_lab(ordinary: Ordinary) -> None:
 
 
 def test_progress_is_told_on_a_terminal_only(lab: str, file: Any, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
-    from rawns.cli.lab import verbs
+    from rawns.cli.lab import progress
 
-    monkeypatch.setattr(verbs, "BLINK", -1.0)
+    monkeypatch.setattr(progress, "DELAY", -1.0)
     path = file(hosts={"h": {"count": 5}})
     assert " of 5 hosts" not in told("up", path)
     told("down", path)

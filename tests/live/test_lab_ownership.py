@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import NETNS, PROJECT, remove_name
+from conftest import NETNS, PROJECT, Ordinary, remove_name
 
 from rawns import InvalidValue, Lab, NetNS, RawnsError
 from rawns.lab import discover, lock, stamp
@@ -510,3 +510,122 @@ def test_what_cannot_be_removed_is_reported_and_the_rest_is_gone(lab_name: str) 
     finally:
         remove_name(f"{lab_name}.b")
     discover.remove_lab(lab_name)
+
+
+# -- what the command says --------------------------------------------------------------------------------------------
+
+
+STAR = {
+    "hosts": ["a", "b", "c"],
+    "bridges": {"br0": {}},
+    "wires": [{"ends": [f"{host}:eth0 10.0.0.{number}/24", "br0"]} for number, host in enumerate("abc", 1)],
+}
+
+
+def test_a_port_that_is_down_is_noticed_with_and_without_the_file(lab_name: str, tmp_path: Path) -> None:
+    path = tmp_path / "lab.json"
+    path.write_text(json.dumps({"name": lab_name, **STAR}))
+    assert rawns("up", str(path)).returncode == 0
+    for word in (lab_name, str(path)):
+        assert rawns("status", word).returncode == 0, rawns("status", word)
+    with NetNS.open(f"{lab_name}.c") as ns:
+        ns.net.set_link("eth0", up=False)
+    for word in (lab_name, str(path)):
+        assert rawns("status", word).returncode == 1
+        answer = json.loads(rawns("ping", word, "--timeout", "1", "--json").stdout)
+        reached = {(one["from"], one["to"]): one["ok"] for one in answer["pairs"]}
+        assert len(reached) == 6 and not answer["ok"]
+        assert [pair for pair, ok in reached.items() if ok] == [("a", "b"), ("b", "a")]
+    discover.remove_lab(lab_name)
+
+
+@pytest.mark.really_root
+def test_a_lab_that_is_just_being_made_is_not_called_half_made(lab_name: str, tmp_path: Path, shared_names: None) -> None:
+    """Seen from here while it is made in another pid namespace; a command of the description holds the moment still."""
+    pipe, path = tmp_path / "pipe", tmp_path / "lab.json"
+    os.mkfifo(pipe)
+    path.write_text(
+        json.dumps({"name": lab_name, **STAR, "hosts": {"a": {"run": f"echo x > {pipe}; read x < {pipe}"}, "b": {}, "c": {}}})
+    )
+    command = [
+        "unshare",
+        "-pf",
+        "--mount-proc",
+        "--propagation",
+        "unchanged",
+        sys.executable,
+        "-m",
+        "rawns",
+        "lab",
+        "up",
+        str(path),
+    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, env=ENVIRONMENT, text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert pipe.read_text() == "x\n"
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        (listed,) = [line for line in rawns("list").stdout.splitlines() if line.startswith(f"{lab_name} ")]
+        assert f"being changed by process {child}, 4 namespaces" in listed
+        for word in (lab_name, str(path)):
+            done = rawns("status", word)
+            assert done.returncode == 1 and done.stdout.startswith(f"{lab_name}: being changed by process {child}"), done
+        assert rawns("gc").stdout == "there was nothing left behind\n"
+        pipe.write_text("x\n")
+        said, _ = process.communicate()
+    assert process.returncode == 0 and rawns("status", lab_name).returncode == 0, said
+    discover.remove_lab(lab_name)
+
+
+def test_what_is_listed_cannot_be_read(lab_name: str) -> None:
+    """An error while /etc/netns is listed is reported, and everything else is removed."""
+    from rawns import Observer, observed
+
+    class Refuser(Observer):
+        def before(self, call: str, arguments: str) -> None:
+            if call == "getdents64" and "/etc/netns" in arguments:
+                raise OSError(5, "")  # EIO
+
+    lab = Lab(lab_name, standing=True)
+    lab.netns(f"{lab_name}.a")
+    lab.up()
+    with observed(Refuser()), pytest.raises(RemovalError, match=r"files of lab .* under /etc/netns \(getdents64.*EIO"):
+        lab.down()
+    assert named(lab_name) == []
+    discover.remove_lab(lab_name)
+
+
+NO_THREADS = """
+import json, os, resource, sys
+from rawns import Lab, rootless
+rootless.enter()
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+import _thread
+try:
+    _thread.start_new_thread(lambda: None, ())
+    print("threads can be started")
+except RuntimeError:
+    lab = Lab("crowd", standing=True)
+    for number in range(40):
+        lab.netns(f"crowd.{number}")
+    lab.up()
+    there = len(os.listdir("/run/netns"))
+    lab.down()
+    print(there, len(os.listdir("/run/netns")), flush=True)
+    from rawns.cli.main import run
+    with open(sys.argv[1], "w") as file:
+        json.dump({"name": "crowd", "hosts": {"h": {"count": 20}}}, file)
+    status = run(["lab", "run", sys.argv[1], "--", "true"])
+    print(status, len(os.listdir("/run/netns")))
+"""
+
+
+def test_a_large_lab_is_built_without_the_thread_that_cannot_start(ordinary: Ordinary) -> None:
+    file = ordinary.home / "crowd.json"
+    file.touch()
+    file.chmod(0o666)
+    done = ordinary.run([ordinary.python, "-c", NO_THREADS, str(file)])
+    if "this machine does not let" in done.stdout or "threads can be started" in done.stdout:
+        pytest.skip(done.stdout.splitlines()[-1])
+    lines = done.stdout.splitlines()
+    assert lines[0] == "40 0" and lines[-1] == "1 0", done.stdout
+    assert len(lines) == 3 and lines[1].startswith("rawns lab: fork()") and "EAGAIN" in lines[1]

@@ -394,7 +394,7 @@ def test_out_of_descriptors_is_one_sentence_with_the_remedy(lab_name: Name) -> N
     before = set(os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(before) + 16, hard))  # the lowest free number is taken
     try:
-        with pytest.raises(RawnsError, match=r"\(EMFILE\); this process may open no more files: `ulimit -n`"):
+        with pytest.raises(RawnsError, match=r"\(EMFILE\); this process has as many open files as it may have: `ulimit -n`"):
             lab.up()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

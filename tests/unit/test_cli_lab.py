@@ -7,21 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from rawns.cli.lab import VERBS
+from rawns.cli.lab import COMMAND, FUNCTIONS
 from rawns.cli.lab.examples import NAMES
 from rawns.cli.main import run
 
 WRONG = {
-    "no verb": (["upp", "x"], 'there is no verb "upp"; see `rawns lab --help`'),
-    "no word": (["up"], "`up` needs a FILE or a LAB; see `rawns lab --help`"),
-    "half": (["exec", "shop"], "`exec` needs more words; see `rawns lab --help`"),
-    "too many": (["down", "a", "b"], '`down` knows nothing to do with "b"; see `rawns lab --help`'),
-    "too many for list": (["list", "a"], '`list` knows nothing to do with "a"; see `rawns lab --help`'),
-    "no option": (["up", "--wiat", "a.json"], '`up` has no option "--wiat"; it has --json, --wait'),
-    "no seconds": (["up", "a.json", "--wait=soon"], '--wait takes a number of seconds, at most a day, and "soon" is none'),
-    "too long": (["up", "a.json", "--wait=1e9"], '--wait takes a number of seconds, at most a day, and "1e9" is none'),
-    "a value": (["list", "--json=yes"], '--json takes no value, and "yes" is one'),
-    "two drawings": (["graph", "a.json", "--dot", "--svg"], "--dot and --svg: one drawing at a time"),
+    "no verb": (["upp", "x"], 'rawns lab: there is no verb "upp"; did you mean up?; see `rawns lab --help`'),
+    "no word": (["up"], "rawns lab up: FILE is missing; see `rawns lab up --help`"),
+    "half": (["exec", "shop"], "rawns lab exec: HOST is missing; see `rawns lab exec --help`"),
+    "no command": (["exec", "shop", "a"], "rawns lab exec: CMD is missing; see `rawns lab exec --help`"),
+    "too many": (["down", "a", "b"], 'rawns lab down: unexpected argument "b"; see `rawns lab down --help`'),
+    "too many for list": (["list", "a"], 'rawns lab list: unexpected argument "a"; see `rawns lab list --help`'),
+    "no option": (
+        ["up", "--wiat", "a.json"],
+        "rawns lab up: there is no option --wiat; did you mean --wait?; see `rawns lab up --help`",
+    ),
+    "no seconds": (
+        ["up", "a.json", "--wait=soon"],
+        'rawns lab up: --wait: "soon" is not a number of seconds between 0 and 86400; see `rawns lab up --help`',
+    ),
+    "a value": (
+        ["list", "--json=yes"],
+        'rawns lab list: --json takes no argument, and "yes" was given; see `rawns lab list --help`',
+    ),
+    "two drawings": (
+        ["graph", "a.json", "--dot", "--svg"],
+        "rawns lab graph: only one of --dot and --svg may be given; see `rawns lab graph --help`",
+    ),
 }
 
 
@@ -29,14 +41,28 @@ WRONG = {
 def test_a_wrong_command_line_is_one_line(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     argv, sentence = WRONG[case]
     assert run(["lab", *argv]) == 2
-    assert capsys.readouterr() == ("", f"rawns lab: {sentence}\n")
+    assert capsys.readouterr() == ("", f"{sentence}\n")
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["lab", "--help"]) == 0
     told = capsys.readouterr().out
-    assert all(f"\n  {verb} " in told for verb in VERBS)
-    assert run(["lab"]) == 2 and run(["lab", "up", "--help"]) == 0
+    assert set(FUNCTIONS) == set(COMMAND.commands) and all(f"\n  {verb} " in told for verb in FUNCTIONS)
+    assert run(["lab", "up", "--help"]) == 0 and "--wait [S]" in capsys.readouterr().out
+    assert run(["lab"]) == 2
+
+
+@pytest.mark.parametrize("argv", [["--json", "list"], ["list", "--json"], ["examples", "--json"], ["--json", "examples"]])
+def test_options_are_accepted_before_and_after_the_verb(argv: list[str]) -> None:
+    assert COMMAND.parse(argv)["--json"] is True
+
+
+def test_what_follows_a_command_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    parsed = COMMAND.parse(["exec", "--json", "shop", "a", "ls", "--json", "-l"])
+    assert (parsed.operands, parsed.rest) == (["shop", "a"], ["ls", "--json", "-l"])
+    parsed = COMMAND.parse(["run", "a.json", "--", "--odd"])
+    assert (parsed.operands, parsed.rest) == (["a.json"], ["--odd"])
+    assert COMMAND.parse(["down", "--", "-x"]).operands == ["-x"]
 
 
 @pytest.mark.parametrize("verb", ["up", "plan", "run"])

@@ -1,7 +1,4 @@
-"""`rawns lab exec`, `shell` and `run`: commands in a host of a lab, and a lab for as long as a command runs.
-
-Floor 7.
-"""
+"""`rawns lab exec`, `shell` and `run`: commands in a host of a lab, and a lab for as long as a command runs."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import sys
 
 from ... import netns, syscalls, uapi
 from ...errors import RawnsError
+from ...terminal import printable
 from . import stop
 from .resolve import is_file, lab_of, netns_of
 
@@ -18,31 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from . import Options
+    from ..options import Parsed
 
 
-def exec_(options: Options) -> int:
-    if not options.command:
-        stop("which command? `rawns lab exec LAB HOST CMD ...`")
-    return _become(netns_of(*options.words), options.command)
+def execute(options: Parsed) -> int:
+    """Become a command in a host: ``ip netns exec``.  Returns only if that fails."""
+    return _become(netns_of(*options.operands), options.rest)
 
 
-def shell(options: Options) -> int:
-    name = netns_of(*options.words)
+def shell(options: Parsed) -> int:
+    """Become a shell in a host.  Returns only if that fails."""
+    name = netns_of(*options.operands)
     if sys.stderr.isatty():
-        print(f"rawns: you are in {name}; `exit` leads back", file=sys.stderr, flush=True)
-    return _become(name, [_shell()])
+        print(f"rawns: this shell is in {printable(name)}; `exit` ends it", file=sys.stderr, flush=True)
+    return _become(name, [_shell_path()])
 
 
-def _shell() -> str:
+def _shell_path() -> str:
     return os.environ.get("SHELL") or "/bin/sh"
 
 
 def _become(name: str, command: list[str]) -> int:
-    """Enter a namespace as ``ip netns exec`` does, for good, and become the command there.  Returns where that fails."""
+    """Enter a namespace as ``ip netns exec`` does, and become the command.  Returns an exit status if that fails."""
     with netns.Namespace.open(name) as namespace:
         syscalls.setns(namespace.fileno(), uapi.CLONE_NEWNET)
-    netns.enter_mounts(name, lambda error: print(f"rawns lab: {error}", file=sys.stderr))
+    netns.enter_mounts(name, lambda error: print(f"rawns lab: {printable(str(error))}", file=sys.stderr))
     sys.stdout.flush()
     return _exec(command)
 
@@ -51,33 +49,33 @@ def _exec(command: list[str]) -> int:
     from ..ip.exec import become
 
     error = become([os.fsencode(word) for word in command])
-    print(f"rawns lab: {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+    print(f"rawns lab: {printable(command[0])}: {error.strerror}", file=sys.stderr, flush=True)
     return 127 if isinstance(error, FileNotFoundError) else 126  # as shells have it
 
 
 # -- a lab for a while ----------------------------------------------------------------------------------------------------
 
 
-def run(options: Options) -> int:
-    """Up, the command, and down, whatever happens in between; the command's exit status."""
+def run(options: Parsed) -> int:
+    """Bring a lab up, run the command, and remove the lab whatever happens; return the command's exit status."""
     from ... import rootless
 
-    word = options.words[0]
+    word = options.operands[0]
     if not is_file(word):
-        stop(f"{word} is no file: `run` takes a description, a path with a dot or a slash in it")
+        stop(f"{printable(word)} is no file: `run` takes a description, a path with a dot or a slash in it")
     lab = lab_of(word)
     lab.outlives_process = False
     if rootless.privileged():
         _refuse_standing(lab.name)
     else:
         rootless.enter()
-    with _Signals() as signals:
+    with ChildSignals() as signals:
         try:
             signals.ending(lab.up, 30.0)
-            if not options.command and sys.stderr.isatty():
-                hosts = ", ".join(host.name or host.label for host in lab.hosts if not host.root)
-                print(f"rawns: {lab.name} is up ({hosts[:200]}); `exit` takes it away", file=sys.stderr, flush=True)
-            return signals.run(options.command or [_shell()])
+            if not options.rest and sys.stderr.isatty():
+                hosts = printable(", ".join(host.name or host.label for host in lab.hosts if not host.root))
+                print(f"rawns: {lab.name} is up ({hosts[:200]}); `exit` removes it", file=sys.stderr, flush=True)
+            return signals.run(options.rest or [_shell_path()])
         finally:
             lab.down()
 
@@ -86,16 +84,16 @@ def _refuse_standing(name: str) -> None:
     from ...lab.discover import find_labs
 
     if any(one.name == name for one in find_labs()):
-        raise RawnsError(f"a lab called {name} is up already, and would be down at the end; `rawns lab down {name}` first")
+        raise RawnsError(f"a lab called {name} is up already, and would be removed at the end; `rawns lab down {name}` first")
 
 
-class _Signals:
-    """While a command runs, what would end us is passed on to it, and we go on to clean up.
+class ChildSignals:
+    """Handle signals on behalf of a command: while it runs, SIGTERM and SIGHUP are passed on to it, and the lab is removed after.
 
-    A terminal's own (Ctrl-C, Ctrl-\\) reach it without us.  What comes while the lab is built ends us at once.
+    SIGINT and SIGQUIT of a terminal reach the command anyway.  A signal that arrives while the lab is built ends the build.
     """
 
-    def __enter__(self) -> _Signals:
+    def __enter__(self) -> ChildSignals:
         import signal
 
         self._signal, self._child, self._end, self._raising = signal, 0, 0, False
@@ -108,7 +106,7 @@ class _Signals:
             self._signal.signal(number, handler)
 
     def ending(self, function: Callable[..., object], *args: object) -> None:
-        """Call what ends with the first signal, and the exit status a shell would give."""
+        """Call a function that a signal ends: then this raises SystemExit with the exit status that a shell would give."""
         self._raising = True
         try:
             function(*args)
@@ -130,19 +128,19 @@ class _Signals:
                 raise SystemExit(128 + number)
 
     def run(self, command: list[str]) -> int:
-        """Run it to its end; the exit status a shell would give."""
+        """Run the command to its end; return the exit status that a shell would give.  Raises `SyscallError` (fork)."""
         sys.stdout.flush()
         if self._end:
             return 128 + self._end
-        self._child = os.fork()
+        self._child = syscalls.observed_call("fork", os.fork)
         if not self._child:
-            self._be(command)
+            self._become(command)
         _, status = os.waitpid(self._child, 0)
         self._child = 0
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
-    def _be(self, command: list[str]) -> NoReturn:
-        """In the child: what shells leave to a command, and the command."""
+    def _become(self, command: list[str]) -> NoReturn:
+        """Restore the signals and become the command, in the child."""
         status = 126
         try:
             for number, handler in self._before.items():

@@ -1,7 +1,4 @@
-"""`rawns lab status`, `list`, `export` and `graph`: the verbs that look.
-
-Floor 7.
-"""
+"""`rawns lab status`, `list`, `export` and `graph`: the verbs that examine a lab."""
 
 from __future__ import annotations
 
@@ -9,27 +6,32 @@ import os
 import sys
 
 from ...errors import RawnsError
-from . import Usage, emit
-from .resolve import is_file, lab_of
+from ...terminal import printable
+from . import emit, say
+from .progress import count
+from .resolve import expect_all_up, is_file, lab_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ...lab import Lab
-    from ...lab.model import Interface
-    from . import Options
+    from ...lab.model import Host, Interface
+    from ..options import Parsed
 
-MANY = 50  # hosts; of more only those that are not up are shown
+    Row = tuple[Host, str, list[tuple[Interface, str]]]
+
+MAX_FULL = 50  # hosts that are all shown; of more, only those that are not up
 COLOURS = {"up": "32", "down": "33", "missing": "31", "differs": "35"}
+NOT_THERE, NOT_AS_DESCRIBED, UP = "not there", "not as described", "up"
 
 
-def _terminal() -> bool:
+def _on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _states(lab: Lab, word: str) -> dict[Any, str]:
-    """How all of it stands.  One that was read back cannot differ from what it is."""
+    """The state of each host and interface.  A lab that was read back cannot differ from what it is."""
     states = lab.states()
     return dict(states) if is_file(word) else {key: "up" if how == "differs" else how for key, how in states.items()}
 
@@ -37,101 +39,107 @@ def _states(lab: Lab, word: str) -> dict[Any, str]:
 # -- status ---------------------------------------------------------------------------------------------------------------
 
 
+def status(options: Parsed) -> int:
+    """Show the state of a lab; exit status 1 if a part of it is not up."""
+    word = options.operands[0]
+    lab = lab_of(word)
+    states = _states(lab, word)
+    if not is_file(word):
+        expect_all_up(lab)
+    rows = [(host, states.get(host.label, ""), [(one, states.get(one, "")) for one in host.interfaces]) for host in lab.hosts]
+    overall = _overall(lab, rows)
+    if options["--json"]:
+        emit({"lab": lab.name, "state": overall, "hosts": [_host_record(*row) for row in rows]})
+    else:
+        say_status(lab, overall, rows)
+    return 0 if overall == UP else 1
+
+
+def _overall(lab: Lab, rows: list[Row]) -> str:
+    """The state of the whole lab: `UP`, or what is wrong with it."""
+    from ...lab.discover import find_labs
+
+    found = next((one.state for one in find_labs() if one.name == lab.name), "")
+    if found.startswith(("being changed", "left")):
+        return found
+    if all(state == "up" and all(_as_described(one, how) for one, how in ones) for _, state, ones in rows):
+        return UP
+    return NOT_THERE if all(state == "missing" for host, state, _ in rows if not host.root) else NOT_AS_DESCRIBED
+
+
 def _as_described(one: Interface, how: str) -> bool:
-    """Whether it stands as it should: what is to be down, or has nobody at its other end, has no carrier either."""
+    """Whether an interface is in the state it should have: without a carrier if it is to be down, or leads nowhere."""
     from ...lab.wait import carrier_due
 
     return how in ("up", "") or how == "down" and not carrier_due(one)
 
 
-def status(options: Options) -> int:
-    word = options.words[0]
-    lab = lab_of(word)
-    states = _states(lab, word)
-    rows = [(host, states.get(host.label, ""), [(one, states.get(one, "")) for one in host.interfaces]) for host in lab.hosts]
-    fine = all(state == "up" and all(_as_described(one, how) for one, how in ones) for _, state, ones in rows)
-    overall = (
-        "up"
-        if fine
-        else "not there"
-        if all(state == "missing" for host, state, _ in rows if not host.root)
-        else "not as described"
-    )
-    if options.json:
-        emit(
-            {
-                "lab": lab.name,
-                "state": overall,
-                "hosts": [
-                    {
-                        "host": host.label,
-                        "netns": host.name,
-                        "state": state,
-                        "interfaces": [
-                            {"name": one.name, "kind": one.kind or None, "state": how, "addresses": list(map(str, one.addresses))}
-                            for one, how in ones
-                        ],
-                    }
-                    for host, state, ones in rows
-                ],
-            }
-        )
-        return 0 if fine else 1
-    print(f"{lab.name}: {_painted(overall, 'up' if fine else 'missing')}, {len(rows)} host{'' if len(rows) == 1 else 's'}")
+def _host_record(host: Host, state: str, ones: list[tuple[Interface, str]]) -> dict[str, Any]:
+    interfaces = [
+        {"name": one.name, "kind": one.kind or None, "state": how, "addresses": [str(address) for address in one.addresses]}
+        for one, how in ones
+    ]
+    return {"host": host.label, "netns": host.name, "state": state, "interfaces": interfaces}
+
+
+def say_status(lab: Lab, overall: str, rows: list[Row]) -> None:
+    """Print the state of a lab, a line for each host and interface."""
+    print(f"{printable(lab.name)}: {_painted(overall, 'up' if overall == UP else 'missing')}, {count(len(rows), 'host')}")
     shown = 0
     for host, state, ones in rows:
-        if len(rows) > MANY and state == "up" and all(how == "up" for _, how in ones):
+        if len(rows) > MAX_FULL and state == "up" and all(how == "up" for _, how in ones):
             continue
         shown += 1
-        print(f"  {host.label:<20} {_painted(state, state)}")
+        print(f"  {printable(host.label):<20} {_painted(state, state)}")
         for one, how in ones:
-            print(f"    {one.name or '(port)':<18} {_painted(f'{how:<8}', how)} {' '.join(map(str, one.addresses))}".rstrip())
-    if len(rows) > MANY and shown < len(rows):
+            name = printable(one.name or "(port)")
+            print(f"    {name:<18} {_painted(f'{how:<8}', how)} {' '.join(map(str, one.addresses))}".rstrip())
+    if len(rows) > MAX_FULL and shown < len(rows):
         print(f"  {len(rows) - shown} {'more ' if shown else ''}hosts are up")
-    return 0 if fine else 1
 
 
 def _painted(text: str, state: str) -> str:
-    words = "not there" if text.strip() == "missing" else text
-    return f"\x1b[{COLOURS[state]}m{words}\x1b[m" if _terminal() and state in COLOURS else words
+    words = NOT_THERE if text.strip() == "missing" else text
+    return f"\x1b[{COLOURS[state]}m{words}\x1b[m" if _on_terminal() and state in COLOURS else words
 
 
 # -- list -----------------------------------------------------------------------------------------------------------------
 
 
-def list_(options: Options) -> int:
+def list_labs(options: Parsed) -> int:
+    """List the labs on this machine."""
     from ...lab.discover import find_labs
 
     found = find_labs()
-    if options.json:
+    if options["--json"]:
         emit([{"lab": one.name, "state": one.state, "hosts": one.hosts, "links": one.links} for one in found])
         return 0
     width = max([len(one.name) for one in found], default=0)
     for one in found:
-        hosts = f"{len(one.hosts)} namespace{'' if len(one.hosts) == 1 else 's'}"
-        links = f", {len(one.links)} link{'' if len(one.links) == 1 else 's'} here" if one.links else ""
-        print(f"{one.name:<{width}}  {one.state}, {hosts}{links}")
+        links = f", {count(len(one.links), 'link')} here" if one.links else ""
+        say(f"{one.name:<{width}}  {one.state}, {count(len(one.hosts), 'namespace')}{links}")
     return 0
 
 
-def export(options: Options) -> int:
+def export(options: Parsed) -> int:
+    """Print the description of a lab as JSON."""
     from ...lab.export import data_of
 
-    emit(data_of(lab_of(options.words[0])))
+    emit(data_of(lab_of(options.operands[0])))
     return 0
 
 
 # -- graph ----------------------------------------------------------------------------------------------------------------
 
 
-def graph(options: Options) -> int:
-    kinds = [kind for kind in ("--dot", "--mermaid", "--svg", "--json") if kind in options.given]
-    if len(kinds) > 1:
-        raise Usage(f"{' and '.join(kinds)}: one drawing at a time")
-    lab = lab_of(options.words[0])
-    states = _known(lab, options.words[0])
+def graph(options: Parsed) -> int:
+    """Draw a lab: as text, or in the format that an option names."""
+    kinds = [kind for kind in ("--dot", "--mermaid", "--svg", "--json") if options[kind]]
+    word = options.operands[0]
+    lab = lab_of(word)
+    states = _known_states(lab, word)
     if kinds == ["--json"]:
-        emit(_record(lab, states))
+        emit(_graph_record(lab, states))
         return 0
     if kinds == ["--svg"]:
         from ...lab.graph.svg import draw as draw_svg
@@ -145,13 +153,13 @@ def graph(options: Options) -> int:
         from ...lab.graph.text import draw
 
         plain = "utf" not in (getattr(sys.stdout, "encoding", None) or "ascii").lower()
-        text = draw(lab, states, _terminal(), plain)
+        text = draw(lab, states, _on_terminal(), plain)
     print(text, end="")
     return 0
 
 
-def _known(lab: Lab, word: str) -> dict[Any, str] | None:
-    """How it stands; nothing where it is a plan only, or where we may not look."""
+def _known_states(lab: Lab, word: str) -> dict[Any, str] | None:
+    """The states to draw; None if no part of the lab is there, or if this user may not look."""
     try:
         states = _states(lab, word)
     except RawnsError:
@@ -160,7 +168,7 @@ def _known(lab: Lab, word: str) -> dict[Any, str] | None:
     return None if planned else states
 
 
-def _record(lab: Lab, states: dict[Any, str] | None) -> dict[str, Any]:
+def _graph_record(lab: Lab, states: dict[Any, str] | None) -> dict[str, Any]:
     from ...lab.graph import Graph
 
     found = Graph(lab, states)

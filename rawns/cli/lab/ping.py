@@ -1,7 +1,7 @@
-"""`rawns lab ping`: every pair that should reach each other, by the description alone, asked whether it does.
+"""`rawns lab ping`: test every pair of hosts that should reach each other according to the description.
 
-Floor 7.  Each request has a socket of its own inside its source, and so many of them are open at once.  What gets no answer
-in a first pass is asked again in a second with all the time there is, so that one slow pair does not hold up the others.
+Each request has a socket of its own inside its source, and a limited number of them is open at once.  A pair without an
+answer in a short first pass is asked again in a second pass, so that one slow pair does not delay the others.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from ...lab.reachability import Reach
 from ...net import NetNS
 from ...netns import call_inside
 from ...objects import neighbour
-from . import emit
-from .resolve import lab_of
-from .verbs import Progress
+from ...terminal import printable
+from . import PING_TIMEOUT, emit, say
+from .progress import Progress
+from .resolve import expect_all_up, is_file, lab_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ if TYPE_CHECKING:
     from ...lab import Lab
     from ...lab.model import Host
     from ...lab.reachability import Pair
-    from . import Options
+    from ..options import Parsed
 
-AT_ONCE, AT_LAST = 128, 512  # requests under way in the first pass and in the second
-FIRST, TIMEOUT, TRIES = 0.5, 5.0, 5  # seconds to the end of the first pass, and of the second; requests in a pass
-NEIGHBOURS = 256  # pairs after which neighbours are forgotten: the machine has room for 1024, in all namespaces together
+MAX_FIRST, MAX_SECOND = 128, 512  # requests that are open at once in the first pass and in the second
+FIRST_PASS, TRIES = 0.5, 5  # seconds that the first pass takes; requests for a pair in a pass
+MAX_NEIGHBOURS = 256  # pairs after which neighbour entries are deleted: all namespaces together may have 1024
 NUD_PERMANENT = 0x80
-MOMENT = 1  # milliseconds
-WIDE = 24  # hosts; the matrix of more fits no terminal
+PAUSE = 1  # milliseconds between two requests
+MAX_MATRIX = 24  # hosts; the matrix of more does not fit a terminal
 
 
-class Probe:
-    """One pair, and what came of it: ``rtt`` in seconds, or ``why`` not."""
+class PairResult:
+    """The result for one pair: ``rtt`` in seconds, negative if there was no answer; then ``why`` is the reason."""
 
     __slots__ = ("pair", "rtt", "why")
 
@@ -55,8 +56,8 @@ class Probe:
         return self.rtt >= 0
 
 
-class Doors:
-    """The namespaces of a lab's hosts, opened when they are first needed; `close` closes them until they are needed again."""
+class HostNamespaces:
+    """The namespaces of a lab's hosts: opened when they are needed; after `close` they are opened again."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -64,7 +65,7 @@ class Doors:
         self._ours: set[int] = set()  # those whose stamp has been looked at
 
     def of(self, host: Host) -> NetNS:
-        """Raises `RawnsError` where it is not there, or is not this lab's."""
+        """The namespace of a host.  Raises `RawnsError` if it is not there, or is not this lab's."""
         if host.number not in self._open:
             try:
                 self._open[host.number] = NetNS.current() if host.root else NetNS.open(host.name)
@@ -84,32 +85,32 @@ class Doors:
         self._open.clear()
 
 
-def ask(lab: Lab, pairs: Iterable[Pair], timeout: float = TIMEOUT, progress: Any = None) -> list[Probe]:
-    """Ask every pair; in the order they came in."""
-    probes, doors = [Probe(pair) for pair in pairs], Doors(lab)
-    recent: list[Probe] = []
+def ask(lab: Lab, pairs: Iterable[Pair], timeout: float = PING_TIMEOUT, progress: Any = None) -> list[PairResult]:
+    """Test every pair; return the results in the order of the pairs.  ``timeout`` is in seconds."""
+    probes, namespaces = [PairResult(pair) for pair in pairs], HostNamespaces(lab)
+    recent: list[PairResult] = []
     done = 0
-    for at_once, seconds in ((AT_ONCE, min(FIRST, timeout)), (AT_LAST, timeout)):
+    for at_once, seconds in ((MAX_FIRST, min(FIRST_PASS, timeout)), (MAX_SECOND, timeout)):
         waiting = _spread([probe for probe in probes if not probe.ok])
         for start in range(0, len(waiting), at_once):
             batch = waiting[start : start + at_once]
             try:
-                _together(doors, batch, seconds)
+                _together(namespaces, batch, seconds)
                 recent += batch
                 last = start + at_once >= len(waiting)
-                if len(recent) >= NEIGHBOURS and not (last and all(probe.ok for probe in probes)):
-                    _forget(doors, recent)
+                if len(recent) >= MAX_NEIGHBOURS and not (last and all(probe.ok for probe in probes)):
+                    _forget(namespaces, recent)
                     recent = []
             finally:
-                doors.close()
+                namespaces.close()
             done = min(len(probes), done + len(batch))
             if progress is not None:
                 progress(done, len(probes))
     return probes
 
 
-def _spread(probes: list[Probe]) -> list[Probe]:
-    """So that those next to each other have different sources: a raw socket hears what all others in its place hear."""
+def _spread(probes: list[PairResult]) -> list[PairResult]:
+    """Order the pairs so that neighbours have different sources: a raw socket receives what all others there receive."""
     ranks: dict[int, int] = {}
     keyed = []
     for number, probe in enumerate(probes):
@@ -118,13 +119,13 @@ def _spread(probes: list[Probe]) -> list[Probe]:
     return [probe for _, _, probe in sorted(keyed, key=lambda key: key[:2])]
 
 
-def _together(doors: Doors, batch: Sequence[Probe], seconds: float) -> None:
-    lines: dict[int, tuple[IcmpSocket, Probe, dict[int, int]]] = {}
+def _together(namespaces: HostNamespaces, batch: Sequence[PairResult], seconds: float) -> None:
+    lines: dict[int, tuple[IcmpSocket, PairResult, dict[int, int]]] = {}
     try:
         for probe in batch:
             try:
                 address = probe.pair.address
-                line = call_inside(doors.of(probe.pair.source), icmp.connect, address.address, address.family)
+                line = call_inside(namespaces.of(probe.pair.source), icmp.connect, address.address, address.family)
                 lines[line.sock.fileno()] = line, probe, {}
             except RawnsError as error:
                 probe.why = _reason(error)
@@ -134,18 +135,18 @@ def _together(doors: Doors, batch: Sequence[Probe], seconds: float) -> None:
             line.close()
 
 
-def _rounds(lines: dict[int, tuple[IcmpSocket, Probe, dict[int, int]]], length: int) -> None:
-    """Ask again and again those that have not answered, and take in what comes, until the time is over.
+def _rounds(lines: dict[int, tuple[IcmpSocket, PairResult, dict[int, int]]], length: int) -> None:
+    """Send requests for the pairs that have not answered, and receive answers, until the time is over.
 
-    Each is given a moment before the next is asked: on a large switch the search for a neighbour goes to every port, and
-    several at once are more than the kernel's queue holds.
+    There is a pause before the next request: on a large bridge the search for a neighbour goes to every port, and several at
+    once exceed the kernel's queue.
     """
     start = monotonic_ns()
     waiting = dict(lines)
     for number in range(TRIES):
         for descriptor, (line, probe, sent) in list(waiting.items()):
             _send(line, probe, sent, number + 1)
-            _hear(waiting, [descriptor], MOMENT)
+            _hear(waiting, [descriptor], PAUSE)
         end = start + length * (number + 1) // TRIES
         while waiting and (left := end - monotonic_ns()) > 0:
             _hear(waiting, list(waiting), -(-left // 1_000_000))
@@ -153,14 +154,14 @@ def _rounds(lines: dict[int, tuple[IcmpSocket, Probe, dict[int, int]]], length: 
             return
 
 
-def _hear(waiting: dict[int, tuple[IcmpSocket, Probe, dict[int, int]]], descriptors: list[int], milliseconds: int) -> None:
-    """Wait for some, and take in what has come; who has answered is waited for no more."""
+def _hear(waiting: dict[int, tuple[IcmpSocket, PairResult, dict[int, int]]], descriptors: list[int], milliseconds: int) -> None:
+    """Wait for answers on some sockets; a pair that has been answered is removed from ``waiting``."""
     for descriptor, what in sockets.poll(dict.fromkeys(descriptors, select.POLLIN), milliseconds):
         if _heard(*waiting[descriptor], what):
             del waiting[descriptor]
 
 
-def _send(line: IcmpSocket, probe: Probe, sent: dict[int, int], sequence: int) -> None:
+def _send(line: IcmpSocket, probe: PairResult, sent: dict[int, int], sequence: int) -> None:
     sent[sequence] = monotonic_ns()
     try:
         line.send(line.request(sequence, icmp.payload(56)))
@@ -169,8 +170,8 @@ def _send(line: IcmpSocket, probe: Probe, sent: dict[int, int], sequence: int) -
             probe.why = _reason(error)
 
 
-def _heard(line: IcmpSocket, probe: Probe, sent: dict[int, int], what: int) -> bool:
-    """Take in one packet; whether it is the answer."""
+def _heard(line: IcmpSocket, probe: PairResult, sent: dict[int, int], what: int) -> bool:
+    """Receive one packet; return whether it is the answer."""
     arrival = line.failure() if what & select.POLLERR else line.receive()
     if isinstance(arrival, icmp.EchoError):
         probe.why = str(arrival.message) + (f" (says {arrival.source[0]})" if arrival.source else "")
@@ -184,79 +185,84 @@ def _reason(error: RawnsError) -> str:
     return str(error.strerror) if isinstance(error, SyscallError) else str(error)
 
 
-def _forget(doors: Doors, probes: Iterable[Probe]) -> None:
-    """Have the hosts forget their neighbours, lest the table that all namespaces share overflows; they are soon found again."""
+def _forget(namespaces: HostNamespaces, probes: Iterable[PairResult]) -> None:
+    """Delete the hosts' neighbour entries: the table is shared by all namespaces and would overflow.  They are found again."""
     hosts = {host.number: host for probe in probes for host in (probe.pair.source, probe.pair.target)}
     for host in hosts.values():
         try:
-            net = doors.of(host).net
+            net = namespaces.of(host).net
             found = [one for one in net.neighbours() if not one.state & NUD_PERMANENT]
             net.do(*[neighbour.delete(one.index, one.address) for one in found])
         except (RawnsError, OSError):
-            pass  # one more or less: it is a courtesy
+            pass  # an entry that stays does no harm
         finally:
-            doors.close()
+            namespaces.close()
 
 
 # -- the command ----------------------------------------------------------------------------------------------------------
 
 
-def ping(options: Options) -> int:
-    lab = lab_of(options.words[0])
+def ping(options: Parsed) -> int:
+    """Test the pairs of a lab and show the results; exit status 1 if one is not reached."""
+    word = options.operands[0]
+    lab = lab_of(word)
+    if not is_file(word):
+        expect_all_up(lab)
     there = set(NetNS.list())
     if not any(host.root or host.name in there for host in lab.hosts):
         raise RawnsError(f"{lab.name} is not up")
-    pairs, whole = Reach(lab).pairs()
+    pairs, complete = Reach(lab).pairs()
     progress = Progress("pairs")
     try:
-        probes = ask(lab, pairs, options.seconds("--timeout") or TIMEOUT, progress.told)
+        results = ask(lab, pairs, options["--timeout"], progress.callback)
     finally:
         progress.end()
-    failed = [probe for probe in probes if not probe.ok]
-    if options.json:
-        records = [_record(probe) for probe in probes]
-        emit({"lab": lab.name, "ok": bool(probes) and not failed, "every_pair": whole, "pairs": records})
+    failed = [one for one in results if not one.ok]
+    if options["--json"]:
+        records = [_record(one) for one in results]
+        emit({"lab": lab.name, "ok": bool(results) and not failed, "every_pair": complete, "pairs": records})
     else:
-        _show(lab, probes, failed, whole)
-    return 1 if failed or not probes else 0
+        _show(lab, results, failed, complete)
+    return 1 if failed or not results else 0
 
 
-def _record(probe: Probe) -> dict[str, Any]:
+def _record(probe: PairResult) -> dict[str, Any]:
     said = {"from": probe.pair.source.label, "to": probe.pair.target.label, "address": probe.pair.address.address}
     return {**said, "ok": probe.ok, **({"ms": round(probe.rtt * 1000, 3)} if probe.ok else {"why": probe.why})}
 
 
-def _show(lab: Lab, probes: Sequence[Probe], failed: Sequence[Probe], whole: bool) -> None:
+def _show(lab: Lab, probes: Sequence[PairResult], failed: Sequence[PairResult], whole: bool) -> None:
     if not probes:
-        print(f"{lab.name}: nobody here should reach anybody")
+        say(f"{lab.name}: no host of it should reach another")
         return
     hosts = list({host.number: host for probe in probes for host in (probe.pair.source, probe.pair.target)}.values())
     hosts.sort(key=lambda host: host.number)
-    if whole and len(hosts) <= WIDE:
+    if whole and len(hosts) <= MAX_MATRIX:
         print("\n".join(_matrix(hosts, probes)))
         print()
     for probe in failed[:100]:
-        print(f"{probe.pair.source.label} -> {probe.pair.target.label} {probe.pair.address.address}: {probe.why}")
+        say(f"{probe.pair.source.label} -> {probe.pair.target.label} {probe.pair.address.address}: {probe.why}")
     if len(failed) > 100:
         print(f"... and {len(failed) - 100} more")
     answered, chosen = len(probes) - len(failed), "" if whole else f", chosen among {len(hosts)} hosts so that each is in it"
     times = sorted(probe.rtt for probe in probes if probe.ok)
     middle = f"; half of them within {times[len(times) // 2] * 1000:.2f} ms" if times else ""
-    print(f"{lab.name}: {answered} of {len(probes)} ways lead there and back{middle}{chosen}")
+    say(f"{lab.name}: {answered} of {len(probes)} ways lead there and back{middle}{chosen}")
 
 
-def _matrix(hosts: Sequence[Host], probes: Iterable[Probe]) -> list[str]:
-    """Who (a row) reaches whom (a column), in milliseconds; of several addresses the slowest counts, or the one that fails."""
+def _matrix(hosts: Sequence[Host], probes: Iterable[PairResult]) -> list[str]:
+    """The milliseconds from each host (row) to each other (column); of several addresses, the slowest or the failing one."""
     cells: dict[tuple[int, int], float] = {}
     for probe in probes:
         key = probe.pair.source.number, probe.pair.target.number
         before = cells.get(key, 0.0)
         cells[key] = -1.0 if before < 0 or not probe.ok else max(before, probe.rtt)
-    width = max(6, *(len(host.label) for host in hosts))
-    lines = [" ".join([" " * width, *(f"{host.label:>{width}}" for host in hosts)])]
-    for one in hosts:
+    labels = [printable(host.label) for host in hosts]
+    width = max(6, *map(len, labels))
+    lines = [" ".join([" " * width, *(f"{label:>{width}}" for label in labels)])]
+    for one, label in zip(hosts, labels):
         row = [_cell(one, other, cells.get((one.number, other.number)), width) for other in hosts]
-        lines.append(" ".join([f"{one.label:<{width}}", *row]).rstrip())
+        lines.append(" ".join([f"{label:<{width}}", *row]).rstrip())
     return lines
 
 

@@ -1,16 +1,16 @@
-"""Which lab is meant: FILE or LAB, and a host of it.
-
-Floor 7.
-"""
+"""Find the lab, and the host of a lab, that the words FILE, LAB and HOST of a command line name."""
 
 from __future__ import annotations
 
 from ...errors import InvalidValue, RawnsError
 from ...lab import Lab
+from ...terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...lab.discover import FoundLab
+
+MAX_LABELS = 20  # hosts that an error lists
 
 
 def is_file(word: str) -> bool:
@@ -30,14 +30,21 @@ def lab_of(word: str) -> Lab:
         raise _hinted(error, word) from None
 
 
+def expect_all_up(lab: Lab) -> None:
+    """Regard every interface of a lab that was read back as one that should be up: no description says otherwise."""
+    for host in lab.hosts:
+        for one in host.interfaces:
+            one.up = True
+
+
 def _hinted(error: RawnsError, word: str) -> RawnsError:
     from os import path
 
-    return RawnsError(f"{error}; for the file of that name say ./{word}") if path.exists(word) else error
+    return RawnsError(f"{error}; for the file of that name say ./{printable(word)}") if path.exists(word) else error
 
 
 def name_of(word: str) -> str:
-    """The name of the lab, without asking what else the file says: what is up can be taken down whatever became of it."""
+    """The name of a lab, whatever else its file says: what is up can be removed even if the file is faulty by now."""
     if not is_file(word):
         return word
     from ...lab.document import read
@@ -54,18 +61,19 @@ def netns_of(word: str, host: str) -> str:
     lab = name_of(word)
     found = next((one for one in find_labs() if one.name == lab), None)
     if found is None:
-        raise RawnsError(f"no lab called {lab} is up; `rawns lab list` names those that are")
-    wanted = [f"{lab}.{host}", *_said(word, host), host]
+        raise RawnsError(f"no lab called {printable(lab)} is up; `rawns lab list` names those that are")
+    wanted = [f"{lab}.{host}", *_described_names(word, host), host]
     name = next((one for one in wanted if one in found.hosts), None)
     if name is None:
-        raise RawnsError(f"{lab} has no host called {host}; it has {', '.join(_labels(found)[:20])}")
+        labels = printable(", ".join(_labels(found)[:MAX_LABELS]))
+        raise RawnsError(f"{lab} has no host called {printable(host)}; it has {labels}")
     return name
 
 
-def _said(word: str, host: str) -> list[str]:
-    """What the file says the namespace of a host is called, where there is a file."""
-    named = [one.name for one in Lab.load(word).hosts if one.label == host] if is_file(word) and word != "-" else []
-    return [name for name in named if name is not None]
+def _described_names(word: str, host: str) -> list[str]:
+    """The name that the file, if there is one, gives to the namespace of a host."""
+    names = [one.name for one in Lab.load(word).hosts if one.label == host] if is_file(word) and word != "-" else []
+    return [name for name in names if name is not None]
 
 
 def _labels(found: FoundLab) -> list[str]:
