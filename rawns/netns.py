@@ -96,9 +96,7 @@ class Namespace:
 
     def __init__(self, *args: object, **options: object) -> None:
         kind = type(self).__name__
-        raise TypeError(
-            f"{kind}(...) creates nothing: {kind}.create(name) creates a network namespace, {kind}.open(name) opens one"
-        )
+        raise TypeError(f"use {kind}.create(name) to create a network namespace, or {kind}.open(name) to open one")
 
     def _adopt(self, fd: int, name: str | None, created: bool) -> None:
         self.fd, self.name = fd, name

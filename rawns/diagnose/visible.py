@@ -282,7 +282,7 @@ class World:
         if held is not None:
             return os.dup(held.fileno())
         where = place.where
-        return os.open(names.path_of(where.name) if where.name else where.path or names.HERE, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(names.path_of(where.name) if where.name else where.path or names.HERE, names.SAFE_OPEN | os.O_CLOEXEC)
 
     def candidates(self) -> list[Place]:
         """The places that may hold the far end of a cable: the two ends, the caller's, the machine's, all with a name.

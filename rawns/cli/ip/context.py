@@ -150,7 +150,7 @@ class IpContext:
     def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
         """Each name under /run/netns with its id here (-1: none), or with what the kernel has against it."""
         from ... import syscalls
-        from ...names import NETNS_DIR
+        from ...names import NETNS_DIR, SAFE_OPEN
 
         try:
             names = syscalls.listdir(NETNS_DIR)
@@ -158,7 +158,7 @@ class IpContext:
             return  # no such directory: no names
         for name in names:
             try:
-                fd = syscalls.open_(f"{NETNS_DIR}/{name}", os.O_RDONLY)
+                fd = syscalls.open_(f"{NETNS_DIR}/{name}", SAFE_OPEN)
             except SyscallError:
                 continue
             try:
@@ -189,12 +189,12 @@ class IpContext:
     def open_namespace(self, text: str) -> int | None:
         """A descriptor of the namespace by name or path, held until the command ends; None where there is none."""
         from ... import syscalls
-        from ...names import NETNS_DIR
+        from ...names import NETNS_DIR, SAFE_OPEN
 
         if "\0" in text:
             return None
         try:
-            self.held.append(syscalls.open_(text if "/" in text else f"{NETNS_DIR}/{text}", os.O_RDONLY))
+            self.held.append(syscalls.open_(text if "/" in text else f"{NETNS_DIR}/{text}", SAFE_OPEN))
         except SyscallError:
             return None
         return self.held[-1]

@@ -10,7 +10,7 @@ from errno import EEXIST, ENOENT
 
 from ... import rtnl, syscalls, uapi
 from ...errors import InvalidValue, KernelError, SyscallError
-from ...names import HERE, NETNS_DIR
+from ...names import HERE, NETNS_DIR, SAFE_OPEN
 from ...netns import Namespace, enter_mounts
 from ...nlmsg import Request
 from .arguments import integer
@@ -216,7 +216,7 @@ def set_id(args: Args) -> int:
         if nsid >> 31:
             raise wrong(word, '"netnsid" value should be >= 0')
     try:
-        fd = syscalls.open_(f"{NETNS_DIR}/{name}", os.O_RDONLY)
+        fd = syscalls.open_(f"{NETNS_DIR}/{name}", SAFE_OPEN)
     except SyscallError as error:
         raise CommandError(f'Cannot open network namespace "{name}": {reason(error)}', FAILED) from None
     args.ip.held.append(fd)
@@ -287,7 +287,7 @@ def identify(args: Args) -> int:
 def enter(name: str) -> None:
     """Move this thread into the namespace, for good: ``-n NAME``.  Raises `CommandError`."""
     try:
-        fd = syscalls.open_(f"{NETNS_DIR}/{name}", os.O_RDONLY)
+        fd = syscalls.open_(f"{NETNS_DIR}/{name}", SAFE_OPEN)
     except (SyscallError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else "No such file or directory"
         raise CommandError(f'Cannot open network namespace "{name}": {why}') from None
