@@ -178,10 +178,10 @@ def test_a_taken_name_and_a_missing_one_are_said_in_a_sentence(netns_name: Name)
     with NetNS.create(netns_name()) as ns:
         for attempt in (NetNS.create, NetNS.create().attach):
             with pytest.raises(FileExistsError, match=f"; the name {ns.name} is taken"):
-                attempt(ns.name)
+                attempt(ns.name or "")
     for attempt in (ns.remove, NetNS.open):
         with pytest.raises(FileNotFoundError, match=f"; no network namespace is called {ns.name}"):
-            attempt(ns.name)  # type: ignore[operator]
+            attempt(ns.name or "")  # type: ignore[operator]
     gone = NetNS.create(netns_name())
     NetNS.remove(gone.name or "")
     with pytest.raises(FileNotFoundError, match=f"; no network namespace is called {gone.name}"):
