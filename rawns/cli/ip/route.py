@@ -1,0 +1,394 @@
+"""`ip route`: list, look up, add, change, replace, append, delete, flush, save and restore routes (ip-route(8))."""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6
+
+from ... import rtnl, uapi
+from ...errors import KernelError
+from ...nlmsg import Request
+from .arguments import U32, address, natural, prefix
+from .route_words import ROUTE_ROWS, help, ip_protocol, is_default, read_nexthops, route_type, take_device, tos_number
+from .session import complain, complaint
+from .words import FAILED, Call, Refused, Value, dispatch, matches, read, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...wire import Message
+    from .session import Session
+    from .words import Record, Words
+
+    Take = Callable[[Words, Record], None]
+
+KERNEL_REFUSED = 2
+UNGUESSED = uapi.RT_SCOPE_NOWHERE
+LOCAL_TYPES = (uapi.RTN_LOCAL, uapi.RTN_BROADCAST, uapi.RTN_NAT, uapi.RTN_ANYCAST)
+LINK_TYPES = (uapi.RTN_BROADCAST, uapi.RTN_MULTICAST, uapi.RTN_ANYCAST)
+
+
+# -- changing -----------------------------------------------------------------------------------------------------
+
+
+def _body(words: Words, deletes: bool) -> Record:
+    """Return the body of RTM_NEWROUTE or RTM_DELROUTE that the words describe.  Raises `Refused`."""
+    ip = words.ip
+    record: Record = {"rtm_family": ip.family, "rtm_table": uapi.RT_TABLE_MAIN}
+    if not deletes:
+        record["rtm_protocol"], record["rtm_type"] = uapi.RTPROT_BOOT, uapi.RTN_UNICAST
+    read(ROUTE_ROWS, words, record, _destination)
+    if "destination" not in record:
+        raise help()
+    take_device(record, ip)
+    metrics, lock = record.pop("metrics", {}), record.pop("lock", 0)
+    if metrics:
+        record["RTA_METRICS"] = {**metrics, **({"RTAX_LOCK": lock} if lock else {})}
+    if "nexthops" in record:
+        record["RTA_MULTIPATH"] = read_nexthops(record.pop("nexthops"), record, ip)
+    record["rtm_family"] = record["rtm_family"] or AF_INET
+    kind = record.get("rtm_type", uapi.RTN_UNSPEC)
+    if "table" not in record and kind in LOCAL_TYPES:
+        record["rtm_table"] = uapi.RT_TABLE_LOCAL
+    record.setdefault("rtm_scope", _scope(record, kind, deletes))
+    for key in ("destination", "table", "gateway"):
+        record.pop(key, None)
+    return record
+
+
+def _scope(record: Record, kind: int, deletes: bool) -> int:
+    """Return the scope of a route for which none is given: how far away its destination is."""
+    if record["rtm_family"] in (AF_INET6, uapi.AF_MPLS):
+        return uapi.RT_SCOPE_UNIVERSE
+    if kind in (uapi.RTN_LOCAL, uapi.RTN_NAT):
+        return uapi.RT_SCOPE_HOST
+    if kind in LINK_TYPES:
+        return uapi.RT_SCOPE_LINK
+    if kind in (uapi.RTN_UNICAST, uapi.RTN_UNSPEC):
+        if deletes:
+            return UNGUESSED
+        if not ("gateway" in record or "RTA_MULTIPATH" in record or "RTA_NH_ID" in record):
+            return uapi.RT_SCOPE_LINK
+    return UNGUESSED if deletes else uapi.RT_SCOPE_UNIVERSE
+
+
+def _destination(word: str, words: Words, record: Record) -> None:
+    """Read the destination, a word that no row fits, with or without its type before it."""
+    if word == "to":
+        word = words.take()
+    if not word[:1].isdigit():
+        try:
+            record["rtm_type"] = route_type(word)
+            word = words.take()
+        except ValueError:
+            pass
+    if matches(word, "help"):
+        raise help()
+    if "destination" in record:
+        raise Refused(f'Error: either "to" is duplicate, or "{word}" is a garbage.')
+    found = record["destination"] = prefix(word, record["rtm_family"])
+    record["rtm_family"] = record["rtm_family"] or found.family
+    record["rtm_dst_len"] = found.bits
+    if found.address and not is_default(word):
+        record["RTA_DST"] = found.address
+
+
+def modify(words: Words, message: Message, flags: int = 0) -> int:
+    """Add, change or delete a route; return the exit status."""
+    words.ip.do(Request(message, _body(words, message is rtnl.DELROUTE), flags))
+    return 0
+
+
+# -- looking up ---------------------------------------------------------------------------------------------------
+
+
+def _lookup_address(key: str, bits: str) -> Take:
+    def take(words: Words, record: Record) -> None:
+        word = words.take()
+        if matches(word, "help"):
+            raise help()
+        _put_prefix(word, record, key, bits)
+
+    return take
+
+
+def _put_prefix(word: str, record: Record, key: str, bits: str) -> None:
+    found = prefix(word, record["rtm_family"])
+    record["rtm_family"] = record["rtm_family"] or found.family
+    record[bits] = found.bits
+    if found.address and not is_default(word):
+        record[key] = found.address
+
+
+def _new_destination(words: Words, record: Record) -> None:
+    word = words.take()
+    if word == "to":
+        word = words.take()
+    record["RTA_NEWDST"] = address(word, record["rtm_family"])[1]
+
+
+def _vrf_device(words: Words, record: Record) -> None:
+    word = words.take()
+    link = words.ip.link(words.ip.index_of(word))
+    if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
+        raise wrong(word, "Invalid VRF\n")
+    record["oif"] = word
+
+
+def _bit(key: str, value: int) -> Take:
+    def take(words: Words, record: Record) -> None:
+        record[key] = record.get(key, 0) | value
+
+    return take
+
+
+LOOKUP_ROWS = [
+    Value("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n", hint="TOS"),
+    Call("from*", _lookup_address("RTA_SRC", "rtm_src_len"), "ADDRESS"),
+    Value("iif*", "iif", str, hint="STRING"),
+    Value("mark*", "RTA_MARK", U32, "invalid mark", hint="NUMBER"),
+    Value("oif*|dev", "oif", str, hint="STRING"),
+    Call("notify*", _bit("rtm_flags", uapi.RTM_F_NOTIFY)),
+    Call("connected*", _bit("connected", 1)),
+    Call("vrf*", _vrf_device, "NAME"),
+    Value("uid*", "RTA_UID", U32, "invalid UID\n", hint="NUMBER"),
+    Call("fibmatch*", _bit("rtm_flags", uapi.RTM_F_FIB_MATCH)),
+    Call("as", _new_destination, "[ to ] ADDRESS"),
+    Value("sport*", "RTA_SPORT", natural(16), "invalid sport\n", hint="NUMBER"),
+    Value("dport*", "RTA_DPORT", natural(16), "invalid dport\n", hint="NUMBER"),
+    Value("ipproto*", "RTA_IP_PROTO", ip_protocol, 'Invalid "ipproto" value\n', hint="PROTOCOL"),
+]
+
+
+def _lookup_target(word: str, words: Words, record: Record) -> None:
+    if word == "to":
+        word = words.take()
+    if matches(word, "help"):
+        raise help()
+    _put_prefix(word, record, "RTA_DST", "rtm_dst_len")
+    full = 32 if record["rtm_family"] == AF_INET else 128
+    if record["rtm_family"] in (AF_INET, AF_INET6) and record["rtm_dst_len"] != full:
+        complain(f"Warning: /{record['rtm_dst_len']} as prefix is invalid, only /{full} (or none) is supported.")
+        record["rtm_dst_len"] = full
+    record["found"] = True
+
+
+def get(words: Words) -> int:
+    """Show the route that a packet to an address would take."""
+    ip = words.ip
+    if not words:
+        raise Refused("need at least a destination address", FAILED)
+    record = read(LOOKUP_ROWS, words, {"rtm_family": ip.family, "rtm_table": 0}, _lookup_target)
+    if "found" not in record:
+        raise Refused("need at least a destination address", FAILED)
+    for key, attribute in (("iif", "RTA_IIF"), ("oif", "RTA_OIF")):
+        name = record.pop(key, None)
+        if name is not None:
+            record[attribute] = _index(name, ip)
+    if not record.get("RTA_MARK"):
+        record.pop("RTA_MARK", None)
+    record["rtm_family"] = record["rtm_family"] or AF_INET
+    if record["rtm_family"] == AF_INET:
+        record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTM_F_LOOKUP_TABLE
+    record.pop("found")
+    connected = record.pop("connected", 0)
+    answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
+    if connected and "RTA_SRC" not in record:
+        answer = ip.kernel.get(Request(rtnl.GETROUTE, _connected(answer))).body
+    from .show import document, text
+    from .show_route import route
+
+    shown = list(route(answer, {}, ip))
+    ip.write([document([shown], ip)] if ip.json else text(shown))
+    return 0
+
+
+def _connected(answer: Record) -> Record:
+    """Return the look-up that a connected socket would make: with the source address of the first answer."""
+    if "RTA_PREFSRC" not in answer and "RTA_SRC" not in answer:
+        raise Refused("Failed to connect the route", FAILED)
+    body = {key: value for key, value in answer.items() if key in ("rtm_family", "rtm_dst_len", "rtm_tos", "RTA_DST", "RTA_OIF")}
+    body["RTA_SRC"] = answer.get("RTA_PREFSRC", answer.get("RTA_SRC"))
+    body["rtm_src_len"] = answer["rtm_dst_len"]
+    return body
+
+
+def _index(name: str, ip: Session) -> int:
+    index = ip.index_of(name)
+    if not index:
+        raise Refused(f'Cannot find device "{name}"', FAILED)
+    return index
+
+
+# -- listing ------------------------------------------------------------------------------------------------------
+
+
+def _wanted(words: Words) -> Record:
+    from .route_filter import wanted
+
+    return wanted(words)
+
+
+def _dump(ip: Session, record: Record, ending: str = "Dump terminated") -> list[Record]:
+    """Ask the kernel for the routes that a filter fits; what the kernel cannot filter is filtered here."""
+    from .route_filter import fits
+
+    body: Record = {"rtm_family": record["family"], **record["ask"]}
+    try:
+        replies = ip.kernel.dump(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
+    except KernelError as error:
+        complain(complaint(error))
+        raise Refused(ending, KERNEL_REFUSED) from None
+    return [reply.body for reply in replies if reply.kind == uapi.RTM_NEWROUTE and fits(reply.body, record)]
+
+
+def show(words: Words) -> int:
+    """List routes: by default those of table main, of IPv4 unless another family is asked for."""
+    ip, record = words.ip, _wanted(words)
+    routes = _dump(ip, record)
+    from .show import document, text
+    from .show_route import route
+
+    shown = (route(one, record, ip) for one in routes)
+    if ip.json:
+        ip.write([document(shown, ip)])
+    else:
+        ip.write(piece for fields in shown for piece in text(fields))
+    return 0
+
+
+def flush(words: Words) -> int:
+    """Delete all routes that a filter fits, in rounds."""
+    ip = words.ip
+    if not words:
+        raise Refused('"ip route flush" requires arguments.', FAILED)
+    record = _wanted(words)
+    if record.get("cloned"):
+        if record["family"] != AF_INET6:
+            _flush_cache()
+            if ip.stats:
+                ip.write(["*** IPv4 routing cache is flushed.\n"])
+        if record["family"] == AF_INET:
+            return 0
+    done = 0
+    while not ip.flush_rounds or done < ip.flush_rounds:
+        routes = [one for one in _dump(ip, record, "Flush terminated") if not _is_null(one)]
+        if not routes:
+            if ip.stats and not done and (not record.get("cloned") or record["family"] == AF_INET6):
+                ip.write(["Nothing to flush.\n"])
+            elif ip.stats:
+                ip.write([f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"])
+            return 0
+        done += 1
+        if ip.stats > 1:
+            from .show import text
+            from .show_route import route
+
+            ip.write(piece for one in routes for piece in text(route(one, record, ip)))
+        _delete_all(routes, ip)
+        if ip.stats:
+            ip.write([f"\n*** Round {done}, deleting {len(routes)} entries ***\n"])
+    raise Refused("Flush terminated", KERNEL_REFUSED)
+
+
+def _is_null(route: Record) -> bool:
+    """Tell whether a route is the unreachable default that the kernel itself adds for IPv6; it cannot be deleted."""
+    default = route["rtm_family"] == AF_INET6 and not route["rtm_dst_len"] and route["rtm_type"] == uapi.RTN_UNREACHABLE
+    return default and route.get("RTA_PRIORITY") == 0xFFFFFFFF
+
+
+def _delete_all(routes: list[Record], ip: Session) -> None:
+    """Delete each; one that is gone already, with another or by itself, is no failure."""
+    from errno import ENOENT, ESRCH
+
+    for one in routes:
+        try:
+            ip.do(Request(rtnl.DELROUTE, one))
+        except KernelError as error:
+            if error.errno not in (ESRCH, ENOENT):
+                raise
+
+
+def _flush_cache() -> None:
+    """Have the kernel drop what it has cached of IPv4 routes."""
+    from ... import sysctl
+    from ...errors import SyscallError
+
+    try:
+        sysctl.write("net/ipv4/route/flush", "-1")
+    except SyscallError as error:
+        raise Refused(f'Cannot open "/proc/sys/net/ipv4/route/flush": {error.strerror}', FAILED) from None
+
+
+# -- save and restore -----------------------------------------------------------------------------------------------
+
+
+def save(words: Words) -> int:
+    """Write the routes that a filter fits to standard output, as netlink messages behind a magic number."""
+    from .saved import write
+
+    ip = words.ip
+    write("route", [(rtnl.NEWROUTE, body) for body in _dump(ip, _wanted(words))])
+    return 0
+
+
+def restore(words: Words) -> int:
+    """Add the routes that `save` has written, from standard input."""
+    from .saved import read_messages
+
+    ip, bodies = words.ip, [body for message, body in read_messages("route") if message is rtnl.NEWROUTE]
+    scopes = (uapi.RT_SCOPE_NOWHERE, uapi.RT_SCOPE_HOST, uapi.RT_SCOPE_LINK, uapi.RT_SCOPE_UNIVERSE)
+    for body in sorted(bodies, key=lambda body: -_rank(body, scopes)):  # a gateway must be reachable before it is used
+        try:
+            ip.do(Request(rtnl.NEWROUTE, body, uapi.NLM_F_CREATE))
+        except KernelError as error:
+            if error.errno != 17:  # EEXIST: addresses have brought some of them
+                raise
+    return 0
+
+
+def _rank(body: Record, scopes: tuple[int, ...]) -> int:
+    """Return the order in which a route can be added: those without a gateway come first."""
+    return int(body.get("rtm_scope", 0)) if "RTA_GATEWAY" not in body and "RTA_MULTIPATH" not in body else -1
+
+
+def showdump(words: Words) -> int:
+    """Show the routes that `save` has written, from standard input."""
+    from .saved import read_messages
+    from .show import document, text
+    from .show_route import route
+
+    ip = words.ip
+    shown = [route(body, {}, ip) for message, body in read_messages("route") if message is rtnl.NEWROUTE]
+    ip.write([document(shown, ip)] if ip.json else (piece for fields in shown for piece in text(fields)))
+    return 0
+
+
+def _help(words: Words) -> int:
+    raise help()
+
+
+VERBS = (
+    ("list|show|lst", show),
+    ("get", get),
+    ("add", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
+    ("change|chg", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_REPLACE)),
+    ("replace", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
+    ("prepend", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE)),
+    ("append", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND)),
+    ("test", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_EXCL)),
+    ("delete", lambda words: modify(words, rtnl.DELROUTE)),
+    ("flush", flush),
+    ("save", save),
+    ("restore", restore),
+    ("showdump", showdump),
+    ("help", _help),
+)
+
+
+def run(words: Words) -> int:
+    """Run ``ip route`` with its words; return the exit status."""
+    if not words:
+        return show(words)
+    return dispatch(VERBS, words.take(), words, "route")
+

@@ -1,0 +1,402 @@
+"""The words of `ip route add` and its relatives: destination, gateway, metrics, next hops and encapsulation."""
+
+from __future__ import annotations
+
+
+
+from ... import uapi
+from . import names
+from .arguments import U8, U32, address, number, prefix
+from .words import FAILED, FAMILIES, Call, Constant, Refused, Row, Value, matches, usage, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .session import Session
+    from .words import Record, Words
+
+ROUTE_TYPES = {
+    "none": uapi.RTN_UNSPEC,
+    "unicast": uapi.RTN_UNICAST,
+    "local": uapi.RTN_LOCAL,
+    "broadcast": uapi.RTN_BROADCAST,
+    "brd": uapi.RTN_BROADCAST,
+    "anycast": uapi.RTN_ANYCAST,
+    "multicast": uapi.RTN_MULTICAST,
+    "blackhole": uapi.RTN_BLACKHOLE,
+    "unreachable": uapi.RTN_UNREACHABLE,
+    "prohibit": uapi.RTN_PROHIBIT,
+    "throw": uapi.RTN_THROW,
+    "nat": uapi.RTN_NAT,
+    "xresolve": uapi.RTN_XRESOLVE,
+}
+PREFERENCES = {"low": 3, "medium": 0, "high": 1}  # ICMPV6_ROUTER_PREF_*, RFC 4191
+MAX_HOPLIMIT = 255
+MAX_WEIGHT = 256
+
+
+# -- values ---------------------------------------------------------------------------------------------------------
+
+
+def is_default(word: str) -> bool:
+    """Tell whether a word stands for every destination."""
+    return word in ("default", "any", "all")
+
+
+def route_type(text: str) -> int:
+    """Return the number of a type of route (RTN_*).  Raises ValueError."""
+    for name, value in ROUTE_TYPES.items():
+        if name == text:
+            return value
+    return U8(text)
+
+
+def table_number(text: str) -> int:
+    """Return the number of a routing table by its name or number.  Raises ValueError."""
+    return names.number_of("rt_tables", text, 0xFFFFFFFF)
+
+
+def tos_number(text: str) -> int:
+    """Return a DS field by its name or its number, which is in hex.  Raises ValueError."""
+    for value, name in names.table("rt_dsfield").items():
+        if name == text:
+            return value
+    digits = text[2:] if text[:2] in ("0x", "0X") else text
+    if not digits or set(digits.lower()) - set("0123456789abcdef") or int(digits[:9], 16) > 255:
+        raise ValueError(text)
+    return int(digits, 16)
+
+
+def realms(text: str) -> int:
+    """Return two realms as the kernel has them, from ``FROM/TO``, ``TO`` or a number.  Raises ValueError."""
+    if "/" in text:
+        source, _, target = text.partition("/")
+        return (names.number_of("rt_realms", source, 255) << 16 if source else 0) | (
+            names.number_of("rt_realms", target, 255) if target else 0
+        )
+    return names.number_of("rt_realms", text, 0xFFFFFFFF)
+
+
+def ip_protocol(text: str) -> int:
+    """Return the number of an IP protocol, from its name or number.  Raises ValueError."""
+    known = {"icmp": 1, "tcp": 6, "udp": 17, "dccp": 33, "ipv6-icmp": 58, "sctp": 132, "udplite": 136}
+    return known[text] if text in known else U8(text)
+
+
+def milliseconds(text: str) -> tuple[int, bool]:
+    """Return a time, and whether it was written without a unit (then it is in the kernel's own).  Raises ValueError."""
+    size = next((at for at, char in enumerate(text) if char not in "0123456789."), len(text))
+    if not size or text.count(".") > 1 or size > 18:
+        raise ValueError(text)
+    value, unit = float(text[:size]) if "." in text[:size] else float(number(text[:size])), text[size:].lower()
+    if unit in ("s", "sec", "secs"):
+        value *= 1000
+    elif unit not in ("", "ms", "msec", "msecs"):
+        raise ValueError(text)
+    whole = int(value)
+    return (whole + (whole < value)) & 0xFFFFFFFF, not unit
+
+
+def on_or_off(text: str) -> int:
+    """Return 1 for ``enabled`` and 0 for ``disabled``, each possibly abbreviated.  Raises ValueError."""
+    if matches(text, "enabled"):
+        return 1
+    if matches(text, "disabled"):
+        return 0
+    raise ValueError(text)
+
+
+def preference(text: str) -> int:
+    """Return a preference of RFC 4191.  Raises ValueError."""
+    return PREFERENCES[text] if text in PREFERENCES else U8(text)
+
+
+# -- metrics --------------------------------------------------------------------------------------------------------
+
+
+class Metric(Row):
+    """A word that sets one of RTA_METRICS: ``mtu [lock] 1400``.  ``lock`` keeps the kernel from changing it."""
+
+    __slots__ = ("attribute", "bit", "forced", "locks", "read", "why")
+
+    def __init__(
+        self, names: str, attribute: str, read: Callable[[str], object], locks: bool = True, forced: bool = False, why: str = ""
+    ) -> None:
+        super().__init__(names, "NUMBER")
+        self.attribute, self.read, self.locks, self.forced = attribute, read, locks, forced
+        self.bit = 1 << getattr(uapi, attribute)
+        self.why = why or f'"{self.name}" value is invalid\n'
+
+    def take(self, words: Words, record: Record) -> None:
+        word = words.take()
+        if self.locks and word == "lock":
+            record["lock"] = record.get("lock", 0) | self.bit
+            word = words.take()
+        if self.forced:
+            record["lock"] = record.get("lock", 0) | self.bit
+        try:
+            value = self.read(word)
+        except ValueError:
+            raise wrong(word, self.why) from None
+        record.setdefault("metrics", {})[self.attribute] = value
+
+
+def _time(scale: int) -> Callable[[str], int]:
+    """Return a reader of times, which the kernel keeps in units of 1/scale ms."""
+
+    def read_time(text: str) -> int:
+        value, raw = milliseconds(text)
+        return value if raw else value * scale & 0xFFFFFFFF
+
+    return read_time
+
+
+def _hoplimit(text: str) -> int:
+    value = U32(text)
+    if value > MAX_HOPLIMIT:
+        raise ValueError(text)
+    return value
+
+
+def _features(text: str) -> int:
+    if text != "ecn":
+        raise wrong(text, '"features" value not valid\n')
+    return uapi.RTAX_FEATURE_ECN
+
+
+def _flag(name: str) -> Callable[[str], int]:
+    def read_flag(text: str) -> int:
+        value = U32(text)
+        if value > 1:
+            raise wrong(text, f'"{name}" value should be 0 or 1\n')
+        return value
+
+    return read_flag
+
+
+METRICS: list[Row] = [
+    Metric("mtu", "RTAX_MTU", U32),
+    Metric("hoplimit", "RTAX_HOPLIMIT", _hoplimit),
+    Metric("advmss", "RTAX_ADVMSS", U32, why='"mss" value is invalid\n'),
+    Metric("reordering*", "RTAX_REORDERING", U32),
+    Metric("rtt", "RTAX_RTT", _time(8)),
+    Metric("rto_min", "RTAX_RTO_MIN", _time(1), locks=False, forced=True),
+    Metric("window*", "RTAX_WINDOW", U32),
+    Metric("cwnd*", "RTAX_CWND", U32),
+    Metric("initcwnd*", "RTAX_INITCWND", U32, why='"initcwnd" value is invalid\n'),
+    Metric("initrwnd*", "RTAX_INITRWND", U32, why='"initrwnd" value is invalid\n'),
+    Metric("features*", "RTAX_FEATURES", _features, locks=False),
+    Metric("quickack*", "RTAX_QUICKACK", _flag("quickack"), locks=False),
+    Metric("congctl*", "RTAX_CC_ALGO", str),
+    Metric("rttvar*", "RTAX_RTTVAR", _time(4)),
+    Metric("ssthresh*", "RTAX_SSTHRESH", U32),
+    Metric("fastopen_no_cookie*", "RTAX_FASTOPEN_NO_COOKIE", _flag("fastopen_no_cookie"), locks=False),
+]
+
+
+# -- where to ---------------------------------------------------------------------------------------------------------
+
+
+def take_gateway(words: Words, record: Record) -> None:
+    """Read ``via [FAMILY] ADDRESS``: RTA_GATEWAY, or RTA_VIA for a gateway of another family."""
+    if "gateway" in record:
+        raise wrong("via", "use nexthop syntax to specify multiple via\n")
+    record["gateway"] = True
+    word = words.take()
+    family = FAMILIES.get(word, 0)
+    if family:
+        word = words.take()
+    found, packed = address(word, family or record["rtm_family"])
+    record["rtm_family"] = record["rtm_family"] or found
+    if found == record["rtm_family"]:
+        record["RTA_GATEWAY"] = packed
+    else:
+        record["RTA_VIA"] = found.to_bytes(2, _byte_order()) + packed
+
+
+def _byte_order() -> str:
+    import sys
+
+    return sys.byteorder
+
+
+def _source(words: Words, record: Record) -> None:
+    family, packed = address(words.take(), record["rtm_family"])
+    record["rtm_family"] = record["rtm_family"] or family
+    record["RTA_PREFSRC"] = packed
+
+
+def _from(words: Words, record: Record) -> None:
+    word = words.take()
+    found = prefix(word, record["rtm_family"])
+    record["rtm_family"] = record["rtm_family"] or found.family
+    record["rtm_src_len"] = found.bits
+    if found.address and not is_default(word):
+        record["RTA_SRC"] = found.address
+
+
+def _table(words: Words, record: Record) -> None:
+    word = words.take()
+    try:
+        put_table(record, table_number(word))
+    except ValueError:
+        raise wrong(word, '"table" value is invalid\n') from None
+
+
+def put_table(record: Record, number: int) -> None:
+    """Put the number of a table where the kernel expects it: in the header if it fits a byte."""
+    record["table"] = True
+    if number < 256:
+        record["rtm_table"] = number
+        record.pop("RTA_TABLE", None)
+    else:
+        record["rtm_table"], record["RTA_TABLE"] = uapi.RT_TABLE_UNSPEC, number
+
+
+def vrf_table(word: str, ip: Session) -> int:
+    """Return the table of a VRF by its name.  Raises `Refused`."""
+    link = ip.link(ip.index_of(word)) or {}
+    table: int = link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {}).get("IFLA_VRF_TABLE", 0)
+    if link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf" or not table:
+        raise wrong(word, "Invalid VRF\n")
+    return table
+
+
+def _vrf(words: Words, record: Record) -> None:
+    put_table(record, vrf_table(words.take(), words.ip))
+
+
+def _onlink(words: Words, record: Record) -> None:
+    record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTNH_F_ONLINK
+
+
+def _nexthops(words: Words, record: Record) -> None:
+    """Leave everything from the first ``nexthop`` on to `read_nexthops`: the family may be known by then."""
+    words.at -= 1
+    record["nexthops"] = words.rest()
+    words.at = len(words.words)
+
+
+def _new_destination(words: Words, record: Record) -> None:
+    word = words.take()
+    if word == "to":
+        word = words.take()
+    record["RTA_NEWDST"] = address(word, record["rtm_family"])[1]
+
+
+def _encapsulation(words: Words, record: Record) -> None:
+    from .route_encap import take
+
+    take(words, record)
+
+
+ROUTE_ROWS: list[Row] = [
+    Call("src", _source, "ADDRESS"),
+    Call("as", _new_destination, "[ to ] ADDRESS"),
+    Call("via", take_gateway, "[ FAMILY ] ADDRESS"),
+    Call("from", _from, "PREFIX"),
+    Value("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n', hint="TOS"),
+    Value("expires", "RTA_EXPIRES", U32, '"expires" value is invalid\n', hint="TIME"),
+    Value("metric*|priority*|preference", "RTA_PRIORITY", U32, '"metric" value is invalid\n', hint="METRIC"),
+    Value("scope", "rtm_scope", lambda text: names.number_of("rt_scopes", text, 255), 'invalid "scope" value\n', hint="SCOPE"),
+    *METRICS,
+    Value("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
+    Call("onlink", _onlink),
+    Call("nexthop", _nexthops, "NH"),
+    Value("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n', hint="ID"),
+    Value(
+        "protocol*", "rtm_protocol", lambda text: names.number_of("rt_protos", text, 255),
+        '"protocol" value is invalid\n', hint="RTPROTO",
+    ),
+    Call("table*", _table, "TABLE_ID"),
+    Call("vrf*", _vrf, "NAME"),
+    Value("dev|oif", "dev", str, hint="STRING"),
+    Value("pref*", "RTA_PREF", preference, '"pref" value is invalid\n', hint="PREF"),
+    Call("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
+    Value("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n', hint="{ enabled | disabled }"),
+]  # fmt: skip
+
+
+def take_device(record: Record, ip: Session, key: str = "RTA_OIF") -> None:
+    """Replace the name of the device, if there is one, by its index.  Raises `Refused`."""
+    name = record.pop("dev", None)
+    if name is None:
+        return
+    record[key] = ip.index_of(name)
+    if not record[key]:
+        raise Refused(f'Cannot find device "{name}"', FAILED)
+
+
+# -- several next hops ------------------------------------------------------------------------------------------------
+
+
+def _weight(text: str) -> int:
+    value = U32(text)
+    if not 0 < value <= MAX_WEIGHT:
+        raise ValueError(text)
+    return value - 1
+
+
+def _hop_onlink(words: Words, record: Record) -> None:
+    record["rtnh_flags"] = record.get("rtnh_flags", 0) | uapi.RTNH_F_ONLINK
+
+
+HOP_ROWS: list[Row] = [
+    Call("via", take_gateway, "[ FAMILY ] ADDRESS"),
+    Value("dev", "dev", str, hint="STRING"),
+    Value("weight", "rtnh_hops", _weight, '"weight" is invalid\n', hint="NUMBER"),
+    Call("onlink", _hop_onlink),
+    Value("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
+    Call("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
+    Call("as", _new_destination, "[ to ] ADDRESS"),
+    Constant("pervasive", "rtnh_flags", uapi.RTNH_F_PERVASIVE),
+]
+
+
+def read_nexthops(words: Words, record: Record, ip: Session) -> list[Record]:
+    """Return the next hops that ``nexthop ... nexthop ...`` describe.  Raises `Refused`."""
+    hops: list[Record] = []
+    while words:
+        word = words.take()
+        if word != "nexthop":
+            raise Refused(f'Error: "nexthop" or end of line is expected instead of "{word}"')
+        hop: Record = {"rtm_family": record["rtm_family"], "rtnh_flags": 0, "rtnh_hops": 0, "rtnh_ifindex": 0}
+        while words and words.words[words.at] != "nexthop":
+            word = words.take()
+            row = next((row for row in HOP_ROWS if row.fits(word)), None)
+            if row is None:
+                raise Refused(f'Error: "nexthop" or end of line is expected instead of "{word}"')
+            row.take(words, hop)
+        take_device(hop, ip, "rtnh_ifindex")
+        record["rtm_family"] = record["rtm_family"] or hop["rtm_family"]
+        hops.append({key: value for key, value in hop.items() if key not in ("rtm_family", "gateway")})
+    return hops
+
+
+def help() -> Refused:
+    """Return the help of ``ip route``."""
+    from .route import LOOKUP_ROWS
+    from .route_filter import FILTERS
+
+    types = " | ".join(name for name in ROUTE_TYPES if name not in ("none", "brd", "anycast", "xresolve"))
+    lines = [
+        *usage("Usage: ip route { list | flush | save }", FILTERS),
+        "       ip route restore",
+        "       ip route showdump",
+        *usage("       ip route get ADDRESS", LOOKUP_ROWS),
+        *usage("       ip route { add | del | change | append | replace } [ TYPE ] PREFIX", ROUTE_ROWS),
+        *usage("NH :=", HOP_ROWS),
+        f"TYPE := {{ {types} }}",
+        "TABLE_ID := [ local | main | default | all | NUMBER ]",
+        "SCOPE := [ host | link | global | NUMBER ]",
+        "FAMILY := [ inet | inet6 | mpls | bridge | link ]",
+        "RTPROTO := [ kernel | boot | static | NUMBER ]",
+        "PREF := [ low | medium | high ]",
+        "TIME := NUMBER[s|ms]",
+        "FEATURES := ecn",
+        "ENCAPTYPE := [ mpls | ip | ip6 | seg6 ]",
+    ]
+    return Refused("\n".join(lines))
+
+
