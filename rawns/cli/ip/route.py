@@ -9,18 +9,18 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from .arguments import U32, address, natural, prefix
 from .route_words import ROUTE_ROWS, help, ip_protocol, is_default, read_nexthops, route_type, take_device, tos_number
-from .session import complain, complaint
-from .words import FAILED, Call, Refused, Value, dispatch, matches, read, wrong
+from .context import complain, complaint
+from .grammar import FAILED, CustomKeyword, CommandError, ValueKeyword, dispatch, matches, read, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...wire import Message
-    from .session import Session
-    from .words import Record, Words
+    from .context import IpContext
+    from .grammar import Record, Args
 
-    Take = Callable[[Words, Record], None]
+    Take = Callable[[Args, Record], None]
 
 KERNEL_REFUSED = 2
 UNGUESSED = uapi.RT_SCOPE_NOWHERE
@@ -31,13 +31,13 @@ LINK_TYPES = (uapi.RTN_BROADCAST, uapi.RTN_MULTICAST, uapi.RTN_ANYCAST)
 # -- changing -----------------------------------------------------------------------------------------------------
 
 
-def _body(words: Words, deletes: bool) -> Record:
-    """Return the body of RTM_NEWROUTE or RTM_DELROUTE that the words describe.  Raises `Refused`."""
-    ip = words.ip
+def _body(args: Args, deletes: bool) -> Record:
+    """Return the body of RTM_NEWROUTE or RTM_DELROUTE that the args describe.  Raises `CommandError`."""
+    ip = args.ip
     record: Record = {"rtm_family": ip.family, "rtm_table": uapi.RT_TABLE_MAIN}
     if not deletes:
         record["rtm_protocol"], record["rtm_type"] = uapi.RTPROT_BOOT, uapi.RTN_UNICAST
-    read(ROUTE_ROWS, words, record, _destination)
+    read(ROUTE_ROWS, args, record, _destination)
     if "destination" not in record:
         raise help()
     take_device(record, ip)
@@ -72,20 +72,20 @@ def _scope(record: Record, kind: int, deletes: bool) -> int:
     return UNGUESSED if deletes else uapi.RT_SCOPE_UNIVERSE
 
 
-def _destination(word: str, words: Words, record: Record) -> None:
+def _destination(word: str, args: Args, record: Record) -> None:
     """Read the destination, a word that no row fits, with or without its type before it."""
     if word == "to":
-        word = words.take()
+        word = args.take()
     if not word[:1].isdigit():
         try:
             record["rtm_type"] = route_type(word)
-            word = words.take()
+            word = args.take()
         except ValueError:
             pass
     if matches(word, "help"):
         raise help()
     if "destination" in record:
-        raise Refused(f'Error: either "to" is duplicate, or "{word}" is a garbage.')
+        raise CommandError(f'Error: either "to" is duplicate, or "{word}" is a garbage.')
     found = record["destination"] = prefix(word, record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or found.family
     record["rtm_dst_len"] = found.bits
@@ -93,9 +93,9 @@ def _destination(word: str, words: Words, record: Record) -> None:
         record["RTA_DST"] = found.address
 
 
-def modify(words: Words, message: Message, flags: int = 0) -> int:
+def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Add, change or delete a route; return the exit status."""
-    words.ip.do(Request(message, _body(words, message is rtnl.DELROUTE), flags))
+    args.ip.do(Request(message, _body(args, message is rtnl.DELROUTE), flags))
     return 0
 
 
@@ -103,8 +103,8 @@ def modify(words: Words, message: Message, flags: int = 0) -> int:
 
 
 def _lookup_address(key: str, bits: str) -> Take:
-    def take(words: Words, record: Record) -> None:
-        word = words.take()
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
         if matches(word, "help"):
             raise help()
         _put_prefix(word, record, key, bits)
@@ -120,49 +120,49 @@ def _put_prefix(word: str, record: Record, key: str, bits: str) -> None:
         record[key] = found.address
 
 
-def _new_destination(words: Words, record: Record) -> None:
-    word = words.take()
+def _new_destination(args: Args, record: Record) -> None:
+    word = args.take()
     if word == "to":
-        word = words.take()
+        word = args.take()
     record["RTA_NEWDST"] = address(word, record["rtm_family"])[1]
 
 
-def _vrf_device(words: Words, record: Record) -> None:
-    word = words.take()
-    link = words.ip.link(words.ip.index_of(word))
+def _vrf_device(args: Args, record: Record) -> None:
+    word = args.take()
+    link = args.ip.link(args.ip.index_of(word))
     if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
         raise wrong(word, "Invalid VRF\n")
     record["oif"] = word
 
 
 def _bit(key: str, value: int) -> Take:
-    def take(words: Words, record: Record) -> None:
+    def take(args: Args, record: Record) -> None:
         record[key] = record.get(key, 0) | value
 
     return take
 
 
 LOOKUP_ROWS = [
-    Value("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n", hint="TOS"),
-    Call("from*", _lookup_address("RTA_SRC", "rtm_src_len"), "ADDRESS"),
-    Value("iif*", "iif", str, hint="STRING"),
-    Value("mark*", "RTA_MARK", U32, "invalid mark", hint="NUMBER"),
-    Value("oif*|dev", "oif", str, hint="STRING"),
-    Call("notify*", _bit("rtm_flags", uapi.RTM_F_NOTIFY)),
-    Call("connected*", _bit("connected", 1)),
-    Call("vrf*", _vrf_device, "NAME"),
-    Value("uid*", "RTA_UID", U32, "invalid UID\n", hint="NUMBER"),
-    Call("fibmatch*", _bit("rtm_flags", uapi.RTM_F_FIB_MATCH)),
-    Call("as", _new_destination, "[ to ] ADDRESS"),
-    Value("sport*", "RTA_SPORT", natural(16), "invalid sport\n", hint="NUMBER"),
-    Value("dport*", "RTA_DPORT", natural(16), "invalid dport\n", hint="NUMBER"),
-    Value("ipproto*", "RTA_IP_PROTO", ip_protocol, 'Invalid "ipproto" value\n', hint="PROTOCOL"),
+    ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n", hint="TOS"),
+    CustomKeyword("from*", _lookup_address("RTA_SRC", "rtm_src_len"), "ADDRESS"),
+    ValueKeyword("iif*", "iif", str, hint="STRING"),
+    ValueKeyword("mark*", "RTA_MARK", U32, "invalid mark", hint="NUMBER"),
+    ValueKeyword("oif*|dev", "oif", str, hint="STRING"),
+    CustomKeyword("notify*", _bit("rtm_flags", uapi.RTM_F_NOTIFY)),
+    CustomKeyword("connected*", _bit("connected", 1)),
+    CustomKeyword("vrf*", _vrf_device, "NAME"),
+    ValueKeyword("uid*", "RTA_UID", U32, "invalid UID\n", hint="NUMBER"),
+    CustomKeyword("fibmatch*", _bit("rtm_flags", uapi.RTM_F_FIB_MATCH)),
+    CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
+    ValueKeyword("sport*", "RTA_SPORT", natural(16), "invalid sport\n", hint="NUMBER"),
+    ValueKeyword("dport*", "RTA_DPORT", natural(16), "invalid dport\n", hint="NUMBER"),
+    ValueKeyword("ipproto*", "RTA_IP_PROTO", ip_protocol, 'Invalid "ipproto" value\n', hint="PROTOCOL"),
 ]
 
 
-def _lookup_target(word: str, words: Words, record: Record) -> None:
+def _lookup_target(word: str, args: Args, record: Record) -> None:
     if word == "to":
-        word = words.take()
+        word = args.take()
     if matches(word, "help"):
         raise help()
     _put_prefix(word, record, "RTA_DST", "rtm_dst_len")
@@ -173,14 +173,14 @@ def _lookup_target(word: str, words: Words, record: Record) -> None:
     record["found"] = True
 
 
-def get(words: Words) -> int:
+def get(args: Args) -> int:
     """Show the route that a packet to an address would take."""
-    ip = words.ip
-    if not words:
-        raise Refused("need at least a destination address", FAILED)
-    record = read(LOOKUP_ROWS, words, {"rtm_family": ip.family, "rtm_table": 0}, _lookup_target)
+    ip = args.ip
+    if not args:
+        raise CommandError("need at least a destination address", FAILED)
+    record = read(LOOKUP_ROWS, args, {"rtm_family": ip.family, "rtm_table": 0}, _lookup_target)
     if "found" not in record:
-        raise Refused("need at least a destination address", FAILED)
+        raise CommandError("need at least a destination address", FAILED)
     for key, attribute in (("iif", "RTA_IIF"), ("oif", "RTA_OIF")):
         name = record.pop(key, None)
         if name is not None:
@@ -195,7 +195,7 @@ def get(words: Words) -> int:
     answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
     if connected and "RTA_SRC" not in record:
         answer = ip.kernel.get(Request(rtnl.GETROUTE, _connected(answer))).body
-    from .show import document, text
+    from .render import document, text
     from .show_route import route
 
     shown = list(route(answer, {}, ip))
@@ -206,30 +206,30 @@ def get(words: Words) -> int:
 def _connected(answer: Record) -> Record:
     """Return the look-up that a connected socket would make: with the source address of the first answer."""
     if "RTA_PREFSRC" not in answer and "RTA_SRC" not in answer:
-        raise Refused("Failed to connect the route", FAILED)
+        raise CommandError("Failed to connect the route", FAILED)
     body = {key: value for key, value in answer.items() if key in ("rtm_family", "rtm_dst_len", "rtm_tos", "RTA_DST", "RTA_OIF")}
     body["RTA_SRC"] = answer.get("RTA_PREFSRC", answer.get("RTA_SRC"))
     body["rtm_src_len"] = answer["rtm_dst_len"]
     return body
 
 
-def _index(name: str, ip: Session) -> int:
+def _index(name: str, ip: IpContext) -> int:
     index = ip.index_of(name)
     if not index:
-        raise Refused(f'Cannot find device "{name}"', FAILED)
+        raise CommandError(f'Cannot find device "{name}"', FAILED)
     return index
 
 
 # -- listing ------------------------------------------------------------------------------------------------------
 
 
-def _wanted(words: Words) -> Record:
+def _wanted(args: Args) -> Record:
     from .route_filter import wanted
 
-    return wanted(words)
+    return wanted(args)
 
 
-def _dump(ip: Session, record: Record, ending: str = "Dump terminated") -> list[Record]:
+def _dump(ip: IpContext, record: Record, ending: str = "Dump terminated") -> list[Record]:
     """Ask the kernel for the routes that a filter fits; what the kernel cannot filter is filtered here."""
     from .route_filter import fits
 
@@ -238,15 +238,15 @@ def _dump(ip: Session, record: Record, ending: str = "Dump terminated") -> list[
         replies = ip.kernel.dump(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
     except KernelError as error:
         complain(complaint(error))
-        raise Refused(ending, KERNEL_REFUSED) from None
+        raise CommandError(ending, KERNEL_REFUSED) from None
     return [reply.body for reply in replies if reply.kind == uapi.RTM_NEWROUTE and fits(reply.body, record)]
 
 
-def show(words: Words) -> int:
+def show(args: Args) -> int:
     """List routes: by default those of table main, of IPv4 unless another family is asked for."""
-    ip, record = words.ip, _wanted(words)
+    ip, record = args.ip, _wanted(args)
     routes = _dump(ip, record)
-    from .show import document, text
+    from .render import document, text
     from .show_route import route
 
     shown = (route(one, record, ip) for one in routes)
@@ -257,12 +257,12 @@ def show(words: Words) -> int:
     return 0
 
 
-def flush(words: Words) -> int:
+def flush(args: Args) -> int:
     """Delete all routes that a filter fits, in rounds."""
-    ip = words.ip
-    if not words:
-        raise Refused('"ip route flush" requires arguments.', FAILED)
-    record = _wanted(words)
+    ip = args.ip
+    if not args:
+        raise CommandError('"ip route flush" requires arguments.', FAILED)
+    record = _wanted(args)
     if record.get("cloned"):
         if record["family"] != AF_INET6:
             _flush_cache()
@@ -281,14 +281,14 @@ def flush(words: Words) -> int:
             return 0
         done += 1
         if ip.stats > 1:
-            from .show import text
+            from .render import text
             from .show_route import route
 
             ip.write(piece for one in routes for piece in text(route(one, record, ip)))
         _delete_all(routes, ip)
         if ip.stats:
             ip.write([f"\n*** Round {done}, deleting {len(routes)} entries ***\n"])
-    raise Refused("Flush terminated", KERNEL_REFUSED)
+    raise CommandError("Flush terminated", KERNEL_REFUSED)
 
 
 def _is_null(route: Record) -> bool:
@@ -297,7 +297,7 @@ def _is_null(route: Record) -> bool:
     return default and route.get("RTA_PRIORITY") == 0xFFFFFFFF
 
 
-def _delete_all(routes: list[Record], ip: Session) -> None:
+def _delete_all(routes: list[Record], ip: IpContext) -> None:
     """Delete each; one that is gone already, with another or by itself, is no failure."""
     from errno import ENOENT, ESRCH
 
@@ -317,26 +317,26 @@ def _flush_cache() -> None:
     try:
         sysctl.write("net/ipv4/route/flush", "-1")
     except SyscallError as error:
-        raise Refused(f'Cannot open "/proc/sys/net/ipv4/route/flush": {error.strerror}', FAILED) from None
+        raise CommandError(f'Cannot open "/proc/sys/net/ipv4/route/flush": {error.strerror}', FAILED) from None
 
 
 # -- save and restore -----------------------------------------------------------------------------------------------
 
 
-def save(words: Words) -> int:
+def save(args: Args) -> int:
     """Write the routes that a filter fits to standard output, as netlink messages behind a magic number."""
     from .saved import write
 
-    ip = words.ip
-    write("route", [(rtnl.NEWROUTE, body) for body in _dump(ip, _wanted(words))])
+    ip = args.ip
+    write("route", [(rtnl.NEWROUTE, body) for body in _dump(ip, _wanted(args))])
     return 0
 
 
-def restore(words: Words) -> int:
+def restore(args: Args) -> int:
     """Add the routes that `save` has written, from standard input."""
     from .saved import read_messages
 
-    ip, bodies = words.ip, [body for message, body in read_messages("route") if message is rtnl.NEWROUTE]
+    ip, bodies = args.ip, [body for message, body in read_messages("route") if message is rtnl.NEWROUTE]
     scopes = (uapi.RT_SCOPE_NOWHERE, uapi.RT_SCOPE_HOST, uapi.RT_SCOPE_LINK, uapi.RT_SCOPE_UNIVERSE)
     for body in sorted(bodies, key=lambda body: -_rank(body, scopes)):  # a gateway must be reachable before it is used
         try:
@@ -352,32 +352,32 @@ def _rank(body: Record, scopes: tuple[int, ...]) -> int:
     return int(body.get("rtm_scope", 0)) if "RTA_GATEWAY" not in body and "RTA_MULTIPATH" not in body else -1
 
 
-def showdump(words: Words) -> int:
+def showdump(args: Args) -> int:
     """Show the routes that `save` has written, from standard input."""
     from .saved import read_messages
-    from .show import document, text
+    from .render import document, text
     from .show_route import route
 
-    ip = words.ip
+    ip = args.ip
     shown = [route(body, {}, ip) for message, body in read_messages("route") if message is rtnl.NEWROUTE]
     ip.write([document(shown, ip)] if ip.json else (piece for fields in shown for piece in text(fields)))
     return 0
 
 
-def _help(words: Words) -> int:
+def _help(args: Args) -> int:
     raise help()
 
 
 VERBS = (
     ("list|show|lst", show),
     ("get", get),
-    ("add", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
-    ("change|chg", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_REPLACE)),
-    ("replace", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
-    ("prepend", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE)),
-    ("append", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND)),
-    ("test", lambda words: modify(words, rtnl.NEWROUTE, uapi.NLM_F_EXCL)),
-    ("delete", lambda words: modify(words, rtnl.DELROUTE)),
+    ("add", lambda args: modify(args, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
+    ("change|chg", lambda args: modify(args, rtnl.NEWROUTE, uapi.NLM_F_REPLACE)),
+    ("replace", lambda args: modify(args, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
+    ("prepend", lambda args: modify(args, rtnl.NEWROUTE, uapi.NLM_F_CREATE)),
+    ("append", lambda args: modify(args, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND)),
+    ("test", lambda args: modify(args, rtnl.NEWROUTE, uapi.NLM_F_EXCL)),
+    ("delete", lambda args: modify(args, rtnl.DELROUTE)),
     ("flush", flush),
     ("save", save),
     ("restore", restore),
@@ -386,9 +386,9 @@ VERBS = (
 )
 
 
-def run(words: Words) -> int:
-    """Run ``ip route`` with its words; return the exit status."""
-    if not words:
-        return show(words)
-    return dispatch(VERBS, words.take(), words, "route")
+def run(args: Args) -> int:
+    """Run ``ip route`` with its args; return the exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "route")
 

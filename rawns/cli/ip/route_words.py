@@ -5,16 +5,16 @@ from __future__ import annotations
 
 
 from ... import uapi
-from . import names
+from . import name_tables
 from .arguments import U8, U32, address, number, prefix
-from .words import FAILED, FAMILIES, Call, Constant, Refused, Row, Value, matches, usage, wrong
+from .grammar import FAILED, FAMILIES, CustomKeyword, ConstantKeyword, CommandError, Keyword, ValueKeyword, matches, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .session import Session
-    from .words import Record, Words
+    from .context import IpContext
+    from .grammar import Record, Args
 
 ROUTE_TYPES = {
     "none": uapi.RTN_UNSPEC,
@@ -54,12 +54,12 @@ def route_type(text: str) -> int:
 
 def table_number(text: str) -> int:
     """Return the number of a routing table by its name or number.  Raises ValueError."""
-    return names.number_of("rt_tables", text, 0xFFFFFFFF)
+    return name_tables.number_of("rt_tables", text, 0xFFFFFFFF)
 
 
 def tos_number(text: str) -> int:
     """Return a DS field by its name or its number, which is in hex.  Raises ValueError."""
-    for value, name in names.table("rt_dsfield").items():
+    for value, name in name_tables.table("rt_dsfield").items():
         if name == text:
             return value
     digits = text[2:] if text[:2] in ("0x", "0X") else text
@@ -72,10 +72,10 @@ def realms(text: str) -> int:
     """Return two realms as the kernel has them, from ``FROM/TO``, ``TO`` or a number.  Raises ValueError."""
     if "/" in text:
         source, _, target = text.partition("/")
-        return (names.number_of("rt_realms", source, 255) << 16 if source else 0) | (
-            names.number_of("rt_realms", target, 255) if target else 0
+        return (name_tables.number_of("rt_realms", source, 255) << 16 if source else 0) | (
+            name_tables.number_of("rt_realms", target, 255) if target else 0
         )
-    return names.number_of("rt_realms", text, 0xFFFFFFFF)
+    return name_tables.number_of("rt_realms", text, 0xFFFFFFFF)
 
 
 def ip_protocol(text: str) -> int:
@@ -115,7 +115,7 @@ def preference(text: str) -> int:
 # -- metrics --------------------------------------------------------------------------------------------------------
 
 
-class Metric(Row):
+class Metric(Keyword):
     """A word that sets one of RTA_METRICS: ``mtu [lock] 1400``.  ``lock`` keeps the kernel from changing it."""
 
     __slots__ = ("attribute", "bit", "forced", "locks", "read", "why")
@@ -128,11 +128,11 @@ class Metric(Row):
         self.bit = 1 << getattr(uapi, attribute)
         self.why = why or f'"{self.name}" value is invalid\n'
 
-    def take(self, words: Words, record: Record) -> None:
-        word = words.take()
+    def take(self, args: Args, record: Record) -> None:
+        word = args.take()
         if self.locks and word == "lock":
             record["lock"] = record.get("lock", 0) | self.bit
-            word = words.take()
+            word = args.take()
         if self.forced:
             record["lock"] = record.get("lock", 0) | self.bit
         try:
@@ -175,7 +175,7 @@ def _flag(name: str) -> Callable[[str], int]:
     return read_flag
 
 
-METRICS: list[Row] = [
+METRICS: list[Keyword] = [
     Metric("mtu", "RTAX_MTU", U32),
     Metric("hoplimit", "RTAX_HOPLIMIT", _hoplimit),
     Metric("advmss", "RTAX_ADVMSS", U32, why='"mss" value is invalid\n'),
@@ -198,15 +198,15 @@ METRICS: list[Row] = [
 # -- where to ---------------------------------------------------------------------------------------------------------
 
 
-def take_gateway(words: Words, record: Record) -> None:
+def take_gateway(args: Args, record: Record) -> None:
     """Read ``via [FAMILY] ADDRESS``: RTA_GATEWAY, or RTA_VIA for a gateway of another family."""
     if "gateway" in record:
         raise wrong("via", "use nexthop syntax to specify multiple via\n")
     record["gateway"] = True
-    word = words.take()
+    word = args.take()
     family = FAMILIES.get(word, 0)
     if family:
-        word = words.take()
+        word = args.take()
     found, packed = address(word, family or record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or found
     if found == record["rtm_family"]:
@@ -221,14 +221,14 @@ def _byte_order() -> str:
     return sys.byteorder
 
 
-def _source(words: Words, record: Record) -> None:
-    family, packed = address(words.take(), record["rtm_family"])
+def _source(args: Args, record: Record) -> None:
+    family, packed = address(args.take(), record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or family
     record["RTA_PREFSRC"] = packed
 
 
-def _from(words: Words, record: Record) -> None:
-    word = words.take()
+def _from(args: Args, record: Record) -> None:
+    word = args.take()
     found = prefix(word, record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or found.family
     record["rtm_src_len"] = found.bits
@@ -236,8 +236,8 @@ def _from(words: Words, record: Record) -> None:
         record["RTA_SRC"] = found.address
 
 
-def _table(words: Words, record: Record) -> None:
-    word = words.take()
+def _table(args: Args, record: Record) -> None:
+    word = args.take()
     try:
         put_table(record, table_number(word))
     except ValueError:
@@ -254,8 +254,8 @@ def put_table(record: Record, number: int) -> None:
         record["rtm_table"], record["RTA_TABLE"] = uapi.RT_TABLE_UNSPEC, number
 
 
-def vrf_table(word: str, ip: Session) -> int:
-    """Return the table of a VRF by its name.  Raises `Refused`."""
+def vrf_table(word: str, ip: IpContext) -> int:
+    """Return the table of a VRF by its name.  Raises `CommandError`."""
     link = ip.link(ip.index_of(word)) or {}
     table: int = link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {}).get("IFLA_VRF_TABLE", 0)
     if link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf" or not table:
@@ -263,69 +263,69 @@ def vrf_table(word: str, ip: Session) -> int:
     return table
 
 
-def _vrf(words: Words, record: Record) -> None:
-    put_table(record, vrf_table(words.take(), words.ip))
+def _vrf(args: Args, record: Record) -> None:
+    put_table(record, vrf_table(args.take(), args.ip))
 
 
-def _onlink(words: Words, record: Record) -> None:
+def _onlink(args: Args, record: Record) -> None:
     record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTNH_F_ONLINK
 
 
-def _nexthops(words: Words, record: Record) -> None:
+def _nexthops(args: Args, record: Record) -> None:
     """Leave everything from the first ``nexthop`` on to `read_nexthops`: the family may be known by then."""
-    words.at -= 1
-    record["nexthops"] = words.rest()
-    words.at = len(words.words)
+    args.at -= 1
+    record["nexthops"] = args.rest()
+    args.at = len(args.words)
 
 
-def _new_destination(words: Words, record: Record) -> None:
-    word = words.take()
+def _new_destination(args: Args, record: Record) -> None:
+    word = args.take()
     if word == "to":
-        word = words.take()
+        word = args.take()
     record["RTA_NEWDST"] = address(word, record["rtm_family"])[1]
 
 
-def _encapsulation(words: Words, record: Record) -> None:
+def _encapsulation(args: Args, record: Record) -> None:
     from .route_encap import take
 
-    take(words, record)
+    take(args, record)
 
 
-ROUTE_ROWS: list[Row] = [
-    Call("src", _source, "ADDRESS"),
-    Call("as", _new_destination, "[ to ] ADDRESS"),
-    Call("via", take_gateway, "[ FAMILY ] ADDRESS"),
-    Call("from", _from, "PREFIX"),
-    Value("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n', hint="TOS"),
-    Value("expires", "RTA_EXPIRES", U32, '"expires" value is invalid\n', hint="TIME"),
-    Value("metric*|priority*|preference", "RTA_PRIORITY", U32, '"metric" value is invalid\n', hint="METRIC"),
-    Value("scope", "rtm_scope", lambda text: names.number_of("rt_scopes", text, 255), 'invalid "scope" value\n', hint="SCOPE"),
+ROUTE_ROWS: list[Keyword] = [
+    CustomKeyword("src", _source, "ADDRESS"),
+    CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
+    CustomKeyword("via", take_gateway, "[ FAMILY ] ADDRESS"),
+    CustomKeyword("from", _from, "PREFIX"),
+    ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n', hint="TOS"),
+    ValueKeyword("expires", "RTA_EXPIRES", U32, '"expires" value is invalid\n', hint="TIME"),
+    ValueKeyword("metric*|priority*|preference", "RTA_PRIORITY", U32, '"metric" value is invalid\n', hint="METRIC"),
+    ValueKeyword("scope", "rtm_scope", lambda text: name_tables.number_of("rt_scopes", text, 255), 'invalid "scope" value\n', hint="SCOPE"),
     *METRICS,
-    Value("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
-    Call("onlink", _onlink),
-    Call("nexthop", _nexthops, "NH"),
-    Value("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n', hint="ID"),
-    Value(
-        "protocol*", "rtm_protocol", lambda text: names.number_of("rt_protos", text, 255),
+    ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
+    CustomKeyword("onlink", _onlink),
+    CustomKeyword("nexthop", _nexthops, "NH"),
+    ValueKeyword("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n', hint="ID"),
+    ValueKeyword(
+        "protocol*", "rtm_protocol", lambda text: name_tables.number_of("rt_protos", text, 255),
         '"protocol" value is invalid\n', hint="RTPROTO",
     ),
-    Call("table*", _table, "TABLE_ID"),
-    Call("vrf*", _vrf, "NAME"),
-    Value("dev|oif", "dev", str, hint="STRING"),
-    Value("pref*", "RTA_PREF", preference, '"pref" value is invalid\n', hint="PREF"),
-    Call("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
-    Value("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n', hint="{ enabled | disabled }"),
+    CustomKeyword("table*", _table, "TABLE_ID"),
+    CustomKeyword("vrf*", _vrf, "NAME"),
+    ValueKeyword("dev|oif", "dev", str, hint="STRING"),
+    ValueKeyword("pref*", "RTA_PREF", preference, '"pref" value is invalid\n', hint="PREF"),
+    CustomKeyword("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
+    ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n', hint="{ enabled | disabled }"),
 ]  # fmt: skip
 
 
-def take_device(record: Record, ip: Session, key: str = "RTA_OIF") -> None:
-    """Replace the name of the device, if there is one, by its index.  Raises `Refused`."""
+def take_device(record: Record, ip: IpContext, key: str = "RTA_OIF") -> None:
+    """Replace the name of the device, if there is one, by its index.  Raises `CommandError`."""
     name = record.pop("dev", None)
     if name is None:
         return
     record[key] = ip.index_of(name)
     if not record[key]:
-        raise Refused(f'Cannot find device "{name}"', FAILED)
+        raise CommandError(f'Cannot find device "{name}"', FAILED)
 
 
 # -- several next hops ------------------------------------------------------------------------------------------------
@@ -338,43 +338,43 @@ def _weight(text: str) -> int:
     return value - 1
 
 
-def _hop_onlink(words: Words, record: Record) -> None:
+def _hop_onlink(args: Args, record: Record) -> None:
     record["rtnh_flags"] = record.get("rtnh_flags", 0) | uapi.RTNH_F_ONLINK
 
 
-HOP_ROWS: list[Row] = [
-    Call("via", take_gateway, "[ FAMILY ] ADDRESS"),
-    Value("dev", "dev", str, hint="STRING"),
-    Value("weight", "rtnh_hops", _weight, '"weight" is invalid\n', hint="NUMBER"),
-    Call("onlink", _hop_onlink),
-    Value("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
-    Call("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
-    Call("as", _new_destination, "[ to ] ADDRESS"),
-    Constant("pervasive", "rtnh_flags", uapi.RTNH_F_PERVASIVE),
+HOP_ROWS: list[Keyword] = [
+    CustomKeyword("via", take_gateway, "[ FAMILY ] ADDRESS"),
+    ValueKeyword("dev", "dev", str, hint="STRING"),
+    ValueKeyword("weight", "rtnh_hops", _weight, '"weight" is invalid\n', hint="NUMBER"),
+    CustomKeyword("onlink", _hop_onlink),
+    ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
+    CustomKeyword("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
+    CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
+    ConstantKeyword("pervasive", "rtnh_flags", uapi.RTNH_F_PERVASIVE),
 ]
 
 
-def read_nexthops(words: Words, record: Record, ip: Session) -> list[Record]:
-    """Return the next hops that ``nexthop ... nexthop ...`` describe.  Raises `Refused`."""
+def read_nexthops(args: Args, record: Record, ip: IpContext) -> list[Record]:
+    """Return the next hops that ``nexthop ... nexthop ...`` describe.  Raises `CommandError`."""
     hops: list[Record] = []
-    while words:
-        word = words.take()
+    while args:
+        word = args.take()
         if word != "nexthop":
-            raise Refused(f'Error: "nexthop" or end of line is expected instead of "{word}"')
+            raise CommandError(f'Error: "nexthop" or end of line is expected instead of "{word}"')
         hop: Record = {"rtm_family": record["rtm_family"], "rtnh_flags": 0, "rtnh_hops": 0, "rtnh_ifindex": 0}
-        while words and words.words[words.at] != "nexthop":
-            word = words.take()
+        while args and args.words[args.at] != "nexthop":
+            word = args.take()
             row = next((row for row in HOP_ROWS if row.fits(word)), None)
             if row is None:
-                raise Refused(f'Error: "nexthop" or end of line is expected instead of "{word}"')
-            row.take(words, hop)
+                raise CommandError(f'Error: "nexthop" or end of line is expected instead of "{word}"')
+            row.take(args, hop)
         take_device(hop, ip, "rtnh_ifindex")
         record["rtm_family"] = record["rtm_family"] or hop["rtm_family"]
         hops.append({key: value for key, value in hop.items() if key not in ("rtm_family", "gateway")})
     return hops
 
 
-def help() -> Refused:
+def help() -> CommandError:
     """Return the help of ``ip route``."""
     from .route import LOOKUP_ROWS
     from .route_filter import FILTERS
@@ -397,6 +397,6 @@ def help() -> Refused:
         "FEATURES := ecn",
         "ENCAPTYPE := [ mpls | ip | ip6 | seg6 ]",
     ]
-    return Refused("\n".join(lines))
+    return CommandError("\n".join(lines))
 
 
