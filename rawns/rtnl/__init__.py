@@ -11,6 +11,7 @@ from __future__ import annotations
 from .. import uapi
 from ..wire import (
     BE16,
+    BE64,
     FLAG,
     IP,
     MAC,
@@ -334,9 +335,40 @@ METRICS = attrs(
     RTAX_RTO_MIN=U32,
     RTAX_INITRWND=U32,
     RTAX_QUICKACK=U32,
+    RTAX_FEATURES=U32,
     RTAX_CC_ALGO=TEXT,
+    RTAX_FASTOPEN_NO_COOKIE=U32,
 )
-_HOP: dict[str, Type] = dict(RTA_GATEWAY=IP, RTA_VIA=RAW, RTA_FLOW=U32, RTA_ENCAP_TYPE=U16, RTA_ENCAP=RAW)
+ENCAPSULATIONS: dict[int, Type] = {
+    uapi.LWTUNNEL_ENCAP_MPLS: attrs(MPLS_IPTUNNEL_DST=RAW, MPLS_IPTUNNEL_TTL=U8),
+    uapi.LWTUNNEL_ENCAP_IP: attrs(
+        LWTUNNEL_IP_ID=BE64,
+        LWTUNNEL_IP_DST=IP,
+        LWTUNNEL_IP_SRC=IP,
+        LWTUNNEL_IP_TTL=U8,
+        LWTUNNEL_IP_TOS=U8,
+        LWTUNNEL_IP_FLAGS=BE16,
+        LWTUNNEL_IP_OPTS=RAW,
+    ),
+    uapi.LWTUNNEL_ENCAP_IP6: attrs(
+        LWTUNNEL_IP6_ID=BE64,
+        LWTUNNEL_IP6_DST=IP,
+        LWTUNNEL_IP6_SRC=IP,
+        LWTUNNEL_IP6_HOPLIMIT=U8,
+        LWTUNNEL_IP6_TC=U8,
+        LWTUNNEL_IP6_FLAGS=BE16,
+        LWTUNNEL_IP6_OPTS=RAW,
+    ),
+    uapi.LWTUNNEL_ENCAP_SEG6: attrs(SEG6_IPTUNNEL_SRH=RAW),
+}
+_HOP: dict[str, Type] = dict(
+    RTA_GATEWAY=IP,
+    RTA_VIA=RAW,
+    RTA_FLOW=U32,
+    RTA_ENCAP_TYPE=U16.named("LWTUNNEL_ENCAP_"),
+    RTA_ENCAP=SubMessage("RTA_ENCAP_TYPE", ENCAPSULATIONS, nested=True, next=uapi.RTA_ENCAP_TYPE),
+    RTA_NEWDST=RAW,
+)
 ROUTE = Layout(
     RTMSG,
     attrs(

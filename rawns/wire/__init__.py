@@ -22,6 +22,7 @@ from .attributes import ALIGN, NLATTR, Attrs, Layout, Message, RecordList, Repea
 from .types import (
     BE16,
     BE32,
+    BE64,
     FLAG,
     IP,
     MAC,
@@ -53,6 +54,7 @@ __all__ = [
     "Attrs",
     "BE16",
     "BE32",
+    "BE64",
     "RecordList",
     "FLAG",
     "IP",

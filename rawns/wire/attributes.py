@@ -7,6 +7,7 @@ ends whatever the bytes are.
 from __future__ import annotations
 
 from struct import Struct as _Struct
+from sys import byteorder
 
 from .. import uapi
 from ..errors import DecodeError, WireError
@@ -53,19 +54,32 @@ class SubMessage(Type):
     of the kernel's own specifications (Documentation/netlink/specs).
     """
 
-    __slots__ = ("selector", "cases", "nested", "otherwise")
+    __slots__ = ("selector", "cases", "nested", "otherwise", "next")
 
-    def __init__(self, selector: str, cases: Mapping[Any, Type], otherwise: Type = RAW, nested: bool = False) -> None:
-        self.selector, self.cases, self.otherwise, self.nested = selector, cases, otherwise, nested
+    def __init__(
+        self, selector: str, cases: Mapping[Any, Type], otherwise: Type = RAW, nested: bool = False, next: int | None = None
+    ) -> None:
+        """Describe the payload; ``next`` is the selector's number if the kernel sends it right after the payload."""
+        self.selector, self.cases, self.otherwise, self.nested, self.next = selector, cases, otherwise, nested, next
 
     def _case(self, siblings: Mapping[Any, Any]) -> Type:
         return self.cases.get(siblings.get(self.selector), self.otherwise)
+
+    def _case_of(self, data: Buffer, end: int, siblings: Mapping[Any, Any]) -> Type:
+        """Return the type of a payload that ends at ``end``, from the selector before it or, if ``next`` is given, behind it."""
+        at = end + 3 & ~3
+        if self.next is None or self.selector in siblings or at + 6 > len(data):
+            return self._case(siblings)
+        length, number = NLATTR.unpack_from(data, at)
+        if length != 6 or number & uapi.NLA_TYPE_MASK != self.next:
+            return self.otherwise
+        return self.cases.get(int.from_bytes(data[at + 4 : at + 6], byteorder), self.otherwise)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return self._case(siblings).pack(value, siblings)
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        return self._case(siblings).unpack(data, start, end, siblings, trace, path)
+        return self._case_of(data, end, siblings).unpack(data, start, end, siblings, trace, path)
 
     def format(self, value: Any) -> str:
         return RAW.format(value) if isinstance(value, bytes) else ""

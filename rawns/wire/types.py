@@ -151,7 +151,7 @@ class Scalar(Type):
 
 U8, U16, U32, U64 = Scalar("B"), Scalar("H"), Scalar("I"), Scalar("Q")
 S8, S16, S32, S64 = Scalar("b"), Scalar("h"), Scalar("i"), Scalar("q")
-BE16, BE32 = Scalar("!H"), Scalar("!I")
+BE16, BE32, BE64 = Scalar("!H"), Scalar("!I"), Scalar("!Q")
 
 
 class Raw(Type):

@@ -25,7 +25,7 @@ OBJECTS = (
     ("address", "addr"),
     ("addrlabel", None),
     ("maddress", None),
-    ("route", None),
+    ("route", "route"),
     ("rule", None),
     ("neighbor|neighbour", None),
     ("ntable|ntbl", None),

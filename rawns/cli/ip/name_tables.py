@@ -5,7 +5,13 @@ Floor 7.  Reads /etc/iproute2 (and, where newer iproute2 keeps its own, /usr/sha
 
 from __future__ import annotations
 
+import os
+
 from ... import uapi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")
 LINKMODES = ("DEFAULT", "DORMANT")
@@ -60,6 +66,20 @@ IPV6_FLAGS = {"nodad", "optimistic", "home", "mngtmpaddr"}  # of those that can 
 _BUILT_IN = {
     "group": {0: "default"},
     "rt_scopes": {0: "global", 255: "nowhere", 254: "host", 253: "link", 200: "site"},
+    "rt_tables": {253: "default", 254: "main", 255: "local"},
+    "rt_realms": {0: "unknown"},
+    "rt_protos": dict(enumerate("unspec redirect kernel boot static".split()))
+    | dict(enumerate("gated ra mrt zebra bird dnrouted xorp ntk dhcp".split(), 8))
+    | {
+        18: "keepalived",
+        42: "babel",
+        99: "openr",
+        186: "bgp",
+        187: "isis",
+        188: "ospf",
+        189: "rip",
+        192: "eigrp",
+    },
 }
 _read: dict[str, dict[int, str]] = {}
 
@@ -75,13 +95,24 @@ def _numbered(line: str) -> tuple[int, str] | None:
         return None
 
 
+def _files(file: str) -> Iterator[str]:
+    """Yield the files of a table in the order in which later ones add to earlier ones: FILE, then FILE.d/*.conf."""
+    for directory in ("/usr/share/iproute2", "/etc/iproute2"):
+        yield f"{directory}/{file}"
+        try:
+            more = sorted(os.listdir(f"{directory}/{file}.d"))
+        except OSError:
+            continue
+        yield from (f"{directory}/{file}.d/{name}" for name in more if name.endswith(".conf") and not name.startswith("."))
+
+
 def table(file: str) -> dict[int, str]:
     """The names in a file of /etc/iproute2 over the built-in ones."""
     if file not in _read:
         names = dict(_BUILT_IN.get(file, {}))
-        for directory in ("/usr/share/iproute2", "/etc/iproute2"):
+        for path in _files(file):
             try:
-                with open(f"{directory}/{file}", encoding="utf-8", errors="surrogateescape") as lines:
+                with open(path, encoding="utf-8", errors="surrogateescape") as lines:
                     names.update(entry for entry in map(_numbered, lines) if entry)
             except OSError:
                 pass  # not there: then there is nothing to add

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6
+from errno import EEXIST, ENOENT, ESRCH
 
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from .arguments import U32, address, natural, prefix
-from .route_words import ROUTE_ROWS, help, ip_protocol, is_default, read_nexthops, route_type, take_device, tos_number
 from .context import complain, complaint
-from .grammar import FAILED, CustomKeyword, CommandError, ValueKeyword, dispatch, matches, read, wrong
+from .grammar import FAILED, CommandError, CustomKeyword, ValueKeyword, dispatch, matches, read, wrong
+from .route_words import ROUTE_ROWS, help, ip_protocol, is_default, read_nexthops, route_type, take_device, tos_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ...wire import Message
     from .context import IpContext
-    from .grammar import Record, Args
+    from .grammar import Args, Record
 
     Take = Callable[[Args, Record], None]
 
@@ -47,7 +48,7 @@ def _body(args: Args, deletes: bool) -> Record:
     if "nexthops" in record:
         record["RTA_MULTIPATH"] = read_nexthops(record.pop("nexthops"), record, ip)
     record["rtm_family"] = record["rtm_family"] or AF_INET
-    kind = record.get("rtm_type", uapi.RTN_UNSPEC)
+    kind: int = record.get("rtm_type", uapi.RTN_UNSPEC)
     if "table" not in record and kind in LOCAL_TYPES:
         record["rtm_table"] = uapi.RT_TABLE_LOCAL
     record.setdefault("rtm_scope", _scope(record, kind, deletes))
@@ -146,7 +147,7 @@ LOOKUP_ROWS = [
     ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n", hint="TOS"),
     CustomKeyword("from*", _lookup_address("RTA_SRC", "rtm_src_len"), "ADDRESS"),
     ValueKeyword("iif*", "iif", str, hint="STRING"),
-    ValueKeyword("mark*", "RTA_MARK", U32, "invalid mark", hint="NUMBER"),
+    ValueKeyword("mark*", "RTA_MARK", U32, "invalid mark value", hint="NUMBER"),
     ValueKeyword("oif*|dev", "oif", str, hint="STRING"),
     CustomKeyword("notify*", _bit("rtm_flags", uapi.RTM_F_NOTIFY)),
     CustomKeyword("connected*", _bit("connected", 1)),
@@ -192,25 +193,14 @@ def get(args: Args) -> int:
         record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTM_F_LOOKUP_TABLE
     record.pop("found")
     connected = record.pop("connected", 0)
-    answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
-    if connected and "RTA_SRC" not in record:
-        answer = ip.kernel.get(Request(rtnl.GETROUTE, _connected(answer))).body
     from .render import document, text
     from .show_route import route
 
-    shown = list(route(answer, {}, ip))
-    ip.write([document([shown], ip)] if ip.json else text(shown))
+    for _ in range(1 + connected):  # a connected socket looks up once more, and `ip` shows both answers
+        answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
+        shown = list(route(answer, {}, ip))
+        ip.write([document([shown], ip)] if ip.json else text(shown))
     return 0
-
-
-def _connected(answer: Record) -> Record:
-    """Return the look-up that a connected socket would make: with the source address of the first answer."""
-    if "RTA_PREFSRC" not in answer and "RTA_SRC" not in answer:
-        raise CommandError("Failed to connect the route", FAILED)
-    body = {key: value for key, value in answer.items() if key in ("rtm_family", "rtm_dst_len", "rtm_tos", "RTA_DST", "RTA_OIF")}
-    body["RTA_SRC"] = answer.get("RTA_PREFSRC", answer.get("RTA_SRC"))
-    body["rtm_src_len"] = answer["rtm_dst_len"]
-    return body
 
 
 def _index(name: str, ip: IpContext) -> int:
@@ -237,6 +227,8 @@ def _dump(ip: IpContext, record: Record, ending: str = "Dump terminated") -> lis
     try:
         replies = ip.kernel.dump(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
     except KernelError as error:
+        if error.errno == ENOENT and record["table"] == uapi.RT_TABLE_MAIN:
+            return []  # a namespace in which no route was ever added has no such table
         complain(complaint(error))
         raise CommandError(ending, KERNEL_REFUSED) from None
     return [reply.body for reply in replies if reply.kind == uapi.RTM_NEWROUTE and fits(reply.body, record)]
@@ -299,8 +291,6 @@ def _is_null(route: Record) -> bool:
 
 def _delete_all(routes: list[Record], ip: IpContext) -> None:
     """Delete each; one that is gone already, with another or by itself, is no failure."""
-    from errno import ENOENT, ESRCH
-
     for one in routes:
         try:
             ip.do(Request(rtnl.DELROUTE, one))
@@ -342,7 +332,7 @@ def restore(args: Args) -> int:
         try:
             ip.do(Request(rtnl.NEWROUTE, body, uapi.NLM_F_CREATE))
         except KernelError as error:
-            if error.errno != 17:  # EEXIST: addresses have brought some of them
+            if error.errno != EEXIST:  # addresses have brought some of them
                 raise
     return 0
 
@@ -354,8 +344,8 @@ def _rank(body: Record, scopes: tuple[int, ...]) -> int:
 
 def showdump(args: Args) -> int:
     """Show the routes that `save` has written, from standard input."""
-    from .saved import read_messages
     from .render import document, text
+    from .saved import read_messages
     from .show_route import route
 
     ip = args.ip
@@ -391,4 +381,3 @@ def run(args: Args) -> int:
     if not args:
         return show(args)
     return dispatch(VERBS, args.take(), args, "route")
-

@@ -6,6 +6,7 @@ and its attributes in `rtnl`.
 
 from __future__ import annotations
 
+import sys
 from _socket import AF_INET, AF_INET6
 
 from ... import uapi
@@ -16,7 +17,6 @@ from .render import OutputField
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
     from ...wire import Body
     from .context import IpContext
@@ -94,7 +94,7 @@ def _labels(args: Args) -> Body:
 def _segments(args: Args) -> Body:
     """Read ``[mode MODE] segs ADDRESS[,ADDRESS...] [hmac ID]`` into a segment routing header (RFC 8754)."""
     keywords: list[Keyword] = [
-        ValueKeyword("mode", "mode", SEG6_MODES.index, "Invalid mode", True),
+        ValueKeyword("mode", "mode", SEG6_MODES.index, '"mode" value is invalid\n', True),
         ValueKeyword("segs", "segs", str, "", True),
         ValueKeyword("hmac", "hmac", U32, "invalid hmac key id\n", True),
     ]
@@ -114,13 +114,7 @@ def _segments(args: Args) -> Body:
     size = 8 + 16 * len(segments) + len(tail)
     last = len(segments) - 1
     header = bytes([0, (size >> 3) - 1, 4, last, last, flags, 0, 0])
-    return {"SEG6_IPTUNNEL_SRH": mode.to_bytes(4, _order()) + header + b"".join(reversed(segments)) + tail}
-
-
-def _order() -> Any:
-    import sys
-
-    return sys.byteorder
+    return {"SEG6_IPTUNNEL_SRH": mode.to_bytes(4, sys.byteorder) + header + b"".join(reversed(segments)) + tail}
 
 
 # -- showing ----------------------------------------------------------------------------------------------------------
@@ -152,7 +146,7 @@ def _show_segments(body: Body) -> Iterator[OutputField]:
     data = body.get("SEG6_IPTUNNEL_SRH", b"")
     if len(data) < 12:
         return
-    mode = int.from_bytes(data[:4], _order())
+    mode = int.from_bytes(data[:4], sys.byteorder)
     name = SEG6_MODES[mode] if mode < len(SEG6_MODES) else "<unknown>"
     yield OutputField("mode", name, f"mode {name} ")
     from _socket import inet_ntop
@@ -202,7 +196,9 @@ def encapsulation(record: Body, ip: IpContext) -> Iterator[OutputField]:
     kind, body = record.get("RTA_ENCAP_TYPE"), record.get("RTA_ENCAP")
     if kind is None or body is None:
         return
-    name, found = next(((name, one) for name, one in TYPES.items() if one.number == kind), (OTHER_NAMES.get(kind, "unknown"), None))
+    name, found = next(
+        ((name, one) for name, one in TYPES.items() if one.number == kind), (OTHER_NAMES.get(kind, "unknown"), None)
+    )
     yield OutputField("encap", name, f" encap {name} ")
     if found is not None and isinstance(body, dict):
         yield from found.show(body)

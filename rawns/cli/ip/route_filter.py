@@ -98,8 +98,6 @@ def _prefixes(args: Args, record: Record, word: str, key: str) -> None:
     else:
         if matches(word, "exact"):
             word = args.take()
-        if key == "dst" and matches(word, "help"):
-            raise help()
         record[f"{key} root"] = record[f"{key} match"] = prefix(word, record["family"])
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-
-
 from ... import uapi
 from . import name_tables
 from .arguments import U8, U32, address, number, prefix
-from .grammar import FAILED, FAMILIES, CustomKeyword, ConstantKeyword, CommandError, Keyword, ValueKeyword, matches, usage, wrong
+from .grammar import FAILED, FAMILIES, CommandError, ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, matches, usage, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .context import IpContext
-    from .grammar import Record, Args
+    from .grammar import Args, Record
 
 ROUTE_TYPES = {
     "none": uapi.RTN_UNSPEC,
@@ -72,7 +70,7 @@ def realms(text: str) -> int:
     """Return two realms as the kernel has them, from ``FROM/TO``, ``TO`` or a number.  Raises ValueError."""
     if "/" in text:
         source, _, target = text.partition("/")
-        return (name_tables.number_of("rt_realms", source, 255) << 16 if source else 0) | (
+        return name_tables.number_of("rt_realms", source, 255) << 16 | (
             name_tables.number_of("rt_realms", target, 255) if target else 0
         )
     return name_tables.number_of("rt_realms", text, 0xFFFFFFFF)
@@ -212,13 +210,9 @@ def take_gateway(args: Args, record: Record) -> None:
     if found == record["rtm_family"]:
         record["RTA_GATEWAY"] = packed
     else:
-        record["RTA_VIA"] = found.to_bytes(2, _byte_order()) + packed
+        import sys
 
-
-def _byte_order() -> str:
-    import sys
-
-    return sys.byteorder
+        record["RTA_VIA"] = found.to_bytes(2, sys.byteorder) + packed
 
 
 def _source(args: Args, record: Record) -> None:
@@ -291,6 +285,14 @@ def _encapsulation(args: Args, record: Record) -> None:
     take(args, record)
 
 
+def _scope_number(text: str) -> int:
+    return name_tables.number_of("rt_scopes", text, 255)
+
+
+def _protocol_number(text: str) -> int:
+    return name_tables.number_of("rt_protos", text, 255)
+
+
 ROUTE_ROWS: list[Keyword] = [
     CustomKeyword("src", _source, "ADDRESS"),
     CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
@@ -299,23 +301,20 @@ ROUTE_ROWS: list[Keyword] = [
     ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n', hint="TOS"),
     ValueKeyword("expires", "RTA_EXPIRES", U32, '"expires" value is invalid\n', hint="TIME"),
     ValueKeyword("metric*|priority*|preference", "RTA_PRIORITY", U32, '"metric" value is invalid\n', hint="METRIC"),
-    ValueKeyword("scope", "rtm_scope", lambda text: name_tables.number_of("rt_scopes", text, 255), 'invalid "scope" value\n', hint="SCOPE"),
+    ValueKeyword("scope", "rtm_scope", _scope_number, 'invalid "scope" value\n', hint="SCOPE"),
     *METRICS,
     ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
     CustomKeyword("onlink", _onlink),
     CustomKeyword("nexthop", _nexthops, "NH"),
     ValueKeyword("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n', hint="ID"),
-    ValueKeyword(
-        "protocol*", "rtm_protocol", lambda text: name_tables.number_of("rt_protos", text, 255),
-        '"protocol" value is invalid\n', hint="RTPROTO",
-    ),
+    ValueKeyword("protocol*", "rtm_protocol", _protocol_number, '"protocol" value is invalid\n', hint="RTPROTO"),
     CustomKeyword("table*", _table, "TABLE_ID"),
     CustomKeyword("vrf*", _vrf, "NAME"),
     ValueKeyword("dev|oif", "dev", str, hint="STRING"),
     ValueKeyword("pref*", "RTA_PREF", preference, '"pref" value is invalid\n', hint="PREF"),
     CustomKeyword("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
-    ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n', hint="{ enabled | disabled }"),
-]  # fmt: skip
+    ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n', hint="ON_OFF"),
+]
 
 
 def take_device(record: Record, ip: IpContext, key: str = "RTA_OIF") -> None:
@@ -361,6 +360,8 @@ def read_nexthops(args: Args, record: Record, ip: IpContext) -> list[Record]:
         word = args.take()
         if word != "nexthop":
             raise CommandError(f'Error: "nexthop" or end of line is expected instead of "{word}"')
+        if not args:
+            raise CommandError('Error: unexpected end of line after "nexthop"')
         hop: Record = {"rtm_family": record["rtm_family"], "rtnh_flags": 0, "rtnh_hops": 0, "rtnh_ifindex": 0}
         while args and args.words[args.at] != "nexthop":
             word = args.take()
@@ -368,7 +369,10 @@ def read_nexthops(args: Args, record: Record, ip: IpContext) -> list[Record]:
             if row is None:
                 raise CommandError(f'Error: "nexthop" or end of line is expected instead of "{word}"')
             row.take(args, hop)
-        take_device(hop, ip, "rtnh_ifindex")
+        try:
+            take_device(hop, ip, "rtnh_ifindex")
+        except CommandError as error:
+            raise CommandError(f"{error.text}\nError: cannot parse nexthop") from None
         record["rtm_family"] = record["rtm_family"] or hop["rtm_family"]
         hops.append({key: value for key, value in hop.items() if key not in ("rtm_family", "gateway")})
     return hops
@@ -398,5 +402,3 @@ def help() -> CommandError:
         "ENCAPTYPE := [ mpls | ip | ip6 | seg6 ]",
     ]
     return CommandError("\n".join(lines))
-
-

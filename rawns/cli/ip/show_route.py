@@ -76,7 +76,7 @@ def route(record: Body, wanted: Record, ip: IpContext, deleted: bool = False) ->
     if deleted:
         yield OutputField("deleted", True, "Deleted ")
     if record["rtm_type"] != uapi.RTN_UNICAST or ip.details:
-        yield _word("type", TYPE_NAMES.get(record["rtm_type"], str(record["rtm_type"])), "%s ")
+        yield _word("type", type_name(record["rtm_type"], ip), "%s ")
     yield from _prefixes(record, ip)
     if "RTA_NEWDST" in record:
         yield _word("as", _text_of(record["RTA_NEWDST"]), "as to %s ")
@@ -94,8 +94,12 @@ def route(record: Body, wanted: Record, ip: IpContext, deleted: bool = False) ->
     for hop in [record["RTA_MULTIPATH"]] if "RTA_MULTIPATH" in record else []:
         objects = [JsonObject(_hop(one, record, ip)) for one in hop]
         yield OutputField("nexthops", objects, "".join(field.text for one in objects for field in one))
-    yield from _nexthop_object(record, ip)
     yield OutputField("", None, "\n")
+
+
+def type_name(number: int, ip: IpContext) -> str:
+    """Return the name of a type of route (RTN_*)."""
+    return str(number) if ip.numeric else TYPE_NAMES.get(number, str(number))
 
 
 def _word(name: str, value: object, form: str) -> OutputField:
@@ -168,12 +172,12 @@ def _via(value: bytes) -> OutputField:
 
 
 def _origin(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
-    """Yield table, protocol and scope, unless the route is the answer to a look-up."""
-    if record["rtm_flags"] & uapi.RTM_F_CLONED:
-        return
+    """Yield table, protocol and scope; the last two not for the answer to a look-up."""
     table = record.get("RTA_TABLE", record["rtm_table"])
     if table and (table != uapi.RT_TABLE_MAIN or ip.details) and not wanted.get("table"):
         yield _word("table", _named("rt_tables", table, ip), "table %s ")
+    if record["rtm_flags"] & uapi.RTM_F_CLONED:
+        return
     if (record["rtm_protocol"] != uapi.RTPROT_BOOT or ip.details) and "protocol" not in wanted:
         yield _word("protocol", _named("rt_protos", record["rtm_protocol"], ip), "proto %s ")
     if (record["rtm_scope"] != uapi.RT_SCOPE_UNIVERSE or ip.details) and "scope" not in wanted:
@@ -189,7 +193,7 @@ def _details(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputFiel
     if record.get("RTA_MARK"):
         mark = record["RTA_MARK"]
         yield OutputField("mark", mark, f"mark 0x{mark:x} " if mark >= 16 else f"mark {mark} ")
-    if "RTA_FLOW" in record and "realm" not in wanted:
+    if "RTA_FLOW" in record and wanted.get("realm_mask") != 0xFFFFFFFF:
         yield _realms(record["RTA_FLOW"], ip)
     if "RTA_UID" in record:
         yield _word("uid", record["RTA_UID"], "uid %s ")
@@ -280,9 +284,7 @@ def _metric(attribute: str, name: str, value: int) -> OutputField:
     if attribute in ("RTAX_RTT", "RTAX_RTTVAR", "RTAX_RTO_MIN"):
         value //= {"RTAX_RTT": 8, "RTAX_RTTVAR": 4}.get(attribute, 1)
         if value >= 1000:
-            from .render import JsonNumber
-
-            return OutputField(name, JsonNumber(f"{value / 1000:f}"), f"{value / 1000:g}s ")
+            return OutputField(name, value, f"{value / 1000:g}s ")
         return OutputField(name, value, f"{value}ms ")
     return OutputField(name, value, f"{value} ")
 
@@ -306,12 +308,3 @@ def _hop(hop: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
     if record["rtm_family"] != uapi.AF_MPLS:
         yield _word("weight", hop["rtnh_hops"] + 1, "weight %s ")
     yield flags(hop["rtnh_flags"])
-
-
-def _nexthop_object(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield, with ``-details``, the next hop object that a route refers to."""
-    if "RTA_NH_ID" not in record or not ip.details:
-        return
-    from .show_nexthop import by_id
-
-    yield from by_id(record["RTA_NH_ID"], ip)

@@ -1,0 +1,58 @@
+"""Files of `ip route save` and `ip addr save`: a magic number, then netlink messages as the kernel sends them.
+
+The numbers are iproute2's; a file saved by either program can be restored by the other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ... import nlmsg, rtnl, uapi
+from ...errors import WireError
+from .grammar import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...wire import Body, Message
+
+MAGIC = {"route": 0x45311224, "address": 0x47361222}
+MAX_BYTES = 1 << 28  # of a file
+
+
+def write(kind: str, messages: Iterable[tuple[Message, Body]]) -> None:
+    """Write messages to standard output.  Raises `CommandError` if it is a terminal, or cannot be written."""
+    if os.isatty(1):
+        raise CommandError("Not sending a binary stream to stdout")
+    chunks = [MAGIC[kind].to_bytes(4, sys.byteorder)]
+    chunks += [nlmsg.Request(message, body, uapi.NLM_F_MULTI).pack(0) for message, body in messages]
+    data = b"".join(chunks)
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(f"write error: {error.strerror}", 1) from None
+
+
+def read_messages(kind: str) -> list[tuple[Message, Body]]:
+    """Read messages from standard input.  Raises `CommandError` for a terminal, or for what was not saved by `ip`."""
+    if os.isatty(0):
+        raise CommandError(f"Can't restore {kind} dump from a terminal")
+    with os.fdopen(os.dup(0), "rb") as stream:
+        data = stream.read(MAX_BYTES)
+    magic = int.from_bytes(data[:4], sys.byteorder)
+    if len(data) < 4 or magic != MAGIC[kind]:
+        raise CommandError(f"Magic mismatch ({min(len(data) // 4, 1)} elems, {magic:x} magic)")
+    found = []
+    try:
+        for frame in nlmsg.split(data[4:]):
+            message = rtnl.MESSAGES.get(frame.kind)
+            if message is not None:
+                found.append((message, message.unpack(data[4:], frame.start, frame.end)))
+    except WireError as error:
+        raise CommandError(f"the saved file is damaged: {error}", 1) from None
+    return found
