@@ -7,7 +7,6 @@ ends whatever the bytes are.
 from __future__ import annotations
 
 from struct import Struct as _Struct
-from sys import byteorder
 
 from .. import uapi
 from ..errors import DecodeError, WireError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from .types import Body, Buffer, Path, Trace
 
 ALIGN = 4  # NLMSG_ALIGNTO and NLA_ALIGNTO are one number
+_SELECTOR = _Struct("=H")
 NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
@@ -73,7 +73,7 @@ class SubMessage(Type):
         length, number = NLATTR.unpack_from(data, at)
         if length != 6 or number & uapi.NLA_TYPE_MASK != self.next:
             return self.otherwise
-        return self.cases.get(int.from_bytes(data[at + 4 : at + 6], byteorder), self.otherwise)
+        return self.cases.get(_SELECTOR.unpack_from(data, at + 4)[0], self.otherwise)
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return self._case(siblings).pack(value, siblings)

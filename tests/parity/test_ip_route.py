@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 from universe import Both, two_universes  # noqa: F401 (the fixture `both`)
@@ -316,22 +317,28 @@ def bodies(saved: bytes) -> list[tuple[int, list[bytes]]]:
     return found
 
 
-def test_save_and_restore(both: Both) -> None:
+def test_save_and_restore(both: Both, tmp_path: Path) -> None:
     """What one program saves the other restores."""
     both.prepare(MORE)
     real, ours = both.real, both.ours
-    theirs = real.run([*real.program, "route", "save", "proto", "boot"]).stdout
-    saved = ours.run([*ours.program, "route", "save", "proto", "boot"]).stdout
+    theirs = real.run([*real.program, "route", "save", "dev", "v2", "proto", "boot"]).stdout
+    saved = ours.run([*ours.program, "route", "save", "dev", "v2", "proto", "boot"]).stdout
     assert bodies(saved) == bodies(theirs)
+    (tmp_path / "saved").write_bytes(theirs)
+    (tmp_path / "broken").write_bytes(b"abcdefgh")
     for universe in (real, ours):
         universe.run([*real.program, "route", "flush", "proto", "boot"])
-        done = universe.run([*universe.program, "route", "restore"], stdin=None, input=theirs)
+        with (tmp_path / "saved").open("rb") as file:
+            done = universe.run([*universe.program, "route", "restore"], stdin=file)
         assert done.returncode == 0, done.stderr
     assert both.ask("route") == both.ask("route")[::-1]
-    shown = [one.run([*one.program, "route", "showdump"], stdin=None, input=theirs) for one in (real, ours)]
-    assert (shown[0].returncode, shown[0].stdout) == (shown[1].returncode, shown[1].stdout)
-    broken = [one.run([*one.program, "route", "restore"], stdin=None, input=b"abcdefgh") for one in (real, ours)]
-    assert broken[0].returncode == broken[1].returncode and broken[1].stderr
+    for name, verb in (("saved", "showdump"), ("broken", "restore")):
+        answers = []
+        for universe in (real, ours):
+            with (tmp_path / name).open("rb") as file:
+                done = universe.run([*universe.program, "route", verb], stdin=file)
+            answers.append((done.returncode, done.stdout, done.stderr))
+        assert answers[0] == answers[1]
 
 
 def test_help_names_what_there_is(both: Both) -> None:

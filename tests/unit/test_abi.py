@@ -53,6 +53,9 @@ HEADERS = """
 #include <linux/if_ether.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
+#include <linux/lwtunnel.h>
+#include <linux/mpls_iptunnel.h>
+#include <linux/seg6_iptunnel.h>
 #include <linux/net_namespace.h>
 #include <linux/sockios.h>
 #include <linux/netfilter.h>
