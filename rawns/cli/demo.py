@@ -57,6 +57,7 @@ def _run(output: JsonOutput | TextOutput, explain: bool, keep: bool) -> int:
             raise RawnsError("--keep needs root: what an ordinary user makes ends with its process (see `rawns rootless`)")
         rootless.enter()
     output.begin(user)
+    from .. import explain as _  # noqa: F401  (imported now, so that no step pays for it)
     from .demo_steps import Demo
 
     demo = Demo(explain)

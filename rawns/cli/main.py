@@ -33,6 +33,7 @@ COMMANDS = {
     "rootless": "a shell (or a command) in which all of this works without root",
 }
 OTHERS = ("help", "version")
+INTERRUPTED = 130  # the exit status after Ctrl-C
 APPLETS = ("ip", "ping")  # programs that a link of this name is
 
 
@@ -104,14 +105,23 @@ def entry(program: str = "rawns") -> None:
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
     if name in APPLETS:
         argv = [name, *argv]
-    title = " ".join([program, *argv[:1]])
+    try:
+        status = _run_to_the_end(argv, " ".join([program, *argv[:1]]), install())
+    except KeyboardInterrupt:  # while the last line was written
+        status = INTERRUPTED
+    except signals.Terminated as signal:
+        status = signals.end_by(signal.number)
+    os._exit(status)
+
+
+def _run_to_the_end(argv: list[str], title: str, output: StandardOutput) -> int:
+    """Run a command line and write everything that it has left in buffers; return the exit status."""
     status, ended = 1, 0
-    output = install()
     try:
         signals.handle()
         status = run(argv)
     except KeyboardInterrupt:
-        status = 130
+        status = INTERRUPTED
     except signals.Terminated as signal:
         ended = signal.number
     except Unwritable as error:  # of `help` and `version`
@@ -124,7 +134,7 @@ def entry(program: str = "rawns") -> None:
     if not _flushed(title, output):
         status = status or 1
     sys.stderr.flush()
-    os._exit(signals.end_by(ended) if ended else status)
+    return signals.end_by(ended) if ended else status
 
 
 def _flushed(title: str, output: StandardOutput) -> bool:

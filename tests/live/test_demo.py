@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from conftest import Ordinary, remove_name
@@ -150,6 +154,170 @@ def test_explain_names_every_byte() -> None:
     for call in ("unshare(CLONE_NEWNET)", "mount(", "setns(", "umount2(", "socket(AF_NETLINK", "sendto(", "recvfrom("):
         assert call in done.stdout
     assert "malformed" not in done.stdout
+
+
+PYTHONS_OWN = {  # what the interpreter does by itself, and the recorder's own call
+    *"brk clone clone3 execve exit exit_group futex getpid geteuid gettid lseek madvise mmap mprotect munmap".split(),
+    *"prlimit64 rseq rt_sigaction rt_sigprocmask rt_sigreturn sched_yield set_robust_list sigaltstack".split(),
+}
+REMEDY = "/proc/self/uid_map"  # read after a refused call, for what its error would say
+
+
+def traced(log: str) -> dict[int, list[str]]:
+    """The calls of each step, from strace's log: its end is where its title is written."""
+    found: dict[int, list[str]] = {}
+    unfinished: dict[str, str] = {}
+    directories: dict[str, bool] = {}
+    ignored: set[str] = set()
+    number = -1
+    for line in log.splitlines():
+        pid, text = line.split(None, 1)
+        title = re.match(r'write\(1, " ?(\d+)\. ', text)
+        number = int(title[1]) if title else number
+        if text.endswith(" <unfinished ...>"):
+            unfinished[pid] = text[: -len(" <unfinished ...>")]
+            continue
+        resumed = re.match(r"<\.\.\. \w+ resumed>(.*)", text)
+        text = unfinished.pop(pid, "") + resumed[1] if resumed else text
+        call = re.match(r"(\w+)\((\w*)", text)
+        if call is None or call[1] in PYTHONS_OWN or text.startswith("write(1, ") or number < 0:
+            continue
+        name, fd, result = call[1], call[2], text.rpartition(" = ")[2]
+        if name == "openat" and ("O_NONBLOCK|O_CLOEXEC|O_DIRECTORY" in text or REMEDY in text):
+            if "O_DIRECTORY" in text:
+                directories[result] = False  # what `os.listdir` does is told as one call
+            else:
+                ignored.add(result)
+            continue
+        if fd in ignored or fd in directories:
+            if name == "close":
+                ignored.discard(fd)
+                directories.pop(fd, None)
+            if name != "getdents64" or directories.get(fd):
+                continue
+            directories[fd] = True
+        name = {"openat": "open", "fcntl": "dup"}.get(name, name)
+        if name == "newfstatat":
+            name = "fstat" if "AT_EMPTY_PATH" in text else "stat"
+        found.setdefault(number + 1, []).append(name)
+    return found
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_explain_names_the_calls_that_strace_sees(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = ["strace", "-f", "-o", str(log), sys.executable, "-m", "rawns", "demo", "--explain"]
+    environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    if done.returncode and "PTRACE" in done.stderr:
+        pytest.skip("strace may not trace here")
+    assert done.returncode == 0, done.stderr
+    told: dict[int, list[str]] = {}
+    number = -1
+    for line in done.stdout.splitlines():
+        title = re.match(r" ?(\d+)\. ", line)
+        number = int(title[1]) if title else number
+        call = re.match(r"    \| (?:\[thread [^]]*\] )?(\w+)\(.*<[\d.]+ us>$", line)
+        if call:
+            told.setdefault(number, []).append(call[1])
+    seen = traced(log.read_text())
+    assert set(told) == set(range(STEPS + 1))
+    for number in range(1, STEPS + 1):
+        assert Counter(told[number]) == Counter(seen[number]), f"step {number}"
+
+
+def test_explain_says_which_thread_of_the_chat_made_a_call() -> None:
+    """The room accepts and the peer connects, each in its own namespace; ``/proc`` of the kernel is not asked, setns is."""
+    steps = json.loads(rawns("demo", "--json", "--explain").stdout)["steps"]
+    one, two = [made["name"] for made in steps[0]["facts"]["namespaces"]]
+    by_thread: dict[str, set[str]] = {}
+    for call in steps[7]["calls"]:
+        by_thread.setdefault(call["thread"], set()).add(call["call"])
+    assert set(by_thread) >= {f"thread in {one}", f"thread in {two}"}
+    assert "listen" in by_thread[f"thread in {one}"] and "accept4" in by_thread[f"thread in {one}"]
+    assert "connect" in by_thread[f"thread in {two}"] and "listen" not in by_thread[f"thread in {two}"]
+
+
+# -- interruptions and faults -----------------------------------------------------------------------------------------
+
+
+def moments(number: int, tmp_path: Path) -> list[tuple[str, int]]:
+    """System calls of a demo's main thread, chosen at random: the name of each, and the how-manieth of that name it is."""
+    log = tmp_path / "count"
+    command = ["strace", "-o", str(log), sys.executable, "-m", "rawns", "demo"]
+    if subprocess.run(command, env=ENVIRONMENT, capture_output=True, timeout=60).returncode:
+        pytest.skip("strace may not trace here")
+    seen: Counter[str] = Counter()
+    every: list[tuple[str, int]] = []
+    for line in log.read_text().splitlines():
+        name = line.partition("(")[0]
+        if name.isidentifier() and not name.startswith("exit"):
+            seen[name] += 1
+            every.append((name, seen[name]))
+    start = every.index(("setns", 1)) - 200  # before that, modules are imported
+    return random.Random(8).sample(every[start:], number)
+
+
+ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
+SIGNALS = 20  # moments of each signal
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_a_signal_at_any_call_leaves_nothing(name: str, tmp_path: Path) -> None:
+    """strace sends the signal at the n-th system call.  It may arrive before the demo begins, in the middle, or after it."""
+    before = names()
+    ends: set[int] = set()
+    for call, number in moments(SIGNALS, tmp_path):
+        inject = f"inject={call}:signal=SIG{name}:when={number}"
+        command = ["strace", "-o", "/dev/null", "-e", inject, sys.executable, "-m", "rawns", "demo"]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+        assert done.stderr == "", (inject, done.stderr)
+        assert names() == before, inject
+        ends.add(done.returncode)
+    assert ends <= {0, 130, -2, -15, 143} and ends - {0}, f"no signal has struck: {ends}"
+
+
+FAULTY = """
+import errno, os, sys
+from rawns.cli import demo
+from rawns.syscalls import Observer, observed
+
+class Saboteur(Observer):
+    seen = 0
+    def before(self, call, arguments):
+        self.seen += 1
+        if self.seen == int(sys.argv[1]):
+            raise OSError(errno.EIO, "")
+
+saboteur = Saboteur()
+with observed(saboteur):
+    try:
+        status = demo.main([])
+    except Exception as error:
+        status, text = 1, str(error)
+print(saboteur.seen, status, file=sys.stderr)
+os._exit(0)
+"""
+
+
+def with_a_failing_call(number: int) -> subprocess.CompletedProcess[str]:
+    """A demo whose n-th system call fails."""
+    command = [sys.executable, "-c", FAULTY, str(number)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+
+
+def test_each_call_failed_in_turn_leaves_nothing() -> None:
+    before = names()
+    total, status = map(int, with_a_failing_call(0).stderr.split()[-2:])
+    assert status == 0
+    failed = 0
+    for number in [*range(1, 60, 3), *range(60, min(total, 400), 11)]:  # creation call by call, the rest in samples
+        done = with_a_failing_call(number)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert names() == before, f"call {number} of {total}: {done.stderr}"
+        failed += done.stderr.split()[-1] != "0"
+    assert failed > 10
 
 
 def test_explain_into_a_pipe_that_closes_leaves_nothing() -> None:
