@@ -1,184 +1,193 @@
-"""What is wrong with a description only when one part of it is seen beside another.
+"""Problems of a description that are found only when its parts are seen together.
 
-Floor 6, pure.  `Lab.up` asks each time, so it takes a look at each interface and no more.  What is merely unusual passes;
-what could not work, or what the kernel would refuse half-way, is a sentence, with the place where it was said.
+`Lab.up` asks each time, so each interface is looked at a constant number of times.  What is merely unusual passes; what
+could not work, or what the kernel would refuse half-way, is a problem with the place of its cause.
 """
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_pton
+from _socket import AF_INET, AF_INET6
 
-from ..errors import InvalidValue
+from ..objects import prefix
 from ..objects.prefix import BITS
-from .model import Bridge, Existing, Macvlan, Port, Vxlan
+from .kinds.bridge import MAX_PORTS
+from .problems import Problem
 from .segments import Segments
+from .values import inside, mac_bytes, number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     from ..objects.prefix import Prefix
-    from .lab import Lab
-    from .model import Host, Interface, Route
+    from .host import Host
+    from .interface import Interface
+    from .routes import LabLabRoute
+    from .topology import Topology
 
-    Found = Iterator["Fault"]
+    Problems = Iterator[Problem]
+    Networks = list[tuple[int, int, int, str | None]]  # family, number, prefix length, interface
 
-IP6_MTU = 1280  # the shortest that IPv6 is spoken over (RFC 8200)
-TOLD = 30  # faults that one error tells of
+IP6_MTU = 1280  # the smallest MTU that IPv6 works with (RFC 8200)
 LINK_LOCAL = 0xFE80 << 112, 10  # fe80::/10
+DISABLE_IPV6 = "net/ipv6/conf/{}/disable_ipv6"
 
 
-class Fault(str):
-    """One thing that is wrong: a sentence with its place before it.  ``text`` is the sentence, ``where`` the place."""
-
-    __slots__ = ("text", "where")
-
-    text: str
-    where: object
-
-    def __new__(cls, text: str, where: object = "") -> Fault:
-        place = str(getattr(where, "place", where))
-        fault = super().__new__(cls, f"{place}: {text}" if place else text)
-        fault.text, fault.where = text, where
-        return fault
-
-
-class Impossible(InvalidValue):
-    """A description that cannot be: all its ``faults`` at once, a line each, of very many the first 30."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        self.faults = list(faults)
-        more = len(self.faults) - TOLD
-        super().__init__("\n".join([*self.faults[:TOLD], *([f"and {more} more"] if more > 0 else [])]))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), ([str(one) for one in self.faults],)
-
-
-def faults(lab: Lab, apart: Collection[str] = ()) -> list[str]:
-    """A sentence for each thing that is wrong; ``apart`` are hosts (by label) not to be looked at, for they are not whole."""
+def problems_of(lab: Topology, incomplete: Collection[str] = ()) -> list[str]:
+    """All problems of a lab.  The hosts with the labels ``incomplete`` are not looked at: something of them is missing."""
     found: list[str] = []
     for host in lab.hosts:
-        if host.label not in apart:
+        if host.label not in incomplete:
             found += _in_host(host)
     for one, other in lab.wires:
         if one.mtu != other.mtu and one.mtu and other.mtu:
             found.append(_unequal(one, other))
-    found += _on_segments(lab, apart)
+    found += _on_segments(lab, incomplete)
     return found
 
 
-def _unequal(one: Interface, other: Interface) -> Fault:
+def _unequal(one: Interface, other: Interface) -> Problem:
     text = f"{one} has an MTU of {one.mtu}, and {other}, at the other end, one of {other.mtu}"
-    return Fault(f"{text}: longer packets would be lost", one.where)
+    return Problem(f"{text}: longer packets would be lost", one.where)
 
 
 # -- one host -----------------------------------------------------------------------------------------------------------
 
 
-def _in_host(host: Host) -> Found:
+def _in_host(host: Host) -> Problems:
+    ports: dict[int, list[Interface]] = {}
     for one in host.interfaces:
-        if isinstance(one, Port) and one.peer is None:
-            yield Fault(f"{one} has no cable", one.where)
-        if one.mtu and one.mtu < IP6_MTU and any(address.family == AF_INET6 for address in one.addresses):
-            yield Fault(f"{one} has an IPv6 address, which takes an MTU of {IP6_MTU} at least", one.where)
-        if one.vlans and one.master is not None and not one.master.vlan_filtering:
-            yield Fault(f"{one} has VLANs, and {one.master} does not filter: vlan_filtering = true", one.where)
-        if one.master is not None and one.addresses:
-            yield Fault(f"{one} is a port of {one.master}, which is to have the addresses", one.where)
-        if one.master is not None and one.master.host is not host:
-            yield Fault(f"{one} cannot be a port of {one.master}, which is in another namespace", one.where)
-        if isinstance(one, Macvlan) and one.parent.host.lab is not host.lab:
-            yield Fault(f"{one} stands on {one.parent}, which is not in this lab", one.where)
-    if len(host.interfaces) > 1:
-        yield from _twice_in_host(host)
+        yield from _of_interface(host, one)
+        if one.bridged:
+            ports.setdefault(id(one.master), []).append(one)
+    for several in ports.values():
+        if len(several) > MAX_PORTS:
+            master = several[0].master
+            text = f"{master} has {len(several)} ports, and the kernel allows a bridge {MAX_PORTS}: use several bridges"
+            yield Problem(text, master.where if master is not None else "")
+    yield from _duplicate_addresses(host)
     if host.routes and not host.root:
         yield from _routes(host)
     names = {one.name for one in host.interfaces}
     for nat in host.nats:
         if nat.out not in names and not host.root:
-            yield Fault(f"NAT out of {nat.out}, and {host.label} has no interface of that name", host.where)
-    tunnels = [one for one in host.interfaces if isinstance(one, Vxlan)]
+            yield Problem(f"NAT out of {nat.out}, but {host.label} has no interface of that name", host.where)
+    tunnels = [one for one in host.interfaces if one.tunnel]
     if tunnels:
         yield from _tunnels(host, tunnels)
 
 
-def _twice_in_host(host: Host) -> Found:
-    seen: dict[str, Interface] = {}
+def _of_interface(host: Host, one: Interface) -> Problems:
+    if one.kind == "veth" and one.peer_interface is None:
+        yield Problem(f"{one} has no wire", one.where)
+    six = [address for address in one.addresses if address.family == AF_INET6]
+    if six and one.mtu and one.mtu < IP6_MTU:
+        yield Problem(f"{one} has an IPv6 address, which needs an MTU of at least {IP6_MTU}", one.where)
+    if six and host.sysctls and _ipv6_disabled(host.sysctls, one.name):
+        yield Problem(f"{one} has an IPv6 address, but disable_ipv6 of {host.label} is 1: the kernel refuses it", one.where)
+    if one.vlans and one.master is not None and not one.master.filters_vlans:
+        yield Problem(f"{one} has VLANs, but {one.master} does not filter them: vlan_filtering = true", one.where)
+    if one.bridged and one.addresses:
+        yield Problem(f"{one} is a port of {one.master}, which has the addresses in its place", one.where)
+    if one.master is not None and one.master.host is not host:
+        yield Problem(f"{one} cannot be a port of {one.master}, which is in another namespace", one.where)
+    if one.parent is not None and one.parent.host.lab is not host.lab:
+        yield Problem(f"{one} stands on {one.parent}, which is not in this lab", one.where)
+    if one.parent is not None and one.mtu and one.parent.mtu and one.mtu > one.parent.mtu:
+        yield Problem(f"{one} has an MTU of {one.mtu}, and {one.parent}, which it stands on, one of {one.parent.mtu}", one.where)
+
+
+def _ipv6_disabled(sysctls: dict[str, str], name: str | None) -> bool:
+    settings = {key if "/" in key else key.replace(".", "/"): value for key, value in sysctls.items()}
+    named = settings.get(DISABLE_IPV6.format(name))
+    return (named or max(settings.get(DISABLE_IPV6.format(word), "0") for word in ("all", "default"))).strip() == "1"
+
+
+def _duplicate_addresses(host: Host) -> Problems:
+    seen: dict[str, tuple[Interface, Prefix]] = {}
     for one in host.interfaces:
         for address in one.addresses:
-            before = seen.setdefault(address.address, one)
-            if before is not one and not _inside(_number(address), *LINK_LOCAL, 128):
-                yield Fault(f"{address} is twice in {host.label}: on {before.name} and on {one.name}", one.where)
+            before, first = seen.setdefault(address.address, (one, address))
+            if first is address:
+                continue
+            if before is one and (address.family == AF_INET6 or first.length == address.length):
+                yield Problem(f"{address} is twice on {one}", one.where)
+            elif before is not one and not inside(number_of(address), *LINK_LOCAL, 128):
+                yield Problem(f"{address} is twice in {host.label}: on {before.name} and on {one.name}", one.where)
 
 
-def _routes(host: Host) -> Found:
-    networks = [
-        (address.family, _number(address), address.length, one.name) for one in host.interfaces for address in one.addresses
+def _routes(host: Host) -> Problems:
+    networks: Networks = [
+        (address.family, number_of(address), address.length, one.name) for one in host.interfaces for address in one.addresses
+    ]
+    on_link: Networks = [
+        (route.to.family, number_of(route.to), route.to.length, route.dev) for route in host.routes if route.via is None
     ]
     names = {"lo", *(one.name for one in host.interfaces)}
-    seen: dict[tuple[str, int | None], Route] = {}
+    seen: dict[tuple[str, int | None], LabRoute] = {}
     for route in host.routes:
         where = route.where or host.where
         if route.dev is not None and route.dev not in names:
-            yield Fault(f"the route {route} of {host.label} goes out of {route.dev}, which is none of its interfaces", where)
+            yield Problem(f"the route {route} of {host.label} goes out of {route.dev}, which is none of its interfaces", where)
         elif route.via is not None:
-            yield from _gateway(host, route, networks)
+            yield from _gateway(host, route, networks, on_link)
         before = seen.setdefault((str(route.to), route.metric), route)
         if before is not route:
-            yield Fault(f"{host.label} has two routes to the same: {before}, and {route}", where)
+            yield Problem(f"{host.label} has two routes to the same: {before}, and {route}", where)
 
 
-def _gateway(host: Host, route: Route, networks: list[tuple[int, int, int, str | None]]) -> Found:
-    family, number = route.to.family, _whole(route.to.family, route.via or "")
+def _gateway(host: Host, route: LabRoute, networks: Networks, on_link: Networks) -> Problems:
+    family, number = route.to.family, number_of(prefix.address(route.via or ""))
     where, bits = route.where or host.where, BITS[family]
-    if bits == 128 and _inside(number, *LINK_LOCAL, bits):
+    if bits == 128 and inside(number, *LINK_LOCAL, bits):
         if route.dev is None:
-            yield Fault(f"the gateway {route.via} of {host.label} is a link's own address: say the interface too (dev)", where)
+            yield Problem(f"the gateway {route.via} of {host.label} is a link's own address: say the interface too (dev)", where)
         return
     near = [
         own
-        for kind, own, length, name in networks
-        if kind == family and route.dev in (None, name) and own >> bits - length == number >> bits - length
+        for kind, own, length, name in [*networks, *on_link]
+        if kind == family and route.dev in (None, name) and inside(number, own, length, bits)
     ]
-    if number in near:
-        yield Fault(f"the gateway {route.via} of {host.label} is its own address", where)
+    if any(kind == family and own == number for kind, own, _, _ in networks):
+        yield Problem(f"the gateway {route.via} of {host.label} is its own address", where)
     elif not near:
         out = f" of {route.dev}" if route.dev else ""
-        yield Fault(f"the gateway {route.via} of {host.label} is in no network{out} that it has an address in", where)
+        yield Problem(f"the gateway {route.via} of {host.label} is in no network{out} that it has an address in", where)
 
 
-def _tunnels(host: Host, tunnels: list[Vxlan]) -> Found:
+def _tunnels(host: Host, tunnels: list[Interface]) -> Problems:
     mine = {address.address for one in host.interfaces for address in one.addresses}
-    seen: dict[tuple[int, int], Vxlan] = {}
+    seen: dict[object, Interface] = {}
     for one in tunnels:
-        if one.local is not None and one.local.address not in mine and not host.root:
-            yield Fault(f"{one} sends from {one.local.address}, which is no address of {host.label}", one.where)
-        before = seen.setdefault((one.vni, one.port), one)
+        local = getattr(one, "local", None)
+        if local is not None and local not in mine and not host.root:
+            yield Problem(f"{one} sends from {local}, which is not an address of {host.label}", one.where)
+        before = seen.setdefault(one.tunnel_key, one)
         if before is not one:
-            yield Fault(f"{one} and {before.name} have the same number, {one.vni}, on the same port", one.where)
+            yield Problem(f"{one} and {before.name} have the same number on the same port: {one.note}", one.where)
 
 
-# -- one stretch of Ethernet ----------------------------------------------------------------------------------------------
+# -- one segment of Ethernet ----------------------------------------------------------------------------------------------
 
 
-def _on_segments(lab: Lab, apart: Collection[str]) -> Found:
-    if all(type(one) is Port and one.master is None for host in lab.hosts for one in host.interfaces):
-        for wire in lab.wires:  # a stretch of its own each
+def _on_segments(lab: Topology, incomplete: Collection[str]) -> Problems:
+    if all(one.kind == "veth" and one.master is None for host in lab.hosts for one in host.interfaces):
+        for wire in lab.wires:  # each is a segment of its own
             ends: list[Interface] = [one for one in wire if one.addresses or one.mac]
             if ends:
                 yield from _equal(ends)
-                yield from _networks(ends, any(one.host.label in apart for one in wire))
+                yield from _networks(ends, any(one.host.label in incomplete for one in wire))
         return
+    yield from _loops(lab)
     segments = Segments(lab)
     found: dict[int, list[Interface]] = {}
     unsure: set[int | None] = set(segments.open)
     for host in lab.hosts:
-        if host.label in apart:
+        if host.label in incomplete:
             unsure.update(segments.of(one) for one in host.interfaces)
             continue
         for one in host.interfaces:
-            if (one.addresses or one.mac) and not isinstance(one, Existing):
+            if (one.addresses or one.mac) and not one.existing:
                 where = segments.of(one)
                 if where is not None:
                     found.setdefault(where, []).append(one)
@@ -187,22 +196,33 @@ def _on_segments(lab: Lab, apart: Collection[str]) -> Found:
         yield from _networks(members, where in unsure)
 
 
-def _equal(members: list[Interface]) -> Found:
+def _loops(lab: Topology) -> Problems:
+    """Loops of bridges without spanning tree protocol: frames would circulate in them without end."""
+    between = (one.bridged and other.bridged for one, other in lab.wires)
+    stacked = (one.bridged and (one.parent is not None or one.tunnel) for host in lab.hosts for one in host.interfaces)
+    if not any(between) and not any(stacked):
+        return
+    for one, other in Segments(lab, working=True, spanning_tree=True).loops:
+        text = f"{one} and {other} close a loop of bridges, in which frames circulate without end"
+        yield Problem(f"{text}: stp = true on one of the bridges, or loop = true on the wire", one.where)
+
+
+def _equal(members: list[Interface]) -> Problems:
     """Two of a segment that have the same address, or the same MAC address."""
     addresses: dict[str, Interface] = {}
-    macs: dict[str, Interface] = {}
+    macs: dict[bytes, Interface] = {}
     for one in members:
         for address in one.addresses:
             before = addresses.setdefault(address.address, one)
             if before is not one and before.host is not one.host:
-                yield Fault(f"{address.address} is {before}'s already, and {one} is on the same network", one.where)
-        if one.mac is not None and not isinstance(one, Bridge):
-            before = macs.setdefault(one.mac.lower(), one)
+                yield Problem(f"{address.address} belongs to {before}, and {one} is on the same network", one.where)
+        if one.mac is not None and not one.switches:
+            before = macs.setdefault(mac_bytes(one.mac), one)
             if before is not one:
-                yield Fault(f"{one.mac} is {before}'s already, and {one} is on the same network", one.where)
+                yield Problem(f"{one.mac} belongs to {before}, and {one} is on the same network", one.where)
 
 
-def _networks(members: list[Interface], lenient: bool) -> Found:
+def _networks(members: list[Interface], lenient: bool) -> Problems:
     """Those that share a network with nobody else on the segment, where there are others; and addresses that are none.
 
     It is the interface that has to have something in common with another: a further address of its own harms nobody.
@@ -212,14 +232,14 @@ def _networks(members: list[Interface], lenient: bool) -> Found:
     for place, one in enumerate(members):
         for address in one.addresses:
             family, length = address.family, address.length
-            number, host_bits = _number(address), BITS[family] - length
+            number, host_bits = number_of(address), BITS[family] - length
             groups.setdefault((family, length, number >> host_bits), []).append(one)
             numbers.setdefault((place, family), []).append((address, number))
             if family == AF_INET and host_bits > 1:
                 rest = number & (1 << host_bits) - 1
                 if not rest or rest == (1 << host_bits) - 1:
                     what = "the broadcast address of its network" if rest else "the network itself"
-                    yield Fault(f"{address} of {one} is {what}, and no host's", one.where)
+                    yield Problem(f"{address} of {one} is {what}, which no host can have", one.where)
     if lenient or len(groups) == len({family for family, _, _ in groups}):
         return  # all are in one network, of either family
     families = {family: sum(kind == family for _, kind in numbers) for family in BITS}
@@ -246,32 +266,9 @@ def _shared(address: Prefix, number: int, groups: dict[tuple[int, int, int], lis
     return False
 
 
-def _alone(one: Interface, own: list[Prefix], family: int, members: list[Interface]) -> Fault:
+def _alone(one: Interface, own: list[Prefix], family: int, members: list[Interface]) -> Problem:
     other, address = next(
         (other, address) for other in members if other is not one for address in other.addresses if address.family == family
     )
-    peer = getattr(one, "peer", None)
-    end = "at the other end" if peer is other else "on the same network"
-    return Fault(f"{', '.join(map(str, own))} of {one} is in no network with {address} of {other}, {end}", one.where)
-
-
-# -- numbers --------------------------------------------------------------------------------------------------------------
-
-
-def _whole(family: int, address: str) -> int:
-    return int.from_bytes(inet_pton(family, address), "big")
-
-
-def _number(address: Prefix) -> int:
-    return int.from_bytes(inet_pton(address.family, address.address), "big")
-
-
-def _inside(number: int, network: int, length: int, bits: int) -> bool:
-    return number >> bits - length == network >> bits - length
-
-
-def told(found: Iterable[str]) -> None:
-    """Raises `Impossible` where anything was found."""
-    found = list(found)
-    if found:
-        raise Impossible(found)
+    end = "at the other end" if one.peer_interface is other else "on the same network"
+    return Problem(f"{', '.join(map(str, own))} of {one} is in no network with {address} of {other}, {end}", one.where)

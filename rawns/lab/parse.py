@@ -1,135 +1,138 @@
-"""A description as data (what a TOML or JSON file holds) to a `Lab`.
+"""From the data of a lab file to a lab.
 
-Floor 6.  `tables` has the keys, `plug` the wires and whatever else has ends.  A host with a ``count`` is that many, and
-what is said of it is said of each.
+A host with a ``count`` becomes that many, and what is described of it holds for each.
 """
 
 from __future__ import annotations
 
 from ..errors import InvalidValue
-from . import schema, value_parsers
-from .check import Fault, Impossible, faults
-from .document import Where, read
-from .parse_links import Plugs
-from .stamp import check_lab_name
+from . import values
+from .check import problems_of
+from .document import Where
+from .host_keys import COUNT, HOST_KEYS, MAX_HOSTS, NETNS, TableValue
+from .parse_links import LinkParser
+from .problems import InvalidDescription, Problem
+from .routes import RouteValue
+from .tables import BRIDGE_TABLE, HOST_TABLE, ROUTE_TABLE, TOP, WIRE_TABLE, by_table, link_keys
+from .topology import check_lab_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
 
     from .document import Path, Source
-    from .lab import Lab
-    from .model import Host
-    from .schema import Said
+    from .host import Host
+    from .parse_tables import TableValues
+    from .topology import Topology
+
+    Made = TypeVar("Made", bound=Topology)
+
+SHARED = ("routes", "sysctls", "nats", "files", "commands")  # attributes that all hosts of a ``count`` have in common
 
 
-def load(path: str) -> Lab:
-    """The lab that a file describes.  Raises `Impossible` (`InvalidValue`) with every fault in it, `SyscallError`."""
-    return lab_of(read(path))
+def lab_of(source: Source, create: Callable[[str, bool], Made]) -> Made:
+    """The lab that a `Source` describes, made by ``create(name, standing)``.  Raises `InvalidDescription`."""
+    parser = _Parser(source)
+    data = source.data
+    if not isinstance(data, dict):
+        raise InvalidDescription([Problem(f"a description is a table with {values.listed(TOP)}", parser.where(()))])
+    lab = create(parser.name(data), True)
+    parser.read(lab, data)
+    return lab
 
 
-def lab_of(source: Source) -> Lab:
-    """The lab that a `Source` describes.  Raises `Impossible`."""
-    return _Reader(source).read()
-
-
-def _line(fault: str) -> int:
-    where = fault.where if isinstance(fault, Fault) else ""
+def _line(problem: str) -> int:
+    where = problem.where if isinstance(problem, Problem) else ""
     return where.line if isinstance(where, Where) else 0
 
 
-class _Reader(Plugs):
+class _Parser(LinkParser):
     """Reads one description, from the names down to the wires."""
 
-    def read(self) -> Lab:
-        data = self.source.data
-        if not isinstance(data, dict):
-            raise Impossible([Fault(f"a description is a table with {value_parsers.listed(schema.WHOLE)}", self.where(()))])
-        self.table(data, (), schema.WHOLE, "a description")
-        self.lab = self._named(data)
+    def read(self, lab: Topology, data: dict[str, Any]) -> None:
+        """Fill an empty lab.  Raises `InvalidDescription`."""
+        self.lab = lab
+        self.duplicates(data, ())
+        for key in data:
+            if key not in TOP:
+                self.unknown((key,), "a description has no key", key, TOP)
         self._hosts(data)
         self._bridges(data)
-        if not self.declared and not self.faults:
+        if not self.declared and not self.problems:
             self.note((), "this describes no host and no bridge")
-        for said in self.list(data, "wires", schema.WIRE):
+        for said in self.array(data, "wires", WIRE_TABLE, "a wire"):
             self.wire(said)
-        for said in self.list(data, "taps", schema.TAP):
-            self.tap(said)
-        for said in self.list(data, "vxlans", schema.VXLAN):
-            self.vxlan(said)
-        for said in self.list(data, "macvlans", schema.MACVLAN):
-            self.macvlan(said)
-        self.faults += faults(self.lab, self.spoilt)
-        if self.faults:
-            raise Impossible(sorted(self.faults, key=_line))
-        return self.lab
+        for table in TOP[4:]:
+            if table in data:
+                kind = by_table(table)
+                for said in self.array(data, table, link_keys(kind), kind.what):
+                    self.link(kind, said)
+        self.problems += problems_of(lab, self.incomplete)
+        if self.problems:
+            raise InvalidDescription(sorted(self.problems, key=_line))
 
-    def _named(self, data: dict[str, Any]) -> Lab:
-        """The lab, still empty: called what it says, or what its file is called."""
-        from .lab import Lab
-
+    def name(self, data: dict[str, Any]) -> str:
+        """The name of the lab: that in the file, or that of the file."""
         name, hint = data.get("name"), ""
         if name is None:
             file = self.source.name.rpartition("/")[2]
-            name, hint = file.rpartition(".")[0] or file, '; say another: name = "shop"'
+            name, hint = file.rpartition(".")[0] or file, '; name it in the file: name = "shop"'
         try:
-            lab = Lab(check_lab_name(name), standing=True)
+            return check_lab_name(name)
         except InvalidValue as error:
             self.note(("name",), f"{error}{hint}")
-            lab = Lab("lab", standing=True)
-        lab.source = self.source
-        return lab
-
-    # -- names ------------------------------------------------------------------------------------------------------
+            return "lab"
 
     def _labels(self, data: dict[str, Any], key: str) -> Iterable[tuple[str, Any, Path]]:
-        """``[hosts.NAME]`` or ``hosts = ["NAME"]``: each name that can be one, and what is said of it."""
+        """``[hosts.NAME]`` or ``hosts = ["NAME"]``: each name that can be one, and its table."""
         value = data.get(key, {})
         if isinstance(value, dict):
-            self.twice(value, (key,))
+            self.duplicates(value, (key,))
             items = [(name, said, (key, name)) for name, said in value.items()]
         elif isinstance(value, list):
             items = [(name, {}, (key, number)) for number, name in enumerate(value)]
         else:
-            self.note((key,), f"{key} are a table: [{key}.NAME] in TOML, one for each")
+            self.note((key,), f"{key} is a table: [{key}.NAME] in TOML, one for each")
             items = []
         for name, said, path in items:
             try:
-                if value_parsers.label(name) in self.declared:
-                    raise InvalidValue(f"{name} is there twice: each host and each bridge has a name of its own")
+                if values.LABEL.read(name) in self.declared:
+                    raise InvalidValue(f"{name} is here twice: each host and each bridge has a name of its own")
             except InvalidValue as error:
                 self.note(path, str(error))
                 continue
             self.declared.add(name)
             yield name, said, path
 
-    # -- hosts ------------------------------------------------------------------------------------------------------
+    # -- hosts --------------------------------------------------------------------------------------------------------
 
     def _hosts(self, data: dict[str, Any]) -> None:
         for name, value, path in list(self._labels(data, "hosts")):
-            said = self.table(value, path, schema.HOST, "a host")
-            before = len(self.faults)
-            hosts = self._made(name, said)
+            said = self.table(value, path, HOST_TABLE, "a host")
+            before = len(self.problems)
+            hosts = self._create_hosts(name, said)
             for host in hosts:
                 host.where = self.where(path)
             if hosts:
-                self._settle(hosts[0], said)
+                self._apply(hosts[0], said)
             for host in hosts[1:]:
-                host.routes, host.sysctls, host.nats = hosts[0].routes, hosts[0].sysctls, hosts[0].nats
-                host.files, host.commands = hosts[0].files, hosts[0].commands
-            if not said.whole or len(self.faults) > before:
-                self.spoil(hosts)
+                for attribute in SHARED:
+                    setattr(host, attribute, getattr(hosts[0], attribute))
+            if not said.whole or len(self.problems) > before:
+                self.mark_incomplete(hosts)
 
-    def _made(self, name: str, said: Said) -> list[Host]:
-        """The host, or as many as its ``count`` says; none where that cannot be."""
-        count, base = said.get("count", 0), said.get("netns")
+    def _create_hosts(self, name: str, said: TableValues) -> list[Host]:
+        """The host, or as many as its ``count``; none if that cannot be."""
+        count, base = said.get(COUNT.name, 0), said.get(NETNS.name)
         made: list[Host] = []
         try:
+            if len(self.lab.hosts) + (count or 1) > MAX_HOSTS:
+                raise InvalidValue(f"a lab has at most {MAX_HOSTS} hosts")
             for number in range(1, count + 1) if count else ("",):
                 label = f"{name}{number}"
                 if count and label in self.declared:
-                    raise InvalidValue(f"{label}, one of the {count} that {name} is, stands here by itself too")
+                    raise InvalidValue(f"{label}, one of the {count} hosts of {name}, is described by itself too")
                 made.append(self.lab.netns(f"{base}{number}" if base else f"{self.lab.name}.{label}", label))
                 self.hosts[label] = made[-1:]
         except InvalidValue as error:
@@ -137,41 +140,40 @@ class _Reader(Plugs):
         self.hosts[name] = made
         return made
 
-    def _settle(self, host: Host, said: Said) -> None:
-        """All that a host has besides interfaces."""
-        for gateway in said.get("gateway", ()):
-            self.attempt((*said.path, "gateway"), host.route, "default", gateway)
-        for route in said.get("routes", ()):
-            if "to" in route:
-                self.attempt(route.path, host.route, **route)
-            elif route.whole:
-                self.note(route.path, 'a route says where to: to = "10.0.0.0/8"')
-        if "forward" in said:
-            host.forward(said["forward"])
-        if said.get("sysctl"):
-            host.sysctl(said["sysctl"])
-        for nat in said.get("nat", ()):
-            if "out" in nat:
-                self.attempt(nat.path, host.nat, nat["out"], *nat.get("source", ()), forwards=nat.get("forward", ()))
-            elif nat.whole:
-                self.note(nat.path, 'NAT says out of which interface: out = "eth0"')
-        host.files = value_parsers.files(said) or None
-        host.commands = said.get("run", ())
+    def _apply(self, host: Host, said: TableValues) -> None:
+        """Apply all that is described of a host besides its interfaces."""
+        for key in HOST_KEYS:
+            if key.name not in said:
+                continue
+            value = said[key.name]
+            for number, one in enumerate(value if isinstance(value, list) else [value]):
+                place = getattr(one, "path", (*said.path, key.name))
+                if not _lacks(key.item, one):
+                    self.attempt(place, key.apply, host, one)
 
-    # -- bridges ----------------------------------------------------------------------------------------------------
+    # -- bridges ------------------------------------------------------------------------------------------------------
 
     def _bridges(self, data: dict[str, Any]) -> None:
         for name, value, path in list(self._labels(data, "bridges")):
-            said = self.table(value, path, schema.BRIDGE, "a bridge")
+            said = self.table(value, path, BRIDGE_TABLE, "a bridge")
             host = None
             if "host" in said:
-                host = self.one_host(said.pop("host"), (*path, "host"))
+                host = self.host_of(said.pop("host"), (*path, "host"))
                 if host is None:
                     continue
+            elif len(self.lab.hosts) >= MAX_HOSTS:
+                self.note(path, f"a lab has at most {MAX_HOSTS} hosts")
+                return
             addresses = said.pop("addresses", ())
             bridge = self.attempt(path, self.lab.bridge, name, *addresses, host=host, **said)
             if bridge is not None:
                 self.bridges[name] = bridge
                 bridge.host.where = bridge.host.where or bridge.where
                 if not said.whole:
-                    self.spoil([bridge.host])
+                    self.mark_incomplete([bridge.host])
+
+
+def _lacks(value: values.Value, found: Any) -> bool:
+    """Whether a nested table lacks a key that it needs."""
+    keys = value.keys if isinstance(value, TableValue) else ROUTE_TABLE if isinstance(value, RouteValue) else {}
+    return any(key.required and name not in found for name, key in keys.items())

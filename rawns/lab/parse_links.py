@@ -1,31 +1,38 @@
-"""What a description plugs together: wires, taps, tunnels, macvlans, and the hosts and bridges that they name.
+"""Reading wires and other links from a lab file, and the hosts and bridges that they name.
 
-Floor 6.  Where one name stands for many hosts (``count``), one wire is as many, its addresses and its MAC counting up.
+If one name stands for many hosts (``count``), one wire becomes as many; its addresses and its MAC address count up.
 """
 
 from __future__ import annotations
 
 from ..errors import InvalidValue
-from . import schema, value_parsers
-from .model import vlan_map
-from .schema import Tables
+from . import values
+from .host_keys import MAX_HOSTS
+from .kinds.bridge import vlan_map
+from .parse_tables import TableParser
+from .properties import LINK_PROPERTIES, SHAPE_KEYS, shape_of
+from .tables import END_TABLE, SHORT_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
     from .document import Path, Source
-    from .lab import Lab
-    from .model import Bridge, Host, Interface
-    from .schema import Said
+    from .host import Host
+    from .interface import Interface
+    from .kinds.bridge import Bridge
+    from .kinds.veth import Port
+    from .parse_tables import TableValues
+    from .topology import Topology
 
-MISSING_END = 'a wire has two ends: ends = ["web:eth0 10.0.0.1/24", "br0"]'
-MISSING_PLACE = 'the end of a wire is at a host or at a bridge: host = "web"'
+EXAMPLE_ENDS = 'a wire has two ends: ends = ["web:eth0 10.0.0.1/24", "br0"]'
+EXAMPLE_PLACE = 'the end of a wire is at a host or at a bridge: host = "web"'
+MAX_INTERFACES = 4 * MAX_HOSTS  # of a whole lab
 
 
 class End:
-    """One end of a wire: the hosts it is made for (one, or each of a ``count``), or the bridge; and what it is to be."""
+    """One end of a wire: the hosts it is made for (one, or each of a ``count``), or the bridge, and its options."""
 
     __slots__ = ("bridge", "hosts", "label", "options", "path")
 
@@ -33,127 +40,151 @@ class End:
         self.path, self.label, self.options, self.hosts, self.bridge = path, label, options, hosts, bridge
 
 
-class Plugs(Tables):
-    """Reads what has ends.  ``hosts`` by what they are called: a list each, of as many as its ``count`` says."""
+class LinkParser(TableParser):
+    """Reads links.  ``hosts`` by label: a list each, as long as the host's ``count``."""
 
-    lab: Lab
+    lab: Topology
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self.hosts: dict[str, list[Host]] = {}
         self.bridges: dict[str, Bridge] = {}
-        self.declared: set[str] = set()  # also those that could not be made: who names one has not misspelt it
-        self.spoilt: set[str] = set()  # hosts of which something could not be read: the rest of it may look wrong
+        self.declared: set[str] = set()  # labels, also of hosts that could not be read: they are not misspelt elsewhere
+        self.incomplete: set[str] = set()  # labels of hosts of which something could not be read
+        self._interfaces = 0
 
-    def spoil(self, hosts: Iterable[Host]) -> None:
-        self.spoilt.update(host.label for host in hosts)
+    def mark_incomplete(self, hosts: Iterable[Host]) -> None:
+        """Remember hosts whose description is incomplete, so that nothing is reported that follows from it."""
+        self.incomplete.update(host.label for host in hosts)
 
-    # -- who is meant -------------------------------------------------------------------------------------------------
+    # -- hosts and bridges by name ------------------------------------------------------------------------------------
 
-    def some_hosts(self, label: str, path: Path) -> list[Host] | None:
-        """The hosts of this name; None, and a note, where there are none."""
+    def hosts_of(self, label: str, path: Path) -> list[Host] | None:
+        """The hosts of this name; None, and a problem, if there are none."""
         if label == "root":
             return [self.lab.root]
         if label in self.bridges and label not in self.hosts:
             self.note(path, f'{label} is a bridge: bridge = "{label}"')
         elif label not in self.declared and label not in self.hosts:
-            self.misspelt(path, "no host", label, self.hosts)
+            self.unknown(path, "there is no host", label, self.hosts)
         return self.hosts.get(label) or None
 
-    def one_host(self, label: str, path: Path) -> Host | None:
-        hosts = self.some_hosts(label, path) or []
+    def host_of(self, label: str, path: Path) -> Host | None:
+        """The one host of this name."""
+        hosts = self.hosts_of(label, path) or []
         if len(hosts) > 1:
-            self.note(path, f"{label} is {len(hosts)} hosts: say which of them, from {label}1 to {label}{len(hosts)}")
+            self.note(path, f"{label} is {len(hosts)} hosts: name one of them, from {label}1 to {label}{len(hosts)}")
         return hosts[0] if len(hosts) == 1 else None
 
-    def some_bridge(self, label: str, path: Path) -> Bridge | None:
+    def bridge_of(self, label: str, path: Path) -> Bridge | None:
+        """The bridge of this name."""
         if label in self.hosts:
-            self.note(path, f'{label} is a host, and no bridge: host = "{label}"')
+            self.note(path, f'{label} is a host, not a bridge: host = "{label}"')
         elif label not in self.declared:
-            self.misspelt(path, "no bridge", label, self.bridges)
+            self.unknown(path, "there is no bridge", label, self.bridges)
         return self.bridges.get(label)
 
     # -- wires --------------------------------------------------------------------------------------------------------
 
-    def wire(self, said: Said) -> None:
-        ends, before = said.pop("ends", None), len(self.faults)
+    def wire(self, said: TableValues) -> None:
+        """Read one of ``[[wires]]``."""
+        ends, before, loop = said.pop("ends", None), len(self.problems), said.pop("loop", False)
         if not isinstance(ends, list) or len(ends) != 2:
             if said.whole:
-                self.note(said.path, MISSING_END)
+                self.note(said.path, EXAMPLE_ENDS)
             return
         both = [self._end(value, (*said.path, "ends", number), said) for number, value in enumerate(ends)]
         if both[0] is not None and both[1] is not None:
-            self._wires(said.path, both[0], both[1])
-        if not said.whole or len(self.faults) > before:
+            self._wires(said.path, both[0], both[1], loop)
+        if not said.whole or len(self.problems) > before:
             for end in both:
                 if end is not None:
-                    self.spoil([end.bridge.host] if end.bridge else end.hosts)
+                    self.mark_incomplete([end.bridge.host] if end.bridge else end.hosts)  # type: ignore[list-item]
 
-    def _end(self, value: Any, path: Path, wire: Said) -> End | None:
-        """One end, in its short form (``"web:eth0 10.0.0.1/24"``) or as a table.  What the wire says is said of both."""
+    def _end(self, value: Any, path: Path, wire: TableValues) -> End | None:
+        """One end, in its short form (``"web:eth0 10.0.0.1/24"``) or as a table; keys of the wire hold for both ends."""
         if isinstance(value, str):
             words = value.split() or [""]
             label, colon, name = words[0].partition(":")
             short = {"name": name, "addresses": words[1:]} if colon else {"addresses": words[1:]}
-            said, here = self.table(short, path, schema.SHORT_END, "the end of a wire"), path
+            said, here = self.table(short, path, SHORT_END, "the end of a wire"), path
             kind = "bridge" if label in self.bridges else "host"
             if label != "root" and label not in self.hosts and label not in self.declared:
-                self.misspelt(path, "no host or bridge", label, [*self.hosts, *self.bridges])
+                self.unknown(path, "there is no host or bridge", label, [*self.hosts, *self.bridges])
                 return None
         else:
-            said = self.table(value, path, schema.END, "the end of a wire")
+            said = self.table(value, path, END_TABLE, "the end of a wire")
             kind = "bridge" if "bridge" in said else "host"
             if ("bridge" in said) is ("host" in said):
                 if said.whole:
-                    self.note(path, MISSING_PLACE)
+                    self.note(path, EXAMPLE_PLACE)
                 return None
             label, here = said.pop(kind), (*path, kind)
         return self._placed(kind, label, said, here, {**wire, **said})
 
-    def _placed(self, kind: str, label: str, said: Said, here: Path, options: dict[str, Any]) -> End | None:
-        path = said.path
-        shape = self.attempt(path, value_parsers.shape, options)
-        options = {"shape": shape, **{key: value for key, value in options.items() if key not in value_parsers.SHAPES}}
+    def _placed(self, kind: str, label: str, said: TableValues, here: Path, merged: dict[str, Any]) -> End | None:
+        path, options = said.path, self._options(said.path, merged)
+        options["addresses"], options["name"] = merged.get("addresses", ()), merged.get("name")
         if kind == "bridge":
-            bridge = self.some_bridge(label, here)
-            if options.pop("addresses", None):
-                self.note(path, f"an address is the bridge's own, not its port's: addresses in [bridges.{label}]")
+            bridge = self.bridge_of(label, here)
+            if options["addresses"]:
+                self.note(path, f"addresses belong to the bridge, not to its port: addresses in [bridges.{label}]")
+            if "vlans" in merged:
+                options["vlans"] = merged["vlans"]
             return None if bridge is None else End(path, label, options, [], bridge)
-        if "vlans" in options:
-            del options["vlans"]
+        if "vlans" in merged:
             self.note((*path, "vlans"), "VLANs are for the ports of a bridge")
-        hosts = self.some_hosts(label, here)
+        hosts = self.hosts_of(label, here)
         return None if hosts is None else End(path, label, options, hosts)
 
-    def _wires(self, path: Path, one: End, other: End) -> None:
-        """The wire, or as many as the hosts at its ends are."""
+    def _options(self, path: Path, said: dict[str, Any]) -> dict[str, Any]:
+        """The options of any interface among the values of a table."""
+        options = {row.name: said[row.name] for row in LINK_PROPERTIES if row.name in said}
+        if any(key.name in said for key in SHAPE_KEYS):
+            options["shape"] = self.attempt(path, shape_of, said)
+        return options
+
+    def _wires(self, path: Path, one: End, other: End, loop: bool) -> None:
+        """The wire, or as many as there are hosts at its ends."""
         counts = {len(end.hosts) for end in (one, other) if len(end.hosts) > 1}
         if len(counts) > 1:
             numbers = f"{one.label} is {len(one.hosts)} hosts and {other.label} is {len(other.hosts)}"
-            self.note(path, f"{numbers}: which of them is wired to which?")
+            self.note(path, f"{numbers}: the two ends of a wire are as many, or one end is one")
             return
         count = max(counts, default=1)
         for end in (one, other):
             what = "a name" if end.options.get("name") else "an address" if end.options.get("addresses") else ""
             if count > 1 and len(end.hosts) <= 1 and what:
-                self.note(end.path, f"this end is made {count} times, and {what} cannot be given to each")
+                self.note(end.path, f"this end is created {count} times, so it cannot have {what} of its own")
                 return
+        if self._too_many(path, 2 * count):
+            return
         ports = [self._ports(end, count) for end in (one, other)]
         for first, second in zip(*ports):
-            self.attempt(path, self.lab.wire, first, second)
+            self.attempt(path, self.lab.wire, first, second, loop)
 
-    def _ports(self, end: End, count: int) -> list[Any]:
+    def _too_many(self, path: Path, more: int) -> bool:
+        """Whether so many more interfaces are too many; then add a problem."""
+        self._interfaces += more
+        if self._interfaces > MAX_INTERFACES:
+            self.note(path, f"a lab has at most {MAX_INTERFACES} interfaces")
+            self._interfaces -= more
+            return True
+        return False
+
+    def _ports(self, end: End, count: int) -> list[Port]:
         """The ports at one end of so many wires."""
         options, where, made = dict(end.options), self.where(end.path), []
         addresses, mac, name = (options.pop(key, None) for key in ("addresses", "mac", "name"))
         try:
             for number in range(count):
-                options["mac"] = mac and value_parsers.moved_mac(mac, number)
+                if mac:
+                    options["mac"] = values.next_mac(mac, number)
                 if end.bridge is not None:
                     port = end.bridge.port(name, **options)
                 else:
                     host = end.hosts[number if len(end.hosts) > 1 else 0]
-                    port = host.port(name, *[value_parsers.moved(one, number) for one in addresses or ()], **options)
+                    port = host.port(name, *[values.next_address(one, number) for one in addresses or ()], **options)
                 port.where = where
                 made.append(port)
         except InvalidValue as error:
@@ -161,85 +192,78 @@ class Plugs(Tables):
             return []
         return made
 
-    # -- what is no wire ------------------------------------------------------------------------------------------------
+    # -- other links --------------------------------------------------------------------------------------------------
 
-    def tap(self, said: Said) -> None:
-        owner = {"owner": said["owner"]} if "owner" in said else {}
-        self._plugged(said, lambda host, name, *addresses, **more: host.tap(name, *addresses, **owner, **more))
-
-    def vxlan(self, said: Said) -> None:
-        if not {"vni", "remote"} <= said.keys():
-            if said.whole:
-                self.note(said.path, "a tunnel has a number and another end: vni and remote")
-            return
-        vni, remote, more = said["vni"], said["remote"], {key: said[key] for key in ("local", "port") if key in said}
-        self._plugged(said, lambda host, name, *addresses, **rest: host.vxlan(name, vni, remote, *addresses, **more, **rest))
-
-    def _plugged(self, said: Said, make: Callable[..., Interface]) -> None:
-        """A tap or a tunnel: in a host, in a bridge of that host, or in a bridge wherever that is."""
-        bridge, hosts = None, None
+    def link(self, kind: type[Interface], said: TableValues) -> None:
+        """Read one link of a kind that has a table of its own: in a host, in a bridge of it, or in a bridge wherever that is."""
+        master, hosts = None, None
         if "bridge" in said:
-            bridge = self.some_bridge(said["bridge"], (*said.path, "bridge"))
-            if bridge is None:
+            master = self.bridge_of(said["bridge"], (*said.path, "bridge"))
+            if master is None:
                 return
-            hosts = [bridge.host]
+            hosts = self.hosts_with(master)
         if "host" in said:
-            hosts = self.some_hosts(said["host"], (*said.path, "host"))
-            if bridge is not None and hosts is not None and (len(hosts) > 1 or hosts[0] is not bridge.host):
-                self.note(said.path, f"{said['bridge']} is not in {said['host']}: leave the host away")
+            hosts = self.hosts_of(said["host"], (*said.path, "host"))
+            if master is not None and hosts is not None and (len(hosts) > 1 or hosts[0] is not master.host):
+                self.note(said.path, f"{said['bridge']} is not in {said['host']}: leave the host out")
                 return
-        elif bridge is None and said.whole:
-            self.note(said.path, 'this stands in a host, or in a bridge: host = "web"')
-        options: dict[str, Any] = {}
-        if bridge is not None:
-            options = {"master": bridge, "vlans": vlan_map(said["vlans"]) if "vlans" in said else None}
+        elif master is None and said.whole:
+            what = "a host, or in a bridge" if kind.bridgeable else "a host"
+            self.note(said.path, f'this is in {what}: host = "web"')
+        options: dict[str, Any] = {"master": master} if master is not None else {}
+        if "vlans" in said and master is not None:
+            options["vlans"] = vlan_map(said["vlans"])
         elif "vlans" in said:
             self.note((*said.path, "vlans"), "VLANs are for the ports of a bridge")
-        if hosts is not None:
-            self._interfaces(said, hosts, make, options)
+        missing = [row.name for row in kind.properties if row.required and row.name not in said]
+        if hosts is not None and not missing and not self._too_many(said.path, len(hosts)):
+            self._links(kind, said, hosts, {**options, **{row.name: said[row.name] for row in kind.properties if row.name in said}})
 
-    def macvlan(self, said: Said) -> None:
-        if not {"host", "parent"} <= said.keys():
-            if said.whole:
-                words = 'a macvlan is of a host, and stands on an interface: host = "web", parent = "root:eth0"'
-                self.note(said.path, words)
-            return
-        hosts = self.some_hosts(said["host"], (*said.path, "host"))
-        parent, mode = self._parent(said["parent"], (*said.path, "parent")), said.get("mode", "bridge")
-        if hosts is not None and parent is not None:
-            make = lambda host, name, *addresses, **more: host.macvlan(name, parent, *addresses, mode=mode, **more)  # noqa: E731
-            self._interfaces(said, hosts, make, {})
+    def hosts_with(self, bridge: Bridge) -> list[Host]:
+        """The host that a bridge is in, as a list."""
+        return [host for host in self.lab.hosts if host is bridge.host]
 
-    def _parent(self, text: str, path: Path) -> Interface | str | None:
-        """``HOST:NAME``: an interface of the lab; of ``root``, also one that was there before."""
-        label, _, name = text.partition(":")
+    def _links(self, kind: type[Interface], said: TableValues, hosts: list[Host], options: dict[str, Any]) -> None:
+        """One interface in each of the hosts."""
+        options.update(self._options(said.path, said))
+        mac, before = options.pop("mac", None), len(self.problems)
+        for number, host in enumerate(hosts):
+            if kind.stacked:
+                parent = self._parent(said["parent"], (*said.path, "parent"), host) if "parent" in said else None
+                if parent is None:
+                    break
+                options["parent"] = parent
+            try:
+                if mac:
+                    options["mac"] = values.next_mac(mac, number)
+                addresses = [values.next_address(one, number) for one in said.get("addresses", ())]
+                made = host.add(kind(host, said.get("name") or host.free_name(), addresses, **options))
+                made.where = self.where(said.path)
+            except InvalidValue as error:
+                self.note(said.path, str(error))
+            if len(self.problems) > before:
+                break
+        if not said.whole or len(self.problems) > before:
+            self.mark_incomplete(hosts)
+
+    def _parent(self, text: str, path: Path, child: Host) -> Interface | None:
+        """``HOST:NAME``, an interface of the lab (of ``root`` also one that exists already), or ``NAME`` in the same host."""
+        label, colon, name = text.partition(":")
+        if not colon:
+            host, name, label = child, label, child.label
+        else:
+            bridge = self.bridges.get(label)
+            found_host = next(iter(self.hosts_with(bridge)), None) if bridge is not None else self.host_of(label, path)
+            if found_host is None:
+                return None
+            host = found_host
         if not name:
-            self.note(path, f'{value_parsers.shown(text)} is no interface of a host, as "root:eth0" is one')
-            return None
-        host = self.bridges[label].host if label in self.bridges else self.one_host(label, path)
-        if host is None:
+            self.note(path, f'{values.shown(text)} is not an interface of a host, like "root:eth0"')
             return None
         found = next((one for one in host.interfaces if one.name == name), None)
         if found is None and host.root:
-            return name
-        if found is None and label not in self.spoilt:
-            self.misspelt(path, f"no interface of {label}", name, [one.name for one in host.interfaces if one.name])
+            existing: Interface | None = self.attempt(path, self.lab.existing, name)
+            return existing
+        if found is None and label not in self.incomplete:
+            self.unknown(path, f"{label} has no interface", name, [one.name for one in host.interfaces if one.name])
         return found
-
-    def _interfaces(self, said: Said, hosts: list[Host], make: Callable[..., Interface], options: dict[str, Any]) -> None:
-        """One interface in each of the hosts."""
-        options = {**options, **{key: said[key] for key in ("mtu", "up") if key in said}}
-        mac, before = said.get("mac"), len(self.faults)
-        options["shape"] = self.attempt(said.path, value_parsers.shape, said)
-        for number, host in enumerate(hosts):
-            try:
-                options["mac"] = mac and value_parsers.moved_mac(mac, number)
-                addresses = [value_parsers.moved(one, number) for one in said.get("addresses", ())]
-            except InvalidValue as error:
-                self.note(said.path, str(error))
-            else:
-                self.attempt(said.path, make, host, said.get("name") or host.free_name(), *addresses, **options)
-            if len(self.faults) > before:
-                break
-        if not said.whole or len(self.faults) > before:
-            self.spoil(hosts)

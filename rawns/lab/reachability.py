@@ -1,30 +1,32 @@
-"""Who should reach whom, from the description alone: a packet's way through segments, routes, forwarding and translation.
+"""Which hosts should reach each other, by the description alone: segments, routes, forwarding and address translation.
 
-Floor 6, pure.  A packet goes where the longest prefix leads, over wires that are up at both ends, through hosts that
-forward; what leaves through a translated uplink bears that uplink's address from there on, and the answer finds back by
-it.  Both ways have to be there.  Packet filters, rp_filter and whatever else is not described are not considered.
+A packet goes where the longest prefix leads, over wires that are up at both ends, through hosts that forward.  A packet
+that leaves through a translated uplink has that uplink's address as its source from there on, and the answer comes back to
+it.  There has to be a way in both directions.  Packet filters, rp_filter and whatever else is not described are ignored.
 """
 
 from __future__ import annotations
 
-from _socket import AF_INET, inet_pton
+from _socket import AF_INET
 
 from ..objects import prefix
 from ..objects.prefix import BITS
-from .model import Port
 from .segments import Segments
+from .values import number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..objects.prefix import Prefix
-    from .lab import Lab
-    from .model import Host, Interface, Route
+    from .host import Host
+    from .interface import Interface
+    from .routes import LabRoute
+    from .topology import Topology
 
     Hop = tuple["Interface", int]  # out of which interface, to which neighbour's address
-    Translation = tuple["Place", int]  # by which host, of which source
-    Arrival = tuple["Place", int, list[Translation]]  # where, and from whom it seems to come
+    Translation = tuple["RoutingTable", int]  # by which host, of which source
+    Arrival = tuple["RoutingTable", int, list[Translation]]  # where, and from whom it seems to come
 
 HOPS = 64  # the time to live that Linux gives a packet
 FORWARDING = {
@@ -46,7 +48,7 @@ class Pair:
         return f"<Pair {self.source.label} -> {self.target.label} {self.address.address}>"
 
 
-class Place:
+class RoutingTable:
     """A host as a packet sees it, for one family of addresses: what is its own, and where it sends the rest."""
 
     __slots__ = ("addresses", "forwards", "host", "mine", "routes", "translations")
@@ -62,17 +64,20 @@ class Place:
                 continue
             for address in one.addresses:
                 if address.family == family:
-                    number = _number(address)
+                    number = number_of(address)
                     self.mine.add(number)
                     self.addresses.setdefault(id(one), []).append((number, address.length))
                     connected.append((-address.length, 0, number >> bits - address.length, None, one))
-        said = [found for route in host.routes if route.to.family == family and (found := _resolved(route, connected, host))]
-        self.routes = sorted([*connected, *said], key=lambda row: row[:2])
+        rows = list(connected)
+        for route in host.ordered_routes:
+            if route.to.family == family and (found := _resolved(route, rows, host)):
+                rows.append(found)
+        self.routes = sorted(rows, key=lambda row: row[:2])
         settings = host.sysctls or {}
         names = FORWARDING[4 if family == AF_INET else 6]
         self.forwards = any(str(settings.get(name, settings.get(name.replace(".", "/"), 0))) == "1" for name in names)
         self.translations = [
-            (nat.out, parsed.length, _number(parsed) >> bits - parsed.length)
+            (nat.out, parsed.length, number_of(parsed) >> bits - parsed.length)
             for nat in host.nats
             for parsed in map(prefix.parse, nat.sources)
             if parsed.family == family
@@ -102,34 +107,35 @@ class Place:
 
 def _works(one: Interface) -> bool:
     """Whether it is up, with its cable in at both ends, and has addresses of its own."""
-    far_up = one.peer is not None and one.peer.up if isinstance(one, Port) else True
-    return one.up and one.master is None and far_up
+    far = one.peer_interface
+    return one.up and not one.bridged and (far is None or far.up) and (one.kind != "veth" or far is not None)
 
 
 def _resolved(
-    route: Route, connected: list[tuple[int, int, int, int | None, Interface]], host: Host
+    route: LabRoute, connected: list[tuple[int, int, int, int | None, Interface]], host: Host
 ) -> tuple[int, int, int, int | None, Interface] | None:
     """A route that was described, with the interface it goes out of; None where that does not work."""
     bits = BITS[route.to.family]
-    via = None if route.via is None else int.from_bytes(inet_pton(route.to.family, route.via), "big")
+    via = None if route.via is None else number_of(prefix.address(route.via))
     if route.dev is not None:
         out = next((one for one in host.interfaces if one.name == route.dev and _works(one)), None)
     else:
-        ways = sorted((row for row in connected if via is not None and via >> bits + row[0] == row[2]), key=lambda row: row[0])
+        near = (row for row in connected if row[3] is None and via is not None and via >> bits + row[0] == row[2])
+        ways = sorted(near, key=lambda row: row[0])
         out = ways[0][4] if ways else None
     if out is None:
         return None
     metric = route.metric if route.metric is not None else 0
-    return -route.to.length, metric + 1, _number(route.to) >> bits - route.to.length, via, out
+    return -route.to.length, metric + 1, number_of(route.to) >> bits - route.to.length, via, out
 
 
 class Reach:
     """Answers, for one lab as it is described now, who should reach whom."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Topology) -> None:
         self.lab = lab
         self._segments = Segments(lab, working=True)
-        self._places: dict[int, dict[int, Place]] = {family: {} for family in BITS}
+        self._tables: dict[int, dict[int, RoutingTable]] = {family: {} for family in BITS}
         self._neighbours: dict[tuple[int, int], Interface] = {}
         self.hosts: list[Host] = []
         for host in lab.hosts:
@@ -137,19 +143,19 @@ class Reach:
             if addressed:
                 self.hosts.append(host)
             for family in {address.family for one in addressed for address in one.addresses}:
-                self._places[family][host.number] = Place(host, family)
+                self._tables[family][host.number] = RoutingTable(host, family)
             for one in addressed:
                 where = self._segments.of(one)
                 for address in one.addresses:
                     if where is not None:
-                        self._neighbours.setdefault((where, _key(address.family, _number(address))), one)
+                        self._neighbours.setdefault((where, _key(address.family, number_of(address))), one)
 
     # -- one pair -----------------------------------------------------------------------------------------------------
 
     def should(self, source: Host, address: Prefix) -> bool:
         """Whether a packet from one host finds the address, and the answer the way back."""
-        family, bits, target = address.family, BITS[address.family], _number(address)
-        start = self._places[family].get(source.number)
+        family, bits, target = address.family, BITS[address.family], number_of(address)
+        start = self._tables[family].get(source.number)
         if start is None:
             return False
         if target in start.mine:
@@ -161,46 +167,46 @@ class Reach:
         there = self._walk(start, family, own, target, False, True)
         return there is not None and self._answered(family, start, there, target)
 
-    def _answered(self, family: int, start: Place, there: Arrival, target: int) -> bool:
+    def _answered(self, family: int, start: RoutingTable, there: Arrival, target: int) -> bool:
         """Whether the answer comes back: to each host that changed the source, and from it on to who it was before."""
-        place, seen, translations = there
+        here, seen, translations = there
         passing = False
         for translator, before in reversed(translations):
-            back = self._walk(place, family, target, seen, passing, False)
+            back = self._walk(here, family, target, seen, passing, False)
             if back is None or back[0] is not translator:
                 return False
-            place, seen, passing = translator, before, True
-        back = self._walk(place, family, target, seen, passing, False)
+            here, seen, passing = translator, before, True
+        back = self._walk(here, family, target, seen, passing, False)
         return back is not None and back[0] is start
 
-    def _walk(self, place: Place, family: int, source: int, target: int, passing: bool, out: bool) -> Arrival | None:
+    def _walk(self, here: RoutingTable, family: int, source: int, target: int, passing: bool, out: bool) -> Arrival | None:
         """Where a packet comes to, if anywhere; ``passing`` if it has come from elsewhere, ``out`` if it may be translated."""
         bits = BITS[family]
         translations: list[Translation] = []
         for _ in range(HOPS):
-            if target in place.mine:
-                return place, source, translations
-            hop = place.hop(target, bits)
-            if hop is None or (passing and not place.forwards):
+            if target in here.mine:
+                return here, source, translations
+            hop = here.hop(target, bits)
+            if hop is None or (passing and not here.forwards):
                 return None
-            changed = place.translated(hop[0], source, bits) if out else None
+            changed = here.translated(hop[0], source, bits) if out else None
             if changed is not None and changed != source:
-                translations.append((place, source))
+                translations.append((here, source))
                 source = changed
-            next_place = self._next(place, hop, family)
-            if next_place is None:
+            following = self._next(here, hop, family)
+            if following is None:
                 return None
-            place, passing = next_place, True
+            here, passing = following, True
         return None
 
-    def _next(self, place: Place, hop: Hop, family: int) -> Place | None:
+    def _next(self, here: RoutingTable, hop: Hop, family: int) -> RoutingTable | None:
         """The host that a packet comes to next."""
         out, neighbour = hop
         where = self._segments.of(out)
         found = None if where is None else self._neighbours.get((where, _key(family, neighbour)))
         if found is None or self._segments.apart(out, found):
             return None
-        return self._places[family].get(found.host.number)
+        return self._tables[family].get(found.host.number)
 
     # -- many ---------------------------------------------------------------------------------------------------------
 
@@ -210,7 +216,7 @@ class Reach:
             if not _works(one):
                 continue
             for address in one.addresses:
-                local = address.family != AF_INET and _number(address) >> 118 == LINK_LOCAL  # would need its interface
+                local = address.family != AF_INET and number_of(address) >> 118 == LINK_LOCAL  # would need its interface
                 if not local and self.should(source, address):
                     yield Pair(source, target, address)
 
@@ -249,6 +255,3 @@ class Reach:
 def _key(family: int, number: int) -> int:
     return number << 1 | (family == AF_INET)
 
-
-def _number(address: Prefix) -> int:
-    return int.from_bytes(inet_pton(address.family, address.address), "big")

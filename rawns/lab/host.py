@@ -1,0 +1,357 @@
+"""Hosts of a lab: what is described of each, and, once the lab is up, its network namespace."""
+
+from __future__ import annotations
+
+from _socket import AF_INET6
+
+from .. import sysctl
+from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
+from ..net import NetNS
+from ..netns import unshare
+from ..terminal import printable
+from .interface import BaseHost, BaseLab, Existing, Interface
+from .kinds.bridge import Bridge
+from .kinds.veth import Port
+from .routes import LabRoute
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    import subprocess
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any, TypeVar, Union
+
+    from typing_extensions import Unpack
+
+    from ..events import Monitor
+    from ..net import Net
+    from ..nft.nat import Forward, Nat
+    from ..objects.link import Link
+    from ..syscalls import Rollback
+    from ..sysctl import Value
+    from .interface import Address
+    from .kinds.bridge import BridgeOptions
+    from .kinds.macvlan import Macvlan
+    from .kinds.tap import Tap
+    from .kinds.vxlan import Vxlan
+    from .properties import LinkOptions
+
+    Made = TypeVar("Made", bound=Interface)
+    Answer = TypeVar("Answer")
+
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
+
+
+class Host(BaseHost):
+    """A host of a lab: its description and, once the lab is up, its network namespace.
+
+    ``label`` is the host's name in the description, ``name`` its name under /run/netns (None: the namespace is held by a
+    descriptor alone).  ``net``, ``run``, ``call``, ``popen``, ``socket``, ``entered``, ``setting``, ``settings`` and ``monitor``
+    are those of the `NetNS` in ``namespace``; they raise `RawnsError` while the lab is not up.
+    """
+
+    __slots__ = ("_identity", "_namespace", "commands", "files", "nats", "routes", "sysctls")
+
+    def __init__(self, lab: BaseLab, name: str | None, label: str) -> None:
+        self.lab, self.name, self.label, self.where = lab, name, label, ""
+        self._namespace: NetNS | None = None
+        self._identity: tuple[int, int] | None = None  # known from creation on, also while no descriptor is open
+        self.number = 0  # its index in `Lab.hosts`; hosts are created in this order
+        self.interfaces: list[Interface] = []
+        self.routes: Sequence[LabRoute] = ()
+        self.sysctls: dict[str, str] | None = None
+        self.nats: Sequence[Nat] = ()
+        self.files: dict[str, str] | None = None  # content by file name, for /etc
+        self.commands: Sequence[list[str]] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}{'' if self.there else ' (planned)'}>"
+
+    # -- its description ----------------------------------------------------------------------------------------------
+
+    def port(
+        self, name: str | None = None, *addresses: Address, master: Interface | None = None, **options: Unpack[LinkOptions]
+    ) -> Port:
+        """Plan one end of a wire, by default ``eth0``, ``eth1`` ..., with addresses (``'10.0.0.1/24'``).
+
+        ``options`` are mac, mtu (bytes), up, and shape: the keywords of `objects.qdisc.Shape` (``{"rate": 10_000_000}``).
+        Raises `InvalidValue` if the name or an address could never be right, or is used twice.
+        """
+        if name is None and master is None:
+            name = self.free_name()
+        return self.add(Port(self, name, addresses, master=master, **options))
+
+    def bridge(self, name: str, *addresses: Address, **options: Unpack[BridgeOptions]) -> Bridge:
+        """Plan a bridge in this host.  ``options`` are stp, vlan_filtering, ageing (seconds), mac, mtu, up."""
+        return self.add(Bridge(self, name, addresses, **options))
+
+    def macvlan(
+        self, name: str, parent: Interface | str, *addresses: Address, mode: str = "bridge", **options: Unpack[LinkOptions]
+    ) -> Macvlan:
+        """Plan a macvlan on an interface of this host or another's; a name stands for one of the root namespace."""
+        from .kinds.macvlan import Macvlan
+
+        return self.add(Macvlan(self, name, addresses, parent=self._parent(parent), mode=mode, **options))
+
+    def tap(
+        self,
+        name: str,
+        *addresses: Address,
+        owner: int | None = None,
+        master: Interface | None = None,
+        vlans: Iterable[int] | None = None,
+        **options: Unpack[LinkOptions],
+    ) -> Tap:
+        """Plan a tap device; ``owner`` is the user id that may open it, ``master`` a bridge of this host."""
+        from .kinds.bridge import vlan_map
+        from .kinds.tap import Tap
+
+        carried = vlan_map(vlans) if vlans is not None else None
+        return self.add(Tap(self, name, addresses, owner=owner, master=master, vlans=carried, **options))
+
+    def vxlan(
+        self,
+        name: str,
+        vni: int,
+        remote: str,
+        *addresses: Address,
+        local: str | None = None,
+        port: int = 4789,
+        master: Interface | None = None,
+        **options: Unpack[LinkOptions],
+    ) -> Vxlan:
+        """Plan a tunnel to another machine's lab; ``master`` is a bridge of this host."""
+        from .kinds.vxlan import Vxlan
+
+        made = Vxlan(self, name, addresses, vni=vni, remote=remote, local=local, port=port, master=master, **options)
+        return self.add(made)
+
+    def _parent(self, parent: Interface | str) -> Interface:
+        return self.lab.existing(parent) if isinstance(parent, str) else parent
+
+    def route(self, to: str, via: str | None = None, dev: str | None = None, metric: int | None = None) -> LabRoute:
+        """Plan a route: ``ip route add TO [via VIA] [dev DEV] [metric METRIC]``.  Raises `InvalidValue`."""
+        route = LabRoute(to, via, dev, metric)
+        self.routes = [*self.routes, route]
+        return route
+
+    def sysctl(self, values: dict[str, object]) -> None:
+        """Plan settings under /proc/sys that belong to its namespace: ``{"net.ipv4.ip_forward": 1}``."""
+        self.sysctls = {**(self.sysctls or {}), **{key: str(value) for key, value in values.items()}}
+
+    def forward(self, on: bool = True) -> None:
+        """Plan whether it forwards packets, of both families."""
+        self.sysctl(dict.fromkeys(FORWARDING, int(on)))
+
+    def nat(self, out: str, *sources: str, forwards: Sequence[Forward] = ()) -> Nat:
+        """Plan that packets that leave through ``out`` get the address of that interface, if they come from ``sources``.
+
+        ``sources`` are prefixes (none: all of IPv4), ``forwards`` are ports forwarded in (`nft.nat.Forward`).  Raises
+        `InvalidValue`.
+        """
+        from ..nft.nat import ALL_IPV4, Nat
+
+        nat = Nat(out, sources or (ALL_IPV4,), forwards)
+        if any(nat.out == other.out for other in self.nats):
+            raise InvalidValue(f"{self.label} translates addresses out of {out} twice")
+        self.nats = [*self.nats, nat]
+        return nat
+
+    @property
+    def extras(self) -> bool:
+        """Whether something is described that `host_config` applies: settings, address translation, files."""
+        return bool(self.sysctls or self.nats or self.files)
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What its stamp names, so that it is read back: ``routes``, ``nat``, ``files``, ``forward``, ``shape``, ``vlans``."""
+        found = [word for word, there in (("routes", self.routes), ("nat", self.nats), ("files", self.files)) if there]
+        if self.sysctls and any(self.sysctls.get(key, "0") != "0" for key in FORWARDING):
+            found.append("forward")
+        for one in self.interfaces:
+            if one.shape:
+                found.append("shape")
+            if one.vlans:
+                found.append("vlans")
+        return frozenset(found)
+
+    @property
+    def ordered_routes(self) -> list[LabRoute]:
+        """Its routes in the order in which they can be added: those without a gateway first, since gateways may need them."""
+        return sorted(self.routes, key=lambda one: one.via is not None)
+
+    def settle_in(self) -> None:
+        """What the thread that has created the namespace does at once, still inside."""
+        self.namespace.connect()
+        if any(address.family == AF_INET6 for one in self.interfaces for address in one.addresses):
+            try:  # a link-local address that is still checked for duplicates would keep a router from its neighbours
+                sysctl.write("net.ipv6.conf.default.accept_dad", 0)
+            except SyscallError:
+                pass  # /proc/sys is read-only here: then it takes a second longer
+
+    # -- its namespace ----------------------------------------------------------------------------------------------
+
+    @property
+    def there(self) -> bool:
+        """Whether its namespace exists, as far as this lab knows."""
+        return self._namespace is not None or self._identity is not None
+
+    @property
+    def namespace(self) -> NetNS:
+        """Its network namespace; one with a name is opened when it is needed and closed by `release`.
+
+        Raises `RawnsError` while the lab is not up, or if the name leads to another namespace by now.
+        """
+        if self._namespace is None:
+            if self.name is None or self._identity is None:
+                raise RawnsError(f"the host {printable(self.label)} has no network namespace: its lab is not up")
+            opened = NetNS.open(self.name)
+            if opened.identity != self._identity:
+                opened.close()
+                raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now")
+            self._namespace = opened
+        return self._namespace
+
+    def unshare(self, undo: Rollback, mark: bytes) -> None:
+        """Create the namespace and leave the calling thread in it; `netns.mount_name` mounts it on its name.
+
+        ``mark`` is the content of the name's file until then.
+        """
+        self._namespace = NetNS(-1, self.name, made=True)
+        unshare(self._namespace, undo, mark)
+
+    def found(self, namespace: NetNS) -> None:
+        """Take over a namespace that exists already."""
+        self._identity, self._namespace = namespace.identity, NetNS(namespace.fileno(), self.name, made=True)
+        namespace.fd = -1
+
+    def forget(self) -> None:
+        """Close the namespace and regard the host as not created."""
+        self._close()
+        self._identity = None
+
+    def delete(self) -> None:
+        """Remove its name from /run/netns and forget it.  Raises as `NetNS.delete`."""
+        self.namespace.delete()
+        self.forget()
+
+    def release(self) -> None:
+        """Close what can be opened again: the netlink socket, and the descriptor if a name leads to the namespace as well."""
+        if self._namespace is None:
+            return
+        if self.name is None:
+            self._namespace.disconnect()
+        else:
+            self._identity = self._namespace.identity
+            self._close()
+
+    def _close(self) -> None:
+        namespace, self._namespace = self._namespace, None
+        if namespace is not None:
+            namespace.close()
+
+    @property
+    def net(self) -> Net:
+        """The network of its namespace, as `NetNS.net`."""
+        return self.namespace.net
+
+    @property
+    def fd(self) -> int:
+        """The descriptor of its namespace; -1 while none is open."""
+        return -1 if self._namespace is None else self._namespace.fd
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """(st_dev, st_ino) of its namespace, as `NetNS.identity`."""
+        return self._identity or self.namespace.identity
+
+    def fileno(self) -> int:
+        """The descriptor of its namespace, opened if necessary."""
+        return self.namespace.fileno()
+
+    def entered(self) -> AbstractContextManager[Any]:
+        """``with host.entered():`` moves the calling thread into its namespace until the end of the block."""
+        return self.namespace.entered()
+
+    def call(self, function: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
+        """``function(*args, **kwargs)`` on a thread inside, as `NetNS.call`."""
+        return self.namespace.call(function, *args, **kwargs)
+
+    def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
+        """A `socket.socket` created inside, as `NetNS.socket`."""
+        return self.namespace.socket(family, type, proto)
+
+    def popen(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.Popen[Any]:
+        """Start a command inside, as `NetNS.popen`; ``options`` are those of `subprocess.Popen`."""
+        return self.namespace.popen(argv, mounts=mounts, **options)
+
+    def run(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.CompletedProcess[Any]:
+        """Run a command inside and wait for it, as `NetNS.run`: ``ip netns exec NAME CMD``."""
+        return self.namespace.run(argv, mounts=mounts, **options)
+
+    def setting(self, name: str, value: Value | None = None) -> str:
+        """Read or set one setting below /proc/sys/net inside, as `NetNS.setting`."""
+        return self.namespace.setting(name, value)
+
+    def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
+        """Read or set several settings inside, as `NetNS.settings`."""
+        return self.namespace.settings(given)
+
+    def monitor(self, *groups: str) -> Monitor:
+        """A `Monitor` of what changes inside, as `NetNS.monitor`."""
+        return self.namespace.monitor(*groups)
+
+    def pids(self) -> list[int]:
+        """The processes inside, as `NetNS.pids`."""
+        return self.namespace.pids()
+
+    @property
+    def ports(self) -> list[Port]:
+        """Its ends of wires."""
+        return [one for one in self.interfaces if isinstance(one, Port)]
+
+
+class RootHost(Host):
+    """The namespace that a lab is built from: it exists, it stays, and only links with the lab's stamp are changed in it."""
+
+    __slots__ = ()
+
+    root = True
+
+    @property
+    def namespace(self) -> NetNS:
+        """The namespace of the calling thread at the first use."""
+        if self._namespace is None:
+            self._namespace = NetNS.current()
+        return self._namespace
+
+    def release(self) -> None:
+        """Close the netlink socket; the descriptor stays open, because no name leads to this namespace."""
+        if self._namespace is not None:
+            self._namespace.disconnect()
+
+    def route(self, *_: Any, **__: Any) -> Any:
+        raise InvalidValue("links are all that a lab may make in the namespace that the lab is built from")
+
+    sysctl = nat = route
+
+    def delete(self) -> None:
+        """Delete the lab's links in it: with one message, unless the lab's group has links of others too."""
+        from ..objects import link
+
+        links = self.net.links()
+        ours = [one for one in links if self.lab.owns(one)]
+        if ours and len(ours) == sum(one.group == self.lab.group for one in links):
+            self.net.do(link.delete_group(self.lab.group))
+        else:
+            for one in ours:
+                self._delete(one)
+        self.forget()
+
+    def _delete(self, one: Link) -> None:
+        try:
+            self.net.delete_link(one)
+        except KernelError as error:
+            if error.code != "ENODEV":  # it was deleted together with its other end
+                raise

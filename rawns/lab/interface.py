@@ -1,0 +1,339 @@
+"""What every interface of a lab has: the base of the kinds in `kinds`, and what an interface knows of its host and lab.
+
+A description holds no descriptor and makes no system call.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET6
+
+from ..errors import InvalidValue
+from ..objects import link, prefix
+from . import values
+from .properties import LINK_PROPERTIES, MAX_MTU, KindProperty, shape_of
+from .values import nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, TypeVar, Union
+
+    from ..nlmsg import Request
+    from ..objects.link import Link
+    from ..objects.prefix import Prefix
+    from .properties import Key, Property
+
+    Address = Union[str, Prefix]
+    Vlans = dict[int, tuple[bool, bool]]  # by id: whether untagged frames belong to it, and whether its frames leave untagged
+    Made = TypeVar("Made", bound="Interface")
+
+DEFAULT_MTU = 1500  # bytes, of a veth, tap or VXLAN device that is created without one
+DEFAULT_VLANS: Vlans = {1: (True, True)}  # of each port of a filtering bridge, by the kernel
+
+# Left alone the kernel makes objects in sysfs for as many queues as there are processors, at each end of a veth pair, and
+# removes all but one again: a fifth of the time that a wire takes on two processors, and more on more.
+ONE_QUEUE = {"txqueues": 1, "rxqueues": 1}
+
+_set = object.__setattr__
+
+
+class Described:
+    """An object of a description: setting an attribute that it does not have names the nearest one that it has."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        try:
+            _set(self, name, value)
+        except AttributeError:
+            kind = type(self)
+            near = nearest(name, [one for one in dir(kind) if not one.startswith("_")])
+            hint = f"; did you mean {near}?" if near else ""
+            raise AttributeError(f"a {kind.__name__} has no attribute {name!r} to set{hint}") from None
+
+
+class BaseLab(Described):
+    """What an interface knows of its lab: the ``name``, and the ``group`` (IFLA_GROUP) of its links."""
+
+    __slots__ = ("group", "name", "standing")
+
+    group: int
+    name: str
+    standing: bool
+
+    def existing(self, name: str) -> Interface:
+        """The interface of the root namespace with this name."""
+        raise NotImplementedError
+
+    def owns(self, link: Link) -> bool:
+        """Whether a link carries this lab's group and stamp."""
+        raise NotImplementedError
+
+
+class BaseHost(Described):
+    """What an interface knows of its host.
+
+    ``label`` is the host's name in the description, ``number`` its index in the lab; ``where`` says where it is described.
+    """
+
+    __slots__ = ("interfaces", "lab", "label", "name", "number", "where")
+
+    root = False  # whether it is the namespace that the lab is built from
+    lab: BaseLab
+    label: str
+    name: str | None
+    number: int
+    where: str
+    interfaces: list[Interface]
+
+    def fileno(self) -> int:
+        """The descriptor of its namespace."""
+        raise NotImplementedError
+
+    def add(self, interface: Made) -> Made:
+        """Add an interface to the description.  Raises `InvalidValue` if its name is reserved or taken."""
+        name = interface.name
+        if name in values.RESERVED_NAMES and not interface.existing:
+            raise InvalidValue(f"no interface of {self.label} can be called {name}: that name is reserved in every namespace")
+        if name is not None and any(name == other.name for other in self.interfaces):
+            raise InvalidValue(f"{self.label} has two interfaces called {name}")
+        self.interfaces.append(interface)
+        return interface
+
+    def free_name(self) -> str:
+        """``eth0``, ``eth1`` ...: the next that no interface of this host has."""
+        number, taken = sum(not one.bridged for one in self.interfaces), {one.name for one in self.interfaces}
+        while f"eth{number}" in taken:
+            number += 1
+        return f"eth{number}"
+
+
+class Interface(Described):
+    """One interface of a host, as it is described.
+
+    ``kind`` is the kernel's name for the kind of link, ``table`` the table of a lab file that describes such links.
+    ``name`` may be None until the lab is built (a bridge port is named after the host that it leads to); ``master`` is the
+    bridge or VRF that the interface is enslaved to, ``parent`` the interface that a stacked one stands on.  The properties
+    (`LINK_PROPERTIES`, and ``properties`` of the kind) are attributes of their names; None leaves a value to the kernel.
+    ``shape`` are the keywords of `objects.qdisc.Shape`, ``vlans`` the VLANs of a port of a filtering bridge.
+    """
+
+    __slots__ = (
+        "addresses",
+        "altname",
+        "host",
+        "index",
+        "master",
+        "name",
+        "parent",
+        "shape",
+        "vlans",
+        "where",
+        *(row.name for row in LINK_PROPERTIES),
+    )
+
+    kind = ""
+    table = ""
+    what = ""  # with an article, for sentences
+    doc = ""  # one sentence for the reference page
+    properties: Sequence[KindProperty] = ()
+    keys: Sequence[Key] = ()  # of its table, besides those that every interface has
+    existing = False  # whether the lab uses the interface and does not create it
+    switches = False  # whether it is a bridge
+    routes = False  # whether it is a VRF
+    bridgeable = False  # whether it can be the port of a bridge
+    stacked = False  # whether it stands on another interface, its ``parent``
+    leads_out = False  # whether others than the lab's own hosts may be behind it
+    tunnel = False  # whether it leads to the host that has the address ``remote``
+    by_ioctl = False  # whether it is created by an ioctl and not by RTM_NEWLINK
+    max_mtu = MAX_MTU
+    all_properties: Sequence[Property] = LINK_PROPERTIES
+    edge = "wire"  # how a picture draws the connection
+
+    def __init_subclass__(cls) -> None:
+        cls.all_properties = (*LINK_PROPERTIES, *cls.properties)
+
+    host: BaseHost
+    mac: str | None
+    mtu: int | None
+    up: bool
+
+    def __init__(
+        self,
+        host: BaseHost,
+        name: str | None,
+        addresses: Iterable[Address] = (),
+        *,
+        master: Interface | None = None,
+        parent: Interface | None = None,
+        shape: Mapping[str, Any] | None = None,
+        vlans: Vlans | None = None,
+        **options: Any,
+    ) -> None:
+        _set(self, "host", host)
+        _set(self, "name", name if name is None else values.INTERFACE_NAME.read(name))
+        _set(self, "addresses", tuple([values.host_address(prefix.parse(text)) for text in addresses]))
+        _set(self, "master", master)
+        _set(self, "parent", parent)
+        _set(self, "shape", shape_of(shape) if shape else None)
+        _set(self, "vlans", vlans)
+        _set(self, "index", 0)
+        _set(self, "where", "")
+        _set(self, "altname", None)  # the whole name, if it is too long for the kernel
+        for row in self.all_properties:
+            value = options.pop(row.name, None) if options else None
+            if value is None and row.required:
+                raise InvalidValue(f"{self.kind} {name} needs {row.name}")
+            _set(self, row.name, row.default if value is None else row.value.read(value))
+        if options:
+            word = next(iter(options))
+            known = [row.name for row in self.all_properties]
+            raise TypeError(f"{type(self).__name__} has no option {word!r}; it has {', '.join(known)}")
+        if vlans and not self.bridged:
+            raise InvalidValue("VLANs are for the ports of a bridge")
+        if self.mtu and self.mtu > self.max_mtu:
+            raise InvalidValue(f"{self.mtu} is not an MTU of a {self.kind} device: expected at most {self.max_mtu}")
+
+    # -- what it is like ----------------------------------------------------------------------------------------------
+
+    @property
+    def bridged(self) -> bool:
+        """Whether it is a port of a bridge, which has the addresses in its place."""
+        return self.master is not None and self.master.switches
+
+    @property
+    def given(self) -> Sequence[Prefix]:
+        """The addresses that it can have: the kernel leaves an interface that is down no IPv6 address."""
+        return self.addresses if self.up else [one for one in self.addresses if one.family != AF_INET6]
+
+    @property
+    def peer_interface(self) -> Interface | None:
+        """The other end of a wire; None for anything else."""
+        return None
+
+    @property
+    def filters_vlans(self) -> bool:
+        """Whether it is a bridge that keeps the traffic of VLANs apart."""
+        return False
+
+    @property
+    def tag(self) -> int:
+        """The VLAN whose tagged frames it takes from its parent; 0 for untagged frames."""
+        return 0
+
+    @property
+    def tunnel_key(self) -> object:
+        """What the two ends of a tunnel have in common; None for anything else."""
+        return None
+
+    @property
+    def remote_address(self) -> str:
+        """The address of the other end of a tunnel; empty for anything else."""
+        return ""
+
+    def apart_from(self, other: Interface) -> bool:
+        """Whether it does not receive the frames of an interface on the same segment."""
+        return False
+
+    @property
+    def carrier_due(self) -> bool:
+        """Whether it gets a carrier sooner or later if everything is as described."""
+        return self.up and (self.parent is None or self.parent.carrier_due)
+
+    @property
+    def note(self) -> str:
+        """What a picture says about it, like ``vxlan 42``."""
+        return self.kind
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The attributes of its kind (IFLA_INFO_DATA) that it is created with."""
+        found: dict[str, Any] = {}
+        for row in self.properties:
+            value = getattr(self, row.name)
+            if row.explicit or value != row.default:
+                found.update(row.encoded(value))
+        return found
+
+    @property
+    def alias_words(self) -> str:
+        """What its alias says after the lab's stamp: what it is, so that it is recognized when it is read back."""
+        if self.parent is not None:
+            return f"{self.kind} {self.parent.host.label}:{self.parent.name}"
+        return self.kind
+
+    def creation(self, speaker: BaseHost) -> dict[str, Any]:
+        """Keywords for its creation by a socket in the host ``speaker``: index, group, properties and namespace."""
+        options: dict[str, Any] = {"index": self.index, "group": self.host.lab.group}
+        for row in LINK_PROPERTIES:
+            if row.at_creation:
+                options[row.option] = getattr(self, row.name)
+        if self.host is not speaker:
+            options["netns_fd"] = self.host.fileno()
+        if self.parent is not None:
+            options["link"] = self.parent.index
+        return options
+
+    def create(self, speaker: BaseHost) -> list[Request]:
+        """The requests that create it, sent in the host ``speaker``: its own, or that of its parent."""
+        assert self.name is not None
+        options = self.creation(speaker)
+        if self.host is speaker:
+            options["up"] = self.up
+            if self.master is not None:
+                options["master"] = self.master.index
+        return [self.labelled(link.new(self.name, self.kind, self.data, **options))]
+
+    def late_options(self) -> dict[str, Any]:
+        """Keywords of a change for what its creation could not set."""
+        return {}
+
+    def labelled(self, request: Request) -> Request:
+        """The request, with the description's words for what it is about."""
+        place = f", {self.where}" if self.where else ""
+        request.context = f"{request.context}: {self.name} of {self.host.label}{place}"
+        return request
+
+    # -- compared with the kernel -------------------------------------------------------------------------------------
+
+    def same_link(self, there: Link) -> bool:
+        """Whether a link of the same alias and kind can become this one without being created again."""
+        return all(row.in_place or row.now(there.data) == getattr(self, row.name) for row in self.properties)
+
+    def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
+        """The MTU of an interface that is described without one; None if the kernel is to choose.
+
+        ``ports`` are the MTUs of the links that are enslaved to it, by name, and ``now`` is its own.
+        """
+        return DEFAULT_MTU if self.parent is None else None
+
+    @classmethod
+    def kernel_mtu(cls, parent: Interface | None) -> int | None:
+        """The MTU that the kernel gives to a new device of this kind, for `readback`; None if it is not known."""
+        return DEFAULT_MTU if parent is None else parent.mtu or parent.kernel_mtu(parent.parent)
+
+    def __str__(self) -> str:
+        """Its name in a sentence: ``eth0 of web``."""
+        return f"{self.name or 'a port'} of {self.host.label}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+
+class Existing(Interface):
+    """An interface of the root namespace that the lab uses and does not create: the parent of a macvlan, for example."""
+
+    __slots__ = ()
+
+    existing = True
+    leads_out = True
+
+    @property
+    def carrier_due(self) -> bool:
+        return False
+
+    @classmethod
+    def kernel_mtu(cls, parent: Interface | None) -> int | None:
+        return None

@@ -1,0 +1,38 @@
+"""The kinds of links that a lab can have: one class each, and one module a family.
+
+To add a kind, write its module (`dummy` is the shortest) and name it in `TABLES`; everything else is derived.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..interface import Interface
+
+# The tables of a lab file that describe links, in the order in which they are read, and the module of each.  A table comes
+# before those whose links can stand on its own.  Wires and bridges have a grammar of their own (`parse`).
+TABLES: dict[str, str] = {
+    "taps": "tap",
+    "vxlans": "vxlan",
+    "macvlans": "macvlan",
+}
+
+
+def by_table(table: str) -> type[Interface]:
+    """The class that a table of a lab file describes."""
+    module = __import__(f"{__name__}.{TABLES[table]}", fromlist=["KINDS"])
+    kind: type[Interface] = module.KINDS[table]
+    return kind
+
+
+def by_kind(kind: str | None) -> type[Interface] | None:
+    """The class for the kernel's name of a kind of link; None for one that no table describes."""
+    return next((one for one in all_kinds() if one.kind == kind), None)
+
+
+def all_kinds() -> Iterator[type[Interface]]:
+    """All classes that a table describes, in the order of the tables."""
+    for table in TABLES:
+        yield by_table(table)

@@ -1,0 +1,49 @@
+"""Macvlans: interfaces with a MAC address of their own on top of another interface (`<linux/if_link.h>`)."""
+
+from __future__ import annotations
+
+from ...objects.link import MACVLAN_MODES
+from .. import values
+from ..interface import Interface
+from ..properties import KindProperty
+
+
+class Macvlan(Interface):
+    """An interface with a MAC address of its own on top of another one, its ``parent``, which may be in another host.
+
+    Equivalent to ``ip link add link PARENT name NAME type macvlan mode MODE``.
+    """
+
+    __slots__ = ("mode",)
+
+    kind = "macvlan"
+    table = "macvlans"
+    what = "a macvlan"
+    doc = "an interface with a MAC address of its own on top of another interface"
+    properties = (
+        KindProperty(
+            "mode",
+            values.Choice("a mode of a macvlan", {word: MACVLAN_MODES[word] for word in ("private", "vepa", "bridge", "passthru")}),
+            "who may talk to each other on the same parent",
+            attribute="IFLA_MACVLAN_MODE",
+            default="bridge",
+            explicit=True,
+        ),
+    )
+    stacked = True
+    edge = "macvlan"
+    mode: str
+
+    def apart_from(self, other: Interface) -> bool:
+        """A macvlan does not hear its own parent, nor others on that parent unless both are in bridge mode."""
+        if other is self.parent:
+            return True
+        siblings = other.parent is self.parent and isinstance(other, Macvlan)
+        return siblings and not self.mode == getattr(other, "mode", "") == "bridge"
+
+    @property
+    def note(self) -> str:
+        return f"{self.kind} {self.mode}"
+
+
+KINDS = {"macvlans": Macvlan}

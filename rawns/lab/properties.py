@@ -1,0 +1,181 @@
+"""The properties of interfaces: one row each, from which everything else that knows a property is derived.
+
+A row says how a value is written in a lab file (`values`), documented, sent to the kernel, read back and compared.  The
+parser, the checks, the requests, `readback`, `diff`, `export`, the reference page and the JSON Schema all read these rows;
+the properties of one kind of link stand in that kind's own module under `kinds`.
+"""
+
+from __future__ import annotations
+
+from . import values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypedDict, Union
+
+    from ..objects.link import Link
+    from .values import Value
+
+    class ShapeOptions(TypedDict, total=False):
+        """How an interface sends, in the words of tc(8); numbers are in base units."""
+
+        rate: Union[str, int]  # bits a second
+        burst: Union[str, int]  # bytes
+        latency: Union[str, float]  # seconds
+        delay: Union[str, float]  # seconds
+        jitter: Union[str, float]  # seconds
+        loss: Union[str, float]  # a fraction
+
+    class LinkOptions(TypedDict, total=False):
+        """Keywords of every interface (`LINK_PROPERTIES`)."""
+
+        mac: Union[str, None]
+        mtu: Union[int, None]  # bytes
+        up: bool
+        shape: Union[ShapeOptions, None]
+
+
+class Key:
+    """One key of a table in a lab file: its name, the type of its value, and one sentence about it."""
+
+    __slots__ = ("doc", "name", "required", "value")
+
+    def __init__(self, name: str, value: Value, doc: str, required: bool = False) -> None:
+        self.name, self.value, self.doc, self.required = name, value, doc, required
+
+
+class Property(Key):
+    """A key that is an attribute of an interface, and how the kernel stores it.
+
+    ``default`` is the value of an interface that does not name the property; None leaves it to the kernel.  A property
+    that is not ``in_place`` is fixed when the interface is created: if it changes, the interface is created again.
+    """
+
+    __slots__ = ("default", "in_place")
+
+    def __init__(
+        self, name: str, value: Value, doc: str, *, default: Any = None, in_place: bool = False, required: bool = False
+    ) -> None:
+        super().__init__(name, value, doc, required)
+        self.default, self.in_place = default, in_place
+
+    def said(self, one: object) -> Any:
+        """The value of an interface, as a file has it; None if it is the default."""
+        value = getattr(one, self.name)
+        return None if value is None or value == self.default else self.value.write(value)
+
+
+class LinkProperty(Property):
+    """A property that every link has: an attribute of the link message itself.
+
+    ``option`` is its keyword in `objects.link.new` and `change`, ``field`` the attribute of `objects.link.Link`.
+    """
+
+    __slots__ = ("at_creation", "field", "option")
+
+    def __init__(
+        self, name: str, value: Value, doc: str, *, option: str, field: str = "", default: Any = None, at_creation: bool = True
+    ) -> None:
+        super().__init__(name, value, doc, default=default, in_place=True)
+        self.option, self.field, self.at_creation = option, field or option, at_creation
+
+    def now(self, link: Link) -> Any:
+        """The value that a link has."""
+        return getattr(link, self.field)
+
+    def same(self, now: Any, then: Any) -> bool:
+        """Whether the kernel's value is the described one."""
+        return bool(now == then)
+
+
+class MacProperty(LinkProperty):
+    """The MAC address: the kernel writes it in lower case and with colons, a file may not."""
+
+    __slots__ = ()
+
+    def same(self, now: Any, then: Any) -> bool:
+        return now is not None and bytes.fromhex(now.replace(":", "")) == values.mac_bytes(then)
+
+
+class KindProperty(Property):
+    """A property of one kind of link: an attribute of its IFLA_INFO_DATA.
+
+    ``explicit`` says that the default is sent too, because the kernel has another one.
+    """
+
+    __slots__ = ("attribute", "explicit")
+
+    def __init__(
+        self,
+        name: str,
+        value: Value,
+        doc: str,
+        *,
+        attribute: str,
+        default: Any = None,
+        in_place: bool = False,
+        required: bool = False,
+        explicit: bool = False,
+    ) -> None:
+        super().__init__(name, value, doc, default=default, in_place=in_place, required=required)
+        self.attribute, self.explicit = attribute, explicit
+
+    def encoded(self, value: Any) -> dict[str, Any]:
+        """The attributes that carry a value."""
+        return {} if value is None else {self.attribute: self.value.encode(value)}
+
+    def now(self, data: Mapping[str, Any]) -> Any:
+        """The value that a link has, by the attributes of its kind; the default if they do not say."""
+        raw = data.get(self.attribute)
+        return self.default if raw is None else self.value.decode(raw)
+
+    def readable(self, data: Mapping[str, Any]) -> bool:
+        """Whether what the kernel reports is the configured value, and not one that it has chosen for the moment."""
+        return True
+
+
+class AddressProperty(KindProperty):
+    """An address, for which the kind has one attribute in each family: ``IFLA_X_LOCAL`` and ``IFLA_X_LOCAL6``."""
+
+    __slots__ = ("attribute6",)
+
+    def __init__(self, name: str, doc: str, *, attribute: str, attribute6: str, required: bool = False) -> None:
+        super().__init__(name, values.PEER_ADDRESS, doc, attribute=attribute, required=required)
+        self.attribute6 = attribute6
+
+    def encoded(self, value: Any) -> dict[str, Any]:
+        return {} if value is None else {self.attribute6 if ":" in value else self.attribute: value}
+
+    def now(self, data: Mapping[str, Any]) -> Any:
+        return data.get(self.attribute) or data.get(self.attribute6)
+
+
+MIN_MTU, MAX_MTU = 68, 65535  # ETH_MIN_MTU and ETH_MAX_MTU of <linux/if_ether.h>; kinds may allow less
+
+LINK_PROPERTIES: tuple[LinkProperty, ...] = (
+    MacProperty("mac", values.MAC_ADDRESS, "MAC address; counts up with `count`", option="address"),
+    LinkProperty("mtu", values.Whole("an MTU in bytes", MIN_MTU, MAX_MTU), "longest packet in bytes", option="mtu"),
+    LinkProperty("up", values.FLAG, "whether the interface is up", option="up", default=True, at_creation=False),
+)
+
+# How an interface sends: the words of `objects.qdisc.Shape`, which belong together and are stored as one dict, ``shape``.
+SHAPE_KEYS: tuple[Key, ...] = (
+    Key("rate", values.Quantity("rate"), 'fastest rate, like "10mbit"; a number is bits a second'),
+    Key("burst", values.Quantity("size"), 'bytes that may exceed the rate at once, like "16kb"'),
+    Key("latency", values.Quantity("time"), 'longest time in the queue for the rate, like "50ms"'),
+    Key("delay", values.Quantity("time"), 'time added to each packet, like "20ms"; a number is seconds'),
+    Key("jitter", values.Quantity("time"), 'variation of the delay, like "2ms"'),
+    Key("loss", values.Quantity("share"), 'share of packets dropped, like "1%"; a number is a fraction'),
+)
+
+
+def shape_of(said: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The shape among the values of a table; None if there is none.  Raises `InvalidValue` if the words contradict."""
+    found = {key.name: said[key.name] for key in SHAPE_KEYS if key.name in said}
+    if not found:
+        return None
+    from ..objects import qdisc
+
+    qdisc.Shape(**found)
+    return found

@@ -1,0 +1,484 @@
+"""Types of the values in a lab file: how each is read, written back, and described by JSON Schema.
+
+``read`` takes a value as TOML or JSON has it (or as a Python caller gives it) and returns it as the description stores it;
+it raises `InvalidValue` with a sentence that shows the value.  ``write`` is the inverse.  ``encode`` and ``decode``
+convert between the stored value and that of a netlink attribute.
+"""
+
+from __future__ import annotations
+
+from _socket import inet_ntop, inet_pton
+
+from .. import uapi
+from ..errors import InvalidValue
+from ..names import check
+from ..objects import link, prefix
+from ..objects.prefix import BITS, Prefix
+from ..terminal import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+MAX_SHOWN = 60  # characters of a value in a sentence
+MAX_DIGITS = 100  # of a number in a sentence; Python itself refuses to write more than 4,300
+RESERVED_NAMES = ("lo", "all", "default")  # lo exists everywhere; /proc/sys/net/ipv4/conf has two entries of its own
+
+
+# -- sentences ------------------------------------------------------------------------------------------------------------
+
+
+def shown(value: object) -> str:
+    """A value as a sentence shows it: short, on one line, booleans and texts as TOML and JSON write them."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = '"' + printable(value) + '"'
+    elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+        return "a number of more than 100 digits"
+    else:
+        text = "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else printable(str(value))
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 4] + '..."'
+
+
+def listed(words: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *others, last = words if isinstance(words, list) else list(words)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def nearest(word: str, right: Iterable[str]) -> str:
+    """The most similar of the right words; empty if none is similar."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word[:100], list(right), 1, 0.5)), "")
+
+
+# -- types ----------------------------------------------------------------------------------------------------------------
+
+
+class Value:
+    """A type of value.  ``schema`` is its JSON Schema; ``expected`` completes "expected ..." in an error."""
+
+    __slots__ = ("expected", "schema")
+
+    def __init__(self, schema: dict[str, Any], expected: str = "") -> None:
+        self.schema, self.expected = schema, expected
+
+    def read(self, value: Any) -> Any:
+        """The value as the description stores it.  Raises `InvalidValue`."""
+        return value
+
+    def write(self, value: Any) -> Any:
+        """A stored value as a file has it."""
+        return value
+
+    def encode(self, value: Any) -> Any:
+        """A stored value as a netlink attribute has it."""
+        return value
+
+    def decode(self, raw: Any) -> Any:
+        """The value of a netlink attribute as the description stores it."""
+        return raw
+
+    def show(self, value: Any) -> str:
+        """A stored value in a line of a plan."""
+        return str(value)
+
+
+class Text(Value):
+    """Any text that is valid Unicode."""
+
+    __slots__ = ()
+
+    def __init__(self, **schema: Any) -> None:
+        super().__init__({"type": "string", **schema})
+
+    def read(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise InvalidValue(f'{shown(value)} is not a text: a text stands in quotes, like "web"')
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InvalidValue(f"{shown(value)} is not valid Unicode") from None
+        return value
+
+
+class Checked(Text):
+    """A text that a function checks and may rewrite."""
+
+    __slots__ = ("check",)
+
+    def __init__(self, check: Callable[[str], Any], **schema: Any) -> None:
+        super().__init__(**schema)
+        self.check = check
+
+    def read(self, value: Any) -> Any:
+        return self.check(Text.read(self, value))
+
+    def write(self, value: Any) -> str:
+        return str(value)
+
+
+class Flag(Value):
+    """``true`` or ``false``."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__({"type": "boolean"})
+
+    def read(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise InvalidValue(f"{shown(value)} is neither true nor false")
+        return value
+
+    def encode(self, value: bool) -> int:
+        return int(value)
+
+    def decode(self, raw: int) -> bool:
+        return bool(raw)
+
+    def show(self, value: bool) -> str:
+        return "on" if value else "off"
+
+
+class Whole(Value):
+    """A whole number between two limits."""
+
+    __slots__ = ("least", "most", "what")
+
+    def __init__(self, what: str, least: int, most: int) -> None:
+        self.what, self.least, self.most = what, least, most
+        super().__init__({"type": "integer", "minimum": least, "maximum": most}, f"a whole number from {least} to {most}")
+
+    def read(self, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
+            raise InvalidValue(f"{shown(value)} is not {self.what}: expected {self.expected}")
+        return value
+
+
+class Seconds(Value):
+    """A time in seconds, which the kernel counts in hundredths (USER_HZ)."""
+
+    __slots__ = ()
+
+    MAX = 1_000_000
+
+    def __init__(self) -> None:
+        super().__init__({"type": "number", "minimum": 0, "maximum": self.MAX})
+
+    def read(self, value: Any) -> float:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= self.MAX:
+            raise InvalidValue(f"{shown(value)} is not a time: expected a number of seconds up to a million")
+        return round(value * 100) / 100
+
+    def write(self, value: float) -> Any:
+        return int(value) if value == int(value) else value
+
+    def encode(self, value: float) -> int:
+        return round(value * 100)
+
+    def decode(self, raw: int) -> float:
+        return raw / 100
+
+    def show(self, value: float) -> str:
+        return f"{value:g} s"
+
+
+class Choice(Value):
+    """One of several words, each with the number that the kernel has for it."""
+
+    __slots__ = ("numbers", "what", "words")
+
+    def __init__(self, what: str, numbers: Mapping[str, int]) -> None:
+        self.what, self.numbers, self.words = what, numbers, {number: word for word, number in numbers.items()}
+        super().__init__({"enum": list(numbers)})
+
+    def read(self, value: Any) -> Any:
+        if not isinstance(value, str) or value not in self.numbers:
+            raise InvalidValue(f"{shown(value)} is not {self.what}: expected one of {', '.join(self.numbers)}")
+        return value
+
+    def encode(self, value: str) -> int:
+        return self.numbers[value]
+
+    def decode(self, raw: int) -> str:
+        return self.words.get(raw, str(raw))
+
+
+class Quantity(Value):
+    """A rate, size, time or share in the words of tc(8): ``10mbit``, ``16kb``, ``20ms``, ``1%``; or a number in base units."""
+
+    __slots__ = ("unit",)
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        super().__init__({"type": ["string", "number"]})
+
+    def read(self, value: Any) -> Any:
+        from ..objects import units
+
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
+            raise InvalidValue(f"{shown(value)} is not a {self.unit}")
+        {"rate": units.rate, "size": units.size, "share": units.share, "time": units.seconds}[self.unit](value)
+        return value
+
+
+class ListOf(Value):
+    """A list of values of one type; a single value may stand for a list of one."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Value) -> None:
+        self.item = item
+        super().__init__({"oneOf": [item.schema, {"type": "array", "items": item.schema}]})
+
+    def write(self, value: Sequence[Any]) -> Any:
+        found = [self.item.write(one) for one in value]
+        return found[0] if len(found) == 1 and not isinstance(found[0], list) else found
+
+
+# -- names ----------------------------------------------------------------------------------------------------------------
+
+
+def _label(word: str) -> str:
+    """The name of a host or a bridge in a file: it becomes part of other names, and stands before a colon."""
+    if word == "root":
+        raise InvalidValue("root is the namespace that the lab is built from: wires may end there, but it cannot be defined")
+    plain = word.replace("-", "").replace("_", "").replace(".", "")
+    if not plain.isalnum() or word[0] in "-." or len(word) > 64:
+        raise InvalidValue(f"{shown(word)} cannot name a host or a bridge: a name is 1 to 64 letters, digits, - _ and .")
+    return word
+
+
+def _interface_name(word: str) -> str:
+    if "%" in word:
+        raise InvalidValue(f"{shown(word)} cannot name an interface: the kernel replaces % by a number")
+    return link.check_name(word)
+
+
+def _domain(word: str) -> str:
+    if not word or word.split() != [word] or not word.isprintable() or "#" in word:
+        raise InvalidValue(f"{shown(word)} is not the name of a host or a domain")
+    return word
+
+
+# -- addresses ------------------------------------------------------------------------------------------------------------
+
+
+def number_of(address: Prefix) -> int:
+    """An address as a number."""
+    return int.from_bytes(inet_pton(address.family, address.address), "big")
+
+
+def _text_of(family: int, number: int) -> str:
+    return inet_ntop(family, number.to_bytes(BITS[family] // 8, "big"))
+
+
+MULTICAST = {uapi.AF_INET: (0xE0 << 24, 4), uapi.AF_INET6: (0xFF << 120, 8)}  # 224.0.0.0/4, ff00::/8
+
+
+def inside(number: int, network: int, length: int, bits: int) -> bool:
+    """Whether an address (a number) is in a network."""
+    return number >> bits - length == network >> bits - length
+
+
+def is_multicast(address: Prefix) -> bool:
+    """Whether an address is of a multicast group."""
+    return inside(number_of(address), *MULTICAST[address.family], BITS[address.family])
+
+
+def host_address(address: Prefix) -> Prefix:
+    """``address`` if an interface can have it.  Raises `InvalidValue` for multicast, unspecified and, in IPv6, loopback."""
+    number = number_of(address)
+    if not number or is_multicast(address) or (address.family == uapi.AF_INET6 and number == 1):
+        raise InvalidValue(f"{address.address} cannot be the address of an interface")
+    return address
+
+
+def _interface_address(word: str) -> Prefix:
+    """An address with its prefix length, which is required: without one the address would be alone in its network."""
+    found = prefix.parse(word)
+    if "/" not in word:
+        raise InvalidValue(f"{shown(word)} has no prefix length: for example {word}/{24 if BITS[found.family] == 32 else 64}")
+    return host_address(found)
+
+
+def _peer_address(word: str) -> str:
+    """The address of one other machine, in the kernel's spelling."""
+    return host_address(prefix.address(word)).address
+
+
+def mac_bytes(word: str) -> bytes:
+    """The six bytes of a MAC address.  Raises `InvalidValue` for a wrong length, for multicast and for all zeros."""
+    digits = word.replace("-", ":").split(":")
+    right = len(digits) == 6 and all(len(one) in (1, 2) and not one.strip("0123456789abcdefABCDEF") for one in digits)
+    if not right:
+        raise InvalidValue(f"{shown(word)} is not a MAC address: expected six bytes, like 02:00:00:00:00:01")
+    found = bytes(int(one, 16) for one in digits)
+    if found[0] & 1 or not any(found):
+        what = "a multicast address" if found[0] & 1 else "zero"
+        raise InvalidValue(f"{shown(word)} cannot be the MAC address of an interface: it is {what}")
+    return found
+
+
+def _mac(word: str) -> str:
+    mac_bytes(word)
+    return word
+
+
+def next_address(base: Prefix, number: int) -> Prefix:
+    """The address ``number`` places after ``base`` in its network.  Raises `InvalidValue` beyond its end."""
+    if not number:
+        return base
+    bits = BITS[base.family]
+    first = number_of(base)
+    found, host_bits = first + number, bits - base.length
+    if found >> bits or (host_bits and found >> host_bits != first >> host_bits):
+        raise InvalidValue(f"addresses that count up from {base} leave its network at number {number + 1}")
+    return Prefix(base.family, _text_of(base.family, found), base.length)
+
+
+def next_mac(base: str, number: int) -> str:
+    """The MAC address ``number`` places after ``base``.  Raises `InvalidValue` beyond the last one with the same first byte."""
+    if not number:
+        return base
+    first = mac_bytes(base)
+    found = int.from_bytes(first, "big") + number
+    if found >> 40 != first[0]:
+        raise InvalidValue(f"MAC addresses that count up from {base} come to an end at number {number + 1}")
+    return ":".join(f"{byte:02x}" for byte in found.to_bytes(6, "big"))
+
+
+def network(word: str, family: int = 0) -> Prefix:
+    """A destination: a prefix without host bits, or ``default``.  Raises `InvalidValue`."""
+    found = prefix.destination(word, family)
+    host_bits, number = BITS[found.family] - found.length, number_of(found)
+    if number & (1 << host_bits) - 1:
+        right = _text_of(found.family, number >> host_bits << host_bits)
+        raise InvalidValue(f"{shown(word)} has bits set beyond its prefix length: did you mean {right}/{found.length}?")
+    return found
+
+
+# -- values with a grammar ------------------------------------------------------------------------------------------------
+
+
+def decimal(word: str) -> Any:
+    """A number from decimal digits, for a type that checks it; anything else unchanged."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS else word
+
+
+class Forwarding(Text):
+    """``tcp 8080 10.0.0.2:80``: connections to a port of the uplink go on to an address and a port."""
+
+    __slots__ = ()
+
+    def read(self, value: Any) -> Any:
+        from ..nft.nat import Forward
+
+        words = Text.read(self, value).split()
+        if len(words) != 3 or words[0] not in ("tcp", "udp"):
+            raise InvalidValue(f'{shown(value)} does not forward a port: expected "tcp 8080 10.0.0.2:80"')
+        target, colon, far = words[2].rpartition(":")
+        if not colon:
+            target, far = words[2], words[1]
+        ports = [one if isinstance(one, int) else 0 for one in (decimal(words[1]), decimal(far))]
+        return Forward(words[0], ports[0], target.strip("[]"), ports[1])
+
+    def write(self, value: Any) -> str:
+        target = f"[{value.address}]" if ":" in value.address else value.address
+        return f"{value.protocol} {value.port} {target}:{value.to_port}"
+
+
+class Sysctls(Value):
+    """A table of settings below /proc/sys/net and their values."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        names = {"propertyNames": {"pattern": "^net[./]"}}
+        super().__init__({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}, **names})
+
+    def read(self, value: Any) -> dict[str, object]:
+        if not isinstance(value, dict):
+            raise InvalidValue(f'{shown(value)} is not a table: sysctl = {{ "net.ipv4.ip_forward" = 1 }}')
+        found: dict[str, object] = {}
+        for key, one in value.items():
+            parts = key.replace("/", ".").split(".")
+            if isinstance(one, dict) or not key.startswith(("net.", "net/")) or "" in parts or not key.isprintable():
+                text = "is not a setting of a network namespace: those begin with net, and stand in quotes because of their dots"
+                raise InvalidValue(f"{shown(key)} {text}")
+            if not isinstance(one, (str, int)) or (isinstance(one, int) and abs(one) >= 1 << 64):
+                raise InvalidValue(f"{key} is set to {shown(one)}: expected a number or a text")
+            found[key] = int(one) if isinstance(one, bool) else TEXT.read(one) if isinstance(one, str) else one
+        return found
+
+
+class Names(Value):
+    """A table of host names and their addresses, for /etc/hosts."""
+
+    __slots__ = ()
+
+    LOCALHOST = "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
+
+    def __init__(self) -> None:
+        addresses = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        super().__init__({"type": "object", "additionalProperties": addresses})
+
+    def read(self, value: Any) -> str:
+        """The content of /etc/hosts."""
+        if not isinstance(value, dict):
+            raise InvalidValue(f'{shown(value)} is not a table of names: hosts = {{ db = "10.0.0.3" }}')
+        lines = []
+        for name, addresses in value.items():
+            for one in addresses if isinstance(addresses, list) else [addresses]:
+                lines.append(f"{prefix.address(TEXT.read(one)).address}\t{_domain(name)}\n")
+        return self.LOCALHOST + "".join(lines)
+
+    def write(self, value: str) -> dict[str, Any]:
+        names: dict[str, list[str]] = {}
+        for line in value[len(self.LOCALHOST) :].splitlines() if value.startswith(self.LOCALHOST) else value.splitlines():
+            address, _, name = line.partition("\t")
+            names.setdefault(name, []).append(address)
+        return {name: found[0] if len(found) == 1 else found for name, found in names.items()}
+
+
+class Command(Value):
+    """A command: a text for the shell, or a list of words that is run as it is."""
+
+    __slots__ = ()
+
+    SHELL = ["/bin/sh", "-c"]
+
+    def __init__(self) -> None:
+        super().__init__({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})
+
+    def read(self, value: Any) -> list[str]:
+        words = [*self.SHELL, value] if isinstance(value, str) and value.strip() else value
+        right = isinstance(words, list) and words and all(isinstance(word, str) and "\0" not in word for word in words)
+        if not right or not words[0]:
+            raise InvalidValue(f"{shown(value)} is not a command: expected a text for the shell, or a list of words")
+        return [TEXT.read(word) for word in words]
+
+    def write(self, value: list[str]) -> Any:
+        return value[2] if len(value) == 3 and value[:2] == self.SHELL and value[2].strip() else value
+
+
+TEXT = Text()
+FLAG = Flag()
+SECONDS = Seconds()
+LABEL = Checked(_label, pattern=r"^[^\W][\w.-]{0,63}$")
+NETNS_NAME = Checked(check, minLength=1, maxLength=255)
+INTERFACE_NAME = Checked(_interface_name, minLength=1, maxLength=15, pattern=r"^[^\s/:%]+$")
+DOMAIN = Checked(_domain)
+ADDRESS = Checked(lambda word: prefix.address(word).address)
+PEER_ADDRESS = Checked(_peer_address)
+INTERFACE_ADDRESS = Checked(_interface_address, pattern="/[0-9]+$")
+MAC_ADDRESS = Checked(_mac, pattern="^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$")
+VLAN_ID = Whole("a VLAN", 1, 4094)
+UDP_PORT = Whole("a UDP port", 1, 65535)
+METRIC = Whole("a metric", 0, 0xFFFFFFFF)
+USER_ID = Whole("a user id", 0, 0xFFFFFFFE)
