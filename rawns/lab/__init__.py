@@ -1,18 +1,33 @@
-"""Labs: a network as data, then in the kernel in as few messages as it allows, changed in place, then gone.
+"""Labs: a network described as data, brought up in as few messages as the kernel allows, changed in place, taken down.
 
-Floor 6::
+The description (makes no system call)::
 
-    model        the nouns of a description      describe    files: TOML and JSON, to a lab and back
-    faults       what is wrong with it           reach       who should reach whom
-    stamp        how a lab knows its own         state       what the kernel has
-    difference   what stands between the two     messages    nouns as requests
-    build        carries it out, or undoes it    births      namespaces made ahead, by a thread
-    lock, wait   one at a time; until it is usable, or gone
-    found        labs that are on this machine   graph       what it looks like
-    lab          `Lab`, which has them do it
+    values, properties     types of values, and one row for each property of an interface
+    interface, kinds/      interfaces: what all have, and one class for each kind of link
+    routes, host, topology routes, hosts, and the whole
+    document, positions    files: TOML and JSON, and the line of each value
+    tables, host_keys      the keys of each table of a file; parse, parse_tables, parse_links read them
+    problems, check        what is wrong with a description
+    segments, reachability which interfaces are on one Ethernet, and which hosts should reach each other
+    export, reference      a lab as data again; the reference page and the JSON Schema
+    graph/                 pictures
+
+In the kernel::
+
+    stamp, lock            how a lab recognizes what it owns, and whether its process lives
+    kernel_state, readback the state of a namespace; a description of what exists
+    diff                   what differs between the two
+    build, build_requests  carries it out, or undoes it; prefetch creates namespaces ahead
+    host_config, etc_files settings, address translation, files
+    discover, removal      labs on this machine, and their removal
+    wait                   until a lab can be used, and until it is gone
+    lab                    `Lab`, the entry to all of it
 """
 
+from .host import Host
+from .interface import Interface
+from .kinds.bridge import Bridge
+from .kinds.veth import Port
 from .lab import Lab
-from .model import Bridge, Host, Interface, Port
 
 __all__ = ["Bridge", "Host", "Interface", "Lab", "Port"]

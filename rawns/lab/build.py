@@ -1,4 +1,4 @@
-"""From a `Difference` to the kernel: in as few messages and visits as it allows, undone in reverse when any step fails.
+"""From a `Plan` to the kernel: in as few messages and visits as it allows, undone in reverse when any step fails.
 
 Floor 6.  Each namespace that is made has one visit, and one datagram: its turn comes as soon as all those that its wires
 lead to are there, and whichever end has its turn first makes the wire.  So the hosts of a star have theirs when they are
@@ -16,7 +16,7 @@ from ..netns import mount_name
 from ..terminal import printable
 from ..threads import call_and_restore
 from . import build_requests, stamp
-from .model import Bridge, Existing, Macvlan, Port, Tap
+from .interface import DEFAULT_VLANS
 from .prefetch import prefetch
 
 TYPE_CHECKING = False
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..nlmsg import Request
-    from .diff import Change, Difference
-    from .lab import Lab, Progress
-    from .model import Host, Interface
+    from .diff import Change, Plan
+    from .host import Host
+    from .interface import BaseHost, Interface
+    from .topology import Topology
+
+    Progress = Callable[[int, int], object]
 
 GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
 DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
@@ -34,28 +37,27 @@ BREATH = 64  # hosts after which this thread comes home, where signals that wait
 
 
 class Builder:
-    """Carries out one `Difference`."""
+    """Carries out one `Plan`."""
 
-    def __init__(
-        self, difference: Difference, undo: syscalls.Rollback, token: str = "", progress: Progress | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, undo: syscalls.Rollback, token: str = "", progress: Progress | None = None) -> None:
         """``token`` identifies this process in the stamps (`lock.OwnerLock`), if others can see them."""
         self._token = token
-        self._lab: Lab = difference.lab
-        self._difference, self._undo, self._progress = difference, undo, progress
+        self._lab: Topology = plan.lab
+        self._plan, self._undo, self._progress = plan, undo, progress
         self._made: dict[int, bool] = {}  # interfaces made by now, by id: whether all could be said at their birth
-        self._guests: dict[int, list[Macvlan]] = {}  # what is made on the interfaces of a host, and lives in another
+        self._guests: dict[int, list[Interface]] = {}  # by host: what is created on its interfaces and lives in another host
         # What must have happened before a host's turn: N that host N is there, ~N that it has had its turn.
         self._awaited: dict[int, set[int]] = {host.number: set() for host in self._lab.hosts if self._busy(host)}
-        for fresh in difference.fresh:
-            for one in fresh:
-                if isinstance(one, Port):
-                    self._await(one.host, one.peer.host)  # type: ignore[union-attr]  # a port without one was a fault
-                elif isinstance(one, Macvlan) and one.parent.host is not one.host:
-                    self._guests.setdefault(one.parent.host.number, []).append(one)
-                    self._awaited.setdefault(one.parent.host.number, set())
-                    self._await(one.parent.host, one.host)
-                    self._awaited[one.host.number].add(~one.parent.host.number)
+        for created in plan.created:
+            for one in created:
+                far, parent = one.peer_interface, one.parent
+                if far is not None:
+                    self._await(one.host, far.host)
+                elif parent is not None and parent.host is not one.host:
+                    self._guests.setdefault(parent.host.number, []).append(one)
+                    self._awaited.setdefault(parent.host.number, set())
+                    self._await(parent.host, one.host)
+                    self._awaited[one.host.number].add(~parent.host.number)
         self._waiting: dict[int, list[Host]] = {}  # by what they wait for
         self._past: set[int] = set()  # what has happened
         self._words: dict[tuple[str, frozenset[str]], Request] = {}
@@ -63,27 +65,27 @@ class Builder:
         self._said_whole = False  # whether a host has got a stamp that says so, with all that was left to do
         new = [host for host in self._lab.hosts if self._new(host)]
         # A stamp must not say that work is done which comes after it: commands, and the removal of names.
-        self._nothing_follows = not self._difference.gone and not any(host.commands for host in new)
+        self._nothing_follows = not self._plan.obsolete_names and not any(host.commands for host in new)
         self._total = self._left = len(self._awaited)
         self._anchor = self._find_anchor()
 
     def _find_anchor(self) -> Host | None:
         """The host whose stamp says that a standing lab is whole."""
-        states = self._difference.states
+        states = self._plan.states
         for host in self._lab.hosts if self._lab.outlives_process else ():
             state = states[host.number]
             if state is not None and state.stamp is not None and state.stamp.state and not host.root:  # that may be another's
                 return host
         return None
 
-    def _new(self, host: Host) -> bool:
-        return self._difference.states[host.number] is None
+    def _new(self, host: BaseHost) -> bool:
+        return self._plan.states[host.number] is None
 
     def _busy(self, host: Host) -> bool:
-        number, difference = host.number, self._difference
-        return self._new(host) or bool(difference.fresh[number] or difference.changed[number])
+        number, plan = host.number, self._plan
+        return self._new(host) or bool(plan.created[number] or plan.changed[number])
 
-    def _await(self, host: Host, other: Host) -> None:
+    def _await(self, host: BaseHost, other: BaseHost) -> None:
         """A host has its turn when another is there."""
         if other is not host and self._new(other):
             self._awaited[host.number].add(other.number)
@@ -92,13 +94,13 @@ class Builder:
 
     def run(self) -> None:
         """Do all of it.  Raises `KernelError` or `SyscallError`; the caller's `Rollback` then undoes it."""
-        difference, hosts = self._difference, self._lab.hosts
+        plan, hosts = self._plan, self._lab.hosts
         if self._anchor is not None:
             before = self._features(self._anchor)
             self._undo(self._write_stamp, self._anchor, stamp.WHOLE, before)
             self._write_stamp(self._anchor, self._token, before | self._anchor.features)
         for host in hosts:
-            self._remove(host, difference.removed[host.number])
+            self._remove(host, plan.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
             names.prepare(self._undo)
         created = prefetch([host for host in hosts if self._new(host)], self._create_namespace)
@@ -114,7 +116,7 @@ class Builder:
         for host in hosts:
             if self._new(host):
                 self._run(host)
-        self._remove_names(difference.gone)
+        self._remove_names(plan.obsolete_names)
         self._tell()
         if self._lab.outlives_process and not self._said_whole:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
@@ -172,12 +174,12 @@ class Builder:
 
     def _features(self, host: Host) -> frozenset[str]:
         """The features that its stamp names by now."""
-        known = self._difference.states[host.number]
+        known = self._plan.states[host.number]
         return known.stamp.features if known is not None and known.stamp is not None else frozenset()
 
     def _write_stamp(self, host: Host, state: str, features: frozenset[str]) -> None:
         """Write a host's stamp; ``state`` says whether the lab is whole, or which process is changing it."""
-        known = self._difference.states[host.number]
+        known = self._plan.states[host.number]
         by = known.stamp.by if known is not None and known.stamp is not None else self._token
         host.net.do(build_requests.lo(stamp.Stamp(self._lab.name, by, state, features)))
         host.release()
@@ -211,67 +213,69 @@ class Builder:
         if self._awaited.pop(host.number, None) is None:
             return  # it has had it
         self._left -= 1
-        for one in self._difference.fresh[host.number]:
-            if isinstance(one, Tap):
+        for one in self._plan.created[host.number]:
+            if one.by_ioctl:
                 self._tap(host, one)
         requests = self._requests(host)
-        for change in self._difference.changed[host.number]:
+        for change in self._plan.changed[host.number]:
             if change.before is not None:
                 change.before()
         if not self._new(host):
             self._undo(_revert, host, self._inverse(host))
-        for one in self._difference.fresh[host.number]:
-            if isinstance(one, Port) and one.peer is not None and not self._new(one.peer.host):
+        for one in self._plan.created[host.number]:
+            far = one.peer_interface
+            if far is not None and not self._new(far.host):
                 # With the namespace of its other end the kernel would take it away, but in its own time.
-                self._undo(_revert, one.peer.host, [build_requests.unmake(one.peer)])
+                self._undo(_revert, self._lab.hosts[far.host.number], [build_requests.delete(far)])
         host.net.do(*requests)
-        for change in self._difference.changed[host.number]:
-            if change.act is not None:
-                if change.back is not None:
-                    self._undo(_back, host, change.back)
-                change.act()
+        for change in self._plan.changed[host.number]:
+            if change.action is not None:
+                if change.undo_action is not None:
+                    self._undo(_call_and_release, host, change.undo_action)
+                change.action()
         if self._new(host):
             mount_name(host.namespace, self._undo)
         host.release()
         self._happened(~host.number)
 
-    def _tap(self, host: Host, one: Tap) -> None:
+    def _tap(self, host: Host, one: Interface) -> None:
         """Make a tap device, which takes an ioctl."""
         assert one.name is not None
         if not self._new(host):
-            self._undo(_revert, host, [build_requests.unmake(one)])
-        host.namespace.add_tap(one.name, owner=one.owner, index=one.index)
+            self._undo(_revert, host, [build_requests.delete(one)])
+        host.namespace.add_tap(one.name, owner=getattr(one, "owner", None), index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
         """All that is said in a host's turn, in the order that `messages` draws."""
-        difference, lab = self._difference, self._lab
-        fresh = difference.fresh[host.number]
+        plan, lab = self._plan, self._lab
+        created = plan.created[host.number]
         requests: list[Request] = []
         if self._new(host):
             last = lab.outlives_process and not self._left and self._anchor is None
             self._said_whole = last and self._nothing_follows
             requests.append(self._first_words(stamp.WHOLE if self._said_whole else "", host.features | self._pending(host)))
-        bridges: list[Interface] = [one for one in fresh if isinstance(one, Bridge)]
-        others = [one for one in fresh if not isinstance(one, (Bridge, Existing))]
-        for one in bridges:
-            requests += build_requests.create(lab, one)
+        masters = [one for one in created if one.switches or one.routes]
+        others = sorted([one for one in created if not (one.switches or one.routes)], key=_depth)
+        for one in masters:
+            requests += one.create(host)
         for one in others:
-            elsewhere = isinstance(one, Macvlan) and one.parent.host is not host
-            if id(one) not in self._made and not elsewhere and not isinstance(one, Tap):
-                requests += self._create(one)
-        requests += [build_requests.create_on(lab, guest) for guest in self._guests.get(host.number, ())]
-        for one in others + bridges:
-            requests += build_requests.settle(lab, one, self._made.get(id(one), False))
-        for one in fresh:
-            requests += [build_requests.give(one, address) for address in one.given]
+            here = one.parent is None or one.parent.host is host
+            if id(one) not in self._made and here and not one.by_ioctl:
+                requests += self._create(host, one)
+        for guest in sorted(self._guests.get(host.number, ()), key=_depth):
+            requests += guest.create(host)
+        for one in others + masters:
+            requests += build_requests.settle(lab.name, one, self._made.get(id(one), False))
+        for one in created:
+            requests += [build_requests.add_address(one, address) for address in one.given]
             if one.shape:
                 requests += build_requests.shape(one)
             if one.vlans:
-                requests += build_requests.vlans(one, build_requests.DEFAULT_VLANS, one.vlans)
-        for change in difference.changed[host.number]:
+                requests += build_requests.vlans(one, DEFAULT_VLANS, one.vlans)
+        for change in plan.changed[host.number]:
             requests += change.requests
         if self._new(host):
-            requests += [build_requests.add_route(host, one) for one in host.routes]
+            requests += [build_requests.add_route(host, one) for one in host.ordered_routes]
         return requests
 
     def _first_words(self, state: str, features: frozenset[str]) -> Request:
@@ -282,17 +286,22 @@ class Builder:
             self._words[state, features] = request
         return request
 
-    def _create(self, one: Interface) -> Sequence[Request]:
-        """Make it by the host whose turn it is; whatever is at its other end is made, too."""
+    def _create(self, host: Host, one: Interface) -> Sequence[Request]:
+        """Create an interface in its own host's turn; with a wire, its other end too."""
         self._made[id(one)] = True
-        if isinstance(one, Port) and one.peer is not None:
-            self._made[id(one.peer)] = False
-        return list(build_requests.create(self._lab, one))
+        if one.peer_interface is not None:
+            self._made[id(one.peer_interface)] = False
+        return one.create(host)
 
     def _inverse(self, host: Host) -> list[Request]:
         """What takes a turn back in a host that was there before."""
-        undo = [build_requests.unmake(one) for one in self._difference.fresh[host.number]]
-        return undo + [request for change in reversed(self._difference.changed[host.number]) for request in change.undo]
+        undo = [build_requests.delete(one) for one in self._plan.created[host.number]]
+        return undo + [request for change in reversed(self._plan.changed[host.number]) for request in change.undo]
+
+
+def _depth(one: Interface) -> int:
+    """How many interfaces it stands on: its parent is created before it."""
+    return 0 if one.parent is None else 1 + _depth(one.parent)
 
 
 def _run(host: Host, argv: Sequence[str]) -> None:
@@ -305,8 +314,8 @@ def _run(host: Host, argv: Sequence[str]) -> None:
         raise RawnsError(f"the command {printable(words)} of {host.label}{place} {how}")
 
 
-def _back(host: Host, back: Callable[[], object]) -> None:
-    back()
+def _call_and_release(host: Host, function: Callable[[], object]) -> None:
+    function()
     host.release()
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..objects.prefix import Prefix
     from .host import Host
     from .interface import Interface
-    from .routes import LabLabRoute
+    from .routes import LabRoute
     from .topology import Topology
 
     Problems = Iterator[Problem]

@@ -9,16 +9,17 @@ from ..netns import ETC_DIR
 from ..syscalls import signals_blocked
 from . import lock, stamp
 from .build_requests import lo
-from .kernel_state import LO, State, read
+from .kernel_state import LO, NamespaceState, read
 from .removal import Removal, in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .lab import Lab, States
-    from .model import Host
+    from .host import Host
+    from .kernel_state import States
     from .stamp import Stamp
+    from .topology import Topology
 
 
 class NameTakenError(RawnsError, FileExistsError):
@@ -121,7 +122,7 @@ def stale_name(name: str) -> StampedName | None:
 # -- what a standing lab has ----------------------------------------------------------------------------------------
 
 
-def read_existing_hosts(lab: Lab, states: States, gone: list[str], mending: bool) -> None:
+def read_existing_hosts(lab: Topology, states: States, gone: list[str], mending: bool) -> None:
     """Find and read the hosts of a standing lab that exist; add to ``gone`` its names that it no longer describes.
 
     A host whose commands were not all run counts as missing.  With ``mending``, which takes the lab's lock, what a killed
@@ -155,7 +156,7 @@ def read_existing_hosts(lab: Lab, states: States, gone: list[str], mending: bool
     gone += [one.name for one in others if one.identity not in described]
 
 
-def _judge_stale(lab: Lab, name: str, needed: bool, mending: bool) -> None:
+def _judge_stale(lab: Topology, name: str, needed: bool, mending: bool) -> None:
     """Remove a stale name that a killed `up` of this lab left.  Raises `NameTakenError` if it is needed and cannot be."""
     found = stale_name(name)
     ours = found is not None and found.stamp.lab in (lab.name, "")
@@ -172,7 +173,7 @@ def _judge_stale(lab: Lab, name: str, needed: bool, mending: bool) -> None:
         raise NameTakenError(f"the name {name} is taken: a file without a namespace, which `ip netns del {name}` would remove")
 
 
-def _existing(host: Host, name: str, mending: bool) -> State | None:
+def _existing(host: Host, name: str, mending: bool) -> NamespaceState | None:
     """The state of a host that exists; None if it is to be made anew.  Raises `NameTakenError` if it is not the lab's."""
     with NetNS.open(name) as namespace:
         host.found(namespace)
@@ -193,7 +194,7 @@ def _existing(host: Host, name: str, mending: bool) -> State | None:
     return state
 
 
-def _check_not_in_use(lab: Lab, stamps: Iterable[Stamp]) -> None:
+def _check_not_in_use(lab: Topology, stamps: Iterable[Stamp]) -> None:
     """Raise `LabBusyError` if another process uses the lab of this name, or if that cannot be excluded."""
     state = next((one.state for one in stamps if one.state), "")
     if state == stamp.WHOLE:
@@ -306,11 +307,11 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
 
 def remove_root_links(lab: str) -> list[str]:
     """Delete a lab's links in our own namespace; return their names."""
-    from .lab import Lab
+    from .topology import Topology
 
-    root = Lab(lab).root
+    root = Topology(lab).root
     try:
-        links = [link.name for link in State(root.net.links()).ours(lab)]
+        links = [link.name for link in NamespaceState(root.net.links()).ours(lab)]
         if links:
             root.delete()
         return links
@@ -396,7 +397,7 @@ def _remove_unused_owner_files() -> None:
         lock.remove_owner_files(dead - used)
 
 
-def remove_dead_hosts(lab: Lab) -> bool:
+def remove_dead_hosts(lab: Topology) -> bool:
     """Remove what killed processes have left under the names that this lab needs; whether there was any."""
     wanted = {host.name for host in lab.hosts}
     survey = Survey()

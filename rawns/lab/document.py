@@ -1,7 +1,8 @@
-"""A description as text: TOML or JSON to plain data, and from a place in the data back to its line.
+"""Lab files as text: TOML or JSON to plain data, and from a place in the data back to its line.
 
-Floor 6.  JSON is read by the C scanner behind `json`, which itself would cost 5 ms to import; TOML by `tomllib`, which
-costs 11 and is there from Python 3.11 on.  Where something stands is looked up only when somebody has to be told.
+JSON is read by the C scanner behind `json`: importing `json` itself would add 4 ms (12 on the benchmark machine when it is
+busy) to the 19 ms of `rawns lab up FILE`; it is imported for the error message only.  TOML is read by `tomllib`, which exists
+from Python 3.11 on.  Lines are looked up only for an error.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
     Path = tuple[Union[str, int], ...]  # of keys and indexes, from the whole down to one value
 
-LONGEST = 1 << 24  # bytes in a file: a description of 100,000 hosts has fewer
+MAX_BYTES = 1 << 24  # in a file: a description of 100,000 hosts has fewer
+MAX_DEPTH = 32  # of tables and lists in each other, and parts of a dotted key: a description has at most 6
 
 
 class Source:
-    """A description that was read: its ``name`` (a path; empty for what was never a file) and the ``data`` in it."""
+    """A description that was read: its ``name`` (a path; empty if it was not a file) and its ``data``."""
 
     __slots__ = ("_lines", "_text", "data", "name", "toml")
 
@@ -31,7 +33,7 @@ class Source:
         self._lines: dict[Path, int] | None = None
 
     def line(self, path: Path) -> int:
-        """The line a value, or the nearest thing around it, stands on; 0 where there are no lines."""
+        """The line of a value, or of the nearest table or list around it; 0 if there is no text."""
         if not self._text:
             return 0
         if self._lines is None:
@@ -57,7 +59,7 @@ class Source:
 
 
 class Where(str):
-    """A place in a description: as a text its key path, ``wires[3].ends[0]``.  File and line are looked up for who asks."""
+    """A place in a description: as a text its key path, ``wires[3].ends[0]``.  File and line are looked up when asked for."""
 
     __slots__ = ("_path", "_source")
 
@@ -80,7 +82,7 @@ class Where(str):
 
 
 def spell(path: Path) -> str:
-    """``hosts.web.sysctl."net.ipv4.ip_forward"``, ``wires[3].ends[0]``."""
+    """Write a path as ``hosts.web.sysctl."net.ipv4.ip_forward"`` or ``wires[3].ends[0]``."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -95,22 +97,22 @@ def spell(path: Path) -> str:
 
 
 def read(path: str) -> Source:
-    """Read a file, ``-`` for standard input.  What does not end in ``.json`` or ``.toml`` is JSON if it begins with ``{``.
+    """Read a file, ``-`` for standard input.  Without an ending ``.json`` or ``.toml`` it is JSON if it begins with ``{``.
 
-    Raises `InvalidValue` with the line where it is neither, `SyscallError` where it cannot be read.
+    Raises `InvalidValue` with the line if it is neither, `SyscallError` if it cannot be read.
     """
     name = "standard input" if path == "-" else path
     try:
         raw = _bytes(path)
     except OSError as error:
         raise SyscallError(error.errno or 0, "open", f'"{printable(path)}", O_RDONLY|O_CLOEXEC') from None
-    if len(raw) > LONGEST:
-        raise InvalidValue(f"{printable(name)}: a description has at most {LONGEST >> 20} MiB")
+    if len(raw) > MAX_BYTES:
+        raise InvalidValue(f"{printable(name)}: a description has at most {MAX_BYTES >> 20} MiB")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise InvalidValue(f"{printable(name)}:{line}: this is no UTF-8, and so no description") from None
+        raise InvalidValue(f"{printable(name)}:{line}: this is not UTF-8, and so not a description") from None
     return parse(text, name)
 
 
@@ -118,7 +120,7 @@ def _bytes(path: str) -> bytes:
     fd = 0 if path == "-" else os.open(path, os.O_RDONLY)
     try:
         pieces, size = [], 0
-        while size <= LONGEST:
+        while size <= MAX_BYTES:
             piece = os.read(fd, 1 << 20)
             if not piece:
                 break
@@ -131,17 +133,39 @@ def _bytes(path: str) -> bytes:
 
 
 def parse(text: str, name: str = "") -> Source:
-    """Text as data.  Raises `InvalidValue` with the line where that cannot be."""
+    """Parse a text.  Raises `InvalidValue` with the line if it is neither TOML nor JSON."""
     ending = name.rpartition(".")[2].lower()
     toml = ending == "toml" or ending != "json" and not text.lstrip().startswith("{")
     try:
-        return Source((_toml if toml else _json)(text, name), name, text, toml)
+        data = _toml(text, name) if toml else _json(text, name)
     except RecursionError:
-        raise InvalidValue(f"{printable(name)}: this goes deeper than any description") from None
+        data = None
+        deep = True
+    else:
+        deep = _deeper(data, MAX_DEPTH)
+    if deep:
+        raise InvalidValue(f"{printable(name)}: tables and lists are nested more than {MAX_DEPTH} deep")
+    return Source(data, name, text, toml)
 
 
-class Pairs(dict):  # type: ignore[type-arg]
-    """An object in which one key stands more than once: which JSON allows, and nobody means."""
+def _deeper(data: Any, limit: int) -> bool:
+    """Whether data is nested deeper than so many tables and lists."""
+    level = [data]
+    for _ in range(limit + 1):
+        level = [
+            one
+            for item in level
+            if isinstance(item, (dict, list))
+            for one in (item.values() if isinstance(item, dict) else item)
+            if isinstance(one, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+class DuplicateKeys(dict):  # type: ignore[type-arg]
+    """A JSON object that has a key more than once: JSON allows it, but only the last value would be used."""
 
     twice: tuple[str, ...] = ()
 
@@ -150,21 +174,24 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
-    found = Pairs(pairs)
-    keys = [key for key, _ in pairs]
-    found.twice = tuple(sorted({key for key in keys if keys.count(key) > 1}))
+    found = DuplicateKeys(pairs)
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for key, _ in pairs:
+        (twice if key in seen else seen).add(key)
+    found.twice = tuple(sorted(twice))
     return found
 
 
 class _Scanning:
-    """What the C scanner asks of who uses it."""
+    """The attributes that the C scanner reads from its context."""
 
     strict, object_hook, object_pairs_hook = True, None, staticmethod(_pairs)
     parse_float, parse_int, memo = float, int, None
 
     @staticmethod
     def parse_constant(word: str) -> Any:
-        raise ValueError(f"{word} is no JSON")
+        raise ValueError(f"{word} is not JSON")
 
 
 def _json(text: str, name: str) -> Any:
@@ -182,15 +209,15 @@ def _json(text: str, name: str) -> Any:
 
 
 def _json_slowly(text: str, name: str) -> Any:
-    """By `json` itself, which says what is wrong and where."""
+    """Parse by `json` itself, whose errors have a line."""
     import json
 
     try:
         return json.loads(text, object_pairs_hook=_pairs, parse_constant=_Scanning.parse_constant)
     except json.JSONDecodeError as error:
-        raise InvalidValue(f"{printable(name)}:{error.lineno}: this is no JSON: {_lower(error.msg)}") from None
+        raise InvalidValue(f"{printable(name)}:{error.lineno}: this is not JSON: {_lower(error.msg)}") from None
     except ValueError as error:
-        raise InvalidValue(f"{printable(name)}: this is no JSON: {error}") from None
+        raise InvalidValue(f"{printable(name)}: this is not JSON: {printable(str(error))}") from None
 
 
 def _toml(text: str, name: str) -> Any:
@@ -202,13 +229,26 @@ def _toml(text: str, name: str) -> Any:
         if sys.version_info >= (3, 11):  # Debian's python3-minimal
             reason = "this Python lacks the module tomllib of its standard library (Debian, Ubuntu: `apt-get install python3`)"
         raise InvalidValue(f"{printable(name)} is TOML, and {reason}; the same keys may be written as JSON") from None
+    _check_keys(text, name)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         words, _, rest = str(error).partition(" (at ")
         at = rest.partition(",")[0][len("line ") :]
         line = int(at) if at.isdigit() else text.count("\n") + 1
-        raise InvalidValue(f"{printable(name)}:{line}: this is no TOML: {_lower(words)}") from None
+        raise InvalidValue(f"{printable(name)}:{line}: this is not TOML: {_lower(words)}") from None
+    except ValueError as error:  # a number of more digits than Python converts
+        raise InvalidValue(f"{printable(name)}: this is not TOML: {_lower(str(error))}") from None
+
+
+def _check_keys(text: str, name: str) -> None:
+    """Refuse dotted keys of very many parts, which take `tomllib` quadratic time: 20,000 parts take 6 s."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > MAX_DEPTH:
+            from .positions import longest_key
+
+            if longest_key(line) > MAX_DEPTH:
+                raise InvalidValue(f"{printable(name)}:{number}: a key has more than {MAX_DEPTH} parts")
 
 
 def _lower(sentence: str) -> str:

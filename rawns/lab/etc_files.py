@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-    from .model import Host
+    from .host import Host
 
 TEMPORARY = ".rawns"  # the file that is written before it gets its name; only the holder of the lab's lock writes one
 MAX_FILE_BYTES = 1 << 20  # that are read of a file

@@ -7,9 +7,9 @@ from _socket import AF_INET6
 from .. import sysctl
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
-from ..netns import unshare
+from ..netns import adopt, unshare
 from ..terminal import printable
-from .interface import BaseHost, BaseLab, Existing, Interface
+from .interface import BaseHost, BaseLab, Interface
 from .kinds.bridge import Bridge
 from .kinds.veth import Port
 from .routes import LabRoute
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
-    from typing import Any, TypeVar, Union
+    from typing import Any, TypeVar
 
     from typing_extensions import Unpack
 
@@ -218,12 +218,12 @@ class Host(BaseHost):
 
         ``mark`` is the content of the name's file until then.
         """
-        self._namespace = NetNS(-1, self.name, made=True)
+        self._namespace = adopt(NetNS, -1, self.name)
         unshare(self._namespace, undo, mark)
 
     def found(self, namespace: NetNS) -> None:
         """Take over a namespace that exists already."""
-        self._identity, self._namespace = namespace.identity, NetNS(namespace.fileno(), self.name, made=True)
+        self._identity, self._namespace = namespace.identity, adopt(NetNS, namespace.fileno(), self.name)
         namespace.fd = -1
 
     def forget(self) -> None:

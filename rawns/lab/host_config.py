@@ -12,15 +12,15 @@ from ..netns import ETC_DIR
 from ..terminal import printable
 from . import etc_files, stamp
 from .diff import Change
-from .model import FORWARDING
+from .host import FORWARDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..nft.nat import Nat, NatTable
-    from .kernel_state import State
-    from .model import Host
+    from .host import Host
+    from .kernel_state import NamespaceState
 
 
 def table(lab: str) -> str:
@@ -28,7 +28,7 @@ def table(lab: str) -> str:
     return f"rawns_{lab}"
 
 
-def read(host: Host, state: State, wanted: set[str]) -> None:
+def read(host: Host, state: NamespaceState, wanted: set[str]) -> None:
     """Add to a state what is none of rtnetlink's, of those features that are wanted."""
     if "nat" in wanted:
         state.nats = host.net.nat_rules(table(host.lab.name))
@@ -37,7 +37,7 @@ def read(host: Host, state: State, wanted: set[str]) -> None:
         state.sysctls = host.settings(list(settings))
 
 
-def changes(host: Host, state: State | None) -> Iterator[Change]:
+def changes(host: Host, state: NamespaceState | None) -> Iterator[Change]:
     """What differs; all that is described, where the host is to be made."""
     yield from _sysctls(host, state)
     yield from _nat(host, state.nats if state is not None else None)
@@ -45,20 +45,20 @@ def changes(host: Host, state: State | None) -> Iterator[Change]:
         yield from _files(host)
 
 
-def _settings(host: Host, state: State | None) -> dict[str, str]:
+def _settings(host: Host, state: NamespaceState | None) -> dict[str, str]:
     """What is to be set.  What is no longer said stays as it is, but for who is no longer said to forward."""
     stopped = state is not None and state.stamp is not None and "forward" in state.stamp.features
     return {**(dict.fromkeys(FORWARDING, "0") if stopped else {}), **(host.sysctls or {})}
 
 
-def _sysctls(host: Host, state: State | None) -> Iterator[Change]:
+def _sysctls(host: Host, state: NamespaceState | None) -> Iterator[Change]:
     there = state.sysctls if state is not None else {}
     for key, value in _settings(host, state).items():
         now = there.get(key)
         if now is None or now.split() != value.split():
             what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"
             change = Change("~" if state is not None else "+", what, host, host.where)
-            yield change.doing(partial(host.setting, key, value), None if now is None else partial(host.setting, key, now))
+            yield change.with_action(partial(host.setting, key, value), None if now is None else partial(host.setting, key, now))
 
 
 def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:
@@ -70,9 +70,9 @@ def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:
     if wanted:
         what = f"nat of {host.label} out of {', '.join(one.out for one in wanted)}"
         change = Change("~" if there is not None else "+", what, host, host.where)
-        yield change.doing(partial(_nat_now, host, wanted), back)
+        yield change.with_action(partial(_nat_now, host, wanted), back)
     elif there is not None:
-        yield Change("-", f"nat of {host.label}", host).doing(partial(_no_nat, host, name), back)
+        yield Change("-", f"nat of {host.label}", host).with_action(partial(_no_nat, host, name), back)
 
 
 def _nat_now(host: Host, nats: list[Nat]) -> None:
@@ -96,4 +96,4 @@ def _files(host: Host) -> Iterator[Change]:
         if there != then:
             sign = "-" if then is None else "+" if there is None else "~"
             change = Change(sign, f"/etc/{file} of {host.label}", host, host.where)
-            yield change.doing(partial(etc_files.write, path, then), partial(etc_files.write, path, there))
+            yield change.with_action(partial(etc_files.write, path, then), partial(etc_files.write, path, there))

@@ -79,7 +79,9 @@ def _nats(host: Host) -> list[dict[str, Any]]:
     for nat in host.nats:
         forwards = [FORWARDING_VALUE.write(one) for one in nat.forwards]
         said = {"out": nat.out, "source": list(nat.sources), "forward": forwards}
-        found.append({key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in said.items() if value})
+        found.append(
+            {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in said.items() if value}
+        )
     return found
 
 
@@ -114,9 +116,9 @@ def _add_command(host: Host, words: list[str]) -> None:
     host.commands = [*host.commands, words]
 
 
-NAMES = values.Names()
-COMMAND = values.Command()
-FORWARDING_VALUE = values.Forwarding()
+NAMES = values.NamesValue()
+COMMAND = values.CommandValue()
+FORWARDING_VALUE = values.ForwardingValue()
 NAT = TableValue(
     "NAT",
     Key("out", values.INTERFACE_NAME, "the uplink", required=True),
@@ -125,7 +127,7 @@ NAT = TableValue(
 )
 
 # Before these come ``count`` and ``netns``, which say how many hosts there are and what their namespaces are called.
-COUNT = Key("count", values.Whole("a number of hosts", 1, MAX_HOSTS), "so many hosts, NAME1, NAME2 ...; addresses count up")
+COUNT = Key("count", values.WholeNumber("a number of hosts", 1, MAX_HOSTS), "so many hosts, NAME1, NAME2 ...; addresses count up")
 NETNS = Key("netns", values.NETNS_NAME, "name under /run/netns, instead of LAB.NAME")
 
 HOST_KEYS: tuple[HostKey, ...] = (
@@ -144,9 +146,7 @@ HOST_KEYS: tuple[HostKey, ...] = (
         _routes,
     ),
     HostKey("forward", values.FLAG, "whether packets of others are forwarded", lambda host, on: host.forward(on), _forwards),
-    HostKey(
-        "sysctl", values.Sysctls(), "settings below /proc/sys/net", lambda host, said: said and host.sysctl(said), _sysctls
-    ),
+    HostKey("sysctl", values.SysctlsValue(), "settings below /proc/sys/net", lambda host, said: host.sysctl(said), _sysctls),
     HostKey("nat", values.ListOf(NAT), "address translation out of an uplink", _add_nat, _nats),
     HostKey("hosts", NAMES, "names and addresses for /etc/hosts", _set_names, _names),
     HostKey(
@@ -164,6 +164,10 @@ HOST_KEYS: tuple[HostKey, ...] = (
         lambda host: _lines(host, "nameserver"),
     ),
     HostKey(
-        "run", values.ListOf(COMMAND), "commands to run inside, after everything is up", _add_command, lambda host: list(host.commands)
+        "run",
+        values.ListOf(COMMAND),
+        "commands to run inside, after everything is up",
+        _add_command,
+        lambda host: list(host.commands),
     ),
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..nlmsg import Request
     from ..objects.link import Link
     from ..objects.prefix import Prefix
-    from .properties import Key, Property
+    from .properties import Key, LinkProperty, Property
 
     Address = Union[str, Prefix]
     Vlans = dict[int, tuple[bool, bool]]  # by id: whether untagged frames belong to it, and whether its frames leave untagged
@@ -154,6 +154,15 @@ class Interface(Described):
         cls.all_properties = (*LINK_PROPERTIES, *cls.properties)
 
     host: BaseHost
+    name: str | None
+    addresses: Sequence[Prefix]
+    master: Interface | None
+    parent: Interface | None
+    shape: dict[str, Any] | None
+    vlans: Vlans | None
+    index: int
+    where: str
+    altname: str | None
     mac: str | None
     mtu: int | None
     up: bool
@@ -302,11 +311,15 @@ class Interface(Described):
         """Whether a link of the same alias and kind can become this one without being created again."""
         return all(row.in_place or row.now(there.data) == getattr(self, row.name) for row in self.properties)
 
-    def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """The MTU of an interface that is described without one; None if the kernel is to choose.
+    def usual(self, row: LinkProperty, there: Link, ports: Mapping[str, int]) -> Any:
+        """The value of a property that is not described; None if the kernel is to choose.
 
-        ``ports`` are the MTUs of the links that are enslaved to it, by name, and ``now`` is its own.
+        ``there`` is the link as it is, ``ports`` are the MTUs of the links that are enslaved to it, by name.
         """
+        return self.usual_mtu(ports, there.mtu) if row.name == "mtu" else row.default
+
+    def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
+        """The MTU of an interface that is described without one; see `usual`."""
         return DEFAULT_MTU if self.parent is None else None
 
     @classmethod

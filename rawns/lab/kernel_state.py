@@ -1,6 +1,6 @@
-"""What the kernel has: one namespace's links, addresses, routes and whatever else its stamp says is ours.
+"""The state of one namespace: its links, addresses, routes, and what else its stamp says belongs to the lab.
 
-Floor 6.  Read anew each time; kept nowhere.
+It is read anew each time and stored nowhere.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 from .. import uapi
 from ..objects import link
 from . import stamp
+from .properties import LINK_PROPERTIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Optional
 
     from ..net import Net
     from ..nft.nat import NatTable
@@ -19,23 +21,24 @@ if TYPE_CHECKING:
     from ..objects.link import Link
     from ..objects.qdisc import Shape
     from ..objects.route import Route
-    from .model import Host
+    from .host import Host
     from .stamp import Stamp
+
+    States = list[Optional["NamespaceState"]]  # by `Host.number`; None if the host is to be created
 
 LO = 1  # its index, in every namespace
 WANTED = (
     "IFLA_IFNAME",
-    "IFLA_ADDRESS",
-    "IFLA_MTU",
     "IFLA_LINK",
     "IFLA_MASTER",
     "IFLA_IFALIAS",
     "IFLA_GROUP",
+    *(link.OPTIONS[row.option] for row in LINK_PROPERTIES if row.option in link.OPTIONS),
 )
 
 
-class State:
-    """A namespace as it is.  ``links`` by name, ``addresses``, ``shapes`` and ``vlans`` by index; ``stamp`` is its ``lo``'s."""
+class NamespaceState:
+    """A namespace: ``links`` by name, ``addresses``, ``shapes`` and ``vlans`` by index; ``stamp`` is that of ``lo``."""
 
     __slots__ = ("addresses", "links", "nats", "routes", "shapes", "stamp", "sysctls", "vlans")
 
@@ -67,13 +70,13 @@ class State:
         return next((one for one in self.links.values() if one.index == index), None)
 
 
-def read(host: Host) -> State:
+def read(host: Host) -> NamespaceState:
     """Read a host's namespace: its links and addresses, and of the rest what its stamp names, or the description.
 
     Raises `KernelError`, `SyscallError` or `Interrupted`.
     """
     net = host.net
-    state = State(link.Link(reply.body) for reply in net.netlink.dump(link.brief(*WANTED)))
+    state = NamespaceState(link.Link(reply.body) for reply in net.netlink.dump(link.brief(*WANTED)))
     wanted = {*host.features, *(state.stamp.features if state.stamp else ())}
     for one in net.addresses():
         state.addresses.setdefault(one.index, []).append(one)
@@ -94,7 +97,7 @@ def read(host: Host) -> State:
     return state
 
 
-def _shapes(net: Net, state: State) -> None:
+def _shapes(net: Net, state: NamespaceState) -> None:
     from ..objects import qdisc
 
     found: dict[int, list[qdisc.Qdisc]] = {}
@@ -107,7 +110,7 @@ def _shapes(net: Net, state: State) -> None:
             state.shapes[index] = shape
 
 
-def our_addresses(state: State, index: int) -> list[Address]:
+def our_addresses(state: NamespaceState, index: int) -> list[Address]:
     """The addresses of a link that a lab gave it: those with our protocol number.
 
     Kernels before 5.18 keep no such number; there, all that are not of the kernel's own making count.

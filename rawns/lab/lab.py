@@ -1,7 +1,7 @@
-"""`Lab`: a network described once, brought up, changed in place and taken away without a trace.
+"""`Lab`: a network described once, brought up, changed in place and taken down without a trace.
 
-Floor 6.  The description is what `model` has; `up` reads the kernel (`state`), finds the `difference`, and has it `build`.
-There is no state file: what is the lab's own is told by its stamp (`stamp`).
+The description is a `Topology`; `up` reads the kernel (`kernel_state`), finds what differs (`diff`) and carries it out
+(`build`).  There is no state file: a lab recognizes what it owns by its stamp (`stamp`).
 """
 
 from __future__ import annotations
@@ -9,143 +9,64 @@ from __future__ import annotations
 import os
 
 from .. import names
-from ..errors import InvalidValue, KernelError, SyscallError
+from ..errors import KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
 from . import stamp
-from .model import RESERVED, Bridge, Host, Port, Root
+from .topology import Topology
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Optional
+    from typing import Any
 
-    from ..objects.prefix import Prefix
-    from .diff import Change, Difference
+    from .diff import Change, Plan
     from .document import Source
-    from .kernel_state import State
+    from .host import Host
+    from .interface import Interface
+    from .kernel_state import States
     from .lock import OwnerLock
-    from .model import Interface
 
     Progress = Callable[[int, int], object]
-    States = list[Optional[State]]
-
-LONGEST_ALTNAME = 127  # bytes: ALTIFNAMSIZ, less the NUL
 
 
-class Lab:
+class Lab(Topology):
     """Namespaces, what is in them, and the wires between.  As a context manager it is taken down at the end of the block.
 
-    ``name`` is what its stamp says, and what messages call it.  A ``standing`` lab outlives its process, as one made of a
-    file does: its namespaces are called ``LAB.HOST`` under /run/netns, and `up` takes up what an earlier one left.
+    ``name`` stands in its stamp and in messages.  A ``standing`` lab outlives its process, as one that is loaded from a
+    file does: its namespaces are called ``LAB.HOST`` under /run/netns, and `up` takes over what an earlier one created.
     Equivalent to a script of ``ip netns add``, ``ip link add``, ``ip addr add``, ``ip route add`` ..., to another that
-    takes it all away, and to a third that finds out what to change.
+    undoes it, and to a third that finds out what to change.
     """
 
-    first_index = 2  # the first free index of a new namespace, after lo; more where modules put tunnels into it
+    __slots__ = ("_owner", "source")
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
-        self.name, self.standing = stamp.check_lab_name(name), standing
-        self.outlives_process = standing  # `rawns lab run` says False: its labs end with it, though they have standing names
+        super().__init__(name, standing)
         self._owner: OwnerLock | None = None  # while this process must live for the lab to be in use
-        self.group = stamp.group(name)
         self.source: Source | None = None  # the file that describes it
-        self.hosts: list[Host] = []
-        self.wires: list[tuple[Port, Port]] = []
-        self._root: Root | None = None
-        self._labels: set[str] = set()
-        self._names: set[str] = set()  # under /run/netns
-        self._switches = 0  # namespaces made for a bridge come first
-        self._named = 0  # wires whose ports have their names by now
 
     @staticmethod
     def load(path: str) -> Lab:
-        """The lab that a file describes, TOML or JSON (README, "Labs").  Raises `InvalidValue` with all its faults at once."""
-        from .parse import load
+        """The lab that a file describes, TOML or JSON (``rawns help labs``).  Raises `InvalidValue` with all its problems."""
+        from .document import read
 
-        return load(path)
+        return Lab.from_source(read(path))
 
-    # -- what it is made of ---------------------------------------------------------------------------------------
+    @staticmethod
+    def from_source(source: Source) -> Lab:
+        """The lab that a `Source` describes.  Raises `InvalidDescription` (`InvalidValue`) with all its problems."""
+        from .parse import lab_of
 
-    @property
-    def root(self) -> Root:
-        """The namespace it is built from, as a host: ``lab.bridge("br0", host=lab.root)``."""
-        if self._root is None:
-            self._root = Root(self, None, "root")
-            self._insert(0, self._root)
-        return self._root
-
-    def netns(self, name: str | None = None, label: str | None = None) -> Host:
-        """Plan a namespace; without a name it is held by its descriptor and nothing stands under /run/netns.
-
-        ``label`` is what messages and stamps call it.  Raises `InvalidValue` where the name cannot be one, or is used twice.
-        """
-        host = self._host(name, label)
-        self._insert(len(self.hosts), host)
-        return host
-
-    def bridge(self, name: str, *addresses: str | Prefix, host: Host | None = None, **options: Any) -> Bridge:
-        """Plan a bridge, in a namespace of its own unless ``host`` says where.
-
-        ``options`` are stp, vlan_filtering, ageing (seconds), mac, mtu, up.  Raises `InvalidValue`.
-        """
-        if host is None:
-            host = self._host(f"{self.name}.{name}" if self.standing else None, name)
-            self._insert(self._switches + (self._root is not None), host)
-            self._switches += 1
-        return host.bridge(name, *addresses, **options)
-
-    def _host(self, name: str | None, label: str | None) -> Host:
-        if name is not None and names.check(name) in self._names:
-            raise InvalidValue(f"two namespaces are called {name}")
-        label = label or name or f"namespace {len(self.hosts) + 1}"
-        if label in self._labels:
-            raise InvalidValue(f"two hosts are called {label}")
-        self._labels.add(label)
-        self._names.update(() if name is None else (name,))
-        return Host(self, name, label)
-
-    def _insert(self, place: int, host: Host) -> None:
-        self.hosts.insert(place, host)
-        for number in range(place, len(self.hosts)):
-            self.hosts[number].number = number
-
-    def wire(self, one: Port, other: Port) -> None:
-        """Plan a cable (a veth pair) between two ports.  Raises `InvalidValue` where one already has a cable."""
-        for port in (one, other):
-            if port.peer is not None or one is other:
-                raise InvalidValue(f"{port} has a cable already")
-            if port.host.lab is not self:
-                raise InvalidValue(f"{port} is not in this lab")
-        one.peer, other.peer = other, one
-        self.wires.append((one, other))
-
-    def _name_ports(self) -> None:
-        """The ports of bridges that were given no name: that of the host they lead to, or else a number."""
-        taken: dict[int, set[str]] = {}
-        for pair in self.wires[self._named :]:
-            for port, other in (pair, pair[::-1]):
-                if port.name is None:
-                    used = taken.get(port.host.number)
-                    if used is None:
-                        used = {*RESERVED, *(one.name for one in port.host.interfaces if one.name)}
-                        taken[port.host.number] = used
-                    whole = _port_name(port, other, used)
-                    port.name = stamp.short(whole, used)
-                    port.altname = whole if port.name != whole and len(os.fsencode(whole)) <= LONGEST_ALTNAME else None
-                    used.add(port.name)
-        self._named = len(self.wires)
-
-    def drop_loose(self) -> None:
-        """Forget the ports that lead nowhere: what was read back may be half there."""
-        for host in self.hosts:
-            host.interfaces = [one for one in host.interfaces if not isinstance(one, Port) or one.peer is not None]
+        lab = lab_of(source, Lab)
+        lab.source = source
+        return lab
 
     # -- up -------------------------------------------------------------------------------------------------------
 
     def plan(self) -> list[Change]:
         """What `up` would do, changing nothing.  Raises as `up` does."""
-        return list(self._difference().changes())
+        return list(self._compare().changes())
 
     def up(self, wait: float | None = None, progress: Progress | None = None) -> list[Change]:
         """Make all of it, or what is lacking of it, and change what differs; what was done.  Or raise, and undo what was done.
@@ -172,17 +93,19 @@ class Lab:
 
     def states(self) -> dict[str | Interface, str]:
         """How each host (by label) and each interface stands: ``up``, ``down`` (no carrier), ``missing`` or ``differs``."""
-        difference = self._difference()
+        plan = self._compare()
         found: dict[Any, str] = {}
         for host in self.hosts:
-            state = difference.states[host.number]
-            fresh, changed = difference.fresh[host.number], difference.changed[host.number] + difference.removed[host.number]
-            found[host.label] = "missing" if state is None else "differs" if any(one.on is None for one in changed) else "up"
+            state = plan.states[host.number]
+            fresh, changed = plan.created[host.number], plan.changed[host.number] + plan.removed[host.number]
+            found[host.label] = (
+                "missing" if state is None else "differs" if any(one.interface is None for one in changed) else "up"
+            )
             for one in host.interfaces:
                 there = state.links.get(one.name or "") if state is not None else None
                 if there is None or one in fresh:
                     found[one] = "missing"
-                elif any(change.on is one for change in changed):
+                elif any(change.interface is one for change in changed):
                     found[one] = "differs"
                 else:
                     found[one] = "up" if there.carrier else "down"
@@ -196,43 +119,41 @@ class Lab:
                 raise
         return self._build(progress)
 
-    def _difference(self, mending: bool = False) -> Difference:
-        from .check import Impossible, faults
-        from .diff import Difference
+    def _compare(self, mending: bool = False) -> Plan:
+        from .check import problems_of
+        from .diff import Plan
+        from .problems import raise_if_any
 
-        self._name_ports()
-        wrong = faults(self)
-        if wrong:
-            raise Impossible(wrong)
+        self.name_ports()
+        raise_if_any(problems_of(self))
         gone: list[str] = []
-        difference = Difference(self, self._read(gone, mending))
-        difference.gone = gone
-        if difference.faults:
-            raise Impossible(difference.faults)
-        return difference
+        plan = Plan(self, self._read(gone, mending))
+        plan.obsolete_names = gone
+        raise_if_any(plan.problems)
+        return plan
 
     def _build(self, progress: Progress | None) -> list[Change]:
         from .build import Builder
 
-        difference = self._difference(mending=True)
-        if not difference and self._finished(difference):
+        plan = self._compare(mending=True)
+        if not plan and self._finished(plan):
             return []
         owned_before = self._owner is not None
         owner = self._take_ownership()
         try:
             with Rollback() as undo:
-                Builder(difference, undo, owner.token if owner is not None else "", progress).run()
+                Builder(plan, undo, owner.token if owner is not None else "", progress).run()
         except BaseException:
             if not owned_before:
                 self._release_ownership(down=not self._names_exist())
             raise
         if self.outlives_process:
-            self._finish_work(new_hosts=any(one is None for one in difference.states))
-        return list(difference.changes())
+            self._finish_work(new_hosts=any(one is None for one in plan.states))
+        return list(plan.changes())
 
-    def _finished(self, difference: Difference) -> bool:
+    def _finished(self, plan: Plan) -> bool:
         """Whether a standing lab says that it is whole.  If an `up` was killed after its last change, it does not."""
-        stamps = [one.stamp for one in difference.states if one is not None and one.stamp is not None]
+        stamps = [one.stamp for one in plan.states if one is not None and one.stamp is not None]
         return (
             not self.outlives_process or any(one.state == stamp.WHOLE for one in stamps) or all(host.root for host in self.hosts)
         )
@@ -355,18 +276,3 @@ def _delete_host(host: Host) -> None:
         host.delete()
     except FileNotFoundError:
         host.forget()  # another process has removed the name: that was the aim
-
-
-def _port_name(port: Port, other: Port, used: set[str]) -> str:
-    """Named after the other end's host; after the lab as well in the root namespace, where others live too."""
-    if other.host.name is None and not other.host.lab.standing:
-        base = f"p{len(used) - len(RESERVED)}"
-    else:
-        base = "".join(c if c.isalnum() or c in "-_." else "-" for c in other.host.label)
-    if port.host.root:
-        base = f"{port.host.lab.name}-{base}"
-    name, count = base, 1
-    while name in used:
-        count += 1
-        name = f"{base}-{count}"
-    return name

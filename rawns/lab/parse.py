@@ -13,8 +13,8 @@ from .host_keys import COUNT, HOST_KEYS, MAX_HOSTS, NETNS, TableValue
 from .parse_links import LinkParser
 from .problems import InvalidDescription, Problem
 from .routes import RouteValue
+from .stamp import check_lab_name
 from .tables import BRIDGE_TABLE, HOST_TABLE, ROUTE_TABLE, TOP, WIRE_TABLE, by_table, link_keys
-from .topology import check_lab_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class _Parser(LinkParser):
             if key.name not in said:
                 continue
             value = said[key.name]
-            for number, one in enumerate(value if isinstance(value, list) else [value]):
+            for one in value if isinstance(value, list) else [value]:
                 place = getattr(one, "path", (*said.path, key.name))
                 if not _lacks(key.item, one):
                     self.attempt(place, key.apply, host, one)

@@ -217,7 +217,9 @@ class LinkParser(TableParser):
             self.note((*said.path, "vlans"), "VLANs are for the ports of a bridge")
         missing = [row.name for row in kind.properties if row.required and row.name not in said]
         if hosts is not None and not missing and not self._too_many(said.path, len(hosts)):
-            self._links(kind, said, hosts, {**options, **{row.name: said[row.name] for row in kind.properties if row.name in said}})
+            self._links(
+                kind, said, hosts, {**options, **{row.name: said[row.name] for row in kind.properties if row.name in said}}
+            )
 
     def hosts_with(self, bridge: Bridge) -> list[Host]:
         """The host that a bridge is in, as a list."""

@@ -1,7 +1,8 @@
-"""The lines on which the values of a TOML or JSON text stand.
+"""The lines of the values in a TOML or JSON text.
 
-Floor 6, pure.  The text has been read by a real parser before, so nothing is checked here: one walk over its words, by
-the few rules that both languages share, finds where each key and each element begins.  Loaded only to report a fault.
+A real parser has read the text before, so nothing is checked here: one walk over its tokens, by the few rules that both
+languages share, finds where each key and each element begins.  Neither parser reports positions; this one runs only to report
+a problem, in time linear in the text (depth and length of keys are limited by `document`).
 """
 
 from __future__ import annotations
@@ -131,3 +132,20 @@ class _Walk:
 def _plain(word: str) -> str:
     """A key without its quotes; one with escapes in it is looked for in vain, and what is around it is found."""
     return word[1:-1] if word[0] in "\"'" else word
+
+
+def longest_key(line: str) -> int:
+    """The most parts that a dotted key in a line has, outside of texts."""
+    longest = parts = 0
+    dotted = False  # whether the last token was a dot
+    for match in WORD.finditer(line):
+        word = match[0]
+        if word == ".":
+            dotted = True
+        elif word[0] == "#":
+            break
+        else:
+            parts = parts + 1 if dotted else 1
+            dotted = False
+            longest = max(longest, parts)
+    return longest

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from typing import Any
 
-    from .model import Host
+    from .host import Host
 
 MIN_HOSTS = 16  # for which a thread is worth its start
 MAX_WAITING = 8  # namespaces that are created and not yet used; each holds two descriptors

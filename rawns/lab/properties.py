@@ -12,7 +12,7 @@ from . import values
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, TypedDict, Union
+    from typing import Any, TypedDict
 
     from ..objects.link import Link
     from .values import Value
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     class ShapeOptions(TypedDict, total=False):
         """How an interface sends, in the words of tc(8); numbers are in base units."""
 
-        rate: Union[str, int]  # bits a second
-        burst: Union[str, int]  # bytes
-        latency: Union[str, float]  # seconds
-        delay: Union[str, float]  # seconds
-        jitter: Union[str, float]  # seconds
-        loss: Union[str, float]  # a fraction
+        rate: str | int  # bits a second
+        burst: str | int  # bytes
+        latency: str | float  # seconds
+        delay: str | float  # seconds
+        jitter: str | float  # seconds
+        loss: str | float  # a fraction
 
     class LinkOptions(TypedDict, total=False):
         """Keywords of every interface (`LINK_PROPERTIES`)."""
 
-        mac: Union[str, None]
-        mtu: Union[int, None]  # bytes
+        mac: str | None
+        mtu: int | None  # bytes
         up: bool
-        shape: Union[ShapeOptions, None]
+        shape: ShapeOptions | None
 
 
 class Key:
@@ -88,23 +88,40 @@ class LinkProperty(Property):
         """Whether the kernel's value is the described one."""
         return bool(now == then)
 
+    def show_change(self, now: Any, then: Any) -> str:
+        """A change in a line of a plan."""
+        return f"{self.name} {self.value.show(now)} -> {self.value.show(then)}"
+
+
+class UpProperty(LinkProperty):
+    """Whether it is up."""
+
+    __slots__ = ()
+
+    def show_change(self, now: Any, then: Any) -> str:
+        return "down -> up" if then else "up -> down"
+
 
 class MacProperty(LinkProperty):
-    """The MAC address: the kernel writes it in lower case and with colons, a file may not."""
+    """The MAC address, whose spelling does not matter."""
 
     __slots__ = ()
 
     def same(self, now: Any, then: Any) -> bool:
-        return now is not None and bytes.fromhex(now.replace(":", "")) == values.mac_bytes(then)
+        return now is not None and values.mac_bytes(now) == values.mac_bytes(then)
+
+    def show_change(self, now: Any, then: Any) -> str:
+        return super().show_change(now, self.value.read(then))
 
 
 class KindProperty(Property):
     """A property of one kind of link: an attribute of its IFLA_INFO_DATA.
 
-    ``explicit`` says that the default is sent too, because the kernel has another one.
+    ``explicit`` says that the default is sent too, because the kernel has another one; ``usual`` is the kernel's value if
+    nothing is sent.
     """
 
-    __slots__ = ("attribute", "explicit")
+    __slots__ = ("attribute", "explicit", "usual")
 
     def __init__(
         self,
@@ -117,18 +134,19 @@ class KindProperty(Property):
         in_place: bool = False,
         required: bool = False,
         explicit: bool = False,
+        usual: Any = None,
     ) -> None:
         super().__init__(name, value, doc, default=default, in_place=in_place, required=required)
-        self.attribute, self.explicit = attribute, explicit
+        self.attribute, self.explicit, self.usual = attribute, explicit, default if usual is None else usual
 
     def encoded(self, value: Any) -> dict[str, Any]:
         """The attributes that carry a value."""
         return {} if value is None else {self.attribute: self.value.encode(value)}
 
     def now(self, data: Mapping[str, Any]) -> Any:
-        """The value that a link has, by the attributes of its kind; the default if they do not say."""
+        """The value that a link has, by the attributes of its kind; the usual one if they do not say."""
         raw = data.get(self.attribute)
-        return self.default if raw is None else self.value.decode(raw)
+        return self.usual if raw is None else self.value.decode(raw)
 
     def readable(self, data: Mapping[str, Any]) -> bool:
         """Whether what the kernel reports is the configured value, and not one that it has chosen for the moment."""
@@ -155,18 +173,18 @@ MIN_MTU, MAX_MTU = 68, 65535  # ETH_MIN_MTU and ETH_MAX_MTU of <linux/if_ether.h
 
 LINK_PROPERTIES: tuple[LinkProperty, ...] = (
     MacProperty("mac", values.MAC_ADDRESS, "MAC address; counts up with `count`", option="address"),
-    LinkProperty("mtu", values.Whole("an MTU in bytes", MIN_MTU, MAX_MTU), "longest packet in bytes", option="mtu"),
-    LinkProperty("up", values.FLAG, "whether the interface is up", option="up", default=True, at_creation=False),
+    LinkProperty("mtu", values.WholeNumber("an MTU in bytes", MIN_MTU, MAX_MTU), "longest packet in bytes", option="mtu"),
+    UpProperty("up", values.FLAG, "whether the interface is up", option="up", default=True, at_creation=False),
 )
 
 # How an interface sends: the words of `objects.qdisc.Shape`, which belong together and are stored as one dict, ``shape``.
 SHAPE_KEYS: tuple[Key, ...] = (
-    Key("rate", values.Quantity("rate"), 'fastest rate, like "10mbit"; a number is bits a second'),
-    Key("burst", values.Quantity("size"), 'bytes that may exceed the rate at once, like "16kb"'),
-    Key("latency", values.Quantity("time"), 'longest time in the queue for the rate, like "50ms"'),
-    Key("delay", values.Quantity("time"), 'time added to each packet, like "20ms"; a number is seconds'),
-    Key("jitter", values.Quantity("time"), 'variation of the delay, like "2ms"'),
-    Key("loss", values.Quantity("share"), 'share of packets dropped, like "1%"; a number is a fraction'),
+    Key("rate", values.QuantityValue("rate"), 'fastest rate, like "10mbit"; a number is bits a second'),
+    Key("burst", values.QuantityValue("size"), 'bytes that may exceed the rate at once, like "16kb"'),
+    Key("latency", values.QuantityValue("time"), 'longest time in the queue for the rate, like "50ms"'),
+    Key("delay", values.QuantityValue("time"), 'time added to each packet, like "20ms"; a number is seconds'),
+    Key("jitter", values.QuantityValue("time"), 'variation of the delay, like "2ms"'),
+    Key("loss", values.QuantityValue("share"), 'share of packets dropped, like "1%"; a number is a fraction'),
 )
 
 

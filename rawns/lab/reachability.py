@@ -254,4 +254,3 @@ class Reach:
 
 def _key(family: int, number: int) -> int:
     return number << 1 | (family == AF_INET)
-

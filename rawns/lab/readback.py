@@ -1,7 +1,7 @@
 """A lab read back from the kernel: the description that its namespaces, links, addresses and routes amount to.
 
-Floor 6.  For whoever has a lab's name and not its file.  What the kernel does not keep (commands, the order of things)
-is not in it.
+It serves whoever has a lab's name and not its file.  What the kernel does not store (commands, the order of hosts) is not
+in it.
 """
 
 from __future__ import annotations
@@ -9,28 +9,34 @@ from __future__ import annotations
 from ..errors import InvalidValue
 from ..net import NetNS
 from ..netns import ETC_DIR
-from . import discover, etc_files
-from .diff import USUAL_AGEING, USUAL_MTU, data_of
+from . import discover, etc_files, kinds
+from .diff import IP6_METRIC
+from .host import FORWARDING
+from .interface import DEFAULT_VLANS
 from .kernel_state import our_addresses, read
+from .kinds.bridge import Bridge
+from .kinds.veth import Port
 from .lab import Lab
-from .model import FORWARDING, Bridge, Macvlan, Port
+from .properties import LINK_PROPERTIES, SHAPE_KEYS
+from .topology import Topology
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..objects.link import Link
-    from .kernel_state import State
-    from .model import Host
+    from ..objects.qdisc import Shape
+    from .host import Host
+    from .interface import Interface
+    from .kernel_state import NamespaceState
 
-UNTOLD = {1: (True, True)}  # the VLANs that a port has of itself
-Ends = dict[str, list[Port]]
+    Found = tuple[Host, NamespaceState]
 
 
 def live(name: str) -> Lab:
-    """The lab called ``name`` as it is.  Raises `InvalidValue` where there is none."""
+    """The lab called ``name`` as it is.  Raises `InvalidValue` if there is none."""
     lab = Lab(name, standing=True)
-    states: list[tuple[Host, State]] = []
+    states: list[Found] = []
     for stamped in discover.Survey().of(name):
         if not stamped.stale:
             one = stamped.name
@@ -38,82 +44,114 @@ def live(name: str) -> Lab:
             host.found(NetNS.open(one))
             states.append((host, read(host)))
             host.release()
-    root = Lab(name).root
+    root = Topology(name).root
     if any(read(root).ours(name)):
         states.insert(0, (lab.root, read(lab.root)))
     root.forget()
     if not states:
         raise InvalidValue(f"there is no lab called {name} on this machine; `rawns lab list` names those there are")
-    ends: Ends = {}
-    for host, state in states:
-        _bridges(host, state)
-        _others(host, state, ends)
-        _routes(host, state)
-        _files(host)
-    for host, state in states:
-        _macvlans(host, state)
-    for pair in ends.values():
-        if len(pair) == 2:
-            lab.wire(*pair)
-    lab.drop_loose()
+    _Reader(lab, states).read()
     return lab
 
 
-def _said(host: Host, link: Link, state: State) -> tuple[list[str], dict[str, Any]]:
-    """The addresses, and the options, of a link that was listed."""
-    master = state.link_at(link.master) if link.master else None
-    bridge = next((one for one in host.interfaces if isinstance(one, Bridge) and master and one.name == master.name), None)
-    addresses = [str(one) for one in our_addresses(state, link.index)]
-    options: dict[str, Any] = {"mtu": link.mtu if link.mtu != USUAL_MTU else None, "up": link.up, "master": bridge}
-    if bridge is not None and bridge.vlan_filtering and state.vlans.get(link.index, UNTOLD) != UNTOLD:
-        options["vlans"] = state.vlans[link.index]
-    shape = state.shapes.get(link.index)
-    if shape is not None:
-        said = {"rate": shape.rate, "delay": shape.delay, "jitter": shape.jitter, "loss": shape.loss}
-        options["shape"] = {word: value for word, value in said.items() if value}
-    return addresses, options
+class _Reader:
+    """Fills a lab from the states of its hosts."""
 
+    def __init__(self, lab: Lab, states: list[Found]) -> None:
+        self._lab, self._states = lab, states
+        self._hosts = {host.label: host for host, _ in states}
+        self._ends: dict[str, list[Port]] = {}  # of wires, by alias
+        self._read: dict[tuple[int, str], Interface] = {}  # by host number and name
 
-def _bridges(host: Host, state: State) -> None:
-    for link in state.ours(host.lab.name):
-        if link.kind == "bridge":
-            data = data_of(link)
-            addresses, options = _said(host, link, state)
+    def read(self) -> None:
+        links = [(host, state, link) for host, state in self._states for link in state.ours(self._lab.name)]
+        for host, state, link in links:
+            if link.kind == Bridge.kind:
+                self._add(host, state, link, Bridge)
+        for host, state, link in links:
+            if link.kind == Port.kind:
+                port = self._add(host, state, link, Port)
+                self._ends.setdefault(link.alias or "", []).append(port)
+        waiting = [(host, state, link) for host, state, link in links if link.kind not in (Bridge.kind, Port.kind)]
+        waiting = [one for one in waiting if not self._link(*one, last=False)]
+        while waiting:
+            left = [one for one in waiting if not self._link(*one, last=False)]
+            if len(left) == len(waiting):  # what they stand on is not there: it is named all the same
+                for one in left:
+                    self._link(*one, last=True)
+                break
+            waiting = left
+        for host, state in self._states:
+            _routes(host, state)
+            _files(host)
+        for pair in self._ends.values():
+            if len(pair) == 2:
+                self._lab.wire(pair[0], pair[1])
+        self._lab.drop_unwired()
+
+    def _add(self, host: Host, state: NamespaceState, link: Link, kind: type[Any], **more: Any) -> Any:
+        """Add an interface for a link."""
+        options: dict[str, Any] = {**more, "master": self._master(host, state, link)}
+        for row in LINK_PROPERTIES:
+            value = row.now(link)
+            usual = kind.kernel_mtu(more.get("parent")) if row.name == "mtu" else row.default
+            options[row.name] = value if row.name != "mac" and value != usual and usual is not None else None
+        for row in kind.properties:
+            if row.readable(link.data):
+                value = row.now(link.data)
+                options[row.name] = value if value != row.usual or row.explicit else None
+        master = options["master"]
+        carried = state.vlans.get(link.index, DEFAULT_VLANS)
+        if master is not None and master.filters_vlans and carried != DEFAULT_VLANS:
+            options["vlans"] = carried
+        shape = state.shapes.get(link.index)
+        if shape is not None:
+            options["shape"] = shape_words(shape)
+        addresses = [str(one) for one in our_addresses(state, link.index)]
+        if kind is Bridge:
             del options["master"]
-            options.pop("vlans", None)
-            stp, filtering = bool(data.get("IFLA_BR_STP_STATE")), bool(data.get("IFLA_BR_VLAN_FILTERING"))
-            ageing = data.get("IFLA_BR_AGEING_TIME", USUAL_AGEING)
-            options["ageing"] = ageing / 100 if ageing != USUAL_AGEING else None
-            host.bridge(link.name, *addresses, stp=stp, vlan_filtering=filtering, **options)
+        made = host.add(kind(host, link.name, addresses, **options))
+        self._read[host.number, link.name] = made
+        return made
+
+    def _master(self, host: Host, state: NamespaceState, link: Link) -> Interface | None:
+        master = state.link_at(link.master) if link.master else None
+        return self._read.get((host.number, master.name)) if master is not None else None
+
+    def _link(self, host: Host, state: NamespaceState, link: Link, last: bool) -> bool:
+        """Add a link of a kind that has a table of its own; whether what it stands on has been read.
+
+        ``last`` says that it will not be read: then an interface of this name in the root namespace takes its place.
+        """
+        kind = kinds.by_kind(link.kind)
+        if kind is None:
+            return True
+        if not kind.stacked:
+            self._add(host, state, link, kind)
+            return True
+        label, _, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
+        there = self._hosts.get(label)
+        parent = self._read.get((there.number, name)) if there is not None else None
+        if parent is None and (label == "root" or last):
+            parent = self._lab.existing(name or "unknown")
+        if parent is not None:
+            self._add(host, state, link, kind, parent=parent)
+        return parent is not None
 
 
-def _others(host: Host, state: State, ends: Ends) -> None:
-    for link in state.ours(host.lab.name):
-        addresses, options = _said(host, link, state)
-        data = data_of(link)
-        if link.kind == "veth":
-            port = host.port(link.name, *addresses, **options)
-            ends.setdefault(link.alias or "", []).append(port)
-        elif link.kind == "vxlan":
-            remote = data.get("IFLA_VXLAN_GROUP") or data.get("IFLA_VXLAN_GROUP6")
-            if remote:
-                options["port"] = data.get("IFLA_VXLAN_PORT", 4789)
-                options["local"] = data.get("IFLA_VXLAN_LOCAL") or data.get("IFLA_VXLAN_LOCAL6")
-                host.vxlan(link.name, data["IFLA_VXLAN_ID"], remote, *addresses, **options)
-        elif link.kind == "tun":
-            host.tap(link.name, *addresses, owner=data.get("IFLA_TUN_OWNER"), **options)
+def shape_words(shape: Shape) -> dict[str, Any]:
+    """A shape in the words and units of a file, as few as give the same shape."""
+    from ..objects.qdisc import Shape
 
-
-def _macvlans(host: Host, state: State) -> None:
-    """When all that they may stand on has been read."""
-    modes = {number: word for word, number in Macvlan.MODES.items()}
-    for link in state.ours(host.lab.name):
-        if link.kind == "macvlan":
-            addresses, options = _said(host, link, state)
-            options["mode"] = modes.get(data_of(link).get("IFLA_MACVLAN_MODE", 0), "bridge")
-            label, _, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
-            stood = [one for other in host.lab.hosts if other.label == label for one in other.interfaces if one.name == name]
-            host.macvlan(link.name, stood[0] if stood else name or "?", *addresses, **options)
+    words = str(shape).split()
+    said: dict[str, Any] = dict(zip(words[::2], words[1::2]))
+    if Shape(**said) != shape:  # more digits than these words have
+        said = {key.name: getattr(shape, key.name) for key in SHAPE_KEYS if getattr(shape, key.name)}
+    for word in ("burst", "latency"):
+        fewer = {key: value for key, value in said.items() if key != word}
+        if fewer and word in said and Shape(**fewer) == shape:
+            said = fewer
+    return said
 
 
 def _files(host: Host) -> None:
@@ -122,14 +160,14 @@ def _files(host: Host) -> None:
     host.files = {file: text.partition("\n")[2] for file, text in texts.items()} or None
 
 
-def _routes(host: Host, state: State) -> None:
+def _routes(host: Host, state: NamespaceState) -> None:
     for route in state.routes:
         dev = state.link_at(route.index)
-        plain = route.gateway and not route.gateway.startswith("fe80:")  # the gateway says which way
-        metric = None if route.metric == 1024 and ":" in str(route.gateway or route) else route.metric or None
+        plain = route.gateway and not route.gateway.startswith("fe80:")  # the gateway determines the interface
+        metric = None if route.metric == IP6_METRIC and ":" in str(route.gateway or route) else route.metric or None
         host.route(str(route), route.gateway, dev.name if dev is not None and not plain else None, metric)
     host.nats = (state.nats.nats if state.nats is not None else None) or ()
-    if len(host.interfaces) > 1:  # whoever has one only has nowhere to forward to
+    if len(host.interfaces) > 1:  # a host with one interface has nowhere to forward to
         forwards = {key: value for key, value in host.settings(FORWARDING).items() if value != "0"}
         if forwards:
             host.sysctl(dict(forwards))

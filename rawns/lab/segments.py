@@ -13,8 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .host import Host
-    from .interface import Interface, Vlans
+    from .interface import BaseHost, Interface, Vlans
     from .topology import Topology
 
 TAG_BITS = 12  # of a node, below those of its interface
@@ -112,7 +111,7 @@ class Segments:
                 self._leads_out(one)
 
 
-def _addresses(host: Host) -> set[str]:
+def _addresses(host: BaseHost) -> set[str]:
     return {one.address for interface in host.interfaces for one in interface.addresses}
 
 

@@ -27,7 +27,9 @@ ADDRESSES = Key("addresses", values.ListOf(values.INTERFACE_ADDRESS), "addresses
 PARENT = Key("parent", values.TEXT, 'interface that it stands on, "HOST:NAME", or "NAME" for one of the same host', required=True)
 ENDS = Key("ends", values.Value({"type": "array", "minItems": 2, "maxItems": 2}), "the two ends", required=True)
 LOOP = Key("loop", values.FLAG, "whether the wire may close a loop of bridges without spanning tree protocol")
-LAB_NAME = Key("name", values.Value({"type": "string", "pattern": "^[\\w-]{1,64}$"}), "name of the lab; by default that of the file")
+LAB_NAME = Key(
+    "name", values.Value({"type": "string", "pattern": "^[\\w-]{1,64}$"}), "name of the lab; by default that of the file"
+)
 
 
 def keys_of(*several: Iterable[Key] | Key) -> Keys:

@@ -27,12 +27,23 @@ MAX_ALTNAME = 127  # bytes: ALTIFNAMSIZ, less the NUL
 class Topology(BaseLab):
     """The description of a lab: ``hosts`` and ``wires``, in the order in which they are created."""
 
-    __slots__ = ("_bridge_hosts", "_hosts", "_labels", "_named_wires", "_names", "_renumber", "_root", "wires")
+    __slots__ = (
+        "_bridge_hosts",
+        "_hosts",
+        "_labels",
+        "_named_wires",
+        "_names",
+        "_renumber",
+        "_root",
+        "outlives_process",
+        "wires",
+    )
 
     first_index = 2  # the first free index of a new namespace, after lo; more if modules put tunnels into it
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
-        self.name, self.standing = check_lab_name(name), standing
+        self.name, self.standing = stamp.check_lab_name(name), standing
+        self.outlives_process = standing  # `rawns lab run` says False: its labs end with it, though they have standing names
         self.group = stamp.group(name)
         self._hosts: list[Host] = []
         self._renumber = False  # whether a host was inserted before others since their numbers were given
@@ -123,14 +134,15 @@ class Topology(BaseLab):
                     if used is None:
                         used = {*RESERVED_NAMES, *(one.name for one in port.host.interfaces if one.name)}
                         taken[port.host.number] = used
-                    whole = self._port_name(port, other, used)
-                    port.name = stamp.short(whole, used)
-                    port.altname = whole if port.name != whole and len(os.fsencode(whole)) <= MAX_ALTNAME else None
+                    port.name, port.altname = self.port_name(port, other, used)
                     used.add(port.name)
         self._named_wires = len(self.wires)
 
-    def _port_name(self, port: Port, other: Port, used: set[str]) -> str:
-        """The name of the host at the other end; with that of the lab in the root namespace, which others use too."""
+    def port_name(self, port: Port, other: Port, used: set[str]) -> tuple[str, str | None]:
+        """The name of a bridge port that was given none, and its alternative name if the whole one is too long.
+
+        It is that of the host at the other end; in the root namespace, which others use too, after that of the lab.
+        """
         if other.host.name is None and not self.standing:
             base = f"p{len(used) - len(RESERVED_NAMES)}"
         else:
@@ -141,22 +153,20 @@ class Topology(BaseLab):
         while name in used:
             count += 1
             name = f"{base}-{count}"
-        return name
+        short = stamp.short(name, used)
+        return short, name if short != name and len(os.fsencode(name)) <= MAX_ALTNAME else None
 
     def drop_unwired(self) -> None:
         """Forget the ports without a wire: a lab that is read back may have lost one end of some."""
         for host in self.hosts:
             host.interfaces = [one for one in host.interfaces if not isinstance(one, Port) or one.peer is not None]
 
+    @property
+    def owner_token(self) -> str:
+        """The token of this process in the lab's stamps; empty if it holds no lock."""
+        return ""
+
     def owns(self, link: Link) -> bool:
         """Whether a link carries this lab's group and stamp."""
         mark = stamp.read(link.alias) if link.group == self.group else None
         return mark is not None and mark.lab == self.name
-
-
-def check_lab_name(name: str) -> str:
-    """``name`` if it can name a lab: letters, digits, ``-`` and ``_``, at most 64 bytes.  Raises `InvalidValue`."""
-    right = isinstance(name, str) and name.replace("-", "a").replace("_", "a").isalnum()
-    if not right or len(name.encode()) > 64:
-        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to 64 letters, digits, - and _")
-    return names.check(name)

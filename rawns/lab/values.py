@@ -87,7 +87,7 @@ class Value:
         return str(value)
 
 
-class Text(Value):
+class TextValue(Value):
     """Any text that is valid Unicode."""
 
     __slots__ = ()
@@ -106,7 +106,7 @@ class Text(Value):
         return value
 
 
-class Checked(Text):
+class CheckedText(TextValue):
     """A text that a function checks and may rewrite."""
 
     __slots__ = ("check",)
@@ -116,13 +116,13 @@ class Checked(Text):
         self.check = check
 
     def read(self, value: Any) -> Any:
-        return self.check(Text.read(self, value))
+        return self.check(TextValue.read(self, value))
 
     def write(self, value: Any) -> str:
         return str(value)
 
 
-class Flag(Value):
+class FlagValue(Value):
     """``true`` or ``false``."""
 
     __slots__ = ()
@@ -145,7 +145,7 @@ class Flag(Value):
         return "on" if value else "off"
 
 
-class Whole(Value):
+class WholeNumber(Value):
     """A whole number between two limits."""
 
     __slots__ = ("least", "most", "what")
@@ -160,7 +160,7 @@ class Whole(Value):
         return value
 
 
-class Seconds(Value):
+class SecondsValue(Value):
     """A time in seconds, which the kernel counts in hundredths (USER_HZ)."""
 
     __slots__ = ()
@@ -209,7 +209,7 @@ class Choice(Value):
         return self.words.get(raw, str(raw))
 
 
-class Quantity(Value):
+class QuantityValue(Value):
     """A rate, size, time or share in the words of tc(8): ``10mbit``, ``16kb``, ``20ms``, ``1%``; or a number in base units."""
 
     __slots__ = ("unit",)
@@ -326,8 +326,8 @@ def mac_bytes(word: str) -> bytes:
 
 
 def _mac(word: str) -> str:
-    mac_bytes(word)
-    return word
+    """A MAC address in the kernel's spelling."""
+    return ":".join(f"{byte:02x}" for byte in mac_bytes(word))
 
 
 def next_address(base: Prefix, number: int) -> Prefix:
@@ -371,7 +371,7 @@ def decimal(word: str) -> Any:
     return int(word) if word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS else word
 
 
-class Forwarding(Text):
+class ForwardingValue(TextValue):
     """``tcp 8080 10.0.0.2:80``: connections to a port of the uplink go on to an address and a port."""
 
     __slots__ = ()
@@ -379,7 +379,7 @@ class Forwarding(Text):
     def read(self, value: Any) -> Any:
         from ..nft.nat import Forward
 
-        words = Text.read(self, value).split()
+        words = TextValue.read(self, value).split()
         if len(words) != 3 or words[0] not in ("tcp", "udp"):
             raise InvalidValue(f'{shown(value)} does not forward a port: expected "tcp 8080 10.0.0.2:80"')
         target, colon, far = words[2].rpartition(":")
@@ -393,7 +393,7 @@ class Forwarding(Text):
         return f"{value.protocol} {value.port} {target}:{value.to_port}"
 
 
-class Sysctls(Value):
+class SysctlsValue(Value):
     """A table of settings below /proc/sys/net and their values."""
 
     __slots__ = ()
@@ -417,7 +417,7 @@ class Sysctls(Value):
         return found
 
 
-class Names(Value):
+class NamesValue(Value):
     """A table of host names and their addresses, for /etc/hosts."""
 
     __slots__ = ()
@@ -446,7 +446,7 @@ class Names(Value):
         return {name: found[0] if len(found) == 1 else found for name, found in names.items()}
 
 
-class Command(Value):
+class CommandValue(Value):
     """A command: a text for the shell, or a list of words that is run as it is."""
 
     __slots__ = ()
@@ -467,18 +467,18 @@ class Command(Value):
         return value[2] if len(value) == 3 and value[:2] == self.SHELL and value[2].strip() else value
 
 
-TEXT = Text()
-FLAG = Flag()
-SECONDS = Seconds()
-LABEL = Checked(_label, pattern=r"^[^\W][\w.-]{0,63}$")
-NETNS_NAME = Checked(check, minLength=1, maxLength=255)
-INTERFACE_NAME = Checked(_interface_name, minLength=1, maxLength=15, pattern=r"^[^\s/:%]+$")
-DOMAIN = Checked(_domain)
-ADDRESS = Checked(lambda word: prefix.address(word).address)
-PEER_ADDRESS = Checked(_peer_address)
-INTERFACE_ADDRESS = Checked(_interface_address, pattern="/[0-9]+$")
-MAC_ADDRESS = Checked(_mac, pattern="^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$")
-VLAN_ID = Whole("a VLAN", 1, 4094)
-UDP_PORT = Whole("a UDP port", 1, 65535)
-METRIC = Whole("a metric", 0, 0xFFFFFFFF)
-USER_ID = Whole("a user id", 0, 0xFFFFFFFE)
+TEXT = TextValue()
+FLAG = FlagValue()
+SECONDS = SecondsValue()
+LABEL = CheckedText(_label, pattern=r"^[^\W][\w.-]{0,63}$")
+NETNS_NAME = CheckedText(check, minLength=1, maxLength=255)
+INTERFACE_NAME = CheckedText(_interface_name, minLength=1, maxLength=15, pattern=r"^[^\s/:%]+$")
+DOMAIN = CheckedText(_domain)
+ADDRESS = CheckedText(lambda word: prefix.address(word).address)
+PEER_ADDRESS = CheckedText(_peer_address)
+INTERFACE_ADDRESS = CheckedText(_interface_address, pattern="/[0-9]+$")
+MAC_ADDRESS = CheckedText(_mac, pattern="^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$")
+VLAN_ID = WholeNumber("a VLAN", 1, 4094)
+UDP_PORT = WholeNumber("a UDP port", 1, 65535)
+METRIC = WholeNumber("a metric", 0, 0xFFFFFFFF)
+USER_ID = WholeNumber("a user id", 0, 0xFFFFFFFE)

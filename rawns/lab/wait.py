@@ -10,7 +10,6 @@ from ..events import Monitor, wait_until
 from ..net import NetNS
 from ..objects import nsid
 from ..terminal import printable
-from .model import Bridge, Existing, Macvlan, Port, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 
     from ..netns import Namespace
     from ..objects.link import Link
-    from .lab import Lab
-    from .model import Host, Interface
+    from .host import Host
+    from .topology import Topology
 
-FORWARDING = uapi.BR_STATE_FORWARDING
+SETTLED = (uapi.BR_STATE_FORWARDING, uapi.BR_STATE_BLOCKING)  # the spanning tree protocol blocks ports on purpose
 MAX_OPEN = 64  # namespaces whose descriptors are open at once
 
 
@@ -32,7 +31,7 @@ class LabTimeoutError(RawnsError, TimeoutError):
 # -- until it can be used -------------------------------------------------------------------------------------------
 
 
-def wait_until_usable(lab: Lab, timeout: float) -> None:
+def wait_until_usable(lab: Topology, timeout: float) -> None:
     """Wait until interfaces have the carrier that the description promises, addresses are usable, and bridges forward.
 
     Raises `LabTimeoutError` after ``timeout`` seconds, saying what is missing; `RawnsError` for a duplicate address.
@@ -73,10 +72,11 @@ def _missing(host: Host) -> str:
         link = links.get(one.name or "")
         if link is None:
             return f"{one} is not there"
-        if carrier_due(one) and not link.carrier:
+        if one.carrier_due and not link.carrier:
             return f"{one} has no carrier"
-        if one.master is not None and one.up and _port_state(link) != FORWARDING:
-            return f"{one} does not forward yet: its bridge uses the spanning tree protocol"
+        if one.bridged and one.carrier_due and one.master is not None and one.master.up and _port_state(link) not in SETTLED:
+            reason = ": its bridge uses the spanning tree protocol" if getattr(one.master, "stp", False) else ""
+            return f"{one} does not forward yet{reason}"
         for wanted in one.addresses:
             if (link.index, str(wanted)) in tentative:
                 return f"the address {wanted} of {one} is still being checked for duplicates"
@@ -86,19 +86,6 @@ def _missing(host: Host) -> str:
 def _port_state(link: Link) -> int | None:
     state: int | None = link.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_SLAVE_DATA", {}).get("IFLA_BRPORT_STATE")
     return state
-
-
-def carrier_due(one: Interface) -> bool:
-    """Whether an interface must get a carrier if everything is as described."""
-    if not one.up or isinstance(one, (Tap, Existing)):
-        return False
-    if isinstance(one, Port):
-        return one.peer is not None and one.peer.up
-    if isinstance(one, Macvlan):
-        return carrier_due(one.parent)
-    if isinstance(one, Bridge):
-        return any(port.master is one and carrier_due(port) for port in one.host.interfaces)
-    return True
 
 
 # -- until it is removed ----------------------------------------------------------------------------------------------

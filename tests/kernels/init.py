@@ -83,9 +83,10 @@ def standing(parts: bool = False) -> str:
         bridge = lab.bridge("br0", "10.0.0.254/24", stp=False, vlan_filtering=parts)
         for number in range(1, hosts + 1):
             host = lab.netns(f"shop.h{number}", f"h{number}")
-            shape = {"rate": 10_000_000, "delay": 0.001} if parts and number == 1 else None
             vlans: dict[str, Any] = {"vlans": [10]} if parts and number > 2 else {}
-            end = host.port("eth0", f"10.0.0.{number}/24", f"fd00::{number}/64", mtu=mtu, shape=shape)
+            end = host.port("eth0", f"10.0.0.{number}/24", f"fd00::{number}/64", mtu=mtu)
+            if parts and number == 1:
+                end.shape = {"rate": 10_000_000, "delay": 0.001}
             lab.wire(bridge.port(mtu=mtu, **vlans), end)
             host.route("192.0.2.0/24", via="10.0.0.254")
         lab.hosts[0].forward()

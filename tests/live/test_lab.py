@@ -105,7 +105,8 @@ def test_what_the_kernel_refuses_is_named_and_undone(netns_name: Name) -> None:
     name = netns_name()
     lab = Lab()
     one, two = lab.netns(name), lab.netns()
-    lab.wire(one.port("v1", mtu=67), two.port("v2"))
+    lab.wire(one.port("v1"), two.port("v2"))
+    one.interfaces[0].mtu = 67  # the description would have refused it: a veth has at least 68
     with pytest.raises(KernelError) as refused:
         lab.up()
     assert f"(wire v2 of namespace 2 -- v1 of {name}) refused" in str(refused.value) and "EINVAL" in str(refused.value)
@@ -143,17 +144,23 @@ def test_bad_plans_are_refused_before_anything_is_made() -> None:
         lambda: one.port("eth0", "ten"),
         lambda: one.port("eth0", mac="02:00"),
         lambda: one.port("eth0", mac="red"),
-        lambda: one.port("eth0", mtu="big"),
+        lambda: one.port("eth0", mtu="big"),  # type: ignore[arg-type]
+        lambda: one.port("eth0", mtu=67),
+        lambda: one.port("eth0", mtu=65536),
+        lambda: one.port("eth0", mac="01:00:00:00:00:01"),
+        lambda: one.port("eth0", mac="00:00:00:00:00:00"),
+        lambda: one.port("e%d"),
+        lambda: one.port("eth0", "224.0.0.1/4"),
     ):
         with pytest.raises(InvalidValue):
             wrong()
     port = one.port("eth0")
     with pytest.raises(InvalidValue, match="two interfaces"):
         one.port("eth0")
-    with pytest.raises(InvalidValue, match="a cable already"):
+    with pytest.raises(InvalidValue, match="a wire already"):
         lab.wire(port, port)
     lab.wire(port, two.port())
-    with pytest.raises(InvalidValue, match="a cable already"):
+    with pytest.raises(InvalidValue, match="a wire already"):
         lab.wire(port, two.port())
     with pytest.raises(InvalidValue, match="not in this lab"):
         lab.wire(two.port(), Lab().netns().port())
@@ -173,7 +180,7 @@ def test_a_port_without_a_cable_is_refused() -> None:
     lab = Lab()
     one = lab.netns()
     one.port("eth0", "10.0.0.1/24")
-    with pytest.raises(InvalidValue, match="eth0 of namespace 1 has no cable"):
+    with pytest.raises(InvalidValue, match="eth0 of namespace 1 has no wire"):
         lab.up()
 
 

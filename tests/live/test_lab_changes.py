@@ -19,8 +19,9 @@ from test_lab_parts import unless_missing
 from test_lab_standing import Saboteur, lab_name, told  # noqa: F401 (a fixture)
 
 from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, SyscallError, names, observed
-from rawns.lab import build_requests, discover, document, parse, stamp
+from rawns.lab import build_requests, discover, document, stamp
 from rawns.lab.export import data_of
+from rawns.lab.interface import DEFAULT_VLANS
 from rawns.lab.readback import live
 from rawns.netns import ETC_DIR
 from rawns.syscalls import Event
@@ -30,7 +31,7 @@ Data = dict[str, Any]
 
 
 def lab_of(name: str, data: Data) -> Lab:
-    return parse.lab_of(document.parse(json.dumps({"name": name, **data})))
+    return Lab.from_source(document.parse(json.dumps({"name": name, **data})))
 
 
 def there(name: str) -> Data:
@@ -203,10 +204,10 @@ def test_a_vlan_that_is_no_longer_said_is_the_kernels_own_again() -> None:
     port = Lab("x").bridge("br0", vlan_filtering=True).port("p", vlans=[5, 6])
     port.index = 7
     assert port.vlans is not None
-    back = build_requests.vlans(port, port.vlans, build_requests.DEFAULT_VLANS)
+    back = build_requests.vlans(port, port.vlans, DEFAULT_VLANS)
     named = [(request.message.name, request.body) for request in back]
     assert [name for name, _ in named] == ["RTM_DELLINK", "RTM_DELLINK", "RTM_SETLINK"] and "'vid': 5" in str(named[0])
-    assert build_requests.vlans(port, build_requests.DEFAULT_VLANS, build_requests.DEFAULT_VLANS) == []
+    assert build_requests.vlans(port, DEFAULT_VLANS, DEFAULT_VLANS) == []
 
 
 # -- built in which order -------------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def test_a_lab_in_the_root_namespace_alone(lab_name: Name) -> None:  # noqa: F81
     try:
         assert told(lab_of(name, data)) == [f"+ {bridge} of root"]
         data["bridges"][bridge]["stp"] = True
-        assert told(lab_of(name, data)) == [f"~ {bridge} of root: stp_state 0 -> 1"] and lab_of(name, data).up() == []
+        assert told(lab_of(name, data)) == [f"~ {bridge} of root: stp off -> on"] and lab_of(name, data).up() == []
     finally:
         discover.remove_lab(name)
     assert bridge not in [name for _, name in socket.if_nameindex()]

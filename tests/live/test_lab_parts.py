@@ -66,7 +66,7 @@ def test_a_rate_is_set_changed_and_taken_away(lab_name: Name) -> None:  # noqa: 
     (change,) = told(pair(name, shape={"rate": 20_000_000}))
     assert change.startswith("~ eth0 of a: ") and pair(name, shape={"rate": 20_000_000}).up() == []
     lines = told(pair(name))
-    assert len(lines) == 2 and "unshaped" in lines[0] and lines[1] == "~ the stamp of a"
+    assert len(lines) == 2 and "-> not shaped" in lines[0] and lines[1] == "~ the stamp of a"
     with NetNS.open(f"{name}.a") as ns:
         assert ns.net.links()[1].body["IFLA_QDISC"] == "noqueue"
     assert pair(name).up() == []
@@ -218,7 +218,7 @@ def test_a_tap_is_made_and_found_again(lab_name: Name) -> None:  # noqa: F811
     with NetNS.open(f"{name}.a") as ns:
         tap = ns.net.link("tap0")
         assert tap.kind == "tun" and tap.up and tap.master == ns.net.link("br0").index
-    assert told(lab(1400)) == ["~ tap0 of a: mtu 1500 -> mtu 1400"]
+    assert told(lab(1400)) == ["~ tap0 of a: mtu 1500 -> 1400"]
     assert [one for one in told(pair(name)) if one.startswith("-")] == ["- bridge br0 of a", "- tun tap0 of a"]
     discover.remove_lab(name)
 

@@ -81,8 +81,8 @@ def test_all_faults_are_told_as_a_compiler_would(tmp_path: Path, capsys: pytest.
     file = tmp_path / "shop.json"
     file.write_text('{"hosts": {\n"a": {"forwrd": true},\n"b": {"count": 0}}}')
     sentences = [
-        f'{file}:2: hosts.a.forwrd: nothing in a host is called "forwrd"; did you mean forward?',
-        f"{file}:3: hosts.b.count: 0 is no number of hosts: it is a whole number from 1 to 65536",
+        f'{file}:2: hosts.a.forwrd: a host has no key "forwrd"; did you mean forward?',
+        f"{file}:3: hosts.b.count: 0 is not a number of hosts: expected a whole number from 1 to 65536",
     ]
     for verb in ("up", "plan", "graph", "status", "run", "ping"):
         assert run(["lab", verb, str(file)]) == 1

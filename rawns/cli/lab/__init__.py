@@ -86,7 +86,7 @@ def main(argv: list[str]) -> int:
 
 def _report(error: RawnsError, options: Parsed) -> int:
     """Report an error: as JSON, if that was asked for; the faults of a description one a line, as compilers do."""
-    faults = getattr(error, "faults", [])
+    faults = getattr(error, "problems", [])
     if options["--json"]:
         emit({"ok": False, "error": str(error), **({"faults": [str(one) for one in faults]} if faults else {})})
     sys.stdout.flush()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...lab import Lab
-    from ...lab.model import Host, Interface
+    from ...lab.host import Host
+    from ...lab.interface import Interface
     from ..options import Parsed
 
     Row = tuple[Host, str, list[tuple[Interface, str]]]
@@ -69,9 +70,7 @@ def _overall(lab: Lab, rows: list[Row]) -> str:
 
 def _as_described(one: Interface, how: str) -> bool:
     """Whether an interface is in the state it should have: without a carrier if it is to be down, or leads nowhere."""
-    from ...lab.wait import carrier_due
-
-    return how in ("up", "") or how == "down" and not carrier_due(one)
+    return how in ("up", "") or how == "down" and not one.carrier_due
 
 
 def _host_record(host: Host, state: str, ones: list[tuple[Interface, str]]) -> dict[str, Any]:

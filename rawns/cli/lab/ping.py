@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ...icmp.socket import IcmpSocket
     from ...lab import Lab
-    from ...lab.model import Host
+    from ...lab.host import Host
     from ...lab.reachability import Pair
     from ..options import Parsed
 

@@ -6,15 +6,14 @@ node and each edge knows how it stands: ``up``, ``down``, ``missing`` or ``diffe
 
 from __future__ import annotations
 
-from ..model import Bridge, Existing, Macvlan, Port, Tap, Vxlan
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from ..lab import Lab
-    from ..model import Host, Interface
+    from ..host import Host
+    from ..interface import Interface
+    from ..topology import Topology
 
 WORST = ("missing", "down", "differs", "up", "")  # of two states the one that is further left is told
 WORDS = {"up": "up", "down": "down", "missing": "not there", "differs": "differs"}
@@ -59,7 +58,7 @@ class Edge:
 class Graph:
     """The nodes and edges of a lab."""
 
-    def __init__(self, lab: Lab, states: Mapping[Any, str] | None = None) -> None:
+    def __init__(self, lab: Topology, states: Mapping[Any, str] | None = None) -> None:
         self.name, self.nodes, self.edges = lab.name, list[Node](), list[Edge]()
         self._states = states or {}
         self._of: dict[int, Node] = {}  # by id of a bridge, or of a host
@@ -78,14 +77,14 @@ class Graph:
         return node
 
     def _host(self, host: Host) -> None:
-        bridges = [one for one in host.interfaces if isinstance(one, Bridge)]
+        bridges = [one for one in host.interfaces if one.switches]
         alone = (
             len(bridges) == 1
             and host.label == bridges[0].name
-            and all(one is bridges[0] or one.master is not None for one in host.interfaces)
+            and all(one is bridges[0] or one.bridged for one in host.interfaces)
         )
         if not alone:
-            if host.root and not host.interfaces:
+            if host.root and all(one.existing for one in host.interfaces):
                 return
             self._of[id(host)] = self._node(host.label, "host", "", self._states.get(host.label, ""))
         for bridge in bridges:
@@ -101,10 +100,10 @@ class Graph:
         return min(found, key=WORST.index)
 
     def _at(self, one: Interface) -> Node:
-        """The node that an interface is at: the bridge that it is a port of, or its host."""
-        if isinstance(one, Bridge):
+        """The node that an interface is at: the bridge that it is, or is a port of, or its host."""
+        if one.switches:
             return self._of[id(one)]
-        return self._of[id(one.master)] if one.master is not None else self._of[id(one.host)]
+        return self._of[id(one.master)] if one.bridged else self._of[id(one.host)]
 
     def _beyond(self, name: str) -> Node:
         """What is not of the lab."""
@@ -120,41 +119,40 @@ class Graph:
         note = note or " / ".join(dict.fromkeys(filter(None, shaped)))
         self.edges.append(Edge(kind, ends, labels, self._state(one, other), note))
 
-    def _rest(self, lab: Lab) -> None:
-        """Tunnels, macvlans and taps."""
-        mouths = [one for host in lab.hosts for one in host.interfaces if isinstance(one, Vxlan)]
+    def _rest(self, lab: Topology) -> None:
+        """Stacked interfaces, tunnels, and what else leads out of the lab."""
+        tunnels = [one for host in lab.hosts for one in host.interfaces if one.tunnel]
         for host in lab.hosts:
             for one in host.interfaces:
-                if isinstance(one, Macvlan):
-                    self._macvlan(one)
-                elif isinstance(one, Tap):
-                    self.edges.append(
-                        Edge("tap", (self._at(one), self._beyond(f"a program at {one}")), (_label(one), ""), self._state(one))
-                    )
-                elif isinstance(one, Vxlan):
-                    self._tunnel(one, mouths)
+                if one.parent is not None:
+                    self._stacked(one, one.parent)
+                elif one.tunnel:
+                    self._tunnel(one, tunnels)
+                elif one.leads_out and not one.existing:
+                    self._leaf(one, f"a program at {one}", "")
 
-    def _macvlan(self, one: Macvlan) -> None:
-        parent = one.parent
-        there = self._beyond(f"{parent.name} of this machine") if isinstance(parent, Existing) else self._at(parent)
-        label = "" if isinstance(parent, Existing) else parent.name or ""
-        self.edges.append(Edge("macvlan", (self._at(one), there), (_label(one), label), self._state(one), f"macvlan {one.mode}"))
+    def _stacked(self, one: Interface, parent: Interface) -> None:
+        there = self._beyond(f"{parent.name} of this machine") if parent.existing else self._at(parent)
+        label = "" if parent.existing else parent.name or ""
+        self.edges.append(Edge(one.edge, (self._at(one), there), (_label(one), label), self._state(one), one.note))
 
-    def _tunnel(self, one: Vxlan, mouths: list[Vxlan]) -> None:
-        number = f"vxlan {one.vni}"
-        others = [
-            other for other in mouths if other is not one and other.vni == one.vni and _leads(one, other) and _leads(other, one)
-        ]
+    def _leaf(self, one: Interface, name: str, note: str) -> None:
+        """An edge to something outside of the lab."""
+        ends = self._at(one), self._beyond(name)
+        self.edges.append(Edge(one.edge, ends, (_label(one), ""), self._state(one), note))
+
+    def _tunnel(self, one: Interface, tunnels: list[Interface]) -> None:
+        others = [each for each in tunnels if each is not one and each.tunnel_key == one.tunnel_key]
+        others = [each for each in others if _leads(one, each) and _leads(each, one)]
         for other in others:
-            if mouths.index(one) < mouths.index(other):
-                self._edge("tunnel", one, other, number)
+            if tunnels.index(one) < tunnels.index(other):
+                self._edge(one.edge, one, other, one.note)
         if not others:
-            there = self._beyond(f"machine {one.remote.address}")
-            self.edges.append(Edge("tunnel", (self._at(one), there), (_label(one), ""), self._state(one), number))
+            self._leaf(one, f"machine {one.remote_address}", one.note)
 
 
-def _leads(one: Vxlan, other: Vxlan) -> bool:
-    return any(address.address == one.remote.address for each in other.host.interfaces for address in each.addresses)
+def _leads(one: Interface, other: Interface) -> bool:
+    return any(address.address == one.remote_address for each in other.host.interfaces for address in each.addresses)
 
 
 def _addresses(one: Interface) -> str:
@@ -163,7 +161,7 @@ def _addresses(one: Interface) -> str:
 
 def _label(one: Interface) -> str:
     """``eth0 10.0.0.1/24``; of a bridge's port only what is not plain: its VLANs, or a name that somebody gave it."""
-    if isinstance(one, Port) and one.master is not None:
+    if one.bridged and one.kind == "veth":
         return f"vlan {','.join(map(str, one.vlans))}" if one.vlans else ""
     return f"{one.name} {_addresses(one)}".rstrip()
 

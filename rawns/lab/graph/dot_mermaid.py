@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..lab import Lab
+    from ..topology import Topology
 
 COLOURS = {"up": "#2e7d32", "down": "#b26a00", "missing": "#c62828", "differs": "#8e24aa", "": "#455a64"}
 SHAPES = {"host": "box", "bridge": "ellipse", "outside": "note"}
 STYLES = {"wire": "solid", "tunnel": "dashed", "macvlan": "dotted", "tap": "dotted", "inside": "bold"}
 
 
-def dot(lab: Lab, states: Mapping[Any, str] | None = None) -> str:
+def dot(lab: Topology, states: Mapping[Any, str] | None = None) -> str:
     """For Graphviz: ``rawns lab graph shop.toml --dot | dot -Tpng``."""
     graph = Graph(lab, states)
     lines = [f"graph {_quoted(lab.name)} {{", '  graph [overlap=false, splines=true]; node [fontname="sans-serif"];']
@@ -54,7 +54,7 @@ BOXES = {"host": ('["', '"]'), "bridge": ('(["', '"])'), "outside": ('>"', '"]')
 ARROWS = {"wire": "---", "tunnel": "-.-", "macvlan": "-.-", "tap": "-.-", "inside": "==="}
 
 
-def mermaid(lab: Lab, states: Mapping[Any, str] | None = None) -> str:
+def mermaid(lab: Topology, states: Mapping[Any, str] | None = None) -> str:
     """For Mermaid, as Markdown pages show it."""
     graph = Graph(lab, states)
     lines = ["graph LR"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from ..lab import Lab
+    from ..topology import Topology
     from . import Branch, Edge, Node
 
 CHAR, LINE = 6.7, 14  # pixels: the width of a character of the small monospaced text, and the height of a line
@@ -44,7 +44,7 @@ STYLE = """
 """
 
 
-def draw(lab: Lab, states: Mapping[Any, str] | None = None) -> str:
+def draw(lab: Topology, states: Mapping[Any, str] | None = None) -> str:
     """The picture, as a document of its own."""
     return _Picture(Graph(lab, states)).document()
 

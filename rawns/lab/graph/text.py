@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from ..lab import Lab
+    from ..topology import Topology
     from . import Branch, Edge, Node
 
 COLOURS = {"up": "32", "down": "33", "missing": "31", "differs": "35"}  # ECMA-48: green, yellow, red, magenta
@@ -20,7 +20,7 @@ LINES = {"wire": "──", "tunnel": "┄┄", "macvlan": "┈┈", "tap": "┈�
 PLAIN = str.maketrans({"─": "-", "┄": "~", "┈": ".", "├": "|", "└": "`", "│": "|", "↺": "="})
 
 
-def draw(lab: Lab, states: Mapping[Any, str] | None = None, colour: bool = False, plain: bool = False) -> str:
+def draw(lab: Topology, states: Mapping[Any, str] | None = None, colour: bool = False, plain: bool = False) -> str:
     """The lab as lines of text; ``colour`` for a terminal, ``plain`` where it knows nothing but ASCII."""
     graph = Graph(lab, states)
     lines: list[str] = []

@@ -11,7 +11,7 @@ from .veth import Port
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any, Union
+    from typing import Any
 
     from typing_extensions import Unpack
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
         stp: bool
         vlan_filtering: bool
-        ageing: Union[float, None]  # seconds
+        ageing: float | None  # seconds
 
 
 MAX_PORTS = 1023  # BR_MAX_PORTS of net/bridge/br_private.h, less the port number 0
@@ -69,6 +69,7 @@ class Bridge(Interface):
             values.SECONDS,
             "seconds after which a silent MAC address is forgotten (300)",
             attribute="IFLA_BR_AGEING_TIME",
+            usual=USUAL_AGEING,
             in_place=True,
         ),
     )
@@ -84,9 +85,7 @@ class Bridge(Interface):
     def carrier_due(self) -> bool:
         return self.up and any(port.master is self and port.carrier_due for port in self.host.interfaces)
 
-    def port(
-        self, name: str | None = None, *, vlans: Iterable[int] | None = None, **options: Unpack[LinkOptions]
-    ) -> Port:
+    def port(self, name: str | None = None, *, vlans: Iterable[int] | None = None, **options: Unpack[LinkOptions]) -> Port:
         """Plan a port of this bridge, to be wired; without a name it is called after the host that it leads to.
 
         ``vlans`` are the ids of the VLANs that it carries, the first of them for untagged frames; ``options`` are mac, mtu

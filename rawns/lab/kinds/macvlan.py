@@ -23,7 +23,9 @@ class Macvlan(Interface):
     properties = (
         KindProperty(
             "mode",
-            values.Choice("a mode of a macvlan", {word: MACVLAN_MODES[word] for word in ("private", "vepa", "bridge", "passthru")}),
+            values.Choice(
+                "a mode of a macvlan", {word: MACVLAN_MODES[word] for word in ("private", "vepa", "bridge", "passthru")}
+            ),
             "who may talk to each other on the same parent",
             attribute="IFLA_MACVLAN_MODE",
             default="bridge",

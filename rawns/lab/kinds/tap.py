@@ -26,9 +26,7 @@ class Tap(Interface):
     what = "a tap"
     bridgeable = True
     doc = "the network interface of a program: a tap device"
-    properties = (
-        KindProperty("owner", values.USER_ID, "user id that may open it", attribute="IFLA_TUN_OWNER"),
-    )
+    properties = (KindProperty("owner", values.USER_ID, "user id that may open it", attribute="IFLA_TUN_OWNER"),)
     leads_out = True
     by_ioctl = True
     max_mtu = 65521  # tun_net_init() of drivers/net/tun.c: 65535 less the Ethernet header

@@ -30,7 +30,7 @@ class Vxlan(Interface):
     properties = (
         KindProperty(
             "vni",
-            values.Whole("a VXLAN network identifier", 1, (1 << 24) - 1),
+            values.WholeNumber("a VXLAN network identifier", 1, (1 << 24) - 1),
             "number of the tunnel, the same at both ends",
             attribute="IFLA_VXLAN_ID",
             required=True,
@@ -45,9 +45,7 @@ class Vxlan(Interface):
         AddressProperty(
             "local", "address that packets are sent from", attribute="IFLA_VXLAN_LOCAL", attribute6="IFLA_VXLAN_LOCAL6"
         ),
-        KindProperty(
-            "port", values.UDP_PORT, "UDP port (4789)", attribute="IFLA_VXLAN_PORT", default=4789, explicit=True
-        ),
+        KindProperty("port", values.UDP_PORT, "UDP port (4789)", attribute="IFLA_VXLAN_PORT", default=4789, explicit=True),
     )
     tunnel = True
     max_mtu = 65485  # vxlan_setup() of drivers/net/vxlan: 65535 less 50 bytes of headers
