@@ -23,7 +23,7 @@ _HOME = {
     "Pool": "pool",
     "ping": "icmp",
     "why": "diagnose",
-    "Walk": "diagnose",
+    "Diagnosis": "diagnose",
     "Room": "chat",
     "Peer": "chat",
     "observed": "syscalls",
@@ -38,6 +38,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Diagnosis",
     "Interrupted",
     "InvalidValue",
     "KernelError",
@@ -51,7 +52,6 @@ __all__ = [
     "Room",
     "NamespaceRestoreError",
     "SyscallError",
-    "Walk",
     "WireError",
     "observed",
     "ping",
@@ -61,7 +61,7 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .chat import Peer, Room
-    from .diagnose import Walk, why
+    from .diagnose import Diagnosis, why
     from .errors import Interrupted, InvalidValue, KernelError, NamespaceRestoreError, RawnsError, SyscallError, WireError
     from .icmp import ping
     from .lab import Lab

@@ -1,85 +1,104 @@
-"""`rawns why A B`: does A reach B, and if not, what is the first thing in the way, and which command mends it?
-
-Floor 7.  All the walking is in `walk`; here are words in, and the answer out.
-"""
+"""`rawns why A B[:PORT]`: whether A reaches B, and if not, which fault prevents it and which command removes it."""
 
 from __future__ import annotations
 
 import sys
 
-from .. import diagnose, uapi
+from .. import uapi
 from ..errors import InvalidValue
 from ..terminal import printable
+from .options import Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..diagnose import Step
+    from ..diagnose import CheckResult
 
 REACHED, FAULTY, WRONG = 0, 1, 2
 
-USAGE = """usage: rawns why [options] A B
-
-Walks the way a packet takes from A to B and back: ports, carrier, addresses, the kernel's route look-up, every hop's
-neighbours, bridges, forwarding, rp_filter and nf_tables; up to the first fault, which it says with the command that mends it.
-Where there is none, a ping proves it.
-
-  A, B           a namespace by its name, a host of a lab (LAB.HOST, or HOST where one lab has it), a path, pid:N,
-                 or . for the one you are in; B may be an address
-  --lab LAB      A and B are hosts of this lab
-  -4, -6         IPv4 only, IPv6 only
-  -j, --json     the walk as data
-  -v             each check as it is made
-
-Exit status: 0 A reaches B, 1 there is a fault, 2 the command line is wrong."""
+COMMAND = Command(
+    "why",
+    "Follow a packet from A to B and back, check everything that it meets, and name the first fault with the command that "
+    "removes it. If there is none, prove it by real packets.",
+    "A B",
+    [
+        Option("--tcp", help="with B:PORT, open a TCP connection (the default with a port)"),
+        Option("--udp", help="with B:PORT, send a UDP datagram"),
+        Option("--lab", argument="LAB", help="A and B are hosts of this lab"),
+        Option("-4", help="IPv4 only"),
+        Option("-6", help="IPv6 only"),
+        Option("-j", "--json", help="print the diagnosis as data"),
+        Option("-v", "--verbose", help="print each check as it is made"),
+    ],
+    exclusive=[("-4", "-6"), ("--tcp", "--udp")],
+    details="A and B are, by the first rule that applies: `.` (the namespace of the caller), `pid:N`, a path if it has a slash, "
+    "an address (B only; fe80::1%v1 is on v1, an interface's name goes before its index), a name under /run/netns, a host of "
+    "a lab (LAB.HOST, or HOST if only one lab has it). A namespace whose name looks like an address is given by its path. "
+    "B may end in :PORT; an IPv6 address before it is written in brackets, [fd00::2]:80.\n\n"
+    "Exit status: 0 A reaches B, 1 there is a fault, 2 the command line is wrong.",
+)
 
 
 def main(argv: list[str]) -> int:
-    """Run ``rawns why``; the exit status."""
-    from getopt import GetoptError, gnu_getopt
+    """Run ``rawns why``. Return the exit status."""
+    options = COMMAND.parse(argv)
+    from .. import diagnose
 
     try:
-        given, ends = gnu_getopt(argv, "46hjv", ["lab=", "json", "help", "verbose"])
-    except GetoptError as error:
-        return _wrong(str(error))
-    options = dict(given)
-    if "-h" in options or "--help" in options:
-        print(USAGE)
-        return REACHED
-    if len(ends) != 2:
-        return _wrong("two ends are due: from where, and to where")
-    if "-4" in options and "-6" in options:
-        return _wrong("only one of -4 and -6 can be meant")
-    family = uapi.AF_INET if "-4" in options else uapi.AF_INET6 if "-6" in options else None
-    as_data = "-j" in options or "--json" in options
-    aloud = ("-v" in options or "--verbose" in options) and not as_data
-    one, other = (_host(end, options.get("--lab")) for end in ends)
-    try:
-        taken = diagnose.why(one, other, family, _say if aloud else _silent)
+        other, port = split_port(options.operands[1])
+        if (options["--tcp"] or options["--udp"]) and port is None:
+            raise InvalidValue(f"{'--tcp' if options['--tcp'] else '--udp'} needs a port: {other}:80")
+        one, other = (_host(end, options["--lab"]) for end in (options.operands[0], other))
+        found = diagnose.why(
+            one,
+            other,
+            uapi.AF_INET if options["-4"] else uapi.AF_INET6 if options["-6"] else None,
+            _say if options["--verbose"] and not options["--json"] else _silent,
+            port=port,
+            protocol=None if port is None else "udp" if options["--udp"] else "tcp",
+        )
     except (FileNotFoundError, InvalidValue) as error:
-        print(f"rawns why: {error}", file=sys.stderr)
+        print(f"rawns why: {printable(str(error))}", file=sys.stderr)
         return WRONG
-    if as_data:
+    if options["--json"]:
         import json
 
-        print(json.dumps(taken.data(), indent=2))
+        print(json.dumps(found.data(), indent=2))
     else:
-        print(taken)
-    return REACHED if taken else FAULTY
+        print(found)
+    return REACHED if found else FAULTY
+
+
+def split_port(end: str) -> tuple[str, int | None]:
+    """Split ``B:80`` or ``[fd00::2]:80`` into B and the port. A bare IPv6 address has none. Raises `InvalidValue`."""
+    from .. import diagnose
+
+    if end.startswith("["):
+        inner, bracket, rest = end[1:].partition("]")
+        if not bracket or rest and not rest.startswith(":"):
+            raise InvalidValue(f"{end!r}: an address in brackets is written [ADDRESS]:PORT")
+        return inner, _port(rest[1:], end) if rest else None
+    if end.startswith("pid:") and end.count(":") == 1 or diagnose.address(end) is not None or ":" not in end:
+        return end, None
+    name, _, port = end.rpartition(":")
+    return name, _port(port, end)
+
+
+def _port(text: str, whole: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise InvalidValue(f"{whole!r}: what follows the colon is not a port from 1 to 65535")
+    return int(text)
 
 
 def _host(end: str, lab: str | None) -> str:
-    """An end as a namespace is called: the hosts of a lab are LAB.HOST.  An address stays what it is."""
+    """Return the namespace of a host of a lab; an address stays what it is."""
+    from .. import diagnose
+
     return end if lab is None or diagnose.address(end) is not None else f"{lab}.{end}"
 
 
-def _silent(step: Step) -> None:
+def _silent(result: CheckResult) -> None:
     pass
 
 
-def _say(step: Step) -> None:
-    print(f"{'ok   ' if step.fault is None else 'FAULT'}  {step.check:<24}  {printable(step.where)}", flush=True)
-
-
-def _wrong(sentence: str) -> int:
-    print(f"rawns why: {sentence}\n\n{USAGE}", file=sys.stderr)
-    return WRONG
+def _say(result: CheckResult) -> None:
+    print(f"{'ok   ' if result.fault is None else 'FAULT'}  {result.check:<26}  {printable(result.subject)}", flush=True)

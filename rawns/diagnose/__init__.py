@@ -1,107 +1,167 @@
-"""`rawns.why`: the way a packet would take from one namespace to another, walked check by check until a fault is met.
+"""`rawns.why`: whether one namespace reaches another, and if not, which fault prevents it and which command removes it.
 
-Floor 6.  Reading and judging are apart::
+The modules, from the bottom up::
 
-    world      the namespaces that can be seen, and what the kernel says of each            asks the kernel
-    facts      the terms in which a namespace is judged                                     from here on all is pure
-    segment    the stretch between two stacks: cables, bridges, stacked devices
-    leg        one hop of the packet, the faults, the steps
-    checks     the tables of checks in the packet's order; crossing, filters and lost hold those of the wires, of nf_tables,
-               and of ways that are not there
-    walker     there, back, and the ping that has the last word
+    prefixes, commands, flow            addresses as numbers; shell commands; what is sent
+    namespace_view                      the interface through which one namespace is seen
+    remedy, fib, hop                    remedies and their preconditions; policy routing evaluated; one hop and its faults
+    segment, topology                   the data link between two IP stacks; who is connected to whom
+    ..._checks, checks                  the checks by subject; the one table that lists them all
+    path                                following the packet hop by hop, there and back
+    capture, probe, proof               packet sockets; real packets; what they prove
+    visible                             namespaces as the kernel describes them
+    diagnosis                           the result
 """
 
 from __future__ import annotations
 
 from .. import uapi
-from ..errors import InvalidValue, RawnsError, SyscallError
+from ..errors import InvalidValue
 from ..objects import prefix
-from .hop import Fault, Step
-from .namespace_view import Facts, family_of, link_local, loopback
-from .path import Walk, Walker
-from .visible import World
+from .diagnosis import Diagnosis
+from .flow import Flow
+from .hop import CheckResult, NetworkFault
+from .path import PathTracer
+from .prefixes import family_of, link_local, loopback
+from .probe import Prober
+from .proof import Prover
+from .visible import VisibleNamespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Union
 
     from ..net import NetNS
+    from ..objects.link import Link
+    from .namespace_view import NamespaceView
+    from .probe import ProbeRequest, ProbeResult
 
     End = Union[str, NetNS]
 
-ATTEMPTS = 3
+__all__ = ["CheckResult", "Diagnosis", "NetworkFault", "why"]
 
-__all__ = ["Fault", "Step", "Walk", "why"]
+PROTOCOLS = ("icmp", "tcp", "udp")
 
 
-def why(a: End, b: End, family: int | None = None, told: Callable[[Step], object] = lambda step: None) -> Walk:
-    """Walk from ``a`` to ``b`` and back, up to the first fault; where there is none, prove it by a ping.
+def why(
+    a: End,
+    b: End,
+    family: int | None = None,
+    report: Callable[[CheckResult], object] = lambda result: None,
+    *,
+    port: int | None = None,
+    protocol: str | None = None,
+) -> Diagnosis:
+    """Find out whether ``a`` reaches ``b``, and if not, why. Equivalent to ``rawns why A B[:PORT]``.
 
-    Each end is a `NetNS`, a name under /run/netns, a bare host name of a lab (LAB.HOST), a path, ``pid:N``, or ``.`` for the
-    namespace of the caller; ``b`` may be an address as well.  ``family`` is AF_INET, AF_INET6, or None for what both have.
-    ``told`` is called with each `Step` as it is made.  Nothing is changed but the kernel's notes of who is whose neighbour.
-    Raises FileNotFoundError (`SyscallError`) for a namespace that is not there, `SyscallError` where the kernel lets us not in,
-    or (where no check finds a fault) allows us no ping; `InvalidValue` for words that could never be right.
+    Each end is a `NetNS`, a host of a `Lab`, or text. In text the first rule that applies decides: ``.`` is the namespace of
+    the caller; ``pid:N`` that of a process; what contains a slash is a path; for ``b``, an IPv4 or IPv6 address is an address
+    (an IPv6 link-local one may end in ``%INTERFACE``, where a name goes before an index); anything else is a name under
+    /run/netns, or the name of a host if only one lab has such a host (LAB.HOST otherwise). A namespace whose name is written
+    like an address is given by its path.
+
+    ``family`` is AF_INET, AF_INET6, or None for the one that both ends have. With ``port`` the packet is one to that port
+    (1 to 65535) by ``protocol``, ``"tcp"`` (the default) or ``"udp"``, and a real connection is tried at the end. Without a port,
+    an echo request is sent.
+
+    ``report`` is called with each `CheckResult` as it is made. Nothing is configured; the probes do change what the kernel
+    learns by itself (neighbour entries, forwarding databases, path MTUs). Raises FileNotFoundError (`SyscallError`) if a
+    namespace does not exist, `SyscallError` if the kernel does not let the caller in or (when no check has found a fault) allows
+    no socket, `InvalidValue` if an argument can never be right.
     """
-    world = World()
+    flow = _flow(port, protocol)
+    visible = VisibleNamespaces()
+    prober = Prober(visible.inside)
     try:
-        origin = world.end(a)
-        target = address(b)
-        aim = None if target is not None else world.end(b)
+        origin = visible.end(a)
+        given = address(b) if isinstance(b, str) else None
+        target, scope = given if given is not None else (None, "")
+        aim: NamespaceView | None = None if given is not None else visible.end(b)
         if target is not None and family not in (None, 0, family_of(target)):
-            raise InvalidValue(f"{target} is of the other family")
+            raise InvalidValue(f"{target} is not an address of the family that is asked for")
         family = family_of(target) if target is not None else family or _family(origin, aim or origin)
-        walk = Walk(str(origin.where), target or str((aim or origin).where), family)
-        walk.target = target
-
-        def prove(where: str, size: int, seconds: float) -> float | None:
-            return _answered(world.opened(origin), where, size, seconds, family or 0)
-
-        if target is not None and (loopback(target) or origin.holder(target) is not None):
+        device = _device(origin, str(target), scope)
+        label = f"{target}%{scope}" if scope else target
+        diagnosis = Diagnosis(str(origin.name), label or str((aim or origin).name), family, flow)
+        diagnosis.target = target
+        if target is not None and (loopback(target) or (origin.holder(target) is not None and not scope)):
             aim = origin
-        return Walker(walk, origin, aim, world.known, prove, told).go()
+
+        return diagnose(diagnosis, origin, aim, flow, visible.known, prober.send, report, device)
     finally:
-        world.close()
+        prober.close()
+        visible.close()
 
 
-def _answered(namespace: NetNS, target: str, size: int, seconds: float, family: int) -> float | None:
-    """The round trip of the first echo request that is answered within so many seconds, or None.
-
-    One that is sent where nobody could be asked for just now is refused at once, by what was asked before: so, again.
-    """
-    from time import monotonic
-
-    from ..icmp import ping
-
-    end = monotonic() + seconds
-    for _ in range(ATTEMPTS):
-        try:
-            figures = ping(namespace, target, 2, timeout=max(0.0, end - monotonic()), size=size, family=family)
-        except RawnsError as error:
-            if isinstance(error, SyscallError) and error.call == "socket":
-                raise  # we may not ask: that is no answer, neither yes nor no
-            return None  # no route
-        if figures.received or monotonic() >= end:
-            return figures.min if figures.received else None
-    return None
+def diagnose(
+    diagnosis: Diagnosis,
+    origin: NamespaceView,
+    aim: NamespaceView | None,
+    flow: Flow,
+    known: Callable[[], Iterable[NamespaceView]],
+    send: Callable[[ProbeRequest], ProbeResult],
+    report: Callable[[CheckResult], object] = lambda result: None,
+    device: Link | None = None,
+) -> Diagnosis:
+    """Make the checks from one namespace to another, and prove what they say by probes that ``send`` sends."""
+    tracer = PathTracer(diagnosis, origin, aim, flow, known, report, device)
+    fault = tracer.trace()
+    diagnosis.fault = Prover(tracer, flow, send).prove(fault)
+    diagnosis.filters = tracer.filters()
+    return diagnosis
 
 
-def address(b: End) -> str | None:
-    """``b`` as the kernel would write it, if it is an address."""
-    if not isinstance(b, str) or "/" in b:
+def _flow(port: int | None, protocol: str | None) -> Flow:
+    if protocol not in (None, *PROTOCOLS):
+        raise InvalidValue(f"{protocol!r} is not a protocol; choose one of {', '.join(PROTOCOLS)}")
+    if port is None:
+        if protocol in ("tcp", "udp"):
+            raise InvalidValue(f"{protocol.upper()} needs a port")
+        return Flow()
+    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+        raise InvalidValue(f"{port!r} is not a port; ports are numbers from 1 to 65535")
+    if protocol == "icmp":
+        raise InvalidValue("ICMP has no ports")
+    return Flow(protocol or "tcp", port)
+
+
+def address(text: str) -> tuple[str, str] | None:
+    """Return an address in the kernel's spelling and its scope (the interface after %, or empty); None if it is no address."""
+    if "/" in text:
         return None
+    bare, percent, scope = text.partition("%")
     try:
-        return prefix.address(b).address
+        found = prefix.address(bare).address
     except InvalidValue:
         return None
+    if percent and (":" not in found or not scope):
+        return None
+    return found, scope
 
 
-def _family(origin: Facts, aim: Facts) -> int:
-    """IPv4, unless only IPv6 is what both have."""
+def _device(origin: NamespaceView, target: str, scope: str) -> Link | None:
+    """Return the link of a scope: by its name, otherwise by its index. Raises `InvalidValue`."""
+    links = [link for link in origin.links.values() if not link.flags & uapi.IFF_LOOPBACK]
+    if scope:
+        named = next((link for link in origin.links.values() if link.name == scope), None)
+        found = named or (origin.links.get(int(scope)) if scope.isascii() and scope.isdigit() and len(scope) < 10 else None)
+        if found is None:
+            raise InvalidValue(f"{origin.name} has no interface {scope}")
+        return found if link_local(target) else None
+    if ":" not in target or not link_local(target):
+        return None
+    if len(links) == 1:
+        return links[0]
+    shown = " or ".join(f"{target}%{link.name}" for link in links[:4])
+    raise InvalidValue(f"{target} is a link-local address and needs an interface: {shown or f'{target}%INTERFACE'}")
 
-    def has(facts: Facts, family: int) -> bool:
-        found = [one.address for one in facts.addresses if one.family == family]
+
+def _family(origin: NamespaceView, aim: NamespaceView) -> int:
+    """Return AF_INET, unless only IPv6 is what both ends have."""
+
+    def has(view: NamespaceView, family: int) -> bool:
+        found = [one.address for one in view.addresses if one.family == family]
         return any(not loopback(one) and not link_local(one) for one in found)
 
     both = [family for family in (uapi.AF_INET, uapi.AF_INET6) if has(origin, family) and has(aim, family)]

@@ -1,92 +1,125 @@
-"""What a walk is made of: its legs, its faults, and the steps that were taken.
-
-Floor 6, pure.
-"""
+"""One hop of a packet, from one IP stack to the next, and the faults that checks find on it."""
 
 from __future__ import annotations
 
-from .namespace_view import Refusal, family_of
+from .flow import Flow, RouteQuery
+from .namespace_view import RouteRefused
+from .prefixes import family_of
+from .remedy import Remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from ..nft.evaluate import Evaluation, Packet
     from ..objects.link import Link
     from ..objects.route import Route
-    from .namespace_view import Answer, Facts
-    from .netfilter_checks import Suspect
-    from .segment import Piece
+    from .fib import RouteTrace
+    from .namespace_view import NamespaceView, RouteAnswer
+    from .segment import Segment
 
 
-class Fault:
-    """What keeps the packet from its aim: a ``sentence``, the ``command`` that mends it, and the name of the ``check``.
+class NetworkFault:
+    """What keeps a packet from its destination: a ``sentence``, and the ``remedy`` that removes it, if one is known.
 
-    ``despite`` is a fault that an answer to a ping does not refute: somebody else may have given it.  One that is
-    ``passing`` may mend itself within seconds, so an answer is waited for longer.
+    ``check`` is the name of the check that found it, ``subject`` what was checked. ``conclusive`` is True if an answer to a ping
+    does not refute it, because another host may have answered. ``transient`` is True if it may go away by itself within
+    seconds, so that an answer is waited for longer.
     """
 
-    __slots__ = ("check", "command", "despite", "passing", "sentence", "where")
+    __slots__ = ("check", "conclusive", "remedy", "sentence", "subject", "transient")
 
-    def __init__(self, sentence: str, command: str, despite: bool = False, passing: bool = False) -> None:
-        self.sentence, self.command, self.despite, self.passing = sentence, command, despite, passing
-        self.check = self.where = ""
+    def __init__(self, sentence: str, remedy: Remedy | None = None, *, conclusive: bool = False, transient: bool = False) -> None:
+        self.sentence, self.remedy = sentence, remedy or Remedy()
+        self.conclusive, self.transient = conclusive, transient
+        self.check = self.subject = ""
+
+    @property
+    def command(self) -> str:
+        """The shell command that removes the fault; empty if none is known that the kernel would accept."""
+        return str(self.remedy)
 
     def __str__(self) -> str:
         return self.sentence
 
     def __repr__(self) -> str:
-        return f"<Fault {self.check}: {self.sentence}>"
+        return f"<NetworkFault {self.check}: {self.sentence}>"
 
 
-class Step:
-    """One check that was made: its name, where, and the fault it found, or None."""
+class CheckResult:
+    """One check that was made: its name, what it looked at, and the fault that it found, or None."""
 
-    __slots__ = ("check", "fault", "where")
+    __slots__ = ("check", "fault", "subject")
 
-    def __init__(self, check: str, where: str, fault: Fault | None = None) -> None:
-        self.check, self.where, self.fault = check, where, fault
+    def __init__(self, check: str, subject: str, fault: NetworkFault | None = None) -> None:
+        self.check, self.subject, self.fault = check, subject, fault
 
     def __str__(self) -> str:
-        return f"{self.check}: {self.where}"
+        return f"{self.check}: {self.subject}"
 
 
-class Leg:
-    """From one stack to the next: all that the checks of it look at, filled in as the packet goes.
+class FilterSuspect:
+    """A chain of nf_tables whose effect on the packet could not be determined, and where the packet meets it."""
 
-    ``here`` has the packet, which goes from ``source`` to ``target`` and came in by ``iif`` (None: it is sent from here);
-    the kernel's ``answer`` sends it by ``out`` to ``hop``, over ``pieces`` to ``inlet`` in ``there``.  ``aim`` is who should
-    get it in the end, where that is known; ``others`` are the places that are known by now; ``reply`` is the way back.
-    ``suspects`` are chains that may drop it, as far as can be told without playing their rules.
+    __slots__ = ("evaluation", "hook", "packet", "view")
+
+    def __init__(self, view: NamespaceView, hook: str, evaluation: Evaluation, packet: Packet) -> None:
+        self.view, self.hook, self.evaluation, self.packet = view, hook, evaluation, packet
+
+
+class Hop:
+    """From one IP stack to the next: everything that the checks of it look at, filled in as the packet proceeds.
+
+    ``here`` has the packet, which goes from ``source`` to ``target`` and came in by ``iif`` (None: it is sent from here). The
+    kernel's ``answer`` sends it by ``out`` to ``next_hop``, over ``segments`` to ``inlet`` in ``there``. ``aim`` is the namespace
+    that should get it in the end, if that is known; ``others`` are the namespaces that are known so far. ``reply`` says that
+    this is the way back; ``tracked`` are the namespaces that have seen the request, whose conntrack therefore knows the reply.
     """
 
     def __init__(
         self,
-        here: Facts,
+        here: NamespaceView,
         target: str,
         source: str | None,
         iif: Link | None,
-        aim: Facts | None,
-        others: Iterable[Facts] = (),
+        aim: NamespaceView | None,
+        others: Iterable[NamespaceView] = (),
         reply: bool = False,
+        flow: Flow | None = None,
     ) -> None:
         self.here, self.target, self.source, self.iif, self.aim = here, target, source, iif, aim
-        self.others, self.reply = list(others), reply
+        self.others, self.reply, self.flow = list(others), reply, flow or Flow()
         self.family = family_of(target)
-        self.answer: Answer = Refusal(0)
+        self.port = self.flow.port  # the port of the destination host, changed by port translation
+        self.mark = 0
+        self.oif: Link | None = None  # the scope of a link-local target
+        self.tracked: list[NamespaceView] = []
+        self.answer: RouteAnswer = RouteRefused(0)
+        self.trace: RouteTrace | None = None
         self.out: Link | None = None
-        self.hop = target
-        self.pieces: list[Piece] = []
-        self.piece: Piece | None = None
-        self.there: Facts | None = None
+        self.next_hop = target
+        self.segments: list[Segment] = []
+        self.segment: Segment | None = None
+        self.there: NamespaceView | None = None
         self.inlet: Link | None = None
-        self.suspects: list[Suspect] = []
+        self.suspects: list[FilterSuspect] = []
 
     @property
     def route(self) -> Route | None:
-        return None if isinstance(self.answer, Refusal) else self.answer
+        """The route that the kernel chose; None if it refused."""
+        return None if isinstance(self.answer, RouteRefused) else self.answer
+
+    @property
+    def query(self) -> RouteQuery:
+        """The route look-up of this packet."""
+        ports = {"sport" if self.reply else "dport": self.port} if self.port else {}
+        oif = self.oif.index if self.oif is not None else 0
+        iif = self.iif.index if self.iif is not None else 0
+        protocol = self.flow.number(self.family) if self.port else 0
+        return RouteQuery(self.target, self.source, iif=iif, oif=oif, mark=self.mark, protocol=protocol, **ports)
 
     def taken(self) -> list[str]:
-        """The addresses that somebody has."""
-        places: list[Any] = [self.here, self.aim, self.there, *self.others]
-        return [one.address for facts in places if facts is not None and facts.loaded for one in facts.addresses]
+        """Return the addresses that are in use, as far as is known."""
+        views: list[Any] = [self.here, self.aim, self.there, *self.others]
+        return [one.address for view in views if view is not None and view.loaded for one in view.addresses]

@@ -1,368 +1,405 @@
-"""The walk itself, `Walker`: leg by leg to the target, and back again; then a ping, which has the last word.
-
-Floor 6, pure but for the ``Prover`` it is given, which sends a real echo request.
-"""
+"""Following a packet hop by hop to the target and its answer back, with all checks on the way."""
 
 from __future__ import annotations
 
-import sys
-from _socket import inet_ntop
-
 from .. import uapi
-from ..errors import RawnsError
-from . import host_checks, link_checks, netfilter_checks, unreachable
-from .hop import Fault, Leg, Step
-from .namespace_view import data, link_local, loopback, on_link, word
-from .segment import TUNNEL, Found, Piece, receivers
+from . import fib, netfilter_checks, remedy, route_checks, tunnel_checks
+from .checks import ARRIVAL, CHECKS, DEPARTURE, EXIT, LOCAL, NEXT_HOP
+from .hop import CheckResult, Hop, NetworkFault
+from .namespace_view import data
+from .neighbour_checks import holder_found
+from .prefixes import link_local, loopback, multicast, on_link
+from .segment import TUNNEL, Receiver, Segment, receivers, tunnel_remotes
+from .topology import distances, ip_links, router_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, Optional
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
+    from ..nft.evaluate import Translation
     from ..objects.link import Link
     from ..objects.route import Route
-    from .link_checks import Row
-    from .namespace_view import Facts
-    from .netfilter_checks import Suspect
+    from .diagnosis import Diagnosis
+    from .flow import Flow
+    from .namespace_view import NamespaceView
 
-    Prover = Callable[[str, int, float], Optional[float]]  # target, bytes of data, seconds: the round trip in seconds
-
-NESTED = 4  # tunnels in tunnels
-HOPS = 64  # of a packet: what is longer goes in circles, or is no lab
-PROOF = 3.0  # seconds in which an answer proves that all is well: three times over, who has the address can be asked
-DOUBT = 0.3  # seconds in which one proves that a fault is none
-WIDE = 1.0  # seconds that a packet of full size gets where a small one has just been answered
-PLAIN = 56  # bytes of data, as ping has it
-HEADERS = {uapi.AF_INET: 28, uapi.AF_INET6: 48}  # IP and ICMP
+MAX_NESTED_TUNNELS = 4
+MAX_HOPS = 64  # of a packet, as its time to live
+LINK_FAMILIES = (uapi.NFPROTO_NETDEV, uapi.NFPROTO_BRIDGE)  # nf_tables families that are met on a segment
 
 
-class Walk:
-    """What came of it: the ``steps`` that were taken, the ``fault`` or None, ``rtt`` in seconds where an answer came.
+class AppliedTranslation:
+    """An address that a namespace has changed, so that it changes it back in the answer."""
 
-    ``origin`` and ``aim`` are the ends by their names, ``target`` and ``source`` the addresses (None where there was none to
-    be found), ``hops`` how many stacks the packet came through on its way there.  ``refuted`` is a fault that an answer has
-    shown to be none.  True where A reaches B.  ``str()`` of it is what `rawns why` says.
+    __slots__ = ("after", "before", "is_source", "port_after", "port_before", "view")
+
+    def __init__(
+        self, view: NamespaceView, is_source: bool, before: str, after: str, port_before: int | None, port_after: int | None
+    ) -> None:
+        self.view, self.is_source, self.before, self.after = view, is_source, before, after
+        self.port_before, self.port_after = port_before, port_after
+
+
+class PathTracer:
+    """Follows one packet. ``known`` lists the namespaces that have been read; ``report`` is called with each check as it is made.
+
+    Afterwards ``trail`` has the hops there, ``reply_trail`` those back, ``arrived`` the namespace that has the target,
+    ``beyond`` the link by which the packet leaves what can be seen.
     """
-
-    def __init__(self, origin: str, aim: str, family: int) -> None:
-        self.origin, self.aim, self.family = origin, aim, family
-        self.target: str | None = None
-        self.source: str | None = None
-        self.steps: list[Step] = []
-        self.fault: Fault | None = None
-        self.refuted: Fault | None = None
-        self.rtt: float | None = None
-        self.hops = 0
-
-    def __bool__(self) -> bool:
-        return self.fault is None
-
-    def __str__(self) -> str:
-        if self.fault is not None:
-            return f"{self.fault.sentence}\n    {self.fault.command}"
-        where = self.aim if self.aim == self.target else f"{self.aim} ({self.target})"
-        if self.refuted is not None and self.rtt is not None:
-            return f"{self.origin} reaches {where} in {self.rtt * 1000:.3f} ms, for now: {self.refuted.sentence}"
-        took = "" if self.rtt is None else f" in {self.rtt * 1000:.3f} ms"
-        return f"{self.origin} reaches {where}{took}: {_many(len(self.steps), 'check')}, {_many(self.hops, 'hop')}"
-
-    def __repr__(self) -> str:
-        return f"<Walk from {self.origin} to {self.aim}: {self.fault or 'reached'}>"
-
-    def data(self) -> dict[str, Any]:
-        """The walk as data, for JSON."""
-        fault = self.fault
-        told = None if fault is None else {"check": fault.check, "where": fault.where, "sentence": fault.sentence}
-        if told is not None and fault is not None:
-            told["command"] = fault.command
-        return {
-            "from": self.origin,
-            "to": self.aim,
-            "family": "inet6" if self.family == uapi.AF_INET6 else "inet",
-            "source": self.source,
-            "target": self.target,
-            "reaches": fault is None,
-            "rtt_ms": None if self.rtt is None else round(self.rtt * 1000, 3),
-            "hops": self.hops,
-            "fault": told,
-            "refuted": None if self.refuted is None else self.refuted.sentence,
-            "steps": [{"check": step.check, "where": step.where, "ok": step.fault is None} for step in self.steps],
-        }
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
-class Walker:
-    """Takes one walk.  ``known`` lists the places that have been looked into; ``told`` hears of each step as it is made."""
 
     def __init__(
         self,
-        walk: Walk,
-        origin: Facts,
-        aim: Facts | None,
-        known: Callable[[], Iterable[Facts]],
-        prove: Prover,
-        told: Callable[[Step], object] = lambda step: None,
+        diagnosis: Diagnosis,
+        origin: NamespaceView,
+        aim: NamespaceView | None,
+        flow: Flow,
+        known: Callable[[], Iterable[NamespaceView]],
+        report: Callable[[CheckResult], object],
+        device: Link | None = None,
     ) -> None:
-        self.walk, self.origin, self.aim = walk, origin, aim
-        self.known, self.prove, self.told = known, prove, told
-        self.suspects: list[tuple[Leg, Suspect]] = []
-        self.masks: list[tuple[Facts, str]] = []
-        self.narrow: tuple[Facts, Link, int] | None = None
-        self.beyond: tuple[Facts, Link] | None = None
+        self.diagnosis, self.origin, self.aim, self.flow = diagnosis, origin, aim, flow
+        self.known, self.report, self.device = known, report, device
+        self.trail: list[Hop] = []
+        self.reply_trail: list[Hop] = []
+        self.translations: list[AppliedTranslation] = []
+        self.arrived: NamespaceView | None = None
+        self.beyond: tuple[NamespaceView, Link] | None = None
         self.depth = 0
 
-    # -- all of it --------------------------------------------------------------------------------------------------
+    # -- there and back ---------------------------------------------------------------------------------------------
 
-    def go(self) -> Walk:
-        walk = self.walk
-        walk.fault = self._there_and_back()
-        if walk.target is None or (walk.fault is not None and walk.fault.despite):
-            return walk
-        try:
-            walk.rtt = self.prove(walk.target, PLAIN, PROOF if walk.fault is None or walk.fault.passing else DOUBT)
-        except RawnsError:
-            if walk.fault is None:
-                raise
-            return walk  # nobody may ping here: the checks have the last word
-        if walk.rtt is not None:
-            walk.refuted, walk.fault = walk.fault, None  # a packet has been there and back: no theory stands against that
-            if walk.refuted is None:
-                walk.fault = self._too_narrow()
-        elif walk.fault is None:
-            walk.fault = self._unanswered()
-        return walk
-
-    def _there_and_back(self) -> Fault | None:
-        walk, aim = self.walk, self.aim
-        if walk.target is None:
+    def trace(self) -> NetworkFault | None:
+        """Follow the packet there and its answer back. Return the first fault, or None."""
+        diagnosis, aim = self.diagnosis, self.aim
+        if diagnosis.target is None:
             if aim is None:
                 return None
-            walk.target = chosen(self.origin, aim, walk.family)
-            if walk.target is None:
+            diagnosis.target = chosen(self.origin, aim, diagnosis.family)
+            if diagnosis.target is None:
                 return self._addressless(aim)
-        fault, arrived = self._follow(self.origin, aim, walk.target, None)
-        if fault is not None or arrived is None or arrived is self.origin:
+        fault, arrived = self._follow(self.origin, aim, diagnosis.target, None, self.flow.port, False)
+        self.arrived = arrived
+        if fault is not None or arrived is None or arrived is self.origin or diagnosis.source is None:
             return fault
-        return self._back(arrived)
+        last = self.trail[-1]
+        fault, _ = self._follow(arrived, self._answer_aim(last), last.source or diagnosis.source, last.target, last.port, True)
+        return fault
 
-    def _back(self, arrived: Facts) -> Fault | None:
-        """The way back: to the sender, or to who has put his own address in its place."""
-        walk = self.walk
-        if walk.source is None or walk.target is None:
-            return None
-        aims = [(self.origin, walk.source), *self.masks]
-        first: Fault | None = None
-        for place, source in reversed(aims):  # who came last to put his own address in, first
-            fault, _ = self._follow(arrived, place, source, walk.target)
-            if fault is None:
-                return None
-            first = first or fault
-        return first
+    def _answer_aim(self, last: Hop) -> NamespaceView:
+        """Return the namespace to which the answer is addressed: the sender, or the one that changed the source address."""
+        changed = [one for one in self.translations if one.is_source and one.after == last.source]
+        return changed[-1].view if changed else self.origin
 
-    def _addressless(self, aim: Facts) -> Fault:
-        """The aim has no address that could be asked for."""
-        family = self.walk.family
+    def _addressless(self, aim: NamespaceView) -> NetworkFault:
+        """The destination has no address that could be the target, or the sender no address at all."""
+        family = self.diagnosis.family
         mine = [one.address for one in self.origin.addresses if one.family == family and not link_local(one.address)]
         mine = [one for one in mine if not loopback(one)]
         one, other = (aim, self.origin) if mine else (self.origin, aim)
         wildcard = "::" if family == uapi.AF_INET6 else "0.0.0.0"
-        leg = Leg(one, mine[0] if mine else wildcard, None, None, other, self.known())
-        fault = unreachable.addressless(leg)
-        self._note("address", str(one.where), fault)
+        hop = Hop(one, mine[0] if mine else wildcard, None, None, other, self.known())
+        fault = route_checks.addressless(hop)
+        self.note("address", str(one.name), fault)
         return fault
 
     # -- one direction ----------------------------------------------------------------------------------------------
 
-    def _follow(self, start: Facts, aim: Facts | None, target: str, source: str | None) -> tuple[Fault | None, Facts | None]:
-        """From stack to stack until somebody has the target; the fault that was met, or who has it (None: out of sight)."""
-        here, iif, reply = start, None, source is not None
-        seen: set[tuple[int, int]] = set()
-        trail: list[Facts] = [start]
-        for _ in range(HOPS):
-            leg = Leg(here, target, source, iif, aim, self.known(), reply)
-            leg.answer = here.route(target, source, iif.index if iif is not None else 0)
-            fault = self._run(host_checks.DEPARTURE, leg, str(here.where))
-            route = leg.route
+    def _follow(
+        self, start: NamespaceView, aim: NamespaceView | None, target: str, source: str | None, port: int | None, reply: bool
+    ) -> tuple[NetworkFault | None, NamespaceView | None]:
+        """Follow a packet until a namespace has the target. Return the fault, and the namespace (None: out of sight)."""
+        here, iif, mark, nested = start, None, 0, self.depth > 0
+        seen: set[tuple[int, int, str]] = set()
+        trail: list[Hop] = []
+        if not nested:
+            self.trail, self.reply_trail = (self.trail, trail) if reply else (trail, self.reply_trail)
+        for _ in range(MAX_HOPS):
+            hop = Hop(here, target, source, iif, aim, self.known(), reply, self.flow)
+            hop.port, hop.mark, hop.tracked = port, mark, self._tracked()
+            hop.oif = self.device if iif is None and not reply else None
+            trail.append(hop)
+            if iif is None and not nested:
+                self._translate_output(hop)
+            self._look_up(hop)
+            fault = self.run(DEPARTURE, hop, str(here.name))
+            route = hop.route
             if fault is not None or route is None:
                 return fault, None
-            source = leg.source = source or route.source
-            if not reply and not self.depth:
-                self.walk.source = self.walk.source or source
+            source = hop.source = hop.source or route.source
+            if not reply and not nested:
+                self.diagnosis.source = self.diagnosis.source or source
             if route.type == uapi.RTN_LOCAL:
-                return None, here
-            fault = self._leave(leg, route)
-            if fault is not None or leg.there is None or leg.inlet is None:
+                return self.run(LOCAL, hop, str(here.name)), here
+            fault = self._leave(hop, route)
+            if fault is not None or hop.there is None or hop.inlet is None:
                 return fault, None
-            here, iif, source = leg.there, leg.inlet, self._masked(leg, source)
-            self.walk.hops += not reply and not self.depth
-            trail.append(here)
+            here, iif, target, source, port, mark = hop.there, hop.inlet, hop.target, hop.source, hop.port, hop.mark
+            self.diagnosis.hops += not reply and not nested
             if here.holder(target) is not None:
                 return None, here
-            if (id(here), iif.index) in seen:
-                return self._circle(leg, trail), None
-            seen.add((id(here), iif.index))
-        return self._circle(leg, trail), None
+            if (id(here), iif.index, target) in seen:
+                return self._circle(trail), None
+            seen.add((id(here), iif.index, target))
+        return self._circle(trail), None
 
-    def _leave(self, leg: Leg, route: Route) -> Fault | None:
-        """Out of one stack and into the next."""
-        here = leg.here
-        leg.out, leg.hop = here.links.get(route.index), _gateway(route) or leg.target
-        if leg.out is None:
+    def _tracked(self) -> list[NamespaceView]:
+        """Return the namespaces whose conntrack has seen the request."""
+        return [view for hop in self.trail for view in (hop.here, hop.there) if view is not None]
+
+    def _look_up(self, hop: Hop) -> None:
+        """Ask the kernel for the route: as a socket does it, with a mark that an output chain sets, and with the source.
+
+        A socket that is connected looks up the route twice, first without and then with the source address that the first
+        look-up chose (ip_route_connect). An echo request is sent from a socket that is not connected.
+        """
+        hop.answer = hop.here.route(hop.query)
+        if hop.route is None or hop.iif is not None or self.depth:
+            return
+        if hop.source is None and self.flow.protocol != "icmp" and hop.route.source:
+            hop.source = hop.route.source
+            hop.answer = hop.here.route(hop.query)
+        if hop.route is None or hop.route.type == uapi.RTN_LOCAL:
+            return
+        out = hop.here.links.get(hop.route.index)
+        asked = hop.source
+        hop.source = hop.source or hop.route.source
+        mark = hop.here.evaluate(netfilter_checks.packet_of(hop, hop.here, None, out), "output").mark
+        hop.source = asked
+        if mark:
+            hop.mark, hop.source = mark, asked or hop.route.source
+            hop.answer = hop.here.route(hop.query)  # ip_route_me_harder: with the source that is in the packet
+
+    def _leave(self, hop: Hop, route: Route) -> NetworkFault | None:
+        """Follow the packet out of one IP stack and into the next."""
+        here = hop.here
+        hop.out, hop.next_hop = here.links.get(route.index), fib.gateway(route) or hop.target
+        if hop.out is None:
             return None
-        fault = self._run(host_checks.EXIT, leg, here.named(leg.out))
+        ends: list[tuple[NamespaceView, Link]] = []
+        found = self._receiver(hop, ends)
+        if found is not None:
+            hop.there, hop.inlet, hop.segments = found.view, found.link, found.segments
+        fault = self.run(EXIT, hop, here.named(hop.out))
         if fault is not None:
             return fault
-        ends: list[tuple[Facts, Link]] = []
-        found = self._next(leg, ends)
-        if found is not None:
-            leg.there, leg.inlet, leg.pieces = found.facts, found.link, found.pieces
-        elif ends:
-            fault = next((one for one in (unreachable.deaf_tunnel(leg, *end) for end in ends) if one is not None), None)
-            if fault is not None:
-                self._note("tunnel", here.named(leg.out), fault)
-                return fault
-            self.beyond = ends[0]
-            self._note("as far as can be seen", ends[0][0].named(ends[0][1]), None)
-            return None
-        for piece in leg.pieces:
-            leg.piece = piece
-            fault = fault or self._run(link_checks.PIECES[piece.kind], leg, str(piece)) or self._below(piece)
-        fault = fault or self._run(host_checks.NEXT_HOP, leg, leg.hop)
-        if fault is None and leg.there is not None and leg.inlet is not None:
-            self._measure(leg)
-            fault = self._run(host_checks.ARRIVAL, leg, leg.there.named(leg.inlet))
-        self.suspects += [(leg, one) for one in leg.suspects]
+        if found is None and ends:
+            fault = next((one for one in (self._tunnel_end(hop, *end) for end in ends) if one is not None), None)
+            if fault is None:
+                self.beyond = ends[0]
+                self.note("as far as can be seen", ends[0][0].named(ends[0][1]), None)
+            return fault
+        for segment in hop.segments:
+            hop.segment = segment
+            fault = fault or self.run(segment.kind, hop, str(segment)) or self._below(segment)
+        self._translate_postrouting(hop)
+        fault = fault or self.run(NEXT_HOP, hop, hop.next_hop)
+        if fault is None and hop.there is not None and hop.inlet is not None:
+            self._arrive(hop)
+            fault = self.run(ARRIVAL, hop, hop.there.named(hop.inlet))
         return fault
 
-    def _below(self, piece: Piece) -> Fault | None:
-        """The way that a tunnel's outer packets take, which is a walk of its own."""
-        remote = data(piece.one).get("IFLA_VXLAN_GROUP") or data(piece.one).get("IFLA_VXLAN_GROUP6")
-        here, there = piece.here.home(piece.one), piece.there.home(piece.other)
-        if piece.kind != TUNNEL or here is None or there is None or remote is None or here is there or self.depth >= NESTED:
-            return None
-        self.depth += 1
-        fault, _ = self._follow(here, there, remote, data(piece.one).get("IFLA_VXLAN_LOCAL"))
-        self.depth -= 1
-        return fault
+    def _arrive(self, hop: Hop) -> None:
+        """Apply what the receiver does before it looks up the route: mark the packet, and translate its destination."""
+        there = hop.there
+        assert there is not None
+        if hop.source is None:
+            return
+        packet = netfilter_checks.packet_of(hop, there, hop.inlet)
+        hop.mark = 0
+        packet.known["meta", uapi.NFT_META_MARK] = bytes(4)
+        hop.mark = there.evaluate(packet, "prerouting").mark or 0
+        if hop.reply:
+            self._untranslate(hop, there)
+        else:
+            self._translated(hop, there, there.translate(packet, "prerouting"), hop.inlet)
 
-    def _next(self, leg: Leg, ends: list[tuple[Facts, Link]]) -> Found | None:
-        """Who gets it next: who has the address of the next hop, or else who answers for it (proxy_arp)."""
-        here, out, hop = leg.here, leg.out, leg.hop
+    def _receiver(self, hop: Hop, ends: list[tuple[NamespaceView, Link]]) -> Receiver | None:
+        """Return who receives the packet: the holder of the next hop, or else who answers for it (proxy_arp, proxy_ndp)."""
+        here, out = hop.here, hop.out
         assert out is not None
-        others = [*leg.others, *([leg.aim] if leg.aim is not None else [])]
+        others = [*hop.others, *([hop.aim] if hop.aim is not None else [])]
+        if hop.aim is not None and hop.aim is not here:  # of several holders the destination comes first
+            found = next(receivers(here, out, lambda view, link: view is hop.aim and holder_found(hop, view, link), others), None)
+            if found is not None:
+                return found
+        found = next(receivers(here, out, lambda view, link: holder_found(hop, view, link), others, ends), None)
+        name = "proxy_arp" if hop.family == uapi.AF_INET else "proxy_ndp"
 
-        def has(facts: Facts, link: Link) -> bool:
-            if leg.family == uapi.AF_INET:
-                return facts is not here and facts.holder(hop) is not None
-            return facts is not here and any(one.address == hop for one in facts.addresses_of(link, leg.family))
+        def proxies(view: NamespaceView, link: Link) -> bool:
+            return view is not here and bool(view.conf(hop.family, link, name))
 
-        def proxies(facts: Facts, link: Link) -> bool:
-            return facts is not here and bool(facts.conf(leg.family, link, "proxy_arp"))
+        return found or next(receivers(here, out, proxies, others), None)
 
-        found = next(receivers(here, out, has, others, ends), None)
-        if found is None and leg.family == uapi.AF_INET:
-            found = next(receivers(here, out, proxies, others), None)
-        return found
+    # -- tunnels ----------------------------------------------------------------------------------------------------
 
-    def _masked(self, leg: Leg, source: str | None) -> str | None:
-        """The source from here on: a router that masquerades puts its own address in."""
-        out = leg.out
-        if leg.reply or out is None or source is None or not leg.here.masks(netfilter_checks.echo(leg, leg.iif, out)):
-            return source
-        own: list[str] = [one.address for one in leg.here.addresses_of(out, leg.family) if not link_local(one.address)]
-        if own:
-            self.masks.append((leg.here, own[0]))
-        return own[0] if own else source
+    def _below(self, segment: Segment) -> NetworkFault | None:
+        """Follow the outer packets of a tunnel, whose way is traced like any other."""
+        if segment.kind != TUNNEL:
+            return None
+        here, there = segment.here.home(segment.one), segment.there.home(segment.other)
+        if here is None or there is None or here is there:
+            return None
+        remotes = [one for one in tunnel_remotes(segment.here, segment.one) if not multicast(one)]
+        remote = next((one for one in remotes if there.holder(one) is not None), None)
+        return None if remote is None else self._nested(segment.one, here, there, remote)
 
-    def _measure(self, leg: Leg) -> None:
-        """Remember the narrowest place of a segment that is narrower than what is sent into it."""
-        out = leg.out
-        assert out is not None and leg.there is not None and leg.inlet is not None
-        places = [(facts, link) for piece in leg.pieces for facts, link in piece.links if link.kind != "bridge"]
-        for facts, link in [*places, (leg.there, leg.inlet)]:
-            if link.mtu and out.mtu and link.mtu < out.mtu and self.narrow is None:
-                self.narrow = facts, link, out.mtu
+    def _nested(self, device: Link, here: NamespaceView, there: NamespaceView | None, remote: str) -> NetworkFault | None:
+        if self.depth >= MAX_NESTED_TUNNELS:
+            return None
+        from .flow import Flow
 
-    def _circle(self, leg: Leg, trail: Sequence[Facts]) -> Fault:
-        names = [str(facts.where) for facts in trail]
-        first = names.index(names[-1])
-        path = " to ".join(names[first : first + 8])
-        version = "-6 " if leg.family == uapi.AF_INET6 else ""
-        sentence = f"what is for {leg.target} goes in circles: {path}"
-        command = leg.here.where.iproute(f"{version}route del {unreachable.matching(leg)} via {leg.hop}")
-        fault = Fault(sentence, command)
-        self._note("no circle", str(leg.here.where), fault)
+        options = data(device)
+        local = options.get("IFLA_VXLAN_LOCAL") or options.get("IFLA_VXLAN_LOCAL6")
+        port = options.get("IFLA_VXLAN_PORT")
+        flow, self.flow = self.flow, Flow("udp", port)
+        self.depth += 1
+        fault, _ = self._follow(here, there, remote, local, port, False)
+        self.depth -= 1
+        self.flow = flow
         return fault
 
-    def _run(self, rows: Sequence[Row], leg: Leg, where: str) -> Fault | None:
-        """The checks of a table, until one finds a fault."""
-        for name, check, family in rows:
-            if family in (0, leg.family):
-                fault = check(leg)
-                self._note(name, where, fault)
+    def _tunnel_end(self, hop: Hop, view: NamespaceView, link: Link) -> NetworkFault | None:
+        """Return the fault of a tunnel that has no receiver: the other end expects something else, or does not exist."""
+        if link.kind != "vxlan":
+            return None
+        fault = tunnel_checks.wrong_tunnel(hop, view, link)
+        if fault is not None:
+            self.note("tunnel", view.named(link), fault)
+            return fault
+        home = view.home(link)
+        for remote in [one for one in tunnel_remotes(view, link) if not multicast(one)] if home is not None else []:
+            assert home is not None
+            fault = self._nested(link, home, None, remote)
+            if fault is not None:
+                return fault
+        return None
+
+    # -- address translation ----------------------------------------------------------------------------------------
+
+    def _translate_output(self, hop: Hop) -> None:
+        """Translate the destination of a packet that is sent from here."""
+        if hop.reply:
+            self._untranslate(hop, hop.here)
+            return
+        answer = hop.here.route(hop.query)
+        source = getattr(answer, "source", None)
+        if source is None or source == hop.target:
+            return
+        hop.source = source
+        packet = netfilter_checks.packet_of(hop, hop.here, None, hop.here.links.get(getattr(answer, "index", None) or 0))
+        hop.source = None
+        self._translated(hop, hop.here, hop.here.translate(packet, "output"), None)
+
+    def _translated(self, hop: Hop, view: NamespaceView, change: Translation | None, inlet: Link | None) -> None:
+        """Apply a translation of the destination."""
+        if change is None or change.kind not in ("dnat", "redirect"):
+            return
+        own = [one.address for one in view.addresses_of(inlet, hop.family)] if inlet is not None else ["127.0.0.1"]
+        address = change.address or (own[0] if change.kind == "redirect" and own else hop.target)
+        port = change.port or hop.port
+        self.translations.append(AppliedTranslation(view, False, hop.target, address, hop.port, port))
+        hop.target, hop.port = address, port
+
+    def _translate_postrouting(self, hop: Hop) -> None:
+        """Apply a translation of the source address as the packet leaves."""
+        out = hop.out
+        if hop.reply or out is None or hop.source is None or self.depth:
+            return
+        packet = netfilter_checks.packet_of(hop, hop.here, hop.iif, out)
+        change = hop.here.translate(packet, "postrouting")
+        if change is None or change.kind not in ("snat", "masquerade"):
+            return
+        own = [one.address for one in hop.here.addresses_of(out, hop.family) if not link_local(one.address)]
+        address = change.address or (own[0] if own else hop.source)
+        if address != hop.source:
+            self.translations.append(AppliedTranslation(hop.here, True, hop.source, address, None, None))
+            hop.source = address
+
+    def _untranslate(self, hop: Hop, view: NamespaceView) -> None:
+        """Change the addresses of an answer back."""
+        for one in reversed(self.translations):
+            if one.view is not view:
+                continue
+            if one.is_source and hop.target == one.after:
+                hop.target = one.before
+                hop.aim = self.origin
+            elif not one.is_source and hop.source == one.after:
+                hop.source, hop.port = one.before, one.port_before
+
+    # -- loops ------------------------------------------------------------------------------------------------------
+
+    def _circle(self, trail: list[Hop]) -> NetworkFault:
+        """Return the fault of a packet that goes round in circles, at the router whose route is wrong."""
+        views = [hop.here for hop in trail] + ([trail[-1].there] if trail[-1].there is not None else [])
+        first = next(index for index, view in enumerate(views) if view is views[-1])
+        loop = trail[first:]
+        path = " to ".join(str(view.name) for view in views[first : first + 8])
+        far = distances(trail[-1])
+        culprit = min(loop, key=lambda hop: far.get(id(hop.here), MAX_HOPS))
+        wrong = route_checks.misrouted(culprit)
+        route = route_checks.deciding_route(culprit)
+        shown = "the route" if route is None else f"the route `{fib.describe_route(route)}`"
+        sentence = f"packets to {culprit.target} go round in circles: {path}"
+        if wrong is not None:
+            fault = NetworkFault(f"{sentence}; wrong is {wrong[0]}", wrong[1])
+        else:
+            change = None
+            for link in [one for one in ip_links(culprit.here, culprit.family) if one.up]:
+                router = router_on(culprit, link)
+                if router is not None and router != culprit.next_hop:
+                    change = route_checks.replaced(culprit, router, link)
+                    break
+            if change is None and route is not None:
+                words = f"{remedy.route_words(route)}{f' via {culprit.next_hop}' if fib.gateway(route) else ''}"
+                change = (
+                    None
+                    if route.protocol == uapi.RTPROT_KERNEL
+                    else remedy.change_route(culprit.here, culprit.family, "del", words)
+                )
+                if route.destination == "default" and culprit.here is self.origin:
+                    change = None
+            fault = NetworkFault(f"{sentence}; {shown} in {culprit.here.name} leads back", change)
+        self.note("no circle", str(culprit.here.name), fault)
+        return fault
+
+    # -- checks -----------------------------------------------------------------------------------------------------
+
+    def run(self, stage: str, hop: Hop, subject: str) -> NetworkFault | None:
+        """Make the checks of a stage, until one finds a fault."""
+        for name, check, family in CHECKS[stage]:
+            if family in (0, hop.family):
+                fault = check(hop)
+                self.note(name, subject, fault)
                 if fault is not None:
                     return fault
         return None
 
-    def _note(self, name: str, where: str, fault: Fault | None) -> None:
+    def note(self, name: str, subject: str, fault: NetworkFault | None) -> None:
+        """Record and report a check that was made."""
         if fault is not None:
-            fault.check, fault.where = name, where
-        step = Step(name, where, fault)
-        self.walk.steps.append(step)
-        self.told(step)
+            fault.check, fault.subject = name, subject
+        result = CheckResult(name, subject, fault)
+        self.diagnosis.checks.append(result)
+        self.report(result)
 
-    # -- the proof --------------------------------------------------------------------------------------------------
+    def filters(self) -> list[str]:
+        """Return the base chains of nf_tables on the way, with hook and priority."""
+        found = []
+        for hop in self.hops():
+            views = [hop.here] + ([hop.there] if hop.there is not None else [])
+            stack = [(view, chain) for view in views for chain in view.chains() if chain.family not in LINK_FAMILIES]
+            link = [one for segment in hop.segments for one in netfilter_checks.chains_on(segment)]
+            found += [f"{netfilter_checks.described(chain)} in {view.name}" for view, chain in [*stack, *link]]
+        return list(dict.fromkeys(found))
 
-    def _too_narrow(self) -> Fault | None:
-        """A small packet came through; one of full size may not, where the ends of a cable differ in their MTU."""
-        walk = self.walk
-        if self.narrow is None or walk.target is None:
-            return None
-        facts, link, mtu = self.narrow
-        if self.prove(walk.target, mtu - HEADERS[walk.family], WIDE) is not None:
-            self._note("MTU", facts.named(link), None)
-            return None
-        sentence = f"small packets come through, those of {mtu} bytes do not: the MTU of {facts.named(link)} is {link.mtu}"
-        fault = Fault(sentence, facts.where.ip(f"link set {word(link.name)} mtu {mtu}"))
-        self._note("MTU", facts.named(link), fault)
-        return fault
-
-    def _unanswered(self) -> Fault:
-        """All holds, and yet no answer came."""
-        walk, target = self.walk, self.walk.target
-        assert target is not None
-        number = len(walk.steps)
-        suspect = netfilter_checks.suspected([one for _, one in self.suspects])
-        if suspect is not None:
-            leg = next(leg for leg, one in self.suspects if one is suspect)
-            fault = netfilter_checks.accusation(leg, suspect, number)
-        elif self.beyond is not None:
-            facts, link = self.beyond
-            leaves = f"as far as can be seen: the packet leaves by {facts.named(link)}"
-            sentence = f"all {number} checks hold {leaves}, and no answer came"
-            fault = Fault(sentence, facts.where.run(f"tcpdump -ni {word(link.name)} host {target}"))
-        else:
-            sentence = f"all {number} checks hold, and yet no answer came"
-            fault = Fault(sentence, self.origin.where.run(f"rawns ping -c 3 {target}"))
-        self._note("answer", target, fault)
-        return fault
+    def hops(self) -> list[Hop]:
+        """Return all hops, there and back."""
+        return [*self.trail, *self.reply_trail]
 
 
-def _gateway(route: Route) -> str | None:
-    """The next hop; an IPv4 route may have an IPv6 one (struct rtvia)."""
-    via = route.body.get("RTA_VIA")
-    if isinstance(via, bytes) and len(via) in (6, 18):
-        return inet_ntop(int.from_bytes(via[:2], sys.byteorder), via[2:])
-    gateway: str | None = route.gateway
-    return gateway
-
-
-def chosen(origin: Facts, aim: Facts, family: int) -> str | None:
-    """The address of ``aim`` that ``origin`` is most likely to reach: on a subnet of its own, on a port that is up."""
+def chosen(origin: NamespaceView, aim: NamespaceView, family: int) -> str | None:
+    """Return the address of ``aim`` that ``origin`` most likely reaches: on a subnet of its own, on a link that is up."""
 
     def rank(address: Any) -> tuple[bool, bool]:
         near = any(on_link(own, address.address) for own in origin.addresses if not loopback(own.address))

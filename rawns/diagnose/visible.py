@@ -1,8 +1,7 @@
-"""The namespaces that can be seen from here, and what the kernel says of each, asked when it is first needed.
+"""The namespaces that can be seen from here. What the kernel says of each is asked when it is first needed, and kept.
 
-Floor 6.  A `Place` is read through a socket inside, and kept: one walk sees one picture.  Which place holds the far end of a
-cable is asked of the kernel (RTM_GETNSID), of the namespaces with a name, the caller's, the machine's own and, if none of
-them is it, those that only a process holds.
+Which namespace holds the far end of a cable is asked of the kernel (RTM_GETNSID): of the namespaces with a name, the caller's,
+the machine's first one and, if it is none of them, those that only a process holds.
 """
 
 from __future__ import annotations
@@ -17,41 +16,47 @@ from ..netns import call_inside
 from ..nft import evaluate as nft_evaluate
 from ..nft import records
 from ..nft.records import NftTable
-from ..objects import nsid
-from .namespace_view import Bridging, Facts, Refusal, Where
+from ..objects import neighbour, nsid, route
+from ..objects.neighbour import Neighbour
+from ..objects.route import Route
+from .commands import NamespaceName
+from .namespace_view import NamespaceView, RouteRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Union
 
-    from ..nft.evaluate import Evaluation, Packet
+    from ..nft.evaluate import Evaluation, Packet, Translation
     from ..objects.address import Address
     from ..objects.link import Link
-    from ..objects.neighbour import Neighbour
-    from ..objects.route import Route
     from ..objects.rule import Rule
     from ..objects.vlan import Vlan
-    from .namespace_view import Answer
+    from .flow import RouteQuery
+    from .namespace_view import RouteAnswer
 
     Identity = tuple[int, int]
     End = Union[NetNS, str]
 
-OPEN = 32  # namespaces held open at most
-ASKED = 64  # ids asked for in one go, a descriptor each
+MAX_OPEN = 32  # namespaces held open
+MAX_ASKED = 64  # ids asked for in one datagram, a descriptor each
+MAX_LINES = 65536  # of a table under /proc/net
+LISTENING = {"tcp": {"0A"}, "udp": {"07"}}  # the states in /proc/net/tcp and udp: TCP_LISTEN, TCP_CLOSE
+PLAIN_QDISCS = {"noqueue", "pfifo_fast", "fq_codel", "mq", "pfifo"}
 
 
-class Place(Facts):
-    """One namespace, by way of the kernel."""
+class VisibleNamespace(NamespaceView):
+    """One namespace, read from the kernel."""
 
-    def __init__(self, world: World, where: Where, identity: Identity) -> None:
-        self.world, self.where, self.identity = world, where, identity
+    def __init__(self, visible: VisibleNamespaces, name: NamespaceName, identity: Identity) -> None:
+        self.visible, self.name, self.identity = visible, name, identity
         self._links: dict[int, Link] | None = None
         self._kept: dict[Any, Any] = {}
 
     @property
     def net(self) -> Any:
-        return self.world.opened(self).net
+        """Its network."""
+        return self.visible.opened(self).net
 
     def _once(self, key: Any, ask: Any) -> Any:
         if key not in self._kept:
@@ -76,33 +81,43 @@ class Place(Facts):
         return found
 
     def _looked(self, ask: Callable[[], list[Any]]) -> list[Any]:
-        """What is asked for; nothing in a stranger's namespace that is closed to us, or has gone since it was listed."""
+        """Return what is asked for; nothing if another's namespace is closed to the caller, or has gone since it was listed."""
         try:
             return ask()
-        except RawnsError:
-            if self in self.world.ends:
+        except (RawnsError, OSError):
+            if self in self.visible.ends:
                 raise
             self.closed = True
             return []
 
-    def far(self, link: Link) -> tuple[Facts, int] | None:
+    def far(self, link: Link) -> tuple[NamespaceView, int] | None:
         if not link.peer:
             return None
         if link.peer_nsid is None:
             return self, link.peer
-        other = self.world.known_as(self, link.peer_nsid)
+        other = self.visible.known_as(self, link.peer_nsid)
         return None if other is None else (other, link.peer)
 
-    def route(self, target: str, source: str | None = None, iif: int = 0) -> Answer:
-        answer: Answer = self._once(("route", target, source, iif), lambda: self._route(target, source, iif))
+    def elsewhere(self) -> Sequence[NamespaceView]:
+        return self.visible.candidates()
+
+    def home(self, link: Link) -> NamespaceView | None:
+        return self if link.peer_nsid is None else self.visible.known_as(self, link.peer_nsid)
+
+    # -- routing ----------------------------------------------------------------------------------------------------
+
+    def route(self, query: RouteQuery) -> RouteAnswer:
+        answer: RouteAnswer = self._once(("route", query.key), lambda: self._route(query))
         return answer
 
-    def _route(self, target: str, source: str | None, iif: int) -> Answer:
+    def _route(self, query: RouteQuery) -> RouteAnswer:
+        request = route.get(query.target, source=query.source, iif=query.iif or None, oif=query.oif or None, mark=query.mark)
+        ports = {"RTA_IP_PROTO": query.protocol, "RTA_SPORT": query.sport, "RTA_DPORT": query.dport}
+        request.body = {**request.body, **{key: value for key, value in ports.items() if value}}
         try:
-            found: Route = self.net.route_to(target, source=source, iif=iif or None)
-            return found
+            return Route(self.net.netlink.get(request).body)
         except KernelError as error:
-            return Refusal(error.errno or 0)
+            return RouteRefused(error.errno or 0)
 
     def routes(self) -> Sequence[Route]:
         found: Sequence[Route] = self._once("routes", lambda: self.net.routes(table=0))
@@ -112,25 +127,31 @@ class Place(Facts):
         found: Sequence[Rule] = self._once("rules", self.net.rules)
         return found
 
+    # -- neighbours and bridges -------------------------------------------------------------------------------------
+
     def neighbours(self) -> Sequence[Neighbour]:
-        found: Sequence[Neighbour] = self.net.neighbours()  # not kept: what we send changes them
+        found: Sequence[Neighbour] = self.net.neighbours()
         return found
+
+    def fdb(self) -> Sequence[Neighbour]:
+        found: Sequence[Neighbour] = self._once("fdb", self._fdb)
+        return found
+
+    def _fdb(self) -> list[Neighbour]:
+        try:
+            return [Neighbour(reply.body) for reply in self.net.netlink.dump(neighbour.dump(uapi.AF_BRIDGE))]
+        except KernelError:
+            return []
 
     def vlans(self, index: int) -> dict[int, Vlan]:
         found: list[Vlan] = self._once("vlans", self.net.vlans)
         return {one.vid: one for one in found if one.index == index}
 
-    def elsewhere(self) -> Sequence[Facts]:
-        return self.world.candidates()
-
-    def home(self, link: Link) -> Facts | None:
-        return self if link.peer_nsid is None else self.world.known_as(self, link.peer_nsid)
-
-    # -- nf_tables --------------------------------------------------------------------------------------------------
+    # -- filters ----------------------------------------------------------------------------------------------------
 
     @property
     def _nft(self) -> tuple[list[NftTable], list[records.NftChain], list[records.NftRule]]:
-        """Tables, chains and rules; nothing where the kernel has no nf_tables."""
+        """Tables, chains and rules; empty if the kernel has no nf_tables."""
         found: tuple[list[NftTable], list[records.NftChain], list[records.NftRule]] = self._once("nf_tables", self._ruleset)
         return found
 
@@ -143,20 +164,57 @@ class Place(Facts):
             return [], [], []
         return tables, chains, rules
 
-    def evaluate(self, packet: Packet, hook: str) -> Evaluation:
-        return nft_evaluate.evaluate(packet, hook, *self._nft)
+    def chains(self) -> Sequence[records.NftChain]:
+        tables, chains, _ = self._nft
+        dormant = {(table.family, table.name) for table in tables if table.dormant}
+        return [one for one in chains if one.hook is not None and (one.family, one.table) not in dormant]
 
-    def masks(self, packet: Packet) -> bool:
-        _, chains, rules = self._nft
-        bases = {(one.family, one.table, one.name) for one in chains if one.type == "nat" and one.hook == "postrouting"}
-        inside = [one for one in rules if (one.family, one.table) in {base[:2] for base in bases}]
-        masking = [one for one in inside if any(statement.kind == "masq" for statement in one.statements)]
-        return any(nft_evaluate.matches(one, packet) is not False for one in masking)
+    def evaluate(self, packet: Packet, hook: str, families: frozenset[int] | None = None) -> Evaluation:
+        return nft_evaluate.evaluate(packet, hook, *self._nft, families)
 
-    def bridging(self) -> Sequence[Bridging]:
-        _, chains, rules = self._nft
-        bases = [one for one in chains if one.family == uapi.NFPROTO_BRIDGE and one.hook is not None]
-        return [_judged(base, [one for one in rules if _in(one, base)]) for base in bases]
+    def translate(self, packet: Packet, hook: str) -> Translation | None:
+        return nft_evaluate.translate(packet, hook, *self._nft)
+
+    def unreadable_filters(self) -> Sequence[str]:
+        found = [f"legacy iptables table {name}" for name in self._lines("ip_tables_names") + self._lines("ip6_tables_names")]
+        found += [
+            f"XDP program on {link.name}"
+            for link in self.links.values()
+            if (link.body.get("IFLA_XDP") or {}).get("IFLA_XDP_ATTACHED")
+        ]
+        try:
+            queues = self._once("qdiscs", self.net.qdiscs)
+        except KernelError:
+            queues = []
+        for one in queues:
+            if one.kind not in PLAIN_QDISCS and one.index in self.links:
+                found.append(f"qdisc {one.kind} on {self.links[one.index].name}")
+        return found
+
+    def _lines(self, table: str) -> list[str]:
+        """Return the lines of a file under /proc/net of this namespace; empty if there is no such file."""
+
+        def read() -> list[str]:
+            with open(f"/proc/thread-self/net/{table}", encoding="ascii") as file:
+                return [line.strip() for line, _ in zip(file, range(MAX_LINES))]
+
+        try:
+            return call_inside(self.visible.opened(self), read)
+        except (OSError, ValueError):
+            return []
+
+    def listeners(self, protocol: str, port: int) -> Sequence[str] | None:
+        found = []
+        for version in ("", "6"):
+            lines = self._lines(f"{protocol}{version}")
+            if not lines and not version:
+                return None
+            for line in lines[1:]:
+                words = line.split()
+                address, _, number = words[1].partition(":")
+                if words[3] in LISTENING[protocol] and int(number, 16) == port:
+                    found.append(_address(address))
+        return found
 
     def sysctl(self, name: str) -> int | None:
         value: int | None = self._once(("sysctl", name), lambda: self._sysctl(name))
@@ -164,68 +222,82 @@ class Place(Facts):
 
     def _sysctl(self, name: str) -> int | None:
         try:
-            return int(call_inside(self.world.opened(self), sysctl.read, f"net/{name}").split()[0])
-        except (SyscallError, ValueError, IndexError):
+            return int(call_inside(self.visible.opened(self), sysctl.read, f"net/{name}").split()[0])
+        except (SyscallError, InvalidValue, ValueError, IndexError):
             return None  # this kernel, or this namespace, has no such setting
 
 
-class World:
-    """All places that are known, by their identity.  ``ends`` are the two whose way is asked for."""
+def _address(text: str) -> str:
+    """Return an address of /proc/net/tcp: words of 32 bits in the order of the machine."""
+    import sys
+    from _socket import inet_ntop
+
+    words = [int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8)]
+    return inet_ntop(uapi.AF_INET if len(words) == 1 else uapi.AF_INET6, b"".join(words))
+
+
+class VisibleNamespaces:
+    """The namespaces that are known, by their identity. ``ends`` are the two between which a way is sought."""
 
     def __init__(self) -> None:
-        self.places: dict[Identity, Place] = {}
-        self.ends: list[Place] = []
+        self.views: dict[Identity, VisibleNamespace] = {}
+        self.ends: list[VisibleNamespace] = []
         self._open: OrderedDict[Identity, NetNS] = OrderedDict()
         self._ids: dict[Identity, dict[int, Identity | None]] = {}
         self._held: dict[Identity, NetNS] = {}
-        self._candidates: list[Place] | None = None
+        self._candidates: list[VisibleNamespace] | None = None
 
-    # -- places -----------------------------------------------------------------------------------------------------
+    # -- views -----------------------------------------------------------------------------------------------------
 
-    def place(self, namespace: NetNS, where: Where) -> Place:
-        """The place that this namespace is; ``where`` is how to call it if it is new."""
-        found = self.places.get(namespace.identity)
+    def view(self, namespace: NetNS, name: NamespaceName) -> VisibleNamespace:
+        """Return the view of a namespace; ``name`` is how to call it if it is new."""
+        found = self.views.get(namespace.identity)
         if found is None:
-            found = self.places[namespace.identity] = Place(self, where, namespace.identity)
+            found = self.views[namespace.identity] = VisibleNamespace(self, name, namespace.identity)
         return found
 
-    def end(self, what: End) -> Place:
-        """One end of the way: a `NetNS` that the caller has open, a name, a path, ``pid:N``, or ``.`` for the caller's own.
+    def end(self, what: End) -> VisibleNamespace:
+        """Return the view of one end: a `NetNS` that is open, a name, a path, ``pid:N``, or ``.`` for the caller's own.
 
-        A bare host name will do where one lab has such a host.  Raises as `NetNS.open`.
+        The name of a host without its lab is accepted if only one lab has such a host. Raises the errors of `NetNS.open`.
         """
         what = getattr(what, "namespace", what)  # a host of a lab has one
         if isinstance(what, NetNS):
-            where = _of(what)
-            place = self.place(what, where)
-            if where.name is None and not os.path.exists(where.path or ""):
+            name = _of(what)
+            view = self.view(what, name)
+            if name.name is None and not os.path.exists(name.path or ""):
                 raise InvalidValue(f"{what!r} cannot be reached")
-            self._held.setdefault(place.identity, what)
+            self._held.setdefault(view.identity, what)
         else:
-            namespace, where = _named(what)
-            place = self.place(namespace, where)
-            self._keep(place.identity, namespace)
-        self.ends.append(place)
-        return place
+            namespace, name = _named(what)
+            view = self.view(namespace, name)
+            self._keep(view.identity, namespace)
+        self.ends.append(view)
+        return view
 
-    def opened(self, place: Place) -> NetNS:
-        """The namespace itself, open until others are needed more."""
-        held = self._held.get(place.identity) or self._open.get(place.identity)
+    def opened(self, view: VisibleNamespace) -> NetNS:
+        """Return the namespace, open until others are needed more."""
+        held = self._held.get(view.identity) or self._open.get(view.identity)
         if held is not None:
-            if place.identity in self._open:
-                self._open.move_to_end(place.identity)
+            if view.identity in self._open:
+                self._open.move_to_end(view.identity)
             return held
-        where = place.where
-        namespace = NetNS.open(where.name or where.path) if where.name or where.path else NetNS.current()
-        self._keep(place.identity, namespace)
+        name = view.name
+        namespace = NetNS.open(name.name or name.path) if name.name or name.path else NetNS.current()
+        self._keep(view.identity, namespace)
         return namespace
+
+    def inside(self, view: NamespaceView, function: Callable[[], Any]) -> Any:
+        """Call a function inside a namespace."""
+        assert isinstance(view, VisibleNamespace)
+        return call_inside(self.opened(view), function)
 
     def _keep(self, identity: Identity, namespace: NetNS) -> None:
         old = self._open.pop(identity, None)
         if old is not None:
             old.close()
         self._open[identity] = namespace
-        while len(self._open) > OPEN:
+        while len(self._open) > MAX_OPEN:
             self._open.popitem(last=False)[1].close()
 
     def close(self) -> None:
@@ -234,145 +306,138 @@ class World:
 
     # -- who is at the other end ------------------------------------------------------------------------------------
 
-    def known_as(self, place: Place, number: int) -> Place | None:
-        """The place that ``place`` knows under this id; None where it is none that we can see."""
-        ids = self._ids.setdefault(place.identity, {})
+    def known_as(self, view: VisibleNamespace, number: int) -> VisibleNamespace | None:
+        """Return the namespace that has this id in ``view``; None if it cannot be seen."""
+        ids = self._ids.setdefault(view.identity, {})
         if number not in ids:
-            self._learn(place, ids, number)
+            self._learn(view, ids, number)
         if number not in ids:
             self._candidates = None  # a name that is new since they were listed
-            self._learn(place, ids, number)
+            self._learn(view, ids, number)
         identity = ids.setdefault(number, None)
-        return None if identity is None else self.places[identity]
+        return None if identity is None else self.views[identity]
 
-    def _learn(self, place: Place, ids: dict[int, Identity | None], number: int) -> None:
-        """Ask which id each candidate has there, until the one that is looked for is among them."""
-        chunk: list[Place] = []
+    def _learn(self, view: VisibleNamespace, ids: dict[int, Identity | None], number: int) -> None:
+        """Ask which id each candidate has there, until the wanted one is among them."""
+        chunk: list[VisibleNamespace] = []
         for candidate in [*self.candidates(), None]:
             if candidate is not None:
                 chunk.append(candidate)
-            if chunk and (candidate is None or len(chunk) >= ASKED):
-                self._ask(place, ids, chunk)
+            if chunk and (candidate is None or len(chunk) >= MAX_ASKED):
+                self._ask(view, ids, chunk)
                 chunk = []
                 if number in ids:
                     return
         strangers = [one for one in _of_processes(self) if one.identity not in ids.values()]
-        for start in range(0, len(strangers), ASKED):
-            self._ask(place, ids, strangers[start : start + ASKED])
+        for start in range(0, len(strangers), MAX_ASKED):
+            self._ask(view, ids, strangers[start : start + MAX_ASKED])
             if number in ids:
                 return
 
-    def _ask(self, place: Place, ids: dict[int, Identity | None], chunk: list[Place]) -> None:
+    def _ask(self, view: VisibleNamespace, ids: dict[int, Identity | None], chunk: list[VisibleNamespace]) -> None:
         descriptors: list[tuple[Identity, int]] = []
         try:
             for one in chunk:
                 try:
                     descriptors.append((one.identity, self._descriptor(one)))
                 except OSError:
-                    continue  # it has gone, or is not for us
-            for (identity, _), number in zip(descriptors, _numbers(place, [fd for _, fd in descriptors])):
+                    continue  # it has gone, or is closed to the caller
+            for (identity, _), number in zip(descriptors, _numbers(view, [fd for _, fd in descriptors])):
                 if number != nsid.NOT_ASSIGNED:
                     ids[number] = identity
         finally:
             for _, fd in descriptors:
                 os.close(fd)
 
-    def _descriptor(self, place: Place) -> int:
-        held = self._held.get(place.identity) or self._open.get(place.identity)
+    def _descriptor(self, view: VisibleNamespace) -> int:
+        held = self._held.get(view.identity) or self._open.get(view.identity)
         if held is not None:
             return os.dup(held.fileno())
-        where = place.where
-        return os.open(names.path_of(where.name) if where.name else where.path or names.HERE, names.SAFE_OPEN | os.O_CLOEXEC)
+        name = view.name
+        return os.open(names.path_of(name.name) if name.name else name.path or names.HERE, names.SAFE_OPEN | os.O_CLOEXEC)
 
-    def candidates(self) -> list[Place]:
-        """The places that may hold the far end of a cable: the two ends, the caller's, the machine's, all with a name.
+    def candidates(self) -> list[VisibleNamespace]:
+        """Return the namespaces that may hold the far end of a cable: the two ends, the caller's, the first one, all with a name.
 
         Those of the lab that an end belongs to (LAB.HOST) come first.
         """
         if self._candidates is None:
-            labs = {one.where.name.partition(".")[0] for one in self.ends if one.where.name}
+            labs = {one.name.name.partition(".")[0] for one in self.ends if one.name.name}
             listed = sorted(names.listed(), key=lambda name: name.partition(".")[0] not in labs)
-            wheres = [Where(None, None), Where(None, "/proc/1/ns/net", "the root namespace"), *map(Where, listed)]
-            found = [self._found(where) for where in wheres]
-            self._candidates = list(dict.fromkeys([*self.ends, *[place for place in found if place is not None]]))
+            labels = [
+                NamespaceName(None, None),
+                NamespaceName(None, "/proc/1/ns/net", "the root namespace"),
+                *map(NamespaceName, listed),
+            ]
+            found = [self._found(name) for name in labels]
+            self._candidates = list(dict.fromkeys([*self.ends, *[view for view in found if view is not None]]))
         return self._candidates
 
-    def _found(self, where: Where) -> Place | None:
-        path = names.path_of(where.name) if where.name else where.path or names.HERE
+    def _found(self, name: NamespaceName) -> VisibleNamespace | None:
+        path = names.path_of(name.name) if name.name else name.path or names.HERE
         identity = names.identity(path)
         if identity is None:
             return None
-        if identity not in self.places:
-            self.places[identity] = Place(self, where, identity)
-        return self.places[identity]
+        if identity not in self.views:
+            self.views[identity] = VisibleNamespace(self, name, identity)
+        return self.views[identity]
 
-    def known(self) -> list[Place]:
-        """The places that have been looked into."""
-        return [place for place in self.places.values() if place.loaded and not place.closed]
+    def known(self) -> list[VisibleNamespace]:
+        """Return the namespaces that have been read."""
+        return [view for view in self.views.values() if view.loaded and not view.closed]
 
 
-def _numbers(place: Place, descriptors: list[int]) -> list[int]:
-    """The ids that a place has given to the namespaces behind descriptors; all in one datagram, unless one is none by now."""
+def _numbers(view: VisibleNamespace, descriptors: list[int]) -> list[int]:
+    """Return the ids in a namespace of those behind descriptors: in one datagram, unless a descriptor has become invalid."""
     try:
-        replies = place.net.do(*[nsid.get(fd) for fd in descriptors]) if descriptors else []
+        replies = view.net.do(*[nsid.get(fd) for fd in descriptors]) if descriptors else []
         return [nsid.Nsid(reply[0].body).nsid if reply else nsid.NOT_ASSIGNED for reply in replies]
     except KernelError:
         if len(descriptors) == 1:
             return [nsid.NOT_ASSIGNED]
-    return [_numbers(place, [fd])[0] for fd in descriptors]
+    return [_numbers(view, [fd])[0] for fd in descriptors]
 
 
-def _in(one: records.NftRule, chain: records.NftChain) -> bool:
-    return bool((one.family, one.table, one.chain) == (chain.family, chain.table, chain.name))
-
-
-def _judged(chain: records.NftChain, rules: list[records.NftRule]) -> Bridging:
-    """A chain that drops by policy and has no rule, or whose first rule drops and has no condition, drops everything."""
-    words = [statement.kind for statement in rules[0].statements] if rules else []
-    drops, handle = chain.policy == "drop" and not rules, 0
-    if words[-1:] == ["verdict"] and set(words[:-1]) <= {"counter", "log"}:
-        drops, handle = rules[0].statements[-1].values[0] == uapi.NF_DROP, rules[0].handle
-    return Bridging(chain.table, chain.name, chain.hook or "", drops, handle)
-
-
-def _of_processes(world: World) -> Iterator[Place]:
-    """The places that only a process holds, by the first process that is in each."""
+def _of_processes(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
+    """Yield the namespaces that only a process holds, by the first process that is in each."""
     for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         path = f"/proc/{pid}/ns/net"
         identity = names.identity(path)
-        if identity is not None and identity not in world.places:
-            world.places[identity] = Place(world, Where(None, path, f"the namespace of process {pid}"), identity)
-            yield world.places[identity]
+        if identity is not None and identity not in visible.views:
+            visible.views[identity] = VisibleNamespace(
+                visible, NamespaceName(None, path, f"the namespace of process {pid}"), identity
+            )
+            yield visible.views[identity]
 
 
-def _of(namespace: NetNS) -> Where:
-    """How to call and reach a namespace that somebody has open."""
+def _of(namespace: NetNS) -> NamespaceName:
+    """Return how to call and how to enter a namespace that the caller has open."""
     if namespace.name is not None:
-        return Where(namespace.name)
+        return NamespaceName(namespace.name)
     named = namespace.names()
     if named:
-        return Where(named[0])
+        return NamespaceName(named[0])
     path = f"/proc/{os.getpid()}/fd/{namespace.fileno()}"
-    return Where(None, path, getattr(namespace, "label", "") or f"the namespace behind descriptor {namespace.fileno()}")
+    return NamespaceName(None, path, getattr(namespace, "label", "") or f"the namespace behind descriptor {namespace.fileno()}")
 
 
-def _named(text: str) -> tuple[NetNS, Where]:
-    """A namespace by what somebody typed."""
+def _named(text: str) -> tuple[NetNS, NamespaceName]:
+    """Open a namespace by what a user typed."""
     if text == ".":
-        return NetNS.current(), Where()
+        return NetNS.current(), NamespaceName()
     if text.startswith("pid:"):
         pid = text[4:]
         if not (pid.isascii() and pid.isdigit()):
-            raise InvalidValue(f"{text!r}: after pid: the number of a process is due")
-        return NetNS.open(pid=int(pid)), Where(None, f"/proc/{int(pid)}/ns/net", f"the namespace of process {int(pid)}")
+            raise InvalidValue(f"{text!r}: the number of a process must follow pid:")
+        return NetNS.open(pid=int(pid)), NamespaceName(None, f"/proc/{int(pid)}/ns/net", f"the namespace of process {int(pid)}")
     if "/" in text:
-        return NetNS.open(text), Where(None, text)
+        return NetNS.open(text), NamespaceName(None, text)
     try:
-        return NetNS.open(text), Where(text)
+        return NetNS.open(text), NamespaceName(text)
     except FileNotFoundError:
         hosts = [name for name in names.listed() if name.partition(".")[2] == text]
         if len(hosts) > 1:
-            raise InvalidValue(f"{text} is a host of {len(hosts)} labs: {' or '.join(hosts)} is due") from None
+            raise InvalidValue(f"{text} is a host of {len(hosts)} labs; give one of {', '.join(hosts)}") from None
         if not hosts:
             raise
-        return NetNS.open(hosts[0]), Where(hosts[0])
+        return NetNS.open(hosts[0]), NamespaceName(hosts[0])

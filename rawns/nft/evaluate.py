@@ -110,6 +110,14 @@ class Packet:
         keys = (("meta", uapi.NFT_META_IIFNAME), ("meta", uapi.NFT_META_OIFNAME))
         return {self.known[key].rstrip(b"\0").decode("utf-8", "surrogateescape") for key in keys if key in self.known}
 
+    def copy(self) -> Packet:
+        """Return a packet of which the same is known."""
+        made = object.__new__(Packet)
+        made.family = self.family
+        made.known, made.link_layer = dict(self.known), dict(self.link_layer)
+        made.network, made.transport = dict(self.network), dict(self.transport)
+        return made
+
     def select(self, selector: Any) -> bytes | None:
         """The bytes that a rule's selector selects; None where they are not known."""
         if selector[0] == "&":
@@ -185,10 +193,11 @@ class Evaluation:
     ``perhaps`` are the rules that might have decided otherwise; where there are none, this is ``sure``.
     """
 
-    __slots__ = ("chain", "undecided", "rule", "verdict")
+    __slots__ = ("chain", "mark", "undecided", "rule", "verdict")
 
     def __init__(self, verdict: str, chain: NftChain | None = None, rule: NftRule | None = None) -> None:
         self.verdict, self.chain, self.rule = verdict, chain, rule
+        self.mark: int | None = None  # of the packet afterwards; None if it is unknown
         self.undecided: list[NftRule] = []
 
     @property
@@ -210,9 +219,9 @@ def evaluate(
     """Evaluate the chains of a hook (``'forward'``, ``'input'``, ``'output'`` ...) for a packet, in the order of their priority.
 
     A chain that drops ends the evaluation; a chain that accepts hands the packet to the next one. ``families`` (NFPROTO_*)
-    defaults to inet and the packet's own. Chains that translate addresses see only packets whose state is new. If a rule sets
-    the mark of the packet, ``packet`` is changed.
+    defaults to inet and the packet's own. Chains that translate addresses see only packets whose state is new.
     """
+    packet = packet.copy()
     evaluator = _Evaluator(packet, _by_chain(rules))
     evaluation = Evaluation("accept")
     for base in _at_hook(packet, hook, tables, chains, families):
@@ -221,6 +230,7 @@ def evaluate(
         evaluation.undecided += [rule for rule in doubts if action(rule)[0] != evaluation.verdict]
         if evaluation.verdict != "accept":
             break
+    evaluation.mark = packet.mark
     return evaluation
 
 

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 from ways import Net, bridged, mend, pair, routed
 
-from rawns import Walk, why
-from rawns.diagnose import path
+from rawns import Diagnosis, why
+from rawns.diagnose import proof
 from rawns.uapi import AF_INET, AF_INET6
 
 V4, V6 = AF_INET, AF_INET6
@@ -112,7 +112,7 @@ def slow(net: Net) -> None:
 
 FAULTS: dict[str, Case] = {
     # ports, cables, addresses
-    "own port down": (pair, down("a", "v1"), V4, "port up", "v1 in a is down, and 10.0.0.2 lies on its subnet"),
+    "own port down": (pair, down("a", "v1"), V4, "link up", "v1 in a is down, and 10.0.0.2 lies on its subnet"),
     "far port down": (pair, down("b", "v2"), V4, "carrier", "v1 in a has no carrier because its far end, v2 in b, is down"),
     "far port down, IPv6": (pair, down("b", "v2"), V6, "", r"v2 in b, is down|b has no IPv6 address|v2 in b is down"),
     "no address": (pair, gone("a", "v1", "10.0.0.1/24"), V4, "route", "a has no IPv4 address on v1"),
@@ -123,78 +123,78 @@ FAULTS: dict[str, Case] = {
         readdressed("a", "v1", "10.0.0.1/24", "10.0.0.1/32"),
         V4,
         "route",
-        "10.0.0.2 is right across v1 in a (on v2 in b), but outside of 10.0.0.1/32: b has /24",
+        "10.0.0.2 (v2 in b) is directly connected to v1 in a, but outside of 10.0.0.1/32: the prefix length in b is 24",
     ),
     "prefix too long, IPv6": (
         pair,
         readdressed("a", "v1", "fd00::1/64", "fd00::1/128"),
         V6,
         "route",
-        "fd00::2 is right across v1 in a (on v2 in b), but outside of fd00::1/128: b has /64",
+        "fd00::2 (v2 in b) is directly connected to v1 in a, but outside of fd00::1/128: the prefix length in b is 64",
     ),
     "prefix too long there": (
         pair,
         readdressed("b", "v2", "10.0.0.2/24", "10.0.0.2/32"),
         V4,
         "route",
-        "10.0.0.1 is right across v2 in b (on v1 in a), but outside of 10.0.0.2/32: a has /24",
+        "10.0.0.1 (v1 in a) is directly connected to v2 in b, but outside of 10.0.0.2/32: the prefix length in a is 24",
     ),
     "two subnets": (
         pair,
         readdressed("b", "v2", "10.0.0.2/24", "10.7.0.2/24"),
         V4,
         "route",
-        "10.7.0.2 is right across v1 in a (on v2 in b), but outside of 10.0.0.1/24: two subnets on one cable",
+        "10.7.0.2 (v2 in b) is directly connected to v1 in a, but outside of 10.0.0.1/24: one cable, two subnets",
     ),
     "one address twice": (
         pair,
         readdressed("b", "v2", "10.0.0.2/24", "10.0.0.1/24"),
         V4,
         "not to itself",
-        "10.0.0.1 is on v1 in a too, so a talks to itself",
+        "10.0.0.1 is on v1 in a too, so a keeps packets to it",
     ),
     "the sender's address there too": (
         pair,
         lambda net: net.address("b", "v2", "10.0.0.1/32"),
         V4,
-        "no twin",
-        "v2 in b has 10.0.0.1 too, the address that the packet comes from, and drops it as its own",
+        "source foreign",
+        "v2 in b has 10.0.0.1 too, the source address of the packet, and therefore drops the packet",
     ),
     "out of the local table": (
         pair,
         together(tool("b", "ip route del local 10.0.0.2 dev v2 table local"), forgetful),
         V4,
         "address local",
-        "10.0.0.2 is on v2 in b, but is not in the local table there",
+        "10.0.0.2 is on v2 in b, but the local table of b does not have it",
     ),
-    "ARP off": (pair, tool("a", "ip link set v1 arp off"), V4, "ARP on", "v1 in a has ARP switched off"),
+    "ARP off": (pair, tool("a", "ip link set v1 arp off"), V4, "ARP on", "ARP is switched off on v1 in a"),
     "ARP off there": (
         pair,
         together(tool("b", "ip link set v2 arp off"), forgetful),
         V4,
         "ARP on",
-        "v2 in b has ARP switched off",
+        "ARP is switched off on v2 in b",
     ),
     "no ARP answers": (
         pair,
         together(sysctl("b", "ipv4/conf/v2/arp_ignore", 8), forgetful),
         V4,
         "ARP answered",
-        "v2 in b answers no ARP request",
+        "v2 in b answers no ARP requests: arp_ignore is 8",
     ),
     "a wrong neighbour": (
         pair,
         lied("a", "v1", "10.0.0.2"),
         V4,
         "neighbour",
-        "a has a permanent entry that 10.0.0.2 is at 02:00:00:00:00:99, but v2 in b is at",
+        "a has a permanent neighbour entry that 10.0.0.2 is at 02:00:00:00:00:99, but v2 in b is at",
     ),
     "a wrong neighbour, IPv6": (
         pair,
         lied("b", "v2", "fd00::1"),
         V6,
         "neighbour",
-        "b has a permanent entry that fd00::1 is at 02:00:00:00:00:99, but v1 in a is at",
+        "b has a permanent neighbour entry that fd00::1 is at 02:00:00:00:00:99, but v1 in a is at",
     ),
     "IPv6 off": (pair, sysctl("a", "ipv6/conf/v1/disable_ipv6", 1), V6, "route", "IPv6 is switched off on v1 in a"),
     "IPv6 off there": (pair, sysctl("b", "ipv6/conf/v2/disable_ipv6", 1), V6, "address", "IPv6 is switched off on v2 in b"),
@@ -205,15 +205,27 @@ FAULTS: dict[str, Case] = {
         "MTU",
         "small packets come through, those of 1500 bytes do not: the MTU of v2 in b is 1300",
     ),
-    "no echo": (pair, sysctl("b", "ipv4/icmp_echo_ignore_all", 1), V4, "echo", "b gets the packet, but answers no ping"),
-    "no echo, IPv6": (pair, sysctl("b", "ipv6/icmp/echo_ignore_all", 1), V6, "echo", "b gets the packet, but answers no ping"),
+    "no echo": (
+        pair,
+        sysctl("b", "ipv4/icmp_echo_ignore_all", 1),
+        V4,
+        "echo",
+        "b receives the packet, but answers no echo",
+    ),
+    "no echo, IPv6": (
+        pair,
+        sysctl("b", "ipv6/icmp/echo_ignore_all", 1),
+        V6,
+        "echo",
+        "b receives the packet, but answers no echo",
+    ),
     # routes
     "blackhole": (
         pair,
         tool("a", "ip route add blackhole 10.0.0.2/32"),
         V4,
         "route",
-        "a has the route `blackhole 10.0.0.2/32`, which keeps what is for 10.0.0.2",
+        "a has the route `blackhole 10.0.0.2/32`, which refuses packets to 10.0.0.2",
     ),
     "unreachable": (
         pair,
@@ -241,15 +253,15 @@ FAULTS: dict[str, Case] = {
         pair,
         tool("a", "ip link add d0 type dummy", "ip link set d0 up", "ip route add 10.0.0.2/32 dev d0"),
         V4,
-        "a device that leads somewhere",
-        "the route of a to 10.0.0.2 leads into d0, a dummy, which swallows everything",
+        "leads somewhere",
+        "the route `10.0.0.2/32` of a leads to d0, a dummy device, which discards packets",
     ),
     "a policy rule": (
         pair,
         tool("a", "ip rule add pref 50 to 10.0.0.2 unreachable"),
         V4,
         "route",
-        "a has a route to 10.0.0.2 in its main table, but the policy rule 50 sends it elsewhere",
+        "the policy rule `50: from all to 10.0.0.2/32 unreachable` in a refuses packets to 10.0.0.2",
     ),
     "no default route": (routed, routeless("a"), V4, "route", "a has no route to 10.0.2.2, not even a default route"),
     "no default route, IPv6": (
@@ -264,45 +276,51 @@ FAULTS: dict[str, Case] = {
         routed,
         together(routeless("a"), lambda net: net["a"].net.add_route("default", via="10.0.1.77")),
         V4,
-        "next hop is there",
-        "nobody that v1 in a leads to has 10.0.1.77, the gateway of the route to 10.0.2.2",
+        "next hop exists",
+        "no host that v1 in a leads to has 10.0.1.77, the gateway of the route to 10.0.2.2",
     ),
-    "a circle": (routed, circle, V4, "no circle", "what is for 10.0.2.2 goes in circles: q to r to q"),
+    "a circle": (
+        routed,
+        circle,
+        V4,
+        "no circle",
+        "packets to 10.0.2.2 go round in circles: q to r to q; wrong is the route `10.0.2.2/32",
+    ),
     # the router
     "no forwarding": (
         routed,
         sysctl("r", "ipv4/ip_forward", 0),
         V4,
         "forwarding",
-        "r is the way to 10.0.2.2, but does not forward IPv4 that comes in by ra",
+        "r is on the way to 10.0.2.2, but does not forward IPv4 packets that come in by ra",
     ),
     "no forwarding by one port": (
         routed,
         sysctl("r", "ipv4/conf/ra/forwarding", 0),
         V4,
         "forwarding",
-        "r is the way to 10.0.2.2, but does not forward IPv4 that comes in by ra",
+        "r is on the way to 10.0.2.2, but does not forward IPv4 packets that come in by ra",
     ),
     "no forwarding back": (
         routed,
         sysctl("r", "ipv4/conf/rb/forwarding", 0),
         V4,
         "forwarding",
-        "r is the way to 10.0.1.2, but does not forward IPv4 that comes in by rb",
+        "r is on the way to 10.0.1.2, but does not forward IPv4 packets that come in by rb",
     ),
     "no forwarding, IPv6": (
         routed,
         sysctl("r", "ipv6/conf/all/forwarding", 0),
         V6,
         "forwarding",
-        "r is the way to fd02::2, but does not forward IPv6 that comes in by ra",
+        "r is on the way to fd02::2, but does not forward IPv6 packets that come in by ra",
     ),
     "rp_filter": (
         routed,
         asymmetric,
         V4,
         "rp_filter",
-        "b drops what comes from 10.0.1.2 by v2: rp_filter is 1, and the way back to 10.0.1.2 leads by w1",
+        "b drops packets from 10.0.1.2 that come in by v2: rp_filter is 1, and the route back to 10.0.1.2 leads by w1",
     ),
     "the router's port down": (routed, down("r", "rb"), V4, "", "rb in r"),
     "the router's first port down": (
@@ -326,8 +344,8 @@ FAULTS: dict[str, Case] = {
         bridged,
         lambda net: net["s"].net.set_link("pb", master=0),
         V4,
-        "next hop is there",
-        "pb in s, where the cable of v2 in b ends, is a port of no bridge",
+        "next hop exists",
+        "pb in s, where the cable of v2 in b ends, is not a port of the bridge br0",
     ),
     "a port switched off": (
         bridged,
@@ -369,7 +387,7 @@ FAULTS: dict[str, Case] = {
         twin_port,
         V4,
         "link-layer addresses",
-        "v2 in b and pb in s have one link-layer address",
+        "v2 in b and pb in s have the same link-layer address",
     ),
     # nf_tables
     "output": (
@@ -383,7 +401,7 @@ FAULTS: dict[str, Case] = {
         pair,
         chain("b", "inet", "input"),
         V6,
-        "discovery let through",
+        "resolution passes filters",
         "the nf_tables chain inet t c in b drops the packet by its policy",
     ),
     "forward": (
@@ -433,14 +451,14 @@ FAULTS: dict[str, Case] = {
         chain("r", "ip", "forward", "drop", "ip saddr { 10.9.1.2, 10.9.1.3 } accept"),
         V4,
         "answer",
-        "the nf_tables chain ip t c in r drops it, unless a rule of it would have it otherwise",
+        "the nf_tables chain ip t c in r drops it, unless a rule of it decides otherwise",
     ),
     "neighbour discovery": (
         pair,
         together(forgetful, chain("b", "ip6", "input", "accept", "icmpv6 type nd-neighbor-solicit drop")),
         V6,
-        "discovery let through",
-        "drop`, a question or an answer of neighbour discovery",
+        "resolution passes filters",
+        "drop`, a question or an answer of address resolution",
     ),
     "the answer is not let in": (
         pair,
@@ -454,23 +472,23 @@ FAULTS: dict[str, Case] = {
         chain("s", "bridge", "forward"),
         V4,
         "bridge filter",
-        "the nf_tables chain bridge t c in s drops all that comes to its forward hook",
+        "the nf_tables chain bridge t c in s drops the packet by its policy",
     ),
     "br_netfilter": (
         bridged,
         together(sysctl("s", "bridge/bridge-nf-call-iptables", 1), chain("s", "ip", "forward")),
         V4,
         "bridge filter",
-        "drops the packet by its policy (br_netfilter hands it what br0 bridges)",
+        "drops the packet by its policy (br_netfilter passes it what br0 forwards)",
     ),
 }
 
 
-def unanswered(net: Net, family: int) -> Walk:
+def unanswered(net: Net, family: int) -> Diagnosis:
     """The walk over a network broken on purpose: no answer comes, however long one waits for it."""
     with pytest.MonkeyPatch.context() as impatient:
-        for patience in ("PROOF", "DOUBT", "WIDE"):
-            impatient.setattr(path, patience, 0.05)
+        for patience in ("PATIENCE", "DOUBT", "WIDE"):
+            impatient.setattr(proof, patience, 0.05)
         return why(net["a"], net["b"], family)
 
 
@@ -506,6 +524,6 @@ def test_where_all_holds(build: Callable[[Net], None], family: int, net: Net) ->
     walk = why(net["a"], net["b"], family)
     assert walk and walk.fault is None and walk.refuted is None, str(walk)
     assert walk.hops == (2 if build is routed else 1)
-    assert all(step.fault is None for step in walk.steps) and len(walk.steps) > 20
-    shown = rf"a reaches b \({walk.target}\) in [0-9.]+ ms: {len(walk.steps)} checks, {walk.hops} hops?"
+    assert all(step.fault is None for step in walk.checks) and len(walk.checks) > 20
+    shown = rf"a reaches b \({walk.target}\) in [0-9.]+ ms: {len(walk.checks)} checks, {walk.hops} hops?"
     assert re.fullmatch(shown, net.named(str(walk)))

@@ -1,8 +1,8 @@
-"""The judgement behind `rawns why`, over facts that are told: no kernel, no privileges, no clock."""
+"""The checks behind `rawns why`, over namespaces that are described by literals: no kernel, no privileges, no clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from errno import ENETUNREACH
 from itertools import count
 from typing import Any
@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from rawns import SyscallError, uapi
-from rawns.diagnose.hop import Fault
-from rawns.diagnose.namespace_view import Bridging, Facts, Refusal, Where, dotted, family_of, holds, number, spare, word
-from rawns.diagnose.path import Walk, Walker, chosen
+from rawns.diagnose import CheckResult, Diagnosis, NetworkFault, diagnose
+from rawns.diagnose.commands import NamespaceName, dotted, word
+from rawns.diagnose.flow import Flow, RouteQuery
+from rawns.diagnose.namespace_view import NamespaceView, RouteRefused
+from rawns.diagnose.path import chosen
+from rawns.diagnose.prefixes import family_of, holds, number, spare_address
+from rawns.diagnose.probe import ProbeRequest, ProbeResult
 from rawns.diagnose.segment import search
 from rawns.nft.evaluate import Evaluation, Packet
 from rawns.nft.records import NftChain, NftRule
@@ -31,19 +35,20 @@ BARE, TAGGED = (True, True), (False, False)  # (pvid, untagged)
 SERIAL = count(1)
 
 
-class Told(Facts):
+class DescribedNamespace(NamespaceView):
     """A namespace that is what a test says it is.  Its routes follow from its addresses, and from ``more``: (prefix, gateway)."""
 
     def __init__(self, name: str) -> None:
-        self.where = Where(name)
+        self.name = NamespaceName(name)
         self.told: dict[int, Link] = {}
-        self.ends: dict[int, tuple[Facts, int]] = {}
+        self.ends: dict[int, tuple[NamespaceView, int]] = {}
         self.has: list[Address] = []
         self.more: list[tuple[str, int, str | None, str]] = []  # prefix, length, gateway, device
         self.tags: dict[int, dict[int, tuple[bool, bool]]] = {}
         self.sysctls: dict[str, int] = {}
         self.evaluations: dict[str, Evaluation] = {}
-        self.bridges: list[Bridging] = []
+        self.link_evaluations: dict[str, Evaluation] = {}
+        self.listening: list[str] = []
         self.noted: list[Neighbour] = []
         self.looked = 0
         self.known = True
@@ -85,16 +90,17 @@ class Told(Facts):
     def addresses(self) -> Sequence[Address]:
         return self.has
 
-    def far(self, link: Link) -> tuple[Facts, int] | None:
+    def far(self, link: Link) -> tuple[NamespaceView, int] | None:
         return self.ends.get(link.index)
 
-    def home(self, link: Link) -> Facts | None:
+    def home(self, link: Link) -> NamespaceView | None:
         return self
 
-    def elsewhere(self) -> Sequence[Facts]:
+    def elsewhere(self) -> Sequence[NamespaceView]:
         return ()
 
-    def route(self, target: str, source: str | None = None, iif: int = 0) -> Route | Refusal:
+    def route(self, query: RouteQuery) -> Route | RouteRefused:
+        target = query.target
         family = family_of(target)
         base = {"rtm_family": family, "rtm_dst_len": BITS[family], "RTA_DST": target, "rtm_table": 254, "rtm_scope": 0}
         if self.holder(target) is not None:
@@ -103,7 +109,7 @@ class Told(Facts):
         far = [(length, self.named_link(dev).index, via, None) for to, length, via, dev in self.more if holds(to, length, target)]
         ways = [one for one in [*near, *far] if self.told[one[1]].up]
         if not ways:
-            return Refusal(ENETUNREACH)
+            return RouteRefused(ENETUNREACH)
         _, index, via, mine = max(ways, key=lambda one: one[0])
         mine = mine or next((one.address for one in self.has if one.family == family), None)
         found = {**base, "rtm_type": uapi.RTN_UNICAST, "RTA_OIF": index, "RTA_PREFSRC": mine}
@@ -118,6 +124,14 @@ class Told(Facts):
         ]  # fmt: skip
 
     def rules(self) -> Sequence[Rule]:
+        standard = ((0, 255), (32766, 254), (32767, 253))
+        return [
+            Rule({"family": family, "table": table, "action": uapi.FR_ACT_TO_TBL, "FRA_PRIORITY": priority})
+            for family in (uapi.AF_INET, uapi.AF_INET6)
+            for priority, table in standard
+        ]
+
+    def fdb(self) -> Sequence[Neighbour]:
         return ()
 
     def neighbours(self) -> Sequence[Neighbour]:
@@ -126,40 +140,47 @@ class Told(Facts):
     def vlans(self, index: int) -> dict[int, Vlan]:
         return {vid: Vlan(index, vid, *flags) for vid, flags in self.tags.get(index, {}).items()}
 
-    def evaluate(self, packet: Packet, hook: str) -> Evaluation:
-        return self.evaluations.get(hook, Evaluation("accept"))
+    def chains(self) -> Sequence[NftChain]:
+        return ()
 
-    def masks(self, packet: Packet) -> bool:
-        return False
+    def evaluate(self, packet: Packet, hook: str, families: frozenset[int] | None = None) -> Evaluation:
+        evaluations = self.evaluations if families is None else self.link_evaluations
+        return evaluations.get(hook, Evaluation("accept"))
 
-    def bridging(self) -> Sequence[Bridging]:
-        return self.bridges
+    def translate(self, packet: Packet, hook: str) -> None:
+        return None
+
+    def unreadable_filters(self) -> Sequence[str]:
+        return ()
+
+    def listeners(self, protocol: str, port: int) -> Sequence[str] | None:
+        return self.listening
 
     def sysctl(self, name: str) -> int | None:
         return self.sysctls.get(name, 0)
 
 
-def cable(one: Told, near: str, other: Told, far: str, **more: Any) -> tuple[Link, Link]:
+def cable(one: DescribedNamespace, near: str, other: DescribedNamespace, far: str, **more: Any) -> tuple[Link, Link]:
     left, right = one.link(near, IFLA_LINK=1, **more), other.link(far, IFLA_LINK=1)
     one.ends[left.index], other.ends[right.index] = (other, right.index), (one, left.index)
     return left, right
 
 
-def pair() -> tuple[Told, Told]:
-    a, b = Told("a"), Told("b")
+def pair() -> tuple[DescribedNamespace, DescribedNamespace]:
+    a, b = DescribedNamespace("a"), DescribedNamespace("b")
     v1, v2 = cable(a, "v1", b, "v2")
     a.address(v1, "10.0.0.1/24")
     b.address(v2, "10.0.0.2/24")
     return a, b
 
 
-def switched(hosts: int = 2, **data: int) -> tuple[Told, list[Told]]:
+def switched(hosts: int = 2, **data: int) -> tuple[DescribedNamespace, list[DescribedNamespace]]:
     """Hosts h0, h1 ... on br0 in s, by ports p0, p1 ..."""
-    switch = Told("s")
+    switch = DescribedNamespace("s")
     bridge = switch.link("br0", kind="bridge", info={"IFLA_INFO_DATA": data})
     found = []
     for which in range(hosts):
-        host = Told(f"h{which}")
+        host = DescribedNamespace(f"h{which}")
         port, end = cable(switch, f"p{which}", host, "eth0", IFLA_MASTER=bridge.index)
         switch.tags[port.index] = {1: BARE}
         host.address(end, f"10.{which >> 16}.{which >> 8 & 255}.{(which & 255) + 1}/8")
@@ -167,64 +188,80 @@ def switched(hosts: int = 2, **data: int) -> tuple[Told, list[Told]]:
     return switch, found
 
 
-def taken(a: Told, b: Told | None, target: str | None = None, answer: float | None = None, others: Iterable[Told] = ()) -> Walk:
-    """The walk, with a ping that is answered in ``answer`` seconds, or never."""
-    walk = Walk(str(a.where), target or str(b and b.where), family_of(target or "0.0.0.0"))
-    walk.target = target
-    return Walker(walk, a, b, lambda: others, lambda where, size, seconds: answer).go()
+def diagnosed(
+    a: DescribedNamespace,
+    b: DescribedNamespace | None,
+    target: str | None = None,
+    answer: float | None = None,
+    others: Iterable[DescribedNamespace] = (),
+    flow: Flow | None = None,
+    report: Callable[[CheckResult], object] = lambda result: None,
+) -> Diagnosis:
+    """The diagnosis, with a probe that is answered in ``answer`` seconds, or never."""
+    flow = flow or Flow()
+    made = Diagnosis(str(a.name), target or str(b and b.name), family_of(target or "0.0.0.0"), flow)
+    made.target = target
+    return diagnose(made, a, b, flow, lambda: others, lambda request: ProbeResult(answer), report)
 
 
-def fault(walk: Walk) -> Fault:
-    assert walk.fault is not None, str(walk)
-    return walk.fault
+def fault(diagnosis: Diagnosis) -> NetworkFault:
+    assert diagnosis.fault is not None, str(diagnosis)
+    return diagnosis.fault
 
 
-# -- the walk -----------------------------------------------------------------------------------------------------------
+# -- the path -----------------------------------------------------------------------------------------------------------
 
 
 def test_all_holds() -> None:
     a, b = pair()
-    walk = taken(a, b, answer=0.00005)
-    assert str(walk) == f"a reaches b (10.0.0.2) in 0.050 ms: {len(walk.steps)} checks, 1 hop"
-    assert walk and walk.data()["reaches"] is True and walk.data()["fault"] is None and walk.data()["rtt_ms"] == 0.05
+    diagnosis = diagnosed(a, b, answer=0.00005)
+    assert str(diagnosis) == f"a reaches b (10.0.0.2) in 0.050 ms: {len(diagnosis.checks)} checks, 1 hop"
+    assert (
+        diagnosis
+        and diagnosis.data()["reaches"] is True
+        and diagnosis.data()["fault"] is None
+        and diagnosis.data()["rtt_ms"] == 0.05
+    )
 
 
 def test_all_holds_and_yet() -> None:
     a, b = pair()
-    found = fault(taken(a, b))
-    assert found.sentence == f"all {len(taken(a, b).steps) - 1} checks hold, and yet no answer came"
+    found = fault(diagnosed(a, b))
+    assert found.sentence == f"all {len(diagnosed(a, b).checks) - 1} checks hold, yet no answer came"
 
 
 def test_an_answer_refutes_a_fault() -> None:
     a, b = pair()
     b.sysctls["ipv4/icmp_echo_ignore_all"] = 1
-    walk = taken(a, b, answer=0.001)
-    assert walk and walk.refuted is not None and walk.refuted.check == "echo"
-    assert str(walk).startswith("a reaches b (10.0.0.2) in 1.000 ms, for now: b gets the packet, but answers no ping")
+    diagnosis = diagnosed(a, b, answer=0.001)
+    assert diagnosis and diagnosis.refuted is not None and diagnosis.refuted.check == "echo"
+    assert str(diagnosis).startswith(
+        "a reaches b (10.0.0.2) in 1.000 ms, for now: b receives the packet, but answers no echo requests"
+    )
 
 
-def test_who_may_not_ping() -> None:
-    """A fault is told all the same; that there is none can only be said where it can be proved."""
+def test_without_permission_to_ping() -> None:
+    """A fault is reported all the same; that there is none can only be said if it can be proved."""
     a, b = pair()
 
-    def forbidden(target: str, size: int, seconds: float) -> float | None:
+    def forbidden(request: ProbeRequest) -> ProbeResult:
         raise SyscallError(1, "socket")
 
-    def walker() -> Walker:
-        return Walker(Walk("a", "b", uapi.AF_INET), a, b, tuple, forbidden)
+    def found() -> Diagnosis:
+        return diagnose(Diagnosis("a", "b", uapi.AF_INET, Flow()), a, b, Flow(), tuple, forbidden)
 
     with pytest.raises(SyscallError):
-        walker().go()
+        found()
     b.change("v2", ifi_flags=uapi.IFF_BROADCAST)
-    assert fault(walker().go()).check == "both ends up"
+    assert fault(found()).check == "both ends up"
 
 
 def test_an_answer_of_somebody_else_refutes_nothing() -> None:
     a, b = pair()
     b.has.clear()
     b.address(b.named_link("v2"), "10.0.0.1/24")
-    found = fault(taken(a, b, answer=0.001))
-    assert (found.check, found.despite) == ("not to itself", True)
+    found = fault(diagnosed(a, b, answer=0.001))
+    assert (found.check, found.conclusive) == ("not to itself", True)
     assert found.command == "rawns ip -n b addr del 10.0.0.1/24 dev v2 && rawns ip -n b addr add 10.0.0.2/24 dev v2"
 
 
@@ -233,17 +270,16 @@ def test_a_step_is_told_when_it_is_made() -> None:
     b.change("v2", ifi_flags=uapi.IFF_BROADCAST)
     a.change("v1", ifi_flags=uapi.IFF_UP | uapi.IFF_BROADCAST)
     heard: list[str] = []
-    walk = Walk("a", "b", uapi.AF_INET)
-    Walker(walk, a, b, tuple, lambda *_: None, lambda step: heard.append(str(step))).go()
-    assert heard == [str(step) for step in walk.steps] and heard[-1] == "carrier: v1 in a"
-    assert fault(walk).sentence == "v1 in a has no carrier because its far end, v2 in b, is down"
+    diagnosis = diagnosed(a, b, report=lambda result: heard.append(str(result)))
+    assert heard == [str(result) for result in diagnosis.checks] and heard[-1] == "carrier: v1 in a"
+    assert fault(diagnosis).sentence == "v1 in a has no carrier because its far end, v2 in b, is down"
 
 
 def test_a_dummy_swallows() -> None:
     a, b = pair()
     a.link("d0", kind="dummy")
     a.more.append(("10.0.0.2", 32, None, "d0"))
-    found = fault(taken(a, b))
+    found = fault(diagnosed(a, b))
     assert (found.check, found.command) == ("leads somewhere", "ip -n a route del 10.0.0.2/32 dev d0")
 
 
@@ -251,7 +287,7 @@ def test_carrier_switched_off_by_hand() -> None:
     a, b = pair()
     for place, name in ((a, "v1"), (b, "v2")):
         place.change(name, ifi_flags=uapi.IFF_UP | uapi.IFF_BROADCAST)
-    found = fault(taken(a, b))
+    found = fault(diagnosed(a, b))
     assert found.sentence == "v1 in a has no carrier, though v2 in b at its far end is up"
     assert found.command == "rawns ip -n a link set v1 carrier on && rawns ip -n b link set v2 carrier on"
 
@@ -261,7 +297,7 @@ def test_carrier_switched_off_by_hand() -> None:
 
 def test_one_vlan() -> None:
     switch, (one, other) = switched(IFLA_BR_VLAN_FILTERING=1)
-    assert taken(one, other, answer=0.001).refuted is None
+    assert diagnosed(one, other, answer=0.001).refuted is None
 
 
 @pytest.mark.parametrize(
@@ -269,17 +305,17 @@ def test_one_vlan() -> None:
     [
         (
             {7: BARE},
-            "p0 in s puts what it takes in into VLAN 1, which p1, which is in VLAN 7, does not carry",
+            "p0 in s puts frames into VLAN 1, which p1, which is in VLAN 7, does not carry",
             "vid 1 pvid untagged",
         ),
-        ({}, "p0 in s puts what it takes in into VLAN 1, which p1, does not carry", "vid 1 pvid untagged"),
-        ({7: TAGGED}, "p0 in s puts what it takes in into VLAN 1, which p1, does not carry", "vid 1 pvid untagged"),
+        ({}, "p0 in s puts frames into VLAN 1, which p1 does not carry", "vid 1 pvid untagged"),
+        ({7: TAGGED}, "p0 in s puts frames into VLAN 1, which p1 does not carry", "vid 1 pvid untagged"),
     ],
 )
 def test_two_vlans(tags: dict[int, tuple[bool, bool]], sentence: str, command: str) -> None:
     switch, (one, other) = switched(IFLA_BR_VLAN_FILTERING=1)
     switch.tags[switch.named_link("p1").index] = tags
-    found = fault(taken(one, other))
+    found = fault(diagnosed(one, other))
     assert (found.check, found.sentence) == ("VLAN", sentence)
     assert found.command == f"bridge -n s vlan add dev p1 {command}"
 
@@ -287,8 +323,8 @@ def test_two_vlans(tags: dict[int, tuple[bool, bool]], sentence: str, command: s
 def test_no_vlan_for_what_has_no_tag() -> None:
     switch, (one, other) = switched(IFLA_BR_VLAN_FILTERING=1)
     switch.tags[switch.named_link("p0").index] = {5: TAGGED}
-    found = fault(taken(one, other))
-    assert found.sentence == "p0 in s does not take what bears no tag into the bridge br0"
+    found = fault(diagnosed(one, other))
+    assert found.sentence == "p0 in s accepts no untagged frames into the bridge br0"
     assert found.command == "bridge -n s vlan add dev p0 vid 1 pvid untagged"
 
 
@@ -304,9 +340,9 @@ def test_a_trunk_and_a_vlan_device() -> None:
         other.ends[upper.index] = (other, below.index)
         if vlan == 10:
             other.address(upper, address)
-    walk = taken(one, other, answer=0.001)
-    assert walk.refuted is None and walk.target == "10.0.0.10"
-    assert any("eth0.10 in h1" in step.where for step in walk.steps)
+    diagnosis = diagnosed(one, other, answer=0.001)
+    assert diagnosis.refuted is None and diagnosis.target == "10.0.0.10"
+    assert any("eth0.10 in h1" in result.subject for result in diagnosis.checks)
 
 
 @pytest.mark.parametrize("state, word", [(0, "disabled"), (1, "listening"), (2, "learning"), (4, "blocking")])
@@ -314,7 +350,7 @@ def test_a_port_that_does_not_forward(state: int, word: str) -> None:
     switch, (one, other) = switched(IFLA_BR_STP_STATE=1)
     info = {"IFLA_INFO_KIND": "veth", "IFLA_INFO_SLAVE_KIND": "bridge", "IFLA_INFO_SLAVE_DATA": {"IFLA_BRPORT_STATE": state}}
     switch.change("p1", IFLA_LINKINFO=info)
-    found = fault(taken(one, other))
+    found = fault(diagnosed(one, other))
     assert found.check == "bridge port state" and f"p1 in s is {word}, not forwarding: br0 runs" in found.sentence
     assert found.command.startswith("rawns ip -n s link set br0 type bridge stp_state 0 && ")
 
@@ -325,23 +361,23 @@ def test_of_a_thousand_hosts_two_are_looked_at() -> None:
         host.known = False
     hosts[3].known = hosts[997].known = True
     found = search(hosts[3], hosts[3].named_link("eth0"), lambda facts, link: facts is hosts[997], [])
-    assert found is not None and [piece.kind for piece in found.pieces] == ["cable", "bridge", "cable"]
+    assert found is not None and [segment.kind for segment in found.segments] == ["cable", "bridge", "cable"]
     assert sum(host.looked > 0 for host in hosts) == 2
 
 
 def test_two_bridges_in_a_ring_end() -> None:
     """A search over a loop of bridges comes to an end, and finds nobody who is not there."""
-    one, two = Told("s"), Told("t")
+    one, two = DescribedNamespace("s"), DescribedNamespace("t")
     for switch in (one, two):
         switch.link("br0", kind="bridge")
     for number_ in (1, 2):
         near, far = cable(one, f"p{number_}", two, f"q{number_}", IFLA_MASTER=2)
         two.change(f"q{number_}", IFLA_MASTER=2)
-    a = Told("a")
+    a = DescribedNamespace("a")
     v1, _ = cable(a, "v1", one, "p3")
     one.change("p3", IFLA_MASTER=2)
     a.address(v1, "10.0.0.1/24")
-    assert fault(taken(a, None, "10.0.0.9")).check == "next hop is there"
+    assert fault(diagnosed(a, None, "10.0.0.9")).check == "next hop exists"
 
 
 # -- nf_tables ----------------------------------------------------------------------------------------------------------
@@ -364,28 +400,28 @@ def fated(verdict: str, rule: NftRule | None = None, perhaps: int = 0) -> Evalua
         (fated("drop"), "filter", "the nf_tables chain ip t c in b drops the packet by its policy"),
         (fated("drop", RULE), "filter", "the nf_tables chain ip t c in b drops the packet by its rule `counter \\x1b[m`"),
         (fated("reject", RULE), "filter", "the nf_tables chain ip t c in b rejects the packet by its rule `counter \\x1b[m`"),
-        (fated("drop", None, 2), "answer", "in b drops it, unless 2 rules of it would have it otherwise"),
+        (fated("drop", None, 2), "answer", "in b drops it, unless 2 rules of it decides otherwise"),
         (fated("accept", None, 1), "answer", "in b may drop it by a rule"),
     ],
 )
 def test_filters(evaluation: Evaluation, check: str, sentence: str) -> None:
     a, b = pair()
     b.evaluations["input"] = evaluation
-    found = fault(taken(a, b))
+    found = fault(diagnosed(a, b))
     assert (found.check, found.command) == (check, ADMITTED) and sentence in found.sentence
-    assert taken(a, b, answer=0.001)
+    assert diagnosed(a, b, answer=0.001)
 
 
 def test_a_hook_that_is_not_on_the_way() -> None:
     a, b = pair()
     a.evaluations["forward"] = b.evaluations["forward"] = fated("drop")
-    assert taken(a, b, answer=0.001).refuted is None
+    assert diagnosed(a, b, answer=0.001).refuted is None
 
 
 def test_who_drops_by_policy_is_suspected_first() -> None:
     a, b = pair()
     a.evaluations["output"], b.evaluations["input"] = fated("accept", None, 3), fated("drop", None, 1)
-    assert "in b drops it, unless a rule of it would have it otherwise" in fault(taken(a, b)).sentence
+    assert "in b drops it, unless a rule of it decides otherwise" in fault(diagnosed(a, b)).sentence
 
 
 def test_neighbour_discovery_is_filtered_too() -> None:
@@ -394,28 +430,29 @@ def test_neighbour_discovery_is_filtered_too() -> None:
         place.address(place.named_link(name), address)
     heard: list[tuple[int, str]] = []
 
-    def evaluate(packet: Packet, hook: str) -> Evaluation:
+    def evaluate(packet: Packet, hook: str, families: object = None) -> Evaluation:
         kind = packet.transport[0]
         heard.append((kind, hook))
         return fated("drop") if (kind, hook) == (135, "input") else Evaluation("accept")
 
     b.evaluate = evaluate  # type: ignore[method-assign]
-    found = fault(taken(a, b, "fd00::2"))
-    assert found.check == "discovery let through"
-    assert found.sentence.endswith("drops the packet by its policy, a question or an answer of neighbour discovery")
+    found = fault(diagnosed(a, b, "fd00::2"))
+    assert found.check == "resolution passes filters"
+    assert found.sentence.endswith("drops the packet by its policy, a question or an answer of address resolution")
     assert "meta l4proto ipv6-icmp accept" in found.command and heard[-1] == (135, "input")
 
 
 def test_a_bridge_that_filters() -> None:
     switch, (one, other) = switched()
-    switch.bridges.append(Bridging("t", "c", "forward", True, 5))
-    assert fault(taken(one, other)).command == "rawns ip netns exec s nft 'delete rule bridge t c handle 5'"
-    switch.bridges[:] = [Bridging("t", "c", "input", True), Bridging("t", "c", "forward", False)]
-    assert taken(one, other, answer=0.001).refuted is None
+    switch.link_evaluations["forward"] = fated("drop")
+    assert fault(diagnosed(one, other)).check == "bridge filter"
+    switch.link_evaluations = {"input": fated("drop")}
+    assert diagnosed(one, other, answer=0.001).refuted is None
+    switch.link_evaluations = {}
     switch.evaluations["forward"] = fated("drop")
-    assert taken(one, other, answer=0.001).refuted is None
+    assert diagnosed(one, other, answer=0.001).refuted is None
     switch.sysctls["bridge/bridge-nf-call-iptables"] = 1
-    assert fault(taken(one, other)).sentence.endswith("by its policy (br_netfilter hands it what br0 bridges)")
+    assert fault(diagnosed(one, other)).sentence.endswith("by its policy (br_netfilter passes it what br0 forwards)")
 
 
 # -- the small things ---------------------------------------------------------------------------------------------------
@@ -432,7 +469,7 @@ def test_a_bridge_that_filters() -> None:
     ],
 )
 def test_an_address_that_nobody_has(like: str, length: int, used: list[str], expected: str) -> None:
-    assert spare(like, length, used) == expected
+    assert spare_address(like, length, used) == expected
 
 
 def test_prefixes() -> None:
@@ -452,6 +489,6 @@ def test_the_address_to_ask_for() -> None:
 def test_names_in_commands() -> None:
     assert word("v1") == "v1" and word("a b;c") == "'a b;c'" and "\x1b" not in word("\x1b[m")
     assert dotted(Link({"IFLA_IFNAME": "eth0.7"})) == "eth0/7"
-    assert Where("ns 1").ip("link") == "rawns ip -n 'ns 1' link" and Where().iproute("route") == "ip route"
-    assert Where(None, "/proc/7/ns/net").sysctl("a=1") == "nsenter --net=/proc/7/ns/net sysctl -w a=1"
-    assert Where("r").run("nft list ruleset") == "rawns ip netns exec r nft list ruleset"
+    assert NamespaceName("ns 1").ip("link") == "rawns ip -n 'ns 1' link" and NamespaceName().ip("route") == "ip route"
+    assert NamespaceName(None, "/proc/7/ns/net").run("sysctl -w a=1") == "nsenter --net=/proc/7/ns/net sysctl -w a=1"
+    assert NamespaceName("r").run("nft list ruleset") == "rawns ip netns exec r nft list ruleset"

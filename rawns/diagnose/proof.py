@@ -1,0 +1,334 @@
+"""Proving a diagnosis by real packets: that the request arrived in B, that B answered, and that large packets pass as well.
+
+If no check found a fault and still no answer comes, the packets that were seen on the way tell where the probe was lost.
+"""
+
+from __future__ import annotations
+
+from .. import uapi
+from ..errors import RawnsError
+from ..terminal import printable
+from . import capture, netfilter_checks, remedy
+from .hop import Hop, NetworkFault
+from .probe import ProbeRequest
+from .remedy import Remedy
+from .segment import BRIDGE, CABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..objects.link import Link
+    from .diagnosis import Diagnosis
+    from .flow import Flow
+    from .hop import FilterSuspect
+    from .namespace_view import NamespaceView
+    from .path import PathTracer
+    from .probe import ProbeResult
+
+    Send = Callable[[ProbeRequest], ProbeResult]
+
+PATIENCE = 3.0  # seconds within which an answer proves that there is no fault; address resolution takes up to three
+DOUBT = 0.3  # seconds within which an answer proves that a fault that was found is none
+WIDE = 1.0  # seconds for a packet of full size, if a small one has just been answered
+HEADER_BYTES = {uapi.AF_INET: 28, uapi.AF_INET6: 48}  # IP and ICMP
+MIN_MTU = {uapi.AF_INET: 68, uapi.AF_INET6: 1280}  # RFC 791, RFC 8200
+MAX_CHAINS = 6  # named in one sentence
+FRAGMENTATION_NEEDED = {uapi.AF_INET: ("icmp", 3), uapi.AF_INET6: ("icmpv6", 2)}  # type of the ICMP message
+
+Point = tuple["NamespaceView", "Link", bool]  # a device, and whether the frame goes out there
+
+
+class Prover:
+    """Sends probes along the path of a tracer and judges what became of them."""
+
+    def __init__(self, tracer: PathTracer, flow: Flow, send: Send) -> None:
+        self.tracer, self.flow, self.send = tracer, flow, send
+        self.diagnosis: Diagnosis = tracer.diagnosis
+
+    def prove(self, fault: NetworkFault | None) -> NetworkFault | None:
+        """Return the fault that remains after a probe: the given one if it is not refuted, or what the probe has shown."""
+        diagnosis = self.diagnosis
+        if diagnosis.target is None or (fault is not None and fault.conclusive):
+            return fault
+        try:
+            result = self._probe(PATIENCE if fault is None or fault.transient else DOUBT)
+        except (RawnsError, OSError):
+            if fault is None:
+                raise
+            return fault  # no socket is allowed: the checks have the last word
+        arrived = None if self._destination() is None else result.arrived(self._destination() or self.tracer.origin)
+        if result.rtt is not None and arrived is not False:
+            diagnosis.rtt, diagnosis.refuted = result.rtt, fault
+            self._count_hops(result)
+            return self._too_large() if fault is None and self.flow.protocol == "icmp" else None
+        if fault is not None:
+            return fault
+        if result.rtt is not None:
+            return self._other_host(result)
+        if self.flow.protocol == "udp" and arrived and not result.refused:
+            self._count_hops(result)
+            return None  # silence is an answer: the datagram arrived, and a socket receives it
+        return self._unanswered(result)
+
+    def _destination(self) -> NamespaceView | None:
+        """Return the namespace in which the request has to arrive; None if it is the sender's, or not known."""
+        found = self.tracer.arrived or self.tracer.aim
+        return None if found is self.tracer.origin else found
+
+    def _watched(self) -> list[NamespaceView]:
+        """Return the namespaces on the way."""
+        views = [self.tracer.origin]
+        destination = self._destination()
+        views += [destination] if destination is not None else []
+        for hop in self.tracer.hops():
+            views += [hop.here, *(view for segment in hop.segments for view, _ in segment.links)]
+            views += [hop.there] if hop.there is not None else []
+        return list(dict.fromkeys(views))
+
+    def _probe(self, seconds: float, size: int = 56, whole: bool = False) -> ProbeResult:
+        tracer = self.tracer
+        device = tracer.device.name if tracer.device is not None else ""
+        watched = [] if tracer.aim is tracer.origin else self._watched()
+        target = str(self.diagnosis.target)
+        return self.send(
+            ProbeRequest(tracer.origin, target, self.flow, seconds, size=size, device=device, watched=watched, whole=whole)
+        )
+
+    def _count_hops(self, result: ProbeResult) -> None:
+        """Correct the number of hops by the time to live with which the request arrived: not every router may be visible."""
+        destination, first = self._destination(), next(iter(self.tracer.trail), None)
+        if destination is None or first is None:
+            return
+        name = "ipv4/ip_default_ttl"
+        if self.diagnosis.family == uapi.AF_INET6:
+            name = f"ipv6/conf/{first.out.name if first.out is not None else 'default'}/hop_limit"
+        start = self.tracer.origin.sysctl(name)
+        metrics = {} if first.route is None else first.route.body.get("RTA_METRICS", {})
+        start = metrics.get("RTAX_HOPLIMIT") or start
+        hops = None if start is None else result.hops(destination, start)
+        if hops is not None and hops > self.diagnosis.hops:
+            self.diagnosis.hops = hops
+
+    # -- another host answered --------------------------------------------------------------------------------------
+
+    def _other_host(self, result: ProbeResult) -> NetworkFault:
+        """An answer came, but the request never arrived in the destination: name who answered."""
+        origin, destination, target = self.tracer.origin, self._destination(), str(self.diagnosis.target)
+        assert destination is not None
+        sentence = f"{target} answers, but the request did not arrive in {destination.name}"
+        replies = [one for one in result.all_frames if one.view is origin and not one.outgoing and _from(one.data, target)]
+        lladdr = replies[-1].lladdr if replies else None
+        for view in self.tracer.known():
+            for link in view.links.values() if view is not destination else ():
+                if lladdr and link.address == lladdr and not link.flags & uapi.IFF_LOOPBACK:
+                    held = view.holder(target)
+                    sentence += f": the answer comes from {view.named(link)} ({lladdr})"
+                    change = remedy.delete_address(view, *held) if held is not None else Remedy()
+                    return self._note("answer", target, NetworkFault(sentence, change, conclusive=True))
+        if lladdr:
+            sentence += f": the answer comes from {lladdr}, which is none of the links that can be seen"
+        return self._note("answer", target, NetworkFault(sentence, conclusive=True))
+
+    def _note(self, check: str, subject: str, fault: NetworkFault) -> NetworkFault:
+        self.tracer.note(check, subject, fault)
+        return fault
+
+    # -- large packets ----------------------------------------------------------------------------------------------
+
+    def _too_large(self) -> NetworkFault | None:
+        """Send a packet as large as the first link allows, which must not be fragmented: path MTU discovery has to work."""
+        tracer, family = self.tracer, self.diagnosis.family
+        first = next(iter(tracer.trail), None)
+        if first is None or first.out is None or tracer.aim is tracer.origin or first.route is None:
+            return None
+        mtu = min(first.out.mtu or 0, first.route.mtu or 1 << 16)
+        if first.out.flags & uapi.IFF_LOOPBACK or mtu <= max(MIN_MTU[family], 56 + HEADER_BYTES[family]):
+            return None
+        result = self._probe(WIDE, mtu - HEADER_BYTES[family], whole=True)
+        narrow = self._narrowest(mtu)
+        subject = first.here.named(first.out) if narrow is None else narrow[0].named(narrow[1])
+        if result.rtt is not None or "too long" in result.error or "too big" in result.error or "mtu" in result.error.lower():
+            tracer.note("MTU", subject, None)  # it passed, or a router said that it is too large
+            return None
+        return self._note("MTU", subject, self._black_hole(result, mtu, narrow))
+
+    def _narrowest(self, mtu: int) -> tuple[NamespaceView, Link, bool] | None:
+        """Return the first device whose MTU is too small, and whether a router has to say so; else a peer just discards."""
+        for hop in self.tracer.hops():
+            if hop.out is not None and hop.iif is not None and (hop.out.mtu or mtu) < mtu:
+                return hop.here, hop.out, True
+            for view, link in [one for segment in hop.segments for one in segment.links if one[1].kind != "bridge"]:
+                if (link.mtu or mtu) < mtu:
+                    return view, link, False
+            if hop.there is not None and hop.inlet is not None and (hop.inlet.mtu or mtu) < mtu:
+                return hop.there, hop.inlet, False
+        return None
+
+    def _black_hole(self, result: ProbeResult, mtu: int, narrow: tuple[NamespaceView, Link, bool] | None) -> NetworkFault:
+        """Small packets pass, large ones do not, and no router reports it."""
+        sentence = f"small packets come through, those of {mtu} bytes do not"
+        if narrow is None:
+            lost = self._lost(result, reply=False)
+            return NetworkFault(f"{sentence}{lost[0] if lost is not None else ''}")
+        view, link, router = narrow
+        sentence += f": the MTU of {view.named(link)} is {link.mtu}"
+        if router:
+            sentence += f", and no ICMP message of {view.name} that says so comes back"
+            stop = self._dropped_error(view)
+            if stop is not None:
+                return NetworkFault(f"{sentence}: {stop.sentence}", stop.remedy)
+        return NetworkFault(sentence, remedy.set_link(view, link, f"mtu {mtu}", (link.mtu or 0) < mtu))
+
+    def _dropped_error(self, router: NamespaceView) -> NetworkFault | None:
+        """Return the filter that drops the ICMP message with which a router reports a smaller MTU."""
+        from ..nft.evaluate import Packet
+
+        hop = next((one for one in self.tracer.trail if one.here is router and one.iif is not None), None)
+        origin = self.tracer.origin
+        if hop is None or hop.iif is None or self.diagnosis.source is None:
+            return None
+        own = [one.address for one in router.addresses_of(hop.iif, hop.family)]
+        protocol, kind = FRAGMENTATION_NEEDED[hop.family]
+        for view, hook, names in (
+            (router, "output", {"oif": hop.iif.name}),
+            (router, "postrouting", {"oif": hop.iif.name}),
+            (origin, "prerouting", {"iif": self.tracer.trail[0].out.name if self.tracer.trail[0].out is not None else ""}),
+            (origin, "input", {"iif": self.tracer.trail[0].out.name if self.tracer.trail[0].out is not None else ""}),
+        ):
+            packet = Packet(
+                own[0] if own else hop.target, self.diagnosis.source, protocol=protocol, state="related", mark=0, **names
+            )
+            packet.transport.update({0: kind, 1: 4 if protocol == "icmp" else 0})
+            found = view.evaluate(packet, hook)
+            if found.verdict != "accept" and found.chain is not None:
+                word = f"{protocol} type {kind}" if protocol == "icmp" else "icmpv6 type packet-too-big"
+                sentence = f"the nf_tables chain {netfilter_checks.called(found.chain)} in {view.name} drops it"
+                return NetworkFault(
+                    sentence, remedy.run_nft(view, f"insert rule {netfilter_checks.called(found.chain)} {word} accept")
+                )
+        return None
+
+    # -- no answer --------------------------------------------------------------------------------------------------
+
+    def _unanswered(self, result: ProbeResult) -> NetworkFault:
+        """No check found a fault, and yet no answer came: say where the probe was lost, and which filters are there."""
+        tracer, target = self.tracer, str(self.diagnosis.target)
+        number = len(self.diagnosis.checks)
+        refused = f"{self.flow} of {target} is refused" if result.refused else "no answer came"
+        sentence = f"all {number} checks hold, yet {refused}"
+        lost = self._lost(result, reply=False) or self._lost(result, reply=True)
+        place = lost[1] if lost is not None else None
+        suspect = self._suspect(place)
+        if suspect is not None:
+            hop, found = suspect
+            words, change = netfilter_checks.accusation(hop, found)
+            return self._note("answer", target, NetworkFault(f"{sentence}: {words}", change))
+        if result.error:
+            sentence += f" ({printable(result.error)})"
+        if lost is not None and tracer.beyond is None:
+            sentence += lost[0]
+        elif tracer.beyond is not None:
+            sentence += f": the packet leaves what can be seen by {tracer.beyond[0].named(tracer.beyond[1])}"
+        others = self._bystanders(place)
+        if others:
+            sentence += f"; filters there: {', '.join(others)}"
+        return self._note("answer", target, NetworkFault(sentence))
+
+    def _suspect(self, place: NamespaceView | None) -> tuple[Hop, FilterSuspect] | None:
+        """Return the filter that most likely dropped the packet: in the namespace where it was lost, and by its policy."""
+        found = [(hop, one) for hop in self.tracer.hops() for one in hop.suspects]
+        here = [one for one in found if one[1].view is place]
+        return min(here or found, key=lambda one: one[1].evaluation.verdict == "accept", default=None)
+
+    def _bystanders(self, place: NamespaceView | None) -> list[str]:
+        """Return the base chains and unreadable filters of a namespace, or of all on the way."""
+        views = [place] if place is not None else self._watched()
+        found = [f"{netfilter_checks.described(chain)} in {view.name}" for view in views for chain in view.chains()]
+        found += [f"{one} in {view.name}" for view in views for one in view.unreadable_filters()]
+        return found[:MAX_CHAINS]
+
+    def _lost(self, result: ProbeResult, reply: bool) -> tuple[str, NamespaceView | None] | None:
+        """Return where the request (or the answer) was last seen, in words, and the namespace in which it was lost."""
+        points = _points(self.tracer.reply_trail if reply else self.tracer.trail)
+        if not points or not result.watched:
+            return None
+        what = "answer" if reply else "request"
+
+        def matches(frame: capture.Frame) -> bool:
+            if reply:
+                return _from(frame.data, str(self.tracer.reply_trail[0].source))
+            return result.is_request(frame)
+
+        seen = [any(_at(frame, point) and matches(frame) for frame in result.all_frames) for point in points]
+        last = max((number for number, found in enumerate(seen) if found), default=-1)
+        if last == len(points) - 1:
+            return None
+        if last < 0:
+            return self._unresolved(result, points, reply) or (
+                f": the {what} did not leave {points[0][0].named(points[0][1])}",
+                points[0][0],
+            )
+        (view, link, outgoing), (other, following, _) = points[last], points[last + 1]
+        went = "left by" if outgoing else "came in by"
+        came = f"did not {'leave by' if points[last + 1][2] else 'come in by'} {other.named(following)}"
+        resolved = None if outgoing else self._unresolved(result, points[last + 1 :], reply)
+        if resolved is not None:
+            return resolved
+        return f": the {what} {went} {view.named(link)}, but {came}", view if not outgoing else other
+
+    def _unresolved(self, result: ProbeResult, points: list[Point], reply: bool) -> tuple[str, NamespaceView | None] | None:
+        """Return how far the question for the link-layer address of the next hop got, if it was asked and not answered."""
+        trail = self.tracer.reply_trail if reply else self.tracer.trail
+        hop = next((one for one in trail if one.here is points[0][0] and one.out is points[0][1]), None)
+        if hop is None:
+            return None
+        stretch = _points([hop])
+        seen = [
+            any(_at(frame, point) and capture.resolves(frame, hop.next_hop) for frame in result.all_frames) for point in stretch
+        ]
+        last = max((number for number, found in enumerate(seen) if found), default=-1)
+        if last < 0:
+            return None
+        asked = f": {hop.here.name} asks for the link-layer address of {hop.next_hop}"
+        view, link, outgoing = stretch[last]
+        if last == len(stretch) - 1:
+            return f"{asked}, and {view.named(link)} receives the question, but no answer comes back", view
+        other, following, _ = stretch[last + 1]
+        return (
+            f"{asked}, and the question was last seen at {view.named(link)}, not at {other.named(following)}",
+            other if outgoing else view,
+        )
+
+
+def _points(trail: list[Hop]) -> list[Point]:
+    """Return the devices at which a packet has to be seen, in order."""
+    found: list[Point] = []
+    for hop in trail:
+        if hop.out is None:
+            continue
+        found.append((hop.here, hop.out, True))
+        for segment in hop.segments:
+            if segment.kind == CABLE:
+                found += [(segment.here, segment.one, True), (segment.there, segment.other, False)]
+            elif segment.kind == BRIDGE:
+                found += [(segment.here, port, port is segment.other) for port in segment.ports]
+        if hop.there is not None and hop.inlet is not None:
+            found.append((hop.there, hop.inlet, False))
+    return list({(id(view), link.index, outgoing): (view, link, outgoing) for view, link, outgoing in found}.values())
+
+
+def _at(frame: capture.Frame, point: Point) -> bool:
+    view, link, outgoing = point
+    return frame.view is view and frame.device == link.name and frame.outgoing == outgoing
+
+
+def _from(data: bytes, address: str) -> bool:
+    """Return whether an IP packet has this source address."""
+    from _socket import inet_pton
+
+    from .prefixes import family_of
+
+    packed = inet_pton(family_of(address), address)
+    start = 12 if len(packed) == 4 else 8
+    return len(data) > start and data[0] >> 4 == (4 if len(packed) == 4 else 6) and data[start : start + len(packed)] == packed

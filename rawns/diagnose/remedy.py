@@ -1,0 +1,180 @@
+"""Remedies: shell commands, each with a test of the state that says whether the command would change anything.
+
+A remedy is printed only if every command of it would be accepted by the kernel and would change the state, as far as the
+state that was read tells. A command that has been run once is therefore not recommended again.
+"""
+
+from __future__ import annotations
+
+from .. import uapi
+from .commands import word
+from .prefixes import family_of, version
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..objects.address import Address
+    from ..objects.link import Link
+    from ..objects.route import Route
+    from ..objects.rule import Rule
+    from .namespace_view import NamespaceView
+
+IPV6_MIN_MTU = 1280  # RFC 8200, section 5
+
+
+class Action:
+    """One shell command, and ``useful``: whether it would be accepted and would change the state."""
+
+    __slots__ = ("command", "useful")
+
+    def __init__(self, command: str, useful: bool | Callable[[], bool] = True) -> None:
+        self.command = command
+        self.useful: Callable[[], bool] = useful if callable(useful) else lambda: bool(useful)
+
+
+class Remedy:
+    """Commands that remove a fault, in order. ``str()`` is one shell command line, empty if a command would be useless."""
+
+    __slots__ = ("actions",)
+
+    def __init__(self, *actions: Action) -> None:
+        self.actions = actions
+
+    def __bool__(self) -> bool:
+        return bool(self.actions) and all(action.useful() for action in self.actions)
+
+    def __str__(self) -> str:
+        return " && ".join(action.command for action in self.actions) if self else ""
+
+    def __add__(self, other: Remedy) -> Remedy:
+        return Remedy(*self.actions, *other.actions)
+
+
+# -- links --------------------------------------------------------------------------------------------------------------
+
+
+def set_link(view: NamespaceView, link: Link, words: str, useful: bool = True) -> Remedy:
+    """Change a link: ``ip link set LINK WORDS``."""
+    return Remedy(Action(view.name.ip(f"link set {word(link.name)} {words}"), useful))
+
+
+def set_up(view: NamespaceView, link: Link) -> Remedy:
+    """Bring a link up, if it is down."""
+    return set_link(view, link, "up", not link.up)
+
+
+def restart(view: NamespaceView, link: Link) -> Remedy:
+    """Take a link down and bring it up again."""
+    return set_link(view, link, "down") + set_link(view, link, "up")
+
+
+def set_port(view: NamespaceView, link: Link, words: str, useful: bool = True) -> Remedy:
+    """Change a bridge port: ``bridge link set dev LINK WORDS``."""
+    return Remedy(Action(view.name.bridge(f"link set dev {word(link.name)} {words}"), useful))
+
+
+# -- addresses ----------------------------------------------------------------------------------------------------------
+
+
+def add_address(view: NamespaceView, link: Link, address: str) -> Remedy:
+    """Add ``10.0.0.1/24`` to a link, unless the link has it or cannot have IPv6 addresses."""
+    family = family_of(address)
+
+    def useful() -> bool:
+        if family == uapi.AF_INET6 and (view.conf(family, link, "disable_ipv6") or (link.mtu or IPV6_MIN_MTU) < IPV6_MIN_MTU):
+            return False
+        return all(str(one) != address for one in view.addresses_of(link, family))
+
+    nodad = " nodad" if family == uapi.AF_INET6 else ""
+    return Remedy(Action(view.name.ip(f"addr add {address} dev {word(link.name)}{nodad}"), useful))
+
+
+def delete_address(view: NamespaceView, link: Link, address: Address) -> Remedy:
+    """Delete an address from a link, if the link has it."""
+
+    def useful() -> bool:
+        return any(str(one) == str(address) for one in view.addresses_of(link, address.family))
+
+    return Remedy(Action(view.name.ip(f"addr del {_whole(address)} dev {word(link.name)}"), useful))
+
+
+def _whole(address: Address) -> str:
+    return f"{address.address} peer {address.peer}/{address.prefixlen}" if address.peer else str(address)
+
+
+# -- routes and rules ---------------------------------------------------------------------------------------------------
+
+
+def route_words(route: Route) -> str:
+    """Return the destination, table and metric that identify a route in ``ip route del``."""
+    table = "" if route.table == uapi.RT_TABLE_MAIN else f" table {_table(route.table)}"
+    metric = f" metric {route.metric}" if route.metric and route.metric != 0xFFFFFFFF else ""
+    return f"{route}{table}{metric}"
+
+
+def _table(number: int) -> str:
+    return {uapi.RT_TABLE_LOCAL: "local", uapi.RT_TABLE_MAIN: "main", uapi.RT_TABLE_DEFAULT: "default"}.get(number, str(number))
+
+
+def change_route(view: NamespaceView, family: int, verb: str, words: str, useful: bool | Callable[[], bool] = True) -> Remedy:
+    """Change a route: ``ip [-6] route VERB WORDS``."""
+    return Remedy(Action(view.name.ip(f"{option(family)}route {verb} {words}"), useful))
+
+
+def change_rule(view: NamespaceView, family: int, verb: str, words: str, useful: bool | Callable[[], bool] = True) -> Remedy:
+    """Change a policy rule: ``ip [-6] rule VERB WORDS``."""
+    return Remedy(Action(view.name.ip(f"{option(family)}rule {verb} {words}"), useful))
+
+
+def delete_rule(view: NamespaceView, rule: Rule) -> Remedy:
+    """Delete a policy rule, identified by its priority and by what it matches."""
+    words = [f"pref {rule.priority}"]
+    words += [f"from {rule.source}"] if rule.source != "all" else []
+    words += [f"to {rule.destination}"] if rule.destination != "all" else []
+    return change_rule(view, rule.family, "del", " ".join(words))
+
+
+def option(family: int) -> str:
+    """Return the option that makes ``ip route`` handle IPv6."""
+    return "-6 " if family == uapi.AF_INET6 else ""
+
+
+def delete_neighbour(view: NamespaceView, link: Link, address: str) -> Remedy:
+    """Delete a neighbour entry, if there is one."""
+
+    def useful() -> bool:
+        return any((one.index, one.address) == (link.index, address) for one in view.neighbours())
+
+    return Remedy(Action(view.name.ip(f"neigh del {address} dev {word(link.name)}"), useful))
+
+
+# -- settings and filters -----------------------------------------------------------------------------------------------
+
+
+def set_sysctl(view: NamespaceView, **values: int) -> Remedy:
+    """Write settings, given as ``ipv4__conf__all__rp_filter=0``; settings that have the value already are left out."""
+    return set_sysctls(view, {name.replace("__", "/"): value for name, value in values.items()})
+
+
+def set_sysctls(view: NamespaceView, values: dict[str, int]) -> Remedy:
+    """Write settings, given as paths below /proc/sys/net; settings that have the value already are left out."""
+    wrong = [(name, value) for name, value in values.items() if view.sysctl(name) not in (None, value)]
+    shown = " ".join(word(f"net.{_dots(name)}={value}") for name, value in wrong)
+    return Remedy(Action(view.name.run(f"sysctl -w {shown}"), bool(wrong)))
+
+
+def set_conf(view: NamespaceView, family: int, link: Link, name: str, value: int) -> Remedy:
+    """Write a setting of one link: ``net.ipv4.conf.LINK.NAME``."""
+    return set_sysctls(view, {f"{version(family)}/conf/{link.name}/{name}": value})
+
+
+def _dots(path: str) -> str:
+    """Return a path below /proc/sys/net as sysctl(8) spells it: a dot in an interface name becomes a slash."""
+    parts = path.split("/")
+    return ".".join(part.replace(".", "/") for part in parts)
+
+
+def run_nft(view: NamespaceView, rule: str) -> Remedy:
+    """Run ``nft RULE``."""
+    return Remedy(Action(view.name.run(f"nft {word(rule)}")))

@@ -1,0 +1,400 @@
+"""Checks of the sender's routing: the kernel's answer, and the rule or route that explains it."""
+
+from __future__ import annotations
+
+from .. import uapi
+from ..errors import errno_name
+from ..objects.route import Route
+from ..objects.rule import Rule
+from ..terminal import printable
+from . import fib, remedy
+from .commands import word
+from .hop import NetworkFault
+from .namespace_view import RouteRefused
+from .prefixes import covers, holds, link_local, loopback, multicast, network, number, on_link, spare_address, spoken
+from .remedy import IPV6_MIN_MTU, Remedy
+from .topology import global_addresses, holders_across, ip_links, leads_on, router_on
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..objects.address import Address
+    from ..objects.link import Link
+    from .hop import Hop
+    from .namespace_view import NamespaceView
+
+UNSPECIFIED = ("0.0.0.0", "::")
+RESERVED = ("240.0.0.0", 4)  # RFC 1112, section 4; the kernel does not route to it
+
+
+# -- what kind of address it is -------------------------------------------------------------------------------------------
+
+
+def target_is_a_host(hop: Hop) -> NetworkFault | None:
+    """Check that the target can be the address of one host: not multicast, broadcast, or the network address of a subnet."""
+    target, here = hop.target, hop.here
+    if hop.reply or hop.iif is not None:
+        return None
+    what = ""
+    if multicast(target):
+        what = "a multicast address"
+    elif target in UNSPECIFIED:
+        what = "the unspecified address"
+    elif target == "255.255.255.255":
+        what = "the limited broadcast address"
+    elif holds(*RESERVED, target):
+        what = "in the reserved block 240.0.0.0/4"
+    elif hop.route is not None and hop.route.type == uapi.RTN_BROADCAST:
+        what = "a broadcast address"
+    elif hop.route is not None and hop.route.type == uapi.RTN_MULTICAST:
+        what = "a multicast address"
+    else:
+        subnet = next((one for one in here.addresses if _is_network(one, target)), None)
+        if subnet is not None and not any(view.loaded and view.holder(target) for view in [here, *hop.others]):
+            what = f"the network address of {network(subnet.address, subnet.prefixlen)}/{subnet.prefixlen}"
+    if not what:
+        return None
+    return NetworkFault(f"{target} is {what}: it belongs to no single host, so that there is no host to reach", conclusive=True)
+
+
+def _is_network(one: Address, target: str) -> bool:
+    short = one.family == uapi.AF_INET and one.prefixlen <= 30
+    return short and on_link(one, target) and number(target) == number(network(one.address, one.prefixlen))
+
+
+# -- before the look-up ---------------------------------------------------------------------------------------------------
+
+
+def connected_link_up(hop: Hop) -> NetworkFault | None:
+    """Check that the link on whose subnet the target lies is up. If it is down, the packet takes another route, or none."""
+    here = hop.here
+    near = [one for one in here.addresses if one.family == hop.family and on_link(one, hop.target)]
+    links = [here.links[one.index] for one in near if one.index in here.links]
+    if not links or any(link.up for link in links):
+        return None
+    return NetworkFault(f"{here.named(links[0])} is down, and {hop.target} lies on its subnet", remedy.set_up(here, links[0]))
+
+
+def loopback_up(hop: Hop) -> NetworkFault | None:
+    """Check that ``lo`` is up if the packet is for the namespace itself."""
+    here, holder = hop.here, hop.here.holder(hop.target)
+    lo = next((link for link in here.links.values() if link.flags & uapi.IFF_LOOPBACK), None)
+    if lo is None or lo.up or not (holder or loopback(hop.target)):
+        return None
+    return NetworkFault(
+        f"lo in {here.name} is down, and packets of {here.name} to itself ({hop.target}) need it", remedy.set_up(here, lo)
+    )
+
+
+# -- the look-up ----------------------------------------------------------------------------------------------------------
+
+
+def route_known(hop: Hop) -> NetworkFault | None:
+    """Check that the kernel has a route (RTM_GETROUTE); if not, find what explains the refusal."""
+    if hop.route is not None:
+        return None
+    hop.trace = fib.trace(hop.here, hop.query)
+    reasons = (_refused_by_rule, _refused_by_route, _rules_missing, _link_down, _ipv6_off, _no_address, _no_prefix_route)
+    for reason in (*reasons, _other_subnet):
+        fault = reason(hop)
+        if fault is not None:
+            return fault
+    return _no_route(hop)
+
+
+def _errno(hop: Hop) -> int:
+    return hop.answer.errno if isinstance(hop.answer, RouteRefused) else 0
+
+
+def _refused_by_rule(hop: Hop) -> NetworkFault | None:
+    """A policy rule refuses the packet."""
+    trace = hop.trace
+    if trace is None or trace.rule is None or trace.route is not None or not trace.explains(hop.answer):
+        return None
+    sentence = f"the policy rule `{fib.describe_rule(trace.rule)}` in {hop.here.name} refuses packets to {hop.target}"
+    return NetworkFault(f"{sentence} ({errno_name(_errno(hop))})", remedy.delete_rule(hop.here, trace.rule))
+
+
+def _refused_by_route(hop: Hop) -> NetworkFault | None:
+    """A route of type blackhole, unreachable or prohibit refuses the packet."""
+    trace = hop.trace
+    if trace is None or trace.route is None or not trace.errno or not trace.explains(hop.answer):
+        return None
+    route, here = trace.route, hop.here
+    kind = fib.REFUSING[route.type][0]
+    table = "" if trace.standard or trace.rule is None else f", to which the policy rule `{fib.describe_rule(trace.rule)}` leads"
+    sentence = f"{here.name} has the route `{fib.describe_route(route)}`{table}, which refuses packets to {hop.target}"
+    return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", f"{kind} {remedy.route_words(route)}"))
+
+
+def _rules_missing(hop: Hop) -> NetworkFault | None:
+    """The tables have a route, but no policy rule leads to them."""
+    here, trace = hop.here, hop.trace
+    if trace is None or trace.rule is not None or not trace.explains(hop.answer):
+        return None
+    present = [one for one in here.rules() if one.family == hop.family]
+    for priority, table, name in ((32766, uapi.RT_TABLE_MAIN, "main"), (0, uapi.RT_TABLE_LOCAL, "local")):
+        body = {"family": hop.family, "table": table, "action": uapi.FR_ACT_TO_TBL, "FRA_PRIORITY": priority}
+        added = sorted([*present, Rule(body)], key=lambda one: one.priority)
+        found = fib.trace(here, hop.query, rules=added)
+        if found.route is None or found.errno:
+            continue
+        sentence = f"{here.name} has a route to {hop.target} (`{fib.describe_route(found.route)}`) in its table {name}"
+        words = f"pref {priority} lookup {name}"
+        useful = all((one.priority, one.table) != (priority, table) for one in present)
+        why = f"{sentence}, but no policy rule leads to that table for this packet"
+        return NetworkFault(why, remedy.change_rule(here, hop.family, "add", words, useful))
+    return None
+
+
+def _link_down(hop: Hop) -> NetworkFault | None:
+    """The link that leads to the target is down, and its routes with it."""
+    links = ip_links(hop.here, hop.family)
+    down = [link for link in links if not link.up]
+    for link, receiver in holders_across(hop, down):
+        sentence = f"{hop.here.named(link)}, which leads to {receiver.view.named(receiver.link)}, is down"
+        return NetworkFault(sentence, remedy.set_up(hop.here, link))
+    if down and len(down) == len(links):
+        return NetworkFault(f"{hop.here.named(down[0])} is down", remedy.set_up(hop.here, down[0]))
+    return None if links else _no_link(hop)
+
+
+def _no_link(hop: Hop) -> NetworkFault:
+    """There is no link but ``lo``."""
+    other = "" if hop.aim is None or hop.aim is hop.here or not hop.aim.name.name else f" netns {word(hop.aim.name.name)}"
+    sentence = f"{hop.here.name} has no interface except lo"
+    taken = [link.name for view in (hop.here, hop.aim) if view is not None for link in view.links.values()]
+    command = f"link add {_free('v1', taken)} type veth peer name {_free('v2', taken)}{other}"
+    return NetworkFault(sentence, Remedy(remedy.Action(hop.here.name.ip(command))))
+
+
+def _free(name: str, taken: list[str]) -> str:
+    from .prefixes import spare_name
+
+    return spare_name(name, taken)
+
+
+def _ipv6_off(hop: Hop) -> NetworkFault | None:
+    if hop.family != uapi.AF_INET6:
+        return None
+    links = ip_links(hop.here, hop.family)
+    addressed = {one.index for one in global_addresses(hop.here, hop.family)}
+    for link in [one for one in links if one.index not in addressed]:
+        fault = ipv6_usable(hop.here, link)
+        if fault is not None:
+            return fault
+    return None
+
+
+def ipv6_usable(view: NamespaceView, link: Link) -> NetworkFault | None:
+    """Check that a link can have IPv6 addresses: its MTU is at least 1280 and IPv6 is not switched off on it."""
+    if link.mtu and link.mtu < IPV6_MIN_MTU:
+        sentence = (
+            f"the MTU of {view.named(link)} is {link.mtu}; IPv6 needs at least {IPV6_MIN_MTU}, so the kernel stopped IPv6 on it"
+        )
+        return NetworkFault(sentence, remedy.set_link(view, link, f"mtu {max(IPV6_MIN_MTU, 1500)}"))
+    if view.conf(uapi.AF_INET6, link, "disable_ipv6"):
+        return NetworkFault(
+            f"IPv6 is switched off on {view.named(link)} (disable_ipv6 is 1)",
+            remedy.set_conf(view, uapi.AF_INET6, link, "disable_ipv6", 0),
+        )
+    return None
+
+
+def _no_address(hop: Hop) -> NetworkFault | None:
+    """The sender has no address of this family."""
+    here = hop.here
+    if hop.iif is not None or global_addresses(here, hop.family):
+        return None
+    links = ip_links(here, hop.family)
+    if not links:
+        return None
+    sentence = f"{here.name} has no {spoken(hop.family)} address"
+    beside = next(holders_across(hop, links), None)
+    if beside is None:
+        return NetworkFault(sentence, given_address(hop, here, links[0], "10.0.0.1" if hop.family == uapi.AF_INET else "fd00::1"))
+    link, receiver = beside
+    held = receiver.view.holder(hop.target)
+    assert held is not None
+    fault = given_address(hop, here, link, hop.target, held[1].prefixlen)
+    return NetworkFault(f"{sentence} on {printable(link.name)}", fault)
+
+
+def addressless(hop: Hop) -> NetworkFault:
+    """Return the fault of a namespace that has no address of this family."""
+    here, links = hop.here, ip_links(hop.here, hop.family)
+    if not links:
+        return _no_link(hop)
+    if hop.family == uapi.AF_INET6 and not any(link.up for link in links):
+        return NetworkFault(f"{here.named(links[0])} is down, and has no IPv6 address", remedy.set_up(here, links[0]))
+    fault = _ipv6_off(hop) or _no_address(hop)
+    assert fault is not None
+    return fault
+
+
+def given_address(hop: Hop, view: NamespaceView, link: Link, like: str, length: int = 0) -> Remedy:
+    """Return the remedy that gives a link an unused address of the subnet of another address."""
+    length = length or (64 if hop.family == uapi.AF_INET6 else 24)
+    return remedy.add_address(view, link, spare_address(like, length, hop.taken()))
+
+
+def _no_prefix_route(hop: Hop) -> NetworkFault | None:
+    """The sender has an address on the target's subnet, but not the route that usually comes with it."""
+    here = hop.here
+    for one in global_addresses(here, hop.family):
+        link = here.links[one.index]
+        if not on_link(one, hop.target) or not link.up or one.prefixlen == fib.whole_length(hop.family):
+            continue
+        subnet = f"{network(one.peer or one.address, one.prefixlen)}/{one.prefixlen}"
+        sentence = f"{here.name} has {one} on {printable(link.name)}, but no route to {subnet}, its subnet"
+        return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", f"{subnet} dev {word(link.name)}"))
+    return None
+
+
+def _other_subnet(hop: Hop) -> NetworkFault | None:
+    """The target is directly connected but in none of the sender's subnets: a prefix length is wrong, or a subnet."""
+    here = hop.here
+    for link, receiver in holders_across(hop, ip_links(here, hop.family)):
+        there = receiver.view
+        held = there.holder(hop.target)
+        mine = global_addresses(here, hop.family, link)
+        if held is None or held[0].index != receiver.link.index or not mine or any(on_link(one, hop.target) for one in mine):
+            continue
+        theirs = held[1]
+        shown = ", ".join(map(str, mine))
+        sentence = (
+            f"{hop.target} ({there.named(receiver.link)}) is directly connected to {here.named(link)}, but outside of {shown}"
+        )
+        one = next((one for one in mine if holds(theirs.address, theirs.prefixlen, one.address)), None)
+        if one is None:
+            given = given_address(hop, here, link, theirs.address, theirs.prefixlen)
+            return NetworkFault(f"{sentence}: one cable, two subnets", given)
+        changed = remedy.delete_address(here, link, one)
+        changed += remedy.add_address(here, link, f"{one.address}/{theirs.prefixlen}")
+        return NetworkFault(f"{sentence}: the prefix length in {there.name} is {theirs.prefixlen}", changed)
+    return None
+
+
+def _no_route(hop: Hop) -> NetworkFault:
+    """No route leads there; through a router on a connected segment, one could."""
+    here = hop.here
+    sentence = f"{here.name} has no route to {hop.target}"
+    destination = "default"
+    if any(is_default(hop, one) for one in here.routes()):
+        destination = f"{hop.target}/{fib.whole_length(hop.family)}"
+        sentence = f"{here.name} has no usable route to {hop.target} ({errno_name(_errno(hop))})"
+    elif hop.iif is None or hop.reply:
+        sentence += ", not even a default route"
+    for link in ip_links(here, hop.family):
+        router = router_on(hop, link)
+        if router is not None:
+            return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", f"{destination} via {router}"))
+    for link, _ in holders_across(hop, ip_links(here, hop.family)):
+        words = f"{hop.target}/{fib.whole_length(hop.family)} dev {word(link.name)}"
+        return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", words))
+    return NetworkFault(sentence)
+
+
+def is_default(hop: Hop, route: Route) -> bool:
+    """Return whether a route is the default route of the main table."""
+    main = route.table == uapi.RT_TABLE_MAIN and route.family == hop.family
+    return main and route.destination == "default" and route.metric != fib.FALLBACK_METRIC
+
+
+# -- a route that leads the wrong way -------------------------------------------------------------------------------------
+
+
+def not_to_itself(hop: Hop) -> NetworkFault | None:
+    """Check that the sender does not keep the packet, if another namespace should get it."""
+    here, aim = hop.here, hop.aim
+    if hop.route is None or hop.route.type != uapi.RTN_LOCAL or aim is None or aim is here:
+        return None
+    mine, theirs = here.holder(hop.target), aim.holder(hop.target)
+    if mine is None:
+        return _local_route(hop)
+    sentence = f"{hop.target} is on {here.named(mine[0])} too, so {here.name} keeps packets to it"
+    if theirs is None:
+        return NetworkFault(sentence, remedy.delete_address(here, *mine), conclusive=True)
+    return NetworkFault(sentence, readdressed(hop, aim, theirs), conclusive=True)
+
+
+def _local_route(hop: Hop) -> NetworkFault:
+    """A local route keeps the packet: one of its own, or that of an address on ``lo``, whose whole subnet is local."""
+    here = hop.here
+    local = [one for one in here.routes() if one.type == uapi.RTN_LOCAL and covers(one, hop.target)]
+    route = max(local, key=lambda one: one.body["rtm_dst_len"], default=None)
+    if route is None:
+        return NetworkFault(f"{here.name} treats {hop.target} as its own address", conclusive=True)
+    sentence = f"the route `{fib.describe_route(route)}` keeps packets to {hop.target} in {here.name}"
+    for one in here.addresses:
+        link = here.links.get(one.index)
+        if link is None or not link.flags & uapi.IFF_LOOPBACK or not on_link(one, hop.target) or loopback(one.address):
+            continue
+        changed = remedy.delete_address(here, link, one)
+        changed += remedy.add_address(here, link, f"{one.address}/{fib.whole_length(hop.family)}")
+        why = f"{sentence}: it comes from the address {one} on {printable(link.name)}, which makes its whole subnet local"
+        return NetworkFault(why, changed, conclusive=True)
+    dev = here.links.get(route.index or 0)
+    words = f"local {route} table local" if route.table == uapi.RT_TABLE_LOCAL else f"local {remedy.route_words(route)}"
+    words += f" dev {word(dev.name)}" if dev is not None else ""
+    return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", words), conclusive=True)
+
+
+def readdressed(hop: Hop, view: NamespaceView, holder: tuple[Link, Address]) -> Remedy:
+    """Return the remedy that gives a link an unused address instead of the one it has."""
+    link, old = holder
+    removed = remedy.delete_address(view, link, old)
+    if old.prefixlen > fib.whole_length(hop.family) - 2:
+        return removed  # the prefix has no other address
+    return removed + remedy.add_address(view, link, spare_address(old.address, old.prefixlen, hop.taken()))
+
+
+def misrouted(hop: Hop) -> tuple[str, Remedy] | None:
+    """Return the rule or route that sends the packet the wrong way, in words, and the remedy; None if none is proven.
+
+    Proven means: evaluated without it, policy routing leads to a next hop that exists and is nearer to the destination.
+    """
+    here, answer = hop.here, hop.answer
+    trace = fib.trace(here, hop.query)
+    if trace.rule is None or trace.route is None or isinstance(answer, RouteRefused) or not trace.explains(answer):
+        return None
+    route = trace.route
+    if not trace.standard:
+        rules = [one for one in here.rules() if one is not trace.rule]
+        if _better(hop, fib.trace(here, hop.query, rules=rules)):
+            words = f"the policy rule `{fib.describe_rule(trace.rule)}` in {here.name}"
+            return f"{words}, which selects `{fib.describe_route(route)}`", remedy.delete_rule(here, trace.rule)
+    routes = [one for one in here.routes() if one is not route]
+    if route.type == uapi.RTN_UNICAST and _better(hop, fib.trace(here, hop.query, routes=routes)):
+        words = remedy.route_words(route)
+        dev = here.links.get(route.index or 0)
+        if fib.gateway(route):
+            words += f" via {fib.gateway(route)}" if not link_local(str(fib.gateway(route))) else ""
+        words += f" dev {word(dev.name)}" if dev is not None else ""
+        return f"the route `{fib.describe_route(route)}` in {here.name}", remedy.change_route(here, hop.family, "del", words)
+    return None
+
+
+def _better(hop: Hop, trace: Any) -> bool:
+    if trace.route is None or trace.errno or trace.route.type != uapi.RTN_UNICAST:
+        return False
+    return any(leads_on(hop, index, gateway) for index, gateway in fib.next_hops(trace.route))
+
+
+def deciding_route(hop: Hop) -> Route | None:
+    """Return the listed route that the kernel's answer comes from; None if the evaluation does not explain the answer."""
+    trace = fib.trace(hop.here, hop.query)
+    return trace.route if trace.explains(hop.answer) else None
+
+
+def replaced(hop: Hop, router: str, link: Link) -> Remedy:
+    """Return the remedy that sends what the deciding route covers to another router."""
+    route = deciding_route(hop)
+    words = "default" if route is None else remedy.route_words(route)
+    if route is not None and route.protocol == uapi.RTPROT_KERNEL:  # the subnet of an address: leave it, add a better one
+        words = f"{hop.target}/{fib.whole_length(hop.family)}"
+        return remedy.change_route(hop.here, hop.family, "add", f"{words} via {router}")
+    return remedy.change_route(
+        hop.here, hop.family, "replace", f"{words} via {router} dev {word(link.name)}", lambda: hop.next_hop != router
+    )

@@ -1,0 +1,116 @@
+"""Which namespaces are connected, and how far they are from a destination, counted in hops."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+
+from .. import uapi
+from .prefixes import link_local, on_link
+from .segment import receivers, search
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..objects.address import Address
+    from ..objects.link import Link
+    from .hop import Hop
+    from .namespace_view import NamespaceView
+    from .segment import Receiver
+
+MAX_NEIGHBOURS = 64  # receivers on one link that are looked at
+MAX_VIEWS = 256  # namespaces visited when distances are measured
+
+
+def ip_links(view: NamespaceView, family: int) -> list[Link]:
+    """Return the links by which an IP packet could leave, those with an address first; not ``lo``, no bridge ports."""
+    addressed = {one.index for one in view.addresses if one.family == family and not link_local(one.address)}
+    links = [link for link in view.links.values() if not link.flags & uapi.IFF_LOOPBACK and link.master is None]
+    return sorted(links, key=lambda link: (link.index not in addressed, not link.up))
+
+
+def global_addresses(view: NamespaceView, family: int, link: Link | None = None) -> list[Address]:
+    """Return the addresses of a namespace, or of one link, that are neither link-local nor on ``lo``."""
+    return [
+        one
+        for one in view.addresses
+        if one.family == family
+        and not link_local(one.address)
+        and one.index in view.links
+        and not view.links[one.index].flags & uapi.IFF_LOOPBACK
+        and (link is None or one.index == link.index)
+    ]
+
+
+def neighbours_on(hop: Hop, view: NamespaceView, link: Link) -> list[Receiver]:
+    """Return the receivers of what a link sends, in other namespaces."""
+    return list(islice(receivers(view, link, lambda other, _: other is not view, hop.others), MAX_NEIGHBOURS))
+
+
+def holders_across(hop: Hop, links: list[Link]) -> Iterator[tuple[Link, Receiver]]:
+    """Yield who has the target and is directly connected to one of these links of the sender."""
+
+    def has(view: NamespaceView, _: Link) -> bool:
+        return view is not hop.here and view.holder(hop.target) is not None
+
+    for link in links:
+        found = search(hop.here, link, has, hop.others)
+        if found is not None:
+            yield link, found
+
+
+def distances(hop: Hop) -> dict[int, int]:
+    """Return the number of hops from namespaces to the destination, by the `id` of their views; empty if it is not known."""
+    if hop.aim is None:
+        return {}
+    found = {id(hop.aim): 0}
+    todo: deque[NamespaceView] = deque([hop.aim])
+    while todo and len(found) < MAX_VIEWS:
+        view = todo.popleft()
+        for link in ip_links(view, hop.family):
+            for receiver in neighbours_on(hop, view, link) if link.up else []:
+                if id(receiver.view) not in found:
+                    found[id(receiver.view)] = found[id(view)] + 1
+                    todo.append(receiver.view)
+    return found
+
+
+def router_on(hop: Hop, link: Link) -> str | None:
+    """Return an address, on a subnet of the sender's on this link, of a router that is nearer to the destination."""
+    mine = global_addresses(hop.here, hop.family, link)
+    far = distances(hop)
+    best: tuple[int, str] | None = None
+    for receiver in neighbours_on(hop, hop.here, link):
+        view = receiver.view
+        own = global_addresses(view, hop.family, receiver.link)
+        gateways = [one.address for one in own if any(on_link(other, one.address) for other in mine)]
+        elsewhere = {one.index for one in global_addresses(view, hop.family)} - {receiver.link.index}
+        if not gateways or not elsewhere or view is hop.aim:
+            continue
+        if far:
+            if id(view) not in far or far[id(view)] >= far.get(id(hop.here), MAX_VIEWS):
+                continue
+            rank = far[id(view)]
+        else:
+            rank = 0 if any(on_link(one, hop.target) for one in global_addresses(view, hop.family)) else 1
+        if best is None or rank < best[0]:
+            best = (rank, gateways[0])
+    return None if best is None else best[1]
+
+
+def leads_on(hop: Hop, index: int | None, next_hop: str | None) -> bool:
+    """Return whether a next hop exists on a link of the sender and is nearer to the destination than the sender."""
+    link = hop.here.links.get(index or 0)
+    if link is None or not link.up:
+        return False
+    address = next_hop or hop.target
+
+    def has(view: NamespaceView, _: Link) -> bool:
+        return view is not hop.here and view.holder(address) is not None
+
+    found = search(hop.here, link, has, hop.others)
+    if found is None:
+        return False
+    far = distances(hop)
+    return not far or found.view is hop.aim or far.get(id(found.view), MAX_VIEWS) < far.get(id(hop.here), MAX_VIEWS)

@@ -1,0 +1,112 @@
+"""Checks of VXLAN tunnels: where a device sends, and whether the device at the other end receives it."""
+
+from __future__ import annotations
+
+from .. import uapi
+from .commands import word
+from .hop import NetworkFault
+from .namespace_view import data
+from .prefixes import multicast
+from .remedy import Action, Remedy
+from .segment import tunnel_remotes
+from .topology import global_addresses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..objects.link import Link
+    from .hop import Hop
+    from .namespace_view import NamespaceView
+
+ANY_ADDRESS = "00:00:00:00:00:00"  # the entry of a forwarding database for broadcasts and unknown addresses
+
+
+def has_remote(hop: Hop) -> NetworkFault | None:
+    """Check that a VXLAN device knows where to send broadcasts: it has a remote, or a forwarding entry for all addresses."""
+    segment = hop.segment
+    if segment is None:
+        return None
+    here, link, mine = segment.here, segment.one, data(segment.one)
+    if mine.get("IFLA_VXLAN_GROUP") or mine.get("IFLA_VXLAN_GROUP6") or mine.get("IFLA_VXLAN_COLLECT_METADATA"):
+        return None
+    lladdr = hop.inlet.address if hop.inlet is not None else None
+    entries = [one for one in here.fdb() if one.index == link.index and one.address]
+    if any(one.lladdr == ANY_ADDRESS for one in entries):
+        return None
+    if any(one.lladdr == lladdr for one in entries) and _permanent(hop):
+        return None
+    home = segment.there.home(segment.other)
+    outer = data(segment.other).get("IFLA_VXLAN_LOCAL") or _reachable(hop, segment.here.home(link), home)
+    what = (
+        "no remote address, and no forwarding entry for broadcasts"
+        if entries
+        else "neither a remote address nor forwarding entries"
+    )
+    sentence = f"the VXLAN device {here.named(link)} has {what}: it has nowhere to send"
+    if outer is None:
+        return NetworkFault(sentence)
+    words = f"fdb append {ANY_ADDRESS} dev {word(link.name)} dst {outer}"
+    return NetworkFault(sentence, Remedy(Action(here.name.bridge(words))))
+
+
+def _permanent(hop: Hop) -> bool:
+    return any(one.address == hop.next_hop and one.state & uapi.NUD_PERMANENT for one in hop.here.neighbours())
+
+
+def _reachable(hop: Hop, home: NamespaceView | None, other: NamespaceView | None) -> str | None:
+    """Return an address of the other end's home, on a subnet of this end's home if there is one."""
+    from .prefixes import on_link
+
+    if home is None or other is None:
+        return None
+    theirs = global_addresses(other, uapi.AF_INET)
+    near = [one.address for one in theirs if any(on_link(own, one.address) for own in global_addresses(home, uapi.AF_INET))]
+    found: list[str] = near or [one.address for one in theirs]
+    return found[0] if found else None
+
+
+def wrong_tunnel(hop: Hop, view: NamespaceView, link: Link) -> NetworkFault | None:
+    """Return the fault of a tunnel at whose other end a VXLAN device expects another VNI or UDP port."""
+    mine = data(link)
+    port = mine.get("IFLA_VXLAN_PORT")
+    remotes = [one for one in tunnel_remotes(view, link) if not multicast(one)]
+    if link.kind != "vxlan" or not remotes:
+        return None
+    for other in view.elsewhere():
+        for one in other.links.values() if other is not view else ():
+            theirs, home = data(one), other.home(one)
+            remote = next((each for each in remotes if home is not None and home.holder(each)), None)
+            if one.kind != "vxlan" or remote is None:
+                continue
+            if theirs.get("IFLA_VXLAN_ID") == mine.get("IFLA_VXLAN_ID") and theirs.get("IFLA_VXLAN_PORT") == port:
+                continue
+            sentence = (
+                f"{view.named(link)} sends VXLAN {mine.get('IFLA_VXLAN_ID')} to {remote}, port {port}; {other.named(one)} there"
+                f" expects VXLAN {theirs.get('IFLA_VXLAN_ID')} at port {theirs.get('IFLA_VXLAN_PORT')}"
+            )
+            return NetworkFault(sentence, _recreated(hop, other, one, mine))
+    return None
+
+
+def _recreated(hop: Hop, view: NamespaceView, link: Link, wanted: dict[str, Any]) -> Remedy:
+    """Return the remedy that makes a VXLAN device again: the kernel changes neither its VNI nor its port."""
+    theirs, name = data(link), word(link.name)
+    words = [f"id {wanted.get('IFLA_VXLAN_ID')}", f"dstport {wanted.get('IFLA_VXLAN_PORT')}"]
+    for key, option in (
+        ("IFLA_VXLAN_GROUP", "remote"),
+        ("IFLA_VXLAN_GROUP6", "remote"),
+        ("IFLA_VXLAN_LOCAL", "local"),
+        ("IFLA_VXLAN_LOCAL6", "local"),
+    ):
+        words += [f"{option} {theirs[key]}"] if theirs.get(key) else []
+    lower = view.links.get(theirs.get("IFLA_VXLAN_LINK") or 0)
+    words += [f"dev {word(lower.name)}"] if lower is not None else []
+    change = Remedy(Action(view.name.ip(f"link del {name}")))
+    change += Remedy(Action(view.name.ip(f"link add {name} up type vxlan {' '.join(words)}")))
+    master = view.links.get(link.master or 0)
+    if master is not None:
+        change += Remedy(Action(view.name.ip(f"link set {name} master {word(master.name)}")))
+    nodad = " nodad" if hop.family == uapi.AF_INET6 else ""
+    adds = [Action(view.name.ip(f"addr add {one} dev {name}{nodad}")) for one in global_addresses(view, hop.family, link)]
+    return change + Remedy(*adds)
