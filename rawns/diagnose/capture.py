@@ -27,7 +27,7 @@ BUFFER_BYTES = 1 << 20  # of each socket; the kernel limits it to net.core.rmem_
 PACKET_OUTGOING = 4  # <linux/if_packet.h>
 
 
-class Frame:
+class CapturedFrame:
     """A frame that was seen: in which namespace, at which device, on its way out or in, and its network layer packet."""
 
     __slots__ = ("data", "device", "lladdr", "outgoing", "protocol", "view")
@@ -43,7 +43,7 @@ class Capture:
 
     def __init__(self, views: Iterable[NamespaceView], inside: Inside) -> None:
         self.sockets: dict[int, tuple[NamespaceView, _socket.socket]] = {}
-        self.frames: list[Frame] = []
+        self.frames: list[CapturedFrame] = []
         for view in list(dict.fromkeys(views))[:MAX_VIEWS]:
             try:
                 sock = inside(view, _open)
@@ -66,7 +66,7 @@ class Capture:
                     if error.errno not in (EAGAIN, EINTR):
                         break  # ENETDOWN: a device has gone
                     break
-                self.frames.append(Frame(view, device, kind == PACKET_OUTGOING, protocol, lladdr, data))
+                self.frames.append(CapturedFrame(view, device, kind == PACKET_OUTGOING, protocol, lladdr, data))
 
     def clear(self) -> None:
         """Forget what has been seen until now."""
@@ -119,7 +119,7 @@ def lifetime(data: bytes) -> int | None:
     return data[8] if data[0] >> 4 == 4 and len(data) > 8 else data[7] if len(data) > 7 else None
 
 
-def resolves(frame: Frame, address: str) -> bool:
+def resolves(frame: CapturedFrame, address: str) -> bool:
     """Return whether a frame asks for the link-layer address of an address: an ARP request or a neighbour solicitation."""
     from _socket import inet_pton
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..icmp.socket import IcmpSocket
-    from .capture import Frame, Inside
+    from .capture import CapturedFrame, Inside
     from .flow import Flow
     from .namespace_view import NamespaceView
 
@@ -68,10 +68,10 @@ class ProbeResult:
     def __init__(self, rtt: float | None = None, error: str = "") -> None:
         self.rtt, self.error = rtt, error
         self.refused = False
-        self.frames: list[Frame] = []
-        self.all_frames: list[Frame] = []
+        self.frames: list[CapturedFrame] = []
+        self.all_frames: list[CapturedFrame] = []
         self.watched: list[NamespaceView] = []
-        self.is_request: Callable[[Frame], bool] = lambda frame: False
+        self.is_request: Callable[[CapturedFrame], bool] = lambda frame: False
 
     def arrived(self, view: NamespaceView) -> bool | None:
         """Return whether the request came in in a namespace; None if that could not be seen."""
@@ -217,7 +217,7 @@ def _tcp(request: ProbeRequest, inside: Inside, watch: Capture) -> ProbeResult:
     result = ProbeResult()
     port = request.flow.port
 
-    def is_request(frame: Frame) -> bool:
+    def is_request(frame: CapturedFrame) -> bool:
         found = capture.ports(frame.data)
         return found is not None and found[0] == uapi.IPPROTO_TCP and found[3] & (SYN | ACK | RST) == SYN and found[2] == port
 
@@ -256,7 +256,7 @@ def _udp(request: ProbeRequest, inside: Inside, watch: Capture) -> ProbeResult:
     result = ProbeResult()
     port = request.flow.port
 
-    def is_request(frame: Frame) -> bool:
+    def is_request(frame: CapturedFrame) -> bool:
         found = capture.ports(frame.data)
         return found is not None and found[0] == uapi.IPPROTO_UDP and found[2] == port
 

@@ -255,7 +255,7 @@ class Prover:
             return None
         what = "answer" if reply else "request"
 
-        def matches(frame: capture.Frame) -> bool:
+        def matches(frame: capture.CapturedFrame) -> bool:
             if reply:
                 return _from(frame.data, str(self.tracer.reply_trail[0].source))
             return result.is_request(frame)
@@ -318,7 +318,7 @@ def _points(trail: list[Hop]) -> list[Point]:
     return list({(id(view), link.index, outgoing): (view, link, outgoing) for view, link, outgoing in found}.values())
 
 
-def _at(frame: capture.Frame, point: Point) -> bool:
+def _at(frame: capture.CapturedFrame, point: Point) -> bool:
     view, link, outgoing = point
     return frame.view is view and frame.device == link.name and frame.outgoing == outgoing
 
