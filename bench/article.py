@@ -1,8 +1,6 @@
-"""Two namespaces, one cable, addresses, up: rawns beside plain C, `ip` and pyroute2, round by round in one run.
+"""Run ``rawns bench --only article`` with the environment that ``tests/run`` has made, if this Python has no cffi.
 
-    python3 bench/article.py [--rounds 200] ...          what `rawns bench --only article ...` does
-
-Where this Python has no cffi, which compiles the C floor, it starts over with the environment that `tests/run` has made.
+python3 bench/article.py [--rounds 200] ...
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ sys.path.insert(0, str(PROJECT))
 
 
 def main() -> None:
+    """Run the bench, in another Python if need be."""
     if importlib.util.find_spec("cffi") is None and "RAWNS_BENCH" not in os.environ:
         for python in sorted((PROJECT / ".venv").glob("*/bin/python")):
             os.execve(python, [str(python), *sys.argv], {**os.environ, "RAWNS_BENCH": "again"})

@@ -1,9 +1,9 @@
-"""What a standing star costs besides being built: found again unchanged, taken away, kept in memory.
+"""Measure what a standing star costs besides being built: `up` again unchanged, `down`, and memory.
 
     python3 bench/labs.py [--hosts 1000] [--rounds 3]          as root, or under `python3 -m rawns rootless`
 
-Each round builds the star twice, once by name (a standing lab) and once nameless; medians.  One by one, links are deleted
-from a star of a hundred: of a thousand it would take half a minute.
+Each round builds the star twice, once by name (a standing lab) and once nameless; medians.  Links are deleted one by one
+from a star of a hundred, because it would take half a minute with a thousand.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FEW = 100  # hosts whose links are deleted one by one
 
 
 def star(hosts: int, name: str = "") -> Lab:
-    """Hosts on a bridge, each with an address; with a ``name`` a standing lab, else nameless."""
+    """Describe hosts on a bridge, each with an address; with a ``name`` as a standing lab."""
     lab = Lab(name or "star", standing=bool(name))
     switch = lab.bridge("br0")
     for number in range(hosts):
@@ -40,20 +40,20 @@ def star(hosts: int, name: str = "") -> Lab:
 
 
 def timed(what: Callable[[], object]) -> float:
-    """Seconds."""
+    """Return the seconds that a call takes."""
     start = perf_counter()
     what()
     return perf_counter() - start
 
 
 def rest(lab: Lab) -> None:
-    """Until the kernel has looked for duplicates of all link-local addresses: for a second or two it keeps others waiting."""
+    """Wait until the kernel has finished duplicate address detection, which slows down others for a second or two."""
 
     def settled(host: Host) -> bool:
         try:
             return not any(one.tentative for one in host.net.addresses())
         except Interrupted:
-            return False  # they change while they are listed
+            return False  # they changed while they were listed
 
     for host in lab.hosts:
         with host.monitor("address") as monitor:
@@ -62,7 +62,7 @@ def rest(lab: Lab) -> None:
 
 
 def one_round(hosts: int, name: str) -> dict[str, float]:
-    """Seconds of each step."""
+    """Build both stars once and return the seconds of each step."""
     spent: dict[str, float] = {}
     for kind, called in (("named", name), ("nameless", "")):
         lab = star(hosts, called)
@@ -77,7 +77,7 @@ def one_round(hosts: int, name: str) -> dict[str, float]:
 
 
 def one_by_one(hosts: int) -> float:
-    """Seconds for each link, where they are deleted one after the other."""
+    """Return the seconds for each link if links are deleted one after the other."""
     lab = star(hosts)
     try:
         lab.up()
@@ -90,7 +90,7 @@ def one_by_one(hosts: int) -> float:
 
 
 def kept(hosts: int, name: str) -> tuple[float, float]:
-    """Bytes of Python's and descriptors, for each host of a lab that is up."""
+    """Return the bytes of Python's memory and the descriptors that a lab keeps for each host while it is up."""
     tracemalloc.start()
     before, open_before = tracemalloc.get_traced_memory()[0], len(os.listdir("/proc/self/fd"))
     lab = star(hosts, name)
@@ -104,6 +104,7 @@ def kept(hosts: int, name: str) -> tuple[float, float]:
 
 
 def report(hosts: int, rounds: int) -> None:
+    """Measure and print everything."""
     name = f"bench-{os.getpid()}"
     found = [one_round(hosts, name) for _ in range(rounds)]
     middle = {step: median(one[step] for one in found) for step in found[0]}
@@ -123,6 +124,7 @@ def report(hosts: int, rounds: int) -> None:
 
 
 def main() -> int:
+    """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description="What a standing star costs besides being built")
     parser.add_argument("--hosts", type=int, default=1000, help="of the star (default: 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often (default: 3)")

@@ -1,4 +1,4 @@
-"""What it costs to begin: `import rawns` and `rawns ip link` as whole processes, beside an interpreter that loads ctypes.
+"""Measure `import rawns` and `rawns ip link` as whole processes, beside an interpreter that loads ctypes.
 
     python3 bench/startup.py [--rounds 100] [--python /usr/bin/python3]
 
@@ -42,13 +42,13 @@ COMMANDS = {
     PACKAGE: [*BARE, HERE + "import rawns"],
     NAMESPACE: [*BARE, HERE + "import rawns; rawns.NetNS"],
     LINK: [*BARE, HERE + IP],
-    SITE: ["-c", HERE + IP],  # with all that site.py does; the environment of whoever asks
+    SITE: ["-c", HERE + IP],  # with what site.py does, in the environment of the user
     MODULE: ["-m", "rawns", "ip", "link"],
 }
 
 
 def one_file(python: str, folder: Path) -> str:
-    """The zipapp, made as README.md says; where it is."""
+    """Make the one-file program as README.md describes and return its path."""
     shutil.copytree(PROJECT / "rawns", folder / "box" / "rawns", ignore=shutil.ignore_patterns("__pycache__"))
     compiled = ["-m", "compileall", "-qb", "--invalidation-mode", "unchecked-hash", "box"]
     packed = ["-m", "zipapp", "-m", "rawns.cli.main:entry", "-o", "rawns.pyz", "box"]
@@ -58,7 +58,7 @@ def one_file(python: str, folder: Path) -> str:
 
 
 def once(argv: list[str]) -> int:
-    """Nanoseconds from before the fork to after the wait.  Exits where the command fails."""
+    """Return the nanoseconds from before the fork to after the wait.  Exits if the command fails."""
     start = perf_counter_ns()
     done = subprocess.run(argv, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     spent = perf_counter_ns() - start
@@ -68,7 +68,7 @@ def once(argv: list[str]) -> int:
 
 
 def measure(python: str, rounds: int) -> dict[str, float]:
-    """Median milliseconds of each command."""
+    """Return the median milliseconds of each command."""
     with tempfile.TemporaryDirectory(prefix="rawns-bench-") as folder:
         commands = {**COMMANDS, FILE: [one_file(python, Path(folder)), "ip", "link"]}
         times: dict[str, list[int]] = {name: [] for name in commands}
@@ -81,6 +81,7 @@ def measure(python: str, rounds: int) -> dict[str, float]:
 
 
 def report(middle: dict[str, float], rounds: int, python: str) -> None:
+    """Print the medians and their ratios to the bare interpreter."""
     print(f"{'whole processes':<34}{'ms p50':>8}{'times':>8}  `{BASE}`")
     for name, value in middle.items():
         print(f"{name:<34}{value:>8.2f}{value / middle[BASE]:>8.2f}")
@@ -91,6 +92,7 @@ def report(middle: dict[str, float], rounds: int, python: str) -> None:
 
 
 def main() -> int:
+    """Parse the arguments and run."""
     system = "/usr/bin/python3"
     default = system if os.access(system, os.X_OK) else sys.executable
     parser = argparse.ArgumentParser(description="start-up costs beside the bare interpreter")

@@ -1,4 +1,4 @@
-"""What all tests share: names of their own, an ordinary user to run things as, and the watch for leaks.
+"""What all tests share: unused names, an ordinary user to run commands as, and the watch for leaks.
 
 Tests under `live` and `parity` touch the kernel.  Each of them is watched: what is there after it and was not before
 (a mount, a name in /run/netns, a link in our namespace, a descriptor, a thread, a child) fails that test by name.
@@ -40,14 +40,14 @@ if str(PROJECT) not in sys.path:
 
 
 def privileged() -> bool:
-    """Whether this process may make network namespaces (as root, or as the root of a user namespace)."""
+    """Tell whether this process may create network namespaces, as root or as root of a user namespace."""
     status = Path("/proc/self/status").read_text()
     effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(int(effective, 16) >> CAP_SYS_ADMIN & 1)
 
 
 def really_root() -> bool:
-    """Whether we are the machine's root, and not that of a user namespace."""
+    """Tell whether this process is the machine's root, not root of a user namespace."""
     return os.getuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
@@ -90,7 +90,7 @@ _handed_out = 0
 
 @pytest.fixture
 def netns_name() -> Iterator[Callable[[], str]]:
-    """``netns_name()`` is a name that no namespace has; whatever stands under it at the end of the test is removed."""
+    """Return a function that returns unused names for namespaces; what has these names after the test is removed."""
     mine: list[str] = []
 
     def fresh() -> str:
@@ -108,7 +108,7 @@ name = netns_name
 
 
 def remove_name(name: str) -> None:
-    """umount and unlink, without the library."""
+    """Unmount and unlink a name without the library."""
     path = NETNS / name
     libc = ctypes.CDLL(None)
     for _ in range(8):  # something may be mounted on it more than once
@@ -121,7 +121,7 @@ def remove_name(name: str) -> None:
 
 
 class Ordinary:
-    """Runs commands as nobody, from a copy of the project that nobody can read."""
+    """Runs commands as the user nobody, from a copy of the project that this user can read."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -147,25 +147,25 @@ class Ordinary:
 
 @pytest.fixture(scope="session")
 def ordinary() -> Iterator[Ordinary]:
-    """An ordinary user (`Ordinary`); skips where we are one already, or where the interpreter is closed to others."""
+    """Return an ordinary user; skip if the tests are run by one, or if the interpreter cannot be read by others."""
     if not really_root():
-        pytest.skip("only the machine's root can become somebody else")
+        pytest.skip("only the machine's root can become another user")
     home = Path(open_directory())
     try:
-        somebody = Ordinary(home)
+        user = Ordinary(home)
         try:
-            works = somebody.run([somebody.python, "-c", "import encodings, ctypes, pytest"]).returncode == 0
+            works = user.run([user.python, "-c", "import encodings, ctypes, pytest"]).returncode == 0
         except PermissionError:
             works = False
         if not works:
-            pytest.skip(f"an ordinary user cannot read {somebody.python}; use /usr/bin/python3")
-        yield somebody
+            pytest.skip(f"an ordinary user cannot read {user.python}; use /usr/bin/python3")
+        yield user
     finally:
         shutil.rmtree(home)
 
 
 def open_directory() -> str:
-    """A directory that others can enter: the ones pytest hands out are closed to them."""
+    """Create a directory that others can enter; pytest's own are closed to them."""
     path = tempfile.mkdtemp(prefix="rawns-nobody-")
     os.chmod(path, 0o755)
     return path
@@ -195,7 +195,7 @@ def _descriptors() -> set[str]:
         try:
             found.add(f"{fd} ({os.readlink(f'/proc/self/fd/{fd}')})")
         except FileNotFoundError:
-            pass  # the one that listed the directory
+            pass  # the descriptor that listed the directory
     return found
 
 
@@ -210,14 +210,14 @@ def _children() -> set[str]:
 
 
 def _not_another_suite(kind: str, one: str) -> bool:
-    """Somebody else's tests may run on this machine at the same time; their names carry their pid."""
+    """Tell whether this is not a name of another run of these tests on this machine; names contain the process id."""
     words = os.path.basename(one).split("-")
     other = kind in ("mount", "name") and len(words) > 2 and words[0] in ("rt", "bench") and words[1].isdigit()
     return not (other and words[1] != str(os.getpid()) and os.path.exists(f"/proc/{words[1]}"))
 
 
 def state() -> State:
-    """All that a test could leave behind, by kind."""
+    """Return everything that a test could leave behind, by kind."""
     threads = set(os.listdir("/proc/self/task"))
     return {
         "mount": _mounts(),
@@ -230,7 +230,7 @@ def state() -> State:
 
 
 def leaks(before: State, kinds: set[str] | None = None) -> list[str]:
-    """What is there now and was not ``before``, as sentences."""
+    """Return what is there now and was not ``before``, as sentences."""
     now = state()
     return [
         f"a {kind} is left behind: {one}"
@@ -253,7 +253,7 @@ class Watch:
         self._poll.register(self._mounts, select.POLLPRI)
 
     def settle(self, before: State) -> list[str]:
-        """The leaks that are still there when everything has had its time to go."""
+        """Wait until the leaks are gone, `PATIENCE` seconds at most, and return those that remain."""
         gc.collect()
         deadline = time.monotonic() + PATIENCE
         while found := leaks(before):
@@ -301,7 +301,7 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_in_the_end() -> Iterator[None]:
-    """What a fixture that outlives one test may have left: asked once more at the very end."""
+    """Fail the last test if a fixture that outlives a test has left something behind."""
     watch = Watch() if os.path.exists("/proc/self/mountinfo") else None
     before = state()
     yield

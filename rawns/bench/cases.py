@@ -134,7 +134,7 @@ def _python(code: str) -> list[str]:
 
 
 def _lab_up(trial: Trial) -> Steps:
-    """`rawns lab up FILE`, as the console script runs it."""
+    """Run ``rawns lab up FILE`` and ``rawns lab down FILE`` as the console script does."""
     file = trial.prepared["file"]
     up = _python(f"{SET_PATH}sys.argv = ['rawns', 'lab', 'up', {file!r}]; {ENTRY}")
     down = _python(f"{SET_PATH}sys.argv = ['rawns', 'lab', 'down', {file!r}]; {ENTRY}")

@@ -18,6 +18,7 @@ LINE = "x" * 15  # sixteen bytes with the line feed
 
 
 def anonymous(trial: Trial) -> Steps:
+    """Create a namespace without a name, and open a netlink socket in it."""
     with NetNS.create() as ns:
         yield "create"
         ns.net  # noqa: B018 (the socket is opened at first use)
@@ -28,6 +29,7 @@ def anonymous(trial: Trial) -> Steps:
 
 
 def named(trial: Trial) -> Steps:
+    """Create a namespace with a name, and delete it."""
     with NetNS.create(trial.names[0]) as ns:
         yield "create"
         yield Ready([trial.names[0]])
@@ -52,6 +54,7 @@ def _set_up(one: NetNS, two: NetNS) -> Steps:
 
 
 def verbs(trial: Trial) -> Steps:
+    """Build two namespaces and a veth pair, one method call for each step."""
     with NetNS.create() as one, NetNS.create() as two:
         yield "two namespaces"
         one.net, two.net  # noqa: B018
@@ -65,7 +68,7 @@ def verbs(trial: Trial) -> Steps:
 
 
 def moved(trial: Trial) -> Steps:
-    """The article's way: the pair is created in the current namespace, and both ends are moved."""
+    """Create the pair in the current namespace and move both ends, as the article does."""
     near, far = trial.near, trial.far
     with NetNS.create() as one, NetNS.create() as two, NetNS.current() as home:
         yield "two namespaces"
@@ -84,6 +87,7 @@ def moved(trial: Trial) -> Steps:
 
 
 def article_lab(trial: Trial) -> Steps:
+    """Build the article as a `Lab`."""
     with Lab("article") as lab:
         ns1, ns2 = lab.netns(trial.names[0], label="ns1"), lab.netns(trial.names[1], label="ns2")
         lab.wire(ns1.port("v1", "10.0.0.1/24"), ns2.port("v2", "10.0.0.2/24"))
@@ -96,7 +100,7 @@ def article_lab(trial: Trial) -> Steps:
 
 
 def article_verbs(trial: Trial) -> Steps:
-    """The first lines of the README."""
+    """Build the article with the first lines of the README."""
     with NetNS.create(trial.names[0]) as ns1, NetNS.create(trial.names[1]) as ns2:
         yield "two namespaces"
         ns1.net.add_veth("v1", peer="v2", peer_ns=ns2)
@@ -115,7 +119,7 @@ def article_verbs(trial: Trial) -> Steps:
 
 
 def article_requests(trial: Trial) -> Steps:
-    """The same with one datagram of requests to each namespace."""
+    """Build the article with one datagram of requests to each namespace."""
     from ..objects import address, link
 
     queue = {"txqueues": 1, "rxqueues": 1}
@@ -132,6 +136,7 @@ def article_requests(trial: Trial) -> Steps:
 
 
 def enter(trial: Trial) -> Steps:
+    """Enter a namespace and return, ``repeat`` times."""
     ns = trial.prepared["one"]
     for _ in range(trial.repeat):
         with ns.entered():
@@ -140,6 +145,8 @@ def enter(trial: Trial) -> Steps:
 
 
 def execute(mounts: bool) -> Run:
+    """Return an implementation that runs ``true`` in a namespace, with or without the mounts of ``ip netns exec``."""
+
     def run(trial: Trial) -> Steps:
         trial.prepared["one"].run([trial.prepared["true"]], mounts=mounts, check=True)
         yield "fork, exec, exit"
@@ -148,6 +155,7 @@ def execute(mounts: bool) -> Run:
 
 
 def packet(trial: Trial) -> Steps:
+    """Send the first two pings over a new veth pair."""
     with Lab("packet") as lab:
         one, two = lab.netns(), lab.netns()
         lab.wire(one.port("v1", "10.0.0.1/24"), two.port("v2", "10.0.0.2/24"))
@@ -161,6 +169,7 @@ def packet(trial: Trial) -> Steps:
 
 
 def chat(trial: Trial) -> Steps:
+    """Send lines to an echoing room and wait for each to come back."""
     one, two, (near, far) = trial.prepared["one"], trial.prepared["two"], trial.prepared["processors"]
     before, port = os.sched_getaffinity(0), next(PORTS)
     threads = {thread.native_id for thread in threading.enumerate()}
@@ -186,6 +195,7 @@ def chat(trial: Trial) -> Steps:
 
 
 def connect(trial: Trial) -> Steps:
+    """Connect a peer to a room in another namespace."""
     one, two, port = trial.prepared["one"], trial.prepared["two"], next(PORTS)
     with Room(one, "10.0.0.1", port):
         yield None
@@ -196,6 +206,7 @@ def connect(trial: Trial) -> Steps:
 
 
 def star(trial: Trial) -> Steps:
+    """Build a `Lab` of ``n`` hosts on a bridge."""
     with Lab("star") as lab:
         bridge = lab.bridge("br0")
         for number in range(trial.n):
@@ -240,7 +251,7 @@ def threads(count: int) -> Run:
 
 
 def one_more(trial: Trial) -> Steps:
-    """One namespace beside those that the case has prepared."""
+    """Create one namespace beside those that the case has prepared."""
     ns = NetNS.create()
     yield "create"
     yield Ready([ns.fd])
@@ -259,6 +270,7 @@ def pool_take(trial: Trial) -> Steps:
 
 
 def create_several(trial: Trial) -> Steps:
+    """Create as many namespaces as `pool_take` takes."""
     created = [NetNS.create() for _ in range(trial.repeat)]
     yield "take"
     yield from _close(created)

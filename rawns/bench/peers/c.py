@@ -35,6 +35,7 @@ class PlainC:
         self.c = library
 
     def anonymous(self, trial: Trial) -> Steps:
+        """Create a namespace and open a netlink socket in it."""
         self.c.create(0, None)
         yield "create"
         self.c.socket(0)
@@ -44,6 +45,7 @@ class PlainC:
         yield "close"
 
     def named(self, trial: Trial) -> Steps:
+        """Create a namespace with a name, and delete it."""
         self.c.create(0, trial.names[0])
         yield "create"
         yield Ready([trial.names[0]])
@@ -51,6 +53,7 @@ class PlainC:
         yield "delete"
 
     def verbs(self, trial: Trial) -> Steps:
+        """Build two namespaces and a veth pair, one message for each step."""
         c = self.c
         for number in (0, 1):
             c.create(number, None)
@@ -63,6 +66,7 @@ class PlainC:
         yield from self._rest(2, 2)
 
     def _rest(self, near: int, far: int) -> Steps:
+        """Add addresses and a route, set the links up, and delete the namespaces."""
         c = self.c
         c.address(0, near, "10.0.0.1", 24)
         c.address(1, far, "10.0.0.2", 24)
@@ -81,6 +85,7 @@ class PlainC:
         yield "close"
 
     def moved(self, trial: Trial) -> Steps:
+        """Create the pair in the current namespace and move both ends."""
         c, near, far = self.c, trial.near, trial.far
         for number in (0, 1):
             c.create(number, None)
@@ -96,6 +101,7 @@ class PlainC:
         yield from self._rest(*indexes)
 
     def article(self, trial: Trial) -> Steps:
+        """Build the article: one datagram of messages to each namespace."""
         mark = f"rawns lab=article by={token()}"
         self.c.lab_up(*trial.names, mark, "rawns lab=article ns1:v1=ns2:v2", group("article"))
         yield "up"
@@ -112,6 +118,7 @@ class PlainC:
             self.c.same_calls(0)
 
     def straight(self, trial: Trial) -> Steps:
+        """Build the article with a pair that is created in the current namespace and moved."""
         c, near, far = self.c, trial.near, trial.far
         for number, name in enumerate(trial.names):
             c.create(number, name)
@@ -134,6 +141,7 @@ class PlainC:
         yield "delete"
 
     def enter(self, trial: Trial) -> Steps:
+        """Enter a namespace and return, ``repeat`` times."""
         number = self._adopt(trial.prepared["one"])
         for _ in range(trial.repeat):
             self.c.enter(number)
@@ -147,7 +155,9 @@ class PlainC:
         return number
 
     def execute(self, mounts: bool) -> Run:
-        def run_it(trial: Trial) -> Steps:
+        """Return an implementation that runs ``true`` in a namespace, with or without the mounts of ``ip netns exec``."""
+
+        def run_steps(trial: Trial) -> Steps:
             number = self._adopt(trial.prepared["one"])
             yield None
             self.c.exec(number, trial.prepared["true"], mounts)
@@ -155,9 +165,10 @@ class PlainC:
             self.c.delete(number, None)
             yield None
 
-        return run_it
+        return run_steps
 
     def packet(self, trial: Trial) -> Steps:
+        """Send the first two pings over a new veth pair."""
         c = self.c
         c.lab_up(None, None, f"rawns lab=packet by={token()}", "rawns lab=packet", group("packet"))
         yield None
@@ -170,6 +181,7 @@ class PlainC:
         yield None
 
     def chat(self, trial: Trial) -> Steps:
+        """Send lines to an echo server on a thread and wait for each to come back."""
         c, (near, far) = self.c, trial.prepared["processors"]
         one, two = self._adopt(trial.prepared["one"], 5), self._adopt(trial.prepared["two"], 6)
         before = os.sched_getaffinity(0)
@@ -189,6 +201,7 @@ class PlainC:
         yield None
 
     def connect(self, trial: Trial) -> Steps:
+        """Connect to a server in another namespace."""
         c = self.c
         one, two = self._adopt(trial.prepared["one"], 5), self._adopt(trial.prepared["two"], 6)
         c.chat_serve(one, "10.0.0.1", next(PORTS), -1)
@@ -201,7 +214,9 @@ class PlainC:
         yield None
 
     def star(self, flags: int) -> Run:
-        def run_it(trial: Trial) -> Steps:
+        """Return an implementation that builds a star of ``n`` hosts; ``flags`` choose the order and the state."""
+
+        def run_steps(trial: Trial) -> Steps:
             c = self.c
             c.star_up(trial.n, flags, "star", f"rawns lab=star by={token()}", group("star"))
             yield "up"
@@ -209,10 +224,12 @@ class PlainC:
             c.star_down(trial.n)
             yield "down"
 
-        return run_it
+        return run_steps
 
     def many(self, threads: int) -> Run:
-        def run_it(trial: Trial) -> Steps:
+        """Return an implementation that creates ``n`` namespaces on so many threads."""
+
+        def run_steps(trial: Trial) -> Steps:
             c = self.c
             c.create_many(trial.n, threads)
             yield f"{trial.n} created"
@@ -220,9 +237,10 @@ class PlainC:
             c.star_down(trial.n - 1)
             yield "closed"
 
-        return run_it
+        return run_steps
 
     def one_more(self, trial: Trial) -> Steps:
+        """Create one namespace beside those that the case has prepared."""
         self.c.create(0, None)
         yield "create"
         yield Ready([self.c.fd(0)])

@@ -35,6 +35,7 @@ def ip_nine(trial: Trial) -> Steps:
 
 
 def ip_delete(trial: Trial) -> Steps:
+    """Delete both namespaces."""
     for name in trial.names:
         run("ip", "netns", "del", name)
     yield "delete"
@@ -101,6 +102,7 @@ def ip_star(trial: Trial) -> Steps:
 
 
 def ip_named(trial: Trial) -> Steps:
+    """Create a namespace with a name, and delete it."""
     run("ip", "netns", "add", trial.names[0])
     yield "create"
     yield Ready([trial.names[0]])
@@ -109,6 +111,7 @@ def ip_named(trial: Trial) -> Steps:
 
 
 def ip_exec(trial: Trial) -> Steps:
+    """Run ``true`` with ``ip netns exec``."""
     run("ip", "netns", "exec", trial.prepared["name"], trial.prepared["true"])
     yield "fork, exec, exit"
 

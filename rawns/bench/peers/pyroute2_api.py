@@ -66,6 +66,7 @@ def pyroute2_best(trial: Trial) -> Steps:
 
 
 def pyroute2_named(trial: Trial) -> Steps:
+    """Create a namespace with a name, and delete it."""
     from pyroute2 import netns
 
     netns.create(trial.names[0])

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def unshared(*command: str) -> Run:
-    def run_it(trial: Trial) -> Steps:
+    """Return an implementation that keeps a new namespace under a name with ``--net=FILE``."""
+
+    def run_steps(trial: Trial) -> Steps:
         path = f"/run/netns/{trial.names[0]}"
         Path(path).touch(0o000)
         try:
@@ -25,15 +27,17 @@ def unshared(*command: str) -> Run:
             Path(path).unlink()
         yield "delete"
 
-    return run_it
+    return run_steps
 
 
 def entering(*command: str) -> Run:
-    def run_it(trial: Trial) -> Steps:
+    """Return an implementation that runs ``true`` in a namespace with ``--net=FILE``."""
+
+    def run_steps(trial: Trial) -> Steps:
         run(*command, f"--net={trial.prepared['path']}", trial.prepared["true"])
         yield "fork, exec, exit"
 
-    return run_it
+    return run_steps
 
 
 def _unshare(case: str, version: str) -> list[Implementation]:
