@@ -10,7 +10,7 @@ Every function may be called from any thread, and leaves the calling thread wher
 from __future__ import annotations
 
 import os
-from errno import EAGAIN, ENOMEM
+from errno import EAGAIN, EINVAL, ENOMEM
 
 from . import names, syscalls, uapi
 from .errors import InvalidValue, RawnsError, SyscallError
@@ -453,10 +453,18 @@ def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | No
 
     That is a mount namespace of its own, in which /sys shows the network namespace, and each file of /etc/netns/NAME is
     mounted over the file of that name in /etc.  Raises `SyscallError`; but if ``complain`` is given, it is called with the
-    error of each file that cannot be mounted, and the rest is still done.
+    error of each file that cannot be mounted, and the rest is still done.  In a chroot whose root is not a mount point
+    nothing can be mounted that other mount namespaces would not see: that is such an error, too, and nothing is mounted.
     """
     syscalls.unshare(uapi.CLONE_NEWNS)
-    syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
+    try:
+        syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
+    except SyscallError as error:
+        if error.errno != EINVAL or complain is None:
+            raise
+        error.hint = "/ is not a mount point (a chroot), so the command sees the /sys and /etc that are here"
+        complain(error)
+        return
     flags = 0
     try:
         syscalls.umount2("/sys", uapi.MNT_DETACH)

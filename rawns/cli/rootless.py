@@ -24,14 +24,12 @@ def main(argv: list[str]) -> int:
     """Run ``rawns rootless``.  Does not return if the command could be started."""
     options = COMMAND.parse(argv)
     from .. import rootless
+    from .ip.exec import become
 
     command = options.rest or [os.environ.get("SHELL") or "/bin/sh"]
     rootless.enter()
     if not options.rest and sys.stderr is not None and sys.stderr.isatty():
         print("rawns: this shell is root of a network of its own; `exit` removes all of it", file=sys.stderr)
-    try:
-        os.execvp(command[0], command)
-    except (OSError, ValueError) as error:  # ValueError: an empty word, or one with a NUL; the statuses are those of shells
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        print(f"rawns rootless: {printable(command[0])}: {reason}", file=sys.stderr)
-        return 127 if isinstance(error, FileNotFoundError) else 126
+    error = become([os.fsencode(word) for word in command])
+    print(f"rawns rootless: {printable(command[0])}: {error.strerror}", file=sys.stderr)
+    return 127 if isinstance(error, FileNotFoundError) else 126

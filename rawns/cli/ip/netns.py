@@ -300,6 +300,9 @@ def enter(name: str) -> None:
 
 
 def _bind_failed(error: SyscallError) -> None:
+    if "MS_SLAVE" in error.arguments:  # `ip` ends here; the namespace can be entered without its mounts
+        complain(f'"mount --make-rslave /" failed: {error.strerror}; {error.hint}')
+        return
     source, target = error.arguments.split('"')[1:4:2]
     complain(f"Bind {source} -> {target} failed: {error.strerror}")
 
