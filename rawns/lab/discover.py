@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .. import names
-from ..errors import InvalidValue, NamespaceRestoreError, RawnsError
+from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
 from ..netns import ETC_DIR
 from ..syscalls import signals_blocked
 from . import lock, stamp
 from .build_requests import lo
 from .kernel_state import LO, NamespaceState, read
-from .removal import Removal, in_thread
+from .removal import Removal, RemovalError, in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Survey:
                 continue  # it was removed in the meantime
             except Exception as error:
                 self.unread[name] = error
-            except NamespaceRestoreError as error:  # it can go on examining, and then must end
+            except SystemExit as error:  # this thread cannot return: it can go on examining, and then must end
                 self.unread[name], stranded = RawnsError(str(error)), error
             else:
                 if found is not None:
@@ -274,7 +274,17 @@ def remove_lab(name: str, wait: float | None = None) -> list[str]:
     name a lab, `LabTimeoutError` if ``wait`` is given and the kernel has not removed the last device after so many seconds.
     A lab that does not exist is no error.
     """
-    with lock.LabLock(stamp.check_lab_name(name)) as lab_lock:
+    stamp.check_lab_name(name)
+    try:
+        return _remove_locked(name, wait)
+    except (RemovalError, TimeoutError):
+        raise
+    except RawnsError:  # before anything was removed: the lock, the list of names
+        return _remove_locked(name, wait)
+
+
+def _remove_locked(name: str, wait: float | None) -> list[str]:
+    with lock.LabLock(name) as lab_lock:
         survey = Survey()
         marked = survey.of(name)
         if wait is None:
@@ -292,11 +302,17 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
     from . import etc_files
 
     removal = Removal()
+    # Without the name that says that the lab is whole, the rest is a half-made lab, whose removal `gc` completes.
+    first = [one for one in marked if one.stamp.state][: len(marked) - 1]
     with signals_blocked():
-        for one in marked:
+        lock.abandon({one.stamp.by for one in marked})
+        for one in first:
             removal.attempt(one.name, names.remove, one.name)
         removal.attempt(f"files of lab {lab} under {ETC_DIR}", etc_files.remove_all, lab, [one.name for one in marked], True)
         removal.attempt(f"links of lab {lab} in this namespace", in_thread, remove_root_links, lab)
+        for one in marked:
+            if one not in first:
+                removal.attempt(one.name, names.remove, one.name)
         for name, error in unread.items():
             if name.startswith(f"{lab}."):
                 removal.left(name, error)
@@ -378,8 +394,9 @@ def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
             in_thread(_write_stamp, anchor.name, whole)
         for one in dead:
             removal.attempt(one.name, names.remove, one.name)
-        removal.attempt(f"files of lab {lab} under {ETC_DIR}", etc_files.remove_all, lab, [one.name for one in dead])
-        if len(dead) == len(mine):
+        everything = len(dead) == len(mine)
+        removal.attempt(f"files of lab {lab} under {ETC_DIR}", etc_files.remove_all, lab, [one.name for one in dead], everything)
+        if everything:
             removal.attempt(f"links of lab {lab} in this namespace", in_thread, remove_root_links, lab)
             lab_lock.remove()
 

@@ -123,7 +123,7 @@ def _clear(folder: str, lab: str, ours: bool) -> None:
             _unlink(fd, file)
     finally:
         close(fd)
-    if found:
+    if found or ours:  # a killed process may have made the directory and no file yet
         _remove_empty(folder)
 
 

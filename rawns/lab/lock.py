@@ -118,7 +118,7 @@ class OwnerLock:
     def finish(self) -> None:
         """Release the lock and record that the owner has completed its work, which stays: it did not die over it."""
         if _held.get(self._fd) is self:
-            syscalls.rename(f"{LOCK_DIR}/{OWNER}{self.token}", f"{LOCK_DIR}/{DONE}{self.token}")
+            _rename(OWNER + self.token, DONE + self.token)
         self.release()
 
     def remove(self) -> None:
@@ -165,6 +165,13 @@ def lab_is_locked(name: str) -> str:
         return "" if _lock_shared(fd) else _holder_of(fd)
     finally:
         syscalls.close(fd)
+
+
+def abandon(tokens: Collection[str]) -> None:
+    """Let owners that have finished count as dead, before a removal of what they made: `gc` completes one that is interrupted."""
+    for token in tokens:
+        if is_token(token) and owner_state(token) == FINISHED:
+            _rename(DONE + token, OWNER + token)
 
 
 def remove_owner_files(tokens: Collection[str]) -> None:
@@ -252,6 +259,14 @@ def _unlink(name: str) -> None:
     """Remove a lock file.  One that stays is empty and does no harm."""
     try:
         syscalls.unlink(f"{LOCK_DIR}/{name}")
+    except SyscallError:
+        pass
+
+
+def _rename(old: str, new: str) -> None:
+    """Rename an owner's file.  If that fails, the owner counts as what its file says, and `down` still removes everything."""
+    try:
+        syscalls.rename(f"{LOCK_DIR}/{old}", f"{LOCK_DIR}/{new}")
     except SyscallError:
         pass
 

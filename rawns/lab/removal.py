@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import NamespaceRestoreError, RawnsError
+from ..errors import RawnsError
 from ..terminal import printable
 
 TYPE_CHECKING = False
@@ -71,8 +71,8 @@ class Removal:
 def in_thread(function: Callable[..., Answer], *args: Any) -> Answer:
     """Call a function in a thread that ends afterwards; in this thread if none can be started.
 
-    A thread that cannot return from another network namespace must not go on (`NamespaceRestoreError`).  The caller, which
-    has more to remove, can: for it, this is an error like others.
+    A thread that cannot return from another network namespace must not go on, and SystemExit is raised in it.  The caller,
+    which has more to remove, can go on: for it, this is an error like others.
     """
     from _queue import SimpleQueue  # the C type alone: `queue` costs 3 ms
     from _thread import start_new_thread
@@ -90,7 +90,7 @@ def in_thread(function: Callable[..., Answer], *args: Any) -> Answer:
     except RuntimeError:  # a limit on threads
         return function(*args)
     result, failure = answer.get()
-    if isinstance(failure, NamespaceRestoreError):
+    if isinstance(failure, SystemExit):
         raise RawnsError(str(failure)) from None
     if failure is not None:
         raise failure
