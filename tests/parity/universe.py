@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -129,12 +130,21 @@ class Both:
 
         return one(self.real), one(self.ours)
 
-    def differences(self, lines: str) -> list[str]:
-        """What differs when both are told these commands one after the other, and in the state they are left in."""
+    def differences(self, lines: str, volatile: str = "", same_help: bool = False) -> list[str]:
+        """Return what differs when both run these commands one after the other, and in the state they are left in.
+
+        A line may have the command's standard input after `` <<< ``, with ``\\n`` for the ends of its lines.  What matches
+        ``volatile`` is removed from the output first.  ``same_help`` compares help texts, too.
+        """
         found = []
         for line in filter(None, map(str.strip, lines.strip().splitlines())):
-            real, ours = self.ask(*shlex.split(line))
-            if real != ours and not _both_help(real, ours):
+            words, _, given = line.partition(" <<< ")
+            options: dict[str, object] = {"stdin": None, "input": given.replace("\\n", "\n").encode()} if given else {}
+            real, ours = (
+                (status, re.sub(volatile, "", out), re.sub(volatile, "", err))
+                for status, out, err in self.ask(*shlex.split(words), **options)
+            )
+            if real != ours and (same_help or not _both_help(real, ours)):
                 found.append(f"ip {line}\n   real: {real}\n   ours: {ours}")
         real_state, our_state = self.state()
         if real_state != our_state:

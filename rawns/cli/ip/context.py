@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from ...netlink import Netlink
     from ...nlmsg import Reply
     from ...wire import Body
+    from .render import OutputField
 
 REMEDY = '; run as root, or inside "rawns rootless"'
+MAX_PIECES = 1024  # of output that are collected before they are written
 BRIEFLY = uapi.RTEXT_FILTER_VF | uapi.RTEXT_FILTER_SKIP_STATS
 
 
@@ -96,6 +98,19 @@ class IpContext:
             if reply.kind == uapi.RTM_NEWLINK:
                 self._links[reply.body["ifi_index"]] = reply.body
         return replies
+
+    def stream(self, request: Request, failure: str = "Dump terminated", status: int = FAILED) -> Iterator[Reply]:
+        """Yield what the kernel lists, as it is received.  A refusal is printed, then ``failure``, and ends the command."""
+        answers = self.kernel.stream(request)
+        try:
+            yield from answers
+        except KernelError as error:
+            complain(complaint(error))
+            raise CommandError(failure, status) from None
+        finally:
+            answers.close()
+        if not answers.complete:
+            complain("Dump was interrupted and may be inconsistent.")
 
     def moved(self) -> None:
         """This thread has gone to another namespace: what was known is of the old one."""
@@ -218,6 +233,26 @@ class IpContext:
     def everything(self) -> bool:
         """Whether lines about links are shown whole, with what a link has below its first line."""
         return self.family in (0, AF_PACKET) or self.details > 0
+
+    def print_all(self, records: Iterable[Iterable[OutputField]]) -> None:
+        """Print records as they come: as text, or as one JSON array, which is closed even if an error ends the records."""
+        from .render import JsonObject, encode, text
+
+        pieces, first = ["[ " if self.pretty else "["] if self.json else [], True
+        try:
+            for record in records:
+                if self.json:
+                    pieces.append(("" if first else ",") + encode(JsonObject(record), self.pretty, 1))
+                    first = False
+                else:
+                    pieces += text(record)
+                if len(pieces) >= MAX_PIECES:
+                    self.write(pieces)
+                    pieces.clear()
+        finally:
+            if self.json:
+                pieces.append(" ]\n" if self.pretty and not first else "]\n")
+            self.write(pieces)
 
     def write(self, pieces: Iterable[str]) -> None:
         """Text for standard output, byte for byte.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from ...nlmsg import Reply
-    from ...wire import Body
     from .context import IpContext
     from .grammar import Args
 
@@ -114,19 +112,18 @@ def list_ids(args: Args) -> int:
         found[word] = _nsid(args, word)
     target, nsid = found["target-nsid"], found["nsid"]
     body = {} if target < 0 else {"NETNSA_TARGET_NSID": target}
-    one = nsid >= 0
-    replies = [_get_id(ip, {**body, "NETNSA_NSID": nsid})] if one else ip.dump(Request(rtnl.GETNSID, body, uapi.NLM_F_DUMP))
+    try:
+        if nsid >= 0:
+            replies = [ip.kernel.get(Request(rtnl.GETNSID, {**body, "NETNSA_NSID": nsid}))]
+        else:
+            replies = ip.dump(Request(rtnl.GETNSID, body, uapi.NLM_F_DUMP))
+    except (KernelError, CommandError):
+        if ip.json:
+            _print((), ip)
+        raise
     names = {value: name for name, value in _ids(ip, 1).items() if value >= 0}
     _print([_id_fields(reply.body, names, ip) for reply in replies], ip)
     return 0
-
-
-def _get_id(ip: IpContext, body: Body) -> Reply:
-    try:
-        return ip.kernel.get(Request(rtnl.GETNSID, body))
-    except KernelError:
-        _print((), ip)
-        raise
 
 
 def _nsid(args: Args, name: str) -> int:

@@ -1,0 +1,38 @@
+"""Names of IP protocols: the few that routes and rules are about, and those of /etc/protocols."""
+
+from __future__ import annotations
+
+KNOWN = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}
+
+
+def number_of(text: str) -> int:
+    """Return the number of a protocol, by name or number.  Raises ValueError."""
+    from .arguments import U8
+
+    if text in KNOWN:
+        return KNOWN[text]
+    try:
+        return U8(text)
+    except ValueError:
+        from _socket import getprotobyname
+
+        try:
+            return getprotobyname(text)
+        except (OSError, ValueError):
+            raise ValueError(text) from None
+
+
+def name_of(value: int) -> str:
+    """Return the name of a protocol; its number if it has none."""
+    for name, number in KNOWN.items():
+        if number == value:
+            return name
+    try:
+        with open("/etc/protocols", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                words = line.split("#")[0].split()
+                if len(words) > 1 and words[1] == str(value):
+                    return words[0]
+    except OSError:
+        pass  # there is no such file
+    return f"ipproto-{value}"
