@@ -26,7 +26,7 @@ OBJECTS = (
     ("addrlabel", None),
     ("maddress", None),
     ("route", "route"),
-    ("rule", None),
+    ("rule", "rule"),
     ("neighbor|neighbour", None),
     ("ntable|ntbl", None),
     ("link", "link"),

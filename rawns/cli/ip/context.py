@@ -99,12 +99,20 @@ class IpContext:
                 self._links[reply.body["ifi_index"]] = reply.body
         return replies
 
-    def stream(self, request: Request, failure: str = "Dump terminated", status: int = FAILED) -> Iterator[Reply]:
-        """Yield what the kernel lists, as it is received.  A refusal is printed, then ``failure``, and ends the command."""
+    def stream(
+        self, request: Request, failure: str = "Dump terminated", status: int = FAILED, ignored: int = 0
+    ) -> Iterator[Reply]:
+        """Yield what the kernel lists, as it is received.
+
+        A refusal is printed, then ``failure``, and ends the command with ``status``; one with the errno ``ignored`` is the
+        end of the list.
+        """
         answers = self.kernel.stream(request)
         try:
             yield from answers
         except KernelError as error:
+            if error.errno == ignored:
+                return
             complain(complaint(error))
             raise CommandError(failure, status) from None
         finally:

@@ -9,13 +9,14 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from .arguments import U32, address, natural, prefix
-from .context import complain, complaint
+from .context import complain
 from .grammar import FAILED, CommandError, CustomKeyword, ValueKeyword, dispatch, matches, read, wrong
-from .route_words import ROUTE_ROWS, help, ip_protocol, is_default, read_nexthops, route_type, take_device, tos_number
+from .protocols import number_of as ip_protocol
+from .route_words import ROUTE_ROWS, help, is_default, read_nexthops, route_type, take_device, tos_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ...wire import Message
     from .context import IpContext
@@ -219,33 +220,24 @@ def _wanted(args: Args) -> Record:
     return wanted(args)
 
 
-def _dump(ip: IpContext, record: Record, ending: str = "Dump terminated") -> list[Record]:
-    """Ask the kernel for the routes that a filter fits; what the kernel cannot filter is filtered here."""
+def _routes(ip: IpContext, record: Record, ending: str = "Dump terminated") -> Iterator[Record]:
+    """Yield the routes that a filter fits, as they are received; what the kernel cannot filter is filtered here."""
     from .route_filter import fits
 
     body: Record = {"rtm_family": record["family"], **record["ask"]}
-    try:
-        replies = ip.kernel.dump(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
-    except KernelError as error:
-        if error.errno == ENOENT and record["table"] == uapi.RT_TABLE_MAIN:
-            return []  # a namespace in which no route was ever added has no such table
-        complain(complaint(error))
-        raise CommandError(ending, KERNEL_REFUSED) from None
-    return [reply.body for reply in replies if reply.kind == uapi.RTM_NEWROUTE and fits(reply.body, record)]
+    # A namespace in which no route was ever added has no table main.
+    ignored = ENOENT if record["table"] == uapi.RT_TABLE_MAIN else 0
+    for reply in ip.stream(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP), ending, KERNEL_REFUSED, ignored):
+        if reply.kind == uapi.RTM_NEWROUTE and fits(reply.body, record):
+            yield reply.body
 
 
 def show(args: Args) -> int:
     """List routes: by default those of table main, of IPv4 unless another family is asked for."""
-    ip, record = args.ip, _wanted(args)
-    routes = _dump(ip, record)
-    from .render import document, text
     from .show_route import route
 
-    shown = (route(one, record, ip) for one in routes)
-    if ip.json:
-        ip.write([document(shown, ip)])
-    else:
-        ip.write(piece for fields in shown for piece in text(fields))
+    ip, record = args.ip, _wanted(args)
+    ip.print_all(route(one, record, ip) for one in _routes(ip, record))
     return 0
 
 
@@ -264,7 +256,7 @@ def flush(args: Args) -> int:
             return 0
     done = 0
     while not ip.flush_rounds or done < ip.flush_rounds:
-        routes = [one for one in _dump(ip, record, "Flush terminated") if not _is_null(one)]
+        routes = [one for one in _routes(ip, record, "Flush terminated") if not _is_null(one)]
         if not routes:
             if ip.stats and not done and (not record.get("cloned") or record["family"] == AF_INET6):
                 ip.write(["Nothing to flush.\n"])
@@ -318,7 +310,7 @@ def save(args: Args) -> int:
     from .saved import write
 
     ip = args.ip
-    write("route", [(rtnl.NEWROUTE, body) for body in _dump(ip, _wanted(args))])
+    write("route", [(rtnl.NEWROUTE, body) for body in _routes(ip, _wanted(args))])
     return 0
 
 
@@ -344,13 +336,11 @@ def _rank(body: Record, scopes: tuple[int, ...]) -> int:
 
 def showdump(args: Args) -> int:
     """Show the routes that `save` has written, from standard input."""
-    from .render import document, text
     from .saved import read_messages
     from .show_route import route
 
     ip = args.ip
-    shown = [route(body, {}, ip) for message, body in read_messages("route") if message is rtnl.NEWROUTE]
-    ip.write([document(shown, ip)] if ip.json else (piece for fields in shown for piece in text(fields)))
+    ip.print_all(route(body, {}, ip) for message, body in read_messages("route") if message is rtnl.NEWROUTE)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import uapi
 from . import name_tables
 from .arguments import U8, U32, address, number, prefix
-from .grammar import FAILED, FAMILIES, CommandError, ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, matches, usage, wrong
+from .grammar import FAILED, FAMILIES, CommandError, ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, matches, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,12 +74,6 @@ def realms(text: str) -> int:
             name_tables.number_of("rt_realms", target, 255) if target else 0
         )
     return name_tables.number_of("rt_realms", text, 0xFFFFFFFF)
-
-
-def ip_protocol(text: str) -> int:
-    """Return the number of an IP protocol, from its name or number.  Raises ValueError."""
-    known = {"icmp": 1, "tcp": 6, "udp": 17, "dccp": 33, "ipv6-icmp": 58, "sctp": 132, "udplite": 136}
-    return known[text] if text in known else U8(text)
 
 
 def milliseconds(text: str) -> tuple[int, bool]:
@@ -380,25 +374,6 @@ def read_nexthops(args: Args, record: Record, ip: IpContext) -> list[Record]:
 
 def help() -> CommandError:
     """Return the help of ``ip route``."""
-    from .route import LOOKUP_ROWS
-    from .route_filter import FILTERS
+    from .help_texts import OBJECTS
 
-    types = " | ".join(name for name in ROUTE_TYPES if name not in ("none", "brd", "anycast", "xresolve"))
-    lines = [
-        *usage("Usage: ip route { list | flush | save }", FILTERS),
-        "       ip route restore",
-        "       ip route showdump",
-        *usage("       ip route get ADDRESS", LOOKUP_ROWS),
-        *usage("       ip route { add | del | change | append | replace } [ TYPE ] PREFIX", ROUTE_ROWS),
-        *usage("NH :=", HOP_ROWS),
-        f"TYPE := {{ {types} }}",
-        "TABLE_ID := [ local | main | default | all | NUMBER ]",
-        "SCOPE := [ host | link | global | NUMBER ]",
-        "FAMILY := [ inet | inet6 | mpls | bridge | link ]",
-        "RTPROTO := [ kernel | boot | static | NUMBER ]",
-        "PREF := [ low | medium | high ]",
-        "TIME := NUMBER[s|ms]",
-        "FEATURES := ecn",
-        "ENCAPTYPE := [ mpls | ip | ip6 | seg6 ]",
-    ]
-    return CommandError("\n".join(lines))
+    return CommandError(OBJECTS["route"])

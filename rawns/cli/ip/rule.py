@@ -1,0 +1,460 @@
+"""`ip rule`: add, delete, show, flush, save and restore routing policy rules (ip-rule(8), <linux/fib_rules.h>)."""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_pton
+
+from ... import rtnl, uapi
+from ...nlmsg import Request
+from . import name_tables
+from .arguments import U16, U32, address, interface, number, prefix
+from .context import complain
+from .filters import group_of
+from .grammar import (
+    FAILED,
+    CommandError,
+    ConstantKeyword,
+    CustomKeyword,
+    FlagKeyword,
+    ValueKeyword,
+    dispatch,
+    matches,
+    read,
+    wrong,
+)
+from .protocols import name_of, number_of
+from .render import OutputField, put
+from .route_words import realms, route_type, table_number, tos_number
+from .show_route import type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ...wire import Body
+    from .context import IpContext
+    from .grammar import Args, Record
+
+INTERFACES = (
+    ("FRA_IIFNAME", "iif", uapi.FIB_RULE_IIF_DETACHED),
+    ("FRA_OIFNAME", "oif", uapi.FIB_RULE_OIF_DETACHED),
+)
+BITS = {AF_INET: 32, AF_INET6: 128}
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def _prefix(key: str, length: str) -> Callable[[Args, Record], None]:
+    def take(args: Args, record: Record) -> None:
+        found = prefix(args.take(), record["family"])
+        record[length] = found.bits
+        if found.address:
+            record[key] = found.address
+
+    return take
+
+
+def _mark(args: Args, record: Record) -> None:
+    """``fwmark MARK[/MASK]``."""
+    word = args.take()
+    mark, slash, mask = word.partition("/")
+    try:
+        record["FRA_FWMARK"] = U32(mark)
+    except ValueError:
+        raise wrong(word, "fwmark value is invalid\n") from None
+    if slash:
+        try:
+            record["FRA_FWMASK"] = U32(mask)
+        except ValueError:
+            raise wrong(mask, "fwmask value is invalid\n") from None
+
+
+def _table(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        table = table_number(word)
+    except ValueError:
+        raise wrong(word, "invalid table ID\n") from None
+    record["table"] = table if table < 256 else 0
+    record.pop("FRA_TABLE", None)
+    if table >= 256:
+        record["FRA_TABLE"] = table
+    record["table given"] = True
+
+
+def _name(key: str, name: str) -> Callable[[Args, Record], None]:
+    def take(args: Args, record: Record) -> None:
+        record[key] = interface(args.take(), name)
+
+    return take
+
+
+def _uid_range(args: Args, record: Record) -> None:
+    word = args.take()
+    start, dash, end = word.partition("-")
+    try:
+        if not dash:
+            raise ValueError(word)
+        record["FRA_UID_RANGE"] = {"start": number(start), "end": number(end)}
+    except ValueError:
+        raise wrong(word, "invalid UID range\n") from None
+
+
+def _port_range(text: str) -> Record:
+    """Parse ``NUMBER[-NUMBER]``; the kernel says whether it is a range.  Raises ValueError."""
+    start, dash, end = text.partition("-")
+    return {"start": U16(start), "end": U16(end) if dash else U16(start)}
+
+
+def _goto(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        record["FRA_GOTO"] = U32(word)
+    except ValueError:
+        raise wrong(word, "invalid target\n") from None
+    record.update({"action": uapi.FR_ACT_GOTO, "table given": True})
+
+
+def _nat(args: Args, record: Record) -> None:
+    complain("Warning: route NAT is deprecated")
+    record[uapi.RTA_GATEWAY] = address(args.take(), AF_INET)[1]
+    record["action"] = uapi.RTN_NAT
+
+
+def _l3mdev(args: Args, record: Record) -> None:
+    record.update({"table": 0, "table given": True, "FRA_L3MDEV": 1})
+
+
+def _tunnel(text: str) -> bytes:
+    value = number(text)
+    if not 0 <= value < 1 << 64:
+        raise ValueError(text)
+    return value.to_bytes(8, "big")
+
+
+def protocol(text: str) -> int:
+    """Parse a routing protocol, by name or number.  Raises ValueError."""
+    return name_tables.number_of("rt_protos", text, 255)
+
+
+WORDS = [
+    FlagKeyword("not", uapi.FIB_RULE_INVERT, "flags"),
+    CustomKeyword("from", _prefix("FRA_SRC", "src_len")),
+    CustomKeyword("to", _prefix("FRA_DST", "dst_len")),
+    ValueKeyword("preference*|order*|priority*", "FRA_PRIORITY", U32, "preference value is invalid\n"),
+    ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
+    CustomKeyword("fwmark", _mark),
+    ValueKeyword("realms*", "FRA_FLOW", realms, "invalid realms\n"),
+    ValueKeyword("protocol*", "FRA_PROTOCOL", protocol, '"protocol" value is invalid\n'),
+    ValueKeyword("tun_id*", "FRA_TUN_ID", _tunnel, '"tun_id" value is invalid\n'),
+    CustomKeyword("table*|lookup", _table),
+    ValueKeyword("suppress_prefixlength*|sup_pl", "FRA_SUPPRESS_PREFIXLEN", U32, "suppress_prefixlength value is invalid\n"),
+    ValueKeyword("suppress_ifgroup*|sup_group", "FRA_SUPPRESS_IFGROUP", group_of, 'Invalid "suppress_ifgroup" value\n'),
+    CustomKeyword("dev|iif", _name("FRA_IIFNAME", 'iif"/"dev')),
+    CustomKeyword("oif", _name("FRA_OIFNAME", "oif")),
+    CustomKeyword("l3mdev", _l3mdev),
+    CustomKeyword("uidrange", _uid_range),
+    CustomKeyword("nat|map-to*", _nat),
+    ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
+    ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
+    ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid port range\n"),
+]
+
+
+def _action(word: str, args: Args, record: Record) -> None:
+    """``[type] TYPE``, ``goto NUMBER`` or ``nop``."""
+    if word == "type":
+        word = args.take()
+    if matches(word, "help"):
+        raise help()
+    if word == "goto":
+        _goto(args, record)
+    elif word == "nop":
+        record.update({"action": uapi.FR_ACT_NOP, "table given": True})
+    else:
+        try:
+            record["action"] = route_type(word)
+            record["table given"] = True
+        except ValueError:
+            raise wrong(word, "Failed to parse rule type") from None
+
+
+def help() -> CommandError:
+    """Return the help text of `ip rule`."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["rule"])
+
+
+def modify(args: Args, deletes: bool) -> int:
+    """Send the request that the words describe."""
+    ip = args.ip
+    if not args:
+        verb = "del" if deletes else "add"
+        raise CommandError(f'"ip rule {verb}" requires arguments.', FAILED)
+    record = read(WORDS, args, {"family": ip.family, "action": 0 if deletes else uapi.FR_ACT_TO_TBL}, _action)
+    record["family"] = record["family"] or AF_INET
+    if not record.pop("table given", False) and not deletes:
+        record["table"] = uapi.RT_TABLE_MAIN
+    flags = 0 if deletes else uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
+    ip.do(Request(rtnl.DELRULE if deletes else rtnl.NEWRULE, record, flags))
+    return 0
+
+
+# -- the filter of show and flush ---------------------------------------------------------------------------------
+
+
+def _filter_table(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        record["table"] = table_number(word)
+    except ValueError:
+        raise wrong(word, "invalid table ID\n") from None
+
+
+def _filter_prefix(key: str) -> Callable[[Args, Record], None]:
+    def take(args: Args, record: Record) -> None:
+        record[key] = prefix(args.take(), record["family"])
+
+    return take
+
+
+FILTERS = [
+    ValueKeyword("preference*|order*|priority*", "FRA_PRIORITY", U32, "preference value is invalid\n"),
+    FlagKeyword("not", uapi.FIB_RULE_INVERT, "not"),
+    ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
+    CustomKeyword("fwmark", _mark),
+    ValueKeyword("dev|iif", "FRA_IIFNAME", str),
+    ValueKeyword("oif", "FRA_OIFNAME", str),
+    ConstantKeyword("l3mdev", "FRA_L3MDEV", 1),
+    CustomKeyword("uidrange", _uid_range),
+    ValueKeyword("tun_id*", "FRA_TUN_ID", _tunnel, '"tun_id" value is invalid\n'),
+    CustomKeyword("lookup|table*", _filter_table),
+    CustomKeyword("from", _filter_prefix("src")),
+    ValueKeyword("protocol*", "protocol", protocol, 'invalid "protocol"\n'),
+    ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
+    ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
+    ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid port range\n"),
+]
+
+
+def _filter_to(word: str, args: Args, record: Record) -> None:
+    if matches(word, "dst") or word == "to":
+        word = args.take()
+    record["dst"] = prefix(word, record["family"])
+
+
+def _filter(args: Args) -> Record:
+    return read(FILTERS, args, {"family": args.ip.family or AF_INET}, _filter_to)
+
+
+def _table_of(rule: Body) -> int:
+    table: int = rule["FRA_TABLE"] if "FRA_TABLE" in rule else rule["table"]
+    return table
+
+
+def fits(rule: Body, record: Record) -> bool:
+    """Return whether a rule passes the filter."""
+    if record["family"] not in (0, rule["family"]):
+        return False
+    if "not" in record and not rule["flags"] & uapi.FIB_RULE_INVERT:
+        return False
+    for key in ("src", "dst"):
+        wanted = record.get(key)
+        if wanted is not None and wanted.family and not _covers(wanted, rule, f"FRA_{key.upper()}", rule[f"{key}_len"]):
+            return False
+    if "table" in record and record["table"] != _table_of(rule):
+        return False
+    return all(rule.get(key, 0) == value for key, value in record.items() if key == "tos" or str(key).startswith("FRA_"))
+
+
+def _covers(wanted: Any, rule: Body, key: str, length: int) -> bool:
+    """Return whether the rule's prefix lies in the wanted one."""
+    if wanted.family != rule["family"] or wanted.bits > length:
+        return False
+    drop = BITS.get(wanted.family, 0) - wanted.bits
+    mine = int.from_bytes(inet_pton(wanted.family, rule[key]), "big") if key in rule else 0
+    return bool(int.from_bytes(wanted.address, "big") >> drop == mine >> drop)
+
+
+# -- output -------------------------------------------------------------------------------------------------------
+
+
+def rule_fields(rule: Body, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
+    """Yield the fields of a rule as `ip rule show` prints them."""
+    if deleted:
+        yield OutputField("deleted", None, "Deleted ")
+    priority = rule.get("FRA_PRIORITY", 0)
+    yield OutputField("priority", priority, f"{priority}:\t")
+    if rule["flags"] & uapi.FIB_RULE_INVERT:
+        yield OutputField("not", None, "not ")
+    yield from _prefix_fields(rule, "src", "from", "all")
+    yield from _prefix_fields(rule, "dst", "to", "")
+    if rule["tos"]:
+        names = {} if ip.numeric else name_tables.table("rt_dsfield")
+        tos = names.get(rule["tos"], f"0x{rule['tos']:02x}")
+        yield OutputField("tos", tos, f"tos {tos} ")
+    yield from _mark_fields(rule)
+    for key, name, bit in (
+        ("FRA_IIFNAME", "iif", uapi.FIB_RULE_IIF_DETACHED),
+        ("FRA_OIFNAME", "oif", uapi.FIB_RULE_OIF_DETACHED),
+    ):
+        if key in rule:
+            yield OutputField(name, rule[key], put(f"{name} %s ", rule[key], ip))
+            if rule["flags"] & bit:
+                yield OutputField(f"{name}_detached", None, "[detached] ")
+    if rule.get("FRA_L3MDEV"):
+        yield OutputField("l3mdev", None, "lookup [l3mdev-table]")
+    if "FRA_UID_RANGE" in rule:
+        start, end = rule["FRA_UID_RANGE"]["start"], rule["FRA_UID_RANGE"]["end"]
+        yield OutputField("uid_start", start, f"uidrange {start}")
+        yield OutputField("uid_end", end, f"-{end} ")
+    if "FRA_IP_PROTO" in rule:
+        name = f"ipproto-{rule['FRA_IP_PROTO']}" if ip.numeric else name_of(rule["FRA_IP_PROTO"])
+        yield OutputField("ipproto", name, f"ipproto {name} ")
+    yield from _port_fields(rule)
+    if "FRA_TUN_ID" in rule:
+        tunnel = int.from_bytes(rule["FRA_TUN_ID"], "big")
+        yield OutputField("tun_id", tunnel, f"tun_id {tunnel} ")
+    yield from _table_fields(rule, ip)
+    if "FRA_FLOW" in rule:
+        yield from _realm_fields(rule["FRA_FLOW"], ip)
+    yield from _action_fields(rule, ip)
+    kept = rule.get("FRA_PROTOCOL", 0)
+    if "FRA_PROTOCOL" in rule and (kept not in (0, uapi.RTPROT_KERNEL) or ip.details):
+        name = _named("rt_protos", kept, ip)
+        yield OutputField("protocol", name, f" proto {name}")
+    yield OutputField("", None, "\n")
+
+
+def _named(file: str, value: int, ip: IpContext) -> str:
+    return str(value) if ip.numeric else name_tables.table(file).get(value, str(value))
+
+
+def _prefix_fields(rule: Body, key: str, word: str, default: str) -> Iterator[OutputField]:
+    shown, length = rule.get(f"FRA_{key.upper()}"), rule[f"{key}_len"]
+    if shown is None and not length:
+        if default:
+            yield OutputField(key, default, f"{word} {default} ")
+        return
+    if shown is None:
+        yield OutputField(key, "0", f"{word} 0")
+        yield OutputField(f"{key}len", length, f"/{length} ")
+        return
+    whole = length == BITS.get(rule["family"])
+    yield OutputField(key, shown, f"{word} {shown}{' ' if whole else ''}")
+    if not whole:
+        yield OutputField(f"{key}len", length, f"/{length} ")
+
+
+def _mark_fields(rule: Body) -> Iterator[OutputField]:
+    if "FRA_FWMARK" not in rule and "FRA_FWMASK" not in rule:
+        return
+    mark, mask = rule.get("FRA_FWMARK", 0), rule.get("FRA_FWMASK", 0xFFFFFFFF)
+    shown = f"0x{mark:x}" if mark else "0"
+    if mask == 0xFFFFFFFF:
+        yield OutputField("fwmark", shown, f"fwmark {shown} ")
+    else:
+        bits = f"0x{mask:x}" if mask else "0"
+        yield OutputField("fwmark", shown, f"fwmark {shown}")
+        yield OutputField("fwmask", bits, f"/{bits} ")
+
+
+def _port_fields(rule: Body) -> Iterator[OutputField]:
+    for key, name in (("FRA_SPORT_RANGE", "sport"), ("FRA_DPORT_RANGE", "dport")):
+        if key not in rule:
+            continue
+        start, end = rule[key]["start"], rule[key]["end"]
+        if start == end:
+            yield OutputField(name, start, f"{name} {start} ")
+        else:
+            yield OutputField(f"{name}_start", start, f"{name} {start}")
+            yield OutputField(f"{name}_end", end, f"-{end} ")
+
+
+def _table_fields(rule: Body, ip: IpContext) -> Iterator[OutputField]:
+    table = _table_of(rule)
+    if not table:
+        return
+    name = _named("rt_tables", table, ip)
+    yield OutputField("table", name, f"lookup {name}")
+    length = rule.get("FRA_SUPPRESS_PREFIXLEN", -1)
+    if length != -1:
+        yield OutputField("suppress_prefixlen", length, f" suppress_prefixlength {length}")
+    group = rule.get("FRA_SUPPRESS_IFGROUP", -1)
+    if group != -1:
+        shown = str(group) if ip.numeric else name_tables.table("group").get(group, str(group))
+        yield OutputField("suppress_ifgroup", shown, f" suppress_ifgroup {shown}")
+
+
+def _realm_fields(value: int, ip: IpContext) -> Iterator[OutputField]:
+    source, target = (_named("rt_realms", half, ip) for half in (value >> 16, value & 0xFFFF))
+    if value >> 16:
+        yield OutputField("flow_from", source, f" realms {source}/")
+        yield OutputField("flow_to", target, target)
+    else:
+        yield OutputField("flow_to", target, f" realms {target}")
+
+
+def _action_fields(rule: Body, ip: IpContext) -> Iterator[OutputField]:
+    action = rule["action"]
+    if action == uapi.RTN_NAT:
+        yield OutputField("masquerade", None, " masquerade")
+    elif action == uapi.FR_ACT_GOTO:
+        target = rule.get("FRA_GOTO")
+        yield OutputField("goto", target, f"goto {target if target is not None else 'none'}")
+        if rule["flags"] & uapi.FIB_RULE_UNRESOLVED:
+            yield OutputField("unresolved", None, " [unresolved]")
+    elif action == uapi.FR_ACT_NOP:
+        yield OutputField("nop", None, "nop")
+    elif action != uapi.FR_ACT_TO_TBL:
+        name = type_name(action, ip)
+        yield OutputField("action", name, name)
+
+
+# -- the verbs ----------------------------------------------------------------------------------------------------
+
+
+def _rules(ip: IpContext, record: Record) -> list[Body]:
+    request = Request(rtnl.GETRULE, {"family": ip.family or AF_INET}, uapi.NLM_F_DUMP)
+    return [reply.body for reply in ip.dump(request) if fits(reply.body, record)]
+
+
+def show(args: Args) -> int:
+    """Print the rules that the words select."""
+    record = _filter(args)
+    args.ip.print_all(rule_fields(rule, args.ip) for rule in _rules(args.ip, record))
+    return 0
+
+
+def flush(args: Args) -> int:
+    """Delete the rules that the words select, all but the one of the local table."""
+    ip = args.ip
+    record = _filter(args)
+    for rule in _rules(ip, record):
+        if record.get("protocol", rule.get("FRA_PROTOCOL")) == rule.get("FRA_PROTOCOL") and rule.get("FRA_PRIORITY", 0):
+            body = {key: value for key, value in rule.items() if isinstance(key, str)}
+            ip.do(Request(rtnl.DELRULE, body))
+    return 0
+
+
+def _help(args: Args) -> int:
+    raise help()
+
+
+VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
+    ("list|lst|show", show),
+    ("add", lambda args: modify(args, False)),
+    ("delete", lambda args: modify(args, True)),
+    ("flush", flush),
+    ("help", _help),
+)
+
+
+def run(args: Args) -> int:
+    """Run the verb that the words begin with; return its exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "rule")
