@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PROJECT, remove_name
 from test_rootless import rawns
 
+ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
 BYTES = b"rt-\xff\x1b[2J-%d"
 
 
@@ -128,3 +130,31 @@ def test_netns_exec_in_a_chroot(tmp_path: Path) -> None:
     assert entered == expected and status == "status 0", done.stderr
     assert "mount --make-rslave /" in done.stderr and done.stderr.count("\n") == 1
     assert Path("/proc/self/mountinfo").read_text() == before
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("where", ["full", "closed", "pipe"])
+def test_what_has_changed_is_said_although_standard_output_fails(where: str, form: list[str], tmp_path: Path) -> None:
+    """The lab is up, and the command says so on standard error, with status 1."""
+    lab = f"rt{os.getpid()}"
+    file = tmp_path / "one.json"
+    file.write_text(f'{{"name": "{lab}", "hosts": {{"a": {{}}}}}}')
+    command = [sys.executable, "-m", "rawns", "lab", *form]
+    reading, writing = os.pipe()
+    os.close(reading)
+    full = os.open("/dev/full", os.O_WRONLY)
+    outputs: dict[str, dict[str, Any]] = {
+        "full": {"stdout": full},
+        "pipe": {"stdout": writing},
+        "closed": {"preexec_fn": lambda: os.close(1)},
+    }
+    try:
+        for verb, said in (("up", "is up"), ("down", "is down")):
+            line = [*command, verb, str(file)]
+            done = subprocess.run(line, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=60, **outputs[where])
+            assert done.returncode == 1, done.stderr
+            assert (f"{lab} {said}" in done.stderr) if not form else ('"ok": true' in done.stderr), done.stderr
+    finally:
+        os.close(writing)
+        os.close(full)
+        rawns("lab", "down", str(file))

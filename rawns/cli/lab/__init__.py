@@ -11,6 +11,7 @@ import sys
 from ...errors import RawnsError
 from ...terminal import printable
 from ..options import Command, Group, Option, seconds
+from ..output import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,18 @@ def emit(what: object) -> None:
     import json
 
     print(json.dumps(what, indent=2))
+
+
+def emit_result(what: object) -> None:
+    """Print what a command has changed, as JSON; to standard error if standard output cannot be written."""
+    import json
+
+    report(json.dumps(what, indent=2))
+
+
+def say_result(text: str) -> None:
+    """Print a line about what a command has changed; to standard error if standard output cannot be written."""
+    report(printable(text))
 
 
 def say(text: str) -> None:

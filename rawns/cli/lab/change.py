@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from ...terminal import printable
-from . import emit, say, stop
+from . import emit, emit_result, say, say_result, stop
 from .progress import Progress, count, duration
 from .resolve import is_file, lab_of, name_of
 
@@ -32,14 +32,14 @@ def up(options: Parsed) -> int:
         progress.end()
     seconds = monotonic() - start
     if options["--json"]:
-        emit({"ok": True, "lab": lab.name, "seconds": round(seconds, 6), "changes": [_record(one) for one in changes]})
+        emit_result({"ok": True, "lab": lab.name, "seconds": round(seconds, 6), "changes": [_record(one) for one in changes]})
         return 0
     made = sum(1 for one in changes if one.sign == "+" and one.what.startswith("host "))
     if made < len(lab.hosts):
         _show(changes)
     what = f"{count(sum(not host.root for host in lab.hosts), 'host')}, {count(len(lab.wires), 'wire')}"
     work = f"{count(len(changes), 'change')} in {duration(seconds)}" if changes else "nothing to change"
-    say(f"{lab.name} is up: {what}; {work}")
+    say_result(f"{lab.name} is up: {what}; {work}")
     return 0
 
 
@@ -66,11 +66,11 @@ def down(options: Parsed) -> int:
     removed = remove_lab(name, options["--wait"])
     seconds = monotonic() - start
     if options["--json"]:
-        emit({"ok": True, "lab": name, "seconds": round(seconds, 6), "removed": removed})
+        emit_result({"ok": True, "lab": name, "seconds": round(seconds, 6), "removed": removed})
     elif removed:
-        say(f"{name} is down: {count(len(removed), 'name')} removed in {duration(seconds)}")
+        say_result(f"{name} is down: {count(len(removed), 'name')} removed in {duration(seconds)}")
     else:
-        say(f"no lab called {name} is up; nothing was removed")
+        say_result(f"no lab called {name} is up; nothing was removed")
     return 0
 
 
@@ -80,9 +80,12 @@ def collect(options: Parsed) -> int:
 
     removed = collect_garbage()
     if options["--json"]:
-        emit({"ok": True, "removed": removed})
+        emit_result({"ok": True, "removed": removed})
     else:
-        print("".join(f"- {printable(one)}\n" for one in removed) or "there was nothing left behind\n", end="")
+        for one in removed:
+            say_result(f"- {one}")
+        if not removed:
+            say("there was nothing left behind")
     return 0
 
 
