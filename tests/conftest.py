@@ -56,6 +56,7 @@ def touches_kernel(item: pytest.Item) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "no_cover: runs without measuring coverage, which would take too long")
     config.addinivalue_line("markers", "really_root: needs the machine's root; the root of a user namespace will not do")
 
 

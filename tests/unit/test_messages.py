@@ -206,6 +206,7 @@ def test_tracing_changes_nothing() -> None:
         assert message.unpack(payload, trace=[]) == message.unpack(payload)
 
 
+@pytest.mark.no_cover  # measuring it takes three times as long
 def test_every_truncation_is_an_error_or_a_part() -> None:
     for message, payload in PAYLOADS:
         whole, errors = message.unpack(payload), 0
@@ -260,6 +261,7 @@ def test_the_data_of_an_unknown_kind_is_kept_as_bytes() -> None:
     assert rtnl.NEWLINK.unpack(payload)["IFLA_LINKINFO"] == expected
 
 
+@pytest.mark.no_cover  # measuring it takes three times as long
 def test_no_mutation_does_worse_than_a_wire_error() -> None:
     """Ten bytes of luck a time, from a fixed seed; the count bounds the time, and no datagram may take many steps."""
     dice = random.Random(20260101)

@@ -47,6 +47,7 @@ def test_what_a_terminal_would_act_upon_is_written_out(sent: str | bytes, shown:
     assert printable(sent) == shown
 
 
+@pytest.mark.no_cover  # measuring it takes three times as long
 def test_every_character_is_itself_or_an_escape_that_python_reads_back() -> None:
     hidden = set(ranges(IGNORABLE))
     for code in range(sys.maxunicode + 1):
