@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..nlmsg import Request
-    from .diff import Change, Plan
+    from .change import Change
+    from .diff import Plan
     from .host import Host
     from .interface import BaseHost, Interface
     from .topology import Topology
@@ -60,7 +61,7 @@ class Builder:
                     self._awaited[one.host.number].add(~parent.host.number)
         self._waiting: dict[int, list[Host]] = {}  # by what they wait for
         self._past: set[int] = set()  # what has happened
-        self._words: dict[tuple[str, frozenset[str]], Request] = {}
+        self._words: dict[str, Request] = {}
         self._mark = str(stamp.Stamp(self._lab.name, token)).encode()
         self._said_whole = False  # whether a host has got a stamp that says so, with all that was left to do
         new = [host for host in self._lab.hosts if self._new(host)]
@@ -181,7 +182,7 @@ class Builder:
         """Write a host's stamp; ``state`` says whether the lab is whole, or which process is changing it."""
         known = self._plan.states[host.number]
         by = known.stamp.by if known is not None and known.stamp is not None else self._token
-        host.net.do(build_requests.lo(stamp.Stamp(self._lab.name, by, state, features)))
+        host.net.do(build_requests.lo(host.stamp(by, state, features)))
         host.release()
 
     def _attempt(self, host: Host) -> None:
@@ -253,7 +254,7 @@ class Builder:
         if self._new(host):
             last = lab.outlives_process and not self._left and self._anchor is None
             self._said_whole = last and self._nothing_follows
-            requests.append(self._first_words(stamp.WHOLE if self._said_whole else "", host.features | self._pending(host)))
+            requests.append(self._first_words(host, stamp.WHOLE if self._said_whole else "", host.features | self._pending(host)))
         masters = [one for one in created if one.switches or one.routes]
         others = sorted([one for one in created if not (one.switches or one.routes)], key=_depth)
         for one in masters:
@@ -278,12 +279,12 @@ class Builder:
             requests += [build_requests.add_route(host, one) for one in host.ordered_routes]
         return requests
 
-    def _first_words(self, state: str, features: frozenset[str]) -> Request:
-        """What is said first to each host, and is the same for most: made once, and once put into bytes."""
-        request = self._words.get((state, features))
+    def _first_words(self, host: Host, state: str, features: frozenset[str]) -> Request:
+        """Return the first request to a host, which is the same for most: created and encoded once."""
+        mark = host.stamp(self._token, state, features)
+        request = self._words.get(str(mark))
         if request is None:
-            request = build_requests.lo(stamp.Stamp(self._lab.name, self._token, state, features))
-            self._words[state, features] = request
+            request = self._words[str(mark)] = build_requests.lo(mark)
         return request
 
     def _create(self, host: Host, one: Interface) -> Sequence[Request]:

@@ -244,6 +244,8 @@ def _networks(members: list[Interface], lenient: bool) -> Problems:
         return  # all are in one network, of either family
     families = {family: sum(kind == family for _, kind in numbers) for family in BITS}
     for (place, family), own in numbers.items():
+        if members[place].parent is not None:
+            continue  # a stacked interface may have a network of its own
         if families[family] > 1 and not any(_shared(address, number, groups, members[place]) for address, number in own):
             yield _alone(members[place], [address for address, _ in own], family, members)
             if families[family] == 2:

@@ -12,61 +12,26 @@ from _socket import AF_INET6
 
 from ..errors import SyscallError
 from ..objects import link, route
-from . import build_requests, stamp
+from . import build_requests
+from .change import Change
 from .interface import DEFAULT_MTU, DEFAULT_VLANS
 from .kernel_state import LO, our_addresses
 from .properties import LINK_PROPERTIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from ..nlmsg import Request
     from ..objects.link import Link
     from ..objects.route import Route
     from .host import Host
-    from .interface import BaseHost, Interface
+    from .interface import Interface
     from .kernel_state import NamespaceState, States
+    from .stamp import Stamp
     from .topology import Topology
 
 IP6_METRIC = 1024  # of an IPv6 route that is added without a metric
-
-
-class Change:
-    """One difference: ``str()`` is a line to show, ``sign`` is ``+``, ``-`` or ``~``, ``where`` its place in the file.
-
-    ``requests`` make the change in ``host`` and ``undo`` takes it back; for what is not done by requests, ``action`` and
-    ``undo_action`` are called.  ``before`` is called before the requests are sent.  A host or an interface that is created
-    has no requests here.
-    """
-
-    __slots__ = ("action", "before", "host", "interface", "requests", "sign", "undo", "undo_action", "what", "where")
-
-    def __init__(self, sign: str, what: str, host: BaseHost | None = None, where: str = "") -> None:
-        self.sign, self.what, self.host, self.where = sign, what, host, where
-        self.interface: Interface | None = None  # if it is about one
-        self.requests: Sequence[Request] = ()
-        self.undo: Sequence[Request] = ()
-        self.action: Callable[[], object] | None = None
-        self.undo_action: Callable[[], object] | None = None
-        self.before: Callable[[], object] | None = None
-
-    def with_request(self, request: Request, undo: Request | None = None) -> Change:
-        """Set the request that makes the change, and the one that takes it back."""
-        self.requests, self.undo = (request,), () if undo is None else (undo,)
-        return self
-
-    def with_action(self, action: Callable[[], object], undo: Callable[[], object] | None) -> Change:
-        """Set the function that makes the change, and the one that takes it back."""
-        self.action, self.undo_action = action, undo
-        return self
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.what}"
-
-    def __repr__(self) -> str:
-        return f"<Change {self}>"
 
 
 class Plan:
@@ -225,9 +190,7 @@ class Plan:
             return
         change = Change("~", f"the stamp of {host.label}", host)
         if not known.state:  # a stamp with a state names who is changing the lab: `build` writes it
-            both, then = [
-                stamp.Stamp(known.lab, known.by, "", features) for features in (known.features | host.features, host.features)
-            ]
+            both, then = [host.stamp(known.by, "", features) for features in (known.features | host.features, host.features)]
             change.with_request(build_requests.lo(both), build_requests.lo(known)).with_action(
                 partial(_write_stamp, host, then), None
             )
@@ -353,7 +316,7 @@ def _promote(host: Host, one: Interface) -> None:
         pass  # /proc/sys is read-only here
 
 
-def _write_stamp(host: Host, mark: stamp.Stamp) -> None:
+def _write_stamp(host: Host, mark: Stamp) -> None:
     host.net.do(build_requests.lo(mark))
 
 

@@ -390,7 +390,7 @@ def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
         dead = [one for one in candidates if one.dead]
     with signals_blocked():
         if anchor is not None and state != stamp.WHOLE:
-            whole = stamp.Stamp(lab, anchor.stamp.by, stamp.WHOLE, anchor.stamp.features)
+            whole = stamp.Stamp(lab, anchor.stamp.by, stamp.WHOLE, anchor.stamp.features, anchor.stamp.host)
             in_thread(_write_stamp, anchor.name, whole)
         for one in dead:
             removal.attempt(one.name, names.remove, one.name)

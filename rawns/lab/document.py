@@ -15,9 +15,9 @@ from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Union
+    from typing import Any
 
-    Path = tuple[Union[str, int], ...]  # of keys and indexes, from the whole down to one value
+    from .positions import Path
 
 MAX_BYTES = 1 << 24  # in a file: a description of 100,000 hosts has fewer
 MAX_DEPTH = 32  # of tables and lists in each other, and parts of a dotted key: a description has at most 6

@@ -13,6 +13,7 @@ from .interface import BaseHost, BaseLab, Interface
 from .kinds.bridge import Bridge
 from .kinds.veth import Port
 from .routes import LabRoute
+from .stamp import Stamp, is_label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,6 +176,11 @@ class Host(BaseHost):
             if one.vlans:
                 found.append("vlans")
         return frozenset(found)
+
+    def stamp(self, by: str, state: str, features: Iterable[str]) -> Stamp:
+        """Return the stamp of its namespace; it has the label too, unless that is part of the name."""
+        plain = self.name == f"{self.lab.name}.{self.label}" or not is_label(self.label)
+        return Stamp(self.lab.name, by, state, features, "" if plain else self.label)
 
     @property
     def ordered_routes(self) -> list[LabRoute]:

@@ -1,6 +1,6 @@
-"""What a host has besides what rtnetlink says: settings under /proc/sys, address translation, files for /etc.
+"""What differs of a host besides rtnetlink: settings under /proc/sys, address translation, files for /etc.
 
-Floor 6.  Each of them is read, compared, and changed by itself; the changes are done in a host's turn, after its datagram.
+The changes are made in the host's turn, after its datagram.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from ..errors import KernelError
 from ..netns import ETC_DIR
 from ..terminal import printable
 from . import etc_files, stamp
-from .diff import Change
-from .host import FORWARDING
+from .change import Change
+from .kernel_state import nat_table, settings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,37 +23,17 @@ if TYPE_CHECKING:
     from .kernel_state import NamespaceState
 
 
-def table(lab: str) -> str:
-    """The nf_tables table of a lab, in each host that translates addresses."""
-    return f"rawns_{lab}"
-
-
-def read(host: Host, state: NamespaceState, wanted: set[str]) -> None:
-    """Add to a state what is none of rtnetlink's, of those features that are wanted."""
-    if "nat" in wanted:
-        state.nats = host.net.nat_rules(table(host.lab.name))
-    settings = _settings(host, state)
-    if settings:
-        state.sysctls = host.settings(list(settings))
-
-
 def changes(host: Host, state: NamespaceState | None) -> Iterator[Change]:
-    """What differs; all that is described, where the host is to be made."""
+    """Yield what differs; everything that is described, if the host is to be created."""
     yield from _sysctls(host, state)
     yield from _nat(host, state.nats if state is not None else None)
     if host.name is not None:
         yield from _files(host)
 
 
-def _settings(host: Host, state: NamespaceState | None) -> dict[str, str]:
-    """What is to be set.  What is no longer said stays as it is, but for who is no longer said to forward."""
-    stopped = state is not None and state.stamp is not None and "forward" in state.stamp.features
-    return {**(dict.fromkeys(FORWARDING, "0") if stopped else {}), **(host.sysctls or {})}
-
-
 def _sysctls(host: Host, state: NamespaceState | None) -> Iterator[Change]:
     there = state.sysctls if state is not None else {}
-    for key, value in _settings(host, state).items():
+    for key, value in settings_of(host, state).items():
         now = there.get(key)
         if now is None or now.split() != value.split():
             what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"
@@ -62,7 +42,7 @@ def _sysctls(host: Host, state: NamespaceState | None) -> Iterator[Change]:
 
 
 def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:
-    name, wanted = table(host.lab.name), sorted(host.nats, key=lambda nat: nat.out)  # as they are read back
+    name, wanted = nat_table(host.lab.name), sorted(host.nats, key=lambda nat: nat.out)  # as they are read back
     if wanted == (there.nats if there is not None else []):
         return
     before = there.nats if there is not None else None
@@ -76,7 +56,7 @@ def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:
 
 
 def _nat_now(host: Host, nats: list[Nat]) -> None:
-    host.net.nat(table(host.lab.name), nats, str(stamp.Stamp(host.lab.name)))
+    host.net.nat(nat_table(host.lab.name), nats, str(stamp.Stamp(host.lab.name)))
 
 
 def _no_nat(host: Host, name: str) -> None:

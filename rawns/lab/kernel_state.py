@@ -8,6 +8,7 @@ from __future__ import annotations
 from .. import uapi
 from ..objects import link
 from . import stamp
+from .host import FORWARDING
 from .properties import LINK_PROPERTIES
 
 TYPE_CHECKING = False
@@ -91,10 +92,23 @@ def read(host: Host) -> NamespaceState:
             found = {one.vid: (one.pvid, one.untagged) for one in vlan.read(reply.body)}
             state.vlans[reply.body["ifi_index"]] = found
     if wanted & {"nat", "forward"} or host.sysctls:
-        from . import host_config
-
-        host_config.read(host, state, wanted)
+        if "nat" in wanted:
+            state.nats = net.nat_rules(nat_table(host.lab.name))
+        settings = settings_of(host, state)
+        if settings:
+            state.sysctls = host.settings(list(settings))
     return state
+
+
+def nat_table(lab: str) -> str:
+    """Return the name of a lab's nf_tables table, in each host that translates addresses."""
+    return f"rawns_{lab}"
+
+
+def settings_of(host: Host, state: NamespaceState | None) -> dict[str, str]:
+    """Return what is to be set.  What is no longer described stays as it is, except for forwarding, which is switched off."""
+    stopped = state is not None and state.stamp is not None and "forward" in state.stamp.features
+    return {**(dict.fromkeys(FORWARDING, "0") if stopped else {}), **(host.sysctls or {})}
 
 
 def _shapes(net: Net, state: NamespaceState) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .diff import Change, Plan
+    from .change import Change
+    from .diff import Plan
     from .document import Source
     from .host import Host
     from .interface import Interface

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
-    from .document import Path, Source
+    from .document import Source
     from .host import Host
     from .parse_tables import TableValues
+    from .positions import Path
     from .topology import Topology
 
     Made = TypeVar("Made", bound=Topology)

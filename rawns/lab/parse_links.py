@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .document import Path, Source
+    from .document import Source
     from .host import Host
     from .interface import Interface
     from .kinds.bridge import Bridge
     from .kinds.veth import Port
     from .parse_tables import TableValues
+    from .positions import Path
     from .topology import Topology
 
 EXAMPLE_ENDS = 'a wire has two ends: ends = ["web:eth0 10.0.0.1/24", "br0"]'

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .document import Path, Source
+    from .document import Source
+    from .positions import Path
     from .tables import Keys
     from .values import Value
 

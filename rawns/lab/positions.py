@@ -11,7 +11,9 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .document import Path
+    from typing import Union
+
+    Path = tuple[Union[str, int], ...]  # of keys and indexes, from the whole down to one value
 
 WORD = re.compile(
     r"""

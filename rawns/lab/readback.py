@@ -18,6 +18,7 @@ from .kinds.bridge import Bridge
 from .kinds.veth import Port
 from .lab import Lab
 from .properties import LINK_PROPERTIES, SHAPE_KEYS
+from .segments import Segments
 from .topology import Topology
 
 TYPE_CHECKING = False
@@ -40,7 +41,8 @@ def live(name: str) -> Lab:
     for stamped in discover.Survey().of(name):
         if not stamped.stale:
             one = stamped.name
-            host = lab.netns(one, one[len(name) + 1 :] if one.startswith(f"{name}.") else one)
+            label = stamped.stamp.host or (one[len(name) + 1 :] if one.startswith(f"{name}.") else one)
+            host = lab.netns(one, _free(label, {each.label for each in lab.hosts}))
             host.found(NetNS.open(one))
             states.append((host, read(host)))
             host.release()
@@ -52,6 +54,15 @@ def live(name: str) -> Lab:
         raise InvalidValue(f"there is no lab called {name} on this machine; `rawns lab list` names those there are")
     _Reader(lab, states).read()
     return lab
+
+
+def _free(label: str, taken: set[str]) -> str:
+    """Return a label that no other host has: stamps can be written by others, and may name one twice."""
+    found, count = label, 1
+    while found in taken:
+        count += 1
+        found = f"{label}-{count}"
+    return found
 
 
 class _Reader:
@@ -87,6 +98,10 @@ class _Reader:
         for pair in self._ends.values():
             if len(pair) == 2:
                 self._lab.wire(pair[0], pair[1])
+        for ends in Segments(self._lab, working=True, spanning_tree=True).loops:  # they exist, so they were allowed
+            for end in ends:
+                if isinstance(end, Port):
+                    end.loop = True
         self._lab.drop_unwired()
 
     def _add(self, host: Host, state: NamespaceState, link: Link, kind: type[Any], **more: Any) -> Any:
@@ -129,9 +144,12 @@ class _Reader:
         if not kind.stacked:
             self._add(host, state, link, kind)
             return True
-        label, _, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
+        label, colon, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
         there = self._hosts.get(label)
         parent = self._read.get((there.number, name)) if there is not None else None
+        if not colon:  # the alias has a hash of the words
+            below = state.link_at(link.peer)
+            parent = self._read.get((host.number, below.name)) if below is not None else None
         if parent is None and (label == "root" or last):
             parent = self._lab.existing(name or "unknown")
         if parent is not None:
@@ -167,7 +185,7 @@ def _routes(host: Host, state: NamespaceState) -> None:
         metric = None if route.metric == IP6_METRIC and ":" in str(route.gateway or route) else route.metric or None
         host.route(str(route), route.gateway, dev.name if dev is not None and not plain else None, metric)
     host.nats = (state.nats.nats if state.nats is not None else None) or ()
-    if len(host.interfaces) > 1:  # a host with one interface has nowhere to forward to
+    if state.stamp is not None and "forward" in state.stamp.features:
         forwards = {key: value for key, value in host.settings(FORWARDING).items() if value != "0"}
         if forwards:
             host.sysctl(dict(forwards))

@@ -40,15 +40,19 @@ FEATURES = frozenset(["routes", "nat", "files", "forward", "shape", "vlans", RUN
 
 
 class Stamp:
-    """A stamp as it was read: ``lab``, ``by`` (a token, or empty), ``state`` (`WHOLE`, a token, or empty), ``features``."""
+    """A stamp as it was read: ``lab``, ``by`` (a token, or empty), ``state`` (`WHOLE`, a token, or empty), ``features``.
 
-    __slots__ = ("by", "features", "lab", "state")
+    ``host`` is the label of the host, if its name under /run/netns does not say it.
+    """
 
-    def __init__(self, lab: str, by: str = "", state: str = "", features: Iterable[str] = ()) -> None:
-        self.lab, self.by, self.state, self.features = lab, by, state, frozenset(features)
+    __slots__ = ("by", "features", "host", "lab", "state")
+
+    def __init__(self, lab: str, by: str = "", state: str = "", features: Iterable[str] = (), host: str = "") -> None:
+        self.lab, self.by, self.state, self.features, self.host = lab, by, state, frozenset(features), host
 
     def __str__(self) -> str:
-        fields = {"lab": self.lab, "by": self.by, "with": ",".join(sorted(self.features)), "state": self.state}
+        features = ",".join(sorted(self.features))
+        fields = {"lab": self.lab, "host": self.host, "by": self.by, "with": features, "state": self.state}
         return " ".join([WORD, *(f"{key}={value}" for key, value in fields.items() if value)])
 
 
@@ -62,13 +66,20 @@ def read(text: str | None) -> Stamp | None:
         lab = check_lab_name(fields["lab"])
     except InvalidValue:
         return None
-    by, state = fields.get("by", ""), fields.get("state", "")
+    by, state, host = fields.get("by", ""), fields.get("state", ""), fields.get("host", "")
     return Stamp(
         lab,
         by if is_token(by) else "",
         state if state == WHOLE or is_token(state) else "",
         FEATURES.intersection(fields.get("with", "").split(",")),
+        host if is_label(host) else "",
     )
+
+
+def is_label(text: str) -> bool:
+    """Tell whether a text can be the label of a host in a stamp: ASCII letters, digits, ``-``, ``_`` and ``.``."""
+    plain = text.replace("-", "a").replace("_", "a").replace(".", "a")
+    return text.isascii() and plain.isalnum() and len(text) <= MAX_LAB_NAME_BYTES and text[0] not in "-."
 
 
 def check_lab_name(name: str) -> str:

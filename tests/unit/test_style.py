@@ -25,7 +25,7 @@ THIS = Path(__file__).resolve()
 
 RENAME = "is being renamed"
 SAME_NAME = {  # class names that several modules define, each with the reason
-    **dict.fromkeys(["Route", "Prefix", "Fault", "Where", "Place", "Step"], RENAME),
+    **dict.fromkeys(["Route", "Prefix", "Fault", "Where", "Step"], RENAME),
 }
 NOT_PLAIN = {"Story", "_plug", "a_plug", "_story"}  # names that are being renamed
 

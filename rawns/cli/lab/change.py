@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...lab import Lab
-    from ...lab.diff import Change
+    from ...lab.change import Change
     from ..options import Parsed
 
 MAX_CHANGES = 40  # that are shown one by one
