@@ -1001,6 +1001,21 @@ NFPROTO_NETDEV = 5
 NFPROTO_BRIDGE = 7
 NFPROTO_IPV6 = 10
 
+NF_NETDEV_INGRESS = 0
+NF_NETDEV_EGRESS = 1
+
+# <linux/netfilter_arp.h>
+NF_ARP_IN = 0
+NF_ARP_OUT = 1
+NF_ARP_FORWARD = 2
+
+# <linux/netfilter/nf_conntrack_common.h>
+IP_CT_ESTABLISHED = 0
+IP_CT_RELATED = 1
+IP_CT_NEW = 2
+NF_CT_STATE_INVALID_BIT = 1
+NF_CT_STATE_UNTRACKED_BIT = 64
+
 # <linux/netfilter/nfnetlink.h>
 NFNETLINK_V0 = 0
 NFNL_SUBSYS_NFTABLES = 10

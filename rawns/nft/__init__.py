@@ -1,1 +1,1 @@
-"""nf_tables: messages described, records read back, NAT rules, evaluation and formatting of rules (nft(8))."""
+"""nf_tables: its messages, records, NAT, the evaluation and formatting of rules, and the client ``ns.nft`` (nft(8))."""

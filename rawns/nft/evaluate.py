@@ -12,7 +12,7 @@ from .. import uapi
 from ..errors import InvalidValue
 from ..objects import prefix
 from ..wire import U32
-from .records import VERDICTS, NftChain, NftRule, NftTable
+from .records import CT_STATES, PROTOCOLS, VERDICTS, NftChain, NftRule, NftTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     Where = tuple[int, str, str]  # family, table, chain
     Played = tuple[str, "NftRule | None", list[NftRule]]
 
-PROTOCOLS = {"tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP, "icmp": uapi.IPPROTO_ICMP, "icmpv6": uapi.IPPROTO_ICMPV6}
-STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}  # <nf_conntrack_common.h>
 PASSED = {
     "counter",
     "log",
@@ -48,7 +46,7 @@ class Packet:
     """What is known of a packet. A field that is not given is unknown.
 
     ``iif`` and ``oif`` are interfaces by name, ``source`` and ``destination`` addresses of one family, ``protocol`` is a
-    number or one of `PROTOCOLS`, ``port`` the destination port, ``source_port`` the other one; ``state`` is one of `STATES`,
+    number or one of `PROTOCOLS`, ``port`` the destination port, ``source_port`` the other one; ``state`` is one of `CT_STATES`,
     ``mark`` the packet mark. Raises `InvalidValue`.
     """
 
@@ -71,7 +69,7 @@ class Packet:
         other = prefix.address(destination, one.family)
         self.family = one.family
         number = PROTOCOLS.get(protocol) if isinstance(protocol, str) else protocol
-        if protocol is not None and number is None or state not in STATES:
+        if protocol is not None and number is None or state not in CT_STATES:
             raise InvalidValue(f"{protocol!r}, {state!r}: no protocol, or no state, that is known here")
         ipv4 = one.family == AF_INET
         start, kind = (12, 9) if ipv4 else (8, 6)
@@ -80,7 +78,7 @@ class Packet:
         self.transport: dict[int, int] = {}
         self.known: dict[Any, bytes] = {
             ("meta", uapi.NFT_META_NFPROTO): bytes([uapi.NFPROTO_IPV4 if ipv4 else uapi.NFPROTO_IPV6]),
-            ("ct", uapi.NFT_CT_STATE): U32.pack(STATES[state], {}),
+            ("ct", uapi.NFT_CT_STATE): U32.pack(CT_STATES[state], {}),
         }
         if number is not None:
             self.network[kind] = number
@@ -252,7 +250,7 @@ def _at_hook(
     dormant = {(table.family, table.name) for table in tables if table.dormant}
     own = uapi.NFPROTO_IPV4 if packet.family == AF_INET else uapi.NFPROTO_IPV6
     wanted = families or frozenset((uapi.NFPROTO_INET, own))
-    new = packet.known.get(("ct", uapi.NFT_CT_STATE)) == U32.pack(STATES["new"], {})
+    new = packet.known.get(("ct", uapi.NFT_CT_STATE)) == U32.pack(CT_STATES["new"], {})
     found = [
         chain
         for chain in chains

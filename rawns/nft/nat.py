@@ -1,7 +1,7 @@
-"""Address translation: out through an uplink under its address, and ports of it forwarded in (nft(8), iptables(8)).
+"""Network address translation: masquerading and port forwarding (nft(8), iptables(8)).
 
-Floor 3, pure.  What a lab says (`Nat`, `Forward`), the transaction that makes it so (`replace`), and the way back
-(`read`), so that what is there already needs no message.  It all lives in one table of family inet, of two chains::
+`Nat` and `Forward` describe it, `replace` builds the transaction that sets it up, and `read` reads it back, so that what is set
+up already needs no message.  All of it is in one table of family inet with two chains::
 
     table inet NAME {
         comment "STAMP"
@@ -25,6 +25,7 @@ from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..objects import prefix
 from ..objects.link import check_name
+from ..wire import shown
 from . import messages as nft_messages
 from . import records
 
@@ -34,36 +35,37 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..nlmsg import Reply
+    from ..objects.prefix import Prefix
     from .records import NftStatement
 
     Body = dict[str, Any]
 
-PROTOCOLS = {"tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP}
+PROTOCOLS = {name: records.PROTOCOLS[name] for name in ("tcp", "udp")}
 ALL_IPV4, ALL_IPV6 = "0.0.0.0/0", "::/0"
 
 
 class _Value:
-    """Equal where all that it says is equal."""
+    """A value: equal to another one of its class with equal attributes."""
 
     __slots__: tuple[str, ...] = ()
 
-    def _said(self) -> tuple[Any, ...]:
+    def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, _Value) and other._said() == self._said()
+        return type(other) is type(self) and isinstance(other, _Value) and other._values() == self._values()
 
     def __hash__(self) -> int:
-        return hash(self._said())
+        return hash(self._values())
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self._said()))})"
+        return f"{type(self).__name__}({', '.join(map(repr, self._values()))})"
 
 
 class Forward(_Value):
-    """What comes to ``port`` of the uplink goes on to ``address``, there to ``to_port`` (by default the same).
+    """A forwarded port: packets to ``port`` of the uplink are sent on to ``address``, port ``to_port`` (by default the same).
 
-    ``protocol`` is ``'tcp'`` or ``'udp'``; the address, IPv4 or IPv6, says for which of the two this is.  Like
+    ``protocol`` is ``'tcp'`` or ``'udp'``.  The address decides whether this is for IPv4 or IPv6.  Equivalent to
     ``nft ... iifname UPLINK tcp dport PORT dnat to ADDRESS:TO_PORT``.  Raises `InvalidValue`.
     """
 
@@ -71,12 +73,12 @@ class Forward(_Value):
 
     def __init__(self, protocol: str, port: int, address: str, to_port: int | None = None) -> None:
         if protocol not in PROTOCOLS:
-            raise InvalidValue(f"{protocol!r} is no protocol whose ports are forwarded: tcp and udp are")
+            raise InvalidValue(f"{shown(protocol)}: the ports that can be forwarded are those of tcp and udp")
         self.protocol, self.port = protocol, _port(port)
         self.to_port = self.port if to_port is None else _port(to_port)
         self.address = prefix.address(address).address
         if self.address in ("0.0.0.0", "::"):
-            raise InvalidValue(f"port {port} cannot be forwarded to {address}, which is nobody's address")
+            raise InvalidValue(f"port {port} cannot be forwarded to {address}, which is not the address of a host")
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
@@ -84,11 +86,11 @@ class Forward(_Value):
 
 
 class Nat(_Value):
-    """What goes out through the interface ``out`` gets its address, where it comes from one of ``sources``.
+    """NAT at the interface ``out``: packets from ``sources`` that leave by it get its address, ``forwards`` are forwarded in.
 
-    Those are prefixes, by default all of IPv4; ``'::/0'`` is all of IPv6, and none means that nothing is masqueraded.
-    ``forwards`` are ports that are forwarded in.  Like ``nft ... oifname OUT ip saddr SOURCE masquerade``, or
-    ``iptables -t nat -A POSTROUTING -o OUT -s SOURCE -j MASQUERADE``.  Raises `InvalidValue`.
+    ``sources`` are prefixes, by default all of IPv4; ``'::/0'`` is all of IPv6; without any nothing is masqueraded.  Equivalent to
+    ``nft ... oifname OUT ip saddr SOURCE masquerade``, or ``iptables -t nat -A POSTROUTING -o OUT -s SOURCE -j MASQUERADE``.
+    Raises `InvalidValue`.
     """
 
     __slots__ = ("out", "sources", "forwards")
@@ -98,18 +100,18 @@ class Nat(_Value):
         self.sources = tuple(_source(text) for text in ([sources] if isinstance(sources, str) else sources))
         self.forwards = tuple(forwards)
         if not self.sources and not self.forwards:
-            raise InvalidValue(f"neither sources to masquerade nor ports to forward are said of {out}")
+            raise InvalidValue(f"{out} has neither sources to masquerade nor ports to forward")
         seen: dict[tuple[str, int, bool], Forward] = {}
         for one in self.forwards:
             if not isinstance(one, Forward):
-                raise InvalidValue(f"{one!r} is no Forward")
+                raise InvalidValue(f"expected a Forward, not {shown(one)}")
             before = seen.setdefault((one.protocol, one.port, ":" in one.address), one)
             if before is not one:
                 raise InvalidValue(f"two forwards of one port of {out}: {before}, and {one}")
 
 
 class NatTable(_Value):
-    """What there is under a table's name: its ``stamp``, and its ``nats``, None where it holds anything else."""
+    """A table that has been read: its comment ``stamp``, and its ``nats``; None if it holds anything else than NAT of `replace`."""
 
     __slots__ = ("stamp", "nats")
 
@@ -119,45 +121,37 @@ class NatTable(_Value):
 
 def _port(port: int) -> int:
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
-        raise InvalidValue(f"{port!r} is no port: it is a number from 1 to 65535")
+        raise InvalidValue(f"{shown(port)} is not a port, a number from 1 to 65535")
     return port
 
 
 def _source(text: str) -> str:
-    """A prefix in the kernel's spelling.  Raises `InvalidValue` where it has bits beyond its length."""
+    """Return a prefix as the kernel writes it.  Raises `InvalidValue` if it has host bits."""
     parsed = prefix.parse(text)
-    packed = inet_pton(parsed.family, parsed.address)
-    mask = _mask(parsed.length, len(packed))
-    network = inet_ntop(parsed.family, bytes(one & bit for one, bit in zip(packed, mask)))
-    if network != parsed.address:
-        raise InvalidValue(f"{text!r} is an address in a network, not the network: that is {network}/{parsed.length}")
+    if parsed != parsed.network:
+        raise InvalidValue(f"{text!r} is an address in a network, not the network: that is {parsed.network}")
     return str(parsed)
 
 
-def _mask(length: int, size: int) -> bytes:
-    bits = size * 8
-    return ((1 << bits) - (1 << bits - length)).to_bytes(size, "big")
-
-
-# -- as messages ------------------------------------------------------------------------------------------------------
+# -- requests ------------------------------------------------------------------------------------------------------
 
 PREROUTING = ("prerouting", uapi.NF_INET_PRE_ROUTING, -100)  # NF_IP_PRI_NAT_DST
 POSTROUTING = ("postrouting", uapi.NF_INET_POST_ROUTING, 100)  # NF_IP_PRI_NAT_SRC
 _INET = {"nfgen_family": uapi.NFPROTO_INET}
-_HEADERS = {AF_INET: (uapi.NFPROTO_IPV4, 12), AF_INET6: (uapi.NFPROTO_IPV6, 8)}  # and where the source stands in it
+_HEADERS = {AF_INET: (uapi.NFPROTO_IPV4, 12), AF_INET6: (uapi.NFPROTO_IPV6, 8)}  # and the offset of the source in it
 
 
 def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
-    """The content of a transaction after which there is this table, and in it this and nothing else.
+    """Return the requests of a transaction that creates a table with this NAT and nothing else, or replaces it by that.
 
-    To a packet nothing happens between the old and the new.  ``stamp`` becomes the table's comment.  The order of
-    ``nats`` says nothing (they are sorted), so each uplink has one.  Raises `InvalidValue`.
+    No packet meets a state between the old and the new.  ``stamp`` becomes the table's comment.  The order of
+    ``nats`` has no meaning (they are sorted), so there is one for each uplink.  Raises `InvalidValue`.
     """
     check_table(table)
     nats = sorted(nats, key=lambda nat: nat.out)
     for one, other in zip(nats, nats[1:]):
         if one.out == other.out:
-            raise InvalidValue(f"{one.out} is said twice to be the way out")
+            raise InvalidValue(f"there are two Nat of {one.out}")
     known = _table(table, stamp)
     made = [known, delete(table), known]  # a table that is not there cannot be deleted
     made += [_chain(table, *where) for where in (PREROUTING, POSTROUTING)]
@@ -169,12 +163,12 @@ def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
 
 
 def delete(table: str) -> Request:
-    """Delete a table, to be sent as a transaction: ``nft delete table inet TABLE``."""
+    """Delete a table; to be sent as a transaction: ``nft delete table inet TABLE``."""
     return Request(nft_messages.DELTABLE, {**_INET, "NFTA_TABLE_NAME": check_table(table)}, 0, f"table inet {table}")
 
 
 def check_table(name: str) -> str:
-    """``name`` if a table can be called that: 1 to 255 bytes.  Raises `InvalidValue`."""
+    """Return ``name`` if it can name a table: 1 to 255 bytes.  Raises `InvalidValue`."""
     return _text(name, uapi.NFT_NAME_MAXLEN, "name a table") if name != "" else _text("\0", 0, "name a table")
 
 
@@ -184,7 +178,7 @@ def _text(text: str, limit: int, what: str) -> str:
     except UnicodeEncodeError:
         fits = False
     if not fits:
-        raise InvalidValue(f"{text!r} cannot {what}: it has at most {limit - 1} bytes, none of them NUL")
+        raise InvalidValue(f"{shown(text)} cannot {what}: it has at most {limit - 1} bytes, none of them NUL")
     return text
 
 
@@ -218,16 +212,18 @@ def _masqueraded(out: str, source: str) -> list[Body]:
     protocol, offset = _HEADERS[where.family]
     steps = [*_meta("OIFNAME", _name(out)), *_meta("NFPROTO", bytes([protocol]))]
     if where.length:
-        steps += _network(offset, inet_pton(where.family, where.address), where.length)
+        steps += _network(offset, where)
     return [*steps, _expression("masq")]
 
 
-def _network(offset: int, address: bytes, length: int) -> list[Body]:
-    """As many bytes as the prefix has are compared; where it ends within one, the bits that count of all of them."""
+def _network(offset: int, network: Prefix) -> list[Body]:
+    """Compare the network of an address, as `nft` does: whole bytes, or if it ends within one, masked bits of all bytes."""
+    address, length = network.packed, network.length
     size = length // 8 if length % 8 == 0 else len(address)
     steps = [_payload(uapi.NFT_PAYLOAD_NETWORK_HEADER, offset, size)]
     if length % 8:
-        mask, flip = ({"NFTA_DATA_VALUE": value} for value in (_mask(length, size), bytes(size)))
+        mask_bytes = network.mask.to_bytes(size, "big")
+        mask, flip = ({"NFTA_DATA_VALUE": value} for value in (mask_bytes, bytes(size)))
         steps.append(
             _expression(
                 "bitwise",
@@ -268,7 +264,7 @@ def _expression(name: str, **data: Any) -> Body:
 
 
 def _meta(key: str, value: bytes) -> list[Body]:
-    """What is known of the packet beside its bytes equals this."""
+    """Compare a property of the packet that is not in its bytes."""
     number = getattr(uapi, f"NFT_META_{key}")
     return [_expression("meta", NFTA_META_KEY=number, NFTA_META_DREG=uapi.NFT_REG_1), _equals(value)]
 
@@ -296,24 +292,24 @@ def _name(interface: str) -> bytes:
     return interface.encode("utf-8", "surrogateescape").ljust(uapi.IFNAMSIZ, b"\0")
 
 
-# -- and back -----------------------------------------------------------------------------------------------------------
+# -- reading back -----------------------------------------------------------------------------------------------------------
 
 
 def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[Nat] | None:
-    """What `replace` was given, sorted by uplink, out of what the kernel lists; None where it is not of that kind.
+    """Return what `replace` was given, sorted by uplink, from what the kernel lists; None if the table holds anything else.
 
-    The rules are first guessed at and then written again: only what comes out the same has been understood.
+    To be sure of that, the rules are interpreted, built again from the result, and compared with those that are there.
     """
     mine = [records.NftChain(reply.body) for reply in chains]
     mine = [chain for chain in mine if (chain.family, chain.table) == (uapi.NFPROTO_INET, table)]
-    due = [records.NftChain(_chain(table, *where).body) for where in (PREROUTING, POSTROUTING)]
-    if sorted(map(_described, mine)) != sorted(map(_described, due)):
+    wanted_chains = [records.NftChain(_chain(table, *where).body) for where in (PREROUTING, POSTROUTING)]
+    if sorted(map(_described, mine)) != sorted(map(_described, wanted_chains)):
         return None
-    there = [records.NftRule(reply.body) for reply in rules]
-    there = [one for one in there if (one.family, one.table) == (uapi.NFPROTO_INET, table)]
-    nats = _guessed([one.statements for one in there])
+    existing = [records.NftRule(reply.body) for reply in rules]
+    existing = [one for one in existing if (one.family, one.table) == (uapi.NFPROTO_INET, table)]
+    nats = _interpret([one.statements for one in existing])
     wanted = [records.NftRule(request.body) for request in replace(table, nats) if request.message is nft_messages.NEWRULE]
-    return nats if sorted(map(_written, there)) == sorted(map(_written, wanted)) else None
+    return nats if sorted(map(_written, existing)) == sorted(map(_written, wanted)) else None
 
 
 def _described(chain: records.NftChain) -> tuple[str, ...]:
@@ -324,8 +320,8 @@ def _written(one: records.NftRule) -> str:
     return f"{one.chain} {one.statements}"
 
 
-def _guessed(rules: list[list[NftStatement]]) -> list[Nat]:
-    """What the rules might mean; those that mean nothing to us are passed over."""
+def _interpret(rules: list[list[NftStatement]]) -> list[Nat]:
+    """Return what the rules may have been built from; rules that `replace` does not build are ignored."""
     sources: dict[str, list[str]] = {}
     forwards: dict[str, list[Forward]] = {}
     for statements in rules:
@@ -341,7 +337,7 @@ def _guessed(rules: list[list[NftStatement]]) -> list[Nat]:
             elif into is not None:
                 forwards.setdefault(_interface(into), []).append(_forward_of(facts, statements[-1]))
         except (InvalidValue, KeyError, TypeError, ValueError):
-            pass  # what this rule was, `read` will miss
+            pass  # `read` will find that this rule is missing
     found = []
     for name in sorted({*sources, *forwards}):
         try:

@@ -1,14 +1,13 @@
-"""nf_tables' chains and rules, read (nft(8), `<linux/netfilter/nf_tables.h>`).
+"""Tables, chains and rules of nf_tables as records, and the requests that list them (nft(8), `<linux/netfilter/nf_tables.h>`).
 
-Floor 3, pure: records, the requests that list them, and `statements`, which reads a rule's expressions as a person would.
-What is made of nf_tables stands in `nat`; what becomes of a packet, in `evaluation`.
+`statements` turns the expressions of a rule, which pass values in registers, into what nft(8) calls statements.
 """
 
 from __future__ import annotations
 
 from .. import uapi
 from ..nlmsg import Request
-from ..objects.record import Field, Record
+from ..objects.record import Record, field
 from . import messages as nft_messages
 
 TYPE_CHECKING = False
@@ -35,8 +34,8 @@ _HOOKS = {
     uapi.NF_INET_INGRESS: "ingress",
 }
 HOOKS = {
-    uapi.NFPROTO_ARP: {0: "input", 1: "output", 2: "forward"},  # <linux/netfilter_arp.h>
-    uapi.NFPROTO_NETDEV: {0: "ingress", 1: "egress"},
+    uapi.NFPROTO_ARP: {uapi.NF_ARP_IN: "input", uapi.NF_ARP_OUT: "output", uapi.NF_ARP_FORWARD: "forward"},
+    uapi.NFPROTO_NETDEV: {uapi.NF_NETDEV_INGRESS: "ingress", uapi.NF_NETDEV_EGRESS: "egress"},
 }
 VERDICTS = {
     uapi.NF_DROP: "drop",
@@ -47,42 +46,51 @@ VERDICTS = {
     uapi.NFT_GOTO: "goto",
     uapi.NFT_RETURN: "return",
 }
+PROTOCOLS = {"tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP, "icmp": uapi.IPPROTO_ICMP, "icmpv6": uapi.IPPROTO_ICMPV6}
+CT_STATES = {  # bits of ``ct state``
+    "invalid": uapi.NF_CT_STATE_INVALID_BIT,
+    "established": 1 << uapi.IP_CT_ESTABLISHED + 1,  # NF_CT_STATE_BIT(), <linux/netfilter/nf_conntrack_common.h>
+    "related": 1 << uapi.IP_CT_RELATED + 1,
+    "new": 1 << uapi.IP_CT_NEW + 1,
+    "untracked": uapi.NF_CT_STATE_UNTRACKED_BIT,
+}
 
 
 class NftTable(Record):
-    """One table.  ``comment`` is what ``nft list`` prints as such; our stamp, where the table is ours."""
+    """One table.  ``flags`` are NFT_TABLE_F_* bits."""
 
     __slots__ = ()
 
-    family = Field("nfgen_family")
-    name = Field("NFTA_TABLE_NAME")
-    flags = Field("NFTA_TABLE_FLAGS", default=0)
-    handle = Field("NFTA_TABLE_HANDLE")
+    family: int = field("nfgen_family", names="NFPROTO_")
+    name: str = field("NFTA_TABLE_NAME")
+    flags: int = field("NFTA_TABLE_FLAGS", default=0, bits="NFT_TABLE_F_")
+    handle: int = field("NFTA_TABLE_HANDLE", default=0)
 
     @property
     def comment(self) -> str:
+        """Its comment as ``nft list`` prints it; the stamp of a table that a lab made."""
         return comment(self.body.get("NFTA_TABLE_USERDATA"))
 
     @property
     def dormant(self) -> bool:
-        """Whether it is switched off, with all that is in it."""
+        """Whether it is switched off, with all chains and rules in it."""
         return bool(self.flags & uapi.NFT_TABLE_F_DORMANT)
 
 
 class NftChain(Record):
-    """One chain.  A base chain, which packets come to by themselves, has a ``hook``, a ``type``, a ``priority`` and a policy."""
+    """One chain.  A base chain, which the kernel calls for packets, has a ``hook``, a ``type``, a ``priority`` and a policy."""
 
     __slots__ = ()
 
-    family = Field("nfgen_family")
-    table = Field("NFTA_CHAIN_TABLE")
-    name = Field("NFTA_CHAIN_NAME")
-    type = Field("NFTA_CHAIN_TYPE")
-    handle = Field("NFTA_CHAIN_HANDLE")
+    family: int = field("nfgen_family", names="NFPROTO_")
+    table: str = field("NFTA_CHAIN_TABLE")
+    name: str = field("NFTA_CHAIN_NAME")
+    type: str | None = field("NFTA_CHAIN_TYPE")
+    handle: int = field("NFTA_CHAIN_HANDLE", default=0)
 
     @property
     def hook(self) -> str | None:
-        """``'forward'``, ``'input'`` ...; None for a chain that only jumps lead to; its number, where we know no name."""
+        """``'forward'``, ``'input'`` ...; None for a chain that is only reached by jumps; a number if it has no name here."""
         hook = self.body.get("NFTA_CHAIN_HOOK")
         if hook is None:
             return None
@@ -99,13 +107,13 @@ class NftChain(Record):
 
     @property
     def priority(self) -> int:
-        """Chains of one hook are passed in this order, the lowest first."""
+        """The order in which the chains of one hook are called: the lowest first."""
         priority: int = self.body.get("NFTA_CHAIN_HOOK", {}).get("NFTA_HOOK_PRIORITY", 0)
         return priority
 
     @property
     def policy(self) -> str | None:
-        """What becomes of a packet that no rule decides about: ``'accept'`` or ``'drop'``; None where there is no hook."""
+        """The verdict for a packet that no rule decides about: ``'accept'`` or ``'drop'``; None without a hook."""
         if self.hook is None:
             return None
         return VERDICTS.get(self.body.get("NFTA_CHAIN_POLICY", uapi.NF_ACCEPT))
@@ -113,71 +121,78 @@ class NftChain(Record):
     def __str__(self) -> str:
         return f"{FAMILIES.get(self.family, self.family)} {self.table} {self.name}"
 
+    def _title(self) -> str:
+        return ascii(str(self))[1:-1]
+
 
 class NftRule(Record):
-    """One rule.  ``comment`` is what ``nft list`` prints as such."""
+    """One rule.  ``str()`` of it is close to what ``nft list`` prints; a comment in it may hold control characters."""
 
     __slots__ = ()
 
-    family = Field("nfgen_family")
-    table = Field("NFTA_RULE_TABLE")
-    chain = Field("NFTA_RULE_CHAIN")
-    handle = Field("NFTA_RULE_HANDLE")
+    family: int = field("nfgen_family", names="NFPROTO_")
+    table: str = field("NFTA_RULE_TABLE")
+    chain: str = field("NFTA_RULE_CHAIN")
+    handle: int = field("NFTA_RULE_HANDLE", default=0)
 
     @property
     def comment(self) -> str:
+        """Its comment as ``nft list`` prints it."""
         return comment(self.body.get("NFTA_RULE_USERDATA"))
 
     @property
     def statements(self) -> list[NftStatement]:
+        """What it compares and does."""
         return statements(self.body)
 
     def __str__(self) -> str:
-        """In words close to those of `nft`, for a sentence; somebody's comment is not made safe to show."""
-        from .format import sentence
+        from .format import format_rule
 
-        return sentence(self) + (f' comment "{self.comment}"' if self.comment else "")
+        return format_rule(self) + (f' comment "{self.comment}"' if self.comment else "")
+
+    def _title(self) -> str:
+        return ascii(str(self))[1:-1]
 
 
 def comment(userdata: object) -> str:
-    """The comment in a table's, chain's or rule's user data; empty where there is none."""
+    """Return the comment in the user data of a table, chain or rule; empty if there is none."""
     return str(userdata.get("comment", "")) if isinstance(userdata, dict) else ""
 
 
 def tables(family: int = 0) -> Request:
-    """All tables, or those of one family: ``nft list tables``."""
+    """List all tables, or those of one family: ``nft list tables``."""
     return Request(nft_messages.GETTABLE, {"nfgen_family": family}, uapi.NLM_F_DUMP)
 
 
 def chains(family: int = 0) -> Request:
-    """All chains, or those of one family: ``nft list chains``."""
+    """List all chains, or those of one family: ``nft list chains``."""
     return Request(nft_messages.GETCHAIN, {"nfgen_family": family}, uapi.NLM_F_DUMP)
 
 
 def rules(family: int = 0, table: str = "") -> Request:
-    """All rules, or those of one family or table: ``nft list ruleset``."""
+    """List all rules, or those of one family or table: ``nft list ruleset``."""
     fields = {"nfgen_family": family, **({"NFTA_RULE_TABLE": table} if table else {})}
     return Request(nft_messages.GETRULE, fields, uapi.NLM_F_DUMP)
 
 
-# -- what a rule says -----------------------------------------------------------------------------------------------
+# -- statements -----------------------------------------------------------------------------------------------
 
 LEAVE_REGISTERS = {"counter", "reject", "masq", "log", "limit", "quota", "match", "target"}
 
 
 class NftStatement:
-    """A step of a rule: ``kind`` says which, ``values`` what it works on.
+    """One step of a rule: ``kind`` is its name, ``values`` are its operands.
 
     ======== ==============================================================================================
-    cmp      selector, operation (NFT_CMP_*), bytes: goes on where what is selected compares so
+    cmp      selector, operation (NFT_CMP_*), bytes: the rule goes on if the selected bytes compare so
     verdict  code (NF_* or NFT_*), chain: ends the rule
     nat      type, family, address and port, as bytes
     set      selector of meta or ct, and the bytes that it is set to, or None if they are computed
-    others   the expression's name, and its attributes: `masq`, `reject`, `counter`, and what we cannot read
+    others   the name of the expression, and its attributes: `masq`, `reject`, `counter`, and all that is unknown here
     ======== ==============================================================================================
 
     A selector is ``('meta', key)``, ``('ct', key)`` or ``('payload', base, offset, length)``, and ``('&', selector,
-    mask)`` where only some bits of it count.
+    mask)`` if only some bits of it are compared.
     """
 
     __slots__ = ("values", "kind")
@@ -195,7 +210,7 @@ class NftStatement:
 
 
 def statements(body: Mapping[Any, Any]) -> list[NftStatement]:
-    """The expressions of a rule's message, with the registers between them seen through."""
+    """Return the statements of a rule's message: its expressions, with the registers between them resolved."""
     registers: dict[int, Any] = {}  # a selector, or bytes
     found = []
     for expression in body.get("NFTA_RULE_EXPRESSIONS", {}).get("NFTA_LIST_ELEM", []):
@@ -207,7 +222,7 @@ def statements(body: Mapping[Any, Any]) -> list[NftStatement]:
 
 
 def _statement(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) -> NftStatement | None:
-    """One expression: a statement, or None where all it does is to load a register."""
+    """Return the statement that an expression makes; None if it only loads a register."""
     if name == "immediate":
         value = data.get("NFTA_IMMEDIATE_DATA", {})
         if "NFTA_DATA_VERDICT" in value:
@@ -228,12 +243,12 @@ def _statement(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) ->
         value = registers.get(data[f"NFTA_{name.upper()}_SREG"])
         return NftStatement("set", (name, data.get(f"NFTA_{name.upper()}_KEY")), value)
     if name not in LEAVE_REGISTERS:
-        registers.clear()  # whatever it is, it may have written to them
+        registers.clear()  # an unknown expression may have written to them
     return NftStatement(name, data)
 
 
 def _load(name: str, data: Mapping[Any, Any], registers: Mapping[int, Any]) -> tuple[int, Selector | None]:
-    """Which register an expression loads, and with what: None where it does not do that, or we cannot tell."""
+    """Return which register an expression loads, and what it selects; None if it loads none, or something unknown."""
     words = {"meta": ["KEY"], "ct": ["KEY"], "payload": ["BASE", "OFFSET", "LEN"]}.get(name)
     if words is not None and "NFTA_CT_DIRECTION" not in data:
         target, *place = (data.get(f"NFTA_{name.upper()}_{word}") for word in ["DREG", *words])
@@ -247,7 +262,7 @@ def _load(name: str, data: Mapping[Any, Any], registers: Mapping[int, Any]) -> t
 
 
 def _nat(data: Mapping[Any, Any], registers: Mapping[int, Any]) -> NftStatement:
-    """The kernel adds what follows from the rest: the ends of ranges of one, and flags."""
+    """Return a translation.  The kernel's answer has ends of ranges and flags that follow from the rest; they are left out."""
     fields = dict(data)
     kind, family = fields.pop("NFTA_NAT_TYPE", None), fields.pop("NFTA_NAT_FAMILY", None)
     values = []
@@ -258,5 +273,5 @@ def _nat(data: Mapping[Any, Any], registers: Mapping[int, Any]) -> NftStatement:
             fields.pop(f"NFTA_NAT_REG_{word}_MAX", None)
         fields["NFTA_NAT_FLAGS"] = fields.get("NFTA_NAT_FLAGS", 0) & ~flag
     if fields != {"NFTA_NAT_FLAGS": 0}:
-        return NftStatement("nat", data)  # a range, or flags: nothing that we would write
+        return NftStatement("nat", data)  # a range, or flags: `nat` makes none
     return NftStatement("nat", kind, family, *values)

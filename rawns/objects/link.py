@@ -1,85 +1,156 @@
-"""Links: network interfaces, real and virtual (ip-link(8), `<linux/if_link.h>`).
-
-Floor 3, pure: a record and the requests that list, make, change and delete.
-"""
+"""Links: network interfaces, real and virtual (ip-link(8), `<linux/if_link.h>`)."""
 
 from __future__ import annotations
 
 from .. import rtnl, uapi
 from ..errors import InvalidValue, WireError
 from ..nlmsg import Request
-from ..wire import link_address
+from ..wire import link_address, shown
 from . import prefix
-from .record import Field, Record
+from .record import Record, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Union
+    from collections.abc import Mapping
+    from typing import Any, TypedDict, Union
+
+    from typing_extensions import Unpack
 
     Ref = Union[str, int, "Link"]
 
+    class LinkOptions(TypedDict, total=False):
+        """Options that any link can be created with: see `new`."""
+
+        up: bool | None
+        address: str | None
+        broadcast: str | None
+        mtu: int | None
+        txqlen: int | None
+        txqueues: int | None
+        rxqueues: int | None
+        group: int | None
+        alias: str | None
+        master: Ref | None
+        link: Ref | None
+        index: int | None
+        netns_fd: int | None
+        netns_pid: int | None
+
+    class LinkChanges(LinkOptions, total=False):
+        """Options that a link can be changed by: those of `LinkOptions`, and a new name."""
+
+        new_name: str | None
+
+    class VxlanOptions(LinkOptions, total=False):
+        """Options of a VXLAN tunnel: see `vxlan`."""
+
+        remote: str | None
+        local: str | None
+        port: int
+        ttl: int
+        learning: bool
+
+    class PortOptions(TypedDict, total=False):
+        """Options of a port of a bridge, as bridge(8) names them: see `change_port`."""
+
+        hairpin: bool | None
+        guard: bool | None
+        root_block: bool | None
+        fastleave: bool | None
+        learning: bool | None
+        flood: bool | None
+        mcast_flood: bool | None
+        bcast_flood: bool | None
+        neigh_suppress: bool | None
+        isolated: bool | None
+        locked: bool | None
+        cost: int | None
+        priority: int | None
+        state: int | None
+        mcast_router: int | None
+
 
 class Link(Record):
-    """One interface.  ``peer`` is the index of a veth's other end (or a lower device) in namespace ``peer_nsid``."""
+    """One interface.
+
+    ``mtu`` is in bytes, ``txqlen`` in packets, ``flags`` are IFF_* bits, ``master`` is the index of its bridge, bond or VRF.
+    ``peer`` is the index of a veth's other end (or of a lower device), in the namespace ``peer_nsid`` if that is not None.
+    """
 
     __slots__ = ()
 
-    index = Field("ifi_index")
-    name = Field("IFLA_IFNAME")
-    address = Field("IFLA_ADDRESS")
-    mtu = Field("IFLA_MTU")
-    flags = Field("ifi_flags", default=0)
-    master = Field("IFLA_MASTER")
-    peer = Field("IFLA_LINK")
-    peer_nsid = Field("IFLA_LINK_NETNSID")
-    group = Field("IFLA_GROUP", default=0)
-    alias = Field("IFLA_IFALIAS")
-    txqlen = Field("IFLA_TXQLEN")
-    stats = Field("IFLA_STATS64")
+    index: int = field("ifi_index")
+    name: str = field("IFLA_IFNAME")
+    address: str | None = field("IFLA_ADDRESS")
+    mtu: int = field("IFLA_MTU", default=0)
+    flags: int = field("ifi_flags", default=0, bits="IFF_")
+    master: int | None = field("IFLA_MASTER")
+    peer: int | None = field("IFLA_LINK")
+    peer_nsid: int | None = field("IFLA_LINK_NETNSID")
+    group: int = field("IFLA_GROUP", default=0)
+    alias: str | None = field("IFLA_IFALIAS")
+    txqlen: int | None = field("IFLA_TXQLEN")
+    operstate: int = field("IFLA_OPERSTATE", default=uapi.IF_OPER_UNKNOWN, names="IF_OPER_")
+    stats: dict[str, int] | None = field("IFLA_STATS64")
 
     @property
     def up(self) -> bool:
-        """Whether it is meant to be up (IFF_UP)."""
+        """Whether it is set up (IFF_UP)."""
         return bool(self.flags & uapi.IFF_UP)
 
     @property
     def carrier(self) -> bool:
-        """Whether it could send now: up, and the cable is in at both ends (IFF_LOWER_UP)."""
+        """Whether it can send now: it is up, and so is the other end of its cable (IFF_LOWER_UP)."""
         return bool(self.flags & uapi.IFF_LOWER_UP)
 
     @property
     def kind(self) -> str | None:
         """``'veth'``, ``'bridge'`` ...; None for ``lo`` and hardware."""
-        kind: str | None = self.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND")
+        kind: str | None = self._info("IFLA_INFO_KIND", str)
         return kind
 
     @property
     def data(self) -> dict[str, Any]:
-        """What its kind says of it (IFLA_INFO_DATA); empty where there is nothing, or nothing we can read."""
-        data = self.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA")
-        return data if isinstance(data, dict) else {}
+        """The attributes of its kind (IFLA_INFO_DATA); empty if there are none, or none that are described in `rtnl`."""
+        return self._info("IFLA_INFO_DATA", dict) or {}
+
+    @property
+    def port_kind(self) -> str | None:
+        """The kind of its master, whose port it is: ``'bridge'``, ``'vrf'`` ...; None without one."""
+        kind: str | None = self._info("IFLA_INFO_SLAVE_KIND", str)
+        return kind
 
     @property
     def port(self) -> dict[str, Any]:
-        """What its master says of it as a port (IFLA_INFO_SLAVE_DATA); empty where there is none."""
-        data = self.body.get("IFLA_LINKINFO", {}).get("IFLA_INFO_SLAVE_DATA")
-        return data if isinstance(data, dict) else {}
+        """Its attributes as a port of its master (IFLA_INFO_SLAVE_DATA); empty without one."""
+        return self._info("IFLA_INFO_SLAVE_DATA", dict) or {}
+
+    def _info(self, key: str, type: type) -> Any:
+        info = self.body.get("IFLA_LINKINFO")
+        found = info.get(key) if isinstance(info, dict) else None
+        return found if isinstance(found, type) else None
 
     @property
     def altnames(self) -> list[str]:
-        """Its other names (Linux 5.5)."""
+        """Its alternative names (Linux 5.5)."""
         names: list[str] = self.body.get("IFLA_PROP_LIST", {}).get("IFLA_ALT_IFNAME", [])
         return names
 
+    def _title(self) -> str:
+        return ascii(self.body.get("IFLA_IFNAME", ""))[1:-1]
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
 
 def check_name(name: str, limit: int = uapi.IFNAMSIZ) -> str:
-    """``name`` if the kernel could take it: 1 to 15 bytes without ``/``, ``:`` and white space.  Raises `InvalidValue`."""
+    """Return ``name`` if the kernel can take it: 1 to 15 bytes without ``/``, ``:`` and white space.  Raises `InvalidValue`."""
     if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
-        raise InvalidValue(f"{name!r} cannot name an interface")
+        raise InvalidValue(f"{shown(name)} cannot name an interface")
     if "/" in name or ":" in name or name.split() != [name]:
-        raise InvalidValue(f"{name!r} cannot name an interface: it has a slash, a colon or white space in it")
+        raise InvalidValue(f"{shown(name)} cannot name an interface: it has a slash, a colon or white space in it")
     if _size(name) >= limit:
-        raise InvalidValue(f"{name!r} cannot name an interface: a name has at most {limit - 1} bytes")
+        raise InvalidValue(f"{shown(name)} cannot name an interface: a name has at most {limit - 1} bytes")
     return name
 
 
@@ -87,7 +158,7 @@ def _size(name: str) -> int:
     try:
         return len(name.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
-        raise InvalidValue(f"{name!r} cannot name an interface: it cannot be written as bytes") from None
+        raise InvalidValue(f"{shown(name)} cannot name an interface: it cannot be encoded as UTF-8") from None
 
 
 def check_address(address: str) -> int:
@@ -98,8 +169,8 @@ def check_address(address: str) -> int:
         raise InvalidValue(str(error)) from None
 
 
-# What a caller may say of a link, and where it stands in the message.  `master` and the others that name a link
-# are indexes here: whoever knows the namespace looks them up.
+# -- options ----------------------------------------------------------------------------------------------------------
+
 OPTIONS = {
     "address": "IFLA_ADDRESS",
     "broadcast": "IFLA_BROADCAST",
@@ -116,9 +187,6 @@ OPTIONS = {
     "netns_pid": "IFLA_NET_NS_PID",
     "new_name": "IFLA_IFNAME",
 }
-
-
-# What a bridge's port may be told, in the words of bridge(8): yes or no, but for the last four.
 PORT_OPTIONS = {
     "hairpin": "IFLA_BRPORT_MODE",
     "guard": "IFLA_BRPORT_GUARD",
@@ -136,7 +204,7 @@ PORT_OPTIONS = {
     "state": "IFLA_BRPORT_STATE",
     "mcast_router": "IFLA_BRPORT_MULTICAST_ROUTER",
 }
-
+VXLAN_PORT = 4789  # RFC 7348
 MACVLAN_MODES = {
     "private": uapi.MACVLAN_MODE_PRIVATE,
     "vepa": uapi.MACVLAN_MODE_VEPA,
@@ -145,8 +213,11 @@ MACVLAN_MODES = {
 }
 
 
-def body(options: dict[str, Any]) -> dict[str, Any]:
-    """Options by keyword as a message's body; those that are None are left out.  Raises `InvalidValue`."""
+def body(options: LinkChanges) -> dict[str, Any]:
+    """Return options as the body of a message; those that are None are left out.  Raises `InvalidValue` for an unknown one.
+
+    A link that they name (``master``, ``link``) must be an index or a `Link`: to look up a name is the caller's task.
+    """
     fields: dict[str, Any] = {}
     for word, value in options.items():
         if value is None:
@@ -154,26 +225,37 @@ def body(options: dict[str, Any]) -> dict[str, Any]:
         if word == "up":
             fields["ifi_flags"], fields["ifi_change"] = uapi.IFF_UP if value else 0, uapi.IFF_UP
         elif word in OPTIONS:
-            fields[OPTIONS[word]] = value
+            fields[OPTIONS[word]] = value.index if isinstance(value, Link) else value
         else:
             raise InvalidValue(f"a link has no option {word!r}; it has up, {', '.join(OPTIONS)}")
     return fields
 
 
 def reference(link: Ref) -> dict[str, Any]:
-    """The part of a body that says which link is meant: its index where that is known, else its name."""
+    """Return the part of a body that says which link is meant: by its index if that is known, else by its name.
+
+    Raises `InvalidValue`.
+    """
     if isinstance(link, Link):
         return {"ifi_index": link.index}
     if isinstance(link, int):
         return {"ifi_index": link}
     if not isinstance(link, str):
-        raise InvalidValue(f"{link!r} is no link: a name, an index or a Link is due")
+        raise InvalidValue(f"expected a link (its name, its index or a Link), not {shown(link)}")
     if _size(link) >= uapi.IFNAMSIZ:
         return {"IFLA_ALT_IFNAME": link}  # the kernel looks an alternative name up under this attribute only
     return {"IFLA_IFNAME": check_name(link)}
 
 
-def request(which: dict[str, Any], *, all: bool = False, stats: bool = True, context: str = "") -> Request:
+def name_of(link: Ref) -> str:
+    """Return what an error message calls a link."""
+    return link.name if isinstance(link, Link) else link if isinstance(link, str) else f"number {link}"
+
+
+# -- requests: list -----------------------------------------------------------------------------------------------------
+
+
+def request(which: Mapping[str, Any], *, all: bool = False, stats: bool = True, context: str = "") -> Request:
     """Ask for the link that a body names, or with ``all`` for every link that it selects.
 
     Every request for links has IFLA_EXT_MASK: without it the kernel does not size its answer for the largest link, and a dump
@@ -189,26 +271,33 @@ def dump(kind: str | None = None) -> Request:
 
 
 def brief(*names: str) -> Request:
-    """All links without their statistics, with their kinds and these attributes alone: to read thousands of them."""
+    """List all links without their statistics, and decode only these attributes and those of their kinds: for thousands."""
     found = request({}, all=True, stats=False)
     found.reading = rtnl.NEWLINK.select(*names, IFLA_LINKINFO=rtnl.LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
     return found
 
 
 def index_of(name: str) -> Request:
-    """One link, of which nothing is read but its header: to look up an index."""
+    """Ask for one link, and decode only its header: to look up an index."""
     found = request(reference(name), stats=False, context=f"link {name}")
     found.reading = rtnl.NEWLINK.select()
     return found
 
 
 def get(link: Ref) -> Request:
-    """One link: ``ip link show dev NAME``."""
+    """Ask for one link: ``ip link show dev NAME``."""
     return request(reference(link), context=f"link {name_of(link)}")
 
 
-def new(name: str, kind: str, data: dict[str, Any] | None = None, **options: Any) -> Request:
-    """Make a link of a kind: ``ip link add NAME type KIND``.  ``data`` are the kind's own attributes."""
+# -- requests: create -----------------------------------------------------------------------------------------------------
+
+
+def new(name: str, kind: str, data: Mapping[str, Any] | None = None, **options: Unpack[LinkOptions]) -> Request:
+    """Create a link of a kind: ``ip link add NAME type KIND``.  ``data`` are the attributes of the kind by their C names.
+
+    ``options``: up, address (MAC), broadcast, mtu (bytes), txqlen (packets), txqueues, rxqueues, group, alias, master and link
+    (links), index, netns_fd and netns_pid (where to create it).  Raises `InvalidValue`.
+    """
     info: dict[str, Any] = {"IFLA_INFO_KIND": kind}
     if data:
         info["IFLA_INFO_DATA"] = data
@@ -216,14 +305,14 @@ def new(name: str, kind: str, data: dict[str, Any] | None = None, **options: Any
     return Request(rtnl.NEWLINK, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"link {name}")
 
 
-def veth(name: str, peer: str, peer_options: dict[str, Any] | None = None, **options: Any) -> Request:
-    """Make a cable with two ends: ``ip link add NAME type veth peer name PEER [netns NS]``.
+def veth(name: str, peer: str, peer_options: LinkOptions | None = None, **options: Unpack[LinkOptions]) -> Request:
+    """Create a pair of links, the ends of a cable: ``ip link add NAME type veth peer name PEER [netns NS]``.
 
-    The peer cannot be born up: the kernel would say ENOTCONN.
+    The peer cannot be created up: the kernel refuses that (ENOTCONN).  Raises `InvalidValue`.
     """
     other = {"IFLA_IFNAME": check_name(peer), **body(peer_options or {})}
     if other.get("ifi_index") and not options.get("index"):
-        raise InvalidValue(f"the kernel heeds an index for {peer} only where {name} is given one too")
+        raise InvalidValue(f"the kernel ignores an index for {peer} unless {name} is given one too")
     return new(name, "veth", {"VETH_INFO_PEER": other}, **options)
 
 
@@ -233,22 +322,22 @@ def vxlan(
     *,
     remote: str | None = None,
     local: str | None = None,
-    port: int = 4789,
+    port: int = VXLAN_PORT,
     dev: int = 0,
     ttl: int = 0,
     learning: bool = True,
-    **options: Any,
+    **options: Unpack[LinkOptions],
 ) -> Request:
-    """Make a tunnel over UDP: ``ip link add NAME type vxlan id VNI [remote|group ADDR] [local ADDR] [dev NAME] dstport PORT``.
+    """Create a tunnel over UDP: ``ip link add NAME type vxlan id VNI [remote|group ADDR] [local ADDR] [dev NAME] dstport PORT``.
 
-    ``remote`` is one address, or of a group that all subscribe to, which takes ``dev``, an index.  Without any, entries of
-    the forwarding database say where to.  Packets grow by 50 bytes, over IPv6 by 70: the MTU is the caller's affair
-    where no ``dev`` is given.
+    ``remote`` is an address, or a multicast group, which needs ``dev``, an index.  Without it, the entries of the
+    forwarding database say where frames are sent.  Packets grow by 50 bytes, over IPv6 by 70; the kernel lowers the MTU
+    for that only if ``dev`` is given.  Raises `InvalidValue`.
     """
     if not (isinstance(vni, int) and 0 <= vni < 1 << 24):
-        raise InvalidValue(f"{vni!r} is no VXLAN id: it is a number of 24 bits")
+        raise InvalidValue(f"{shown(vni)} is not a VXLAN id, a number of 24 bits")
     if not (isinstance(port, int) and 0 < port < 1 << 16):
-        raise InvalidValue(f"{port!r} is no UDP port")
+        raise InvalidValue(f"{shown(port)} is not a UDP port")
     data: dict[str, Any] = {"IFLA_VXLAN_ID": vni, "IFLA_VXLAN_PORT": port, "IFLA_VXLAN_LEARNING": int(learning)}
     family = 0
     for text, key in ((remote, "IFLA_VXLAN_GROUP"), (local, "IFLA_VXLAN_LOCAL")):
@@ -260,78 +349,84 @@ def vxlan(
     return new(name, "vxlan", data, **options)
 
 
-def macvlan(name: str, lower: int, mode: str = "bridge", kind: str = "macvlan", **options: Any) -> Request:
-    """Make a link that shares another's cable under its own MAC: ``ip link add link LOWER name NAME type macvlan mode MODE``.
+def macvlan(name: str, lower: int, mode: str = "bridge", kind: str = "macvlan", **options: Unpack[LinkOptions]) -> Request:
+    """Create a link with a MAC of its own on top of another: ``ip link add link LOWER name NAME type macvlan mode MODE``.
 
-    ``lower`` is an index where the link is made; it may live in another namespace at once (``netns_fd``).
+    ``lower`` is an index in the namespace that is asked; the new link may be created in another one (``netns_fd``).
+    ``mode`` is one of `MACVLAN_MODES`.  Raises `InvalidValue`.
     """
     if mode not in MACVLAN_MODES:
-        raise InvalidValue(f"{mode!r} is no mode of a {kind}: {', '.join(MACVLAN_MODES)}")
-    return new(name, kind, {"IFLA_MACVLAN_MODE": MACVLAN_MODES[mode]}, link=lower, **options)
+        raise InvalidValue(f"{shown(mode)} is not a mode of a {kind}: {', '.join(MACVLAN_MODES)}")
+    return new(name, kind, {"IFLA_MACVLAN_MODE": MACVLAN_MODES[mode]}, **{**options, "link": lower})
 
 
-def change(link: Ref, **options: Any) -> Request:
-    """Change a link: ``ip link set NAME ...``.  To rename it (``new_name``), refer to it by index."""
+# -- requests: change, delete -----------------------------------------------------------------------------------------------
+
+
+def change(link: Ref, **options: Unpack[LinkChanges]) -> Request:
+    """Change a link: ``ip link set NAME ...``.  To rename it (``new_name``), refer to it by index.  Raises `InvalidValue`."""
     fields = {**reference(link), **body(options)}
-    if options.get("new_name") is not None:
-        check_name(options["new_name"])
+    new_name = options.get("new_name")
+    if new_name is not None:
+        check_name(new_name)
         if not isinstance(link, (int, Link)):
             raise InvalidValue(f"to rename {link} its index is needed")
     return Request(rtnl.NEWLINK, fields, 0, f"link {name_of(link)}")
 
 
-def reconfigure(link: Ref, kind: str, data: dict[str, Any]) -> Request:
-    """Change what is a kind's own: ``ip link set NAME type KIND ...``."""
+def reconfigure(link: Ref, kind: str, data: Mapping[str, Any]) -> Request:
+    """Change the attributes of a link's kind: ``ip link set NAME type KIND ...``."""
     info = {"IFLA_INFO_KIND": kind, "IFLA_INFO_DATA": data}
     return Request(rtnl.NEWLINK, {**reference(link), "IFLA_LINKINFO": info}, 0, f"link {name_of(link)}")
 
 
-def delete(link: Ref) -> Request:
-    """Delete a link: ``ip link del NAME``.  A veth takes its peer along."""
-    return Request(rtnl.DELLINK, reference(link), 0, f"link {name_of(link)}")
+def change_port(link: Ref, **options: Unpack[PortOptions]) -> Request:
+    """Change a link as a port of its bridge: ``bridge link set dev NAME ...``.  Raises `InvalidValue`.
 
-
-def change_port(link: Ref, **options: Any) -> Request:
-    """Change what a link is to its bridge: ``bridge link set dev NAME ...``, in its words (`PORT_OPTIONS`).
-
-    RTM_NEWLINK with IFLA_INFO_SLAVE_DATA, as ``ip link set NAME type bridge_slave`` does it; refused where there is no bridge.
+    Sends RTM_NEWLINK with IFLA_INFO_SLAVE_DATA, as ``ip link set NAME type bridge_slave`` does.  The kernel refuses if the link
+    is not a port of a bridge.
     """
-    unknown = [word for word in options if word not in PORT_OPTIONS]
-    if unknown:
-        raise InvalidValue(f"a bridge's port has no option {unknown[0]!r}; it has {', '.join(PORT_OPTIONS)}")
-    data = {PORT_OPTIONS[word]: int(value) for word, value in options.items() if value is not None}
+    data: dict[str, int] = {}
+    for word, value in options.items():
+        if word not in PORT_OPTIONS:
+            raise InvalidValue(f"a bridge's port has no option {word!r}; it has {', '.join(PORT_OPTIONS)}")
+        if value is not None:
+            if not isinstance(value, int):
+                raise InvalidValue(f"{word}: expected a number, True or False, not {shown(value)}")
+            data[PORT_OPTIONS[word]] = int(value)
     info = {"IFLA_INFO_SLAVE_KIND": "bridge", "IFLA_INFO_SLAVE_DATA": data}
     return Request(rtnl.NEWLINK, {**reference(link), "IFLA_LINKINFO": info}, 0, f"bridge port {name_of(link)}")
 
 
-def delete_group(group: int) -> Request:
-    """Delete all links of a group in one go: ``ip link del group GROUP``.  ENODEV where it has none.
+def delete(link: Ref) -> Request:
+    """Delete a link, and with a veth its peer: ``ip link del NAME``."""
+    return Request(rtnl.DELLINK, reference(link), 0, f"link {name_of(link)}")
 
-    One grace period for all of them: 100 veths in 26 ms, where one by one takes 1.5 s.  Group 0 is everybody's: refused.
+
+def delete_group(group: int) -> Request:
+    """Delete all links of a group: ``ip link del group GROUP``.  The kernel refuses (ENODEV) if it has none.
+
+    All of them share one grace period: 100 veths take 26 ms, one by one 1.5 s.  Group 0 is the default of all links;
+    `InvalidValue` for that, and for what is not a group.
     """
     if not (isinstance(group, int) and 0 < group < 1 << 32):
-        raise InvalidValue(f"{group!r} is no group of links that could be deleted: it is a number from 1 to {2**32 - 1}")
+        raise InvalidValue(f"{shown(group)} is not a group that can be deleted, a number from 1 to {2**32 - 1}")
     return Request(rtnl.DELLINK, {"IFLA_GROUP": group}, 0, f"group {group}")
 
 
 def add_altname(link: Ref, *names: str) -> Request:
-    """Give a link other names, of up to 127 bytes: ``ip link property add dev NAME altname OTHER ...`` (Linux 5.5)."""
+    """Add alternative names, of up to 127 bytes: ``ip link property add dev NAME altname OTHER ...`` (Linux 5.5)."""
     flags = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL | uapi.NLM_F_APPEND
     return Request(rtnl.NEWLINKPROP, _altnames(link, names), flags, f"alternative name of {name_of(link)}")
 
 
 def delete_altname(link: Ref, *names: str) -> Request:
-    """Take other names away: ``ip link property del dev NAME altname OTHER ...``."""
+    """Delete alternative names: ``ip link property del dev NAME altname OTHER ...``."""
     return Request(rtnl.DELLINKPROP, _altnames(link, names), 0, f"alternative name of {name_of(link)}")
 
 
 def _altnames(link: Ref, names: tuple[str, ...]) -> dict[str, Any]:
     if not names:
-        raise InvalidValue("an alternative name is due")
+        raise InvalidValue("expected an alternative name")
     checked = [check_name(name, uapi.ALTIFNAMSIZ) for name in names]
     return {**reference(link), "IFLA_PROP_LIST": {"IFLA_ALT_IFNAME": checked}}
-
-
-def name_of(link: Ref) -> str:
-    """How to call it in a sentence."""
-    return link.name if isinstance(link, Link) else link if isinstance(link, str) else f"number {link}"

@@ -1,14 +1,11 @@
-"""Neighbours: who has which link-layer address (ip-neighbour(8), `<linux/neighbour.h>`, arp(7)).
-
-Floor 3, pure: a record and the requests that list, add and delete.
-"""
+"""Neighbours: link-layer addresses by network address (ip-neighbour(8), `<linux/neighbour.h>`, arp(7))."""
 
 from __future__ import annotations
 
 from .. import rtnl, uapi
 from ..nlmsg import Request
 from . import prefix
-from .record import Field, Record
+from .record import Record, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,20 +13,23 @@ if TYPE_CHECKING:
 
 
 class Neighbour(Record):
-    """One entry.  ``state`` is a set of NUD_* bits, ``lladdr`` the link-layer address once it is known."""
+    """One entry.  ``state`` are NUD_* bits, ``flags`` NTF_* bits; ``lladdr`` is None until the link-layer address is known."""
 
     __slots__ = ()
 
-    index = Field("ndm_ifindex")
-    family = Field("ndm_family")
-    address = Field("NDA_DST")
-    lladdr = Field("NDA_LLADDR")
-    state = Field("ndm_state", default=0)
-    flags = Field("ndm_flags", default=0)
+    index: int = field("ndm_ifindex")
+    family: int = field("ndm_family", names="AF_")
+    address: str = field("NDA_DST")
+    lladdr: str | None = field("NDA_LLADDR")
+    state: int = field("ndm_state", default=uapi.NUD_NONE, bits="NUD_")
+    flags: int = field("ndm_flags", default=0, bits="NTF_")
+
+    def _title(self) -> str:
+        return str(self.address)
 
 
 def dump(family: int = 0, index: int = 0) -> Request:
-    """All neighbours, or those of one family, of one link: ``ip neigh show [dev NAME]``."""
+    """List all neighbours, or those of one family or of one link: ``ip neigh show [dev NAME]``."""
     fields: dict[str, Any] = {"ndm_family": family}
     if index:
         fields["NDA_IFINDEX"] = index
@@ -42,12 +42,12 @@ def _body(index: int, address: str) -> dict[str, Any]:
 
 
 def new(index: int, address: str, lladdr: str, permanent: bool = True) -> Request:
-    """Add an entry: ``ip neigh add ADDRESS lladdr LLADDR dev NAME [nud permanent|reachable]``."""
+    """Add an entry: ``ip neigh add ADDRESS lladdr LLADDR dev NAME [nud permanent|reachable]``.  Raises `InvalidValue`."""
     state = uapi.NUD_PERMANENT if permanent else uapi.NUD_REACHABLE
     fields = {**_body(index, address), "ndm_state": state, "NDA_LLADDR": lladdr}
     return Request(rtnl.NEWNEIGH, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"neighbour {address}")
 
 
 def delete(index: int, address: str) -> Request:
-    """Delete an entry: ``ip neigh del ADDRESS dev NAME``."""
+    """Delete an entry: ``ip neigh del ADDRESS dev NAME``.  Raises `InvalidValue`."""
     return Request(rtnl.DELNEIGH, _body(index, address), 0, f"neighbour {address}")

@@ -1,36 +1,32 @@
-"""Namespace ids: the numbers under which one namespace knows others (ip-netns(8), `<linux/net_namespace.h>`).
-
-Floor 3, pure: a record and the requests that list, ask and set.
-"""
+"""Namespace ids: the numbers by which one namespace refers to others (ip-netns(8), `<linux/net_namespace.h>`)."""
 
 from __future__ import annotations
 
 from .. import rtnl, uapi
 from ..nlmsg import Request
-from .record import Field, Record
+from .record import Record, field
+
+NOT_ASSIGNED = uapi.NETNSA_NSID_NOT_ASSIGNED
 
 
 class Nsid(Record):
-    """One id.  -1 (NETNSA_NSID_NOT_ASSIGNED) says that there is none."""
+    """One id; -1 (`NOT_ASSIGNED`) if the namespace that was asked for has none."""
 
     __slots__ = ()
 
-    nsid = Field("NETNSA_NSID")
+    nsid: int = field("NETNSA_NSID", default=NOT_ASSIGNED)
 
 
 def dump() -> Request:
-    """All ids this namespace has given: ``ip netns list-id``."""
+    """List all ids that this namespace has assigned: ``ip netns list-id``."""
     return Request(rtnl.GETNSID, {}, uapi.NLM_F_DUMP)
 
 
 def get(fd: int) -> Request:
-    """The id given to the namespace behind a descriptor."""
+    """Ask for the id of the namespace behind a descriptor."""
     return Request(rtnl.GETNSID, {"NETNSA_FD": fd}, 0, "the namespace's id")
 
 
-def new(fd: int, nsid: int = -1) -> Request:
-    """Give it an id, -1 for the next free one: ``ip netns set NAME NSID``."""
+def new(fd: int, nsid: int = NOT_ASSIGNED) -> Request:
+    """Assign an id to the namespace behind a descriptor, -1 for the next free one: ``ip netns set NAME NSID``."""
     return Request(rtnl.NEWNSID, {"NETNSA_FD": fd, "NETNSA_NSID": nsid}, 0, f"namespace id {nsid}")
-
-
-NOT_ASSIGNED = uapi.NETNSA_NSID_NOT_ASSIGNED

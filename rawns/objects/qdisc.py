@@ -1,16 +1,16 @@
 """Queueing disciplines: how fast, how late and how reliably a link sends (tc(8), tc-tbf(8), tc-netem(8)).
 
-Floor 3, pure: a record, the requests that list and delete, and `Shape`, which is what a cable is like, in three forms::
+`Shape` describes a cable.  It takes one of three forms::
 
     rate                        tbf at the root
     delay, jitter, loss         netem at the root
-    both                        netem at the root, tbf below it: first the length of the cable, then its narrow end
+    both                        netem at the root, tbf below it: first the delay of the cable, then its rate
 
-The other way round (a rate above netem) the packets on their way would queue in front of the rate without a bound; so the
-backlog is that of tbf, and ``latency`` bounds it.  What is received is not shaped: shape both ends of a cable.
+With the rate above netem, delayed packets would queue in front of it without a bound; below it the backlog is that of tbf,
+which ``latency`` bounds.  Received packets are not shaped: shape both ends of a cable.
 
-The handles are ours alone and say that a discipline is; `read` sees no other, so that a person's own is never taken away.
-Each form has its own handle, so that one replaces another whole, and a change within a form is made in place.
+The handles mark the disciplines that a `Shape` made; `read` ignores all others, so that a user's own are never removed.  Each
+form has its own handle, so that one form replaces another as a whole, and a change within a form is made in place.
 """
 
 from __future__ import annotations
@@ -20,24 +20,37 @@ from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..rtnl import tc
 from . import units
-from .record import Field, Record
+from .record import Record, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, TypedDict
+
+    from typing_extensions import Unpack
 
     from ..errors import KernelError
     from .units import Quantity
 
+    class ShapeOptions(TypedDict, total=False):
+        """The options of a `Shape`."""
+
+        rate: Quantity | None
+        burst: Quantity | None
+        latency: Quantity | None
+        delay: Quantity | None
+        jitter: Quantity | None
+        loss: Quantity | None
+
+
 ROOT = uapi.TC_H_ROOT
-TBF, NETEM, BOTH, BELOW = 0x72010000, 0x72020000, 0x72030000, 0x72040000  # 7201: and so on, as tc(8) writes them
-TICK = 64  # nanoseconds; see `tc`
-WORD = 0xFFFFFFFF
-BURST = 16384  # bytes at least: more than the largest packet of most links, and than a timer tick's worth of slow ones
-LATENCY = 0.05  # seconds
-PACKETS = 1000  # that netem holds, unless its rate and delay are known to need more; tc(8)'s own
-SMALL = 250  # bytes, a packet smaller than the average
+TBF, NETEM, BOTH, BELOW = 0x72010000, 0x72020000, 0x72030000, 0x72040000  # handles; tc(8) writes 7201: and so on
+TICK_NANOSECONDS = 64  # see `rtnl.tc`
+MAX_U32 = 0xFFFFFFFF
+MIN_DEFAULT_BURST_BYTES = 16384  # more than the largest packet of most links, and than a slow link sends in a timer tick
+DEFAULT_LATENCY_SECONDS = 0.05
+DEFAULT_NETEM_PACKETS = 1000  # tc(8)'s own; more if rate and delay are known to need more
+SMALL_PACKET_BYTES = 250  # smaller than the average packet
 
 
 class Qdisc(Record):
@@ -45,23 +58,34 @@ class Qdisc(Record):
 
     __slots__ = ()
 
-    index = Field("tcm_ifindex")
-    kind = Field("TCA_KIND")
-    handle = Field("tcm_handle", default=0)
-    parent = Field("tcm_parent", default=0)
-    options = Field("TCA_OPTIONS")
-    stats = Field("TCA_STATS")
+    index: int = field("tcm_ifindex")
+    kind: str = field("TCA_KIND")
+    handle: int = field("tcm_handle", default=0)
+    parent: int = field("tcm_parent", default=0)
+    options: dict[str, Any] | bytes | None = field("TCA_OPTIONS")
+    stats: dict[str, int] | None = field("TCA_STATS")
+
+    def _title(self) -> str:
+        return f"{self.kind} {tc.HANDLE.format(self.handle)}"
 
 
 class Shape:
-    """What a link's sending is like, in the kernel's own numbers: two are equal where the kernel could not tell them apart.
+    """How a link sends, in the kernel's own numbers: two shapes are equal if the kernel cannot tell them apart.
 
-    ``rate`` is in bits a second, ``burst`` in bytes, ``latency`` (the longest that a packet queues for the rate), ``delay``
-    and ``jitter`` in seconds, ``loss`` a fraction from 0 to 1; or all of it as people write it (`units`).
-    Raises `InvalidValue` for what is out of bounds, and where nothing is asked for.
+    ``rate`` is in bits per second, ``burst`` in bytes, ``latency`` (the longest that a packet queues for the rate), ``delay``
+    and ``jitter`` in seconds, ``loss`` a fraction from 0 to 1; each of them a number, or text with a unit (`units`).
+    Raises `InvalidValue` for what is out of range, and if nothing is asked for.
     """
 
-    __slots__ = ("backlog", "buffer", "bytes", "delayed", "jittered", "lost", "packets")
+    __slots__ = (
+        "backlog_bytes",
+        "buffer_ticks",
+        "bytes_per_second",
+        "delay_nanoseconds",
+        "jitter_nanoseconds",
+        "loss_u32",
+        "netem_packets",
+    )
 
     def __init__(
         self,
@@ -73,63 +97,85 @@ class Shape:
         jitter: Quantity | None = None,
         loss: Quantity | None = None,
     ) -> None:
-        self.bytes = self.buffer = self.backlog = self.delayed = self.jittered = self.lost = self.packets = 0
+        self._clear()
         if rate is not None:
             self._limit(units.rate(rate) // 8, burst, latency)
         elif burst is not None or latency is not None:
-            raise InvalidValue("a burst or a latency means nothing without a rate")
+            raise InvalidValue("a burst or a latency needs a rate")
         if not (delay is None and jitter is None and loss is None):
-            self.delayed = round(units.seconds(delay or 0) * 1e9)
-            self.jittered = round(units.seconds(jitter or 0) * 1e9)
-            self.lost = round(units.share(loss or 0) * WORD)
-            self.packets = max(PACKETS, self.bytes * (self.delayed + self.jittered) // 10**9 // SMALL)
-            if max(self.delayed, self.jittered) > WORD * TICK or self.packets > WORD:
+            self.delay_nanoseconds = round(units.seconds(delay or 0) * 1e9)
+            self.jitter_nanoseconds = round(units.seconds(jitter or 0) * 1e9)
+            self.loss_u32 = round(units.fraction(loss or 0) * MAX_U32)
+            in_flight = self.bytes_per_second * (self.delay_nanoseconds + self.jitter_nanoseconds) // 10**9
+            self.netem_packets = max(DEFAULT_NETEM_PACKETS, in_flight // SMALL_PACKET_BYTES)
+            longest = max(self.delay_nanoseconds, self.jitter_nanoseconds)
+            if longest > MAX_U32 * TICK_NANOSECONDS or self.netem_packets > MAX_U32:
                 raise InvalidValue("a delay is at most 274 seconds long")
-        if not (self.bytes or self.packets):
+        if not (self.bytes_per_second or self.netem_packets):
             raise InvalidValue("a shape has a rate, a delay, a jitter or a loss")
 
-    def _limit(self, bytes_a_second: int, burst: Quantity | None, latency: Quantity | None) -> None:
-        """The numbers of tbf.  The kernel tells the burst as the time it takes, in ticks."""
-        if bytes_a_second < 1:
-            raise InvalidValue("a rate is at least 8 bits a second")
-        size = max(BURST, bytes_a_second // 100) if burst is None else units.size(burst)
-        self.bytes, self.buffer = bytes_a_second, size * 10**9 // bytes_a_second // TICK
-        self.backlog = size + round(bytes_a_second * units.seconds(LATENCY if latency is None else latency))
-        if size < 1 or self.buffer < 1:
-            raise InvalidValue(f"a burst of {size} bytes is nothing at this rate")
-        if self.buffer > WORD:
-            raise InvalidValue(f"a burst of {size} bytes takes longer at this rate than the 274 seconds the kernel can count")
-        if max(size, self.backlog) > WORD:
-            raise InvalidValue(f"a burst of {size} bytes and a backlog of {self.backlog} are more than the kernel can count")
+    def _clear(self) -> None:
+        self.bytes_per_second = self.buffer_ticks = self.backlog_bytes = 0
+        self.delay_nanoseconds = self.jitter_nanoseconds = self.loss_u32 = self.netem_packets = 0
 
-    rate = property(lambda self: self.bytes * 8, doc="Bits a second; 0 for as many as there are.")
-    delay = property(lambda self: self.delayed / 1e9, doc="Seconds.")
-    jitter = property(lambda self: self.jittered / 1e9, doc="Seconds, more or less than the delay.")
-    loss = property(lambda self: self.lost / WORD, doc="A fraction.")
+    def _limit(self, bytes_per_second: int, burst: Quantity | None, latency: Quantity | None) -> None:
+        """Set the numbers of tbf.  The kernel counts the burst as the time that it takes, in ticks."""
+        if bytes_per_second < 1:
+            raise InvalidValue("a rate is at least 8 bits a second")
+        size = max(MIN_DEFAULT_BURST_BYTES, bytes_per_second // 100) if burst is None else units.size(burst)
+        self.bytes_per_second, self.buffer_ticks = bytes_per_second, size * 10**9 // bytes_per_second // TICK_NANOSECONDS
+        seconds = DEFAULT_LATENCY_SECONDS if latency is None else units.seconds(latency)
+        self.backlog_bytes = size + round(bytes_per_second * seconds)
+        if size < 1 or self.buffer_ticks < 1:
+            raise InvalidValue(f"a burst of {size} bytes is too small at this rate")
+        if self.buffer_ticks > MAX_U32:
+            raise InvalidValue(f"a burst of {size} bytes takes longer at this rate than the 274 seconds the kernel can count")
+        if max(size, self.backlog_bytes) > MAX_U32:
+            raise InvalidValue(f"a burst of {size} bytes and a backlog of {self.backlog_bytes} are more than the kernel can count")
+
+    @property
+    def rate(self) -> int:
+        """Bits per second; 0 if unlimited."""
+        return self.bytes_per_second * 8
+
+    @property
+    def delay(self) -> float:
+        """Seconds."""
+        return self.delay_nanoseconds / 1e9
+
+    @property
+    def jitter(self) -> float:
+        """Seconds, more or less than the delay."""
+        return self.jitter_nanoseconds / 1e9
+
+    @property
+    def loss(self) -> float:
+        """The fraction of packets that are lost."""
+        return self.loss_u32 / MAX_U32
 
     @property
     def burst(self) -> int:
-        """Bytes that may go at once, to within what goes in a tick."""
-        return -(-self.buffer * TICK * self.bytes // 10**9)
+        """Bytes that may be sent at once, to within what is sent in a tick."""
+        return -(-self.buffer_ticks * TICK_NANOSECONDS * self.bytes_per_second // 10**9)
 
     @property
     def latency(self) -> float:
-        """Seconds, the longest that a packet queues for the rate."""
-        return max(self.backlog - self.burst, 0) / self.bytes if self.bytes else 0.0
+        """Seconds: the longest that a packet queues for the rate."""
+        return max(self.backlog_bytes - self.burst, 0) / self.bytes_per_second if self.bytes_per_second else 0.0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Shape):
             return NotImplemented
-        same = [getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "buffer"]
-        return all(same) and abs(self.buffer - other.buffer) <= 1  # the kernel multiplies and shifts, and may round down
+        same = [getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "buffer_ticks"]
+        return all(same) and abs(self.buffer_ticks - other.buffer_ticks) <= 1  # the kernel may round down
 
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        """As tc(8) has it: ``rate 10mbit burst 16384b latency 50ms``."""
+        """Return it as tc(8) writes it: ``rate 10mbit burst 16384b latency 50ms``."""
         times = {word: f"{getattr(self, word) * 1000:g}ms" for word in ("latency", "delay", "jitter") if getattr(self, word)}
-        rate = {"rate": units.bits(self.rate), "burst": f"{self.burst}b"} if self.rate else {}
-        said = {**rate, **times, **({"loss": f"{self.loss * 100:.3g}%"} if self.lost else {})}
+        rate = {"rate": units.format_rate(self.rate), "burst": f"{self.burst}b"} if self.rate else {}
+        said = {**rate, **times, **({"loss": f"{self.loss * 100:.3g}%"} if self.loss_u32 else {})}
         return " ".join(f"{word} {value}" for word, value in said.items())
 
     def __repr__(self) -> str:
@@ -139,82 +185,81 @@ class Shape:
     # -- as messages ----------------------------------------------------------------------------------------------
 
     def requests(self, index: int) -> list[Request]:
-        """What makes a link so, whatever was at its root before: ``tc qdisc replace dev NAME root ...``."""
-        if not self.packets:
+        """Return the requests that shape a link, whatever was at its root before: ``tc qdisc replace dev NAME root ...``."""
+        if not self.netem_packets:
             return [replace(index, "tbf", self._tbf(), TBF)]
-        if not self.bytes:
+        if not self.bytes_per_second:
             return [replace(index, "netem", self._netem(), NETEM)]
         return [replace(index, "netem", self._netem(), BOTH), replace(index, "tbf", self._tbf(), BELOW, BOTH | 1)]
 
     def _tbf(self) -> dict[str, Any]:
-        """No table of transmission times: since Linux 3.8 the kernel wants none where the link layer is said."""
-        words = {"rate.linklayer": uapi.TC_LINKLAYER_ETHERNET, "rate.rate": min(self.bytes, WORD)}
+        """Return the options of tbf, without a table of transmission times (since Linux 3.8, given the link layer)."""
+        words = {"rate.linklayer": uapi.TC_LINKLAYER_ETHERNET, "rate.rate": min(self.bytes_per_second, MAX_U32)}
         options: dict[str, Any] = {
-            "TCA_TBF_PARMS": {**words, "limit": self.backlog, "buffer": self.buffer},
+            "TCA_TBF_PARMS": {**words, "limit": self.backlog_bytes, "buffer": self.buffer_ticks},
             "TCA_TBF_BURST": self.burst,
         }
-        if self.bytes > WORD:
-            options["TCA_TBF_RATE64"] = self.bytes
+        if self.bytes_per_second > MAX_U32:
+            options["TCA_TBF_RATE64"] = self.bytes_per_second
         return options
 
     def _netem(self) -> dict[str, Any]:
         return {
-            "latency": self.delayed // TICK,
-            "jitter": self.jittered // TICK,
-            "loss": self.lost,
-            "limit": self.packets,
-            "TCA_NETEM_LATENCY64": self.delayed,
-            "TCA_NETEM_JITTER64": self.jittered,
+            "latency": self.delay_nanoseconds // TICK_NANOSECONDS,
+            "jitter": self.jitter_nanoseconds // TICK_NANOSECONDS,
+            "loss": self.loss_u32,
+            "limit": self.netem_packets,
+            "TCA_NETEM_LATENCY64": self.delay_nanoseconds,
+            "TCA_NETEM_JITTER64": self.jitter_nanoseconds,
         }
 
     def _learn(self, options: object) -> bool:
-        """Take over what the kernel says of one of the two; whether that is all there is to it."""
+        """Set the numbers from the options of one discipline; return whether that is all that they say."""
         if not isinstance(options, dict):
             return False
         if "TCA_TBF_PARMS" in options:
             words = options["TCA_TBF_PARMS"]
-            self.bytes = options.get("TCA_TBF_RATE64", words["rate.rate"])
-            self.buffer, self.backlog = words["buffer"], words["limit"]
+            self.bytes_per_second = options.get("TCA_TBF_RATE64", words["rate.rate"])
+            self.buffer_ticks, self.backlog_bytes = words["buffer"], words["limit"]
         elif "latency" in options:
-            self.delayed = options.get("TCA_NETEM_LATENCY64", options["latency"] * TICK)
-            self.jittered = options.get("TCA_NETEM_JITTER64", options["jitter"] * TICK)
-            self.lost, self.packets = options["loss"], options["limit"]
+            self.delay_nanoseconds = options.get("TCA_NETEM_LATENCY64", options["latency"] * TICK_NANOSECONDS)
+            self.jitter_nanoseconds = options.get("TCA_NETEM_JITTER64", options["jitter"] * TICK_NANOSECONDS)
+            self.loss_u32, self.netem_packets = options["loss"], options["limit"]
         return not (options.get("gap") or options.get("duplicate"))
 
 
-def shape(index: int, **what: Any) -> list[Request]:
-    """The requests of ``Shape(**what)`` for a link."""
-    return Shape(**what).requests(index)
+def shape(index: int, **options: Unpack[ShapeOptions]) -> list[Request]:
+    """Return the requests that shape a link as ``Shape(**options)``."""
+    return Shape(**options).requests(index)
 
 
 def read(found: Iterable[Qdisc]) -> Shape | None:
-    """What a link was shaped to, from all its disciplines; None where nobody has, or somebody else did, or only half."""
+    """Return the `Shape` of a link from all its disciplines; None if they are not, or not all, those of a `Shape`."""
     ours = {one.handle: one for one in found}
     expected = next(([*form] for form in ((TBF,), (NETEM,), (BOTH, BELOW)) if form[0] in ours), [])
     shape = object.__new__(Shape)
-    for name in Shape.__slots__:
-        setattr(shape, name, 0)
+    shape._clear()
     for handle in expected:
         if handle not in ours or not shape._learn(ours[handle].options):
             return None
-    return shape if shape.bytes or shape.packets else None
+    return shape if shape.bytes_per_second or shape.netem_packets else None
 
 
 def is_ours(found: Qdisc) -> bool:
-    """Whether it stands at a link's root because somebody shaped it with a `Shape`."""
+    """Return whether a discipline is at a link's root because it was shaped with a `Shape`."""
     return found.handle in (TBF, NETEM, BOTH) and found.parent == ROOT
 
 
-# -- one at a time -------------------------------------------------------------------------------------------------
+# -- single disciplines -------------------------------------------------------------------------------------------------
 
 
 def dump() -> Request:
-    """Every discipline of every link of the namespace (the kernel does not choose): ``tc qdisc show``."""
+    """List all disciplines of all links of the namespace (the kernel does not filter them): ``tc qdisc show``."""
     return Request(tc.GETQDISC, {}, uapi.NLM_F_DUMP)
 
 
 def replace(index: int, kind: str, options: dict[str, Any] | None = None, handle: int = 0, parent: int = ROOT) -> Request:
-    """Put a discipline in its place, or change it there: ``tc qdisc replace dev NAME [parent|root] [handle] KIND ...``."""
+    """Create or change a discipline: ``tc qdisc replace dev NAME [parent|root] [handle] KIND ...``."""
     fields = {"tcm_ifindex": index, "tcm_handle": handle, "tcm_parent": parent, "TCA_KIND": kind}
     if options:
         fields["TCA_OPTIONS"] = options
@@ -222,12 +267,12 @@ def replace(index: int, kind: str, options: dict[str, Any] | None = None, handle
 
 
 def delete(index: int, parent: int = ROOT) -> Request:
-    """Take a link's discipline away, with all below it: ``tc qdisc del dev NAME root``.  The kernel puts its default there."""
+    """Delete a link's discipline and all below it: ``tc qdisc del dev NAME root``.  The kernel restores its default."""
     return Request(tc.DELQDISC, {"tcm_ifindex": index, "tcm_parent": parent}, 0, "qdisc")
 
 
 def advise(error: KernelError) -> None:
-    """Say what to do where the kernel has no such discipline."""
+    """Add to a refusal what to do if the kernel lacks the discipline."""
     kind = error.context.partition("qdisc ")[2].split(" ")[0]
     if error.request == "RTM_NEWQDISC" and error.code == "ENOENT" and kind:
-        error.hint = f"this kernel lacks it: load the module sch_{kind}, or take a kernel with CONFIG_NET_SCH_{kind.upper()}"
+        error.hint = f"this kernel lacks it: load the module sch_{kind}, or use a kernel with CONFIG_NET_SCH_{kind.upper()}"

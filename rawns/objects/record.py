@@ -1,10 +1,12 @@
-"""What all records share: a decoded message, seen through names a person would use.
+"""What all records share: a decoded message whose values have short names and types.
 
-Floor 3, pure.  A record copies nothing: `Field` reads the message's body when asked, and ``record.body`` is there for
-what has no field (keys are the kernel's C names).
+A record copies nothing: a `RecordField` reads the message's body when it is asked.  ``record.body`` has everything, under the
+C names of the kernel's headers.
 """
 
 from __future__ import annotations
+
+from ..wire import U64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,13 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Field:
-    """A descriptor: the value under the first of ``keys`` that the message has, else ``default``."""
+class RecordField:
+    """A descriptor: the value under the first of ``keys`` that the message has, else ``default``.
 
-    __slots__ = ("default", "keys")
+    ``names`` and ``bits`` are prefixes of the C names of its values or bits in `uapi`, for ``repr``.
+    """
 
-    def __init__(self, *keys: str, default: Any = None) -> None:
-        self.keys, self.default = keys, default
+    __slots__ = ("bits", "default", "keys", "names")
+
+    def __init__(self, *keys: str, default: Any = None, names: str = "", bits: str = "") -> None:
+        self.keys, self.default, self.names, self.bits = keys, default, names, bits
 
     def __get__(self, record: Record | None, owner: type) -> Any:
         if record is None:
@@ -28,9 +33,22 @@ class Field:
                 return record.body[key]
         return self.default
 
+    def format(self, value: Any) -> str:
+        """Return a value as ``repr`` shows it: ``UP|LOWER_UP``, ``'veth'``, ``1500``."""
+        prefix = self.names or self.bits
+        if not prefix or not isinstance(value, int):
+            return ascii(value)
+        kind = U64.bits(prefix) if self.bits else U64.named(prefix)
+        return "|".join(name[len(prefix) :] if name.startswith(prefix) else name for name in kind.format(value).split("|"))
+
+
+def field(*keys: str, default: Any = None, names: str = "", bits: str = "") -> Any:
+    """Return a `RecordField`, as what the annotation of the attribute says that it returns."""
+    return RecordField(*keys, default=default, names=names, bits=bits)
+
 
 class Record:
-    """One decoded message.  Two are equal where their messages say the same."""
+    """One decoded message.  Two records are equal if their messages are."""
 
     __slots__ = ("body",)
 
@@ -43,7 +61,15 @@ class Record:
     __hash__ = None  # type: ignore[assignment]  # a body is a dict
 
     def __repr__(self) -> str:
-        fields = [name for name, value in vars(type(self)).items() if isinstance(value, Field)]
-        known = [(name, getattr(self, name)) for name in fields]
-        told = [f"{name}={value!r}" for name, value in known if value is not None and not isinstance(value, dict)]
-        return f"{type(self).__name__}({', '.join(told)})"
+        """``<Link v1 index=2 flags=UP|LOWER_UP mtu=1500>``: what `_title` says, then each field that is there."""
+        title = self._title()
+        words = [type(self).__name__, title] if title else [type(self).__name__]
+        for name, one in vars(type(self)).items():
+            value = getattr(self, name) if isinstance(one, RecordField) else None
+            if value is not None and not isinstance(value, dict) and str(value) != title:
+                words.append(f"{name}={one.format(value)}")
+        return f"<{' '.join(words)}>"
+
+    def _title(self) -> str:
+        """Return what identifies the record to a reader, safe to print; empty if its fields do."""
+        return ""

@@ -1,11 +1,13 @@
-"""Rates, sizes, times and shares as people write them, and as tc(8) understands them: ``10mbit``, ``16kb``, ``20ms``, ``1%``.
+"""Rates, sizes, times and fractions as text, as tc(8) understands them: ``10mbit``, ``16kb``, ``20ms``, ``1%``.
 
-Floor 3, pure.  A number is taken as it is.  All raise `InvalidValue` for what is none, is negative or is too large.
+A number is taken as it is.  All functions that read raise `InvalidValue` for text that is no such quantity, and for what is
+negative or too large.
 """
 
 from __future__ import annotations
 
 from ..errors import InvalidValue
+from ..wire import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,50 +22,51 @@ SIZES: dict[str, float] = {"b": 1, "k": 2**10, "kb": 2**10, "m": 2**20, "mb": 2*
 SIZES.update({"kbit": 2**10 / 8, "mbit": 2**20 / 8, "gbit": 2**30 / 8})
 TIMES = dict.fromkeys(("s", "sec", "secs"), 1.0)
 TIMES.update({f"{prefix}{name}": factor for prefix, factor in (("m", 1e-3), ("u", 1e-6), ("n", 1e-9)) for name in list(TIMES)})
+MAX_CHARACTERS = 64  # of a quantity
 
 
 def rate(value: Quantity) -> int:
-    """Bits a second; ``kbit`` is 1000 of them, ``kibit`` 1024, ``kbps`` 1000 bytes a second.  A bare number is bits a second."""
+    """Read bits per second; ``kbit`` is 1000 of them, ``kibit`` 1024, ``kbps`` 1000 bytes per second; a bare number is bits."""
     return round(_read(value, {**RATES, "": 1}, "rate", "10mbit"))
 
 
-def bits(a_second: int) -> str:
-    """A rate as `rate` reads it, by the largest unit that it is whole in."""
-    unit = next((unit for unit in ("tbit", "gbit", "mbit", "kbit") if a_second and not a_second % RATES[unit]), "bit")
-    return f"{a_second // RATES[unit]}{unit}"
+def format_rate(bits_per_second: int) -> str:
+    """Return a rate as `rate` reads it, in the largest unit of which it is a multiple."""
+    units = ("tbit", "gbit", "mbit", "kbit")
+    unit = next((unit for unit in units if bits_per_second and not bits_per_second % RATES[unit]), "bit")
+    return f"{bits_per_second // RATES[unit]}{unit}"
 
 
 def size(value: Quantity) -> int:
-    """Bytes; ``kb`` is 1024 of them, ``kbit`` 1024 bits.  A bare number is bytes."""
+    """Read bytes; ``kb`` is 1024 of them, ``kbit`` 1024 bits; a bare number is bytes."""
     return round(_read(value, {**SIZES, "": 1}, "size", "16kb"))
 
 
 def seconds(value: Quantity) -> float:
-    """Seconds.  Text must name its unit: to tc(8) a bare ``20`` is microseconds, which nobody means."""
+    """Read seconds.  Text must name its unit: to tc(8) a bare ``20`` is microseconds, which few people expect."""
     return _read(value, TIMES, "time", "20ms")
 
 
-def share(value: Quantity) -> float:
-    """A fraction from 0 to 1.  Of text, percent, with the sign or without; a number is the fraction itself."""
-    found = _read(value, {"%": 0.01, "": 0.01}, "share", "1%")
+def fraction(value: Quantity) -> float:
+    """Read a fraction from 0 to 1.  Text is in percent, with the sign or without; a number is the fraction itself."""
+    found = _read(value, {"%": 0.01, "": 0.01}, "fraction", "1%")
     if found > 1:
-        raise InvalidValue(f"{value!r} is more than the whole")
+        raise InvalidValue(f"{shown(value)} is more than the whole")
     return found
 
 
 def _read(value: Quantity, units: Mapping[str, float], what: str, example: str) -> float:
-    if isinstance(value, str):
-        digits = value.strip()
-        number = digits.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%")
-        factor = units.get(digits[len(number) :].lower())
+    found: float = -1
+    if isinstance(value, str) and len(value) <= MAX_CHARACTERS:
+        text = value.strip()
+        number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%")
+        factor = units.get(text[len(number) :].lower())
         try:
-            found = float(number) * factor if factor is not None and "_" not in number else -1.0
+            found = float(number) * factor if factor is not None and number.isascii() and "_" not in number else -1
         except ValueError:
-            found = -1.0
+            pass
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         found = value
-    else:
-        found = -1.0
-    if not 0 <= found < 2**63:  # also where it is not a number
-        raise InvalidValue(f"{value!r} is no {what}, as {example!r} is one")
+    if not 0 <= found < 2**63:  # also if it is not a number (NaN)
+        raise InvalidValue(f"{shown(value)} is not a {what} such as {example!r}")
     return found

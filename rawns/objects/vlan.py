@@ -1,13 +1,11 @@
-"""VLANs of bridge ports (bridge(8), `<linux/if_bridge.h>`); of a bridge whose ``vlan_filtering`` is on.
-
-Floor 3, pure: a value and the requests that list, set and delete.
-"""
+"""VLANs of the ports of a bridge whose ``vlan_filtering`` is on (bridge(8), `<linux/if_bridge.h>`)."""
 
 from __future__ import annotations
 
 from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
+from ..wire import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +14,13 @@ if TYPE_CHECKING:
 
     from ..errors import KernelError
 
-MOST = 4094  # 0 and 4095 are reserved
+MIN_VID, MAX_VID = 1, 4094  # 0 and 4095 are reserved
+DEFAULT_VID = 1  # which a port of a new bridge carries untagged
 
 
 class Vlan:
-    """That the port ``index`` is in VLAN ``vid``: ``pvid`` takes what comes in untagged, ``untagged`` sends so."""
+    """The port ``index`` carries VLAN ``vid``: with ``pvid`` untagged frames that come in belong to it, ``untagged`` says
+    that its frames leave without a tag."""
 
     __slots__ = ("index", "pvid", "untagged", "vid")
 
@@ -34,15 +34,19 @@ class Vlan:
         return hash((self.index, self.vid, self.pvid, self.untagged))
 
     def __repr__(self) -> str:
-        return f"Vlan(index={self.index}, vid={self.vid}, pvid={self.pvid}, untagged={self.untagged})"
+        flags = "".join(f" {name}" for name in ("pvid", "untagged") if getattr(self, name))
+        return f"<Vlan {self.vid} index={self.index}{flags}>"
 
 
 def read(body: Mapping[Any, Any]) -> list[Vlan]:
-    """The VLANs in one answer to `dump`, ranges written out."""
+    """Return the VLANs of one port from an answer to `dump`, ranges written out."""
     found: list[Vlan] = []
     first = 0
-    for info in body.get("IFLA_AF_SPEC", {}).get("IFLA_BRIDGE_VLAN_INFO", []):
+    spec = body.get("IFLA_AF_SPEC", {})
+    for info in spec.get("IFLA_BRIDGE_VLAN_INFO", []) if isinstance(spec, dict) else []:
         flags, vid = info.get("flags", 0), info.get("vid", 0)
+        if not 0 <= vid <= MAX_VID or len(found) > MAX_VID:  # no kernel lists such, and ranges of such would fill the memory
+            continue
         if flags & uapi.BRIDGE_VLAN_INFO_RANGE_BEGIN:
             first = vid
             continue
@@ -53,19 +57,20 @@ def read(body: Mapping[Any, Any]) -> list[Vlan]:
 
 
 def dump() -> Request:
-    """The VLANs of all ports: ``bridge vlan show``."""
+    """List the VLANs of all ports: ``bridge vlan show``."""
     fields = {"ifi_family": uapi.AF_BRIDGE, "IFLA_EXT_MASK": uapi.RTEXT_FILTER_BRVLAN_COMPRESSED}
     return Request(rtnl.GETLINK, fields, uapi.NLM_F_DUMP)
 
 
 def _body(index: int, vid: int, last: int | None, flags: int, own: bool) -> dict[str, Any]:
     end = vid if last is None else last
-    if not (isinstance(vid, int) and isinstance(end, int) and 1 <= vid <= end <= MOST):
-        raise InvalidValue(f"{vid!r}{'' if last is None else f' to {last!r}'}: a VLAN is a number from 1 to {MOST}")
+    if not (isinstance(vid, int) and isinstance(end, int) and MIN_VID <= vid <= end <= MAX_VID):
+        range_ = shown(vid) if last is None else f"{shown(vid)} to {shown(last)}"
+        raise InvalidValue(f"{range_}: a VLAN is a number from {MIN_VID} to {MAX_VID}")
     infos = [{"flags": flags, "vid": vid}]
     if end > vid:
         if flags & uapi.BRIDGE_VLAN_INFO_PVID:
-            raise InvalidValue("what comes in untagged belongs to one VLAN, not to a range")
+            raise InvalidValue("untagged frames that come in belong to one VLAN (pvid), not to a range")
         begin, stop = flags | uapi.BRIDGE_VLAN_INFO_RANGE_BEGIN, flags | uapi.BRIDGE_VLAN_INFO_RANGE_END
         infos = [{"flags": begin, "vid": vid}, {"flags": stop, "vid": end}]
     spec: dict[str, Any] = {"IFLA_BRIDGE_FLAGS": uapi.BRIDGE_FLAGS_SELF} if own else {}
@@ -75,21 +80,21 @@ def _body(index: int, vid: int, last: int | None, flags: int, own: bool) -> dict
 def set(
     index: int, vid: int, last: int | None = None, *, pvid: bool = False, untagged: bool = False, own: bool = False
 ) -> Request:
-    """Put a port into a VLAN, or into all from ``vid`` to ``last``: ``bridge vlan add dev NAME vid VID [pvid] [untagged]``.
+    """Add a port to a VLAN, or to all from ``vid`` to ``last``: ``bridge vlan add dev NAME vid VID [pvid] [untagged]``.
 
-    ``own`` says that the index is the bridge's (``self``).  The kernel refuses (EOPNOTSUPP) where it was built without
-    CONFIG_BRIDGE_VLAN_FILTERING.
+    ``own`` says that the index is the bridge's (``self``).  The kernel refuses (EOPNOTSUPP) if it was built without
+    CONFIG_BRIDGE_VLAN_FILTERING.  Raises `InvalidValue`.
     """
     flags = (uapi.BRIDGE_VLAN_INFO_PVID if pvid else 0) | (uapi.BRIDGE_VLAN_INFO_UNTAGGED if untagged else 0)
     return Request(rtnl.SETLINK, _body(index, vid, last, flags, own), 0, f"VLAN {vid}")
 
 
 def delete(index: int, vid: int, last: int | None = None, *, own: bool = False) -> Request:
-    """Take a port out of a VLAN, or of a range: ``bridge vlan del dev NAME vid VID``."""
+    """Remove a port from a VLAN, or from a range: ``bridge vlan del dev NAME vid VID``.  Raises `InvalidValue`."""
     return Request(rtnl.DELLINK, _body(index, vid, last, 0, own), 0, f"VLAN {vid}")
 
 
 def advise(error: KernelError) -> None:
-    """Say why a kernel does not know what we mean."""
+    """Add to a refusal what may be missing."""
     if error.code == "EOPNOTSUPP":
-        error.hint = "it is no port of a bridge, or this kernel was built without CONFIG_BRIDGE_VLAN_FILTERING"
+        error.hint = "it is not a port of a bridge, or this kernel was built without CONFIG_BRIDGE_VLAN_FILTERING"

@@ -59,6 +59,8 @@ HEADERS = """
 #include <linux/net_namespace.h>
 #include <linux/sockios.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter_arp.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>

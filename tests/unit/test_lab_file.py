@@ -232,7 +232,7 @@ REFUSED = {
     ),
     "no address": (
         {**TWO, "wires": [{"ends": ["web 10.0.0.300/24", "db"]}]},
-        "wires[0].ends[0].addresses[0]: '10.0.0.300/24' is no IPv4 or IPv6 address",
+        "wires[0].ends[0].addresses[0]: '10.0.0.300/24' is not an IPv4 or IPv6 address",
     ),
     "no number": (
         {**TWO, "wires": [{**WIRE, "mtu": "big"}]},
@@ -244,8 +244,8 @@ REFUSED = {
         'hosts.web: "10.0.0.1" is not a table: a host has the keys count, netns, gateway, routes, forward, sysctl, nat, hosts, '
         "search, nameservers and run",
     ),
-    "no rate": ({**TWO, "wires": [{**WIRE, "rate": "fast"}]}, "wires[0].rate: 'fast' is no rate, as '10mbit' is one"),
-    "a delay without a unit": ({**TWO, "wires": [{**WIRE, "delay": "20"}]}, "wires[0].delay: '20' is no time, as '20ms' is one"),
+    "no rate": ({**TWO, "wires": [{**WIRE, "rate": "fast"}]}, "wires[0].rate: 'fast' is not a rate such as '10mbit'"),
+    "a delay without a unit": ({**TWO, "wires": [{**WIRE, "delay": "20"}]}, "wires[0].delay: '20' is not a time such as '20ms'"),
     "the host that is always there": (
         {"hosts": ["root"]},
         "hosts[0]: root is the namespace that the lab is built from: wires may end there, but it cannot be defined",

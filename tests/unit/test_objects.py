@@ -170,9 +170,9 @@ def test_what_could_never_be_right(build: Any) -> None:
         (units.seconds, "100us", 0.0001),
         (units.seconds, "64nsecs", 64e-9),
         (units.seconds, 0.5, 0.5),
-        (units.share, "1%", 0.01),
-        (units.share, "2.5", 0.025),
-        (units.share, 0.25, 0.25),
+        (units.fraction, "1%", 0.01),
+        (units.fraction, "2.5", 0.025),
+        (units.fraction, 0.25, 0.25),
     ],
 )
 def test_units(read: Any, text: Any, value: float) -> None:
@@ -186,7 +186,7 @@ def test_units(read: Any, text: Any, value: float) -> None:
         *[(units.rate, other) for other in (None, True, [1], -1)],
         *[(units.size, text) for text in ("kb", "1tb", "ten")],
         *[(units.seconds, text) for text in ("20", "20m", "ms", "-1s", float("nan"), float("inf"))],
-        *[(units.share, text) for text in ("101%", "-1%", "1%%", 1.5, "half")],
+        *[(units.fraction, text) for text in ("101%", "-1%", "1%%", 1.5, "half")],
     ],
 )
 def test_what_is_no_quantity(read: Any, text: Any) -> None:
