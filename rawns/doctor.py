@@ -222,7 +222,7 @@ def _try_features() -> str:
         net.set_link("lo", up=True)
         for kind in KINDS:
             (present if _has_kind(namespace, kind) else missing).append(kind)
-        for name, attempt in (("nf_tables", lambda: net.netfilter), ("ipv4-ping", lambda: _ping(namespace))):
+        for name, attempt in (("nf_tables", lambda: net.nft.netfilter), ("ipv4-ping", lambda: _ping(namespace))):
             try:
                 attempt()
                 present.append(name)

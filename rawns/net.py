@@ -1,8 +1,8 @@
-"""One namespace's network: verbs, each of them a request or two (ip(8)).
+"""The network of one namespace: a method for each verb of ip(8), bridge(8) and tc(8), each of them a request or two.
 
-Floor 5.  `NetNS` is a `Namespace` whose ``net`` does all this through one netlink socket, opened inside when it is
-first used.  Every verb raises `KernelError` where the kernel refuses, with the kernel's own words, and `InvalidValue`
-for what could never be right.
+`NetNS` is a `Namespace` with a ``net``, which sends all requests through one netlink socket inside, opened at its first use, and
+a ``nft`` for nf_tables.  Every method raises `KernelError` if the kernel refuses, in the kernel's own words, and `InvalidValue`
+for what can never be right.
 """
 
 from __future__ import annotations
@@ -10,162 +10,193 @@ from __future__ import annotations
 from errno import ENOENT
 
 from . import uapi
-from .errors import Interrupted, InvalidValue, KernelError
-from .netlink import MAX_DUMP_ATTEMPTS, Netfilter, Netlink
+from .errors import KernelError
+from .netlink import Netlink
 from .netns import Namespace, call_inside
 from .nlmsg import Listing
 from .objects import address, link, neighbour, nsid, route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from typing_extensions import Unpack
+
     from .events import Monitor
-    from .nft.evaluate import Evaluation, Packet
-    from .nft.nat import Nat, NatTable
-    from .nft.records import NftChain, NftRule
+    from .netns import Reference
+    from .nft.client import Nft
     from .nlmsg import Reply, Request
-    from .objects.address import Address
-    from .objects.link import Link, Ref
+    from .objects.address import Address, AddressOptions
+    from .objects.link import Link, LinkChanges, LinkOptions, PortOptions, Ref, VxlanOptions
     from .objects.neighbour import Neighbour
     from .objects.qdisc import Qdisc, Shape
-    from .objects.route import Route
-    from .objects.rule import Rule
+    from .objects.route import Route, RouteOptions, RouteSelection
+    from .objects.rule import Rule, RuleOptions
     from .objects.units import Quantity
     from .objects.vlan import Vlan
     from .sysctl import Value
 
 
 class Net:
-    """The network of the namespace its ``netlink`` socket was made in.
+    """The network of the namespace that its ``netlink`` socket was opened in.  Safe for concurrent use by several threads.
 
-    A link is said by name, by index, or by the `Link` that `links` or `link` returned; a peer's or a target's
-    namespace by a `Namespace` or a descriptor.  ``family`` is 0 for both, AF_INET or AF_INET6.
+    A link is given by its name, its index, or the `Link` that `links` or `link` returned; another namespace (of a peer, or to
+    move a link to) by a `NetNS`, a name, a path, ``'pid:N'`` or a descriptor.  ``family`` is AF_INET, AF_INET6, or 0 for both.
+
+    Lists are read until they are consistent; on a machine that changes too fast for that, ``complete`` of the `Listing` is False.
     """
 
     def __init__(self, netlink: Netlink) -> None:
         self.netlink = netlink
-        self._netfilter: Netfilter | None = None
+        self._nft: Nft | None = None
 
     @property
-    def netfilter(self) -> Netfilter:
-        """The socket for nf_tables, opened at first use: in the namespace that the other one is in, whoever asks."""
-        if self._netfilter is None:  # two threads may both open one: the one that is not kept closes itself
-            self._netfilter = Netfilter.beside(self.netlink)
-        return self._netfilter
+    def nft(self) -> Nft:
+        """nf_tables of the same namespace."""
+        if self._nft is None:
+            from .nft.client import Nft
+
+            self._nft = Nft(self.netlink)
+        return self._nft
 
     def close(self) -> None:
         """Close the sockets; may be called again."""
         self.netlink.close()
-        netfilter, self._netfilter = self._netfilter, None
-        if netfilter is not None:
-            netfilter.close()
+        if self._nft is not None:
+            self._nft.close()
 
     def do(self, *requests: Request) -> list[list[Reply]]:
-        """Send requests in as few datagrams as hold them; the replies to each.  Raises the first `KernelError`."""
+        """Send requests in as few datagrams as hold them; return the replies to each.  Raises the first `KernelError`."""
         return self.netlink.do(*requests)
 
     def index(self, ref: Ref) -> int:
-        """The index of a link.  Raises `KernelError` (ENODEV) where there is no such link."""
-        if not isinstance(ref, str):
-            return ref if isinstance(ref, int) else int(ref.index)
+        """Return the index of a link.  Raises `KernelError` (ENODEV) if there is no such link."""
+        if isinstance(ref, int):
+            return ref
+        if isinstance(ref, link.Link):
+            return ref.index
         index: int = self.netlink.get(link.index_of(ref)).body["ifi_index"]
         return index
+
+    def _prepare(self, options: LinkOptions, netns_fd: int = 0) -> None:
+        """Replace names of links in options by indexes, and add the namespace that a link is to be in."""
+        master, lower = options.get("master"), options.get("link")
+        if master is not None:
+            options["master"] = self.index(master)
+        if lower is not None:
+            options["link"] = self.index(lower)
+        if netns_fd:
+            options["netns_fd"] = netns_fd
 
     # -- links ----------------------------------------------------------------------------------------------------
 
     def links(self, kind: str | None = None) -> Listing[Link]:
-        """All links, or those of one kind, in the order of their indexes: ``ip link show [type KIND]``."""
+        """Return all links, or those of one kind, in the order of the kernel: ``ip link show [type KIND]``."""
         replies = self.netlink.dump(link.dump(kind))
         return Listing((link.Link(reply.body) for reply in replies), replies.complete)
 
     def link(self, ref: Ref) -> Link:
-        """One link: ``ip link show dev NAME``.  Raises `KernelError` (ENODEV) where there is none."""
+        """Return one link: ``ip link show dev NAME``.  Raises `KernelError` (ENODEV) if there is none."""
         return link.Link(self.netlink.get(link.get(ref)).body)
 
-    def add_link(self, name: str, kind: str, data: dict[str, Any] | None = None, **options: Any) -> None:
-        """Make a link: ``ip link add NAME type KIND``.
+    def add_link(
+        self,
+        name: str,
+        kind: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        netns: Reference | None = None,
+        **options: Unpack[LinkOptions],
+    ) -> None:
+        """Create a link: ``ip link add NAME [netns NS] type KIND``.
 
-        ``data`` are the kind's own attributes by their C names (``{"IFLA_BR_STP_STATE": 1}``); ``options`` are up,
-        address (MAC), broadcast, mtu (bytes), txqlen (packets), group, alias, index, master and link (links).
+        ``data`` are the attributes of the kind by their C names (``{"IFLA_BR_STP_STATE": 1}``); ``options`` are up,
+        address (MAC), broadcast, mtu (bytes), txqlen (packets), txqueues, rxqueues, group, alias, index, master and link (links).
         """
-        self.do(link.new(name, kind, data, **self._resolved(options)))
+        with _Descriptor(netns) as fd:
+            self._prepare(options, fd)
+            self.do(link.new(name, kind, data, **options))
 
     def add_veth(
         self,
         name: str,
         peer: str,
-        peer_ns: Namespace | int | None = None,
-        peer_options: dict[str, Any] | None = None,
-        **options: Any,
+        peer_ns: Reference | None = None,
+        peer_options: LinkOptions | None = None,
+        **options: Unpack[LinkOptions],
     ) -> None:
-        """Make a cable, each end born where it will live: ``ip link add NAME type veth peer name PEER [netns NS]``.
+        """Create both ends of a cable, each in its final namespace: ``ip link add NAME type veth peer name PEER [netns NS]``.
 
-        ``options`` (of `add_link`) are for the near end, ``peer_options`` for the far one, which cannot be born up.
+        ``options`` (those of `add_link`) are for the near end, ``peer_options`` for the far one, which cannot be created up.
         """
-        other = dict(peer_options or {})
-        if peer_ns is not None:
-            other["netns_fd"] = _descriptor(peer_ns)
-        self.do(link.veth(name, peer, other, **self._resolved(options)))
+        with _Descriptor(peer_ns) as fd:
+            other: LinkOptions = {}
+            if peer_options is not None:
+                other.update(peer_options)
+            if fd:
+                other["netns_fd"] = fd
+            self._prepare(options)
+            self.do(link.veth(name, peer, other, **options))
 
-    def add_bridge(self, name: str, data: dict[str, Any] | None = None, **options: Any) -> None:
-        """Make a bridge: ``ip link add NAME type bridge``.  ``data`` and ``options`` as for `add_link`."""
+    def add_bridge(self, name: str, data: Mapping[str, Any] | None = None, **options: Unpack[LinkOptions]) -> None:
+        """Create a bridge: ``ip link add NAME type bridge``.  ``data`` and ``options`` as for `add_link`."""
         self.add_link(name, "bridge", data, **options)
 
-    def set_link(self, ref: Ref, *, netns: Namespace | int | None = None, **options: Any) -> None:
+    def add_vxlan(self, name: str, vni: int, *, dev: Ref | None = None, **options: Unpack[VxlanOptions]) -> None:
+        """Create a tunnel over UDP: ``ip link add NAME type vxlan id VNI remote ADDR local ADDR dstport PORT dev NAME``.
+
+        ``options`` are remote, local (addresses), port (4789), ttl, learning, and those of `add_link`.
+        """
+        self._prepare(options)
+        self.do(link.vxlan(name, vni, dev=0 if dev is None else self.index(dev), **options))
+
+    def add_macvlan(
+        self, name: str, lower: Ref, mode: str = "bridge", *, netns: Reference | None = None, **options: Unpack[LinkOptions]
+    ) -> None:
+        """Create a link with a MAC of its own on top of another: ``ip link add link LOWER name NAME [netns NS] type macvlan``."""
+        with _Descriptor(netns) as fd:
+            self._prepare(options, fd)
+            self.do(link.macvlan(name, self.index(lower), mode, **options))
+
+    def set_link(self, ref: Ref, /, *, netns: Reference | None = None, **options: Unpack[LinkChanges]) -> None:
         """Change a link: ``ip link set NAME up|down|mtu N|address MAC|master BR|name NEW|netns NS ...``.
 
         ``options`` are those of `add_link`, and ``new_name`` (which before Linux 6.2 a link that is up refuses: EBUSY);
-        ``master=0`` takes it from its bridge.
+        ``master=0`` removes it from its bridge.
         """
-        if netns is not None:
-            options["netns_fd"] = _descriptor(netns)
         known = self.index(ref) if options.get("new_name") is not None else ref
-        self.do(link.change(known, **self._resolved(options)))
+        with _Descriptor(netns) as fd:
+            self._prepare(options, fd)
+            self.do(link.change(known, **options))
 
     def delete_link(self, ref: Ref) -> None:
         """Delete a link, and with a veth its peer: ``ip link del NAME``."""
         self.do(link.delete(ref))
 
     def delete_group(self, group: int) -> None:
-        """Delete all links of a group with one grace period: ``ip link del group N``.  `KernelError` (ENODEV): it has none."""
+        """Delete all links of a group with one grace period: ``ip link del group N``.  ENODEV (`KernelError`) if it has none."""
         self.do(link.delete_group(group))
 
-    def add_vxlan(self, name: str, vni: int, *, dev: Ref | None = None, **options: Any) -> None:
-        """Make a tunnel over UDP: ``ip link add NAME type vxlan id VNI remote ADDR local ADDR dstport PORT dev NAME``.
-
-        ``options`` are remote, local (addresses), port (4789), ttl, learning, and those of `add_link`.
-        """
-        self.do(link.vxlan(name, vni, dev=0 if dev is None else self.index(dev), **self._resolved(options)))
-
-    def add_macvlan(
-        self, name: str, lower: Ref, mode: str = "bridge", *, netns: Namespace | int | None = None, **options: Any
-    ) -> None:
-        """Make a link with a MAC of its own on another's cable: ``ip link add link LOWER name NAME [netns NS] type macvlan``."""
-        if netns is not None:
-            options["netns_fd"] = _descriptor(netns)
-        self.do(link.macvlan(name, self.index(lower), mode, **self._resolved(options)))
-
     def add_altname(self, ref: Ref, *names: str) -> None:
-        """Give a link other names, of up to 127 bytes: ``ip link property add dev NAME altname OTHER``."""
+        """Add alternative names of up to 127 bytes to a link: ``ip link property add dev NAME altname OTHER``."""
         self.do(link.add_altname(ref, *names))
 
     def delete_altname(self, ref: Ref, *names: str) -> None:
-        """Take other names away: ``ip link property del dev NAME altname OTHER``."""
+        """Delete alternative names of a link: ``ip link property del dev NAME altname OTHER``."""
         self.do(link.delete_altname(ref, *names))
 
-    # -- bridges' ports -------------------------------------------------------------------------------------------
+    # -- ports of bridges -------------------------------------------------------------------------------------------
 
-    def set_port(self, ref: Ref, **options: Any) -> None:
-        """Change what a link is to its bridge: ``bridge link set dev NAME learning off isolated on cost 5 ...``.
+    def set_port(self, ref: Ref, **options: Unpack[PortOptions]) -> None:
+        """Change a link as a port of its bridge: ``bridge link set dev NAME learning off isolated on cost 5 ...``.
 
-        In the words of bridge(8): hairpin, guard, learning, flood, mcast_flood, isolated ..., cost, priority, state.
+        ``options`` are named as in bridge(8): hairpin, guard, learning, flood, mcast_flood, isolated ..., cost, priority, state.
         """
         self.do(link.change_port(ref, **options))
 
     def vlans(self, ref: Ref | None = None) -> Listing[Vlan]:
-        """The VLANs of all ports of bridges, or of one: ``bridge vlan show [dev NAME]``."""
+        """Return the VLANs of all ports of bridges, or of one: ``bridge vlan show [dev NAME]``."""
         from .objects import vlan
 
         index = 0 if ref is None else self.index(ref)
@@ -174,7 +205,10 @@ class Net:
         return Listing((one for one in found if index in (0, one.index)), replies.complete)
 
     def add_vlan(self, ref: Ref, vid: int, last: int | None = None, *, pvid: bool = False, untagged: bool = False) -> None:
-        """Put a port, or a bridge itself, into a VLAN, or all to ``last``: ``bridge vlan add dev NAME vid VID [pvid] ...``."""
+        """Add a port, or a bridge itself, to a VLAN, or to all from ``vid`` to ``last``: ``bridge vlan add dev NAME vid VID``.
+
+        With ``pvid`` untagged frames that come in belong to it; with ``untagged`` its frames leave without a tag.
+        """
         from .objects import vlan
 
         known = self.link(ref)
@@ -185,16 +219,16 @@ class Net:
             raise
 
     def delete_vlan(self, ref: Ref, vid: int, last: int | None = None) -> None:
-        """Take it out of a VLAN: ``bridge vlan del dev NAME vid VID``."""
+        """Remove a port, or a bridge itself, from a VLAN, or from a range of them: ``bridge vlan del dev NAME vid VID``."""
         from .objects import vlan
 
         known = self.link(ref)
         self.do(vlan.delete(known.index, vid, last, own=known.kind == "bridge"))
 
-    # -- shaping --------------------------------------------------------------------------------------------------
+    # -- queueing disciplines -----------------------------------------------------------------------------------------
 
     def qdiscs(self, ref: Ref | None = None) -> Listing[Qdisc]:
-        """The queueing disciplines of all links, or of one: ``tc qdisc show [dev NAME]``."""
+        """Return the queueing disciplines of all links, or of one: ``tc qdisc show [dev NAME]``."""
         from .objects import qdisc
 
         index = 0 if ref is None else self.index(ref)
@@ -202,63 +236,72 @@ class Net:
         found = (qdisc.Qdisc(reply.body) for reply in replies)
         return Listing((one for one in found if index in (0, one.index)), replies.complete)
 
-    def shape(self, ref: Ref, rate: Quantity | None = None, **what: Any) -> None:
-        """Make a link send no faster than ``rate``, late by ``delay`` and ``jitter``, and lose ``loss``: ``tc qdisc replace``.
+    def shape(
+        self,
+        ref: Ref,
+        rate: Quantity | None = None,
+        *,
+        burst: Quantity | None = None,
+        latency: Quantity | None = None,
+        delay: Quantity | None = None,
+        jitter: Quantity | None = None,
+        loss: Quantity | None = None,
+    ) -> None:
+        """Limit how a link sends, to ``rate``; add ``delay`` and ``jitter``; lose a ``loss`` of packets: ``tc qdisc replace``.
 
-        ``'10mbit'``, ``'20ms'``, ``'1%'``, or bits a second, seconds and a fraction.  ``burst`` (bytes) may go at once, and
-        what would wait for the rate longer than ``latency`` (50 ms) is dropped.  Where the kernel lacks a discipline
+        ``'10mbit'``, ``'20ms'``, ``'1%'``, or bits per second, seconds and a fraction.  ``burst`` (bytes) may be sent at once;
+        packets that would wait for the rate longer than ``latency`` (50 ms) are dropped.  If the kernel lacks a discipline,
         the `KernelError` says which module has it.
         """
         from .objects import qdisc
 
         try:
-            self.do(*qdisc.shape(self.index(ref), rate=rate, **what))
+            shape = qdisc.Shape(rate, burst=burst, latency=latency, delay=delay, jitter=jitter, loss=loss)
+            self.do(*shape.requests(self.index(ref)))
         except KernelError as error:
             qdisc.advise(error)
             raise
 
     def shape_of(self, ref: Ref) -> Shape | None:
-        """What `shape` made of a link, or None.  Equal to `objects.qdisc.Shape` of the same words."""
+        """Return what `shape` set up on a link, or None.  It is equal to an `objects.qdisc.Shape` of the same options."""
         from .objects import qdisc
 
         return qdisc.read(self.qdiscs(ref))
 
     def unshape(self, ref: Ref) -> None:
-        """Undo `shape`: ``tc qdisc del dev NAME root``.  What somebody else put there stays."""
+        """Undo `shape`: ``tc qdisc del dev NAME root``.  Disciplines that something else set up stay."""
         from .objects import qdisc
 
         index = self.index(ref)
         if any(qdisc.is_ours(one) for one in self.qdiscs(index)):
             self.do(qdisc.delete(index))
 
-    def _resolved(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options with links by name turned into indexes."""
-        names = {key: self.index(options[key]) for key in ("master", "link") if options.get(key) is not None}
-        return {**options, **names}
-
     # -- addresses ------------------------------------------------------------------------------------------------
 
     def addresses(self, ref: Ref | None = None, family: int = 0) -> Listing[Address]:
-        """All addresses, or those of one link or family: ``ip addr show [dev NAME]``."""
+        """Return all addresses, or those of one link or family: ``ip addr show [dev NAME]``."""
         index = 0 if ref is None else self.index(ref)
         replies = self.netlink.dump(address.dump(family, index))
         found = (address.Address(reply.body) for reply in replies)
         return Listing((one for one in found if index in (0, one.index)), replies.complete)
 
-    def add_address(self, ref: Ref, text: str, **options: Any) -> None:
-        """Give a link an address: ``ip addr add TEXT dev NAME [peer ADDR] [broadcast ADDR] [nodad]``."""
+    def add_address(self, ref: Ref, text: str, **options: Unpack[AddressOptions]) -> None:
+        """Add an address to a link: ``ip addr add TEXT dev NAME [peer ADDR] [broadcast ADDR] [nodad]``.
+
+        ``options`` are peer, broadcast (addresses), nodad (use an IPv6 address at once), protocol (what adds it, a number).
+        """
         self.do(address.new(self.index(ref), text, **options))
 
     def delete_address(self, ref: Ref, text: str) -> None:
-        """Take an address away: ``ip addr del TEXT dev NAME``."""
+        """Delete an address of a link: ``ip addr del TEXT dev NAME``."""
         self.do(address.delete(self.index(ref), text))
 
     # -- routes ---------------------------------------------------------------------------------------------------
 
-    def routes(self, family: int = 0, table: int = 254) -> Listing[Route]:
-        """The routes of one table, by default main: ``ip route show [table ID]``.  Table 0 is all of them.
+    def routes(self, family: int = 0, table: int = uapi.RT_TABLE_MAIN) -> Listing[Route]:
+        """Return the routes of one table, by default main: ``ip route show [table ID]``.  Table 0 is all of them.
 
-        One that no route has been put into yet is no error: of IPv4's the kernel says that there is none (ENOENT).
+        A table that no route has been added to yet is empty, although the kernel says for IPv4 that there is none (ENOENT).
         """
         try:
             replies = self.netlink.dump(route.dump(family, table))
@@ -269,35 +312,42 @@ class Net:
         found = (route.Route(reply.body) for reply in replies)
         return Listing((one for one in found if table in (0, one.table)), replies.complete)
 
-    def add_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
+    def add_route(
+        self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Unpack[RouteOptions]
+    ) -> None:
         """Add a route: ``ip route add DESTINATION|default [via GATEWAY] [dev NAME]``.
 
         ``options`` are source, metric, table, protocol, scope, type (``'blackhole'`` ...), onlink, mtu (bytes), family.
         """
         self.do(route.new(destination, via=via, index=None if dev is None else self.index(dev), **options))
 
-    def replace_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
-        """Add a route or put it in the place of its like: ``ip route replace DESTINATION ...``.  Options as for `add_route`."""
+    def replace_route(
+        self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Unpack[RouteOptions]
+    ) -> None:
+        """Add a route, or replace the one with its destination, metric and table: ``ip route replace ...`` (see `add_route`)."""
         self.do(route.replace(destination, via=via, index=None if dev is None else self.index(dev), **options))
+
+    def delete_route(
+        self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Unpack[RouteSelection]
+    ) -> None:
+        """Delete a route: ``ip route del DESTINATION ...``.  Raises `KernelError` (ESRCH) if none matches."""
+        self.do(route.delete(destination, via=via, index=None if dev is None else self.index(dev), **options))
 
     def route_to(
         self, where: str, *, source: str | None = None, iif: Ref | None = None, dev: Ref | None = None, mark: int = 0
     ) -> Route:
-        """Which way a packet would go: ``ip route get ADDRESS [from SOURCE] [iif NAME] [oif NAME] [mark N]``.
+        """Return the route that a packet takes: ``ip route get ADDRESS [from SOURCE] [iif NAME] [oif NAME] [mark N]``.
 
-        With ``iif`` one that comes in there.  Raises `KernelError` as the packet would fail: ENETUNREACH, EHOSTUNREACH, EACCES.
+        ``iif`` is the link by which the packet comes in.  Raises `KernelError` as the packet fails: ENETUNREACH, EHOSTUNREACH,
+        EACCES.
         """
-        links = {key: None if ref is None else self.index(ref) for key, ref in (("iif", iif), ("oif", dev))}
-        return route.Route(self.netlink.get(route.get(where, source=source, mark=mark, **links)).body)
-
-    def delete_route(self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Any) -> None:
-        """Delete a route: ``ip route del DESTINATION ...``.  Raises `KernelError` (ESRCH) where none fits."""
-        self.do(route.delete(destination, via=via, index=None if dev is None else self.index(dev), **options))
+        into, out = (None if ref is None else self.index(ref) for ref in (iif, dev))
+        return route.Route(self.netlink.get(route.get(where, source=source, iif=into, oif=out, mark=mark)).body)
 
     # -- rules ----------------------------------------------------------------------------------------------------
 
     def rules(self, family: int = 0) -> Listing[Rule]:
-        """Which table is asked for what, in the order of asking: ``ip rule show``.  Those of multicast routing are left out."""
+        """Return the rules that choose a routing table, in their order: ``ip rule show``.  Those of multicast are left out."""
         from .objects import rule
 
         replies = self.netlink.dump(rule.dump(family))
@@ -305,25 +355,25 @@ class Net:
         wanted = (family,) if family else (uapi.AF_INET, uapi.AF_INET6)
         return Listing((one for one in found if one.family in wanted), replies.complete)
 
-    def add_rule(self, **words: Any) -> None:
+    def add_rule(self, **options: Unpack[RuleOptions]) -> None:
         """Add a rule: ``ip rule add [from SOURCE] [to DESTINATION] [fwmark MARK/MASK] [iif] [oif] [pref N] table ID``.
 
-        ``words`` are source, destination, mark, mask, iif, oif (names), priority, table, action, invert and family.
+        ``options`` are source, destination (prefixes), mark, mask, iif, oif (names), priority, table, action, invert and family.
         """
         from .objects import rule
 
-        self.do(rule.new(**words))
+        self.do(rule.new(**options))
 
-    def delete_rule(self, **words: Any) -> None:
-        """Delete the first rule that has all this: ``ip rule del ...``.  Raises `KernelError` (ENOENT) where there is none."""
+    def delete_rule(self, **options: Unpack[RuleOptions]) -> None:
+        """Delete the first rule that has all these options: ``ip rule del ...``.  ENOENT (`KernelError`) if there is none."""
         from .objects import rule
 
-        self.do(rule.delete(**words))
+        self.do(rule.delete(**options))
 
     # -- neighbours -----------------------------------------------------------------------------------------------
 
     def neighbours(self, ref: Ref | None = None, family: int = 0) -> Listing[Neighbour]:
-        """All neighbours, or those of one link or family: ``ip neigh show [dev NAME]``.
+        """Return all neighbours, or those of one link or family: ``ip neigh show [dev NAME]``.
 
         Entries that need no neighbour (NUD_NOARP: multicast, ``lo``) are left out, as `ip` leaves them out.
         """
@@ -343,126 +393,90 @@ class Net:
 
     # -- namespace ids --------------------------------------------------------------------------------------------
 
-    def nsid(self, other: Namespace | int) -> int | None:
-        """The id under which this namespace knows another, or None: what ``ip link`` shows as ``link-netnsid``."""
-        found = nsid.Nsid(self.netlink.get(nsid.get(_descriptor(other))).body).nsid
-        return None if found == nsid.NOT_ASSIGNED else found
+    def nsid(self, other: Reference) -> int | None:
+        """Return the id by which this namespace refers to another, or None: what ``ip link`` shows as ``link-netnsid``."""
+        with _Descriptor(other, required=True) as fd:
+            found = nsid.Nsid(self.netlink.get(nsid.get(fd)).body).nsid
+        return None if found == uapi.NETNSA_NSID_NOT_ASSIGNED else found
 
-    def set_nsid(self, other: Namespace | int, number: int = -1) -> None:
-        """Give another namespace an id here, -1 for the next free one: ``ip netns set NAME ID``."""
-        self.do(nsid.new(_descriptor(other), number))
+    def set_nsid(self, other: Reference, number: int = uapi.NETNSA_NSID_NOT_ASSIGNED) -> None:
+        """Assign an id to another namespace, -1 for the next free one: ``ip netns set NAME ID``."""
+        with _Descriptor(other, required=True) as fd:
+            self.do(nsid.new(fd, number))
 
     def nsids(self) -> Listing[int]:
-        """All ids this namespace has given: ``ip netns list-id``."""
+        """Return all ids that this namespace has assigned: ``ip netns list-id``."""
         replies = self.netlink.dump(nsid.dump())
         return Listing((nsid.Nsid(reply.body).nsid for reply in replies), replies.complete)
 
-    # -- nf_tables ------------------------------------------------------------------------------------------------
 
-    def nat(self, table: str, nats: Sequence[Nat], stamp: str = "") -> None:
-        """Translate addresses as ``nats`` say, and in this table as nothing else does: ``nft -f FILE`` in one transaction.
+class _Descriptor:
+    """``with _Descriptor(reference) as fd:`` a descriptor of a namespace, valid until the end of the block.
 
-        The table, of family inet, is made or replaced whole, with ``stamp`` as its comment; where this raises, nothing
-        has changed.  ``iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE`` is the like of one source.
-        """
-        from .nft import nat
+    It is 0 without a reference if none is ``required``.
+    """
 
-        self.netfilter.transact(*nat.replace(table, nats, stamp), context=f"table inet {table}")
+    def __init__(self, reference: Reference | None, required: bool = False) -> None:
+        self._namespace: Namespace | None = None
+        self._fd = 0
+        if isinstance(reference, int) and not isinstance(reference, bool):
+            self._fd = reference
+        elif reference is not None or required:
+            self._namespace = Namespace.resolve(reference)  # type: ignore[arg-type]
+            self._fd = self._namespace.fileno()
 
-    def nat_rules(self, table: str) -> NatTable | None:
-        """What `nat` has made under this name, or somebody else: ``nft list table inet TABLE``.  None: no such table."""
-        from .nft import nat, records
+    def __enter__(self) -> int:
+        return self._fd
 
-        inet = uapi.NFPROTO_INET
-        nat.check_table(table)
-        asked = records.tables(inet), records.chains(inet), records.rules(inet, table)
-        tables, chains, rules = self._of_one_generation(*asked)
-        for found in [records.NftTable(reply.body) for reply in tables]:
-            if found.name == table:
-                return nat.NatTable(found.comment, nat.read(table, chains, rules))
-        return None
-
-    def _of_one_generation(self, *dumps: Request) -> list[Listing[Reply]]:
-        """Several dumps with no change of the ruleset between them.  Raises `Interrupted` where it never rests."""
-        for _ in range(MAX_DUMP_ATTEMPTS):
-            answers = [self.netfilter.dump(request) for request in dumps]
-            generations = {reply.body["res_id"] for replies in answers for reply in replies}
-            if len(generations) <= 1 and all(replies.complete for replies in answers):
-                return answers
-        raise Interrupted("the ruleset of nf_tables changed while it was read")
-
-    def delete_nat(self, table: str) -> None:
-        """Delete a table, whatever is in it: ``nft delete table inet TABLE``.  `KernelError` (ENOENT): no such table."""
-        from .nft import nat
-
-        self.netfilter.transact(nat.delete(table), context=f"table inet {table}")
-
-    def chains(self, family: int = 0) -> list[NftChain]:
-        """All chains of nf_tables, or those of one family (NFPROTO_*): ``nft list chains``."""
-        from .nft import records
-
-        return [records.NftChain(reply.body) for reply in self.netfilter.dump(records.chains(family))]
-
-    def ruleset(self, family: int = 0, table: str = "") -> list[NftRule]:
-        """All rules of nf_tables, or those of one family or table, in order: ``nft list ruleset``."""
-        from .nft import records
-
-        return [records.NftRule(reply.body) for reply in self.netfilter.dump(records.rules(family, table))]
-
-    def evaluate(self, packet: Packet, hook: str = "forward") -> Evaluation:
-        """What becomes of a packet at a hook of nf_tables (``'input'``, ``'forward'``, ``'output'``), and who decides that.
-
-        The rules are played here, nothing is sent; ``nft monitor trace`` watches the kernel play them.
-        """
-        from .nft import evaluate, records
-
-        tables, chains, rules = self._of_one_generation(records.tables(), records.chains(), records.rules())
-        return evaluate.evaluate(
-            packet,
-            hook,
-            [records.NftTable(reply.body) for reply in tables],
-            [records.NftChain(reply.body) for reply in chains],
-            [records.NftRule(reply.body) for reply in rules],
-        )
+    def __exit__(self, *exc: object) -> None:
+        self._namespace = None  # closes what was opened for this reference
 
 
 class NetNS(Namespace):
-    """A network namespace and, as ``net``, what is in it.  See `Namespace` for all the rest."""
+    """A network namespace with its links, addresses, routes ... as ``net``, and its nf_tables as ``nft``.
+
+    See `Namespace` for how it is created, opened, named and entered.
+    """
 
     _net: Net | None = None  # in the object's own __dict__ only while there is one
 
     @property
     def net(self) -> Net:
-        """Its network, through one netlink socket that is opened at first use and closed with the namespace."""
+        """Its network, through one netlink socket, which is opened at first use and closed with the namespace."""
         net = self._net
         if net is None:
             made = Net(call_inside(self, Netlink))
-            net = vars(self).setdefault("_net", made)  # no lock: others' namespaces need not wait, nor who has forked
-            if net is not made:  # two threads wanted it first
+            net = vars(self).setdefault("_net", made)  # atomic, so that no lock is needed
+            if net is not made:  # another thread was first
                 made.netlink.close()
         return net
 
+    @property
+    def nft(self) -> Nft:
+        """Its nf_tables: tables, chains, rules, address translation (``nft list ruleset``)."""
+        return self.net.nft
+
     def connect(self) -> None:
-        """Open the socket that `net` uses, by a thread that is inside already (`make`'s ``inside``)."""
+        """Open the socket that `net` uses.  The calling thread must be inside already."""
         self._net = Net(Netlink())
 
     def monitor(self, *groups: str) -> Monitor:
-        """A `Monitor` of what changes inside, from now on: ``ip monitor link address ...``.  Close it, or use it in ``with``."""
+        """Return a `Monitor` of changes inside from now on: ``ip monitor link address ...``.  Close it, or use it in ``with``."""
         from .events import Monitor
 
         return call_inside(self, Monitor, *groups)
 
     def setting(self, name: str, value: Value | None = None) -> str:
-        """The value of a setting below /proc/sys/net, which with ``value`` is set first: ``sysctl net.ipv4.ip_forward[=1]``.
+        """Return the value of a setting below /proc/sys/net, after setting it to ``value``: ``sysctl net.ipv4.ip_forward[=1]``.
 
-        Raises `InvalidValue` for what is no setting of a network namespace, `SyscallError` where the kernel refuses.
+        Raises `InvalidValue` for what is not a setting of a network namespace, `SyscallError` if the kernel refuses.
         """
         from . import sysctl
 
         return call_inside(self, sysctl.read, name) if value is None else call_inside(self, sysctl.change, name, value)
 
     def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
-        """Many in one visit: their values, or where a dict gives new ones, those: set in this order, or none of them."""
+        """Return the values of several settings; a dict sets them first, in its order, all of them or none."""
         from . import sysctl
 
         return (
@@ -470,30 +484,24 @@ class NetNS(Namespace):
         )
 
     def add_tap(self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0) -> None:
-        """Make a tap (or tun) device inside that stays: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""
+        """Create a persistent tap (or tun) device inside: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""
         from . import tap
 
         call_inside(self, tap.add, name, kind, owner, group, index)
 
     def open_tap(self, name: str = "", kind: str = "tap") -> tuple[int, str]:
-        """The program's end of a tap device inside, made where there is none: a descriptor (yours to close), and its name."""
+        """Open a tap device inside, created if there is none; return a descriptor (the caller closes it) and its name."""
         from . import tap
 
         return call_inside(self, tap.open_, name, kind)
 
     def disconnect(self) -> None:
-        """Close the socket that `net` uses; it is opened anew when it is asked for again."""
+        """Close the socket that `net` uses; it is opened again when it is needed."""
         net: Net | None = vars(self).pop("_net", None)
         if net is not None:
             net.close()
 
     def close(self) -> None:
-        """Let go of the descriptor and the socket; may be called again.  A namespace nobody else holds ends here."""
+        """Close the descriptor and the socket; may be called again.  A namespace that nothing else refers to ends."""
         self.disconnect()
         super().close()
-
-
-def _descriptor(namespace: Namespace | int) -> int:
-    if not hasattr(namespace, "fileno") and not isinstance(namespace, int):
-        raise InvalidValue(f"{namespace!r} is no network namespace: a NetNS or a descriptor is due")
-    return namespace if isinstance(namespace, int) else namespace.fileno()

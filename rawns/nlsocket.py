@@ -79,15 +79,19 @@ class NetlinkSocket:
         """Set the options of a socket that has just been opened, and forget what belonged to the one before it."""
 
     def _open_beside(self, other: Socket) -> None:
-        """Open in the namespace of ``other``: without privileges if this thread is in it, else by a visit."""
-        self._open()
-        cookie = _namespace_cookie(self._socket)
-        if cookie and cookie == _namespace_cookie(other):
-            return
-        self._socket.close()
+        """Open in the namespace of ``other``, by a visit; without the privilege for that only if this thread is in it."""
         from .netns import Namespace, adopt, call_inside
 
-        with adopt(Namespace, ioctl(other.fileno(), uapi.SIOCGSKNS)) as namespace:
+        try:
+            fd = ioctl(other.fileno(), uapi.SIOCGSKNS)
+        except PermissionError:
+            self._open()
+            cookie = _namespace_cookie(self._socket)
+            if cookie and cookie == _namespace_cookie(other):
+                return
+            self._socket.close()
+            raise
+        with adopt(Namespace, fd) as namespace:
             call_inside(namespace, self._open)
 
     def _current(self) -> Socket:

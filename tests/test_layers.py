@@ -30,6 +30,7 @@ LAYERS = [  # from the lowest; the modules of one entry, and those of a package,
     ["netns", "tap"],
     ["nlsocket"],
     ["netlink", "events"],
+    ["nft.client"],
     ["net", "rootless"],
     ["lab", "pool", "icmp", "chat"],
     ["diagnose", "bench", "inventory", "doctor"],
@@ -51,7 +52,7 @@ UNLAYERED = {"", "__main__"}  # the package itself and `python -m rawns` lead to
 WITH_CYCLES = ("nft.", "diagnose.", "cli.ip.")  # packages that still have some; none may be added
 
 PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "exchange", "explain", "objects", "framing", "terminal"]
-PURE_MAY = {"__future__", "struct", "typing", "collections.abc"}
+PURE_MAY = {"__future__", "struct", "typing", "typing_extensions", "collections.abc"}
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # allowed in pure modules, from `_socket` or `socket`
 EXTRAS = {"cffi", "pyroute2", "mininet"}  # the one exception to "nothing but the standard library": the bench's peers
 

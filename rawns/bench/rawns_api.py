@@ -122,10 +122,9 @@ def article_requests(trial: Trial) -> Steps:
     """Build the article with one datagram of requests to each namespace."""
     from ..objects import address, link
 
-    queue = {"txqueues": 1, "rxqueues": 1}
     with NetNS.create(trial.names[0]) as ns1, NetNS.create(trial.names[1]) as ns2:
-        far = {"netns_fd": ns2.fileno(), "index": 2, **queue}
-        pair = link.veth("v1", "v2", far, up=True, index=2, **queue)
+        far = {"netns_fd": ns2.fileno(), "index": 2, "txqueues": 1, "rxqueues": 1}
+        pair = link.veth("v1", "v2", far, up=True, index=2, txqueues=1, rxqueues=1)
         ns1.net.do(link.change(1, up=True), pair, address.new(2, "10.0.0.1/24"))
         ns2.net.do(link.change(1, up=True), link.change(2, up=True), address.new(2, "10.0.0.2/24"))
         yield "up"

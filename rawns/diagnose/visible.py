@@ -157,9 +157,9 @@ class VisibleNamespace(NamespaceView):
 
     def _ruleset(self) -> Any:
         try:
-            chains = self.net.chains()
-            rules = self.net.ruleset() if chains else []
-            tables = [NftTable(reply.body) for reply in self.net.netfilter.dump(records.tables())] if chains else []
+            chains = self.net.nft.chains()
+            rules = self.net.nft.rules() if chains else []
+            tables = [NftTable(reply.body) for reply in self.net.nft.netfilter.dump(records.tables())] if chains else []
         except KernelError:
             return [], [], []
         return tables, chains, rules

@@ -63,7 +63,7 @@ class Nft:
         return Listing((NftRule(reply.body) for reply in replies), replies.complete)
 
     def ruleset(self) -> tuple[list[NftTable], list[NftChain], list[NftRule]]:
-        """Return tables, chains and rules of one moment.  Raises `Interrupted` if they change during each attempt to read them."""
+        """Return tables, chains and rules of one moment.  Raises `Interrupted` if they change during each attempt."""
         tables, chains, rules = self._of_one_generation(records.tables(), records.chains(), records.rules())
         return (
             [NftTable(reply.body) for reply in tables],

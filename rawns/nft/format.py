@@ -95,7 +95,10 @@ def _format_comparison(family: int, selector: Selector, operation: int, value: b
     if selector[0] == "ct":
         name = "ct state" if selector[1] == uapi.NFT_CT_STATE else f"ct {selector[1]}"
         return f"{name} {sign}{_format_states(value) if name == 'ct state' else _format_number(value)}"
-    name, bits = META.get(selector[1], f"meta {selector[1]}"), "" if mask == b"\xff" * len(value) else f" & {_format_number(mask)}"
+    name, bits = (
+        META.get(selector[1], f"meta {selector[1]}"),
+        "" if mask == b"\xff" * len(value) else f" & {_format_number(mask)}",
+    )
     return f"{name}{bits} {sign}{_format_meta(selector[1], value)}"
 
 

@@ -88,8 +88,8 @@ class Forward(_Value):
 class Nat(_Value):
     """NAT at the interface ``out``: packets from ``sources`` that leave by it get its address, ``forwards`` are forwarded in.
 
-    ``sources`` are prefixes, by default all of IPv4; ``'::/0'`` is all of IPv6; without any nothing is masqueraded.  Equivalent to
-    ``nft ... oifname OUT ip saddr SOURCE masquerade``, or ``iptables -t nat -A POSTROUTING -o OUT -s SOURCE -j MASQUERADE``.
+    ``sources`` are prefixes, by default all of IPv4; ``'::/0'`` is all of IPv6; without any nothing is masqueraded.  Equivalent
+    to ``nft ... oifname OUT ip saddr SOURCE masquerade``, or ``iptables -t nat -A POSTROUTING -o OUT -s SOURCE -j MASQUERADE``.
     Raises `InvalidValue`.
     """
 
@@ -111,7 +111,7 @@ class Nat(_Value):
 
 
 class NatTable(_Value):
-    """A table that has been read: its comment ``stamp``, and its ``nats``; None if it holds anything else than NAT of `replace`."""
+    """A table that has been read: its comment ``stamp``, and its ``nats``; None if it holds anything but NAT of `replace`."""
 
     __slots__ = ("stamp", "nats")
 

@@ -213,7 +213,7 @@ MACVLAN_MODES = {
 }
 
 
-def body(options: LinkChanges) -> dict[str, Any]:
+def body(options: Mapping[str, object]) -> dict[str, Any]:
     """Return options as the body of a message; those that are None are left out.  Raises `InvalidValue` for an unknown one.
 
     A link that they name (``master``, ``link``) must be an index or a `Link`: to look up a name is the caller's task.
@@ -305,7 +305,7 @@ def new(name: str, kind: str, data: Mapping[str, Any] | None = None, **options: 
     return Request(rtnl.NEWLINK, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"link {name}")
 
 
-def veth(name: str, peer: str, peer_options: LinkOptions | None = None, **options: Unpack[LinkOptions]) -> Request:
+def veth(name: str, peer: str, peer_options: Mapping[str, Any] | None = None, **options: Unpack[LinkOptions]) -> Request:
     """Create a pair of links, the ends of a cable: ``ip link add NAME type veth peer name PEER [netns NS]``.
 
     The peer cannot be created up: the kernel refuses that (ENOTCONN).  Raises `InvalidValue`.
@@ -357,21 +357,22 @@ def macvlan(name: str, lower: int, mode: str = "bridge", kind: str = "macvlan", 
     """
     if mode not in MACVLAN_MODES:
         raise InvalidValue(f"{shown(mode)} is not a mode of a {kind}: {', '.join(MACVLAN_MODES)}")
-    return new(name, kind, {"IFLA_MACVLAN_MODE": MACVLAN_MODES[mode]}, **{**options, "link": lower})
+    options["link"] = lower
+    return new(name, kind, {"IFLA_MACVLAN_MODE": MACVLAN_MODES[mode]}, **options)
 
 
 # -- requests: change, delete -----------------------------------------------------------------------------------------------
 
 
-def change(link: Ref, **options: Unpack[LinkChanges]) -> Request:
+def change(ref: Ref, /, **options: Unpack[LinkChanges]) -> Request:
     """Change a link: ``ip link set NAME ...``.  To rename it (``new_name``), refer to it by index.  Raises `InvalidValue`."""
-    fields = {**reference(link), **body(options)}
+    fields = {**reference(ref), **body(options)}
     new_name = options.get("new_name")
     if new_name is not None:
         check_name(new_name)
-        if not isinstance(link, (int, Link)):
-            raise InvalidValue(f"to rename {link} its index is needed")
-    return Request(rtnl.NEWLINK, fields, 0, f"link {name_of(link)}")
+        if not isinstance(ref, (int, Link)):
+            raise InvalidValue(f"to rename {ref} its index is needed")
+    return Request(rtnl.NEWLINK, fields, 0, f"link {name_of(ref)}")
 
 
 def reconfigure(link: Ref, kind: str, data: Mapping[str, Any]) -> Request:

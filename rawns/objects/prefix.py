@@ -17,7 +17,7 @@ MAX_LENGTH_DIGITS = 3  # of a prefix length
 
 
 class Prefix:
-    """An address and a prefix length: ``family`` (AF_INET or AF_INET6), ``address`` (text, as the kernel writes it), ``length``."""
+    """An address and a prefix length: ``family`` (AF_INET or AF_INET6), ``address`` (as the kernel writes it), ``length``."""
 
     __slots__ = ("address", "family", "length")
 

@@ -131,7 +131,9 @@ class Shape:
         if self.buffer_ticks > MAX_U32:
             raise InvalidValue(f"a burst of {size} bytes takes longer at this rate than the 274 seconds the kernel can count")
         if max(size, self.backlog_bytes) > MAX_U32:
-            raise InvalidValue(f"a burst of {size} bytes and a backlog of {self.backlog_bytes} are more than the kernel can count")
+            raise InvalidValue(
+                f"a burst of {size} bytes and a backlog of {self.backlog_bytes} are more than the kernel can count"
+            )
 
     @property
     def rate(self) -> int:

@@ -177,9 +177,7 @@ def _scope(fields: dict[str, Any], type: str) -> int:
     return uapi.RT_SCOPE_LINK
 
 
-def replace(
-    destination: str, *, via: str | None = None, index: int | None = None, **options: Unpack[RouteOptions]
-) -> Request:
+def replace(destination: str, *, via: str | None = None, index: int | None = None, **options: Unpack[RouteOptions]) -> Request:
     """Add a route, or replace the one with its destination, metric and table: ``ip route replace ...``.  As for `new`."""
     request = new(destination, via=via, index=index, **options)
     request.flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE

@@ -125,7 +125,7 @@ def lacking(setting: str) -> str:
 
     told = []
     with NetNS.create() as ns:
-        for ask in (lambda: ns.net.nat("t", [Nat("eth0")]), ns.net.chains):
+        for ask in (lambda: ns.nft.set_nat("t", [Nat("eth0")]), ns.nft.chains):
             try:
                 ask()
             except RawnsError as error:
@@ -151,9 +151,9 @@ def nat() -> str:
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         inside.net.add_route("default", via="10.0.0.1")
         wanted = [Nat("up0", ("10.0.0.0/24", "10.4.0.0/20", "fd00::/67"), [Forward("tcp", 8080, "10.0.0.2", 80)])]
-        router.net.nat("lab", [Nat("other")], "before")
-        router.net.nat("lab", wanted, "stamp")
-        expect(router.net.nat_rules("lab") == NatTable("stamp", wanted), router.net.nat_rules("lab"))
+        router.net.nft.set_nat("lab", [Nat("other")], "before")
+        router.net.nft.set_nat("lab", wanted, "stamp")
+        expect(router.net.nft.nat("lab") == NatTable("stamp", wanted), router.net.nft.nat("lab"))
         seen, tcp = [], (socket.AF_INET, socket.SOCK_STREAM)
         for client, server, to, at in ((inside, outside, ("192.0.2.2", 7777), 7777), (outside, inside, ("192.0.2.1", 8080), 80)):
             with server.socket(*tcp) as ear, client.socket(*tcp) as one:
@@ -165,10 +165,10 @@ def nat() -> str:
                 other.close()
                 seen.append(peer[0])
         expect(seen == ["192.0.2.1", "192.0.2.2"], seen)
-        evaluation = router.net.evaluate(Packet("10.0.0.2", "192.0.2.2", iif="in0", oif="up0"))
+        evaluation = router.net.nft.evaluate(Packet("10.0.0.2", "192.0.2.2", iif="in0", oif="up0"))
         expect((evaluation.verdict, evaluation.certain) == ("accept", True), evaluation)
-        router.net.delete_nat("lab")
-        expect(router.net.nat_rules("lab") is None and router.net.chains() == [], "something is left")
+        router.net.nft.delete_table("lab")
+        expect(router.net.nft.nat("lab") is None and router.net.nft.chains() == [], "something is left")
     return f"{len(wanted[0].sources)} sources, {len(wanted[0].forwards)} port"
 
 

@@ -65,7 +65,7 @@ def there(name: str) -> Data:
                 "qdiscs": sorted(links[qdisc.index].name for qdisc in ns.net.qdiscs() if qdisc.kind == "tbf"),
                 "settings": ns.settings(["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]),
                 "stamp": mark.features if mark is not None else None,
-                "nat": repr(ns.net.nat_rules(f"rawns_{name}")) if mark is not None and "nat" in mark.features else "",
+                "nat": repr(ns.nft.nat(f"rawns_{name}")) if mark is not None and "nat" in mark.features else "",
             }
     for one in sorted(os.listdir(ETC_DIR)) if os.path.isdir(ETC_DIR) else []:
         if one.startswith(f"{name}."):

@@ -195,7 +195,7 @@ def test_the_way_out_is_translated_and_followed_by_changes(lab_name: Name) -> No
     assert lab(Forward("tcp", 8080, "10.0.0.1", 80)).up() == []
     assert told(lab(nat=False)) == ["- nat of router", "~ the stamp of router"]
     with NetNS.open(f"{name}.router") as router_:
-        assert router_.net.nat_rules(f"rawns_{name}") is None
+        assert router_.net.nft.nat(f"rawns_{name}") is None
     discover.remove_lab(name)
 
 

@@ -39,7 +39,7 @@ def router() -> Iterator[NetNS]:
     """A namespace with nothing in it, where the kernel has nf_tables."""
     with NetNS.create() as ns:
         try:
-            ns.net.chains()
+            ns.nft.chains()
         except (KernelError, SyscallError) as error:
             if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
                 pytest.skip(str(error))
@@ -106,14 +106,14 @@ def seen(client: NetNS, server: NetNS, family: int, kind: int, to: str, port: in
 @KINDS
 def test_the_inside_appears_as_the_router(wired: tuple[NetNS, NetNS, NetNS], family: int, kind: int) -> None:
     inside, router, outside = wired
-    router.net.nat("rt", WANTED)
+    router.net.nft.set_nat("rt", WANTED)
     assert seen(inside, outside, family, kind, OUTSIDE[family], 7777, 7777) == ROUTER[family]
 
 
 @FAMILIES
 def test_its_echo_requests_too(wired: tuple[NetNS, NetNS, NetNS], family: int) -> None:
     inside, router, outside = wired
-    router.net.nat("rt", WANTED)
+    router.net.nft.set_nat("rt", WANTED)
     protocol, kind = (socket.IPPROTO_ICMP, 8) if family == socket.AF_INET else (socket.getprotobyname("ipv6-icmp"), 128)
     with outside.socket(family, socket.SOCK_RAW, protocol) as ear, inside.socket(family, socket.SOCK_RAW, protocol) as mouth:
         ear.settimeout(PATIENCE)
@@ -130,14 +130,14 @@ def test_its_echo_requests_too(wired: tuple[NetNS, NetNS, NetNS], family: int) -
 @KINDS
 def test_a_port_forwarded_in(wired: tuple[NetNS, NetNS, NetNS], family: int, kind: int) -> None:
     inside, router, outside = wired
-    router.net.nat("rt", WANTED)
+    router.net.nft.set_nat("rt", WANTED)
     assert seen(outside, inside, family, kind, ROUTER[family], 8080, 80) == OUTSIDE[family]
 
 
 def test_without_it_nothing_of_this_works(wired: tuple[NetNS, NetNS, NetNS]) -> None:
     inside, router, outside = wired
-    router.net.nat("rt", WANTED)
-    router.net.delete_nat("rt")
+    router.net.nft.set_nat("rt", WANTED)
+    router.net.nft.delete_table("rt")
     with outside.socket(socket.AF_INET, socket.SOCK_STREAM) as caller:
         caller.settimeout(PATIENCE)
         with pytest.raises(ConnectionRefusedError):
@@ -150,7 +150,7 @@ def test_only_the_sources_said_are_masqueraded(wired: tuple[NetNS, NetNS, NetNS]
     inside, router, outside = wired
     outside.net.add_route("10.0.0.0/24", via="192.0.2.1")
     for sources, appears in ((("10.0.0.0/27",), "192.0.2.1"), (("10.0.0.4/30", "10.0.1.0/24"), "10.0.0.2")):
-        router.net.nat("rt", [Nat("up0", sources)])
+        router.net.nft.set_nat("rt", [Nat("up0", sources)])
         assert seen(inside, outside, socket.AF_INET, socket.SOCK_DGRAM, "192.0.2.2", 5000, 5000) == appears
         # the kernel would send what belongs to a known conversation on as before: each has a port of its own
 
@@ -159,28 +159,28 @@ def test_only_the_sources_said_are_masqueraded(wired: tuple[NetNS, NetNS, NetNS]
 
 
 def test_what_was_said_is_read_back(router: NetNS) -> None:
-    assert router.net.nat_rules("rt") is None
-    router.net.nat("rt", WANTED, "rawns lab rt")
-    assert router.net.nat_rules("rt") == nat.NatTable("rawns lab rt", WANTED)
+    assert router.net.nft.nat("rt") is None
+    router.net.nft.set_nat("rt", WANTED, "rawns lab rt")
+    assert router.net.nft.nat("rt") == nat.NatTable("rawns lab rt", WANTED)
     more = [Nat("a", ("10.4.0.0/20", "fd00::/67", "0.0.0.0/0", "::/0", "192.0.2.7/32")), *WANTED]
-    router.net.nat("rt", more)
-    assert router.net.nat_rules("rt") == nat.NatTable("", more)
-    router.net.nat("rt", [])
-    assert router.net.nat_rules("rt") == nat.NatTable("", [])
-    router.net.nat("other", WANTED)
-    assert router.net.nat_rules("rt") == nat.NatTable("", []) and len(router.net.chains()) == 4
-    router.net.delete_nat("rt")
-    router.net.delete_nat("other")
-    assert router.net.chains() == [] == router.net.ruleset()
+    router.net.nft.set_nat("rt", more)
+    assert router.net.nft.nat("rt") == nat.NatTable("", more)
+    router.net.nft.set_nat("rt", [])
+    assert router.net.nft.nat("rt") == nat.NatTable("", [])
+    router.net.nft.set_nat("other", WANTED)
+    assert router.net.nft.nat("rt") == nat.NatTable("", []) and len(router.net.nft.chains()) == 4
+    router.net.nft.delete_table("rt")
+    router.net.nft.delete_table("other")
+    assert router.net.nft.chains() == [] == router.net.nft.rules()
 
 
 def test_what_somebody_adds_differs(router: NetNS) -> None:
-    router.net.nat("rt", WANTED, "ours")
+    router.net.nft.set_nat("rt", WANTED, "ours")
     accept = {"NFTA_IMMEDIATE_DREG": 0, "NFTA_IMMEDIATE_DATA": {"NFTA_DATA_VERDICT": {"NFTA_VERDICT_CODE": uapi.NF_ACCEPT}}}
-    router.net.netfilter.transact(foreign({"NFTA_EXPR_NAME": "immediate", "NFTA_EXPR_DATA": accept}))
-    assert router.net.nat_rules("rt") == nat.NatTable("ours", None)
-    router.net.nat("rt", WANTED, "ours")
-    assert router.net.nat_rules("rt") == nat.NatTable("ours", WANTED)
+    router.net.nft.netfilter.transact(foreign({"NFTA_EXPR_NAME": "immediate", "NFTA_EXPR_DATA": accept}))
+    assert router.net.nft.nat("rt") == nat.NatTable("ours", None)
+    router.net.nft.set_nat("rt", WANTED, "ours")
+    assert router.net.nft.nat("rt") == nat.NatTable("ours", WANTED)
 
 
 def foreign(*expressions: dict[str, object]) -> Request:
@@ -196,18 +196,18 @@ def foreign(*expressions: dict[str, object]) -> Request:
 def test_many_forwards_are_still_one_transaction(router: NetNS) -> None:
     """More bytes than a socket's send buffer takes at first; and read back in many datagrams."""
     many = [Nat("up0", (), [Forward("tcp", port, "10.0.0.2") for port in range(1, 701)])]
-    router.net.nat("rt", many)
-    assert router.net.nat_rules("rt") == nat.NatTable("", many)
+    router.net.nft.set_nat("rt", many)
+    assert router.net.nft.nat("rt") == nat.NatTable("", many)
 
 
 def test_more_errors_than_the_answers_have_room_for(router: NetNS) -> None:
     """The first is the one; the socket is as good as new afterwards."""
     rules = nat.replace("rt", [Nat("up0", (), [Forward("tcp", port, "10.0.0.2") for port in range(1, 701)])])[5:]
     with pytest.raises(FileNotFoundError, match=r"NFT_MSG_NEWRULE \(tcp port 1 to 10.0.0.2:1 of up0\).*NFTA_RULE_TABLE = \"rt\""):
-        router.net.netfilter.transact(*rules)
-    assert router.net.nat_rules("rt") is None
-    router.net.nat("rt", WANTED)
-    assert router.net.nat_rules("rt") == nat.NatTable("", WANTED)
+        router.net.nft.netfilter.transact(*rules)
+    assert router.net.nft.nat("rt") is None
+    router.net.nft.set_nat("rt", WANTED)
+    assert router.net.nft.nat("rt") == nat.NatTable("", WANTED)
 
 
 # -- all or nothing -------------------------------------------------------------------------------------------------------
@@ -215,21 +215,21 @@ def test_more_errors_than_the_answers_have_room_for(router: NetNS) -> None:
 
 def test_a_table_that_is_not_there_cannot_be_deleted(router: NetNS) -> None:
     with pytest.raises(FileNotFoundError) as refused:
-        router.net.delete_nat("rt")
+        router.net.nft.delete_table("rt")
     assert str(refused.value).endswith('refused: No such file or directory (ENOENT) at byte 20, NFTA_TABLE_NAME = "rt"')
 
 
 def test_what_the_kernel_lacks_is_named_and_nothing_changes(router: NetNS) -> None:
-    router.net.nat("rt", WANTED)
+    router.net.nft.set_nat("rt", WANTED)
     for wrong in (foreign({"NFTA_EXPR_NAME": "wormhole", "NFTA_EXPR_DATA": b""}), *nat.replace("rt", [])[4:5]):
         body = dict(wrong.body)
         if wrong.message is nft_messages.NEWCHAIN:
             body.update(NFTA_CHAIN_TYPE="wormhole", NFTA_CHAIN_NAME="another")
         made = nat.replace("rt", [Nat("other")])
         with pytest.raises(KernelError, match="this kernel's nf_tables lacks it") as refused:
-            router.net.netfilter.transact(*made, Request(wrong.message, body, wrong.flags, wrong.context))
+            router.net.nft.netfilter.transact(*made, Request(wrong.message, body, wrong.flags, wrong.context))
         assert refused.value.errno == errno.ENOENT and "\n" not in str(refused.value)
-        assert router.net.nat_rules("rt") == nat.NatTable("", WANTED)
+        assert router.net.nft.nat("rt") == nat.NatTable("", WANTED)
 
 
 @pytest.mark.parametrize("number", [errno.ENOMEM, errno.ENOBUFS])
@@ -251,7 +251,7 @@ def test_each_call_failed_in_turn_leaves_one_or_the_other(router: NetNS, number:
             fresh = Net(Netlink())
         try:
             with observed(saboteur):
-                fresh.nat("rt", WANTED, "after")
+                fresh.nft.set_nat("rt", WANTED, "after")
         except RawnsError as error:
             return error
         finally:
@@ -264,9 +264,9 @@ def test_each_call_failed_in_turn_leaves_one_or_the_other(router: NetNS, number:
     for victim, call in enumerate(rehearsal.calls):
         if call in ("close", "setns"):
             continue  # a thread that cannot come back does not go on: tested elsewhere
-        router.net.nat("rt", before.nats or [], before.stamp)
+        router.net.nft.set_nat("rt", before.nats or [], before.stamp)
         error = told(Saboteur(victim))
-        there = router.net.nat_rules("rt")
+        there = router.net.nft.nat("rt")
         assert there in (before, after), call
         assert there == after or error is not None, f"{call}: nobody noticed"
         outcomes.add((call, there == after, error is None))
@@ -280,14 +280,14 @@ def test_bad_values_are_refused_before_a_byte_is_sent(router: NetNS) -> None:
         def before(self, call: str, arguments: str) -> None:
             assert call != "sendto", arguments
 
-    assert router.net.chains() == []
+    assert router.net.nft.chains() == []
     with observed(Watcher()):
         for say in (
-            lambda: router.net.nat("", []),
-            lambda: router.net.nat("rt", [], "x" * 200),
-            lambda: router.net.nat("rt", [Nat("a"), Nat("a")]),
-            lambda: router.net.delete_nat("a\0b"),
-            lambda: router.net.nat_rules(""),
+            lambda: router.net.nft.set_nat("", []),
+            lambda: router.net.nft.set_nat("rt", [], "x" * 200),
+            lambda: router.net.nft.set_nat("rt", [Nat("a"), Nat("a")]),
+            lambda: router.net.nft.delete_table("a\0b"),
+            lambda: router.net.nft.nat(""),
         ):
             with pytest.raises(InvalidValue):
                 say()  # type: ignore[no-untyped-call]
@@ -295,8 +295,8 @@ def test_bad_values_are_refused_before_a_byte_is_sent(router: NetNS) -> None:
 
 def test_an_interface_that_is_not_there_is_no_error(router: NetNS) -> None:
     """It is a name, and may come."""
-    router.net.nat("rt", [Nat("not-there-yet")])
-    assert router.net.nat_rules("rt") == nat.NatTable("", [Nat("not-there-yet")])
+    router.net.nft.set_nat("rt", [Nat("not-there-yet")])
+    assert router.net.nft.nat("rt") == nat.NatTable("", [Nat("not-there-yet")])
 
 
 # -- the second socket ----------------------------------------------------------------------------------------------------
@@ -306,34 +306,34 @@ def test_it_is_opened_where_the_first_one_is(router: NetNS) -> None:
     """Also when the namespace object is closed by then, or has been forgotten; and closed with it."""
     with router.entered():
         net = NetNS.current().net
-    net.nat("rt", WANTED)
-    assert router.net.nat_rules("rt") == nat.NatTable("", WANTED)
+    net.nft.set_nat("rt", WANTED)
+    assert router.net.nft.nat("rt") == nat.NatTable("", WANTED)
     net.close()
-    second = router.net.netfilter
-    assert second is router.net.netfilter and second.fileno() >= 0
+    second = router.net.nft.netfilter
+    assert second is router.net.nft.netfilter and second.fileno() >= 0
     router.close()
     assert second.fileno() == -1
 
 
 def test_a_ruleset_that_never_rests_is_an_error_by_name(router: NetNS) -> None:
     """Somebody changes it between any two dumps of ours."""
-    router.net.nat("rt", WANTED)
+    router.net.nft.set_nat("rt", WANTED)
     with router.entered():
         other = Net(Netlink())
     try:
-        other.nat("noise", [])
+        other.nft.set_nat("noise", [])
 
         class Restless(Observer):
             def before(self, call: str, arguments: str) -> None:
                 if call == "sendto" and not self.busy:
                     self.busy = True
-                    other.nat("noise", [])
+                    other.nft.set_nat("noise", [])
                     self.busy = False
 
             busy = False
 
         with observed(Restless()), pytest.raises(Interrupted, match="ruleset of nf_tables changed"):
-            router.net.nat_rules("rt")
+            router.net.nft.nat("rt")
     finally:
         other.close()
 

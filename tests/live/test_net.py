@@ -198,9 +198,9 @@ def test_the_field_the_kernel_points_at(ns: NetNS) -> None:
         lambda net: net.add_veth("\ud800", "b"),
         lambda net: net.link("\ud800"),
         lambda net: net.link(None),
-        lambda net: net.add_veth("a", "b", peer_ns="ns2"),
+        lambda net: net.add_veth("a", "b", peer_ns=2.5),
         lambda net: net.add_veth("a", "b", peer_options={"index": 7}),
-        lambda net: net.nsid("abc"),
+        lambda net: net.nsid(None),
     ],
 )
 def test_what_could_never_be_right_is_refused_before_a_byte_is_sent(ns: NetNS, verb: object) -> None:

@@ -211,13 +211,13 @@ class Sockets(Observer):
 
 def test_each_kind_of_socket_is_opened_anew_in_a_child(ns: NetNS) -> None:
     ns.net.add_veth("a", "b")
-    ns.net.netfilter  # noqa: B018 (opens it)
+    ns.nft.netfilter  # noqa: B018 (opens it)
     with ns.monitor("link") as monitor:
-        own = {one: os.readlink(f"/proc/self/fd/{one.fileno()}") for one in (ns.net.netlink, ns.net.netfilter, monitor)}
+        own = {one: os.readlink(f"/proc/self/fd/{one.fileno()}") for one in (ns.net.netlink, ns.nft.netfilter, monitor)}
 
         def child() -> object:
             now = [os.readlink(f"/proc/self/fd/{one.fileno()}") for one in own]
-            return sorted(link.name for link in ns.net.links()), ns.net.chains(), len({*own.values(), *now})
+            return sorted(link.name for link in ns.net.links()), ns.nft.chains(), len({*own.values(), *now})
 
         assert forked(child) == repr((["a", "b", "lo"], [], 6))
         assert {one: os.readlink(f"/proc/self/fd/{one.fileno()}") for one in own} == own

@@ -86,10 +86,10 @@ def arrives(ns: NetNS, family: int = socket.AF_INET) -> bool:
 @pytest.mark.parametrize(("lines", "policy", "verdict"), SURE, ids=lambda value: str(value)[:60])
 def test_what_is_sure_happens(ns: NetNS, lines: list[str], policy: str, verdict: str) -> None:
     make(ns, *lines, policy=policy)
-    told = ns.net.evaluate(udp(), "input")
+    told = ns.nft.evaluate(udp(), "input")
     assert (told.verdict, told.certain) == (verdict, True), told
     assert arrives(ns) == (verdict == "accept")
-    assert ns.net.evaluate(udp(), "forward").chain is None
+    assert ns.nft.evaluate(udp(), "forward").chain is None
 
 
 @pytest.mark.parametrize(
@@ -111,21 +111,21 @@ def test_what_is_sure_happens(ns: NetNS, lines: list[str], policy: str, verdict:
 )
 def test_what_nobody_can_tell_is_said(ns: NetNS, lines: list[str], policy: str, verdict: str, undecided: int) -> None:
     make(ns, *lines, policy=policy)
-    told = ns.net.evaluate(udp(), "input")
+    told = ns.nft.evaluate(udp(), "input")
     assert (told.verdict, len(told.undecided), told.certain) == (verdict, undecided, not undecided), told
 
 
 def test_who_said_so(ns: NetNS) -> None:
     make(ns, 'udp dport 5000 drop comment "not here"')
-    told = ns.net.evaluate(udp(), "input")
+    told = ns.nft.evaluate(udp(), "input")
     assert str(told.chain) == "inet t c" and told.rule is not None and told.rule.comment == "not here"
 
 
 def test_a_family_is_for_its_own(ns: NetNS) -> None:
     make(ns, family="ip6", policy="drop")
-    told = ns.net.evaluate(udp("::1"), "input")
+    told = ns.nft.evaluate(udp("::1"), "input")
     assert (told.verdict, told.rule, str(told.chain)) == ("drop", None, "ip6 t c") and not arrives(ns, socket.AF_INET6)
-    told = ns.net.evaluate(udp(), "input")
+    told = ns.nft.evaluate(udp(), "input")
     assert (told.verdict, told.chain) == ("accept", None) and arrives(ns)
 
 
@@ -134,10 +134,10 @@ def test_chains_are_passed_in_their_order(ns: NetNS) -> None:
     for name, priority, policy in (("late", 10, "drop"), ("early", -10, "accept")):
         chain = f"type filter hook input priority {priority} ; policy {policy} ;"
         ns.run(["nft", f"add table inet {name} ; add chain inet {name} c {{ {chain} }}"], check=True)
-    told = ns.net.evaluate(udp(), "input")
+    told = ns.nft.evaluate(udp(), "input")
     assert (told.verdict, str(told.chain)) == ("drop", "inet late c") and not arrives(ns)
     ns.run(["nft", "add table inet late { flags dormant ; }"], check=True)
-    told = ns.net.evaluate(udp(), "input")
+    told = ns.nft.evaluate(udp(), "input")
     assert (told.verdict, str(told.chain)) == ("accept", "inet early c") and arrives(ns)
 
 
@@ -169,9 +169,9 @@ SPOKEN = [
 def test_a_rule_in_words_is_the_rule(ns: NetNS, line: str) -> None:
     """Our words for a rule, given to the real `nft`, make the same expressions."""
     make(ns, line)
-    (one,) = [rule for rule in ns.net.ruleset() if rule.chain == "c"]
+    (one,) = [rule for rule in ns.nft.rules() if rule.chain == "c"]
     ns.run(["nft", "add", "rule", "inet", "t", "more", str(one)], check=True)
-    (other,) = [rule for rule in ns.net.ruleset() if rule.chain == "more"]
+    (other,) = [rule for rule in ns.nft.rules() if rule.chain == "more"]
     plain = [[statement for statement in each.statements if statement.kind not in ("counter", "reject")] for each in (one, other)]
     assert plain[0] == plain[1], f"{one} and {other}"
 
@@ -181,7 +181,7 @@ def test_words_of_what_cannot_be_said_again(ns: NetNS) -> None:
     ns.run(["nft", "add table ip n ; add chain ip n p { type nat hook prerouting priority 0 ; }"], check=True)
     for port, to in ((80, "10.0.0.2:8080"), (81, "10.0.0.3")):
         ns.run(["nft", f"add rule ip n p tcp dport {port} dnat to {to}"], check=True)
-    assert [str(rule) for rule in ns.net.ruleset()] == [
+    assert [str(rule) for rule in ns.nft.rules()] == [
         'meta l4proto udp in @__set0 limit accept comment "names"',
         "meta l4proto tcp th dport 80 dnat ip to 10.0.0.2:8080",
         "meta l4proto tcp th dport 81 dnat ip to 10.0.0.3",

@@ -58,15 +58,15 @@ def test_nft_lists_what_we_made_as_what_it_made_itself(ns: NetNS) -> None:
     ns.run(["nft", "-f", "-"], input=SCRIPT, text=True, check=True)
     theirs = listed(ns)
     assert "masquerade" in theirs and 'comment "rawns lab article"' in theirs
-    ns.net.delete_nat("lab")
+    ns.nft.delete_table("lab")
     assert listed(ns) == ""
-    ns.net.nat("lab", NATS, "rawns lab article")
+    ns.nft.set_nat("lab", NATS, "rawns lab article")
     assert listed(ns) == theirs
 
 
 def test_we_read_what_nft_made(ns: NetNS) -> None:
     ns.run(["nft", "-f", "-"], input=SCRIPT, text=True, check=True)
-    assert ns.net.nat_rules("lab") == NatTable("rawns lab article", NATS)
+    assert ns.nft.nat("lab") == NatTable("rawns lab article", NATS)
 
 
 def test_chains_are_the_same(ns: NetNS) -> None:
@@ -83,6 +83,6 @@ def test_chains_are_the_same(ns: NetNS) -> None:
     done = ns.run(["nft", "-j", "list", "chains"], check=True, stdout=subprocess.PIPE)
     theirs = [one["chain"] for one in json.loads(done.stdout)["nftables"] if "chain" in one]
     keys = ("table", "name", "type", "hook", "policy")
-    ours = [(*(getattr(chain, key) for key in keys), chain.priority) for chain in ns.net.chains()]
+    ours = [(*(getattr(chain, key) for key in keys), chain.priority) for chain in ns.nft.chains()]
     assert sorted(map(str, ours)) == sorted(str((*map(one.get, keys), one.get("prio", 0))) for one in theirs)
     assert len(ours) == 4

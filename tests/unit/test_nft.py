@@ -306,23 +306,23 @@ def test_whatever_is_not_ours_differs() -> None:
 @pytest.mark.parametrize(
     ("say", "words"),
     [
-        (lambda: Forward("icmp", 1, "10.0.0.1"), "no protocol"),
-        (lambda: Forward("tcp", 0, "10.0.0.1"), "no port"),
-        (lambda: Forward("tcp", 65536, "10.0.0.1"), "no port"),
-        (lambda: Forward("tcp", "80", "10.0.0.1"), "no port"),  # type: ignore[arg-type]
-        (lambda: Forward("tcp", True, "10.0.0.1"), "no port"),
-        (lambda: Forward("tcp", 80, "10.0.0.1", -1), "no port"),
+        (lambda: Forward("icmp", 1, "10.0.0.1"), "those of tcp and udp"),
+        (lambda: Forward("tcp", 0, "10.0.0.1"), "is not a port"),
+        (lambda: Forward("tcp", 65536, "10.0.0.1"), "is not a port"),
+        (lambda: Forward("tcp", "80", "10.0.0.1"), "is not a port"),  # type: ignore[arg-type]
+        (lambda: Forward("tcp", True, "10.0.0.1"), "is not a port"),
+        (lambda: Forward("tcp", 80, "10.0.0.1", -1), "is not a port"),
         (lambda: Forward("tcp", 80, "10.0.0.1/24"), "without a prefix length"),
-        (lambda: Forward("tcp", 80, "nobody"), "no IPv4 or IPv6 address"),
-        (lambda: Forward("tcp", 80, "::"), "nobody's address"),
+        (lambda: Forward("tcp", 80, "nobody"), "is not an IPv4 or IPv6 address"),
+        (lambda: Forward("tcp", 80, "::"), "not the address of a host"),
         (lambda: Nat("a/b"), "cannot name an interface"),
         (lambda: Nat("x" * 16), "at most 15 bytes"),
         (lambda: Nat("a", ("10.0.0.1/24",)), r"10\.0\.0\.0/24"),
         (lambda: Nat("a", "10.0.0.0/33"), "prefix length"),
         (lambda: Nat("a", ()), "neither"),
-        (lambda: Nat("a", (), ["tcp"]), "no Forward"),  # type: ignore[list-item]
+        (lambda: Nat("a", (), ["tcp"]), "expected a Forward"),  # type: ignore[list-item]
         (lambda: Nat("a", (), [Forward("tcp", 1, "10.0.0.1"), Forward("tcp", 1, "10.0.0.2")]), "two forwards"),
-        (lambda: nat.replace("t", [Nat("a"), Nat("a", "::/0")]), "said twice"),
+        (lambda: nat.replace("t", [Nat("a"), Nat("a", "::/0")]), "two Nat of a"),
         (lambda: nat.replace("", []), "name a table"),
         (lambda: nat.replace("x" * 256, []), "name a table"),
         (lambda: nat.replace("a\0b", []), "name a table"),
