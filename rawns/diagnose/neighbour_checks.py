@@ -168,6 +168,7 @@ def _not_bridged(hop: Hop, here: NamespaceView, out: Link, aim: NamespaceView, p
         sentence = f"{place.named(near)} and {printable(far.name)} are ports of two bridges, {both}"
         return NetworkFault(sentence, remedy.set_link(place, far, f"master {word(bridges[0].name)}"))
     loose, bound, whose = (near, far, here.named(out)) if near.master is None else (far, near, aim.named(port))
+    assert bound.master is not None
     bridge = place.links[bound.master]
     sentence = f"{place.named(loose)}, where the cable of {whose} ends, is not a port of the bridge {printable(bridge.name)}"
     return NetworkFault(sentence, remedy.set_link(place, loose, f"master {word(bridge.name)}"))

@@ -19,6 +19,7 @@ from .segment import BRIDGE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from ..nft.records import NftChain
     from ..objects.link import Link
@@ -47,7 +48,7 @@ def packet_of(hop: Hop, view: NamespaceView, iif: Link | None = None, oif: Link 
     if hop.reply:
         known = any(view is one for one in hop.tracked)
         state = "established" if known else "new" if hop.flow.protocol == "udp" else "invalid"
-    names = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
+    names: dict[str, Any] = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
     source = hop.source or ("::" if hop.family == uapi.AF_INET6 else "0.0.0.0")
     if hop.flow.protocol == "icmp":
         protocol, request, reply = ECHO[hop.family]
@@ -61,7 +62,7 @@ def packet_of(hop: Hop, view: NamespaceView, iif: Link | None = None, oif: Link 
 
 
 def _icmpv6(source: str, target: str, kind: int, iif: Link | None, oif: Link | None) -> Packet:
-    names = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
+    names: dict[str, Any] = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
     packet = Packet(source, target, protocol="icmpv6", state="untracked", mark=0, **names)
     packet.transport.update({0: kind, 1: 0})
     return packet
@@ -71,7 +72,7 @@ def _arp(source: str, target: str, operation: int, iif: Link | None, oif: Link |
     """Return an ARP packet (RFC 826): the addresses stand at offsets 14 and 24 of what follows the Ethernet header."""
     from _socket import inet_pton
 
-    names = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
+    names: dict[str, Any] = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
     packet = Packet(source, target, mark=0, **names)
     packet.network = dict(enumerate(b"\0\1\x08\0\6\4" + operation.to_bytes(2, "big")))
     packet.network.update(enumerate(inet_pton(uapi.AF_INET, source), 14))

@@ -161,7 +161,7 @@ class PathTracer:
             hop.answer = hop.here.route(hop.query)
         if hop.route is None or hop.route.type == uapi.RTN_LOCAL:
             return
-        out = hop.here.links.get(hop.route.index)
+        out = hop.here.links.get(hop.route.index or 0)
         asked = hop.source
         hop.source = hop.source or hop.route.source
         mark = hop.here.evaluate(netfilter_checks.packet_of(hop, hop.here, None, out), "output").mark
@@ -173,7 +173,7 @@ class PathTracer:
     def _leave(self, hop: Hop, route: Route) -> NetworkFault | None:
         """Follow the packet out of one IP stack and into the next."""
         here = hop.here
-        hop.out, hop.next_hop = here.links.get(route.index), fib.gateway(route) or hop.target
+        hop.out, hop.next_hop = here.links.get(route.index or 0), fib.gateway(route) or hop.target
         if hop.out is None:
             return None
         ends: list[tuple[NamespaceView, Link]] = []

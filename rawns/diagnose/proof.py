@@ -17,6 +17,7 @@ from .segment import BRIDGE, CABLE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from ..objects.link import Link
     from .diagnosis import Diagnosis
@@ -190,6 +191,7 @@ class Prover:
             return None
         own = [one.address for one in router.addresses_of(hop.iif, hop.family)]
         protocol, kind = FRAGMENTATION_NEEDED[hop.family]
+        names: dict[str, Any]
         for view, hook, names in (
             (router, "output", {"oif": hop.iif.name}),
             (router, "postrouting", {"oif": hop.iif.name}),

@@ -223,7 +223,7 @@ class QuantityValue(Value):
 
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
             raise InvalidValue(f"{shown(value)} is not a {self.unit}")
-        {"rate": units.rate, "size": units.size, "share": units.share, "time": units.seconds}[self.unit](value)
+        {"rate": units.rate, "size": units.size, "share": units.fraction, "time": units.seconds}[self.unit](value)
         return value
 
 

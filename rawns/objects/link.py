@@ -91,7 +91,11 @@ class Link(Record):
     alias: str | None = field("IFLA_IFALIAS")
     txqlen: int | None = field("IFLA_TXQLEN")
     operstate: int = field("IFLA_OPERSTATE", default=uapi.IF_OPER_UNKNOWN, names="IF_OPER_")
-    stats: dict[str, int] | None = field("IFLA_STATS64")
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Its counters: rx_packets, tx_bytes, rx_dropped ...; empty if they were not asked for."""
+        return self.body.get("IFLA_STATS64") or {}
 
     @property
     def up(self) -> bool:

@@ -62,8 +62,17 @@ class Qdisc(Record):
     kind: str = field("TCA_KIND")
     handle: int = field("tcm_handle", default=0)
     parent: int = field("tcm_parent", default=0)
-    options: dict[str, Any] | bytes | None = field("TCA_OPTIONS")
-    stats: dict[str, int] | None = field("TCA_STATS")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of its kind by their C names; empty if there are none, or none that are described in `rtnl.tc`."""
+        found = self.body.get("TCA_OPTIONS")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Its counters: bytes, packets, drops, qlen, backlog ..."""
+        return self.body.get("TCA_STATS") or {}
 
     def _title(self) -> str:
         return f"{self.kind} {tc.HANDLE.format(self.handle)}"
@@ -215,10 +224,8 @@ class Shape:
             "TCA_NETEM_JITTER64": self.jitter_nanoseconds,
         }
 
-    def _learn(self, options: object) -> bool:
+    def _learn(self, options: dict[str, Any]) -> bool:
         """Set the numbers from the options of one discipline; return whether that is all that they say."""
-        if not isinstance(options, dict):
-            return False
         if "TCA_TBF_PARMS" in options:
             words = options["TCA_TBF_PARMS"]
             self.bytes_per_second = options.get("TCA_TBF_RATE64", words["rate.rate"])
@@ -227,6 +234,8 @@ class Shape:
             self.delay_nanoseconds = options.get("TCA_NETEM_LATENCY64", options["latency"] * TICK_NANOSECONDS)
             self.jitter_nanoseconds = options.get("TCA_NETEM_JITTER64", options["jitter"] * TICK_NANOSECONDS)
             self.loss_u32, self.netem_packets = options["loss"], options["limit"]
+        else:
+            return False
         return not (options.get("gap") or options.get("duplicate"))
 
 

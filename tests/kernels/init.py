@@ -189,7 +189,7 @@ def kinds() -> str:
     with NetNS.create() as ns:
         for kind, told in data.items():
             ns.net.add_veth("v1", "v2")
-            ns.net.add_link("x.1", kind, told, **({"link": "v1"} if kind.startswith(("mac", "ipv", "vlan")) else {}))
+            ns.net.add_link("x.1", kind, told, link="v1" if kind.startswith(("mac", "ipv", "vlan")) else None)
             found = ns.net.link("x.1")
             expect(found.kind == kind and told.items() <= found.data.items(), (kind, found, found.data))
             ns.net.delete_link("x.1")

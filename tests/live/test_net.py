@@ -7,11 +7,14 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rawns import InvalidValue, KernelError, NetNS, RawnsError, WireError, uapi
+
+if TYPE_CHECKING:
+    from rawns.objects.link import LinkOptions
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def test_both_ends_are_born_where_they_live(pair: tuple[NetNS, NetNS]) -> None:
 
 
 def test_options_at_birth(ns: NetNS) -> None:
-    far = {"index": 41, "address": "02:00:00:00:00:0b"}
+    far: LinkOptions = {"index": 41, "address": "02:00:00:00:00:0b"}
     ns.net.add_veth("a", "b", up=True, index=40, address="02:00:00:00:00:0a", mtu=1400, peer_options=far)
     a, b = ip(ns, "link", "show", "dev", "a")[0], ip(ns, "link", "show", "dev", "b")[0]
     assert (a["ifindex"], a["address"], a["mtu"], "UP" in a["flags"]) == (40, "02:00:00:00:00:0a", 1400, True)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PROJECT, Ordinary
@@ -48,7 +49,7 @@ def name(net: Net, letter: str) -> str:
     return str(net[letter].name)
 
 
-def linked(net: Net, letter: str, new: str, kind: str, data: dict[str, object], **options: object) -> None:
+def linked(net: Net, letter: str, new: str, kind: str, data: dict[str, object], **options: Any) -> None:
     """A link of a kind that a kernel may lack."""
     try:
         net[letter].net.add_link(new, kind, data, **options)

@@ -116,7 +116,7 @@ def test_rules_are_read() -> None:
         lambda: link.add_altname(1),
         lambda: link.add_altname(1, "x" * 128),
         lambda: link.add_altname(1, "a/b"),
-        lambda: link.change_port(1, colour=1),
+        lambda: link.change_port(1, colour=1),  # type: ignore[call-arg]
         lambda: link.macvlan("m", 1, "sideways"),
         lambda: link.vxlan("v", 1 << 24),
         lambda: link.vxlan("v", 1, port=0),
@@ -134,7 +134,7 @@ def test_rules_are_read() -> None:
         lambda: rule.new(source="10.0.0.0/8", table=1, action="prohibit"),
         lambda: rule.new(action="dance"),
         lambda: rule.new(source="10.0.0.0/8", destination="fd00::/8", table=1),
-        lambda: rule.new(colour=1, table=1),
+        lambda: rule.new(colour=1, table=1),  # type: ignore[call-arg]
         lambda: rule.delete(),
         lambda: rule.delete(family=2),
     ],
