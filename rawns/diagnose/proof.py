@@ -191,13 +191,13 @@ class Prover:
             return None
         own = [one.address for one in router.addresses_of(hop.iif, hop.family)]
         protocol, kind = FRAGMENTATION_NEEDED[hop.family]
-        names: dict[str, Any]
-        for view, hook, names in (
+        ends: list[tuple[NamespaceView, str, dict[str, Any]]] = [
             (router, "output", {"oif": hop.iif.name}),
             (router, "postrouting", {"oif": hop.iif.name}),
             (origin, "prerouting", {"iif": self.tracer.trail[0].out.name if self.tracer.trail[0].out is not None else ""}),
             (origin, "input", {"iif": self.tracer.trail[0].out.name if self.tracer.trail[0].out is not None else ""}),
-        ):
+        ]
+        for view, hook, names in ends:
             packet = Packet(
                 own[0] if own else hop.target, self.diagnosis.source, protocol=protocol, state="related", mark=0, **names
             )
