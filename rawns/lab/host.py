@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .kinds.macvlan import Macvlan
     from .kinds.tap import Tap
     from .kinds.vxlan import Vxlan
-    from .properties import LinkOptions
+    from .properties import InterfaceOptions
 
     Made = TypeVar("Made", bound=Interface)
     Answer = TypeVar("Answer")
@@ -72,7 +72,7 @@ class Host(BaseHost):
     # -- its description ----------------------------------------------------------------------------------------------
 
     def port(
-        self, name: str | None = None, *addresses: Address, master: Interface | None = None, **options: Unpack[LinkOptions]
+        self, name: str | None = None, *addresses: Address, master: Interface | None = None, **options: Unpack[InterfaceOptions]
     ) -> Port:
         """Plan one end of a wire, by default ``eth0``, ``eth1`` ..., with addresses (``'10.0.0.1/24'``).
 
@@ -88,7 +88,7 @@ class Host(BaseHost):
         return self.add(Bridge(self, name, addresses, **options))
 
     def macvlan(
-        self, name: str, parent: Interface | str, *addresses: Address, mode: str = "bridge", **options: Unpack[LinkOptions]
+        self, name: str, parent: Interface | str, *addresses: Address, mode: str = "bridge", **options: Unpack[InterfaceOptions]
     ) -> Macvlan:
         """Plan a macvlan on an interface of this host or another's; a name stands for one of the root namespace."""
         from .kinds.macvlan import Macvlan
@@ -102,7 +102,7 @@ class Host(BaseHost):
         owner: int | None = None,
         master: Interface | None = None,
         vlans: Iterable[int] | None = None,
-        **options: Unpack[LinkOptions],
+        **options: Unpack[InterfaceOptions],
     ) -> Tap:
         """Plan a tap device; ``owner`` is the user id that may open it, ``master`` a bridge of this host."""
         from .kinds.bridge import vlan_map
@@ -120,7 +120,7 @@ class Host(BaseHost):
         local: str | None = None,
         port: int = 4789,
         master: Interface | None = None,
-        **options: Unpack[LinkOptions],
+        **options: Unpack[InterfaceOptions],
     ) -> Vxlan:
         """Plan a tunnel to another machine's lab; ``master`` is a bridge of this host."""
         from .kinds.vxlan import Vxlan

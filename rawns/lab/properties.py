@@ -15,19 +15,10 @@ if TYPE_CHECKING:
     from typing import Any, TypedDict
 
     from ..objects.link import Link
+    from ..objects.qdisc import ShapeOptions
     from .values import Value
 
-    class ShapeOptions(TypedDict, total=False):
-        """How an interface sends, in the words of tc(8); numbers are in base units."""
-
-        rate: str | int  # bits a second
-        burst: str | int  # bytes
-        latency: str | float  # seconds
-        delay: str | float  # seconds
-        jitter: str | float  # seconds
-        loss: str | float  # a fraction
-
-    class LinkOptions(TypedDict, total=False):
+    class InterfaceOptions(TypedDict, total=False):
         """Keywords of every interface (`LINK_PROPERTIES`)."""
 
         mac: str | None

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from ...nlmsg import Request
     from ..interface import BaseHost, Vlans
-    from ..properties import LinkOptions
+    from ..properties import InterfaceOptions
 
-    class BridgeOptions(LinkOptions, total=False):
+    class BridgeOptions(InterfaceOptions, total=False):
         """Keywords of a bridge."""
 
         stp: bool
@@ -85,7 +85,7 @@ class Bridge(Interface):
     def carrier_due(self) -> bool:
         return self.up and any(port.master is self and port.carrier_due for port in self.host.interfaces)
 
-    def port(self, name: str | None = None, *, vlans: Iterable[int] | None = None, **options: Unpack[LinkOptions]) -> Port:
+    def port(self, name: str | None = None, *, vlans: Iterable[int] | None = None, **options: Unpack[InterfaceOptions]) -> Port:
         """Plan a port of this bridge, to be wired; without a name it is called after the host that it leads to.
 
         ``vlans`` are the ids of the VLANs that it carries, the first of them for untagged frames; ``options`` are mac, mtu
