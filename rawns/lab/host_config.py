@@ -56,12 +56,12 @@ def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:
 
 
 def _nat_now(host: Host, nats: list[Nat]) -> None:
-    host.net.nat(nat_table(host.lab.name), nats, str(stamp.Stamp(host.lab.name)))
+    host.net.nft.set_nat(nat_table(host.lab.name), nats, str(stamp.Stamp(host.lab.name)))
 
 
 def _no_nat(host: Host, name: str) -> None:
     try:
-        host.net.delete_nat(name)
+        host.net.nft.delete_table(name)
     except KernelError as error:
         if error.code != "ENOENT":
             raise

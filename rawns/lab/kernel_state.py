@@ -93,7 +93,7 @@ def read(host: Host) -> NamespaceState:
             state.vlans[reply.body["ifi_index"]] = found
     if wanted & {"nat", "forward"} or host.sysctls:
         if "nat" in wanted:
-            state.nats = net.nat_rules(nat_table(host.lab.name))
+            state.nats = net.nft.nat(nat_table(host.lab.name))
         settings = settings_of(host, state)
         if settings:
             state.sysctls = host.settings(list(settings))
