@@ -1,9 +1,9 @@
-"""From a `Plan` to the kernel: in as few messages and visits as it allows, undone in reverse when any step fails.
+"""Carry out a `Plan`: in as few messages and visits to namespaces as possible, undone in reverse order if a step fails.
 
-Floor 6.  Each namespace that is made has one visit, and one datagram: its turn comes as soon as all those that its wires
-lead to are there, and whichever end has its turn first makes the wire.  So the hosts of a star have theirs when they are
-made, and the switch in the middle has its own at the end.  A name leads to its namespace only after that: whoever finds
-a name, finds the stamp.  Descriptors and sockets are held no longer than that takes.
+A new namespace is visited once and receives one datagram.  A host is configured as soon as all namespaces exist to which its
+wires lead, and whichever end is configured first creates the wire.  So the hosts of a star are configured when they are
+created, and the bridge in the middle last.  A name leads to its namespace only after that: every name has a stamp behind
+it.  Descriptors and sockets are closed after each host.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 
 GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
 DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
-BREATH = 64  # hosts after which this thread comes home, where signals that wait are heard
+HOSTS_PER_VISIT = 64  # after so many hosts this thread returns to its namespace, and blocked signals are delivered
 
 
 class Builder:
-    """Carries out one `Plan`."""
+    """Carry out one `Plan`."""
 
     def __init__(self, plan: Plan, undo: syscalls.Rollback, token: str = "", progress: Progress | None = None) -> None:
         """``token`` identifies this process in the stamps (`lock.OwnerLock`), if others can see them."""
         self._token = token
         self._lab: Topology = plan.lab
         self._plan, self._undo, self._progress = plan, undo, progress
-        self._made: dict[int, bool] = {}  # interfaces made by now, by id: whether all could be said at their birth
+        self._made: dict[int, bool] = {}  # by id, the interfaces that exist: whether their creation has set everything
         self._guests: dict[int, list[Interface]] = {}  # by host: what is created on its interfaces and lives in another host
-        # What must have happened before a host's turn: N that host N is there, ~N that it has had its turn.
+        # What must have happened before a host is configured: N that host N exists, ~N that it has been configured.
         self._awaited: dict[int, set[int]] = {host.number: set() for host in self._lab.hosts if self._busy(host)}
         for created in plan.created:
             for one in created:
@@ -59,11 +59,11 @@ class Builder:
                     self._awaited.setdefault(parent.host.number, set())
                     self._await(parent.host, one.host)
                     self._awaited[one.host.number].add(~parent.host.number)
-        self._waiting: dict[int, list[Host]] = {}  # by what they wait for
-        self._past: set[int] = set()  # what has happened
-        self._words: dict[str, Request] = {}
+        self._waiting: dict[int, list[Host]] = {}  # hosts by the event that they wait for
+        self._past: set[int] = set()  # the events that have happened
+        self._lo_requests: dict[str, Request] = {}
         self._mark = str(stamp.Stamp(self._lab.name, token)).encode()
-        self._said_whole = False  # whether a host has got a stamp that says so, with all that was left to do
+        self._said_whole = False  # whether the last datagram has written that the lab is whole
         new = [host for host in self._lab.hosts if self._new(host)]
         # A stamp must not say that work is done which comes after it: commands, and the removal of names.
         self._nothing_follows = not self._plan.obsolete_names and not any(host.commands for host in new)
@@ -75,7 +75,9 @@ class Builder:
         states = self._plan.states
         for host in self._lab.hosts if self._lab.outlives_process else ():
             state = states[host.number]
-            if state is not None and state.stamp is not None and state.stamp.state and not host.root:  # that may be another's
+            if (
+                state is not None and state.stamp is not None and state.stamp.state and not host.root
+            ):  # whose lo another lab may have stamped
                 return host
         return None
 
@@ -87,14 +89,14 @@ class Builder:
         return self._new(host) or bool(plan.created[number] or plan.changed[number])
 
     def _await(self, host: BaseHost, other: BaseHost) -> None:
-        """A host has its turn when another is there."""
+        """Configure a host only when another exists."""
         if other is not host and self._new(other):
             self._awaited[host.number].add(other.number)
 
-    # -- the whole ------------------------------------------------------------------------------------------------
+    # -- the order ------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Do all of it.  Raises `KernelError` or `SyscallError`; the caller's `Rollback` then undoes it."""
+        """Carry out the whole plan.  Raises `KernelError` or `SyscallError`; the caller's `Rollback` then undoes it."""
         plan, hosts = self._plan, self._lab.hosts
         if self._anchor is not None:
             before = self._features(self._anchor)
@@ -106,19 +108,19 @@ class Builder:
             names.prepare(self._undo)
         created = prefetch([host for host in hosts if self._new(host)], self._create_namespace)
         try:
-            for start in range(0, len(hosts), BREATH):
+            for start in range(0, len(hosts), HOSTS_PER_VISIT):
                 if start:
-                    self._undo.call_unblocked(self._tell)
-                call_and_restore(self._reach_each, hosts[start : start + BREATH], created)
+                    self._undo.call_unblocked(self._report_progress)
+                call_and_restore(self._reach_each, hosts[start : start + HOSTS_PER_VISIT], created)
         finally:
             created.close()
-        for number in list(self._awaited):  # macvlans of two hosts, each on the other's: no order suits them
-            self._turn(hosts[number])
+        for number in list(self._awaited):  # two hosts with macvlans, each on the other's interface: any order will do
+            self._configure(hosts[number])
         for host in hosts:
             if self._new(host):
                 self._run(host)
         self._remove_names(plan.obsolete_names)
-        self._tell()
+        self._report_progress()
         if self._lab.outlives_process and not self._said_whole:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
                 self._write_stamp(host, stamp.WHOLE, host.features)
@@ -147,7 +149,7 @@ class Builder:
             self._reach(host, created)
 
     def _reach(self, host: Host, created: Iterator[Host]) -> None:
-        """Make a host, if it is to be made, and let have their turn all those who have waited for no more than that."""
+        """Create a host if it is new, and configure all hosts that have waited for that alone."""
         if self._new(host):
             next(created)
         awaited = self._awaited.get(host.number)
@@ -158,7 +160,7 @@ class Builder:
         self._attempt(host)
         self._happened(host.number)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._progress is not None:
             self._progress(self._total - self._left, self._total)
 
@@ -174,7 +176,7 @@ class Builder:
         return frozenset([stamp.RUN_PENDING] if host.commands and self._lab.outlives_process else ())
 
     def _features(self, host: Host) -> frozenset[str]:
-        """The features that its stamp names by now."""
+        """The features that its stamp names so far."""
         known = self._plan.states[host.number]
         return known.stamp.features if known is not None and known.stamp is not None else frozenset()
 
@@ -187,7 +189,7 @@ class Builder:
 
     def _attempt(self, host: Host) -> None:
         if self._awaited.get(host.number) == set():
-            self._turn(host)
+            self._configure(host)
 
     def _happened(self, event: int) -> None:
         self._past.add(event)
@@ -197,7 +199,7 @@ class Builder:
                 self._attempt(host)
 
     def _remove(self, host: Host, changes: Sequence[Change]) -> None:
-        """Take away what is in the way.  What has gone already (with its other end, for one) is no error."""
+        """Remove what must not exist.  What has gone already, for example with its other end, is no error."""
         for change in changes:
             if change.undo:
                 self._undo(_revert, host, change.undo)
@@ -208,11 +210,12 @@ class Builder:
                     if error.code not in GONE:
                         raise
 
-    # -- one host's turn ------------------------------------------------------------------------------------------
+    # -- one host -----------------------------------------------------------------------------------------------
 
-    def _turn(self, host: Host) -> None:
+    def _configure(self, host: Host) -> None:
+        """Create a host's interfaces, apply its changes, and mount a new host on its name."""
         if self._awaited.pop(host.number, None) is None:
-            return  # it has had it
+            return  # it has been configured
         self._left -= 1
         for one in self._plan.created[host.number]:
             if one.by_ioctl:
@@ -226,7 +229,7 @@ class Builder:
         for one in self._plan.created[host.number]:
             far = one.peer_interface
             if far is not None and not self._new(far.host):
-                # With the namespace of its other end the kernel would take it away, but in its own time.
+                # The kernel deletes it with the namespace of its other end, but later.
                 self._undo(_revert, self._lab.hosts[far.host.number], [build_requests.delete(far)])
         host.net.do(*requests)
         for change in self._plan.changed[host.number]:
@@ -240,21 +243,21 @@ class Builder:
         self._happened(~host.number)
 
     def _tap(self, host: Host, one: Interface) -> None:
-        """Make a tap device, which takes an ioctl."""
+        """Create a tap device, by an ioctl."""
         assert one.name is not None
         if not self._new(host):
             self._undo(_revert, host, [build_requests.delete(one)])
         host.namespace.add_tap(one.name, owner=getattr(one, "owner", None), index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
-        """All that is said in a host's turn, in the order that `messages` draws."""
+        """The requests that configure a host, in the order that `build_requests` describes."""
         plan, lab = self._plan, self._lab
         created = plan.created[host.number]
         requests: list[Request] = []
         if self._new(host):
             last = lab.outlives_process and not self._left and self._anchor is None
             self._said_whole = last and self._nothing_follows
-            requests.append(self._first_words(host, stamp.WHOLE if self._said_whole else "", host.features | self._pending(host)))
+            requests.append(self._lo_request(host, stamp.WHOLE if self._said_whole else "", host.features | self._pending(host)))
         masters = [one for one in created if one.switches or one.routes]
         others = sorted([one for one in created if not (one.switches or one.routes)], key=_depth)
         for one in masters:
@@ -279,33 +282,34 @@ class Builder:
             requests += [build_requests.add_route(host, one) for one in host.ordered_routes]
         return requests
 
-    def _first_words(self, host: Host, state: str, features: frozenset[str]) -> Request:
-        """Return the first request to a host, which is the same for most: created and encoded once."""
+    def _lo_request(self, host: Host, state: str, features: frozenset[str]) -> Request:
+        """Return the request that brings ``lo`` up and stamps it: the same for most hosts, so created and encoded once."""
         mark = host.stamp(self._token, state, features)
-        request = self._words.get(str(mark))
+        request = self._lo_requests.get(str(mark))
         if request is None:
-            request = self._words[str(mark)] = build_requests.lo(mark)
+            request = self._lo_requests[str(mark)] = build_requests.lo(mark)
         return request
 
     def _create(self, host: Host, one: Interface) -> Sequence[Request]:
-        """Create an interface in its own host's turn; with a wire, its other end too."""
+        """The requests that create an interface; with a wire, its other end too."""
         self._made[id(one)] = True
         if one.peer_interface is not None:
             self._made[id(one.peer_interface)] = False
         return one.create(host)
 
     def _inverse(self, host: Host) -> list[Request]:
-        """What takes a turn back in a host that was there before."""
+        """The requests that undo `_requests` in a host that existed before."""
         undo = [build_requests.delete(one) for one in self._plan.created[host.number]]
         return undo + [request for change in reversed(self._plan.changed[host.number]) for request in change.undo]
 
 
 def _depth(one: Interface) -> int:
-    """How many interfaces it stands on: its parent is created before it."""
+    """Count how many interfaces it stands on: its parent is created before it."""
     return 0 if one.parent is None else 1 + _depth(one.parent)
 
 
 def _run(host: Host, argv: Sequence[str]) -> None:
+    """Run a command in a host.  Raises `RawnsError` if it fails."""
     done = host.run(argv, mounts=True, stdin=DEVNULL, stdout=2)
     host.release()
     if done.returncode:
@@ -321,7 +325,7 @@ def _call_and_release(host: Host, function: Callable[[], object]) -> None:
 
 
 def _revert(host: Host, requests: Sequence[Request]) -> None:
-    """Each by itself: what was not reached needs no undoing, and is refused."""
+    """Send requests that undo others, one by one: what was not done cannot be undone, and the kernel refuses it."""
     for request in requests:
         try:
             host.net.do(request)

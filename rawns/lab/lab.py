@@ -70,19 +70,20 @@ class Lab(Topology):
         return list(self._compare().changes())
 
     def up(self, wait: float | None = None, progress: Progress | None = None) -> list[Change]:
-        """Make all of it, or what is lacking of it, and change what differs; what was done.  Or raise, and undo what was done.
+        """Create the lab, or what is missing of it, and change what differs; return what was done.  If it fails, undo that.
 
-        With ``wait`` it returns when carrier is there and addresses are usable; TimeoutError (`RawnsError`) after so many
-        seconds.  ``progress`` is told how many hosts are done, and of how many.
-        Raises `InvalidValue` with all faults of the description, FileExistsError (`SyscallError`) where a name is taken,
-        `SyscallError` or `KernelError` where the kernel refuses, naming the port and the host.
+        With ``wait`` it returns when interfaces have carrier and addresses are usable; `LabTimeoutError` (TimeoutError) after
+        so many seconds.  ``progress`` is called with the number of hosts that are done, and the total.
+        A standing lab that another process changes is waited for.  Raises `InvalidValue` with all problems of the
+        description, FileExistsError (`RawnsError`) if a name is taken, `LabBusyError` if another process uses the lab,
+        `SyscallError` or `KernelError` if the kernel refuses, naming the port and the host.
         """
         from .lock import LabLock
 
         try:
             with LabLock(self.name if self.standing else None):
-                changes = self._built(progress)
-        except KernelError as error:  # which says where in the description: here is the line
+                changes = self._build_or_retry(progress)
+        except KernelError as error:  # it names the place in the description: add the line
             if self.source is not None:
                 error.context = self.source.pinned(error.context)
             raise
@@ -112,7 +113,7 @@ class Lab(Topology):
                     found[one] = "up" if there.carrier else "down"
         return found
 
-    def _built(self, progress: Progress | None) -> list[Change]:
+    def _build_or_retry(self, progress: Progress | None) -> list[Change]:
         try:
             return self._build(progress)
         except (KernelError, FileExistsError) as error:
@@ -193,7 +194,7 @@ class Lab(Topology):
         return any(host.name is not None and os.path.lexists(names.path_of(host.name)) for host in self.hosts)
 
     def _read(self, gone: list[str], mending: bool) -> States:
-        """What there is of each host; None where it is to be made."""
+        """The state of each host; None for one that is to be created."""
         states: States = [None] * len(self.hosts)
         if self.standing:
             from .discover import read_existing_hosts
@@ -208,11 +209,11 @@ class Lab(Topology):
         return states
 
     def _another_try(self, error: OSError) -> bool:
-        """Whether it may go better now: an index that we chose was taken, or a name by a lab that was killed."""
+        """Whether a second attempt can succeed: an index was taken, or a name by a lab whose process was killed."""
         from .build import collision
 
         if isinstance(error, KernelError):
-            again = collision(error)  # in a new namespace, or by somebody who has made a link where we are
+            again = collision(error)  # in a new namespace, or by another process in ours
             if again:
                 self._learn_first_index()
             return again
@@ -221,7 +222,7 @@ class Lab(Topology):
         return isinstance(error, SyscallError) and remove_dead_hosts(self)
 
     def _learn_first_index(self) -> None:
-        """Ask a new namespace what it holds."""
+        """Learn from a new namespace which indexes are taken."""
         with NetNS.create() as fresh:
             Lab.first_index = 1 + max(link.index for link in fresh.net.links())
 
@@ -273,6 +274,7 @@ class Lab(Topology):
 
 
 def _delete_host(host: Host) -> None:
+    """Delete a host's namespace; one whose name has been removed is forgotten."""
     try:
         host.delete()
     except FileNotFoundError:

@@ -30,7 +30,7 @@ OWNER, DONE = "owner-", "done-"  # what the name of an owner's file begins with;
 TOKEN_BYTES = 8  # of an owner's token, which is written in hexadecimal digits
 MAX_ATTEMPTS = 1000  # to lock a file that other processes remove in the meantime
 
-_held: dict[int, object] = {}  # the locks of this process, by descriptor
+_held: dict[int, int] = {}  # the id() of each lock of this process, by descriptor
 _fork_handler_registered = False
 
 
@@ -63,6 +63,7 @@ class LabLock:
                     self._fd = fd
                     return self
             except BaseException:
+                _held.pop(fd, None)
                 syscalls.close(fd)
                 raise
             syscalls.close(fd)
@@ -84,6 +85,10 @@ class LabLock:
     def __exit__(self, *exc: object) -> None:
         fd, self._fd = self._fd, -1
         _release(fd, self)
+
+    def __del__(self) -> None:
+        """Release the lock if a signal handler raised after `__enter__`, before the block began."""
+        self.__exit__()
 
 
 class OwnerLock:
@@ -117,13 +122,13 @@ class OwnerLock:
 
     def finish(self) -> None:
         """Release the lock and record that the owner has completed its work, which stays: it did not die over it."""
-        if _held.get(self._fd) is self:
+        if _held.get(self._fd) == id(self):
             _rename(OWNER + self.token, DONE + self.token)
         self.release()
 
     def remove(self) -> None:
         """Release the lock and remove the file, if nothing is left that a stamp marks with the token."""
-        if _held.get(self._fd) is self:
+        if _held.get(self._fd) == id(self):
             _unlink(OWNER + self.token)
         self.release()
 
@@ -303,12 +308,12 @@ def _hold(fd: int, lock: object) -> None:
     if not _fork_handler_registered:
         os.register_at_fork(after_in_child=_close_inherited)
         _fork_handler_registered = True
-    _held[fd] = lock
+    _held[fd] = id(lock)
 
 
 def _release(fd: int, lock: object) -> None:
     """Close the descriptor of a lock, unless it was inherited from the process that this one was forked from."""
-    if _held.get(fd) is lock:
+    if _held.get(fd) == id(lock):
         del _held[fd]
         syscalls.close(fd)
 
