@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import stat
@@ -43,6 +44,16 @@ def python(script: str, *prefix: str) -> subprocess.Popen[str]:
         process.communicate()
         pytest.skip(f"{' '.join(prefix)} does not work here")
     return process
+
+
+def kill_and_wait(pid: int) -> None:
+    """Kill a process; when this returns, the kernel has closed its descriptors."""
+    fd = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        select.select([fd], [], [], 30)
+    finally:
+        os.close(fd)
 
 
 def rawns(*argv: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -108,9 +119,8 @@ def test_gc_leaves_a_lab_in_use_alone_and_removes_it_when_its_owner_is_killed(
         assert found.state.startswith("in use by ")
         pid = int(found.state.rpartition(" ")[2]) if "another pid" not in place else process.pid
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
-        os.kill(pid, signal.SIGKILL)
-    assert not process.stdout or process.stdout.closed
+            kill_and_wait(int(child))
+        kill_and_wait(pid)
     assert sorted(discover.collect_garbage()) == there
     assert named(lab_name) == []
 
