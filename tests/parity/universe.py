@@ -7,6 +7,7 @@ same names, indexes and addresses, and a command that changes something can be t
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import shlex
@@ -130,11 +131,12 @@ class Both:
 
         return one(self.real), one(self.ours)
 
-    def differences(self, lines: str, volatile: str = "", same_help: bool = False) -> list[str]:
+    def differences(self, lines: str, volatile: str = "", same_help: bool = False, ordered: bool = True) -> list[str]:
         """Return what differs when both run these commands one after the other, and in the state they are left in.
 
         A line may have the command's standard input after `` <<< ``, with ``\\n`` for the ends of its lines.  What matches
-        ``volatile`` is removed from the output first.  ``same_help`` compares help texts, too.
+        ``volatile`` is removed from the output first.  ``same_help`` compares help texts, too.  If not ``ordered``,
+        the lines of the output, or the objects of a JSON array, may come in any order.
         """
         found = []
         for line in filter(None, map(str.strip, lines.strip().splitlines())):
@@ -144,6 +146,8 @@ class Both:
                 (status, re.sub(volatile, "", out), re.sub(volatile, "", err))
                 for status, out, err in self.ask(*shlex.split(words), **options)
             )
+            if not ordered:
+                real, ours = _sorted(real), _sorted(ours)
             if real != ours and (same_help or not _both_help(real, ours)):
                 found.append(f"ip {line}\n   real: {real}\n   ours: {ours}")
         real_state, our_state = self.state()
@@ -159,6 +163,14 @@ class Both:
 def _both_help(real: Answer, ours: Answer) -> bool:
     """Help is in our own words; that it is help, and ends alike, is what counts."""
     return real[0] == ours[0] and all("Usage:" in answer[1] + answer[2] for answer in (real, ours))
+
+
+def _sorted(answer: Answer) -> Answer:
+    status, out, err = answer
+    if out.startswith("["):
+        found = json.loads(out)
+        return status, json.dumps(sorted(found, key=str)), err
+    return status, "\n".join(sorted(out.splitlines())), err
 
 
 def missing() -> str:

@@ -27,7 +27,7 @@ OBJECTS = (
     ("maddress", None),
     ("route", "route"),
     ("rule", "rule"),
-    ("neighbor|neighbour", None),
+    ("neighbor|neighbour", "neigh"),
     ("ntable|ntbl", None),
     ("link", "link"),
     ("l2tp", None),

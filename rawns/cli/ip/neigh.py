@@ -1,0 +1,407 @@
+"""`ip neighbour`: add, change, replace, delete, show, flush and look up neighbours (ip-neighbour(8), <linux/neighbour.h>)."""
+
+from __future__ import annotations
+
+from _socket import inet_pton
+
+from ... import rtnl, uapi
+from ...errors import KernelError
+from ...nlmsg import Request
+from . import filters, name_tables
+from .arguments import U32, address, lladdr, prefix
+from .context import reason
+from .grammar import (
+    FAILED,
+    CommandError,
+    ConstantKeyword,
+    CustomKeyword,
+    FlagKeyword,
+    ValueKeyword,
+    dispatch,
+    duplicate,
+    garbage,
+    matches,
+    read,
+    wrong,
+)
+from .render import OutputField, put, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...wire import Body
+    from .context import IpContext
+    from .grammar import Args, Record
+
+HERTZ = 100  # USER_HZ
+NTF_EXT_MANAGED, NTF_EXT_LOCKED = 1, 2  # of NDA_FLAGS_EXT
+STATES = {  # in the order in which they are printed
+    "incomplete": uapi.NUD_INCOMPLETE,
+    "reachable": uapi.NUD_REACHABLE,
+    "stale": uapi.NUD_STALE,
+    "delay": uapi.NUD_DELAY,
+    "probe": uapi.NUD_PROBE,
+    "failed": uapi.NUD_FAILED,
+    "noarp": uapi.NUD_NOARP,
+    "permanent": uapi.NUD_PERMANENT,
+}
+SHORT_STATES = ("permanent", "reachable", "failed")  # those that may be abbreviated
+ALL_STATES, NO_STATE = 0xFFFF, 0x100  # of a filter: any state, and an entry without one
+MAX_FLUSH_ROUNDS = 10
+FULL, BRIEF = ("%s ", "dev %s ", "lladdr %s "), ("%-39s ", "%-16s ", "%s")  # address, device, link-layer address
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def state(text: str) -> int:
+    """Parse a state, by name or number.  Raises ValueError."""
+    for name in SHORT_STATES:
+        if matches(text, name):
+            return STATES[name]
+    if text == "none":
+        return 0
+    if text in STATES:
+        return STATES[text]
+    value = U32(text)
+    if value >= 0x100 or value & (value - 1):
+        raise ValueError(text)
+    return value
+
+
+def _state(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        record["ndm_state"] = state(word)
+    except ValueError:
+        raise wrong(word, "nud state is bad") from None
+
+
+def _lladdr(args: Args, record: Record) -> None:
+    word = args.take()
+    if "lladdr" in record:
+        raise duplicate("lladdr", word)
+    record["lladdr"] = word
+
+
+def _destination(word: str, args: Args, record: Record) -> None:
+    record["dst family"], record["NDA_DST"] = address(word, args.ip.family)
+
+
+def _proxy(args: Args, record: Record) -> None:
+    word = args.take()
+    if matches(word, "help"):
+        raise help()
+    if "NDA_DST" in record:
+        raise duplicate("address", word)
+    _destination(word, args, record)
+    record["ndm_flags"] |= uapi.NTF_PROXY
+
+
+def _to(word: str, args: Args, record: Record) -> None:
+    if word == "to":
+        word = args.take()
+    if matches(word, "help"):
+        word = args.take()
+    if "NDA_DST" in record:
+        raise garbage("to", word)
+    _destination(word, args, record)
+
+
+def _protocol(text: str) -> int:
+    return name_tables.number_of("rt_protos", text, 255)
+
+
+WORDS = [
+    CustomKeyword("lladdr*", _lladdr),
+    CustomKeyword("nud", _state),
+    CustomKeyword("proxy*", _proxy),
+    FlagKeyword("router*", uapi.NTF_ROUTER, "ndm_flags"),
+    FlagKeyword("use", uapi.NTF_USE, "ndm_flags"),
+    FlagKeyword("managed", NTF_EXT_MANAGED, "extended"),
+    FlagKeyword("extern_learn*", uapi.NTF_EXT_LEARNED, "ndm_flags"),
+    ValueKeyword("dev", "dev", str),
+    ValueKeyword("protocol*", "NDA_PROTOCOL", _protocol, '"protocol" value is invalid\n'),
+]
+
+
+def help() -> CommandError:
+    """Return the help text of `ip neighbour`."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["neighbor"])
+
+
+def _index(name: str, ip: IpContext) -> int:
+    index = ip.index_of(name)
+    if not index:
+        raise CommandError(f'Cannot find device "{name}"', FAILED)
+    return index
+
+
+def modify(args: Args, flags: int, deletes: bool = False) -> int:
+    """Send the request that the words describe."""
+    ip = args.ip
+    record = read(WORDS, args, {"ndm_state": uapi.NUD_PERMANENT, "ndm_flags": 0}, _to)
+    family, device, link_address = (record.pop(key, None) for key in ("dst family", "dev", "lladdr"))
+    if device is None or not family:
+        raise CommandError("Device and destination are required arguments.")
+    extended = record.pop("extended", 0)
+    if extended:
+        record["NDA_FLAGS_EXT"] = extended
+    if record["ndm_flags"] & uapi.NTF_USE or extended & NTF_EXT_MANAGED:
+        record["ndm_state"] = 0  # the kernel resolves the address
+    record["ndm_family"] = family
+    if link_address not in (None, "null"):
+        record["NDA_LLADDR"] = lladdr(link_address)
+    record["ndm_ifindex"] = _index(device, ip)
+    ip.do(Request(rtnl.DELNEIGH if deletes else rtnl.NEWNEIGH, record, flags))
+    return 0
+
+
+# -- the filter of show and flush ---------------------------------------------------------------------------------
+
+
+def _filter_state(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        value = state(word)
+    except ValueError:
+        if word != "all":
+            raise wrong(word, "nud state is bad") from None
+        value = ALL_STATES & ~uapi.NUD_NOARP if record["flushes"] else ALL_STATES
+    record["chosen"] = record.get("chosen", 0) | (value or NO_STATE)
+
+
+def _filter_device(args: Args, record: Record) -> None:
+    word = args.take()
+    if "dev" in record:
+        raise duplicate("dev", word)
+    record["dev"] = word
+
+
+def _filter_to(word: str, args: Args, record: Record) -> None:
+    if word == "to":
+        word = args.take()
+    if matches(word, "help"):
+        raise help()
+    record["prefix"] = prefix(word, record["family"])
+    record["family"] = record["family"] or record["prefix"].family
+
+
+def _filter_protocol(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        record["protocol"] = _protocol(word)
+    except ValueError:
+        if word != "all":
+            raise wrong(word, 'invalid "protocol"\n') from None
+        record.pop("protocol", None)
+
+
+FILTERS = [
+    CustomKeyword("dev", _filter_device),
+    CustomKeyword("master", filters.master),
+    CustomKeyword("vrf", filters.vrf),
+    ConstantKeyword("nomaster", "no master", True),
+    ConstantKeyword("unused", "unused", True),
+    CustomKeyword("nud", _filter_state),
+    ConstantKeyword("proxy", "proxy", True),
+    CustomKeyword("protocol*", _filter_protocol),
+]
+
+
+def _filter(args: Args, flushes: bool) -> Record:
+    """Return the filter that the words describe.  Raises `CommandError`."""
+    ip = args.ip
+    record = read(FILTERS, args, {"family": ip.family, "flushes": flushes}, _filter_to)
+    default = ALL_STATES & ~(uapi.NUD_PERMANENT | uapi.NUD_NOARP) if flushes else 0xFF & ~uapi.NUD_NOARP
+    record["states"] = record.pop("chosen", default)
+    if flushes:
+        record["states"] &= ~uapi.NUD_FAILED
+    if "dev" in record:
+        record["index"] = _index(record["dev"], ip)
+    return record
+
+
+def fits(entry: Body, record: Record) -> bool:
+    """Return whether a neighbour passes the filter."""
+    state, family = entry["ndm_state"], entry["ndm_family"]
+    if record["family"] not in (0, family) or record.get("index", entry["ndm_ifindex"]) != entry["ndm_ifindex"]:
+        return False
+    fitting = state & record["states"] or entry["ndm_flags"] & (uapi.NTF_PROXY | uapi.NTF_EXT_LEARNED)
+    if not (fitting or (not state and record["states"] & NO_STATE)) or (
+        "protocol" in record and entry.get("NDA_PROTOCOL") != record["protocol"]
+    ):
+        return False
+    if "unused" in record and entry.get("NDA_CACHEINFO", {}).get("ndm_refcnt"):
+        return False
+    wanted = record.get("prefix")
+    if wanted is None or not wanted.family or "NDA_DST" not in entry:
+        return True
+    raw = inet_pton(family, entry["NDA_DST"])
+    drop = len(raw) * 8 - wanted.bits
+    return bool(wanted.family == family and int.from_bytes(raw, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop)
+
+
+def _neighbours(ip: IpContext, record: Record, failure: str = "Dump terminated") -> Iterator[Body]:
+    body: Body = {"ndm_family": record["family"]}
+    if "proxy" in record:
+        body["ndm_flags"] = uapi.NTF_PROXY
+    if "index" in record:
+        body["NDA_IFINDEX"] = record["index"]
+    if "master" in record or "no master" in record:
+        body["NDA_MASTER"] = record.get("master", 0xFFFFFFFF)
+    for reply in ip.stream(Request(rtnl.GETNEIGH, body, uapi.NLM_F_DUMP), failure):
+        if fits(reply.body, record):
+            yield reply.body
+
+
+# -- output -------------------------------------------------------------------------------------------------------
+
+
+def neighbour(entry: Body, ip: IpContext, record: Record, verb: str = "") -> Iterator[OutputField]:
+    """Yield the fields of a neighbour as `ip neigh show` prints them; ``verb`` stands before it in a monitor."""
+    if verb:
+        yield OutputField(verb, True, f"{verb} ")
+    destination, device, link_address = BRIEF if ip.brief else FULL
+    if "NDA_DST" in entry:
+        yield OutputField("dst", entry["NDA_DST"], destination % entry["NDA_DST"])
+    if "index" not in record and entry["ndm_ifindex"]:
+        name = ip.name_of(entry["ndm_ifindex"])
+        yield OutputField("dev", name, put(device, name, ip))
+    if "NDA_LLADDR" in entry:
+        yield OutputField("lladdr", entry["NDA_LLADDR"], link_address % entry["NDA_LLADDR"])
+    if ip.brief:
+        yield OutputField("", None, "\n")
+        return
+    extended = entry.get("NDA_FLAGS_EXT", 0)
+    for name, on in (
+        ("router", entry["ndm_flags"] & uapi.NTF_ROUTER),
+        ("proxy", entry["ndm_flags"] & uapi.NTF_PROXY),
+        ("managed", extended & NTF_EXT_MANAGED),
+        ("extern_learn", entry["ndm_flags"] & uapi.NTF_EXT_LEARNED),
+        ("offload", entry["ndm_flags"] & uapi.NTF_OFFLOADED),
+    ):
+        if on:
+            yield OutputField(name, None, f"{name} ")
+    if ip.stats:
+        yield from _statistics(entry)
+    names = [name.upper() for name, bit in STATES.items() if entry["ndm_state"] & bit]
+    if entry["ndm_state"]:
+        yield OutputField("state", names, "".join([f"{name} " for name in names]))
+    if "NDA_PROTOCOL" in entry:
+        number = entry["NDA_PROTOCOL"]
+        shown = str(number) if ip.numeric else name_tables.table("rt_protos").get(number, str(number))
+        yield OutputField("protocol", shown, f"proto {shown} ")
+    yield OutputField("", None, "\n")
+
+
+def _statistics(entry: Body) -> Iterator[OutputField]:
+    info = entry.get("NDA_CACHEINFO")
+    if info is not None:
+        if info["ndm_refcnt"]:
+            yield OutputField("refcnt", info["ndm_refcnt"], f" ref {info['ndm_refcnt']}")
+        used, confirmed, updated = (info[f"ndm_{key}"] // HERTZ for key in ("used", "confirmed", "updated"))
+        yield OutputField("used", used, f" used {used}")
+        yield OutputField("confirmed", confirmed, f"/{confirmed}")
+        yield OutputField("updated", updated, f"/{updated}")
+    if "NDA_PROBES" in entry:
+        yield OutputField("probes", entry["NDA_PROBES"], f"probes {entry['NDA_PROBES']} ")
+
+
+# -- the verbs ----------------------------------------------------------------------------------------------------
+
+
+def show(args: Args) -> int:
+    """Print the neighbours that the words select."""
+    ip = args.ip
+    record = _filter(args, False)
+    ip.print_all(neighbour(entry, ip, record) for entry in _neighbours(ip, record))
+    return 0
+
+
+def flush(args: Args) -> int:
+    """Delete the neighbours that the words select, in rounds until none is left."""
+    ip = args.ip
+    if not args:
+        raise CommandError("Flush requires arguments.", FAILED)
+    record = _filter(args, True)
+    for done in range(MAX_FLUSH_ROUNDS):
+        found = list(_neighbours(ip, record, "Flush terminated"))
+        if not found:
+            if ip.stats:
+                rounds = f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"
+                ip.write([rounds if done else "Nothing to flush.\n"])
+            return 0
+        if ip.stats > 1:
+            ip.print_all(neighbour(entry, ip, record) for entry in found)
+        _delete(found, ip)
+        if ip.stats:
+            ip.write([f"\n*** Round {done + 1}, deleting {len(found)} entries ***\n"])
+    ip.write([f"*** Flush not complete bailing out after {MAX_FLUSH_ROUNDS} rounds\n"])
+    raise CommandError("", exits=False)
+
+
+def _delete(found: list[Body], ip: IpContext) -> None:
+    from errno import ENOENT
+
+    for entry in found:
+        body = {key: value for key, value in entry.items() if key not in ("NDA_CACHEINFO", "NDA_PROBES")}
+        try:
+            ip.do(Request(rtnl.DELNEIGH, body))
+        except KernelError as error:
+            if error.errno != ENOENT:  # it has expired meanwhile
+                raise CommandError(f"Failed to send flush request: {reason(error)}", FAILED) from None
+
+
+def _get_to(word: str, args: Args, record: Record) -> None:
+    if word == "to":
+        word = args.take()
+    if matches(word, "help"):
+        raise help()
+    if "NDA_DST" in record:
+        raise garbage("to", word)
+    _destination(word, args, record)
+
+
+GET_WORDS = [ValueKeyword("dev", "dev", str), CustomKeyword("proxy*", _proxy)]
+
+
+def get(args: Args) -> int:
+    """Print one neighbour."""
+    ip = args.ip
+    record = read(GET_WORDS, args, {"ndm_flags": 0}, _get_to)
+    family, device = record.pop("dst family", 0), record.pop("dev", None)
+    if device is None or not family:
+        raise CommandError("Device and address are required arguments.", FAILED)
+    record.update({"ndm_family": family, "ndm_ifindex": _index(device, ip)})
+    found = ip.kernel.get(Request(rtnl.GETNEIGH, record)).body
+    ip.write(text(neighbour(found, ip, {})))  # iproute2 ignores -json here
+    return 0
+
+
+def _help(args: Args) -> int:
+    raise help()
+
+
+CREATE, REPLACE, EXCL = uapi.NLM_F_CREATE, uapi.NLM_F_REPLACE, uapi.NLM_F_EXCL
+
+VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
+    ("add", lambda args: modify(args, CREATE | EXCL)),
+    ("change|chg", lambda args: modify(args, REPLACE)),
+    ("replace", lambda args: modify(args, CREATE | REPLACE)),
+    ("delete", lambda args: modify(args, 0, deletes=True)),
+    ("get", get),
+    ("show|lst|list", show),
+    ("flush", flush),
+    ("help", _help),
+)
+
+
+def run(args: Args) -> int:
+    """Run the verb that the words begin with; return its exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "neigh")
