@@ -1,6 +1,6 @@
-"""Process 1 of the machines that run.py boots, and the checks it runs in there, each a process of its own.
+"""Process 1 of the machines that run.py boots.  It runs the checks, each in a process of its own.
 
-What they find goes to the second serial line, a JSON object a line: first the kernel, at last "end".
+The results go to the second serial line, one JSON object to a line: first the kernel, at last "end".
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from time import monotonic
 from typing import Any
 
 sys.path.insert(0, "/rawns")
-USER, PATIENCE = 65534, 240  # seconds for one check: a machine made of software is slow
+USER, TIMEOUT = 65534, 240  # seconds for one check: an emulated machine is slow
 LIBC = ctypes.CDLL(None, use_errno=True)
 FINIT_MODULE, RB_AUTOBOOT = 313, 0x01234567  # syscall(2) on x86-64, for which libc has no name; reboot(2)
 
 
 def expect(what: bool, why: object) -> None:
+    """End the check with a reason unless something holds."""
     if not what:
         raise SystemExit(f"{why}")
 
 
 def rawns(*words: str, user: int = 0, status: int = 0) -> str:
-    """What ``rawns WORDS`` says, on both of its outputs together."""
+    """Run ``rawns WORDS`` and return both of its outputs."""
     command = [sys.executable, "-m", "rawns", *words]
     done = subprocess.run(command, stdout=-1, stderr=-2, text=True, user=user, group=user, extra_groups=[])
     expect(done.returncode == status and "Traceback" not in done.stdout, f"status {done.returncode}: {done.stdout[-900:]}")
@@ -35,13 +36,14 @@ def rawns(*words: str, user: int = 0, status: int = 0) -> str:
 
 
 def explained() -> str:
+    """Run the demo with --explain: every message must be decoded."""
     lines = rawns("demo", "--explain").splitlines()
     expect("malformed" not in str(lines), [line for line in lines if "malformed" in line])
     return f"{len(lines)} lines"
 
 
 def forbidden() -> str:
-    """Each setting that forbids user namespaces is named in the refusal, in one line, with status 1."""
+    """Check that each setting that forbids user namespaces is named in the error, in one line, with status 1."""
     settings = "kernel.unprivileged_userns_clone", "user.max_user_namespaces", "user.max_net_namespaces"
     paths = {path: name for name in settings for path in [Path("/proc/sys", name.replace(".", "/"))] if path.exists()}
     was = {setting: path.read_text().strip() for path, setting in paths.items()}
@@ -54,7 +56,7 @@ def forbidden() -> str:
 
 
 def lab() -> str:
-    """Twenty times up, ping over both families, and down; whatever else is born into a new namespace."""
+    """Bring a lab up twenty times and ping over both families, also if modules put devices into every new namespace."""
     from rawns import Lab, ping
 
     times = []
@@ -74,7 +76,7 @@ def lab() -> str:
 
 
 def standing(parts: bool = False) -> str:
-    """A lab that stands: up, found as it was left, changed in place, put right, gone.  With ``parts``, of all kinds."""
+    """Bring up a standing lab, again unchanged, changed and repaired, and remove it.  With ``parts``, use all its parts."""
     from rawns import Lab, NetNS, ping
     from rawns.lab import discover
 
@@ -97,7 +99,7 @@ def standing(parts: bool = False) -> str:
     with NetNS.open("shop.h1") as one:
         for target in ("10.0.0.2", "fd00::2", "10.0.0.254"):
             expect(ping(one, target, timeout=10).received == 1, f"{target} does not answer")
-        one.net.add_address("eth0", "198.51.100.1/24")  # by hand, where the kernel keeps who added it
+        one.net.add_address("eth0", "198.51.100.1/24")  # by hand; newer kernels record the protocol that added it
         one.net.delete_address("eth0", "10.0.0.1/24")
     told.append(shop(2).up())
     expect(any("+ address 10.0.0.1/24" in str(change) for change in told[-1]), told[-1])
@@ -108,6 +110,7 @@ def standing(parts: bool = False) -> str:
 
 
 def ip() -> str:
+    """Run ``rawns ip`` inside and outside a namespace."""
     expect([link["ifname"] for link in json.loads(rawns("ip", "-j", "addr"))][0] == "lo", "ip -j addr")
     expect(rawns("ip", "link").startswith("1: lo: <"), "ip link")
     rawns("ip", "netns", "add", "n1")
@@ -119,7 +122,7 @@ def ip() -> str:
 
 
 def lacking(setting: str) -> str:
-    """What the kernel has not got is said in one line, with its setting, by a change and by a question."""
+    """Check that a missing kernel feature is named in one line, with its setting, by a change and by a query."""
     from rawns import NetNS, RawnsError
     from rawns.nft.nat import Nat
 
@@ -135,7 +138,7 @@ def lacking(setting: str) -> str:
 
 
 def nat() -> str:
-    """Out under the router's address, a port forwarded in; replaced, read back, deleted."""
+    """Set up source NAT and a forwarded port; replace it, read it back, delete it."""
     import socket
 
     from rawns import Lab
@@ -173,7 +176,7 @@ def nat() -> str:
 
 
 def kinds() -> str:
-    """Each kind of link is born, and says of itself what it was told."""
+    """Create each kind of link and read its options back."""
     from rawns import NetNS
 
     data: dict[str, dict[str, int]] = {
@@ -206,7 +209,7 @@ def kinds() -> str:
 
 
 def vlans() -> str:
-    """Ranges, the bridge's own, and what is untagged."""
+    """Set VLANs of a port and of the bridge, tagged and untagged, in ranges."""
     from rawns import NetNS
 
     with NetNS.create() as ns:
@@ -226,7 +229,7 @@ def vlans() -> str:
 
 
 def shaping() -> str:
-    """Each form is read back as it was asked for, in place of any other; a packet is never early, and may be lost."""
+    """Set each form of shaping in place of each other and read it back; measure that it has an effect."""
     from rawns import NetNS, ping
     from rawns.objects.qdisc import Shape
 
@@ -258,10 +261,10 @@ def shaping() -> str:
     return f"{len(forms)} forms"
 
 
-STORY = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "a standing lab": standing, "ip": ip}
+BASE = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "a standing lab": standing, "ip": ip}
 CHECKS = {  # by the step of modules that is loaded before them
-    "story": {
-        **STORY,
+    "base": {
+        **BASE,
         "demo --explain": explained,
         f"demo as user {USER}": lambda: rawns("demo", user=USER).splitlines()[-1],
         "demo, user namespaces forbidden": forbidden,
@@ -275,11 +278,12 @@ CHECKS = {  # by the step of modules that is loaded before them
         "vlans": vlans,
         "shaping": shaping,
     },
-    "tunnels": {f"{name}, tunnels": check for name, check in STORY.items()},
+    "tunnels": {f"{name}, tunnels": check for name, check in BASE.items()},
 }
 
 
 def prepare() -> None:
+    """Mount what the checks need."""
     for kind, target in ((b"proc", b"/proc"), (b"sysfs", b"/sys"), (b"tmpfs", b"/run"), (b"devtmpfs", b"/dev")):
         os.makedirs(target, exist_ok=True)
         expect(LIBC.mount(kind, target, kind, 0, None) == 0, (target, ctypes.get_errno()))
@@ -288,31 +292,33 @@ def prepare() -> None:
 
 
 def load(step: str) -> None:
+    """Load the modules of a step."""
     for path in sorted(glob.glob(f"/modules/{step}/*.ko")):
         with open(path, "rb") as file:
             expect(LIBC.syscall(FINIT_MODULE, file.fileno(), b"", 0) == 0, f"{path}: errno {ctypes.get_errno()}")
 
 
 def traces() -> list[list[str]]:
-    """What a check could leave behind."""
+    """Return what a check could leave behind."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return [glob.glob("/run/netns/*"), [mount for mount in mounts if mount != "/run/netns"], os.listdir("/sys/class/net")]
 
 
 def check(name: str) -> dict[str, str]:
-    """How it went, and what it says, in one line."""
+    """Run a check and return its result and last line."""
     before, start = traces(), monotonic()
     try:
-        done = subprocess.run([sys.executable, "/init", name], stdout=-1, stderr=-2, text=True, timeout=PATIENCE)
-        lines, failed = done.stdout.strip().splitlines() or ["silence"], done.returncode != 0
+        done = subprocess.run([sys.executable, "/init", name], stdout=-1, stderr=-2, text=True, timeout=TIMEOUT)
+        lines, failed = done.stdout.strip().splitlines() or ["no output"], done.returncode != 0
     except subprocess.TimeoutExpired:
-        lines, failed = [f"not over within {PATIENCE} s"], True
+        lines, failed = [f"not over within {TIMEOUT} s"], True
     left = [] if traces() == before else [f"left behind: {before} became {traces()}"]
     says = " | ".join([*lines[-9:], *left]) if failed or left else lines[-1]
     return {"check": name, "how": "FAILED" if failed or left else "ok", "says": says, "seconds": f"{monotonic() - start:.1f}"}
 
 
 def main() -> None:
+    """Run all checks, or those that the kernel's command line selects, and stop the machine."""
     prepare()
     only = next((word[5:] for word in Path("/proc/cmdline").read_text().split() if word.startswith("only=")), "")
     with open("/dev/ttyS1", "w", buffering=1) as serial:
@@ -323,7 +329,7 @@ def main() -> None:
                 if only in name:
                     print(json.dumps(check(name)), file=serial)
         print(json.dumps({"check": "end"}), file=serial)
-    LIBC.reboot(RB_AUTOBOOT)  # which -no-reboot makes the end
+    LIBC.reboot(RB_AUTOBOOT)  # qemu ends because of -no-reboot
 
 
 if os.getpid() == 1:

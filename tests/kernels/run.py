@@ -5,8 +5,9 @@
 
 A KERNEL is Debian's ``linux-image-*-amd64_*.deb`` (``apt-get download linux-image-6.1.0-56-cloud-amd64``), or a directory
 into which one was unpacked with ``dpkg-deb -x`` (from 6.19 on ``linux-binary-*`` and ``linux-modules-*``, into the same).
-Prints a line per kernel and check and exits 1 where one failed; the checks are in init.py, which is process 1 in there.
-Needs qemu-system-x86_64, and dpkg-deb for a package; no root, no KVM, no network.  Not collected by pytest.
+Prints a line for each kernel and check; the exit status is 1 if one failed.  The checks are in init.py, which is process 1
+of the booted machine.
+Needs qemu-system-x86_64, and dpkg-deb for a package; no root, no KVM, no network.  pytest does not collect it.
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ PACKAGE = HERE.parent.parent / "rawns"
 PYTHON = os.path.realpath(sys.executable)
 NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip"}
 
-# What the story needs, and what puts devices of its own into every new namespace: loaded in there one after the other.
+# Loaded one after the other: what the demo needs, what labs use, and what puts devices of its own into every new namespace.
 NAT = ["nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
-LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan macvlan macvtap ipvlan 8021q vrf".split()
-MODULES = {"story": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
-COMMAND_LINE = "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"  # they guard nothing, at a price
+LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan geneve macvlan macvtap ipvlan 8021q vrf".split()
+MODULES = {"base": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
+COMMAND_LINE = "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"  # mitigations only cost time here
 
 
 def modules(root: Path) -> list[tuple[str, str, bytes]]:
-    """(step, name, bytes) of each in the order in which they can be loaded; depmod, which knows it too, is not at hand."""
+    """Return step, name and bytes of each module in an order in which they can be loaded; depmod may not be installed."""
     files = {path.name.split(".")[0].replace("-", "_"): path for path in root.rglob("*.ko*")}
     ordered: dict[str, tuple[str, str, bytes]] = {}
 
     def need(step: str, name: str) -> None:
         path = files.get(name)
         if path is None or name in ordered:
-            return  # built in, or not built at all: the checks will tell
+            return  # built in, or not built at all, which the checks will show
         data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
         rests_on = re.search(rb"\0depends=([^\0]*)\0", data)
         for other in rests_on[1].decode().replace("-", "_").split(",") if rests_on else []:
@@ -58,14 +59,14 @@ def modules(root: Path) -> list[tuple[str, str, bytes]]:
 
 
 class Archive:
-    """A cpio archive as the kernel unpacks it (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    """A cpio archive (Documentation/driver-api/early-userspace/buffer-format.rst)."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self._known: set[str] = set()
 
     def add(self, name: str, data: bytes, mode: int = stat.S_IFREG | 0o644, mtime: int = 0, device: int = 0) -> None:
-        """A file, with the directories that lead to it."""
+        """Add a file, with the directories that lead to it."""
         parent = os.path.dirname(name)
         if parent and parent not in self._known:
             self.add(parent, b"", stat.S_IFDIR | 0o755)
@@ -87,12 +88,12 @@ def tree(root: str) -> Iterator[str]:
 
 
 def filesystem(kernel: Path) -> bytes:
-    """Python with its library, rawns, the kernel's modules, and init.py as process 1."""
+    """Return an initramfs with Python and its library, rawns, the kernel's modules, and init.py as process 1."""
     archive = Archive()
     python = [PYTHON, *tree(sysconfig.get_path("stdlib"))]
     needs = subprocess.run(["ldd", PYTHON, *[path for path in python if path.endswith(".so")]], capture_output=True, text=True)
     libraries = set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", needs.stdout, re.MULTILINE))
-    libraries |= {re.sub(r"/libc\.so\.6$", "/libgcc_s.so.1", path) for path in libraries}  # loaded when a thread is made to end
+    libraries |= {re.sub(r"/libc\.so\.6$", "/libgcc_s.so.1", path) for path in libraries}  # which glibc loads when a thread ends
     for path in [*python, *libraries]:
         archive.copy(path, path.lstrip("/"))
     for path in tree(str(PACKAGE)):
@@ -106,7 +107,7 @@ def filesystem(kernel: Path) -> bytes:
 
 
 def boot(kernel: Path, scratch: Path, options: argparse.Namespace) -> list[dict[str, str]]:
-    """What init.py told on the second serial line, a check each; last, and failed, the machine itself if it did not end well."""
+    """Boot a kernel and return what init.py wrote to the second serial line; a machine that did not end well is a failed check."""
     initrd, console, told = scratch / "initrd", scratch / "console", scratch / "told"
     image = next((path for path in kernel.rglob("vmlinuz*") if path.is_file()), None)
     if image is None:
