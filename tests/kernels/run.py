@@ -107,7 +107,7 @@ def filesystem(kernel: Path) -> bytes:
 
 
 def boot(kernel: Path, scratch: Path, options: argparse.Namespace) -> list[dict[str, str]]:
-    """Boot a kernel and return what init.py wrote to the second serial line; a machine that did not end well is a failed check."""
+    """Boot a kernel and return what init.py wrote to the second serial line; a crash is a failed check."""
     initrd, console, told = scratch / "initrd", scratch / "console", scratch / "told"
     image = next((path for path in kernel.rglob("vmlinuz*") if path.is_file()), None)
     if image is None:
