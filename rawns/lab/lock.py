@@ -164,7 +164,7 @@ def lab_is_locked(name: str) -> str:
     """The process that is changing a lab, as a message calls it; empty if there is none, or if that cannot be judged."""
     try:
         fd = _open(f"{name}.lock", os.O_RDONLY)
-    except OSError:
+    except (OSError, RawnsError):
         return ""
     try:
         return "" if _lock_shared(fd) else _holder_of(fd)

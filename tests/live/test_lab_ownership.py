@@ -639,3 +639,34 @@ def test_a_large_lab_is_built_without_the_thread_that_cannot_start(ordinary: Ord
     lines = done.stdout.splitlines()
     assert lines[0] == "40 0" and lines[-1] == "1 0", done.stdout
     assert len(lines) == 3 and lines[1].startswith("rawns lab: fork()") and "EAGAIN" in lines[1]
+
+
+@pytest.mark.really_root
+def test_odd_files_below_run_netns_neither_fail_nor_hang(lab_name: str, tmp_path: Path, shared_names: None) -> None:
+    """Also symbolic links whose target carries a lab's stamp: neither the target nor a mount on it is touched."""
+    lab = Lab(lab_name, standing=True)
+    lab.netns(f"{lab_name}.a")
+    lab.up()
+    target = tmp_path / "target"
+    target.write_text(f"rawns lab={lab_name} by=0123456789abcdef")
+    mounted = tmp_path / "mounted"
+    mounted.write_text("")
+    subprocess.run(["mount", "--bind", str(target), str(mounted)], check=True)
+    odd = [NETNS / f"{lab_name}-{number}" for number in range(6)]
+    try:
+        os.mkfifo(odd[0])
+        odd[1].symlink_to("/nowhere/at/all")
+        odd[2].symlink_to(mounted)
+        odd[3].write_text("rawns lab=\x1b[31mred")
+        odd[4].symlink_to("/")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(odd[5]))
+        for argv in (["list"], ["status", lab_name], ["gc"], ["down", lab_name]):
+            done = rawns(*argv, timeout=30)
+            assert done.returncode == 0 and "\x1b" not in done.stdout, done
+        assert named(lab_name) == []
+        assert target.read_text().startswith("rawns") and str(mounted) in Path("/proc/self/mountinfo").read_text()
+    finally:
+        subprocess.run(["umount", str(mounted)], check=False)
+        for one in odd:
+            one.unlink(missing_ok=True)

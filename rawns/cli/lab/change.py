@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import monotonic
 
 from ...terminal import printable
@@ -24,6 +25,7 @@ MAX_CHANGES = 40  # that are shown one by one
 def up(options: Parsed) -> int:
     """Bring a lab up, or change what differs from its description."""
     lab = _described(options.operands[0])
+    _announce_wait(lab.name)
     start = monotonic()
     progress = Progress("hosts")
     try:
@@ -62,6 +64,7 @@ def down(options: Parsed) -> int:
     from ...lab.discover import remove_lab
 
     name = name_of(options.operands[0])
+    _announce_wait(name)
     start = monotonic()
     removed = remove_lab(name, options["--wait"])
     seconds = monotonic() - start
@@ -94,6 +97,17 @@ def _described(word: str) -> Lab:
     if not is_file(word):
         stop(f"{printable(word)} is no file: `up` and `plan` take a description, a path with a dot or a slash in it")
     return lab_of(word)
+
+
+def _announce_wait(name: str) -> None:
+    """Say on a terminal which process is changing the lab, since the command waits for it."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        from ...lab.lock import lab_is_locked
+        from ...lab.stamp import check_lab_name
+
+        holder = lab_is_locked(check_lab_name(name))
+        if holder:
+            print(f"rawns: waiting for {holder}, which is changing {printable(name)}", file=sys.stderr, flush=True)
 
 
 def _record(change: Change) -> dict[str, Any]:
