@@ -92,10 +92,20 @@ def _sender(hop: Hop, segment: Segment) -> str | None:
     return hop.out.address if hop.out is not None else None
 
 
-def _entries(segment: Segment, bridge: Link, lladdr: str | None) -> list[tuple[int, int]]:
-    """Return port index and state of the entries for an address in the forwarding database of a bridge."""
+def _entries(segment: Segment, bridge: Link, lladdr: str | None) -> list[tuple[int, bool]]:
+    """Return the entries for an address in the forwarding database of a bridge: port index, and whether it stays at that port.
+
+    An entry of the bridge itself (permanent) and a sticky one stay; a static one moves to the port by which the address is
+    seen, if that port learns.
+    """
     ports = {port.index for port in segment.here.ports(bridge)} | {bridge.index}
-    return [(one.index, one.state) for one in segment.here.fdb() if one.lladdr == lladdr and one.index in ports]
+    learning = port_data(segment.other).get("IFLA_BRPORT_LEARNING") != 0
+    found = []
+    for one in segment.here.fdb():
+        if one.lladdr == lladdr and one.index in ports:
+            fixed = one.state & uapi.NUD_PERMANENT or one.flags & uapi.NTF_STICKY or (one.state & uapi.NUD_NOARP and not learning)
+            found.append((one.index, bool(fixed)))
+    return found
 
 
 def locked(hop: Hop) -> NetworkFault | None:
@@ -146,9 +156,9 @@ def forwarding_entry(hop: Hop) -> NetworkFault | None:
     if segment is None or bridge is None or hop.inlet is None or segment.other is bridge:
         return None
     here, lladdr = segment.here, hop.inlet.address
-    for index, state in _entries(segment, bridge, lladdr):
+    for index, fixed in _entries(segment, bridge, lladdr):
         port = here.links.get(index)
-        if port is None or index == segment.other.index or not state & (uapi.NUD_PERMANENT | uapi.NUD_NOARP):
+        if port is None or index == segment.other.index or not fixed:
             continue
         if port.address == lladdr:
             continue  # the port's own address: another check

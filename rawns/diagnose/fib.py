@@ -202,7 +202,8 @@ def _table_name(number: int) -> str:
 
 def describe_route(route: Route) -> str:
     """Return a route in the words of ``ip route show``: ``default via 10.0.0.1 table 66``."""
-    words = [REFUSING[route.type][0]] if route.type in REFUSING else ["local"] if route.type == uapi.RTN_LOCAL else []
+    kinds = {uapi.RTN_LOCAL: "local", uapi.RTN_THROW: "throw"}
+    words = [REFUSING[route.type][0]] if route.type in REFUSING else [kinds[route.type]] if route.type in kinds else []
     words.append(str(route))
     if not route.body.get("RTA_MULTIPATH") and gateway(route):
         words += ["via", str(gateway(route))]

@@ -31,7 +31,7 @@ class NetworkFault:
     __slots__ = ("check", "conclusive", "remedy", "sentence", "subject", "transient")
 
     def __init__(self, sentence: str, remedy: Remedy | None = None, *, conclusive: bool = False, transient: bool = False) -> None:
-        self.sentence, self.remedy = sentence, remedy or Remedy()
+        self.sentence, self.remedy = sentence, Remedy() if remedy is None else remedy
         self.conclusive, self.transient = conclusive, transient
         self.check = self.subject = ""
 

@@ -14,7 +14,7 @@ from .prefixes import link_local, network, number, on_link, spare_name
 from .remedy import Action, Remedy
 from .route_checks import misrouted, readdressed, replaced
 from .segment import BRIDGE, receivers
-from .topology import distances, global_addresses, holders_across, ip_links, neighbours_on, router_on
+from .topology import destination, distances, global_addresses, holders_across, ip_links, neighbours_on, router_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ def next_hop_exists(hop: Hop) -> NetworkFault | None:
         return None
     if hop.next_hop != hop.target:
         return _no_gateway(hop)
-    held = None if hop.aim is None else hop.aim.holder(hop.target)
-    return _nobody(hop) if hop.aim is None or held is None else _elsewhere(hop, hop.aim, held[0])
+    aim = destination(hop)
+    held = None if aim is None else aim.holder(hop.target)
+    return _nobody(hop) if aim is None or held is None else _elsewhere(hop, aim, held[0])
 
 
 def _no_gateway(hop: Hop) -> NetworkFault:

@@ -10,6 +10,7 @@ from .. import uapi
 from ..nft.evaluate import Packet
 from ..nft.records import FAMILIES
 from ..terminal import printable
+from ..wire import U16, U32
 from . import remedy
 from .hop import FilterSuspect, NetworkFault
 from .namespace_view import data
@@ -54,18 +55,19 @@ def packet_of(hop: Hop, view: NamespaceView, iif: Link | None = None, oif: Link 
         protocol, request, reply = ECHO[hop.family]
         packet = Packet(source, hop.target, protocol=protocol, state=state, mark=hop.mark, **names)
         packet.transport.update({0: reply if hop.reply else request, 1: 0})
-        return packet
+        return _with_devices(packet, iif, oif)
     source_port, port = (hop.port, None) if hop.reply else (None, hop.port)
-    return Packet(
+    packet = Packet(
         source, hop.target, protocol=hop.flow.protocol, state=state, mark=hop.mark, port=port, source_port=source_port, **names
     )
+    return _with_devices(packet, iif, oif)
 
 
 def _icmpv6(source: str, target: str, kind: int, iif: Link | None, oif: Link | None) -> Packet:
     names: dict[str, Any] = {key: link.name for key, link in (("iif", iif), ("oif", oif)) if link is not None}
     packet = Packet(source, target, protocol="icmpv6", state="untracked", mark=0, **names)
     packet.transport.update({0: kind, 1: 0})
-    return packet
+    return _with_devices(packet, iif, oif)
 
 
 def _arp(source: str, target: str, operation: int, iif: Link | None, oif: Link | None) -> Packet:
@@ -83,6 +85,19 @@ def _arp(source: str, target: str, operation: int, iif: Link | None, oif: Link |
     packet.known["meta", uapi.NFT_META_NFPROTO] = bytes([uapi.NFPROTO_ARP])
     packet.known.pop(("ct", uapi.NFT_CT_STATE))
     packet.link_layer.update(enumerate(ether, 12))
+    return _with_devices(packet, iif, oif)
+
+
+def _with_devices(packet: Packet, iif: Link | None, oif: Link | None) -> Packet:
+    """Add to a packet what a rule can ask about its interfaces besides their names: indexes and types."""
+    keys = (
+        (iif, uapi.NFT_META_IIF, uapi.NFT_META_IFTYPE),
+        (oif, uapi.NFT_META_OIF, uapi.NFT_META_OIFTYPE),
+    )
+    for link, index, kind in keys:
+        if link is not None:
+            packet.known["meta", index] = U32.pack(link.index, {})
+            packet.known["meta", kind] = U16.pack(link.body.get("ifi_type", uapi.ARPHRD_ETHER), {})
     return packet
 
 

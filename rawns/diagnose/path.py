@@ -131,7 +131,7 @@ class PathTracer:
                 self.diagnosis.source = self.diagnosis.source or source
             if route.type == uapi.RTN_LOCAL:
                 return self.run(LOCAL, hop, str(here.name)), here
-            fault = self._leave(hop, route)
+            fault = self._leave(hop, route, trail)
             if fault is not None or hop.there is None or hop.inlet is None:
                 return fault, None
             here, iif, target, source, port, mark = hop.there, hop.inlet, hop.target, hop.source, hop.port, hop.mark
@@ -170,7 +170,7 @@ class PathTracer:
             hop.mark, hop.source = mark, asked or hop.route.source
             hop.answer = hop.here.route(hop.query)  # ip_route_me_harder: with the source that is in the packet
 
-    def _leave(self, hop: Hop, route: Route) -> NetworkFault | None:
+    def _leave(self, hop: Hop, route: Route, trail: list[Hop]) -> NetworkFault | None:
         """Follow the packet out of one IP stack and into the next."""
         here = hop.here
         hop.out, hop.next_hop = here.links.get(route.index or 0), fib.gateway(route) or hop.target
@@ -180,6 +180,8 @@ class PathTracer:
         found = self._receiver(hop, ends)
         if found is not None:
             hop.there, hop.inlet, hop.segments = found.view, found.link, found.segments
+            if trail[0].here is found.view and found.view.holder(hop.target) is None and not self.translations:
+                return self._circle(trail)  # back at the sender
         fault = self.run(EXIT, hop, here.named(hop.out))
         if fault is not None:
             return fault
@@ -304,7 +306,12 @@ class PathTracer:
     def _translate_postrouting(self, hop: Hop) -> None:
         """Apply a translation of the source address as the packet leaves."""
         out = hop.out
-        if hop.reply or out is None or hop.source is None or self.depth:
+        if out is None or hop.source is None or self.depth:
+            return
+        if hop.reply:
+            for one in reversed(self.translations):
+                if one.view is hop.here and not one.is_source and hop.source == one.after:
+                    hop.source, hop.port = one.before, one.port_before
             return
         packet = netfilter_checks.packet_of(hop, hop.here, hop.iif, out)
         change = hop.here.translate(packet, "postrouting")
@@ -317,15 +324,13 @@ class PathTracer:
             hop.source = address
 
     def _untranslate(self, hop: Hop, view: NamespaceView) -> None:
-        """Change the addresses of an answer back."""
+        """Change the destination of an answer back; its source is changed back as it leaves."""
         for one in reversed(self.translations):
             if one.view is not view:
                 continue
             if one.is_source and hop.target == one.after:
                 hop.target = one.before
                 hop.aim = self.origin
-            elif not one.is_source and hop.source == one.after:
-                hop.source, hop.port = one.before, one.port_before
 
     # -- loops ------------------------------------------------------------------------------------------------------
 

@@ -36,10 +36,10 @@ class ProbeRequest:
     """What to send: from a namespace to a target, for at most ``seconds``; ``size`` is the number of data bytes of an echo.
 
     ``device`` is the interface of a link-local target. ``watched`` are the namespaces in which packet sockets look for the probe,
-    ``whole`` says that the packet must not be fragmented.
+    ``whole`` says that the packet must not be fragmented. ``ports`` are ports to which the destination port may be translated.
     """
 
-    __slots__ = ("device", "flow", "origin", "seconds", "size", "target", "watched", "whole")
+    __slots__ = ("device", "flow", "origin", "ports", "seconds", "size", "target", "watched", "whole")
 
     def __init__(
         self,
@@ -52,9 +52,11 @@ class ProbeRequest:
         device: str = "",
         watched: Iterable[NamespaceView] = (),
         whole: bool = False,
+        ports: Iterable[int | None] = (),
     ) -> None:
         self.origin, self.target, self.flow, self.seconds = origin, target, flow, seconds
         self.size, self.device, self.watched, self.whole = size, device, list(watched), whole
+        self.ports = {flow.port, *ports}
 
 
 class ProbeResult:
@@ -215,11 +217,11 @@ def _open(request: ProbeRequest, inside: Inside, kind: int) -> tuple[_socket.soc
 def _tcp(request: ProbeRequest, inside: Inside, watch: Capture) -> ProbeResult:
     """Open a TCP connection and close it; then once more, for a time that contains no address resolution."""
     result = ProbeResult()
-    port = request.flow.port
+    ports = request.ports
 
     def is_request(frame: CapturedFrame) -> bool:
         found = capture.ports(frame.data)
-        return found is not None and found[0] == uapi.IPPROTO_TCP and found[3] & (SYN | ACK | RST) == SYN and found[2] == port
+        return found is not None and found[0] == uapi.IPPROTO_TCP and found[3] & (SYN | ACK | RST) == SYN and found[2] in ports
 
     result.is_request = is_request
     for again in (False, True):
@@ -254,11 +256,11 @@ def _connected(request: ProbeRequest, inside: Inside, watch: Capture, result: Pr
 def _udp(request: ProbeRequest, inside: Inside, watch: Capture) -> ProbeResult:
     """Send an empty UDP datagram. An ICMP port unreachable refuses it; silence is the usual answer."""
     result = ProbeResult()
-    port = request.flow.port
+    ports = request.ports
 
     def is_request(frame: CapturedFrame) -> bool:
         found = capture.ports(frame.data)
-        return found is not None and found[0] == uapi.IPPROTO_UDP and found[2] == port
+        return found is not None and found[0] == uapi.IPPROTO_UDP and found[2] in ports
 
     result.is_request = is_request
     sock, address = _open(request, inside, _socket.SOCK_DGRAM)

@@ -92,8 +92,11 @@ class Prover:
         device = tracer.device.name if tracer.device is not None else ""
         watched = [] if tracer.aim is tracer.origin else self._watched()
         target = str(self.diagnosis.target)
+        ports = [one.port_after for one in tracer.translations]
         return self.send(
-            ProbeRequest(tracer.origin, target, self.flow, seconds, size=size, device=device, watched=watched, whole=whole)
+            ProbeRequest(
+                tracer.origin, target, self.flow, seconds, size=size, device=device, watched=watched, whole=whole, ports=ports
+            )
         )
 
     def _count_hops(self, result: ProbeResult) -> None:
@@ -118,6 +121,7 @@ class Prover:
         origin, destination, target = self.tracer.origin, self._destination(), str(self.diagnosis.target)
         assert destination is not None
         sentence = f"{target} answers, but the request did not arrive in {destination.name}"
+        on_path = [one.here for one in self.tracer.trail]
         replies = [one for one in result.all_frames if one.view is origin and not one.outgoing and _from(one.data, target)]
         lladdr = replies[-1].lladdr if replies else None
         for view in self.tracer.known():
@@ -125,7 +129,8 @@ class Prover:
                 if lladdr and link.address == lladdr and not link.flags & uapi.IFF_LOOPBACK:
                     held = view.holder(target)
                     sentence += f": the answer comes from {view.named(link)} ({lladdr})"
-                    change = remedy.delete_address(view, *held) if held is not None else Remedy()
+                    wrong = held is not None and not self.tracer.translations and not any(view is one for one in on_path)
+                    change = remedy.delete_address(view, *held) if held is not None and wrong else Remedy()
                     return self._note("answer", target, NetworkFault(sentence, change, conclusive=True))
         if lladdr:
             sentence += f": the answer comes from {lladdr}, which is none of the links that can be seen"

@@ -95,7 +95,7 @@ def route_known(hop: Hop) -> NetworkFault | None:
     if hop.route is not None:
         return None
     hop.trace = fib.trace(hop.here, hop.query)
-    reasons = (_refused_by_rule, _refused_by_route, _rules_missing, _link_down, _ipv6_off, _no_address, _no_prefix_route)
+    reasons = (_refused_by_rule, _refused_by_route, _thrown, _rules_missing, _link_down, _ipv6_off, _no_address, _no_prefix_route)
     for reason in (*reasons, _other_subnet):
         fault = reason(hop)
         if fault is not None:
@@ -126,6 +126,19 @@ def _refused_by_route(hop: Hop) -> NetworkFault | None:
     table = "" if trace.standard or trace.rule is None else f", to which the policy rule `{fib.describe_rule(trace.rule)}` leads"
     sentence = f"{here.name} has the route `{fib.describe_route(route)}`{table}, which refuses packets to {hop.target}"
     return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", f"{kind} {remedy.route_words(route)}"))
+
+
+def _thrown(hop: Hop) -> NetworkFault | None:
+    """A route of type throw ends the look-up in its table."""
+    here = hop.here
+    for one in [each for each in here.routes() if each.type == uapi.RTN_THROW and covers(each, hop.target)]:
+        without = fib.trace(here, hop.query, routes=[each for each in here.routes() if each is not one])
+        if without.route is not None and not without.errno:
+            sentence = (
+                f"{here.name} has the route `{fib.describe_route(one)}`, which ends the look-up for {hop.target} in its table"
+            )
+            return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", f"throw {remedy.route_words(one)}"))
+    return None
 
 
 def _rules_missing(hop: Hop) -> NetworkFault | None:
@@ -247,6 +260,8 @@ def _no_prefix_route(hop: Hop) -> NetworkFault | None:
         if not on_link(one, hop.target) or not link.up or one.prefixlen == fib.whole_length(hop.family):
             continue
         subnet = f"{network(one.peer or one.address, one.prefixlen)}/{one.prefixlen}"
+        if any(str(route) == subnet and route.index == one.index for route in here.routes()):
+            continue
         sentence = f"{here.name} has {one} on {printable(link.name)}, but no route to {subnet}, its subnet"
         return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", f"{subnet} dev {word(link.name)}"))
     return None
@@ -345,9 +360,11 @@ def readdressed(hop: Hop, view: NamespaceView, holder: tuple[Link, Address]) -> 
     """Return the remedy that gives a link an unused address instead of the one it has."""
     link, old = holder
     removed = remedy.delete_address(view, link, old)
-    if old.prefixlen > fib.whole_length(hop.family) - 2:
-        return removed  # the prefix has no other address
-    return removed + remedy.add_address(view, link, spare_address(old.address, old.prefixlen, hop.taken()))
+    others = [one for one in view.addresses_of(link, hop.family) if one is not old]
+    if old.prefixlen > fib.whole_length(hop.family) - 2 or any(on_link(one, old.address) for one in others):
+        return removed  # the prefix has no other address, or the link has one already
+    taken = [*hop.taken(), *(one.address for one in view.addresses)]
+    return removed + remedy.add_address(view, link, spare_address(old.address, old.prefixlen, taken))
 
 
 def misrouted(hop: Hop) -> tuple[str, Remedy] | None:

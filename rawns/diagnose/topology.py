@@ -60,12 +60,22 @@ def holders_across(hop: Hop, links: list[Link]) -> Iterator[tuple[Link, Receiver
             yield link, found
 
 
+def destination(hop: Hop) -> NamespaceView | None:
+    """Return the namespace that should get the packet: the one that was asked for, or the only one that has the address."""
+    if hop.aim is not None:
+        return hop.aim
+    seen = dict.fromkeys([*hop.others, *islice(hop.here.elsewhere(), MAX_VIEWS)])
+    found = [view for view in seen if view is not hop.here and not view.closed and view.holder(hop.target) is not None]
+    return found[0] if len(found) == 1 else None
+
+
 def distances(hop: Hop) -> dict[int, int]:
     """Return the number of hops from namespaces to the destination, by the `id` of their views; empty if it is not known."""
-    if hop.aim is None:
+    aim = destination(hop)
+    if aim is None:
         return {}
-    found = {id(hop.aim): 0}
-    todo: deque[NamespaceView] = deque([hop.aim])
+    found = {id(aim): 0}
+    todo: deque[NamespaceView] = deque([aim])
     while todo and len(found) < MAX_VIEWS:
         view = todo.popleft()
         for link in ip_links(view, hop.family):
@@ -79,14 +89,14 @@ def distances(hop: Hop) -> dict[int, int]:
 def router_on(hop: Hop, link: Link) -> str | None:
     """Return an address, on a subnet of the sender's on this link, of a router that is nearer to the destination."""
     mine = global_addresses(hop.here, hop.family, link)
-    far = distances(hop)
+    far, aim = distances(hop), destination(hop)
     best: tuple[int, str] | None = None
     for receiver in neighbours_on(hop, hop.here, link):
         view = receiver.view
         own = global_addresses(view, hop.family, receiver.link)
         gateways = [one.address for one in own if any(on_link(other, one.address) for other in mine)]
         elsewhere = {one.index for one in global_addresses(view, hop.family)} - {receiver.link.index}
-        if not gateways or not elsewhere or view is hop.aim:
+        if not gateways or not elsewhere or view is aim:
             continue
         if far:
             if id(view) not in far or far[id(view)] >= far.get(id(hop.here), MAX_VIEWS):
@@ -113,4 +123,4 @@ def leads_on(hop: Hop, index: int | None, next_hop: str | None) -> bool:
     if found is None:
         return False
     far = distances(hop)
-    return not far or found.view is hop.aim or far.get(id(found.view), MAX_VIEWS) < far.get(id(hop.here), MAX_VIEWS)
+    return not far or found.view is destination(hop) or far.get(id(found.view), MAX_VIEWS) < far.get(id(hop.here), MAX_VIEWS)

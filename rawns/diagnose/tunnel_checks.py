@@ -31,6 +31,8 @@ def has_remote(hop: Hop) -> NetworkFault | None:
     if mine.get("IFLA_VXLAN_GROUP") or mine.get("IFLA_VXLAN_GROUP6") or mine.get("IFLA_VXLAN_COLLECT_METADATA"):
         return None
     lladdr = hop.inlet.address if hop.inlet is not None else None
+    if hop.reply and mine.get("IFLA_VXLAN_LEARNING"):
+        return None  # the request has taught it where the sender is
     entries = [one for one in here.fdb() if one.index == link.index and one.address]
     if any(one.lladdr == ANY_ADDRESS for one in entries):
         return None

@@ -220,9 +220,13 @@ def evaluate(
     defaults to inet and the packet's own. Chains that translate addresses see only packets whose state is new.
     """
     packet = packet.copy()
+    rules = list(rules)
+    tracked = any(uses_conntrack(rule) for rule in rules)
     evaluator = _Evaluator(packet, _by_chain(rules))
     evaluation = Evaluation("accept")
     for base in _at_hook(packet, hook, tables, chains, families):
+        if base.type == "nat" and not tracked:
+            continue
         verdict, evaluation.rule, doubts = evaluator.chain((base.family, base.table, base.name))
         evaluation.chain, evaluation.verdict = base, verdict or base.policy or "accept"
         evaluation.undecided += [rule for rule in doubts if action(rule)[0] != evaluation.verdict]
@@ -230,6 +234,19 @@ def evaluate(
             break
     evaluation.mark = packet.mark
     return evaluation
+
+
+def uses_conntrack(rule: NftRule) -> bool:
+    """Return whether a rule makes the kernel track connections. If none does, packets pass nat chains unseen."""
+    for statement in rule.statements:
+        if statement.kind in ("masq", "nat", "redir", "ct", "notrack", "synproxy"):
+            return True
+        selector = statement.values[0] if statement.kind in ("cmp", "set") else ()
+        while selector and selector[0] == "&":
+            selector = selector[1]
+        if selector and selector[0] == "ct":
+            return True
+    return False
 
 
 def _by_chain(rules: Iterable[NftRule]) -> dict[Where, list[NftRule]]:

@@ -74,13 +74,13 @@ class Net:
         if done.returncode:
             pytest.skip(f"{command}: {done.stderr.strip()}")
 
-    def settle(self) -> None:
+    def settle(self, ipv6: bool = True) -> None:
         """Until the kernel has taken note of every carrier and IPv6 address: it does so when it finds the time, and tells."""
         for place in self.places.values():
             with place.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as news:
                 news.bind((0, NEWS))
                 deadline = time.monotonic() + PATIENCE
-                while not settled(place):
+                while not settled(place, ipv6):
                     assert select.select([news], [], [], max(0.0, deadline - time.monotonic()))[0], "this kernel never settles"
                     news.recv(65536)
 
@@ -91,11 +91,13 @@ class Net:
         return text
 
 
-def settled(place: NetNS) -> bool:
+def settled(place: NetNS, ipv6: bool = True) -> bool:
     """Whether each carrier has made its link run, and each IPv6 address is taken for an own one (the local table)."""
     links = {link.index: link for link in place.net.links()}
     if not all(link.flags & IFF_RUNNING or not link.carrier for link in links.values()):
         return False
+    if not ipv6:
+        return True
     local = {one.body.get("RTA_DST") for one in place.net.routes(AF_INET6, table=RT_TABLE_LOCAL)}
     mine = [one for one in place.net.addresses(family=AF_INET6) if links[one.index].carrier and not one.flags & IFA_F_DADFAILED]
     return all(one.address in local for one in mine)
