@@ -46,12 +46,12 @@ setup(
     ],
     python_requires=">=3.9",
     packages=find_packages(include=["rawns", "rawns.*"]),
-    package_data={"rawns": ["py.typed", "examples/*", "manual/*.md"]},
+    package_data={"rawns": ["py.typed", "examples/*", "manual/*.md", "bench/*.c"]},
     zip_safe=False,
     install_requires=[],
     extras_require={
         "test": ["pytest", "pytest-cov", "cffi", "setuptools", "ruff~=0.17.0", "mypy"],
         "bench": ["cffi", "setuptools", "pyroute2"],
     },
-    entry_points={"console_scripts": ["rawns = rawns.cli.main:entry"]},
+    entry_points={"console_scripts": ["rawns = rawns.__main__:main"]},
 )

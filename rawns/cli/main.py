@@ -21,41 +21,30 @@ if TYPE_CHECKING:
     from .output import StandardOutput
 
 COMMANDS = {
-    "demo": "two network namespaces, a cable, ping and a chat: the whole story, step by step",
-    "lab": "networks described in a file: up in milliseconds, changed in place, gone without a trace",
-    "ip": "the kernel's namespaces, links and addresses, in the words of iproute2's `ip`",
-    "ping": "ICMP echo, from inside a namespace if you say which",
-    "why": "from one namespace to another: does it get through, and if not, what is in the way",
-    "chat": "talk over TCP, line by line, between two terminals or two namespaces",
-    "bench": "how long a namespace takes, beside plain C, ip and others, measured on this machine",
+    "demo": "two network namespaces, a veth pair, ping and a chat between them, step by step",
+    "lab": "networks described in a file: brought up in milliseconds, changed in place, removed completely",
+    "ip": "namespaces, links, addresses and routes, with the words of iproute2's `ip`",
+    "ping": "ICMP echo, from inside a namespace if one is named",
+    "why": "whether packets get from one namespace to another, and what stops them",
+    "chat": "lines of text over TCP, between two terminals or two namespaces",
+    "bench": "how long namespaces take, beside C, `ip` and other tools, measured on this machine",
     "ls": "every network namespace of this machine, and what keeps it alive",
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
-    "rootless": "a shell (or a command) in which all of this works without root",
+    "rootless": "a shell or a command in a user namespace, in which all of this works without root",
+    "help": "this overview, or a page of the manual",
+    "version": "the version of rawns",
 }
-OTHERS = ("help", "version")
 INTERRUPTED = 130  # the exit status after Ctrl-C
+SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
 APPLETS = ("ip", "ping")  # programs that a link of this name is
-
-
-def usage() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {word:<{width}}  {what}" for word, what in COMMANDS.items()]
-    return "usage: rawns COMMAND ...\n\nLinux network namespaces with nothing but the kernel.\n\n" + "\n".join(lines)
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line (without the program's name); return the exit status."""
     word = argv[0] if argv else "help"
-    if word in ("help", "--help", "-h"):
-        print(usage())
-        return 0 if argv else 2
-    if word in ("version", "--version", "-V"):
-        from .. import __version__
-
-        print(f"rawns {__version__}")
-        return 0
+    word = SYNONYMS.get(word, word)
     if word not in COMMANDS:
-        complain(f'rawns: no command is called "{word}"{did_you_mean(word, [*COMMANDS, *OTHERS])}; try `rawns help`')
+        complain(f'rawns: no command is called "{word}"{did_you_mean(word, COMMANDS)}; try `rawns help`')
         return 2
     try:
         command = __import__(f"rawns.cli.{word}", fromlist=["main"])
@@ -75,16 +64,21 @@ def run(argv: Sequence[str]) -> int:
         complain(f"rawns {word}: {reason(error)}")
         return 1
     except ImportError as error:
-        sentence = missing_module(error)
+        sentence = missing_module(error, word)
         if not sentence:
             raise
         complain(f"rawns {word}: {sentence}")
         return 1
-    return status
+    return status if argv else 2
 
 
-def missing_module(error: ImportError) -> str:
-    """Return what to say if a part of the standard library is missing (Debian's python3-minimal); empty for other modules."""
+def missing_module(error: ImportError, word: str) -> str:
+    """Return what to say if a module is missing because rawns or Python is not complete; empty for other modules.
+
+    A one-file program may lack commands, and Debian's python3-minimal lacks modules of the standard library.
+    """
+    if error.name == f"rawns.cli.{word}":
+        return f"this copy of rawns was made without `{word}` (`rawns onefile --without`)"
     name = (error.name or "").partition(".")[0]
     if not name or name == "rawns" or name not in getattr(sys, "stdlib_module_names", (name,)):
         return ""

@@ -128,6 +128,7 @@ class Command:
 
     ``operands`` is written as in a usage line: ``"FILE [NAME]"``; a last one with dots (``"LAB HOST CMD..."``, ``"[CMD...]"``)
     takes everything that follows as it is, options included.  At most one option of each tuple in ``exclusive`` may be given.
+    ``details`` are paragraphs, separated by empty lines.
     """
 
     def __init__(
@@ -280,7 +281,7 @@ class Command:
         """Return the help text."""
         blocks = [f"usage: {self.usage()}", wrapped(self.summary)]
         blocks.append(columns((option.spelt(), option.help) for option in self.options))
-        blocks += [self.details] if self.details else []
+        blocks += paragraphs(self.details)
         return "\n\n".join(blocks)
 
 
@@ -344,7 +345,7 @@ class Group:
         blocks = [f"usage: {self.title} VERB ...", wrapped(self.summary)]
         blocks.append(columns((f"{one.name} {one.operands}".strip(), one.summary) for one in self.commands.values()))
         blocks.append(columns((option.spelt(), option.help) for option in self.options))
-        blocks += [self.details] if self.details else []
+        blocks += paragraphs(self.details)
         blocks.append(f"`{self.title} VERB --help` shows the options of a verb.")
         return "\n\n".join(blocks)
 
@@ -390,6 +391,12 @@ def wrapped(text: str, indent: str = "") -> str:
     from textwrap import fill
 
     return fill(text, HELP_COLUMNS, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+
+
+def paragraphs(text: str) -> list[str]:
+    """Break each paragraph of a text into lines; one with an indented line, a table for example, is left as it is."""
+    found = [part for part in text.split("\n\n") if part.strip()]
+    return [part if "\n " in part or part.startswith(" ") else wrapped(part) for part in found]
 
 
 def columns(rows: Iterable[tuple[str, str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,16 +113,59 @@ def test_the_exit_status(
     assert run_entry(monkeypatch, "demo") == status
 
 
+def has_main(path: Path) -> bool:
+    return "\ndef main(argv: list[str])" in path.read_text()
+
+
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["help"], ["--help"], ["-h"]):
         assert main.run(words) == 0
         told = capsys.readouterr().out
         assert told.startswith("usage: rawns COMMAND") and all(f"\n  {word} " in told for word in main.COMMANDS)
     assert main.run([]) == 2, "no command is no success"
+    assert set(main.COMMANDS) == {path.stem for path in (PROJECT / "rawns" / "cli").glob("*.py") if has_main(path)} | {
+        "ip",
+        "lab",
+    }
     capsys.readouterr()
     for words in (["version"], ["--version"], ["-V"]):
         assert main.run(words) == 0
         assert capsys.readouterr().out == f"rawns {rawns.__version__}\n"
+
+
+PAGES = sorted((PROJECT / "rawns" / "manual").glob("*.md"))
+
+
+def test_topics_of_the_manual(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each page is listed with its title and shown as it is; a command without a page shows its options."""
+    assert main.run(["help"]) == 0
+    overview = capsys.readouterr().out
+    for page in PAGES:
+        text = page.read_text()
+        assert re.search(rf"(?m)^  {page.stem} +{re.escape(text.splitlines()[0][2:20])}", overview)
+        assert main.run(["help", page.stem]) == 0
+        assert capsys.readouterr().out == text
+    assert main.run(["help", "rootless" if not (PROJECT / "rawns/manual/rootless.md").exists() else "demo"]) == 0
+    assert capsys.readouterr().out.startswith("usage: rawns ")
+    for topic in ("nonsense", "../README", "errors.md", "", "\x1b[2J"):
+        assert main.run(["help", topic]) == 1
+        said = capsys.readouterr()
+        assert said.out == "" and said.err.startswith("rawns help: there is no topic") and "\x1b" not in said.err
+    main.run(["help", "eror"])
+    assert "did you mean errors?" in capsys.readouterr().err
+
+
+def test_a_page_is_shown_in_a_pager_on_a_terminal(tmp_path: Path) -> None:
+    """In $PAGER, which gets the page on its standard input."""
+    kept = tmp_path / "kept"
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\ncat > {kept}\n")
+    pager.chmod(0o755)
+    script = "from rawns.cli.main import run; run(['help', 'errors'])"
+    said = through_a_terminal(script, PATH=os.defpath, PAGER=str(pager))
+    assert said == b"" and kept.read_text() == (PROJECT / "rawns" / "manual" / "errors.md").read_text()
+    for missing in ("", "/nonexistent/pager"):
+        assert b"# Errors" in through_a_terminal(script, PATH=os.defpath, PAGER=missing)
 
 
 def test_a_word_that_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:

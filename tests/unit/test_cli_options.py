@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import getopt
+import importlib
 import itertools
 
 import pytest
 
+from rawns.cli.main import COMMANDS
 from rawns.cli.options import Command, Group, HelpRequested, Option, UsageError, columns, integer, seconds
 
 COMMAND = Command(
@@ -164,3 +166,42 @@ def test_help() -> None:
             LAB.parse(words)
         assert title in str(caught.value)
     assert all(len(line) <= 110 for line in columns([("-x", "word " * 60), ("-" * 40, "y")]).splitlines())
+
+
+# -- the tables of our own commands ---------------------------------------------------------------------------------------
+
+
+def tables() -> list[Command]:
+    """Every command whose options are a table."""
+    found: list[Command] = []
+    for word in COMMANDS:
+        table = getattr(importlib.import_module(f"rawns.cli.{word}"), "COMMAND", None)
+        found += table.commands.values() if isinstance(table, Group) else [table] if isinstance(table, Command) else []
+    return found
+
+
+def test_most_commands_are_tables() -> None:
+    assert {"demo", "help", "rootless", "up", "ping"} <= {command.name for command in tables()}
+
+
+@pytest.mark.parametrize("command", tables(), ids=lambda command: command.title)
+def test_a_table_is_consistent(command: Command) -> None:
+    """No spelling occurs twice, and nothing in the text is cut or too long for a terminal."""
+    names = [name for option in command.options for name in option.names]
+    assert len(names) == len(set(names)) and all(name.startswith("-") for name in names)
+    assert all(name.startswith("--") or len(name) == 2 for name in names), names
+    for group in command.exclusive:
+        assert all(command.find(name) for name in group)
+    assert all(len(line) <= 130 for line in command.help().splitlines())
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_an_option_before_the_verb_means_the_same_for_all_verbs(word: str) -> None:
+    group = getattr(importlib.import_module(f"rawns.cli.{word}"), "COMMAND", None)
+    if isinstance(group, Group):
+        takes: dict[str, set[bool]] = {}
+        for command in group.commands.values():
+            for option in command.options:
+                for name in option.names:
+                    takes.setdefault(name, set()).add(bool(option.argument) and not option.optional)
+        assert [name for name, kinds in takes.items() if len(kinds) > 1] == []
