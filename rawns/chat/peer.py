@@ -7,14 +7,14 @@ import select
 from .. import sockets
 from ..errors import InvalidValue, RawnsError
 from ..framing import MAX_RELAYED_BYTES, MAX_WAITING_BYTES, LineSplitter
-from ..netns import call_inside
+from ..netns import Namespace, call_inside
 from . import tcp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
-    from ..netns import Namespace
+    from ..netns import Reference
 
 MAX_RECV_BYTES = 65536  # read at once, so at most so many lines wait for `Peer.hear`
 
@@ -22,14 +22,14 @@ MAX_RECV_BYTES = 65536  # read at once, so at most so many lines wait for `Peer.
 class Peer:
     """A TCP connection to ``port`` at ``host`` (an address or a name), made inside ``ns``.
 
-    If ``ns`` is None, the connection is made in the namespace of the calling thread.  ``timeout`` is the number of
-    seconds that connecting may take for each address of the host, and for which a later `say` may make no progress;
-    None is no limit.  Raises `SyscallError` (so ConnectionRefusedError, TimeoutError ...), `RawnsError` if the name is
-    not known or ``ns`` is closed, `InvalidValue` if ``port`` or ``timeout`` cannot be one.
+    ``ns`` is a `NetNS`, a name, a path, ``"pid:N"``, or None for the namespace of the calling thread.  ``timeout`` is the
+    number of seconds that connecting may take for each address of the host, and for which a later `say` may make no
+    progress; None is no limit.  Raises `SyscallError` (so ConnectionRefusedError, TimeoutError ...), `RawnsError` if the
+    name is not known or ``ns`` is closed, `InvalidValue` if ``port`` or ``timeout`` cannot be one.
     Equivalent to ``ip netns exec NS nc HOST PORT``.
     """
 
-    def __init__(self, ns: Namespace | None, host: str, port: int, timeout: float | None = 10.0) -> None:
+    def __init__(self, ns: Reference | None, host: str, port: int, timeout: float | None = 10.0) -> None:
         self._timeout = tcp.check_timeout(timeout)
         self._lines = LineSplitter(MAX_RELAYED_BYTES)
         self._waiting: list[str] = []
@@ -89,10 +89,10 @@ class Peer:
         self.close()
 
 
-def _connected_in(ns: Namespace | None, host: str, port: int, timeout: float | None) -> _socket.socket:
+def _connected_in(ns: Reference | None, host: str, port: int, timeout: float | None) -> _socket.socket:
     if ns is None:
         return tcp.connected(host, port, timeout)[0]
-    return call_inside(ns, tcp.connected, host, port, timeout)[0]
+    return call_inside(Namespace.resolve(ns), tcp.connected, host, port, timeout)[0]
 
 
 def encoded(text: str, most: int) -> bytes:

@@ -11,6 +11,7 @@ from time import monotonic
 
 from .. import sockets, uapi
 from ..errors import RawnsError, SyscallError
+from ..netns import Namespace
 from ..syscalls import close, setns
 from . import tcp
 from .event_loop import MAX_READ_BYTES, EventLoop, Handler
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import _socket
     from typing import TypeVar
 
-    from ..netns import Namespace
+    from ..netns import Reference
     from .event_loop import LineCallback, NoticeCallback
 
     AnyRoom = TypeVar("AnyRoom", bound="Room")
@@ -110,9 +111,10 @@ class Waker(Handler):
 class Room(EventLoop):
     """A listening socket that many can connect to, ``nc`` too: each line of one is relayed to all others, with its sender.
 
-    ``ns`` is the namespace of the room (None: that of the thread that opens it), ``address`` an address or a name there
-    (None: all addresses, IPv4 and IPv6), ``port`` 0 for one that the kernel chooses, ``peers`` the largest number of
-    connections at the same time.  As a context manager the room is started, and stopped at the end of the block::
+    ``ns`` is a `NetNS`, a name, a path, ``"pid:N"``, or None for the namespace of the thread that opens the room.
+    ``address`` is an address or a name there (None: all addresses, IPv4 and IPv6), ``port`` 0 for one that the kernel
+    chooses, ``peers`` the largest number of connections at the same time.  As a context manager the room is started, and
+    stopped at the end of the block::
 
         with Room(ns1, "10.0.0.1") as room:
             room.said(lambda who, text: room.say(f"you said {text}", to=who))
@@ -129,7 +131,7 @@ class Room(EventLoop):
 
     patience = 3.0
 
-    def __init__(self, ns: Namespace | None = None, address: str | None = None, port: int = 0, peers: int = 64) -> None:
+    def __init__(self, ns: Reference | None = None, address: str | None = None, port: int = 0, peers: int = 64) -> None:
         super().__init__()
         self._ns, self._bind_to, self._max_peers = ns, (address, tcp.check_port(port, 0)), peers
         self._listener: Listener | None = None
@@ -198,7 +200,8 @@ class Room(EventLoop):
         try:
             try:
                 if self._ns is not None:
-                    setns(self._ns.fileno(), uapi.CLONE_NEWNET)
+                    namespace = Namespace.resolve(self._ns)
+                    setns(namespace.fileno(), uapi.CLONE_NEWNET)
                 self.open()
             except BaseException as error:
                 self._failure = error

@@ -20,7 +20,7 @@ from time import monotonic_ns, time_ns
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
-from ..netns import call_inside
+from ..netns import Namespace, call_inside
 from .session import EchoError, EchoReply, EchoSession, PingResult, milliseconds
 from .socket import Icmp4Socket, Icmp6Socket, IcmpSocket
 
@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..netns import HasDescriptor
+    from ..netns import Reference
     from .session import Address, Arrival
 
 __all__ = [
@@ -52,7 +52,7 @@ PATTERN = bytes(range(256)) * 256
 
 
 def ping(
-    namespace: HasDescriptor | None,
+    namespace: Reference | None,
     host: str,
     count: int = 1,
     interval: float = 0.0,
@@ -72,7 +72,7 @@ def ping(
     """
     _check(count, size, interval, timeout)
     session = EchoSession(count, round(interval * 1e9), round(timeout * 1e9), patient=True)
-    sock = connect(host, family) if namespace is None else call_inside(namespace, connect, host, family)
+    sock = connect(host, family) if namespace is None else call_inside(Namespace.resolve(namespace), connect, host, family)
     session.result.host, session.result.address = host, sock.address[0]
     try:
         for _ in run(sock, session, size):

@@ -19,7 +19,7 @@ import pytest
 from pinging import PROJECT, answer, cable, checksum, icmp_packet, ours, ping, responder, run, sysctl
 
 import rawns
-from rawns import NetNS, icmp
+from rawns import InvalidValue, NetNS, icmp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -530,3 +530,26 @@ def test_an_ordinary_user_whose_group_may(ordinary: Ordinary) -> None:
     assert "1 received" in six.stdout and six.returncode == 0
     assert fast.stdout.splitlines()[1] == "ping: cannot flood; minimal interval allowed for user is 2ms"
     assert fast.returncode == 2
+
+
+def test_a_namespace_is_given_in_every_way() -> None:
+    """By an object, a name, a path, a process in it, or a descriptor; what is none of these is refused by a sentence."""
+    name = f"rt-ping-{os.getpid()}"
+    with NetNS.create(name) as ns:
+        ns.net.set_link("lo", up=True)
+        child = ns.popen(["cat"], stdin=subprocess.PIPE)
+        try:
+            for where in (ns, name, f"/run/netns/{name}", f"pid:{child.pid}", ns.fileno()):
+                assert rawns.ping(where, "127.0.0.1").received == 1
+                with rawns.Room(where, "127.0.0.1") as room, rawns.Peer(where, *room.address) as peer:
+                    room.said(lambda who, text, room=room: room.say(text, to=who))
+                    peer.say("hello")
+                    assert peer.hear(5) == "hello"
+        finally:
+            child.communicate()
+    for wrong in (3.5, object(), b"x", ["x"]):
+        with pytest.raises(InvalidValue):
+            rawns.ping(wrong, "127.0.0.1")  # type: ignore[arg-type]
+    for missing in ("rt-nowhere", "pid:0", "/nowhere"):
+        with pytest.raises(FileNotFoundError):
+            rawns.ping(missing, "127.0.0.1")
