@@ -72,7 +72,7 @@ class Forward(_Value):
     __slots__ = ("protocol", "port", "address", "to_port")
 
     def __init__(self, protocol: str, port: int, address: str, to_port: int | None = None) -> None:
-        if protocol not in PROTOCOLS:
+        if not isinstance(protocol, str) or protocol not in PROTOCOLS:
             raise InvalidValue(f"{shown(protocol)}: the ports that can be forwarded are those of tcp and udp")
         self.protocol, self.port = protocol, _port(port)
         self.to_port = self.port if to_port is None else _port(to_port)
@@ -97,6 +97,9 @@ class Nat(_Value):
 
     def __init__(self, out: str, sources: Sequence[str] | str = (ALL_IPV4,), forwards: Sequence[Forward] = ()) -> None:
         self.out = check_name(out)
+        for given in (sources, forwards):
+            if not isinstance(given, (str, list, tuple)):
+                raise InvalidValue(f"expected a list, not {shown(given)}")
         self.sources = tuple(_source(text) for text in ([sources] if isinstance(sources, str) else sources))
         self.forwards = tuple(forwards)
         if not self.sources and not self.forwards:

@@ -122,7 +122,7 @@ class NftChain(Record):
         return f"{FAMILIES.get(self.family, self.family)} {self.table} {self.name}"
 
     def _title(self) -> str:
-        return ascii(str(self))[1:-1]
+        return str(self)
 
 
 class NftRule(Record):
@@ -151,7 +151,7 @@ class NftRule(Record):
         return format_rule(self) + (f' comment "{self.comment}"' if self.comment else "")
 
     def _title(self) -> str:
-        return ascii(str(self))[1:-1]
+        return str(self)
 
 
 def comment(userdata: object) -> str:

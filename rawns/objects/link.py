@@ -141,7 +141,7 @@ class Link(Record):
         return names
 
     def _title(self) -> str:
-        return ascii(self.body.get("IFLA_IFNAME", ""))[1:-1]
+        return str(self.body.get("IFLA_IFNAME", ""))
 
 
 # -- checks -----------------------------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def macvlan(name: str, lower: int, mode: str = "bridge", kind: str = "macvlan", 
     ``lower`` is an index in the namespace that is asked; the new link may be created in another one (``netns_fd``).
     ``mode`` is one of `MACVLAN_MODES`.  Raises `InvalidValue`.
     """
-    if mode not in MACVLAN_MODES:
+    if not isinstance(mode, str) or mode not in MACVLAN_MODES:
         raise InvalidValue(f"{shown(mode)} is not a mode of a {kind}: {', '.join(MACVLAN_MODES)}")
     options["link"] = lower
     return new(name, kind, {"IFLA_MACVLAN_MODE": MACVLAN_MODES[mode]}, **options)

@@ -60,8 +60,8 @@ class Qdisc(Record):
 
     index: int = field("tcm_ifindex")
     kind: str = field("TCA_KIND")
-    handle: int = field("tcm_handle", default=0)
-    parent: int = field("tcm_parent", default=0)
+    handle: int = field("tcm_handle", default=0, kind=tc.HANDLE)
+    parent: int = field("tcm_parent", default=0, kind=tc.HANDLE)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Qdisc(Record):
         return self.body.get("TCA_STATS") or {}
 
     def _title(self) -> str:
-        return f"{self.kind} {tc.HANDLE.format(self.handle)}"
+        return str(self.kind)
 
 
 class Shape:

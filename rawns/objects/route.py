@@ -156,7 +156,7 @@ def new(
     ``'blackhole'``, ``'unreachable'``, ``'prohibit'`` and ``'throw'`` need neither gateway nor device.  ``onlink`` says that the
     gateway is on the link although no address shows it; ``mtu`` is in bytes.  Raises `InvalidValue`.
     """
-    if type not in TYPES:
+    if not isinstance(type, str) or type not in TYPES:
         raise InvalidValue(f"{shown(type)} is not a type of a route: {', '.join(TYPES)}")
     fields = _body(destination, via, index, source, metric, table, family)
     fields["rtm_protocol"], fields["rtm_type"] = protocol, TYPES[type]

@@ -135,7 +135,7 @@ def delete(**options: Unpack[RuleOptions]) -> Request:
 
 
 def _action(word: str) -> int:
-    if word not in ACTIONS:
+    if not isinstance(word, str) or word not in ACTIONS:
         raise InvalidValue(f"{shown(word)} is not an action of a rule: {', '.join(ACTIONS)}")
     return ACTIONS[word]
 
