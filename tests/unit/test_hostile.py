@@ -161,7 +161,7 @@ PARSERS: dict[str, Callable[[Any], object]] = {
     "link.new(name)": lambda value: link.new(value, "dummy").pack(1),
     "link.new(kind)": lambda value: link.new("v", value).pack(1),
     "link.new(data)": lambda value: link.new("v", "bridge", {"IFLA_BR_AGEING_TIME": value}).pack(1),
-    "link.new(key)": lambda value: link.new("v", "bridge", {value if isinstance(value, (str, int)) else "": 1}).pack(1),
+    "link.new(key)": lambda value: link.new("v", "bridge", {str(value) if isinstance(value, str) else "": 1}).pack(1),
     "link.change": lambda value: link.change(1, new_name=value or "", up=value).pack(1),
     "link.change_port": lambda value: link.change_port(1, cost=value, learning=value).pack(1),
     "link.vxlan": lambda value: link.vxlan("v", value, remote=value, port=value).pack(1),
