@@ -12,6 +12,7 @@ import gc
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     without = pytest.mark.skip(reason="needs root or a user namespace (`python3 -m rawns rootless tests/run`)")
     lesser = pytest.mark.skip(reason="needs the machine's root, not that of a user namespace")
     may, root = privileged(), really_root()
+    items.sort(key=asks_for_suite)  # last, because it waits for what runs in the background
     for item in items:
         if touches_kernel(item) and not may:
             item.add_marker(without)
@@ -163,6 +166,54 @@ def ordinary() -> Iterator[Ordinary]:
         yield user
     finally:
         shutil.rmtree(home)
+
+
+class Background:
+    """A command of the ordinary user that runs beside the tests."""
+
+    def __init__(self, user: Ordinary, command: list[str]) -> None:
+        self.command, self._output = command, tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        given: Any = {"cwd": user.project, "env": user.environment, "user": NOBODY, "group": NOBODY, "extra_groups": []}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output, start_new_session=True, **given
+        )
+
+    def wait(self, timeout: float) -> tuple[int, str]:
+        """Wait until it ends; return its status and output."""
+        status = self._process.wait(timeout)
+        self._output.seek(0)
+        return status, self._output.read()
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._output.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rootless_suite(request: pytest.FixtureRequest) -> Iterator[Background | None]:
+    """Start the live tests as an ordinary user in a user namespace, if the test that waits for them is selected."""
+    if not any(asks_for_suite(item) for item in request.session.items):
+        yield None
+        return
+    try:
+        user: Ordinary = request.getfixturevalue("ordinary")
+    except pytest.skip.Exception:
+        yield None
+        return
+    options = ["-q", "-p", "no:cacheprovider", f"--basetemp={user.home / 'tmp'}", "tests/live"]
+    suite = Background(user, [user.python, "-m", "rawns", "rootless", user.python, "-m", "pytest", *options])
+    try:
+        yield suite
+    finally:
+        suite.close()
+
+
+def asks_for_suite(item: pytest.Item) -> bool:
+    """Tell whether a test is the one that waits for the ordinary user's live tests."""
+    return item.name == "test_the_live_tests_pass_for_an_ordinary_user"
 
 
 def open_directory() -> str:
