@@ -37,6 +37,9 @@ LAYERS = [  # from the lowest; the modules of one entry, and those of a package,
     ["cli"],
 ]
 INSIDE = {  # the layers inside packages; "" is the package's __init__
+    "wire": [["types"], ["attributes"], [""]],
+    "icmp": [["session"], ["socket"], [""]],
+    "chat": [["event_loop", "tcp"], ["peer"], ["room"], [""]],
     "bench": [
         ["samples", "equivalence", "environment"],
         ["cleanup_barrier"],

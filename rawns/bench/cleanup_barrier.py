@@ -63,7 +63,8 @@ class CleanupBarrier:
         while ids or link:
             try:
                 events = self._monitor.receive(TIMEOUT)
-            except Interrupted:  # events were lost: ask for the state
+            except Interrupted:
+                self._drain()
                 ids &= set(self._home.net.nsids())
                 link = link and NEAR_END in [one.name for one in self._home.net.links()]
                 continue
@@ -75,6 +76,18 @@ class CleanupBarrier:
                     ids.discard(event.body.get("NETNSA_NSID", -1))
                 elif event.kind == uapi.RTM_DELLINK:
                     link = False
+
+    def _drain(self) -> None:
+        """Empty the socket's queue after events were lost.
+
+        While the queue has not been empty once, the kernel drops further events without reporting that again.
+        """
+        while True:
+            try:
+                if not self._monitor.receive():
+                    return
+            except Interrupted:
+                pass
 
     def close(self) -> None:
         """Close the monitor and the bench's namespace; may be called again."""

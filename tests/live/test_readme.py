@@ -24,8 +24,8 @@ def blocks(language: str) -> list[str]:
 
 def test_it_begins_with_the_two_commands() -> None:
     first, second = [line.split("#")[0].strip() for line in blocks("sh")[0].splitlines()]
-    assert (first, second) == ("python3 -m rawns demo", "tests/run")
-    assert (PROJECT / ".ci" / "run").read_text().splitlines()[-1].endswith('tests/run" "$@"')
+    assert (first, second) == ("python3 -m rawns demo", "tests/run --install")
+    assert (PROJECT / ".ci" / "run").read_text().splitlines()[-1].endswith('tests/run" --install "$@"')
 
 
 def test_the_names_you_type() -> None:
