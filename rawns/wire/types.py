@@ -389,3 +389,32 @@ class Vector(Type):
         rest = start + len(values) * size
         if rest < end:
             trace.append(Span(rest, end - rest, (*path, "?"), RAW, bytes(data[rest:end])))
+
+
+class StructArray(Type):
+    """A payload that is an array of one C struct without padding between its entries (``struct nexthop_grp[]``)."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: Struct) -> None:
+        self.kind = kind
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        if not isinstance(value, (list, tuple)):
+            raise expected("a list", value)
+        return b"".join([self.kind.pack(one, siblings) for one in value])
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        size = self.kind.size
+        starts = range(start, end - size + 1, size)
+        values = [
+            self.kind.unpack(data, at, at + size, siblings, trace, (*path, f"[{number}]")) for number, at in enumerate(starts)
+        ]
+        rest = start + len(values) * size
+        if trace is not None and rest < end:
+            trace.append(Span(rest, end - rest, (*path, "?"), RAW, bytes(data[rest:end])))
+        return values
+
+    def format(self, value: Any) -> str:
+        """Return nothing: each member of each entry has a line of its own."""
+        return ""

@@ -2,6 +2,7 @@
 
     python3 tests/unit/capture.py > tests/unit/captured.txt              (as root, with iproute2 and strace)
     python3 tests/unit/capture.py lab > tests/unit/captured_lab.txt      (what labs need besides; `tc` and `bridge` too)
+    python3 tests/unit/capture.py ip > tests/unit/captured_ip.txt        (what `rawns ip` needs besides)
     python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
@@ -133,6 +134,38 @@ tc qdisc replace dev v2 root noqueue
 ip link del group 7
 """.strip().splitlines()
 
+IP_BEFORE = """
+link set lo up
+link add v1 index 3 type veth peer name v2 index 2
+link set v1 up
+link set v2 up
+addr add 10.0.0.1/24 dev v1
+addr add fd00::1/64 dev v1 nodad
+""".strip().splitlines()
+IP_COMMANDS = """
+ip nexthop add id 1 via 10.0.0.2 dev v1
+ip nexthop add id 2 via fd00::2 dev v1 proto static
+ip nexthop add id 3 blackhole
+ip nexthop add id 4 via 10.0.0.9 dev v1 onlink encap ip id 3 dst 192.0.2.1
+ip nexthop add id 5 via 10.0.0.3 dev v1
+ip nexthop add id 10 group 1/5,9
+ip nexthop replace id 11 group 1/5 type resilient buckets 4 idle_timer 60 unbalanced_timer 300
+ip nexthop add id 12 via fd00::3 fdb
+ip nexthop show
+ip nexthop show dev v1
+ip nexthop get id 11
+ip nexthop bucket show id 11
+ip nexthop bucket get id 11 index 1
+ip nexthop del id 12
+ip route add 10.9.0.0/24 nhid 1
+ip route add 10.8.0.0/24 dev v1 encap ip id 5 dst 192.0.2.9 src 192.0.2.1
+ip route add 10.7.0.0/24 dev v1 encap seg6 mode encap segs fd00::5,fd00::6
+ip route add fd05::/64 dev v1 encap ip6 id 7 dst fd00::9
+ip route add 10.6.0.0/24 via inet6 fd00::7 dev v1
+ip route add 10.5.0.0/24 dev v1 features ecn fastopen_no_cookie 1 mtu lock 1300
+ip route show table main
+""".strip().splitlines()
+
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
 BY_HAND = {
     "RTM_NEWADDR 10.0.0.1/99 on lo": "28000000140005060100000000000000026300000100000008000200 0a000001080001000a000001",
@@ -218,13 +251,50 @@ def dumped(text: str) -> list[tuple[str, bytes]]:
     return [(arrow, data) for arrow, data in found if arrow and data]
 
 
+FAMILY_HEADER = {24: 12, 26: 12, 104: 8, 106: 8}  # bytes, of RTM_*ROUTE and RTM_*NEXTHOP
+ENCAP = {24: 22, 104: 8}  # RTA_ENCAP and NHA_ENCAP, which are nests
+
+
+def padding_cleared(data: bytes) -> bytes:
+    """Clear the padding behind attributes of routes and next hops, where `ip` sends what was in its memory."""
+    kind = struct.unpack_from("=IH", data)[1]
+    if kind not in FAMILY_HEADER:
+        return data
+    cleared = bytearray(data)
+
+    def clear(at: int, end: int) -> None:
+        while at + 4 <= end:
+            length, number = struct.unpack_from("=HH", cleared, at)
+            cleared[at + length : at + length + -length % 4] = bytes(-length % 4)
+            if number & 0x3FFF == ENCAP.get(kind):
+                clear(at + 4, at + length)
+            at += length + -length % 4
+
+    clear(16 + FAMILY_HEADER[kind], len(data))
+    return bytes(cleared)
+
+
 # RTM_GET... of what a command is about; NEW and DEL are the two numbers before.
-SUBJECT = {"link": 18, "addr": 22, "route": 26, "neigh": 30, "netns": 90, "vlan": 18, "rule": 34, "qdisc": 38, "class": 42}
+SUBJECT = {
+    "link": 18,
+    "addr": 22,
+    "route": 26,
+    "neigh": 30,
+    "netns": 90,
+    "vlan": 18,
+    "rule": 34,
+    "nexthop": 106,
+    "bucket": 118,
+    "qdisc": 38,
+    "class": 42,
+}
 LINKPROP, SETLINK = 110, 19
 
 
 def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """Without the tool's probing of the kernel and its look-ups of names on the way."""
+    if "bucket" in words:
+        words = ["bucket", *words]
     subject = LINKPROP if "property" in words else SUBJECT[words[1] if words[0] == "-d" else words[0]]
     asks = bool({"show", "get", "list-id"} & set(words))
     kept: list[tuple[str, bytes]] = []
@@ -234,7 +304,7 @@ def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[s
         if arrow == ">":
             changes = subject - 2 <= kind < subject or kind == SETLINK
             wanted = seq != 0 and (kind == subject if asks else changes)
-            data = data[:length]  # `ip addr show` sends 128 zeros more than its message has
+            data = padding_cleared(data[:length])  # `ip addr show` sends 128 zeros more than its message has
         if wanted:
             kept.append((arrow, data))
     return kept
@@ -249,15 +319,15 @@ def run(command: str, trace: str, tool: str = "ip") -> list[tuple[str, bytes]]:
         return relevant(words, dumped(text.read()))
 
 
-def lab() -> int:
+def several(before: list[str], commands: list[str]) -> int:
     try:
         subprocess.run(["ip", "netns", "add", A], check=True)
-        for command in LAB_BEFORE:
+        for command in before:
             subprocess.run(["ip", "-n", A, *command.split()], check=True)
         print(f"= {subprocess.run(['ip', '-V'], stdout=subprocess.PIPE, text=True).stdout.strip()}, Linux {os.uname().release}")
         with tempfile.NamedTemporaryFile() as trace:
-            for number, command in enumerate(LAB):
-                again = f" ({LAB[:number].count(command) + 1})" if command in LAB[:number] else ""
+            for number, command in enumerate(commands):
+                again = f" ({commands[:number].count(command) + 1})" if command in commands[:number] else ""
                 print(f"\n# {command}{again}")
                 tool, _, rest = command.partition(" ")
                 for arrow, data in run(rest, trace.name, tool):
@@ -311,4 +381,13 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"converse": converse, "lab": lab, "nft": nft}[sys.argv[1]]() if sys.argv[1:] else main())
+    sys.exit(
+        {
+            "converse": converse,
+            "lab": lambda: several(LAB_BEFORE, LAB),
+            "ip": lambda: several(IP_BEFORE, IP_COMMANDS),
+            "nft": nft,
+        }[sys.argv[1]]()
+        if sys.argv[1:]
+        else main()
+    )

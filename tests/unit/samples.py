@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from samples_ip import IP_FILE_REQUESTS
 from samples_lab import LAB_REQUESTS
 
 from rawns import nlmsg, rtnl, uapi
@@ -34,7 +35,7 @@ def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-CAPTURED = captured("captured.txt", "captured_lab.txt", "captured_6_1.txt")
+CAPTURED = captured("captured.txt", "captured_lab.txt", "captured_6_1.txt", "captured_ip.txt")
 
 
 def one(command: str, arrow: str, number: int = 0) -> bytes:
@@ -261,4 +262,4 @@ IP_REQUESTS: dict[str, tuple[Message, int, dict[Any, Any]]] = {
     "netns list-id": (rtnl.GETNSID, 0, {"NETNSA_FD": 6}),
 }
 
-REQUESTS = {**{f"ip {command}": request for command, request in IP_REQUESTS.items()}, **LAB_REQUESTS}  # by the whole command
+REQUESTS = {**{f"ip {command}": request for command, request in IP_REQUESTS.items()}, **LAB_REQUESTS, **IP_FILE_REQUESTS}

@@ -54,6 +54,7 @@ HEADERS = """
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/lwtunnel.h>
+#include <linux/nexthop.h>
 #include <linux/mpls_iptunnel.h>
 #include <linux/seg6_iptunnel.h>
 #include <linux/net_namespace.h>

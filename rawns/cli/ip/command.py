@@ -42,7 +42,7 @@ OBJECTS = (
     ("netconf", None),
     ("vrf", None),
     ("sr", None),
-    ("nexthop", None),
+    ("nexthop", "nexthop"),
     ("mptcp", None),
     ("ioam", None),
     ("help", "help"),

@@ -91,6 +91,10 @@ def route(record: Body, wanted: Record, ip: IpContext, deleted: bool = False) ->
     yield from _way(record, wanted, ip)
     yield from _origin(record, wanted, ip)
     yield from _details(record, wanted, ip)
+    if "RTA_NH_ID" in record and ip.details:
+        from .show_nexthop import by_id
+
+        yield from by_id(record["RTA_NH_ID"], ip)
     for hop in [record["RTA_MULTIPATH"]] if "RTA_MULTIPATH" in record else []:
         objects = [JsonObject(_hop(one, record, ip)) for one in hop]
         yield OutputField("nexthops", objects, "".join(field.text for one in objects for field in one))
