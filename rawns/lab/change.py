@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..terminal import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +42,7 @@ class Change:
         return self
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.what}"
+        return f"{self.sign} {printable(self.what)}"
 
     def __repr__(self) -> str:
         return f"<Change {self}>"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .positions import Path
 
 MAX_BYTES = 1 << 24  # in a file: a description of 100,000 hosts has fewer
+MAX_KEY = 100  # characters of a key in a message
 MAX_DEPTH = 32  # of tables and lists in each other, and parts of a dotted key: a description has at most 6
 
 
@@ -89,7 +90,8 @@ def spell(path: Path) -> str:
             text += f"[{part}]"
         else:
             bare = part.replace("-", "_").isidentifier() and part.isascii()
-            text += ("." if text else "") + (part if bare else '"' + printable(part) + '"')
+            shown = part if len(part) <= MAX_KEY else f"{part[:MAX_KEY]}..."
+            text += ("." if text else "") + (shown if bare else '"' + printable(shown) + '"')
     return text
 
 
@@ -203,7 +205,7 @@ def _json(text: str, name: str) -> Any:
         data, end = make_scanner(_Scanning)(text, start)  # type: ignore[arg-type]
         if not text[end:].strip(space):
             return data
-    except (ImportError, StopIteration, ValueError):
+    except (ImportError, StopIteration, ValueError, SystemError):  # the last one at the end of a text that is nested deeply
         pass
     return _json_slowly(text, name)
 

@@ -60,6 +60,7 @@ class Host(BaseHost):
         self._identity: tuple[int, int] | None = None  # known from creation on, also while no descriptor is open
         self.number = 0  # its index in `Lab.hosts`; hosts are created in this order
         self.interfaces: list[Interface] = []
+        self._names = None
         self.routes: Sequence[LabRoute] = ()
         self.sysctls: dict[str, str] | None = None
         self.nats: Sequence[Nat] = ()

@@ -76,7 +76,7 @@ class BaseHost(Described):
     ``label`` is the host's name in the description, ``number`` its index in the lab; ``where`` says where it is described.
     """
 
-    __slots__ = ("interfaces", "lab", "label", "name", "number", "where")
+    __slots__ = ("_names", "interfaces", "lab", "label", "name", "number", "where")
 
     root = False  # whether it is the namespace that the lab is built from
     lab: BaseLab
@@ -85,6 +85,7 @@ class BaseHost(Described):
     number: int
     where: str
     interfaces: list[Interface]
+    _names: _Names | None
 
     def fileno(self) -> int:
         """The descriptor of its namespace."""
@@ -92,20 +93,45 @@ class BaseHost(Described):
 
     def add(self, interface: Made) -> Made:
         """Add an interface to the description.  Raises `InvalidValue` if its name is reserved or taken."""
-        name = interface.name
+        name, known = interface.name, self._known()
         if name in values.RESERVED_NAMES and not interface.existing:
             raise InvalidValue(f"no interface of {self.label} can be called {name}: that name is reserved in every namespace")
-        if name is not None and any(name == other.name for other in self.interfaces):
+        if name is not None and name in known.names:
             raise InvalidValue(f"{self.label} has two interfaces called {name}")
         self.interfaces.append(interface)
+        known.add(interface)
         return interface
 
     def free_name(self) -> str:
         """``eth0``, ``eth1`` ...: the next that no interface of this host has."""
-        number, taken = sum(not one.bridged for one in self.interfaces), {one.name for one in self.interfaces}
-        while f"eth{number}" in taken:
+        known = self._known()
+        number = known.unbridged
+        while f"eth{number}" in known.names:
             number += 1
         return f"eth{number}"
+
+    def _known(self) -> _Names:
+        """Return the names of its interfaces, counted again if the list was changed otherwise than by `add`."""
+        if self._names is None or self._names.count != len(self.interfaces):
+            self._names = _Names()
+            for one in self.interfaces:
+                self._names.add(one)
+        return self._names
+
+
+class _Names:
+    """The names of a host's interfaces, so that adding very many takes linear time."""
+
+    __slots__ = ("count", "names", "unbridged")
+
+    def __init__(self) -> None:
+        self.count = self.unbridged = 0
+        self.names: set[str | None] = set()
+
+    def add(self, one: Interface) -> None:
+        self.count += 1
+        self.unbridged += not one.bridged
+        self.names.add(one.name)
 
 
 class Interface(Described):

@@ -128,7 +128,7 @@ class _Parser(LinkParser):
         count, base = said.get(COUNT.name, 0), said.get(NETNS.name)
         made: list[Host] = []
         try:
-            if len(self.lab.hosts) + (count or 1) > MAX_HOSTS:
+            if self.lab.size + (count or 1) > MAX_HOSTS:
                 raise InvalidValue(f"a lab has at most {MAX_HOSTS} hosts")
             for number in range(1, count + 1) if count else ("",):
                 label = f"{name}{number}"
@@ -162,7 +162,7 @@ class _Parser(LinkParser):
                 host = self.host_of(said.pop("host"), (*path, "host"))
                 if host is None:
                     continue
-            elif len(self.lab.hosts) >= MAX_HOSTS:
+            elif self.lab.size >= MAX_HOSTS:
                 self.note(path, f"a lab has at most {MAX_HOSTS} hosts")
                 return
             addresses = said.pop("addresses", ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InvalidValue
+from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Problem(str):
 
     def __new__(cls, text: str, where: object = "") -> Problem:
         place = str(getattr(where, "place", where))
+        text = printable(text)
         problem = super().__new__(cls, f"{place}: {text}" if place else text)
         problem.text, problem.where = text, where
         return problem

@@ -64,6 +64,11 @@ class Topology(BaseLab):
         return self._hosts
 
     @property
+    def size(self) -> int:
+        """The number of hosts."""
+        return len(self._hosts)
+
+    @property
     def root(self) -> RootHost:
         """The namespace that the lab is built from, as a host: ``lab.bridge("br0", host=lab.root)``."""
         if self._root is None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_SHOWN = 60  # characters of a value in a sentence
+MAX_TEXT = 255  # characters of a name or an address
 MAX_DIGITS = 100  # of a number in a sentence; Python itself refuses to write more than 4,300
 RESERVED_NAMES = ("lo", "all", "default")  # lo exists everywhere; /proc/sys/net/ipv4/conf has two entries of its own
 
@@ -116,6 +117,8 @@ class CheckedText(TextValue):
         self.check = check
 
     def read(self, value: Any) -> Any:
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise InvalidValue(f"{shown(value)} is longer than any name or address")
         return self.check(TextValue.read(self, value))
 
     def write(self, value: Any) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from generated_labs import generated
 from test_lab_command import an_etc_to_write_to  # noqa: F401 (a fixture)
 from test_lab_standing import lab_name  # noqa: F401 (a fixture)
 
-from rawns import KernelError, Lab, NetNS
+from rawns import InvalidValue, KernelError, Lab, NetNS
 from rawns.lab import discover, document, kinds, tables
 from rawns.lab.export import data_of
 from rawns.lab.readback import live
@@ -257,7 +258,7 @@ def case_of(key: str) -> Case:
 LACKING = (errno.EOPNOTSUPP, errno.EPROTONOSUPPORT)
 
 
-@pytest.mark.parametrize("key", all_keys())
+@pytest.mark.parametrize("key", list(all_keys()))
 def test_a_key_does_what_it_says(key: str, lab_name: Name) -> None:  # noqa: F811
     name = lab_name()
     data, probe, wanted = case_of(key)
@@ -315,3 +316,51 @@ def test_a_macvlan_on_an_interface_of_the_root_namespace(lab_name: Name) -> None
             pytest.skip(f"this kernel has no macvlan: {error}")
         finally:
             here.net.delete_link(parent)
+
+
+# -- labs by chance -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def features() -> frozenset[str]:
+    """What of `Generator.ALL` this kernel has."""
+    found = {"nft"} | ({"tun"} if os.access("/dev/net/tun", os.R_OK | os.W_OK) else set())
+    tries: dict[str, Callable[[NetNS], object]] = {
+        "vlan_filtering": lambda ns: ns.net.add_link("b", "bridge", {"IFLA_BR_VLAN_FILTERING": 1}),
+        "netem": lambda ns: ns.net.shape("lo", delay="1ms"),
+        "vxlan": lambda ns: ns.net.add_vxlan("v", 1, remote="10.0.0.1"),
+        "macvlan": lambda ns: ns.net.add_macvlan("m", "x"),
+    }
+    for word, attempt in tries.items():
+        try:
+            with NetNS.create() as ns:
+                ns.net.add_veth("x", peer="y")
+                attempt(ns)
+            found.add(word)
+        except KernelError:
+            pass
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1024))
+def test_a_lab_by_chance_is_found_as_described_and_exported(seed: int, features: frozenset[str], lab_name: Name) -> None:  # noqa: F811
+    name = lab_name()
+    data = {**generated(seed, features), "name": name}
+    for one in data["hosts"].values():
+        if "netns" in one:
+            one["netns"] = f"{name}.x-{one['netns']}"
+    try:
+        described = Lab.from_source(document.Source(data))
+    except InvalidValue:
+        pytest.skip("chance has made a lab that is refused")
+    try:
+        described.up()
+        assert [str(one) for one in Lab.from_source(document.Source(data)).plan()] == []
+        of_the_file = data_of(Lab.from_source(document.Source(data)))
+        assert [str(one) for one in Lab.from_source(document.Source(of_the_file)).plan()] == []
+        read_back = data_of(live(name))
+        assert [str(one) for one in Lab.from_source(document.Source(json.loads(json.dumps(read_back)))).plan()] == [], read_back
+        lab = live(name)
+        assert data_of(lab) == read_back
+    finally:
+        discover.remove_lab(name)

@@ -6,6 +6,8 @@ node and each edge knows how it stands: ``up``, ``down``, ``missing`` or ``diffe
 
 from __future__ import annotations
 
+from ...terminal import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +28,7 @@ class Node:
     __slots__ = ("edges", "kind", "name", "note", "number", "state")
 
     def __init__(self, number: int, name: str, kind: str, note: str = "", state: str = "") -> None:
-        self.number, self.name, self.kind, self.note, self.state = number, name, kind, note, state
+        self.number, self.name, self.kind, self.note, self.state = number, printable(name), kind, note, state
         self.edges: list[Edge] = []
 
 
@@ -39,7 +41,8 @@ class Edge:
     __slots__ = ("ends", "kind", "labels", "note", "state")
 
     def __init__(self, kind: str, ends: tuple[Node, Node], labels: tuple[str, str], state: str = "", note: str = "") -> None:
-        self.kind, self.ends, self.labels, self.state, self.note = kind, ends, labels, state, note
+        self.kind, self.ends, self.state, self.note = kind, ends, state, note
+        self.labels = printable(labels[0]), printable(labels[1])
         for end in {id(end): end for end in ends}.values():
             end.edges.append(self)
 
