@@ -116,7 +116,7 @@ class Generator:
         if "tun" in self.features and self.chance():
             self.data["taps"] = [{**place, "name": "tap0", "owner": self.random.choice([0, 1000])}]
         if "vxlan" in self.features and self.chance():
-            remote = self.random.choice([{"remote": "198.51.100.2"}, {"remote": "2001:db8::2", "port": 4790}])
+            remote: Data = self.random.choice([{"remote": "198.51.100.2"}, {"remote": "2001:db8::2", "port": 4790}])
             self.data["vxlans"] = [{**place, "name": "vx0", "vni": self.random.randrange(1, 1 << 24), **remote}]
         if "macvlan" in self.features and self.chance() and "taps" in self.data:
             mode = self.random.choice(["private", "vepa", "bridge"])

@@ -13,7 +13,7 @@ from ..objects.prefix import BITS
 from .kinds.bridge import MAX_PORTS
 from .problems import Problem
 from .segments import Segments
-from .values import inside, mac_bytes, number_of
+from .values import inside, mac_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,16 +112,16 @@ def _duplicate_addresses(host: Host) -> Problems:
                 continue
             if before is one and (address.family == AF_INET6 or first.length == address.length):
                 yield Problem(f"{address} is twice on {one}", one.where)
-            elif before is not one and not inside(number_of(address), *LINK_LOCAL, 128):
+            elif before is not one and not inside(address.number, *LINK_LOCAL, 128):
                 yield Problem(f"{address} is twice in {host.label}: on {before.name} and on {one.name}", one.where)
 
 
 def _routes(host: Host) -> Problems:
     networks: Networks = [
-        (address.family, number_of(address), address.length, one.name) for one in host.interfaces for address in one.addresses
+        (address.family, address.number, address.length, one.name) for one in host.interfaces for address in one.addresses
     ]
     on_link: Networks = [
-        (route.to.family, number_of(route.to), route.to.length, route.dev) for route in host.routes if route.via is None
+        (route.to.family, route.to.number, route.to.length, route.dev) for route in host.routes if route.via is None
     ]
     names = {"lo", *(one.name for one in host.interfaces)}
     seen: dict[tuple[str, int | None], LabRoute] = {}
@@ -137,7 +137,7 @@ def _routes(host: Host) -> Problems:
 
 
 def _gateway(host: Host, route: LabRoute, networks: Networks, on_link: Networks) -> Problems:
-    family, number = route.to.family, number_of(prefix.address(route.via or ""))
+    family, number = route.to.family, prefix.address(route.via or "").number
     where, bits = route.where or host.where, BITS[family]
     if bits == 128 and inside(number, *LINK_LOCAL, bits):
         if route.dev is None:
@@ -232,7 +232,7 @@ def _networks(members: list[Interface], lenient: bool) -> Problems:
     for place, one in enumerate(members):
         for address in one.addresses:
             family, length = address.family, address.length
-            number, host_bits = number_of(address), BITS[family] - length
+            number, host_bits = address.number, BITS[family] - length
             groups.setdefault((family, length, number >> host_bits), []).append(one)
             numbers.setdefault((place, family), []).append((address, number))
             if family == AF_INET and host_bits > 1:

@@ -12,7 +12,6 @@ from _socket import AF_INET
 from ..objects import prefix
 from ..objects.prefix import BITS
 from .segments import Segments
-from .values import number_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class RoutingTable:
                 continue
             for address in one.addresses:
                 if address.family == family:
-                    number = number_of(address)
+                    number = address.number
                     self.mine.add(number)
                     self.addresses.setdefault(id(one), []).append((number, address.length))
                     connected.append((-address.length, 0, number >> bits - address.length, None, one))
@@ -77,7 +76,7 @@ class RoutingTable:
         names = FORWARDING[4 if family == AF_INET else 6]
         self.forwards = any(str(settings.get(name, settings.get(name.replace(".", "/"), 0))) == "1" for name in names)
         self.translations = [
-            (nat.out, parsed.length, number_of(parsed) >> bits - parsed.length)
+            (nat.out, parsed.length, parsed.number >> bits - parsed.length)
             for nat in host.nats
             for parsed in map(prefix.parse, nat.sources)
             if parsed.family == family
@@ -116,7 +115,7 @@ def _resolved(
 ) -> tuple[int, int, int, int | None, Interface] | None:
     """A route that was described, with the interface it goes out of; None where that does not work."""
     bits = BITS[route.to.family]
-    via = None if route.via is None else number_of(prefix.address(route.via))
+    via = None if route.via is None else prefix.address(route.via).number
     if route.dev is not None:
         out = next((one for one in host.interfaces if one.name == route.dev and _works(one)), None)
     else:
@@ -126,7 +125,7 @@ def _resolved(
     if out is None:
         return None
     metric = route.metric if route.metric is not None else 0
-    return -route.to.length, metric + 1, number_of(route.to) >> bits - route.to.length, via, out
+    return -route.to.length, metric + 1, route.to.number >> bits - route.to.length, via, out
 
 
 class Reach:
@@ -148,13 +147,13 @@ class Reach:
                 where = self._segments.of(one)
                 for address in one.addresses:
                     if where is not None:
-                        self._neighbours.setdefault((where, _key(address.family, number_of(address))), one)
+                        self._neighbours.setdefault((where, _key(address.family, address.number)), one)
 
     # -- one pair -----------------------------------------------------------------------------------------------------
 
     def should(self, source: Host, address: Prefix) -> bool:
         """Whether a packet from one host finds the address, and the answer the way back."""
-        family, bits, target = address.family, BITS[address.family], number_of(address)
+        family, bits, target = address.family, BITS[address.family], address.number
         start = self._tables[family].get(source.number)
         if start is None:
             return False
@@ -216,7 +215,7 @@ class Reach:
             if not _works(one):
                 continue
             for address in one.addresses:
-                local = address.family != AF_INET and number_of(address) >> 118 == LINK_LOCAL  # would need its interface
+                local = address.family != AF_INET and address.number >> 118 == LINK_LOCAL  # would need its interface
                 if not local and self.should(source, address):
                     yield Pair(source, target, address)
 

@@ -7,8 +7,6 @@ convert between the stored value and that of a netlink attribute.
 
 from __future__ import annotations
 
-from _socket import inet_ntop, inet_pton
-
 from .. import uapi
 from ..errors import InvalidValue
 from ..names import check
@@ -272,15 +270,6 @@ def _domain(word: str) -> str:
 # -- addresses ------------------------------------------------------------------------------------------------------------
 
 
-def number_of(address: Prefix) -> int:
-    """An address as a number."""
-    return int.from_bytes(inet_pton(address.family, address.address), "big")
-
-
-def _text_of(family: int, number: int) -> str:
-    return inet_ntop(family, number.to_bytes(BITS[family] // 8, "big"))
-
-
 MULTICAST = {uapi.AF_INET: (0xE0 << 24, 4), uapi.AF_INET6: (0xFF << 120, 8)}  # 224.0.0.0/4, ff00::/8
 
 
@@ -291,12 +280,12 @@ def inside(number: int, network: int, length: int, bits: int) -> bool:
 
 def is_multicast(address: Prefix) -> bool:
     """Whether an address is of a multicast group."""
-    return inside(number_of(address), *MULTICAST[address.family], BITS[address.family])
+    return inside(address.number, *MULTICAST[address.family], BITS[address.family])
 
 
 def host_address(address: Prefix) -> Prefix:
     """``address`` if an interface can have it.  Raises `InvalidValue` for multicast, unspecified and, in IPv6, loopback."""
-    number = number_of(address)
+    number = address.number
     if not number or is_multicast(address) or (address.family == uapi.AF_INET6 and number == 1):
         raise InvalidValue(f"{address.address} cannot be the address of an interface")
     return address
@@ -338,11 +327,11 @@ def next_address(base: Prefix, number: int) -> Prefix:
     if not number:
         return base
     bits = BITS[base.family]
-    first = number_of(base)
+    first = base.number
     found, host_bits = first + number, bits - base.length
     if found >> bits or (host_bits and found >> host_bits != first >> host_bits):
         raise InvalidValue(f"addresses that count up from {base} leave its network at number {number + 1}")
-    return Prefix(base.family, _text_of(base.family, found), base.length)
+    return Prefix.of(base.family, found, base.length)
 
 
 def next_mac(base: str, number: int) -> str:
@@ -359,10 +348,8 @@ def next_mac(base: str, number: int) -> str:
 def network(word: str, family: int = 0) -> Prefix:
     """A destination: a prefix without host bits, or ``default``.  Raises `InvalidValue`."""
     found = prefix.destination(word, family)
-    host_bits, number = BITS[found.family] - found.length, number_of(found)
-    if number & (1 << host_bits) - 1:
-        right = _text_of(found.family, number >> host_bits << host_bits)
-        raise InvalidValue(f"{shown(word)} has bits set beyond its prefix length: did you mean {right}/{found.length}?")
+    if found.network != found:
+        raise InvalidValue(f"{shown(word)} has bits set beyond its prefix length: did you mean {found.network}?")
     return found
 
 
