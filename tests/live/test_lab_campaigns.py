@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -179,6 +180,8 @@ def campaign(netns_name: Name, tmp_path: Path) -> Iterator[Callable[..., dict[st
     for one in os.listdir(NETNS) if NETNS.is_dir() else []:
         if one.startswith(f"{name}."):
             remove_name(one)
+    for folder in Path("/etc/netns").glob(f"{name}.*"):
+        shutil.rmtree(folder)
 
 
 @pytest.mark.really_root
