@@ -98,7 +98,9 @@ class ThreadNamespace:
         with syscalls.signals_blocked():
             left = False
             try:
-                left = self._identity is not None and names.identity(HERE) != self._identity
+                if self._identity is not None:
+                    status = syscalls.stat(HERE)
+                    left = (status.st_dev, status.st_ino) != self._identity
             finally:
                 self._end(left)
         if left:
@@ -177,8 +179,11 @@ def _write_error(sentence: str) -> None:
 
 def _is_in(fd: int) -> bool:
     """Whether the calling thread is in the network namespace of a descriptor."""
-    here = names.identity(HERE)
-    return here is not None and here == names.identity(f"/proc/thread-self/fd/{fd}")
+    try:
+        here = names.identity(HERE)
+        return here is not None and here == names.identity(f"/proc/thread-self/fd/{fd}")
+    except OSError:
+        return False  # nothing proves it
 
 
 def _explain_no_return(error: PermissionError) -> None:
