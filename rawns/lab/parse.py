@@ -75,8 +75,8 @@ class _Parser(LinkParser):
 
     def name(self, data: dict[str, Any]) -> str:
         """The name of the lab: that in the file, or that of the file."""
-        name, hint = data.get("name"), ""
-        if name is None:
+        name, hint = data.get("name", ""), ""
+        if "name" not in data:
             file = self.source.name.rpartition("/")[2]
             name, hint = file.rpartition(".")[0] or file, '; name it in the file: name = "shop"'
         try:

@@ -60,7 +60,7 @@ class RouteValue(values.Value):
             "required": ["to"],
             "additionalProperties": False,
         }
-        super().__init__({"oneOf": [{"type": "string"}, table]})
+        super().__init__({"anyOf": [{"type": "string"}, table]})
 
     def write(self, value: Any) -> str:
         return str(value)

@@ -235,7 +235,7 @@ class ListOf(Value):
 
     def __init__(self, item: Value) -> None:
         self.item = item
-        super().__init__({"oneOf": [item.schema, {"type": "array", "items": item.schema}]})
+        super().__init__({"anyOf": [item.schema, {"type": "array", "items": item.schema}]})
 
     def write(self, value: Sequence[Any]) -> Any:
         found = [self.item.write(one) for one in value]
@@ -415,7 +415,7 @@ class NamesValue(Value):
     LOCALHOST = "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
 
     def __init__(self) -> None:
-        addresses = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        addresses = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
         super().__init__({"type": "object", "additionalProperties": addresses})
 
     def read(self, value: Any) -> str:
@@ -444,7 +444,7 @@ class CommandValue(Value):
     SHELL = ["/bin/sh", "-c"]
 
     def __init__(self) -> None:
-        super().__init__({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})
+        super().__init__({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})
 
     def read(self, value: Any) -> list[str]:
         words = [*self.SHELL, value] if isinstance(value, str) and value.strip() else value

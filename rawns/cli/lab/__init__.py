@@ -35,6 +35,7 @@ DRAWINGS = [
     Option("--mermaid", help="for Markdown with Mermaid"),
     Option("--svg", help="an SVG picture"),
 ]
+MARKDOWN = Option("--markdown", help="the reference page of all keys instead, as Markdown")
 COMMAND = Group(
     "lab",
     "Networks described in a file (TOML or JSON): brought up in milliseconds, changed in place, removed completely.",
@@ -51,6 +52,7 @@ COMMAND = Group(
         Command("run", "create the lab, run CMD (by default a shell), and remove it; works without root too", "FILE [CMD...]"),
         Command("export", "print the lab's description as JSON", "FILE|LAB"),
         Command("gc", "remove what killed processes have left of labs"),
+        Command("schema", "print the JSON Schema of lab files, for editors; with --markdown the reference page", "", [MARKDOWN]),
         Command("examples", "list the example descriptions, or print one", "[NAME]"),
     ],
     [Option("--json", help="write JSON")],
@@ -70,6 +72,7 @@ FUNCTIONS = {
     "exec": ("exec", "execute"),
     "shell": ("exec", "shell"),
     "run": ("exec", "run"),
+    "schema": ("examples", "schema"),
     "examples": ("examples", "examples"),
 }
 

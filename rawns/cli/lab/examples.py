@@ -36,3 +36,14 @@ def examples(options: Parsed) -> int:
         stop(f"there is no example {printable(name)}; there is {', '.join(NAMES)}")
     print(text_of(name, "json" if options["--json"] else "toml"), end="")
     return 0
+
+
+def schema(options: Parsed) -> int:
+    """Print the JSON Schema of lab files, or the reference page."""
+    from ...lab import reference
+
+    if options["--markdown"]:
+        print(reference.reference(), end="")
+    else:
+        emit(reference.schema())
+    return 0
