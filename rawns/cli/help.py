@@ -57,7 +57,7 @@ def topics() -> dict[str, str]:
 
     try:
         names = sorted(entry.name for entry in (files("rawns") / "manual").iterdir())
-    except OSError:  # a one-file program made without the manual
+    except (OSError, ValueError):  # a one-file program made without the manual: ValueError from a zip archive
         return {}
     found = {name[:-3]: read(name[:-3]) for name in names if name.endswith(".md")}
     return {name: (page or "").partition("\n")[0].lstrip("# ") for name, page in found.items()}

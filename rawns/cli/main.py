@@ -31,6 +31,7 @@ COMMANDS = {
     "ls": "every network namespace of this machine, and what keeps it alive",
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
     "rootless": "a shell or a command in a user namespace, in which all of this works without root",
+    "onefile": "write rawns into one executable file",
     "help": "this overview, or a page of the manual",
     "version": "the version of rawns",
 }

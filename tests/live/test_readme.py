@@ -37,7 +37,7 @@ def test_the_names_you_type() -> None:
 
 
 def test_one_file(tmp_path: Path) -> None:
-    (recipe,) = [block for block in blocks("sh") if "zipapp" in block]
+    (recipe,) = [block for block in blocks("sh") if "onefile" in block]
     ours_alone = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PROJECT / "rawns", tmp_path / "rawns", ignore=ours_alone)
     path = f"{Path(sys.executable).parent}:{os.defpath}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pythons import python_of
 
 import rawns
 
@@ -50,19 +49,9 @@ def test_an_old_python_can_read_it(name: str) -> None:
             assert all(argument.annotation is None for argument in every), node.name
 
 
-def old_python(version: str) -> str:
-    """An interpreter of this version, from PATH or of pyenv; skips without one."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    kept = sorted(str(path) for path in pyenv.glob(f"{version}.*/bin/python{version}")) if pyenv.is_dir() else []
-    for candidate in [shutil.which(f"python{version}"), *kept]:
-        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True).returncode == 0:
-            return candidate
-    pytest.skip(f"no Python {version} here")
-
-
 @pytest.mark.parametrize("version", OLD)
 def test_an_old_python_gets_one_sentence(version: str, tmp_path: Path) -> None:
-    python = old_python(version)
+    python = python_of(version)
     said = f"rawns needs Python 3.9 or newer; this is {version}."
     environment = {"PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
     for words in (["-m", "rawns", "demo"], ["-m", "rawns"]):

@@ -1,0 +1,235 @@
+"""`rawns onefile`: write a copy of this package into one executable file, which needs nothing but Python.
+
+The file is a zip archive after a line that names the interpreter.  The same package gives the same bytes: names are sorted,
+times are fixed.  It always contains the source; with ``--compile`` also the compiled modules, which the Python version that
+has written them uses, and every other version ignores.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..errors import RawnsError
+from ..terminal import printable
+from .options import Command, Option
+from .output import report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Iterator
+
+INTERPRETER = b"#!/usr/bin/env python3\n"
+TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can express
+NEEDED = ("ip", "help", "version")  # commands that cannot be left out
+WORTHLESS = (".pyc", ".pyo")
+START = """import sys
+
+if sys.version_info < (3, 9):
+    raise SystemExit("rawns needs Python 3.9 or newer; this is %d.%d.%d" % sys.version_info[:3])
+from rawns.__main__ import main
+
+main()
+"""
+COMPILER = """import marshal, sys
+sources = marshal.load(sys.stdin.buffer)
+codes = {name: marshal.dumps(compile(source, name, "exec", dont_inherit=True)) for name, source in sources}
+sys.stdout.buffer.write(marshal.dumps(codes))
+"""
+# The modules that the public API loads by name (`rawns.__getattr__`), with the commands without which they are left out.
+LIBRARY = {"net": "ip", "pool": "ip", "syscalls": "ip", "lab": "lab", "icmp": "ping", "diagnose": "why", "chat": "chat"}
+
+COMMAND = Command(
+    "onefile",
+    "Write this package into one executable file, which needs nothing but Python 3.9 or newer.",
+    options=(
+        Option("-o", "--output", argument="FILE", default="rawns.pyz", help="the file to write (rawns.pyz)"),
+        Option(
+            "--without",
+            argument="COMMAND,...",
+            many=True,
+            help="leave out these commands and what only they need; `manual` leaves out the manual",
+        ),
+        Option("--compile", help="add compiled modules for this version of Python: a larger file that starts faster"),
+    ),
+    details="The file is reproducible: the same package and options give the same bytes. Started through a link named ip or "
+    "ping, it is that program.",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run ``rawns onefile``; return the exit status."""
+    options = COMMAND.parse(argv)
+    left_out = {word for given in options["--without"] for word in given.split(",") if word}
+    _check(left_out)
+    data = archive(left_out, options["--compile"])
+    _write(options["--output"], data)
+    report(f"{printable(options['--output'])}: {len(data)} bytes")
+    return 0
+
+
+def _check(left_out: set[str]) -> None:
+    from .main import COMMANDS
+
+    for word in sorted(left_out):
+        if word in NEEDED:
+            raise RawnsError(f"`{word}` cannot be left out")
+        if word != "manual" and word not in COMMANDS:
+            raise RawnsError(f"--without {printable(word)}: there is no such command (and it is not `manual`)")
+
+
+def archive(left_out: set[str], compiled: bool) -> bytes:
+    """Return the bytes of the file."""
+    import io
+    import zipfile
+
+    files = dict(package_files())
+    kept = sorted(_needed(files, left_out) if left_out else files)
+    codes = _compile([(name, files[name]) for name in kept if name.endswith(".py")]) if compiled else {}
+    held = io.BytesIO()
+    held.write(INTERPRETER)
+    with zipfile.ZipFile(held, "a") as target:
+        target.writestr(_entry("__main__.py"), START, zipfile.ZIP_DEFLATED, 9)
+        for name in kept:
+            if name in codes:  # not compressed: a module that must be decompressed starts later
+                target.writestr(_entry(f"{name}c"), codes[name], zipfile.ZIP_STORED)
+            target.writestr(_entry(name), files[name], zipfile.ZIP_DEFLATED, 9)
+    return held.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    import zipfile
+
+    entry = zipfile.ZipInfo(name, TIMESTAMP)
+    entry.create_system = 3  # Unix, also if written elsewhere
+    entry.external_attr = 0o100644 << 16
+    return entry
+
+
+def _compile(sources: list[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Return compiled modules as PEP 552 describes them, not checked against the source, which cannot change in the archive.
+
+    Done in a process of its own: the bytes depend on the seed of hashes, and on what else a process holds.
+    """
+    import importlib.util
+    import marshal
+    import subprocess
+
+    command = [sys.executable, "-S", "-s", "-c", COMPILER]
+    environment = {"PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, input=marshal.dumps(sources), stdout=subprocess.PIPE, env=environment, cwd="/", check=False)
+    if done.returncode:
+        raise RawnsError(f"{sys.executable} could not compile the modules")
+    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")  # 1: identified by a hash, which is not checked
+    codes: dict[str, bytes] = marshal.loads(done.stdout)
+    return {name: head + importlib.util.source_hash(source) + codes[name] for name, source in sources}
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write an executable file; it replaces an existing one when it is complete."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), 0o755)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# -- what the package consists of -----------------------------------------------------------------------------------------
+
+
+def package_files() -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the contents of each file of this package, from a directory or from the archive that it is in."""
+    import rawns
+
+    directory = os.path.dirname(os.path.abspath(rawns.__file__))
+    if not os.path.isdir(directory):
+        yield from _archived(os.path.dirname(directory))
+        return
+    for place, directories, names in os.walk(directory):
+        directories[:] = [one for one in directories if one != "__pycache__" and not one.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and not name.endswith(WORTHLESS):
+                path = os.path.join(place, name)
+                with open(path, "rb") as file:
+                    yield os.path.relpath(path, os.path.dirname(directory)).replace(os.sep, "/"), file.read()
+
+
+def _archived(path: str) -> Iterator[tuple[str, bytes]]:
+    import zipfile
+
+    with zipfile.ZipFile(path) as source:
+        for name in source.namelist():
+            if name.startswith("rawns/") and not name.endswith((*WORTHLESS, "/")):
+                yield name, source.read(name)
+
+
+def _needed(files: dict[str, bytes], left_out: set[str]) -> set[str]:
+    """Return the files that are needed without some commands: what the others import, and the data beside it."""
+    from .main import COMMANDS
+
+    kept_commands = [word for word in COMMANDS if word not in left_out]
+    starts = ["rawns", "rawns.__main__", *[f"rawns.cli.{word}" for word in kept_commands]]
+    starts += [f"rawns.{module}" for module, word in LIBRARY.items() if word not in left_out]
+    modules = _reachable(files, starts)
+    kept = {name for name in files if _module(name) in modules}
+    data = [name for name in files if not name.endswith(".py")]
+    kept |= {
+        name for name in data if _owner(name) in modules and (not name.startswith("rawns/manual/") or "manual" not in left_out)
+    }
+    if "lab" in left_out:
+        kept -= {name for name in data if name.startswith("rawns/examples/")}
+    return kept
+
+
+def _module(name: str) -> str:
+    """Return the name of the module that a file is; empty for data."""
+    return name[:-3].replace("/", ".").removesuffix(".__init__") if name.endswith(".py") else ""
+
+
+def _owner(name: str) -> str:
+    """Return the package that a data file belongs to: the nearest one above it."""
+    package = name.rpartition("/")[0].replace("/", ".")
+    return "rawns" if package in ("rawns.manual", "rawns.examples") else package
+
+
+def _reachable(files: dict[str, bytes], starts: list[str]) -> set[str]:
+    """Return the modules that are imported from some modules, and from those that they import.
+
+    A package of commands imports its modules by name (``rawns.cli.lab``): if it is needed, all its modules are.
+    """
+    known = {module: name for name in files if (module := _module(name))}
+    found: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        module = waiting.pop()
+        if module in found or module not in known:
+            continue
+        found.add(module)
+        waiting.append(module.rpartition(".")[0])
+        if module.startswith("rawns.cli.") and known[module].endswith("__init__.py"):
+            waiting += [one for one in known if one.startswith(f"{module}.")]
+        waiting += _imports(module, known[module].endswith("__init__.py"), files[known[module]])
+    return found
+
+
+def _imports(module: str, package: bool, source: bytes) -> Iterator[str]:
+    """Yield the modules that a module may import, absolutely or relatively, anywhere in its source."""
+    import ast
+
+    here = module.split(".") if package else module.split(".")[:-1]
+    if module == "rawns":
+        return  # it imports by name, and what it names under TYPE_CHECKING may have been left out
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield name
+            yield from (f"{name}.{alias.name}" for alias in node.names)

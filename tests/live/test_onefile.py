@@ -1,0 +1,138 @@
+"""`rawns onefile`: the program in one file, and what Python and the file system make of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+from pythons import python_of
+
+IP_FAMILY = "bench,lab,why,chat,demo,ping,manual,doctor,ls,rootless,onefile,applets,completion"
+KILOBYTE = 1000
+
+
+def onefile(*words: str, cwd: Path, program: list[str] | None = None, **environment: str) -> str:
+    command = [*(program or [sys.executable, "-m", "rawns"]), "onefile", *words]
+    given = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), **environment}
+    done = subprocess.run(command, cwd=cwd, env=given, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the whole program, that of the `ip` family, and a compiled one."""
+    directory = tmp_path_factory.mktemp("onefile")
+    onefile(cwd=directory)
+    known = subprocess.run([sys.executable, "-m", "rawns", "help"], cwd=PROJECT, capture_output=True, text=True).stdout
+    left_out = ",".join(word for word in IP_FAMILY.split(",") if word == "manual" or f"\n  {word} " in known)
+    onefile("--output=ip.pyz", "--without", left_out, cwd=directory)
+    onefile("-o", "nobench.pyz", "--without=bench", cwd=directory)
+    onefile("-o", "compiled.pyz", "--compile", cwd=directory)
+    return directory
+
+
+def test_size_mode_and_contents(made: Path) -> None:
+    assert (made / "ip.pyz").stat().st_size <= 250 * KILOBYTE
+    assert (made / "nobench.pyz").stat().st_size <= 600 * KILOBYTE
+    for name in ("rawns.pyz", "ip.pyz", "compiled.pyz"):
+        assert (made / name).stat().st_mode & 0o7777 == 0o755
+    tracked = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "rawns").rglob("*") if path.is_file()}
+    source = {name for name in tracked if "__pycache__" not in name and not name.endswith(".pyc")}
+    assert set(zipfile.ZipFile(made / "rawns.pyz").namelist()) == {*source, "__main__.py"}
+    inside = zipfile.ZipFile(made / "compiled.pyz").namelist()
+    assert {name for name in inside if not name.endswith(".pyc")} == {*source, "__main__.py"}
+    assert sum(name.endswith(".pyc") for name in inside) == sum(name.endswith(".py") for name in source)
+    assert zipfile.ZipFile(made / "compiled.pyz").testzip() is None
+
+
+@pytest.mark.parametrize("options", [[], ["--compile"], ["--without=lab,bench"]])
+def test_the_same_bytes_each_time(made: Path, options: list[str], tmp_path: Path) -> None:
+    """From a directory, with another seed of hashes and other times of files, and out of a one-file program itself."""
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        PROJECT / "rawns", copy / "rawns", ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile
+    )
+    onefile("-o", "a", *options, cwd=tmp_path)
+    onefile("-o", "b", *options, cwd=tmp_path, PYTHONPATH=str(copy), PYTHONHASHSEED="7", PYTHONDONTWRITEBYTECODE="1")
+    onefile("-o", "c", *options, cwd=tmp_path, program=[sys.executable, "-IS", str(made / "rawns.pyz")])
+    assert len({hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in "abc"}) == 1
+
+
+@pytest.mark.parametrize("name", ["rawns.pyz", "ip.pyz", "compiled.pyz"])
+def test_it_runs_isolated_from_any_directory_with_an_empty_environment(made: Path, name: str, tmp_path: Path) -> None:
+    done = run(sys.executable, "-IS", made / name, "ip", "-o", "link", "show", "lo", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "") and "lo" in done.stdout
+    done = run(sys.executable, "-IS", made / name, "help", cwd=tmp_path)
+    assert done.returncode == 0 and "\n  ip " in done.stdout and ("\n  lab " in done.stdout) == (name != "ip.pyz")
+    if os.access("/usr/bin/env", os.X_OK) and shutil.which("python3", path=os.defpath):
+        assert run(made / name, "version", cwd=tmp_path).stdout.startswith("rawns ")
+
+
+@pytest.mark.parametrize("name", ["rawns.pyz", "compiled.pyz"])
+def test_a_link_named_ip_or_ping_is_that_program(made: Path, name: str, tmp_path: Path) -> None:
+    (tmp_path / "ip").symlink_to(made / name)
+    (tmp_path / "ping").symlink_to(made / name)
+    real = shutil.which("ip")
+    ours = run(sys.executable, tmp_path / "ip", "-o", "link", "show", "lo", cwd=tmp_path)
+    assert ours.returncode == 0 and ours.stderr == ""
+    if real is not None:
+        assert ours.stdout == run(real, "-o", "link", "show", "lo", cwd=tmp_path).stdout
+    assert "1 received" in run(sys.executable, tmp_path / "ping", "-c1", "127.0.0.1", cwd=tmp_path).stdout
+
+
+def test_what_is_left_out_is_named(made: Path, tmp_path: Path) -> None:
+    done = run(sys.executable, "-IS", made / "ip.pyz", "lab", "list", cwd=tmp_path)
+    assert (
+        done.returncode == 1
+        and done.stderr == "rawns lab: this copy of rawns was made without `lab` (`rawns onefile --without`)\n"
+    )
+    for words, said in ((["--without", "ip"], "`ip` cannot be left out"), (["--without=nonsense"], "there is no such command")):
+        command = [sys.executable, "-m", "rawns", "onefile", *words]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1
+    assert not (PROJECT / "rawns.pyz").exists()
+
+
+def test_the_library_works_out_of_it(made: Path, tmp_path: Path) -> None:
+    script = "import rawns; print([link.name for link in rawns.NetNS.create().net.links()][0])"
+    for name in ("rawns.pyz", "ip.pyz", "compiled.pyz"):
+        assert run(sys.executable, "-c", script, cwd=tmp_path, PYTHONPATH=str(made / name)).stdout == "lo\n"
+
+
+def test_every_command_that_is_left_in_can_be_imported(made: Path, tmp_path: Path) -> None:
+    """Nothing that a kept command imports at its start has been left out, nor a module of its own package."""
+    script = """if True:
+        import importlib, sys, zipfile
+        archive = sys.path[0]
+        for name in zipfile.ZipFile(archive).namelist():
+            if name.endswith(".py") and name.startswith("rawns/") and not name.endswith("__main__.py"):
+                importlib.import_module(name[:-3].replace("/", ".").removesuffix(".__init__"))
+    """
+    for name in ("ip.pyz", "nobench.pyz"):
+        done = run(sys.executable, "-c", f"import sys; sys.path[0] = {str(made / name)!r}\n{script}", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.8", "3.9", "3.13"])
+def test_other_pythons(version: str, made: Path, tmp_path: Path) -> None:
+    """A version for which it was not compiled uses the source; one that is too old prints one sentence."""
+    python = python_of(version)
+    for name in ("rawns.pyz", "compiled.pyz"):
+        done = run(python, made / name, "ip", "-o", "link", "show", "lo", cwd=tmp_path)
+        if version in ("2.7", "3.8"):
+            assert done.returncode == 1 and done.stderr.startswith("rawns needs Python 3.9 or newer; this is ")
+            assert done.stderr.count("\n") == 1
+        else:
+            assert (done.returncode, done.stderr) == (0, "") and "lo" in done.stdout
