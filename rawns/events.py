@@ -52,8 +52,6 @@ class Monitor(NetlinkSocket):
         if unknown or not groups:
             name = repr(unknown[0]) if unknown else "nothing"
             raise InvalidValue(f"{name} cannot be watched; what can be watched is {', '.join(GROUPS)}")
-        if "qdisc" in groups:
-            from .rtnl import tc as tc  # from then on its messages are decoded
         self.groups = groups
         super().__init__()
 

@@ -99,8 +99,7 @@ class Exchange:
         """Return the answers to one request, decoded; what this took is forgotten."""
         received, self._received[number] = self._received[number], []
         reading = self._requests[number].reading
-        known = self._messages if reading is None else {**self._messages, reading.number: reading}
-        return [nlmsg.decode(data, frame, known) for frame, data in received]
+        return [nlmsg.decode(data, frame, self._messages, reading) for frame, data in received]
 
     def _acknowledged(self, number: int, answer: Message, data: Buffer, frame: Frame) -> None:
         header = answer.layout.header

@@ -41,6 +41,7 @@ _ACK_ATTRS = Attrs(
 )
 ERROR = Message(uapi.NLMSG_ERROR, "NLMSG_ERROR", Layout(NLMSGERR, _ACK_ATTRS))
 DONE = Message(uapi.NLMSG_DONE, "NLMSG_DONE", Layout(Struct("done", ("error", S32)), _ACK_ATTRS))
+_ANSWERS = {ERROR.number: ERROR, DONE.number: DONE}
 
 
 class Request:
@@ -126,12 +127,12 @@ def split(data: Buffer) -> Iterator[Frame]:
         offset += length + 3 & ~3
 
 
-def decode(data: Buffer, frame: Frame, messages: Mapping[int, Message]) -> Reply:
+def decode(data: Buffer, frame: Frame, messages: Mapping[int, Message], reading: Message | None = None) -> Reply:
     """Decode one message of a datagram; one of a number not among ``messages`` keeps its bytes under ``""``.
 
-    Raises `DecodeError`.
+    ``reading`` replaces the message of its number (`Request.reading`).  Raises `DecodeError`.
     """
-    message = messages.get(frame.kind)
+    message = reading if reading is not None and reading.number == frame.kind else messages.get(frame.kind)
     if message is None:
         return Reply(frame.kind, str(frame.kind), frame.flags, {"": bytes(data[frame.start : frame.end])})
     return Reply(frame.kind, message.name, frame.flags, message.unpack(data, frame.start, frame.end))
@@ -159,17 +160,18 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
 
     A message that cannot be decoded ends in a span named after the error.  Raises `DecodeError` if a header's length is wrong.
     """
-    known = {**messages, ERROR.number: ERROR, DONE.number: DONE}
-    names = {number: message.name for number, message in known.items()}
     for frame in split(data):
         trace: list[Span] = []
         NLMSGHDR.unpack(data, frame.offset, frame.start, {}, trace, ())
         try:
-            if frame.kind in known:
-                known[frame.kind].unpack(data, frame.start, frame.end, trace)
+            message = _ANSWERS.get(frame.kind) or messages.get(frame.kind)
+            if message is not None:
+                message.unpack(data, frame.start, frame.end, trace)
         except DecodeError as error:
             trace.append(Span(frame.end, 0, (f"malformed: {error}",), None, None))
         for number, span in enumerate(trace):  # the header; in an acknowledgement, the repeated one too
             if span.name.endswith("nlmsg_type"):
-                span.kind, trace[number + 1].kind = Scalar("H", names), _flags(names.get(span.value, ""))
-        yield names.get(frame.kind, str(frame.kind)), trace
+                about = _ANSWERS.get(span.value) or messages.get(span.value)
+                name = "" if about is None else about.name
+                span.kind, trace[number + 1].kind = Scalar("H", {span.value: name} if name else ""), _flags(name)
+        yield message.name if message is not None else str(frame.kind), trace

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..errors import InvalidValue, WireError
 from ..nlmsg import Request
+from ..rtnl.link import LINKINFO
 from ..wire import link_address, shown
 from . import prefix
 from .record import Record, field
@@ -277,7 +278,7 @@ def dump(kind: str | None = None) -> Request:
 def brief(*names: str) -> Request:
     """List all links without their statistics, and decode only these attributes and those of their kinds: for thousands."""
     found = request({}, all=True, stats=False)
-    found.reading = rtnl.NEWLINK.select(*names, IFLA_LINKINFO=rtnl.LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
+    found.reading = rtnl.NEWLINK.select(*names, IFLA_LINKINFO=LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
     return found
 
 

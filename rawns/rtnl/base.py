@@ -1,4 +1,4 @@
-"""What the tables of rtnetlink are written with."""
+"""Helpers of the descriptions in this package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NUMBERS = vars(uapi)
 
 
 def attrs(nested: bool = False, /, **kinds: Type) -> Attrs:
-    """A table of attributes by their C names; the numbers come from `uapi`."""
+    """Return a table of attributes by their C names; the numbers come from `uapi`."""
     return Attrs({name: (_NUMBERS[name], kind) for name, kind in kinds.items()}, nested)
 
 

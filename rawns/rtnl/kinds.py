@@ -1,7 +1,7 @@
-"""What the kinds of links have to say of themselves (IFLA_INFO_DATA), and their ports (IFLA_INFO_SLAVE_DATA).
+"""Attributes of the kinds of links (IFLA_INFO_DATA) and of their ports (IFLA_INFO_SLAVE_DATA), `<linux/if_link.h>`.
 
-`<linux/if_link.h>`; of veth, whose data are a link, and of bridges more in `rtnl` itself.  The widths are those of the
-kernel's policies (drivers/net/vxlan/vxlan_core.c and its neighbours); `dummy` and `ifb` have no data.
+veth, whose attributes are a link, and bridge are in `link`; `dummy` and `ifb` have none.  The widths are those of the kernel's
+policies (drivers/net/vxlan/vxlan_core.c and so on).  This module is loaded for the first link of such a kind.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VXLAN = attrs(
     IFLA_VXLAN_COLLECT_METADATA=U8,
     IFLA_VXLAN_LABEL=BE32,
     IFLA_VXLAN_GPE=FLAG,
-    IFLA_VXLAN_TTL_INHERIT=RAW,  # a flag on the way in, a byte on the way out
+    IFLA_VXLAN_TTL_INHERIT=RAW,  # a flag when it is set, a byte when it is read
     IFLA_VXLAN_DF=U8,
     IFLA_VXLAN_VNIFILTER=U8,
     IFLA_VXLAN_LOCALBYPASS=U8,
@@ -68,7 +68,7 @@ VLAN = attrs(
 VRF = attrs(IFLA_VRF_TABLE=U32.named("RT_TABLE_"))
 VRF_PORT = attrs(IFLA_VRF_PORT_TABLE=U32.named("RT_TABLE_"))
 
-TUN = attrs(  # what the kernel tells; to make one, see `tap`
+TUN = attrs(  # sent by the kernel only; to create one, see `tap`
     IFLA_TUN_OWNER=U32,
     IFLA_TUN_GROUP=U32,
     IFLA_TUN_TYPE=U8.named("IFF_T"),

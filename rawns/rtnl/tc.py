@@ -1,9 +1,7 @@
-"""Traffic control described: queueing disciplines and their classes (tc(8), `<linux/pkt_sched.h>`, `<linux/gen_stats.h>`).
+"""Traffic control: RTM_*QDISC and RTM_*TCLASS (tc(8), `<linux/pkt_sched.h>`, `<linux/gen_stats.h>`).
 
-A tick is 64 ns (PSCHED_SHIFT 6, in the kernel's include/net/pkt_sched.h since 2.6.31, and what /proc/net/psched says in its
-first two words).  A rate is in bytes a second, and 64 bits of it stand in an attribute of their own.
-
-Listing links needs none of this, so it is loaded by who does; from then on `rtnl.MESSAGES` knows its messages, too.
+A tick is 64 ns: PSCHED_SHIFT is 6 (include/net/pkt_sched.h, since 2.6.31), as the first two words of /proc/net/psched say.
+A rate is in bytes per second; rates that need 64 bits are in an attribute of their own.
 """
 
 from __future__ import annotations
@@ -27,14 +25,12 @@ from ..wire import (
     Text,
     Type,
     Vector,
-    table,
 )
-from . import MESSAGES
 from .base import FAMILY, attrs
 
 
 class _Handle(Scalar):
-    """Two numbers of 16 bits, shown as tc(8) writes them: ``7201:`` is a discipline, ``7201:1`` a class of it."""
+    """Two numbers of 16 bits, formatted as tc(8) writes them: ``7201:`` is a discipline, ``7201:1`` one of its classes."""
 
     __slots__ = ()
 
@@ -59,7 +55,7 @@ TCMSG = Struct(
 
 
 def _rate(name: str) -> list[tuple[str, Scalar | Raw]]:
-    """The members of a struct tc_ratespec inside another."""
+    """Return the members of a struct tc_ratespec inside another."""
     members: list[tuple[str, Scalar | Raw]] = [
         ("cell_log", U8),
         ("linklayer", U8.named("TC_LINKLAYER_")),
@@ -71,7 +67,7 @@ def _rate(name: str) -> list[tuple[str, Scalar | Raw]]:
     return [(f"{name}.{member}", kind) for member, kind in members]
 
 
-TABLE = Vector(U32)  # ticks by size; kernels since 3.8 want none where a linklayer is said
+TABLE = Vector(U32)  # ticks by size; not needed since Linux 3.8 if the link layer is given
 TBF = attrs(
     TCA_TBF_PARMS=Struct(
         "tc_tbf_qopt", *_rate("rate"), *_rate("peakrate"), ("limit", U32), ("buffer", U32), ("mtu", U32), whole=True
@@ -110,7 +106,7 @@ HTB = attrs(
     TCA_HTB_RATE64=U64,
     TCA_HTB_CEIL64=U64,
 )
-NETEM = Layout(  # the one discipline whose options begin with a struct
+NETEM = Layout(  # the only discipline whose options begin with a struct
     Struct(
         "tc_netem_qopt",
         ("latency", U32),
@@ -195,5 +191,3 @@ GETQDISC = Message(uapi.RTM_GETQDISC, "RTM_GETQDISC", TC)
 NEWTCLASS = Message(uapi.RTM_NEWTCLASS, "RTM_NEWTCLASS", TC)
 DELTCLASS = Message(uapi.RTM_DELTCLASS, "RTM_DELTCLASS", TC)
 GETTCLASS = Message(uapi.RTM_GETTCLASS, "RTM_GETTCLASS", TC)
-
-MESSAGES.update(table([NEWQDISC, DELQDISC, GETQDISC, NEWTCLASS, DELTCLASS, GETTCLASS]))

@@ -14,7 +14,7 @@ from .types import RAW, Span, Struct, Type, about, expected, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from typing import Any
 
     from .types import Body, Buffer, Path, Trace
@@ -54,16 +54,34 @@ class SubMessage(Type):
     of the kernel's own specifications (Documentation/netlink/specs).
     """
 
-    __slots__ = ("selector", "cases", "nested", "otherwise", "next")
+    __slots__ = ("selector", "cases", "nested", "otherwise", "next", "more")
 
     def __init__(
-        self, selector: str, cases: Mapping[Any, Type], otherwise: Type = RAW, nested: bool = False, next: int | None = None
+        self,
+        selector: str,
+        cases: Mapping[Any, Type],
+        otherwise: Type = RAW,
+        nested: bool = False,
+        next: int | None = None,
+        more: Callable[[], Mapping[Any, Type]] | None = None,
     ) -> None:
-        """Describe the payload; ``next`` is the selector's number if the kernel sends it right after the payload."""
+        """Describe the payload.
+
+        ``next`` is the selector's number if the kernel sends it right after the payload; ``more`` loads further cases when a
+        selector is none of ``cases``.
+        """
         self.selector, self.cases, self.otherwise, self.nested, self.next = selector, cases, otherwise, nested, next
+        self.more = more
+
+    def type_of(self, selector: Any) -> Type:
+        """Return the type of the payload under a value of the selector."""
+        found = self.cases.get(selector)
+        if found is None and selector is not None and self.more is not None:
+            found = self.more().get(selector)
+        return self.otherwise if found is None else found
 
     def _case(self, siblings: Mapping[Any, Any]) -> Type:
-        return self.cases.get(siblings.get(self.selector), self.otherwise)
+        return self.type_of(siblings.get(self.selector))
 
     def _case_of(self, data: Buffer, end: int, siblings: Mapping[Any, Any]) -> Type:
         """Return the type of a payload that ends at ``end``, from the selector before it or, if ``next`` is given, behind it."""
@@ -73,7 +91,7 @@ class SubMessage(Type):
         length, number = NLATTR.unpack_from(data, at)
         if length != 6 or number & uapi.NLA_TYPE_MASK != self.next:
             return self.otherwise
-        return self.cases.get(_SELECTOR.unpack_from(data, at + 4)[0], self.otherwise)
+        return self.type_of(_SELECTOR.unpack_from(data, at + 4)[0])
 
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return self._case(siblings).pack(value, siblings)

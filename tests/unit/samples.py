@@ -14,6 +14,7 @@ from samples_ip import IP_FILE_REQUESTS
 from samples_lab import LAB_REQUESTS
 
 from rawns import nlmsg, rtnl, uapi
+from rawns.rtnl.link import BRIDGE_PORT
 from rawns.wire import Message
 
 ACK = uapi.NLM_F_ACK
@@ -119,7 +120,7 @@ IP_REQUESTS: dict[str, tuple[Message, int, dict[Any, Any]]] = {
             "IFLA_LINKINFO": {
                 # No kind the kernel knows, so we do not either; what it carries is nevertheless a bridge port's.
                 "IFLA_INFO_KIND": "bridge_slave",
-                "IFLA_INFO_SLAVE_DATA": rtnl.BRIDGE_PORT.pack(
+                "IFLA_INFO_SLAVE_DATA": BRIDGE_PORT.pack(
                     {"IFLA_BRPORT_COST": 7, "IFLA_BRPORT_PRIORITY": 3, "IFLA_BRPORT_GUARD": 1, "IFLA_BRPORT_ISOLATED": 1}, {}
                 ),
             },

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from rawns import nlmsg, packets, rtnl, tap, uapi
+from rawns import nlmsg, packets, tap, uapi
 from rawns.nft import messages as nft_messages
-from rawns.rtnl import kinds, tc
+from rawns.rtnl import address, kinds, link, neighbour, nexthop, nsid, route, rule, tc
 from rawns.wire import U32, Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
@@ -124,7 +124,7 @@ def constants() -> dict[str, int]:
 def structs() -> dict[str, Struct]:
     """Every `Struct` that the descriptions lead to, by C name."""
     found: dict[str, Struct] = {}
-    for module in (nlmsg, rtnl, kinds, tc, tap, nft_messages, packets):
+    for module in (nlmsg, address, kinds, link, neighbour, nexthop, nsid, route, rule, tc, tap, nft_messages, packets):
         for one in walk(list(vars(module).values()), set()):
             assert found.setdefault(one.name, one).members == one.members, f"two different structs called {one.name}"
     return found
@@ -290,7 +290,7 @@ def test_a_wrong_number_is_caught(compiled: Answers) -> None:
 
 
 def test_a_wrong_place_is_caught(compiled: Answers) -> None:
-    members = dict(rtnl.NDMSG.members)
+    members = dict(neighbour.NDMSG.members)
     swapped = {"ndm_ifindex": members["ndm_state"], "ndm_state": members["ndm_ifindex"]}
     exchanged = Struct("ndmsg", *[(name, swapped.get(name, kind)) for name, kind in members.items()])
     assert [word.split()[0] for word in wrong_places(exchanged, compiled)] == ["ndmsg.ndm_ifindex", "ndmsg.ndm_state"]

@@ -16,7 +16,7 @@ from samples import CAPTURED, MESSAGES, REQUESTS, one, payloads
 from rawns import nlmsg, rtnl, uapi
 from rawns.errors import WireError
 from rawns.nlmsg import Request
-from rawns.rtnl import tc
+from rawns.rtnl import address, link, tc
 from rawns.wire import Message, Span
 
 PAYLOADS = payloads()
@@ -31,7 +31,7 @@ def complete(message: Message, body: dict[Any, Any]) -> dict[Any, Any]:
 
 
 STRUCTS: dict[str, Any] = {
-    "IFA_CACHEINFO": rtnl.IFA_CACHEINFO,
+    "IFA_CACHEINFO": address.IFA_CACHEINFO,
     "TCA_TBF_PARMS": tc.TBF.names["TCA_TBF_PARMS"][1],
     "TCA_HTB_PARMS": tc.HTB.names["TCA_HTB_PARMS"][1],
     "TCA_HTB_INIT": tc.HTB.names["TCA_HTB_INIT"][1],
@@ -42,7 +42,7 @@ def fill(body: dict[Any, Any]) -> None:
     """The same for the structures inside the attributes."""
     for key, value in body.items():
         if key == "VETH_INFO_PEER":
-            body[key] = {**dict.fromkeys((name for name, _ in rtnl.IFINFOMSG.members), 0), **value}
+            body[key] = {**dict.fromkeys((name for name, _ in link.IFINFOMSG.members), 0), **value}
         elif key in STRUCTS:
             body[key] = {**STRUCTS[key].defaults, **value}
         elif key == "TCA_OPTIONS" and body["TCA_KIND"] == "netem":
@@ -252,8 +252,8 @@ def test_unknown_attributes_are_kept() -> None:
 
 
 def test_a_longer_struct_of_a_newer_kernel_is_read_as_far_as_it_is_known() -> None:
-    known = rtnl.IFA_CACHEINFO.pack({"ifa_valid": 5}, {})
-    payload = rtnl.IFADDRMSG.pack({}, {}) + struct.pack("=HH", 4 + len(known) + 8, uapi.IFA_CACHEINFO) + known + b"\xff" * 8
+    known = address.IFA_CACHEINFO.pack({"ifa_valid": 5}, {})
+    payload = address.IFADDRMSG.pack({}, {}) + struct.pack("=HH", 4 + len(known) + 8, uapi.IFA_CACHEINFO) + known + b"\xff" * 8
     traces: list[list[Span] | None] = [None, []]
     for trace in traces:
         cache = rtnl.NEWADDR.unpack(payload, trace=trace)["IFA_CACHEINFO"]

@@ -5,7 +5,7 @@ Floor 7.  A kind is a row of `KINDS`: its args, and the rows that show it; to te
 
 from __future__ import annotations
 
-from ... import rtnl
+from ...rtnl.link import DATA, PORT_DATA
 from . import name_tables
 from .arguments import U8, U16, U32, lladdr, natural
 from .grammar import (
@@ -187,7 +187,7 @@ def info(kind: str, args: Args, help: Callable[[], CommandError]) -> Body:
             raise help()
         raise CommandError(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
     slave = kind.endswith("_slave")
-    table: Any = (rtnl.PORT_KINDS if slave else rtnl.KINDS)[kind[: -len("_slave")] if slave else kind]
+    table: Any = (PORT_DATA if slave else DATA).type_of(kind[: -len("_slave")] if slave else kind)
     data = known[1](args)
     if slave:  # `ip` names the kind of a port IFLA_INFO_KIND, so nothing in the message says what the data are
         body["IFLA_INFO_SLAVE_DATA"] = table.pack(data, data)

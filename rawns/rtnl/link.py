@@ -1,0 +1,274 @@
+"""Links: RTM_*LINK and RTM_*LINKPROP (`<linux/if_link.h>`, `<linux/veth.h>`, `<linux/if_bridge.h>`).
+
+The kinds other than veth and bridge are in `kinds`.
+"""
+
+from __future__ import annotations
+
+from .. import uapi
+from ..wire import (
+    BE16,
+    FLAG,
+    IP,
+    MAC,
+    RAW,
+    S32,
+    TEXT,
+    U8,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Message,
+    Raw,
+    Repeated,
+    Struct,
+    SubMessage,
+    Text,
+    Type,
+    Vector,
+)
+from .base import FAMILY, IFNAME, attrs
+
+IFINFOMSG = Struct(
+    "ifinfomsg",
+    ("ifi_family", FAMILY),
+    ("__ifi_pad", U8),
+    ("ifi_type", U16.named("ARPHRD_")),
+    ("ifi_index", S32),
+    ("ifi_flags", U32.bits("IFF_")),
+    ("ifi_change", U32.bits("IFF_")),
+    whole=True,
+)
+
+_COUNTERS = (
+    "rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped tx_dropped multicast collisions "
+    "rx_length_errors rx_over_errors rx_crc_errors rx_frame_errors rx_fifo_errors rx_missed_errors tx_aborted_errors "
+    "tx_carrier_errors tx_fifo_errors tx_heartbeat_errors tx_window_errors rx_compressed tx_compressed rx_nohandler"
+).split()
+LINK_STATS = Struct("rtnl_link_stats", *[(name, U32) for name in _COUNTERS])
+LINK_STATS64 = Struct("rtnl_link_stats64", *[(name, U64) for name in [*_COUNTERS, "rx_otherhost_dropped"]])
+LINK_IFMAP = Struct(
+    "rtnl_link_ifmap",
+    ("mem_start", U64),
+    ("mem_end", U64),
+    ("base_addr", U64),
+    ("irq", U16),
+    ("dma", U8),
+    ("port", U8),
+    ("__pad", Raw(4)),  # C aligns the struct to its widest member
+)
+IFLA_CACHEINFO = Struct("ifla_cacheinfo", ("max_reasm_len", U32), ("tstamp", U32), ("reachable_time", U32), ("retrans_time", U32))
+BRIDGE_ID = Struct("ifla_bridge_id", ("prio", Raw(2)), ("addr", Raw(6)))
+
+BRIDGE_OPTIONS = Struct("br_boolopt_multi", ("optval", U32), ("optmask", U32))  # yes-or-no options: values, which are meant
+
+BRIDGE = attrs(
+    IFLA_BR_FORWARD_DELAY=U32,
+    IFLA_BR_HELLO_TIME=U32,
+    IFLA_BR_MAX_AGE=U32,
+    IFLA_BR_AGEING_TIME=U32,
+    IFLA_BR_STP_STATE=U32,
+    IFLA_BR_PRIORITY=U16,
+    IFLA_BR_VLAN_FILTERING=U8,
+    IFLA_BR_VLAN_PROTOCOL=BE16,
+    IFLA_BR_GROUP_FWD_MASK=U16,
+    IFLA_BR_ROOT_ID=BRIDGE_ID,
+    IFLA_BR_BRIDGE_ID=BRIDGE_ID,
+    IFLA_BR_ROOT_PORT=U16,
+    IFLA_BR_ROOT_PATH_COST=U32,
+    IFLA_BR_TOPOLOGY_CHANGE=U8,
+    IFLA_BR_TOPOLOGY_CHANGE_DETECTED=U8,
+    IFLA_BR_HELLO_TIMER=U64,
+    IFLA_BR_TCN_TIMER=U64,
+    IFLA_BR_TOPOLOGY_CHANGE_TIMER=U64,
+    IFLA_BR_GC_TIMER=U64,
+    IFLA_BR_GROUP_ADDR=MAC,
+    IFLA_BR_FDB_FLUSH=FLAG,
+    IFLA_BR_MCAST_ROUTER=U8,
+    IFLA_BR_MCAST_SNOOPING=U8,
+    IFLA_BR_MCAST_QUERY_USE_IFADDR=U8,
+    IFLA_BR_MCAST_QUERIER=U8,
+    IFLA_BR_MCAST_HASH_ELASTICITY=U32,
+    IFLA_BR_MCAST_HASH_MAX=U32,
+    IFLA_BR_MCAST_LAST_MEMBER_CNT=U32,
+    IFLA_BR_MCAST_STARTUP_QUERY_CNT=U32,
+    IFLA_BR_MCAST_LAST_MEMBER_INTVL=U64,
+    IFLA_BR_MCAST_MEMBERSHIP_INTVL=U64,
+    IFLA_BR_MCAST_QUERIER_INTVL=U64,
+    IFLA_BR_MCAST_QUERY_INTVL=U64,
+    IFLA_BR_MCAST_QUERY_RESPONSE_INTVL=U64,
+    IFLA_BR_MCAST_STARTUP_QUERY_INTVL=U64,
+    IFLA_BR_VLAN_DEFAULT_PVID=U16,
+    IFLA_BR_VLAN_STATS_ENABLED=U8,
+    IFLA_BR_VLAN_STATS_PER_PORT=U8,
+    IFLA_BR_MULTI_BOOLOPT=BRIDGE_OPTIONS,
+    IFLA_BR_MCAST_STATS_ENABLED=U8,
+    IFLA_BR_MCAST_IGMP_VERSION=U8,
+    IFLA_BR_MCAST_MLD_VERSION=U8,
+    IFLA_BR_NF_CALL_IPTABLES=U8,
+    IFLA_BR_NF_CALL_IP6TABLES=U8,
+    IFLA_BR_NF_CALL_ARPTABLES=U8,
+)
+BRIDGE_PORT = attrs(
+    IFLA_BRPORT_STATE=U8.named("BR_STATE_"),
+    IFLA_BRPORT_PRIORITY=U16,
+    IFLA_BRPORT_COST=U32,
+    IFLA_BRPORT_MODE=U8,
+    IFLA_BRPORT_GUARD=U8,
+    IFLA_BRPORT_PROTECT=U8,
+    IFLA_BRPORT_FAST_LEAVE=U8,
+    IFLA_BRPORT_LEARNING=U8,
+    IFLA_BRPORT_UNICAST_FLOOD=U8,
+    IFLA_BRPORT_ROOT_ID=BRIDGE_ID,
+    IFLA_BRPORT_BRIDGE_ID=BRIDGE_ID,
+    IFLA_BRPORT_DESIGNATED_PORT=U16,
+    IFLA_BRPORT_DESIGNATED_COST=U16,
+    IFLA_BRPORT_ID=U16,
+    IFLA_BRPORT_NO=U16,
+    IFLA_BRPORT_TOPOLOGY_CHANGE_ACK=U8,
+    IFLA_BRPORT_CONFIG_PENDING=U8,
+    IFLA_BRPORT_MESSAGE_AGE_TIMER=U64,
+    IFLA_BRPORT_FORWARD_DELAY_TIMER=U64,
+    IFLA_BRPORT_HOLD_TIMER=U64,
+    IFLA_BRPORT_FLUSH=FLAG,
+    IFLA_BRPORT_MULTICAST_ROUTER=U8,
+    IFLA_BRPORT_MCAST_FLOOD=U8,
+    IFLA_BRPORT_MCAST_TO_UCAST=U8,
+    IFLA_BRPORT_BCAST_FLOOD=U8,
+    IFLA_BRPORT_PROXYARP=U8,
+    IFLA_BRPORT_PROXYARP_WIFI=U8,
+    IFLA_BRPORT_GROUP_FWD_MASK=U16,
+    IFLA_BRPORT_NEIGH_SUPPRESS=U8,
+    IFLA_BRPORT_VLAN_TUNNEL=U8,
+    IFLA_BRPORT_BACKUP_PORT=U32,
+    IFLA_BRPORT_ISOLATED=U8,
+    IFLA_BRPORT_LOCKED=U8,
+)
+
+INET6 = attrs(
+    IFLA_INET6_FLAGS=U32,
+    IFLA_INET6_CONF=Vector(S32, "DEVCONF_"),
+    IFLA_INET6_STATS=Vector(U64, "IPSTATS_MIB_"),
+    IFLA_INET6_CACHEINFO=IFLA_CACHEINFO,
+    IFLA_INET6_ICMP6STATS=Vector(U64, "ICMP6_MIB_"),
+    IFLA_INET6_TOKEN=IP,
+    IFLA_INET6_ADDR_GEN_MODE=U8.named("IN6_ADDR_GEN_MODE_"),
+    IFLA_INET6_RA_MTU=U32,
+)
+AF_SPEC = attrs(AF_INET=attrs(IFLA_INET_CONF=Vector(S32, "IPV4_DEVCONF_", first=1)), AF_INET6=INET6)
+BRIDGE_VLAN_INFO = Struct("bridge_vlan_info", ("flags", U16.bits("BRIDGE_VLAN_INFO_")), ("vid", U16))
+BRIDGE_SPEC = attrs(  # the same attribute under ifi_family AF_BRIDGE: bridge(8)
+    IFLA_BRIDGE_FLAGS=U16.bits("BRIDGE_FLAGS_"),
+    IFLA_BRIDGE_MODE=U16,
+    IFLA_BRIDGE_VLAN_INFO=Repeated(BRIDGE_VLAN_INFO),
+)
+XDP = attrs(
+    IFLA_XDP_FD=S32,
+    IFLA_XDP_ATTACHED=U8.named("XDP_ATTACHED_"),
+    IFLA_XDP_FLAGS=U32.bits("XDP_FLAGS_"),
+    IFLA_XDP_PROG_ID=U32,
+    IFLA_XDP_DRV_PROG_ID=U32,
+    IFLA_XDP_SKB_PROG_ID=U32,
+    IFLA_XDP_HW_PROG_ID=U32,
+    IFLA_XDP_EXPECTED_FD=S32,
+)
+
+# What both a link and the other end of a veth pair may carry.
+_LINK: dict[str, Type] = dict(
+    IFLA_IFNAME=IFNAME,
+    IFLA_ADDRESS=MAC,
+    IFLA_BROADCAST=MAC,
+    IFLA_MTU=U32,
+    IFLA_LINK=S32,
+    IFLA_QDISC=TEXT,
+    IFLA_STATS=LINK_STATS,
+    IFLA_MASTER=U32,
+    IFLA_PROTINFO=SubMessage("ifi_family", {uapi.AF_BRIDGE: BRIDGE_PORT, uapi.AF_INET6: INET6}, nested=True),
+    IFLA_TXQLEN=U32,
+    IFLA_MAP=LINK_IFMAP,
+    IFLA_OPERSTATE=U8.named("IF_OPER_"),
+    IFLA_LINKMODE=U8.named("IF_LINK_MODE_"),
+    IFLA_NET_NS_PID=U32,
+    IFLA_NET_NS_FD=U32,
+    IFLA_IFALIAS=Text(uapi.IFALIASZ, nul=False),
+    IFLA_NUM_VF=U32,
+    IFLA_STATS64=LINK_STATS64,
+    IFLA_AF_SPEC=SubMessage("ifi_family", {uapi.AF_BRIDGE: BRIDGE_SPEC}, AF_SPEC),
+    IFLA_GROUP=U32,
+    IFLA_EXT_MASK=U32.bits("RTEXT_FILTER_"),
+    IFLA_PROMISCUITY=U32,
+    IFLA_NUM_TX_QUEUES=U32,
+    IFLA_NUM_RX_QUEUES=U32,
+    IFLA_CARRIER=U8,
+    IFLA_PHYS_PORT_ID=RAW,
+    IFLA_CARRIER_CHANGES=U32,
+    IFLA_PHYS_SWITCH_ID=RAW,
+    IFLA_LINK_NETNSID=S32,
+    IFLA_PHYS_PORT_NAME=TEXT,
+    IFLA_PROTO_DOWN=U8,
+    IFLA_GSO_MAX_SEGS=U32,
+    IFLA_GSO_MAX_SIZE=U32,
+    IFLA_XDP=XDP,
+    IFLA_EVENT=U32,
+    IFLA_NEW_NETNSID=S32,
+    IFLA_TARGET_NETNSID=S32,
+    IFLA_CARRIER_UP_COUNT=U32,
+    IFLA_CARRIER_DOWN_COUNT=U32,
+    IFLA_NEW_IFINDEX=S32,
+    IFLA_MIN_MTU=U32,
+    IFLA_MAX_MTU=U32,
+    IFLA_PROP_LIST=attrs(True, IFLA_ALT_IFNAME=Repeated(Text(uapi.ALTIFNAMSIZ))),
+    IFLA_ALT_IFNAME=Text(uapi.ALTIFNAMSIZ),
+    IFLA_PERM_ADDRESS=MAC,
+    IFLA_PROTO_DOWN_REASON=attrs(IFLA_PROTO_DOWN_REASON_MASK=U32, IFLA_PROTO_DOWN_REASON_VALUE=U32),
+    IFLA_PARENT_DEV_NAME=TEXT,
+    IFLA_PARENT_DEV_BUS_NAME=TEXT,
+    IFLA_GRO_MAX_SIZE=U32,
+    IFLA_TSO_MAX_SIZE=U32,
+    IFLA_TSO_MAX_SEGS=U32,
+    IFLA_ALLMULTI=U32,
+    IFLA_DEVLINK_PORT=attrs(DEVLINK_ATTR_BUS_NAME=TEXT, DEVLINK_ATTR_DEV_NAME=TEXT, DEVLINK_ATTR_PORT_INDEX=U32),
+    IFLA_GSO_IPV4_MAX_SIZE=U32,
+    IFLA_GRO_IPV4_MAX_SIZE=U32,
+    IFLA_DPLL_PIN=attrs(DPLL_A_PIN_ID=U32),
+    IFLA_MAX_PACING_OFFLOAD_HORIZON=Vector(U32),  # nla_put_uint: one word, or two where the number needs them
+    IFLA_NETNS_IMMUTABLE=U8,
+    IFLA_HEADROOM=U16,
+    IFLA_TAILROOM=U16,
+)
+
+# The other end of a veth pair is described by a whole link message of its own.  It has no IFLA_LINKINFO, which
+# also keeps the description finite.
+VETH = attrs(VETH_INFO_PEER=Layout(IFINFOMSG, attrs(**_LINK)))
+
+
+def _kinds() -> dict[str, Type]:
+    from . import kinds
+
+    return kinds.KINDS
+
+
+def _port_kinds() -> dict[str, Type]:
+    from . import kinds
+
+    return kinds.PORT_KINDS
+
+
+DATA = SubMessage("IFLA_INFO_KIND", {"veth": VETH, "bridge": BRIDGE}, more=_kinds)
+PORT_DATA = SubMessage("IFLA_INFO_SLAVE_KIND", {"bridge": BRIDGE_PORT}, more=_port_kinds)
+LINKINFO = attrs(
+    IFLA_INFO_KIND=Text(64, nul=False),
+    IFLA_INFO_DATA=DATA,
+    IFLA_INFO_XSTATS=RAW,
+    IFLA_INFO_SLAVE_KIND=Text(64, nul=False),
+    IFLA_INFO_SLAVE_DATA=PORT_DATA,
+)
+LINK = Layout(IFINFOMSG, attrs(IFLA_LINKINFO=LINKINFO, **_LINK))
+
+NEWLINK = Message(uapi.RTM_NEWLINK, "RTM_NEWLINK", LINK)
+DELLINK = Message(uapi.RTM_DELLINK, "RTM_DELLINK", LINK)
+GETLINK = Message(uapi.RTM_GETLINK, "RTM_GETLINK", LINK)
+SETLINK = Message(uapi.RTM_SETLINK, "RTM_SETLINK", LINK)
+NEWLINKPROP = Message(uapi.RTM_NEWLINKPROP, "RTM_NEWLINKPROP", LINK)
+DELLINKPROP = Message(uapi.RTM_DELLINKPROP, "RTM_DELLINKPROP", LINK)
