@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from errno import ENETUNREACH
+
 from .. import uapi
 from ..terminal import printable
 from . import remedy
 from .commands import word
-from .hop import NetworkFault
+from .hop import Hop, NetworkFault
+from .namespace_view import RouteRefused
 from .prefixes import family_of, spoken
 from .remedy import Remedy
-from .route_checks import ipv6_usable, readdressed
+from .route_checks import ipv6_usable, readdressed, route_known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..objects.address import Address
     from ..objects.link import Link
     from .flow import RouteQuery
-    from .hop import Hop
     from .namespace_view import NamespaceView
 
 UNUSABLE = uapi.IFA_F_TENTATIVE | uapi.IFA_F_DADFAILED
@@ -109,6 +111,8 @@ def reverse_path(hop: Hop) -> NetworkFault | None:
     way = getattr(back, "index", None)
     if way == inlet.index or (mode == RP_LOOSE and way is not None) or _multipath(back, inlet.index):
         return None
+    if way is None:
+        return _no_way_back(hop, there, mode)
     name = there.links[way].name if way in there.links else None
     leads = f"the route back to {source} leads by {printable(name)}" if name else f"it has no route back to {source}"
     sentence = (
@@ -117,6 +121,17 @@ def reverse_path(hop: Hop) -> NetworkFault | None:
     own = f"ipv4/conf/{inlet.name}/rp_filter"
     values = {"ipv4/conf/all/rp_filter": 0, own: 0} if mode == RP_LOOSE or way is None else {own: RP_LOOSE}
     return NetworkFault(sentence, remedy.set_sysctls(there, values))
+
+
+def _no_way_back(hop: Hop, there: NamespaceView, mode: int) -> NetworkFault:
+    """The receiver has no route to the source, which rp_filter demands."""
+    back = Hop(there, str(hop.source), None, hop.inlet, None, hop.others, True)
+    back.answer = RouteRefused(ENETUNREACH)
+    cause = route_known(back)
+    sentence = f"{there.name} drops packets from {hop.source}: rp_filter is {mode}, and it has no route back"
+    return NetworkFault(
+        f"{sentence}; {cause.sentence}" if cause is not None else sentence, cause.remedy if cause is not None else None
+    )
 
 
 def _multipath(answer: object, index: int) -> bool:

@@ -48,6 +48,7 @@ CHECKS: dict[str, list[CheckRow]] = {
     EXIT: [
         ("link up", link_checks.out_up, 0),
         ("carrier", link_checks.carrier, 0),
+        ("not a bridge port", link_checks.not_a_port, 0),
         ("leads somewhere", link_checks.leads_somewhere, 0),
         ("IPv6 on", arrival_checks.ipv6_on, V6),
         ("address past detection", arrival_checks.source_usable, V6),

@@ -7,7 +7,7 @@ from ..terminal import printable
 from . import fib, remedy
 from .commands import word
 from .hop import NetworkFault
-from .prefixes import covers
+from .prefixes import covers, link_local
 from .remedy import Remedy
 
 TYPE_CHECKING = False
@@ -54,6 +54,20 @@ def without_carrier(view: NamespaceView, link: Link, depth: int = 0) -> NetworkF
     for owner, one in ((view, link), (end[0], far)):
         change += remedy.set_link(owner, one, "carrier on")
     return NetworkFault(f"{view.named(link)} has no carrier, though {end[0].named(far)} at its far end is up", change)
+
+
+def not_a_port(hop: Hop) -> NetworkFault | None:
+    """Check that the packet does not leave by a bridge port: answers to it would come in at the bridge."""
+    here, out = hop.here, hop.out
+    bridge = here.links.get(out.master or 0) if out is not None else None
+    if out is None or bridge is None or bridge.kind != "bridge":
+        return None
+    sentence = f"{here.named(out)}, by which packets to {hop.target} leave, is a port of {printable(bridge.name)}, where answers"
+    change = Remedy()
+    for one in here.addresses_of(out, hop.family):
+        if not link_local(one.address):
+            change += remedy.delete_address(here, out, one) + remedy.add_address(here, bridge, str(one))
+    return NetworkFault(f"{sentence} come in: addresses and routes belong to the bridge", change)
 
 
 def leads_somewhere(hop: Hop) -> NetworkFault | None:

@@ -57,6 +57,16 @@ def _gateway_fault(hop: Hop, out: Link, sentence: str) -> NetworkFault:
         router = router_on(hop, link)
         if router is not None and router != hop.next_hop:
             return NetworkFault(sentence, replaced(hop, router, link))
+    bare = [
+        one
+        for one in neighbours_on(hop, hop.here, out)
+        if not global_addresses(one.view, hop.family, one.link) and global_addresses(one.view, hop.family)
+    ]
+    own = [one for one in global_addresses(hop.here, hop.family, out) if on_link(one, hop.next_hop)]
+    if len(bare) == 1 and own:
+        sentence += f"; {bare[0].view.named(bare[0].link)} has no address"
+        given = remedy.add_address(bare[0].view, bare[0].link, f"{hop.next_hop}/{own[0].prefixlen}")
+        return NetworkFault(sentence, given)
     return NetworkFault(sentence)
 
 

@@ -258,14 +258,15 @@ def described(chain: NftChain) -> str:
 
 def admitted(hop: Hop, view: NamespaceView, chain: NftChain, packet: Packet) -> Remedy:
     """Return the remedy that inserts a rule before all others which lets these two hosts talk."""
-    pair = f"{{ {', '.join(dict.fromkeys([str(hop.source), hop.target]))} }}"
     version = "ip6" if hop.family == uapi.AF_INET6 else "ip"
     if packet.known.get(("meta", uapi.NFT_META_PROTOCOL)) == uapi.ETH_P_ARP.to_bytes(2, "big"):
         match = "arp htype 1" if chain.family == uapi.NFPROTO_ARP else "ether type arp"
     elif hop.family == uapi.AF_INET6 and hop.flow.protocol == "icmp" or packet.transport.get(0) in (SOLICITATION, ADVERTISEMENT):
         match = "meta l4proto ipv6-icmp"
     else:
-        match = f"{version} saddr {pair} {version} daddr {pair}"
+        ends = [(hop.source, hop.target)] + ([(hop.target, hop.source)] if hop.source != hop.target else [])
+        matches = [f"{version} saddr {source} {version} daddr {target}" for source, target in ends]
+        return remedy.run_nft(view, "; ".join(f"insert rule {called(chain)} {match} accept" for match in matches))
     return remedy.run_nft(view, f"insert rule {called(chain)} {match} accept")
 
 

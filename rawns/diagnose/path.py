@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
+from ..terminal import printable
 from . import fib, netfilter_checks, remedy, route_checks, tunnel_checks
 from .checks import ARRIVAL, CHECKS, DEPARTURE, EXIT, LOCAL, NEXT_HOP
 from .hop import CheckResult, Hop, NetworkFault
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .namespace_view import NamespaceView
 
 MAX_NESTED_TUNNELS = 4
+OUTER = "outer packets of"
 MAX_HOPS = 64  # of a packet, as its time to live
 LINK_FAMILIES = (uapi.NFPROTO_NETDEV, uapi.NFPROTO_BRIDGE)  # nf_tables families that are met on a segment
 
@@ -32,13 +34,28 @@ LINK_FAMILIES = (uapi.NFPROTO_NETDEV, uapi.NFPROTO_BRIDGE)  # nf_tables families
 class AppliedTranslation:
     """An address that a namespace has changed, so that it changes it back in the answer."""
 
-    __slots__ = ("after", "before", "is_source", "port_after", "port_before", "view")
+    __slots__ = ("after", "before", "change", "is_source", "port_after", "port_before", "view")
 
     def __init__(
-        self, view: NamespaceView, is_source: bool, before: str, after: str, port_before: int | None, port_after: int | None
+        self,
+        view: NamespaceView,
+        is_source: bool,
+        before: str,
+        after: str,
+        port_before: int | None,
+        port_after: int | None,
+        change: Translation,
     ) -> None:
         self.view, self.is_source, self.before, self.after = view, is_source, before, after
-        self.port_before, self.port_after = port_before, port_after
+        self.port_before, self.port_after, self.change = port_before, port_after, change
+
+
+def _described(one: AppliedTranslation) -> str:
+    """Return a translation in words."""
+    what = "source" if one.is_source else "destination"
+    chain = netfilter_checks.called(one.change.chain)
+    rule = printable(str(one.change.rule))
+    return f"the nf_tables chain {chain} in {one.view.name} changes the {what} from {one.before} to {one.after} (rule `{rule}`)"
 
 
 class PathTracer:
@@ -64,6 +81,7 @@ class PathTracer:
         self.reply_trail: list[Hop] = []
         self.translations: list[AppliedTranslation] = []
         self.arrived: NamespaceView | None = None
+        self.diverted: NetworkFault | None = None  # a translation of the destination that leads away from it
         self.beyond: tuple[NamespaceView, Link] | None = None
         self.depth = 0
 
@@ -83,7 +101,16 @@ class PathTracer:
         if fault is not None or arrived is None or arrived is self.origin or diagnosis.source is None:
             return fault
         last = self.trail[-1]
-        fault, _ = self._follow(arrived, self._answer_aim(last), last.source or diagnosis.source, last.target, last.port, True)
+        answered = last.source or diagnosis.source
+        fault, _ = self._follow(arrived, self._answer_aim(last), answered, last.target, last.port, True)
+        changed = next((one for one in self.translations if one.is_source and one.after == answered), None)
+        if fault is not None and changed is not None and self.reply_trail[-1].target == answered:
+            fault.sentence += f": {_described(changed)}"
+            if not fault.command:
+                hop = Hop(changed.view, last.target, changed.before, None, None, (), False, self.flow)
+                hop.port = last.port
+                packet = netfilter_checks.packet_of(hop, changed.view)
+                fault.remedy = netfilter_checks.admitted(hop, changed.view, changed.change.chain, packet)
         return fault
 
     def _answer_aim(self, last: Hop) -> NamespaceView:
@@ -151,14 +178,17 @@ class PathTracer:
         """Ask the kernel for the route: as a socket does it, with a mark that an output chain sets, and with the source.
 
         A socket that is connected looks up the route twice, first without and then with the source address that the first
-        look-up chose (ip_route_connect). An echo request is sent from a socket that is not connected.
+        look-up chose (ip_route_connect). The socket of an echo request is not connected, but ping connects one before to learn
+        its source address, and gives up if that is refused.
         """
         hop.answer = hop.here.route(hop.query)
         if hop.route is None or hop.iif is not None or self.depth:
             return
-        if hop.source is None and self.flow.protocol != "icmp" and hop.route.source:
-            hop.source = hop.route.source
+        if hop.source is None and hop.route.source:
+            first, hop.source = hop.answer, hop.route.source
             hop.answer = hop.here.route(hop.query)
+            if self.flow.protocol == "icmp" and hop.route is not None:
+                hop.answer, hop.source = first, None
         if hop.route is None or hop.route.type == uapi.RTN_LOCAL:
             return
         out = hop.here.links.get(hop.route.index or 0)
@@ -198,6 +228,9 @@ class PathTracer:
         fault = fault or self.run(NEXT_HOP, hop, hop.next_hop)
         if fault is None and hop.there is not None and hop.inlet is not None:
             self._arrive(hop)
+            if self.diverted is not None:
+                self.note("translation", hop.there.named(hop.inlet), self.diverted)
+                return self.diverted
             fault = self.run(ARRIVAL, hop, hop.there.named(hop.inlet))
         return fault
 
@@ -244,9 +277,11 @@ class PathTracer:
             return None
         remotes = [one for one in tunnel_remotes(segment.here, segment.one) if not multicast(one)]
         remote = next((one for one in remotes if there.holder(one) is not None), None)
-        return None if remote is None else self._nested(segment.one, here, there, remote)
+        return None if remote is None else self._nested(segment.here, segment.one, here, there, remote)
 
-    def _nested(self, device: Link, here: NamespaceView, there: NamespaceView | None, remote: str) -> NetworkFault | None:
+    def _nested(
+        self, view: NamespaceView, device: Link, here: NamespaceView, there: NamespaceView | None, remote: str
+    ) -> NetworkFault | None:
         if self.depth >= MAX_NESTED_TUNNELS:
             return None
         from .flow import Flow
@@ -254,11 +289,19 @@ class PathTracer:
         options = data(device)
         local = options.get("IFLA_VXLAN_LOCAL") or options.get("IFLA_VXLAN_LOCAL6")
         port = options.get("IFLA_VXLAN_PORT")
+        if local and here.holder(str(local)) is None:
+            foreign = tunnel_checks.foreign_local(view, device, here, remote)
+            self.note("tunnel address", view.named(device), foreign)
+            return foreign
         flow, self.flow = self.flow, Flow("udp", port)
         self.depth += 1
         fault, _ = self._follow(here, there, remote, local, port, False)
         self.depth -= 1
         self.flow = flow
+        if fault is not None and OUTER not in fault.sentence:
+            fault.sentence += f" ({OUTER} the VXLAN device {view.named(device)})"
+            if fault.check == "next hop exists" and remote in fault.sentence:
+                fault.remedy = tunnel_checks.other_remote(view, device)
         return fault
 
     def _tunnel_end(self, hop: Hop, view: NamespaceView, link: Link) -> NetworkFault | None:
@@ -272,7 +315,7 @@ class PathTracer:
         home = view.home(link)
         for remote in [one for one in tunnel_remotes(view, link) if not multicast(one)] if home is not None else []:
             assert home is not None
-            fault = self._nested(link, home, None, remote)
+            fault = self._nested(view, link, home, None, remote)
             if fault is not None:
                 return fault
         return None
@@ -295,12 +338,17 @@ class PathTracer:
 
     def _translated(self, hop: Hop, view: NamespaceView, change: Translation | None, inlet: Link | None) -> None:
         """Apply a translation of the destination."""
-        if change is None or change.kind not in ("dnat", "redirect"):
+        if change is None or change.kind not in ("dnat", "redirect") or hop.source is None:
             return
         own = [one.address for one in view.addresses_of(inlet, hop.family)] if inlet is not None else ["127.0.0.1"]
         address = change.address or (own[0] if change.kind == "redirect" and own else hop.target)
         port = change.port or hop.port
-        self.translations.append(AppliedTranslation(view, False, hop.target, address, hop.port, port))
+        self.translations.append(AppliedTranslation(view, False, hop.target, address, hop.port, port, change))
+        aim = self.aim
+        if aim is not None and aim.holder(hop.target) is not None and aim.holder(address) is None:
+            sentence = f"{_described(self.translations[-1])}, which {aim.name} does not have"
+            packet = netfilter_checks.packet_of(hop, view, inlet)
+            self.diverted = NetworkFault(sentence, netfilter_checks.admitted(hop, view, change.chain, packet), conclusive=True)
         hop.target, hop.port = address, port
 
     def _translate_postrouting(self, hop: Hop) -> None:
@@ -320,7 +368,7 @@ class PathTracer:
         own = [one.address for one in hop.here.addresses_of(out, hop.family) if not link_local(one.address)]
         address = change.address or (own[0] if own else hop.source)
         if address != hop.source:
-            self.translations.append(AppliedTranslation(hop.here, True, hop.source, address, None, None))
+            self.translations.append(AppliedTranslation(hop.here, True, hop.source, address, None, None, change))
             hop.source = address
 
     def _untranslate(self, hop: Hop, view: NamespaceView) -> None:

@@ -125,7 +125,9 @@ def _refused_by_route(hop: Hop) -> NetworkFault | None:
     kind = fib.REFUSING[route.type][0]
     table = "" if trace.standard or trace.rule is None else f", to which the policy rule `{fib.describe_rule(trace.rule)}` leads"
     sentence = f"{here.name} has the route `{fib.describe_route(route)}`{table}, which refuses packets to {hop.target}"
-    return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", f"{kind} {remedy.route_words(route)}"))
+    nexthop = route.body.get("RTA_NH_ID")
+    words = f"{remedy.route_words(route)} nhid {nexthop}" if nexthop else f"{kind} {remedy.route_words(route)}"
+    return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", words))
 
 
 def _thrown(hop: Hop) -> NetworkFault | None:
@@ -294,6 +296,9 @@ def _other_subnet(hop: Hop) -> NetworkFault | None:
 def _no_route(hop: Hop) -> NetworkFault:
     """No route leads there; through a router on a connected segment, one could."""
     here = hop.here
+    if hop.trace is not None and hop.trace.route is not None and not hop.trace.errno:
+        sentence = f"the kernel refuses packets of {here.name} to {hop.target} ({errno_name(_errno(hop))}), although the route"
+        return NetworkFault(f"{sentence} `{fib.describe_route(hop.trace.route)}` matches")
     sentence = f"{here.name} has no route to {hop.target}"
     destination = "default"
     if any(is_default(hop, one) for one in here.routes()):
@@ -305,7 +310,16 @@ def _no_route(hop: Hop) -> NetworkFault:
         router = router_on(hop, link)
         if router is not None:
             return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", f"{destination} via {router}"))
-    for link, _ in holders_across(hop, ip_links(here, hop.family)):
+    for link, receiver in holders_across(hop, ip_links(here, hop.family)):
+        held = receiver.view.holder(hop.target)
+        if (
+            held is not None
+            and not global_addresses(here, hop.family, link)
+            and held[1].prefixlen < fib.whole_length(hop.family) - 1
+        ):
+            other = receiver.view.named(receiver.link)
+            sentence = f"{here.named(link)}, to which {other} is connected, has no {spoken(hop.family)} address"
+            return NetworkFault(sentence, given_address(hop, here, link, hop.target, held[1].prefixlen))
         words = f"{hop.target}/{fib.whole_length(hop.family)} dev {word(link.name)}"
         return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", words))
     return NetworkFault(sentence)

@@ -98,10 +98,11 @@ def receivers(
     ``ends`` receives the links that lead out of what can be seen.
     """
     ready: deque[Any] = deque([(True, here, out.index, 0, None)])
-    later: deque[Any] = deque()
+    later: deque[Any] = deque()  # namespaces that have not been read
+    blocked: deque[Any] = deque()  # links that do not pass frames at present
     seen: set[tuple[bool, int, int, int]] = set()
-    while (ready or later) and len(seen) < MAX_ENDS:
-        sending, view, index, tag, trail = (ready or later).popleft()
+    while (ready or later or blocked) and len(seen) < MAX_ENDS:
+        sending, view, index, tag, trail = (ready or later or blocked).popleft()
         key = (sending, id(view), index, tag)
         if key in seen or view.closed:
             continue
@@ -116,7 +117,7 @@ def receivers(
         step = _sent if sending else _received
         onward = list(step(view, link, tag, trail, known))
         for one in onward:
-            (ready if one[1].loaded and _passes(one) else later).append(one)
+            (later if not one[1].loaded else ready if _passes(one) else blocked).append(one)
         if ends is not None and sending and not onward and link.kind not in CLOSED_KINDS:
             ends.append((view, link))
 

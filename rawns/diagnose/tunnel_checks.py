@@ -6,7 +6,7 @@ from .. import uapi
 from .commands import word
 from .hop import NetworkFault
 from .namespace_view import data
-from .prefixes import multicast
+from .prefixes import multicast, on_link
 from .remedy import Action, Remedy
 from .segment import tunnel_remotes
 from .topology import global_addresses
@@ -58,14 +58,41 @@ def _permanent(hop: Hop) -> bool:
 
 def _reachable(hop: Hop, home: NamespaceView | None, other: NamespaceView | None) -> str | None:
     """Return an address of the other end's home, on a subnet of this end's home if there is one."""
-    from .prefixes import on_link
-
     if home is None or other is None:
         return None
     theirs = global_addresses(other, uapi.AF_INET)
     near = [one.address for one in theirs if any(on_link(own, one.address) for own in global_addresses(home, uapi.AF_INET))]
     found: list[str] = near or [one.address for one in theirs]
     return found[0] if found else None
+
+
+def foreign_local(view: NamespaceView, link: Link, home: NamespaceView, remote: str) -> NetworkFault:
+    """Return the fault of a VXLAN device whose local address is not an address of its namespace."""
+    options = data(link)
+    local = options.get("IFLA_VXLAN_LOCAL") or options.get("IFLA_VXLAN_LOCAL6")
+    sentence = f"the VXLAN device {view.named(link)} sends from its local address {local}, which {home.name} does not have"
+    own = [one.address for one in home.addresses if on_link(one, remote)]
+    if not own or view is not home:
+        return NetworkFault(sentence)
+    return NetworkFault(sentence, Remedy(Action(view.name.ip(f"link set {word(link.name)} type vxlan local {own[0]}"))))
+
+
+def other_remote(view: NamespaceView, link: Link) -> Remedy:
+    """Return the remedy that sends to the home of the only other VXLAN device with this VNI and port."""
+    mine, home = data(link), view.home(link)
+    found = []
+    for other in view.elsewhere():
+        for one in other.links.values():
+            same = all(data(one).get(key) == mine.get(key) for key in ("IFLA_VXLAN_ID", "IFLA_VXLAN_PORT"))
+            theirs = other.home(one) if one.kind == "vxlan" and one is not link and same else None
+            if theirs is not None and home is not None and theirs is not home:
+                own = [
+                    each.address for each in global_addresses(theirs, uapi.AF_INET) if theirs.links[each.index].kind != "vxlan"
+                ]
+                found += [address for address in own if any(on_link(near, address) for near in home.addresses)]
+    if len(found) != 1 or not mine.get("IFLA_VXLAN_GROUP"):
+        return Remedy()
+    return Remedy(Action(view.name.ip(f"link set {word(link.name)} type vxlan remote {found[0]}")))
 
 
 def wrong_tunnel(hop: Hop, view: NamespaceView, link: Link) -> NetworkFault | None:

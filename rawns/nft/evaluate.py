@@ -248,10 +248,10 @@ def uses_conntrack(rule: NftRule) -> bool:
     for statement in rule.statements:
         if statement.kind in ("masq", "nat", "redir", "ct", "notrack", "synproxy"):
             return True
-        selector = statement.values[0] if statement.kind in ("cmp", "set") else ()
-        while selector and selector[0] == "&":
+        selector = statement.values[0] if statement.kind in ("cmp", "set") else None
+        while isinstance(selector, tuple) and selector[0] == "&":
             selector = selector[1]
-        if selector and selector[0] == "ct":
+        if isinstance(selector, tuple) and selector[0] == "ct":
             return True
     return False
 
@@ -327,7 +327,8 @@ def _translation(
             if statement.kind == "masq":
                 return Translation("masquerade", None, None, base, rule)
             if statement.kind == "redir":
-                return Translation("redirect", None, None, base, rule)
+                port = statement.values[1] if len(statement.values) > 1 else None
+                return Translation("redirect", None, int.from_bytes(port, "big") if port else None, base, rule)
             if statement.kind == "nat" and len(statement.values) == 4:
                 kind, _, address, port = statement.values
                 word = "snat" if kind == uapi.NFT_NAT_SNAT else "dnat"

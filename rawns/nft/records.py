@@ -187,6 +187,7 @@ class NftStatement:
     cmp      selector, operation (NFT_CMP_*), bytes: the rule goes on if the selected bytes compare so
     verdict  code (NF_* or NFT_*), chain: ends the rule
     nat      type, family, address and port, as bytes
+    redir    its attributes, and the port as bytes, or None
     set      selector of meta or ct, and the bytes that it is set to, or None if they are computed
     others   the name of the expression, and its attributes: `masq`, `reject`, `counter`, and all that is unknown here
     ======== ==============================================================================================
@@ -239,6 +240,8 @@ def _statement(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) ->
         return NftStatement("cmp", registers[data["NFTA_CMP_SREG"]], data.get("NFTA_CMP_OP"), value)
     if name == "nat":
         return _nat(data, registers)
+    if name == "redir":
+        return NftStatement("redir", data, registers.get(data.get("NFTA_REDIR_REG_PROTO_MIN", -1)))
     if name in ("meta", "ct") and f"NFTA_{name.upper()}_SREG" in data:
         value = registers.get(data[f"NFTA_{name.upper()}_SREG"])
         return NftStatement("set", (name, data.get(f"NFTA_{name.upper()}_KEY")), value)

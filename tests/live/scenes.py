@@ -179,6 +179,29 @@ def two_bridges(net: Net) -> None:
     net.address("b", "v2", "10.0.0.2/24")
 
 
+def shared_subnet(net: Net) -> None:
+    """as `routed`, and c on another cable of r, with addresses of b's subnet on both"""
+    routed(net)
+    net.cable("c", "v3", "r", "rc")
+    net.address("r", "rc", "10.0.2.254/24")
+    net.address("c", "v3", "10.0.2.9/24")
+
+
+def address_on_a_port(net: Net) -> None:
+    """as `pair`, but v1 is made a port of a bridge and keeps its address"""
+    pair(net)
+    perform(net, ["a: ip link add br0 type bridge", "a: ip link set br0 up", "a: ip link set v1 master br0"])
+
+
+def doubled_bridges(net: Net) -> None:
+    """as `two_bridges`, with a second cable between the bridges and no spanning tree"""
+    two_bridges(net)
+    for letter in "stab":
+        net.sysctl(letter, "ipv6/conf/all/disable_ipv6", 1)
+    net.cable("s", "st2", "t", "ts2", master="br0")
+    net["t"].net.set_link("ts2", master="br0")
+
+
 def nft(
     letter: str, family: str, hook: str, *rules: str, policy: str = "accept", kind: str = "filter", priority: int = 0
 ) -> list[str]:
@@ -296,6 +319,71 @@ SCENES: dict[str, Scene] = {
     "a source that the router does not know": Scene(
         routed, ["a: ip addr add 10.8.0.1/32 dev lo", "a: ip route replace default via 10.0.1.1 src 10.8.0.1"], "10.8.0.1"
     ),
+    "an address without its route": Scene(
+        pair, ["a: ip addr flush dev v1", "a: ip addr add 10.0.0.1/24 dev v1 noprefixroute"], "no route to 10.0.0.0/24"
+    ),
+    "a rule for everything": Scene(
+        routed,
+        ["a: ip route add default dev v1 table 100", "a: ip rule add pref 10 table 100"],
+        "wrong is the policy rule `10: from all lookup 100` in a",
+    ),
+    "one subnet on two links": Scene(
+        shared_subnet,
+        ["r: ip route del 10.0.2.0/24 dev rb", "r: ip route append 10.0.2.0/24 dev rb metric 50"],
+        "wrong is the route `10.0.2.0/24` in r",
+    ),
+    "the better of two default routes": Scene(
+        routed,
+        [
+            "a: ip route replace default via 10.0.1.77 metric 10",
+            "a: ip route del default metric 0",
+            "a: ip route add default via 10.0.1.1 metric 20",
+        ],
+        "10.0.1.77, the gateway .* wrong is the route `default via 10.0.1.77`",
+    ),
+    "a blackhole nexthop": Scene(
+        pair, ["a: ip nexthop add id 1 blackhole", "a: ip route add 10.0.0.2 nhid 1"], "blackhole 10.0.0.2/32"
+    ),
+    "a nexthop group": Scene(
+        routed,
+        [
+            "a: ip nexthop add id 1 via 10.0.1.1 dev v1",
+            "a: ip nexthop add id 2 via 10.0.1.88 dev v1",
+            "a: ip nexthop add id 3 group 1/2",
+            "a: ip route replace default nhid 3",
+        ],
+        "multipath route `default` in a has a next hop that does not exist: 10.0.1.88",
+        silent=False,
+    ),
+    "a rule for the sender": Scene(
+        pair, ["a: ip rule add from 10.0.0.1 unreachable"], "policy rule .* from 10.0.0.1/32 unreachable` in a"
+    ),
+    "a rule for the sender, TCP": Scene(
+        pair, ["b: serve tcp 0.0.0.0 80", "a: ip rule add from 10.0.0.1 unreachable"], "policy rule .* in a refuses", port=80
+    ),
+    "a router without an address": Scene(
+        routed, ["r: ip addr flush dev rb"], "rb in r, to which v2 in b is connected, has no IPv4 address"
+    ),
+    "a gateway without an address": Scene(routed, ["r: ip addr flush dev ra"], "10.0.1.1, the gateway .* ra in r has no address"),
+    "a router's prefix too long": Scene(
+        routed,
+        [
+            "r: ip addr del 10.0.2.1/24 dev rb",
+            "r: ip addr add 10.0.2.1/30 dev rb",
+            "b: ip addr flush dev v2",
+            "b: ip addr add 10.0.2.9/24 dev v2",
+            "b: ip route add default via 10.0.2.1",
+        ],
+        "outside of 10.0.2.1/30",
+    ),
+    "b in another subnet": Scene(
+        routed, ["b: ip addr flush dev v2", "b: ip addr add 10.0.22.2/24 dev v2"], "outside of 10.0.2.1/24"
+    ),
+    "no route back for rp_filter": Scene(
+        routed,
+        ["r: ip route del 10.0.1.0/24", "r: sysctl ipv4/conf/all/rp_filter=2"],
+        "^r drops packets from 10.0.1.2: rp_filter is 2, and it has no route back",
+    ),
     # targets
     "a broadcast address": Scene(pair, [], "^10.0.0.255 is a broadcast address", target="10.0.0.255", remedy=False),
     "a network address": Scene(pair, [], "^10.0.0.0 is the network address of 10.0.0.0/24", target="10.0.0.0", remedy=False),
@@ -412,7 +500,43 @@ SCENES: dict[str, Scene] = {
         ],
         "ip t c in r drops",
     ),
+    "a set of verdicts": Scene(pair, nft("b", "ip", "input", "icmp type vmap { echo-request : drop }"), "ip t c in b"),
+    "an interface by its index": Scene(pair, nft("b", "ip", "input", "iif v2 drop"), "ip t c in b drops"),
+    "a look-up of the source": Scene(
+        two_ways,
+        [
+            "b: ip route replace 10.0.1.0/24 via 10.0.6.1",
+            "q: ip route add 10.0.1.0/24 via 10.0.5.2",
+            *nft("b", "ip", "prerouting", "fib saddr . iif oif missing drop"),
+        ],
+        "ip t c in b may drop it",
+        target="10.0.2.2",
+    ),
+    "established packets are dropped": Scene(routed, nft("r", "ip", "forward", "ct state established drop"), "ip t c in r drops"),
+    "a destination that is changed": Scene(
+        routed,
+        nft("r", "ip", "prerouting", "ip daddr 10.0.2.2 dnat to 10.0.9.9", kind="nat", priority=-100),
+        "ip t c in r changes the destination",
+    ),
+    "a destination that is changed to another host": Scene(
+        shared_subnet,
+        nft("r", "ip", "prerouting", "ip daddr 10.0.2.2 dnat to 10.0.2.9", kind="nat", priority=-100),
+        "ip t c in r changes the destination",
+        silent=False,
+    ),
+    "a source that is changed": Scene(
+        routed,
+        [
+            "b: ip route del default",
+            "b: ip route add 10.0.1.0/24 via 10.0.2.1",
+            *nft("r", "ip", "postrouting", "oifname rb snat to 10.0.77.77", kind="nat", priority=100),
+        ],
+        "^b has no route to 10.0.77.77.*ip t c in r changes the source",
+    ),
     # bridges
+    "an address on a port": Scene(address_on_a_port, [], "v1 in a, .*is a port of br0"),
+    "a loop of bridges": Scene(doubled_bridges, [], "closes a loop of bridges", silent=False),
+    "a bridge port with a small MTU": Scene(star, ["s: ip link set pb mtu 800"], "the MTU of pb in s is 800", silent=False),
     "a locked port": Scene(
         star, ["s: bridge link set dev pa locked on", "s: bridge fdb flush dev br0"], "port pa in s is locked"
     ),
@@ -467,6 +591,27 @@ SCENES: dict[str, Scene] = {
         remedy=False,
         **TUNNEL,
     ),
+    "a tunnel from an address that a does not have": Scene(
+        vxlan,
+        [
+            "a: ip link del vx",
+            "a: ip link add vx up type vxlan id 42 local 10.0.0.55 remote 10.0.0.2 dstport 4789",
+            "a: ip addr add 10.9.0.1/24 dev vx",
+        ],
+        "vx in a sends from its local address 10.0.0.55",
+        **TUNNEL,
+    ),
+    "a tunnel that answers to nobody": Scene(
+        vxlan,
+        [
+            "b: ip link del vx",
+            "b: ip link add vx up type vxlan id 42 remote 10.0.0.99 nolearning dstport 4789",
+            "b: ip addr add 10.9.0.2/24 dev vx",
+        ],
+        "10.0.0.99 .outer packets of the VXLAN device vx in b",
+        **TUNNEL,
+    ),
+    "a tunnel device down": Scene(vxlan, ["b: ip link set vx down"], "vx in b, .*is down", **TUNNEL),
     "a tunnel whose cable is down": Scene(vxlan, ["b: ip link set v2 down"], "v2 in b", **TUNNEL),
     "macvlan private": Scene(macvlan, ["a: ip link set v1 type macvlan mode private"], "v1 in a is a macvlan in private mode"),
     "macvlan below down": Scene(macvlan, ["s: ip link set l0 down"], "l0 in s, is down|l0 in s"),
@@ -484,7 +629,21 @@ SCENES: dict[str, Scene] = {
         silent=False,
     ),
     "two ends with different MTUs": Scene(pair, ["b: ip link set v2 mtu 1000"], "the MTU of v2 in b is 1000", silent=False),
+    "a path MTU black hole, IPv6": Scene(
+        routed,
+        ["r: ip link set rb mtu 1280", *nft("r", "ip6", "output", "icmpv6 type packet-too-big drop")],
+        "the MTU of rb in r is 1280.*ip6 t c in r drops it",
+        family=V6,
+        silent=False,
+    ),
     # ports
+    "a port redirected to nothing": Scene(
+        pair,
+        ["b: serve tcp 0.0.0.0 80", *nft("b", "ip", "prerouting", "tcp dport 80 redirect to :8080", kind="nat", priority=-100)],
+        "nothing listens on TCP port 8080 in b",
+        port=80,
+        remedy=False,
+    ),
     "nothing listens": Scene(pair, [], "^nothing listens on TCP port 80 in b", port=80, remedy=False, silent=False),
     "nothing listens, UDP": Scene(
         pair, [], "^nothing listens on UDP port 53 in b", port=53, protocol="udp", remedy=False, silent=False

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT, Ordinary
+from scenes import serve
 from ways import Net, bridged, mend, pair, routed
 
 from rawns import InvalidValue, KernelError, NetNS, why
@@ -506,3 +507,98 @@ def test_a_stranger_who_goes_away(net: Net, netns_name: Callable[[], str], monke
 
     monkeypatch.setattr(VisibleNamespaces, "candidates", haunted)
     assert why(net["a"], "10.0.0.2")
+
+
+# -- who answered, and how far it is ------------------------------------------------------------------------------------------
+
+
+def test_an_unseen_router_counts_as_a_hop() -> None:
+    """Between namespaces without names, the number of hops is read from the time to live with which the request arrives."""
+    with NetNS.create() as one, NetNS.create() as router, NetNS.create() as two:
+        one.net.add_veth("v1", "ra", peer_ns=router, up=True)
+        two.net.add_veth("v2", "rb", peer_ns=router, up=True)
+        for place, link, address in (
+            (one, "v1", "10.0.1.2"),
+            (router, "ra", "10.0.1.1"),
+            (router, "rb", "10.0.2.1"),
+            (two, "v2", "10.0.2.2"),
+        ):
+            place.net.set_link(link, up=True)
+            place.net.add_address(link, f"{address}/24")
+        one.net.add_route("default", via="10.0.1.1")
+        two.net.add_route("default", via="10.0.2.1")
+        router.setting("net.ipv4.ip_forward", 1)
+        found = why(one, two)
+        assert found and found.hops == 2, str(found)
+        router.setting("net.ipv4.ip_forward", 0)
+        found = why(one, two)
+        assert found.fault is not None and "leaves what can be seen by v1 in" in str(found), str(found)
+
+
+def test_a_scope_is_an_interface(net: Net) -> None:
+    """fe80::1%NAME is an address, as in RFC 4007; the name of an interface goes before its index, as in if_nametoindex(3)."""
+    pair(net)
+    net["b"].net.add_address("v2", "fe80::77/64", nodad=True)
+    net["a"].net.add_veth("1", "w1")
+    net.settle()
+    v1 = net["a"].net.link("v1").index
+    for target in ("fe80::77%v1", f"fe80::77%{v1}"):
+        found = why(net["a"], target)
+        assert found and found.target == "fe80::77" and found.hops == 1, str(found)
+    assert not why(net["a"], "fe80::77%1")
+    for target, sentence in (("fe80::77%nothing", "has no interface nothing"), ("fe80::77", "needs an interface: fe80::77%")):
+        with pytest.raises(InvalidValue, match=sentence):
+            why(net["a"], target)
+
+
+def test_a_namespace_with_the_name_of_an_address(net: Net) -> None:
+    """An address is an address; a namespace of that name is given by its path."""
+    with NetNS.create("10.0.0.2") as other:
+        net["a"].net.add_veth("v1", "v2", peer_ns=other, up=True)
+        other.net.set_link("v2", up=True)
+        net.address("a", "v1", "10.0.0.1/24")
+        other.net.add_address("v2", "10.0.0.2/24")
+        net.settle()
+        assert why(net["a"], "10.0.0.2").aim == "10.0.0.2"
+        assert why(net["a"], "/run/netns/10.0.0.2").hops == 1
+        assert why("/run/netns/10.0.0.2", net["a"]).target == "10.0.0.1"
+
+
+def test_the_time_contains_no_address_resolution(net: Net) -> None:
+    """Of two round trips the second is reported: the request that is timed follows an answer."""
+    from rawns.diagnose import probe
+
+    pair(net)
+    net.settle()
+    sent: list[int] = []
+    one_echo = probe._one_echo
+
+    def counted(*words: Any) -> float | None:
+        sent.append(words[1])
+        took = one_echo(*words)
+        return 5.0 if took is not None and len(sent) == 1 else took
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "_one_echo", counted)
+        patch.setattr(proof, "WIDE", 0.1)
+        found = why(net["a"], net["b"])
+    assert found.rtt is not None and found.rtt < 5 and sent[:2] == [1, 2]
+
+
+def test_ports_on_the_command_line(net: Net) -> None:
+    pair(net)
+    net.settle()
+    serve(net, "b", "tcp", "0.0.0.0", "80")
+    a, b = name(net, "a"), name(net, "b")
+    for words in ([a, f"{b}:80"], ["--tcp", a, "10.0.0.2:80"]):
+        done = rawns("why", *words)
+        assert done.returncode == 0 and "TCP port 80 in " in done.stdout, done
+    done = rawns("why", "--udp", "-j", a, f"{b}:53")
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and (told["protocol"], told["port"]) == ("udp", 53)
+    assert told["fault"]["sentence"] == f"nothing listens on UDP port 53 in {b}" and told["fault"]["command"] is None
+    done = rawns("why", a, "[fd00::2]:80")
+    assert done.returncode == 1 and "is bound to 0.0.0.0, and receives nothing for fd00::2" in done.stdout, done
+    for wrong in (["--udp", a, b], [a, f"{b}:0"], [a, f"{b}:65536"], [a, "[fd00::2:80"], [a, f"{b}:http"]):
+        done = rawns("why", *wrong)
+        assert done.returncode == 2 and done.stderr.startswith("rawns why: ") and done.stderr.count("\n") == 1, done
