@@ -284,8 +284,9 @@ def accusation(hop: Hop, suspect: FilterSuspect) -> tuple[str, Remedy]:
     """Return what a suspect may have done, in words, and the remedy."""
     evaluation = suspect.evaluation
     assert evaluation.chain is not None
-    rules = "a rule" if len(evaluation.undecided) == 1 else f"{len(evaluation.undecided)} rules"
+    number = len(evaluation.undecided)
+    rules, decide = ("a rule", "decides") if number == 1 else (f"{number} rules", "decide")
     shown = printable(str(evaluation.undecided[0]))
-    how = f"may drop it by {rules}" if evaluation.verdict == "accept" else f"drops it, unless {rules} of it decides otherwise"
+    how = f"may drop it by {rules}" if evaluation.verdict == "accept" else f"drops it, unless {rules} of it {decide} otherwise"
     sentence = f"the nf_tables chain {called(evaluation.chain)} in {suspect.view.name} {how} (`{shown}`)"
     return sentence, admitted(hop, suspect.view, evaluation.chain, suspect.packet)

@@ -385,7 +385,10 @@ def test_two_bridges_in_a_ring_end() -> None:
 CHAIN = NftChain({"nfgen_family": uapi.NFPROTO_IPV4, "NFTA_CHAIN_TABLE": "t", "NFTA_CHAIN_NAME": "c"})
 _EXPRESSIONS = [{"NFTA_EXPR_NAME": "counter"}, {"NFTA_EXPR_NAME": "\x1b[m", "NFTA_EXPR_DATA": {}}]
 RULE = NftRule({"NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": _EXPRESSIONS}})
-ADMITTED = "rawns ip netns exec b nft 'insert rule ip t c ip saddr { 10.0.0.1, 10.0.0.2 } ip daddr { 10.0.0.1, 10.0.0.2 } accept'"
+ADMITTED = (
+    "rawns ip netns exec b nft 'insert rule ip t c ip saddr 10.0.0.1 ip daddr 10.0.0.2 accept; "
+    "insert rule ip t c ip saddr 10.0.0.2 ip daddr 10.0.0.1 accept'"
+)
 
 
 def fated(verdict: str, rule: NftRule | None = None, perhaps: int = 0) -> Evaluation:
@@ -400,7 +403,7 @@ def fated(verdict: str, rule: NftRule | None = None, perhaps: int = 0) -> Evalua
         (fated("drop"), "filter", "the nf_tables chain ip t c in b drops the packet by its policy"),
         (fated("drop", RULE), "filter", "the nf_tables chain ip t c in b drops the packet by its rule `counter \\x1b[m`"),
         (fated("reject", RULE), "filter", "the nf_tables chain ip t c in b rejects the packet by its rule `counter \\x1b[m`"),
-        (fated("drop", None, 2), "answer", "in b drops it, unless 2 rules of it decides otherwise"),
+        (fated("drop", None, 2), "answer", "in b drops it, unless 2 rules of it decide otherwise"),
         (fated("accept", None, 1), "answer", "in b may drop it by a rule"),
     ],
 )
