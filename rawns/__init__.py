@@ -1,6 +1,6 @@
 """Linux network namespaces from Python with nothing but the kernel: no iproute2, no dependency, no root.
 
-The names below are all there is to learn; each is loaded when it is first used, so ``import rawns`` costs nothing::
+These are the public names.  Each is loaded when it is first used, so that ``import rawns`` takes no time::
 
     with NetNS.create("ns1") as ns1, NetNS.create("ns2") as ns2:
         ns1.net.add_veth("v1", peer="v2", peer_ns=ns2)
@@ -14,43 +14,65 @@ if _sys.version_info < (3, 9):
     _running = getattr(_sys, "argv", None) or [""]  # while `python -m rawns` imports the package: "-m", in Python 2 "-c"
     raise SystemExit(_sentence) if _running[0] == ("-m" if _sys.version_info[0] > 2 else "-c") else ImportError(_sentence)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-_HOME = {
-    "NetNS": "net",
-    "Net": "net",
+_MODULES = {  # of each public name
+    "Address": "objects.address",
+    "DecodeError": "errors",
+    "Diagnosis": "diagnose",
+    "Event": "syscalls",
+    "Forward": "nft.nat",
+    "Interrupted": "errors",
+    "InvalidValue": "errors",
+    "KernelError": "errors",
     "Lab": "lab",
+    "Link": "objects.link",
+    "Monitor": "events",
+    "NamespaceRestoreError": "errors",
+    "Nat": "nft.nat",
+    "Neighbour": "objects.neighbour",
+    "Net": "net",
+    "NetNS": "net",
+    "Observer": "syscalls",
+    "Peer": "chat",
+    "PingResult": "icmp",
     "Pool": "pool",
+    "RawnsError": "errors",
+    "Room": "chat",
+    "Route": "objects.route",
+    "Rule": "objects.rule",
+    "SyscallError": "errors",
+    "WireError": "errors",
+    "observed": "syscalls",
     "ping": "icmp",
     "why": "diagnose",
-    "Diagnosis": "diagnose",
-    "Room": "chat",
-    "Peer": "chat",
-    "observed": "syscalls",
-    "Observer": "syscalls",
-    "RawnsError": "errors",
-    "SyscallError": "errors",
-    "KernelError": "errors",
-    "Interrupted": "errors",
-    "WireError": "errors",
-    "InvalidValue": "errors",
-    "NamespaceRestoreError": "errors",
 }
 
 __all__ = [
+    "Address",
+    "DecodeError",
     "Diagnosis",
+    "Event",
+    "Forward",
     "Interrupted",
     "InvalidValue",
     "KernelError",
     "Lab",
+    "Link",
+    "Monitor",
+    "NamespaceRestoreError",
+    "Nat",
+    "Neighbour",
     "Net",
     "NetNS",
     "Observer",
     "Peer",
+    "PingResult",
     "Pool",
     "RawnsError",
     "Room",
-    "NamespaceRestoreError",
+    "Route",
+    "Rule",
     "SyscallError",
     "WireError",
     "observed",
@@ -62,19 +84,34 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .chat import Peer, Room
     from .diagnose import Diagnosis, why
-    from .errors import Interrupted, InvalidValue, KernelError, NamespaceRestoreError, RawnsError, SyscallError, WireError
-    from .icmp import ping
+    from .errors import (
+        DecodeError,
+        Interrupted,
+        InvalidValue,
+        KernelError,
+        NamespaceRestoreError,
+        RawnsError,
+        SyscallError,
+        WireError,
+    )
+    from .events import Monitor
+    from .icmp import PingResult, ping
     from .lab import Lab
     from .net import Net, NetNS
+    from .nft.nat import Forward, Nat
+    from .objects.address import Address
+    from .objects.link import Link
+    from .objects.neighbour import Neighbour
+    from .objects.route import Route
+    from .objects.rule import Rule
     from .pool import Pool
-    from .syscalls import Observer, observed
+    from .syscalls import Event, Observer, observed
 
 
 def __getattr__(name):  # type: (str) -> object
-    home = _HOME.get(name)
-    if home is None:
+    if name not in _MODULES:
         raise AttributeError("module 'rawns' has no attribute %r" % name)
-    module = __import__("rawns." + home, fromlist=[name])
+    module = __import__("rawns." + _MODULES[name], fromlist=[name])
     value = globals()[name] = getattr(module, name)
     return value
 
