@@ -43,6 +43,23 @@ VXLAN = attrs(
     IFLA_VXLAN_LOCALBYPASS=U8,
 )
 
+GENEVE = attrs(
+    IFLA_GENEVE_ID=U32,
+    IFLA_GENEVE_REMOTE=IP,
+    IFLA_GENEVE_TTL=U8,
+    IFLA_GENEVE_TOS=U8,
+    IFLA_GENEVE_PORT=BE16,
+    IFLA_GENEVE_COLLECT_METADATA=FLAG,
+    IFLA_GENEVE_REMOTE6=IP,
+    IFLA_GENEVE_UDP_CSUM=U8,
+    IFLA_GENEVE_UDP_ZERO_CSUM6_TX=U8,
+    IFLA_GENEVE_UDP_ZERO_CSUM6_RX=U8,
+    IFLA_GENEVE_LABEL=BE32,
+    IFLA_GENEVE_TTL_INHERIT=U8,
+    IFLA_GENEVE_DF=U8,
+    IFLA_GENEVE_INNER_PROTO_INHERIT=FLAG,
+)
+
 MACVLAN = attrs(
     IFLA_MACVLAN_MODE=U32.named("MACVLAN_MODE_"),
     IFLA_MACVLAN_FLAGS=U16,
@@ -82,6 +99,7 @@ TUN = attrs(  # sent by the kernel only; to create one, see `tap`
 
 KINDS: dict[str, Type] = {
     "vxlan": VXLAN,
+    "geneve": GENEVE,
     "macvlan": MACVLAN,
     "macvtap": MACVLAN,
     "ipvlan": IPVLAN,

@@ -255,7 +255,8 @@ def _port_kinds() -> dict[str, Type]:
     return kinds.PORT_KINDS
 
 
-DATA = SubMessage("IFLA_INFO_KIND", {"veth": VETH, "bridge": BRIDGE}, more=_kinds)
+VXCAN = attrs(VXCAN_INFO_PEER=Layout(IFINFOMSG, attrs(**_LINK)))
+DATA = SubMessage("IFLA_INFO_KIND", {"veth": VETH, "vxcan": VXCAN, "bridge": BRIDGE}, more=_kinds)
 PORT_DATA = SubMessage("IFLA_INFO_SLAVE_KIND", {"bridge": BRIDGE_PORT}, more=_port_kinds)
 LINKINFO = attrs(
     IFLA_INFO_KIND=Text(64, nul=False),

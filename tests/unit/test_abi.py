@@ -77,6 +77,7 @@ HEADERS = """
 #if __has_include(<linux/dpll.h>)
 #include <linux/dpll.h>
 #endif
+#include <linux/can/vxcan.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 """

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import uapi
-from rawns.cli.ip import arguments, context, grammar, kinds, link_set, name_tables, render
+from rawns.cli.ip import arguments, context, grammar, link_set, name_tables, render
 from rawns.cli.ip import command as ip
 from rawns.cli.ip.context import IpContext
 from rawns.cli.ip.grammar import Args, CommandError
+from rawns.cli.ip.kinds import bridge
 from rawns.errors import WireError
 from rawns.nlmsg import Request
 
@@ -464,7 +465,7 @@ def test_objects_are_abbreviated_as_ip_does() -> None:
 
 
 def test_every_row_has_help() -> None:
-    for rows in (link_set.ROWS, kinds.BRIDGE_WORDS, kinds.PORT_WORDS):
+    for rows in (link_set.ROWS, bridge.BRIDGE_WORDS, bridge.PORT_WORDS):
         text = "\n".join(grammar.usage("Usage:", rows))
         assert all(f"[ {row.name} " in text for row in rows)
         assert max(map(len, text.split("\n"))) <= 100

@@ -38,7 +38,11 @@ def help() -> CommandError:
 def _help(args: Args) -> int:
     from .kinds import help_of
 
-    raise help_of(args.take()) if args else help()
+    text = help_of(args.take()) if args else None
+    if text is None:
+        raise help()
+    args.ip.write([f"{text}\n"])
+    return 0
 
 
 VERBS = (

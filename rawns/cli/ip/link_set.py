@@ -264,7 +264,7 @@ def request(args: Args, message: Message, flags: int) -> Request:
     if kind is not None:
         from .kinds import info
 
-        body["IFLA_LINKINFO"] = info(kind, rest, help)
+        body["IFLA_LINKINFO"] = info(kind, rest, creates, help)
     elif creates:
         raise CommandError('Not enough information: "type" argument is required', FAILED)
     return Request(message, body, flags)

@@ -1,53 +1,38 @@
-"""What is particular to a kind of link: the words of its options, and how ``-d`` shows them.
-
-Floor 7.  A kind is a row of `KINDS`: its args, and the rows that show it; to teach `ip` another, add its tables.
-"""
+"""Bridges and their ports (ip-link(8), bridge(8), net/bridge in the kernel)."""
 
 from __future__ import annotations
 
-from ...rtnl.link import DATA, PORT_DATA
-from . import name_tables
-from .arguments import U8, U16, U32, lladdr, natural
-from .grammar import (
-    FAILED,
-    CommandError,
+from .. import name_tables
+from ..arguments import U8, U16, U32, lladdr, natural
+from ..grammar import (
     ConstantKeyword,
     CustomKeyword,
     Keyword,
     OnOffKeyword,
     ValueKeyword,
-    matches,
-    read,
-    usage,
     wrong,
 )
-from .render import JsonNumber, JsonObject, OutputField, OutputRow, fields
+from ..render import JsonNumber, OutputField, OutputRow, fields
+from .kind import LinkKind, words
+from .vlan import PROTOCOLS, vlan_protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Args, Record
 
 U64 = natural(64)
-PROTOCOLS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}
-HERTZ = 100  # USER_HZ, the kernel's unit of time towards programs, on every architecture that matters
+HERTZ = 100  # USER_HZ: the unit of the timers
 
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
 def _bridge(name: str, key: str, size: Callable[[str], int] = U32) -> Keyword:
     return ValueKeyword(f"{name}*", f"IFLA_BR_{key}", size, f"invalid {name}", hint="NUMBER")
-
-
-def _protocol(text: str) -> int:
-    for value, name in PROTOCOLS.items():
-        if name.lower() == text.lower():
-            return value
-    return U16(text)
 
 
 class BridgeBoolOption(Keyword):
@@ -80,7 +65,7 @@ BRIDGE_WORDS = [
     _bridge("stp_state", "STP_STATE"),
     _bridge("priority", "PRIORITY", U16),
     _bridge("vlan_filtering", "VLAN_FILTERING", U8),
-    _bridge("vlan_protocol", "VLAN_PROTOCOL", _protocol),
+    _bridge("vlan_protocol", "VLAN_PROTOCOL", vlan_protocol),
     _bridge("group_fwd_mask", "GROUP_FWD_MASK", U16),
     ValueKeyword("group_address*", "IFLA_BR_GROUP_ADDR", lladdr, hint="LLADDR"),
     _bridge("vlan_default_pvid", "VLAN_DEFAULT_PVID", U16),
@@ -150,64 +135,6 @@ PORT_WORDS = [
 ]
 
 
-def _veth(args: Args) -> Record:
-    """``peer`` and then the other end, in the words of any link."""
-    from .link_set import peer
-
-    if args.take() != "peer":
-        raise help_of("veth", FAILED)
-    return {"VETH_INFO_PEER": peer(args)}
-
-
-def _options(kind: str, rows: Sequence[Keyword], complaint: str) -> Callable[[Args], Record]:
-    def otherwise(word: str, args: Args, record: Record) -> None:
-        if matches(word, "help"):
-            raise help_of(kind, FAILED)
-        raise CommandError(f'{kind}: unknown {complaint} "{word}"?\n{help_of(kind).text}', FAILED)
-
-    return lambda args: read(rows, args, {}, otherwise)
-
-
-KINDS: dict[str, tuple[Sequence[Keyword], Callable[[Args], Record]]] = {
-    "veth": ((), _veth),
-    "bridge": (BRIDGE_WORDS, _options("bridge", BRIDGE_WORDS, "command")),
-    "bridge_slave": (PORT_WORDS, _options("bridge_slave", PORT_WORDS, "option")),
-}
-
-
-def info(kind: str, args: Args, help: Callable[[], CommandError]) -> Body:
-    """IFLA_LINKINFO for a kind and the words of its options.  Raises `CommandError`."""
-    body: Body = {"IFLA_INFO_KIND": kind}
-    if not args:
-        return body
-    known = KINDS.get(kind)
-    if known is None:
-        word = args.take()
-        if matches(word, "help"):
-            raise help()
-        raise CommandError(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
-    slave = kind.endswith("_slave")
-    table: Any = (PORT_DATA if slave else DATA).type_of(kind[: -len("_slave")] if slave else kind)
-    data = known[1](args)
-    if slave:  # `ip` names the kind of a port IFLA_INFO_KIND, so nothing in the message says what the data are
-        body["IFLA_INFO_SLAVE_DATA"] = table.pack(data, data)
-    else:
-        body["IFLA_INFO_DATA"] = data
-    return body
-
-
-def help_of(kind: str, status: int = 255) -> CommandError:
-    """The options of a kind."""
-    if kind == "veth":
-        text = "Usage: ip link ... type veth [ peer [ name ] NAME [ ... ] ]\nThe options of a peer are those of any link."
-        return CommandError(text, status)
-    if kind not in KINDS:
-        from .link import help
-
-        return help()
-    return CommandError("\n".join(usage(f"Usage: ... {kind}", KINDS[kind][0])), status)
-
-
 # -- showing -------------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +156,7 @@ def _hexadecimal(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _protocol_name(value: int, record: Body, ip: IpContext) -> str:
-    return PROTOCOLS.get(value, f"[{value}]")
+    return next((name for name, number in PROTOCOLS.items() if number == value), f"[{value}]")
 
 
 def _option(bit: int) -> Any:
@@ -357,11 +284,75 @@ PORT_ROWS = (
 )
 
 
-def shown(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """IFLA_LINKINFO: the kind of the link and its options, then its master's kind and what that says of it as a port."""
-    yield from fields((OutputRow("IFLA_INFO_KIND", "info_kind", "\n    %s "),), record, ip)
-    if record.get("IFLA_INFO_KIND") == "bridge" and "IFLA_INFO_DATA" in record:
-        yield OutputField("info_data", JsonObject(fields(BRIDGE_ROWS, record["IFLA_INFO_DATA"], ip)))
-    yield from fields((OutputRow("IFLA_INFO_SLAVE_KIND", "info_slave_kind", "\n    %s_slave ", None),), record, ip)
-    if record.get("IFLA_INFO_SLAVE_KIND") == "bridge" and "IFLA_INFO_SLAVE_DATA" in record:
-        yield OutputField("info_slave_data", JsonObject(fields(PORT_ROWS, record["IFLA_INFO_SLAVE_DATA"], ip)))
+def _show(rows: Sequence[OutputRow]) -> Callable[[Body, IpContext], Iterator[OutputField]]:
+    return lambda data, ip: fields(rows, data, ip)
+
+
+BRIDGE_HELP = """\
+Usage: ... bridge [ fdb_flush ]
+\t\t  [ forward_delay FORWARD_DELAY ]
+\t\t  [ hello_time HELLO_TIME ]
+\t\t  [ max_age MAX_AGE ]
+\t\t  [ ageing_time AGEING_TIME ]
+\t\t  [ stp_state STP_STATE ]
+\t\t  [ priority PRIORITY ]
+\t\t  [ group_fwd_mask MASK ]
+\t\t  [ group_address ADDRESS ]
+\t\t  [ no_linklocal_learn NO_LINKLOCAL_LEARN ]
+\t\t  [ vlan_filtering VLAN_FILTERING ]
+\t\t  [ vlan_protocol VLAN_PROTOCOL ]
+\t\t  [ vlan_default_pvid VLAN_DEFAULT_PVID ]
+\t\t  [ vlan_stats_enabled VLAN_STATS_ENABLED ]
+\t\t  [ vlan_stats_per_port VLAN_STATS_PER_PORT ]
+\t\t  [ mcast_snooping MULTICAST_SNOOPING ]
+\t\t  [ mcast_vlan_snooping MULTICAST_VLAN_SNOOPING ]
+\t\t  [ mcast_router MULTICAST_ROUTER ]
+\t\t  [ mcast_query_use_ifaddr MCAST_QUERY_USE_IFADDR ]
+\t\t  [ mcast_querier MULTICAST_QUERIER ]
+\t\t  [ mcast_hash_elasticity HASH_ELASTICITY ]
+\t\t  [ mcast_hash_max HASH_MAX ]
+\t\t  [ mcast_last_member_count LAST_MEMBER_COUNT ]
+\t\t  [ mcast_startup_query_count STARTUP_QUERY_COUNT ]
+\t\t  [ mcast_last_member_interval LAST_MEMBER_INTERVAL ]
+\t\t  [ mcast_membership_interval MEMBERSHIP_INTERVAL ]
+\t\t  [ mcast_querier_interval QUERIER_INTERVAL ]
+\t\t  [ mcast_query_interval QUERY_INTERVAL ]
+\t\t  [ mcast_query_response_interval QUERY_RESPONSE_INTERVAL ]
+\t\t  [ mcast_startup_query_interval STARTUP_QUERY_INTERVAL ]
+\t\t  [ mcast_stats_enabled MCAST_STATS_ENABLED ]
+\t\t  [ mcast_igmp_version IGMP_VERSION ]
+\t\t  [ mcast_mld_version MLD_VERSION ]
+\t\t  [ nf_call_iptables NF_CALL_IPTABLES ]
+\t\t  [ nf_call_ip6tables NF_CALL_IP6TABLES ]
+\t\t  [ nf_call_arptables NF_CALL_ARPTABLES ]
+
+Where: VLAN_PROTOCOL := { 802.1Q | 802.1ad }"""
+PORT_HELP = """\
+Usage: ... bridge_slave [ fdb_flush ]
+\t\t\t[ state STATE ]
+\t\t\t[ priority PRIO ]
+\t\t\t[ cost COST ]
+\t\t\t[ guard {on | off} ]
+\t\t\t[ hairpin {on | off} ]
+\t\t\t[ fastleave {on | off} ]
+\t\t\t[ root_block {on | off} ]
+\t\t\t[ learning {on | off} ]
+\t\t\t[ flood {on | off} ]
+\t\t\t[ proxy_arp {on | off} ]
+\t\t\t[ proxy_arp_wifi {on | off} ]
+\t\t\t[ mcast_router MULTICAST_ROUTER ]
+\t\t\t[ mcast_fast_leave {on | off} ]
+\t\t\t[ mcast_flood {on | off} ]
+\t\t\t[ bcast_flood {on | off} ]
+\t\t\t[ mcast_to_unicast {on | off} ]
+\t\t\t[ group_fwd_mask MASK ]
+\t\t\t[ neigh_suppress {on | off} ]
+\t\t\t[ vlan_tunnel {on | off} ]
+\t\t\t[ isolated {on | off} ]
+\t\t\t[ locked {on | off} ]
+\t\t\t[ backup_port DEVICE ] [ nobackup_port ]"""
+
+KINDS = {
+    "bridge": LinkKind(BRIDGE_HELP, words("bridge", BRIDGE_WORDS, BRIDGE_HELP), _show(BRIDGE_ROWS)),
+    "bridge_slave": LinkKind(PORT_HELP, words("bridge_slave", PORT_WORDS, PORT_HELP, "option"), _show(PORT_ROWS)),
+}

@@ -1,0 +1,88 @@
+"""What is particular to a kind of link: the words of its options, its help, and how ``-d`` prints it.
+
+One module describes a family of kinds.  To add a kind, add it to its family's module and to `MODULES`.
+"""
+
+from __future__ import annotations
+
+from ..grammar import FAILED, CommandError, matches
+from ..render import JsonObject, OutputField, OutputRow, fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Args
+    from .kind import LinkKind
+
+MODULES = {
+    kind: module
+    for module, kinds in {
+        "bridge": "bridge bridge_slave",
+        "simple": "veth vxcan dummy ifb nlmon vcan team",
+        "vxlan": "vxlan",
+        "macvlan": "macvlan macvtap",
+        "ipvlan": "ipvlan ipvtap",
+        "vlan": "vlan",
+        "vrf": "vrf vrf_slave",
+        "tun": "tun",
+        "geneve": "geneve",
+    }.items()
+    for kind in kinds.split()
+}
+KIND_ROWS = (OutputRow("IFLA_INFO_KIND", "info_kind", "\n    %s "),)
+SLAVE_ROWS = (OutputRow("IFLA_INFO_SLAVE_KIND", "info_slave_kind", "\n    %s_slave "),)
+
+
+def find(kind: str) -> LinkKind | None:
+    """Return the description of a kind, or None if there is none."""
+    module = MODULES.get(kind)
+    if module is None:
+        return None
+    found: LinkKind = __import__(f"{__name__}.{module}", fromlist=["KINDS"]).KINDS[kind]
+    return found
+
+
+def info(kind: str, args: Args, creates: bool, help: Callable[[], CommandError]) -> Body:
+    """Return IFLA_LINKINFO for a kind and the words of its options.  Raises `CommandError`."""
+    body: Body = {"IFLA_INFO_KIND": kind}
+    if not args:
+        return body
+    described = find(kind)
+    if described is None:
+        word = args.take()
+        if matches(word, "help"):
+            raise help()
+        raise CommandError(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
+    if described.parse is None:  # iproute2 ignores the words
+        return body
+    data = described.parse(args, creates)
+    if kind.endswith("_slave"):  # iproute2 sends the port's kind as IFLA_INFO_KIND, so no attribute tells the kind of the data
+        from ....rtnl.link import PORT_DATA
+
+        body["IFLA_INFO_SLAVE_DATA"] = PORT_DATA.type_of(kind[: -len("_slave")]).pack(data, data)
+    else:
+        body["IFLA_INFO_DATA"] = data
+    return body
+
+
+def help_of(kind: str) -> str | None:
+    """Return the help text of a kind; None if it has none."""
+    described = find(kind)
+    return None if described is None else described.help or None
+
+
+def shown(record: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield IFLA_LINKINFO: the kind of the link and its options, then the kind of its master and its options as a port."""
+    for rows, kind, data, suffix in (
+        (KIND_ROWS, "IFLA_INFO_KIND", "IFLA_INFO_DATA", ""),
+        (SLAVE_ROWS, "IFLA_INFO_SLAVE_KIND", "IFLA_INFO_SLAVE_DATA", "_slave"),
+    ):
+        if kind not in record:
+            continue
+        yield from fields(rows, record, ip)
+        described = find(f"{record[kind]}{suffix}") if isinstance(record.get(data), dict) else None
+        if described is not None and described.show is not None:
+            yield OutputField(f"info{suffix}_data", JsonObject(described.show(record[data], ip)))

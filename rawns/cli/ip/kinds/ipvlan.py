@@ -1,0 +1,58 @@
+"""ipvlan and ipvtap: further addresses on a link with one MAC address (ip-link(8), drivers/net/ipvlan in the kernel)."""
+
+from __future__ import annotations
+
+from ..grammar import FAILED, CommandError, CustomKeyword, FlagKeyword
+from ..render import OutputField
+from .kind import LinkKind, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Args, Record
+
+MODES = {"l2": 0, "l3": 1, "l3s": 2}  # IPVLAN_MODE_*
+PRIVATE, VEPA = 1, 2  # IPVLAN_F_*
+HELP = """\
+Usage: ... {} [ mode MODE ] [ FLAGS ]
+
+MODE: l3 | l3s | l2
+FLAGS: bridge | private | vepa
+(first values are the defaults if nothing is specified)."""
+
+
+def _mode(args: Args, record: Record) -> None:
+    word = args.take()
+    if word not in MODES:
+        raise CommandError('Error: argument of "mode" must be either "l2", "l3" or "l3s"', FAILED)
+    record["IFLA_IPVLAN_MODE"] = MODES[word]
+
+
+WORDS = [
+    CustomKeyword("mode*", _mode),
+    FlagKeyword("private*", PRIVATE, "IFLA_IPVLAN_FLAGS"),
+    FlagKeyword("vepa*", VEPA, "IFLA_IPVLAN_FLAGS"),
+    FlagKeyword("bridge*", 0, "IFLA_IPVLAN_FLAGS"),
+]
+
+
+def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    if "IFLA_IPVLAN_MODE" in data:
+        mode = data["IFLA_IPVLAN_MODE"]
+        name = next((name for name, number in MODES.items() if number == mode), "unknown")
+        yield OutputField("mode", name, f" mode {name} ")
+    if "IFLA_IPVLAN_FLAGS" in data:
+        flags = data["IFLA_IPVLAN_FLAGS"]
+        name = "private" if flags & PRIVATE else "vepa" if flags & VEPA else "bridge"
+        yield OutputField("mode_flag", name, f"{name} ")
+
+
+def _kind(kind: str) -> LinkKind:
+    text = HELP.replace("{}", kind)
+    return LinkKind(text, words(kind, WORDS, text, "option"), _show)
+
+
+KINDS = {kind: _kind(kind) for kind in ("ipvlan", "ipvtap")}

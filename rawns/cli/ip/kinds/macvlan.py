@@ -1,0 +1,121 @@
+"""macvlan and macvtap: further MAC addresses on a link (ip-link(8), drivers/net/macvlan.c in the kernel)."""
+
+from __future__ import annotations
+
+from ..arguments import U32, lladdr
+from ..grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword
+from ..render import OutputField
+from .kind import LinkKind, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Args, Record
+
+MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}  # MACVLAN_MODE_*
+FLAG_NOPROMISC, FLAG_NODST = 1, 2  # MACVLAN_FLAG_*
+ADD, DELETE, FLUSH, SET = 0, 1, 2, 3  # MACVLAN_MACADDR_*
+HELP = """\
+Usage: ... {} mode MODE [flag MODE_FLAG] MODE_OPTS [bcqueuelen BC_QUEUE_LEN]
+
+MODE: private | vepa | bridge | passthru | source
+MODE_FLAG: null | nopromisc | nodst
+MODE_OPTS: for mode "source":
+\tmacaddr { { add | del } <macaddr> | set [ <macaddr> [ <macaddr>  ... ] ] | flush }
+BC_QUEUE_LEN: Length of the rx queue for broadcast/multicast: [0-4294967295]"""
+
+
+def _mode(args: Args, record: Record) -> None:
+    word = args.take()
+    if word not in MODES:
+        raise CommandError(
+            f'Error: argument of "mode" must be "private", "vepa", "bridge", "passthru" or "source", not "{word}"', FAILED
+        )
+    record["IFLA_MACVLAN_MODE"] = MODES[word]
+
+
+def _flag(args: Args, record: Record) -> None:
+    word = args.take()
+    bits = {"nopromisc": FLAG_NOPROMISC, "nodst": FLAG_NODST, "null": 0}
+    if word not in bits:
+        raise CommandError(f'Error: argument of "flag" must be "nopromisc", "nodst" or "null", not "{word}"', FAILED)
+    record["IFLA_MACVLAN_FLAGS"] = record.get("IFLA_MACVLAN_FLAGS", 0) | bits[word]
+
+
+def _addresses(args: Args, record: Record) -> None:
+    """``macaddr { { add | del } MAC | set [ MAC ... ] | flush }``."""
+    word = args.take()
+    if word in ("add", "del"):
+        record["IFLA_MACVLAN_MACADDR_MODE"] = ADD if word == "add" else DELETE
+        record["IFLA_MACVLAN_MACADDR"] = lladdr(args.take())
+    elif word == "set":
+        record["IFLA_MACVLAN_MACADDR_MODE"] = SET
+        found = []
+        while args:
+            found.append(lladdr(args.take()))
+        record["IFLA_MACVLAN_MACADDR_DATA"] = {"IFLA_MACVLAN_MACADDR": found}
+    elif word == "flush":
+        record["IFLA_MACVLAN_MACADDR_MODE"] = FLUSH
+    else:
+        raise CommandError(HELP.replace("{}", "macvlan"), FAILED)
+
+
+def _queue_length(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        record["IFLA_MACVLAN_BC_QUEUE_LEN"] = U32(word)
+    except ValueError:
+        sentence = f'Error: argument of "bcqueuelen" must be a positive integer [0-4294967295], not "{word}"'
+        raise CommandError(sentence, FAILED) from None
+
+
+def _finish(kind: str, text: str) -> Callable[[Record, bool], Record]:
+    def finish(record: Record, creates: bool) -> Record:
+        if record.get("IFLA_MACVLAN_FLAGS", 0) & FLAG_NOPROMISC and record.get("IFLA_MACVLAN_MODE") != MODES["passthru"]:
+            raise CommandError(f"{kind}: nopromisc flag only valid in passthru mode\n{text}", FAILED)
+        return record
+
+    return finish
+
+
+WORDS = [
+    CustomKeyword("mode*", _mode),
+    CustomKeyword("flag*", _flag),
+    CustomKeyword("macaddr*", _addresses),
+    ConstantKeyword("nopromisc*", "IFLA_MACVLAN_FLAGS", FLAG_NOPROMISC),
+    ConstantKeyword("nodst*", "IFLA_MACVLAN_FLAGS", FLAG_NODST),
+    CustomKeyword("bcqueuelen*", _queue_length),
+]
+
+
+def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    mode = data.get("IFLA_MACVLAN_MODE")
+    if mode is None:
+        return
+    name = next((name for name, number in MODES.items() if number == mode), "<unknown>")
+    yield OutputField("mode", name, f"mode {name} ")
+    flags = data.get("IFLA_MACVLAN_FLAGS", 0)
+    if flags & FLAG_NOPROMISC:
+        yield OutputField("nopromisc", True, "nopromisc ")
+    if flags & FLAG_NODST:
+        yield OutputField("nodst", True, "nodst ")
+    for key, name in (("IFLA_MACVLAN_BC_QUEUE_LEN", "bcqueuelen"), ("IFLA_MACVLAN_BC_QUEUE_LEN_USED", "usedbcqueuelen")):
+        if key in data:
+            yield OutputField(name, data[key], f"{name} {data[key]} ")
+    count = data.get("IFLA_MACVLAN_MACADDR_COUNT")
+    if mode == MODES["source"] and count is not None:
+        yield OutputField("macaddr_count", count, f"remotes ({count}) ")
+        addresses = data.get("IFLA_MACVLAN_MACADDR_DATA", {}).get("IFLA_MACVLAN_MACADDR", [])
+        if addresses:
+            yield OutputField("macaddr_data", addresses, "".join([f"{one} " for one in addresses]))
+
+
+def _kind(kind: str) -> LinkKind:
+    text = HELP.replace("{}", kind)
+    return LinkKind(text, words(kind, WORDS, text, "option", _finish(kind, text)), _show)
+
+
+KINDS = {kind: _kind(kind) for kind in ("macvlan", "macvtap")}

@@ -1,0 +1,103 @@
+"""VLANs on a link (ip-link(8), IEEE 802.1Q, net/8021q in the kernel)."""
+
+from __future__ import annotations
+
+from ..arguments import U16, U32
+from ..grammar import CustomKeyword, FlagSwitch, ValueKeyword, wrong
+from ..render import JsonObject, OutputField
+from .kind import LinkKind, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Args, Keyword, Record
+
+PROTOCOLS = {"802.1Q": 0x8100, "802.1ad": 0x88A8}
+FLAGS = {"reorder_hdr": 1, "gvrp": 2, "loose_binding": 4, "mvrp": 8, "bridge_binding": 16}  # VLAN_FLAG_*
+HELP = """\
+Usage: ... vlan id VLANID
+\t\t[ protocol VLANPROTO ]
+\t\t[ reorder_hdr { on | off } ]
+\t\t[ gvrp { on | off } ]
+\t\t[ mvrp { on | off } ]
+\t\t[ loose_binding { on | off } ]
+\t\t[ bridge_binding { on | off } ]
+\t\t[ ingress-qos-map QOS-MAP ]
+\t\t[ egress-qos-map QOS-MAP ]
+
+VLANID := 0-4095
+VLANPROTO: [ 802.1Q | 802.1ad ]
+QOS-MAP := [ QOS-MAP ] QOS-MAPPING
+QOS-MAPPING := FROM:TO"""
+
+
+def vlan_protocol(text: str) -> int:
+    """Parse an Ethernet protocol of VLANs, by name or number.  Raises ValueError."""
+    for name, number in PROTOCOLS.items():
+        if name.lower() == text.lower():
+            return number
+    return U16(text)
+
+
+def _flag(name: str) -> Keyword:
+    switch = FlagSwitch(f"{name}*", FLAGS[name], "flags", "mask")
+
+    def take(args: Args, record: Record) -> None:
+        switch.take(args, record.setdefault("IFLA_VLAN_FLAGS", {"flags": 0, "mask": 0}))
+
+    return CustomKeyword(f"{name}*", take)
+
+
+def _map(key: str, name: str) -> Callable[[Args, Record], None]:
+    """Return a function that reads ``FROM:TO ...``, as many as follow."""
+
+    def take(args: Args, record: Record) -> None:
+        found = []
+        while args and ":" in args.words[args.at]:
+            word = args.take()
+            start, _, end = word.partition(":")
+            try:
+                found.append({"from": U32(start), "to": U32(end)})
+            except ValueError:
+                raise wrong(word, f"invalid {name}") from None
+        record[key] = {"IFLA_VLAN_QOS_MAPPING": found}
+
+    return take
+
+
+WORDS = [
+    ValueKeyword("protocol*", "IFLA_VLAN_PROTOCOL", vlan_protocol, "protocol is invalid"),
+    ValueKeyword("id*", "IFLA_VLAN_ID", U16, "id is invalid"),
+    *[_flag(name) for name in ("reorder_hdr", "gvrp", "mvrp", "loose_binding", "bridge_binding")],
+    CustomKeyword("ingress-qos-map*", _map("IFLA_VLAN_INGRESS_QOS", "ingress-qos-map")),
+    CustomKeyword("egress-qos-map*", _map("IFLA_VLAN_EGRESS_QOS", "egress-qos-map")),
+]
+
+
+def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    if "IFLA_VLAN_PROTOCOL" in data:
+        number = data["IFLA_VLAN_PROTOCOL"]
+        name = next((name for name, one in PROTOCOLS.items() if one == number), f"[{number}]")
+        yield OutputField("protocol", name, f"protocol {name} ")
+    if "IFLA_VLAN_ID" in data:
+        yield OutputField("id", data["IFLA_VLAN_ID"], f"id {data['IFLA_VLAN_ID']} ")
+    flags = data.get("IFLA_VLAN_FLAGS", {}).get("flags", 0)
+    if "IFLA_VLAN_FLAGS" in data:
+        names = [name for name in ("reorder_hdr", "gvrp", "mvrp", "loose_binding", "bridge_binding") if flags & FLAGS[name]]
+        names = [name.upper() for name in names]
+        yield OutputField("flags", names, f"<{','.join(names)}> ")
+    for key, json, name in (
+        ("IFLA_VLAN_INGRESS_QOS", "ingress_qos", "ingress-qos-map"),
+        ("IFLA_VLAN_EGRESS_QOS", "egress_qos", "egress-qos-map"),
+    ):
+        mappings = data.get(key, {}).get("IFLA_VLAN_QOS_MAPPING", [])
+        if mappings:
+            values = [JsonObject([OutputField("from", one["from"]), OutputField("to", one["to"])]) for one in mappings]
+            text = "".join([f"{one['from']}:{one['to']} " for one in mappings])
+            yield OutputField(json, values, f"\n      {name} {{ {text}}} ")
+
+
+KINDS = {"vlan": LinkKind(HELP, words("vlan", WORDS, HELP), _show)}

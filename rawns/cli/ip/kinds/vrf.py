@@ -1,0 +1,38 @@
+"""VRF devices: a routing table of their own for the links that they are master of (ip-vrf(8))."""
+
+from __future__ import annotations
+
+from .. import name_tables
+from ..grammar import CustomKeyword, wrong
+from ..render import OutputField
+from .kind import LinkKind, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Args, Record
+
+HELP = "Usage: ... vrf table TABLEID"
+
+
+def _table(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        record["IFLA_VRF_TABLE"] = name_tables.number_of("rt_tables", word, 0xFFFFFFFF)
+    except ValueError:
+        raise wrong(word, "invalid table ID\n") from None
+
+
+def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    for key in ("IFLA_VRF_TABLE", "IFLA_VRF_PORT_TABLE"):
+        if key in data:
+            yield OutputField("table", data[key], f"table {data[key]} ")
+
+
+KINDS = {
+    "vrf": LinkKind(HELP, words("vrf", [CustomKeyword("table*", _table)], HELP, "option"), _show),
+    "vrf_slave": LinkKind("", None, _show),
+}
