@@ -8,7 +8,7 @@ LINES = """
 link add vx1 address 02:00:00:00:01:01 index 101 type vxlan id 42 remote 10.0.0.9 dstport 4789 local 10.0.0.1 dev v3
 link add vx2 address 02:00:00:00:01:02 index 102 type vxlan id 43 group 239.1.1.1 dev v3 dstport 0 nolearning gbp ttl auto
 link add vx3 address 02:00:00:00:01:03 index 103 type vxlan external dstport 4790 vnifilter
-link add vx4 address 02:00:00:00:01:04 index 104 type vxlan id 44 remote fd00::1 local fd00::2 dstport 4791 tos inherit ttl inherit
+link add vx4 address 02:00:00:00:01:04 index 104 type vxlan id 44 remote fd00::1 local fd00::2 dstport 4791 ttl inherit
 link add vx5 address 02:00:00:00:01:05 index 105 type vxlan id 45
 link add vx6 address 02:00:00:00:01:06 index 106 type vxlan id 46 dstport 4793 nolearning
 link add vx7 type vxlan id 45 external
@@ -131,5 +131,7 @@ def test_tun_and_tap_as_the_real_ip_creates_them(both: Both) -> None:
             "tuntap add t3 mode tap user 12345",
         ):
             assert universe.run([both.real.program[0], *words.split()]).returncode == 0
+        for number, name in enumerate(("t2", "t3")):
+            universe.run([both.real.program[0], "link", "set", name, "address", f"02:00:00:00:09:0{number}"])
     volatile = r"(?m)^\d+(?=: t)|\"ifindex\":\d+|([0-9a-f]{2}:){5}[0-9a-f]{2}"
     assert not both.differences("-d link show type tun\n-d -j link show type tun\n-d -j -p link show t2", volatile)

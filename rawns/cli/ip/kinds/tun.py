@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TYPES = {1: "tun", 2: "tap"}
 
 
-def _name(number: int, file: str) -> str:
+def _name(number: int, file: str) -> str | int:
     """Return the name of a user or group in /etc/passwd or /etc/group; its number if it has none."""
     try:
         with open(file, encoding="utf-8", errors="replace") as lines:
@@ -25,7 +25,7 @@ def _name(number: int, file: str) -> str:
                     return words[0]
     except OSError:
         pass  # there is no such file
-    return str(number)
+    return number
 
 
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
