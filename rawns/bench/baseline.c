@@ -397,7 +397,8 @@ int bench_route(int number, const char *to, int length, const char *via) {
 /* -- the article ---------------------------------------------------------------------------------------------------- */
 
 /* `Lab.up`: both ends created in place, one datagram to each namespace, the lab's stamp on everything.  Names may be NULL. */
-int bench_lab_up(const char *one, const char *other, const char *mark, const char *wire, unsigned group) {
+int bench_lab_up(const char *one, const char *other, const char *mark, const char *other_mark, const char *wire, unsigned group) {
+    const char *marks[2] = {mark, other_mark};
     char paths[2][300];
     NEW_BATCH;
     if (one) {
@@ -408,7 +409,7 @@ int bench_lab_up(const char *one, const char *other, const char *mark, const cha
     int home = CURRENT;
     for (int number = 0; number < 2; number++) {
         if (one)
-            CHECK(create_file(paths[number], mark));
+            CHECK(create_file(paths[number], marks[number]));
         CHECK(create_inside(number, 1));
     }
     CHECK(restore(home));
@@ -419,7 +420,7 @@ int bench_lab_up(const char *one, const char *other, const char *mark, const cha
     CHECK(exchange(0, &batch));
     if (one)
         CHECK(bind_name(namespaces[0], paths[0]));
-    set_link(&batch, 1, 1, mark);
+    set_link(&batch, 1, 1, other_mark);
     set_link(&batch, 2, 1, wire);
     address(&batch, 2, inet_addr("10.0.0.2"), 24, 1);
     CHECK(exchange(1, &batch));
@@ -492,7 +493,7 @@ int bench_home_close(int home_socket) {
 static struct {
     int flags;
     unsigned group;
-    const char *lab, *mark;
+    const char *lab, *mark, *bridge_mark;
 } star;
 
 static in_addr_t host_address(int number) { return htonl(0x0a090000 + (number / 250) * 256 + number % 250 + 1); }
@@ -522,7 +523,7 @@ static int configure_host(int number) {
 static int create_bridge(void) {
     NEW_BATCH;
     struct ifinfomsg *link;
-    set_link(&batch, 1, 1, star.mark);
+    set_link(&batch, 1, 1, star.bridge_mark);
     link = message(&batch, RTM_NEWLINK, NEW, sizeof *link);
     link->ifi_index = 2;
     text(&batch, IFLA_IFNAME, "br0");
@@ -570,7 +571,7 @@ static int set_ports_up(void) {
     return exchange(0, &batch);
 }
 
-int bench_star_up(int hosts, int flags, const char *lab, const char *mark, unsigned group) {
+int bench_star_up(int hosts, int flags, const char *lab, const char *mark, const char *bridge_mark, unsigned group) {
     char alias[256];
     NEW_BATCH;
     if (hosts >= MAX_NAMESPACES)
@@ -579,6 +580,7 @@ int bench_star_up(int hosts, int flags, const char *lab, const char *mark, unsig
     star.group = group;
     star.lab = lab;
     star.mark = mark;
+    star.bridge_mark = bridge_mark;
     int home = CURRENT, threads = flags & TWO_THREADS ? 2 : 1;
     CHECK(create_inside(0, 1));
     if (flags & NO_IPV6) {

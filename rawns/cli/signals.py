@@ -5,11 +5,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # the C module: `signal` imports `enum`
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
-
 _ENDING = (_signal.SIGTERM, _signal.SIGHUP)
+_handling = 0  # the process that has called `handle`
 
 
 class Terminated(BaseException):
@@ -23,8 +20,11 @@ class Terminated(BaseException):
 def handle() -> None:
     """Let SIGINT raise KeyboardInterrupt and SIGTERM and SIGHUP raise `Terminated`, except those that are ignored (nohup).
 
-    After SIGTERM or SIGHUP all three are ignored, so that the removal is not interrupted.
+    After SIGTERM or SIGHUP all three are ignored, so that the removal is not interrupted.  A child that a library forks has
+    nothing to remove: a signal ends it at once.
     """
+    global _handling
+    _handling = os.getpid()
     if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     for number in _ENDING:
@@ -48,7 +48,10 @@ def end_by(number: int) -> int:
     return 128 + number
 
 
-def _raise_once(number: int, frame: object) -> NoReturn:
+def _raise_once(number: int, frame: object) -> None:
+    if os.getpid() != _handling:
+        end_by(number)
+        return
     for other in (_signal.SIGINT, *_ENDING):
         _signal.signal(other, _signal.SIG_IGN)
     if number == _signal.SIGINT:

@@ -34,7 +34,9 @@ NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "i
 NAT = ["nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
 LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan geneve macvlan macvtap ipvlan 8021q vrf".split()
 MODULES = {"base": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
-COMMAND_LINE = "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"  # mitigations only cost time here
+COMMAND_LINE = (
+    "console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check mitigations=off"  # mitigations only cost time here
+)
 
 
 def modules(root: Path) -> list[tuple[str, str, bytes]]:

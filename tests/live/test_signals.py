@@ -168,3 +168,29 @@ with NetNS.create() as ns:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("121 121\n", "")
+
+
+FORKED = """
+import os, signal
+from rawns.cli import signals
+signals.handle()
+ready, go = os.pipe()
+child = 0
+try:
+    child = os.fork()
+    if child == 0:
+        os.write(go, b".")
+        while True:
+            signal.pause()
+    os.read(ready, 1)
+    os.kill(child, signal.SIGTERM)
+    print(os.waitpid(child, 0)[1] == signal.SIGTERM, flush=True)
+finally:
+    print("removed by", "the parent" if child else "the child", flush=True)
+"""
+
+
+def test_a_forked_child_removes_nothing() -> None:
+    """Libraries fork and end their children by SIGTERM: what the parent has made must stay."""
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.splitlines(), done.stderr) == (["True", "removed by the parent"], "")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from itertools import count
-from pathlib import Path
 
-from ...lab.stamp import group
+from ...lab.stamp import Stamp, group
 from ..harness import BASELINE, Implementation, Ready
 from . import c_library
 from .source import PeerSource
@@ -22,10 +21,9 @@ PORTS = count(30000)
 ONE_QUEUE, NO_IPV6, TWO_THREADS, BY_GROUP, BRIDGE_FIRST = 1, 2, 4, 8, 16  # as in baseline.c
 
 
-def token() -> str:
-    """Return the process as a lab's stamp names it: process id and start time (proc_pid_stat(5))."""
-    words = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()
-    return f"{os.getpid()}.{words[19]}"
+def mark(lab: str, host: str = "") -> str:
+    """Return the stamp that a lab writes on a namespace; the token of its process has any value."""
+    return str(Stamp(lab, "0123456789abcdef", host=host))
 
 
 class PlainC:
@@ -102,8 +100,8 @@ class PlainC:
 
     def article(self, trial: Trial) -> Steps:
         """Build the article: one datagram of messages to each namespace."""
-        mark = f"rawns lab=article by={token()}"
-        self.c.lab_up(*trial.names, mark, "rawns lab=article ns1:v1=ns2:v2", group("article"))
+        marks = mark("article", "ns1"), mark("article", "ns2")
+        self.c.lab_up(*trial.names, *marks, "rawns lab=article ns1:v1=ns2:v2", group("article"))
         yield "up"
         yield Ready(trial.names)
         self.c.lab_down(*trial.names)
@@ -170,7 +168,7 @@ class PlainC:
     def packet(self, trial: Trial) -> Steps:
         """Send the first two pings over a new veth pair."""
         c = self.c
-        c.lab_up(None, None, f"rawns lab=packet by={token()}", "rawns lab=packet", group("packet"))
+        c.lab_up(None, None, mark("packet"), mark("packet"), "rawns lab=packet", group("packet"))
         yield None
         c.ping(0, "10.0.0.2")
         yield "the first"
@@ -218,7 +216,7 @@ class PlainC:
 
         def run_steps(trial: Trial) -> Steps:
             c = self.c
-            c.star_up(trial.n, flags, "star", f"rawns lab=star by={token()}", group("star"))
+            c.star_up(trial.n, flags, "star", mark("star"), mark("star", "br0"), group("star"))
             yield "up"
             yield Ready([c.fd(number) for number in range(trial.n + 1)])
             c.star_down(trial.n)
