@@ -77,9 +77,9 @@ def python_page() -> str:
 def lab_reference() -> str:
     """Return the reference of lab files, from the property table."""
     sys.path.insert(0, str(PROJECT))
-    from rawns.lab import reference  # type: ignore[attr-defined]
+    from rawns.lab.reference import reference
 
-    return str(reference())
+    return reference()
 
 
 def replaced(page: str, generated: str) -> str:
