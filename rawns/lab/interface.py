@@ -342,7 +342,7 @@ class Interface(Described):
 
         ``there`` is the link as it is, ``ports`` are the MTUs of the links that are enslaved to it, by name.
         """
-        return self.usual_mtu(ports, there.mtu) if row.name == "mtu" else row.default
+        return self.usual_mtu(ports, there.mtu) if row.name == "mtu" else row.usual
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
         """The MTU of an interface that is described without one; see `usual`."""

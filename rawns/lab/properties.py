@@ -60,16 +60,27 @@ class Property(Key):
 class LinkProperty(Property):
     """A property that every link has: an attribute of the link message itself.
 
-    ``option`` is its keyword in `objects.link.new` and `change`, ``field`` the attribute of `objects.link.Link`.
+    ``option`` is its keyword in `objects.link.new` and `change`, ``field`` the attribute of `objects.link.Link`.  ``usual``
+    is the value of a link that is created without one, None if it varies.
     """
 
-    __slots__ = ("at_creation", "field", "option")
+    __slots__ = ("at_creation", "field", "option", "usual")
 
     def __init__(
-        self, name: str, value: Value, doc: str, *, option: str, field: str = "", default: Any = None, at_creation: bool = True
+        self,
+        name: str,
+        value: Value,
+        doc: str,
+        *,
+        option: str,
+        field: str = "",
+        default: Any = None,
+        usual: Any = None,
+        at_creation: bool = True,
     ) -> None:
         super().__init__(name, value, doc, default=default, in_place=True)
         self.option, self.field, self.at_creation = option, field or option, at_creation
+        self.usual = default if usual is None else usual
 
     def now(self, link: Link) -> Any:
         """The value that a link has."""

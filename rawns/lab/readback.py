@@ -109,8 +109,8 @@ class _Reader:
         options: dict[str, Any] = {**more, "master": self._master(host, state, link)}
         for row in LINK_PROPERTIES:
             value = row.now(link)
-            usual = kind.kernel_mtu(more.get("parent")) if row.name == "mtu" else row.default
-            options[row.name] = value if row.name != "mac" and value != usual and usual is not None else None
+            usual = kind.kernel_mtu(more.get("parent")) if row.name == "mtu" else row.usual
+            options[row.name] = value if value != usual and usual is not None else None
         for row in kind.properties:
             if row.readable(link.data):
                 value = row.now(link.data)
