@@ -98,9 +98,8 @@ class Bridge(Interface):
         """The requests that create it, down: its ports come first, since each port that comes up floods all others."""
         options = self.creation(speaker)
         assert self.name is not None
-        data = {key: value for key, value in self.data.items() if value}  # what is off may not even be built into the kernel
         mtu = options.pop("mtu")  # set at creation it would follow that of the ports
-        created = self.labelled(link.new(self.name, self.kind, data, **options))
+        created = self.labelled(link.new(self.name, self.kind, self.data, **options))
         return [created] if mtu is None else [created, self.labelled(link.change(self.index, mtu=mtu))]
 
     def late_options(self) -> dict[str, Any]:
