@@ -55,8 +55,10 @@ class Generator:
         if self.chance(0.2):
             found["mtu"] = self.random.choice([1300, 1400, 1500, 9000])
         if self.chance(0.1):
+            found["txqueuelen"] = self.random.choice([0, 7, 1000])
+        if self.chance(0.1):
             found["up"] = False
-        if shaped and self.chance(0.2):
+        if shaped and self.chance(0.2) and found.get("txqueuelen") != 0:
             found.update(self._shape())
         return found
 
@@ -109,7 +111,9 @@ class Generator:
             options = {key: value for key, value in self._link_options().items() if key not in ("mtu", "up")}
             ends.append({"host": name, "addresses": address, **options} if options else f"{name} {' '.join(address)}")
         more = {"mtu": 9000} if self.chance(0.2) else {}
-        self.data["wires"].append({"ends": ends, **more, **(self._shape() if self.chance(0.2) else {})})
+        self.data["wires"].append(
+            {"ends": ends, **more, **(self._shape() if self.chance(0.2) and "txqueuelen" not in str(ends) else {})}
+        )
 
     def _others(self, hosts: list[str]) -> None:
         place: Data = {"host": hosts[0]}

@@ -91,6 +91,8 @@ def _of_interface(host: Host, one: Interface) -> Problems:
         yield Problem(f"{one} is a port of {one.master}, which has the addresses in its place", one.where)
     if one.master is not None and one.master.host is not host:
         yield Problem(f"{one} cannot be a port of {one.master}, which is in another namespace", one.where)
+    if one.shape and one.txqueuelen == 0:
+        yield Problem(f"{one} has a rate or a delay, which needs a queue: the kernel changes txqueuelen = 0 to 1000", one.where)
     if one.parent is not None and one.parent.host.lab is not host.lab:
         yield Problem(f"{one} stands on {one.parent}, which is not in this lab", one.where)
     if one.parent is not None and one.mtu and one.parent.mtu and one.mtu > one.parent.mtu:

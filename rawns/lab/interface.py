@@ -191,6 +191,7 @@ class Interface(Described):
     altname: str | None
     mac: str | None
     mtu: int | None
+    txqueuelen: int | None
     up: bool
 
     def __init__(

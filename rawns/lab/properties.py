@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
         mac: str | None
         mtu: int | None  # bytes
+        txqueuelen: int | None  # packets
         up: bool
         shape: ShapeOptions | None
 
@@ -176,6 +177,13 @@ MIN_MTU, MAX_MTU = 68, 65535  # ETH_MIN_MTU and ETH_MAX_MTU of <linux/if_ether.h
 LINK_PROPERTIES: tuple[LinkProperty, ...] = (
     MacProperty("mac", values.MAC_ADDRESS, "MAC address; counts up with `count`", option="address"),
     LinkProperty("mtu", values.WholeNumber("an MTU in bytes", MIN_MTU, MAX_MTU), "longest packet in bytes", option="mtu"),
+    LinkProperty(
+        "txqueuelen",
+        values.WholeNumber("a queue length in packets", 0, (1 << 31) - 1),
+        "packets that the device's queue holds (1000)",
+        option="txqlen",
+        usual=1000,  # DEFAULT_TX_QUEUE_LEN of the kernel
+    ),
     UpProperty("up", values.FLAG, "whether the interface is up", option="up", default=True, at_creation=False),
 )
 

@@ -152,6 +152,7 @@ CASES: dict[str, Case] = {
     "bridges.ageing": (bridge(ageing=12.5), lambda p: p.info("br0", "br0")["ageing_time"], 1250),
     "bridges.mac": (bridge(mac="02:00:00:00:00:05"), lambda p: p.link("br0", "br0")["address"], "02:00:00:00:00:05"),
     "bridges.mtu": (bridge(mtu=1400), lambda p: p.link("br0", "br0")["mtu"], 1400),
+    "bridges.txqueuelen": (bridge(txqueuelen=7), lambda p: p.link("br0", "br0")["txqlen"], 7),
     "bridges.up": (bridge(up=False), lambda p: "UP" in p.link("br0", "br0")["flags"], False),
     "wires.ends": (PAIR, lambda p: p.link("a", "eth0")["linkinfo"]["info_kind"], "veth"),
     "wires.loop": (
@@ -163,6 +164,11 @@ CASES: dict[str, Case] = {
         {**PAIR, "wires": [{**WIRE, "mtu": 1400}]},
         lambda p: [p.link(name, "eth0")["mtu"] for name in "ab"],
         [1400] * 2,
+    ),
+    "wires.txqueuelen": (
+        {**PAIR, "wires": [{**WIRE, "txqueuelen": 7}]},
+        lambda p: [p.link(name, "eth0")["txqlen"] for name in "ab"],
+        [7] * 2,
     ),
     "wires.up": (
         {**PAIR, "wires": [{**WIRE, "up": False}]},
@@ -193,6 +199,7 @@ CASES: dict[str, Case] = {
 LINK_CASES: dict[str, tuple[Any, Callable[[Probe, str, str], object], object]] = {
     "mac": ("02:00:00:00:00:07", lambda p, h, name: p.link(h, name)["address"], "02:00:00:00:00:07"),
     "mtu": (1300, lambda p, h, name: p.link(h, name)["mtu"], 1300),
+    "txqueuelen": (7, lambda p, h, name: p.link(h, name)["txqlen"], 7),
     "up": (False, lambda p, h, name: "UP" in p.link(h, name)["flags"], False),
     "addresses": (["10.7.0.1/24"], lambda p, h, name: p.addresses(h, name), ["10.7.0.1/24"]),
 }

@@ -109,6 +109,10 @@ WRONG = {
         {"hosts": HOSTS, "bridges": ["br0"], "wires": wires("a", {"bridge": "br0", "vlans": 7})},
         ["wires[0].ends[1]: a port of br0 has VLANs, but br0 of br0 does not filter them: vlan_filtering = true"],
     ),
+    "a shape without a queue": (
+        {"hosts": HOSTS, "wires": wires({"host": "a", "txqueuelen": 0, "rate": "1mbit"}, {"host": "b", "txqueuelen": 0})},
+        ["wires[0].ends[0]: eth0 of a has a rate or a delay, which needs a queue: the kernel changes txqueuelen = 0 to 1000"],
+    ),
     "a tunnel from elsewhere": (
         {"hosts": HOSTS, "wires": wires("a 192.0.2.1/24", "b 192.0.2.2/24"),
          "vxlans": [{"host": "a", "name": "t", "vni": 1, "local": "192.0.2.7", "remote": "192.0.2.2"}]},

@@ -7,7 +7,7 @@ import ast
 import pytest
 from conftest import PROJECT
 
-from rawns import Lab, rtnl, uapi
+from rawns import Lab, uapi
 from rawns.lab import kinds
 from rawns.lab.interface import Interface
 from rawns.lab.kinds.bridge import Bridge
@@ -15,7 +15,10 @@ from rawns.lab.kinds.veth import Port
 from rawns.lab.properties import LINK_PROPERTIES, SHAPE_KEYS
 from rawns.objects import link
 from rawns.objects.link import Link
+from rawns.rtnl import kinds as kind_codec
+from rawns.rtnl import link as link_codec
 
+CODEC = {"veth": link_codec.VETH, "bridge": link_codec.BRIDGE, **kind_codec.KINDS}
 KINDS: list[type[Interface]] = [Port, Bridge, *kinds.all_kinds()]
 
 
@@ -45,14 +48,22 @@ def test_a_link_property_is_an_option_and_a_field_of_a_link(row: object) -> None
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))
 def test_the_attributes_of_a_kind_are_those_of_the_codec(kind: type[Interface]) -> None:
     for row in kind.properties:
-        assert row.attribute in rtnl.KINDS[kind.kind].names, row.attribute  # type: ignore[attr-defined]
+        assert row.attribute in CODEC[kind.kind].names, row.attribute  # type: ignore[attr-defined]
         assert row.attribute in vars(uapi)
     assert kind.kind and kind.doc and kind.what and set(kind.__slots__) >= {row.name for row in kind.properties}
 
 
 def test_a_value_is_read_written_encoded_and_decoded() -> None:
     """Each row gives back what it was given, in the file and in the kernel."""
-    samples = {"mac": "02:00:00:00:00:01", "mtu": 1400, "up": False, "stp": True, "vlan_filtering": True, "ageing": 12.5}
+    samples = {
+        "mac": "02:00:00:00:00:01",
+        "mtu": 1400,
+        "txqueuelen": 7,
+        "up": False,
+        "stp": True,
+        "vlan_filtering": True,
+        "ageing": 12.5,
+    }
     samples.update({"owner": 7, "mode": "private", "vni": 5, "remote": "fd00::1", "local": "10.0.0.1", "port": 9})
     for kind in KINDS:
         for row in kind.all_properties:
@@ -63,5 +74,5 @@ def test_a_value_is_read_written_encoded_and_decoded() -> None:
 
 
 def test_an_unknown_keyword_names_those_there_are() -> None:
-    with pytest.raises(TypeError, match="Port has no option 'mut'; it has mac, mtu, up"):
+    with pytest.raises(TypeError, match="Port has no option 'mut'; it has mac, mtu, txqueuelen, up"):
         Lab().netns().port(mut=1400)  # type: ignore[call-arg]
