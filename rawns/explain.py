@@ -1,7 +1,7 @@
-"""Bytes with their names beside them: what `--explain` prints, as lines for people and as objects for programs.
+"""Messages with every byte named: what ``--explain`` prints, as lines of text or as JSON objects.
 
-Floor 3, pure.  It decodes nothing itself: it lays out the spans that the codec's one walk noted (`wire`).  `walk` turns
-them into rows that leave no byte out; `rows` and `call` render rows as text, `record` as what JSON can hold.
+It decodes nothing itself: it arranges the spans that the codec noted while it decoded (`wire`).  `hex_rows` turns them into rows
+that leave no byte out; `rows` and `call` return rows as text, `record` as what JSON can hold.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .syscalls import Event
     from .wire import Message, Span
 
-ROW_BYTES = 8  # bytes in a line
+ROW_BYTES = 8  # in a line
 PADDING = "(padding)"
 NETLINK = {"rtnetlink": rtnl.MESSAGES, "nftables": nft_messages.MESSAGES}
 
@@ -27,8 +27,8 @@ NETLINK = {"rtnetlink": rtnl.MESSAGES, "nftables": nft_messages.MESSAGES}
 class HexRow:
     """Some bytes of a message under one name: ``offset``, ``data``, ``depth`` of nesting, ``name``, ``value``, ``text``.
 
-    ``text`` is the value as a person reads it.  ``more`` says that they go on with the row before: the payload of an
-    attribute whose header that was.
+    ``text`` is the formatted value.  ``more`` says that the row continues the one before: it is the payload of the attribute
+    whose header that was.
     """
 
     __slots__ = ("data", "depth", "more", "name", "offset", "text", "value")
@@ -38,17 +38,17 @@ class HexRow:
         self.value, self.text, self.more = value, text, more
 
 
-# -- the walk -----------------------------------------------------------------------------------------------------
+# -- rows -----------------------------------------------------------------------------------------------------
 
 
-def walk(data: bytes, spans: list[Span], end: int) -> Iterator[HexRow]:
-    """The rows for the spans of one message, which ends at byte ``end``; what no span names is padding."""
+def hex_rows(data: bytes, spans: list[Span], end: int) -> Iterator[HexRow]:
+    """Yield the rows for the spans of one message, which ends at byte ``end``; bytes that no span names are padding."""
     at = spans[0].offset if spans else 0
     for number, span in enumerate(spans):
         depth = len(span.path) - 1
         yield from _padding(data, at, span.offset, depth)
         at = span.offset + span.length
-        if span.kind is None:  # a complaint, of no bytes
+        if span.kind is None:  # an error, of no bytes
             yield HexRow(span.offset, b"", depth, span.name, None, "")
             continue
         body = span.offset + span.head
@@ -56,14 +56,14 @@ def walk(data: bytes, spans: list[Span], end: int) -> Iterator[HexRow]:
             yield HexRow(span.offset, data[span.offset : body], depth, span.name, None, _header(data, span))
         following = spans[number + 1] if number + 1 < len(spans) else None
         if span.head and following is not None and following.kind is not None and body <= following.offset < at:
-            at = body  # what is in it has spans of its own
+            at = body  # its contents have spans of their own
         elif body < at:
             yield HexRow(body, data[body:at], depth, span.name, span.value, span.text(), more=bool(span.head))
     yield from _padding(data, at, end, 0)
 
 
 def _header(data: bytes, span: Span) -> str:
-    """``struct nlattr``; two bytes where it is nf_tables' user data."""
+    """Return the text for a header: ``struct nlattr``, or the two bytes of nf_tables' user data."""
     if span.head != NLATTR.size:
         return f"type {data[span.offset]}, length {data[span.offset + 1]}"
     _, kind = NLATTR.unpack_from(data, span.offset)
@@ -76,7 +76,7 @@ def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[HexRow]:
 
 
 def messages(event: Event) -> Iterator[tuple[str, int, list[HexRow]]]:
-    """Each message that a system call moved: its name, its length in bytes, and its rows."""
+    """Yield each message that a system call sent or received: its name, its length in bytes, and its rows."""
     if event.protocol in NETLINK:
         yield from _datagram(event.payload, NETLINK[event.protocol])
     elif event.protocol in packets.PROTOCOLS:
@@ -89,26 +89,26 @@ def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, 
         for name, spans in nlmsg.spans(data, known):
             start, length = spans[0].offset, spans[0].value
             done = start + length + 3 & ~3
-            yield name, length, list(walk(data, spans, start + length))
-    except DecodeError as error:  # a length that lies: nobody knows where the next message would begin
+            yield name, length, list(hex_rows(data, spans, start + length))
+    except DecodeError as error:  # a wrong length: where the next message begins is unknown
         yield "malformed", len(data) - done, [HexRow(done, data[done:], 0, f"malformed: {error}", None, "")]
 
 
 def _packet(protocol: str, data: bytes) -> list[HexRow]:
     spans: list[Span] = []
-    complaint = []
+    error_row = []
     try:
         packets.decode(packets.PROTOCOLS[protocol], data, spans)
     except DecodeError as error:
-        complaint = [HexRow(0, b"", 0, f"malformed: {error}", None, "")]
-    return [*complaint, *walk(data, spans, len(data))]
+        error_row = [HexRow(0, b"", 0, f"malformed: {error}", None, "")]
+    return [*error_row, *hex_rows(data, spans, len(data))]
 
 
-# -- for people ---------------------------------------------------------------------------------------------------
+# -- as text ---------------------------------------------------------------------------------------------------
 
 
 def call(event: Event) -> Iterator[str]:
-    """The lines that tell of one system call: itself, its time, and the messages it moved."""
+    """Yield the lines for one system call: the call, its time, and the messages that it sent or received."""
     yield f"{event}  <{event.nanoseconds / 1000:.1f} us>"
     for name, length, found in messages(event):
         yield f"    {name}, {length} bytes"
@@ -116,8 +116,8 @@ def call(event: Event) -> Iterator[str]:
 
 
 def rows(data: bytes, spans: list[Span], end: int) -> Iterator[str]:
-    """The lines for the spans of one message, which ends at byte ``end``: offset, hex, C name, value."""
-    yield from _text(walk(data, spans, end))
+    """Yield the lines for the spans of one message, which ends at byte ``end``: offset, hex, C name, value."""
+    yield from _text(hex_rows(data, spans, end))
 
 
 def _text(found: Iterable[HexRow]) -> Iterator[str]:
@@ -131,11 +131,11 @@ def _text(found: Iterable[HexRow]) -> Iterator[str]:
             label = value = ""
 
 
-# -- for programs -------------------------------------------------------------------------------------------------
+# -- as JSON -------------------------------------------------------------------------------------------------
 
 
 def record(event: Event) -> dict[str, Any]:
-    """One system call as JSON can hold it: times in microseconds, ``errno`` a C name or None."""
+    """Return one system call as what JSON can hold: times in microseconds, ``errno`` a C name or None."""
     return {
         "call": event.call,
         "arguments": event.arguments,
@@ -149,9 +149,9 @@ def record(event: Event) -> dict[str, Any]:
 
 
 def _object(row: HexRow) -> dict[str, Any]:
-    """``value`` is a number, text, or None; where there are words that it does not say (names of flags), they are ``text``."""
+    """Return one row; its ``value`` is a number, text or None, and ``text`` says what that does not (names of flags)."""
     value = row.value if isinstance(row.value, (bool, int, str)) else None
-    told = {"offset": row.offset, "hex": row.data.hex(), "depth": row.depth, "name": row.name, "value": value}
+    fields = {"offset": row.offset, "hex": row.data.hex(), "depth": row.depth, "name": row.name, "value": value}
     if row.text not in ("", str(value)) and not isinstance(value, str):
-        told["text"] = row.text
-    return told
+        fields["text"] = row.text
+    return fields

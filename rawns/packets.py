@@ -1,6 +1,6 @@
-"""What travels on the wire, described: IPv4, IPv6, ICMP and ICMPv6 (RFC 791, 8200, 792, 4443).
+"""Packets described as data: IPv4, IPv6, ICMP and ICMPv6 (RFC 791, 8200, 792, 4443).
 
-Floor 2, pure.  The spec types are those of the netlink messages (`wire`), in the network's byte order, so that one
+The types are those of the netlink messages (`wire`), in network byte order, so that one
 description encodes, decodes and names every byte.  The value of a packet is a dict of its header's C names
 (`<linux/ip.h>`, `<netinet/ip6.h>`, `<linux/icmp.h>`, `<linux/icmpv6.h>`) and what follows the header:
 ``"options"``, and ``"data"`` (bytes) or ``"packet"`` (a packet of its own)::
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 
     from .wire import Buffer, Path, Trace
 
-IPPROTO_ICMP, IPPROTO_ICMPV6 = 1, 58  # <linux/in.h>, <linux/in6.h>
-MAX_NESTED_PACKETS = 3  # packets in packets; an error is never about an error, so what is deeper is no more than bytes
+MAX_NESTED_PACKETS = 3  # packets in packets; an error never quotes an error, so what is deeper stays bytes
 
 
 def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of ``data``; 0 over data that holds its own.
+    """Return the Internet checksum (RFC 1071) of ``data``; 0 for data that contains its own checksum.
 
     65536 is 1 modulo 65535, so the sum of all 16-bit words with the carries added back is the remainder of the
-    whole, taken for one number; only nothing but zeros sums up to 0, anything else to 65535 instead.
+    data read as one number; a remainder of 0 stands for 65535, unless all bytes are zero.
     """
     number = int.from_bytes(data + b"\0" if len(data) & 1 else data, "big")
     return ~(number % 0xFFFF or (0xFFFF if number else 0)) & 0xFFFF
@@ -42,7 +41,7 @@ def checksum(data: bytes) -> int:
 
 
 class _Address(Raw):
-    """An address inside a header: bytes that are shown as people write them."""
+    """An address inside a header: bytes, formatted as an address."""
 
     __slots__ = ()
 
@@ -60,7 +59,7 @@ class _Halves(Scalar):
 
 
 class PacketLayout(Type):
-    """A header; for IPv4 its options; then whatever ``cases`` has for the header's field ``key``, or data."""
+    """A header; for IPv4 its options; then the packet that ``cases`` has for the header's field ``key``, or data."""
 
     __slots__ = ("header", "key", "cases")
 
@@ -91,19 +90,18 @@ class PacketLayout(Type):
         return values
 
     def _skip(self, values: dict[Any, Any], data: Buffer, at: int, end: int, trace: Trace, path: Path) -> int:
-        """Past what lies between header and payload: IPv4's options, which its first byte counts in words of four."""
+        """Return the offset of the payload, behind IPv4's options (whose length is in the first byte, in words of four)."""
         if "version_ihl" not in values:
             return at
         size: int = (values["version_ihl"] & 15) * 4 - self.header.size
         if values["version_ihl"] >> 4 != 4 or size < 0 or at + size > end:
-            raise DecodeError(f"{values['version_ihl']:#04x} at the front of {end - at} bytes is no IPv4 header")
+            raise DecodeError(
+                f"{values['version_ihl']:#04x} is not the first byte of an IPv4 header, with {end - at} bytes behind the header"
+            )
         values["options"] = bytes(data[at : at + size])
         if size and trace is not None:
             trace.append(Span(at, size, (*path, "options"), RAW, values["options"]))
         return at + size
-
-    def format(self, value: Any) -> str:
-        return ""  # its fields have spans of their own
 
 
 class PacketUnion(Type):
@@ -122,13 +120,10 @@ class PacketUnion(Type):
         variant = self.variants.get(data[start], self.other) if start < end else self.other
         return variant.unpack(data, start, end, siblings, trace, path)
 
-    def format(self, value: Any) -> str:
-        return ""
-
 
 # -- IP -------------------------------------------------------------------------------------------------------------
 
-_PROTOCOL = Scalar("B", {IPPROTO_ICMP: "IPPROTO_ICMP", IPPROTO_ICMPV6: "IPPROTO_ICMPV6"})
+_PROTOCOL = Scalar("B", {uapi.IPPROTO_ICMP: "IPPROTO_ICMP", uapi.IPPROTO_ICMPV6: "IPPROTO_ICMPV6"})
 _INSIDE: dict[int, Type] = {}  # by protocol; filled below, because ICMP's errors quote the packet they are about
 
 IPV4 = PacketLayout(
@@ -180,8 +175,8 @@ _ICMP = (("type", _types("ICMP_", _TYPES)), ("code", U8), ("checksum", U16))
 _ICMP6 = (("icmp6_type", _types("ICMPV6_", _TYPES6)), ("icmp6_code", U8), ("icmp6_cksum", U16))
 
 
-# C has one struct with a union at its end and no name for each of its variants.  The comment in ours tells them apart,
-# and the compiler that checks them (tests/unit/test_abi.py) reads past it.
+# C has one struct with a union at its end, and no name for each of its variants.  The comment in the name tells them apart;
+# the compiler that checks them (tests/unit/test_abi.py) ignores it.
 def _variant(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
     return Struct(f"icmphdr /* {of} */", *_ICMP, *members, order="!", whole=True)
 
@@ -191,7 +186,7 @@ def _variant6(of: str, *members: tuple[str, Scalar | Raw]) -> Struct:
 
 
 def _about(header: Struct, quoted: PacketLayout) -> PacketLayout:
-    """An error: its header, then as much as fits of the packet it is about."""
+    """Return the layout of an error: its header, then the beginning of the packet that it is about."""
     return PacketLayout(header, cases={0: quoted})
 
 
@@ -223,12 +218,12 @@ ICMP6 = PacketUnion(
     },
     _OTHER6,
 )
-_INSIDE.update({IPPROTO_ICMP: ICMP, IPPROTO_ICMPV6: ICMP6})
+_INSIDE.update({uapi.IPPROTO_ICMP: ICMP, uapi.IPPROTO_ICMPV6: ICMP6})
 
 PROTOCOLS: dict[str, Type] = {"IPPROTO_IP": IPV4, "IPPROTO_ICMP": ICMP, "IPPROTO_ICMPV6": ICMP6}  # by name of `Event.protocol`
 
 
-# -- in words, as ping(8) has them ------------------------------------------------------------------------------------
+# -- as text, in the words of ping(8) ------------------------------------------------------------------------------------
 
 _UNREACH = {
     uapi.ICMP_NET_UNREACH: "Destination Net Unreachable",
@@ -241,8 +236,8 @@ _UNREACH = {
     uapi.ICMP_HOST_ISOLATED: "Source Host Isolated",
     uapi.ICMP_NET_ANO: "Destination Net Prohibited",
     uapi.ICMP_HOST_ANO: "Destination Host Prohibited",
-    11: "Destination Net Unreachable for Type of Service",  # ICMP_NET_UNR_TOS
-    12: "Destination Host Unreachable for Type of Service",  # ICMP_HOST_UNR_TOS
+    uapi.ICMP_NET_UNR_TOS: "Destination Net Unreachable for Type of Service",
+    uapi.ICMP_HOST_UNR_TOS: "Destination Host Unreachable for Type of Service",
     uapi.ICMP_PKT_FILTERED: "Packet filtered",
     uapi.ICMP_PREC_VIOLATION: "Precedence Violation",
     uapi.ICMP_PREC_CUTOFF: "Precedence Cutoff",
@@ -263,7 +258,7 @@ _PROBLEM6 = ("Wrong header field", "Unknown header", "Unknown option")  # by cod
 
 
 def words(kind: int, code: int, info: int) -> str:
-    """An ICMP error by type, code and the number after them (RFC 792)."""
+    """Return the text for an ICMP error, from its type, its code and the number after them (RFC 792)."""
     if kind == uapi.ICMP_DEST_UNREACH:
         if code == uapi.ICMP_FRAG_NEEDED:
             return f"Frag needed and DF set (mtu = {info})"
@@ -279,7 +274,7 @@ def words(kind: int, code: int, info: int) -> str:
 
 
 def words6(kind: int, code: int, info: int) -> str:
-    """An ICMPv6 error by type, code and the number after them (RFC 4443)."""
+    """Return the text for an ICMPv6 error, from its type, its code and the number after them (RFC 4443)."""
     if kind == uapi.ICMPV6_DEST_UNREACH:
         return f"Destination unreachable: {_UNREACH6[code] if code < len(_UNREACH6) else f'Unknown code {code}'}"
     if kind == uapi.ICMPV6_PKT_TOOBIG:
@@ -291,23 +286,23 @@ def words6(kind: int, code: int, info: int) -> str:
     return f"unknown icmp type: {kind}"
 
 
-# -- coming and going -------------------------------------------------------------------------------------------------
+# -- encoding and decoding -------------------------------------------------------------------------------------------------
 
 
 def echo_request(ident: int, sequence: int, data: bytes) -> bytes:
-    """An ICMP echo request, its checksum in place.  Raises `WireError` where a number has more than 16 bits."""
+    """Return an ICMP echo request with its checksum.  Raises `WireError` if a number has more than 16 bits."""
     value = {"type": uapi.ICMP_ECHO, "un.echo.id": ident, "un.echo.sequence": sequence, "data": data}
     return ICMP.pack({**value, "checksum": checksum(ICMP.pack(value, {}))}, {})
 
 
 def echo_request6(ident: int, sequence: int, data: bytes) -> bytes:
-    """An ICMPv6 echo request.  Its checksum covers both addresses, so only the kernel can fill it in, and always does."""
+    """Return an ICMPv6 echo request.  Its checksum covers both addresses; the kernel fills it in."""
     value = {"icmp6_type": uapi.ICMPV6_ECHO_REQUEST, "icmp6_identifier": ident, "icmp6_sequence": sequence, "data": data}
     return ICMP6.pack(value, {})
 
 
 def decode(kind: Type, data: Buffer, trace: Trace = None) -> dict[str, Any]:
-    """The value of ``data`` as one `IPV4`, `IPV6`, `ICMP` or `ICMP6`; with ``trace``, every byte's `Span` is added to it.
+    """Return the value of ``data`` as `IPV4`, `IPV6`, `ICMP` or `ICMP6`, and add a `Span` for every byte to ``trace``.
 
     Raises `DecodeError` if it is too short for the headers it claims to have.
     """

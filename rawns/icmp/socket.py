@@ -229,7 +229,7 @@ def _bind_device(sock: _socket.socket, device: str) -> None:
 class Icmp4Socket(IcmpSocket):
     """A socket for ICMP."""
 
-    family, protocol, names = _socket.AF_INET, packets.IPPROTO_ICMP, ("AF_INET", "IPPROTO_ICMP")
+    family, protocol, names = _socket.AF_INET, uapi.IPPROTO_ICMP, ("AF_INET", "IPPROTO_ICMP")
     recverr, lifetime, limits = "IP_RECVERR", "IP_TTL", ("IP_MULTICAST_TTL", "IP_TTL")
     origin, wildcard, colon = SO_EE_ORIGIN_ICMP, "0.0.0.0", "="
 
@@ -298,7 +298,7 @@ def _is_link_local(packed: bytes) -> bool:
 class Icmp6Socket(IcmpSocket):
     """A socket for ICMPv6."""
 
-    family, protocol, names = _socket.AF_INET6, packets.IPPROTO_ICMPV6, ("AF_INET6", "IPPROTO_ICMPV6")
+    family, protocol, names = _socket.AF_INET6, uapi.IPPROTO_ICMPV6, ("AF_INET6", "IPPROTO_ICMPV6")
     recverr, lifetime, limits = "IPV6_RECVERR", "IPV6_HOPLIMIT", ("IPV6_MULTICAST_HOPS", "IPV6_UNICAST_HOPS")
     origin, wildcard, colon = SO_EE_ORIGIN_ICMP6, "", ": "
 

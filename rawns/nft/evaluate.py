@@ -12,19 +12,20 @@ from .. import uapi
 from ..errors import InvalidValue
 from ..objects import prefix
 from ..wire import U32, shown
-from .records import CT_STATES, PROTOCOLS, VERDICTS, NftChain, NftRule, NftTable
+from .records import NftChain, NftRule, NftTable
+from .statements import CT_STATES, PROTOCOLS, VERDICTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .records import NftStatement
+    from .statements import NftStatement
 
     Where = tuple[int, str, str]  # family, table, chain
-    Played = tuple[str, "NftRule | None", list[NftRule]]
+    Result = tuple[str, "NftRule | None", list[NftRule]]
 
-PASSED = {
+UNCONDITIONAL = {
     "counter",
     "log",
     "masq",
@@ -39,7 +40,7 @@ PASSED = {
     "target",
 }  # no conditions
 MAX_JUMPS = 16  # NFT_JUMP_STACK_SIZE, <net/netfilter/nf_tables.h>
-UNSAID = {"queue", "synproxy", "tproxy", "fwd"}  # actions whose outcome is somebody else's
+UNDECIDABLE = {"queue", "synproxy", "tproxy", "fwd"}  # actions whose outcome is decided outside of nf_tables
 
 
 class Packet:
@@ -124,7 +125,7 @@ class Packet:
         return made
 
     def select(self, selector: Any) -> bytes | None:
-        """The bytes that a rule's selector selects; None where they are not known."""
+        """Return the bytes that a rule's selector selects; None if they are not known."""
         if selector[0] == "&":
             value = self.select(selector[1])
             return None if value is None else bytes(one & bit for one, bit in zip(value, selector[2]))
@@ -142,7 +143,7 @@ class Packet:
 
 
 def matches(rule: NftRule, packet: Packet) -> bool | None:
-    """Whether the packet passes all that a rule asks before it acts; None where nobody can tell."""
+    """Return whether a packet meets all conditions of a rule; None if that is not known."""
     sure: bool | None = True
     for statement in rule.statements:
         if statement.kind == "cmp" and len(statement.values) == 3:
@@ -151,7 +152,7 @@ def matches(rule: NftRule, packet: Packet) -> bool | None:
             if value is not None and not _compared(value[: len(wanted)], operation, wanted):
                 return False
             sure = sure if value is not None else None
-        elif statement.kind not in PASSED:
+        elif statement.kind not in UNCONDITIONAL:
             sure = None
     return sure
 
@@ -168,9 +169,9 @@ def _compared(value: bytes, operation: int, wanted: bytes) -> bool:
 
 
 def action(rule: NftRule) -> tuple[str, str]:
-    """What a rule does in the end, and where it leads: ``('drop', '')``, ``('jump', 'more')``.
+    """Return the verdict of a rule, and the chain that it leads to: ``('drop', '')``, ``('jump', 'more')``.
 
-    ``''`` is nothing that ends it, ``'?'`` something that may: a map of verdicts, a program that is asked.
+    ``''`` means that the rule does not end the evaluation, ``'?'`` that it may: a map of verdicts, a program that is asked.
     """
     for statement in rule.statements:
         if statement.kind == "verdict":
@@ -181,21 +182,21 @@ def action(rule: NftRule) -> tuple[str, str]:
         if statement.kind in ("masq", "nat", "redir"):
             return "accept", ""
         mapped = statement.kind == "lookup" and statement.values[0].get("NFTA_LOOKUP_DREG") == uapi.NFT_REG_VERDICT
-        if mapped or statement.kind in UNSAID:
+        if mapped or statement.kind in UNDECIDABLE:
             return "?", ""
     return "", ""
 
 
 def _target(statement: NftStatement) -> str:
-    """What `iptables-nft` could not say in expressions."""
+    """Return the name of an xtables target (`iptables-nft`); empty for other statements."""
     return str(statement.values[0].get("NFTA_TARGET_NAME", "")) if statement.kind == "target" else ""
 
 
 class Evaluation:
-    """What becomes of a packet: ``verdict`` is ``'accept'``, ``'drop'``, ``'reject'`` or ``'queue'``.
+    """The result for a packet: ``verdict`` is ``'accept'``, ``'drop'``, ``'reject'`` or ``'queue'``.
 
-    ``chain`` is the base chain that said so (None: there was none) and ``rule`` the rule, None where it was the policy.
-    ``perhaps`` are the rules that might have decided otherwise; where there are none, this is ``sure``.
+    ``chain`` is the base chain that decided (None: there was none) and ``rule`` the rule, None if it was the chain's policy.
+    ``undecided`` are the rules that may lead to another verdict; without any, the result is ``certain``.
     """
 
     __slots__ = ("chain", "mark", "undecided", "rule", "verdict")
@@ -207,10 +208,11 @@ class Evaluation:
 
     @property
     def certain(self) -> bool:
+        """Whether no rule may lead to another verdict."""
         return not self.undecided
 
     def __repr__(self) -> str:
-        return f"<Evaluation {self.verdict} by {self.rule or 'policy'} in {self.chain}, perhaps {len(self.undecided)} others>"
+        return f"<Evaluation {self.verdict} by {self.rule or 'policy'} in {self.chain}, {len(self.undecided)} undecided>"
 
 
 def evaluate(
@@ -234,9 +236,9 @@ def evaluate(
     for base in _at_hook(packet, hook, tables, chains, families):
         if base.type == "nat" and not tracked:
             continue
-        verdict, evaluation.rule, doubts = evaluator.chain((base.family, base.table, base.name))
+        verdict, evaluation.rule, undecided = evaluator.chain((base.family, base.table, base.name))
         evaluation.chain, evaluation.verdict = base, verdict or base.policy or "accept"
-        evaluation.undecided += [rule for rule in doubts if action(rule)[0] != evaluation.verdict]
+        evaluation.undecided += [rule for rule in undecided if action(rule)[0] != evaluation.verdict]
         if evaluation.verdict != "accept":
             break
     evaluation.mark = packet.mark
@@ -344,21 +346,21 @@ def _translation(
 
 
 class _Evaluator:
-    """One packet in all chains; each is played once, however many jumps lead to it."""
+    """The evaluation of one packet; each chain is evaluated once, however many jumps lead to it."""
 
     def __init__(self, packet: Packet, rules: dict[Where, list[NftRule]]) -> None:
         self.packet, self.rules = packet, rules
-        self.played: dict[Where, Played] = {}
+        self.results: dict[Where, Result] = {}
 
-    def chain(self, where: Where) -> Played:
-        """The verdict of a chain (empty: it has nothing to say), the rule that gave it, and those that may give another."""
-        if where not in self.played:
-            self.played[where] = "", None, []  # for a jump back, which the kernel allows nobody to make
-            self.played[where] = self._through(where)
-        return self.played[where]
+    def chain(self, where: Where) -> Result:
+        """Return the verdict of a chain (empty: it has none), the rule that gave it, and the undecided rules."""
+        if where not in self.results:
+            self.results[where] = "", None, []  # for a loop, which the kernel refuses
+            self.results[where] = self._through(where)
+        return self.results[where]
 
-    def _through(self, where: Where) -> Played:
-        doubts: list[NftRule] = []
+    def _through(self, where: Where) -> Result:
+        undecided: list[NftRule] = []
         for rule in self.rules.get(where, []):
             sure, (verdict, target) = matches(rule, self.packet), action(rule)
             if sure is False:
@@ -368,16 +370,16 @@ class _Evaluator:
                 continue
             if verdict in ("jump", "goto"):
                 inner, decider, more = self.chain((*where[:2], target))
-                doubts += more
+                undecided += more
                 if sure and (inner or verdict == "goto"):
-                    return inner, decider, doubts
+                    return inner, decider, undecided
                 if inner or verdict == "goto":
-                    doubts.append(rule)
+                    undecided.append(rule)
             elif sure and verdict != "?":
-                return ("", None, doubts) if verdict == "return" else (verdict, rule, doubts)
+                return ("", None, undecided) if verdict == "return" else (verdict, rule, undecided)
             else:
-                doubts.append(rule)
-        return "", None, doubts
+                undecided.append(rule)
+        return "", None, undecided
 
     def _set_mark(self, rule: NftRule, sure: bool) -> None:
         """Give the packet the mark that a rule sets, or one that is unknown if the rule might not match."""

@@ -9,13 +9,14 @@ from _socket import AF_INET, AF_INET6, inet_ntop
 
 from .. import uapi
 from ..wire import U32
-from .records import CT_STATES, PROTOCOLS, VERDICTS
+from .statements import CT_STATES, PROTOCOLS, VERDICTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
-    from .records import NftRule, NftStatement, Selector
+    from .statements import NftStatement, Selector
 
 OPERATIONS = {
     uapi.NFT_CMP_NEQ: "!= ",
@@ -56,13 +57,12 @@ META = {
 }
 
 
-def format_rule(rule: NftRule) -> str:
-    """Return all statements of a rule as text."""
-    statements = rule.statements
+def format_statements(statements: Sequence[NftStatement], family: int = 0) -> str:
+    """Return the statements of a rule as text; ``family`` (NFPROTO_*) is that of its table."""
     protocol = ("meta", uapi.NFT_META_NFPROTO)
     compared = [statement.values[2] for statement in statements if statement.kind == "cmp" and statement.values[0] == protocol]
-    family = compared[0][0] if compared and compared[0] else rule.family  # in a table of family inet a statement says it
-    return " ".join(format_statement(statement, family) for statement in statements)
+    network = compared[0][0] if compared and compared[0] else family  # in a table of family inet a statement says it
+    return " ".join(format_statement(statement, network) for statement in statements)
 
 
 def format_statement(statement: NftStatement, family: int = 0) -> str:

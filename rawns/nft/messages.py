@@ -1,18 +1,37 @@
-"""nf_tables described: tables, chains and rules, and the transactions they travel in (nft(8)).
+"""Messages of nf_tables described as data: tables, chains, rules, and the transactions that carry them (nft(8)).
 
-Floor 2, pure data, a sibling of `rtnl`.  The names are those of `<linux/netfilter/nf_tables.h>` and
-`<linux/netfilter/nfnetlink.h>`; the numbers stand in `uapi`.  Every number in an attribute is big-endian, and what a
-register holds (NFTA_DATA_VALUE) is bytes: an interface's name padded to 16, a port or an address as on the wire.
+The names are those of `<linux/netfilter/nf_tables.h>` and `<linux/netfilter/nfnetlink.h>`; the numbers are in `uapi`.
 
-A rule is a list of expressions, each a name and its own attributes: load something into a register, compare it, act.
-One without a line in `EXPRESSIONS` keeps its attributes as bytes.
+Each number in an attribute is big-endian.  What a register holds (NFTA_DATA_VALUE) is bytes: the name of an interface padded
+to 16, a port or an address in network order.
+
+A rule is a list of expressions, each a name and its own attributes: load something into a register, compare it, act.  An
+expression that is not in `EXPRESSIONS` keeps its attributes as bytes.
 """
 
 from __future__ import annotations
 
 from .. import uapi
 from ..errors import WireError
-from ..wire import BE32, RAW, TEXT, U8, U16, Attrs, Layout, Message, Repeated, Scalar, Span, Struct, SubMessage, Text, Type, table
+from ..wire import (
+    BE32,
+    RAW,
+    TEXT,
+    U8,
+    U16,
+    Attrs,
+    Layout,
+    Message,
+    Repeated,
+    Scalar,
+    Span,
+    Struct,
+    SubMessage,
+    Text,
+    Type,
+    shown,
+    table,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,16 +42,15 @@ if TYPE_CHECKING:
 
 
 def attrs(**kinds: Type) -> Attrs:
-    """A table of attributes by their C names, the numbers from `uapi`; nests carry NLA_F_NESTED, as libnftnl has them."""
+    """Return a table of attributes by their C names; its nests carry NLA_F_NESTED, as those of libnftnl do."""
     return Attrs({name: (getattr(uapi, name), kind) for name, kind in kinds.items()}, True)
 
 
 class Userdata(Type):
-    """What programs leave for themselves at a table, chain or rule, and the kernel only keeps: (type, length, value) each.
+    """User data of a table, chain or rule: a list of (type, length, value) that the kernel stores without reading it.
 
-    The kernel's headers know nothing of it; the types are those of libnftnl's `udata.h`, where number 0 is the comment
-    that ``nft list`` prints.  The value is a dict by type, a comment as text under ``"comment"``; bytes that are no such
-    list (they need not be) are kept as they are.
+    The types are those of libnftnl's `udata.h`; type 0 is the comment that ``nft list`` prints.  The value is a dict by type,
+    with a comment as text under ``"comment"``.  Bytes that are not such a list are kept as they are.
     """
 
     __slots__ = ()
@@ -44,7 +62,7 @@ class Userdata(Type):
         for key, one in value.items():
             data = COMMENT.pack(one, {}) if key == "comment" else one
             if not isinstance(data, bytes) or len(data) > 255:
-                raise WireError(f"{one!r} is no user data of at most 255 bytes")
+                raise WireError(f"{shown(one)} is not user data of at most 255 bytes")
             pieces.append(bytes([0 if key == "comment" else key, len(data)]) + data)
         return b"".join(pieces)
 
@@ -67,13 +85,13 @@ class Userdata(Type):
 
     @staticmethod
     def _kind(number: int, value: bytes) -> tuple[Any, Type]:
-        """A comment that we would write the same is text."""
+        """Return the key and type of an entry; a comment is text if it would be packed to the same bytes."""
         if number == 0 and value.find(b"\0") == len(value) - 1 < COMMENT.limit and value:
             return "comment", COMMENT
         return number, RAW
 
     def format(self, value: Any) -> str:
-        return RAW.format(value) if isinstance(value, bytes) else ""  # its entries have spans of their own
+        return RAW.format(value) if isinstance(value, bytes) else ""
 
 
 COMMENT = Text(128)  # NFTNL_UDATA_COMMENT_MAXLEN, the NUL included
@@ -164,7 +182,7 @@ TABLE = Layout(
         NFTA_TABLE_OWNER=BE32,
     ),
 )
-# The names of hooks are those of inet, ip, ip6 and bridge; arp and netdev count otherwise.
+# The names of hooks are those of inet, ip, ip6 and bridge; arp and netdev have other numbers.
 HOOK = attrs(
     NFTA_HOOK_HOOKNUM=BE32.named("NF_INET_"),
     NFTA_HOOK_PRIORITY=SIGNED,
@@ -206,7 +224,7 @@ BATCH = Layout(NFGENMSG, attrs(NFNL_BATCH_GENID=BE32))
 
 
 def _message(name: str, layout: Layout) -> Message:
-    """Two numbers in one: which subsystem of netfilter in the upper byte, which of its messages in the lower."""
+    """Return a message whose type is the subsystem of netfilter in the upper byte, and its own number in the lower."""
     return Message(uapi.NFNL_SUBSYS_NFTABLES << 8 | getattr(uapi, name), name, layout)
 
 

@@ -27,7 +27,7 @@ from ..objects import prefix
 from ..objects.link import check_name
 from ..wire import shown
 from . import messages as nft_messages
-from . import records
+from . import records, statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
     from ..nlmsg import Reply
     from ..objects.prefix import Prefix
-    from .records import NftStatement
+    from .statements import NftStatement
 
     Body = dict[str, Any]
 
-PROTOCOLS = {name: records.PROTOCOLS[name] for name in ("tcp", "udp")}
+PROTOCOLS = {name: statements.PROTOCOLS[name] for name in ("tcp", "udp")}
 ALL_IPV4, ALL_IPV6 = "0.0.0.0/0", "::/0"
 
 
@@ -327,18 +327,15 @@ def _interpret(rules: list[list[NftStatement]]) -> list[Nat]:
     """Return what the rules may have been built from; rules that `replace` does not build are ignored."""
     sources: dict[str, list[str]] = {}
     forwards: dict[str, list[Forward]] = {}
-    for statements in rules:
-        facts = {
-            statement.values[0]: statement.values[2]
-            for statement in statements
-            if statement.kind == "cmp" and len(statement.values) == 3
-        }
+    for steps in rules:
+        compared = [step.values for step in steps if step.kind == "cmp" and len(step.values) == 3]
+        facts = {selector: value for selector, _, value in compared}
         out, into = (facts.get(("meta", getattr(uapi, f"NFT_META_{word}"))) for word in ("OIFNAME", "IIFNAME"))
         try:
             if out is not None:
                 sources.setdefault(_interface(out), []).append(_source_of(facts))
             elif into is not None:
-                forwards.setdefault(_interface(into), []).append(_forward_of(facts, statements[-1]))
+                forwards.setdefault(_interface(into), []).append(_forward_of(facts, steps[-1]))
         except (InvalidValue, KeyError, TypeError, ValueError):
             pass  # `read` will find that this rule is missing
     found = []
