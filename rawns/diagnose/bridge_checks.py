@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     BridgeId = tuple[int, int]  # id of the view, index of the bridge
 
 STATES = {uapi.BR_STATE_LISTENING: "listening", uapi.BR_STATE_LEARNING: "learning", uapi.BR_STATE_BLOCKING: "blocking"}
+MAX_UNREAD = 64  # namespaces that are read only to look for a loop
 MAX_BRIDGES = 1024  # of one broadcast domain that are searched for a loop
 
 
@@ -200,10 +201,15 @@ def without_loop(hop: Hop) -> NetworkFault | None:
     seen: set[BridgeId] = {start}
     used: set[frozenset[tuple[int, int]]] = set()
     todo: deque[tuple[NamespaceView, Link]] = deque([(segment.here, bridge)])
+    unread = MAX_UNREAD
     while todo and len(seen) < MAX_BRIDGES:
         view, one = todo.popleft()
         for port in view.ports(one):
-            end = view.far(port) if port.kind == "veth" and _forwards(port) and view.loaded else None
+            end = view.far(port) if port.kind == "veth" and _forwards(port) else None
+            if end is not None and not end[0].loaded:
+                unread -= 1
+                if unread < 0:
+                    continue
             far = None if end is None or end[0].closed else end[0].links.get(end[1])
             if end is None or far is None or not _forwards(far) or far.master not in end[0].links:
                 continue

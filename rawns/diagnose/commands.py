@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..objects.link import Link
 
-RAWNS_OBJECTS = {"link", "addr", "netns"}  # objects that `rawns ip` has
+RAWNS_OBJECTS = {"link", "addr", "netns", "route", "rule", "neigh"}  # objects that `rawns ip` has
 IPROUTE_KINDS = {"vxlan", "macvlan"}  # link types whose options are left to iproute2
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 KNOWN = uapi.NUD_REACHABLE | uapi.NUD_STALE | uapi.NUD_DELAY | uapi.NUD_PROBE | uapi.NUD_PERMANENT
 MAX_HOLDERS = 8  # hosts with one address that are looked for
+MAX_UNREAD = 64  # namespaces that are read only to look for them
 ARP_IGNORE_ALL = 8  # arp_ignore: answer no request at all
 
 
@@ -218,7 +219,8 @@ def only_one_holder(hop: Hop) -> NetworkFault | None:
             return any(one.address == hop.next_hop for one in view.addresses_of(link, hop.family))
         return view.holder(hop.next_hop) is not None
 
-    for found in islice(receivers(here, out, has, [one for one in hop.others if one.loaded]), MAX_HOLDERS):
+    known = [one for one in hop.others if one.loaded]
+    for found in islice(receivers(here, out, has, known, None, MAX_UNREAD), MAX_HOLDERS):
         held = found.view.holder(hop.next_hop)
         if held is None or _silent(found.view, found.link, hop):
             continue

@@ -92,10 +92,11 @@ def receivers(
     wanted: Callable[[NamespaceView, Link], bool],
     known: Sequence[NamespaceView],
     ends: list[tuple[NamespaceView, Link]] | None = None,
+    max_unread: int = MAX_ENDS,
 ) -> Iterator[Receiver]:
     """Yield all receivers, each once, the nearest first; those behind links that are down or blocked come later.
 
-    ``ends`` receives the links that lead out of what can be seen.
+    ``ends`` receives the links that lead out of what can be seen. At most ``max_unread`` namespaces are read that have not been.
     """
     ready: deque[Any] = deque([(True, here, out.index, 0, None)])
     later: deque[Any] = deque()  # namespaces that have not been read
@@ -103,6 +104,10 @@ def receivers(
     seen: set[tuple[bool, int, int, int]] = set()
     while (ready or later or blocked) and len(seen) < MAX_ENDS:
         sending, view, index, tag, trail = (ready or later or blocked).popleft()
+        if not view.loaded:
+            max_unread -= 1
+            if max_unread < 0:
+                continue
         key = (sending, id(view), index, tag)
         if key in seen or view.closed:
             continue
