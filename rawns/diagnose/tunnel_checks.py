@@ -36,7 +36,7 @@ def has_remote(hop: Hop) -> NetworkFault | None:
     entries = [one for one in here.fdb() if one.index == link.index and one.address]
     if any(one.lladdr == ANY_ADDRESS for one in entries):
         return None
-    if any(one.lladdr == lladdr for one in entries) and _permanent(hop):
+    if any(one.lladdr == lladdr for one in entries) and (hop.reply or _permanent(hop)):
         return None
     home = segment.there.home(segment.other)
     outer = data(segment.other).get("IFLA_VXLAN_LOCAL") or _reachable(hop, segment.here.home(link), home)

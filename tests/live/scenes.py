@@ -562,11 +562,11 @@ SCENES: dict[str, Scene] = {
     "cable between the bridges down": Scene(two_bridges, ["t: ip link set ts down"], "ts in t"),
     # tunnels
     "a tunnel without remote": Scene(
-        vxlan_bare, ["a: bridge fdb del 00:00:00:00:00:00 dev vx dst 10.0.0.2"], "VXLAN device vx in a has no", **TUNNEL
+        vxlan_bare, ["a: bridge fdb del 00:00:00:00:00:00 dev vx dst 10.0.0.2"], "VXLAN device vx in a has n", **TUNNEL
     ),
     "a tunnel without remote in b": Scene(
         vxlan_bare,
-        ["b: ip link set vx type vxlan nolearning", "b: bridge fdb del 00:00:00:00:00:00 dev vx dst 10.0.0.1"],
+        ["b: ip link set vx type vxlan nolearning", "b: bridge fdb flush dev vx"],
         "VXLAN device vx in b has neither a remote",
         **TUNNEL,
     ),
