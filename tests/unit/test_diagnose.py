@@ -280,7 +280,7 @@ def test_a_dummy_swallows() -> None:
     a.link("d0", kind="dummy")
     a.more.append(("10.0.0.2", 32, None, "d0"))
     found = fault(diagnosed(a, b))
-    assert (found.check, found.command) == ("leads somewhere", "ip -n a route del 10.0.0.2/32 dev d0")
+    assert (found.check, found.command) == ("leads somewhere", "rawns ip -n a route del 10.0.0.2/32 dev d0")
 
 
 def test_carrier_switched_off_by_hand() -> None:
@@ -492,6 +492,6 @@ def test_the_address_to_ask_for() -> None:
 def test_names_in_commands() -> None:
     assert word("v1") == "v1" and word("a b;c") == "'a b;c'" and "\x1b" not in word("\x1b[m")
     assert dotted(Link({"IFLA_IFNAME": "eth0.7"})) == "eth0/7"
-    assert NamespaceName("ns 1").ip("link") == "rawns ip -n 'ns 1' link" and NamespaceName().ip("route") == "ip route"
+    assert NamespaceName("ns 1").ip("link") == "rawns ip -n 'ns 1' link" and NamespaceName().ip("route") == "rawns ip route"
     assert NamespaceName(None, "/proc/7/ns/net").run("sysctl -w a=1") == "nsenter --net=/proc/7/ns/net sysctl -w a=1"
     assert NamespaceName("r").run("nft list ruleset") == "rawns ip netns exec r nft list ruleset"
