@@ -1,8 +1,8 @@
-"""The calls that a ping and a chat are made of: sockets, a pipe, poll(2); each seen by an observer, and spelled as C has it.
+"""System calls of sockets, pipes and poll(2), as a ping and a chat need them; an observer sees each of them.
 
-Floor 2.  Thin: a line of C each, by `syscalls.observed_call`, so that what they raise is `SyscallError`.  What the kernel fills
-in is not known when a call is spelled: that is ``buffer``, ``fds`` or ``...``.  Where Python answers with something else
-than C does, what is performed answers with C's number first.
+Each function is one call, made by `syscalls.observed_call`, and raises `SyscallError`.  In the arguments that the observer
+gets, what the kernel fills in is ``buffer``, ``fds`` or ``...``.  If Python returns something else than C, the inner function
+returns C's result first, and Python's second.  No socket blocks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import _socket
 import os
 import select
 
-from .syscalls import observed_call
+from .syscalls import observed_call, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FAMILIES = {_socket.AF_INET: "AF_INET", _socket.AF_INET6: "AF_INET6"}
 KINDS = {_socket.SOCK_STREAM: "SOCK_STREAM", _socket.SOCK_DGRAM: "SOCK_DGRAM", _socket.SOCK_RAW: "SOCK_RAW"}
 PROTOCOLS = {0: "0", 1: "IPPROTO_ICMP", 58: "IPPROTO_ICMPV6"}
-SIZES = {"AF_INET": 16, "AF_INET6": 28}  # of struct sockaddr_in and sockaddr_in6
+ADDRESS_BYTES = {"AF_INET": 16, "AF_INET6": 28}  # of struct sockaddr_in and sockaddr_in6
 LEVELS = {_socket.SOL_SOCKET: "SOL_SOCKET", 0: "SOL_IP", 6: "SOL_TCP", 41: "SOL_IPV6", 58: "SOL_ICMPV6", 255: "SOL_RAW"}
 OPTIONS = {  # level and number: <linux/in.h>, <linux/in6.h>, <linux/icmp.h>, <linux/icmpv6.h>, <asm-generic/socket.h>
     "SO_REUSEADDR": (_socket.SOL_SOCKET, _socket.SO_REUSEADDR),
@@ -50,21 +50,13 @@ OPTIONS = {  # level and number: <linux/in.h>, <linux/in6.h>, <linux/icmp.h>, <l
 }
 MSG_ERRQUEUE = 0x2000
 MAX_TIMEOUT_MS = 2**31 - 1  # milliseconds, an int
-MAX_SHOWN_BYTES = 32  # bytes of a message, as in strace(1)
-ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
 
-# -- as C has it --------------------------------------------------------------------------------------------------------
-
-
-def quoted(data: bytes, most: int = MAX_SHOWN_BYTES) -> str:
-    """A string literal, cut off where it is long; safe on a terminal."""
-    text = "".join(ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in data[:most])
-    return f'"{text}"{"..." if len(data) > most else ""}'
+# -- arguments in C notation ---------------------------------------------------------------------------------------------
 
 
 def format_address_args(sock: _socket.socket, address: SocketAddress) -> str:
-    """``9, {AF_INET, "10.0.0.1", 7777}, 16``: of bind(2), connect(2)."""
+    """Return the arguments of bind(2) and connect(2): ``9, {AF_INET, "10.0.0.1", 7777}, 16``."""
     return f"{sock.fileno()}, {_sockaddr(address)}"
 
 
@@ -73,14 +65,16 @@ def _sockaddr(address: SocketAddress) -> str:
     if len(address) > 3 and address[3] and "%" not in host:
         host += f"%{address[3]}"
     family = "AF_INET6" if ":" in host else "AF_INET"
-    return f"{{{family}, {quoted(os.fsencode(host), 64)}, {address[1]}}}, {SIZES[family]}"
+    return f"{{{family}, {quoted(os.fsencode(host), 64)}, {address[1]}}}, {ADDRESS_BYTES[family]}"
 
 
 def format_send(sock: _socket.socket, data: bytes) -> str:
+    """Return the arguments of send(2), which is sendto(2) without an address."""
     return f"{sock.fileno()}, {quoted(data)}, {len(data)}, 0, NULL, 0"
 
 
 def format_recv(sock: _socket.socket, size: int) -> str:
+    """Return the arguments of recv(2), which is recvfrom(2) without an address."""
     return f"{sock.fileno()}, buffer, {size}, 0, NULL, NULL"
 
 
@@ -114,30 +108,30 @@ def _events(events: int) -> str:
     return "|".join(name for name in ("POLLIN", "POLLOUT") if events & getattr(select, name)) or "0"
 
 
-# -- sockets: none of them ever blocks ------------------------------------------------------------------------------------
+# -- sockets ------------------------------------------------------------------------------------
 
 
 def socket(family: int, kind: int, protocol: int = 0) -> _socket.socket:
-    """socket(2), with SOCK_NONBLOCK and SOCK_CLOEXEC."""
+    """Create a socket: socket(2) with SOCK_NONBLOCK and SOCK_CLOEXEC."""
     kind |= _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
     made: _socket.socket = observed_call("socket", _socket.socket, family, kind, protocol, format_args=_format_socket)
     return made
 
 
 def close(sock: _socket.socket) -> None:
-    """close(2); may be called again."""
+    """Close a socket: close(2).  It may be called again."""
     if sock.fileno() >= 0:
         number = str(sock.fileno())
         observed_call("close", sock.close, format_args=lambda: number)
 
 
 def set_option(sock: _socket.socket, name: str, value: int | bytes) -> None:
-    """setsockopt(2) of one of `OPTIONS`."""
+    """Set one of `OPTIONS`: setsockopt(2)."""
     observed_call("setsockopt", _socket.socket.setsockopt, sock, *OPTIONS[name], value, format_args=_format_option)
 
 
 def pending_error(sock: _socket.socket) -> int:
-    """The errno of what failed in the background, taken away: getsockopt(2), SO_ERROR."""
+    """Return, and clear, the errno of what has failed in the background: getsockopt(2), SO_ERROR."""
     _, error = observed_call(
         "getsockopt", _error_of, sock, format_args=lambda sock: f"{sock.fileno()}, SOL_SOCKET, SO_ERROR, ..."
     )
@@ -149,25 +143,25 @@ def _error_of(sock: _socket.socket) -> tuple[int, int]:
 
 
 def bind(sock: _socket.socket, address: SocketAddress) -> None:
-    """bind(2)."""
+    """Bind a socket to its own address: bind(2)."""
     observed_call("bind", _socket.socket.bind, sock, address, format_args=format_address_args)
 
 
 def listen(sock: _socket.socket, backlog: int) -> None:
-    """listen(2)."""
+    """Let a socket accept connections: listen(2)."""
     observed_call("listen", _socket.socket.listen, sock, backlog, format_args=lambda sock, backlog: f"{sock.fileno()}, {backlog}")
 
 
 def accept(sock: _socket.socket, family: int) -> tuple[_socket.socket, SocketAddress]:
-    """accept4(2) of a stream socket of that family: the connection, and who it is from."""
+    """Accept a connection to a stream socket of a family: accept4(2); return its socket and the peer's address."""
     fd, address = observed_call(
         "accept4",
         _socket.socket._accept,  # type: ignore[attr-defined]
         sock,
         format_args=lambda sock: f"{sock.fileno()}, ..., SOCK_CLOEXEC",
     )
-    try:  # making an object of it asks for its address
-        _, made = observed_call("getsockname", _made_of, fd, family, format_args=lambda fd, family: f"{fd}, ...")
+    try:  # the constructor asks for the address
+        _, made = observed_call("getsockname", _socket_of, fd, family, format_args=lambda fd, family: f"{fd}, ...")
     except BaseException:
         os.close(fd)
         raise
@@ -181,17 +175,17 @@ def accept(sock: _socket.socket, family: int) -> tuple[_socket.socket, SocketAdd
     return made, address
 
 
-def _made_of(fd: int, family: int) -> tuple[int, _socket.socket]:
+def _socket_of(fd: int, family: int) -> tuple[int, _socket.socket]:
     return 0, _socket.socket(family, _socket.SOCK_STREAM, _socket.IPPROTO_TCP, fd)
 
 
 def connect(sock: _socket.socket, address: SocketAddress) -> None:
-    """connect(2); of a stream socket as a rule BlockingIOError (EINPROGRESS)."""
+    """Connect a socket: connect(2).  For a stream socket this usually raises BlockingIOError (EINPROGRESS)."""
     observed_call("connect", _socket.socket.connect, sock, address, format_args=format_address_args)
 
 
 def getsockname(sock: _socket.socket) -> SocketAddress:
-    """getsockname(2)."""
+    """Return a socket's own address: getsockname(2)."""
     _, address = observed_call("getsockname", _name_of, sock, format_args=lambda sock: f"{sock.fileno()}, ...")
     own: SocketAddress = address
     return own
@@ -202,30 +196,30 @@ def _name_of(sock: _socket.socket) -> tuple[int, SocketAddress]:
 
 
 def shutdown(sock: _socket.socket) -> None:
-    """shutdown(2): nothing more is sent."""
+    """Tell the peer that nothing more is sent: shutdown(2), SHUT_WR."""
     format_args = lambda sock, _: f"{sock.fileno()}, SHUT_WR"  # noqa: E731
     observed_call("shutdown", _socket.socket.shutdown, sock, _socket.SHUT_WR, format_args=format_args)
 
 
 def send(sock: _socket.socket, data: bytes) -> int:
-    """send(2), which is sendto(2) to nobody in particular; how many bytes it took."""
+    """Send data on a connected socket: send(2); return how many bytes the kernel has taken."""
     sent: int = observed_call("sendto", _socket.socket.send, sock, data, format_args=format_send)
     return sent
 
 
 def recv(sock: _socket.socket, size: int) -> bytes:
-    """recv(2), which is recvfrom(2) from nobody in particular."""
+    """Receive data from a connected socket: recv(2).  No data means that the peer sends no more."""
     data: bytes = observed_call("recvfrom", _socket.socket.recv, sock, size, format_args=format_recv)
     return data
 
 
 def sendto(sock: _socket.socket, data: bytes, address: SocketAddress, protocol: str) -> None:
-    """sendto(2) of one packet of a protocol that `explain` knows."""
+    """Send one packet, whose ``protocol`` `explain` can decode: sendto(2)."""
     observed_call("sendto", _socket.socket.sendto, sock, data, address, format_args=_format_sendto, protocol=protocol)
 
 
 def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protocol: str) -> ReceivedMessage:
-    """recvmsg(2) of one packet of a protocol that `explain` knows."""
+    """Receive one packet, whose ``protocol`` `explain` can decode, with ancillary data: recvmsg(2)."""
     message: ReceivedMessage = observed_call(
         "recvmsg", _socket.socket.recvmsg, sock, size, ancillary, flags, format_args=_format_recvmsg, protocol=protocol
     )
@@ -236,12 +230,12 @@ def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protoco
 
 
 def poll(waits: Mapping[int, int], timeout: int | None) -> list[tuple[int, int]]:
-    """poll(2): the events waited for by descriptor, and for how many milliseconds at most (None: for ever)."""
+    """Wait for events by descriptor, for at most ``timeout`` ms (None: for ever): poll(2).  Return the events that came."""
     return Poller().wait(waits, timeout)
 
 
 class Poller:
-    """poll(2) again and again: what is waited for need not be said anew where it is the same."""
+    """Calls poll(2) repeatedly, and registers the descriptors anew only if they have changed."""
 
     __slots__ = ("_poll", "_waits")
 
@@ -250,7 +244,7 @@ class Poller:
         self._poll = select.poll()
 
     def wait(self, waits: Mapping[int, int], timeout: int | None) -> list[tuple[int, int]]:
-        """As `poll`; ``waits`` is kept, and must not be changed any more."""
+        """Wait as `poll` does.  ``waits`` is kept: the caller must not change it."""
         if timeout is not None and timeout > MAX_TIMEOUT_MS:
             timeout = MAX_TIMEOUT_MS
         _, ready = observed_call("poll", self._polled, waits, timeout, format_args=_format_poll)
@@ -265,26 +259,3 @@ class Poller:
             self._waits = waits
         ready = self._poll.poll(timeout)
         return len(ready), ready
-
-
-def pipe() -> tuple[int, int]:
-    """pipe2(2) that never blocks: where to read, where to write."""
-    _, ends = observed_call("pipe2", _piped, format_args=lambda: "fds, O_NONBLOCK|O_CLOEXEC")
-    both: tuple[int, int] = ends
-    return both
-
-
-def _piped() -> tuple[int, tuple[int, int]]:
-    return 0, os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def read(fd: int, size: int) -> bytes:
-    """read(2)."""
-    data: bytes = observed_call("read", os.read, fd, size, format_args=lambda fd, size: f"{fd}, buffer, {size}")
-    return data
-
-
-def write(fd: int, data: bytes) -> int:
-    """write(2); how many bytes it took."""
-    sent: int = observed_call("write", os.write, fd, data, format_args=lambda fd, data: f"{fd}, {quoted(data)}, {len(data)}")
-    return sent

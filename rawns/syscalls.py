@@ -130,6 +130,16 @@ def _record_result(event: Event, args: tuple[Any, ...], answer: Any) -> None:
     event.result = received if isinstance(received, int) else received.fileno() if hasattr(received, "fileno") else 0
 
 
+MAX_SHOWN_BYTES = 32  # of a string, as in strace(1)
+_ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
+
+
+def quoted(data: bytes, most: int = MAX_SHOWN_BYTES) -> str:
+    """Return a C string literal, cut off after ``most`` bytes, which is safe on a terminal."""
+    text = "".join(_ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in data[:most])
+    return f'"{text}"{"..." if len(data) > most else ""}'
+
+
 def _format_args(*args: object) -> str:
     """Return arguments in C notation: strings quoted, long byte strings as their size."""
 
@@ -138,7 +148,7 @@ def _format_args(*args: object) -> str:
             return f'"{printable(arg)}"'
         if not isinstance(arg, bytes):
             return str(arg)
-        return f"{arg!r}"[1:] if len(arg) <= 48 else f"[{len(arg)} bytes]"
+        return quoted(arg, MAX_SHOWN_BYTES) if len(arg) <= MAX_SHOWN_BYTES else f"[{len(arg)} bytes]"
 
     return ", ".join(map(one, args))
 
@@ -337,9 +347,26 @@ def close(fd: int) -> None:
     observed_call("close", os.close, fd)
 
 
-def write(fd: int, data: bytes) -> None:
-    """write(2) of a few bytes."""
-    observed_call("write", os.write, fd, data, format_args=lambda fd, data: f"{fd}, {_format_args(data)}, {len(data)}")
+def read(fd: int, size: int) -> bytes:
+    """read(2)."""
+    data: bytes = observed_call("read", os.read, fd, size, format_args=lambda fd, size: f"{fd}, buffer, {size}")
+    return data
+
+
+def write(fd: int, data: bytes) -> int:
+    """write(2); return how many bytes the kernel has taken."""
+    taken: int = observed_call("write", os.write, fd, data, format_args=lambda fd, data: f"{fd}, {quoted(data)}, {len(data)}")
+    return taken
+
+
+def pipe() -> tuple[int, int]:
+    """pipe2(2) with O_NONBLOCK and O_CLOEXEC; return the end to read from and the end to write to."""
+    ends: tuple[int, int] = observed_call("pipe2", _pipe, format_args=lambda: "fds, O_NONBLOCK|O_CLOEXEC")[1]
+    return ends
+
+
+def _pipe() -> tuple[int, tuple[int, int]]:
+    return 0, os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def mkdir(path: str, mode: int) -> None:

@@ -1,7 +1,7 @@
-"""The settings of a network namespace under /proc/sys/net (sysctl(8), the kernel's Documentation/networking/ip-sysctl.rst).
+"""Settings of a network namespace under /proc/sys/net (sysctl(8), the kernel's Documentation/networking/ip-sysctl.rst).
 
-Floor 2.  /proc/sys/net shows the namespace of the thread that looks: everything here is for a thread that is inside.
-What is not below ``net`` belongs to no network namespace, and is refused.
+/proc/sys/net shows the namespace of the thread that opens it: call these functions on a thread that is inside.  Settings that
+are not below ``net`` belong to no network namespace, and are refused.
 """
 
 from __future__ import annotations
@@ -21,47 +21,65 @@ if TYPE_CHECKING:
     Value = Union[str, int, bool, Sequence[int]]
 
 ROOT = "/proc/sys"
-MAX_VALUE_BYTES = 65536  # bytes of a value; the longest there is (a list of ports) has fewer
+MAX_VALUE_BYTES = 65536  # the longest value that there is, a list of ports, has fewer
+MAX_NUMBER = (1 << 64) - 1
 
 ADVICE = {
-    ENOENT: "no such setting here: it is an absent interface's, an absent module's, or the first namespace's alone",
-    EROFS: "/proc/sys is mounted read-only, as containers have it: mount a /proc of your own, or make the container privileged",
-    EINVAL: "the kernel does not take this value for it",
+    ENOENT: "there is no such setting here: its interface or its module is absent, or only the initial namespace has it",
+    EROFS: "/proc/sys is mounted read-only, as in containers: mount another /proc, or make the container privileged",
+    EINVAL: "the kernel does not accept this value",
 }
 
 
 def path_of(name: str) -> str:
-    """The file of a setting.  Raises `InvalidValue`.
+    """Return the file of a setting.  Raises `InvalidValue`.
 
-    As in sysctl(8) the first separator decides: in ``net.ipv4.conf.eth0/5.forwarding`` a slash stands for the dot of ``eth0.5``,
-    and in ``net/ipv4/conf/eth0.5/forwarding`` a dot is a dot.
+    As in sysctl(8), the first separator decides: in ``net.ipv4.conf.eth0/5.forwarding`` a slash stands for the dot of
+    ``eth0.5``, and in ``net/ipv4/conf/eth0.5/forwarding`` a dot is a dot.
     """
+    if not isinstance(name, str):
+        raise InvalidValue(f"{name!r} is not the name of a setting")
     given = name[len(ROOT) + 1 :] if name.startswith(f"{ROOT}/") else name
     if 0 <= given.find(".") < (given.find("/") if "/" in given else len(given)):
         given = given.translate({ord("."): "/", ord("/"): "."})
     parts = given.split("/")
     if parts[0] != "net" or len(parts) < 2 or any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise InvalidValue(f"{name!r} is no setting of a network namespace, as 'net.ipv4.ip_forward' is one")
+        raise InvalidValue(f"{name!r} is not a setting of a network namespace, such as 'net.ipv4.ip_forward'")
+    _encoded(given)
     return f"{ROOT}/{given}"
 
 
 def text_of(name: str, value: Value) -> str:
-    """A value as it is written to the file: True is 1, and numbers in a row stand apart.  Raises `InvalidValue`."""
-    if isinstance(value, (bool, int)):
-        return str(int(value))
-    text = value if isinstance(value, str) else " ".join([str(int(one)) for one in value])
-    if "\0" in text or "\n" in text or len(text) >= MAX_VALUE_BYTES:
-        raise InvalidValue(f"{value!r} is no value for {printable(name)}: it is one line of text")
-    return text
+    """Return a value as it is written to the file: True as 1, several numbers with spaces between.  Raises `InvalidValue`."""
+    if isinstance(value, str):
+        text = value
+        if "\0" in text or "\n" in text or len(text) >= MAX_VALUE_BYTES:
+            raise InvalidValue(f"the value of {printable(name)} must be one line of at most {MAX_VALUE_BYTES - 1} characters")
+        _encoded(text)
+        return text
+    try:
+        numbers = [value] if isinstance(value, int) else [] if isinstance(value, bytes) else list(value)
+    except TypeError:
+        numbers = []
+    if not numbers or not all(isinstance(number, int) and -MAX_NUMBER <= number <= MAX_NUMBER for number in numbers):
+        raise InvalidValue(f"the value of {printable(name)} must be text, a number of at most 64 bits, or several such numbers")
+    return text_of(name, " ".join([str(int(number)) for number in numbers]))
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        raise InvalidValue(f"{text[:40]!r} cannot be encoded, so it is neither the name nor the value of a setting") from None
 
 
 def read(name: str) -> str:
-    """The value of a setting: ``sysctl -n NAME``.  Raises `InvalidValue`, `SyscallError`."""
+    """Return the value of a setting: ``sysctl -n NAME``.  Raises `InvalidValue`, `SyscallError`."""
     fd = _open(name, os.O_RDONLY)
     try:
         data = b""
         while len(data) < MAX_VALUE_BYTES:
-            more: bytes = syscalls.observed_call("read", os.read, fd, 4096, format_args=lambda fd, size: f"{fd}, buffer, {size}")
+            more = syscalls.read(fd, 4096)
             if not more:
                 break
             data += more
@@ -71,44 +89,44 @@ def read(name: str) -> str:
 
 
 def write(name: str, value: Value) -> None:
-    """Set it: ``sysctl -w NAME=VALUE``.  Raises `InvalidValue`; `SyscallError` where the kernel refuses."""
-    data = os.fsencode(text_of(name, value))
+    """Set a setting: ``sysctl -w NAME=VALUE``.  Raises `InvalidValue`; `SyscallError` if the kernel refuses."""
+    data = _encoded(text_of(name, value))
     fd = _open(name, os.O_WRONLY)
     try:
         syscalls.write(fd, data)
     except SyscallError as error:
-        raise _advised(error) from None
+        raise _with_advice(error) from None
     finally:
         syscalls.close(fd)
 
 
 def read_all(names: Iterable[str]) -> dict[str, str]:
-    """The values of many, by the names they were asked for."""
+    """Return the values of several settings, by the given names.  Raises as `read`."""
     return {name: read(name) for name in names}
 
 
 def change(name: str, value: Value) -> str:
-    """Set it; what it is then.  Of one that cannot be read (``net.ipv4.route.flush``) what was written."""
+    """Set a setting and return its value afterwards; if it cannot be read (``net.ipv4.route.flush``), what was written."""
     write(name, value)
-    return _readable(name) or text_of(name, value)
+    return _read_if_allowed(name) or text_of(name, value)
 
 
 def change_all(values: Mapping[str, Value]) -> dict[str, str]:
-    """Set many, in this order, or none: where one is refused the others are set back.  What they are then."""
-    for name, value in values.items():  # what could never be right is refused before anything is written
+    """Set several settings, in this order, or none: if one is refused, the others are set back.  Return as `change`."""
+    for name, value in values.items():  # what can never be valid is refused before anything is written
         path_of(name)
         text_of(name, value)
     with syscalls.Rollback() as undo:
         for name, value in values.items():
-            before = _readable(name)
+            before = _read_if_allowed(name)
             write(name, value)
             if before:
                 undo(write, name, before)
-    return {name: _readable(name) or text_of(name, value) for name, value in values.items()}
+    return {name: _read_if_allowed(name) or text_of(name, value) for name, value in values.items()}
 
 
-def _readable(name: str) -> str:
-    """Its value; empty where it has none, or may only be written."""
+def _read_if_allowed(name: str) -> str:
+    """Return the value; an empty string if the setting can only be written."""
     try:
         return read(name)
     except PermissionError:
@@ -119,11 +137,11 @@ def _open(name: str, flags: int) -> int:
     try:
         return syscalls.open_(path_of(name), flags)
     except SyscallError as error:
-        raise _advised(error) from None
+        raise _with_advice(error) from None
 
 
-def _advised(error: SyscallError) -> SyscallError:
+def _with_advice(error: SyscallError) -> SyscallError:
     if error.errno in (EACCES, EPERM) and "O_WRONLY" not in error.arguments:
-        error.hint = error.hint or "this setting is closed to us"
+        error.hint = error.hint or "this process may not read the setting"
     error.hint = ADVICE.get(error.errno or 0, error.hint)
     return error

@@ -9,7 +9,7 @@ from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from math import inf
 from time import monotonic
 
-from .. import sockets, uapi
+from .. import sockets, syscalls, uapi
 from ..errors import RawnsError, SyscallError
 from ..netns import Namespace
 from ..syscalls import close, setns
@@ -84,12 +84,12 @@ class Waker(Handler):
     """A pipe by which another thread wakes the thread of the loop."""
 
     def __init__(self) -> None:
-        self.fd, self._end = sockets.pipe()
+        self.fd, self._end = syscalls.pipe()
 
     def wake(self) -> None:
         """Make the loop's poll(2) return."""
         try:
-            sockets.write(self._end, b"!")
+            syscalls.write(self._end, b"!")
         except BlockingIOError:
             pass  # the pipe is full, so poll returns anyway
 
@@ -99,7 +99,7 @@ class Waker(Handler):
 
     def ready(self, events: int) -> None:
         """Empty the pipe."""
-        sockets.read(self.fd, MAX_READ_BYTES)
+        syscalls.read(self.fd, MAX_READ_BYTES)
 
     def close(self) -> None:
         """Close both ends."""

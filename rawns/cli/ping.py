@@ -12,7 +12,7 @@ import sys
 from contextlib import nullcontext
 from math import isfinite
 
-from .. import explain, icmp, netns, packets, sockets, syscalls
+from .. import explain, icmp, netns, packets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
 from ..terminal import printable
 
@@ -382,14 +382,14 @@ class SignalPipe:
     NUMBERS = (signal.SIGINT, signal.SIGQUIT)
 
     def __enter__(self) -> SignalPipe:
-        self.descriptor, self._far = sockets.pipe()
+        self.descriptor, self._far = syscalls.pipe()
         self._wakeup = signal.set_wakeup_fd(self._far, warn_on_full_buffer=False)
         self._handlers = [signal.signal(number, lambda *_: None) for number in self.NUMBERS]
         return self
 
     def read(self) -> bytes:
         """Return the numbers of the signals that have arrived."""
-        return sockets.read(self.descriptor, 64)
+        return syscalls.read(self.descriptor, 64)
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in zip(self.NUMBERS, self._handlers):

@@ -73,19 +73,19 @@ def test_many_in_one_visit_or_none(writable: NetNS) -> None:
     with observed(watcher):
         told = ns.settings({"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 2})
     assert told == {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "2"}
-    assert sum(call.startswith("setns(") for call in watcher.seen) == 2, "in and out, once"
+    assert sum(call.startswith("setns(") for call in watcher.seen) == 3, "the proof that the thread may return, in, and out, once"
     assert any(call.startswith('open("/proc/sys/net/ipv4/ip_forward", O_WRONLY|O_CLOEXEC) = ') for call in watcher.seen)
-    assert any(call.startswith("write(") and call.endswith(", '1', 1) = 1") for call in watcher.seen)
+    assert any(call.startswith("write(") and call.endswith(', "1", 1) = 1') for call in watcher.seen)
     with pytest.raises(FileNotFoundError) as refused:
         ns.settings({"net.ipv4.ip_forward": 0, "net.ipv4.conf.all.rp_filter": 1, "net.ipv4.conf.nope.rp_filter": 1})
-    assert "no such setting here" in str(refused.value)
+    assert "there is no such setting here" in str(refused.value)
     assert ns.settings(["net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter"]) == told
     assert ns.setting("net.ipv4.route.flush", 1) == "1", "which can be written only"
     with pytest.raises(PermissionError):
         ns.setting("net.ipv4.route.flush")
     both = {"net.ipv4.route.flush": 1, "net.ipv4.ip_forward": 1}
     assert ns.settings(both) == dict.fromkeys(both, "1")
-    with pytest.raises(SyscallError, match="EINVAL.*does not take this value"):
+    with pytest.raises(SyscallError, match="EINVAL.*does not accept this value"):
         ns.setting("net.ipv4.ip_forward", "perhaps")
 
 
@@ -145,7 +145,7 @@ def test_a_device_that_stays(tun: NetNS) -> None:
         assert shown.startswith("tap0: tap persist user")
     with pytest.raises(InvalidValue):
         tun.add_tap("tap1", owner=-1)
-    with pytest.raises(SyscallError, match="EBUSY.*tap0 is there already"):
+    with pytest.raises(SyscallError, match="EBUSY.*tap0 exists already"):
         tun.add_tap("tap0")
     with pytest.raises(SyscallError, match="EINVAL.*of another kind"):
         tun.open_tap("tap0", "tun")

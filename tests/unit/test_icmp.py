@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rawns import InvalidValue, sockets
+from rawns import InvalidValue, sockets, syscalls
 from rawns.icmp import ping, socket
 from rawns.icmp.session import MAX_KEPT, EchoError, EchoReply, EchoSession, PingResult
 
@@ -281,7 +281,7 @@ def test_the_compiler_has_the_same_numbers(tmp_path: Path) -> None:
     subprocess.run([compiler, "-o", str(tmp_path / "numbers"), str(tmp_path / "numbers.c")], check=True)
     told = subprocess.run([str(tmp_path / "numbers")], stdout=subprocess.PIPE, text=True, check=True).stdout
     theirs = {name: int(number) for name, number in (row.split() for row in told.splitlines())}
-    assert theirs == {**ours, **sockets.SIZES, "size": socket.SOCK_EXTENDED_ERR.size}
+    assert theirs == {**ours, **sockets.ADDRESS_BYTES, "size": socket.SOCK_EXTENDED_ERR.size}
 
 
 # -- how they are spelled -----------------------------------------------------------------------------------------------
@@ -292,14 +292,14 @@ def test_the_compiler_reads_the_same_bytes(tmp_path: Path) -> None:
     if compiler is None:
         pytest.skip("no C compiler")
     for data in (bytes(range(256)), b"\x001", b"\x1b]0;\x07", b'say "\\n"\r\n'):
-        literal = sockets.quoted(data, 256)
+        literal = syscalls.quoted(data, 256)
         assert literal.isascii() and literal.isprintable()
         (tmp_path / "literal.c").write_text(
             f"#include <stdio.h>\nint main(void) {{ fwrite({literal}, 1, sizeof({literal}) - 1, stdout); return 0; }}"
         )
         subprocess.run([compiler, "-o", str(tmp_path / "literal"), str(tmp_path / "literal.c")], check=True)
         assert subprocess.run([str(tmp_path / "literal")], stdout=subprocess.PIPE, check=True).stdout == data
-    assert sockets.quoted(b"x" * 33) == '"' + "x" * 32 + '"...'
+    assert syscalls.quoted(b"x" * 33) == '"' + "x" * 32 + '"...'
 
 
 # -- numbers that could never be right ----------------------------------------------------------------------------------

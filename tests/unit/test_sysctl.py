@@ -28,9 +28,10 @@ def test_names(name: str, path: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "net", "net.", ".net", "kernel.hostname", "net..x", "net/../kernel/hostname", "net/./x", "/etc/passwd", "net.ipv4.a\0b"]
-    + ["/proc/sys/kernel/hostname", "/proc/sys/net/../kernel/x", "net.//.kernel", "net/ipv4/", "user.max_net_namespaces"],
+    + ["/proc/sys/kernel/hostname", "/proc/sys/net/../kernel/x", "net.//.kernel", "net/ipv4/", "user.max_net_namespaces", 5, None]
+    + ["net.ipv4.\ud800"],
 )
-def test_what_is_no_setting_of_a_network(name: str) -> None:
+def test_what_is_no_setting_of_a_network(name: Any) -> None:
     with pytest.raises(InvalidValue):
         sysctl.path_of(name)
 
@@ -43,7 +44,25 @@ def test_values(value: Any, text: str) -> None:
     assert sysctl.text_of("net.x", value) == text
 
 
-@pytest.mark.parametrize("value", ["a\nb", "a\0b", "x" * 65536])
-def test_what_is_no_value(value: str) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a\nb",
+        "a\0b",
+        "x" * 65536,
+        "\ud800",
+        None,
+        1.5,
+        pytest.param(10**5000, id="huge"),
+        -(1 << 64),
+        [],
+        ["1"],
+        [1, None],
+        b"1",
+        {},
+        [1] * 40000,
+    ],
+)
+def test_what_is_no_value(value: Any) -> None:
     with pytest.raises(InvalidValue):
         sysctl.text_of("net.x", value)
