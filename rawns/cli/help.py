@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .commands import available
 from .options import Command, HelpRequested, UsageError, columns, did_you_mean
 from .output import complain
 
@@ -25,25 +26,16 @@ def main(argv: list[str]) -> int:
     if page is None:
         page = command_help(topic)
     if page is None:
-        known = [*topics(), *commands()]
+        known = [*topics(), *available()]
         complain(f'rawns help: there is no topic "{topic}"{did_you_mean(topic, known)}; `rawns help` lists them')
         return 1
     show(page)
     return 0
 
 
-def commands() -> dict[str, str]:
-    """Return the commands that this copy of rawns has, and their summaries; a one-file program may lack some."""
-    from importlib.util import find_spec
-
-    from .main import COMMANDS
-
-    return {word: what for word, what in COMMANDS.items() if find_spec(f"rawns.cli.{word}") is not None}
-
-
 def overview() -> str:
     """Return the list of commands and topics."""
-    blocks = ["usage: rawns COMMAND ...", "Linux network namespaces with nothing but the kernel.", columns(commands().items())]
+    blocks = ["usage: rawns COMMAND ...", "Linux network namespaces with nothing but the kernel.", columns(available().items())]
     pages = topics()
     if pages:
         blocks.append("Topics of the manual (`rawns help TOPIC`):\n" + columns(pages.items()))
@@ -78,7 +70,7 @@ def read(topic: str) -> str | None:
 
 def command_help(word: str) -> str | None:
     """Return what ``rawns WORD --help`` prints, for commands whose options are a table."""
-    if word not in commands():
+    if word not in available():
         return None
     module = __import__(f"rawns.cli.{word}", fromlist=["main"])
     try:

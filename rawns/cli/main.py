@@ -11,6 +11,7 @@ import sys
 
 from ..errors import RawnsError
 from . import signals
+from .commands import APPLETS, COMMANDS, SYNONYMS
 from .options import HelpRequested, UsageError, did_you_mean
 from .output import Unwritable, complain, install, reason
 
@@ -20,30 +21,17 @@ if TYPE_CHECKING:
 
     from .output import StandardOutput
 
-COMMANDS = {
-    "demo": "two network namespaces, a veth pair, ping and a chat between them, step by step",
-    "lab": "networks described in a file: brought up in milliseconds, changed in place, removed completely",
-    "ip": "namespaces, links, addresses and routes, with the words of iproute2's `ip`",
-    "ping": "ICMP echo, from inside a namespace if one is named",
-    "why": "whether packets get from one namespace to another, and what stops them",
-    "chat": "lines of text over TCP, between two terminals or two namespaces",
-    "bench": "how long namespaces take, beside C, `ip` and other tools, measured on this machine",
-    "ls": "every network namespace of this machine, and what keeps it alive",
-    "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
-    "rootless": "a shell or a command in a user namespace, in which all of this works without root",
-    "onefile": "write rawns into one executable file",
-    "help": "this overview, or a page of the manual",
-    "version": "the version of rawns",
-}
 INTERRUPTED = 130  # the exit status after Ctrl-C
-SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
-APPLETS = ("ip", "ping")  # programs that a link of this name is
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line (without the program's name); return the exit status."""
     word = argv[0] if argv else "help"
     word = SYNONYMS.get(word, word)
+    if word == "__complete":
+        from .completion import complete
+
+        return complete(list(argv[1:]))
     if word not in COMMANDS:
         complain(f'rawns: no command is called "{word}"{did_you_mean(word, COMMANDS)}; try `rawns help`')
         return 2

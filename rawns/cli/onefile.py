@@ -12,6 +12,7 @@ import sys
 
 from ..errors import RawnsError
 from ..terminal import printable
+from .commands import COMMANDS
 from .options import Command, Option
 from .output import report
 
@@ -70,8 +71,6 @@ def main(argv: list[str]) -> int:
 
 
 def _check(left_out: set[str]) -> None:
-    from .main import COMMANDS
-
     for word in sorted(left_out):
         if word in NEEDED:
             raise RawnsError(f"`{word}` cannot be left out")
@@ -171,8 +170,6 @@ def _archived(path: str) -> Iterator[tuple[str, bytes]]:
 
 def _needed(files: dict[str, bytes], left_out: set[str]) -> set[str]:
     """Return the files that are needed without some commands: what the others import, and the data beside it."""
-    from .main import COMMANDS
-
     kept_commands = [word for word in COMMANDS if word not in left_out]
     starts = ["rawns", "rawns.__main__", *[f"rawns.cli.{word}" for word in kept_commands]]
     starts += [f"rawns.{module}" for module, word in LIBRARY.items() if word not in left_out]

@@ -301,7 +301,7 @@ class Group:
     def parse(self, argv: Iterable[str]) -> Parsed:
         """Parse the words after the group's name.  Raises `UsageError` and `HelpRequested`."""
         words = list(argv)
-        place = self._verb(words)
+        place = self.verb_place(words)
         if place is None:
             for word in words:
                 if word in HELP.names:
@@ -320,8 +320,8 @@ class Group:
             raise HelpRequested(self.commands[verb].help())
         return self.commands[verb].parse(words)
 
-    def _verb(self, words: list[str]) -> int | None:
-        """Return the place of the verb: the first word that is no option and no argument of an option before it."""
+    def verb_place(self, words: Sequence[str]) -> int | None:
+        """Return the place of the verb: the first word that is no option and no argument of an option before it, or None."""
         place = 0
         while place < len(words):
             word = words[place]

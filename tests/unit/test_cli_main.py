@@ -15,6 +15,7 @@ import pytest
 
 import rawns
 from rawns.cli import main
+from rawns.cli.commands import COMMANDS
 from rawns.errors import InvalidValue, KernelError, NamespaceRestoreError
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -121,9 +122,9 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["help"], ["--help"], ["-h"]):
         assert main.run(words) == 0
         told = capsys.readouterr().out
-        assert told.startswith("usage: rawns COMMAND") and all(f"\n  {word} " in told for word in main.COMMANDS)
+        assert told.startswith("usage: rawns COMMAND") and all(f"\n  {word} " in told for word in COMMANDS)
     assert main.run([]) == 2, "no command is no success"
-    assert set(main.COMMANDS) == {path.stem for path in (PROJECT / "rawns" / "cli").glob("*.py") if has_main(path)} | {
+    assert set(COMMANDS) == {path.stem for path in (PROJECT / "rawns" / "cli").glob("*.py") if has_main(path)} | {
         "ip",
         "lab",
     }

@@ -1,0 +1,291 @@
+"""`rawns completion SHELL`: a script for bash, zsh or fish that completes command lines of `rawns`.
+
+The script asks the hidden command ``rawns __complete`` for the candidates, which come from the option tables and, for names
+of labs, hosts and namespaces, from the kernel.
+"""
+
+from __future__ import annotations
+
+from .commands import available
+from .options import Command, Group
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .options import Option
+
+SHELLS = ("bash", "zsh", "fish")
+FILES, PROGRAMS = ":files", ":programs"  # answers that leave the candidates to the shell
+SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:@%+,=/-")
+
+BASH = r"""# bash completion for rawns; `eval "$(rawns completion bash)"`, or a file in /etc/bash_completion.d
+_rawns() {
+    local answer current=${COMP_WORDS[COMP_CWORD]}
+    COMPREPLY=()
+    while IFS= read -r answer; do
+        case $answer in
+        :files)
+            compopt -o filenames 2>/dev/null
+            while IFS= read -r answer; do COMPREPLY+=("$answer"); done < <(compgen -f -- "$current")
+            ;;
+        :programs) while IFS= read -r answer; do COMPREPLY+=("$answer"); done < <(compgen -c -- "$current") ;;
+        ?*) COMPREPLY+=("$answer") ;;
+        esac
+    done < <("${COMP_WORDS[0]}" __complete bash -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+}
+complete -F _rawns rawns
+"""
+ZSH = r"""#compdef rawns
+# zsh completion for rawns; `eval "$(rawns completion zsh)"` after compinit, or a file _rawns in a directory of fpath
+_rawns() {
+    local answer
+    local -a answers plain
+    answers=("${(@f)$(${words[1]} __complete zsh -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    for answer in $answers; do
+        case $answer in
+        :files) _files ;;
+        :programs) _command_names -e ;;
+        ?*) plain+=("$answer") ;;
+        esac
+    done
+    (( $#plain )) && compadd -- $plain
+    return 0
+}
+(( $+functions[compdef] )) && compdef _rawns rawns
+[[ $funcstack[1] == _rawns ]] && _rawns "$@"
+"""
+FISH = r"""# fish completion for rawns; `rawns completion fish | source`, or a file rawns.fish in ~/.config/fish/completions
+function __rawns_candidates
+    set -l words (commandline -opc) (commandline -ct)
+    for answer in ($words[1] __complete fish -- $words[2..-1] 2>/dev/null)
+        switch $answer
+            case :files
+                __fish_complete_path (commandline -ct)
+            case :programs
+                __fish_complete_command
+            case '*'
+                echo $answer
+        end
+    end
+end
+complete -c rawns -f -a '(__rawns_candidates)'
+"""
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+
+COMMAND = Command(
+    "completion",
+    "Print a script that makes a shell complete command lines of rawns, with the names of labs, hosts and namespaces.",
+    "bash|zsh|fish",
+    details='Use: eval "$(rawns completion bash)", eval "$(rawns completion zsh)" or `rawns completion fish | source`.',
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run ``rawns completion``; return the exit status."""
+    shell = COMMAND.parse(argv).operands[0]
+    if shell not in SCRIPTS:
+        raise COMMAND.error(f'"{shell}" is not one of {", ".join(SHELLS)}', "operand", shell)
+    print(SCRIPTS[shell], end="")
+    return 0
+
+
+def complete(argv: list[str]) -> int:
+    """Run the hidden command ``rawns __complete SHELL -- WORD...``: print the candidates for the last word, one a line.
+
+    Names that a shell would have to quote are left out: other users can choose names, and a candidate becomes a command line.
+    """
+    shell, words = argv[0], argv[2:]
+    try:
+        found = candidates(words if shell != "bash" else joined(words))
+    except Exception:  # noqa: BLE001 (a line that is being typed must not be disturbed)
+        return 0
+    last = words[-1] if words else ""
+    for one in found:
+        if one in (FILES, PROGRAMS):
+            print(one)
+        elif set(one) <= SAFE:
+            # bash replaces only what follows a =
+            print(one.partition("=")[2] if shell == "bash" and "=" in one and (last == "=" or "=" in words[-2:-1]) else one)
+    return 0
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """Put words together that bash has split at ``=``."""
+    found: list[str] = []
+    glue = False
+    for word in words:
+        if word == "=" and found and found[-1].startswith("--"):
+            found[-1] += "="
+            glue = True
+        elif glue:
+            found[-1] += word
+            glue = False
+        else:
+            found.append(word)
+    return found
+
+
+def candidates(words: Sequence[str]) -> list[str]:
+    """Return the candidates for the last of the words that follow ``rawns``."""
+    *before, last = words or [""]
+    if not before:
+        return starting(last, available())
+    if before[0] == "ip":
+        return _ip_candidates(before[1:], last)
+    table = getattr(__import__(f"rawns.cli.{before[0]}", fromlist=["COMMAND"]), "COMMAND", None)
+    if isinstance(table, Group):
+        place = table.verb_place(before[1:])
+        if place is None:
+            options = [option for command in table.commands.values() for option in command.options]
+            return starting(last, _spellings(options) if last.startswith("-") else table.commands)
+        verb = before[1 + place]
+        command = table.commands.get(verb)
+        rest = [*before[1 : 1 + place], *before[2 + place :]]
+    else:
+        command, rest = table, list(before[1:])
+    return _command_candidates(command, rest, last) if isinstance(command, Command) else []
+
+
+def _command_candidates(command: Command, before: Sequence[str], last: str) -> list[str]:
+    """Return the candidates for a word of a command, after the words that precede it."""
+    operands: list[str] = []
+    expected: Option | None = None
+    ended = False
+    for word in before:
+        if expected is not None:
+            expected = None
+        elif ended or not word.startswith("-") or word == "-":
+            operands.append(word)
+        elif word == "--":
+            ended = True
+        else:
+            option = command.find(word)
+            expected = option if option is not None and option.argument and not option.optional else None
+    if expected is not None:
+        return _argument_candidates(expected, last)
+    if not ended and last.startswith("--") and "=" in last:
+        name, _, text = last.partition("=")
+        option = command.find(name)
+        return [f"{name}={one}" for one in _argument_candidates(option, text) if one[0] != ":"] if option is not None else []
+    names = command.operands.split()
+    if (
+        not ended
+        and last.startswith("-")
+        and not (len(operands) >= len(names) and names and names[-1].strip("[]").endswith("..."))
+    ):
+        return starting(last, _spellings(command.options))
+    if len(operands) >= len(names):
+        return [PROGRAMS, FILES] if names and names[-1].strip("[]").endswith("...") else []
+    return _operand_candidates(command, names[len(operands)], operands, last)
+
+
+def _argument_candidates(option: Option, last: str) -> list[str]:
+    if option.choices:
+        return starting(last, option.choices)
+    if option.key == "--without":
+        done = last.rpartition(",")[0]
+        return starting(last, [f"{done},{one}" if done else one for one in KINDS["COMMAND"]([])])
+    return _kind_candidates(option.argument, [], last)
+
+
+def _operand_candidates(command: Command, name: str, operands: list[str], last: str) -> list[str]:
+    name = name.strip("[]")
+    if name.endswith("..."):
+        return [PROGRAMS]
+    if command.title == "rawns completion":
+        return starting(last, SHELLS)
+    if command.title == "rawns lab examples":
+        from .lab.examples import NAMES
+
+        return starting(last, NAMES)
+    if name == "HOST" and not command.title.startswith("rawns lab "):
+        return []
+    return [one for part in name.split("|") for one in _kind_candidates(part, operands, last)]
+
+
+def _kind_candidates(name: str, operands: list[str], last: str) -> list[str]:
+    if name.partition(".")[0] in ("FILE", "OLD", "DIR"):
+        return [FILES]
+    kind = KINDS.get(name.partition(",")[0])
+    return starting(last, kind(operands)) if kind is not None else []
+
+
+def _spellings(options: Iterable[Option]) -> list[str]:
+    return [name for option in options for name in option.names]
+
+
+def starting(last: str, known: Iterable[str]) -> list[str]:
+    """Return the known words that begin with what has been typed, sorted, each once."""
+    return sorted({word for word in known if word.startswith(last)})
+
+
+# -- names ----------------------------------------------------------------------------------------------------------------
+
+
+def _namespaces(operands: list[str]) -> list[str]:
+    from ..names import listed
+
+    return listed()
+
+
+def _ends(operands: list[str]) -> list[str]:
+    return [".", *_namespaces(operands)]
+
+
+def _labs(operands: list[str]) -> list[str]:
+    from ..lab.discover import find_labs
+
+    return [lab.name for lab in find_labs()]
+
+
+def _hosts(operands: list[str]) -> list[str]:
+    """Return the hosts of the lab that the word before names."""
+    from ..lab.discover import find_labs
+    from .lab.resolve import name_of
+
+    lab = name_of(operands[0])
+    return [host.removeprefix(f"{lab}.") for found in find_labs() if found.name == lab for host in found.hosts]
+
+
+def _topics(operands: list[str]) -> list[str]:
+    from .help import topics
+
+    return [*topics(), *available()]
+
+
+def _commands(operands: list[str]) -> list[str]:
+    return ["manual", *available()]
+
+
+def _cases(operands: list[str]) -> list[str]:
+    from ..bench.cases import cases
+    from ..bench.peers import Peers
+
+    return [case.name for case in cases(Peers())]
+
+
+KINDS: dict[str, Callable[[list[str]], list[str]]] = {
+    "A": _ends,
+    "B": _ends,
+    "CASE": _cases,
+    "COMMAND": _commands,
+    "HOST": _hosts,
+    "LAB": _labs,
+    "NS": _namespaces,
+    "TOPIC": _topics,
+}
+
+
+def _ip_candidates(before: Sequence[str], last: str) -> list[str]:
+    """Return objects, and names of namespaces where `ip` expects one; its grammar is not a table of this kind."""
+    from .ip.command import OBJECTS
+
+    if before[-1:] and before[-1] in ("-n", "-netns", "netns"):
+        return starting(last, _namespaces([]) if before[-1] != "netns" else ["add", "attach", "delete", "exec", "identify"])
+    if len(before) >= 2 and before[-2] == "netns" and before[-1] in ("del", "delete", "exec", "pids", "set"):
+        return starting(last, _namespaces([]))
+    if any(not word.startswith("-") for word in before):
+        return []
+    names = [name for names, module in OBJECTS if module is not None for name in names.split("|")]
+    return starting(last, names)
