@@ -52,12 +52,11 @@ class Request:
     all of them is wanted (`Message.select`).
     """
 
-    __slots__ = ("message", "flags", "body", "context", "reading", "_payload")
+    __slots__ = ("message", "flags", "body", "context", "reading")
 
     def __init__(self, message: Message, body: Mapping[Any, Any], flags: int = 0, context: str = "") -> None:
         self.message, self.body, self.flags, self.context = message, body, flags, context
         self.reading: Message | None = None
-        self._payload: bytes | None = None  # once packed, for requests that are sent again
 
     @property
     def dump(self) -> bool:
@@ -66,9 +65,7 @@ class Request:
 
     def pack(self, seq: int, flags: int = 0) -> bytes:
         """Return the whole message, header and padding included.  Raises `WireError`."""
-        payload = self._payload
-        if payload is None:
-            payload = self._payload = self.message.pack(self.body)
+        payload = self.message.pack(self.body)
         size = NLMSGHDR.size + len(payload)
         flags |= uapi.NLM_F_REQUEST | self.flags
         head = NLMSGHDR.pack_members(size, self.message.number, flags, seq & 0xFFFFFFFF, 0)
