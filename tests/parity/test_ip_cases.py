@@ -126,3 +126,114 @@ def test_the_counters_of_ipv6(both: Both) -> None:
 def test_columns_are_padded_to_bytes(both: Both) -> None:
     for name in ("näme", "日本", "e\u0301"):
         assert not both.differences(f"link add {name} address 02:00:00:00:00:99 type bridge\n-br link\n-br addr\nlink del {name}")
+
+
+COLOURS = """
+route add 10.65.0.0/16 nexthop via 10.0.0.5 weight 3 nexthop via 10.0.0.6 dev v3 onlink
+route add default via 10.0.0.9
+route add 10.68.0.0/16 via inet6 fd00::9 dev v3
+route add 10.67.0.0/16 dev v3 mtu 1300 metric 7
+neigh add 10.0.0.10 lladdr 02:00:00:00:00:01 dev v3 nud permanent
+link property add dev v3 altname foo
+-c link show lo
+-c=always link show v3
+-c=always link show v1
+-color=always addr show v3
+-color=never addr show v3
+-color=auto addr show v3
+-c -br link
+-c -br addr
+-c -o addr
+-c -s link show lo
+-c -d link show br0
+-c -d link show v1
+-c route
+-c route show table all root 10/8
+-c route get 10.65.1.1
+-c -6 route show dev v2
+-c rule
+-c neigh
+-c -br neigh
+-c netns
+-c -j addr show lo
+-color=frob link
+-c=auto link show lo
+-col link show lo
+"""
+
+PROPERTIES = """
+link property add dev v3 altname foo
+link property add dev v3 altname bar altname baz
+link prop add dev v3 altname qux
+link show v3
+-j link show v3
+link show foo
+link set foo mtu 1400
+addr show foo
+link property del dev v3 altname foo
+link property del dev v3 altname nope
+link property add dev v3
+link property add altname x
+link property add dev nope altname x
+link property add dev v3 frob x
+link property
+link property frob
+link property help
+link property add dev v3 altname a/b
+link property add dev v3 altname ""
+link property add dev v3 altname
+link set v3 xdp off
+link set v3 xdpgeneric off
+link set v3 xdpdrv off
+link set v3 xdpoffload off
+link set v3 xdp frob
+link set v3 xdp
+link set v3 vf 0 mac 02:00:00:00:00:01
+link set v3 vf 0 vlan 5
+link set v3 vf 0 vlan 5 qos 3
+link set v3 vf 0 rate 5
+link set v3 vf 0 max_tx_rate 5 min_tx_rate 1
+link set v3 vf 0 spoofchk on
+link set v3 vf 0 query_rss on
+link set v3 vf 0 state auto
+link set v3 vf 0 trust on
+link set v3 vf x mac 02:00:00:00:00:01
+link set v3 vf 0 frob
+link set v3 vf 0
+link set v3 vf 0 spoofchk x
+link set v3 protodown_reason 3 on
+link set v3 protodown on
+link set v3 protodown_reason x on
+link set v3 protodown_reason 3 frob
+link set v3 protodown_reason 32 on
+link add n0 index 401 address 02:00:00:00:04:01 parentdev x type bridge
+addr show -primary
+addr show -dynamic
+addr restore
+addr showdump
+"""
+
+
+def test_colours(both: Both) -> None:
+    assert not both.differences(COLOURS)
+    for background in ("0;15", "15;0", "7;8", "x"):
+        assert not both.differences("-c addr show v3", env={"COLORFGBG": background})
+
+
+def test_alternative_names_and_rare_words(both: Both) -> None:
+    assert not both.differences(PROPERTIES, same_help=True)
+
+
+def test_saved_addresses(both: Both) -> None:
+    """A file that either program has saved can be shown and restored by the other."""
+    saved = [universe.run([*universe.program, "addr", "save"]).stdout for universe in (both.real, both.ours)]
+    assert len(saved[0]) == len(saved[1])
+    for universe, data in ((both.real, saved[1]), (both.ours, saved[0])):
+        universe.run([*both.real.program, "addr", "flush", "dev", "v3"])
+        done = universe.run([*universe.program, "addr", "restore"], stdin=None, input=data)
+        assert done.returncode == 0
+        for words in (["addr", "showdump"], ["-j", "addr", "showdump"], ["-d", "addr", "showdump"]):
+            shown = [one.run([*one.program, *words], stdin=None, input=data).stdout for one in (both.real, both.ours)]
+            assert shown[0] == shown[1]
+    real, ours = both.state()
+    assert real == ours

@@ -131,7 +131,9 @@ class Both:
 
         return one(self.real), one(self.ours)
 
-    def differences(self, lines: str, volatile: str = "", same_help: bool = False, ordered: bool = True) -> list[str]:
+    def differences(
+        self, lines: str, volatile: str = "", same_help: bool = False, ordered: bool = True, env: dict[str, str] | None = None
+    ) -> list[str]:
         """Return what differs when both run these commands one after the other, and in the state they are left in.
 
         A line may have the command's standard input after `` <<< ``, with ``\\n`` for the ends of its lines.  What matches
@@ -142,6 +144,7 @@ class Both:
         for line in filter(None, map(str.strip, lines.strip().splitlines())):
             words, _, given = line.partition(" <<< ")
             options: dict[str, object] = {"stdin": None, "input": given.replace("\\n", "\n").encode()} if given else {}
+            options["env"] = env or {}
             real, ours = (
                 (status, re.sub(volatile, "", out), re.sub(volatile, "", err))
                 for status, out, err in self.ask(*shlex.split(words), **options)

@@ -269,6 +269,49 @@ def _delete_all(found: list[Record], ip: IpContext) -> None:
                 raise CommandError(f"Failed to send flush request: {reason(error)}") from None
 
 
+def save(args: Args) -> int:
+    """Write the addresses that the words select to standard output, for `restore`."""
+    from .filters import wanted
+    from .saved import write
+
+    ip = args.ip
+    record = wanted(args, help) if args else {"family": ip.family, "index": 0}
+    write("address", [(rtnl.NEWADDR, one) for one in listing.addresses(ip, record) if listing.fits(one, record, ip)])
+    return 0
+
+
+def restore(args: Args) -> int:
+    """Add the addresses that `save` has written; one that exists is no error."""
+    from errno import EEXIST
+
+    from .saved import read_messages
+
+    for message, one in read_messages("address"):
+        try:
+            args.ip.do(Request(message, one, uapi.NLM_F_CREATE))
+        except KernelError as error:
+            if error.errno != EEXIST:
+                raise
+    return 0
+
+
+def showdump(args: Args) -> int:
+    """Print the addresses that `save` has written."""
+    from . import show_addr
+    from .render import JsonObject, OutputField, text
+    from .saved import read_messages
+
+    ip = args.ip
+    saved = [one for _, one in read_messages("address")]
+    if ip.json:
+        shown = [JsonObject([OutputField("index", one["ifa_index"]), *show_addr.address(one, ip)]) for one in saved]
+        ip.print_all([[OutputField("addr_info", shown)]])
+        return 0
+    for one in saved:
+        ip.write([f"if{one['ifa_index']}:\n", *text(show_addr.address(one, ip))])
+    return 0
+
+
 def help() -> CommandError:
     """Return the help text of the object."""
     from .help_texts import OBJECTS
@@ -287,6 +330,9 @@ VERBS = (
     ("delete", lambda args: modify(args, rtnl.DELADDR)),
     ("list|show|lst", lambda args: listing.show(args, False, help)),
     ("flush", flush),
+    ("save", save),
+    ("showdump", showdump),
+    ("restore", restore),
     ("help", _help),
 )
 

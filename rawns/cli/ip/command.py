@@ -127,10 +127,19 @@ def _force(options: GlobalOptions) -> None:
     options.force = True
 
 
+def _colour(when: str) -> Callable[[GlobalOptions], None]:
+    def act(options: GlobalOptions) -> None:
+        options.ip.colour = when == "always" or (when == "auto" and os.isatty(1))
+        background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
+        options.ip.dark = background in ("0", "1", "2", "3", "4", "5", "6", "8")
+
+    return act
+
+
 def _version(options: GlobalOptions) -> None:
     from ... import __version__
 
-    options.ip.write([f"ip utility, rawns {__version__}\n"])
+    options.ip.write([f"ip utility, iproute2-6.1.0 (rawns {__version__})\n"])
     raise CommandError("", 0)
 
 
@@ -162,7 +171,6 @@ OPTIONS = (
     ("json", _set("json")),
     ("pretty", _set("pretty")),
     ("rcvbuf", _receive_buffer),
-    ("color", _nothing),
     ("help", _help),
     ("netns", _namespace),
     ("Numeric", _set("numeric")),
@@ -175,8 +183,8 @@ def _option(word: str) -> Callable[[GlobalOptions], None]:
     """What an option does.  Raises `CommandError` where there is none such."""
     name = word[1:]
     head, equals, colour = name.partition("=")
-    if equals and matches(head, "color") and colour in ("always", "auto", "never"):
-        return _nothing
+    if matches(head, "color") and (not equals or colour in ("always", "auto", "never")):
+        return _colour(colour or "always")
     for names, act in OPTIONS:
         if any(name == one[1:] if one[0] == "=" else matches(name, one) for one in names.split("|")):
             return act

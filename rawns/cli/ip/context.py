@@ -59,6 +59,7 @@ class IpContext:
     def __init__(self) -> None:
         self.family = self.stats = self.details = self.rounds = 0
         self.oneline = self.brief = self.json = self.pretty = self.everywhere = self.human = self.iec = self.numeric = False
+        self.colour = self.dark = False  # -color, and whether the terminal's background is dark
         self.batch = False  # whether the command is a line of a batch file
         self.flush_rounds = 10
         self._kernel: Netlink | None = None

@@ -45,12 +45,19 @@ def _help(args: Args) -> int:
     return 0
 
 
+def _property(args: Args) -> int:
+    from .link_property import run
+
+    return run(args)
+
+
 VERBS = (
     ("add", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("set|change", lambda args: modify(args, rtnl.NEWLINK)),
     ("replace", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
     ("delete", lambda args: modify(args, rtnl.DELLINK)),
     ("show|lst|list", show),
+    ("property", _property),
     ("help", _help),
 )
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .context import IpContext
     from .grammar import Args, Keyword, Record
 
+XDP_FLAGS = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}  # XDP_FLAGS_* of <linux/if_link.h>
 EINVAL = 22  # what iproute2's newer parsers return, and it exits with
 
 
@@ -99,6 +100,39 @@ def _addrgenmode(args: Args, record: Record) -> None:
     record["IFLA_AF_SPEC"] = {"AF_INET6": {"IFLA_INET6_ADDR_GEN_MODE": mode}}
 
 
+def _xdp(args: Args, record: Record) -> None:
+    """``xdp off``: detach the program; to attach one would need a BPF loader."""
+    word = args.take()
+    if word not in ("off", "none"):
+        raise CommandError(f'What mode is "{word}"?')
+    record["IFLA_XDP"] = {"IFLA_XDP_FD": -1, "IFLA_XDP_FLAGS": XDP_FLAGS.get(args.words[args.at - 2], 0)}
+
+
+def _protodown_reason(args: Args, record: Record) -> None:
+    """``protodown_reason BIT on|off``."""
+    word = args.take()
+    reasons = name_tables.table("protodown_reasons")
+    bit = next((number for number, name in reasons.items() if name == word), None)
+    try:
+        bit = U32(word) if bit is None else bit
+        if bit > 31:
+            raise ValueError(word)
+    except ValueError:
+        raise wrong(word, "invalid protodown reason\n") from None
+    state = args.take()
+    if state not in ("on", "off"):
+        raise CommandError(f'Error: argument of "protodown_reason" must be "on" or "off", not "{state}"', FAILED)
+    reason = record.setdefault("IFLA_PROTO_DOWN_REASON", {"IFLA_PROTO_DOWN_REASON_MASK": 0, "IFLA_PROTO_DOWN_REASON_VALUE": 0})
+    reason["IFLA_PROTO_DOWN_REASON_MASK"] |= 1 << bit
+    reason["IFLA_PROTO_DOWN_REASON_VALUE"] |= (state == "on") << bit
+
+
+def _virtual_function(args: Args, record: Record) -> None:
+    from .link_vf import parse
+
+    parse(args, record)
+
+
 def _type(args: Args, record: Record) -> None:
     """``type KIND`` ends the words of the link; what follows are the kind's."""
     record["type"] = args.take()
@@ -140,6 +174,7 @@ ROWS = [
     ValueKeyword("broadcast*|brd", "IFLA_BROADCAST", lladdr, hint="LLADDR"),
     _number("txqueuelen*|qlen|txqlen*", "IFLA_TXQLEN"),
     _number("mtu", "IFLA_MTU"),
+    CustomKeyword("xdpgeneric|xdpdrv|xdpoffload|xdp", _xdp),
     CustomKeyword("netns", _netns, "{ NAME | PID }"),
     _flag("multicast", uapi.IFF_MULTICAST),
     _flag("allmulticast", uapi.IFF_ALLMULTI),
@@ -151,6 +186,7 @@ ROWS = [
     CustomKeyword("vrf", _vrf, "NAME"),
     ConstantKeyword("nomaster*", "IFLA_MASTER", 0),
     _flag("dynamic*", uapi.IFF_DYNAMIC),
+    CustomKeyword("vf", _virtual_function),
     CustomKeyword("type*", _type, "KIND [ ... ]"),
     ValueKeyword("alias*", "IFLA_IFALIAS", _alias, "alias too long\n", hint="TEXT"),
     ValueKeyword("group", "IFLA_GROUP", group_of, 'Invalid "group" value\n', once=True),
@@ -168,8 +204,10 @@ ROWS = [
     CustomKeyword("link-netns*", _link_netns, "NAME"),
     CustomKeyword("link-netnsid*", _link_netnsid, "ID"),
     OnOffKeyword("protodown", "IFLA_PROTO_DOWN", EINVAL),
+    CustomKeyword("protodown_reason", _protodown_reason),
     ValueKeyword("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
     ValueKeyword("gso_max_segs", "IFLA_GSO_MAX_SEGS", U32, 'Invalid "gso_max_segs" value\n'),
+    ValueKeyword("parentdev", "IFLA_PARENT_DEV_NAME", str),
     ValueKeyword("gro_max_size", "IFLA_GRO_MAX_SIZE", U32, 'Invalid "gro_max_size" value\n'),
 ]
 

@@ -24,7 +24,7 @@ from .grammar import (
     read,
     wrong,
 )
-from .render import OutputField, put, text
+from .render import OutputField, family_colour, put, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -267,12 +267,12 @@ def neighbour(entry: Body, ip: IpContext, record: Record, verb: str = "") -> Ite
         yield OutputField(verb, True, f"{verb} ")
     destination, device, link_address = BRIEF if ip.brief else FULL
     if "NDA_DST" in entry:
-        yield OutputField("dst", entry["NDA_DST"], destination % entry["NDA_DST"])
+        yield OutputField("dst", entry["NDA_DST"], put(destination, entry["NDA_DST"], ip, family_colour(entry["ndm_family"])))
     if "index" not in record and entry["ndm_ifindex"]:
         name = ip.name_of(entry["ndm_ifindex"])
-        yield OutputField("dev", name, put(device, name, ip))
+        yield OutputField("dev", name, put(device, name, ip, "ifname"))
     if "NDA_LLADDR" in entry:
-        yield OutputField("lladdr", entry["NDA_LLADDR"], link_address % entry["NDA_LLADDR"])
+        yield OutputField("lladdr", entry["NDA_LLADDR"], put(link_address, entry["NDA_LLADDR"], ip, "mac"))
     if ip.brief:
         yield OutputField("", None, "\n")
         return

@@ -14,12 +14,13 @@ from ...terminal import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
+    from typing import Any, Optional, Union
 
     from ...wire import Body
     from .context import IpContext
 
     Read = Callable[[Any, Body, IpContext], Any]
+    Colour = Union[str, Callable[[Any, Body], Optional[str]], None]
 
 
 class OutputField:
@@ -51,10 +52,12 @@ class OutputRow:
     alone, where that differs from JSON.
     """
 
-    __slots__ = ("key", "name", "plain", "read", "text")
+    __slots__ = ("colour", "key", "name", "plain", "read", "text")
 
-    def __init__(self, key: str, name: str, text: str, read: Read | None = None, plain: Read | None = None) -> None:
-        self.key, self.name, self.text, self.read, self.plain = key, name, text, read, plain
+    def __init__(
+        self, key: str, name: str, text: str, read: Read | None = None, plain: Read | None = None, colour: Colour = None
+    ) -> None:
+        self.key, self.name, self.text, self.read, self.plain, self.colour = key, name, text, read, plain, colour
 
 
 def fields(rows: Sequence[OutputRow], record: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -67,21 +70,43 @@ def fields(rows: Sequence[OutputRow], record: Body, ip: IpContext) -> Iterator[O
         if shown is None:
             continue
         words = shown if row.plain is None else row.plain(value, record, ip)
-        yield OutputField(row.name, shown, put(row.text, words, ip))
+        colour = row.colour if ip.colour else None
+        if colour is not None and not isinstance(colour, str):
+            colour = colour(value, record)
+        yield OutputField(row.name, shown, put(row.text, words, ip, colour))
 
 
-def put(form: str, value: Any, ip: IpContext) -> str:
-    """``form % value``, its line breaks as the session wants them, the value without what drives a terminal."""
+COLOURS = {"ifname": 36, "mac": 33, "inet": 35, "inet6": 34, "up": 32, "down": 31}  # of ECMA-48; bold on a dark background
+
+
+def put(form: str, value: Any, ip: IpContext, colour: str | None = None) -> str:
+    """Return ``form % value``, with the line breaks of the session, and the value without what drives a terminal.
+
+    ``colour`` is a key of `COLOURS`: that of the text from the value on, with ``-color``.
+    """
     if ip.oneline and "\n" in form:
         form = form.replace("\n", "\\")
     if "%" not in form:
         return form
+    if colour and ip.colour:
+        start = form.index("%")
+        bold = "1;" if ip.dark else ""
+        return f"{form[:start]}\x1b[{bold}{COLOURS[colour]}m{_put(form[start:], value)}\x1b[0m"
+    return _put(form, value)
+
+
+def _put(form: str, value: Any) -> str:
     if isinstance(value, str):
         value = harmless(value)
         if not value.isascii():  # C pads to a number of bytes, so each byte must count as one character
             padded = form % value.encode("utf-8", "surrogateescape").decode("latin-1")
             return str(padded.encode("latin-1").decode("utf-8", "surrogateescape"))
     return str(form % value)
+
+
+def family_colour(family: int) -> str | None:
+    """Return the colour of an address of this family."""
+    return {2: "inet", 10: "inet6"}.get(family)
 
 
 _terminal: bool | None = None

@@ -10,7 +10,7 @@ import sys
 
 from ... import nlmsg, rtnl, uapi
 from ...errors import WireError
-from .grammar import FAILED, CommandError
+from .grammar import BAD_WORD, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def read_messages(kind: str) -> list[tuple[Message, Body]]:
         data = stream.read(MAX_BYTES)
     magic = int.from_bytes(data[:4], sys.byteorder)
     if len(data) < 4 or magic != MAGIC[kind]:
-        raise CommandError(f"Magic mismatch ({min(len(data) // 4, 1)} elems, {magic:x} magic)", FAILED)
+        raise CommandError(
+            f"Magic mismatch ({min(len(data) // 4, 1)} elems, {magic:x} magic)", FAILED if kind == "route" else BAD_WORD
+        )
     found = []
     try:
         for frame in nlmsg.split(data[4:]):

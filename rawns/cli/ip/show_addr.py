@@ -9,7 +9,7 @@ from _socket import AF_INET6
 
 from ... import uapi
 from . import name_tables
-from .render import OutputField, OutputRow, fields, put
+from .render import OutputField, OutputRow, family_colour, fields, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,20 +34,24 @@ def _scope(value: int, record: Body, ip: IpContext) -> str:
     return str(value) if ip.numeric else name_tables.table("rt_scopes").get(value, str(value))
 
 
+def _colour(value: str, record: Body) -> str | None:
+    return family_colour(record["ifa_family"])
+
+
 DEVICE = (
     OutputRow("ifa_index", "index", "%d: "),
     OutputRow("ifa_index", "dev", "%s", lambda value, record, ip: ip.name_of(value)),
 )
 FAMILY = (OutputRow("ifa_family", "family", "    %s ", _family),)
 ADDRESS = (
-    OutputRow("IFA_LOCAL", "local", "%s"),
-    OutputRow("IFA_ADDRESS", "address", " peer %s", _peer),
+    OutputRow("IFA_LOCAL", "local", "%s", colour=_colour),
+    OutputRow("IFA_ADDRESS", "address", " peer %s", _peer, colour=_colour),
     OutputRow("ifa_prefixlen", "prefixlen", "/%d "),
     OutputRow("IFA_RT_PRIORITY", "metric", "metric %d "),
 )
 REST = (
-    OutputRow("IFA_BROADCAST", "broadcast", "brd %s "),
-    OutputRow("IFA_ANYCAST", "anycast", "any %s "),
+    OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", colour=_colour),
+    OutputRow("IFA_ANYCAST", "anycast", "any %s ", colour=_colour),
     OutputRow("ifa_scope", "scope", "scope %s ", _scope),
 )
 LABEL = (OutputRow("IFA_LABEL", "label", "%s"),)

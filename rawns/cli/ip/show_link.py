@@ -74,18 +74,25 @@ def _hex(value: bytes, record: Body, ip: IpContext) -> str:
     return value.hex()
 
 
+def _state_colour(value: int, record: Body) -> str | None:
+    return {2: "down", 6: "up"}.get(value)
+
+
 FIRST = (
     OutputRow("IFLA_MTU", "mtu", "mtu %d "),
     OutputRow("IFLA_QDISC", "qdisc", "qdisc %s "),
     OutputRow("IFLA_MASTER", "master", "master %s ", _master),
-    OutputRow("IFLA_OPERSTATE", "operstate", "state %s ", _nth(name_tables.OPERSTATES)),
+    OutputRow("IFLA_OPERSTATE", "operstate", "state %s ", _nth(name_tables.OPERSTATES), None, _state_colour),
 )
 LINKMODE = (OutputRow("IFLA_LINKMODE", "linkmode", "mode %s ", _nth(name_tables.LINKMODES)),)
 GROUP = (OutputRow("IFLA_GROUP", "group", "group %s ", _group), OutputRow("IFLA_TXQLEN", "txqlen", "qlen %d", _queue))
-ADDRESS = (OutputRow("ifi_type", "link_type", "\n    link/%s ", _type), OutputRow("IFLA_ADDRESS", "address", "%s", _lladdr))
-BROADCAST = (OutputRow("IFLA_BROADCAST", "broadcast", " brd %s", _lladdr),)
-PEER = (OutputRow("IFLA_BROADCAST", "broadcast", " peer %s", _lladdr),)
-PERMANENT = (OutputRow("IFLA_PERM_ADDRESS", "permaddr", " permaddr %s", _permanent),)
+ADDRESS = (
+    OutputRow("ifi_type", "link_type", "\n    link/%s ", _type),
+    OutputRow("IFLA_ADDRESS", "address", "%s", _lladdr, None, "mac"),
+)
+BROADCAST = (OutputRow("IFLA_BROADCAST", "broadcast", " brd %s", _lladdr, None, "mac"),)
+PEER = (OutputRow("IFLA_BROADCAST", "broadcast", " peer %s", _lladdr, None, "mac"),)
+PERMANENT = (OutputRow("IFLA_PERM_ADDRESS", "permaddr", " permaddr %s", _permanent, None, "mac"),)
 ELSEWHERE = (
     OutputRow("IFLA_LINK_NETNSID", "link_netnsid", " %s", None, _netns),
     OutputRow("IFLA_PROTO_DOWN", "proto_down", " protodown on ", _true),
@@ -112,8 +119,8 @@ QUEUES = (
     OutputRow("IFLA_PARENT_DEV_NAME", "parentdev", "parentdev %s "),
 )
 ALIAS = (OutputRow("IFLA_IFALIAS", "ifalias", "\n    alias %s"),)
-STATE = (OutputRow("IFLA_OPERSTATE", "operstate", "%-14s ", _nth(name_tables.OPERSTATES)),)
-MAC = (OutputRow("IFLA_ADDRESS", "address", "%s ", _lladdr),)
+STATE = (OutputRow("IFLA_OPERSTATE", "operstate", "%-14s ", _nth(name_tables.OPERSTATES), None, _state_colour),)
+MAC = (OutputRow("IFLA_ADDRESS", "address", "%s ", _lladdr, None, "mac"),)
 
 
 def _name(record: Body, ip: IpContext, form: str) -> Iterator[OutputField]:
@@ -129,7 +136,7 @@ def _name(record: Body, ip: IpContext, form: str) -> Iterator[OutputField]:
     elif lower is not None:
         shown = f"{name}@{ip.name_of(lower)}"
         yield OutputField("link", ip.name_of(lower))
-    yield OutputField("ifname", name, put(form, shown, ip))
+    yield OutputField("ifname", name, put(form, shown, ip, "ifname"))
 
 
 def _flags(record: Body, ip: IpContext) -> OutputField:

@@ -6,7 +6,7 @@ from _socket import AF_INET, AF_INET6
 
 from ... import uapi
 from . import name_tables
-from .render import JsonObject, OutputField, put
+from .render import JsonObject, OutputField, family_colour, put
 from .route_words import ROUTE_TYPES
 
 TYPE_CHECKING = False
@@ -131,10 +131,12 @@ def _prefixes(record: Body, ip: IpContext) -> Iterator[OutputField]:
         where = record["RTA_DST"] if length == full else f"{record['RTA_DST']}/{length}"
     else:
         where = f"0/{length}" if length else "default"
-    yield _word("dst", where, "%s ")
+    colour = family_colour(record["rtm_family"]) if "RTA_DST" in record else None
+    yield OutputField("dst", where, put("%s ", where, ip, colour))
     length = record["rtm_src_len"]
     if "RTA_SRC" in record:
-        yield _word("from", record["RTA_SRC"] if length == full else f"{record['RTA_SRC']}/{length}", "from %s ")
+        source = record["RTA_SRC"] if length == full else f"{record['RTA_SRC']}/{length}"
+        yield OutputField("from", source, put("from %s ", source, ip, family_colour(record["rtm_family"])))
     elif length:
         yield _word("from", f"0/{length}", "from %s ")
 
@@ -147,9 +149,10 @@ def _whole(wanted: Record, key: str, family: int) -> bool:
 
 def _way(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
     if "RTA_GATEWAY" in record and not _whole(wanted, "via", record["rtm_family"]):
-        yield _word("gateway", record["RTA_GATEWAY"], "via %s ")
+        gateway = record["RTA_GATEWAY"]
+        yield OutputField("gateway", gateway, put("via %s ", gateway, ip, family_colour(record.get("rtm_family", 0))))
     if "RTA_VIA" in record:
-        yield _via(record["RTA_VIA"])
+        yield _via(record["RTA_VIA"], ip)
     if "RTA_OIF" in record and "oif" not in wanted:
         yield device("dev", record["RTA_OIF"], ip)
 
@@ -157,10 +160,10 @@ def _way(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
 def device(name: str, index: int, ip: IpContext) -> OutputField:
     """Return the field of an interface, by its name."""
     found = ip.name_of(index)
-    return OutputField(name, found, put(f"{name} %s ", found, ip))
+    return OutputField(name, found, put(f"{name} %s ", found, ip, "ifname"))
 
 
-def _via(value: bytes) -> OutputField:
+def _via(value: bytes, ip: IpContext) -> OutputField:
     """Return the gateway of another family: struct rtvia, a family and an address."""
     import sys
     from _socket import inet_ntop
@@ -172,7 +175,7 @@ def _via(value: bytes) -> OutputField:
     except (OSError, ValueError):
         host = packed.hex()
     inner = JsonObject([OutputField("family", name), OutputField("host", host)])
-    return OutputField("via", inner, f"via {name} {host} ")
+    return OutputField("via", inner, put(f"via {name} %s ", host, ip, family_colour(family)))
 
 
 def _origin(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
@@ -190,7 +193,8 @@ def _origin(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField
 
 def _details(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
     if "RTA_PREFSRC" in record and not _whole(wanted, "prefsrc", record["rtm_family"]):
-        yield _word("prefsrc", record["RTA_PREFSRC"], "src %s ")
+        source = record["RTA_PREFSRC"]
+        yield OutputField("prefsrc", source, put("src %s ", source, ip, family_colour(record["rtm_family"])))
     if "RTA_PRIORITY" in record and "metric" not in wanted:
         yield _word("metric", record["RTA_PRIORITY"], "metric %s ")
     yield flags(record["rtm_flags"])
@@ -303,12 +307,14 @@ def _hop(hop: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
     if "RTA_NEWDST" in hop:
         yield _word("as", _text_of(hop["RTA_NEWDST"]), "as to %s ")
     if "RTA_GATEWAY" in hop:
-        yield _word("gateway", hop["RTA_GATEWAY"], "via %s ")
+        colour = family_colour(record["rtm_family"])
+        yield OutputField("gateway", hop["RTA_GATEWAY"], put("via %s ", hop["RTA_GATEWAY"], ip, colour))
     if "RTA_VIA" in hop:
-        yield _via(hop["RTA_VIA"])
+        yield _via(hop["RTA_VIA"], ip)
     if "RTA_FLOW" in hop:
         yield _realms(hop["RTA_FLOW"], ip)
-    yield device("dev", hop["rtnh_ifindex"], ip)
+    name = ip.name_of(hop["rtnh_ifindex"])
+    yield OutputField("dev", name, put("dev %s ", name, ip))  # iproute2 does not colour this one
     if record["rtm_family"] != uapi.AF_MPLS:
         yield _word("weight", hop["rtnh_hops"] + 1, "weight %s ")
     yield flags(hop["rtnh_flags"])

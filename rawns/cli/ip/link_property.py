@@ -1,0 +1,57 @@
+"""`ip link property`: alternative names of a link (ip-link(8), RTM_NEWLINKPROP)."""
+
+from __future__ import annotations
+
+from ... import uapi
+from ...nlmsg import Request
+from ...rtnl.link import DELLINKPROP, NEWLINKPROP
+from .grammar import FAILED, CommandError, garbage, matches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .grammar import Args
+
+
+def _alternative_name(text: str) -> str:
+    size = len(text.encode("utf-8", "surrogateescape"))
+    if not 0 < size < uapi.ALTIFNAMSIZ or any(char in "/ \t\n\v\f\r" for char in text):
+        raise CommandError(f'Error: argument "{text}" is wrong: not a valid altname')
+    return text
+
+
+def run(args: Args) -> int:
+    """Add or delete alternative names; return the exit status."""
+    from .link_set import help
+
+    ip = args.ip
+    if not args:
+        raise help()
+    verb = args.take()
+    if matches(verb, "help"):
+        raise help()
+    creates, deletes = matches(verb, "add"), matches(verb, "delete")
+    if not (creates or deletes):
+        raise CommandError("Operator required")
+    names: list[str] = []
+    device = None
+    while args:
+        word = args.take()
+        if matches(word, "altname"):
+            names.append(_alternative_name(args.take()))
+            continue
+        if matches(word, "help"):
+            raise help()
+        if word == "dev":
+            word = args.take()
+        if device is not None:
+            raise garbage("dev", word)
+        device = word
+    if device is None:
+        raise CommandError('Not enough of information: "dev" argument is required.')
+    index = ip.index_of(device)
+    if not index:
+        raise CommandError(f'Cannot find device "{device}"', FAILED)
+    body = {"ifi_index": index, "IFLA_PROP_LIST": {"IFLA_ALT_IFNAME": names}}
+    flags = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL | uapi.NLM_F_APPEND if creates else 0
+    ip.do(Request(NEWLINKPROP if creates else DELLINKPROP, body, flags))
+    return 0
