@@ -50,6 +50,7 @@ class Segment:
 
     @property
     def links(self) -> list[tuple[NamespaceView, Link]]:
+        """The two links, each with its namespace."""
         return [(self.here, self.one), (self.there, self.other)]
 
     @property

@@ -301,6 +301,7 @@ class VisibleNamespaces:
             self._open.popitem(last=False)[1].close()
 
     def close(self) -> None:
+        """Close all namespaces."""
         while self._open:
             self._open.popitem()[1].close()
 

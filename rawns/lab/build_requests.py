@@ -72,10 +72,12 @@ def replace_address(one: Interface, what: Prefix) -> Request:
 
 
 def add_address_text(one: Interface, text: str) -> Request:
+    """Add an address given as text: ``10.0.0.1/24``."""
     return add_address(one, prefix.parse(text))
 
 
 def delete_address(one: Interface, what: str) -> Request:
+    """Delete an address given as text."""
     return one.labelled(address.delete(one.index, what))
 
 
@@ -87,6 +89,7 @@ def shape(one: Interface) -> list[Request]:
 
 
 def unshape(one: Interface) -> Request:
+    """Remove the queueing discipline that `shape` has set."""
     from ..objects import qdisc
 
     return one.labelled(qdisc.delete(one.index))
@@ -106,6 +109,7 @@ def vlans(one: Interface, there: Vlans, wanted: Vlans) -> list[Request]:
 
 
 def add_route(host: Host, one: LabRoute) -> Request:
+    """Add a route of the description."""
     index = None if one.dev is None else next((i.index for i in host.interfaces if i.name == one.dev), None)
     request = route.new(one.destination, via=one.via, index=index, metric=one.metric)
     request.body["rtm_protocol"] = stamp.PROTOCOL  # type: ignore[index]

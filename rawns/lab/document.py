@@ -79,6 +79,7 @@ class Where(str):
 
     @property
     def line(self) -> int:
+        """The line of the file."""
         return self._source.line(self._path)
 
 

@@ -68,6 +68,7 @@ class NamespaceState:
         return 1 + max((one.index for one in self.links.values()), default=LO)
 
     def link_at(self, index: int | None) -> Link | None:
+        """Return the link with an index, or None."""
         return next((one for one in self.links.values() if one.index == index), None)
 
 

@@ -53,6 +53,7 @@ class PairResult:
 
     @property
     def ok(self) -> bool:
+        """Tell whether the reply arrived."""
         return self.rtt >= 0
 
 
@@ -80,6 +81,7 @@ class HostNamespaces:
         return namespace
 
     def close(self) -> None:
+        """Close all namespaces."""
         for namespace in self._open.values():
             namespace.close()
         self._open.clear()

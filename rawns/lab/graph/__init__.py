@@ -47,6 +47,7 @@ class Edge:
             end.edges.append(self)
 
     def other(self, node: Node) -> Node:
+        """Return the node at the other end."""
         return self.ends[1] if self.ends[0] is node else self.ends[0]
 
     def label(self, node: Node) -> str:
