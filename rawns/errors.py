@@ -19,6 +19,10 @@ from __future__ import annotations
 import errno as _errno
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = [
     "RawnsError",
     "SyscallError",
@@ -57,8 +61,19 @@ def _class_for_errno(base: type, errno: int) -> type:
 class _ErrnoError(RawnsError, OSError):
     """The common base of the two errors that have an errno: chooses the class and supports pickle and copy."""
 
-    hint: str = ""
     _fields: tuple[object, ...]
+    _hint: str | Callable[[], str] = ""
+
+    @property
+    def hint(self) -> str:
+        """A sentence that says why, or what to do about it; may be empty."""
+        if not isinstance(self._hint, str):
+            self._hint = self._hint()  # not before it is read: many an error is expected, and finding a remedy takes system calls
+        return self._hint
+
+    @hint.setter
+    def hint(self, hint: str | Callable[[], str]) -> None:
+        self._hint = hint
 
     @staticmethod
     def _rebuild(base: type, fields: tuple[object, ...]) -> BaseException:
@@ -88,17 +103,17 @@ class SyscallError(_ErrnoError):
     """A system call failed.
 
     ``call`` is its C name, ``arguments`` are its arguments in C notation, ``errno`` and ``strerror`` the kernel's answer.
-    ``hint``, if it is not empty, is a sentence that says why, or what to do about it.
+    ``hint``, if it is not empty, is a sentence that says why, or what to do about it; it may be given as a function.
     """
 
     call: str
     arguments: str
 
-    def __new__(cls, errno: int, call: str = "", arguments: str = "", hint: str = "") -> SyscallError:
+    def __new__(cls, errno: int, call: str = "", arguments: str = "", hint: str | Callable[[], str] = "") -> SyscallError:
         error: SyscallError = OSError.__new__(_class_for_errno(SyscallError, errno), errno, os.strerror(errno))
         return error
 
-    def __init__(self, errno: int, call: str = "", arguments: str = "", hint: str = "") -> None:
+    def __init__(self, errno: int, call: str = "", arguments: str = "", hint: str | Callable[[], str] = "") -> None:
         OSError.__init__(self, errno, os.strerror(errno))
         self.errno, self.strerror = errno, os.strerror(errno)
         self.call, self.arguments, self.hint = call, arguments, hint

@@ -160,8 +160,10 @@ PROCESS_LIMIT = "a limit on processes and threads is reached (`ulimit -u`, pids.
 
 def _syscall_error(number: int, call: str, arguments: str) -> SyscallError:
     """Return the error for a failed call, with the hint that its errno allows."""
-    hint = remedy(number)
-    if number == errno.ENOSPC and call == "unshare":
+    hint: str | Callable[[], str] = ""
+    if number in (errno.EPERM, errno.EACCES):
+        hint = lambda: remedy(number)  # noqa: E731
+    elif number == errno.ENOSPC and call == "unshare":
         hint = "one of the limits in /proc/sys/user is reached: max_net_namespaces, max_mnt_namespaces, max_user_namespaces"
     elif number == errno.EMFILE:
         hint = "this process has as many open files as it may have: `ulimit -n` shows and raises the limit"
@@ -193,8 +195,8 @@ def remedy(number: int) -> str:
 def in_initial_user_namespace() -> bool:
     """Whether every user id is mapped to itself, as in the machine's own user namespace (true if that cannot be read)."""
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            return file.read().split() == ["0", "0", "4294967295"]
+        with open("/proc/self/uid_map", "rb") as file:
+            return file.read().split() == [b"0", b"0", b"4294967295"]
     except OSError:
         return True
 
@@ -222,8 +224,8 @@ def owns_namespace(kind: str) -> bool:
 def capable(*capabilities: int) -> bool:
     """Whether capabilities (CAP_*) are effective in the calling thread; without /proc, whether its user is root."""
     try:
-        with open("/proc/thread-self/status", encoding="ascii", errors="replace") as status:
-            line = next(line for line in status if line.startswith("CapEff:"))
+        with open("/proc/thread-self/status", "rb") as status:
+            line = next(line for line in status if line.startswith(b"CapEff:"))
     except (OSError, StopIteration):
         return os.geteuid() == 0
     effective = int(line.split()[1], 16)
