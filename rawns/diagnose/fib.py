@@ -192,7 +192,9 @@ def describe_rule(rule: Rule) -> str:
         if body.get(key):
             start, end = body[key]["start"], body[key]["end"]
             words += [option, str(start) if start == end else f"{start}-{end}"]
+    suppressed = body.get("FRA_SUPPRESS_PREFIXLEN", -1)
     words += [REFUSING_RULES[rule.action][0]] if rule.action in REFUSING_RULES else ["lookup", _table_name(rule.table)]
+    words += ["suppress_prefixlength", str(suppressed)] if suppressed != -1 else []
     return f"{rule.priority}: {' '.join(words)}"
 
 

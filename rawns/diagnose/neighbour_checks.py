@@ -138,7 +138,7 @@ def _elsewhere(hop: Hop, aim: NamespaceView, port: Link) -> NetworkFault:
     here, out = hop.here, hop.out
     assert out is not None
     near = _not_bridged(hop, here, out, aim, port) or _macvlan_and_below(hop, (here, out), (aim, port))
-    near = near or _macvlan_and_below(hop, (aim, port), (here, out))
+    near = near or _macvlan_and_below(hop, (aim, port), (here, out)) or _loose_port(hop, (here, out), (aim, port))
     if near is not None:
         return near
     sentence = f"{here.name} sends packets to {hop.target} by {printable(out.name)}"
@@ -184,6 +184,21 @@ def _not_bridged(hop: Hop, here: NamespaceView, out: Link, aim: NamespaceView, p
     bridge = place.links[bound.master]
     sentence = f"{place.named(loose)}, where the cable of {whose} ends, is not a port of the bridge {printable(bridge.name)}"
     return NetworkFault(sentence, remedy.set_link(place, loose, f"master {word(bridge.name)}"))
+
+
+def _loose_port(hop: Hop, one: tuple[NamespaceView, Link], other: tuple[NamespaceView, Link]) -> NetworkFault | None:
+    """A cable from one side ends beside a bridge of the other side, without being a port of it."""
+    for (near, link), (far, port) in ((one, other), (other, one)):
+        bridges = {id(found.view): found for found in neighbours_on(hop, near, link) if found.link.kind == "bridge"}
+        for found in neighbours_on(hop, far, port):
+            if id(found.view) not in bridges or found.link.kind != "veth" or found.view.addresses_of(found.link, hop.family):
+                continue
+            bridge = bridges[id(found.view)].link
+            sentence = f"{found.view.named(found.link)}, to which {far.named(port)} leads,"
+            sentence += f" is not a port of the bridge {printable(bridge.name)}"
+            change = remedy.set_link(found.view, found.link, f"master {word(bridge.name)}")
+            return NetworkFault(sentence, change)
+    return None
 
 
 def _macvlan_and_below(hop: Hop, upper: tuple[NamespaceView, Link], lower: tuple[NamespaceView, Link]) -> NetworkFault | None:

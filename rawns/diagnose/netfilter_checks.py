@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ECHO = {uapi.AF_INET: ("icmp", 8, 0), uapi.AF_INET6: ("icmpv6", 128, 129)}  # request, reply: <linux/icmp.h>, RFC 4443
 SOLICITATION, ADVERTISEMENT = 135, 136  # RFC 4861
+TCP_SYN, TCP_ACK = 2, 16  # flags in byte 13 of the header: RFC 9293, section 3.1
 ARP_REQUEST, ARP_REPLY = 1, 2  # <linux/if_arp.h>
 NETDEV = frozenset((uapi.NFPROTO_NETDEV,))
 INGRESS = frozenset((uapi.NFPROTO_NETDEV, uapi.NFPROTO_INET))
@@ -55,12 +56,14 @@ def packet_of(hop: Hop, view: NamespaceView, iif: Link | None = None, oif: Link 
         protocol, request, reply = ECHO[hop.family]
         packet = Packet(source, hop.target, protocol=protocol, state=state, mark=hop.mark, **names)
         packet.transport.update({0: reply if hop.reply else request, 1: 0})
-        return _with_devices(packet, iif, oif)
+        return _with_link_layer(hop, view, _with_devices(packet, iif, oif))
     source_port, port = (hop.port, None) if hop.reply else (None, hop.port)
     packet = Packet(
         source, hop.target, protocol=hop.flow.protocol, state=state, mark=hop.mark, port=port, source_port=source_port, **names
     )
-    return _with_devices(packet, iif, oif)
+    if hop.flow.protocol == "tcp":
+        packet.transport[13] = TCP_SYN | (TCP_ACK if hop.reply else 0)
+    return _with_link_layer(hop, view, _with_devices(packet, iif, oif))
 
 
 def _icmpv6(source: str, target: str, kind: int, iif: Link | None, oif: Link | None) -> Packet:
@@ -86,6 +89,17 @@ def _arp(source: str, target: str, operation: int, iif: Link | None, oif: Link |
     packet.known.pop(("ct", uapi.NFT_CT_STATE))
     packet.link_layer.update(enumerate(ether, 12))
     return _with_devices(packet, iif, oif)
+
+
+def _with_link_layer(hop: Hop, view: NamespaceView, packet: Packet) -> Packet:
+    """Add to a packet that has left the sender its link-layer addresses on this segment."""
+    if view is hop.here or hop.out is None or hop.inlet is None:
+        return packet
+    for link, start in ((hop.inlet, 0), (hop.out, 6)):
+        if link.address:
+            packet.link_layer.update(enumerate(bytes.fromhex(link.address.replace(":", "")), start))
+    packet.known["meta", uapi.NFT_META_PKTTYPE] = bytes(1)  # PACKET_HOST
+    return packet
 
 
 def _with_devices(packet: Packet, iif: Link | None, oif: Link | None) -> Packet:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3.0  # seconds within which an answer proves that there is no fault; address resolution takes up to three
 DOUBT = 0.3  # seconds within which an answer proves that a fault that was found is none
+PLAIN_BYTES = 56  # data of an echo request, as ping(8) sends it
 WIDE = 1.0  # seconds for a packet of full size, if a small one has just been answered
 HEADER_BYTES = {uapi.AF_INET: 28, uapi.AF_INET6: 48}  # IP and ICMP
 MIN_MTU = {uapi.AF_INET: 68, uapi.AF_INET6: 1280}  # RFC 791, RFC 8200
@@ -87,7 +88,7 @@ class Prover:
             views += [hop.there] if hop.there is not None else []
         return list(dict.fromkeys(views))
 
-    def _probe(self, seconds: float, size: int = 56, whole: bool = False) -> ProbeResult:
+    def _probe(self, seconds: float, size: int = PLAIN_BYTES, whole: bool = False) -> ProbeResult:
         tracer = self.tracer
         device = tracer.device.name if tracer.device is not None else ""
         watched = [] if tracer.aim is tracer.origin else self._watched()
@@ -149,7 +150,7 @@ class Prover:
         if first is None or first.out is None or tracer.aim is tracer.origin or first.route is None:
             return None
         mtu = min(first.out.mtu or 0, first.route.mtu or 1 << 16)
-        if first.out.flags & uapi.IFF_LOOPBACK or mtu <= max(MIN_MTU[family], 56 + HEADER_BYTES[family]):
+        if first.out.flags & uapi.IFF_LOOPBACK or mtu <= max(MIN_MTU[family], PLAIN_BYTES + HEADER_BYTES[family]):
             return None
         result = self._probe(WIDE, mtu - HEADER_BYTES[family], whole=True)
         narrow = self._narrowest(mtu)
@@ -175,8 +176,7 @@ class Prover:
         """Small packets pass, large ones do not, and no router reports it."""
         sentence = f"small packets come through, those of {mtu} bytes do not"
         if narrow is None:
-            lost = self._lost(result, reply=False)
-            return NetworkFault(f"{sentence}{lost[0] if lost is not None else ''}")
+            return self._explained(result, sentence)
         view, link, router = narrow
         sentence += f": the MTU of {view.named(link)} is {link.mtu}"
         if router:
@@ -220,17 +220,28 @@ class Prover:
 
     def _unanswered(self, result: ProbeResult) -> NetworkFault:
         """No check found a fault, and yet no answer came: say where the probe was lost, and which filters are there."""
-        tracer, target = self.tracer, str(self.diagnosis.target)
+        target = str(self.diagnosis.target)
         number = len(self.diagnosis.checks)
+        narrow = self._narrowest(PLAIN_BYTES + HEADER_BYTES[self.diagnosis.family])
+        if narrow is not None:
+            view, link, _ = narrow
+            size = PLAIN_BYTES + HEADER_BYTES[self.diagnosis.family]
+            sentence = f"the MTU of {view.named(link)} is {link.mtu}, too small for a packet of {size} bytes"
+            return self._note("MTU", view.named(link), NetworkFault(sentence, remedy.set_link(view, link, "mtu 1500")))
         refused = f"{self.flow} of {target} is refused" if result.refused else "no answer came"
-        sentence = f"all {number} checks hold, yet {refused}"
+        fault = self._explained(result, f"all {number} checks hold, yet {refused}")
+        return self._note("answer", target, fault)
+
+    def _explained(self, result: ProbeResult, sentence: str) -> NetworkFault:
+        """Return the fault of a probe that was lost: a suspect, or the place and the filters there."""
+        tracer = self.tracer
         lost = self._lost(result, reply=False) or self._lost(result, reply=True)
         place = lost[1] if lost is not None else None
         suspect = self._suspect(place)
         if suspect is not None:
             hop, found = suspect
             words, change = netfilter_checks.accusation(hop, found)
-            return self._note("answer", target, NetworkFault(f"{sentence}: {words}", change))
+            return NetworkFault(f"{sentence}: {words}", change)
         if result.error:
             sentence += f" ({printable(result.error)})"
         if lost is not None and tracer.beyond is None:
@@ -240,7 +251,7 @@ class Prover:
         others = self._bystanders(place)
         if others:
             sentence += f"; filters there: {', '.join(others)}"
-        return self._note("answer", target, NetworkFault(sentence))
+        return NetworkFault(sentence)
 
     def _suspect(self, place: NamespaceView | None) -> tuple[Hop, FilterSuspect] | None:
         """Return the filter that most likely dropped the packet: in the namespace where it was lost, and by its policy."""

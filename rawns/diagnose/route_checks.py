@@ -149,6 +149,17 @@ def _rules_missing(hop: Hop) -> NetworkFault | None:
     if trace is None or trace.rule is not None or not trace.explains(hop.answer):
         return None
     present = [one for one in here.rules() if one.family == hop.family]
+    for one in present:
+        if one.body.get("FRA_SUPPRESS_PREFIXLEN", -1) == -1:
+            continue
+        plain = Rule({key: value for key, value in one.body.items() if key != "FRA_SUPPRESS_PREFIXLEN"})
+        found = fib.trace(here, hop.query, rules=[plain if each is one else each for each in present])
+        if found.route is not None and not found.errno:
+            shown = f"`{fib.describe_rule(one)}` in {here.name} suppresses the route `{fib.describe_route(found.route)}`"
+            sentence = f"the policy rule {shown}"
+            change = remedy.delete_rule(here, one)
+            change += remedy.change_rule(here, hop.family, "add", f"pref {fib.describe_rule(plain).replace(': ', ' ', 1)}")
+            return NetworkFault(sentence, change)
     for priority, table, name in ((32766, uapi.RT_TABLE_MAIN, "main"), (0, uapi.RT_TABLE_LOCAL, "local")):
         body = {"family": hop.family, "table": table, "action": uapi.FR_ACT_TO_TBL, "FRA_PRIORITY": priority}
         added = sorted([*present, Rule(body)], key=lambda one: one.priority)

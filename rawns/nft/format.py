@@ -46,6 +46,7 @@ META = {
         "MARK": "meta mark",
         "PROTOCOL": "meta protocol",
         "IFTYPE": "iiftype",
+        "PKTTYPE": "meta pkttype",
         "OIFTYPE": "oiftype",
         "NFPROTO": "meta nfproto",
         "L4PROTO": "meta l4proto",

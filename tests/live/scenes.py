@@ -245,6 +245,29 @@ SCENES: dict[str, Scene] = {
     "a rule for the answer": Scene(
         routed, ["b: ip rule add from 10.0.2.2 unreachable"], "policy rule .* from 10.0.2.2/32 unreachable` in b"
     ),
+    "a rule that suppresses": Scene(
+        pair,
+        ["a: ip rule del pref 32766", "a: ip rule add pref 32766 table main suppress_prefixlength 24"],
+        "suppresses the route `10.0.0.0/24`",
+    ),
+    "a rule that jumps": Scene(
+        pair, ["a: ip rule add pref 100 goto 200", "a: ip rule add pref 200 prohibit"], "policy rule `200: from all prohibit`"
+    ),
+    "no rule for the main table": Scene(routed, ["a: ip rule del pref 32766"], "no policy rule leads to that table"),
+    "a rule for one protocol": Scene(
+        routed,
+        ["b: serve tcp 0.0.0.0 80", "r: ip route add blackhole default table 9", "r: ip rule add ipproto tcp table 9"],
+        "blackhole default table 9.*policy rule `32765: from all ipproto 6 lookup 9`",
+        port=80,
+        silent=False,
+    ),
+    "a rule for the answer's port": Scene(
+        routed,
+        ["b: serve tcp 0.0.0.0 80", "b: ip rule add sport 80 ipproto tcp prohibit"],
+        "sport 80 prohibit` in b",
+        port=80,
+        silent=False,
+    ),
     "a rule inverted": Scene(pair, ["a: ip rule add not to 10.7.0.0/24 unreachable"], "policy rule .* in a refuses"),
     "a rule, IPv6": Scene(routed, ["r: ip -6 rule add from fd01::/64 blackhole"], "policy rule .* in r refuses", family=V6),
     "a mark set on output": Scene(
@@ -405,6 +428,7 @@ SCENES: dict[str, Scene] = {
     "ARP off": Scene(pair, ["b: ip link set v2 arp off"], "ARP is switched off on v2 in b"),
     "an address removed": Scene(pair, ["b: ip addr flush dev v2"], "b has no IPv4 address"),
     "lo down": Scene(pair, ["a: ip addr add 10.1.1.1/32 dev lo", "a: ip link set lo down"], "lo in a is down", target="10.1.1.1"),
+    "an MTU too small for an echo": Scene(pair, ["a: ip link set v1 mtu 68"], "the MTU of v1 in a is 68, too small"),
     # neighbours and twins
     "another host has the address": Scene(star, ["c: ip addr add 10.0.0.2/24 dev v3"], "v2 in b and on v3 in c", silent=False),
     "another host answers for a dead one": Scene(
@@ -533,6 +557,34 @@ SCENES: dict[str, Scene] = {
         ],
         "^b has no route to 10.0.77.77.*ip t c in r changes the source",
     ),
+    "by the link-layer address": Scene(
+        star,
+        [
+            "s: nft 'add table bridge t; add chain bridge t c { type filter hook forward priority 0; }; add rule bridge t c ether saddr {a.v1} drop'"
+        ],
+        "bridge t c in s drops",
+    ),
+    "by the packet type": Scene(pair, nft("b", "ip", "input", "meta pkttype unicast drop"), "ip t c in b drops"),
+    "by the TCP flags": Scene(
+        pair,
+        ["b: serve tcp 0.0.0.0 80", *nft("b", "ip", "input", "tcp flags syn drop")],
+        "ip t c in b drops",
+        port=80,
+        silent=False,
+    ),
+    "by the time to live": Scene(routed, nft("r", "ip", "forward", "ip ttl < 64 drop"), "ip t c in r may drop it"),
+    "by the length": Scene(
+        pair, nft("b", "ip", "input", "ip length > 500 drop"), "1500 bytes do not: the nf_tables chain ip t c in b", silent=False
+    ),
+    "one chain accepts, the next drops": Scene(
+        pair,
+        [
+            *nft("b", "ip", "input", "accept"),
+            "b: nft 'add table ip u; add chain ip u c { type filter hook input priority 5; policy drop; }'",
+        ],
+        "ip u c in b drops the packet by its policy",
+    ),
+    "a set with ranges": Scene(pair, nft("b", "ip", "input", "ip saddr { 10.0.0.0/28, 10.9.0.0/16 } drop"), "ip t c in b"),
     # bridges
     "an address on a port": Scene(address_on_a_port, [], "v1 in a, .*is a port of br0"),
     "a loop of bridges": Scene(doubled_bridges, [], "closes a loop of bridges", silent=False),
@@ -560,6 +612,9 @@ SCENES: dict[str, Scene] = {
         star, ["s: ip link add br1 type bridge", "s: ip link set br1 up", "s: ip link set pb master br1"], "two bridges"
     ),
     "cable between the bridges down": Scene(two_bridges, ["t: ip link set ts down"], "ts in t"),
+    "a cable beside the bridge": Scene(
+        two_bridges, ["s: ip link set st nomaster"], "st in s, to which v2 in b leads, is not a port of the bridge br0"
+    ),
     # tunnels
     "a tunnel without remote": Scene(
         vxlan_bare, ["a: bridge fdb del 00:00:00:00:00:00 dev vx dst 10.0.0.2"], "VXLAN device vx in a has n", **TUNNEL
