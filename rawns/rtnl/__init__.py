@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .address import DELADDR as DELADDR
     from .address import GETADDR as GETADDR
     from .address import NEWADDR as NEWADDR
+    from .addrlabel import DELADDRLABEL as DELADDRLABEL
+    from .addrlabel import GETADDRLABEL as GETADDRLABEL
+    from .addrlabel import NEWADDRLABEL as NEWADDRLABEL
     from .link import DELLINK as DELLINK
     from .link import DELLINKPROP as DELLINKPROP
     from .link import GETLINK as GETLINK
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
     from .neighbour import DELNEIGH as DELNEIGH
     from .neighbour import GETNEIGH as GETNEIGH
     from .neighbour import NEWNEIGH as NEWNEIGH
+    from .neightable import GETNEIGHTBL as GETNEIGHTBL
+    from .neightable import NEWNEIGHTBL as NEWNEIGHTBL
+    from .neightable import SETNEIGHTBL as SETNEIGHTBL
+    from .netconf import DELNETCONF as DELNETCONF
+    from .netconf import GETNETCONF as GETNETCONF
+    from .netconf import NEWNETCONF as NEWNETCONF
     from .nexthop import DELNEXTHOP as DELNEXTHOP
     from .nexthop import GETNEXTHOP as GETNEXTHOP
     from .nexthop import GETNEXTHOPBUCKET as GETNEXTHOPBUCKET
@@ -51,6 +60,9 @@ if TYPE_CHECKING:
     from .tc import NEWTCLASS as NEWTCLASS
 
 MODULES = {
+    "addrlabel": "NEWADDRLABEL DELADDRLABEL GETADDRLABEL",
+    "neightable": "NEWNEIGHTBL GETNEIGHTBL SETNEIGHTBL",
+    "netconf": "NEWNETCONF DELNETCONF GETNETCONF",
     "link": "NEWLINK DELLINK GETLINK SETLINK NEWLINKPROP DELLINKPROP",
     "address": "NEWADDR DELADDR GETADDR",
     "route": "NEWROUTE DELROUTE GETROUTE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import BE16, IP, MAC, S32, U8, U16, U32, Layout, Message, Struct
+from ..wire import BE16, FLAG, IP, MAC, S32, U8, U16, U32, Layout, Message, Struct
 from .base import FAMILY, attrs
 
 NDMSG = Struct(
@@ -34,6 +34,7 @@ NEIGH = Layout(
         NDA_SRC_VNI=U32,
         NDA_PROTOCOL=U8.named("RTPROT_"),
         NDA_NH_ID=U32,
+        NDA_FDB_EXT_ATTRS=attrs(True, NFEA_ACTIVITY_NOTIFY=U8, NFEA_DONT_REFRESH=FLAG),
         NDA_FLAGS_EXT=U32,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import IP, RAW, S32, U8, U16, U32, Layout, Message, Struct
+from ..wire import BE32, BE64, IP, S32, U8, U16, U32, Layout, Message, Struct
 from .base import FAMILY, IFNAME, attrs
 
 FIB_RULE_HDR = Struct(
@@ -30,7 +30,7 @@ RULE = Layout(
         FRA_PRIORITY=U32,
         FRA_FWMARK=U32,
         FRA_FLOW=U32,
-        FRA_TUN_ID=RAW,
+        FRA_TUN_ID=BE64,
         FRA_SUPPRESS_IFGROUP=S32,  # -1 for none, as of a prefix length
         FRA_SUPPRESS_PREFIXLEN=S32,
         FRA_TABLE=U32.named("RT_TABLE_"),
@@ -42,6 +42,12 @@ RULE = Layout(
         FRA_IP_PROTO=U8,
         FRA_SPORT_RANGE=_PORTS,
         FRA_DPORT_RANGE=_PORTS,
+        FRA_DSCP=U8,
+        FRA_FLOWLABEL=BE32,
+        FRA_FLOWLABEL_MASK=BE32,
+        FRA_SPORT_MASK=U16,
+        FRA_DPORT_MASK=U16,
+        FRA_DSCP_MASK=U8,
     ),
 )
 

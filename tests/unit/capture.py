@@ -3,6 +3,7 @@
     python3 tests/unit/capture.py > tests/unit/captured.txt              (as root, with iproute2 and strace)
     python3 tests/unit/capture.py lab > tests/unit/captured_lab.txt      (what labs need besides; `tc` and `bridge` too)
     python3 tests/unit/capture.py ip > tests/unit/captured_ip.txt        (what `rawns ip` needs besides)
+    python3 tests/unit/capture.py tables > tests/unit/captured_tables.txt  (labels, neighbour tables, configuration, rules)
     python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
@@ -166,6 +167,30 @@ ip route add 10.5.0.0/24 dev v1 features ecn fastopen_no_cookie 1 mtu lock 1300
 ip route show table main
 """.strip().splitlines()
 
+TABLES = """
+ip addrlabel add prefix fd00::/64 dev v1 label 7
+ip addrlabel add prefix fd01::/32 label 100
+ip addrlabel list
+ip addrlabel del prefix fd00::/64 dev v1 label 7
+ip netconf show dev v1
+ip -4 netconf show
+ip ntable show
+ip ntable show dev v1 name arp_cache
+ip ntable change name arp_cache thresh1 129 thresh2 513 thresh3 1025 gc_int 31000
+ip ntable change name ndisc_cache dev v1 base_reachable 31000 ucast_probes 4 queue 65 locktime 0
+ip rule add not from 10.0.0.0/24 to 10.1.0.0/16 tos 0x10 fwmark 0x5/0xff iif v1 oif v2 table 300 pref 10
+ip rule add from all uidrange 1000-2000 ipproto tcp sport 80 dport 1000-2000 table main suppress_prefixlength 0 pref 11
+ip rule add from all tun_id 77 table 10 suppress_ifgroup 5 protocol static pref 12
+ip rule add from all l3mdev pref 13
+ip rule add from all goto 32766 pref 14
+ip rule add from all nop pref 15
+ip rule add from all table 10 realms 3/4 pref 16
+ip -6 rule add from fd00::/64 unreachable pref 17
+ip rule list
+ip -6 rule list
+ip rule del pref 14
+""".strip().splitlines()
+
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
 BY_HAND = {
     "RTM_NEWADDR 10.0.0.1/99 on lo": "28000000140005060100000000000000026300000100000008000200 0a000001080001000a000001",
@@ -287,22 +312,25 @@ SUBJECT = {
     "bucket": 118,
     "qdisc": 38,
     "class": 42,
+    "addrlabel": 74,
+    "netconf": 82,
+    "ntable": 66,
 }
-LINKPROP, SETLINK = 110, 19
+LINKPROP, SETLINK, SETNEIGHTBL = 110, 19, 67
 
 
 def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """Without the tool's probing of the kernel and its look-ups of names on the way."""
     if "bucket" in words:
         words = ["bucket", *words]
-    subject = LINKPROP if "property" in words else SUBJECT[words[1] if words[0] == "-d" else words[0]]
-    asks = bool({"show", "get", "list-id"} & set(words))
+    subject = LINKPROP if "property" in words else SUBJECT[words[1] if words[0] in ("-d", "-4", "-6") else words[0]]
+    asks = bool({"show", "get", "list", "list-id"} & set(words))
     kept: list[tuple[str, bytes]] = []
     wanted = False
     for arrow, data in buffers:
         length, kind, _, seq = struct.unpack_from("=IHHI", data)
         if arrow == ">":
-            changes = subject - 2 <= kind < subject or kind == SETLINK
+            changes = subject - 2 <= kind < subject or kind in (SETLINK, SETNEIGHTBL)
             wanted = seq != 0 and (kind == subject if asks else changes)
             data = padding_cleared(data[:length])  # `ip addr show` sends 128 zeros more than its message has
         if wanted:
@@ -386,6 +414,7 @@ if __name__ == "__main__":
             "converse": converse,
             "lab": lambda: several(LAB_BEFORE, LAB),
             "ip": lambda: several(IP_BEFORE, IP_COMMANDS),
+            "tables": lambda: several(IP_BEFORE, TABLES),
             "nft": nft,
         }[sys.argv[1]]()
         if sys.argv[1:]

@@ -12,6 +12,7 @@ from typing import Any
 
 from samples_ip import IP_FILE_REQUESTS
 from samples_lab import LAB_REQUESTS
+from samples_tables import TABLE_REQUESTS
 
 from rawns import nlmsg, rtnl, uapi
 from rawns.rtnl.link import BRIDGE_PORT
@@ -36,7 +37,7 @@ def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-CAPTURED = captured("captured.txt", "captured_lab.txt", "captured_6_1.txt", "captured_ip.txt")
+CAPTURED = captured("captured.txt", "captured_lab.txt", "captured_6_1.txt", "captured_ip.txt", "captured_tables.txt")
 
 
 def one(command: str, arrow: str, number: int = 0) -> bytes:
@@ -263,4 +264,9 @@ IP_REQUESTS: dict[str, tuple[Message, int, dict[Any, Any]]] = {
     "netns list-id": (rtnl.GETNSID, 0, {"NETNSA_FD": 6}),
 }
 
-REQUESTS = {**{f"ip {command}": request for command, request in IP_REQUESTS.items()}, **LAB_REQUESTS, **IP_FILE_REQUESTS}
+REQUESTS = {
+    **{f"ip {command}": request for command, request in IP_REQUESTS.items()},
+    **LAB_REQUESTS,
+    **IP_FILE_REQUESTS,
+    **TABLE_REQUESTS,
+}

@@ -22,7 +22,7 @@ import pytest
 
 from rawns import nlmsg, packets, tap, uapi
 from rawns.nft import messages as nft_messages
-from rawns.rtnl import address, kinds, link, neighbour, nexthop, nsid, route, rule, tc
+from rawns.rtnl import address, addrlabel, kinds, link, neighbour, neightable, netconf, nexthop, nsid, route, rule, tc
 from rawns.wire import U32, Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
@@ -59,6 +59,8 @@ HEADERS = """
 #include <linux/seg6_iptunnel.h>
 #include <linux/net_namespace.h>
 #include <linux/sockios.h>
+#include <linux/netconf.h>
+#include <linux/if_addrlabel.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_arp.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -89,6 +91,13 @@ RELEASE = (6, 1)
 # What later kernels send, and the release whose headers know it first: older ones are
 # not asked.  Each stands at the end of its list, so no header that knows the number has it for something else.
 NEWER = {
+    "FRA_DSCP": (6, 13),
+    "FRA_FLOWLABEL": (6, 14),
+    "FRA_FLOWLABEL_MASK": (6, 14),
+    "FRA_SPORT_MASK": (6, 15),
+    "FRA_DPORT_MASK": (6, 15),
+    "FRA_DSCP_MASK": (6, 15),
+    "NETCONFA_FORCE_FORWARDING": (6, 17),
     "IFLA_MACVLAN_BC_CUTOFF": (6, 4),
     "IFLA_VXLAN_LOCALBYPASS": (6, 5),
     "IFLA_DEVLINK_PORT": (6, 2),
@@ -125,7 +134,24 @@ def constants() -> dict[str, int]:
 def structs() -> dict[str, Struct]:
     """Every `Struct` that the descriptions lead to, by C name."""
     found: dict[str, Struct] = {}
-    for module in (nlmsg, address, kinds, link, neighbour, nexthop, nsid, route, rule, tc, tap, nft_messages, packets):
+    for module in (
+        nlmsg,
+        address,
+        addrlabel,
+        kinds,
+        link,
+        neighbour,
+        neightable,
+        netconf,
+        nexthop,
+        nsid,
+        route,
+        rule,
+        tc,
+        tap,
+        nft_messages,
+        packets,
+    ):
         for one in walk(list(vars(module).values()), set()):
             assert found.setdefault(one.name, one).members == one.members, f"two different structs called {one.name}"
     return found

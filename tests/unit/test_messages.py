@@ -56,9 +56,10 @@ def fill(body: dict[Any, Any]) -> None:
 
 def test_every_message_has_a_sample() -> None:
     """All of rtnl's that may be sent, and the two every answer ends with."""
-    seen = {message.number for message, _ in PAYLOADS} | {rtnl.DELNSID.number}  # which only the kernel sends: the next test
+    announced = {rtnl.DELNSID.number, rtnl.DELNETCONF.number}  # which only the kernel sends: the next test
+    seen = {message.number for message, _ in PAYLOADS} | announced
     assert {message.name for number, message in MESSAGES.items() if number not in seen} == set()
-    only_received = {rtnl.DELNSID, rtnl.NEWNEXTHOPBUCKET}
+    only_received = {rtnl.DELNSID, rtnl.NEWNEXTHOPBUCKET, rtnl.NEWNEIGHTBL, rtnl.NEWNETCONF, rtnl.DELNETCONF}
     assert set(rtnl.MESSAGES.values()) == only_received | {*(message for message, _, _ in REQUESTS.values())}
 
 
@@ -68,6 +69,29 @@ def test_the_kernel_announces_the_end_of_a_namespace_id() -> None:
     frame = next(nlmsg.split(announced))
     body = rtnl.MESSAGES[frame.kind].unpack(announced, frame.start, frame.end)
     assert (frame.kind, frame.end, body["NETNSA_NSID"]) == (uapi.RTM_DELNSID, len(announced), 0)
+
+
+def test_the_kernel_announces_the_end_of_a_configuration() -> None:
+    """Linux 6.18, when the link 3 was deleted."""
+    announced = bytes.fromhex("1c000000510000000000000000000000020000000800010003000000")
+    frame = next(nlmsg.split(announced))
+    body = rtnl.MESSAGES[frame.kind].unpack(announced, frame.start, frame.end)
+    assert frame.kind == uapi.RTM_DELNETCONF and body == {"ncm_family": uapi.AF_INET, "NETCONFA_IFINDEX": 3}
+
+
+def test_the_kernel_lists_labels_tables_and_configuration() -> None:
+    """`ip` printed: prefix ::1/128 label 0; inet arp_cache ... thresh1 128; inet lo forwarding off rp_filter off ..."""
+    label = answers("ip addrlabel list")[0]
+    assert (label["IFAL_ADDRESS"], label["ifal_prefixlen"], label["IFAL_LABEL"]) == ("::1", 128, 0)
+    table = answers("ip ntable show")[0]
+    assert only(table, "ndtm_family NDTA_NAME NDTA_THRESH1 NDTA_GC_INTERVAL") == [uapi.AF_INET, "arp_cache", 128, 30000]
+    assert only(table["NDTA_PARMS"], "NDTPA_BASE_REACHABLE_TIME NDTPA_UCAST_PROBES NDTPA_LOCKTIME") == [30000, 3, 1000]
+    assert len(table["NDTA_STATS"]) == 11 and table["NDTA_CONFIG"]["ndtc_key_len"] == 4
+    configuration = answers("ip -4 netconf show")[0]
+    assert only(configuration, "NETCONFA_IFINDEX NETCONFA_FORWARDING NETCONFA_RP_FILTER") == [1, 0, 0]
+    rules = {body["FRA_PRIORITY"]: body for body in answers("ip rule list") if "FRA_PRIORITY" in body}
+    assert only(rules[11], "FRA_UID_RANGE FRA_IP_PROTO") == [{"start": 1000, "end": 2000}, uapi.IPPROTO_TCP]
+    assert (rules[12]["FRA_TUN_ID"], rules[14]["FRA_GOTO"], rules[16]["FRA_FLOW"]) == (77, 32766, 3 << 16 | 4)
 
 
 def test_a_message_is_called_what_its_number_is_called() -> None:
