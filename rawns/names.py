@@ -216,7 +216,7 @@ def _unmount_directory() -> None:
 
 
 def abandoned(name: str) -> bool:
-    """Whether a name's file was created to contain a mark, by a process that was killed before it could write the mark.
+    """Return whether a name's file was created to contain a mark, by a process that was killed before it could write the mark.
 
     The file is then empty, has the mode that only such files have, and no process has it open: only then does the kernel
     grant a lease on it (F_SETLEASE of fcntl(2)).

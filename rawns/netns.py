@@ -288,7 +288,7 @@ class Namespace:
             self.close()
 
     def _replaced(self) -> bool:
-        """Whether its name leads to another namespace.  A file on which nothing is mounted is a rest of this one."""
+        """Return whether its name leads to another namespace.  A file on which nothing is mounted is a rest of this one."""
         name = self.name or ""
         mine = self.identity
         try:

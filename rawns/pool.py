@@ -39,13 +39,13 @@ class Pool:
     """Up to ``size`` namespaces without names, created ahead; each is given to one caller, who owns it, and never again.
 
     A thread replaces those that have been taken, once they are half of them.  With ``lo``, ``lo`` is up in each, and its
-    ``net`` is open.  ``prepare(ns)`` is called once for each before it is given to anybody: not inside it, and usually on the
+    ``net`` is open.  ``prepare(ns)`` is called once for each before it can be taken: not inside it, and usually on the
     pool's thread, a daemon that does not keep the interpreter from exiting.
 
     After a fork, the child's pool is empty and its copies of the parent's descriptors are closed; it is filled again when the
     child first takes a namespace.  (What a ``prepare`` that runs just then has opened besides is open in the child, too.)
 
-    The namespaces that nobody has taken end at the end of a ``with`` block, at `close`, at exit, and when the pool is released.
+    The namespaces that have not been taken end at the end of a ``with`` block, at `close`, at exit, and when the pool is released.
     Raises `InvalidValue` if ``size`` is not from 1 to 4096, `RawnsError` if no thread can be started.
     """
 
@@ -71,7 +71,7 @@ class Pool:
         return len(self._ready)
 
     def take(self) -> NetNS:
-        """Return a namespace that nobody has had before; the caller owns it.  It is created now if none is ready.
+        """Return a namespace that has never been used; the caller owns it.  It is created now if none is ready.
 
         Raises `RawnsError` if the pool is closed, and if none is ready what prevents one from being created: `SyscallError`
         (EMFILE, ENOSPC ...), or what ``prepare`` raises.
@@ -109,7 +109,7 @@ class Pool:
                 self._add_one(0, unblocked)
 
     def close(self) -> None:
-        """Close the namespaces that nobody has taken, and wait until the thread has ended; may be called again."""
+        """Close the namespaces that have not been taken, and wait until the thread has ended; may be called again."""
         self._end()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():

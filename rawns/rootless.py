@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def privileged() -> bool:
-    """Whether this process may create namespaces with names: capabilities over network and mounts, and a writable /run."""
+    """Return whether this process may create namespaces with names: capabilities over network and mounts, and a writable /run."""
     return capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN) and os.access("/run", os.W_OK) and owns_namespace("mnt")
 
 
@@ -57,7 +57,7 @@ def enter() -> None:
         alternative = _alternative(uid, has_capabilities)
         remedy = _remedy(error, has_capabilities, alternative)
         if remedy is None:
-            error.hint = alternative  # the hint that the error has is about the user since unshare, who is not mapped yet
+            error.hint = alternative  # the error's own hint is about the user since unshare, which is not mapped yet
             raise
         who = "this root" if uid == 0 else "an ordinary user"
         raise RawnsError(f"this machine does not let {who} make a user namespace: {remedy}") from error

@@ -193,7 +193,7 @@ def remedy(number: int) -> str:
 
 
 def in_initial_user_namespace() -> bool:
-    """Whether every user id is mapped to itself, as in the machine's own user namespace (true if that cannot be read)."""
+    """Return whether every user id is mapped to itself, as in the machine's own user namespace (true if that cannot be read)."""
     try:
         with open("/proc/self/uid_map", "rb") as file:
             return file.read().split() == [b"0", b"0", b"4294967295"]
@@ -202,7 +202,7 @@ def in_initial_user_namespace() -> bool:
 
 
 def owns_namespace(kind: str) -> bool:
-    """Whether the calling thread's namespace (``'net'``, ``'mnt'``) belongs to its user namespace, or to one below it.
+    """Return whether the calling thread's namespace (``'net'``, ``'mnt'``) belongs to its user namespace, or to one below it.
 
     Otherwise no capability counts there, not even for root.  ioctl_ns(2), NS_GET_USERNS; true if that cannot be asked.
     """
@@ -222,7 +222,7 @@ def owns_namespace(kind: str) -> bool:
 
 
 def capable(*capabilities: int) -> bool:
-    """Whether capabilities (CAP_*) are effective in the calling thread; without /proc, whether its user is root."""
+    """Return whether capabilities (CAP_*) are effective in the calling thread; without /proc, whether its user is root."""
     try:
         with open("/proc/thread-self/status", "rb") as status:
             line = next(line for line in status if line.startswith(b"CapEff:"))
@@ -332,7 +332,7 @@ umount2 = LibcFunction("umount2", ("target", "path", ""), ("flags", "int", ("MNT
 
 
 def open_(path: str, flags: int, mode: int = 0o777) -> int:
-    """open(2) with O_CLOEXEC; return the descriptor."""
+    """Open a file: open(2) with O_CLOEXEC; return the descriptor."""
     descriptor: int = observed_call("open", os.open, path, flags, mode, format_args=_format_open)
     return descriptor
 
@@ -345,24 +345,24 @@ def _format_open(path: str, flags: int, mode: int) -> str:
 
 
 def close(fd: int) -> None:
-    """close(2)."""
+    """Close a descriptor: close(2)."""
     observed_call("close", os.close, fd)
 
 
 def read(fd: int, size: int) -> bytes:
-    """read(2)."""
+    """Read at most ``size`` bytes from a descriptor: read(2)."""
     data: bytes = observed_call("read", os.read, fd, size, format_args=lambda fd, size: f"{fd}, buffer, {size}")
     return data
 
 
 def write(fd: int, data: bytes) -> int:
-    """write(2); return how many bytes the kernel has taken."""
+    """Write to a descriptor: write(2); return how many bytes the kernel has taken."""
     taken: int = observed_call("write", os.write, fd, data, format_args=lambda fd, data: f"{fd}, {quoted(data)}, {len(data)}")
     return taken
 
 
 def pipe() -> tuple[int, int]:
-    """pipe2(2) with O_NONBLOCK and O_CLOEXEC; return the end to read from and the end to write to."""
+    """Create a pipe: pipe2(2) with O_NONBLOCK and O_CLOEXEC; return the end to read from and the end to write to."""
     ends: tuple[int, int] = observed_call("pipe2", _pipe, format_args=lambda: "fds, O_NONBLOCK|O_CLOEXEC")[1]
     return ends
 
@@ -372,33 +372,33 @@ def _pipe() -> tuple[int, tuple[int, int]]:
 
 
 def mkdir(path: str, mode: int) -> None:
-    """mkdir(2)."""
+    """Create a directory: mkdir(2)."""
     observed_call("mkdir", os.mkdir, path, mode, format_args=lambda path, mode: f"{_format_args(path)}, {mode:#o}")
 
 
 def rename(old: str, new: str) -> None:
-    """rename(2)."""
+    """Rename a file: rename(2)."""
     observed_call("rename", os.rename, old, new)
 
 
 def unlink(path: str) -> None:
-    """unlink(2)."""
+    """Remove a file: unlink(2)."""
     observed_call("unlink", os.unlink, path)
 
 
 def rmdir(path: str) -> None:
-    """rmdir(2)."""
+    """Remove an empty directory: rmdir(2)."""
     observed_call("rmdir", os.rmdir, path)
 
 
 def stat(path: str | int) -> os.stat_result:
-    """stat(2), or fstat(2) of a descriptor."""
+    """Return the status of a file: stat(2), or of a descriptor: fstat(2)."""
     result: os.stat_result = observed_call("fstat" if isinstance(path, int) else "stat", os.stat, path)
     return result
 
 
 def flock(fd: int, operation: int) -> None:
-    """flock(2)."""
+    """Lock or unlock an open file: flock(2)."""
     if not _flock:
         import fcntl
 
@@ -414,13 +414,13 @@ def _format_flock(fd: int, operation: int) -> str:
 
 
 def fork() -> int:
-    """fork(2): return the child's pid in the parent, 0 in the child.  Raises `SyscallError` at a limit of processes."""
+    """Fork this process: fork(2); return the child's pid in the parent, 0 in the child.  Raises `SyscallError` at a limit of processes."""
     child: int = observed_call("fork", os.fork)
     return child
 
 
 def ioctl(fd: int, request: int) -> int:
-    """ioctl(2) without an argument."""
+    """Call ioctl(2) without an argument."""
     import fcntl
 
     result: int = observed_call("ioctl", fcntl.ioctl, fd, request, format_args=_format_ioctl)
@@ -433,14 +433,14 @@ def _format_ioctl(fd: int, request: int) -> str:
 
 
 def ioctl_number(fd: int, request: str, number: int) -> None:
-    """ioctl(2) whose argument is a number; ``request`` is a name of `uapi`."""
+    """Call ioctl(2) with a number; ``request`` is a name of `uapi`."""
     import fcntl
 
     _ioctl(fd, request, str(number), lambda: fcntl.ioctl(fd, getattr(uapi, request), number - (number >> 31 << 32)))
 
 
 def ioctl_struct(fd: int, request: str, argument: bytes, text: str) -> bytes:
-    """ioctl(2) whose argument is a structure; return it as the kernel has left it.  ``text`` is the structure in C notation."""
+    """Call ioctl(2) with a structure; return it as the kernel has left it.  ``text`` is the structure in C notation."""
     import fcntl
 
     changed: bytes = _ioctl(fd, request, text, lambda: (0, fcntl.ioctl(fd, getattr(uapi, request), argument)))[1]
@@ -452,7 +452,7 @@ def _ioctl(fd: int, request: str, text: str, function: Callable[[], Any]) -> Any
 
 
 def listdir(path: str) -> list[str]:
-    """getdents64(2): return the names in a directory, in its own order."""
+    """Return the names in a directory, in its own order: getdents64(2)."""
     names: list[str] = observed_call("getdents64", os.listdir, path)
     return names
 
@@ -531,7 +531,7 @@ class Rollback:
         self._steps.append((function, args))
 
     def undo(self) -> None:
-        """Undo everything that has been registered.  What is no `Exception` (KeyboardInterrupt) is raised at the end."""
+        """Undo everything that has been registered.  An exception that is not an `Exception` (KeyboardInterrupt) is raised at the end."""
         interruption: BaseException | None = None
         while self._steps:
             function, args = self._steps.pop()

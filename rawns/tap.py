@@ -1,7 +1,7 @@
 """Network devices whose other end is a program: tun for packets, tap for frames (`<linux/if_tun.h>`, the kernel's tuntap.rst).
 
-Call these functions on a thread that is inside the namespace: the device is created there, and stays there whoever holds its
-descriptor.  Root of a user namespace may do this too, if it may open /dev/net/tun.
+Call these functions on a thread that is inside the namespace: the device is created there, and stays there whichever process
+holds its descriptor.  Root of a user namespace may do this too, if it may open /dev/net/tun.
 """
 
 from __future__ import annotations

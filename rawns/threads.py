@@ -178,7 +178,7 @@ def _write_error(sentence: str) -> None:
 
 
 def _is_in(fd: int) -> bool:
-    """Whether the calling thread is in the network namespace of a descriptor."""
+    """Return whether the calling thread is in the network namespace of a descriptor."""
     try:
         here = names.identity(HERE)
         return here is not None and here == names.identity(f"/proc/thread-self/fd/{fd}")

@@ -1,4 +1,4 @@
-"""Namespaces made ahead of time: nobody gets one that somebody has had, a fork shares none, nothing is left at the end."""
+"""Namespaces created ahead of time: none is given twice, a fork shares none, and nothing is left at the end."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_its_thread_replaces_what_is_taken() -> None:
         pool.fill()  # the second may have been announced, and not yet be in its place
         one, other = pool.take(), pool.take()
         assert {one.identity, other.identity} == first
-        assert not first & {prepared.next(), prepared.next()}  # made while nobody asked
+        assert not first & {prepared.next(), prepared.next()}  # created before they were requested
         one.close()
         other.close()
 
@@ -298,7 +298,7 @@ print(held())
 
 
 def test_exit_waits_for_nobody_and_drains() -> None:
-    """A pool nobody has closed, and whose thread is stuck for ever."""
+    """A pool that has not been closed, and whose thread never ends."""
     script = f"""{PREAMBLE}
 import threading
 atexit.register(lambda: print(held()))  # after the pool's, which is registered later

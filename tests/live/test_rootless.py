@@ -12,7 +12,7 @@ from conftest import PROJECT, Ordinary
 
 
 def rawns(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours in an empty environment, as whoever we are."""
+    """Run a command of `rawns` in an empty environment, as the current user."""
     return run([sys.executable, "-m", "rawns", *words], **options)
 
 
@@ -93,7 +93,7 @@ def test_a_limit_that_is_reached_is_named_among_its_neighbours() -> None:
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_root_without_capabilities_hears_what_it_lacks(inside: bool) -> None:
-    """Linux 5.12 and newer map uid 0 only for who has CAP_SETFCAP."""
+    """Linux 5.12 and newer map uid 0 only for a process with CAP_SETFCAP."""
     bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", "rawns", "demo"]
     done = rawns("rootless", *bare) if inside else run(bare)
     if done.returncode == 0:

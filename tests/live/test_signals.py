@@ -1,4 +1,4 @@
-"""A signal handler that raises, at any moment: Ctrl-C is one.  Nobody is left inside, and nothing behind.
+"""A signal handler that raises at any moment, as that of Ctrl-C does: no thread stays inside, and nothing is left behind.
 
 The moments are chosen at random by a timer; what has to hold, holds for all of them.
 """
