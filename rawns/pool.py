@@ -45,7 +45,7 @@ class Pool:
     After a fork, the child's pool is empty and its copies of the parent's descriptors are closed; it is filled again when the
     child first takes a namespace.  (What a ``prepare`` that runs just then has opened besides is open in the child, too.)
 
-    The namespaces that have not been taken end at the end of a ``with`` block, at `close`, at exit, and when the pool is released.
+    Namespaces that have not been taken end at the end of a ``with`` block, at `close`, at exit, and when the pool is released.
     Raises `InvalidValue` if ``size`` is not from 1 to 4096, `RawnsError` if no thread can be started.
     """
 

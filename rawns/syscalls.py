@@ -414,7 +414,7 @@ def _format_flock(fd: int, operation: int) -> str:
 
 
 def fork() -> int:
-    """Fork this process: fork(2); return the child's pid in the parent, 0 in the child.  Raises `SyscallError` at a limit of processes."""
+    """Fork this process: fork(2); return the child's pid in the parent, 0 in the child.  Raises `SyscallError` at a limit."""
     child: int = observed_call("fork", os.fork)
     return child
 
@@ -531,7 +531,7 @@ class Rollback:
         self._steps.append((function, args))
 
     def undo(self) -> None:
-        """Undo everything that has been registered.  An exception that is not an `Exception` (KeyboardInterrupt) is raised at the end."""
+        """Undo everything that has been registered.  A KeyboardInterrupt or SystemExit is raised at the end."""
         interruption: BaseException | None = None
         while self._steps:
             function, args = self._steps.pop()
