@@ -28,14 +28,14 @@ def run(argv: Sequence[str]) -> int:
     """Run one command line (without the program's name); return the exit status."""
     word = argv[0] if argv else "help"
     word = SYNONYMS.get(word, word)
-    if word == "__complete":
-        from .completion import complete
-
-        return complete(list(argv[1:]))
-    if word not in COMMANDS:
+    if word not in COMMANDS and word != "__complete":
         complain(f'rawns: no command is called "{word}"{did_you_mean(word, COMMANDS)}; try `rawns help`')
         return 2
     try:
+        if word == "__complete":  # of `rawns completion`
+            from .completion import complete
+
+            return complete(list(argv[1:]))
         command = __import__(f"rawns.cli.{word}", fromlist=["main"])
         status: int = command.main(list(argv[1:]))
     except HelpRequested as asked:
@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
         complain(f"rawns {word}: {reason(error)}")
         return 1
     except ImportError as error:
-        sentence = missing_module(error, word)
+        sentence = missing_module(error)
         if not sentence:
             raise
         complain(f"rawns {word}: {sentence}")
@@ -61,13 +61,14 @@ def run(argv: Sequence[str]) -> int:
     return status if argv else 2
 
 
-def missing_module(error: ImportError, word: str) -> str:
+def missing_module(error: ImportError) -> str:
     """Return what to say if a module is missing because rawns or Python is not complete; empty for other modules.
 
     A one-file program may lack commands, and Debian's python3-minimal lacks modules of the standard library.
     """
-    if error.name == f"rawns.cli.{word}":
-        return f"this copy of rawns was made without `{word}` (`rawns onefile --without`)"
+    left_out = (error.name or "").removeprefix("rawns.cli.")
+    if left_out in COMMANDS:
+        return f"this copy of rawns was made without `{left_out}` (`rawns onefile --without`)"
     name = (error.name or "").partition(".")[0]
     if not name or name == "rawns" or name not in getattr(sys, "stdlib_module_names", (name,)):
         return ""

@@ -13,7 +13,7 @@ import sys
 from ..errors import RawnsError
 from ..terminal import printable
 from .commands import COMMANDS
-from .options import Command, Option
+from .options import Command, Option, did_you_mean
 from .output import report
 
 TYPE_CHECKING = False
@@ -38,8 +38,12 @@ sources = marshal.load(sys.stdin.buffer)
 codes = {name: marshal.dumps(compile(source, name, "exec", dont_inherit=True)) for name, source in sources}
 sys.stdout.buffer.write(marshal.dumps(codes))
 """
-# The modules that the public API loads by name (`rawns.__getattr__`), with the commands without which they are left out.
-LIBRARY = {"net": "ip", "pool": "ip", "syscalls": "ip", "lab": "lab", "icmp": "ping", "diagnose": "why", "chat": "chat"}
+# Parts that can be left out beside commands, and the beginnings of the names of their files.
+PARTS = {"manual": "rawns/manual/", "nft": "rawns/nft/", "pool": "rawns/pool.py", "events": "rawns/events.py"}
+# Packages of the public API that are left out with a command.
+WITH_COMMAND = {"lab": "lab", "icmp": "ping", "diagnose": "why", "chat": "chat"}
+# Modules whose functions import what belongs to the command that is typed, which may have been left out.
+DISPATCHERS = ("rawns.cli.main", "rawns.cli.completion")
 
 COMMAND = Command(
     "onefile",
@@ -50,10 +54,12 @@ COMMAND = Command(
             "--without",
             argument="COMMAND,...",
             many=True,
-            help="leave out these commands and what only they need; `manual` leaves out the manual",
+            help=f"leave out these commands and what only they need; also {', '.join(PARTS)}",
         ),
+        Option("--only", argument="COMMAND,...", many=True, help="leave out all others; `--only ip` is the smallest"),
         Option("--compile", help="add compiled modules for this version of Python: a larger file that starts faster"),
     ),
+    exclusive=[("--without", "--only")],
     details="The file is reproducible: the same package and options give the same bytes. Started through a link named ip or "
     "ping, it is that program.",
 )
@@ -62,20 +68,22 @@ COMMAND = Command(
 def main(argv: list[str]) -> int:
     """Run ``rawns onefile``; return the exit status."""
     options = COMMAND.parse(argv)
-    left_out = {word for given in options["--without"] for word in given.split(",") if word}
-    _check(left_out)
+    named = {word for given in [*options["--without"], *options["--only"]] for word in given.split(",") if word}
+    _check(named, [*NEEDED] if options["--without"] else [])
+    left_out = {*COMMANDS, *PARTS} - {*named, *NEEDED} if options["--only"] else named
     data = archive(left_out, options["--compile"])
     _write(options["--output"], data)
     report(f"{printable(options['--output'])}: {len(data)} bytes")
     return 0
 
 
-def _check(left_out: set[str]) -> None:
-    for word in sorted(left_out):
-        if word in NEEDED:
+def _check(named: set[str], needed: list[str]) -> None:
+    """Raise `RawnsError` if a word names nothing, or something that cannot be left out."""
+    for word in sorted(named):
+        if word in needed:
             raise RawnsError(f"`{word}` cannot be left out")
-        if word != "manual" and word not in COMMANDS:
-            raise RawnsError(f"--without {printable(word)}: there is no such command (and it is not `manual`)")
+        if word not in COMMANDS and word not in PARTS:
+            raise RawnsError(f"there is no command or part {printable(word)}{did_you_mean(word, [*COMMANDS, *PARTS])}")
 
 
 def archive(left_out: set[str], compiled: bool) -> bytes:
@@ -170,18 +178,19 @@ def _archived(path: str) -> Iterator[tuple[str, bytes]]:
 
 def _needed(files: dict[str, bytes], left_out: set[str]) -> set[str]:
     """Return the files that are needed without some commands: what the others import, and the data beside it."""
-    kept_commands = [word for word in COMMANDS if word not in left_out]
-    starts = ["rawns", "rawns.__main__", *[f"rawns.cli.{word}" for word in kept_commands]]
-    starts += [f"rawns.{module}" for module, word in LIBRARY.items() if word not in left_out]
-    modules = _reachable(files, starts)
-    kept = {name for name in files if _module(name) in modules}
-    data = [name for name in files if not name.endswith(".py")]
-    kept |= {
-        name for name in data if _owner(name) in modules and (not name.startswith("rawns/manual/") or "manual" not in left_out)
-    }
-    if "lab" in left_out:
-        kept -= {name for name in data if name.startswith("rawns/examples/")}
-    return kept
+    starts = ["rawns", "rawns.__main__", *[f"rawns.cli.{word}" for word in COMMANDS if word not in left_out]]
+    public = {module for module in _public_modules() if WITH_COMMAND.get(module.partition(".")[0]) not in left_out}
+    modules = _reachable(files, [*starts, *[f"rawns.{module}" for module in public]])
+    kept = {name for name in files if _module(name) in modules or not name.endswith(".py") and _owner(name) in modules}
+    unwanted = tuple(PARTS[word] for word in left_out if word in PARTS) + (("rawns/examples/",) if "lab" in left_out else ())
+    return {name for name in kept if not name.startswith(unwanted)}
+
+
+def _public_modules() -> set[str]:
+    """Return the modules that the names of the public API are taken from."""
+    import rawns
+
+    return set(rawns._MODULES.values())
 
 
 def _module(name: str) -> str:
@@ -216,13 +225,14 @@ def _reachable(files: dict[str, bytes], starts: list[str]) -> set[str]:
 
 
 def _imports(module: str, package: bool, source: bytes) -> Iterator[str]:
-    """Yield the modules that a module may import, absolutely or relatively, anywhere in its source."""
+    """Yield the modules that a module may import, anywhere in its source; of `DISPATCHERS`, at its beginning."""
     import ast
 
     here = module.split(".") if package else module.split(".")[:-1]
     if module == "rawns":
         return  # it imports by name, and what it names under TYPE_CHECKING may have been left out
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for node in tree.body if module in DISPATCHERS else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
