@@ -237,3 +237,39 @@ def test_saved_addresses(both: Both) -> None:
             assert shown[0] == shown[1]
     real, ours = both.state()
     assert real == ours
+
+
+ECHO = """
+-echo addr add 10.44.0.1/24 dev v3
+-echo -j addr add 10.44.0.2/24 dev v3
+-echo -j -p addr add 10.44.0.3/24 dev v3
+-echo addr del 10.44.0.2/24 dev v3
+-echo addr del 10.44.0.99/24 dev v3
+-echo route add 10.9.0.0/16 dev v3
+-echo route del 10.9.0.0/16 dev v3
+-echo rule add from 10.0.0.0/8 table 5
+-echo rule del from 10.0.0.0/8 table 5
+-echo neigh add 10.44.0.9 lladdr 1:2:3:4:5:6 dev v3
+-echo neigh del 10.44.0.9 dev v3
+-echo link add br7 address 02:00:00:00:07:07 index 707 type bridge
+-echo link set br7 up
+-echo link set br7 down
+-echo link set br7 mtu 1300
+-echo link del br7
+-echo -j link add br8 address 02:00:00:00:07:08 index 708 type bridge
+-echo link set nope up
+-echo route show
+-echo link show v3
+-echo addr show v3
+-echo -j addr show v3
+-echo -br addr
+route append x 10.0.0.1
+rule del x
+addr show v3:x
+link show v3:x
+link set v3:x mtu 1400
+"""
+
+
+def test_echo_and_labels_as_devices(both: Both) -> None:
+    assert not both.differences(ECHO, ordered=False)

@@ -31,10 +31,13 @@ from .grammar import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...wire import Message
+    from collections.abc import Iterator
+
+    from ...wire import Body, Message
     from .arguments import Prefix
     from .context import IpContext
     from .grammar import Args, Record
+    from .render import OutputField
 
 FOREVER = 0xFFFFFFFF
 MULTICAST = {AF_INET: (0xF0, 0xE0), AF_INET6: (0xFF, 0xFF)}  # mask and value of the first byte
@@ -222,8 +225,18 @@ def _is_multicast(local: Prefix | None) -> bool:
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Send the request that the words describe."""
-    args.ip.do(Request(message, body(args, message is rtnl.DELADDR), flags))
+    ip = args.ip
+    ip.change(Request(message, body(args, message is rtnl.DELADDR), flags), lambda one, deleted: _echo(one, deleted, ip))
     return 0
+
+
+def _echo(one: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
+    from . import show_addr
+    from .render import OutputField as Field
+
+    if deleted:
+        yield Field("deleted", True, "Deleted ")
+    yield from show_addr.address(one, ip, named=True)
 
 
 def flush(args: Args) -> int:

@@ -175,7 +175,7 @@ OPTIONS = (
     ("netns", _namespace),
     ("Numeric", _set("numeric")),
     ("all", _set("everywhere")),
-    ("=echo", _nothing),
+    ("=echo", _set("echo")),
 )
 
 
@@ -294,7 +294,7 @@ def batch(name: str, force: bool, ip: IpContext) -> int:
     """Run the commands of a file, one a line, until one fails; with ``force``, all of them."""
     status, pending, family, ip.batch = 0, "", ip.family, True
     for number, line in enumerate(_lines(name), 1):
-        pending += line.rstrip("\n")
+        pending += line.rstrip("\n").partition("\0")[0]  # a string of C ends there
         if pending.endswith("\\"):
             pending = pending[:-1]
             continue

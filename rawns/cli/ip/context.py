@@ -6,6 +6,7 @@ place where text leaves for standard output.
 
 from __future__ import annotations
 
+import _socket
 import os
 import sys
 
@@ -16,7 +17,7 @@ from .grammar import AF_PACKET, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ...netlink import Netlink
     from ...nlmsg import Reply
@@ -60,6 +61,7 @@ class IpContext:
         self.family = self.stats = self.details = self.rounds = 0
         self.oneline = self.brief = self.json = self.pretty = self.everywhere = self.human = self.iec = self.numeric = False
         self.colour = self.dark = False  # -color, and whether the terminal's background is dark
+        self.echo = False  # whether to print what the kernel has changed
         self.batch = False  # whether the command is a line of a batch file
         self.flush_rounds = 10
         self._kernel: Netlink | None = None
@@ -82,12 +84,26 @@ class IpContext:
         return self._kernel
 
     def do(self, request: Request) -> None:
-        """Have the kernel do it.  Raises `KernelError`, which ends the command with status 2."""
+        """Send a request.  Raises `KernelError`, which ends the command with status 2."""
         self._links.clear()
         self.kernel.do(request)
 
+    def change(self, request: Request, show: Callable[[Body, bool], Iterable[OutputField]]) -> None:
+        """Have the kernel change something, and with ``-echo`` print what it has changed.
+
+        ``show`` yields the fields of the object, given its body and whether it was deleted.  Raises `KernelError`.
+        """
+        if not self.echo:
+            self.do(request)
+            return
+        self._links.clear()
+        request.flags |= uapi.NLM_F_ECHO
+        replies = self.kernel.do(request)[0]
+        deleted = request.message.name.startswith("RTM_DEL")
+        self.print_all(show(reply.body, deleted) for reply in replies)
+
     def dump(self, request: Request) -> list[Reply]:
-        """What the kernel lists.  A refusal is told, and ends the command with status 1."""
+        """Return what the kernel lists.  A refusal is printed, and ends the command with status 1."""
         try:
             replies = self.kernel.dump(request)
         except KernelError as error:
@@ -151,6 +167,10 @@ class IpContext:
             found = self._ask(IFLA_ALT_IFNAME=name)
         if found is not None:
             return int(found["ifi_index"])
+        try:
+            return _socket.if_nametoindex(name)  # the kernel ignores what follows a colon here: v1:0 is v1
+        except OSError:
+            pass
         digits = name[2:] if name.startswith("if") else ""
         return int(digits) if digits.isascii() and digits.isdigit() and int(digits) < 1 << 31 else 0
 

@@ -11,16 +11,30 @@ from .grammar import CommandError, dispatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...wire import Message
+    from collections.abc import Iterator
+
+    from ...wire import Body, Message
+    from .context import IpContext
     from .grammar import Args
+    from .render import OutputField
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Send the request that the words describe."""
     from .link_set import request
 
-    args.ip.do(request(args, message, flags))
+    ip = args.ip
+    ip.change(request(args, message, flags), lambda body, deleted: _echo(body, deleted, ip))
     return 0
+
+
+def _echo(body: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
+    from . import show_link
+    from .render import OutputField as Field
+
+    if deleted:
+        yield Field("deleted", True, "Deleted ")
+    yield from show_link.link({**body, "IFLA_TXQLEN": 0}, ip, False)  # without the length of the queue
 
 
 def show(args: Args) -> int:

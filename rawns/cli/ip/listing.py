@@ -197,7 +197,8 @@ def _addresses(link: Body, found: list[Body], record: Record, ip: IpContext) -> 
     mine = [one for one in found if one["ifa_index"] == link["ifi_index"]]
     if "up" in record and not link["ifi_flags"] & uapi.IFF_UP:
         mine = []
-    objects = [JsonObject(address(one, ip) if fits(one, record, ip) else ()) for one in mine if _family(one, record)]
+    mine = [one for one in mine if _family(one, record)]
+    objects = [JsonObject(address(one, ip, named=ip.echo) if fits(one, record, ip) else ()) for one in mine]
     return OutputField("addr_info", objects, "".join([field.text for one in objects for field in one]))
 
 

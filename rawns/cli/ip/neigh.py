@@ -156,7 +156,8 @@ def modify(args: Args, flags: int, deletes: bool = False) -> int:
     if link_address not in (None, "null"):
         record["NDA_LLADDR"] = lladdr(link_address)
     record["ndm_ifindex"] = _index(device, ip)
-    ip.do(Request(rtnl.DELNEIGH if deletes else rtnl.NEWNEIGH, record, flags))
+    request = Request(rtnl.DELNEIGH if deletes else rtnl.NEWNEIGH, record, flags)
+    ip.change(request, lambda entry, deleted: neighbour(entry, ip, {}, "Deleted" if deleted else ""))
     return 0
 
 

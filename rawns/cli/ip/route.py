@@ -18,9 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ...wire import Message
+    from ...wire import Body, Message
     from .context import IpContext
     from .grammar import Args, Record
+    from .render import OutputField
 
     Take = Callable[[Args, Record], None]
 
@@ -97,8 +98,15 @@ def _destination(word: str, args: Args, record: Record) -> None:
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Add, change or delete a route; return the exit status."""
-    args.ip.do(Request(message, _body(args, message is rtnl.DELROUTE), flags))
+    ip = args.ip
+    ip.change(Request(message, _body(args, message is rtnl.DELROUTE), flags), lambda one, deleted: _echo(one, deleted, ip))
     return 0
+
+
+def _echo(one: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
+    from .show_route import route
+
+    return route(one, {}, ip, deleted)
 
 
 # -- looking up ---------------------------------------------------------------------------------------------------

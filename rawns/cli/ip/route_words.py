@@ -29,6 +29,7 @@ ROUTE_TYPES = {
     "nat": uapi.RTN_NAT,
     "xresolve": uapi.RTN_XRESOLVE,
 }
+WHOLE_TYPES = {"none", "local", "nat", "brd", "throw"}  # that cannot be abbreviated
 PREFERENCES = {"low": 3, "medium": 0, "high": 1}  # ICMPV6_ROUTER_PREF_*, RFC 4191
 MAX_HOPLIMIT = 255
 MAX_WEIGHT = 256
@@ -45,7 +46,7 @@ def is_default(word: str) -> bool:
 def route_type(text: str) -> int:
     """Return the number of a type of route (RTN_*).  Raises ValueError."""
     for name, value in ROUTE_TYPES.items():
-        if name == text:
+        if name == text or (name not in WHOLE_TYPES and matches(text, name)):
             return value
     return U8(text)
 

@@ -199,7 +199,8 @@ def modify(args: Args, deletes: bool) -> int:
     if not record.pop("table given", False) and not deletes:
         record["table"] = uapi.RT_TABLE_MAIN
     flags = 0 if deletes else uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
-    ip.do(Request(rtnl.DELRULE if deletes else rtnl.NEWRULE, record, flags))
+    request = Request(rtnl.DELRULE if deletes else rtnl.NEWRULE, record, flags)
+    ip.change(request, lambda rule, deleted: rule_fields(rule, ip, deleted))
     return 0
 
 
