@@ -76,7 +76,7 @@ def test_what_one_says_all_others_hear(room: Watched) -> None:
         heard = b""
         while heard.count(b"\n") < 3:
             heard += a.recv(999)
-        assert re.fullmatch(rb".*: one\n.*: two\nfrom the room\n", heard)  # and not his own
+        assert re.fullmatch(rb".*: one\n.*: two\nfrom the room\n", heard)  # and not its own line
 
 
 def test_a_callback_may_answer_one_alone(room: Watched) -> None:
@@ -90,7 +90,7 @@ def test_a_callback_may_answer_one_alone(room: Watched) -> None:
 
 
 def test_who_has_come_before_something_is_said_hears_it(room: Watched) -> None:
-    """Even where the room is busy at that moment, and has not seen him yet."""
+    """Also if the room is busy at that moment and has not accepted the connection yet."""
     busy, go_on = threading.Event(), threading.Event()
     room.said(lambda who, text: (busy.set(), go_on.wait(T)))  # type: ignore[func-returns-value]
     with room.peer() as first:

@@ -174,7 +174,7 @@ def test_listen_goes_on_without_input(home: NetNS, start: Start) -> None:
 
 
 def test_a_file_reaches_the_first_who_comes_unharmed(home: NetNS, start: Start, tmp_path: Path) -> None:
-    """Nothing is read from standard input while nobody is there, and no faster than it is heard."""
+    """Nothing is read from standard input without a peer, and no faster than the peers receive it."""
     words = os.urandom(1 << 20).replace(b"\n", b"") + b"\x1b[m\tend\n" + b"x\n" * (1 << 19)
     (tmp_path / "words").write_bytes(words)
     with open(tmp_path / "words", "rb") as file:

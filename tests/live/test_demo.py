@@ -1,4 +1,4 @@
-"""`rawns demo`: the whole story as a stranger runs it, by root and by an ordinary user."""
+"""`rawns demo` as a first-time user runs it, by root and by an ordinary user."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def program() -> subprocess.Popen[str]:
 
 
 def test_six_at_once() -> None:
-    """Whoever finds a name taken takes another, says so in every command, and leaves the others' alone."""
+    """If a name is taken, the demo uses another one in every command and leaves the existing namespace alone."""
     before = names()
     running = [program() for _ in range(6)]
     answers = [one.communicate(timeout=60) for one in running]
@@ -389,7 +389,7 @@ raise SystemExit(main({argv}))
 
 
 def broken(argv: list[str], what: str = 'raise demo_steps.StepFailed("there is no cable")') -> subprocess.CompletedProcess[str]:
-    """The story with another third step."""
+    """Run the demo with another third step."""
     environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", BROKEN.format(what=what, argv=argv)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)

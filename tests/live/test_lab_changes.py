@@ -319,7 +319,7 @@ def test_a_name_that_cannot_be_looked_at_for_once_is_not_taken_for_none(lab_name
 
 
 def test_a_stamp_names_what_was_until_it_is_no_more(lab_name: Name) -> None:  # noqa: F811
-    """Whoever is killed on the way leaves a stamp by which the next finds all there is to take back."""
+    """A process that is killed on the way leaves a stamp by which the next one finds everything to remove."""
     name = lab_name()
     lab_of(name, BEFORE).up()
     seen: list[object] = []

@@ -1,4 +1,4 @@
-"""Standing labs on the real kernel: changed in place, found by others, and nobody else's ever touched."""
+"""Standing labs on the real kernel: changed in place, found by other processes; nothing else is touched."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def test_it_is_opened_where_the_first_one_is(router: NetNS) -> None:
 
 
 def test_a_ruleset_that_never_rests_is_an_error_by_name(router: NetNS) -> None:
-    """Somebody changes it between any two dumps of ours."""
+    """Another process changes it between any two dumps."""
     router.net.nft.set_nat("rt", WANTED)
     with router.entered():
         other = Net(Netlink())

@@ -38,7 +38,7 @@ def pair() -> Iterator[Pair]:
 def either(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Pair]:
     """The cable, once with ICMP datagram sockets forbidden as on most machines, once with them allowed to group 0."""
     allowed = request.param == "datagram"
-    if allowed:  # nobody is, in a new namespace
+    if allowed:  # no group is, in a new namespace
         sysctl(pair[0], "ipv4/ping_group_range", "0 0")
     with pair[0].entered():
         sock = icmp.connect("127.0.0.1")
@@ -156,7 +156,7 @@ def test_nobody_there(either: Pair, host: str, source: str, words: str) -> None:
 
 @pytest.mark.parametrize("host", ["10.0.0.77", "fd00::77"])
 def test_an_error_for_one_request_does_not_keep_the_next_from_being_sent(either: Pair, host: str) -> None:
-    """On a datagram socket the kernel fails the next call with it: `sendto`, where nobody has read it yet."""
+    """On a datagram socket the kernel fails the next call with it: `sendto`, if it has not been read yet."""
     with either[0].entered():
         sock = icmp.connect(host)
     session = icmp.EchoSession(2, 0, None)

@@ -59,7 +59,7 @@ def together(*steps: Callable[[Net], object]) -> Callable[[Net], object]:
 
 
 def forgetful(net: Net) -> None:
-    """Nobody knows any more who is whose neighbour."""
+    """Forget all neighbours."""
     for place in net.places.values():
         for one in place.net.neighbours():
             place.net.delete_neighbour(one.index, one.address)

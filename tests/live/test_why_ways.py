@@ -407,7 +407,7 @@ def test_help() -> None:
 
 
 def test_names_that_are_traps(netns_name: Callable[[], str]) -> None:
-    """Names that others chose end up in a command that somebody copies: each stays one word, and drives no terminal."""
+    """Names that others chose end up in a command that a user copies: each stays one word, and drives no terminal."""
     trap = "$(touch${IFS}x)"
     with NetNS.create(netns_name() + ";id") as one, NetNS.create(netns_name() + "\x1b[31m") as two:
         one.net.add_veth("v1", trap, peer_ns=two, up=True)

@@ -66,7 +66,7 @@ class Net:
             file.write("0")
 
     def tool(self, letter: str, command: str) -> None:
-        """A command of somebody else's inside; skips where there is none, or where the kernel refuses what it asks."""
+        """Run another program inside; skip if it is not installed, or if the kernel refuses what it asks for."""
         words = shlex.split(command)
         if shutil.which(words[0]) is None:
             pytest.skip(f"there is no `{words[0]}` here")

@@ -37,7 +37,7 @@ def iputils() -> None:
 @pytest.fixture(params=["raw", "datagram"])
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     with cable() as both:
-        if request.param == "datagram":  # nobody's group may use one in a new namespace
+        if request.param == "datagram":  # no group may use one in a new namespace
             sysctl(both[0], "ipv4/ping_group_range", "0 0")
         yield both
 

@@ -1,4 +1,4 @@
-"""`rawns lab` where it touches nothing: what is no command line, and what is told of descriptions that cannot be."""
+"""`rawns lab` without the kernel: wrong command lines, and descriptions that cannot work."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_examples(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_graph_needs_no_kernel(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody without privileges, or without Linux's namespaces, may look at a plan all the same."""
+    """A plan needs neither privileges nor Linux namespaces."""
     from rawns import RawnsError
     from rawns.lab.lab import Lab
 

@@ -366,7 +366,7 @@ def test_of_a_thousand_hosts_two_are_looked_at() -> None:
 
 
 def test_two_bridges_in_a_ring_end() -> None:
-    """A search over a loop of bridges comes to an end, and finds nobody who is not there."""
+    """A search over a loop of bridges comes to an end, and finds nothing that is not there."""
     one, two = DescribedNamespace("s"), DescribedNamespace("t")
     for switch in (one, two):
         switch.link("br0", kind="bridge")

@@ -168,7 +168,7 @@ def test_an_outbox_says_when_it_is_full_and_takes_no_more_than_it_can_hold() -> 
 
 
 def test_nobody_can_fill_an_outbox_beyond_its_bound_from_below_enough() -> None:
-    """While nobody is full each may send one chunk more; the worst is all line ends."""
+    """While no buffer is full each peer may send one chunk more; the worst is all line ends."""
     relay = Relay()
     for who in ("[fe80::1234:5678:9abc:def0%0123456789abcde]:65535", "b"):
         relay.join(who)

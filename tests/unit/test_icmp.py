@@ -137,7 +137,7 @@ def test_with_a_deadline_an_error_is_the_end() -> None:
 def test_interval_zero_follows_the_replies() -> None:
     run = session(count=3, interval=0)
     send(run, 0)
-    assert wait(run, 0) == 10  # not as fast as it can: nobody answers
+    assert wait(run, 0) == 10  # not as fast as it can: there is no answer
     run.arrived(reply(1, 1))
     assert wait(run, 1) == 0
     send(run, 1)

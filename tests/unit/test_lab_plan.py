@@ -185,7 +185,7 @@ def test_faults_of_a_lab_made_in_python_have_no_place() -> None:
 
 
 def test_a_thousand_hosts_are_looked_at_in_no_time() -> None:
-    """Not a figure, which is the bench's to tell: only that nobody has made it quadratic."""
+    """Not a figure, which is the bench's to tell: only that it is not quadratic."""
     lab = example("star")
     start = perf_counter()
     assert problems_of(lab) == []

@@ -37,7 +37,7 @@ EXCLUDED = {  # in docstrings and comments
     "is not a": r"\bis no [a-z]+ of\b|\bwhat is no\b",
     "create, delete": r"\b(born|birth|births)\b",
     "a layer is not a floor": r"\bfloor \d|\bFloor \d|\bfloors?\b(?! of the)(?!\()",
-    "plain words": r"\b(house|story|stories|comes home|goes home|come home|go home|says so|by heart)\b",
+    "plain words": r"\b(house|story|stories|comes home|goes home|come home|go home|by heart)\b",
 }
 PATTERNS = {remedy: re.compile(pattern, re.IGNORECASE) for remedy, pattern in EXCLUDED.items()}
 NOT_A_VERB = set(  # with which the first line of a function's docstring does not begin
@@ -47,7 +47,7 @@ NOT_A_VERB = set(  # with which the first line of a function's docstring does no
 )
 PLAIN_NAMES = re.compile(r"(?:^|_)(floors?|houses?|births?|story|fate|plug|phrase|sayings?)(?:_|$)")
 
-KNOWN = {"excluded": 95, "undocumented": 0, "not_imperative": 390}
+KNOWN = {"excluded": 55, "undocumented": 0, "not_imperative": 390}
 
 
 @cache

@@ -11,7 +11,7 @@ import pytest
 
 from rawns.terminal import printable
 
-# DerivedCoreProperties.txt of Unicode 15, Default_Ignorable_Code_Point: shown as nothing by whoever follows it.
+# DerivedCoreProperties.txt of Unicode 15, Default_Ignorable_Code_Point: shown as nothing by programs that follow it.
 IGNORABLE = (
     "AD 34F 61C 115F-1160 17B4-17B5 180B-180D 180E 180F 200B-200F 202A-202E 2060-2064 2065 2066-206F 3164 FE00-FE0F FEFF "
     "FFA0 FFF0-FFF8 1BCA0-1BCA3 1D173-1D17A E0000 E0001 E0002-E001F E0020-E007F E0080-E00FF E0100-E01EF E01F0-E0FFF"
