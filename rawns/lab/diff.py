@@ -211,9 +211,13 @@ class Plan:
             before = state.link_at(there.master)
             words = [f"{'bridge' if one.bridged else 'vrf'} {one.master.name}" if one.master is not None else "no master"]
             words.insert(0, f"{before.kind} {before.name}" if before is not None else "no master")
-            yield self._on(one, "~", f"{one}: {' -> '.join(words)}").with_request(
+            change = self._on(one, "~", f"{one}: {' -> '.join(words)}").with_request(
                 *[link.change(one.index, master=index) for index in (master, there.master or 0)]
             )
+            # A VRF takes its new interface down and up again, and with that its IPv6 addresses away.
+            kept = [build_requests.replace_address(one, address) for address in one.given if address.family == AF_INET6]
+            change.requests = [*change.requests, *kept]
+            yield change
         yield from self._kind_properties(one, there)
 
     def _kind_properties(self, one: Interface, there: Link) -> Iterator[Change]:

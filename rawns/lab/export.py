@@ -112,6 +112,8 @@ def _end(port: Port, named: set[int]) -> str | Data:
         bridge = port.master.name or ""
         options = _said({"name": port.name if id(port) in named else None, "vlans": list(port.vlans or ()), **options})
         return {"bridge": bridge, **options} if options else bridge
+    if port.master is not None:
+        options = {"vrf": port.master.name, **options}
     addresses = [str(one) for one in port.addresses]
     if not options:
         return " ".join([f"{port.host.label}:{port.name}", *addresses])
@@ -119,7 +121,9 @@ def _end(port: Port, named: set[int]) -> str | Data:
 
 
 def _link(one: Interface) -> Data:
-    place = {"bridge": one.master.name} if one.bridged and one.master is not None else {"host": one.host.label}
+    place: Data = {"host": one.host.label}
+    if one.master is not None:
+        place = {"bridge": one.master.name} if one.bridged else {**place, "vrf": one.master.name}
     parent = f"{one.parent.host.label}:{one.parent.name}" if one.parent is not None else None
     said = {**place, "vlans": list(one.vlans or ()), "parent": parent, "name": one.name, "addresses": _texts(one.addresses)}
     return _said({**said, **_properties(one)})

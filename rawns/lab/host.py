@@ -80,7 +80,7 @@ class Host(BaseHost):
         ``options`` are mac, mtu (bytes), up, and shape: the keywords of `objects.qdisc.Shape` (``{"rate": 10_000_000}``).
         Raises `InvalidValue` if the name or an address could never be right, or is used twice.
         """
-        if name is None and master is None:
+        if name is None and (master is None or not master.switches):
             name = self.free_name()
         return self.add(Port(self, name, addresses, master=master, **options))
 

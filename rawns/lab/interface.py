@@ -174,7 +174,8 @@ class Interface(Described):
     by_ioctl = False  # whether it is created by an ioctl and not by RTM_NEWLINK
     max_mtu = MAX_MTU
     all_properties: Sequence[Property] = LINK_PROPERTIES
-    edge = "wire"  # how a picture draws the connection
+    edge = "wire"  # how a picture draws the connection: wire, tunnel, stacked or tap
+    own_mac = True  # whether it can be given a MAC address
 
     def __init_subclass__(cls) -> None:
         cls.all_properties = (*LINK_PROPERTIES, *cls.properties)
@@ -227,6 +228,8 @@ class Interface(Described):
             raise TypeError(f"{type(self).__name__} has no option {word!r}; it has {', '.join(known)}")
         if vlans and not self.bridged:
             raise InvalidValue("VLANs are for the ports of a bridge")
+        if self.mac and not self.own_mac:
+            raise InvalidValue(f"{self.what} has no MAC address of its own")
         if self.mtu and self.mtu > self.max_mtu:
             raise InvalidValue(f"{self.mtu} is not an MTU of a {self.kind} device: expected at most {self.max_mtu}")
 
@@ -265,6 +268,16 @@ class Interface(Described):
     @property
     def remote_address(self) -> str:
         """The address of the other end of a tunnel; empty for anything else."""
+        return ""
+
+    @property
+    def on_parents_segment(self) -> bool:
+        """Whether a stacked interface exchanges frames with the segment of its parent."""
+        return self.parent is not None
+
+    @property
+    def leaf(self) -> str:
+        """What a picture draws behind an interface that leads out of the lab; empty if nothing."""
         return ""
 
     def apart_from(self, other: Interface) -> bool:

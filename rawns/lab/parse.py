@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .document import Source
     from .host import Host
+    from .interface import Interface
     from .parse_tables import TableValues
     from .positions import Path
     from .topology import Topology
@@ -62,16 +63,19 @@ class _Parser(LinkParser):
         self._bridges(data)
         if not self.declared and not self.problems:
             self.note((), "this describes no host and no bridge")
+        kinds = {table: by_table(table) for table in TOP[4:] if table in data}
+        self._links_of({table: kind for table, kind in kinds.items() if kind.routes}, data)  # wires may belong to them
         for said in self.array(data, "wires", WIRE_TABLE, "a wire"):
             self.wire(said)
-        for table in TOP[4:]:
-            if table in data:
-                kind = by_table(table)
-                for said in self.array(data, table, link_keys(kind), kind.what):
-                    self.link(kind, said)
+        self._links_of({table: kind for table, kind in kinds.items() if not kind.routes}, data)
         self.problems += problems_of(lab, self.incomplete)
         if self.problems:
             raise InvalidDescription(sorted(self.problems, key=_line))
+
+    def _links_of(self, kinds: dict[str, type[Interface]], data: dict[str, Any]) -> None:
+        for table, kind in kinds.items():
+            for said in self.array(data, table, link_keys(kind), kind.what):
+                self.link(kind, said)
 
     def name(self, data: dict[str, Any]) -> str:
         """The name of the lab: that in the file, or that of the file."""

@@ -136,7 +136,19 @@ class LinkParser(TableParser):
         if "vlans" in merged:
             self.note((*path, "vlans"), "VLANs are for the ports of a bridge")
         hosts = self.hosts_of(label, here)
+        if hosts is not None and "vrf" in merged:
+            options["vrf"] = merged["vrf"]
+            if any(self.vrf_of(host, merged["vrf"], (*path, "vrf")) is None for host in hosts[:1]):
+                return None
         return None if hosts is None else End(path, label, options, hosts)
+
+    def vrf_of(self, host: Host, name: str, path: Path) -> Interface | None:
+        """Return the VRF of this name in a host."""
+        found = next((one for one in host.interfaces if one.routes and one.name == name), None)
+        if found is None and host.label not in self.incomplete:
+            names = [one.name for one in host.interfaces if one.routes and one.name]
+            self.unknown(path, f"{host.label} has no VRF", name, names)
+        return found
 
     def _options(self, path: Path, said: dict[str, Any]) -> dict[str, Any]:
         """The options of any interface among the values of a table."""
@@ -176,7 +188,7 @@ class LinkParser(TableParser):
     def _ports(self, end: End, count: int) -> list[Port]:
         """The ports at one end of so many wires."""
         options, where, made = dict(end.options), self.where(end.path), []
-        addresses, mac, name = (options.pop(key, None) for key in ("addresses", "mac", "name"))
+        addresses, mac, name, vrf = (options.pop(key, None) for key in ("addresses", "mac", "name", "vrf"))
         try:
             for number in range(count):
                 if mac:
@@ -185,6 +197,8 @@ class LinkParser(TableParser):
                     port = end.bridge.port(name, **options)
                 else:
                     host = end.hosts[number if len(end.hosts) > 1 else 0]
+                    if vrf:
+                        options["master"] = self.vrf_of(host, vrf, (*end.path, "vrf"))
                     port = host.port(name, *[values.next_address(one, number) for one in addresses or ()], **options)
                 port.where = where
                 made.append(port)
@@ -231,6 +245,13 @@ class LinkParser(TableParser):
         options.update(self._options(said.path, said))
         mac, before = options.pop("mac", None), len(self.problems)
         for number, host in enumerate(hosts):
+            if "vrf" in said and "master" in options and options["master"].switches:
+                self.note((*said.path, "vrf"), "a port of a bridge belongs to no VRF: the bridge may")
+                break
+            if "vrf" in said:
+                options["master"] = self.vrf_of(host, said["vrf"], (*said.path, "vrf"))
+                if options["master"] is None:
+                    break
             if kind.stacked:
                 parent = self._parent(said["parent"], (*said.path, "parent"), host) if "parent" in said else None
                 if parent is None:

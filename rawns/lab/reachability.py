@@ -107,7 +107,8 @@ class RoutingTable:
 def _works(one: Interface) -> bool:
     """Whether it is up, with its cable in at both ends, and has addresses of its own."""
     far = one.peer_interface
-    return one.up and not one.bridged and (far is None or far.up) and (one.kind != "veth" or far is not None)
+    in_vrf = one.master is not None and one.master.routes  # its routes are not in the main table
+    return one.up and not one.bridged and not in_vrf and (far is None or far.up) and (one.kind != "veth" or far is not None)
 
 
 def _resolved(

@@ -77,13 +77,14 @@ class _Reader:
     def read(self) -> None:
         links = [(host, state, link) for host, state in self._states for link in state.ours(self._lab.name)]
         for host, state, link in links:
-            if link.kind == Bridge.kind:
-                self._add(host, state, link, Bridge)
+            kind = Bridge if link.kind == Bridge.kind else kinds.by_kind(link.kind)
+            if kind is not None and (kind.switches or kind.routes):
+                self._add(host, state, link, kind)
         for host, state, link in links:
             if link.kind == Port.kind:
                 port = self._add(host, state, link, Port)
                 self._ends.setdefault(link.alias or "", []).append(port)
-        waiting = [(host, state, link) for host, state, link in links if link.kind not in (Bridge.kind, Port.kind)]
+        waiting = [(host, state, link) for host, state, link in links if (host.number, link.name) not in self._read]
         waiting = [one for one in waiting if not self._link(*one, last=False)]
         while waiting:
             left = [one for one in waiting if not self._link(*one, last=False)]
@@ -124,7 +125,7 @@ class _Reader:
             options["shape"] = shape_words(shape)
         addresses = [str(one) for one in our_addresses(state, link.index)]
         if kind is Bridge:
-            del options["master"]
+            options.pop("master")
         made = host.add(kind(host, link.name, addresses, **options))
         self._read[host.number, link.name] = made
         return made

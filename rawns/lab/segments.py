@@ -36,7 +36,7 @@ class Segments:
             self._join(one, other)
         for host in lab.hosts:
             for found in host.interfaces:
-                if found.parent is not None:
+                if found.parent is not None and found.on_parents_segment:
                     self._join(found, found.parent, found.tag)
                 elif found.tunnel:
                     tunnels.setdefault(found.tunnel_key, []).append(found)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HOST = Key("host", values.TEXT, "host that it is in; `root` is the namespace that the lab is built from")
 BRIDGE = Key("bridge", values.TEXT, "bridge that it is a port of, instead of `host`")
+VRF = Key("vrf", values.INTERFACE_NAME, "VRF of the same host that it belongs to")
 VLANS = Key("vlans", values.ListOf(values.VLAN_ID), "VLANs of a bridge port; the first one for untagged frames")
 NAME = Key("name", values.INTERFACE_NAME, "name of the interface; by default eth0, eth1 ...")
 ADDRESSES = Key("addresses", values.ListOf(values.INTERFACE_ADDRESS), "addresses with prefix length; count up with `count`")
@@ -43,7 +44,8 @@ def keys_of(*several: Iterable[Key] | Key) -> Keys:
 
 def link_keys(kind: type[Interface]) -> Keys:
     """The keys of a table that describes links of one kind."""
-    place = (HOST, BRIDGE, VLANS) if kind.bridgeable else (HOST,)
+    place: tuple[Key, ...] = (HOST, BRIDGE, VLANS) if kind.bridgeable else (HOST,)
+    place += () if kind.routes else (VRF,)
     parent = (PARENT,) if kind.stacked else ()
     return keys_of(place, parent, kind.keys, kind.properties, NAME, ADDRESSES, LINK_PROPERTIES, SHAPE_KEYS)
 
@@ -52,7 +54,7 @@ HOST_TABLE = keys_of(COUNT, NETNS, HOST_KEYS)
 BRIDGE_TABLE = keys_of(HOST, ADDRESSES, Bridge.properties, LINK_PROPERTIES)
 WIRE_TABLE = keys_of(ENDS, LOOP, [row for row in LINK_PROPERTIES if row.name != "mac"], SHAPE_KEYS)
 SHORT_END = keys_of(NAME, ADDRESSES)
-END_TABLE = keys_of(HOST, BRIDGE, VLANS, SHORT_END.values(), LINK_PROPERTIES, SHAPE_KEYS)
+END_TABLE = keys_of(HOST, BRIDGE, VRF, VLANS, SHORT_END.values(), LINK_PROPERTIES, SHAPE_KEYS)
 ROUTE_TABLE = keys_of(
     Key("to", values.TEXT, "destination: a prefix, or `default`", required=True),
     Key("via", values.ADDRESS, "gateway"),

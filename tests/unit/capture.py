@@ -4,6 +4,7 @@
     python3 tests/unit/capture.py lab > tests/unit/captured_lab.txt      (what labs need besides; `tc` and `bridge` too)
     python3 tests/unit/capture.py ip > tests/unit/captured_ip.txt        (what `rawns ip` needs besides)
     python3 tests/unit/capture.py tables > tests/unit/captured_tables.txt  (labels, neighbour tables, configuration, rules)
+    python3 tests/unit/capture.py kinds > tests/unit/captured_kinds.txt  (the kinds of links of labs)
     python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
@@ -189,6 +190,21 @@ ip -6 rule add from fd00::/64 unreachable pref 17
 ip rule list
 ip -6 rule list
 ip rule del pref 14
+""".strip().splitlines()
+
+KINDS_BEFORE = ["link add va index 3 type veth peer name vb index 2"]
+KINDS = """
+ip link add link va name x0 type vlan id 5
+ip link add link va name x0 type vlan protocol 802.1ad id 7
+ip link add x0 type dummy
+ip link add x0 type vrf table 10
+ip link add link va name x0 type ipvlan mode l2
+ip link add link va name x0 type ipvlan mode l3s private
+ip link add link va name x0 type macvtap mode bridge
+ip link add link va name x0 type macvlan mode private
+ip link add x0 type geneve id 42 remote 192.0.2.2
+ip link add x0 type geneve id 43 remote 2001:db8::2 dstport 6082
+ip link add x0 mtu 1400 txqueuelen 7 address 02:00:00:00:00:07 type dummy
 """.strip().splitlines()
 
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
@@ -413,6 +429,7 @@ if __name__ == "__main__":
         {
             "converse": converse,
             "lab": lambda: several(LAB_BEFORE, LAB),
+            "kinds": lambda: several(KINDS_BEFORE, KINDS),
             "ip": lambda: several(IP_BEFORE, IP_COMMANDS),
             "tables": lambda: several(IP_BEFORE, TABLES),
             "nft": nft,

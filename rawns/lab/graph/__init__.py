@@ -35,7 +35,7 @@ class Node:
 class Edge:
     """Between two nodes, with what is said at each end (``eth0 10.0.0.1/24``).
 
-    ``kind`` is ``wire``, ``tunnel``, ``macvlan``, ``tap``, or ``inside``: the second is a bridge in the first.
+    ``kind`` is ``wire``, ``tunnel``, ``stacked``, ``tap``, or ``inside``: the second is a bridge in the first.
     """
 
     __slots__ = ("ends", "kind", "labels", "note", "state")
@@ -132,8 +132,8 @@ class Graph:
                     self._stacked(one, one.parent)
                 elif one.tunnel:
                     self._tunnel(one, tunnels)
-                elif one.leads_out and not one.existing:
-                    self._leaf(one, f"a program at {one}", "")
+                if one.leaf:
+                    self._leaf(one, one.leaf, "")
 
     def _stacked(self, one: Interface, parent: Interface) -> None:
         there = self._beyond(f"{parent.name} of this machine") if parent.existing else self._at(parent)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"up": "#2e7d32", "down": "#b26a00", "missing": "#c62828", "differs": "#8e24aa", "": "#455a64"}
 SHAPES = {"host": "box", "bridge": "ellipse", "outside": "note"}
-STYLES = {"wire": "solid", "tunnel": "dashed", "macvlan": "dotted", "tap": "dotted", "inside": "bold"}
+STYLES = {"wire": "solid", "tunnel": "dashed", "stacked": "dotted", "tap": "dotted", "inside": "bold"}
 
 
 def dot(lab: Topology, states: Mapping[Any, str] | None = None) -> str:
@@ -51,7 +51,7 @@ def _told(state: str) -> str:
 # -- Mermaid --------------------------------------------------------------------------------------------------------------
 
 BOXES = {"host": ('["', '"]'), "bridge": ('(["', '"])'), "outside": ('>"', '"]')}
-ARROWS = {"wire": "---", "tunnel": "-.-", "macvlan": "-.-", "tap": "-.-", "inside": "==="}
+ARROWS = {"wire": "---", "tunnel": "-.-", "stacked": "-.-", "tap": "-.-", "inside": "==="}
 
 
 def mermaid(lab: Topology, states: Mapping[Any, str] | None = None) -> str:

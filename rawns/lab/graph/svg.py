@@ -29,7 +29,7 @@ STYLE = """
   .outside { fill: none; stroke-dasharray: 4 3; }
   .line { fill: none; stroke: #7b8794; stroke-width: 1.5; }
   .tunnel { stroke-dasharray: 7 4; }
-  .macvlan, .tap { stroke-dasharray: 2 3; }
+  .stacked, .tap { stroke-dasharray: 2 3; }
   .inside { stroke: #cbd2d9; stroke-width: 4; }
   .up { stroke: #2e7d32; } .down { stroke: #c77700; } .missing { stroke: #c62828; } .differs { stroke: #8e24aa; }
   @media (prefers-color-scheme: dark) {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from . import Branch, Edge, Node
 
 COLOURS = {"up": "32", "down": "33", "missing": "31", "differs": "35"}  # ECMA-48: green, yellow, red, magenta
-LINES = {"wire": "──", "tunnel": "┄┄", "macvlan": "┈┈", "tap": "┈┈", "inside": "──"}
+LINES = {"wire": "──", "tunnel": "┄┄", "stacked": "┈┈", "tap": "┈┈", "inside": "──"}
 PLAIN = str.maketrans({"─": "-", "┄": "~", "┈": ".", "├": "|", "└": "`", "│": "|", "↺": "="})
 
 

@@ -33,7 +33,7 @@ class Macvlan(Interface):
         ),
     )
     stacked = True
-    edge = "macvlan"
+    edge = "stacked"
     mode: str
 
     def apart_from(self, other: Interface) -> bool:

@@ -38,6 +38,10 @@ class Tap(Interface):
         return False  # only while a program has opened it
 
     @property
+    def leaf(self) -> str:
+        return f"a program at {self}"
+
+    @property
     def note(self) -> str:
         return "tap"
 
