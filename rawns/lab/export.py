@@ -33,7 +33,7 @@ def data_of(lab: Topology) -> Data:
         _said({"ends": [_end(one, named), _end(other, named)], "loop": one.loop or None}) for one, other in lab.wires
     ]
     for table in TABLES:
-        mine = [one for one in interfaces if one.table == table]
+        mine = [one for one in interfaces if one.section == table]
         said[table] = [_link(one) for one in mine] if mine else []
         assert all(type(one) is by_table(table) for one in mine)
     return _said(said)

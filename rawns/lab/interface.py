@@ -137,7 +137,7 @@ class _Names:
 class Interface(Described):
     """One interface of a host, as it is described.
 
-    ``kind`` is the kernel's name for the kind of link, ``table`` the table of a lab file that describes such links.
+    ``kind`` is the kernel's name for the kind of link, ``section`` the table of a lab file that describes such links.
     ``name`` may be None until the lab is built (a bridge port is named after the host that it leads to); ``master`` is the
     bridge or VRF that the interface is enslaved to, ``parent`` the interface that a stacked one stands on.  The properties
     (`LINK_PROPERTIES`, and ``properties`` of the kind) are attributes of their names; None leaves a value to the kernel.
@@ -159,7 +159,7 @@ class Interface(Described):
     )
 
     kind = ""
-    table = ""
+    section = ""
     what = ""  # with an article, for sentences
     doc = ""  # one sentence for the reference page
     properties: Sequence[KindProperty] = ()
@@ -172,6 +172,7 @@ class Interface(Described):
     leads_out = False  # whether others than the lab's own hosts may be behind it
     tunnel = False  # whether it leads to the host that has the address ``remote``
     by_ioctl = False  # whether it is created by an ioctl and not by RTM_NEWLINK
+    usual_values: Mapping[str, Any] = {}  # of link properties, where the kernel's differ from those of the rows
     max_mtu = MAX_MTU
     all_properties: Sequence[Property] = LINK_PROPERTIES
     edge = "wire"  # how a picture draws the connection: wire, tunnel, stacked or tap
@@ -356,7 +357,7 @@ class Interface(Described):
 
         ``there`` is the link as it is, ``ports`` are the MTUs of the links that are enslaved to it, by name.
         """
-        return self.usual_mtu(ports, there.mtu) if row.name == "mtu" else row.usual
+        return self.usual_mtu(ports, there.mtu) if row.name == "mtu" else self.usual_values.get(row.name, row.usual)
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
         """The MTU of an interface that is described without one; see `usual`."""

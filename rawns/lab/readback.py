@@ -52,7 +52,7 @@ def live(name: str) -> Lab:
     root.forget()
     if not states:
         raise InvalidValue(f"there is no lab called {name} on this machine; `rawns lab list` names those there are")
-    _Reader(lab, states).read()
+    LabReader(lab, states).read()
     return lab
 
 
@@ -65,7 +65,7 @@ def _free(label: str, taken: set[str]) -> str:
     return found
 
 
-class _Reader:
+class LabReader:
     """Fills a lab from the states of its hosts."""
 
     def __init__(self, lab: Lab, states: list[Found]) -> None:
@@ -79,10 +79,10 @@ class _Reader:
         for host, state, link in links:
             kind = Bridge if link.kind == Bridge.kind else kinds.by_kind(link.kind)
             if kind is not None and (kind.switches or kind.routes):
-                self._add(host, state, link, kind)
+                self.add(host, state, link, kind)
         for host, state, link in links:
             if link.kind == Port.kind:
-                port = self._add(host, state, link, Port)
+                port = self.add(host, state, link, Port)
                 self._ends.setdefault(link.alias or "", []).append(port)
         waiting = [(host, state, link) for host, state, link in links if (host.number, link.name) not in self._read]
         waiting = [one for one in waiting if not self._link(*one, last=False)]
@@ -105,12 +105,13 @@ class _Reader:
                     end.loop = True
         self._lab.drop_unwired()
 
-    def _add(self, host: Host, state: NamespaceState, link: Link, kind: type[Any], **more: Any) -> Any:
+    def add(self, host: Host, state: NamespaceState, link: Link, kind: type[Any], **more: Any) -> Any:
         """Add an interface for a link."""
         options: dict[str, Any] = {**more, "master": self._master(host, state, link)}
         for row in LINK_PROPERTIES:
             value = row.now(link)
-            usual = kind.kernel_mtu(more.get("parent")) if row.name == "mtu" else row.usual
+            usual = kind.usual_values.get(row.name, row.usual)
+            usual = kind.kernel_mtu(more.get("parent")) if row.name == "mtu" else usual
             options[row.name] = value if value != usual and usual is not None else None
         for row in kind.properties:
             if row.readable(link.data):
@@ -143,7 +144,7 @@ class _Reader:
         if kind is None:
             return True
         if not kind.stacked:
-            self._add(host, state, link, kind)
+            self.add(host, state, link, kind)
             return True
         label, colon, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
         there = self._hosts.get(label)
@@ -154,7 +155,7 @@ class _Reader:
         if parent is None and (label == "root" or last):
             parent = self._lab.existing(name or "unknown")
         if parent is not None:
-            self._add(host, state, link, kind, parent=parent)
+            self.add(host, state, link, kind, parent=parent)
         return parent is not None
 
 

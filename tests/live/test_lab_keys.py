@@ -77,7 +77,12 @@ def link(table: str, **more: Any) -> Data:
     return {**PAIR, table: [{**needed, **more}]}
 
 
-NEEDED: dict[str, Data] = {"macvlans": {"parent": "a:eth0"}, "vxlans": {"vni": 42, "remote": "10.0.0.2"}}
+NEEDED: dict[str, Data] = {
+    **dict.fromkeys(["macvlans", "macvtaps", "ipvlans"], {"parent": "a:eth0"}),
+    **dict.fromkeys(["vxlans", "geneves"], {"vni": 42, "remote": "10.0.0.2"}),
+    "vlans": {"parent": "a:eth0", "id": 5},
+    "vrfs": {"table": 10},
+}
 Case = tuple[Data, Callable[[Probe], object], object]
 
 # By table and key: a lab with the key, what a real tool then says, and what it should be.
@@ -194,6 +199,24 @@ CASES: dict[str, Case] = {
     "vxlans.port": (link("vxlans", port=4790), lambda p: p.info("a", "x0")["port"], 4790),
     "macvlans.parent": (link("macvlans", host="b"), lambda p: p.link("b", "x0")["linkinfo"]["info_kind"], "macvlan"),
     "macvlans.mode": (link("macvlans", mode="private"), lambda p: p.info("a", "x0")["mode"], "private"),
+    "macvtaps.mode": (link("macvtaps", mode="vepa"), lambda p: p.info("a", "x0")["mode"], "vepa"),
+    "ipvlans.mode": (link("ipvlans", mode="l2"), lambda p: p.info("a", "x0")["mode"], "l2"),
+    "ipvlans.isolation": (
+        link("ipvlans", isolation="private"),
+        lambda p: "private" in p.run("a", "ip", "-d", "link", "show", "dev", "x0"),
+        True,
+    ),
+    "vlans.id": (link("vlans", id=7), lambda p: p.info("a", "x0")["id"], 7),
+    "vlans.protocol": (link("vlans", protocol="802.1ad"), lambda p: p.info("a", "x0")["protocol"], "802.1ad"),
+    "geneves.vni": (link("geneves"), lambda p: p.info("a", "x0")["id"], 42),
+    "geneves.remote": (link("geneves", remote="fd00::2"), lambda p: p.info("a", "x0")["remote6"], "fd00::2"),
+    "geneves.port": (link("geneves", port=6082), lambda p: p.info("a", "x0")["port"], 6082),
+    "vrfs.table": (link("vrfs"), lambda p: p.info("a", "x0")["table"], 10),
+    "ends.vrf": (
+        {**end(vrf="blue"), "vrfs": [{"host": "a", "name": "blue", "table": 10}]},
+        lambda p: p.link("a", "eth0")["master"],
+        "blue",
+    ),
     "taps.owner": (link("taps", owner=1234), lambda p: p.info("a", "x0")["user"], 1234),
 }
 LINK_CASES: dict[str, tuple[Any, Callable[[Probe, str, str], object], object]] = {
@@ -243,10 +266,17 @@ def case_of(key: str) -> Case:
         return shape_case(
             end(**said) if table == "ends" else link(table, **said), "eth0" if table == "ends" else "x0", option, wanted
         )
+    if word == "mac" and table != "ends" and not kinds.by_table(table).own_mac:
+        return link(table), lambda p: p.link("a", "x0")["address"] == p.link("a", "eth0")["address"], True
     if word in LINK_CASES:
         value, probe, expected = LINK_CASES[word]
         data, name = (end(**{word: value}), "eth0") if table == "ends" else (link(table, **{word: value}), "x0")
         return data, lambda p: probe(p, "a", name), expected
+    if word == "vrf":
+        data = link(table, vrf="blue")
+        return {**data, "vrfs": [{"host": "a", "name": "blue", "table": 10}]}, lambda p: p.link("a", "x0")["master"], "blue"
+    if word == "parent":
+        return link(table, host="b"), lambda p: p.link("b", "x0")["linkinfo"]["info_kind"], kinds.by_table(table).kind
     if word in ("name", "host"):
         return link(table), lambda p: p.link("a", "x0")["ifname"], "x0"
     if word in ("bridge", "vlans"):

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 # The tables of a lab file that describe links, in the order in which they are read, and the module of each.  A table comes
 # before those whose links can stand on its own.  Wires and bridges have a grammar of their own (`parse`).
 TABLES: dict[str, str] = {
+    "vrfs": "vrf",
+    "dummies": "dummy",
     "taps": "tap",
     "vxlans": "vxlan",
+    "geneves": "geneve",
+    "vlans": "vlan",
     "macvlans": "macvlan",
+    "macvtaps": "macvlan",
+    "ipvlans": "ipvlan",
 }
 
 

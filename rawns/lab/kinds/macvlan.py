@@ -17,7 +17,7 @@ class Macvlan(Interface):
     __slots__ = ("mode",)
 
     kind = "macvlan"
-    table = "macvlans"
+    section = "macvlans"
     what = "a macvlan"
     doc = "an interface with a MAC address of its own on top of another interface"
     properties = (
@@ -48,4 +48,24 @@ class Macvlan(Interface):
         return f"{self.kind} {self.mode}"
 
 
-KINDS = {"macvlans": Macvlan}
+class Macvtap(Macvlan):
+    """A macvlan whose frames a program (a virtual machine) exchanges through the character device /dev/tapINDEX.
+
+    Equivalent to ``ip link add link PARENT name NAME type macvtap mode MODE``.
+    """
+
+    __slots__ = ()
+
+    kind = "macvtap"
+    section = "macvtaps"
+    what = "a macvtap"
+    doc = "a macvlan for a program, which opens /dev/tapINDEX"
+    leads_out = True
+    usual_values = {"txqueuelen": 500}  # TUN_READQ_SIZE of the kernel
+
+    @property
+    def leaf(self) -> str:
+        return f"a program at {self}"
+
+
+KINDS = {"macvlans": Macvlan, "macvtaps": Macvtap}

@@ -22,7 +22,7 @@ class Tap(Interface):
     __slots__ = ("owner",)
 
     kind = "tun"
-    table = "taps"
+    section = "taps"
     what = "a tap"
     bridgeable = True
     doc = "the network interface of a program: a tap device"

@@ -23,7 +23,7 @@ class Vxlan(Interface):
     __slots__ = ("local", "port", "remote", "vni")
 
     kind = "vxlan"
-    table = "vxlans"
+    section = "vxlans"
     what = "a vxlan"
     bridgeable = True
     doc = "a tunnel for Ethernet over UDP to another machine"
