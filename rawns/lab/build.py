@@ -41,7 +41,7 @@ class Builder:
     """Carry out one `Plan`."""
 
     def __init__(self, plan: Plan, undo: syscalls.Rollback, token: str = "", progress: Progress | None = None) -> None:
-        """``token`` identifies this process in the stamps (`lock.OwnerLock`), if others can see them."""
+        """Prepare; ``token`` identifies this process in the stamps (`lock.OwnerLock`), if others can see them."""
         self._token = token
         self._lab: Topology = plan.lab
         self._plan, self._undo, self._progress = plan, undo, progress
@@ -71,7 +71,7 @@ class Builder:
         self._anchor = self._find_anchor()
 
     def _find_anchor(self) -> Host | None:
-        """The host whose stamp says that a standing lab is whole."""
+        """Return the host whose stamp says that a standing lab is whole."""
         states = self._plan.states
         for host in self._lab.hosts if self._lab.outlives_process else ():
             state = states[host.number]
@@ -172,11 +172,11 @@ class Builder:
             self._write_stamp(host, "", host.features)
 
     def _pending(self, host: Host) -> frozenset[str]:
-        """The mark of a host that is not finished before its commands have been run: if they are not, it is made anew."""
+        """Return the mark of a host that is not finished before its commands have been run: if they are not, it is made anew."""
         return frozenset([stamp.RUN_PENDING] if host.commands and self._lab.outlives_process else ())
 
     def _features(self, host: Host) -> frozenset[str]:
-        """The features that its stamp names so far."""
+        """Return the features that its stamp names so far."""
         known = self._plan.states[host.number]
         return known.stamp.features if known is not None and known.stamp is not None else frozenset()
 
@@ -250,7 +250,7 @@ class Builder:
         host.namespace.add_tap(one.name, owner=getattr(one, "owner", None), index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
-        """The requests that configure a host, in the order that `build_requests` describes."""
+        """Return the requests that configure a host, in the order that `build_requests` describes."""
         plan, lab = self._plan, self._lab
         created = plan.created[host.number]
         requests: list[Request] = []
@@ -291,14 +291,14 @@ class Builder:
         return request
 
     def _create(self, host: Host, one: Interface) -> Sequence[Request]:
-        """The requests that create an interface; with a wire, its other end too."""
+        """Return the requests that create an interface; with a wire, its other end too."""
         self._made[id(one)] = True
         if one.peer_interface is not None:
             self._made[id(one.peer_interface)] = False
         return one.create(host)
 
     def _inverse(self, host: Host) -> list[Request]:
-        """The requests that undo `_requests` in a host that existed before."""
+        """Return the requests that undo `_requests` in a host that existed before."""
         undo = [build_requests.delete(one) for one in self._plan.created[host.number]]
         return undo + [request for change in reversed(self._plan.changed[host.number]) for request in change.undo]
 
@@ -335,5 +335,5 @@ def _revert(host: Host, requests: Sequence[Request]) -> None:
 
 
 def collision(error: KernelError) -> bool:
-    """Whether an index that we chose was taken: EEXIST at the near end of a wire, EBUSY at the far one."""
+    """Return whether an index that we chose was taken: EEXIST at the near end of a wire, EBUSY at the far one."""
     return error.request == "RTM_NEWLINK" and error.errno in (EBUSY, EEXIST)

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 def alias(lab: str, one: Interface) -> str:
-    """The alias of an interface: the lab's stamp, and what the interface is."""
+    """Return the alias of an interface: the lab's stamp, and what the interface is."""
     return stamp.of_link(lab, one.alias_words)
 
 
 def lo(mark: Stamp) -> Request:
-    """The first request in a namespace: lo up, with the namespace's stamp as its alias."""
+    """Return the first request in a namespace: lo up, with the namespace's stamp as its alias."""
     return link.change(1, up=True, alias=str(mark))
 
 
 def settle(lab: str, one: Interface, near: bool) -> list[Request]:
-    """What creation cannot set; ``near`` if creation has set all but the alias (the near end of a wire)."""
+    """Return what creation cannot set; ``near`` if creation has set all but the alias (the near end of a wire)."""
     options: dict[str, Any] = {"alias": alias(lab, one)}
     if not near:
         options["up"] = one.up or None

@@ -34,7 +34,7 @@ DISABLE_IPV6 = "net/ipv6/conf/{}/disable_ipv6"
 
 
 def problems_of(lab: Topology, incomplete: Collection[str] = ()) -> list[str]:
-    """All problems of a lab.  The hosts with the labels ``incomplete`` are not looked at: something of them is missing."""
+    """Return all problems of a lab.  The hosts with the labels ``incomplete`` are not looked at: something of them is missing."""
     found: list[str] = []
     for host in lab.hosts:
         if host.label not in incomplete:
@@ -210,7 +210,7 @@ def _loops(lab: Topology) -> Problems:
 
 
 def _equal(members: list[Interface]) -> Problems:
-    """Two of a segment that have the same address, or the same MAC address."""
+    """Yield two of a segment that have the same address, or the same MAC address."""
     addresses: dict[str, Interface] = {}
     macs: dict[bytes, Interface] = {}
     for one in members:
@@ -225,7 +225,7 @@ def _equal(members: list[Interface]) -> Problems:
 
 
 def _networks(members: list[Interface], lenient: bool) -> Problems:
-    """Those that share a network with nobody else on the segment, where there are others; and addresses that are none.
+    """Yield those that share a network with nobody else on the segment, where there are others; and addresses that are none.
 
     It is the interface that has to have something in common with another: a further address of its own harms nobody.
     """
@@ -255,7 +255,7 @@ def _networks(members: list[Interface], lenient: bool) -> Problems:
 
 
 def _shared(address: Prefix, number: int, groups: dict[tuple[int, int, int], list[Interface]], one: Interface) -> bool:
-    """Whether another interface has an address in this one's network, or this one is in another's."""
+    """Return whether another interface has an address in this one's network, or this one is in another's."""
     bits = BITS[address.family]
     if address.length == bits:
         return True  # alone on purpose: it is reached by a route

@@ -68,7 +68,7 @@ class Plan:
                 self.changed[host.number] += self._stamp(host, state)
 
     def __bool__(self) -> bool:
-        """Whether there is anything to do."""
+        """Return whether there is anything to do."""
         lists = (self.created, self.removed, self.changed)
         return (
             bool(self.obsolete_names)
@@ -77,7 +77,7 @@ class Plan:
         )
 
     def changes(self) -> Iterator[Change]:
-        """All changes, in the order in which they are made."""
+        """Yield all changes, in the order in which they are made."""
         for host in self.lab.hosts:
             yield from self.removed[host.number]
         for host in self.lab.hosts:
@@ -117,7 +117,7 @@ class Plan:
         self._unsettled[host.number].add(there.index)
 
     def _remove_stacked(self, hosts: Sequence[Host]) -> None:
-        """A stacked interface disappears with its parent, and is created again with it; so are those that stand on it."""
+        """Create stacked interfaces again whose parents are: they disappear with them."""
         created = {id(one) for several in self.created for one in several}
         stacked = [(host, one) for host in hosts for one in host.interfaces if one.parent is not None]
         more = True
@@ -132,18 +132,18 @@ class Plan:
                     more = True
 
     def _unfinished(self, there: Link) -> bool:
-        """Whether a link of our group has no alias: the process that created it was killed before it could write one."""
+        """Return whether a link of our group has no alias: the process that created it was killed before it could write one."""
         return there.group == self.lab.group and not there.alias
 
     def _same(self, one: Interface, there: Link) -> bool:
-        """Whether a link is the described one, so that what differs can be changed in place."""
+        """Return whether a link is the described one, so that what differs can be changed in place."""
         if there.alias != build_requests.alias(self.lab.name, one) or there.kind != one.kind:
             return False
         far = one.peer_interface
         return one.same_link(there) if far is None else self._wired(far, there)
 
     def _wired(self, far: Interface, there: Link) -> bool:
-        """Whether the far end of a wire is where it should be, and the two links are each other's peers."""
+        """Return whether the far end of a wire is where it should be, and the two links are each other's peers."""
         state = self.states[far.host.number]
         other = state.links.get(far.name or "") if state is not None else None
         return (
@@ -184,7 +184,7 @@ class Plan:
         yield from self._routes(host, state)
 
     def _stamp(self, host: Host, state: NamespaceState) -> Iterator[Change]:
-        """The features that a stamp names: while they are changed, those that were and those that will be."""
+        """Yield the features that a stamp names: while they are changed, those that were and those that will be."""
         known = state.stamp
         if host.root or known is None or known.features == host.features:
             return
@@ -221,7 +221,7 @@ class Plan:
         yield from self._kind_properties(one, there)
 
     def _kind_properties(self, one: Interface, there: Link) -> Iterator[Change]:
-        """The properties of its kind that can be changed in place, with one request."""
+        """Yield the properties of its kind that can be changed in place, with one request."""
         words, after, before = [], {}, {}
         for row in one.properties:
             if row.in_place and row.readable(there.data):
@@ -269,7 +269,7 @@ class Plan:
         yield from gone
 
     def _sending(self, one: Interface, state: NamespaceState) -> Iterator[Change]:
-        """How it sends, and with which VLANs."""
+        """Yield how it sends, and with which VLANs."""
         there = state.shapes.get(one.index)
         if one.shape or there is not None:
             from ..objects.qdisc import Shape
@@ -329,14 +329,14 @@ def _ids(vlans: dict[int, tuple[bool, bool]]) -> str:
 
 
 def _route(found: Route) -> str:
-    """A route that was listed, as a description says it."""
+    """Return A route that was listed, as a description says it."""
     words = [str(found), *(["via", found.gateway] if found.gateway else [])]
     metric = 0 if found.family == AF_INET6 and found.metric == IP6_METRIC else found.metric
     return " ".join([*words, *(["metric", str(metric)] if metric else [])])
 
 
 def _key_of_body(body: Any) -> tuple[Any, ...]:
-    """What tells two routes apart; an index of 0 where the kernel may choose it."""
+    """Return what tells two routes apart; an index of 0 where the kernel may choose it."""
     metric = body.get("RTA_PRIORITY") or (IP6_METRIC if body["rtm_family"] == AF_INET6 else 0)
     via = body.get("RTA_GATEWAY")
     return body["rtm_family"], body.get("RTA_DST"), body["rtm_dst_len"], 0 if via else body.get("RTA_OIF", 0), via, metric

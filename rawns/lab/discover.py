@@ -91,12 +91,12 @@ class Survey:
             raise stranded
 
     def of(self, lab: str) -> list[StampedName]:
-        """The names of one lab."""
+        """Return the names of one lab."""
         return [one for one in self.names if one.stamp.lab == lab]
 
 
 def read_stamp(namespace: NetNS) -> Stamp | None:
-    """The stamp of a namespace: the alias of its ``lo``.  Raises `KernelError` or `SyscallError`."""
+    """Return the stamp of a namespace: the alias of its ``lo``.  Raises `KernelError` or `SyscallError`."""
     try:
         return stamp.read(namespace.net.link(LO).alias)
     finally:
@@ -104,14 +104,14 @@ def read_stamp(namespace: NetNS) -> Stamp | None:
 
 
 def stamped_namespace(name: str) -> StampedName | None:
-    """A name with the stamp of its namespace; None if there is no stamp.  Raises `RawnsError` if it cannot be examined."""
+    """Return A name with the stamp of its namespace; None if there is no stamp.  Raises `RawnsError` if it cannot be examined."""
     with NetNS.open(name) as namespace:
         found = read_stamp(namespace)
         return StampedName(name, found, namespace.identity) if found is not None else None
 
 
 def stale_name(name: str) -> StampedName | None:
-    """A stale name with the stamp in its file; None if a lab did not make it."""
+    """Return A stale name with the stamp in its file; None if a lab did not make it."""
     if names.abandoned(name):
         mark = stamp.read(f"{stamp.WORD} lab={name.rpartition('.')[0]}") or stamp.Stamp("")
         return StampedName(name, mark, None, abandoned=True)
@@ -174,7 +174,7 @@ def _judge_stale(lab: Topology, name: str, needed: bool, mending: bool) -> None:
 
 
 def _existing(host: Host, name: str, mending: bool) -> NamespaceState | None:
-    """The state of a host that exists; None if it is to be made anew.  Raises `NameTakenError` if it is not the lab's."""
+    """Return the state of a host that exists; None if it is to be made anew.  Raises `NameTakenError` if it is not the lab's."""
     with NetNS.open(name) as namespace:
         host.found(namespace)
     try:
@@ -244,7 +244,7 @@ class FoundLab:
 
 
 def find_labs() -> list[FoundLab]:
-    """All labs of this machine that have a name under /run/netns, or a link in our namespace; sorted by name.
+    """Return all labs of this machine that have a name under /run/netns, or a link in our namespace; sorted by name.
 
     What a process holds by descriptors alone ends with it and is not visible to others.  A namespace that cannot be examined
     is left out, unless all of them are: then this raises the first error.

@@ -34,7 +34,7 @@ class Source:
         self._lines: dict[Path, int] | None = None
 
     def line(self, path: Path) -> int:
-        """The line of a value, or of the nearest table or list around it; 0 if there is no text."""
+        """Return the line of a value, or of the nearest table or list around it; 0 if there is no text."""
         if not self._text:
             return 0
         if self._lines is None:
@@ -46,13 +46,13 @@ class Source:
         return self._lines[path]
 
     def place(self, path: Path) -> str:
-        """``shop.toml:17: wires[3].ends[0]``."""
+        """Return ``shop.toml:17: wires[3].ends[0]``."""
         line = self.line(path)
         where = f"{printable(self.name)}:{line}" if line else printable(self.name)
         return ": ".join(filter(None, (where, spell(path))))
 
     def pinned(self, context: str) -> str:
-        """``address 10.0.0.1/24: eth0 of web, wires[3].ends[0]`` with file and line before the key path at its end."""
+        """Return ``address 10.0.0.1/24: eth0 of web, wires[3].ends[0]`` with file and line before the key path at its end."""
         before, comma, spelled = context.rpartition(", ")
         self.line(())
         path = next((path for path in self._lines or () if path and spell(path) == spelled), None)
@@ -152,7 +152,7 @@ def parse(text: str, name: str = "") -> Source:
 
 
 def _deeper(data: Any, limit: int) -> bool:
-    """Whether data is nested deeper than so many tables and lists."""
+    """Return whether data is nested deeper than so many tables and lists."""
     level = [data]
     for _ in range(limit + 1):
         level = [

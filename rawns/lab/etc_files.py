@@ -30,12 +30,12 @@ NOT_A_DIRECTORY = (ENOENT, ENOTDIR, ELOOP)  # there is no directory, or a symbol
 
 
 def content(host: Host, text: str) -> str:
-    """The content of a host's file: the stamp, then what the description says."""
+    """Return the content of a host's file: the stamp, then what the description says."""
     return f"# {stamp.Stamp(host.lab.name)}\n{text}"
 
 
 def read(path: str) -> str | None:
-    """The content of a plain file; None if there is none.  Raises `SyscallError`."""
+    """Return the content of a plain file; None if there is none.  Raises `SyscallError`."""
     folder, _, file = path.rpartition("/")
     fd = _open_directory(folder)
     if fd is None:
@@ -47,7 +47,7 @@ def read(path: str) -> str | None:
 
 
 def has_stamp(text: str | None, lab: str = "") -> bool:
-    """Whether a file's content begins with a lab's stamp, or with this lab's."""
+    """Return whether a file's content begins with a lab's stamp, or with this lab's."""
     found = stamp.read(text.partition("\n")[0][2:]) if text is not None and text.startswith("# ") else None
     return found is not None and lab in ("", found.lab)
 
@@ -77,7 +77,7 @@ def write(path: str, text: str | None) -> None:
 
 
 def listed(folder: str, lab: str = "") -> list[str]:
-    """The names of the files in a directory that are a lab's, or this lab's, sorted.  Raises `SyscallError`."""
+    """Return the names of the files in a directory that are a lab's, or this lab's, sorted.  Raises `SyscallError`."""
     fd = _open_directory(folder)
     if fd is None:
         return []
@@ -131,7 +131,7 @@ def _clear(folder: str, lab: str, ours: bool) -> None:
 
 
 def _open_directory(folder: str) -> int | None:
-    """A descriptor of a directory; None if it is not there, or is a symbolic link.  Raises `SyscallError`."""
+    """Return A descriptor of a directory; None if it is not there, or is a symbolic link.  Raises `SyscallError`."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         fd: int = _call("open", os.open, folder, flags)
@@ -143,7 +143,7 @@ def _open_directory(folder: str) -> int | None:
 
 
 def _stamped(fd: int, lab: str) -> list[str]:
-    """The stamped files of a directory.  A file that cannot be read has no stamp that we know of."""
+    """Return the stamped files of a directory.  A file that cannot be read has no stamp that we know of."""
     found = []
     for file in sorted(observed_call("getdents64", os.listdir, fd)):
         try:
@@ -155,7 +155,7 @@ def _stamped(fd: int, lab: str) -> list[str]:
 
 
 def _read(folder: int, file: str) -> str | None:
-    """The content of a plain file in a directory; None for everything else."""
+    """Return the content of a plain file in a directory; None for everything else."""
     status = _status(folder, file)
     if status is None or not stat.S_ISREG(status.st_mode):
         return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def data_of(lab: Topology) -> Data:
-    """The description of a lab: ``json.dumps`` of it is a file for ``rawns lab up``."""
+    """Return the description of a lab: ``json.dumps`` of it is a file for ``rawns lab up``."""
     named = _explicitly_named(lab)
     interfaces = [one for host in lab.hosts for one in host.interfaces]
     said: Data = {"name": lab.name}
@@ -40,7 +40,7 @@ def data_of(lab: Topology) -> Data:
 
 
 def _explicitly_named(lab: Topology) -> set[int]:
-    """The bridge ports (by id) whose names have to be described, because they would get others by themselves."""
+    """Return the bridge ports (by id) whose names have to be described, because they would get others by themselves."""
     explicit: set[int] = set()
     while True:
         used: dict[int, set[str]] = {}
@@ -62,7 +62,7 @@ def _explicitly_named(lab: Topology) -> set[int]:
 
 
 def _said(data: Data) -> Data:
-    """Without what is empty or left to the kernel."""
+    """Return without what is empty or left to the kernel."""
     return {key: value for key, value in data.items() if value not in (None, [], {})}
 
 
@@ -73,7 +73,7 @@ def _texts(found: Iterable[object]) -> Any:
 
 
 def _bridge_only(host: Host) -> bool:
-    """Whether a host is there only for the bridge of its name: a file does not describe it then."""
+    """Return whether a host is there only for the bridge of its name: a file does not describe it then."""
     bridges = [one for one in host.interfaces if one.switches]
     plain = host.name in (None, f"{host.lab.name}.{host.label}") and not any(key.said(host) for key in HOST_KEYS)
     return plain and any(one.name == host.label for one in bridges)
@@ -88,7 +88,7 @@ def _host(host: Host) -> Data:
 
 
 def _properties(one: Interface) -> Data:
-    """The properties that are not the default, and the shape."""
+    """Return the properties that are not the default, and the shape."""
     return _said({**{row.name: row.said(one) for row in one.all_properties}, **(one.shape or {})})
 
 
@@ -106,7 +106,7 @@ def _bridge_only_of(bridge: Interface) -> bool:
 
 
 def _end(port: Port, named: set[int]) -> str | Data:
-    """One end of a wire, in its short form if that says everything."""
+    """Return one end of a wire, in its short form if that says everything."""
     options = _properties(port)
     if port.bridged and port.master is not None:
         bridge = port.master.name or ""

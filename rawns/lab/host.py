@@ -189,7 +189,7 @@ class Host(BaseHost):
         return sorted(self.routes, key=lambda one: one.via is not None)
 
     def settle_in(self) -> None:
-        """What the thread that has created the namespace does at once, still inside."""
+        """Prepare the namespace, in the thread that has created it and is still inside."""
         self.namespace.connect()
         if any(address.family == AF_INET6 for one in self.interfaces for address in one.addresses):
             try:  # a link-local address that is still checked for duplicates would keep a router from its neighbours
@@ -274,19 +274,19 @@ class Host(BaseHost):
         return self._identity or self.namespace.identity
 
     def fileno(self) -> int:
-        """The descriptor of its namespace, opened if necessary."""
+        """Return the descriptor of its namespace, opened if necessary."""
         return self.namespace.fileno()
 
     def entered(self) -> AbstractContextManager[Any]:
-        """``with host.entered():`` moves the calling thread into its namespace until the end of the block."""
+        """Return ``with host.entered():`` moves the calling thread into its namespace until the end of the block."""
         return self.namespace.entered()
 
     def call(self, function: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
-        """``function(*args, **kwargs)`` on a thread inside, as `NetNS.call`."""
+        """Return ``function(*args, **kwargs)`` on a thread inside, as `NetNS.call`."""
         return self.namespace.call(function, *args, **kwargs)
 
     def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
-        """A `socket.socket` created inside, as `NetNS.socket`."""
+        """Return A `socket.socket` created inside, as `NetNS.socket`."""
         return self.namespace.socket(family, type, proto)
 
     def popen(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.Popen[Any]:
@@ -306,11 +306,11 @@ class Host(BaseHost):
         return self.namespace.settings(given)
 
     def monitor(self, *groups: str) -> Monitor:
-        """A `Monitor` of what changes inside, as `NetNS.monitor`."""
+        """Return A `Monitor` of what changes inside, as `NetNS.monitor`."""
         return self.namespace.monitor(*groups)
 
     def pids(self) -> list[int]:
-        """The processes inside, as `NetNS.pids`."""
+        """Return the processes inside, as `NetNS.pids`."""
         return self.namespace.pids()
 
     @property
@@ -339,6 +339,7 @@ class RootHost(Host):
             self._namespace.disconnect()
 
     def route(self, *_: Any, **__: Any) -> Any:
+        """Raise `InvalidValue`: a lab may create links only in this namespace."""
         raise InvalidValue("links are all that a lab may make in the namespace that the lab is built from")
 
     sysctl = nat = route

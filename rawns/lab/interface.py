@@ -62,11 +62,11 @@ class BaseLab(Described):
     standing: bool
 
     def existing(self, name: str) -> Interface:
-        """The interface of the root namespace with this name."""
+        """Return the interface of the root namespace with this name."""
         raise NotImplementedError
 
     def owns(self, link: Link) -> bool:
-        """Whether a link carries this lab's group and stamp."""
+        """Return whether a link carries this lab's group and stamp."""
         raise NotImplementedError
 
 
@@ -88,7 +88,7 @@ class BaseHost(Described):
     _names: _Names | None
 
     def fileno(self) -> int:
-        """The descriptor of its namespace."""
+        """Return the descriptor of its namespace."""
         raise NotImplementedError
 
     def add(self, interface: Made) -> Made:
@@ -103,7 +103,7 @@ class BaseHost(Described):
         return interface
 
     def free_name(self) -> str:
-        """``eth0``, ``eth1`` ...: the next that no interface of this host has."""
+        """Return ``eth0``, ``eth1`` ...: the next that no interface of this host has."""
         known = self._known()
         number = known.unbridged
         while f"eth{number}" in known.names:
@@ -282,7 +282,7 @@ class Interface(Described):
         return ""
 
     def apart_from(self, other: Interface) -> bool:
-        """Whether it does not receive the frames of an interface on the same segment."""
+        """Return whether it does not receive the frames of an interface on the same segment."""
         return False
 
     @property
@@ -327,7 +327,7 @@ class Interface(Described):
         return options
 
     def create(self, speaker: BaseHost) -> list[Request]:
-        """The requests that create it, sent in the host ``speaker``: its own, or that of its parent."""
+        """Return the requests that create it, sent in the host ``speaker``: its own, or that of its parent."""
         assert self.name is not None
         options = self.creation(speaker)
         if self.host is speaker:
@@ -341,7 +341,7 @@ class Interface(Described):
         return {}
 
     def labelled(self, request: Request) -> Request:
-        """The request, with the description's words for what it is about."""
+        """Return the request, with the description's words for what it is about."""
         place = f", {self.where}" if self.where else ""
         request.context = f"{request.context}: {self.name} of {self.host.label}{place}"
         return request
@@ -349,27 +349,27 @@ class Interface(Described):
     # -- compared with the kernel -------------------------------------------------------------------------------------
 
     def same_link(self, there: Link) -> bool:
-        """Whether a link of the same alias and kind can become this one without being created again."""
+        """Return whether a link of the same alias and kind can become this one without being created again."""
         return all(row.in_place or row.now(there.data) == getattr(self, row.name) for row in self.properties)
 
     def usual(self, row: LinkProperty, there: Link, ports: Mapping[str, int]) -> Any:
-        """The value of a property that is not described; None if the kernel is to choose.
+        """Return the value of a property that is not described; None if the kernel is to choose.
 
         ``there`` is the link as it is, ``ports`` are the MTUs of the links that are enslaved to it, by name.
         """
         return self.usual_mtu(ports, there.mtu) if row.name == "mtu" else self.usual_values.get(row.name, row.usual)
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """The MTU of an interface that is described without one; see `usual`."""
+        """Return the MTU of an interface that is described without one; see `usual`."""
         return DEFAULT_MTU if self.parent is None else None
 
     @classmethod
     def kernel_mtu(cls, parent: Interface | None) -> int | None:
-        """The MTU that the kernel gives to a new device of this kind, for `readback`; None if it is not known."""
+        """Return the MTU that the kernel gives to a new device of this kind, for `readback`; None if it is not known."""
         return DEFAULT_MTU if parent is None else parent.mtu or parent.kernel_mtu(parent.parent)
 
     def __str__(self) -> str:
-        """Its name in a sentence: ``eth0 of web``."""
+        """Return its name in a sentence: ``eth0 of web``."""
         return f"{self.name or 'a port'} of {self.host.label}"
 
     def __repr__(self) -> str:
@@ -386,8 +386,10 @@ class Existing(Interface):
 
     @property
     def carrier_due(self) -> bool:
+        """Whether it gets a carrier if everything is as described."""
         return False
 
     @classmethod
     def kernel_mtu(cls, parent: Interface | None) -> int | None:
+        """Return the MTU of a new device; None if it is not known."""
         return None

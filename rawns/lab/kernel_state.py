@@ -55,7 +55,7 @@ class NamespaceState:
         self.nats: NatTable | None = None  # our table
 
     def ours(self, lab: str) -> Iterator[Link]:
-        """The links that carry this lab's stamp."""
+        """Yield the links that carry this lab's stamp."""
         number = stamp.group(lab)
         for one in self.links.values():
             mark = stamp.read(one.alias) if one.group == number else None
@@ -126,7 +126,7 @@ def _shapes(net: Net, state: NamespaceState) -> None:
 
 
 def our_addresses(state: NamespaceState, index: int) -> list[Address]:
-    """The addresses of a link that a lab gave it: those with our protocol number.
+    """Return the addresses of a link that a lab gave it: those with our protocol number.
 
     Kernels before 5.18 keep no such number; there, all that are not of the kernel's own making count.
     """

@@ -49,14 +49,14 @@ class Lab(Topology):
 
     @staticmethod
     def load(path: str) -> Lab:
-        """The lab that a file describes, TOML or JSON (``rawns help labs``).  Raises `InvalidValue` with all its problems."""
+        """Load the lab of a file, TOML or JSON (``rawns help labs``).  Raises `InvalidDescription`, `SyscallError`."""
         from .document import read
 
         return Lab.from_source(read(path))
 
     @staticmethod
     def from_source(source: Source) -> Lab:
-        """The lab that a `Source` describes.  Raises `InvalidDescription` (`InvalidValue`) with all its problems."""
+        """Return the lab that a `Source` describes.  Raises `InvalidDescription` (`InvalidValue`) with all its problems."""
         from .parse import lab_of
 
         lab = lab_of(source, Lab)
@@ -66,7 +66,7 @@ class Lab(Topology):
     # -- up -------------------------------------------------------------------------------------------------------
 
     def plan(self) -> list[Change]:
-        """What `up` would do, changing nothing.  Raises as `up` does."""
+        """Return what `up` would do, without changing anything.  Raises as `up` does."""
         return list(self._compare().changes())
 
     def up(self, wait: float | None = None, progress: Progress | None = None) -> list[Change]:
@@ -94,7 +94,7 @@ class Lab(Topology):
         return changes
 
     def states(self) -> dict[str | Interface, str]:
-        """How each host (by label) and each interface stands: ``up``, ``down`` (no carrier), ``missing`` or ``differs``."""
+        """Return the state of each host (by label) and interface: ``up``, ``down`` (no carrier), ``missing`` or ``differs``."""
         plan = self._compare()
         found: dict[Any, str] = {}
         for host in self.hosts:
@@ -154,7 +154,7 @@ class Lab(Topology):
         return list(plan.changes())
 
     def _finished(self, plan: Plan) -> bool:
-        """Whether a standing lab says that it is whole.  If an `up` was killed after its last change, it does not."""
+        """Return whether a standing lab says that it is whole.  If an `up` was killed after its last change, it does not."""
         stamps = [one.stamp for one in plan.states if one is not None and one.stamp is not None]
         return (
             not self.outlives_process or any(one.state == stamp.WHOLE for one in stamps) or all(host.root for host in self.hosts)
@@ -190,11 +190,11 @@ class Lab(Topology):
         self._release_ownership(down=not new_hosts)
 
     def _names_exist(self) -> bool:
-        """Whether a name that the lab uses exists: then the file of its owner is needed to judge it."""
+        """Return whether a name that the lab uses exists: then the file of its owner is needed to judge it."""
         return any(host.name is not None and os.path.lexists(names.path_of(host.name)) for host in self.hosts)
 
     def _read(self, gone: list[str], mending: bool) -> States:
-        """The state of each host; None for one that is to be created."""
+        """Return the state of each host; None for one that is to be created."""
         states: States = [None] * len(self.hosts)
         if self.standing:
             from .discover import read_existing_hosts
@@ -209,7 +209,7 @@ class Lab(Topology):
         return states
 
     def _another_try(self, error: OSError) -> bool:
-        """Whether a second attempt can succeed: an index was taken, or a name by a lab whose process was killed."""
+        """Return whether a second attempt can succeed: an index was taken, or a name by a lab whose process was killed."""
         from .build import collision
 
         if isinstance(error, KernelError):

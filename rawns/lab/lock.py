@@ -134,12 +134,12 @@ class OwnerLock:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text can be an owner's token."""
+    """Return whether a text can be an owner's token."""
     return len(text) == 2 * TOKEN_BYTES and all(character in "0123456789abcdef" for character in text)
 
 
 def owner_state(token: str) -> str:
-    """Whether the process of a token is `ALIVE`, `DEAD`, or has `FINISHED`; `UNKNOWN` if that cannot be judged from here."""
+    """Return whether the process of a token is `ALIVE`, `DEAD`, or has `FINISHED`; `UNKNOWN` if that cannot be judged."""
     fd = _open_owner(token)
     if fd is None:
         return FINISHED if is_token(token) and os.path.lexists(f"{LOCK_DIR}/{DONE}{token}") else UNKNOWN
@@ -150,7 +150,7 @@ def owner_state(token: str) -> str:
 
 
 def owner_name(token: str) -> str:
-    """The owner of a token for a message: ``process 17``, or what can be said of it."""
+    """Return the owner of a token for a message: ``process 17``, or what can be said of it."""
     fd = _open_owner(token)
     if fd is None:
         return "a process that cannot be seen from here"
@@ -161,7 +161,7 @@ def owner_name(token: str) -> str:
 
 
 def lab_is_locked(name: str) -> str:
-    """The process that is changing a lab, as a message calls it; empty if there is none, or if that cannot be judged."""
+    """Return the process that is changing a lab, as a message calls it; empty if there is none, or if that cannot be judged."""
     try:
         fd = _open(f"{name}.lock", os.O_RDONLY)
     except (OSError, RawnsError):
@@ -188,7 +188,7 @@ def remove_owner_files(tokens: Collection[str]) -> None:
 
 
 def owner_tokens() -> Iterator[str]:
-    """The tokens of all owners that have a file here."""
+    """Yield the tokens of all owners that have a file here."""
     try:
         entries = syscalls.listdir(LOCK_DIR)
     except FileNotFoundError:
@@ -247,7 +247,7 @@ def _open(name: str, flags: int) -> int:
 
 
 def _open_owner(token: str) -> int | None:
-    """A descriptor of an owner's file; None if there is none, or none that we may open."""
+    """Return A descriptor of an owner's file; None if there is none, or none that we may open."""
     if not is_token(token):
         return None
     try:
@@ -286,7 +286,7 @@ def _lock_shared(fd: int) -> bool:
 
 
 def _holder_of(fd: int) -> str:
-    """The process that has locked a file (proc_locks(5)), which the kernel shows if it is in our pid namespace."""
+    """Return the process that has locked a file (proc_locks(5)), which the kernel shows if it is in our pid namespace."""
     status = os.fstat(fd)
     inode = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     try:

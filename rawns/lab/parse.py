@@ -34,7 +34,7 @@ SHARED = ("routes", "sysctls", "nats", "files", "commands")  # attributes that a
 
 
 def lab_of(source: Source, create: Callable[[str, bool], Made]) -> Made:
-    """The lab that a `Source` describes, made by ``create(name, standing)``.  Raises `InvalidDescription`."""
+    """Return the lab that a `Source` describes, made by ``create(name, standing)``.  Raises `InvalidDescription`."""
     parser = _Parser(source)
     data = source.data
     if not isinstance(data, dict):
@@ -78,7 +78,7 @@ class _Parser(LinkParser):
                 self.link(kind, said)
 
     def name(self, data: dict[str, Any]) -> str:
-        """The name of the lab: that in the file, or that of the file."""
+        """Return the name of the lab: that in the file, or that of the file."""
         name, hint = data.get("name", ""), ""
         if "name" not in data:
             file = self.source.name.rpartition("/")[2]
@@ -90,7 +90,7 @@ class _Parser(LinkParser):
             return "lab"
 
     def _labels(self, data: dict[str, Any], key: str) -> Iterable[tuple[str, Any, Path]]:
-        """``[hosts.NAME]`` or ``hosts = ["NAME"]``: each name that can be one, and its table."""
+        """Return ``[hosts.NAME]`` or ``hosts = ["NAME"]``: each name that can be one, and its table."""
         value = data.get(key, {})
         if isinstance(value, dict):
             self.duplicates(value, (key,))
@@ -128,7 +128,7 @@ class _Parser(LinkParser):
                 self.mark_incomplete(hosts)
 
     def _create_hosts(self, name: str, said: TableValues) -> list[Host]:
-        """The host, or as many as its ``count``; none if that cannot be."""
+        """Return the host, or as many as its ``count``; none if that cannot be."""
         count, base = said.get(COUNT.name, 0), said.get(NETNS.name)
         made: list[Host] = []
         try:
@@ -179,6 +179,6 @@ class _Parser(LinkParser):
 
 
 def _lacks(value: values.Value, found: Any) -> bool:
-    """Whether a nested table lacks a key that it needs."""
+    """Return whether a nested table lacks a key that it needs."""
     keys = value.keys if isinstance(value, TableValue) else ROUTE_TABLE if isinstance(value, RouteValue) else {}
     return any(key.required and name not in found for name, key in keys.items())

@@ -61,7 +61,7 @@ class LinkParser(TableParser):
     # -- hosts and bridges by name ------------------------------------------------------------------------------------
 
     def hosts_of(self, label: str, path: Path) -> list[Host] | None:
-        """The hosts of this name; None, and a problem, if there are none."""
+        """Return the hosts of this name; None, and a problem, if there are none."""
         if label == "root":
             return [self.lab.root]
         if label in self.bridges and label not in self.hosts:
@@ -71,14 +71,14 @@ class LinkParser(TableParser):
         return self.hosts.get(label) or None
 
     def host_of(self, label: str, path: Path) -> Host | None:
-        """The one host of this name."""
+        """Return the one host of this name."""
         hosts = self.hosts_of(label, path) or []
         if len(hosts) > 1:
             self.note(path, f"{label} is {len(hosts)} hosts: name one of them, from {label}1 to {label}{len(hosts)}")
         return hosts[0] if len(hosts) == 1 else None
 
     def bridge_of(self, label: str, path: Path) -> Bridge | None:
-        """The bridge of this name."""
+        """Return the bridge of this name."""
         if label in self.hosts:
             self.note(path, f'{label} is a host, not a bridge: host = "{label}"')
         elif label not in self.declared:
@@ -103,7 +103,7 @@ class LinkParser(TableParser):
                     self.mark_incomplete([end.bridge.host] if end.bridge else end.hosts)  # type: ignore[list-item]
 
     def _end(self, value: Any, path: Path, wire: TableValues) -> End | None:
-        """One end, in its short form (``"web:eth0 10.0.0.1/24"``) or as a table; keys of the wire hold for both ends."""
+        """Return one end, in its short form (``"web:eth0 10.0.0.1/24"``) or as a table; keys of the wire hold for both ends."""
         if isinstance(value, str):
             words = value.split() or [""]
             label, colon, name = words[0].partition(":")
@@ -151,14 +151,14 @@ class LinkParser(TableParser):
         return found
 
     def _options(self, path: Path, said: dict[str, Any]) -> dict[str, Any]:
-        """The options of any interface among the values of a table."""
+        """Return the options of any interface among the values of a table."""
         options = {row.name: said[row.name] for row in LINK_PROPERTIES if row.name in said}
         if any(key.name in said for key in SHAPE_KEYS):
             options["shape"] = self.attempt(path, shape_of, said)
         return options
 
     def _wires(self, path: Path, one: End, other: End, loop: bool) -> None:
-        """The wire, or as many as there are hosts at its ends."""
+        """Create the wire, or as many as there are hosts at its ends."""
         counts = {len(end.hosts) for end in (one, other) if len(end.hosts) > 1}
         if len(counts) > 1:
             numbers = f"{one.label} is {len(one.hosts)} hosts and {other.label} is {len(other.hosts)}"
@@ -177,7 +177,7 @@ class LinkParser(TableParser):
             self.attempt(path, self.lab.wire, first, second, loop)
 
     def _too_many(self, path: Path, more: int) -> bool:
-        """Whether so many more interfaces are too many; then add a problem."""
+        """Return whether so many more interfaces are too many; then add a problem."""
         self._interfaces += more
         if self._interfaces > MAX_INTERFACES:
             self.note(path, f"a lab has at most {MAX_INTERFACES} interfaces")
@@ -186,7 +186,7 @@ class LinkParser(TableParser):
         return False
 
     def _ports(self, end: End, count: int) -> list[Port]:
-        """The ports at one end of so many wires."""
+        """Return the ports at one end of so many wires."""
         options, where, made = dict(end.options), self.where(end.path), []
         addresses, mac, name, vrf = (options.pop(key, None) for key in ("addresses", "mac", "name", "vrf"))
         try:
@@ -237,11 +237,11 @@ class LinkParser(TableParser):
             )
 
     def hosts_with(self, bridge: Bridge) -> list[Host]:
-        """The host that a bridge is in, as a list."""
+        """Return the host that a bridge is in, as a list."""
         return [host for host in self.lab.hosts if host is bridge.host]
 
     def _links(self, kind: type[Interface], said: TableValues, hosts: list[Host], options: dict[str, Any]) -> None:
-        """One interface in each of the hosts."""
+        """Create one interface in each of the hosts."""
         options.update(self._options(said.path, said))
         mac, before = options.pop("mac", None), len(self.problems)
         for number, host in enumerate(hosts):
@@ -271,7 +271,7 @@ class LinkParser(TableParser):
             self.mark_incomplete(hosts)
 
     def _parent(self, text: str, path: Path, child: Host) -> Interface | None:
-        """``HOST:NAME``, an interface of the lab (of ``root`` also one that exists already), or ``NAME`` in the same host."""
+        """Return the interface ``HOST:NAME`` (of ``root`` also one that exists already), or ``NAME`` in the same host."""
         label, colon, name = text.partition(":")
         if not colon:
             host, name, label = child, label, child.label

@@ -41,7 +41,7 @@ class TableParser:
         self.problems: list[str] = []
 
     def where(self, path: Path) -> Where:
-        """A place in the file, for an error that may come later."""
+        """Return A place in the file, for an error that may come later."""
         return Where(self.source, path)
 
     def note(self, path: Path, text: str) -> None:
@@ -67,7 +67,7 @@ class TableParser:
         return made
 
     def table(self, value: Any, path: Path, keys: Keys, what: str) -> TableValues:
-        """The values of a table, as far as they can be read."""
+        """Return the values of a table, as far as they can be read."""
         before, found = len(self.problems), TableValues({}, path, True)
         if not isinstance(value, dict):
             self.note(path, f"{values.shown(value)} is not a table: {what} has the keys {values.listed(keys)}")
@@ -104,7 +104,7 @@ class TableParser:
         return value.read(item)
 
     def _list(self, items: Any, path: Path, value: Value, what: str) -> list[Any]:
-        """The elements of a list, or the single value in its place; those that can be read."""
+        """Return the elements of a list, or the single value in its place; those that can be read."""
         places = [(*path, number) for number in range(len(items))] if isinstance(items, list) else [path]
         found = []
         for item, place in zip(items if isinstance(items, list) else [items], places):
@@ -115,7 +115,7 @@ class TableParser:
         return found
 
     def array(self, whole: dict[str, Any], name: str, keys: Keys, what: str) -> Iterable[TableValues]:
-        """An array of tables, ``[[wires]]``, one after the other."""
+        """Yield an array of tables, ``[[wires]]``, one after the other."""
         items = whole.get(name, [])
         if not isinstance(items, list):
             self.note((name,), f"{name} is a list of tables: [[{name}]] in TOML, one for each")

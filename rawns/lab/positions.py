@@ -30,7 +30,7 @@ WORD = re.compile(
 
 
 def lines(text: str, toml: bool) -> dict[Path, int]:
-    """For each value in the text, the line on which it, or its key, begins; the whole begins on line 1."""
+    """Return for each value in the text, the line on which it, or its key, begins; the whole begins on line 1."""
     walk = _Walk(text)
     try:
         if toml:
@@ -64,10 +64,11 @@ class _Walk:
             self.at += 1
 
     def note(self, path: Path) -> None:
+        """Note the line of a value, unless it is known."""
         self.found.setdefault(path, self.words[self.at][1])
 
     def key(self, end: str) -> Path:
-        """A key, which may be dotted, and the sign after it."""
+        """Return A key, which may be dotted, and the sign after it."""
         parts: list[str] = []
         while self.word not in end:
             if self.word != ".":
@@ -112,7 +113,7 @@ class _Walk:
                 self.note_and_take(table, "}", 0)
 
     def header(self) -> Path:
-        """``[a.b]`` or ``[[a.b]]``; the place of the table it begins."""
+        """Return ``[a.b]`` or ``[[a.b]]``; the place of the table it begins."""
         start = self.at
         double = self.words[self.at + 1][0] == "["
         self.at += 1 + double
@@ -132,12 +133,12 @@ class _Walk:
 
 
 def _plain(word: str) -> str:
-    """A key without its quotes; one with escapes in it is looked for in vain, and what is around it is found."""
+    """Return A key without its quotes; one with escapes in it is looked for in vain, and what is around it is found."""
     return word[1:-1] if word[0] in "\"'" else word
 
 
 def longest_key(line: str) -> int:
-    """The most parts that a dotted key in a line has, outside of texts."""
+    """Return the most parts that a dotted key in a line has, outside of texts."""
     longest = parts = 0
     dotted = False  # whether the last token was a dot
     for match in WORD.finditer(line):

@@ -53,7 +53,7 @@ class Property(Key):
         self.default, self.in_place = default, in_place
 
     def said(self, one: object) -> Any:
-        """The value of an interface, as a file has it; None if it is the default."""
+        """Return the value of an interface, as a file has it; None if it is the default."""
         value = getattr(one, self.name)
         return None if value is None or value == self.default else self.value.write(value)
 
@@ -84,15 +84,15 @@ class LinkProperty(Property):
         self.usual = default if usual is None else usual
 
     def now(self, link: Link) -> Any:
-        """The value that a link has."""
+        """Return the value that a link has."""
         return getattr(link, self.field)
 
     def same(self, now: Any, then: Any) -> bool:
-        """Whether the kernel's value is the described one."""
+        """Return whether the kernel's value is the described one."""
         return bool(now == then)
 
     def show_change(self, now: Any, then: Any) -> str:
-        """A change in a line of a plan."""
+        """Return A change in a line of a plan."""
         return f"{self.name} {self.value.show(now)} -> {self.value.show(then)}"
 
 
@@ -102,6 +102,7 @@ class UpProperty(LinkProperty):
     __slots__ = ()
 
     def show_change(self, now: Any, then: Any) -> str:
+        """Show a change in a line of a plan."""
         return "down -> up" if then else "up -> down"
 
 
@@ -111,9 +112,11 @@ class MacProperty(LinkProperty):
     __slots__ = ()
 
     def same(self, now: Any, then: Any) -> bool:
+        """Return whether two spellings mean the same address."""
         return now is not None and values.mac_bytes(now) == values.mac_bytes(then)
 
     def show_change(self, now: Any, then: Any) -> str:
+        """Show a change in a line of a plan."""
         return super().show_change(now, self.value.read(then))
 
 
@@ -143,16 +146,16 @@ class KindProperty(Property):
         self.attribute, self.explicit, self.usual = attribute, explicit, default if usual is None else usual
 
     def encoded(self, value: Any) -> dict[str, Any]:
-        """The attributes that carry a value."""
+        """Return the attributes that carry a value."""
         return {} if value is None else {self.attribute: self.value.encode(value)}
 
     def now(self, data: Mapping[str, Any]) -> Any:
-        """The value that a link has, by the attributes of its kind; the usual one if they do not say."""
+        """Return the value that a link has, by the attributes of its kind; the usual one if they do not say."""
         raw = data.get(self.attribute)
         return self.usual if raw is None else self.value.decode(raw)
 
     def readable(self, data: Mapping[str, Any]) -> bool:
-        """Whether what the kernel reports is the configured value, and not one that it has chosen for the moment."""
+        """Return whether what the kernel reports is the configured value, and not one that it has chosen for the moment."""
         return True
 
 
@@ -166,9 +169,11 @@ class AddressProperty(KindProperty):
         self.attribute6 = attribute6
 
     def encoded(self, value: Any) -> dict[str, Any]:
+        """Return the attribute of the address's family."""
         return {} if value is None else {self.attribute6 if ":" in value else self.attribute: value}
 
     def now(self, data: Mapping[str, Any]) -> Any:
+        """Return the address that a link has, of either family."""
         return data.get(self.attribute) or data.get(self.attribute6)
 
 
@@ -199,7 +204,7 @@ SHAPE_KEYS: tuple[Key, ...] = (
 
 
 def shape_of(said: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The shape among the values of a table; None if there is none.  Raises `InvalidValue` if the words contradict."""
+    """Return the shape among the values of a table; None if there is none.  Raises `InvalidValue` if the words contradict."""
     found = {key.name: said[key.name] for key in SHAPE_KEYS if key.name in said}
     if not found:
         return None

@@ -83,20 +83,20 @@ class RoutingTable:
         ]
 
     def hop(self, target: int, bits: int) -> Hop | None:
-        """Where it sends what is for ``target``."""
+        """Return where it sends what is for ``target``."""
         for length, _, network, via, out in self.routes:
             if target >> bits + length == network:
                 return out, target if via is None else via
         return None
 
     def source(self, out: Interface, towards: int, bits: int) -> int | None:
-        """The address it sends from through an interface: the one of the same network if it can, else any."""
+        """Return the address it sends from through an interface: the one of the same network if it can, else any."""
         own = self.addresses.get(id(out), [])
         near = (number for number, length in own if number >> bits - length == towards >> bits - length)
         return next(near, own[0][0] if own else next(iter(self.mine), None))
 
     def translated(self, out: Interface, source: int, bits: int) -> int | None:
-        """The source that what leaves through ``out`` gets in place of its own; None where it keeps it."""
+        """Return the source that what leaves through ``out`` gets in place of its own; None where it keeps it."""
         for name, length, network in self.translations:
             if name == out.name and source >> bits - length == network:
                 own = self.addresses.get(id(out))
@@ -105,7 +105,7 @@ class RoutingTable:
 
 
 def _works(one: Interface) -> bool:
-    """Whether it is up, with its cable in at both ends, and has addresses of its own."""
+    """Return whether it is up, with its cable in at both ends, and has addresses of its own."""
     far = one.peer_interface
     in_vrf = one.master is not None and one.master.routes  # its routes are not in the main table
     return one.up and not one.bridged and not in_vrf and (far is None or far.up) and (one.kind != "veth" or far is not None)
@@ -114,7 +114,7 @@ def _works(one: Interface) -> bool:
 def _resolved(
     route: LabRoute, connected: list[tuple[int, int, int, int | None, Interface]], host: Host
 ) -> tuple[int, int, int, int | None, Interface] | None:
-    """A route that was described, with the interface it goes out of; None where that does not work."""
+    """Return A route that was described, with the interface it goes out of; None where that does not work."""
     bits = BITS[route.to.family]
     via = None if route.via is None else prefix.address(route.via).number
     if route.dev is not None:
@@ -153,7 +153,7 @@ class Reach:
     # -- one pair -----------------------------------------------------------------------------------------------------
 
     def should(self, source: Host, address: Prefix) -> bool:
-        """Whether a packet from one host finds the address, and the answer the way back."""
+        """Return whether a packet from one host finds the address, and the answer the way back."""
         family, bits, target = address.family, BITS[address.family], address.number
         start = self._tables[family].get(source.number)
         if start is None:
@@ -168,7 +168,7 @@ class Reach:
         return there is not None and self._answered(family, start, there, target)
 
     def _answered(self, family: int, start: RoutingTable, there: Arrival, target: int) -> bool:
-        """Whether the answer comes back: to each host that changed the source, and from it on to who it was before."""
+        """Return whether the answer comes back: to each host that changed the source, and from it on to who it was before."""
         here, seen, translations = there
         passing = False
         for translator, before in reversed(translations):
@@ -180,7 +180,7 @@ class Reach:
         return back is not None and back[0] is start
 
     def _walk(self, here: RoutingTable, family: int, source: int, target: int, passing: bool, out: bool) -> Arrival | None:
-        """Where a packet comes to, if anywhere; ``passing`` if it has come from elsewhere, ``out`` if it may be translated."""
+        """Follow a packet to where it arrives; ``passing`` if it has come from elsewhere, ``out`` if it may be translated."""
         bits = BITS[family]
         translations: list[Translation] = []
         for _ in range(HOPS):
@@ -200,7 +200,7 @@ class Reach:
         return None
 
     def _next(self, here: RoutingTable, hop: Hop, family: int) -> RoutingTable | None:
-        """The host that a packet comes to next."""
+        """Return the host that a packet comes to next."""
         out, neighbour = hop
         where = self._segments.of(out)
         found = None if where is None else self._neighbours.get((where, _key(family, neighbour)))
@@ -211,7 +211,7 @@ class Reach:
     # -- many ---------------------------------------------------------------------------------------------------------
 
     def towards(self, source: Host, target: Host) -> Iterator[Pair]:
-        """By which of its addresses one host should reach another."""
+        """Yield by which of its addresses one host should reach another."""
         for one in target.interfaces:
             if not _works(one):
                 continue
@@ -221,7 +221,7 @@ class Reach:
                     yield Pair(source, target, address)
 
     def pairs(self, most: int = 4096, some: int = 512) -> tuple[list[Pair], bool]:
-        """Who should reach whom, and whether that is all.
+        """Return who should reach whom, and whether that is all.
 
         Where it would be more than ``most`` it is a choice of about ``some``: first each host and its neighbour in the list,
         two by two, so that every one is in it; then those further apart, 2, 4, 8 ... places on, as long as there is room.

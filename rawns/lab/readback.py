@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def live(name: str) -> Lab:
-    """The lab called ``name`` as it is.  Raises `InvalidValue` if there is none."""
+    """Return the lab called ``name`` as it is.  Raises `InvalidValue` if there is none."""
     lab = Lab(name, standing=True)
     states: list[Found] = []
     for stamped in discover.Survey().of(name):
@@ -75,6 +75,7 @@ class LabReader:
         self._read: dict[tuple[int, str], Interface] = {}  # by host number and name
 
     def read(self) -> None:
+        """Read a value; see `Value.read`."""
         links = [(host, state, link) for host, state in self._states for link in state.ours(self._lab.name)]
         for host, state, link in links:
             kind = Bridge if link.kind == Bridge.kind else kinds.by_kind(link.kind)
@@ -160,7 +161,7 @@ class LabReader:
 
 
 def shape_words(shape: Shape) -> dict[str, Any]:
-    """A shape in the words and units of a file, as few as give the same shape."""
+    """Return A shape in the words and units of a file, as few as give the same shape."""
     from ..objects.qdisc import Shape
 
     words = str(shape).split()

@@ -63,11 +63,12 @@ class RouteValue(values.Value):
         super().__init__({"anyOf": [{"type": "string"}, table]})
 
     def write(self, value: Any) -> str:
+        """Write a value; see `Value.write`."""
         return str(value)
 
 
 def words_of(value: Any) -> dict[str, Any]:
-    """``10.0.0.0/8 via 10.0.0.1 dev eth0 metric 10`` as the table that it is short for.  Raises `InvalidValue`."""
+    """Return ``10.0.0.0/8 via 10.0.0.1 dev eth0 metric 10`` as the table that it is short for.  Raises `InvalidValue`."""
     words = value.split() if isinstance(value, str) else []
     if len(words) % 2 == 0:
         example = "10.9.0.0/16 via 10.0.0.1 dev eth0 metric 10"

@@ -47,13 +47,13 @@ class Segments:
         self.open = {self._root(node) for node in self._outside}
 
     def of(self, one: Interface) -> int | None:
-        """The segment that an interface's addresses are on; None for the port of a bridge, which has none."""
+        """Return the segment that an interface's addresses are on; None for the port of a bridge, which has none."""
         if one.bridged:
             return None
         return self._root(id(one) << TAG_BITS | (1 if one.filters_vlans else 0))
 
     def apart(self, one: Interface, other: Interface) -> bool:
-        """Whether two interfaces of one segment do not receive each other's frames all the same: stacked ones may not."""
+        """Return whether two interfaces of one segment do not receive each other's frames all the same: stacked ones may not."""
         return one.apart_from(other) or other.apart_from(one)
 
     # -- joining ----------------------------------------------------------------------------------------------------
@@ -116,22 +116,22 @@ def _addresses(host: BaseHost) -> set[str]:
 
 
 def _blocking(one: Interface) -> bool:
-    """Whether a loop through this interface does no harm: its bridge speaks STP, or its wire is allowed to close one."""
+    """Return whether a loop through this interface does no harm: its bridge speaks STP, or its wire is allowed to close one."""
     return getattr(one.master, "stp", False) or getattr(one, "loop", False)
 
 
 def _carried(one: Interface) -> Vlans | None:
-    """The VLANs of the port of a filtering bridge; None for anything else."""
+    """Return the VLANs of the port of a filtering bridge; None for anything else."""
     return (one.vlans or DEFAULT_VLANS) if one.master is not None and one.master.filters_vlans else None
 
 
 def _tags(one: Interface) -> Iterable[int]:
-    """The tags that frames have on the wire at this port."""
+    """Return the tags that frames have on the wire at this port."""
     return [vid for vid, (_, untagged) in (_carried(one) or {}).items() if not untagged]
 
 
 def _node(one: Interface, tag: int) -> int | None:
-    """The node behind a port for frames with this tag (0: none) on the wire; None if they are dropped."""
+    """Return the node behind a port for frames with this tag (0: none) on the wire; None if they are dropped."""
     if not one.bridged:
         filtering = 1 if one.filters_vlans and not tag else tag  # a bridge is in its VLAN 1 itself
         return id(one) << TAG_BITS | filtering

@@ -96,7 +96,7 @@ def check_lab_name(name: str) -> str:
 
 
 def of_link(lab: str, words: str) -> str:
-    """The alias of a link: what it is, in the description's words, or their hash if an alias cannot hold them."""
+    """Return the alias of a link: what it is, in the description's words, or their hash if an alias cannot hold them."""
     text = f"{WORD} lab={lab} {words}"
     if len(text) > ALIAS_BYTES or not text.isascii():
         text = f"{WORD} lab={lab} {_fnv(words):016x}"
@@ -104,12 +104,12 @@ def of_link(lab: str, words: str) -> str:
 
 
 def of_wire(one: str, other: str) -> str:
-    """The words on both ends of a wire: ends with the same words belong together."""
+    """Return the words on both ends of a wire: ends with the same words belong together."""
     return f"{one}={other}"
 
 
 def group(lab: str) -> int:
-    """The group (IFLA_GROUP) of a lab's links, by which one message deletes them all; never 0, the default group."""
+    """Return the group (IFLA_GROUP) of a lab's links, by which one message deletes them all; never 0, the default group."""
     return _fnv(lab) % 0x7FFFFFFF + 1
 
 

@@ -34,7 +34,7 @@ LAB_NAME = Key(
 
 
 def keys_of(*several: Iterable[Key] | Key) -> Keys:
-    """The keys of a table, by name."""
+    """Return the keys of a table, by name."""
     found: Keys = {}
     for one in several:
         for key in (one,) if isinstance(one, Key) else one:
@@ -43,7 +43,7 @@ def keys_of(*several: Iterable[Key] | Key) -> Keys:
 
 
 def link_keys(kind: type[Interface]) -> Keys:
-    """The keys of a table that describes links of one kind."""
+    """Return the keys of a table that describes links of one kind."""
     place: tuple[Key, ...] = (HOST, BRIDGE, VLANS) if kind.bridgeable else (HOST,)
     place += () if kind.routes else (VRF,)
     parent = (PARENT,) if kind.stacked else ()

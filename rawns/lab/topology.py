@@ -78,7 +78,7 @@ class Topology(BaseLab):
         return self._root
 
     def existing(self, name: str) -> Interface:
-        """The interface of the root namespace with this name: the lab's own, or one that exists already."""
+        """Return the interface of the root namespace with this name: the lab's own, or one that exists already."""
         root = self.root
         found = next((one for one in root.interfaces if one.name == name), None)
         return root.add(Existing(root, name)) if found is None else found
@@ -144,7 +144,7 @@ class Topology(BaseLab):
         self._named_wires = len(self.wires)
 
     def port_name(self, port: Port, other: Port, used: set[str]) -> tuple[str, str | None]:
-        """The name of a bridge port that was given none, and its alternative name if the whole one is too long.
+        """Return the name of a bridge port that was given none, and its alternative name if the whole one is too long.
 
         It is that of the host at the other end; in the root namespace, which others use too, after that of the lab.
         """
@@ -172,6 +172,6 @@ class Topology(BaseLab):
         return ""
 
     def owns(self, link: Link) -> bool:
-        """Whether a link carries this lab's group and stamp."""
+        """Return whether a link carries this lab's group and stamp."""
         mark = stamp.read(link.alias) if link.group == self.group else None
         return mark is not None and mark.lab == self.name

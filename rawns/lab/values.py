@@ -29,7 +29,7 @@ RESERVED_NAMES = ("lo", "all", "default")  # lo exists everywhere; /proc/sys/net
 
 
 def shown(value: object) -> str:
-    """A value as a sentence shows it: short, on one line, booleans and texts as TOML and JSON write them."""
+    """Return A value as a sentence shows it: short, on one line, booleans and texts as TOML and JSON write them."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -42,13 +42,13 @@ def shown(value: object) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """``a, b and c``."""
+    """Return ``a, b and c``."""
     *others, last = words if isinstance(words, list) else list(words)
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def nearest(word: str, right: Iterable[str]) -> str:
-    """The most similar of the right words; empty if none is similar."""
+    """Return the most similar of the right words; empty if none is similar."""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(word[:100], list(right), 1, 0.5)), "")
@@ -66,23 +66,23 @@ class Value:
         self.schema, self.expected = schema, expected
 
     def read(self, value: Any) -> Any:
-        """The value as the description stores it.  Raises `InvalidValue`."""
+        """Return the value as the description stores it.  Raises `InvalidValue`."""
         return value
 
     def write(self, value: Any) -> Any:
-        """A stored value as a file has it."""
+        """Return A stored value as a file has it."""
         return value
 
     def encode(self, value: Any) -> Any:
-        """A stored value as a netlink attribute has it."""
+        """Return A stored value as a netlink attribute has it."""
         return value
 
     def decode(self, raw: Any) -> Any:
-        """The value of a netlink attribute as the description stores it."""
+        """Return the value of a netlink attribute as the description stores it."""
         return raw
 
     def show(self, value: Any) -> str:
-        """A stored value in a line of a plan."""
+        """Return A stored value in a line of a plan."""
         return str(value)
 
 
@@ -95,6 +95,7 @@ class TextValue(Value):
         super().__init__({"type": "string", **schema})
 
     def read(self, value: Any) -> Any:
+        """Read a value; see `Value.read`."""
         if not isinstance(value, str):
             raise InvalidValue(f'{shown(value)} is not a text: a text stands in quotes, like "web"')
         if not value.isascii():
@@ -115,11 +116,13 @@ class CheckedText(TextValue):
         self.check = check
 
     def read(self, value: Any) -> Any:
+        """Read a value; see `Value.read`."""
         if isinstance(value, str) and len(value) > MAX_TEXT:
             raise InvalidValue(f"{shown(value)} is longer than any name or address")
         return self.check(TextValue.read(self, value))
 
     def write(self, value: Any) -> str:
+        """Write a value; see `Value.write`."""
         return str(value)
 
 
@@ -132,17 +135,21 @@ class FlagValue(Value):
         super().__init__({"type": "boolean"})
 
     def read(self, value: Any) -> bool:
+        """Read a value; see `Value.read`."""
         if not isinstance(value, bool):
             raise InvalidValue(f"{shown(value)} is neither true nor false")
         return value
 
     def encode(self, value: bool) -> int:
+        """Encode a value; see `Value.encode`."""
         return int(value)
 
     def decode(self, raw: int) -> bool:
+        """Decode a value; see `Value.decode`."""
         return bool(raw)
 
     def show(self, value: bool) -> str:
+        """Show a value; see `Value.show`."""
         return "on" if value else "off"
 
 
@@ -156,6 +163,7 @@ class WholeNumber(Value):
         super().__init__({"type": "integer", "minimum": least, "maximum": most}, f"a whole number from {least} to {most}")
 
     def read(self, value: Any) -> int:
+        """Read a value; see `Value.read`."""
         if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
             raise InvalidValue(f"{shown(value)} is not {self.what}: expected {self.expected}")
         return value
@@ -172,20 +180,25 @@ class SecondsValue(Value):
         super().__init__({"type": "number", "minimum": 0, "maximum": self.MAX})
 
     def read(self, value: Any) -> float:
+        """Read a value; see `Value.read`."""
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= self.MAX:
             raise InvalidValue(f"{shown(value)} is not a time: expected a number of seconds up to a million")
         return round(value * 100) / 100
 
     def write(self, value: float) -> Any:
+        """Write a value; see `Value.write`."""
         return int(value) if value == int(value) else value
 
     def encode(self, value: float) -> int:
+        """Encode a value; see `Value.encode`."""
         return round(value * 100)
 
     def decode(self, raw: int) -> float:
+        """Decode a value; see `Value.decode`."""
         return raw / 100
 
     def show(self, value: float) -> str:
+        """Show a value; see `Value.show`."""
         return f"{value:g} s"
 
 
@@ -199,14 +212,17 @@ class Choice(Value):
         super().__init__({"enum": list(numbers)})
 
     def read(self, value: Any) -> Any:
+        """Read a value; see `Value.read`."""
         if not isinstance(value, str) or value not in self.numbers:
             raise InvalidValue(f"{shown(value)} is not {self.what}: expected one of {', '.join(self.numbers)}")
         return value
 
     def encode(self, value: str) -> int:
+        """Encode a value; see `Value.encode`."""
         return self.numbers[value]
 
     def decode(self, raw: int) -> str:
+        """Decode a value; see `Value.decode`."""
         return self.words.get(raw, str(raw))
 
 
@@ -220,6 +236,7 @@ class QuantityValue(Value):
         super().__init__({"type": ["string", "number"]})
 
     def read(self, value: Any) -> Any:
+        """Read a value; see `Value.read`."""
         from ..objects import units
 
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
@@ -238,6 +255,7 @@ class ListOf(Value):
         super().__init__({"anyOf": [item.schema, {"type": "array", "items": item.schema}]})
 
     def write(self, value: Sequence[Any]) -> Any:
+        """Write a value; see `Value.write`."""
         found = [self.item.write(one) for one in value]
         return found[0] if len(found) == 1 and not isinstance(found[0], list) else found
 
@@ -246,7 +264,7 @@ class ListOf(Value):
 
 
 def _label(word: str) -> str:
-    """The name of a host or a bridge in a file: it becomes part of other names, and stands before a colon."""
+    """Return the name of a host or a bridge in a file: it becomes part of other names, and stands before a colon."""
     if word == "root":
         raise InvalidValue("root is the namespace that the lab is built from: wires may end there, but it cannot be defined")
     plain = word.replace("-", "").replace("_", "").replace(".", "")
@@ -274,17 +292,17 @@ MULTICAST = {uapi.AF_INET: (0xE0 << 24, 4), uapi.AF_INET6: (0xFF << 120, 8)}  # 
 
 
 def inside(number: int, network: int, length: int, bits: int) -> bool:
-    """Whether an address (a number) is in a network."""
+    """Return whether an address (a number) is in a network."""
     return number >> bits - length == network >> bits - length
 
 
 def is_multicast(address: Prefix) -> bool:
-    """Whether an address is of a multicast group."""
+    """Return whether an address is of a multicast group."""
     return inside(address.number, *MULTICAST[address.family], BITS[address.family])
 
 
 def host_address(address: Prefix) -> Prefix:
-    """``address`` if an interface can have it.  Raises `InvalidValue` for multicast, unspecified and, in IPv6, loopback."""
+    """Return ``address`` if an interface can have it.  Raises `InvalidValue` for multicast, unspecified and loopback."""
     number = address.number
     if not number or is_multicast(address) or (address.family == uapi.AF_INET6 and number == 1):
         raise InvalidValue(f"{address.address} cannot be the address of an interface")
@@ -292,7 +310,7 @@ def host_address(address: Prefix) -> Prefix:
 
 
 def _interface_address(word: str) -> Prefix:
-    """An address with its prefix length, which is required: without one the address would be alone in its network."""
+    """Return an address with its prefix length, which is required: without one the address would be alone in its network."""
     found = prefix.parse(word)
     if "/" not in word:
         raise InvalidValue(f"{shown(word)} has no prefix length: for example {word}/{24 if BITS[found.family] == 32 else 64}")
@@ -300,12 +318,12 @@ def _interface_address(word: str) -> Prefix:
 
 
 def _peer_address(word: str) -> str:
-    """The address of one other machine, in the kernel's spelling."""
+    """Return the address of one other machine, in the kernel's spelling."""
     return host_address(prefix.address(word)).address
 
 
 def mac_bytes(word: str) -> bytes:
-    """The six bytes of a MAC address.  Raises `InvalidValue` for a wrong length, for multicast and for all zeros."""
+    """Return the six bytes of a MAC address.  Raises `InvalidValue` for a wrong length, for multicast and for all zeros."""
     digits = word.replace("-", ":").split(":")
     right = len(digits) == 6 and all(len(one) in (1, 2) and not one.strip("0123456789abcdefABCDEF") for one in digits)
     if not right:
@@ -318,12 +336,12 @@ def mac_bytes(word: str) -> bytes:
 
 
 def _mac(word: str) -> str:
-    """A MAC address in the kernel's spelling."""
+    """Return A MAC address in the kernel's spelling."""
     return ":".join(f"{byte:02x}" for byte in mac_bytes(word))
 
 
 def next_address(base: Prefix, number: int) -> Prefix:
-    """The address ``number`` places after ``base`` in its network.  Raises `InvalidValue` beyond its end."""
+    """Return the address ``number`` places after ``base`` in its network.  Raises `InvalidValue` beyond its end."""
     if not number:
         return base
     bits = BITS[base.family]
@@ -335,7 +353,7 @@ def next_address(base: Prefix, number: int) -> Prefix:
 
 
 def next_mac(base: str, number: int) -> str:
-    """The MAC address ``number`` places after ``base``.  Raises `InvalidValue` beyond the last one with the same first byte."""
+    """Return the MAC address ``number`` places after ``base``.  Raises `InvalidValue` if the first byte would change."""
     if not number:
         return base
     first = mac_bytes(base)
@@ -346,7 +364,7 @@ def next_mac(base: str, number: int) -> str:
 
 
 def network(word: str, family: int = 0) -> Prefix:
-    """A destination: a prefix without host bits, or ``default``.  Raises `InvalidValue`."""
+    """Return A destination: a prefix without host bits, or ``default``.  Raises `InvalidValue`."""
     found = prefix.destination(word, family)
     if found.network != found:
         raise InvalidValue(f"{shown(word)} has bits set beyond its prefix length: did you mean {found.network}?")
@@ -357,7 +375,7 @@ def network(word: str, family: int = 0) -> Prefix:
 
 
 def decimal(word: str) -> Any:
-    """A number from decimal digits, for a type that checks it; anything else unchanged."""
+    """Return A number from decimal digits, for a type that checks it; anything else unchanged."""
     return int(word) if word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS else word
 
 
@@ -367,6 +385,7 @@ class ForwardingValue(TextValue):
     __slots__ = ()
 
     def read(self, value: Any) -> Any:
+        """Read a value; see `Value.read`."""
         from ..nft.nat import Forward
 
         words = TextValue.read(self, value).split()
@@ -379,6 +398,7 @@ class ForwardingValue(TextValue):
         return Forward(words[0], ports[0], target.strip("[]"), ports[1])
 
     def write(self, value: Any) -> str:
+        """Write a value; see `Value.write`."""
         target = f"[{value.address}]" if ":" in value.address else value.address
         return f"{value.protocol} {value.port} {target}:{value.to_port}"
 
@@ -393,6 +413,7 @@ class SysctlsValue(Value):
         super().__init__({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}, **names})
 
     def read(self, value: Any) -> dict[str, object]:
+        """Read a value; see `Value.read`."""
         if not isinstance(value, dict):
             raise InvalidValue(f'{shown(value)} is not a table: sysctl = {{ "net.ipv4.ip_forward" = 1 }}')
         found: dict[str, object] = {}
@@ -419,7 +440,7 @@ class NamesValue(Value):
         super().__init__({"type": "object", "additionalProperties": addresses})
 
     def read(self, value: Any) -> str:
-        """The content of /etc/hosts."""
+        """Return the content of /etc/hosts."""
         if not isinstance(value, dict):
             raise InvalidValue(f'{shown(value)} is not a table of names: hosts = {{ db = "10.0.0.3" }}')
         lines = []
@@ -429,6 +450,7 @@ class NamesValue(Value):
         return self.LOCALHOST + "".join(lines)
 
     def write(self, value: str) -> dict[str, Any]:
+        """Write a value; see `Value.write`."""
         names: dict[str, list[str]] = {}
         for line in value[len(self.LOCALHOST) :].splitlines() if value.startswith(self.LOCALHOST) else value.splitlines():
             address, _, name = line.partition("\t")
@@ -447,6 +469,7 @@ class CommandValue(Value):
         super().__init__({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})
 
     def read(self, value: Any) -> list[str]:
+        """Read a value; see `Value.read`."""
         words = [*self.SHELL, value] if isinstance(value, str) and value.strip() else value
         right = isinstance(words, list) and words and all(isinstance(word, str) and "\0" not in word for word in words)
         if not right or not words[0]:
@@ -454,6 +477,7 @@ class CommandValue(Value):
         return [TEXT.read(word) for word in words]
 
     def write(self, value: list[str]) -> Any:
+        """Write a value; see `Value.write`."""
         return value[2] if len(value) == 3 and value[:2] == self.SHELL and value[2].strip() else value
 
 

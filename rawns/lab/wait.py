@@ -60,7 +60,7 @@ def _wait_for_host(host: Host, monitor: Monitor, deadline: float, timeout: float
 
 
 def _missing(host: Host) -> str:
-    """What of a host cannot be used yet, as the beginning of a sentence; empty if everything can."""
+    """Return what of a host cannot be used yet, as the beginning of a sentence; empty if everything can."""
     links = {link.name: link for link in host.net.links()}
     tentative = {}
     for address in host.net.addresses():
@@ -164,7 +164,7 @@ class RemovalWait:
             raise LabTimeoutError(self._remaining(observer)) from None
 
     def _remaining(self, observer: NetNS) -> str:
-        """What has not been removed, as a sentence."""
+        """Return what has not been removed, as a sentence."""
         left = [self._known[number] for number in observer.net.nsids() if number < len(self._known)]
         for name, identity in left:
             pids = names.pids_in(identity)

@@ -51,11 +51,11 @@ class Edge:
         return self.ends[1] if self.ends[0] is node else self.ends[0]
 
     def label(self, node: Node) -> str:
-        """What is said at this end."""
+        """Return what is said at this end."""
         return self.labels[0] if self.ends[0] is node else self.labels[1]
 
     def beyond(self, node: Node) -> str:
-        """What is said at the other end; both may be at one node."""
+        """Return what is said at the other end; both may be at one node."""
         return self.labels[1] if self.ends[0] is node else self.labels[0]
 
 
@@ -104,13 +104,13 @@ class Graph:
         return min(found, key=WORST.index)
 
     def _at(self, one: Interface) -> Node:
-        """The node that an interface is at: the bridge that it is, or is a port of, or its host."""
+        """Return the node that an interface is at: the bridge that it is, or is a port of, or its host."""
         if one.switches:
             return self._of[id(one)]
         return self._of[id(one.master)] if one.bridged else self._of[id(one.host)]
 
     def _beyond(self, name: str) -> Node:
-        """What is not of the lab."""
+        """Return what is not of the lab."""
         if name not in self._outside:
             self._outside[name] = self._node(name, "outside")
         return self._outside[name]
@@ -141,7 +141,7 @@ class Graph:
         self.edges.append(Edge(one.edge, (self._at(one), there), (_label(one), label), self._state(one), one.note))
 
     def _leaf(self, one: Interface, name: str, note: str) -> None:
-        """An edge to something outside of the lab."""
+        """Add an edge to something outside of the lab."""
         ends = self._at(one), self._beyond(name)
         self.edges.append(Edge(one.edge, ends, (_label(one), ""), self._state(one), note))
 
@@ -164,7 +164,7 @@ def _addresses(one: Interface) -> str:
 
 
 def _label(one: Interface) -> str:
-    """``eth0 10.0.0.1/24``; of a bridge's port only what is not plain: its VLANs, or a name that somebody gave it."""
+    """Return ``eth0 10.0.0.1/24``; of a bridge's port only what is not plain: its VLANs, or a name that somebody gave it."""
     if one.bridged and one.kind == "veth":
         return f"vlan {','.join(map(str, one.vlans))}" if one.vlans else ""
     return f"{one.name} {_addresses(one)}".rstrip()
@@ -193,7 +193,7 @@ class Branch:
 
 
 def trees(graph: Graph) -> list[Branch]:
-    """The graph as trees, each from its node of most edges outwards; edges that close a circle are ``across``."""
+    """Return the graph as trees, each from its node of most edges outwards; edges that close a circle are ``across``."""
     found: list[Branch] = []
     reached: dict[int, Branch] = {}
     for root in sorted(graph.nodes, key=lambda node: (-len(node.edges), node.number)):
@@ -243,7 +243,7 @@ def _gather(tree: Branch) -> None:
 
 
 def _likeness(leaf: Branch) -> tuple[str, ...]:
-    """What leaves that are alike have in common; empty for what is no leaf."""
+    """Return what leaves that are alike have in common; empty for what is no leaf."""
     if leaf.branches or leaf.across or leaf.edge is None:
         return ()
     node, edge = leaf.node, leaf.edge
@@ -252,5 +252,5 @@ def _likeness(leaf: Branch) -> tuple[str, ...]:
 
 
 def span(words: list[str]) -> str:
-    """``host1 ... host1000``."""
+    """Return ``host1 ... host1000``."""
     return f"{words[0]} ... {words[-1]}" if words[0] != words[-1] else words[0]

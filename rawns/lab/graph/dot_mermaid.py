@@ -20,7 +20,7 @@ STYLES = {"wire": "solid", "tunnel": "dashed", "stacked": "dotted", "tap": "dott
 
 
 def dot(lab: Topology, states: Mapping[Any, str] | None = None) -> str:
-    """For Graphviz: ``rawns lab graph shop.toml --dot | dot -Tpng``."""
+    """Return for Graphviz: ``rawns lab graph shop.toml --dot | dot -Tpng``."""
     graph = Graph(lab, states)
     lines = [f"graph {_quoted(lab.name)} {{", '  graph [overlap=false, splines=true]; node [fontname="sans-serif"];']
     lines[1] += ' edge [fontname="sans-serif", fontsize=10];'
@@ -55,7 +55,7 @@ ARROWS = {"wire": "---", "tunnel": "-.-", "stacked": "-.-", "tap": "-.-", "insid
 
 
 def mermaid(lab: Topology, states: Mapping[Any, str] | None = None) -> str:
-    """For Mermaid, as Markdown pages show it."""
+    """Return for Mermaid, as Markdown pages show it."""
     graph = Graph(lab, states)
     lines = ["graph LR"]
     for node in graph.nodes:

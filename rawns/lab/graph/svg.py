@@ -45,7 +45,7 @@ STYLE = """
 
 
 def draw(lab: Topology, states: Mapping[Any, str] | None = None) -> str:
-    """The picture, as a document of its own."""
+    """Return the picture, as a document of its own."""
     return _Picture(Graph(lab, states)).document()
 
 
@@ -64,7 +64,7 @@ class _Box:
         self.height = 2 * PAD + LINE * len(self.lines)
 
     def far(self) -> list[str]:
-        """What stands on the wire at this end: the interface, then its addresses."""
+        """Return what stands on the wire at this end: the interface, then its addresses."""
         edge = self.branch.edge
         if edge is None:
             return []
@@ -172,7 +172,7 @@ class _Picture:
         return lines
 
     def _arc(self, one: _Box, other: _Box, edge: Edge, number: int) -> list[str]:
-        """A wire between two that both stand already."""
+        """Return A wire between two that both stand already."""
         x = self._right + 30 + 26 * number
         a, b = one.x + one.width, other.x + other.width
         shift = 6.0 if one is other else 0.0
@@ -185,7 +185,7 @@ class _Picture:
 
 
 def _length(box: _Box) -> float:
-    """How long the wire before a box has to be for all that is said on it."""
+    """Return how long the wire before a box has to be for all that is said on it."""
     edge = box.branch.edge
     note = CHAR * len(edge.note) + 24 if edge is not None and edge.note else 0
     return max(60.0, _wide(box.near()) + note + _wide(box.far()) + 36)
@@ -196,7 +196,7 @@ def _wide(words: Sequence[str]) -> float:
 
 
 def _written(words: Sequence[str], x: float, y: float, anchor: str) -> list[str]:
-    """The first word above the wire, the others below it."""
+    """Return the first word above the wire, the others below it."""
     places = [y - 5, *(y + 13 + LINE * number for number in range(len(words) - 1))]
     return [
         f'<text class="small" text-anchor="{anchor}" x="{x:.1f}" y="{place:.1f}">{_escaped(word)}</text>'
@@ -228,7 +228,7 @@ def _hint(node: Node) -> str:
 
 
 def _legend(graph: Graph) -> str:
-    """How many stand how, where that is known."""
+    """Return how many stand how, where that is known."""
     told = []
     for state, words in WORDS.items():
         number = sum(node.state == state for node in graph.nodes)

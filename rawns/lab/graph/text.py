@@ -21,7 +21,7 @@ PLAIN = str.maketrans({"─": "-", "┄": "~", "┈": ".", "├": "|", "└": "`
 
 
 def draw(lab: Topology, states: Mapping[Any, str] | None = None, colour: bool = False, plain: bool = False) -> str:
-    """The lab as lines of text; ``colour`` for a terminal, ``plain`` where it knows nothing but ASCII."""
+    """Return the lab as lines of text; ``colour`` for a terminal, ``plain`` where it knows nothing but ASCII."""
     graph = Graph(lab, states)
     lines: list[str] = []
     for tree in trees(graph):
@@ -49,7 +49,7 @@ class _Pen:
                 yield before + corner + self._across(parent, what)
 
     def _reached(self, parent: Node, branch: Branch) -> str:
-        """``left 10.0.1.254/24 ── left  eth0 10.0.1.1/24``."""
+        """Return ``left 10.0.1.254/24 ── left  eth0 10.0.1.1/24``."""
         edge, node = branch.edge, branch.node
         assert edge is not None
         if edge.kind == "inside":
@@ -90,14 +90,14 @@ class _Pen:
 
 
 def _below(branch: Branch) -> Iterator[tuple[Node, tuple[Branch] | Edge, bool]]:
-    """What hangs on a branch: branches, and edges that lead across; each with whether it is the last."""
+    """Yield what hangs on a branch: branches, and edges that lead across; each with whether it is the last."""
     below: list[tuple[Branch] | Edge] = [*((one,) for one in branch.branches), *branch.across]
     for number, one in enumerate(below):
         yield branch.node, one, number == len(below) - 1
 
 
 def _crowded(labels: list[str]) -> str:
-    """``eth0 10.9.0.1/16 ... 10.9.3.232/16``."""
+    """Return ``eth0 10.9.0.1/16 ... 10.9.3.232/16``."""
     first, last = labels[0].split(), labels[-1].split()
     if len(first) != len(last):
         return span(labels)

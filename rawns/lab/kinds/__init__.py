@@ -27,18 +27,18 @@ TABLES: dict[str, str] = {
 
 
 def by_table(table: str) -> type[Interface]:
-    """The class that a table of a lab file describes."""
+    """Return the class that a table of a lab file describes."""
     module = __import__(f"{__name__}.{TABLES[table]}", fromlist=["KINDS"])
     kind: type[Interface] = module.KINDS[table]
     return kind
 
 
 def by_kind(kind: str | None) -> type[Interface] | None:
-    """The class for the kernel's name of a kind of link; None for one that no table describes."""
+    """Return the class for the kernel's name of a kind of link; None for one that no table describes."""
     return next((one for one in all_kinds() if one.kind == kind), None)
 
 
 def all_kinds() -> Iterator[type[Interface]]:
-    """All classes that a table describes, in the order of the tables."""
+    """Yield all classes that a table describes, in the order of the tables."""
     for table in TABLES:
         yield by_table(table)

@@ -37,6 +37,7 @@ class AgeingProperty(KindProperty):
     __slots__ = ()
 
     def readable(self, data: Mapping[str, Any]) -> bool:
+        """Return whether the kernel reports the configured value."""
         return not data.get("IFLA_BR_TOPOLOGY_CHANGE")
 
 
@@ -79,10 +80,12 @@ class Bridge(Interface):
 
     @property
     def filters_vlans(self) -> bool:
+        """Whether it keeps the traffic of VLANs apart."""
         return self.vlan_filtering
 
     @property
     def carrier_due(self) -> bool:
+        """Whether it gets a carrier if everything is as described."""
         return self.up and any(port.master is self and port.carrier_due for port in self.host.interfaces)
 
     def port(self, name: str | None = None, *, vlans: Iterable[int] | None = None, **options: Unpack[InterfaceOptions]) -> Port:
@@ -95,7 +98,7 @@ class Bridge(Interface):
         return self.host.add(Port(self.host, name, master=self, vlans=carried, **options))
 
     def create(self, speaker: BaseHost) -> list[Request]:
-        """The requests that create it, down: its ports come first, since each port that comes up floods all others."""
+        """Return the requests that create it, down: its ports come first, since each port that comes up floods all others."""
         options = self.creation(speaker)
         assert self.name is not None
         mtu = options.pop("mtu")  # set at creation it would follow that of the ports
@@ -103,10 +106,11 @@ class Bridge(Interface):
         return [created] if mtu is None else [created, self.labelled(link.change(self.index, mtu=mtu))]
 
     def late_options(self) -> dict[str, Any]:
+        """Return keywords of a change for what its creation could not set."""
         return {"mtu": self.mtu}
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """A bridge follows the shortest MTU of its ports, unless it was told one once: then it is told again."""
+        """Return A bridge follows the shortest MTU of its ports, unless it was told one once: then it is told again."""
         if now == min(ports.values(), default=DEFAULT_MTU):
             return None
         described = {port.name: port.mtu or port.usual_mtu({}) for port in self.host.interfaces if port.master is self}
@@ -114,5 +118,5 @@ class Bridge(Interface):
 
 
 def vlan_map(ids: Iterable[int]) -> Vlans:
-    """VLANs by id; untagged frames belong to the first.  Raises `InvalidValue`."""
+    """Return VLANs by id; untagged frames belong to the first.  Raises `InvalidValue`."""
     return {values.VLAN_ID.read(vid): (number == 0, number == 0) for number, vid in enumerate(ids)}

@@ -49,22 +49,26 @@ class Geneve(Interface):
 
     @property
     def tunnel_key(self) -> object:
+        """What the two ends of the tunnel have in common."""
         return self.kind, self.vni, self.port
 
     @property
     def remote_address(self) -> str:
+        """The address of the other end."""
         return self.remote
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """The kernel takes the MTU of the route to the other machine, if there is one already."""
+        """Return the kernel takes the MTU of the route to the other machine, if there is one already."""
         return None
 
     @classmethod
     def kernel_mtu(cls, parent: Interface | None) -> int | None:
+        """Return the MTU of a new device; None if it is not known."""
         return None
 
     @property
     def note(self) -> str:
+        """What a picture says about it."""
         return f"geneve {self.vni}"
 
 

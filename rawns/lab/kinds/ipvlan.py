@@ -51,6 +51,7 @@ class Ipvlan(Interface):
 
     @property
     def on_parents_segment(self) -> bool:
+        """Whether it exchanges frames with the segment of its parent."""
         return self.mode == "l2"
 
     def apart_from(self, other: Interface) -> bool:
@@ -60,6 +61,7 @@ class Ipvlan(Interface):
 
     @property
     def note(self) -> str:
+        """What a picture says about it."""
         return f"ipvlan {self.mode}"
 
 

@@ -37,7 +37,7 @@ class Macvlan(Interface):
     mode: str
 
     def apart_from(self, other: Interface) -> bool:
-        """A macvlan does not hear its own parent, nor others on that parent unless both are in bridge mode."""
+        """Return A macvlan does not hear its own parent, nor others on that parent unless both are in bridge mode."""
         if other is self.parent:
             return True
         siblings = other.parent is self.parent and isinstance(other, Macvlan)
@@ -45,6 +45,7 @@ class Macvlan(Interface):
 
     @property
     def note(self) -> str:
+        """What a picture says about it."""
         return f"{self.kind} {self.mode}"
 
 
@@ -65,6 +66,7 @@ class Macvtap(Macvlan):
 
     @property
     def leaf(self) -> str:
+        """What a picture draws behind it."""
         return f"a program at {self}"
 
 

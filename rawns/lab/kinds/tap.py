@@ -35,18 +35,21 @@ class Tap(Interface):
 
     @property
     def carrier_due(self) -> bool:
+        """Whether it gets a carrier if everything is as described."""
         return False  # only while a program has opened it
 
     @property
     def leaf(self) -> str:
+        """What a picture draws behind it."""
         return f"a program at {self}"
 
     @property
     def note(self) -> str:
+        """What a picture says about it."""
         return "tap"
 
     def late_options(self) -> dict[str, Any]:
-        """What TUNSETIFF cannot set."""
+        """Return what TUNSETIFF cannot set."""
         options = self.creation(self.host)
         return {key: value for key, value in options.items() if key != "index"}
 

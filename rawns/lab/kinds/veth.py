@@ -33,6 +33,7 @@ class Port(Interface):
 
     @property
     def peer_interface(self) -> Port | None:
+        """The other end of the wire."""
         return self.peer
 
     @property
@@ -43,18 +44,21 @@ class Port(Interface):
 
     @property
     def carrier_due(self) -> bool:
+        """Whether it gets a carrier if everything is as described."""
         return self.up and self.peer is not None and self.peer.up
 
     @property
     def alias_words(self) -> str:
+        """The two ends of the wire, the same at both."""
         ends = [f"{end.host.label}:{end.name}" for end in (self, self.far)]
         return stamp.of_wire(*sorted(ends))
 
     def creation(self, speaker: BaseHost) -> dict[str, Any]:
+        """Return keywords for its creation; see `Interface.creation`."""
         return {**super().creation(speaker), **ONE_QUEUE}
 
     def create(self, speaker: BaseHost) -> list[Request]:
-        """The request that creates both ends; the far one in its own namespace, where the kernel cannot bring it up yet."""
+        """Return the request that creates both ends, each in its own namespace; the kernel cannot bring up the far one yet."""
         far = self.far
         assert self.name is not None and far.name is not None
         near = self.creation(speaker)
@@ -66,4 +70,5 @@ class Port(Interface):
         return [request]
 
     def same_link(self, there: Link) -> bool:
+        """Return whether a link can become this one; see `Interface.same_link`."""
         return True  # the two ends are compared with each other, by `diff`

@@ -8,7 +8,7 @@ from ..interface import Interface
 from ..properties import KindProperty
 
 
-class Vlan(Interface):
+class VlanDevice(Interface):
     """The frames of the VLAN ``id`` on another interface, its ``parent``, without their tags.
 
     Equivalent to ``ip link add link PARENT name NAME type vlan protocol PROTOCOL id ID``.
@@ -38,11 +38,13 @@ class Vlan(Interface):
 
     @property
     def tag(self) -> int:
+        """The VLAN whose tagged frames it takes from its parent."""
         return self.id
 
     @property
     def note(self) -> str:
+        """What a picture says about it."""
         return f"vlan {self.id}"
 
 
-KINDS = {"vlans": Vlan}
+KINDS = {"vlans": VlanDevice}

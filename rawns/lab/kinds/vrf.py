@@ -38,11 +38,12 @@ class Vrf(Interface):
     table: int
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """A VRF has no packets of its own: its MTU is the largest that IPv6 knows."""
+        """Return A VRF has no packets of its own: its MTU is the largest that IPv6 knows."""
         return VRF_MTU
 
     @classmethod
     def kernel_mtu(cls, parent: Interface | None) -> int | None:
+        """Return the MTU of a new device; None if it is not known."""
         return VRF_MTU
 
 

@@ -62,14 +62,17 @@ class Vxlan(Interface):
 
     @property
     def tunnel_key(self) -> object:
+        """What the two ends of the tunnel have in common."""
         return self.kind, self.vni, self.port
 
     @property
     def remote_address(self) -> str:
+        """The address of the other end."""
         return self.remote
 
     @property
     def note(self) -> str:
+        """What a picture says about it."""
         return f"{self.kind} {self.vni}"
 
 
