@@ -48,23 +48,17 @@ def network(choose: random.Random) -> list[str]:
         else:
             lines.append(f"route add {kind} {prefix} table {table} metric {metric}")
     for _ in range(7):
-        what = [
-            choose.choice(["", "not"]),
+        selectors = [
             choose.choice(["", "", "from 10.0.0.0/24", "from 10.0.1.1"]),
             choose.choice(["", "", "to 10.9.0.0/16", "to 10.9.1.7"]),
             choose.choice(["", "", "fwmark 1", "fwmark 0x2/0x2", "iif e1", "iif lo", "ipproto tcp", "ipproto udp dport 53"]),
-            choose.choice(
-                [
-                    "table 100",
-                    "table 101",
-                    "table main suppress_prefixlength 0",
-                    "blackhole",
-                    "prohibit",
-                    "unreachable",
-                    "goto 32000",
-                ]
-            ),
         ]
+        narrow = sum(map(bool, selectors)) > 1
+        actions = ["table 100", "table 101", "table main suppress_prefixlength 0", "goto 32000"]
+        actions += ["blackhole", "prohibit", "unreachable"] if narrow else []
+        action = choose.choice(actions)
+        inverted = "not" if action.startswith("table") and choose.random() < 0.3 else ""
+        what = [inverted, *selectors, action]
         lines.append(f"rule add pref {choose.randrange(100, 31000)} {' '.join(word for word in what if word)}")
     lines.append("rule add pref 32000 table main")
     return lines
@@ -119,6 +113,6 @@ def test_the_evaluation_is_the_kernels(seed: int, net: Net) -> None:
             told = answer.errno if isinstance(answer, RouteRefused) else str(answer.body)
             assert trace.explains(answer), (shown, told, trace.rule and fib.describe_rule(trace.rule), trace.route, trace.errno)
             deciders.add((trace.rule and trace.rule.priority, str(trace.route), trace.errno))
-        assert len(deciders) > 4, deciders  # the network is not trivial
+        assert len(deciders) > 3, deciders  # the network is not trivial
     finally:
         visible.close()
