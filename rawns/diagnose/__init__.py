@@ -30,14 +30,13 @@ from .visible import VisibleNamespaces
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Union
 
-    from ..net import NetNS
+    from ..netns import Reference
     from ..objects.link import Link
     from .namespace_view import NamespaceView
     from .probe import ProbeRequest, ProbeResult
 
-    End = Union[str, NetNS]
+    End = Reference
 
 __all__ = ["CheckResult", "Diagnosis", "NetworkFault", "why"]
 
@@ -55,11 +54,11 @@ def why(
 ) -> Diagnosis:
     """Find out whether ``a`` reaches ``b``, and if not, why. Equivalent to ``rawns why A B[:PORT]``.
 
-    Each end is a `NetNS`, a host of a `Lab`, or text. In text the first rule that applies decides: ``.`` is the namespace of
-    the caller; ``pid:N`` that of a process; what contains a slash is a path; for ``b``, an IPv4 or IPv6 address is an address
-    (an IPv6 link-local one may end in ``%INTERFACE``, where a name goes before an index); anything else is a name under
-    /run/netns, or the name of a host if only one lab has such a host (LAB.HOST otherwise). A namespace whose name is written
-    like an address is given by its path.
+    Each end is a `NetNS`, a host of a `Lab`, a descriptor (int), or text. In text the first rule that applies decides: ``.``
+    is the namespace of the caller; ``pid:N`` that of a process; what contains a slash is a path; for ``b``, an IPv4 or IPv6
+    address is an address (an IPv6 link-local one may end in ``%INTERFACE``, where a name goes before an index); anything else
+    is a name under /run/netns, or the name of a host if only one lab has such a host (LAB.HOST otherwise). A namespace whose
+    name is written like an address is given by its path.
 
     ``family`` is AF_INET, AF_INET6, or None for the one that both ends have. With ``port`` the packet is one to that port
     (1 to 65535) by ``protocol``, ``"tcp"`` (the default) or ``"udp"``, and a real connection is tried at the end. Without a port,

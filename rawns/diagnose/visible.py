@@ -25,8 +25,9 @@ from .namespace_view import NamespaceView, RouteRefused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any, Union
+    from typing import Any
 
+    from ..netns import Reference
     from ..nft.evaluate import Evaluation, Packet, Translation
     from ..objects.address import Address
     from ..objects.link import Link
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .namespace_view import RouteAnswer
 
     Identity = tuple[int, int]
-    End = Union[NetNS, str]
+    End = Reference
 
 MAX_OPEN = 32  # namespaces held open
 MAX_ASKED = 64  # ids asked for in one datagram, a descriptor each
@@ -257,21 +258,21 @@ class VisibleNamespaces:
         return found
 
     def end(self, what: End) -> VisibleNamespace:
-        """Return the view of one end: a `NetNS` that is open, a name, a path, ``pid:N``, or ``.`` for the caller's own.
+        """Return the view of one end: what `NetNS.resolve` accepts, ``.`` for the caller's own, or the name of a host.
 
-        The name of a host without its lab is accepted if only one lab has such a host. Raises the errors of `NetNS.open`.
+        The name of a host without its lab is accepted if only one lab has such a host. Raises the errors of `NetNS.resolve`.
         """
-        what = getattr(what, "namespace", what)  # a host of a lab has one
-        if isinstance(what, NetNS):
-            name = _of(what)
-            view = self.view(what, name)
-            if name.name is None and not os.path.exists(name.path or ""):
-                raise InvalidValue(f"{what!r} cannot be reached")
-            self._held.setdefault(view.identity, what)
-        else:
-            namespace, name = _named(what)
+        if isinstance(what, (str, os.PathLike)):
+            namespace, name = _named(os.fspath(what))
             view = self.view(namespace, name)
             self._keep(view.identity, namespace)
+        else:
+            namespace = NetNS.resolve(what)
+            name = _of(namespace)
+            view = self.view(namespace, name)
+            if name.name is None and not os.path.exists(name.path or ""):
+                raise InvalidValue(f"{what!r} cannot be reached")
+            self._held.setdefault(view.identity, namespace)
         self.ends.append(view)
         return view
 
