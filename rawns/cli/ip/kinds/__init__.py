@@ -29,6 +29,7 @@ MODULES = {
         "vrf": "vrf vrf_slave",
         "tun": "tun",
         "geneve": "geneve",
+        "bond": "bond bond_slave",
     }.items()
     for kind in kinds.split()
 }

@@ -98,6 +98,8 @@ def _finish(record: Record, creates: bool) -> Record:
         raise CommandError("geneve: missing virtual network identifier", FAILED)
     if creates and not external and not remote:
         raise CommandError("geneve: remote link partner not specified", FAILED)
+    for key in ("ID", "TTL", "TOS", "LABEL") if creates else ():
+        record.setdefault(f"IFLA_GENEVE_{key}", 0)
     return record
 
 

@@ -39,6 +39,11 @@ WORDS = [
 ]
 
 
+def _finish(record: Record, creates: bool) -> Record:
+    record.setdefault("IFLA_IPVLAN_FLAGS", 0)
+    return record
+
+
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
     if "IFLA_IPVLAN_MODE" in data:
         mode = data["IFLA_IPVLAN_MODE"]
@@ -52,7 +57,7 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
 
 def _kind(kind: str) -> LinkKind:
     text = HELP.replace("{}", kind)
-    return LinkKind(text, words(kind, WORDS, text, "option"), _show)
+    return LinkKind(text, words(kind, WORDS, text, "option", _finish), _show)
 
 
 KINDS = {kind: _kind(kind) for kind in ("ipvlan", "ipvtap")}

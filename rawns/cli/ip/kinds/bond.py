@@ -1,0 +1,235 @@
+"""Bonding devices and their ports (ip-link(8), Documentation/networking/bonding.rst in the kernel).
+
+One row of `OPTIONS` is one option: its word, its attribute, how its value is read and printed.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6
+
+from ..arguments import U8, U16, U32, address, integer, lladdr
+from ..grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword, ValueKeyword, wrong
+from ..render import JsonObject, OutputField, put
+from .kind import LinkKind, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Args, Keyword, Record
+
+MAX_TARGETS = 16  # BOND_MAX_ARP_TARGETS, BOND_MAX_NS_TARGETS
+HELP = """\
+Usage: ... bond [ mode BONDMODE ] [ active_slave SLAVE_DEV ]
+                [ clear_active_slave ] [ miimon MIIMON ]
+                [ updelay UPDELAY ] [ downdelay DOWNDELAY ]
+                [ peer_notify_delay DELAY ]
+                [ use_carrier USE_CARRIER ]
+                [ arp_interval ARP_INTERVAL ]
+                [ arp_validate ARP_VALIDATE ]
+                [ arp_all_targets ARP_ALL_TARGETS ]
+                [ arp_ip_target [ ARP_IP_TARGET, ... ] ]
+                [ ns_ip6_target [ NS_IP6_TARGET, ... ] ]
+                [ primary SLAVE_DEV ]
+                [ primary_reselect PRIMARY_RESELECT ]
+                [ fail_over_mac FAIL_OVER_MAC ]
+                [ xmit_hash_policy XMIT_HASH_POLICY ]
+                [ resend_igmp RESEND_IGMP ]
+                [ num_grat_arp|num_unsol_na NUM_GRAT_ARP|NUM_UNSOL_NA ]
+                [ all_slaves_active ALL_SLAVES_ACTIVE ]
+                [ min_links MIN_LINKS ]
+                [ lp_interval LP_INTERVAL ]
+                [ packets_per_slave PACKETS_PER_SLAVE ]
+                [ tlb_dynamic_lb TLB_DYNAMIC_LB ]
+                [ lacp_rate LACP_RATE ]
+                [ lacp_active LACP_ACTIVE]
+                [ ad_select AD_SELECT ]
+                [ ad_user_port_key PORTKEY ]
+                [ ad_actor_sys_prio SYSPRIO ]
+                [ ad_actor_system LLADDR ]
+                [ arp_missed_max MISSED_MAX ]
+
+BONDMODE := balance-rr|active-backup|balance-xor|broadcast|802.3ad|balance-tlb|balance-alb
+ARP_VALIDATE := none|active|backup|all|filter|filter_active|filter_backup
+ARP_ALL_TARGETS := any|all
+PRIMARY_RESELECT := always|better|failure
+FAIL_OVER_MAC := none|active|follow
+XMIT_HASH_POLICY := layer2|layer2+3|layer3+4|encap2+3|encap3+4|vlan+srcmac
+LACP_ACTIVE := off|on
+LACP_RATE := slow|fast
+AD_SELECT := stable|bandwidth|count"""
+PORT_HELP = "Usage: ... bond_slave [ queue_id ID ] [ prio PRIORITY ]"
+
+MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
+VALIDATE = ("none", "active", "backup", "all", "filter", "filter_active", "filter_backup")
+POLICIES = ("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac")
+DEVICE, TARGETS4, TARGETS6 = object(), object(), object()  # how a value is read that is no number, name or MAC address
+
+# Word, attribute without its prefix, reader (names stand for their places), name in JSON if it is another.
+OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
+    ("mode", "MODE", MODES, ""),
+    ("active_slave", "ACTIVE_SLAVE", DEVICE, ""),
+    ("miimon", "MIIMON", U32, ""),
+    ("updelay", "UPDELAY", U32, ""),
+    ("downdelay", "DOWNDELAY", U32, ""),
+    ("peer_notify_delay", "PEER_NOTIF_DELAY", U32, ""),
+    ("use_carrier", "USE_CARRIER", U8, ""),
+    ("arp_interval", "ARP_INTERVAL", U32, ""),
+    ("arp_missed_max", "MISSED_MAX", U8, ""),
+    ("arp_ip_target", "ARP_IP_TARGET", TARGETS4, ""),
+    ("ns_ip6_target", "NS_IP6_TARGET", TARGETS6, ""),
+    ("arp_validate", "ARP_VALIDATE", VALIDATE, ""),
+    ("arp_all_targets", "ARP_ALL_TARGETS", ("any", "all"), ""),
+    ("primary", "PRIMARY", DEVICE, ""),
+    ("primary_reselect", "PRIMARY_RESELECT", ("always", "better", "failure"), ""),
+    ("fail_over_mac", "FAIL_OVER_MAC", ("none", "active", "follow"), ""),
+    ("xmit_hash_policy", "XMIT_HASH_POLICY", POLICIES, ""),
+    ("resend_igmp", "RESEND_IGMP", U32, ""),
+    ("num_grat_arp", "NUM_PEER_NOTIF", U8, "num_peer_notif"),
+    ("all_slaves_active", "ALL_SLAVES_ACTIVE", U8, ""),
+    ("min_links", "MIN_LINKS", U32, ""),
+    ("lp_interval", "LP_INTERVAL", U32, ""),
+    ("packets_per_slave", "PACKETS_PER_SLAVE", U32, ""),
+    ("lacp_active", "AD_LACP_ACTIVE", ("off", "on"), "ad_lacp_active"),
+    ("lacp_rate", "AD_LACP_RATE", ("slow", "fast"), "ad_lacp_rate"),
+    ("ad_select", "AD_SELECT", ("stable", "bandwidth", "count"), ""),
+    ("ad_actor_sys_prio", "AD_ACTOR_SYS_PRIO", U16, ""),
+    ("ad_user_port_key", "AD_USER_PORT_KEY", U16, ""),
+    ("ad_actor_system", "AD_ACTOR_SYSTEM", lladdr, ""),
+    ("tlb_dynamic_lb", "TLB_DYNAMIC_LB", U8, ""),
+)
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def _device(name: str, key: str) -> Callable[[Args, Record], None]:
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        record[key] = args.ip.index_of(word)
+        if not record[key]:
+            raise CommandError(f'Cannot find device "{word}"', FAILED)
+
+    return take
+
+
+def _targets(name: str, key: str, family: int) -> Callable[[Args, Record], None]:
+    """Return a function that reads addresses with commas between them."""
+
+    def take(args: Args, record: Record) -> None:
+        record[key] = {}
+        word = args.words[args.at] if args else ""
+        if word and word[0] not in "0123456789abcdefABCDEF:":
+            return
+        for number, one in enumerate(args.take().split(",")):
+            if number == MAX_TARGETS:
+                break
+            record[key][str(number)] = address(one, family)[1]
+
+    return take
+
+
+def _names(name: str, key: str, names: tuple[str, ...]) -> Callable[[Args, Record], None]:
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        if word not in names:
+            raise wrong(word, f"invalid {name}")
+        record[key] = names.index(word)
+
+    return take
+
+
+def _keyword(name: str, key: str, reader: Any) -> Keyword:
+    if reader is DEVICE:
+        return CustomKeyword(f"{name}*", _device(name, key))
+    if reader in (TARGETS4, TARGETS6):
+        return CustomKeyword(f"{name}*", _targets(name, key, AF_INET if reader is TARGETS4 else AF_INET6))
+    if isinstance(reader, tuple):
+        return CustomKeyword(f"{name}*", _names(name, key, reader))
+    spellings = f"{name}*|num_unsol_na*" if name == "num_grat_arp" else f"{name}*"
+    return ValueKeyword(spellings, key, reader, f"invalid {name}")
+
+
+# In iproute2's order: it decides what an abbreviation means.
+ORDER = (
+    "mode active_slave miimon updelay downdelay use_carrier arp_interval arp_ip_target ns_ip6_target arp_validate "
+    "arp_all_targets primary primary_reselect fail_over_mac xmit_hash_policy resend_igmp num_grat_arp all_slaves_active "
+    "min_links lp_interval packets_per_slave lacp_rate ad_select ad_actor_sys_prio ad_user_port_key ad_actor_system "
+    "tlb_dynamic_lb peer_notify_delay lacp_active arp_missed_max"
+).split()
+WORDS: list[Keyword] = sorted(
+    [_keyword(name, f"IFLA_BOND_{key}", reader) for name, key, reader, _ in OPTIONS], key=lambda row: ORDER.index(row.name)
+)
+WORDS.insert(2, ConstantKeyword("clear_active_slave*", "IFLA_BOND_ACTIVE_SLAVE", 0))
+
+PORT_WORDS = [
+    ValueKeyword("queue_id*", "IFLA_BOND_SLAVE_QUEUE_ID", U16, "queue_id is invalid"),
+    ValueKeyword("prio", "IFLA_BOND_SLAVE_PRIO", integer, "prio is invalid"),
+]
+
+
+# -- output -------------------------------------------------------------------------------------------------------
+
+
+def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    for name, key, reader, json in OPTIONS:
+        value = data.get(f"IFLA_BOND_{key}")
+        if value is None or (reader is DEVICE and not value):
+            continue
+        if reader is DEVICE:
+            value = ip.name_of(value)
+        elif reader in (TARGETS4, TARGETS6):
+            found = [value[one] for one in sorted(value, key=int)]
+            if found:
+                yield OutputField(json or name, found, f"{name} {','.join(found)} ")
+            continue
+        elif isinstance(reader, tuple):
+            value = reader[value] if value < len(reader) else "UNKNOWN"
+        elif reader is lladdr and value == "00:00:00:00:00:00":
+            continue
+        yield OutputField(json or name, value, put(f"{name} %s ", value, ip))
+        if key == "AD_SELECT" and "IFLA_BOND_AD_INFO" in data:
+            yield _aggregator(data["IFLA_BOND_AD_INFO"])
+
+
+def _aggregator(info: Body) -> OutputField:
+    fields = []
+    for name, word in (
+        ("aggregator", "ad_aggregator"),
+        ("num_ports", "ad_num_ports"),
+        ("actor_key", "ad_actor_key"),
+        ("partner_key", "ad_partner_key"),
+        ("partner_mac", "ad_partner_mac"),
+    ):
+        value = info.get(f"IFLA_BOND_AD_INFO_{name.upper()}")
+        if value is not None:
+            fields.append(OutputField(name, value, f"{word} {value} "))
+    return OutputField("ad_info", JsonObject(fields))
+
+
+def _show_port(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    states, statuses = ("ACTIVE", "BACKUP"), ("UP", "GOING_DOWN", "DOWN", "GOING_BACK")
+    for name, word, key, names in (
+        ("state", "state", "STATE", states),
+        ("mii_status", "mii_status", "MII_STATUS", statuses),
+        ("link_failure_count", "link_failure_count", "LINK_FAILURE_COUNT", None),
+        ("perm_hwaddr", "perm_hwaddr", "PERM_HWADDR", None),
+        ("queue_id", "queue_id", "QUEUE_ID", None),
+        ("prio", "prio", "PRIO", None),
+        ("ad_aggregator_id", "ad_aggregator_id", "AD_AGGREGATOR_ID", None),
+    ):
+        value = data.get(f"IFLA_BOND_SLAVE_{key}")
+        if value is None:
+            continue
+        if names is not None:
+            value = names[value] if value < len(names) else str(value)
+        yield OutputField(name, value, f"{word} {value} ")
+
+
+KINDS = {
+    "bond": LinkKind(HELP, words("bond", WORDS, HELP), _show),
+    "bond_slave": LinkKind(PORT_HELP, words("bond_slave", PORT_WORDS, PORT_HELP, "option"), _show_port),
+}
