@@ -6,7 +6,7 @@ from _socket import AF_INET6
 
 from .. import sysctl
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
-from ..net import NetNS
+from ..net import NetNS, connect
 from ..netns import adopt, unshare
 from ..terminal import printable
 from .interface import BaseHost, BaseLab, Interface
@@ -190,7 +190,7 @@ class Host(BaseHost):
 
     def settle_in(self) -> None:
         """Prepare the namespace, in the thread that has created it and is still inside."""
-        self.namespace.connect()
+        connect(self.namespace)
         if any(address.family == AF_INET6 for one in self.interfaces for address in one.addresses):
             try:  # a link-local address that is still checked for duplicates would keep a router from its neighbours
                 sysctl.write("net.ipv6.conf.default.accept_dad", 0)
