@@ -66,7 +66,7 @@ def not_a_port(hop: Hop) -> NetworkFault | None:
     change = Remedy()
     for one in here.addresses_of(out, hop.family):
         if not link_local(one.address):
-            change += remedy.delete_address(here, out, one) + remedy.add_address(here, bridge, str(one))
+            change += remedy.replace_address(here, out, one, str(one), bridge)
     return NetworkFault(f"{sentence} come in: addresses and routes belong to the bridge", change)
 
 

@@ -402,16 +402,14 @@ class PathTracer:
                 router = router_on(culprit, link)
                 if router is not None and router != culprit.next_hop:
                     change = route_checks.replaced(culprit, router, link)
+                    if route is not None and route.destination == "default":  # which other destinations need
+                        words = f"{culprit.target}/{fib.whole_length(culprit.family)} via {router}"
+                        change = remedy.change_route(culprit.here, culprit.family, "add", words)
                     break
             if change is None and route is not None:
                 words = f"{remedy.route_words(route)}{f' via {culprit.next_hop}' if fib.gateway(route) else ''}"
-                change = (
-                    None
-                    if route.protocol == uapi.RTPROT_KERNEL
-                    else remedy.change_route(culprit.here, culprit.family, "del", words)
-                )
-                if route.destination == "default" and culprit.here is self.origin:
-                    change = None
+                needed = route.protocol == uapi.RTPROT_KERNEL or route.destination == "default" or not far
+                change = None if needed else remedy.change_route(culprit.here, culprit.family, "del", words)
             fault = NetworkFault(f"{sentence}; {shown} in {culprit.here.name} leads back", change)
         self.note("no circle", str(culprit.here.name), fault)
         return fault

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import uapi
 from .commands import word
-from .prefixes import family_of, version
+from .prefixes import family_of, on_link, version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +97,23 @@ def delete_address(view: NamespaceView, link: Link, address: Address) -> Remedy:
         return any(str(one) == str(address) for one in view.addresses_of(link, address.family))
 
     return Remedy(Action(view.name.ip(f"addr del {_whole(address)} dev {word(link.name)}"), useful))
+
+
+def replace_address(view: NamespaceView, link: Link, old: Address, new: str, on: Link | None = None) -> Remedy:
+    """Give a link another address instead of one, or move it to the link ``on``; add the IPv4 routes again that go with it.
+
+    The kernel deletes the routes whose gateway is a neighbour only by the old address. The old address goes first: deleting a
+    primary address would delete the new one of the same subnet with it.
+    """
+    change = delete_address(view, link, old) + add_address(view, on or link, new)
+    if old.family == uapi.AF_INET6:
+        return change
+    others = [one for one in view.addresses_of(link, old.family) if one is not old]
+    for route in view.routes():
+        lost = route.index == link.index and route.gateway is not None and on_link(old, route.gateway)
+        if lost and route.type == uapi.RTN_UNICAST and not any(on_link(one, str(route.gateway)) for one in others):
+            change += change_route(view, old.family, "add", f"{route_words(route)} via {route.gateway}")
+    return change
 
 
 def _whole(address: Address) -> str:

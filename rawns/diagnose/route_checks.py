@@ -298,8 +298,7 @@ def _other_subnet(hop: Hop) -> NetworkFault | None:
         if one is None:
             given = given_address(hop, here, link, theirs.address, theirs.prefixlen)
             return NetworkFault(f"{sentence}: one cable, two subnets", given)
-        changed = remedy.delete_address(here, link, one)
-        changed += remedy.add_address(here, link, f"{one.address}/{theirs.prefixlen}")
+        changed = remedy.replace_address(here, link, one, f"{one.address}/{theirs.prefixlen}")
         return NetworkFault(f"{sentence}: the prefix length in {there.name} is {theirs.prefixlen}", changed)
     return None
 
@@ -384,12 +383,11 @@ def _local_route(hop: Hop) -> NetworkFault:
 def readdressed(hop: Hop, view: NamespaceView, holder: tuple[Link, Address]) -> Remedy:
     """Return the remedy that gives a link an unused address instead of the one it has."""
     link, old = holder
-    removed = remedy.delete_address(view, link, old)
     others = [one for one in view.addresses_of(link, hop.family) if one is not old]
     if old.prefixlen > fib.whole_length(hop.family) - 2 or any(on_link(one, old.address) for one in others):
-        return removed  # the prefix has no other address, or the link has one already
+        return remedy.delete_address(view, link, old)  # the prefix has no other address, or the link has one already
     taken = [*hop.taken(), *(one.address for one in view.addresses)]
-    return removed + remedy.add_address(view, link, spare_address(old.address, old.prefixlen, taken))
+    return remedy.replace_address(view, link, old, spare_address(old.address, old.prefixlen, taken))
 
 
 def misrouted(hop: Hop) -> tuple[str, Remedy] | None:

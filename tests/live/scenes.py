@@ -431,6 +431,19 @@ SCENES: dict[str, Scene] = {
     "an MTU too small for an echo": Scene(pair, ["a: ip link set v1 mtu 68"], "the MTU of v1 in a is 68, too small"),
     # neighbours and twins
     "another host has the address": Scene(star, ["c: ip addr add 10.0.0.2/24 dev v3"], "v2 in b and on v3 in c", silent=False),
+    "another host with a default route has the address": Scene(
+        star,
+        ["c: ip addr flush dev v3", "c: ip addr add 10.0.0.2/24 dev v3", "c: ip route add default via 10.0.0.1"],
+        "v2 in b and on v3 in c",
+        silent=False,
+    ),
+    "two routers that point at each other": Scene(
+        two_routers,
+        ["r: ip route add default via 10.0.3.2", "q: ip route add default via 10.0.3.1"],
+        "192.0.2.1 go round in circles: ",
+        target="192.0.2.1",
+        remedy=False,
+    ),
     "another host answers for a dead one": Scene(
         star, ["c: ip addr add 10.0.0.2/24 dev v3", "b: ip link set v2 down"], "v2 in b", silent=False
     ),
