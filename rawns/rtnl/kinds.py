@@ -1,12 +1,14 @@
 """Attributes of the kinds of links (IFLA_INFO_DATA) and of their ports (IFLA_INFO_SLAVE_DATA), `<linux/if_link.h>`.
 
-veth, whose attributes are a link, and bridge are in `link`; `dummy` and `ifb` have none.  The widths are those of the kernel's
-policies (drivers/net/vxlan/vxlan_core.c and so on).  This module is loaded for the first link of such a kind.
+veth, whose attributes are a link, and bridge are in `link`; tunnels and links made of other links are in `tunnels` and
+`aggregates`; `dummy` and `ifb` have no attributes.  The widths are those of the kernel's policies
+(drivers/net/vxlan/vxlan_core.c and so on).  This module is loaded for the first link of such a kind.
 """
 
 from __future__ import annotations
 
 from ..wire import BE16, BE32, FLAG, IP, MAC, RAW, S32, U8, U16, U32, Attrs, Repeated, Struct, Type
+from . import aggregates, tunnels
 from .base import attrs
 
 VXLAN = attrs(
@@ -162,5 +164,7 @@ KINDS: dict[str, Type] = {
     "vrf": VRF,
     "bond": BOND,
     "tun": TUN,
+    **aggregates.KINDS,
+    **tunnels.KINDS,
 }
 PORT_KINDS: dict[str, Type] = {"vrf": VRF_PORT, "bond": BOND_PORT}

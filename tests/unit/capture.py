@@ -5,6 +5,7 @@
     python3 tests/unit/capture.py ip > tests/unit/captured_ip.txt        (what `rawns ip` needs besides)
     python3 tests/unit/capture.py tables > tests/unit/captured_tables.txt  (labels, neighbour tables, configuration, rules)
     python3 tests/unit/capture.py kinds > tests/unit/captured_kinds.txt  (the kinds of links of labs)
+    python3 tests/unit/capture.py tunnels > tests/unit/captured_tunnels.txt  (tunnels, HSR, MACsec)
     python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
@@ -205,6 +206,23 @@ ip link add link va name x0 type macvlan mode private
 ip link add x0 type geneve id 42 remote 192.0.2.2
 ip link add x0 type geneve id 43 remote 2001:db8::2 dstport 6082
 ip link add x0 mtu 1400 txqueuelen 7 address 02:00:00:00:00:07 type dummy
+""".strip().splitlines()
+
+TUNNELS = """
+ip link add gre1 type gre remote 192.0.2.2 local 192.0.2.1 ttl 64 tos 0x10 key 5 iseq ocsum dev v1
+ip link add gt1 type gretap remote 192.0.2.2 ikey 1 okey 2 nopmtudisc ignore-df encap fou encap-sport 5555
+ip link add er1 type erspan remote 192.0.2.2 seq key 9 erspan_ver 2 erspan_dir egress erspan_hwid 7
+ip link add g6 type ip6gre remote fd00::2 hoplimit 64 encaplimit 4 tclass 0x20 flowlabel 0x12345 key 3 fwmark 8
+ip link add ge1 type gretap external
+ip link add tun1 type ipip remote 192.0.2.2 local 192.0.2.1 ttl 10 pmtudisc mode ipip dev v1
+ip link add sit1 type sit remote 192.0.2.2 local 192.0.2.1 ttl 10 mode ip6ip isatap
+ip link add t6 type ip6tnl remote fd00::2 local fd00::1 mode ip6ip6 hoplimit 8 encaplimit none dscp inherit
+ip link add vti1 type vti remote 192.0.2.2 local 192.0.2.1 key 4 fwmark 7
+ip link add vti6 type vti6 remote fd00::2 local fd00::1 ikey 4 okey 5
+ip link add xfrm1 type xfrm dev v1 if_id 5
+ip link add bu1 type bareudp dstport 6635 ethertype mpls_uc srcportmin 12345 multiproto
+ip link add hsr1 type hsr slave1 v1 slave2 v2 supervision 45 version 1
+ip link add link v1 ms1 type macsec port 5 encrypt on cipher gcm-aes-128 window 3 replay on validate strict
 """.strip().splitlines()
 
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
@@ -431,6 +449,7 @@ if __name__ == "__main__":
             "lab": lambda: several(LAB_BEFORE, LAB),
             "kinds": lambda: several(KINDS_BEFORE, KINDS),
             "ip": lambda: several(IP_BEFORE, IP_COMMANDS),
+            "tunnels": lambda: several(IP_BEFORE, TUNNELS),
             "tables": lambda: several(IP_BEFORE, TABLES),
             "nft": nft,
         }[sys.argv[1]]()

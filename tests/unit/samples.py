@@ -13,6 +13,7 @@ from typing import Any
 from samples_ip import IP_FILE_REQUESTS
 from samples_lab import LAB_REQUESTS
 from samples_tables import TABLE_REQUESTS
+from samples_tunnels import TUNNEL_REQUESTS
 
 from rawns import nlmsg, rtnl, uapi
 from rawns.rtnl.link import BRIDGE_PORT
@@ -37,7 +38,8 @@ def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-CAPTURED = captured("captured.txt", "captured_lab.txt", "captured_6_1.txt", "captured_ip.txt", "captured_tables.txt")
+FILES = ("", "_lab", "_6_1", "_ip", "_tables", "_tunnels")
+CAPTURED = captured(*[f"captured{name}.txt" for name in FILES])
 
 
 def one(command: str, arrow: str, number: int = 0) -> bytes:
@@ -269,4 +271,5 @@ REQUESTS = {
     **LAB_REQUESTS,
     **IP_FILE_REQUESTS,
     **TABLE_REQUESTS,
+    **TUNNEL_REQUESTS,
 }

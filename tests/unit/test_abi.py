@@ -60,6 +60,7 @@ HEADERS = """
 #include <linux/net_namespace.h>
 #include <linux/sockios.h>
 #include <linux/netconf.h>
+#include <linux/if_tunnel.h>
 #include <linux/if_addrlabel.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_arp.h>
