@@ -25,7 +25,7 @@ def signature(function: object, name: str) -> str:
         return name
     parameters = [each for each in found.parameters.values() if each.name not in ("self", "cls")]
     text = str(found.replace(parameters=parameters, return_annotation=found.return_annotation))
-    return name + re.sub(r"'([^']*)'", r"\1", text)
+    return name + re.sub(r"<function <lambda> at [^>]*>", "...", re.sub(r"'([^']*)'", r"\1", text))
 
 
 def members(owner: type) -> Iterator[tuple[str, str, str]]:
@@ -79,7 +79,8 @@ def lab_reference() -> str:
     sys.path.insert(0, str(PROJECT))
     from rawns.lab.reference import reference
 
-    return reference()
+    _, _, rest = reference().partition("\n")  # without its own heading; the others are one level below the page's
+    return re.sub(r"(?m)^##", "###", rest)
 
 
 def replaced(page: str, generated: str) -> str:
