@@ -365,7 +365,7 @@ def test_a_long_chain_is_no_deeper_than_python() -> None:
     hosts = [f"h{number}" for number in range(1500)]
     lab = lab_of(hosts=hosts, wires=wires(*[end for one, other in zip(hosts, hosts[1:]) for end in (one, other)]))
     assert len(text.draw(lab).splitlines()) == 1500
-    assert svg.draw(lab).count("<rect") == 1500
+    assert svg.draw(lab).count("<rect") == 1501, "and a sample in the legend"
 
 
 def test_the_state_is_told_and_coloured() -> None:
@@ -376,25 +376,98 @@ def test_the_state_is_told_and_coloured() -> None:
     coloured = text.draw(lab, states, colour=True)
     assert "\x1b[1;32mns1\x1b[m" in coloured and "\x1b[1;31mns2\x1b[m" in coloured
     assert re.sub("\x1b[^m]*m", "", coloured) == text.draw(lab, states)
-    assert 'class="box host missing"' in svg.draw(lab, states) and "1 up, 1 not there" in svg.draw(lab, states)
+    assert 'class="box host missing"' in svg.draw(lab, states) and "1 up, 2 not there" in svg.draw(lab, states)
     assert "class n1 missing" in dot_mermaid.mermaid(lab, states) and "(not there)" in dot_mermaid.dot(lab, states)
 
 
-@pytest.mark.parametrize("lab", [*(pytest.param(example(name), id=name) for name in NAMES), pytest.param(ring(), id="ring")])
-def test_a_picture_is_well_formed_and_nothing_lies_on_anything(lab: Lab) -> None:
-    picture = ET.fromstring(svg.draw(lab))
-    space = "{http://www.w3.org/2000/svg}"
-    graph = Graph(lab)
-    assert trees(graph) and picture.tag == f"{space}svg"
-    boxes = [[float(one.attrib[key]) for key in ("x", "y", "width", "height")] for one in picture.iter(f"{space}rect")]
+ROUNDING = 0.2  # pixels: places have one digit behind the point
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def crowded() -> Lab:
+    """Many circles, crowds and bridges in hosts: whatever a layout could get wrong."""
+    return lab_of(
+        hosts={"r": {}, "a": {}, "b": {}, "c": {}, "many": {"count": 12}, "a-host-with-a-long-name": {}},
+        bridges={
+            "br0": {"host": "r", "stp": True, "addresses": ["10.0.0.254/24", "fd00::fe/64"]},
+            "br1": {"stp": True},
+            "br2": {},
+        },
+        wires=[
+            *wires("many:eth0 10.0.0.1/24 fd00::1/64", "br0", "a 10.0.0.30/24", "br0", "b", "br1", "br0", "br1", "br1", "br0",
+                   "br1", "br2", "br2", "br0", "c", "br2", "a:x 10.3.0.1/24", "b:x 10.3.0.2/24", "b:y", "c:y",
+                   "a-host-with-a-long-name 10.4.0.1/24 10.4.0.2/24", "c 10.4.0.3/24", "c:loop0", "c:loop1"),
+            {"ends": ["a:z", "c:z"], "rate": "10mbit"},
+        ],
+        vxlans=[{"host": "c", "name": "vx", "vni": 7, "remote": "192.0.2.7"}],
+        macvlans=[{"host": "b", "name": "mv", "parent": "a:x"}, {"host": "b", "name": "mw", "parent": "root:eth0"}],
+        taps=[{"host": "c", "name": "tap0"}],
+    )  # fmt: skip
+
+
+def boxes_of(picture: ET.Element) -> list[tuple[float, float, float, float]]:
+    """Left, top, right and bottom of each box; of several behind each other all."""
+    found = [[float(one.attrib[key]) for key in ("x", "y", "width", "height")] for one in picture.iter(f"{SVG}rect")]
+    return [(x, y, x + wide, y + high) for x, y, wide, high in found]
+
+
+def lines_of(picture: ET.Element) -> list[tuple[float, float, float, float]]:
+    """The straight pieces of all lines: left, top, right and bottom."""
+    found = []
+    for path in picture.iter(f"{SVG}path"):
+        x = y = 0.0
+        for command, number in re.findall(r"([MHV ])([-0-9.]+)", path.attrib["d"]):
+            old = x, y
+            if command == "M" or command == "H":
+                x = float(number)
+            else:
+                y = float(number)
+            if command in "HV":
+                found.append((min(old[0], x), min(old[1], y), max(old[0], x), max(old[1], y)))
+        assert re.fullmatch(r"M[-0-9.]+ [-0-9.]+([HV][-0-9.]+)+", path.attrib["d"]), "only straight lines can be checked here"
+    return found
+
+
+PICTURES = [*(pytest.param(example(name), id=name) for name in NAMES), pytest.param(ring(), id="ring")]
+PICTURES += [pytest.param(crowded(), id="crowded")]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["planned", "live"])
+@pytest.mark.parametrize("lab", PICTURES)
+def test_a_picture_is_well_formed_and_nothing_lies_on_anything(lab: Lab, known: bool) -> None:
+    states = {one: state for host in lab.hosts for one in host.interfaces for state in ["up"]} if known else None
+    text_of_picture = svg.draw(lab, states)
+    picture = ET.fromstring(text_of_picture)
+    graph = Graph(lab, states)
+    assert trees(graph) and picture.tag == f"{SVG}svg"
+    boxes, lines = boxes_of(picture), lines_of(picture)
     width, height = float(picture.attrib["width"]), float(picture.attrib["height"])
-    for number, (x, y, wide, high) in enumerate(boxes):
-        assert x >= 0 and y >= 0 and x + wide <= width and y + high <= height
-        for other_x, other_y, other_wide, other_high in boxes[:number] if lab.name != "star" else []:  # there one stands for many
-            assert x + wide <= other_x or other_x + other_wide <= x or y + high <= other_y or other_y + other_high <= y
-    if lab.name != "star":
-        assert len(boxes) == len(graph.nodes)
-    assert "http" not in svg.draw(lab).replace("http://www.w3.org/2000/svg", ""), "it needs nothing else"
+    for left, top, right, bottom in [*boxes, *lines]:
+        assert left >= 0 and top >= 0 and right <= width and bottom <= height
+    several = lab.name == "star" or "many" in text_of_picture  # there one box stands for many, with others behind it
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        for other in boxes[:number] if not several else []:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+        for line in lines:
+            across = line[0] < right - ROUNDING and left + ROUNDING < line[2]
+            down = line[1] < bottom - ROUNDING and top + ROUNDING < line[3]
+            assert not (across and down), f"the line {line} crosses the box at {left}, {top}"
+    assert "http" not in text_of_picture.replace("http://www.w3.org/2000/svg", ""), "it needs nothing else"
+    for one in picture.iter(f"{SVG}text"):
+        wide = 6.7 * len("".join(one.itertext())) * (1 if one.attrib["class"] == "small" else 1.4)
+        x, anchor = float(one.attrib["x"]), one.attrib.get("text-anchor", "start")
+        left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        assert left >= 0 and left + wide <= width + 1, f"{''.join(one.itertext())} ends outside of the picture"
+
+
+@pytest.mark.parametrize("lab", PICTURES)
+def test_a_picture_explains_itself(lab: Lab) -> None:
+    """The legend has a sample of each shape and each kind of line that the picture has, and of no other."""
+    graph = Graph(lab)
+    legend = next(one for one in ET.fromstring(svg.draw(lab)).iter(f"{SVG}g") if one.attrib.get("class") == "legend")
+    samples = {one.attrib["class"].split()[1] for one in legend if one.tag != f"{SVG}text"}
+    assert samples == {*(node.kind for node in graph.nodes), *(edge.kind for edge in graph.edges)}
+    assert len(list(legend.iter(f"{SVG}text"))) == len(samples)
 
 
 def test_dot_and_mermaid_name_each_wire() -> None:

@@ -1,7 +1,7 @@
-"""What a lab looks like: its hosts and bridges as nodes, its wires, tunnels and macvlans as edges, spread out as trees.
+"""A lab as a graph: hosts and bridges as nodes; wires, tunnels and stacked interfaces as edges; spread out as trees.
 
-Floor 6, pure.  `text`, `svg` and `foreign` (dot, mermaid) draw what is found here.  With ``states`` (`Lab.states`) each
-node and each edge knows how it stands: ``up``, ``down``, ``missing`` or ``differs``; without, it is empty.
+`text`, `svg` and `dot_mermaid` draw it.  With ``states`` (`Lab.states`) each node and each edge has a state: ``up``, ``down``,
+``missing`` or ``differs``; without, the state is empty.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ..interface import Interface
     from ..topology import Topology
 
-WORST = ("missing", "down", "differs", "up", "")  # of two states the one that is further left is told
+WORST = ("missing", "down", "differs", "up", "")  # of several states the first one here is shown
 WORDS = {"up": "up", "down": "down", "missing": "not there", "differs": "differs"}
-CROWD = 8  # so many leaves that are all alike stand as one
+CROWD = 8  # more leaves than this that are all alike are shown as one
 
 
 class Node:
@@ -33,7 +33,7 @@ class Node:
 
 
 class Edge:
-    """Between two nodes, with what is said at each end (``eth0 10.0.0.1/24``).
+    """Between two nodes, with the text at each end (``eth0 10.0.0.1/24``).
 
     ``kind`` is ``wire``, ``tunnel``, ``stacked``, ``tap``, or ``inside``: the second is a bridge in the first.
     """
@@ -51,11 +51,11 @@ class Edge:
         return self.ends[1] if self.ends[0] is node else self.ends[0]
 
     def label(self, node: Node) -> str:
-        """Return what is said at this end."""
+        """Return the text at this end."""
         return self.labels[0] if self.ends[0] is node else self.labels[1]
 
     def beyond(self, node: Node) -> str:
-        """Return what is said at the other end; both may be at one node."""
+        """Return the text at the other end; both may be at one node."""
         return self.labels[1] if self.ends[0] is node else self.labels[0]
 
 
@@ -110,7 +110,7 @@ class Graph:
         return self._of[id(one.master)] if one.bridged else self._of[id(one.host)]
 
     def _beyond(self, name: str) -> Node:
-        """Return what is not of the lab."""
+        """Return the node of something that is not of the lab."""
         if name not in self._outside:
             self._outside[name] = self._node(name, "outside")
         return self._outside[name]
@@ -164,7 +164,7 @@ def _addresses(one: Interface) -> str:
 
 
 def _label(one: Interface) -> str:
-    """Return ``eth0 10.0.0.1/24``; of a bridge's port only what is not plain: its VLANs, or a name that somebody gave it."""
+    """Return ``eth0 10.0.0.1/24``; of a bridge's port only what is not plain: its VLANs, or a name that was given to it."""
     if one.bridged and one.kind == "veth":
         return f"vlan {','.join(map(str, one.vlans))}" if one.vlans else ""
     return f"{one.name} {_addresses(one)}".rstrip()
@@ -243,7 +243,7 @@ def _gather(tree: Branch) -> None:
 
 
 def _likeness(leaf: Branch) -> tuple[str, ...]:
-    """Return what leaves that are alike have in common; empty for what is no leaf."""
+    """Return what leaves that are alike have in common; empty for a node that is not a leaf."""
     if leaf.branches or leaf.across or leaf.edge is None:
         return ()
     node, edge = leaf.node, leaf.edge

@@ -1,7 +1,4 @@
-"""A lab in the languages of others who draw: Graphviz' dot and Mermaid.
-
-Floor 6, pure.
-"""
+"""A lab in the languages of other drawing programs: Graphviz (dot) and Mermaid."""
 
 from __future__ import annotations
 

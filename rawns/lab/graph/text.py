@@ -1,7 +1,4 @@
-"""A lab as text art: each tree with its branches, as a terminal of any width and any age can show it.
-
-Floor 6, pure.
-"""
+"""A lab as text: each tree with its branches, for terminals of any width."""
 
 from __future__ import annotations
 
