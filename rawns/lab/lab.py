@@ -40,10 +40,11 @@ class Lab(Topology):
     undoes it, and to a third that finds out what to change.
     """
 
-    __slots__ = ("_owner", "source")
+    __slots__ = ("_owner", "_process", "source")
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         super().__init__(name, standing)
+        self._process = 0  # that has begun a ``with`` block
         self._owner: OwnerLock | None = None  # while this process must live for the lab to be in use
         self.source: Source | None = None  # the file that describes it
 
@@ -263,10 +264,12 @@ class Lab(Topology):
             removal.finish()
 
     def __enter__(self) -> Lab:
+        self._process = os.getpid()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.down()
+        if self._process == os.getpid():  # a forked child leaves the parent's lab alone
+            self.down()
 
     def __repr__(self) -> str:
         state = "up" if any(host.there for host in self.hosts) else "planned"

@@ -217,6 +217,24 @@ print(sys.argv[1] in NetNS.list())
     assert (done.stdout, done.stderr) == ("3 True\nFalse\n", "")
 
 
+def test_a_forked_child_takes_down_no_lab_of_its_parents(netns_name: Name) -> None:
+    script = """
+import os, sys
+from rawns import Lab, NetNS
+name = sys.argv[1]
+with Lab("t-fork") as lab:
+    lab.netns(name)
+    lab.up()
+    child = os.fork()
+    if not child:
+        raise SystemExit(3)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), name in NetNS.list())
+print(name in NetNS.list())
+"""
+    done = subprocess.run([sys.executable, "-c", script, netns_name()], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("3 True\nFalse\n", "")
+
+
 def test_marks_are_read_from_regular_files_only(netns_name: Name) -> None:
     from rawns.syscalls import Rollback
 
