@@ -126,8 +126,9 @@ def _nobody(hop: Hop) -> NetworkFault:
     own = [one for one in global_addresses(here, hop.family, out) if on_link(one, hop.target)]
     if len({id(one.view) for one in others}) == 1 and own and not hop.reply:
         one = own[0]
+        size = 1 << fib.whole_length(hop.family) - one.prefixlen
         host = number(hop.target) - number(network(hop.target, one.prefixlen))
-        if host:
+        if 0 < host < size - 1 or size == 2:  # neither the network address nor the broadcast address
             given = remedy.add_address(others[0].view, others[0].link, f"{hop.target}/{one.prefixlen}")
             return NetworkFault(sentence, given)
     return NetworkFault(sentence)

@@ -35,6 +35,7 @@ PLAIN_BYTES = 56  # data of an echo request, as ping(8) sends it
 WIDE = 1.0  # seconds for a packet of full size, if a small one has just been answered
 HEADER_BYTES = {uapi.AF_INET: 28, uapi.AF_INET6: 48}  # IP and ICMP
 MIN_MTU = {uapi.AF_INET: 68, uapi.AF_INET6: 1280}  # RFC 791, RFC 8200
+MAX_MTU_STEPS = 6  # routers with a smaller MTU each
 MAX_CHAINS = 6  # named in one sentence
 FRAGMENTATION_NEEDED = {uapi.AF_INET: ("icmp", 3), uapi.AF_INET6: ("icmpv6", 2)}  # type of the ICMP message
 
@@ -152,11 +153,16 @@ class Prover:
         mtu = min(first.out.mtu or 0, first.route.mtu or 1 << 16)
         if first.out.flags & uapi.IFF_LOOPBACK or mtu <= max(MIN_MTU[family], PLAIN_BYTES + HEADER_BYTES[family]):
             return None
-        result = self._probe(WIDE, mtu - HEADER_BYTES[family], whole=True)
+        for _ in range(MAX_MTU_STEPS):
+            result = self._probe(WIDE, mtu - HEADER_BYTES[family], whole=True)
+            reported = _reported_mtu(result.error)
+            if result.rtt is not None or reported is None or not MIN_MTU[family] <= reported < mtu:
+                break
+            mtu = reported  # by a router on the way: packets of that size have to pass
         narrow = self._narrowest(mtu)
         subject = first.here.named(first.out) if narrow is None else narrow[0].named(narrow[1])
-        if result.rtt is not None or "too long" in result.error or "too big" in result.error or "mtu" in result.error.lower():
-            tracer.note("MTU", subject, None)  # it passed, or a router said that it is too large
+        if result.rtt is not None:
+            tracer.note("MTU", subject, None)
             return None
         return self._note("MTU", subject, self._black_hole(result, mtu, narrow))
 
@@ -317,6 +323,13 @@ class Prover:
             f"{asked}, and the question was last seen at {view.named(link)}, not at {other.named(following)}",
             other if outgoing else view,
         )
+
+
+def _reported_mtu(error: str) -> int | None:
+    """Return the MTU that an ICMP error reports, from its message: ``Frag needed and DF set (mtu = 800)``."""
+    _, found, rest = error.partition("mtu")
+    digits = "".join(char for char in rest[:10] if char.isdigit())
+    return int(digits) if found and digits else None
 
 
 def _points(trail: list[Hop]) -> list[Point]:

@@ -690,6 +690,16 @@ SCENES: dict[str, Scene] = {
         "the MTU of rb in r is 800.*ip t c in r drops it",
         silent=False,
     ),
+    "a path MTU black hole behind a smaller MTU": Scene(
+        two_routers,
+        [
+            "r: ip link set rq mtu 1000",
+            "q: ip link set qb mtu 600",
+            *nft("q", "ip", "output", "icmp type destination-unreachable drop"),
+        ],
+        "those of 1000 bytes do not: the MTU of qb in q is 600.*ip t c in q drops it",
+        silent=False,
+    ),
     "a path MTU black hole at a": Scene(
         routed,
         ["r: ip link set rb mtu 800", *nft("a", "ip", "input", "icmp type destination-unreachable drop")],
@@ -867,6 +877,7 @@ HEALTHY: dict[str, tuple[Callable[[Net], None], list[str], dict[str, object]]] =
         ["b: ip route replace 10.0.1.0/24 via 10.0.6.1", "q: ip route add 10.0.1.0/24 via 10.0.5.2"],
         {"target": "10.0.2.2"},
     ),
+    "two small path MTUs": (two_routers, ["r: ip link set rq mtu 1000", "q: ip link set qb mtu 600"], {}),
     "a small path MTU": (routed, ["r: ip link set rb mtu 800"], {}),
     "a static neighbour without ARP": (
         pair,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rawns import SyscallError, uapi
-from rawns.diagnose import CheckResult, Diagnosis, NetworkFault, diagnose
+from rawns.diagnose import CheckResult, Diagnosis, NetworkFault, diagnose, remedy
 from rawns.diagnose.commands import NamespaceName, dotted, word
 from rawns.diagnose.flow import Flow, RouteQuery
 from rawns.diagnose.namespace_view import NamespaceView, RouteRefused
@@ -495,3 +495,71 @@ def test_names_in_commands() -> None:
     assert NamespaceName("ns 1").ip("link") == "rawns ip -n 'ns 1' link" and NamespaceName().ip("route") == "rawns ip route"
     assert NamespaceName(None, "/proc/7/ns/net").run("sysctl -w a=1") == "nsenter --net=/proc/7/ns/net sysctl -w a=1"
     assert NamespaceName("r").run("nft list ruleset") == "rawns ip netns exec r nft list ruleset"
+
+
+# -- remedies -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_remedy_that_would_change_nothing_is_not_printed() -> None:
+    a, _ = pair()
+    v1 = a.named_link("v1")
+    assert str(remedy.set_up(a, v1)) == "" and not remedy.set_up(a, v1)
+    assert str(remedy.add_address(a, v1, "10.0.0.1/24")) == ""
+    assert str(remedy.add_address(a, v1, "10.0.0.7/24")) == "rawns ip -n a addr add 10.0.0.7/24 dev v1"
+    assert str(remedy.set_sysctls(a, {"ipv4/ip_forward": 0})) == ""
+    a.sysctls["ipv4/ip_forward"] = 1
+    assert str(remedy.set_sysctls(a, {"ipv4/ip_forward": 0})) == "rawns ip netns exec a sysctl -w net.ipv4.ip_forward=0"
+    both = remedy.add_address(a, v1, "10.0.0.7/24") + remedy.set_up(a, v1)
+    assert str(both) == ""  # half of a remedy is none
+
+
+def test_what_the_kernel_would_refuse_is_not_printed() -> None:
+    a, _ = pair()
+    a.change("v1", IFLA_MTU=1000)
+    v1 = a.named_link("v1")
+    assert str(remedy.add_address(a, v1, "fd00::1/64")) == ""  # no IPv6 below 1280 bytes
+    assert str(remedy.add_address(a, v1, "10.0.0.9/24")) != ""
+
+
+def test_a_fault_without_a_remedy_is_one_sentence() -> None:
+    a, b = pair()
+    found = diagnosed(a, b, "224.0.0.1")
+    assert str(found) == fault(found).sentence and fault(found).command == ""
+    assert found.data()["fault"]["command"] is None
+
+
+def test_a_ring_is_passed_by_the_ports_that_forward() -> None:
+    """The search takes the longer way if a spanning tree blocks the shorter one."""
+    switches = [DescribedNamespace(name) for name in "stu"]
+    for switch in switches:
+        switch.link("br0", kind="bridge")
+    blocked = {
+        "IFLA_INFO_KIND": "veth",
+        "IFLA_INFO_SLAVE_KIND": "bridge",
+        "IFLA_INFO_SLAVE_DATA": {"IFLA_BRPORT_STATE": uapi.BR_STATE_BLOCKING},
+    }
+    s, t, u = switches
+    for one, other, names in ((s, t, ("st", "ts")), (t, u, ("tu", "ut")), (u, s, ("us", "su"))):
+        cable(one, names[0], other, names[1], IFLA_MASTER=2)
+        other.change(names[1], IFLA_MASTER=2)
+    s.change("st", IFLA_LINKINFO=blocked)
+    a, b = DescribedNamespace("a"), DescribedNamespace("b")
+    for host, switch, name, address in ((a, s, "pa", "10.0.0.1/24"), (b, t, "pb", "10.0.0.2/24")):
+        end, _ = cable(host, "v", switch, name)
+        switch.change(name, IFLA_MASTER=2)
+        host.address(end, address)
+    u.known = False
+    found = search(a, a.named_link("v"), lambda view, _: view is b, [])
+    assert found is not None and [segment.here for segment in found.segments].count(u) == 2
+    assert diagnosed(a, b, answer=0.001).refuted is None
+
+
+def test_ports_and_listeners() -> None:
+    a, b = pair()
+    flow = Flow("tcp", 80)
+    assert fault(diagnosed(a, b, flow=flow)).sentence == "nothing listens on TCP port 80 in b"
+    b.listening.append("127.0.0.1")
+    assert "is bound to 127.0.0.1, and receives nothing for 10.0.0.2" in fault(diagnosed(a, b, flow=flow)).sentence
+    b.listening.append("0.0.0.0")
+    found = diagnosed(a, b, flow=flow, answer=0.001)
+    assert found and " TCP port 80 in 1.000 ms" in str(found)
