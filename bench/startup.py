@@ -4,8 +4,8 @@
 
 Each round starts every command once, in turn, and the medians are compared with that of
 `python3 -I -S -c "import os, ctypes, struct"`.  The aims: `import rawns` at most 1.25 times that, `rawns ip link` 1.6 times.
-"Installed" is what the console script does, under -I -S as the bare interpreter is, and without; "one file" is the zipapp
-that README.md tells how to make.
+"Installed" is what the console script does, under -I -S as the bare interpreter is, and without; "one file" is what
+`rawns onefile --compile` writes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from time import perf_counter_ns
 PROJECT = Path(__file__).resolve().parent.parent
 BARE = ["-I", "-S", "-c"]
 HERE = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); "
-IP = "sys.argv = ['rawns', 'ip', 'link']; from rawns.cli.main import entry; entry()"  # what the console script does
+IP = "sys.argv = ['rawns', 'ip', 'link']; from rawns.__main__ import main; main()"  # what the console script does
 WARM_UP = 5
 
 NOTHING, BASE, PACKAGE, NAMESPACE, LINK, SITE, MODULE, FILE = (
@@ -48,12 +47,9 @@ COMMANDS = {
 
 
 def one_file(python: str, folder: Path) -> str:
-    """Make the one-file program as README.md describes and return its path."""
-    shutil.copytree(PROJECT / "rawns", folder / "box" / "rawns", ignore=shutil.ignore_patterns("__pycache__"))
-    compiled = ["-m", "compileall", "-qb", "--invalidation-mode", "unchecked-hash", "box"]
-    packed = ["-m", "zipapp", "-m", "rawns.cli.main:entry", "-o", "rawns.pyz", "box"]
-    for words in (compiled, packed):
-        subprocess.run([python, *words], cwd=folder, check=True)
+    """Make the one-file program and return its path."""
+    words = ["-m", "rawns", "onefile", "--compile", "-o", str(folder / "rawns.pyz")]
+    subprocess.run([python, *words], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     return str(folder / "rawns.pyz")
 
 

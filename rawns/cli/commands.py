@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
     "rootless": "a shell or a command in a user namespace, in which all of this works without root",
     "completion": "a script that makes bash, zsh or fish complete command lines of rawns",
+    "applets": "links named ip and ping that start this program",
     "onefile": "write rawns into one executable file",
     "help": "this overview, or a page of the manual",
     "version": "the version of rawns",

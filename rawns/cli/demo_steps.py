@@ -171,8 +171,9 @@ def _prepare(demo: Demo, facts: Facts) -> Iterator[str]:
     """Import what is imported late, in a namespace that is discarded; then note what this process has open."""
     with NetNS.create() as discarded:
         discarded.call(discarded.net.links)
+        discarded.net.add_address("lo", "127.0.0.1/8")
     demo.descriptors, demo.threads = _listed("fd"), _listed("task")
-    yield "a namespace was created, its links were listed, and it was discarded"
+    yield "a namespace was created, its links were listed, lo got an address, and the namespace was discarded"
 
 
 def _create(demo: Demo, facts: Facts) -> Iterator[str]:

@@ -12,7 +12,6 @@ import sys
 from ..errors import RawnsError
 from . import signals
 from .commands import APPLETS, COMMANDS, SYNONYMS
-from .options import HelpRequested, UsageError, did_you_mean
 from .output import Unwritable, complain, install, reason
 
 TYPE_CHECKING = False
@@ -28,37 +27,51 @@ def run(argv: Sequence[str]) -> int:
     """Run one command line (without the program's name); return the exit status."""
     word = argv[0] if argv else "help"
     word = SYNONYMS.get(word, word)
-    if word not in COMMANDS and word != "__complete":
-        complain(f'rawns: no command is called "{word}"{did_you_mean(word, COMMANDS)}; try `rawns help`')
-        return 2
     try:
         if word == "__complete":  # of `rawns completion`
             from .completion import complete
 
             return complete(list(argv[1:]))
+        if word not in COMMANDS:
+            return _unknown(word)
         command = __import__(f"rawns.cli.{word}", fromlist=["main"])
         status: int = command.main(list(argv[1:]))
-    except HelpRequested as asked:
-        print(asked)
+    except Exception as error:
+        failed = _failed(word, error)
+        if failed is None:
+            raise
+        return failed
+    return status if argv else 2
+
+
+def _unknown(word: str) -> int:
+    from .options import did_you_mean
+
+    complain(f'rawns: no command is called "{word}"{did_you_mean(word, COMMANDS)}; try `rawns help`')
+    return 2
+
+
+def _failed(word: str, error: Exception) -> int | None:
+    """Say what has ended a command; return the exit status.  None for a fault of rawns itself, and for a closed pipe."""
+    from .options import HelpRequested, UsageError  # not needed, and so not imported, by commands that succeed
+
+    sentence = ""
+    if isinstance(error, HelpRequested):
+        print(error)
         return 0
-    except UsageError as error:
+    if isinstance(error, UsageError):
         complain(str(error))
         return 2
-    except RawnsError as error:
-        complain(f"rawns {word}: {error}")
-        return 1
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        complain(f"rawns {word}: {reason(error)}")
-        return 1
-    except ImportError as error:
+    if isinstance(error, RawnsError):
+        sentence = str(error)
+    elif isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        sentence = reason(error)
+    elif isinstance(error, ImportError):
         sentence = missing_module(error)
-        if not sentence:
-            raise
-        complain(f"rawns {word}: {sentence}")
-        return 1
-    return status if argv else 2
+    if not sentence:
+        return None
+    complain(f"rawns {word}: {sentence}")
+    return 1
 
 
 def missing_module(error: ImportError) -> str:

@@ -89,6 +89,29 @@ def test_a_link_named_ip_or_ping_is_that_program(made: Path, name: str, tmp_path
     assert "1 received" in run(sys.executable, tmp_path / "ping", "-c1", "127.0.0.1", cwd=tmp_path).stdout
 
 
+def test_applets_are_links_and_overwrite_nothing(made: Path, tmp_path: Path) -> None:
+    """A second run changes nothing; a file, a directory and a link to something else are left alone, and named."""
+    program = made / "rawns.pyz"
+    for _ in range(2):
+        done = run(sys.executable, program, "applets", "--install", tmp_path, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}: ip, ping\n", "")
+        assert {name: os.readlink(tmp_path / name) for name in os.listdir(tmp_path)} == dict.fromkeys(
+            ("ip", "ping"), str(program)
+        )
+    assert "lo" in run(sys.executable, tmp_path / "ip", "link", cwd=tmp_path).stdout
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "ip").write_text("theirs")
+    (other / "ping").symlink_to("/nonexistent")
+    done = run(sys.executable, program, "applets", "--install", other, cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.count("it is left alone") == 2 and done.stdout == f"{other}: no links\n"
+    assert (other / "ip").read_text() == "theirs" and os.readlink(other / "ping") == "/nonexistent"
+    assert run(sys.executable, program, "applets", cwd=tmp_path).stdout == "ip\nping\n"
+    assert run(sys.executable, program, "applets", "--install", "/nonexistent/dir", cwd=tmp_path).returncode == 1
+    done = run(sys.executable, "-m", "rawns", "applets", "--install", tmp_path, cwd=PROJECT)
+    assert done.returncode == 1 and "the installed command" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_what_is_left_out_is_named(made: Path, tmp_path: Path) -> None:
     done = run(sys.executable, "-IS", made / "ip.pyz", "lab", "list", cwd=tmp_path)
     assert (
