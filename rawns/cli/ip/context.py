@@ -85,8 +85,13 @@ class IpContext:
 
     def do(self, request: Request) -> None:
         """Send a request.  Raises `KernelError`, which ends the command with status 2."""
-        self._links.clear()
+        self._forget(request)
         self.kernel.do(request)
+
+    def _forget(self, request: Request) -> None:
+        """Forget what is known about links if the request changes one."""
+        if "LINK" in request.message.name:
+            self._links.clear()
 
     def change(self, request: Request, show: Callable[[Body, bool], Iterable[OutputField]]) -> None:
         """Have the kernel change something, and with ``-echo`` print what it has changed.
@@ -96,7 +101,7 @@ class IpContext:
         if not self.echo:
             self.do(request)
             return
-        self._links.clear()
+        self._forget(request)
         request.flags |= uapi.NLM_F_ECHO
         replies = self.kernel.do(request)[0]
         deleted = request.message.name.startswith("RTM_DEL")

@@ -98,15 +98,22 @@ class Keyword:
     shows after it.  What it does with the words that follow is the business of `take`.
     """
 
-    __slots__ = ("hint", "name", "spellings")
+    __slots__ = ("abbreviated", "hint", "name", "spellings")
 
     def __init__(self, names: str, hint: str = "") -> None:
-        self.spellings = [(one.rstrip("*"), one.endswith("*")) for one in names.split("|")]
-        self.name, self.hint = self.spellings[0][0], hint
+        written = names.split("|")
+        self.spellings = frozenset([one.rstrip("*") for one in written])
+        self.abbreviated = [one[:-1] for one in written if one.endswith("*")]
+        self.name, self.hint = written[0].rstrip("*"), hint
 
     def fits(self, word: str) -> bool:
         """Return whether ``word`` is this keyword, or an abbreviation of it."""
-        return any(word == full or (short and matches(word, full)) for full, short in self.spellings)
+        if word in self.spellings:
+            return True
+        for full in self.abbreviated:  # noqa: SIM110 (asked for every word; a generator takes longer)
+            if full.startswith(word):
+                return word != ""
+        return False
 
     def take(self, args: Args, record: Record) -> None:
         """Read what follows the word into the record."""

@@ -10,11 +10,11 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from .context import BRIEFLY, complain, complaint, reason
 from .grammar import AF_PACKET, FAILED, CommandError
-from .render import JsonObject, OutputField, document, text
+from .render import JsonObject, OutputField, document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ...wire import Body
     from .arguments import Prefix
@@ -134,15 +134,18 @@ def _hidden(link: Body, record: Record) -> bool:
     )
 
 
-def _of_interest(links: list[Body], found: list[Body], record: Record, ip: IpContext) -> list[Body]:
-    """The links with an address that fits; where no family is asked for, also those without any."""
-    with_any = {address["ifa_index"] for address in found}
-    with_one = {address["ifa_index"] for address in found if fits(address, record, ip)}
-    return [
-        link
-        for link in links
-        if link["ifi_index"] in with_one or (link["ifi_index"] not in with_any and record["family"] in (0, AF_PACKET))
-    ]
+class AddressesByLink:
+    """The addresses of all links, and which of them pass the filter."""
+
+    def __init__(self, found: Iterable[Body], record: Record, ip: IpContext) -> None:
+        self.of: dict[int, list[tuple[Body, bool]]] = {}
+        for one in found:
+            self.of.setdefault(one["ifa_index"], []).append((one, fits(one, record, ip)))
+
+    def shows(self, link: Body, family: int) -> bool:
+        """Return whether a link is listed: if an address of it fits, or if it has none and no family is asked for."""
+        mine = self.of.get(link["ifi_index"])
+        return family in (0, AF_PACKET) if mine is None else any(fitting for _, fitting in mine)
 
 
 # -- showing ------------------------------------------------------------------------------------------------------
@@ -155,23 +158,21 @@ def show(args: Args, whole: bool, help: Callable[[], CommandError]) -> int:
         ip.family = AF_PACKET
     record = _wanted(args, help)
     if whole and "dev" in record and "group" not in record:
-        links, found = _named(ip, record["dev"]), []
+        links, found = _named(ip, record["dev"]), AddressesByLink((), record, ip)
     else:
         links = _links(ip, record)
-        found = [] if ip.family == AF_PACKET else addresses(ip, record)
+        listed = [] if ip.family == AF_PACKET else addresses(ip, record)
+        ip.family = record["family"]
+        found = AddressesByLink(listed, record, ip)
     ip.family = record["family"]
     if ip.family != AF_PACKET:
-        links = _of_interest(links, found, record, ip)
-    shown = (list(_shown(link, found, record, ip, whole)) for link in links)
-    if ip.json:
-        ip.write([document(shown, ip)])
-    else:
-        ip.write(piece for fields in shown for piece in text(fields))
+        links = [link for link in links if found.shows(link, record["family"])]
+    ip.print_all(_shown(link, found, record, ip, whole) for link in links)
     return 0
 
 
-def _shown(link: Body, found: list[Body], record: Record, ip: IpContext, whole: bool) -> Iterator[OutputField]:
-    """The fields of one link: itself, its addresses, its counters."""
+def _shown(link: Body, found: AddressesByLink, record: Record, ip: IpContext, whole: bool) -> Iterator[OutputField]:
+    """Yield the fields of one link: itself, its addresses, its counters."""
     from . import show_link
 
     headless = ip.oneline and ip.family != AF_PACKET and not ip.brief
@@ -190,17 +191,17 @@ def _shown(link: Body, found: list[Body], record: Record, ip: IpContext, whole: 
         yield OutputField("", None, "\\" if ip.oneline else "\n")
 
 
-def _addresses(link: Body, found: list[Body], record: Record, ip: IpContext) -> OutputField:
-    """The addresses of one link; in JSON those that do not fit leave an empty object behind."""
+def _addresses(link: Body, found: AddressesByLink, record: Record, ip: IpContext) -> OutputField:
+    """Return the addresses of one link; in JSON those that do not fit leave an empty object behind."""
     from .show_addr import address
 
-    mine = [one for one in found if one["ifa_index"] == link["ifi_index"]]
+    mine = found.of.get(link["ifi_index"], [])
     if "up" in record and not link["ifi_flags"] & uapi.IFF_UP:
         mine = []
-    mine = [one for one in mine if _family(one, record)]
-    objects = [JsonObject(address(one, ip, named=ip.echo) if fits(one, record, ip) else ()) for one in mine]
+    family = record["family"]
+    objects = [
+        JsonObject(address(one, ip, named=ip.echo) if fitting else ())
+        for one, fitting in mine
+        if family in (0, one["ifa_family"])
+    ]
     return OutputField("addr_info", objects, "".join([field.text for one in objects for field in one]))
-
-
-def _family(address: Body, record: Record) -> bool:
-    return record["family"] in (0, address["ifa_family"])

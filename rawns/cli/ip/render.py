@@ -61,13 +61,16 @@ class OutputRow:
 
 
 def fields(rows: Sequence[OutputRow], record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """The fields that rows make of a record; what the record lacks is left out."""
+    """Yield the fields that rows make of a record; what the record lacks is left out."""
     for row in rows:
         value = record.get(row.key)
         if value is None:
             continue
         shown = value if row.read is None else row.read(value, record, ip)
         if shown is None:
+            continue
+        if ip.json:
+            yield OutputField(row.name, shown)
             continue
         words = shown if row.plain is None else row.plain(value, record, ip)
         colour = row.colour if ip.colour else None
@@ -84,6 +87,8 @@ def put(form: str, value: Any, ip: IpContext, colour: str | None = None) -> str:
 
     ``colour`` is a key of `COLOURS`: that of the text from the value on, with ``-color``.
     """
+    if ip.json:
+        return ""
     if ip.oneline and "\n" in form:
         form = form.replace("\n", "\\")
     if "%" not in form:
@@ -137,7 +142,7 @@ INDENT = "    "
 
 
 def _quoted(value: str) -> str:
-    if value.isalnum():
+    if value.isprintable() and '"' not in value and "\\" not in value:
         return f'"{value}"'
     pieces = [_ESCAPES.get(char, char) for char in value]
     if _on_terminal():
@@ -146,13 +151,16 @@ def _quoted(value: str) -> str:
 
 
 def encode(value: Any, pretty: bool, depth: int = 0) -> str:
-    """A value as JSON.  An `JsonObject` is in braces, any other list in brackets."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, JsonNumber) or not isinstance(value, (str, list)):
-        return "null" if value is None else str(value)
-    if isinstance(value, str):
+    """Encode a value as JSON.  A `JsonObject` is in braces, any other list in brackets."""
+    kind = type(value)
+    if kind is str:
         return _quoted(value)
+    if kind is int or kind is JsonNumber:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if not isinstance(value, list):
+        return "null" if value is None else str(value)
     if isinstance(value, JsonObject):
         return _object(value, pretty, depth)
     inner = ",".join([encode(one, pretty, depth + 1) for one in value])
@@ -171,5 +179,5 @@ def _object(shown: Sequence[OutputField], pretty: bool, depth: int) -> str:
 
 
 def document(records: Iterable[Iterable[OutputField]], ip: IpContext) -> str:
-    """The whole answer of a command as one JSON array of objects."""
+    """Encode the whole answer of a command as one JSON array of objects."""
     return encode([JsonObject(record) for record in records], ip.pretty, 0) + "\n"

@@ -71,7 +71,7 @@ def _once(row: Keyword) -> Keyword:
         row.take(args, record)
 
     checked = CustomKeyword(row.name, take)
-    checked.spellings = row.spellings
+    checked.spellings, checked.abbreviated = row.spellings, row.abbreviated
     return checked
 
 
