@@ -1,6 +1,6 @@
 """Numbers from the kernel's uapi headers, under their C names; nothing else.
 
-Floor 0; imports nothing.  Ordered by header.  `tests/unit/test_abi.py` has a C compiler check every one of
+Ordered by header.  `tests/unit/test_abi.py` has a C compiler check every one of
 them (and every structure described in `rtnl` and `packets`) against the headers of the machine it runs on.
 """
 

@@ -169,6 +169,7 @@ def _removed(namespace: NetNS) -> str | None:
 
 def _prepare(demo: Demo, facts: Facts) -> Iterator[str]:
     """Import what is imported late, in a namespace that is discarded; then note what this process has open."""
+    rtnl.MESSAGES.values()  # loads the descriptions of all messages
     with NetNS.create() as discarded:
         discarded.call(discarded.net.links)
         discarded.net.add_address("lo", "127.0.0.1/8")

@@ -306,7 +306,7 @@ def translate(
 ) -> Translation | None:
     """Return how the nat chains of a hook change the addresses of the first packet of a connection; None if they do not.
 
-    A rule whose match is unknown counts as matching: whoever asks wants to follow the packet.
+    A rule whose match is unknown counts as matching, so that the packet can be followed.
     """
     by_chain = _by_chain(rules)
     for base in _at_hook(packet, hook, tables, chains, None):

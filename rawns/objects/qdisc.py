@@ -186,8 +186,8 @@ class Shape:
         """Return it as tc(8) writes it: ``rate 10mbit burst 16384b latency 50ms``."""
         times = {word: f"{getattr(self, word) * 1000:g}ms" for word in ("latency", "delay", "jitter") if getattr(self, word)}
         rate = {"rate": units.format_rate(self.rate), "burst": f"{self.burst}b"} if self.rate else {}
-        said = {**rate, **times, **({"loss": f"{self.loss * 100:.3g}%"} if self.loss_u32 else {})}
-        return " ".join(f"{word} {value}" for word, value in said.items())
+        words = {**rate, **times, **({"loss": f"{self.loss * 100:.3g}%"} if self.loss_u32 else {})}
+        return " ".join(f"{word} {value}" for word, value in words.items())
 
     def __repr__(self) -> str:
         names = ("rate", "burst", "latency", "delay", "jitter", "loss")
@@ -246,12 +246,12 @@ def shape(index: int, **options: Unpack[ShapeOptions]) -> list[Request]:
 
 def read(found: Iterable[Qdisc]) -> Shape | None:
     """Return the `Shape` of a link from all its disciplines; None if they are not, or not all, those of a `Shape`."""
-    ours = {one.handle: one for one in found}
-    expected = next(([*form] for form in ((TBF,), (NETEM,), (BOTH, BELOW)) if form[0] in ours), [])
+    by_handle = {one.handle: one for one in found}
+    expected = next(([*form] for form in ((TBF,), (NETEM,), (BOTH, BELOW)) if form[0] in by_handle), [])
     shape = object.__new__(Shape)
     shape._clear()
     for handle in expected:
-        if handle not in ours or not shape._learn(ours[handle].options):
+        if handle not in by_handle or not shape._learn(by_handle[handle].options):
             return None
     return shape if shape.bytes_per_second or shape.netem_packets else None
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rawns import InvalidValue, KernelError, NetNS, RawnsError, WireError, uapi
+from rawns import InvalidValue, KernelError, NetNS, RawnsError, WireError, rtnl, uapi
+from rawns.nlmsg import Request
 
 if TYPE_CHECKING:
     from rawns.objects.link import LinkOptions
@@ -252,3 +253,15 @@ def test_a_table_without_routes_is_empty_in_either_family() -> None:
     with NetNS.create() as ns:
         for family in (0, socket.AF_INET, socket.AF_INET6):
             assert ns.net.routes(family) == ns.net.routes(family, table=77) == []
+
+
+def test_selectors_of_rules_that_newer_headers_have(ns: NetNS) -> None:
+    """FRA_DSCP and the like have no place in the headers that the descriptions are compared with: the kernel answers them."""
+    selectors = {"FRA_DSCP": 10, "FRA_SPORT_RANGE": {"start": 16, "end": 16}, "FRA_SPORT_MASK": 0xFFF0}
+    body = {"family": uapi.AF_INET, "action": uapi.FR_ACT_TO_TBL, "table": 10, "FRA_PRIORITY": 7, "FRA_IP_PROTO": 6, **selectors}
+    try:
+        ns.net.do(Request(rtnl.NEWRULE, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL))
+    except KernelError as error:
+        pytest.skip(f"this kernel is older than 6.15: {error}")
+    found = next(rule for rule in ns.net.rules(uapi.AF_INET) if rule.priority == 7)
+    assert {key: found.body[key] for key in selectors} == selectors

@@ -128,8 +128,7 @@ NO_SUCH_FIELD = {
 
 
 def constants() -> dict[str, int]:
-    more = {name: value for name, value in vars(packets).items() if name.startswith("IPPROTO_")}
-    return {**{name: value for name, value in vars(uapi).items() if isinstance(value, int)}, **more}
+    return {name: value for name, value in vars(uapi).items() if isinstance(value, int)}
 
 
 def structs() -> dict[str, Struct]:
