@@ -208,6 +208,45 @@ def kinds() -> str:
     return " ".join(data)
 
 
+def lab_kinds() -> str:
+    """Bring up a lab with a link of every kind, find nothing to change, send a packet over each tunnel, remove it."""
+    import tempfile
+
+    from rawns import Lab, NetNS, ping
+    from rawns.lab import discover
+    from rawns.lab.kinds import TABLES
+
+    ends = [[f"a:eth{n} 10.{n}.0.1/24", f"b:eth{n} 10.{n}.0.2/24"] for n in range(3)]
+    tables: dict[str, list[dict[str, Any]]] = {
+        "vrfs": [{"host": "a", "name": "red", "table": 10}],
+        "dummies": [{"host": "a", "name": "d0", "addresses": "192.0.2.1/32"}],
+        "taps": [{"host": "a", "name": "t0"}],
+        "macvlans": [{"host": "a", "name": "m0", "parent": "a:eth1", "addresses": "10.1.0.3/24"}],
+        "macvtaps": [{"host": "a", "name": "mt0", "parent": "a:eth1"}],
+        "ipvlans": [{"host": "c", "name": "i0", "parent": "a:eth2", "mode": "l2", "addresses": "10.2.0.3/24"}],
+    }
+    for number, (host, other) in enumerate((("a", "b"), ("b", "a")), 1):
+        remote = f"10.0.0.{3 - number}"
+        vlan = {"host": host, "name": "eth0.5", "parent": f"{host}:eth0", "id": 5, "addresses": f"10.5.0.{number}/24"}
+        vxlan = {"host": host, "name": "vx0", "vni": 6, "remote": remote, "addresses": f"10.6.0.{number}/24"}
+        geneve = {"host": host, "name": "g0", "vni": 7, "remote": remote, "addresses": f"10.7.0.{number}/24"}
+        for table, row in (("vlans", vlan), ("vxlans", vxlan), ("geneves", geneve)):
+            tables.setdefault(table, []).append(row)
+    expect(set(TABLES) == set(tables), f"tables without a sample here: {set(TABLES) ^ set(tables)}")
+    description = {"name": "kinds", "hosts": {"a": {}, "b": {}, "c": {}}, "wires": [{"ends": one} for one in ends], **tables}
+    with tempfile.NamedTemporaryFile("w", dir="/run", suffix=".json") as file:
+        json.dump(description, file)
+        file.flush()
+        made = Lab.load(file.name).up(wait=60)
+        left = Lab.load(file.name).plan()
+    expect(left == [], left)
+    with NetNS.open("kinds.b") as b:
+        for target in ("10.5.0.1", "10.6.0.1", "10.7.0.1", "10.1.0.3", "10.2.0.3"):
+            expect(ping(b, target, timeout=20).received == 1, f"{target} does not answer")
+    discover.remove_lab("kinds", wait=30)
+    return f"{len(tables)} tables, {len(made)} changes"
+
+
 def vlans() -> str:
     """Set VLANs of a port and of the bridge, tagged and untagged, in ranges."""
     from rawns import NetNS
@@ -275,6 +314,7 @@ CHECKS = {  # by the step of modules that is loaded before them
     "labs": {
         "a standing lab of all kinds": lambda: standing(parts=True),
         "kinds of links": kinds,
+        "a lab of every kind of link": lab_kinds,
         "vlans": vlans,
         "shaping": shaping,
     },
