@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..objects.link import Link
     from ..objects.route import Route
     from .host import Host
-    from .interface import Interface
+    from .interface import BaseHost, Interface
     from .kernel_state import NamespaceState, States
     from .stamp import Stamp
     from .topology import Topology
@@ -166,6 +166,18 @@ class Plan:
                         one.index = there.index
                     elif one.existing:
                         self.problems.append(f"there is no interface {one.name} in {host.label}")
+        for one in [one for host in hosts for one in self.created[host.number]]:
+            if one.parent is not None and one.parent.host is not one.host:
+                one.index = max(self._next_index(host) for host in (one.host, one.parent.host))
+
+    def _next_index(self, host: BaseHost) -> int:
+        """Return an index that nothing in a host has.
+
+        A link that is created from another namespace, its parent's, needs one that is free in both: before Linux 6.14 the kernel
+        refuses it with EEXIST if the sender's namespace has that index.
+        """
+        state = self.states[host.number]
+        return max([self.lab.first_index if state is None else state.next_index, *(one.index + 1 for one in host.interfaces)])
 
     # -- what is to be changed ------------------------------------------------------------------------------------
 

@@ -331,7 +331,7 @@ class Interface(Described):
         assert self.name is not None
         options = self.creation(speaker)
         if self.host is speaker:
-            options["up"] = self.up
+            options["up"] = self.up and self.parent is None  # a VLAN device can only be set up after its parent
             if self.master is not None:
                 options["master"] = self.master.index
         return [self.labelled(link.new(self.name, self.kind, self.data, **options))]

@@ -225,7 +225,7 @@ def lab_kinds() -> str:
         "macvtaps": [{"host": "a", "name": "mt0", "parent": "a:eth1"}],
         "ipvlans": [{"host": "c", "name": "i0", "parent": "a:eth2", "mode": "l2", "addresses": "10.2.0.3/24"}],
     }
-    for number, (host, other) in enumerate((("a", "b"), ("b", "a")), 1):
+    for number, host in enumerate("ab", 1):
         remote = f"10.0.0.{3 - number}"
         vlan = {"host": host, "name": "eth0.5", "parent": f"{host}:eth0", "id": 5, "addresses": f"10.5.0.{number}/24"}
         vxlan = {"host": host, "name": "vx0", "vni": 6, "remote": remote, "addresses": f"10.6.0.{number}/24"}

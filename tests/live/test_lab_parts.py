@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from test_lab_standing import lab_name, told  # noqa: F401 (a fixture)
 
-from rawns import InvalidValue, KernelError, Lab, NetNS, RawnsError
+from rawns import InvalidValue, KernelError, Lab, NetNS, RawnsError, ping
 from rawns.lab import Host, discover
 from rawns.lab.readback import live
 
@@ -320,3 +320,18 @@ def test_the_root_namespace_is_not_a_labs_to_change() -> None:
     for wrong in (lambda: root.route("default", dev="x"), lambda: root.sysctl({"net.ipv4.ip_forward": 1}), lambda: root.nat("x")):
         with pytest.raises(InvalidValue, match="the namespace that the lab is built from"):
             wrong()  # type: ignore[no-untyped-call]
+
+
+def test_the_index_of_a_link_on_another_hosts_interface_is_free_in_both() -> None:
+    """Before Linux 6.14 rtnl_newlink() looks for the index in the namespace of the socket, which is the parent's."""
+    with Lab() as lab:
+        a, b, c = lab.netns(), lab.netns(), lab.netns()
+        parent = a.port("eth0", "10.0.0.1/24")
+        lab.wire(parent, b.port("eth0", "10.0.0.2/24"))
+        guests = [c.macvlan(f"m{number}", parent, f"10.0.0.{number}/24") for number in (3, 4)]
+        try:
+            lab.up()
+        except KernelError as error:
+            pytest.skip(f"this kernel has no macvlan: {error}")
+        assert {link.index for link in c.net.links()} & {link.index for link in a.net.links()} == {1}
+        assert ping(b, "10.0.0.4", timeout=5).received == 1 and len({guest.index for guest in guests}) == 2

@@ -9,6 +9,7 @@ from samples import captured
 
 from rawns import InvalidValue, Lab, nlmsg, rtnl, uapi
 from rawns.lab import document, kinds
+from rawns.lab.build_requests import settle
 from rawns.lab.check import problems_of
 from rawns.lab.export import data_of
 from rawns.lab.interface import Interface
@@ -198,3 +199,10 @@ def test_each_kind_is_one_class_in_one_module() -> None:
     for table, module in kinds.TABLES.items():
         kind = kinds.by_table(table)
         assert kind.__module__ == f"rawns.lab.kinds.{module}" and kind.section == table and kinds.by_kind(kind.kind) is kind
+
+
+def test_a_vlan_device_is_not_set_up_at_its_creation() -> None:
+    """vlan_dev_open() of the kernel refuses that with ENETDOWN unless the parent is up, which a wire's far end is not yet."""
+    _, vlan = lab_with("vlans", {"id": 5})
+    assert [request.body.get("ifi_flags", 0) & uapi.IFF_UP for request in vlan.create(vlan.host)] == [0]
+    assert settle("shop", vlan, False)[0].body["ifi_flags"] & uapi.IFF_UP
