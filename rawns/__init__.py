@@ -20,6 +20,7 @@ _MODULES = {  # of each public name
     "Address": "objects.address",
     "DecodeError": "errors",
     "Diagnosis": "diagnose",
+    "Evaluation": "nft.evaluate",
     "Event": "syscalls",
     "Forward": "nft.nat",
     "Interrupted": "errors",
@@ -27,21 +28,27 @@ _MODULES = {  # of each public name
     "KernelError": "errors",
     "Lab": "lab",
     "Link": "objects.link",
+    "Listing": "nlmsg",
     "Monitor": "events",
     "NamespaceRestoreError": "errors",
     "Nat": "nft.nat",
     "Neighbour": "objects.neighbour",
     "Net": "net",
     "NetNS": "net",
+    "Nft": "nft.client",
     "Observer": "syscalls",
+    "Packet": "nft.evaluate",
     "Peer": "chat",
     "PingResult": "icmp",
     "Pool": "pool",
+    "Qdisc": "objects.qdisc",
     "RawnsError": "errors",
     "Room": "chat",
     "Route": "objects.route",
     "Rule": "objects.rule",
+    "Shape": "objects.qdisc",
     "SyscallError": "errors",
+    "Vlan": "objects.vlan",
     "WireError": "errors",
     "observed": "syscalls",
     "ping": "icmp",
@@ -52,6 +59,7 @@ __all__ = [
     "Address",
     "DecodeError",
     "Diagnosis",
+    "Evaluation",
     "Event",
     "Forward",
     "Interrupted",
@@ -59,21 +67,27 @@ __all__ = [
     "KernelError",
     "Lab",
     "Link",
+    "Listing",
     "Monitor",
     "NamespaceRestoreError",
     "Nat",
     "Neighbour",
     "Net",
     "NetNS",
+    "Nft",
     "Observer",
+    "Packet",
     "Peer",
     "PingResult",
     "Pool",
+    "Qdisc",
     "RawnsError",
     "Room",
     "Route",
     "Rule",
+    "Shape",
     "SyscallError",
+    "Vlan",
     "WireError",
     "observed",
     "ping",
@@ -98,12 +112,17 @@ if TYPE_CHECKING:
     from .icmp import PingResult, ping
     from .lab import Lab
     from .net import Net, NetNS
+    from .nft.client import Nft
+    from .nft.evaluate import Evaluation, Packet
     from .nft.nat import Forward, Nat
+    from .nlmsg import Listing
     from .objects.address import Address
     from .objects.link import Link
     from .objects.neighbour import Neighbour
+    from .objects.qdisc import Qdisc, Shape
     from .objects.route import Route
     from .objects.rule import Rule
+    from .objects.vlan import Vlan
     from .pool import Pool
     from .syscalls import Event, Observer, observed
 
