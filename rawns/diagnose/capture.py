@@ -112,6 +112,12 @@ def ports(data: bytes) -> tuple[int, int, int, int] | None:
     return protocol, source, destination, data[start + 13] if protocol == uapi.IPPROTO_TCP else 0
 
 
+def protocol(data: bytes) -> int | None:
+    """Return the protocol number (next header) of an IP packet."""
+    at = 9 if data[:1] and data[0] >> 4 == 4 else 6
+    return data[at] if len(data) > at else None
+
+
 def lifetime(data: bytes) -> int | None:
     """Return the time to live (hop limit) of an IP packet."""
     if not data:

@@ -71,16 +71,18 @@ def not_a_port(hop: Hop) -> NetworkFault | None:
 
 
 def leads_somewhere(hop: Hop) -> NetworkFault | None:
-    """Check that the packet is not sent into a dummy device, which discards it."""
-    if hop.out is None or hop.out.kind != "dummy" or hop.route is None:
+    """Check that the packet is not sent into a dummy device, which discards it, or into ``lo``, which returns it."""
+    if hop.out is None or hop.route is None:
+        return None
+    looped = bool(hop.out.flags & uapi.IFF_LOOPBACK) and hop.route.type == uapi.RTN_UNICAST
+    if hop.out.kind != "dummy" and not looped:
         return None
     matching = [one for one in hop.here.routes() if one.index == hop.out.index and covers(one, hop.target)]
     which = max(matching, key=lambda one: one.body["rtm_dst_len"], default=hop.route)
-    sentence = (
-        f"the route `{fib.describe_route(which)}` of {hop.here.name} leads to {printable(hop.out.name)}, a dummy device, which"
-    )
+    what = "which returns packets" if looped else "a dummy device, which discards packets"
+    sentence = f"the route `{fib.describe_route(which)}` of {hop.here.name} leads to {printable(hop.out.name)}, {what}"
     words = f"{remedy.route_words(which)} dev {word(hop.out.name)}"
-    return NetworkFault(f"{sentence} discards packets", remedy.change_route(hop.here, hop.family, "del", words))
+    return NetworkFault(sentence, remedy.change_route(hop.here, hop.family, "del", words))
 
 
 def both_ends_up(hop: Hop) -> NetworkFault | None:

@@ -83,6 +83,7 @@ class PathTracer:
         self.arrived: NamespaceView | None = None
         self.diverted: NetworkFault | None = None  # a translation of the destination that leads away from it
         self.beyond: tuple[NamespaceView, Link] | None = None
+        self.nested: list[Hop] = []  # of the outer packets of tunnels
         self.depth = 0
 
     # -- there and back ---------------------------------------------------------------------------------------------
@@ -146,6 +147,8 @@ class PathTracer:
             hop.port, hop.mark, hop.tracked = port, mark, self._tracked()
             hop.oif = self.device if iif is None and not reply else None
             trail.append(hop)
+            if nested:
+                self.nested.append(hop)
             if iif is None and not nested:
                 self._translate_output(hop)
             self._look_up(hop)

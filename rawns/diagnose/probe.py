@@ -81,10 +81,15 @@ class ProbeResult:
             return None
         return any(frame.view is view and not frame.outgoing and self.is_request(frame) for frame in self.frames)
 
-    def hops(self, view: NamespaceView, start: int) -> int | None:
-        """Return how many hops the request took to a namespace, from its time to live; ``start`` is the sender's."""
+    def hops(self, view: NamespaceView, start: int, protocol: int) -> int | None:
+        """Return how many hops the request took to a namespace, from its time to live.
+
+        ``start`` is the sender's time to live. Frames of another ``protocol`` (IPPROTO_*) are the outer packets of a tunnel.
+        """
         for frame in self.frames:
             left = capture.lifetime(frame.data)
+            if capture.protocol(frame.data) != protocol:
+                continue
             if frame.view is view and not frame.outgoing and self.is_request(frame) and left and left <= start:
                 return start - left + 1
         return None

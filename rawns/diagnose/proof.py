@@ -112,7 +112,7 @@ class Prover:
         start = self.tracer.origin.sysctl(name)
         metrics = {} if first.route is None else first.route.body.get("RTA_METRICS", {})
         start = metrics.get("RTAX_HOPLIMIT") or start
-        hops = None if start is None else result.hops(destination, start)
+        hops = None if start is None else result.hops(destination, start, self.flow.number(self.diagnosis.family))
         if hops is not None and hops > self.diagnosis.hops:
             self.diagnosis.hops = hops
 
@@ -176,6 +176,11 @@ class Prover:
                     return view, link, False
             if hop.there is not None and hop.inlet is not None and (hop.inlet.mtu or mtu) < mtu:
                 return hop.there, hop.inlet, False
+        for hop in self.tracer.nested:  # outer packets of a tunnel are fragmented to the MTU of the link by which they leave
+            sent = hop.out.mtu or 0 if hop.out is not None else 0
+            for view, link in [one for segment in hop.segments for one in segment.links if one[1].kind != "bridge"]:
+                if (link.mtu or sent) < sent:
+                    return view, link, False
         return None
 
     def _black_hole(self, result: ProbeResult, mtu: int, narrow: tuple[NamespaceView, Link, bool] | None) -> NetworkFault:

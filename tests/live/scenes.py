@@ -193,6 +193,14 @@ def address_on_a_port(net: Net) -> None:
     perform(net, ["a: ip link add br0 type bridge", "a: ip link set br0 up", "a: ip link set v1 master br0"])
 
 
+def vxlan_routed(net: Net) -> None:
+    """a and b on a VXLAN over the router of `routed`"""
+    routed(net)
+    for letter, remote, inner in (("a", "10.0.2.2", "10.9.0.1/24"), ("b", "10.0.1.2", "10.9.0.2/24")):
+        perform(net, [f"{letter}: ip link add vx up type vxlan id 42 remote {remote} dstport 4789"])
+        net.address(letter, "vx", inner)
+
+
 def doubled_bridges(net: Net) -> None:
     """as `two_bridges`, with a second cable between the bridges and no spanning tree"""
     two_bridges(net)
@@ -683,6 +691,20 @@ SCENES: dict[str, Scene] = {
     "a tunnel whose cable is down": Scene(vxlan, ["b: ip link set v2 down"], "v2 in b", **TUNNEL),
     "macvlan private": Scene(macvlan, ["a: ip link set v1 type macvlan mode private"], "v1 in a is a macvlan in private mode"),
     "macvlan below down": Scene(macvlan, ["s: ip link set l0 down"], "l0 in s, is down|l0 in s"),
+    "a tunnel's port on its router": Scene(
+        vxlan_routed,
+        nft("r", "ip", "forward", "udp dport 4789 drop"),
+        "ip t c in r drops .*outer packets of the VXLAN device vx in a",
+        **TUNNEL,
+    ),
+    "a tunnel's router does not forward": Scene(
+        vxlan_routed, ["r: sysctl ipv4/ip_forward=0"], "^r is on the way to 10.0.2.2", **TUNNEL
+    ),
+    "a filter inside the tunnel": Scene(vxlan_routed, nft("b", "ip", "input", "iifname vx drop"), "ip t c in b drops", **TUNNEL),
+    "a small MTU below a tunnel": Scene(
+        vxlan_routed, ["r: ip link set rb mtu 1400"], "1500 bytes do not: the MTU of rb in r is 1400", silent=False, **TUNNEL
+    ),
+    "a route to lo": Scene(pair, ["b: ip route add 10.0.0.1/32 dev lo"], "route `10.0.0.1/32` of b leads to lo"),
     # large packets
     "a path MTU black hole": Scene(
         routed,
@@ -911,6 +933,17 @@ HEALTHY: dict[str, tuple[Callable[[Net], None], list[str], dict[str, object]]] =
         {},
     ),
     "a VXLAN by forwarding entries": (vxlan_bare, [], {"target": "10.9.0.2"}),
+    "a VXLAN over a router": (vxlan_routed, [], {"target": "10.9.0.2"}),
+    "an unnumbered link": (
+        pair,
+        [
+            "b: ip addr flush dev v2",
+            "b: ip addr add 10.77.0.2/32 dev lo",
+            "b: ip route add 10.0.0.1 dev v2 src 10.77.0.2",
+            "a: ip route add 10.77.0.2 dev v1",
+        ],
+        {"target": "10.77.0.2"},
+    ),
     "a macvlan": (macvlan, [], {}),
     "link-local addresses only": (
         pair,
