@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import IO, Any, Protocol, TypedDict, TypeVar, Union
 
-    from typing_extensions import Unpack
+    from typing_extensions import ParamSpec, Unpack
 
     class HasNamespace(Protocol):
         """An object with a namespace, such as a lab's host."""
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     Reference = Union["Namespace", HasNamespace, str, os.PathLike[str], int]
     Self = TypeVar("Self", bound="Namespace")
     Answer = TypeVar("Answer")
+    Arguments = ParamSpec("Arguments")
     Names = list[str]  # `list` means something else inside the class
     Pids = list[int]
 
@@ -344,7 +345,7 @@ class Namespace:
         """Move the calling thread inside and leave it there: ``ip -n NAME``, setns(2).  Raises `SyscallError`."""
         enter(self.fileno())
 
-    def call(self, function: Callable[..., Answer], *args: Any, **options: Any) -> Answer:
+    def call(self, function: Callable[Arguments, Answer], *args: Arguments.args, **options: Arguments.kwargs) -> Answer:
         """Call ``function(*args, **options)`` on a new thread inside; return its result or raise its exception.
 
         The thread is a daemon: it does not keep the interpreter from exiting.  Raises `SyscallError` if it may not enter,

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, TypeVar
 
-    from typing_extensions import Unpack
+    from typing_extensions import ParamSpec, Unpack
 
     from ..events import Monitor
     from ..net import Net
+    from ..netns import Command, ProcessOptions, RunOptions
     from ..nft.nat import Forward, Nat
     from ..objects.link import Link
     from ..syscalls import Rollback
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     Made = TypeVar("Made", bound=Interface)
     Answer = TypeVar("Answer")
+    Arguments = ParamSpec("Arguments")
 
 FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 
@@ -278,22 +280,22 @@ class Host(BaseHost):
         return self.namespace.fileno()
 
     def entered(self) -> AbstractContextManager[Any]:
-        """Return ``with host.entered():`` moves the calling thread into its namespace until the end of the block."""
+        """Move the calling thread into its namespace for a block: ``with host.entered():``, as `NetNS.entered`."""
         return self.namespace.entered()
 
-    def call(self, function: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
-        """Return ``function(*args, **kwargs)`` on a thread inside, as `NetNS.call`."""
+    def call(self, function: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+        """Call ``function(*args, **kwargs)`` on a thread inside and return its result, as `NetNS.call`."""
         return self.namespace.call(function, *args, **kwargs)
 
     def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
-        """Return A `socket.socket` created inside, as `NetNS.socket`."""
+        """Create a `socket.socket` inside, as `NetNS.socket`."""
         return self.namespace.socket(family, type, proto)
 
-    def popen(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.Popen[Any]:
+    def popen(self, argv: Command, *, mounts: bool = False, **options: Unpack[ProcessOptions]) -> subprocess.Popen[Any]:
         """Start a command inside, as `NetNS.popen`; ``options`` are those of `subprocess.Popen`."""
         return self.namespace.popen(argv, mounts=mounts, **options)
 
-    def run(self, argv: Sequence[str], *, mounts: bool = False, **options: Any) -> subprocess.CompletedProcess[Any]:
+    def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> subprocess.CompletedProcess[Any]:
         """Run a command inside and wait for it, as `NetNS.run`: ``ip netns exec NAME CMD``."""
         return self.namespace.run(argv, mounts=mounts, **options)
 

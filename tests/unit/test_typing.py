@@ -27,9 +27,15 @@ with NetNS.create() as ns, NetNS.create() as other:
     complete: bool = ns.net.links().complete
     gateway: str | None = ns.net.routes()[0].gateway
     policy: str | None = ns.nft.chains()[0].policy
+    status: int = ns.run(["true"], check=True, text=True, cwd="/").returncode + ns.popen("true", shell=True).pid
+    total: int = ns.call(sum, [1, 2])
+    again: NetNS = NetNS.resolve("pid:1") if total else NetNS.resolve(ns)
 """
 
 WRONG = {
+    "ns.call(len, 1)": 'incompatible type "int"; expected "Sized"',
+    'ns.popen(["true"], cwdd="/")': 'Unexpected keyword argument "cwdd" for "popen"',
+    'ns.run(["true"], chek=True)': 'Unexpected keyword argument "chek" for "run"',
     'ns.net.add_veth("v1", "v2", pear_ns=1)': 'Unexpected keyword argument "pear_ns" for "add_veth"',
     'ns.net.add_veth("v1", "v2", peer_options={"adress": "x"})': 'expected "LinkOptions | None"',
     'ns.net.add_link("v1", "dummy", mtuu=1400)': 'Unexpected keyword argument "mtuu" for "add_link"',
