@@ -127,7 +127,7 @@ class EventLoop:
         return connection
 
     def peer_finished(self, connection: Connection) -> None:
-        """The peer has shut down its sending side: flush what waits for it, then close."""
+        """Flush what waits for the peer, which has shut down its sending side, then close the connection."""
         connection.finish()
 
     def deadline_of_reader(self) -> float:

@@ -196,7 +196,7 @@ class ChatClient(EventLoop):
         return self.relay.full or self.screen.out.full
 
     def peer_finished(self, connection: Connection) -> None:
-        """The peer sends nothing more; input that is already here can still be sent to it."""
+        """Note that the peer sends nothing more; input that is already here can still be sent to it."""
         self._ending = True
 
     def disconnect(self, connection: Connection, reason: str | None = None) -> None:

@@ -1,14 +1,14 @@
-"""`rawns ip`: the kernel's namespaces, links and addresses, in the words of iproute2's `ip`.
+"""`rawns ip`: namespaces, links, addresses, routes and more, in the words of iproute2's `ip`.
 
-Floor 7.  Args in, one record out, several renderers::
+Words become one record, and a record is rendered as text or JSON::
 
-    command   options, the object, -batch      words   the grammar: rows of data      values   what a word may be
-    session   netlink, names, standard error   show    renderers: rows of data        names    iproute2's name tables
-    link addr netns    an object each: ``run(args)``, loaded when it is named, with link_set and kinds for the words
-                       of links, listing and filters for what is shown, show_link, show_addr, show_stats for how,
-                       execute for ``netns exec``
+    command     options, the object, -batch         grammar    rows of words and the function that reads them
+    context     netlink, names, standard error      arguments  values of words
+    render      rows of output, text and JSON       name_tables, help_texts  iproute2's names and help
 
-A new object is a row of `command.OBJECTS` and a module; a new option is a row of a table.
+Each object is a module with ``run(args)``, loaded when it is named; ``kinds`` has a module for each family of kinds of
+links, and ``show_...`` print what has more than a few rows.  A new object is a row of `command.OBJECTS` and a module; a
+new option is a row.
 """
 
 from .command import main

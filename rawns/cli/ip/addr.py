@@ -1,7 +1,4 @@
-"""`ip addr`: show, add, change, replace, delete and flush addresses (ip-address(8)).
-
-Floor 7.
-"""
+"""`ip addr`: show, add, change, replace, delete, flush, save and restore addresses (ip-address(8))."""
 
 from __future__ import annotations
 
@@ -113,7 +110,7 @@ class AddressFlagKeyword(FlagKeyword):
 
 
 def _local(word: str, args: Args, record: Record) -> None:
-    """A word that no row fits is the address."""
+    """Read the address, a word that no row fits."""
     if word == "local":
         word = args.take()
     if matches(word, "help"):
@@ -149,7 +146,7 @@ WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old s
 
 
 def body(args: Args, deletes: bool) -> Record:
-    """The body of RTM_NEWADDR or RTM_DELADDR that words describe.  Raises `CommandError`."""
+    """Return the body of RTM_NEWADDR or RTM_DELADDR that the words describe.  Raises `CommandError`."""
     ip = args.ip
     record = read(ROWS, args, {"ifa_family": ip.family}, _local)
     flags = record.pop("flags", 0)

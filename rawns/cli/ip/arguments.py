@@ -1,6 +1,6 @@
-"""What the words of `ip` have for values: numbers as C reads them, names, link-layer addresses, prefixes.
+"""Values of the words of `ip`: numbers as C reads them, names, link-layer addresses, prefixes.
 
-Floor 7.  What cannot be is a ValueError where the grammar has the sentence for it, else a `CommandError` with iproute2's.
+A wrong value is a ValueError if the grammar has the sentence for it, otherwise a `CommandError` with that of iproute2.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BITS = {AF_INET: 32, AF_INET6: 128}
 
 
 def number(text: str) -> int:
-    """An integer as C's ``strtol(text, &end, 0)`` takes it: decimal, 0x..., 0...  Raises ValueError if more follows."""
+    """Parse an integer as C's ``strtol(text, &end, 0)`` does: decimal, 0x..., 0...  Raises ValueError if more follows."""
     digits = text.lstrip(" \t\n\v\f\r")
     sign = digits[:1]
     if sign in ("+", "-"):
@@ -40,7 +40,7 @@ def leading_integer(text: str) -> int:
 
 
 def integer(text: str) -> int:
-    """A C ``int``, in the 32 bits of an attribute (-1 is 0xffffffff)."""
+    """Parse a C ``int``; return it in the 32 bits of an attribute (-1 is 0xffffffff).  Raises ValueError."""
     value = number(text)
     if not -0x80000000 <= value < 0x80000000:
         raise ValueError(text)
@@ -48,7 +48,7 @@ def integer(text: str) -> int:
 
 
 def natural(bits: int) -> Callable[[str], int]:
-    """A reader of unsigned numbers that fit so many bits."""
+    """Return a parser of unsigned numbers of so many bits."""
 
     def read_natural(text: str) -> int:
         value = number(text)
@@ -63,7 +63,7 @@ U8, U16, U32 = natural(8), natural(16), natural(32)
 
 
 def one_of(**names: int) -> Callable[[str], int]:
-    """A reader of names for numbers, in any case of letters."""
+    """Return a parser of names for numbers, in upper or lower case."""
 
     def read_name(text: str) -> int:
         if text.lower() not in names:
@@ -94,7 +94,7 @@ def put_text(record: Record, key: str, text: str, size: int) -> None:
 
 
 def lladdr(text: str) -> str:
-    """A link-layer address: bytes in hex with colons, or an IPv4 address (of a tunnel's end).  Raises `CommandError`."""
+    """Parse a link-layer address: bytes in hex with colons, or an IPv4 address (of a tunnel).  Raises `CommandError`."""
     if "." in text:
         try:
             return _ipv4(text).hex(":")
@@ -145,7 +145,7 @@ def _address(text: str, family: int) -> tuple[int, bytes]:
 
 
 def _length(text: str) -> int:
-    """The length of a prefix: a number, or a netmask."""
+    """Parse the length of a prefix: a number, or a netmask.  Raises ValueError."""
     try:
         return U32(text)
     except ValueError:
@@ -175,7 +175,7 @@ def _expected(family: int, what: str, text: str) -> CommandError:
 
 
 def address(text: str, family: int) -> tuple[int, bytes]:
-    """An address of this family (0: of any); its family and bytes.  Raises `CommandError`."""
+    """Parse an address of a family (0: of any); return its family and bytes.  Raises `CommandError`."""
     try:
         return _address(text, family)
     except ValueError:
@@ -183,7 +183,7 @@ def address(text: str, family: int) -> tuple[int, bytes]:
 
 
 def prefix(text: str, family: int) -> Prefix:
-    """An address with or without a length, of this family (0: of any).  Raises `CommandError`."""
+    """Parse an address with or without a length, of a family (0: of any).  Raises `CommandError`."""
     if family == AF_PACKET:
         raise CommandError(f'Error: "{text}" may be inet prefix, but it is not allowed in this context.', FAILED, exits=True)
     try:

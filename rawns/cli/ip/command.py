@@ -1,8 +1,8 @@
-"""`rawns ip`: the command line of iproute2's `ip`, spoken to the kernel without it (ip(8)).
+"""`rawns ip`: the command line of iproute2's `ip` (ip(8)).
 
-Floor 7.  GlobalOptions first, then an object, then its words; each object is a module with ``run(args)``, loaded when it
-is named.  Text, messages and exit statuses are those of iproute2 6.x: 255 for a bad word or a namespace that is not
-there, 1 for a device that is not there or a bad prefix, 2 where the kernel refused.
+Options come first, then an object, then its words; each object is a module with ``run(args)``, loaded when it is named.
+Text, messages and exit statuses are those of iproute2 6.1: 255 for a bad word or a missing namespace, 1 for a missing
+device or a bad prefix, 2 if the kernel refused.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class GlobalOptions(Args):
         self.force = False
 
     def take(self) -> str:
-        """An option's value; without one, the usage."""
+        """Return the value of an option.  Raises `CommandError` with the usage if there is none."""
         if not self:
             raise usage()
         return super().take()
@@ -180,7 +180,7 @@ OPTIONS = (
 
 
 def _option(word: str) -> Callable[[GlobalOptions], None]:
-    """What an option does.  Raises `CommandError` where there is none such."""
+    """Return the function of an option.  Raises `CommandError` if there is none."""
     name = word[1:]
     head, equals, colour = name.partition("=")
     if matches(head, "color") and (not equals or colour in ("always", "auto", "never")):
@@ -207,7 +207,7 @@ def read_options(argv: list[str], ip: IpContext) -> GlobalOptions:
 
 
 def usage() -> CommandError:
-    """The help that `ip help` prints, from the rows."""
+    """Return the help text of `ip help`."""
     objects = " | ".join([names.split("|")[0] for names, module in OBJECTS if module])
     names = [one.lstrip("=") for names, act in OPTIONS for one in names.split("|")[:1]]
     lines, line = [], "       OPTIONS := {"
@@ -267,7 +267,7 @@ def attempt(args: Args) -> int:
 
 
 def _lines(name: str) -> Iterator[str]:
-    """The lines of a batch file; ``-`` is standard input."""
+    """Yield the lines of a batch file; ``-`` is standard input."""
     try:
         with open(0 if name == "-" else name, encoding="utf-8", errors="surrogateescape", closefd=name != "-") as lines:
             yield from lines
@@ -276,7 +276,7 @@ def _lines(name: str) -> Iterator[str]:
 
 
 def _split(line: str) -> list[str]:
-    """The words of a line: blanks between them, quotes around those that have blanks, a comment at the end."""
+    """Split a line into words: at blanks, with quotes around words that contain some, up to a comment."""
     words, rest = [], line.split("#", 1)[0].strip()
     while rest:
         if rest[0] in "'\"":

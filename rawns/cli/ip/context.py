@@ -1,7 +1,7 @@
 """One command line of `ip`: its options, and the kernel as it asks for it.
 
-Floor 7.  Holds the netlink socket (opened when it is first needed), remembers the links it has seen, and is the only
-place where text leaves for standard output.
+`IpContext` holds the netlink socket (opened when it is first needed), caches the links it has seen, and writes standard
+output.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ BRIEFLY = uapi.RTEXT_FILTER_VF | uapi.RTEXT_FILTER_SKIP_STATS
 
 
 def denied(error: OSError) -> str:
-    """The remedy, where an ordinary user was refused; empty otherwise."""
+    """Return what an ordinary user can do about a refusal; empty for other errors and for root."""
     return REMEDY if isinstance(error, PermissionError) and os.geteuid() else ""
 
 
 def reason(error: OSError) -> str:
-    """What C's strerror says, and the remedy."""
+    """Return the text of strerror(3), and what to do about it."""
     return f"{error.strerror}{denied(error)}"
 
 
 def complaint(error: KernelError) -> str:
-    """A refusal of the kernel as `ip` words it: the kernel's own sentence where it gave one."""
+    """Return a refusal of the kernel as iproute2 prints it: the kernel's own sentence if there is one."""
     if error.message:
         return f"Error: {error.message}{'' if error.message.endswith('.') else '.'}{denied(error)}"
     return f"RTNETLINK answers: {reason(error)}"
 
 
 def complain(text: str) -> None:
-    """A line for standard error, byte for byte; where there is none, nowhere."""
+    """Print a line on standard error, byte for byte, if it is open."""
     try:
         os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
     except OSError:
@@ -143,7 +143,7 @@ class IpContext:
             complain("Dump was interrupted and may be inconsistent.")
 
     def moved(self) -> None:
-        """This thread has gone to another namespace: what was known is of the old one."""
+        """Forget what belongs to the namespace that this thread has left."""
         if self._kernel is not None:
             self._kernel.close()
         self._kernel, self._nsids = None, None
@@ -160,7 +160,7 @@ class IpContext:
         return body
 
     def index_of(self, name: str) -> int:
-        """The index of a link by its name, by another name it has, or as ``if7``; 0 where there is none."""
+        """Return the index of a link by its name, an alternative name, or ``if7``; 0 if there is none."""
         size = len(name.encode("utf-8", "surrogateescape"))
         if not 0 < size < uapi.ALTIFNAMSIZ or "\0" in name:
             return 0
@@ -180,24 +180,24 @@ class IpContext:
         return int(digits) if digits.isascii() and digits.isdigit() and int(digits) < 1 << 31 else 0
 
     def asked(self, index: int) -> Body:
-        """What the kernel says of a link when it is asked for this one; empty where there is none."""
+        """Return the link with this index as the kernel describes it alone; empty if there is none."""
         return self._ask(ifi_index=index) or {}
 
     def link(self, index: int) -> Body | None:
-        """The link with this index, asked for once; None where there is none."""
+        """Return the link with this index, asked for once; None if there is none."""
         if index not in self._links:
             self._links[index] = self._ask(ifi_index=index)
         return self._links[index]
 
     def name_of(self, index: int) -> str:
-        """The name of a link by its index; ``if7`` where it is not here."""
+        """Return the name of the link with this index; ``if7`` if it is not in this namespace."""
         body = self.link(index) if index > 0 else None
         return "*" if index == 0 else body["IFLA_IFNAME"] if body else f"if{index}"
 
     # -- namespaces -----------------------------------------------------------------------------------------------
 
     def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
-        """Each name under /run/netns with its id here (-1: none), or with what the kernel has against it."""
+        """Yield each name under /run/netns with its id here (-1: none), or with the error of the kernel."""
         from ... import syscalls
         from ...names import NETNS_DIR, SAFE_OPEN
 
@@ -218,13 +218,13 @@ class IpContext:
                 syscalls.close(fd)
 
     def namespace_of(self, nsid: int) -> str | None:
-        """The name of the namespace that has this id here."""
+        """Return the name of the namespace that has this id here; None if there is none."""
         if self._nsids is None:
             self._nsids = {found: name for name, found in self.nsids() if isinstance(found, int) and found >= 0}
         return self._nsids.get(nsid)
 
     def nsid_of(self, fd: int) -> int:
-        """The id of a namespace here; it is given one if it has none.  -1 where that cannot be."""
+        """Return the id of a namespace here, which is assigned if there is none; -1 if that fails."""
         ask = Request(rtnl.GETNSID, {"NETNSA_FD": fd})
         try:
             nsid: int = self.kernel.get(ask).body.get("NETNSA_NSID", -1)
@@ -236,7 +236,7 @@ class IpContext:
         return nsid
 
     def open_namespace(self, text: str) -> int | None:
-        """A descriptor of the namespace by name or path, held until the command ends; None where there is none."""
+        """Return a descriptor of a namespace by name or path, open until the command ends; None if there is none."""
         from ... import syscalls
         from ...names import NETNS_DIR, SAFE_OPEN
 
@@ -255,7 +255,7 @@ class IpContext:
         self.held.clear()
 
     def close(self) -> None:
-        """The end of the command line."""
+        """Close what is open at the end of the command line."""
         self.release()
         if self._kernel is not None:
             self._kernel.close()
@@ -291,7 +291,7 @@ class IpContext:
     def write(self, pieces: Iterable[str]) -> None:
         """Text for standard output, byte for byte.
 
-        Raises `CommandError` where it cannot be written; a closed pipe (BrokenPipeError) is whoever started us's affair.
+        Raises `CommandError` if it cannot be written, BrokenPipeError if the reader of a pipe has gone.
         """
         data = "".join(pieces).encode("utf-8", "surrogateescape")
         if data and sys.stdout is None:  # descriptor 1 was closed, and may be a socket of ours by now

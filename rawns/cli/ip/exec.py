@@ -1,7 +1,4 @@
-"""Becoming another program: execvp(3), for a Python process.
-
-Floor 7.
-"""
+"""Executing another program in place of this process: execvp(3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The words that say which links and addresses are meant: ``up``, ``master DEV``, ``to PREFIX`` and the like.
-
-Floor 7.  Loaded when there are such words.
-"""
+"""The words that select links and addresses: ``up``, ``master DEV``, ``to PREFIX`` and so on; loaded if there are any."""
 
 from __future__ import annotations
 
@@ -99,7 +96,7 @@ FILTERS = [
 
 
 def _device(help: Callable[[], CommandError]) -> Callable[[str, Args, Record], None]:
-    """What a word is that no filter fits: the device, or a call for help."""
+    """Return a function for words that no filter fits: the device, or ``help``."""
 
     def otherwise(word: str, args: Args, record: Record) -> None:
         if word == "dev":
@@ -114,7 +111,7 @@ def _device(help: Callable[[], CommandError]) -> Callable[[str, Args, Record], N
 
 
 def wanted(args: Args, help: Callable[[], CommandError]) -> Record:
-    """The filter that words describe; ``index`` is 0 where no device is named."""
+    """Return the filter that the words describe; ``index`` is 0 if they name no device."""
     ip = args.ip
     record = read(FILTERS, args, {"family": ip.family, "index": 0}, _device(help))
     if "dev" in record:

@@ -1,10 +1,9 @@
-"""The grammar of `ip`: rows of data that say which word means which key of a record, and the engine that reads them.
+"""The grammar of `ip`: rows of data that say which word sets which key of a record, and the function that reads them.
 
-Floor 7.  Args go in, one record comes out: a flat dict whose keys are the C names that `rtnl` knows (``IFLA_MTU``,
-``ifi_flags``), ready to be the body of a request, and, in lower case, what is the command's own affair (``dev``,
-``name``, ``type``).  To teach `ip` a word, add its row; parsing, abbreviation, complaint and help follow.
+The words become one record, a flat dict.  Its keys are the C names that `rtnl` knows (``IFLA_MTU``, ``ifi_flags``), ready to be
+the body of a request, and in lower case what concerns the command only (``dev``, ``name``, ``type``).
 
-A word that cannot be is a `CommandError`: the line for standard error, as iproute2 words it, and the exit status it gives.
+A word that is wrong is a `CommandError`: the line for standard error, in the words of iproute2, and its exit status.
 """
 
 from __future__ import annotations
@@ -38,27 +37,27 @@ class CommandError(Exception):
 
 
 def wrong(word: str, why: str) -> CommandError:
-    """An argument has a value that cannot be."""
+    """Return the error for an argument whose value is wrong."""
     return CommandError(f'Error: argument "{word}" is wrong: {why}')
 
 
 def duplicate(name: str, word: str) -> CommandError:
-    """An option that may stand once stands twice."""
+    """Return the error for an option that is given twice."""
     return CommandError(f'Error: duplicate "{name}": "{word}" is the second value.')
 
 
 def garbage(name: str, word: str) -> CommandError:
-    """A word without a name in front of it, where its place is taken already."""
+    """Return the error for a word that is neither an option nor the missing name."""
     return CommandError(f'Error: either "{name}" is duplicate, or "{word}" is a garbage.')
 
 
 def matches(word: str, full: str) -> bool:
-    """Whether ``word`` abbreviates ``full``: `ip` takes any beginning of it."""
+    """Return whether ``word`` abbreviates ``full``: iproute2 accepts any beginning of it."""
     return word != "" and full.startswith(word)
 
 
 def pick(table: Iterable[tuple[str, Any]], word: str) -> Any:
-    """The first entry of (``name|name``, value) that ``word`` abbreviates; None if there is none."""
+    """Return the value of the first entry (``name|name``, value) that ``word`` abbreviates; None if there is none."""
     for names, value in table:
         if any(matches(word, name) for name in names.split("|")):
             return value
@@ -77,14 +76,14 @@ class Args:
         return self.at < len(self.words)
 
     def take(self) -> str:
-        """The next word.  Raises `CommandError` where there is none."""
+        """Return the next word.  Raises `CommandError` if there is none."""
         if not self:
             raise CommandError('Command line is not complete. Try option "help"')
         self.at += 1
         return self.words[self.at - 1]
 
     def rest(self) -> Args:
-        """What is left, as words of its own."""
+        """Return the remaining words as arguments of their own."""
         return Args(self.words[self.at :], self.ip)
 
 

@@ -1,7 +1,4 @@
-"""`ip link`: the verbs (ip-link(8)).  To show needs none of the words that make and change, so those load later.
-
-Floor 7.
-"""
+"""`ip link`: the verbs (ip-link(8)).  The words that create and change links are loaded only for those verbs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The words of `ip link add`, `set` and `delete`, and the request they come to.
-
-Floor 7.  What belongs to one kind of link (bridge, veth) is in `kinds`.
-"""
+"""The words of `ip link add`, `set` and `delete`, and the request that they describe.  Those of one kind are in `kinds`."""
 
 from __future__ import annotations
 
@@ -213,7 +210,7 @@ ROWS = [
 
 
 def _device(word: str, args: Args, record: Record) -> None:
-    """A word that no row fits is the device."""
+    """Read the device, a word that no row fits."""
     if matches(word, "help"):
         raise help()
     if word == "dev":
@@ -224,7 +221,7 @@ def _device(word: str, args: Args, record: Record) -> None:
 
 
 def described(args: Args, creates: bool) -> Record:
-    """The record of one link: attributes, and in lower case what is still to be looked up."""
+    """Return the record of one link: attributes, and in lower case what must be looked up."""
     ip = args.ip
     record = read(ROWS, args, {}, _device)
     _check_address(record, ip)
@@ -236,7 +233,7 @@ def described(args: Args, creates: bool) -> Record:
 
 
 def _check_address(record: Record, ip: IpContext) -> None:
-    """A link-layer address for a device that is there has to be as long as the one it has."""
+    """Refuse a link-layer address that is not as long as the one that the device has."""
     if "IFLA_ADDRESS" not in record or "dev" not in record:
         return
     there = ip.link(ip.index_of(record["dev"])) or {}
@@ -262,7 +259,7 @@ def _looked_up(name: str, ip: IpContext) -> int:
 
 
 def peer(args: Args) -> Record:
-    """The other end of a veth pair: a link message of its own."""
+    """Return the other end of a veth pair: a link message of its own."""
     record = described(args, True)
     if "type" in record:
         raise duplicate("type", record["type"])
@@ -283,7 +280,7 @@ def _body(record: Record, ip: IpContext) -> Record:
 
 
 def request(args: Args, message: Message, flags: int) -> Request:
-    """The request that ``add``, ``set``, ``replace`` or ``delete`` come to.  Raises `CommandError`."""
+    """Return the request that the words after ``add``, ``set``, ``replace`` or ``delete`` describe.  Raises `CommandError`."""
     ip = args.ip
     creates = bool(flags & uapi.NLM_F_CREATE)
     record = described(args, creates)

@@ -1,6 +1,6 @@
-"""`ip link show` and `ip addr show`: one list of links, with their addresses or without, and the words that filter it.
+"""`ip link show` and `ip addr show`: one list of links, with their addresses or without.
 
-Floor 7.  The kernel filters what it can; the rest is left out here, as `ip` does it (in JSON as an empty object).
+The kernel filters what it can; the rest is filtered here, as iproute2 does it (in JSON an empty object is left).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NO_MASTER = 0xFFFFFFFF  # the kernel then lists the links without a master
 
 
 def _wanted(args: Args, help: Callable[[], CommandError]) -> Record:
-    """The filter that words describe; without words, everything."""
+    """Return the filter that the words describe; without words, everything passes."""
     if not args:
         return {"family": args.ip.family, "index": 0}
     from .filters import wanted
@@ -53,7 +53,7 @@ def _refused(error: KernelError, what: str, status: int, ip: IpContext) -> Comma
 
 
 def _named(ip: IpContext, name: str) -> list[Body]:
-    """The one link of this name, as `ip link show dev` asks for it."""
+    """Return the link of this name, as `ip link show dev` asks for it."""
     key = "IFLA_IFNAME" if len(name.encode("utf-8", "surrogateescape")) < uapi.IFNAMSIZ else "IFLA_ALT_IFNAME"
     try:
         return _one(ip, {key: name})
@@ -80,7 +80,7 @@ def _links(ip: IpContext, record: Record) -> list[Body]:
 
 
 def addresses(ip: IpContext, record: Record) -> list[Body]:
-    """All addresses of the family and device that the filter names."""
+    """Return all addresses of the family and device of the filter."""
     body = {"ifa_family": record["family"], "ifa_index": record["index"]}
     return [reply.body for reply in ip.dump(Request(rtnl.GETADDR, body, uapi.NLM_F_DUMP))]
 
@@ -89,7 +89,7 @@ def addresses(ip: IpContext, record: Record) -> list[Body]:
 
 
 def fits(address: Body, record: Record, ip: IpContext) -> bool:
-    """Whether an address passes the filters."""
+    """Return whether an address passes the filter."""
     from . import show_addr
 
     if record["family"] not in (0, address["ifa_family"]) or record["index"] not in (0, address["ifa_index"]):
@@ -122,7 +122,7 @@ def _labelled(address: Body, record: Record, ip: IpContext) -> bool:
 
 
 def _hidden(link: Body, record: Record) -> bool:
-    """Whether the filter leaves a link out."""
+    """Return whether the filter hides a link."""
     info = link.get("IFLA_LINKINFO", {})
     return (
         record["index"] not in (0, link["ifi_index"])

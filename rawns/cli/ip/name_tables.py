@@ -1,7 +1,4 @@
-"""Names for numbers, as iproute2 has them: built in, and from the files in which an administrator adds to them.
-
-Floor 7.  Reads /etc/iproute2 (and, where newer iproute2 keeps its own, /usr/share/iproute2); does without them.
-"""
+"""Names for numbers: those built into iproute2, and those of /usr/share/iproute2 and /etc/iproute2, if they exist."""
 
 from __future__ import annotations
 
@@ -107,7 +104,7 @@ def _files(file: str) -> Iterator[str]:
 
 
 def table(file: str) -> dict[int, str]:
-    """The names in a file of /etc/iproute2 over the built-in ones."""
+    """Return the names in a file of /etc/iproute2, added to those that are built in."""
     if file not in _read:
         names = dict(_BUILT_IN.get(file, {}))
         for path in _files(file):
@@ -121,7 +118,7 @@ def table(file: str) -> dict[int, str]:
 
 
 def number_of(file: str, text: str, most: int) -> int:
-    """The number under a name in such a file, or the number that ``text`` is, up to ``most``.  Raises ValueError."""
+    """Return the number of a name in such a file, or the number that ``text`` is, up to ``most``.  Raises ValueError."""
     from .arguments import number
 
     for value, name in table(file).items():

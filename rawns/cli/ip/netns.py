@@ -1,7 +1,4 @@
-"""`ip netns`: names for network namespaces, and processes inside them (ip-netns(8)).
-
-Floor 7.
-"""
+"""`ip netns`: names for network namespaces, and processes inside them (ip-netns(8))."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ def _valid(name: str) -> bool:
 
 
 def _all_names() -> list[str]:
-    """Every name, in the directory's own order, as `ip` has it."""
+    """Return every name, in the order of the directory."""
     try:
         return syscalls.listdir(NETNS_DIR)
     except SyscallError:
@@ -76,7 +73,7 @@ KNOWN_AS = (OutputRow("name", "name", "(iproute2 netns name: %s)"),)
 
 
 def _ids(ip: IpContext, times: int) -> dict[str, int]:
-    """The id of each name.  Of a stale one the kernel complains, as often as `ip` asks."""
+    """Return the id of each name.  The error for a stale one is printed ``times`` times, as iproute2 does."""
     found = dict(ip.nsids())
     errors = [complaint(error) for error in found.values() if isinstance(error, KernelError)]
     for line in errors * times:
@@ -148,7 +145,7 @@ def _id_fields(body: dict[str, int], names: dict[int, str], ip: IpContext) -> li
 
 
 def _step(error: SyscallError, name: str, source: str) -> str:
-    """Which step of making a name failed, as `ip` tells it."""
+    """Return which step of naming a namespace has failed, as iproute2 prints it."""
     path = f"{NETNS_DIR}/{name}"
     if error.call == "mount" and "MS_SHARED" in error.arguments:
         return f"mount --make-shared {NETNS_DIR} failed"
@@ -252,7 +249,7 @@ def pids(args: Args) -> int:
     try:
         found = Namespace.open(name).pids()
     except InvalidValue:
-        return 0  # a stale name: nobody is in it
+        return 0  # a stale name: there is no process in it
     except SyscallError as error:
         raise CommandError(f"Cannot open network namespace: {reason(error)}", FAILED) from None
     args.ip.write([f"{pid}\n" for pid in found])
@@ -305,7 +302,7 @@ def _bind_failed(error: SyscallError) -> None:
 
 
 def _enter_with_mounts(name: str) -> None:
-    """Into the namespace, with mounts that show it.  Raises `CommandError`."""
+    """Enter the namespace, with mounts that show it.  Raises `CommandError`."""
     enter(name)
     try:
         enter_mounts(name, _bind_failed)

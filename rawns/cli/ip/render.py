@@ -1,8 +1,8 @@
-"""One record, several renderings: rows say how each key of it is shown; text and JSON are two readings of the result.
+"""Output: rows say how each key of a record is shown; text and JSON are two renderings of the result.
 
-Floor 7.  A row is data: the key of the record, the name in JSON, the format in text, and perhaps a function between
-the value and both.  Rows and record together make `OutputField` values; `text` joins their text, `encode` nests their
-values.  JSON is written as iproute2's writer does it, to the space; `json` would cost more than the whole command.
+A row is data: the key of the record, the name in JSON, the format in text, and perhaps a function between the value and
+both.  Rows and a record make `OutputField` values; `text` yields their text, `encode` nests their values.  JSON is
+written as iproute2's writer does it, to the space; importing `json` would take longer than the whole command.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def harmless(value: str) -> str:
 
 
 def text(shown: Iterable[OutputField]) -> Iterator[str]:
-    """The text of fields."""
+    """Yield the text of fields."""
     for field in shown:
         yield field.text
 

@@ -1,7 +1,4 @@
-"""How an address is shown, in all its forms.
-
-Floor 7.  The formats are iproute2's, to the space.
-"""
+"""The output of `ip addr show`; the formats are iproute2's, to the space."""
 
 from __future__ import annotations
 
@@ -58,13 +55,13 @@ LABEL = (OutputRow("IFA_LABEL", "label", "%s"),)
 
 
 def local(record: Body) -> str:
-    """The address itself: where there is no peer the kernel may send it under either name."""
+    """Return the address itself; without a peer the kernel may send it under either name."""
     value: str = record["IFA_LOCAL"] if "IFA_LOCAL" in record else record.get("IFA_ADDRESS", "")
     return value
 
 
 def flags(record: Body) -> int:
-    """All the flags; the header has room for eight."""
+    """Return all flags; the header has only eight of them."""
     value: int = record["IFA_FLAGS"] if "IFA_FLAGS" in record else record["ifa_flags"]
     return value
 
@@ -98,7 +95,7 @@ def _lifetimes(record: Body, ip: IpContext) -> Iterator[OutputField]:
 
 
 def address(record: Body, ip: IpContext, named: bool = False) -> Iterator[OutputField]:
-    """One address as `ip addr show` has it below its link; in brief, as a word of the link's line.
+    """Yield one address as `ip addr show` prints it below its link; in brief, as a word of the link's line.
 
     ``named`` puts the link in front, as ``-oneline`` does.
     """

@@ -1,7 +1,4 @@
-"""How a link is shown: rows for `ip link show`, `ip addr show` and their brief, detailed and statistical forms.
-
-Floor 7.  The formats are iproute2's, to the space; tests/parity compares them with the real thing.
-"""
+"""The output of `ip link show` and of the links in `ip addr show`: plain, brief, detailed.  The formats are iproute2's."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ TUNNELS = {(768, 4): AF_INET, (776, 4): AF_INET, (778, 4): AF_INET, (769, 16): A
 
 
 def _nth(table: tuple[str, ...]) -> Any:
-    """A read that names a number by a table; one beyond its end is left out."""
+    """Return a read that names a number by a table; a number beyond its end is not shown."""
     return lambda value, record, ip: table[value] if value < len(table) else None
 
 
@@ -50,7 +47,7 @@ def _type(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _lladdr(value: str, record: Body, ip: IpContext) -> str:
-    """A tunnel's addresses are IP addresses."""
+    """Format a link-layer address; those of tunnels are IP addresses."""
     raw = bytes.fromhex(value.replace(":", ""))
     family = TUNNELS.get((record["ifi_type"], len(raw)))
     return inet_ntop(family, raw) if family else value
@@ -61,7 +58,7 @@ def _permanent(value: str, record: Body, ip: IpContext) -> str | None:
 
 
 def _netns(value: int, record: Body, ip: IpContext) -> str:
-    """In text, the name of the namespace at the other end; its id where it has none."""
+    """Return the name of the namespace at the other end for text; its id if it has none."""
     name = ip.namespace_of(value) if value >= 0 else None
     return f"link-netns {name}" if name is not None else f"link-netnsid {value if value >= 0 else 'unknown'}"
 
@@ -186,7 +183,7 @@ def _details(record: Body, ip: IpContext, whole: bool) -> Iterator[OutputField]:
 
 
 def _flat(shown: list[OutputField]) -> Iterator[OutputField]:
-    """The fields and those nested in them: text knows no nesting."""
+    """Yield fields and those nested in them: text has no nesting."""
     for field in shown:
         yield field
         if isinstance(field.value, JsonObject):
@@ -200,7 +197,7 @@ def _other_names(record: Body, ip: IpContext) -> Iterator[OutputField]:
 
 
 def link(record: Body, ip: IpContext, whole: bool) -> Iterator[OutputField]:
-    """A link as `ip link show` has it (``whole``), or as the head of its addresses."""
+    """Yield a link as `ip link show` prints it (``whole``), or as the head of its addresses."""
     yield OutputField("ifindex", record["ifi_index"], f"{record['ifi_index']}: ")
     yield from _name(record, ip, "%s: ")
     yield _flags(record, ip)
@@ -227,7 +224,7 @@ def link(record: Body, ip: IpContext, whole: bool) -> Iterator[OutputField]:
 
 
 def brief(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """A link in one line of columns; with `ip link`, its address and flags as well."""
+    """Yield a link in one line of columns; for `ip link`, with its address and flags."""
     yield from _name(record, ip, "%-16s ")
     yield from fields(STATE, record, ip)
     if ip.family == AF_PACKET:

@@ -1,7 +1,4 @@
-"""The counters of a link, in columns: ``ip -s link``, and with a second ``-s`` the errors one by one.
-
-Floor 7.
-"""
+"""The counters of a link, in columns: ``ip -s link``, and with a second ``-s`` the errors one by one."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ WIDTHS = [10, 7, 6, 7, 7, 7, 10]  # at least; a longer number makes its column w
 
 
 def statistics(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """The field for a link's counters; none where the kernel sent none."""
+    """Yield the field of a link's counters, if the kernel sent any."""
     counters, name = record.get("IFLA_STATS64"), "stats64"
     if counters is None and "IFLA_STATS" in record:
         counters, name = record["IFLA_STATS"], "stats"
@@ -73,7 +70,7 @@ def _nested(counters: Body, ip: IpContext) -> JsonObject:
 
 
 def _named(way: str, names: Sequence[str], counters: Body) -> list[OutputField]:
-    """The counters under their JSON names; those that are mostly 0 are left out where they are."""
+    """Return the counters under their JSON names, without those that are usually 0 and are 0."""
     special = {"multicast": "multicast", "collisions": "collisions", "carrier_changes": "IFLA_CARRIER_CHANGES"}
     found = [(name, counters.get(special.get(name, f"{way}_{name}"))) for name in names]
     return [
@@ -82,7 +79,7 @@ def _named(way: str, names: Sequence[str], counters: Body) -> list[OutputField]:
 
 
 def _table(counters: Body, ip: IpContext) -> str:
-    """Two or four pairs of lines, titles above numbers, all in the same columns."""
+    """Format two or four pairs of lines, titles above numbers, all in the same columns."""
     lines = [(head, _cells(head, titles, keys, counters)) for head, titles, keys in LINES if ip.stats > 1 or len(head) == 3]
     widths = list(WIDTHS)
     for head, cells in lines:
@@ -100,7 +97,7 @@ def _cells(head: str, titles: Sequence[str], keys: Sequence[str], counters: Body
 
 
 def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip: IpContext) -> tuple[str, str]:
-    """The line of titles and the line of numbers below it."""
+    """Return a line of titles and the line of numbers below it."""
     numbers = [(_count(value, ip), width) for (_, value), width in zip(cells, widths[len(head) != 3 :]) if value is not None]
     below = "".join([f"{number:>{width}} " for number, width in numbers])
     if len(head) == 3:  # its first column is as wide as "RX errors:"
@@ -112,7 +109,7 @@ def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip:
 
 
 def _count(value: int, ip: IpContext) -> str:
-    """A number; with ``-human``, with a suffix and about three digits."""
+    """Format a number; with ``-human``, with a suffix and about three digits."""
     base = 1024 if ip.iec else 1000
     if not ip.human or value < base:
         return str(value)

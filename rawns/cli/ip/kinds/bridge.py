@@ -160,7 +160,7 @@ def _protocol_name(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _option(bit: int) -> Any:
-    """One of the bridge's yes-or-no options (struct br_boolopt_multi: values, then which of them are meant)."""
+    """Return a read of one of the bridge's options that share struct br_boolopt_multi."""
     return lambda value, record, ip: value["optval"] >> bit & 1
 
 
