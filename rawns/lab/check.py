@@ -80,23 +80,32 @@ def _in_host(host: Host) -> Problems:
 def _of_interface(host: Host, one: Interface) -> Problems:
     if one.kind == "veth" and one.peer_interface is None:
         yield Problem(f"{one} has no wire", one.where)
-    six = [address for address in one.addresses if address.family == AF_INET6]
-    if six and one.mtu and one.mtu < IP6_MTU:
-        yield Problem(f"{one} has an IPv6 address, which needs an MTU of at least {IP6_MTU}", one.where)
-    if six and host.sysctls and _ipv6_disabled(host.sysctls, one.name):
-        yield Problem(f"{one} has an IPv6 address, but disable_ipv6 of {host.label} is 1: the kernel refuses it", one.where)
-    if one.vlans and one.master is not None and not one.master.filters_vlans:
-        yield Problem(f"{one} has VLANs, but {one.master} does not filter them: vlan_filtering = true", one.where)
-    if one.bridged and one.addresses:
-        yield Problem(f"{one} is a port of {one.master}, which has the addresses in its place", one.where)
-    if one.master is not None and one.master.host is not host:
-        yield Problem(f"{one} cannot be a port of {one.master}, which is in another namespace", one.where)
     if one.shape and one.txqueuelen == 0:
         yield Problem(f"{one} has a rate or a delay, which needs a queue: the kernel changes txqueuelen = 0 to 1000", one.where)
-    if one.parent is not None and one.parent.host.lab is not host.lab:
-        yield Problem(f"{one} stands on {one.parent}, which is not in this lab", one.where)
-    if one.parent is not None and one.mtu and one.parent.mtu and one.mtu > one.parent.mtu:
-        yield Problem(f"{one} has an MTU of {one.mtu}, and {one.parent}, which it stands on, one of {one.parent.mtu}", one.where)
+    if one.mtu and one.mtu < IP6_MTU and any(address.family == AF_INET6 for address in one.addresses):
+        yield Problem(f"{one} has an IPv6 address, which needs an MTU of at least {IP6_MTU}", one.where)
+    if host.sysctls and _ipv6_disabled(host.sysctls, one.name) and any(address.family == AF_INET6 for address in one.addresses):
+        yield Problem(f"{one} has an IPv6 address, but disable_ipv6 of {host.label} is 1: the kernel refuses it", one.where)
+    if one.master is not None:
+        yield from _of_slave(host, one, one.master)
+    if one.parent is not None:
+        yield from _of_stacked(host, one, one.parent)
+
+
+def _of_slave(host: Host, one: Interface, master: Interface) -> Problems:
+    if one.vlans and not master.filters_vlans:
+        yield Problem(f"{one} has VLANs, but {master} does not filter them: vlan_filtering = true", one.where)
+    if master.switches and one.addresses:
+        yield Problem(f"{one} is a port of {master}, which has the addresses in its place", one.where)
+    if master.host is not host:
+        yield Problem(f"{one} cannot be a port of {master}, which is in another namespace", one.where)
+
+
+def _of_stacked(host: Host, one: Interface, parent: Interface) -> Problems:
+    if parent.host.lab is not host.lab:
+        yield Problem(f"{one} stands on {parent}, which is not in this lab", one.where)
+    if one.mtu and parent.mtu and one.mtu > parent.mtu:
+        yield Problem(f"{one} has an MTU of {one.mtu}, and {parent}, which it stands on, one of {parent.mtu}", one.where)
 
 
 def _ipv6_disabled(sysctls: dict[str, str], name: str | None) -> bool:

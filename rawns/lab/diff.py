@@ -118,9 +118,9 @@ class Plan:
 
     def _remove_stacked(self, hosts: Sequence[Host]) -> None:
         """Create stacked interfaces again whose parents are: they disappear with them."""
-        created = {id(one) for several in self.created for one in several}
         stacked = [(host, one) for host in hosts for one in host.interfaces if one.parent is not None]
-        more = True
+        created = {id(one) for several in self.created for one in several} if stacked else set()
+        more = bool(stacked)
         while more:
             more = False
             for host, one in stacked:

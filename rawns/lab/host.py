@@ -56,18 +56,30 @@ class Host(BaseHost):
 
     __slots__ = ("_identity", "_namespace", "commands", "files", "nats", "routes", "sysctls")
 
+    _namespace: NetNS | None
+    _identity: tuple[int, int] | None  # known from creation on, also while no descriptor is open
+    routes: Sequence[LabRoute]
+    sysctls: dict[str, str] | None
+    nats: Sequence[Nat]
+    files: dict[str, str] | None  # content by file name, for /etc
+    commands: Sequence[list[str]]
+
     def __init__(self, lab: BaseLab, name: str | None, label: str) -> None:
-        self.lab, self.name, self.label, self.where = lab, name, label, ""
-        self._namespace: NetNS | None = None
-        self._identity: tuple[int, int] | None = None  # known from creation on, also while no descriptor is open
-        self.number = 0  # its index in `Lab.hosts`; hosts are created in this order
-        self.interfaces: list[Interface] = []
-        self._names = None
-        self.routes: Sequence[LabRoute] = ()
-        self.sysctls: dict[str, str] | None = None
-        self.nats: Sequence[Nat] = ()
-        self.files: dict[str, str] | None = None  # content by file name, for /etc
-        self.commands: Sequence[list[str]] = ()
+        put = object.__setattr__  # a lab has thousands of hosts, and `Described.__setattr__` takes four times as long
+        put(self, "lab", lab)
+        put(self, "name", name)
+        put(self, "label", label)
+        put(self, "where", "")
+        put(self, "_namespace", None)
+        put(self, "_identity", None)
+        put(self, "number", 0)
+        put(self, "interfaces", [])
+        put(self, "_names", None)
+        put(self, "routes", ())
+        put(self, "sysctls", None)
+        put(self, "nats", ())
+        put(self, "files", None)
+        put(self, "commands", ())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}{'' if self.there else ' (planned)'}>"

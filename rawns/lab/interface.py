@@ -34,6 +34,8 @@ DEFAULT_VLANS: Vlans = {1: (True, True)}  # of each port of a filtering bridge, 
 # removes all but one again: a fifth of the time that a wire takes on two processors, and more on more.
 ONE_QUEUE = {"txqueues": 1, "rxqueues": 1}
 
+AT_CREATION = tuple([(row.option, row.name) for row in LINK_PROPERTIES if row.at_creation])
+
 _set = object.__setattr__
 
 
@@ -220,9 +222,12 @@ class Interface(Described):
         _set(self, "altname", None)  # the whole name, if it is too long for the kernel
         for row in self.all_properties:
             value = options.pop(row.name, None) if options else None
-            if value is None and row.required:
+            if value is not None:
+                _set(self, row.name, row.value.read(value))
+            elif row.required:
                 raise InvalidValue(f"{self.kind} {name} needs {row.name}")
-            _set(self, row.name, row.default if value is None else row.value.read(value))
+            else:
+                _set(self, row.name, row.default)
         if options:
             word = next(iter(options))
             known = [row.name for row in self.all_properties]
@@ -317,9 +322,10 @@ class Interface(Described):
     def creation(self, speaker: BaseHost) -> dict[str, Any]:
         """Keywords for its creation by a socket in the host ``speaker``: index, group, properties and namespace."""
         options: dict[str, Any] = {"index": self.index, "group": self.host.lab.group}
-        for row in LINK_PROPERTIES:
-            if row.at_creation:
-                options[row.option] = getattr(self, row.name)
+        for option, name in AT_CREATION:
+            value = getattr(self, name)
+            if value is not None:
+                options[option] = value
         if self.host is not speaker:
             options["netns_fd"] = self.host.fileno()
         if self.parent is not None:

@@ -126,7 +126,8 @@ class Topology(BaseLab):
             if port.host.lab is not self:
                 raise InvalidValue(f"{port} is not in this lab")
         one.peer, other.peer = other, one
-        one.loop = other.loop = loop
+        if loop:
+            one.loop = other.loop = loop
         self.wires.append((one, other))
 
     def name_ports(self) -> None:

@@ -288,23 +288,16 @@ def _domain(word: str) -> str:
 # -- addresses ------------------------------------------------------------------------------------------------------------
 
 
-MULTICAST = {uapi.AF_INET: (0xE0 << 24, 4), uapi.AF_INET6: (0xFF << 120, 8)}  # 224.0.0.0/4, ff00::/8
-
-
 def inside(number: int, network: int, length: int, bits: int) -> bool:
     """Return whether an address (a number) is in a network."""
     return number >> bits - length == network >> bits - length
 
 
-def is_multicast(address: Prefix) -> bool:
-    """Return whether an address is of a multicast group."""
-    return inside(address.number, *MULTICAST[address.family], BITS[address.family])
-
-
 def host_address(address: Prefix) -> Prefix:
     """Return ``address`` if an interface can have it.  Raises `InvalidValue` for multicast, unspecified and loopback."""
     number = address.number
-    if not number or is_multicast(address) or (address.family == uapi.AF_INET6 and number == 1):
+    wrong = number < 2 or number >> 120 == 0xFF if address.family == uapi.AF_INET6 else not number or number >> 28 == 0xE
+    if wrong:
         raise InvalidValue(f"{address.address} cannot be the address of an interface")
     return address
 

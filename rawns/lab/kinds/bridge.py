@@ -101,7 +101,7 @@ class Bridge(Interface):
         """Return the requests that create it, down: its ports come first, since each port that comes up floods all others."""
         options = self.creation(speaker)
         assert self.name is not None
-        mtu = options.pop("mtu")  # set at creation it would follow that of the ports
+        mtu = options.pop("mtu", None)  # set at creation it would follow that of the ports
         created = self.labelled(link.new(self.name, self.kind, self.data, **options))
         return [created] if mtu is None else [created, self.labelled(link.change(self.index, mtu=mtu))]
 

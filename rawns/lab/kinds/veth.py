@@ -29,7 +29,8 @@ class Port(Interface):
 
     def __init__(self, host: BaseHost, name: str | None, *args: Any, **options: Any) -> None:
         super().__init__(host, name, *args, **options)
-        self.peer, self.loop = None, False
+        object.__setattr__(self, "peer", None)
+        object.__setattr__(self, "loop", False)
 
     @property
     def peer_interface(self) -> Port | None:
@@ -55,7 +56,9 @@ class Port(Interface):
 
     def creation(self, speaker: BaseHost) -> dict[str, Any]:
         """Return keywords for its creation; see `Interface.creation`."""
-        return {**super().creation(speaker), **ONE_QUEUE}
+        options = super().creation(speaker)
+        options.update(ONE_QUEUE)
+        return options
 
     def create(self, speaker: BaseHost) -> list[Request]:
         """Return the request that creates both ends, each in its own namespace; the kernel cannot bring up the far one yet."""
