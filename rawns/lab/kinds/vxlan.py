@@ -48,7 +48,6 @@ class Vxlan(Interface):
         KindProperty("port", values.UDP_PORT, "UDP port (4789)", attribute="IFLA_VXLAN_PORT", default=4789, explicit=True),
     )
     tunnel = True
-    max_mtu = 65485  # vxlan_setup() of drivers/net/vxlan: 65535 less 50 bytes of headers
     edge = "tunnel"
     vni: int
     port: int

@@ -1,0 +1,236 @@
+"""What a plan accepts, against what the kernel accepts; and state that the kernel changes by itself."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from test_lab_standing import lab_name  # noqa: F401 (a fixture)
+
+from rawns import InvalidValue, KernelError, Lab, NetNS
+from rawns.lab import discover, document
+
+Name = Callable[[], str]
+
+
+def load(name: str, **data: Any) -> Lab:
+    return Lab.from_source(document.Source({"name": name, **data}))
+
+
+def pair(**first: Any) -> dict[str, Any]:
+    return {"hosts": ["a", "b"], "wires": [{"ends": [{"host": "a", "name": "e0", **first}, "b"]}]}
+
+
+def asked(attempt: Callable[[NetNS, NetNS], object]) -> bool:
+    """Whether the kernel accepts what is attempted with a veth pair e0, e1 in two namespaces."""
+    with NetNS.create() as one, NetNS.create() as two:
+        one.net.add_veth("e0", peer="e1", peer_ns=two, up=True)
+        two.net.set_link("e1", up=True)
+        try:
+            attempt(one, two)
+        except KernelError:
+            return False
+        return True
+
+
+def planned(data: dict[str, Any]) -> bool:
+    """Whether a lab file with this is accepted."""
+    try:
+        load("x", **data)
+    except InvalidValue:
+        return False
+    return True
+
+
+MACS = [
+    "02:00:00:00:00:01",
+    "01:00:00:00:00:01",
+    "00:00:00:00:00:00",
+    "ff:ff:ff:ff:ff:ff",
+    "03:00:00:00:00:00",
+    "00:00:00:00:00:01",
+]
+MTUS = [60, 67, 68, 1280, 65535, 65536]
+ADDRESSES = [
+    "10.0.0.1/24",
+    "::1/128",
+    "::/64",
+    "ff02::7/64",
+    "fe80::7/64",
+    "fd00::1/64",
+    "127.0.0.9/8",
+    "10.0.0.1/32",
+    "10.0.0.9/31",
+]
+ROUTES = ["10.9.0.0/16", "10.9.0.1/16", "10.9.9.0/23", "10.9.8.0/23", "10.9.9.9/32", "10.0.0.7/8"]
+
+
+@pytest.mark.parametrize("mac", MACS)
+def test_a_mac_address_is_accepted_as_by_the_kernel(mac: str) -> None:
+    assert planned(pair(mac=mac)) == asked(lambda one, two: one.net.set_link("e0", address=mac))
+
+
+@pytest.mark.parametrize("mtu", MTUS)
+def test_an_mtu_is_accepted_as_by_the_kernel(mtu: int) -> None:
+    assert planned(pair(mtu=mtu)) == asked(lambda one, two: one.net.set_link("e0", mtu=mtu))
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_is_accepted_as_by_the_kernel(address: str) -> None:
+    assert planned(pair(addresses=[address])) == asked(lambda one, two: one.net.add_address("e0", address))
+
+
+@pytest.mark.parametrize("both", [("10.0.0.1/24", "10.0.0.1/24"), ("10.0.0.1/24", "10.0.0.1/16"), ("fd00::1/64", "fd00::1/80")])
+def test_addresses_twice_are_accepted_as_by_the_kernel(both: tuple[str, str]) -> None:
+    def attempt(one: NetNS, two: NetNS) -> None:
+        for address in both:
+            one.net.add_address("e0", address)
+
+    assert planned(pair(addresses=list(both))) == asked(attempt)
+
+
+@pytest.mark.parametrize("to", ROUTES)
+def test_a_destination_is_accepted_as_by_the_kernel(to: str) -> None:
+    data = pair()
+    data["hosts"] = {"a": {"routes": [f"{to} dev e0"]}, "b": {}}
+    assert planned(data) == asked(lambda one, two: one.net.add_route(to, dev="e0"))
+
+
+@pytest.mark.parametrize("name", ["e0", "e%d", "e%%", "e%", "a" * 15, "é"])
+def test_a_name_is_accepted_if_the_kernel_keeps_it(name: str) -> None:
+    kept = False
+    with NetNS.create() as ns:
+        try:
+            ns.net.add_link(name, "bridge")
+            kept = name in [link.name for link in ns.net.links()]
+        except (KernelError, InvalidValue):
+            pass
+    assert planned({"hosts": ["a", "b"], "wires": [{"ends": [f"a:{name}", "b"]}]}) == kept
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "mtu"),
+    [("taps", {}, 65521), ("vxlans", {"vni": 1, "remote": "10.0.0.9"}, 65535), ("bridges", {}, 65535)],
+)
+def test_the_largest_mtu_of_a_kind_is_the_kernels(kind: str, keys: dict[str, Any], mtu: int, lab_name: Name) -> None:  # noqa: F811
+    def data(value: int) -> dict[str, Any]:
+        if kind == "bridges":
+            return {"bridges": {"x": {"mtu": value}}}
+        return {"hosts": ["a"], kind: [{"host": "a", "name": "x", "mtu": value, **keys}]}
+
+    assert not planned(data(mtu + 1))
+    name = lab_name()
+    try:
+        load(name, **data(mtu)).up()
+        host = "x" if kind == "bridges" else "a"
+        with NetNS.open(f"{name}.{host}") as ns:
+            assert ns.net.link("x").mtu == mtu
+            if mtu < 65535:
+                with pytest.raises(KernelError):
+                    ns.net.set_link("x", mtu=mtu + 1)
+    except KernelError as error:
+        pytest.skip(str(error))
+    finally:
+        discover.remove_lab(name)
+
+
+def test_the_limit_of_ports_of_a_bridge_is_the_kernels() -> None:
+    """The kernel refuses the 1024th port (EXFULL)."""
+    with NetNS.create() as ns:
+        ns.net.add_bridge("br0")
+        bridge = ns.net.link("br0").index
+        from rawns.objects import link
+
+        requests = [link.veth(f"a{number}", f"b{number}", {}, master=bridge) for number in range(1023)]
+        ns.net.do(*requests)
+        with pytest.raises(KernelError, match="EXFULL"):
+            ns.net.add_veth("a1023", peer="b1023", master="br0")
+
+
+def test_a_gateway_on_the_link_is_accepted_and_works(lab_name: Name) -> None:  # noqa: F811
+    """As clouds and Calico use it: a /32 and a gateway that no network of the host has."""
+    name = lab_name()
+    data: dict[str, Any] = {
+        "hosts": {
+            "a": {"gateway": "169.254.1.1", "routes": ["169.254.1.1/32 dev e0"]},
+            "r": {"routes": ["10.0.0.1/32 dev e0"]},
+        },
+        "wires": [{"ends": ["a:e0 10.0.0.1/32", "r:e0 169.254.1.1/32"]}],
+    }
+    load(name, **data).up()
+    try:
+        assert load(name, **data).plan() == []
+        from rawns import ping
+
+        with NetNS.open(f"{name}.a") as ns:
+            assert ping(ns, "169.254.1.1", timeout=5).received == 1
+    finally:
+        discover.remove_lab(name)
+
+
+# -- state that is not configuration --------------------------------------------------------------------------------------
+
+
+def circle(**more: Any) -> dict[str, Any]:
+    """Two bridges with two wires between them, of which the spanning tree protocol blocks one."""
+    return {
+        "hosts": ["a"],
+        "bridges": {"x": {"stp": True, **more}, "y": {"stp": True, "host": "h"}},
+        "wires": [{"ends": ["x", "y"]}, {"ends": ["x", "y"]}],
+    }
+
+
+def test_what_the_spanning_tree_protocol_changes_is_no_difference(lab_name: Name) -> None:  # noqa: F811
+    """It shortens the ageing time after a change of the topology, and blocks one of the ports for good."""
+    name = lab_name()
+    data = {"hosts": ["h"], "bridges": circle()["bridges"], "wires": circle()["wires"]}
+    load(name, **data).up(wait=90)  # one port of four never forwards
+    try:
+        states: set[int] = set()
+        for host, bridge in (("x", "x"), ("h", "y")):
+            with NetNS.open(f"{name}.{host}") as ns:
+                states |= {link.port["IFLA_BRPORT_STATE"] for link in ns.net.links("veth")}
+                changing = ns.net.link(bridge).data["IFLA_BR_TOPOLOGY_CHANGE"]
+                ageing = ns.net.link(bridge).data["IFLA_BR_AGEING_TIME"]
+                assert ageing == (3000 if changing else 30000)
+        assert 4 in states, "BR_STATE_BLOCKING"
+        assert [str(one) for one in load(name, **data).plan()] == []
+    finally:
+        discover.remove_lab(name)
+
+
+def test_a_bridge_that_is_down_keeps_nobody_waiting(lab_name: Name) -> None:  # noqa: F811
+    name = lab_name()
+    data = {"hosts": ["a"], "bridges": {"x": {"up": False}}, "wires": [{"ends": ["a 10.0.0.1/24", "x"]}]}
+    try:
+        assert load(name, **data).up(wait=5)
+    finally:
+        discover.remove_lab(name)
+
+
+def test_ipv6_that_is_switched_off_and_an_ipv6_address_exclude_each_other(lab_name: Name) -> None:  # noqa: F811
+    for key in ("all", "default", "e0"):
+        data = pair(addresses=["fd00::1/64"])
+        data["hosts"] = {"a": {"sysctl": {f"net.ipv6.conf.{key}.disable_ipv6": 1}}, "b": {}}
+        with pytest.raises(InvalidValue, match="e0 of a has an IPv6 address, but disable_ipv6 of a is 1"):
+            load("x", **data)
+        data["wires"] = [{"ends": ["a:e0 10.0.0.1/24", "b"]}]
+        assert load("x", **data)
+
+
+def test_lo_that_is_down_is_reported_and_brought_up(lab_name: Name) -> None:  # noqa: F811
+    name = lab_name()
+    load(name, **pair(addresses=["10.0.0.1/24"])).up()
+    try:
+        with NetNS.open(f"{name}.a") as ns:
+            ns.net.set_link("lo", up=False)
+            lab = load(name, **pair(addresses=["10.0.0.1/24"]))
+            assert lab.states()["a"] == "differs"
+            assert [str(one) for one in load(name, **pair(addresses=["10.0.0.1/24"])).up()] == ["~ lo of a: down -> up"]
+            assert ns.net.link("lo").up
+            with ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.bind(("127.0.0.1", 0))
+    finally:
+        discover.remove_lab(name)
