@@ -184,7 +184,7 @@ def remedy(number: int) -> str:
         return ""
     if os.geteuid() != 0:
         return "run as root, or inside `rawns rootless`"
-    if in_initial_user_namespace() or owns_namespace("mnt") and owns_namespace("net"):
+    if owns_its_namespaces():
         return "this root lacks the capability for it"
     return (
         "this root's network or mounts belong to another user namespace: run inside `rawns rootless`, which has its own network, "
@@ -219,6 +219,11 @@ def owns_namespace(kind: str) -> bool:
     except OSError:
         return True
     return True
+
+
+def owns_its_namespaces() -> bool:
+    """Return whether the user namespace of the calling thread owns its mount and network namespaces."""
+    return in_initial_user_namespace() or owns_namespace("mnt") and owns_namespace("net")
 
 
 def capable(*capabilities: int) -> bool:

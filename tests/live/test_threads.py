@@ -237,6 +237,13 @@ def test_names_need_mounts_that_belong_to_the_user_namespace() -> None:
     assert "x" not in names and done.stderr == "", done.stderr
 
 
+def test_ip_names_the_remedy_as_well() -> None:
+    command = [*in_user_namespace(), sys.executable, "-m", "rawns", "ip", "netns", "add", "x"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.endswith('belong to another user namespace: run inside "rawns rootless"\n')
+
+
 @pytest.mark.parametrize("command", ["demo", "lab run --quiet FILE -- true"], ids=["demo", "lab run"])
 def test_commands_go_where_they_can_work(command: str, tmp_path: Path) -> None:
     file = tmp_path / "lab.json"

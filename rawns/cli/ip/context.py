@@ -24,14 +24,21 @@ if TYPE_CHECKING:
     from ...wire import Body
     from .render import OutputField
 
+FOREIGN = '; its network or mounts belong to another user namespace: run inside "rawns rootless"'
 REMEDY = '; run as root, or inside "rawns rootless"'
 MAX_PIECES = 1024  # of output that are collected before they are written
 BRIEFLY = uapi.RTEXT_FILTER_VF | uapi.RTEXT_FILTER_SKIP_STATS
 
 
 def denied(error: OSError) -> str:
-    """Return what an ordinary user can do about a refusal; empty for other errors and for root."""
-    return REMEDY if isinstance(error, PermissionError) and os.geteuid() else ""
+    """Return the remedy if an ordinary user, or root of a user namespace that owns too little, was refused; empty otherwise."""
+    if not isinstance(error, PermissionError):
+        return ""
+    if os.geteuid():
+        return REMEDY
+    from ...syscalls import owns_its_namespaces
+
+    return "" if owns_its_namespaces() else FOREIGN
 
 
 def reason(error: OSError) -> str:
