@@ -1,14 +1,12 @@
-"""Links: RTM_*LINK and RTM_*LINKPROP (`<linux/if_link.h>`, `<linux/veth.h>`, `<linux/if_bridge.h>`).
+"""Links: RTM_*LINK and RTM_*LINKPROP (`<linux/if_link.h>`, `<linux/veth.h>`).
 
-The kinds other than veth and bridge are in `kinds`.
+Bridges are described in `bridge`, the kinds other than veth in `kinds`.
 """
 
 from __future__ import annotations
 
 from .. import uapi
 from ..wire import (
-    BE16,
-    FLAG,
     IP,
     MAC,
     RAW,
@@ -59,93 +57,6 @@ LINK_IFMAP = Struct(
     ("__pad", Raw(4)),  # C aligns the struct to its widest member
 )
 IFLA_CACHEINFO = Struct("ifla_cacheinfo", ("max_reasm_len", U32), ("tstamp", U32), ("reachable_time", U32), ("retrans_time", U32))
-BRIDGE_ID = Struct("ifla_bridge_id", ("prio", Raw(2)), ("addr", Raw(6)))
-
-BRIDGE_OPTIONS = Struct("br_boolopt_multi", ("optval", U32), ("optmask", U32))  # yes-or-no options: values, which are meant
-
-BRIDGE = attrs(
-    IFLA_BR_FORWARD_DELAY=U32,
-    IFLA_BR_HELLO_TIME=U32,
-    IFLA_BR_MAX_AGE=U32,
-    IFLA_BR_AGEING_TIME=U32,
-    IFLA_BR_STP_STATE=U32,
-    IFLA_BR_PRIORITY=U16,
-    IFLA_BR_VLAN_FILTERING=U8,
-    IFLA_BR_VLAN_PROTOCOL=BE16,
-    IFLA_BR_GROUP_FWD_MASK=U16,
-    IFLA_BR_ROOT_ID=BRIDGE_ID,
-    IFLA_BR_BRIDGE_ID=BRIDGE_ID,
-    IFLA_BR_ROOT_PORT=U16,
-    IFLA_BR_ROOT_PATH_COST=U32,
-    IFLA_BR_TOPOLOGY_CHANGE=U8,
-    IFLA_BR_TOPOLOGY_CHANGE_DETECTED=U8,
-    IFLA_BR_HELLO_TIMER=U64,
-    IFLA_BR_TCN_TIMER=U64,
-    IFLA_BR_TOPOLOGY_CHANGE_TIMER=U64,
-    IFLA_BR_GC_TIMER=U64,
-    IFLA_BR_GROUP_ADDR=MAC,
-    IFLA_BR_FDB_FLUSH=FLAG,
-    IFLA_BR_MCAST_ROUTER=U8,
-    IFLA_BR_MCAST_SNOOPING=U8,
-    IFLA_BR_MCAST_QUERY_USE_IFADDR=U8,
-    IFLA_BR_MCAST_QUERIER=U8,
-    IFLA_BR_MCAST_HASH_ELASTICITY=U32,
-    IFLA_BR_MCAST_HASH_MAX=U32,
-    IFLA_BR_MCAST_LAST_MEMBER_CNT=U32,
-    IFLA_BR_MCAST_STARTUP_QUERY_CNT=U32,
-    IFLA_BR_MCAST_LAST_MEMBER_INTVL=U64,
-    IFLA_BR_MCAST_MEMBERSHIP_INTVL=U64,
-    IFLA_BR_MCAST_QUERIER_INTVL=U64,
-    IFLA_BR_MCAST_QUERY_INTVL=U64,
-    IFLA_BR_MCAST_QUERY_RESPONSE_INTVL=U64,
-    IFLA_BR_MCAST_STARTUP_QUERY_INTVL=U64,
-    IFLA_BR_VLAN_DEFAULT_PVID=U16,
-    IFLA_BR_VLAN_STATS_ENABLED=U8,
-    IFLA_BR_VLAN_STATS_PER_PORT=U8,
-    IFLA_BR_MULTI_BOOLOPT=BRIDGE_OPTIONS,
-    IFLA_BR_MCAST_STATS_ENABLED=U8,
-    IFLA_BR_MCAST_IGMP_VERSION=U8,
-    IFLA_BR_MCAST_MLD_VERSION=U8,
-    IFLA_BR_NF_CALL_IPTABLES=U8,
-    IFLA_BR_NF_CALL_IP6TABLES=U8,
-    IFLA_BR_NF_CALL_ARPTABLES=U8,
-)
-BRIDGE_PORT = attrs(
-    IFLA_BRPORT_STATE=U8.named("BR_STATE_"),
-    IFLA_BRPORT_PRIORITY=U16,
-    IFLA_BRPORT_COST=U32,
-    IFLA_BRPORT_MODE=U8,
-    IFLA_BRPORT_GUARD=U8,
-    IFLA_BRPORT_PROTECT=U8,
-    IFLA_BRPORT_FAST_LEAVE=U8,
-    IFLA_BRPORT_LEARNING=U8,
-    IFLA_BRPORT_UNICAST_FLOOD=U8,
-    IFLA_BRPORT_ROOT_ID=BRIDGE_ID,
-    IFLA_BRPORT_BRIDGE_ID=BRIDGE_ID,
-    IFLA_BRPORT_DESIGNATED_PORT=U16,
-    IFLA_BRPORT_DESIGNATED_COST=U16,
-    IFLA_BRPORT_ID=U16,
-    IFLA_BRPORT_NO=U16,
-    IFLA_BRPORT_TOPOLOGY_CHANGE_ACK=U8,
-    IFLA_BRPORT_CONFIG_PENDING=U8,
-    IFLA_BRPORT_MESSAGE_AGE_TIMER=U64,
-    IFLA_BRPORT_FORWARD_DELAY_TIMER=U64,
-    IFLA_BRPORT_HOLD_TIMER=U64,
-    IFLA_BRPORT_FLUSH=FLAG,
-    IFLA_BRPORT_MULTICAST_ROUTER=U8,
-    IFLA_BRPORT_MCAST_FLOOD=U8,
-    IFLA_BRPORT_MCAST_TO_UCAST=U8,
-    IFLA_BRPORT_BCAST_FLOOD=U8,
-    IFLA_BRPORT_PROXYARP=U8,
-    IFLA_BRPORT_PROXYARP_WIFI=U8,
-    IFLA_BRPORT_GROUP_FWD_MASK=U16,
-    IFLA_BRPORT_NEIGH_SUPPRESS=U8,
-    IFLA_BRPORT_VLAN_TUNNEL=U8,
-    IFLA_BRPORT_BACKUP_PORT=U32,
-    IFLA_BRPORT_ISOLATED=U8,
-    IFLA_BRPORT_LOCKED=U8,
-)
-
 INET6 = attrs(
     IFLA_INET6_FLAGS=U32,
     IFLA_INET6_CONF=Vector(S32, "DEVCONF_"),
@@ -157,12 +68,6 @@ INET6 = attrs(
     IFLA_INET6_RA_MTU=U32,
 )
 AF_SPEC = attrs(AF_INET=attrs(IFLA_INET_CONF=Vector(S32, "IPV4_DEVCONF_", first=1)), AF_INET6=INET6)
-BRIDGE_VLAN_INFO = Struct("bridge_vlan_info", ("flags", U16.bits("BRIDGE_VLAN_INFO_")), ("vid", U16))
-BRIDGE_SPEC = attrs(  # the same attribute under ifi_family AF_BRIDGE: bridge(8)
-    IFLA_BRIDGE_FLAGS=U16.bits("BRIDGE_FLAGS_"),
-    IFLA_BRIDGE_MODE=U16,
-    IFLA_BRIDGE_VLAN_INFO=Repeated(BRIDGE_VLAN_INFO),
-)
 XDP = attrs(
     IFLA_XDP_FD=S32,
     IFLA_XDP_ATTACHED=U8.named("XDP_ATTACHED_"),
@@ -174,6 +79,23 @@ XDP = attrs(
     IFLA_XDP_EXPECTED_FD=S32,
 )
 
+
+def _protocol_information(family: int) -> Type | None:
+    if family != uapi.AF_BRIDGE:
+        return None
+    from . import bridge
+
+    return bridge.BRIDGE_PORT
+
+
+def _family_specific(family: int) -> Type | None:
+    if family != uapi.AF_BRIDGE:
+        return None
+    from . import bridge
+
+    return bridge.BRIDGE_SPEC
+
+
 # What both a link and the other end of a veth pair may carry.
 _LINK: dict[str, Type] = dict(
     IFLA_IFNAME=IFNAME,
@@ -184,7 +106,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_QDISC=TEXT,
     IFLA_STATS=LINK_STATS,
     IFLA_MASTER=U32,
-    IFLA_PROTINFO=SubMessage("ifi_family", {uapi.AF_BRIDGE: BRIDGE_PORT, uapi.AF_INET6: INET6}, nested=True),
+    IFLA_PROTINFO=SubMessage("ifi_family", {uapi.AF_INET6: INET6}, nested=True, more=_protocol_information),
     IFLA_TXQLEN=U32,
     IFLA_MAP=LINK_IFMAP,
     IFLA_OPERSTATE=U8.named("IF_OPER_"),
@@ -194,7 +116,7 @@ _LINK: dict[str, Type] = dict(
     IFLA_IFALIAS=Text(uapi.IFALIASZ, nul=False),
     IFLA_NUM_VF=U32,
     IFLA_STATS64=LINK_STATS64,
-    IFLA_AF_SPEC=SubMessage("ifi_family", {uapi.AF_BRIDGE: BRIDGE_SPEC}, AF_SPEC),
+    IFLA_AF_SPEC=SubMessage("ifi_family", {uapi.AF_UNSPEC: AF_SPEC}, AF_SPEC, more=_family_specific),
     IFLA_GROUP=U32,
     IFLA_EXT_MASK=U32.bits("RTEXT_FILTER_"),
     IFLA_PROMISCUITY=U32,
@@ -238,26 +160,35 @@ _LINK: dict[str, Type] = dict(
     IFLA_TAILROOM=U16,
 )
 
-# The other end of a veth pair is described by a whole link message of its own.  It has no IFLA_LINKINFO, which
+# The other end of a pair is described by a whole link message of its own.  It has no IFLA_LINKINFO, which
 # also keeps the description finite.
-VETH = attrs(VETH_INFO_PEER=Layout(IFINFOMSG, attrs(**_LINK)))
+_PEER = Layout(IFINFOMSG, attrs(**_LINK))
+VETH = attrs(VETH_INFO_PEER=_PEER)
+VXCAN = attrs(VXCAN_INFO_PEER=_PEER)
 
 
-def _kinds() -> dict[str, Type]:
+def _kind(name: str) -> Type | None:
+    if name == "bridge":
+        from . import bridge
+
+        return bridge.BRIDGE
     from . import kinds
 
-    return kinds.KINDS
+    return kinds.KINDS.get(name)
 
 
-def _port_kinds() -> dict[str, Type]:
+def _port_kind(name: str) -> Type | None:
+    if name == "bridge":
+        from . import bridge
+
+        return bridge.BRIDGE_PORT
     from . import kinds
 
-    return kinds.PORT_KINDS
+    return kinds.PORT_KINDS.get(name)
 
 
-VXCAN = attrs(VXCAN_INFO_PEER=Layout(IFINFOMSG, attrs(**_LINK)))
-DATA = SubMessage("IFLA_INFO_KIND", {"veth": VETH, "vxcan": VXCAN, "bridge": BRIDGE}, more=_kinds)
-PORT_DATA = SubMessage("IFLA_INFO_SLAVE_KIND", {"bridge": BRIDGE_PORT}, more=_port_kinds)
+DATA = SubMessage("IFLA_INFO_KIND", {"veth": VETH, "vxcan": VXCAN}, more=_kind)
+PORT_DATA = SubMessage("IFLA_INFO_SLAVE_KIND", {}, more=_port_kind)
 LINKINFO = attrs(
     IFLA_INFO_KIND=Text(64, nul=False),
     IFLA_INFO_DATA=DATA,

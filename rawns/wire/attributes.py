@@ -63,12 +63,12 @@ class SubMessage(Type):
         otherwise: Type = RAW,
         nested: bool = False,
         next: int | None = None,
-        more: Callable[[], Mapping[Any, Type]] | None = None,
+        more: Callable[[Any], Type | None] | None = None,
     ) -> None:
         """Describe the payload.
 
-        ``next`` is the selector's number if the kernel sends it right after the payload; ``more`` loads further cases when a
-        selector is none of ``cases``.
+        ``next`` is the selector's number if the kernel sends it right after the payload; ``more`` returns the
+        type for a selector that is none of ``cases``, if there is one.
         """
         self.selector, self.cases, self.otherwise, self.nested, self.next = selector, cases, otherwise, nested, next
         self.more = more
@@ -77,7 +77,7 @@ class SubMessage(Type):
         """Return the type of the payload under a value of the selector."""
         found = self.cases.get(selector)
         if found is None and selector is not None and self.more is not None:
-            found = self.more().get(selector)
+            found = self.more(selector)
         return self.otherwise if found is None else found
 
     def _case(self, siblings: Mapping[Any, Any]) -> Type:

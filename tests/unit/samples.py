@@ -16,7 +16,7 @@ from samples_tables import TABLE_REQUESTS
 from samples_tunnels import TUNNEL_REQUESTS
 
 from rawns import nlmsg, rtnl, uapi
-from rawns.rtnl.link import BRIDGE_PORT
+from rawns.rtnl.bridge import BRIDGE_PORT
 from rawns.wire import Message
 
 ACK = uapi.NLM_F_ACK

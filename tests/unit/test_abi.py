@@ -22,7 +22,7 @@ import pytest
 
 from rawns import nlmsg, packets, tap, uapi
 from rawns.nft import messages as nft_messages
-from rawns.rtnl import address, addrlabel, kinds, link, neighbour, neightable, netconf, nexthop, nsid, route, rule, tc
+from rawns.rtnl import address, addrlabel, bridge, kinds, link, neighbour, neightable, netconf, nexthop, nsid, route, rule, tc
 from rawns.wire import U32, Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
@@ -138,6 +138,7 @@ def structs() -> dict[str, Struct]:
         nlmsg,
         address,
         addrlabel,
+        bridge,
         kinds,
         link,
         neighbour,

@@ -15,10 +15,11 @@ from rawns.lab.kinds.veth import Port
 from rawns.lab.properties import LINK_PROPERTIES, SHAPE_KEYS
 from rawns.objects import link
 from rawns.objects.link import Link
+from rawns.rtnl import bridge as bridge_codec
 from rawns.rtnl import kinds as kind_codec
 from rawns.rtnl import link as link_codec
 
-CODEC = {"veth": link_codec.VETH, "bridge": link_codec.BRIDGE, **kind_codec.KINDS}
+CODEC = {"veth": link_codec.VETH, "bridge": bridge_codec.BRIDGE, **kind_codec.KINDS}
 KINDS: list[type[Interface]] = [Port, Bridge, *kinds.all_kinds()]
 
 
