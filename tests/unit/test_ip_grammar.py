@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from rawns import uapi
+from rawns import rtnl, uapi
 from rawns.cli.ip import arguments, context, grammar, link_set, name_tables, render
 from rawns.cli.ip import command as ip
 from rawns.cli.ip.context import IpContext
 from rawns.cli.ip.grammar import Args, CommandError
 from rawns.cli.ip.kinds import bridge
-from rawns.errors import WireError
-from rawns.nlmsg import Request
+from rawns.errors import DecodeError, WireError
+from rawns.nlmsg import Listing, Reply, Request
 
 CAPTURED = r"""
 link set v1 up
@@ -524,3 +524,37 @@ def test_a_terminal_is_not_driven_by_names(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(render, "_terminal", True)
     assert render.put("\n%s", evil, here) == "\na\\x1b[31m\\x9b\\x7fé"
     assert render.encode(evil, False) == '"a\\u001b[31m\\u009b\\u007fé"'
+
+
+def test_an_error_of_our_own_is_not_presented_as_the_kernels(quiet: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a value that does not fit its attribute, nor an answer that is not understood, was refused by the kernel."""
+    for error, status in ((WireError("a value"), 2), (DecodeError("an answer"), 1)):
+
+        def fail(args: Args, error: Exception = error) -> int:
+            raise error
+
+        monkeypatch.setattr(ip, "command", fail)
+        assert ip.attempt(Args([], IpContext())) == status
+        assert quiet.pop() == f"rawns ip: {error}"
+
+
+def test_an_interrupted_list_is_shown_and_marked(quiet: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        def dump(self, request: Request) -> Listing[Reply]:
+            return Listing([Reply(uapi.RTM_NEWLINK, "RTM_NEWLINK", 0, {"ifi_index": 7, "IFLA_IFNAME": "v7"})], complete=False)
+
+    here = IpContext()
+    here._kernel = Kernel()  # type: ignore[assignment]
+    assert [reply.body["ifi_index"] for reply in here.dump(Request(rtnl.GETLINK, {}, uapi.NLM_F_DUMP))] == [7]
+    assert quiet == ["Dump was interrupted and may be inconsistent."]
+
+
+def test_every_object_is_available_or_refused_by_name(quiet: list[str]) -> None:
+    for names, module in ip.OBJECTS:
+        for name in names.split("|"):
+            if module is None:
+                with pytest.raises(CommandError, match="is not available") as refused:
+                    ip.command(Args([name], IpContext()))
+                assert refused.value.status == 255
+            else:
+                assert f" {name} " in ip.usage().text.replace("\n", " ")

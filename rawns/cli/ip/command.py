@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 KERNEL_REFUSED = 2
+HELP_COLUMNS = 76
 
-# iproute2's objects in iproute2's order, which decides what an abbreviation means; None: not here (yet).
+# iproute2's objects in iproute2's order, which decides what an abbreviation means; None: not available here.
 OBJECTS = (
     ("address", "addr"),
     ("addrlabel", None),
@@ -207,18 +208,17 @@ def read_options(argv: list[str], ip: IpContext) -> GlobalOptions:
 
 
 def usage() -> CommandError:
-    """Return the help text of `ip help`."""
-    objects = " | ".join([names.split("|")[0] for names, module in OBJECTS if module])
-    names = [one.lstrip("=") for names, act in OPTIONS for one in names.split("|")[:1]]
-    lines, line = [], "       OPTIONS := {"
-    for name in names:
-        if len(line) > 90:
+    """Return the help text of `ip help`: iproute2's, with the objects that exist here."""
+    from .help_texts import USAGE
+
+    available = sorted(name for names, module in OBJECTS if module for name in names.split("|"))
+    lines, line = [], "where  OBJECT := {"
+    for name in available:
+        if len(line) + len(name) > HELP_COLUMNS:
             lines.append(line)
-            line = " " * 19
-        line += f" -{name} |"
-    lines.append(f"{line[:-2]} }}")
-    head = "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }\n       ip [ -force ] -batch FILE\n"
-    return CommandError(f"{head}where  OBJECT := {{ {objects} }}\n" + "\n".join(lines))
+            line = " " * 18
+        line += f" {name} |"
+    return CommandError(USAGE.replace("OBJECTS", "\n".join([*lines, f"{line[:-2]} }}"])))
 
 
 # -- commands -----------------------------------------------------------------------------------------------------
@@ -229,6 +229,9 @@ def command(args: Args) -> int:
     word = args.take()
     module = pick(OBJECTS, word)
     if module is None:
+        known = any(matches(word, name) for names, _ in OBJECTS for name in names.split("|"))
+        if known:
+            raise CommandError(f'rawns ip: the object "{word}" is not available; `ip help` lists those that are.')
         raise CommandError(f'Object "{word}" is unknown, try "ip help".', FAILED)
     if module == "help":
         raise usage()
