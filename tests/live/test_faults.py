@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from conftest import State, leaks, state
@@ -117,9 +118,17 @@ def call(name: str, saboteur: Saboteur) -> None:
 
 def popen(name: str, saboteur: Saboteur) -> None:
     with NetNS.create() as ns:
-        with observed(saboteur):
-            child = ns.popen(["true"])
-        child.wait()
+        try:
+            with observed(saboteur):
+                child = ns.popen(["true"])
+            child.wait()
+        finally:
+            while saboteur.failed and children():  # one that was forked before the thread could not return
+                os.wait()
+
+
+def children() -> str:
+    return "".join(Path(f"/proc/self/task/{task}/children").read_text() for task in os.listdir("/proc/self/task"))
 
 
 def run_with_mounts(name: str, saboteur: Saboteur) -> None:
