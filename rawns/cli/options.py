@@ -3,8 +3,8 @@
 A `Command` lists its operands and its options.  A `Group` is a command with verbs, such as ``rawns lab``.  The rules:
 
 - Options are accepted before and after the verb and the operands.  ``--`` ends the options.
-- An argument follows as the next word or after ``=``: ``--lab x``, ``--lab=x``, ``-c 3``, ``-c3``.  Short options without
-  an argument may be joined: ``-jv``.
+- An argument follows as the next word, of a long option also after ``=``, of a short one also directly: ``--lab x``,
+  ``--lab=x``, ``-c 3``, ``-c3``.  Short options without an argument may be joined: ``-jv``.
 - An option is not abbreviated.  A misspelt one is refused with the nearest that exists.
 - ``-h`` and ``--help`` show the help of the command, or of the verb after which they stand.
 
@@ -98,12 +98,13 @@ class Parsed:
     value: its argument, True, or the default if it was not given.
     """
 
-    __slots__ = ("_values", "operands", "rest", "verb")
+    __slots__ = ("_values", "given", "operands", "rest", "verb")
 
     def __init__(self, verb: str, options: Iterable[Option]) -> None:
         self.verb = verb
         self.operands: list[str] = []
         self.rest: list[str] = []
+        self.given: set[str] = set()
         self._values: dict[str, Any] = {}
         for option in options:
             self._values[option.key] = [] if option.many else option.default
@@ -113,6 +114,7 @@ class Parsed:
 
     def take(self, option: Option, value: Any) -> None:
         """Record an option that was given."""
+        self.given.add(option.key)
         if option.many:
             self._values[option.key].append(value)
         else:
@@ -184,10 +186,10 @@ class Command:
 
     def _option(self, parsed: Parsed, word: str, words: list[str]) -> list[Option]:
         """Take the option, or the joined short options, of one word, and the arguments that follow in ``words``."""
+        if not word.startswith("--"):
+            return self._short(parsed, word, words)
         name, equals, text = word.partition("=")
         option = self.find(name)
-        if option is None and word[1] != "-" and len(word) > 2:
-            return self._short(parsed, word, words)
         if option is None:
             raise self.unknown(name)
         if equals and not option.argument:
@@ -204,7 +206,7 @@ class Command:
                 raise self.unknown(f"-{word[place]}" if found else word)
             found.append(option)
             if option.argument:
-                text = word[place + 1 :].removeprefix("=") if place + 1 < len(word) else None
+                text = word[place + 1 :] if place + 1 < len(word) else None
                 self._take(parsed, option, f"-{word[place]}", text, words)
                 break
             self._take(parsed, option, f"-{word[place]}", None, words)

@@ -15,6 +15,7 @@ from math import isfinite
 from .. import explain, icmp, netns, packets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
 from ..terminal import printable
+from .options import Command, HelpRequested, Option, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,23 +27,29 @@ MAX_INT = 2**31 - 1
 MIN_USER_INTERVAL = 0.002  # seconds, for users other than root
 TIMED_BYTES = 16  # of data: ping stores the time in them, so with less it shows no round trip
 
-USAGE = """usage: rawns ping [options] HOST
-
-  --netns NS     ping from inside this network namespace (a name, a path, or pid:N)
-  --explain      print every byte that is sent and received, with its name
-  -4, -6         IPv4 only, IPv6 only
-  -b             allow pinging a broadcast address
-  -c COUNT       stop after this number of replies
-  -i SECONDS     interval between requests (1); with 0, each follows the reply to the one before
-  -I SOURCE      send from this interface, or from this address (ADDRESS or ADDRESS%INTERFACE)
-  -n             do not look up names of addresses
-  -q             print only the summary
-  -s BYTES       of data in each request (56)
-  -t TTL         time to live
-  -w SECONDS     stop after this time, even without replies
-  -W SECONDS     time to wait for a first reply (10); 0 for no limit
-
-Exit status: 0 replies arrived, 1 none (or fewer than -c within -w) or a bad number, 2 any other error."""
+COMMAND = Command(
+    "ping",
+    "Send ICMP echo requests, as iputils' ping does, and print the replies.",
+    "[HOST]",
+    options=[
+        Option("--netns", argument="NS", help="ping from inside this network namespace (a name, a path, or pid:N)"),
+        Option("--explain", help="print every byte that is sent and received, with its name"),
+        Option("-4", help="IPv4 only"),
+        Option("-6", help="IPv6 only"),
+        Option("-b", help="allow pinging a broadcast address"),
+        Option("-c", argument="COUNT", help="stop after this number of replies"),
+        Option("-i", argument="SECONDS", help="interval between requests (1); with 0, each follows the reply to the one before"),
+        Option("-I", argument="SOURCE", help="send from this interface, or from this address (ADDRESS or ADDRESS%INTERFACE)"),
+        Option("-n", help="do not look up names of addresses"),
+        Option("-q", help="print only the summary"),
+        Option("-s", argument="BYTES", help="of data in each request (56)"),
+        Option("-t", argument="TTL", help="time to live"),
+        Option("-w", argument="SECONDS", help="stop after this time, even without replies"),
+        Option("-W", argument="SECONDS", help="time to wait for a first reply (10); 0 for no limit"),
+        Option("-V", "--version", help="print the version"),
+    ],
+    details="Exit status: 0 replies arrived, 1 none (or fewer than -c within -w) or a bad number, 2 any other error.",
+)
 
 
 class PingUsageError(Exception):
@@ -57,9 +64,6 @@ def main(argv: list[str]) -> int:
     """Run ``rawns ping``; return the exit status."""
     try:
         options = PingOptions(argv)
-        if options.help:
-            print(USAGE)
-            return OK
         if options.netns is None:
             return _ping(options)
         with _opened(options.netns) as visit, visit.entered():
@@ -117,7 +121,6 @@ class PingOptions:
 
     def __init__(self, argv: list[str]) -> None:
         given, hosts = _split(argv)
-        self.help = "--help" in given
         self.explain, self.netns = "--explain" in given, given.get("--netns")
         self.numeric, self.quiet, self.broadcast = "-n" in given, "-q" in given, "-b" in given
         if "-4" in given and "-6" in given:
@@ -134,33 +137,33 @@ class PingOptions:
         self.source, self.device = _source(given.get("-I", ""))
         if "-I" in given and not (self.source or self.device):
             raise PingUsageError("unknown iface: ", FAILED)
-        if not hosts and not self.help:
+        if not hosts:
             raise PingUsageError("usage error: Destination address required", BAD_NUMBER)
-        self.host = hosts[0] if hosts else ""
+        self.host = hosts[0]
         self.numeric = self.numeric or ":" in self.host or _is_address(self.host)
 
 
 def _split(argv: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Return the options by their names, and the remaining words (getopt(3))."""
-    from getopt import GetoptError, gnu_getopt
-
+    """Return the options by their names, and the remaining words.  Raises `PingUsageError` with iputils' words."""
     try:
-        given, hosts = gnu_getopt(argv, "46bc:hi:I:nqs:t:w:W:V", ["netns=", "explain", "help", "version"])
-    except GetoptError as error:
-        dash = "--" if len(error.opt) > 1 else ""
-        missing = "option requires an argument" if "requires argument" in error.msg else "invalid option"
-        print(f"ping: {missing} -- '{dash}{error.opt}'\n\n{USAGE}", file=sys.stderr)
+        parsed = COMMAND.parse(argv)
+    except HelpRequested as asked:
+        if "--help" in argv:
+            raise
+        print(asked, file=sys.stderr)  # iputils' -h
         raise PingUsageError("", FAILED) from None
-    options = dict(given)
-    if "-V" in options or "--version" in options:
+    except UsageError as error:
+        word = error.word if error.word.startswith("--") else error.word[1:2]
+        message = {"argument missing": f"option requires an argument -- '{word}'\n\n", "operand": ""}
+        said = message.get(error.kind, f"invalid option -- '{word}'\n\n")
+        print((f"ping: {said}" if said else "") + COMMAND.help(), file=sys.stderr)
+        raise PingUsageError("", FAILED) from None
+    if "--version" in parsed.given:
         from .. import __version__
 
         print(f"ping from rawns {__version__}")
         raise PingUsageError("", OK)
-    if "-h" in options or len(hosts) > 1:
-        print(USAGE, file=sys.stderr)
-        raise PingUsageError("", FAILED)
-    return options, hosts
+    return {key: parsed[key] for key in parsed.given}, parsed.operands
 
 
 def _whole(text: str, least: int, most: int) -> int:

@@ -270,6 +270,11 @@ def test_no_escape_sequence_reaches_a_terminal(stream: str) -> None:
     assert said == "a\\x1b[2Jb\\xffc\\u202edž \x1b[31mred\x1b[m\r\n".encode()
 
 
+def test_an_error_of_ip_is_safe_on_a_terminal() -> None:
+    said = through_a_terminal("from rawns.cli.ip import main; main(['link', 'show', 'a\\x1b[2J'])", LANG="C.UTF-8")
+    assert b"\x1b" not in said and rb"\x1b[2J" in said
+
+
 def test_an_error_with_a_hostile_name_is_one_harmless_line() -> None:
     said = through_a_terminal(f"from rawns.cli.main import run; run(['demo\\n' + {SAID!r}])", LANG="C.UTF-8")
     assert b"\x1b" not in said.replace(b"\x1b[31m", b"").replace(b"\x1b[m", b"") and b"\\x1b[2J" in said

@@ -13,6 +13,7 @@ import sys
 from ... import rtnl, uapi
 from ...errors import KernelError, SyscallError
 from ...nlmsg import Request
+from ...terminal import printable
 from .grammar import AF_PACKET, FAILED, CommandError
 
 TYPE_CHECKING = False
@@ -54,7 +55,9 @@ def complaint(error: KernelError) -> str:
 
 
 def complain(text: str) -> None:
-    """Print a line on standard error, byte for byte, if it is open."""
+    """Write a message to standard error, byte for byte unless it is a terminal; an error is ignored."""
+    if os.isatty(2):
+        text = "\n".join(map(printable, text.split("\n")))
     try:
         os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
     except OSError:
