@@ -215,6 +215,7 @@ MACVLAN_MODES = {
     "vepa": uapi.MACVLAN_MODE_VEPA,
     "bridge": uapi.MACVLAN_MODE_BRIDGE,
     "passthru": uapi.MACVLAN_MODE_PASSTHRU,
+    "source": uapi.MACVLAN_MODE_SOURCE,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....objects.link import MACVLAN_MODES as MODES
 from ..arguments import U32, lladdr
 from ..grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword
 from ..render import OutputField
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ..context import IpContext
     from ..grammar import Args, Record
 
-MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}  # MACVLAN_MODE_*
 FLAG_NOPROMISC, FLAG_NODST = 1, 2  # MACVLAN_FLAG_*
 ADD, DELETE, FLUSH, SET = 0, 1, 2, 3  # MACVLAN_MACADDR_*
 HELP = """\
