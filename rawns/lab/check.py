@@ -234,9 +234,9 @@ def _equal(members: list[Interface]) -> Problems:
 
 
 def _networks(members: list[Interface], lenient: bool) -> Problems:
-    """Yield those that share a network with nobody else on the segment, where there are others; and addresses that are none.
+    """Yield interfaces that share no network with another one on the segment, and addresses that no host can have.
 
-    It is the interface that has to have something in common with another: a further address of its own harms nobody.
+    One of an interface's addresses has to be in a network with another interface; further ones need not.
     """
     groups: dict[tuple[int, int, int], list[Interface]] = {}
     numbers: dict[tuple[int, int], list[tuple[Prefix, int]]] = {}

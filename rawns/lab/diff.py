@@ -201,7 +201,7 @@ class Plan:
         if host.root or known is None or known.features == host.features:
             return
         change = Change("~", f"the stamp of {host.label}", host)
-        if not known.state:  # a stamp with a state names who is changing the lab: `build` writes it
+        if not known.state:  # a stamp with a state names which process is changing the lab: `build` writes it
             both, then = [host.stamp(known.by, "", features) for features in (known.features | host.features, host.features)]
             change.with_request(build_requests.lo(both), build_requests.lo(known)).with_action(
                 partial(_write_stamp, host, then), None
@@ -341,7 +341,7 @@ def _ids(vlans: dict[int, tuple[bool, bool]]) -> str:
 
 
 def _route(found: Route) -> str:
-    """Return A route that was listed, as a description says it."""
+    """Return a route that was listed, as a description says it."""
     words = [str(found), *(["via", found.gateway] if found.gateway else [])]
     metric = 0 if found.family == AF_INET6 and found.metric == IP6_METRIC else found.metric
     return " ".join([*words, *(["metric", str(metric)] if metric else [])])

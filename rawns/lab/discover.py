@@ -104,14 +104,14 @@ def read_stamp(namespace: NetNS) -> Stamp | None:
 
 
 def stamped_namespace(name: str) -> StampedName | None:
-    """Return A name with the stamp of its namespace; None if there is no stamp.  Raises `RawnsError` if it cannot be examined."""
+    """Return a name with the stamp of its namespace; None if there is no stamp.  Raises `RawnsError` if it cannot be examined."""
     with NetNS.open(name) as namespace:
         found = read_stamp(namespace)
         return StampedName(name, found, namespace.identity) if found is not None else None
 
 
 def stale_name(name: str) -> StampedName | None:
-    """Return A stale name with the stamp in its file; None if a lab did not make it."""
+    """Return a stale name with the stamp in its file; None if a lab did not make it."""
     if names.abandoned(name):
         mark = stamp.read(f"{stamp.WORD} lab={name.rpartition('.')[0]}") or stamp.Stamp("")
         return StampedName(name, mark, None, abandoned=True)

@@ -131,7 +131,7 @@ def _clear(folder: str, lab: str, ours: bool) -> None:
 
 
 def _open_directory(folder: str) -> int | None:
-    """Return A descriptor of a directory; None if it is not there, or is a symbolic link.  Raises `SyscallError`."""
+    """Return a descriptor of a directory; None if it is not there, or is a symbolic link.  Raises `SyscallError`."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         fd: int = _call("open", os.open, folder, flags)

@@ -107,7 +107,7 @@ def nat_table(lab: str) -> str:
 
 
 def settings_of(host: Host, state: NamespaceState | None) -> dict[str, str]:
-    """Return what is to be set.  What is no longer described stays as it is, except for forwarding, which is switched off."""
+    """Return the settings to write.  One that is no longer described keeps its value, but forwarding is switched off."""
     stopped = state is not None and state.stamp is not None and "forward" in state.stamp.features
     return {**(dict.fromkeys(FORWARDING, "0") if stopped else {}), **(host.sysctls or {})}
 

@@ -5,7 +5,7 @@ that the process which made a namespace is alive: the stamp of the namespace nam
 releases its lock when the process ends, however it ends.  The proof holds across pid and network namespaces and does not
 depend on pids, which are reused.
 
-The directory belongs to root and is closed to others (0700), so nobody else can take a lock.  A descriptor is closed on
+The directory belongs to root and is closed to others (0700), so other users cannot take a lock.  A descriptor is closed on
 exec (O_CLOEXEC) and in forked children: a child that outlives its parent owns nothing.  An owner whose work outlives it
 renames its file when the work is complete.  An owner that has no file cannot be judged, because it may see another /run;
 `owner_state` then says `UNKNOWN`, which callers must treat as alive.
@@ -247,7 +247,7 @@ def _open(name: str, flags: int) -> int:
 
 
 def _open_owner(token: str) -> int | None:
-    """Return A descriptor of an owner's file; None if there is none, or none that we may open."""
+    """Return a descriptor of an owner's file; None if there is none, or none that we may open."""
     if not is_token(token):
         return None
     try:

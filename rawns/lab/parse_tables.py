@@ -41,7 +41,7 @@ class TableParser:
         self.problems: list[str] = []
 
     def where(self, path: Path) -> Where:
-        """Return A place in the file, for an error that may come later."""
+        """Return a place in the file, for an error that may come later."""
         return Where(self.source, path)
 
     def note(self, path: Path, text: str) -> None:

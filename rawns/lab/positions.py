@@ -68,7 +68,7 @@ class _Walk:
         self.found.setdefault(path, self.words[self.at][1])
 
     def key(self, end: str) -> Path:
-        """Return A key, which may be dotted, and the sign after it."""
+        """Return a key, which may be dotted, and the sign after it."""
         parts: list[str] = []
         while self.word not in end:
             if self.word != ".":
@@ -133,7 +133,7 @@ class _Walk:
 
 
 def _plain(word: str) -> str:
-    """Return A key without its quotes; one with escapes in it is looked for in vain, and what is around it is found."""
+    """Return a key without its quotes; one with escapes in it is looked for in vain, and what is around it is found."""
     return word[1:-1] if word[0] in "\"'" else word
 
 

@@ -92,7 +92,7 @@ class LinkProperty(Property):
         return bool(now == then)
 
     def show_change(self, now: Any, then: Any) -> str:
-        """Return A change in a line of a plan."""
+        """Return a change in a line of a plan."""
         return f"{self.name} {self.value.show(now)} -> {self.value.show(then)}"
 
 

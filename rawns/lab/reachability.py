@@ -48,7 +48,7 @@ class Pair:
 
 
 class RoutingTable:
-    """A host as a packet sees it, for one family of addresses: what is its own, and where it sends the rest."""
+    """The addresses and routes of a host, for one family of addresses."""
 
     __slots__ = ("addresses", "forwards", "host", "mine", "routes", "translations")
 
@@ -83,7 +83,7 @@ class RoutingTable:
         ]
 
     def hop(self, target: int, bits: int) -> Hop | None:
-        """Return where it sends what is for ``target``."""
+        """Return the interface and the next hop for ``target``; None if there is no route."""
         for length, _, network, via, out in self.routes:
             if target >> bits + length == network:
                 return out, target if via is None else via
@@ -96,7 +96,7 @@ class RoutingTable:
         return next(near, own[0][0] if own else next(iter(self.mine), None))
 
     def translated(self, out: Interface, source: int, bits: int) -> int | None:
-        """Return the source that what leaves through ``out`` gets in place of its own; None where it keeps it."""
+        """Return the source address that a packet out of ``out`` is translated to; None if it keeps its own."""
         for name, length, network in self.translations:
             if name == out.name and source >> bits - length == network:
                 own = self.addresses.get(id(out))
@@ -105,7 +105,7 @@ class RoutingTable:
 
 
 def _works(one: Interface) -> bool:
-    """Return whether it is up, with its cable in at both ends, and has addresses of its own."""
+    """Return whether it is up, with a wire that is up at both ends, and is not the port of a bridge."""
     far = one.peer_interface
     in_vrf = one.master is not None and one.master.routes  # its routes are not in the main table
     return one.up and not one.bridged and not in_vrf and (far is None or far.up) and (one.kind != "veth" or far is not None)
@@ -114,7 +114,7 @@ def _works(one: Interface) -> bool:
 def _resolved(
     route: LabRoute, connected: list[tuple[int, int, int, int | None, Interface]], host: Host
 ) -> tuple[int, int, int, int | None, Interface] | None:
-    """Return A route that was described, with the interface it goes out of; None where that does not work."""
+    """Return a route that was described, with the interface that it leads out of; None if it leads nowhere."""
     bits = BITS[route.to.family]
     via = None if route.via is None else prefix.address(route.via).number
     if route.dev is not None:

@@ -1,6 +1,6 @@
 """A lab read back from the kernel: the description that its namespaces, links, addresses and routes amount to.
 
-It serves whoever has a lab's name and not its file.  What the kernel does not store (commands, the order of hosts) is not
+It is for a lab whose file is not at hand.  What the kernel does not store (commands, the order of hosts) is not
 in it.
 """
 
@@ -161,7 +161,7 @@ class LabReader:
 
 
 def shape_words(shape: Shape) -> dict[str, Any]:
-    """Return A shape in the words and units of a file, as few as give the same shape."""
+    """Return a shape in the words and units of a file, as few as give the same shape."""
     from ..objects.qdisc import Shape
 
     words = str(shape).split()

@@ -29,7 +29,7 @@ RESERVED_NAMES = ("lo", "all", "default")  # lo exists everywhere; /proc/sys/net
 
 
 def shown(value: object) -> str:
-    """Return A value as a sentence shows it: short, on one line, booleans and texts as TOML and JSON write them."""
+    """Return a value as a sentence shows it: short, on one line, booleans and texts as TOML and JSON write them."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -70,11 +70,11 @@ class Value:
         return value
 
     def write(self, value: Any) -> Any:
-        """Return A stored value as a file has it."""
+        """Return a stored value as a file has it."""
         return value
 
     def encode(self, value: Any) -> Any:
-        """Return A stored value as a netlink attribute has it."""
+        """Return a stored value as a netlink attribute has it."""
         return value
 
     def decode(self, raw: Any) -> Any:
@@ -82,7 +82,7 @@ class Value:
         return raw
 
     def show(self, value: Any) -> str:
-        """Return A stored value in a line of a plan."""
+        """Return a stored value in a line of a plan."""
         return str(value)
 
 
@@ -357,7 +357,7 @@ def next_mac(base: str, number: int) -> str:
 
 
 def network(word: str, family: int = 0) -> Prefix:
-    """Return A destination: a prefix without host bits, or ``default``.  Raises `InvalidValue`."""
+    """Return a destination: a prefix without host bits, or ``default``.  Raises `InvalidValue`."""
     found = prefix.destination(word, family)
     if found.network != found:
         raise InvalidValue(f"{shown(word)} has bits set beyond its prefix length: did you mean {found.network}?")
@@ -368,7 +368,7 @@ def network(word: str, family: int = 0) -> Prefix:
 
 
 def decimal(word: str) -> Any:
-    """Return A number from decimal digits, for a type that checks it; anything else unchanged."""
+    """Return a number from decimal digits, for a type that checks it; anything else unchanged."""
     return int(word) if word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS else word
 
 

@@ -11,6 +11,8 @@ from test_lab_standing import lab_name  # noqa: F401 (a fixture)
 
 from rawns import InvalidValue, KernelError, Lab, NetNS
 from rawns.lab import discover, document
+from rawns.lab.graph import svg, text
+from rawns.lab.readback import live
 
 Name = Callable[[], str]
 
@@ -232,5 +234,29 @@ def test_lo_that_is_down_is_reported_and_brought_up(lab_name: Name) -> None:  # 
             assert ns.net.link("lo").up
             with ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.bind(("127.0.0.1", 0))
+    finally:
+        discover.remove_lab(name)
+
+
+def test_a_live_picture_has_the_units_of_the_file_and_counts_what_is_down(lab_name: Name) -> None:  # noqa: F811
+    name = lab_name()
+    data = {
+        "hosts": ["a", "b"],
+        "wires": [{"ends": ["a:e0 10.0.0.1/24", "b:e0 10.0.0.2/24"], "rate": "100mbit", "latency": "30ms"}],
+    }
+    try:
+        load(name, **data).up()
+    except KernelError as error:
+        pytest.skip(str(error))
+    try:
+        planned, there = load(name, **data), live(name)
+        assert "rate 100mbit, latency 30ms" in svg.draw(planned) and "rate 100mbit, latency 30ms" in svg.draw(
+            there, there.states()
+        )
+        assert text.draw(there) == text.draw(planned)
+        with NetNS.open(f"{name}.b") as ns:
+            ns.net.set_link("e0", up=False)
+        there = live(name)
+        assert "2 up, 1 down" in svg.draw(there, there.states()), "two hosts, and a wire"
     finally:
         discover.remove_lab(name)

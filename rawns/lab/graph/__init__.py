@@ -178,7 +178,7 @@ def _shape(one: Interface) -> str:
 
 
 class Branch:
-    """A node in a tree, the edge that leads to it, its ``branches``, and edges to nodes that stand elsewhere (``across``).
+    """A node in a tree, the edge that leads to it, its ``branches``, and edges to nodes elsewhere in the trees (``across``).
 
     Where ``crowd`` is not empty, it stands for so many leaves that are all alike, of which it is the first.
     """

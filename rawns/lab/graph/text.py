@@ -18,7 +18,7 @@ PLAIN = str.maketrans({"─": "-", "┄": "~", "┈": ".", "├": "|", "└": "`
 
 
 def draw(lab: Topology, states: Mapping[Any, str] | None = None, colour: bool = False, plain: bool = False) -> str:
-    """Return the lab as lines of text; ``colour`` for a terminal, ``plain`` where it knows nothing but ASCII."""
+    """Return the lab as lines of text; ``colour`` for a terminal, ``plain`` if it shows ASCII only."""
     graph = Graph(lab, states)
     lines: list[str] = []
     for tree in trees(graph):

@@ -110,7 +110,7 @@ class Bridge(Interface):
         return {"mtu": self.mtu}
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """Return A bridge follows the shortest MTU of its ports, unless it was told one once: then it is told again."""
+        """Return a bridge follows the shortest MTU of its ports, unless it was told one once: then it is told again."""
         if now == min(ports.values(), default=DEFAULT_MTU):
             return None
         described = {port.name: port.mtu or port.usual_mtu({}) for port in self.host.interfaces if port.master is self}

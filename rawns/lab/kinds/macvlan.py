@@ -37,7 +37,7 @@ class Macvlan(Interface):
     mode: str
 
     def apart_from(self, other: Interface) -> bool:
-        """Return A macvlan does not hear its own parent, nor others on that parent unless both are in bridge mode."""
+        """Return a macvlan does not hear its own parent, nor others on that parent unless both are in bridge mode."""
         if other is self.parent:
             return True
         siblings = other.parent is self.parent and isinstance(other, Macvlan)
