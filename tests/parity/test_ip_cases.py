@@ -273,3 +273,26 @@ link set v3:x mtu 1400
 
 def test_echo_and_labels_as_devices(both: Both) -> None:
     assert not both.differences(ECHO, ordered=False)
+
+
+RESOLVE = """
+-r addr show lo
+-r -j addr show lo
+-r addr show v3
+-r -br addr
+route add 127.0.0.1 via 10.0.0.9
+route add 10.9.0.0/16 via 10.0.0.9
+-r route
+-r route show table local
+-r -j route
+-r route get 127.0.0.1
+rule add from 127.0.0.1 table 5
+-r rule
+neigh add 127.0.0.1 lladdr 1:2:3:4:5:6 dev v3
+-r neigh
+-r -c neigh
+"""
+
+
+def test_names_of_hosts(both: Both) -> None:
+    assert not both.differences(RESOLVE, ordered=False)

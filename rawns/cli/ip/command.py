@@ -161,7 +161,7 @@ OPTIONS = (
     ("iec", _set("iec")),
     ("stats|statistics", _count("stats")),
     ("details", _count("details")),
-    ("resolve", _nothing),
+    ("resolve", _set("resolve")),
     ("oneline", _set("oneline")),
     ("timestamp", _nothing),
     ("tshort", _nothing),

@@ -71,6 +71,8 @@ class IpContext:
         self.family = self.stats = self.details = self.rounds = 0
         self.oneline = self.brief = self.json = self.pretty = self.everywhere = self.human = self.iec = self.numeric = False
         self.colour = self.dark = False  # -color, and whether the terminal's background is dark
+        self.resolve = False  # whether to look up the names of addresses
+        self._hosts: dict[str, str] = {}
         self.echo = False  # whether to print what the kernel has changed
         self.batch = False  # whether the command is a line of a batch file
         self.flush_rounds = 10
@@ -139,7 +141,12 @@ class IpContext:
         A refusal is printed, then ``failure``, and ends the command with ``status``; one with the errno ``ignored`` is the
         end of the list.
         """
-        answers = self.kernel.stream(request)
+        from ...netlink import DumpStream, Netlink
+
+        try:
+            answers = DumpStream(Netlink(), request)  # of its own, because names are looked up in between
+        except SyscallError as error:
+            raise CommandError(f"Cannot open netlink socket: {reason(error)}", FAILED) from None
         try:
             yield from answers
         except KernelError as error:
@@ -203,6 +210,17 @@ class IpContext:
         """Return the name of the link with this index; ``if7`` if it is not in this namespace."""
         body = self.link(index) if index > 0 else None
         return "*" if index == 0 else body["IFLA_IFNAME"] if body else f"if{index}"
+
+    def host(self, address: str) -> str:
+        """Return the name of a host with ``-resolve``, otherwise or if it has none its address."""
+        if not self.resolve:
+            return address
+        if address not in self._hosts:
+            try:
+                self._hosts[address] = _socket.getnameinfo((address, 0), _socket.NI_NAMEREQD)[0]
+            except (OSError, UnicodeError):
+                self._hosts[address] = address
+        return self._hosts[address]
 
     # -- namespaces -----------------------------------------------------------------------------------------------
 

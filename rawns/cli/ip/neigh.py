@@ -268,7 +268,8 @@ def neighbour(entry: Body, ip: IpContext, record: Record, verb: str = "") -> Ite
         yield OutputField(verb, True, f"{verb} ")
     destination, device, link_address = BRIEF if ip.brief else FULL
     if "NDA_DST" in entry:
-        yield OutputField("dst", entry["NDA_DST"], put(destination, entry["NDA_DST"], ip, family_colour(entry["ndm_family"])))
+        host = ip.host(entry["NDA_DST"])
+        yield OutputField("dst", host, put(destination, host, ip, family_colour(entry["ndm_family"])))
     if "index" not in record and entry["ndm_ifindex"]:
         name = ip.name_of(entry["ndm_ifindex"])
         yield OutputField("dev", name, put(device, name, ip, "ifname"))

@@ -24,11 +24,15 @@ def _family(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _peer(value: str, record: Body, ip: IpContext) -> str | None:
-    return value if value != local(record) else None
+    return ip.host(value) if value != local(record) else None
 
 
 def _scope(value: int, record: Body, ip: IpContext) -> str:
     return str(value) if ip.numeric else name_tables.table("rt_scopes").get(value, str(value))
+
+
+def _host(value: str, record: Body, ip: IpContext) -> str:
+    return ip.host(value)
 
 
 def _colour(value: str, record: Body) -> str | None:
@@ -41,14 +45,14 @@ DEVICE = (
 )
 FAMILY = (OutputRow("ifa_family", "family", "    %s ", _family),)
 ADDRESS = (
-    OutputRow("IFA_LOCAL", "local", "%s", colour=_colour),
+    OutputRow("IFA_LOCAL", "local", "%s", _host, colour=_colour),
     OutputRow("IFA_ADDRESS", "address", " peer %s", _peer, colour=_colour),
     OutputRow("ifa_prefixlen", "prefixlen", "/%d "),
     OutputRow("IFA_RT_PRIORITY", "metric", "metric %d "),
 )
 REST = (
-    OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", colour=_colour),
-    OutputRow("IFA_ANYCAST", "anycast", "any %s ", colour=_colour),
+    OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", _host, colour=_colour),
+    OutputRow("IFA_ANYCAST", "anycast", "any %s ", _host, colour=_colour),
     OutputRow("ifa_scope", "scope", "scope %s ", _scope),
 )
 LABEL = (OutputRow("IFA_LABEL", "label", "%s"),)

@@ -128,14 +128,14 @@ def _prefixes(record: Body, ip: IpContext) -> Iterator[OutputField]:
     full = BITS.get(record["rtm_family"], 0)
     length = record["rtm_dst_len"]
     if "RTA_DST" in record:
-        where = record["RTA_DST"] if length == full else f"{record['RTA_DST']}/{length}"
+        where = ip.host(record["RTA_DST"]) if length == full else f"{record['RTA_DST']}/{length}"
     else:
         where = f"0/{length}" if length else "default"
     colour = family_colour(record["rtm_family"]) if "RTA_DST" in record else None
     yield OutputField("dst", where, put("%s ", where, ip, colour))
     length = record["rtm_src_len"]
     if "RTA_SRC" in record:
-        source = record["RTA_SRC"] if length == full else f"{record['RTA_SRC']}/{length}"
+        source = ip.host(record["RTA_SRC"]) if length == full else f"{record['RTA_SRC']}/{length}"
         yield OutputField("from", source, put("from %s ", source, ip, family_colour(record["rtm_family"])))
     elif length:
         yield _word("from", f"0/{length}", "from %s ")
@@ -149,7 +149,7 @@ def _whole(wanted: Record, key: str, family: int) -> bool:
 
 def _way(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
     if "RTA_GATEWAY" in record and not _whole(wanted, "via", record["rtm_family"]):
-        gateway = record["RTA_GATEWAY"]
+        gateway = ip.host(record["RTA_GATEWAY"])
         yield OutputField("gateway", gateway, put("via %s ", gateway, ip, family_colour(record.get("rtm_family", 0))))
     if "RTA_VIA" in record:
         yield _via(record["RTA_VIA"], ip)
@@ -308,7 +308,8 @@ def _hop(hop: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
         yield _word("as", _text_of(hop["RTA_NEWDST"]), "as to %s ")
     if "RTA_GATEWAY" in hop:
         colour = family_colour(record["rtm_family"])
-        yield OutputField("gateway", hop["RTA_GATEWAY"], put("via %s ", hop["RTA_GATEWAY"], ip, colour))
+        gateway = ip.host(hop["RTA_GATEWAY"])
+        yield OutputField("gateway", gateway, put("via %s ", gateway, ip, colour))
     if "RTA_VIA" in hop:
         yield _via(hop["RTA_VIA"], ip)
     if "RTA_FLOW" in hop:
