@@ -95,7 +95,7 @@ class NetlinkSocket:
             call_inside(namespace, self._open)
 
     def _current(self) -> Socket:
-        """The socket, which a forked child first replaces by one of its own.  A closed one stays closed."""
+        """Return the socket, which a forked child first replaces by one of its own.  A closed one stays closed."""
         if self._process is not _process:
             with _replacing:
                 if self._process is not _process:

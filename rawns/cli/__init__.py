@@ -1,1 +1,1 @@
-"""The command line: floor 7, on top of the public names.  Each command is a module of its own, loaded when it is typed."""
+"""The command line.  Each command is a module of its own, which is imported when it is typed."""

@@ -5,7 +5,7 @@ The modules, from the bottom up::
     prefixes, commands, flow            addresses as numbers; shell commands; what is sent
     namespace_view                      the interface through which one namespace is seen
     remedy, fib, hop                    remedies and their preconditions; policy routing evaluated; one hop and its faults
-    segment, topology                   the data link between two IP stacks; who is connected to whom
+    segment, topology                   the data link between two IP stacks; which stacks are connected
     ..._checks, checks                  the checks by subject; the one table that lists them all
     path                                following the packet hop by hop, there and back
     capture, probe, proof               packet sockets; real packets; what they prove

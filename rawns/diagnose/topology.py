@@ -49,7 +49,7 @@ def neighbours_on(hop: Hop, view: NamespaceView, link: Link) -> list[Receiver]:
 
 
 def holders_across(hop: Hop, links: list[Link]) -> Iterator[tuple[Link, Receiver]]:
-    """Yield who has the target and is directly connected to one of these links of the sender."""
+    """Yield the stacks that have the target and are directly connected to one of these links of the sender."""
 
     def has(view: NamespaceView, _: Link) -> bool:
         return view is not hop.here and view.holder(hop.target) is not None

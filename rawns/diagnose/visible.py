@@ -306,7 +306,7 @@ class VisibleNamespaces:
         while self._open:
             self._open.popitem()[1].close()
 
-    # -- who is at the other end ------------------------------------------------------------------------------------
+    # -- what is at the other end ------------------------------------------------------------------------------------
 
     def known_as(self, view: VisibleNamespace, number: int) -> VisibleNamespace | None:
         """Return the namespace that has this id in ``view``; None if it cannot be seen."""

@@ -65,7 +65,7 @@ class Record:
     __hash__ = None  # type: ignore[assignment]  # a body is a dict
 
     def __repr__(self) -> str:
-        """``<Link v1 index=2 flags=UP|LOWER_UP mtu=1500>``: what `_title` says, then each field that it does not say."""
+        """Return ``<Link v1 index=2 flags=UP|LOWER_UP mtu=1500>``: what `_title` says, then each field that it does not say."""
         title = self._title()
         words = [type(self).__name__, ascii(title)[1:-1]] if title else [type(self).__name__]
         for name, one in vars(type(self)).items():

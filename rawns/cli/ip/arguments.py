@@ -74,7 +74,7 @@ def one_of(**names: int) -> Callable[[str], int]:
 
 
 def interface(name: str, what: str, most: int = 15) -> str:
-    """``name`` if it could be an interface's, of at most so many bytes (0: of any, for alternative names are longer).
+    """Return ``name`` if it could be an interface's, of at most so many bytes (0: of any, for alternative names are longer).
 
     Raises `CommandError`; ``what`` is the word it belongs to.
     """

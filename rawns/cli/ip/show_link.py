@@ -121,7 +121,7 @@ MAC = (OutputRow("IFLA_ADDRESS", "address", "%s ", _lladdr, None, "mac"),)
 
 
 def _name(record: Body, ip: IpContext, form: str) -> Iterator[OutputField]:
-    """``name@lower``: in JSON the lower link comes first, by name, or by index where it is in another namespace."""
+    """Format ``name@lower``: in JSON the lower link comes first, by name, or by index where it is in another namespace."""
     name, lower = record.get("IFLA_IFNAME", "<nil>"), record.get("IFLA_LINK")
     shown = name
     if lower == 0:

@@ -93,7 +93,7 @@ def collect(options: Parsed) -> int:
 
 
 def _described(word: str) -> Lab:
-    """The lab that a file describes.  Raises `RawnsError` if the word is not a path."""
+    """Return the lab that a file describes.  Raises `RawnsError` if the word is not a path."""
     if not is_file(word):
         stop(f"{printable(word)} is no file: `up` and `plan` take a description, a path with a dot or a slash in it")
     return lab_of(word)
@@ -111,7 +111,7 @@ def _announce_wait(name: str) -> None:
 
 
 def _record(change: Change) -> dict[str, Any]:
-    """A change as JSON: its sign, what it is, and the place in the description."""
+    """Return a change as JSON: its sign, what it is, and the place in the description."""
     line = getattr(change.where, "line", 0)
     place = {"where": str(change.where), **({"line": line} if line else {})} if change.where else {}
     return {"sign": change.sign, "what": change.what, **place}

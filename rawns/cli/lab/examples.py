@@ -13,7 +13,7 @@ NAMES = ("article", "bridge", "router", "nat", "star", "dual", "vxlan")
 
 
 def text_of(name: str, ending: str = "toml") -> str:
-    """The text of an example, as TOML or, with the ending ``json``, as JSON."""
+    """Return the text of an example, as TOML or, with the ending ``json``, as JSON."""
     from pkgutil import get_data
 
     data = get_data("rawns", f"examples/{name}.{ending}")

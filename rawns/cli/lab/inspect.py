@@ -32,7 +32,7 @@ def _on_terminal() -> bool:
 
 
 def _states(lab: Lab, word: str) -> dict[Any, str]:
-    """The state of each host and interface.  A lab that was read back cannot differ from what it is."""
+    """Return the state of each host and interface.  A lab that was read back cannot differ from what it is."""
     states = lab.states()
     return dict(states) if is_file(word) else {key: "up" if how == "differs" else how for key, how in states.items()}
 
@@ -57,7 +57,7 @@ def status(options: Parsed) -> int:
 
 
 def _overall(lab: Lab, rows: list[Row]) -> str:
-    """The state of the whole lab: `UP`, or what is wrong with it."""
+    """Return the state of the whole lab: `UP`, or what is wrong with it."""
     from ...lab.discover import find_labs
 
     found = next((one.state for one in find_labs() if one.name == lab.name), "")
@@ -69,7 +69,7 @@ def _overall(lab: Lab, rows: list[Row]) -> str:
 
 
 def _as_described(one: Interface, how: str) -> bool:
-    """Whether an interface is in the state it should have: without a carrier if it is to be down, or leads nowhere."""
+    """Return whether an interface is in the state it should have: without a carrier if it is to be down, or leads nowhere."""
     return how in ("up", "") or how == "down" and not one.carrier_due
 
 
@@ -158,7 +158,7 @@ def graph(options: Parsed) -> int:
 
 
 def _known_states(lab: Lab, word: str) -> dict[Any, str] | None:
-    """The states to draw; None if no part of the lab is there, or if this user may not look."""
+    """Return the states to draw; None if no part of the lab is there, or if this user may not look."""
     try:
         states = _states(lab, word)
     except RawnsError:

@@ -66,7 +66,7 @@ class HostNamespaces:
         self._ours: set[int] = set()  # those whose stamp has been looked at
 
     def of(self, host: Host) -> NetNS:
-        """The namespace of a host.  Raises `RawnsError` if it is not there, or is not this lab's."""
+        """Return the namespace of a host.  Raises `RawnsError` if it is not there, or is not this lab's."""
         if host.number not in self._open:
             try:
                 self._open[host.number] = NetNS.current() if host.root else NetNS.open(host.name)
@@ -253,7 +253,7 @@ def _show(lab: Lab, probes: Sequence[PairResult], failed: Sequence[PairResult], 
 
 
 def _matrix(hosts: Sequence[Host], probes: Iterable[PairResult]) -> list[str]:
-    """The milliseconds from each host (row) to each other (column); of several addresses, the slowest or the failing one."""
+    """Return the milliseconds from each host (row) to each other (column); of several addresses the slowest, or a failed one."""
     cells: dict[tuple[int, int], float] = {}
     for probe in probes:
         key = probe.pair.source.number, probe.pair.target.number

@@ -38,10 +38,10 @@ class Progress:
 
 
 def count(number: int, what: str) -> str:
-    """A number with a noun: ``1 host``, ``2 hosts``."""
+    """Return a number with a noun: ``1 host``, ``2 hosts``."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def duration(seconds: float) -> str:
-    """A duration: ``3.1 ms``, ``1.25 s``."""
+    """Return a duration: ``3.1 ms``, ``1.25 s``."""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

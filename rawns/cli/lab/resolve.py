@@ -14,12 +14,12 @@ MAX_LABELS = 20  # hosts that an error lists
 
 
 def is_file(word: str) -> bool:
-    """Whether a word is a path: the name of a lab has no dot and no slash in it."""
+    """Return whether a word is a path: the name of a lab has no dot and no slash in it."""
     return word == "-" or "." in word or "/" in word
 
 
 def lab_of(word: str) -> Lab:
-    """The lab that a file describes, or one that is up, read back from the kernel.  Raises `RawnsError`."""
+    """Return the lab that a file describes, or one that is up, read back from the kernel.  Raises `RawnsError`."""
     if is_file(word):
         return Lab.load(word)
     from ...lab.readback import live
@@ -44,7 +44,7 @@ def _hinted(error: RawnsError, word: str) -> RawnsError:
 
 
 def name_of(word: str) -> str:
-    """The name of a lab, whatever else its file says: what is up can be removed even if the file is faulty by now."""
+    """Return the name of a lab, whatever else its file says: what is up can be removed even if the file is faulty by now."""
     if not is_file(word):
         return word
     from ...lab.document import read
@@ -55,7 +55,7 @@ def name_of(word: str) -> str:
 
 
 def netns_of(word: str, host: str) -> str:
-    """The name under /run/netns of a host of a lab that is up.  Raises `RawnsError`."""
+    """Return the name under /run/netns of a host of a lab that is up.  Raises `RawnsError`."""
     from ...lab.discover import find_labs
 
     lab = name_of(word)
@@ -71,7 +71,7 @@ def netns_of(word: str, host: str) -> str:
 
 
 def _described_names(word: str, host: str) -> list[str]:
-    """The name that the file, if there is one, gives to the namespace of a host."""
+    """Return the name that the file, if there is one, gives to the namespace of a host."""
     names = [one.name for one in Lab.load(word).hosts if one.label == host] if is_file(word) and word != "-" else []
     return [name for name in names if name is not None]
 

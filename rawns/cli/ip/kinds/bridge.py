@@ -147,7 +147,7 @@ def _padded(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _bridge_id(value: Body, record: Body, ip: IpContext) -> str:
-    """``8000.2:0:0:0:0:1``: the priority, then the address as ether_ntoa has it."""
+    """Format ``8000.2:0:0:0:0:1``: the priority, then the address as ether_ntoa has it."""
     return f"{value['prio'].hex()}.{':'.join([f'{byte:x}' for byte in value['addr']])}"
 
 
