@@ -52,7 +52,7 @@ def group_of(text: str) -> int:
 
 
 def master(args: Args, record: Record) -> None:
-    """``master DEV``; with ``vrf`` it has to be one."""
+    """Select the links with this master (``master DEV``); with ``vrf`` it must be a VRF."""
     word = args.take()
     record["master"] = args.ip.index_of(word)
     if not record["master"]:
@@ -60,7 +60,7 @@ def master(args: Args, record: Record) -> None:
 
 
 def vrf(args: Args, record: Record) -> None:
-    """``vrf NAME``: a master that is a VRF."""
+    """Select the links with this VRF as their master (``vrf NAME``)."""
     word = args.take()
     link = args.ip.link(args.ip.index_of(word))
     if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
