@@ -380,7 +380,8 @@ def get(args: Args) -> int:
         raise CommandError("Device and address are required arguments.", FAILED)
     record.update({"ndm_family": family, "ndm_ifindex": _index(device, ip)})
     found = ip.kernel.get(Request(rtnl.GETNEIGH, record)).body
-    ip.write(text(neighbour(found, ip, {})))  # iproute2 ignores -json here
+    ip.json = False  # iproute2 ignores it here
+    ip.write(text(neighbour(found, ip, {})))
     return 0
 
 

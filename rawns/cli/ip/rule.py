@@ -7,7 +7,7 @@ from _socket import AF_INET, AF_INET6, inet_pton
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from . import name_tables
-from .arguments import U16, U32, address, interface, number, prefix
+from .arguments import U16, U32, address, interface, natural, number, prefix
 from .context import complain
 from .filters import group_of
 from .grammar import (
@@ -40,6 +40,7 @@ INTERFACES = (
     ("FRA_IIFNAME", "iif", uapi.FIB_RULE_IIF_DETACHED),
     ("FRA_OIFNAME", "oif", uapi.FIB_RULE_OIF_DETACHED),
 )
+U64 = natural(64)
 BITS = {AF_INET: 32, AF_INET6: 128}
 
 
@@ -127,13 +128,6 @@ def _l3mdev(args: Args, record: Record) -> None:
     record.update({"table": 0, "table given": True, "FRA_L3MDEV": 1})
 
 
-def _tunnel(text: str) -> bytes:
-    value = number(text)
-    if not 0 <= value < 1 << 64:
-        raise ValueError(text)
-    return value.to_bytes(8, "big")
-
-
 def protocol(text: str) -> int:
     """Parse a routing protocol, by name or number.  Raises ValueError."""
     return name_tables.number_of("rt_protos", text, 255)
@@ -148,7 +142,7 @@ WORDS = [
     CustomKeyword("fwmark", _mark),
     ValueKeyword("realms*", "FRA_FLOW", realms, "invalid realms\n"),
     ValueKeyword("protocol*", "FRA_PROTOCOL", protocol, '"protocol" value is invalid\n'),
-    ValueKeyword("tun_id*", "FRA_TUN_ID", _tunnel, '"tun_id" value is invalid\n'),
+    ValueKeyword("tun_id*", "FRA_TUN_ID", U64, '"tun_id" value is invalid\n'),
     CustomKeyword("table*|lookup", _table),
     ValueKeyword("suppress_prefixlength*|sup_pl", "FRA_SUPPRESS_PREFIXLEN", U32, "suppress_prefixlength value is invalid\n"),
     ValueKeyword("suppress_ifgroup*|sup_group", "FRA_SUPPRESS_IFGROUP", group_of, 'Invalid "suppress_ifgroup" value\n'),
@@ -231,7 +225,7 @@ FILTERS = [
     ValueKeyword("oif", "FRA_OIFNAME", str),
     ConstantKeyword("l3mdev", "FRA_L3MDEV", 1),
     CustomKeyword("uidrange", _uid_range),
-    ValueKeyword("tun_id*", "FRA_TUN_ID", _tunnel, '"tun_id" value is invalid\n'),
+    ValueKeyword("tun_id*", "FRA_TUN_ID", U64, '"tun_id" value is invalid\n'),
     CustomKeyword("lookup|table*", _filter_table),
     CustomKeyword("from", _filter_prefix("src")),
     ValueKeyword("protocol*", "protocol", protocol, 'invalid "protocol"\n'),
@@ -317,7 +311,7 @@ def rule_fields(rule: Body, ip: IpContext, deleted: bool = False) -> Iterator[Ou
         yield OutputField("ipproto", name, f"ipproto {name} ")
     yield from _port_fields(rule)
     if "FRA_TUN_ID" in rule:
-        tunnel = int.from_bytes(rule["FRA_TUN_ID"], "big")
+        tunnel = rule["FRA_TUN_ID"]
         yield OutputField("tun_id", tunnel, f"tun_id {tunnel} ")
     yield from _table_fields(rule, ip)
     if "FRA_FLOW" in rule:
