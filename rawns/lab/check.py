@@ -42,6 +42,7 @@ def problems_of(lab: Topology, incomplete: Collection[str] = ()) -> list[str]:
     for one, other in lab.wires:
         if one.mtu != other.mtu and one.mtu and other.mtu:
             found.append(_unequal(one, other))
+    found += _shared_parents(lab)
     found += _on_segments(lab, incomplete)
     return found
 
@@ -49,6 +50,20 @@ def problems_of(lab: Topology, incomplete: Collection[str] = ()) -> list[str]:
 def _unequal(one: Interface, other: Interface) -> Problem:
     text = f"{one} has an MTU of {one.mtu}, and {other}, at the other end, one of {other.mtu}"
     return Problem(f"{text}: longer packets would be lost", one.where)
+
+
+def _shared_parents(lab: Topology) -> Problems:
+    """Yield interfaces that share a parent of which one of them needs all (a macvlan in mode passthru)."""
+    children: dict[int, list[Interface]] = {}
+    for host in lab.hosts:
+        for one in host.interfaces:
+            if one.parent is not None:
+                children.setdefault(id(one.parent), []).append(one)
+    for several in children.values():
+        alone = next((one for one in several if one.exclusive), None)
+        if alone is not None and len(several) > 1:
+            other = next(one for one in several if one is not alone)
+            yield Problem(f"{alone} ({alone.note}) has to be alone on {alone.parent}, and {other} stands on it too", other.where)
 
 
 # -- one host -----------------------------------------------------------------------------------------------------------

@@ -286,6 +286,11 @@ class Interface(Described):
         """What a picture draws behind an interface that leads out of the lab; empty if nothing."""
         return ""
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether nothing else can stand on its parent."""
+        return False
+
     def apart_from(self, other: Interface) -> bool:
         """Return whether it does not receive the frames of an interface on the same segment."""
         return False

@@ -151,6 +151,18 @@ def test_the_limit_of_ports_of_a_bridge_is_the_kernels() -> None:
             ns.net.add_veth("a1023", peer="b1023", master="br0")
 
 
+@pytest.mark.parametrize("modes", [("passthru", "passthru"), ("passthru", "bridge"), ("bridge", "private"), ("passthru",)])
+def test_macvlans_share_a_parent_as_the_kernel_lets_them(modes: tuple[str, ...]) -> None:
+    def attempt(one: NetNS, two: NetNS) -> None:
+        for number, mode in enumerate(modes):
+            one.net.add_macvlan(f"m{number}", "e0", mode)
+
+    if not asked(lambda one, two: one.net.add_macvlan("m", "e0")):
+        pytest.skip("this kernel has no macvlan")
+    macvlans = [{"host": "a", "name": f"m{number}", "parent": "e0", "mode": mode} for number, mode in enumerate(modes)]
+    assert planned({**pair(), "macvlans": macvlans}) == asked(attempt)
+
+
 def test_a_gateway_on_the_link_is_accepted_and_works(lab_name: Name) -> None:  # noqa: F811
     """As clouds and Calico use it: a /32 and a gateway that no network of the host has."""
     name = lab_name()

@@ -36,6 +36,11 @@ class Macvlan(Interface):
     edge = "stacked"
     mode: str
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether it takes its parent for itself alone."""
+        return self.mode == "passthru"
+
     def apart_from(self, other: Interface) -> bool:
         """Return a macvlan does not hear its own parent, nor others on that parent unless both are in bridge mode."""
         if other is self.parent:
