@@ -24,7 +24,7 @@ HELP_COLUMNS = 76
 # iproute2's objects in iproute2's order, which decides what an abbreviation means; None: not available here.
 OBJECTS = (
     ("address", "addr"),
-    ("addrlabel", None),
+    ("addrlabel", "addrlabel"),
     ("maddress", None),
     ("route", "route"),
     ("rule", "rule"),
@@ -35,12 +35,15 @@ OBJECTS = (
     ("fou", None),
     ("ila", None),
     ("macsec", None),
-    ("tunnel|tunl|tuntap|tap|token|tcpmetrics", None),
-    ("monitor", None),
+    ("tunnel|tunl", None),
+    ("tuntap|tap", None),
+    ("token", None),
+    ("tcpmetrics|tcp_metrics", None),
+    ("monitor", "monitor"),
     ("xfrm", None),
     ("mroute|mrule", None),
     ("netns", "netns"),
-    ("netconf", None),
+    ("netconf", "netconf"),
     ("vrf", None),
     ("sr", None),
     ("nexthop", "nexthop"),
@@ -91,6 +94,10 @@ def _set(name: str) -> Callable[[GlobalOptions], None]:
 
 def _count(name: str) -> Callable[[GlobalOptions], None]:
     return lambda options: setattr(options.ip, name, getattr(options.ip, name) + 1)
+
+
+def _timestamp(form: int) -> Callable[[GlobalOptions], None]:
+    return lambda options: setattr(options.ip, "timestamp", form)
 
 
 def _nothing(options: GlobalOptions) -> None:
@@ -163,8 +170,8 @@ OPTIONS = (
     ("details", _count("details")),
     ("resolve", _set("resolve")),
     ("oneline", _set("oneline")),
-    ("timestamp", _nothing),
-    ("tshort", _nothing),
+    ("timestamp", _timestamp(1)),
+    ("tshort", _timestamp(2)),
     ("Version", _version),
     ("force", _force),
     ("batch", _batch),

@@ -73,6 +73,7 @@ class IpContext:
         self.colour = self.dark = False  # -color, and whether the terminal's background is dark
         self.resolve = False  # whether to look up the names of addresses
         self._hosts: dict[str, str] = {}
+        self.timestamp = 0  # of events: 1 for -timestamp, 2 for -tshort
         self.echo = False  # whether to print what the kernel has changed
         self.batch = False  # whether the command is a line of a batch file
         self.flush_rounds = 10
@@ -196,13 +197,20 @@ class IpContext:
         digits = name[2:] if name.startswith("if") else ""
         return int(digits) if digits.isascii() and digits.isdigit() and int(digits) < 1 << 31 else 0
 
+    def remember(self, body: Body, deleted: bool = False) -> None:
+        """Take note of a link that the kernel has reported."""
+        if deleted:
+            self._links.pop(body["ifi_index"], None)
+        else:
+            self._links[body["ifi_index"]] = body
+
     def asked(self, index: int) -> Body:
         """Return the link with this index as the kernel describes it alone; empty if there is none."""
         return self._ask(ifi_index=index) or {}
 
     def link(self, index: int) -> Body | None:
-        """Return the link with this index, asked for once; None if there is none."""
-        if index not in self._links:
+        """Return the link with this index, asked for once; None if there is none (yet)."""
+        if self._links.get(index) is None:
             self._links[index] = self._ask(ifi_index=index)
         return self._links[index]
 

@@ -231,3 +231,30 @@ def brief(record: Body, ip: IpContext) -> Iterator[OutputField]:
         yield from fields(MAC, record, ip)
         yield _flags(record, ip)
         yield OutputField("", None, "\n")
+
+
+# IFLA_EVENT_*
+EVENTS = ("NONE", "REBOOT", "FEATURE CHANGE", "BONDING FAILOVER", "NOTIFY PEERS", "RESEND IGMP", "BONDING OPTION")
+
+
+def event(record: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield the fields of a link in a report that it has changed, as `ip monitor` shows it."""
+    if ip.brief:
+        yield from brief(record, ip)
+        return
+    yield OutputField("ifindex", record["ifi_index"], f"{record['ifi_index']}: ")
+    yield from _name(record, ip, "%s: ")
+    yield _flags(record, ip)
+    yield from fields(FIRST, record, ip)
+    yield from fields(GROUP[:1], record, ip)
+    number = record.get("IFLA_EVENT", 0)
+    if number:
+        name = EVENTS[number] if number < len(EVENTS) else str(number)
+        yield OutputField("event", name, f"event {name} ")
+    yield from _addresses(record, ip)
+    yield from fields(ELSEWHERE, record, ip)
+    if ip.details:
+        yield from _details(record, ip, False)
+        yield from fields(ALIAS, record, ip)
+    yield from _other_names(record, ip)
+    yield OutputField("", None, "\n")

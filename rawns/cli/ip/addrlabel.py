@@ -1,0 +1,140 @@
+"""`ip addrlabel`: labels of IPv6 prefixes, by which source addresses are chosen (ip-addrlabel(8), RFC 6724)."""
+
+from __future__ import annotations
+
+from _socket import AF_INET6
+
+from ... import rtnl, uapi
+from ...nlmsg import Request
+from .arguments import U32, prefix
+from .context import complain
+from .grammar import BAD_WORD, FAILED, CommandError, CustomKeyword, ValueKeyword, dispatch, read, wrong
+from .render import OutputField, put
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...wire import Body, Message
+    from .context import IpContext
+    from .grammar import Args, Record
+
+NO_LABEL = 0xFFFFFFFF
+
+
+def addrlabel(record: Body, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
+    """Yield the fields of one label."""
+    if deleted:
+        yield OutputField("deleted", True, "Deleted ")
+    if "IFAL_ADDRESS" in record:
+        address, length = record["IFAL_ADDRESS"], record["ifal_prefixlen"]
+        shown = _as_ipv4_mapped(address)
+        yield OutputField("address", shown, put("prefix %s", shown, ip, "inet6"))
+        yield OutputField("prefixlen", length, f"/{length} ")
+    if record["ifal_index"]:
+        name = ip.name_of(record["ifal_index"])
+        yield OutputField("ifname", name, put("dev %s ", name, ip, "ifname"))
+    if "IFAL_LABEL" in record:
+        yield OutputField("label", record["IFAL_LABEL"], f"label {record['IFAL_LABEL']} ")
+    yield OutputField("", None, "\n")
+
+
+def _as_ipv4_mapped(address: str) -> str:
+    """Return the mapped prefix as C's inet_ntop(3) writes it, which differs from newer ones for an empty IPv4 part."""
+    return "::ffff:0.0.0.0" if address == "::ffff:0:0" else address
+
+
+def _prefix(args: Args, record: Record) -> None:
+    record["prefix"] = prefix(args.take(), record["family"])
+
+
+def _device(args: Args, record: Record) -> None:
+    word = args.take()
+    record["ifal_index"] = args.ip.index_of(word)
+    if not record["ifal_index"]:
+        raise wrong(word, "dev is invalid\n")
+
+
+def _label(text: str) -> int:
+    value = U32(text)
+    if value == NO_LABEL:
+        raise ValueError(text)
+    return value
+
+
+WORDS = [
+    CustomKeyword("prefix", _prefix, "PREFIX"),
+    CustomKeyword("dev", _device, "DEV"),
+    ValueKeyword("label", "IFAL_LABEL", _label, "label is invalid\n", hint="LABEL"),
+]
+
+
+def _ignored(word: str, args: Args, record: Record) -> None:
+    """Ignore a word that is not known, as iproute2 does."""
+
+
+def modify(args: Args, message: Message, flags: int = 0) -> int:
+    """Add or delete a label."""
+    ip = args.ip
+    record = read(WORDS, args, {"family": ip.family}, _ignored)
+    found, family = record.pop("prefix", None), record.pop("family")
+    if found is None:
+        complain('Not enough information: "prefix" argument is required.')
+        return FAILED
+    if "IFAL_LABEL" not in record:
+        complain('Not enough information: "label" argument is required.')
+        return FAILED
+    record.update({"ifal_family": family or AF_INET6, "ifal_prefixlen": found.bits, "IFAL_ADDRESS": found.address})
+    record = {key: record[key] for key in sorted(record, key=lambda key: key == "IFAL_LABEL")}
+    ip.do(Request(message, record, flags))
+    return 0
+
+
+def _labels(ip: IpContext, failure: str, status: int) -> Iterator[Body]:
+    request = Request(rtnl.GETADDRLABEL, {"ifal_family": ip.family or AF_INET6}, uapi.NLM_F_DUMP)
+    for reply in ip.stream(request, failure, status):
+        yield reply.body
+
+
+def show(args: Args) -> int:
+    """List the labels."""
+    if args:
+        raise CommandError('"ip addrlabel show" does not take any arguments.', FAILED)
+    args.ip.print_all(addrlabel(one, args.ip) for one in _labels(args.ip, "Dump terminated", BAD_WORD))
+    return 0
+
+
+def flush(args: Args) -> int:
+    """Delete all labels."""
+    if args:
+        raise CommandError('"ip addrlabel flush" does not allow extra arguments', FAILED)
+    for one in list(_labels(args.ip, "Flush terminated", FAILED)):
+        args.ip.do(Request(rtnl.DELADDRLABEL, {key: value for key, value in one.items() if isinstance(key, str)}))
+    return 0
+
+
+def help() -> CommandError:
+    """Return the help text of `ip addrlabel`."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["addrlabel"])
+
+
+def _help(args: Args) -> int:
+    raise help()
+
+
+VERBS = (
+    ("list|show", show),
+    ("add", lambda args: modify(args, rtnl.NEWADDRLABEL, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
+    ("delete", lambda args: modify(args, rtnl.DELADDRLABEL)),
+    ("flush", flush),
+    ("help", _help),
+)
+
+
+def run(args: Args) -> int:
+    """Run ``ip addrlabel`` with its words; return the exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "addrlabel")
