@@ -461,7 +461,7 @@ def test_an_abbreviation_means_the_first_word_it_begins() -> None:
 def test_objects_are_abbreviated_as_ip_does() -> None:
     modules = {"a": "addr", "add": "addr", "addr": "addr", "l": "link", "lin": "link", "net": "netns", "r": "route"}
     assert {word: grammar.pick(ip.OBJECTS, word) for word in modules} == modules
-    assert [grammar.pick(ip.OBJECTS, word) for word in ("ntab", "netc", "", "links")] == [None] * 4
+    assert [grammar.pick(ip.OBJECTS, word) for word in ("mpt", "l2", "", "links")] == [None] * 4
 
 
 def test_every_row_has_help() -> None:

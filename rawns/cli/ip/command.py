@@ -41,7 +41,8 @@ OBJECTS = (
     ("tcpmetrics|tcp_metrics", None),
     ("monitor", "monitor"),
     ("xfrm", None),
-    ("mroute|mrule", None),
+    ("mroute", None),
+    ("mrule", None),
     ("netns", "netns"),
     ("netconf", "netconf"),
     ("vrf", None),
@@ -238,7 +239,7 @@ def command(args: Args) -> int:
     if module is None:
         known = any(matches(word, name) for names, _ in OBJECTS for name in names.split("|"))
         if known:
-            raise CommandError(f'rawns ip: the object "{word}" is not available; `ip help` lists those that are.')
+            raise CommandError(f'Object "{word}" is not supported by rawns; "ip help" lists the objects that are.')
         raise CommandError(f'Object "{word}" is unknown, try "ip help".', FAILED)
     if module == "help":
         raise usage()
