@@ -553,7 +553,7 @@ def test_every_object_is_available_or_refused_by_name(quiet: list[str]) -> None:
     for names, module in ip.OBJECTS:
         for name in names.split("|"):
             if module is None:
-                with pytest.raises(CommandError, match="is not available") as refused:
+                with pytest.raises(CommandError, match="is not supported by rawns") as refused:
                     ip.command(Args([name], IpContext()))
                 assert refused.value.status == 255
             else:

@@ -75,6 +75,7 @@ def show(args: Args) -> int:
 def _one(ip: IpContext, family: int, index: int) -> int:
     """Print one interface's configuration; as text, because iproute2 ignores -json here."""
     answer = ip.kernel.get(Request(rtnl.GETNETCONF, {"ncm_family": family, "NETCONFA_IFINDEX": index}))
+    ip.json = False
     ip.write(text(netconf(answer.body, ip)))
     return 0
 

@@ -1,0 +1,182 @@
+"""`ip maddress`: the multicast addresses that interfaces receive (ip-maddress(8)), from /proc/net."""
+
+from __future__ import annotations
+
+import sys
+from _socket import AF_INET, AF_INET6, inet_ntop
+
+from ... import syscalls
+from ...errors import SyscallError
+from .arguments import lladdr
+from .context import reason
+from .grammar import AF_PACKET, FAILED, CommandError, dispatch, duplicate, garbage, matches
+from .render import JsonObject, OutputField, put
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .context import IpContext
+    from .grammar import Args
+
+ETHERNET_BYTES = 6
+
+
+class Membership:
+    """One multicast address of an interface; ``users`` is how many have asked for it, ``static`` that a person has."""
+
+    __slots__ = ("address", "family", "static", "users")
+
+    def __init__(self, family: int, address: str, users: int, static: bool = False) -> None:
+        self.family, self.address, self.users, self.static = family, address, users, static
+
+
+def _lines(name: str) -> list[str]:
+    try:
+        with open(f"/proc/net/{name}", encoding="utf-8", errors="surrogateescape") as lines:
+            return lines.read().splitlines()
+    except OSError:
+        return []  # this kernel does not have the protocol
+
+
+def _link_layer() -> Iterator[tuple[int, str, Membership]]:
+    for line in _lines("dev_mcast"):
+        index, name, users, static, address = line.split()
+        shown = bytes.fromhex(address).hex(":")
+        yield int(index), name, Membership(AF_PACKET, shown, int(users), static != "0")
+
+
+def _ipv4() -> Iterator[tuple[int, str, Membership]]:
+    index, name = 0, ""
+    for line in _lines("igmp")[1:]:
+        words = line.split()
+        if not line.startswith("\t"):
+            index, name = int(words[0]), words[1]
+        else:
+            packed = int(words[0], 16).to_bytes(4, sys.byteorder)
+            yield index, name, Membership(AF_INET, inet_ntop(AF_INET, packed), int(words[1]))
+
+
+def _ipv6() -> Iterator[tuple[int, str, Membership]]:
+    for line in _lines("igmp6"):
+        index, name, address, users = line.split()[:4]
+        yield int(index), name, Membership(AF_INET6, inet_ntop(AF_INET6, bytes.fromhex(address)), int(users))
+
+
+READERS = {AF_PACKET: _link_layer, AF_INET: _ipv4, AF_INET6: _ipv6}
+
+
+def show(args: Args) -> int:
+    """List the addresses of all interfaces, or of one."""
+    ip, device = args.ip, ""
+    while args:
+        word = args.take()
+        if word == "dev":
+            word = args.take()
+        elif matches(word, "help"):
+            raise help()
+        if device:
+            raise garbage("dev", word)
+        device = word
+    found: dict[int, tuple[str, list[Membership]]] = {}
+    for family, reader in READERS.items():
+        if ip.family in (0, family):
+            for index, name, one in reader():
+                if device in ("", name):
+                    found.setdefault(index, (name, []))[1].append(one)
+    ip.print_all(_fields(index, *found[index], ip) for index in sorted(found))
+    return 0
+
+
+def _fields(index: int, name: str, members: list[Membership], ip: IpContext) -> Iterator[OutputField]:
+    head = put(f"{index}:\t%s", name, ip)
+    yield OutputField("ifindex", index, "" if ip.oneline else head)
+    yield OutputField("ifname", name, "" if ip.oneline else "\n")
+    objects = [JsonObject(_member(one)) for one in members]
+    start = f"{head}\\" if ip.oneline else ""
+    lines = [start + "".join(field.text for field in one) + "\n" for one in objects]
+    yield OutputField("maddr", objects, "".join(lines))
+
+
+def _member(one: Membership) -> Iterator[OutputField]:
+    if one.family == AF_PACKET:
+        yield OutputField("link", one.address, f"\tlink  {one.address}")
+    else:
+        name = "inet" if one.family == AF_INET else "inet6"
+        yield OutputField("family", name, f"\t{name:<5} ")
+        yield OutputField("address", one.address, one.address)
+    if one.users != 1:
+        yield OutputField("users", one.users, f" users {one.users}")
+    if one.static:
+        yield OutputField("static", True, " static")
+
+
+def modify(args: Args, request: str) -> int:
+    """Add or delete a link-layer address."""
+    address, device = "", ""
+    while args:
+        word = args.take()
+        if word == "dev":
+            if device:
+                raise duplicate("dev", args.take())
+            device = args.take()
+            continue
+        if matches(word, "address"):
+            word = args.take()
+        if matches(word, "help"):
+            raise help()
+        if address:
+            raise duplicate("address", word)
+        address = word
+        _packed(address)
+    if not device:
+        raise CommandError('Not enough information: "dev" is required.')
+    packed = _packed(address) if address else bytes(ETHERNET_BYTES)
+    ifreq = device.encode("utf-8", "surrogateescape")[:15].ljust(16, b"\0") + bytes(2) + packed.ljust(22, b"\0")
+    _ioctl(request, ifreq, device)
+    return 0
+
+
+def _packed(text: str) -> bytes:
+    packed = bytes.fromhex(lladdr(text).replace(":", ""))
+    if len(packed) != ETHERNET_BYTES:
+        raise CommandError(f"Error: Invalid address length {len(packed)} - must be {ETHERNET_BYTES} bytes", FAILED, exits=True)
+    return packed
+
+
+def _ioctl(request: str, ifreq: bytes, device: str) -> None:
+    from _socket import SOCK_DGRAM, socket
+
+    control = socket(AF_INET, SOCK_DGRAM)
+    try:
+        syscalls.ioctl_struct(control.fileno(), request, ifreq, f'{{ifr_name="{device}", ifr_hwaddr=...}}')
+    except SyscallError as error:
+        raise CommandError(f"ioctl: {reason(error)}", FAILED) from None
+    finally:
+        control.close()
+
+
+def help() -> CommandError:
+    """Return the help text of `ip maddress`."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["maddress"])
+
+
+def _help(args: Args) -> int:
+    raise help()
+
+
+VERBS = (
+    ("add", lambda args: modify(args, "SIOCADDMULTI")),
+    ("delete", lambda args: modify(args, "SIOCDELMULTI")),
+    ("list|show|lst", show),
+    ("help", _help),
+)
+
+
+def run(args: Args) -> int:
+    """Run ``ip maddress`` with its words; return the exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "maddr")

@@ -1,0 +1,224 @@
+"""`ip ntable`: the tables of neighbours and their parameters (ip-ntable(8), `<linux/neighbour.h>`).  Times are milliseconds."""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6
+
+from ... import rtnl, uapi
+from ...nlmsg import Request
+from .arguments import U32, natural
+from .grammar import FAILED, CommandError, CustomKeyword, Keyword, ValueKeyword, dispatch, matches, read, wrong
+from .render import OutputField, put
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...wire import Body
+    from .context import IpContext
+    from .grammar import Args, Record
+
+U64 = natural(64)
+FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}
+THRESHOLDS = {"thresh1": "NDTA_THRESH1", "thresh2": "NDTA_THRESH2", "thresh3": "NDTA_THRESH3"}
+COUNTS = {  # parameters that count something; all others are times
+    "queue": "NDTPA_QUEUE_LEN",
+    "app_probes": "NDTPA_APP_PROBES",
+    "ucast_probes": "NDTPA_UCAST_PROBES",
+    "mcast_probes": "NDTPA_MCAST_PROBES",
+    "proxy_queue": "NDTPA_PROXY_QLEN",
+}
+TIMES = {
+    "base_reachable": "NDTPA_BASE_REACHABLE_TIME",
+    "retrans": "NDTPA_RETRANS_TIME",
+    "gc_stale": "NDTPA_GC_STALETIME",
+    "delay_probe": "NDTPA_DELAY_PROBE_TIME",
+    "anycast_delay": "NDTPA_ANYCAST_DELAY",
+    "proxy_delay": "NDTPA_PROXY_DELAY",
+    "locktime": "NDTPA_LOCKTIME",
+}
+# The lines below the first one, each as the words of its parameters.
+LINES = (
+    "refcnt reachable base_reachable retrans",
+    "gc_stale delay_probe queue",
+    "app_probes ucast_probes mcast_probes",
+    "anycast_delay proxy_delay proxy_queue locktime",
+)
+PARAMETERS = {"refcnt": "NDTPA_REFCNT", "reachable": "NDTPA_REACHABLE_TIME", **COUNTS, **TIMES}
+STATISTICS = (
+    ("stats ", "allocs destroys hash_grows"),
+    ("", "res_failed lookups hits"),
+    ("", "rcv_probes_mcast rcv_probes_ucast"),
+    ("", "periodic_gc_runs forced_gc_runs"),
+    ("", "table_fulls"),
+)
+
+
+# -- change -------------------------------------------------------------------------------------------------------------
+
+
+def _name(args: Args, record: Record) -> None:
+    record["NDTA_NAME"] = args.take()
+
+
+def _device(args: Args, record: Record) -> None:
+    record["dev"] = args.take()
+
+
+def _words() -> list[Keyword]:
+    named: list[Keyword] = [CustomKeyword("name", _name, "NAME"), CustomKeyword("dev", _device, "DEV")]
+    rows = {**dict.fromkeys([*THRESHOLDS.items(), *COUNTS.items()], U32), **dict.fromkeys(TIMES.items(), U64)}
+    named += [ValueKeyword(word, key, take, f'"{word}" value is invalid') for (word, key), take in rows.items()]
+    return [*named, ValueKeyword("gc_int", "NDTA_GC_INTERVAL", U64, '"gc_int" value is invalid')]
+
+
+def _unknown(word: str, args: Args, record: Record) -> None:
+    if matches(word, "help"):
+        raise help()
+    raise wrong(word, "unknown")
+
+
+def change(args: Args) -> int:
+    """Change thresholds and parameters of a table."""
+    ip = args.ip
+    found = read(_words(), args, {}, _unknown)
+    if "NDTA_NAME" not in found:
+        raise CommandError('Error: argument "NAME" is required')
+    parameters = {key: value for key, value in found.items() if str(key).startswith("NDTPA_")}
+    record = {key: value for key, value in found.items() if str(key).startswith("NDTA_")}
+    if not parameters and len(record) == 1:
+        raise CommandError("Not enough information: changeable attributes required.")
+    if parameters:
+        where = {}
+        if "dev" in found:
+            where["NDTPA_IFINDEX"] = ip.index_of(found["dev"])
+            if not where["NDTPA_IFINDEX"]:
+                raise CommandError(f'Cannot find device "{found["dev"]}"', FAILED)
+        record["NDTA_PARMS"] = {**where, **parameters}
+    ip.do(Request(rtnl.SETNEIGHTBL, {"ndtm_family": ip.family, **record}, uapi.NLM_F_REPLACE))
+    return 0
+
+
+# -- show ---------------------------------------------------------------------------------------------------------------
+
+
+def show(args: Args) -> int:
+    """List the tables and the parameters of each interface."""
+    ip = args.ip
+    record: Record = {}
+    while args:
+        word = args.take()
+        if word == "dev":
+            name = args.take()
+            record["index"] = ip.index_of(name)
+            if not record["index"]:
+                raise wrong(name, '"DEV" is invalid')
+        elif word == "name":
+            record["name"] = args.take()
+        else:
+            _unknown(word, args, record)
+    request = Request(rtnl.GETNEIGHTBL, {"ndtm_family": ip.family}, uapi.NLM_F_DUMP)
+    ip.print_all(ntable(reply.body, ip) for reply in ip.dump(request) if _fits(reply.body, record, ip))
+    return 0
+
+
+def _fits(table: Body, record: Record, ip: IpContext) -> bool:
+    if ip.family not in (0, table["ndtm_family"]) or record.get("name", table.get("NDTA_NAME")) != table.get("NDTA_NAME"):
+        return False
+    return "index" not in record or table.get("NDTA_PARMS", {}).get("NDTPA_IFINDEX") == record["index"]
+
+
+def ntable(table: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield the fields of a table, or of one interface's parameters in it."""
+    family = FAMILIES.get(table["ndtm_family"], str(table["ndtm_family"]))
+    yield OutputField("family", family, f"{family} ")
+    if "NDTA_NAME" in table:
+        yield OutputField("name", table["NDTA_NAME"], f"{table['NDTA_NAME']} ")
+    yield _line(ip)
+    parameters = table.get("NDTA_PARMS", {})
+    if "NDTPA_IFINDEX" in parameters:
+        name = ip.name_of(parameters["NDTPA_IFINDEX"])
+        yield OutputField("dev", name, put("    dev %s ", name, ip))
+        yield _line(ip)
+    elif "NDTA_THRESH1" in table:
+        yield from _thresholds(table, ip)
+    for words in LINES:
+        yield OutputField("", None, "    ")
+        for word in words.split():
+            if PARAMETERS[word] in parameters:
+                yield _number(word, parameters[PARAMETERS[word]])
+        yield _line(ip)
+    if ip.stats and "NDTA_STATS" in table:
+        yield from _statistics(table["NDTA_STATS"], ip)
+    yield OutputField("", None, "\n")
+
+
+def _line(ip: IpContext) -> OutputField:
+    return OutputField("", None, put("\n", None, ip))
+
+
+def _number(name: str, value: int, word: str = "") -> OutputField:
+    return OutputField(name, value, f"{word or name} {value} ")
+
+
+def _thresholds(table: Body, ip: IpContext) -> Iterator[OutputField]:
+    yield OutputField("", None, "    ")
+    for name, key in THRESHOLDS.items():
+        if key in table:
+            yield _number(name, table[key])
+    if "NDTA_GC_INTERVAL" in table:
+        yield _number("gc_interval", table["NDTA_GC_INTERVAL"], "gc_int")
+    yield _line(ip)
+    if ip.stats and "NDTA_CONFIG" in table:
+        yield from _configuration(table["NDTA_CONFIG"], ip)
+
+
+def _configuration(config: Body, ip: IpContext) -> Iterator[OutputField]:
+    from time import localtime, strftime, time
+
+    yield OutputField("", None, "    config ")
+    yield _number("key_length", config["ndtc_key_len"], "key_len")
+    yield _number("entry_size", config["ndtc_entry_size"])
+    yield _number("entries", config["ndtc_entries"])
+    yield _line(ip)
+    yield OutputField("", None, "        ")
+    for name in ("last_flush", "last_rand"):
+        when = strftime("%Y-%m-%d %H:%M:%S", localtime(int(time()) - config[f"ndtc_{name}"] // 1000))
+        yield OutputField(name, when, f"{name} {when} ")
+    yield _line(ip)
+    yield OutputField("", None, "        ")
+    yield _number("hash_rnd", config["ndtc_hash_rnd"])
+    mask = config["ndtc_hash_mask"]
+    yield OutputField("hash_mask", f"{mask:#x}", f"hash_mask {mask:08x} ")
+    yield _number("hash_chain_gc", config["ndtc_hash_chain_gc"])
+    yield _number("proxy_qlen", config["ndtc_proxy_qlen"])
+    yield _line(ip)
+
+
+def _statistics(found: Body, ip: IpContext) -> Iterator[OutputField]:
+    for start, words in STATISTICS:
+        yield OutputField("", None, f"    {start}")
+        for word in words.split():
+            yield _number(word, found.get(f"ndts_{word}", 0))
+        yield _line(ip)
+
+
+def help() -> CommandError:
+    """Return the help text of `ip ntable`."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["ntable"])
+
+
+def _help(args: Args) -> int:
+    raise help()
+
+
+VERBS = (("change|chg", change), ("show|lst|list", show), ("help", _help))
+
+
+def run(args: Args) -> int:
+    """Run ``ip ntable`` with its words; return the exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "ntable")

@@ -1,0 +1,101 @@
+"""`ip token`: the interface identifier that IPv6 uses for addresses it makes itself (ip-token(8))."""
+
+from __future__ import annotations
+
+from _socket import AF_INET6
+
+from ... import rtnl, uapi
+from ...nlmsg import Request
+from .arguments import prefix
+from .context import complain
+from .grammar import FAILED, CommandError, dispatch, wrong
+from .render import OutputField, put
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...wire import Body
+    from .context import IpContext
+    from .grammar import Args
+
+
+def _fields(link: Body, ip: IpContext) -> Iterator[OutputField]:
+    token, name = link["IFLA_PROTINFO"]["IFLA_INET6_TOKEN"], link.get("IFLA_IFNAME", "")
+    yield OutputField("token", token, f"token {token} ")
+    yield OutputField("ifname", name, put("dev %s", name, ip))
+    yield OutputField("", None, "\n")
+
+
+def _device(args: Args) -> int:
+    word = args.take()
+    index = args.ip.index_of(word)
+    if not index:
+        raise wrong(word, "dev is invalid\n")
+    return index
+
+
+def _has_token(link: Body) -> bool:
+    """Return whether IPv6 could use a token: not on loopback, nor if it does not resolve neighbours."""
+    if link["ifi_flags"] & (uapi.IFF_LOOPBACK | uapi.IFF_NOARP):
+        return False
+    return "IFLA_INET6_TOKEN" in link.get("IFLA_PROTINFO", {})
+
+
+def show(args: Args) -> int:
+    """List the tokens of all interfaces, or of one."""
+    ip, index = args.ip, 0
+    while args:  # iproute2 ignores words that it does not know
+        if args.take() == "dev":
+            index = _device(args)
+    request = Request(rtnl.GETLINK, {"ifi_family": AF_INET6}, uapi.NLM_F_DUMP)
+    links = [reply.body for reply in ip.dump(request)]
+    ip.print_all(_fields(link, ip) for link in links if index in (0, link["ifi_index"]) and _has_token(link))
+    return 0
+
+
+def change(args: Args, token: bytes | None) -> int:
+    """Set the token, which is the first word if ``token`` is None."""
+    ip, index = args.ip, 0
+    while args:
+        word = args.take()
+        if word == "dev":
+            index = _device(args)
+        elif token is None:
+            token = prefix(word, AF_INET6).address
+    if token is None:
+        complain("Not enough information: token is required.")
+        return FAILED
+    if not index:
+        complain('Not enough information: "dev" argument is required.')
+        return FAILED
+    spec = {"AF_INET6": {"IFLA_INET6_TOKEN": token}}
+    ip.do(Request(rtnl.SETLINK, {"ifi_family": AF_INET6, "ifi_index": index, "IFLA_AF_SPEC": spec}))
+    return 0
+
+
+def help() -> CommandError:
+    """Return the help text of `ip token`."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["token"])
+
+
+def _help(args: Args) -> int:
+    raise help()
+
+
+VERBS = (
+    ("list|lst|show", show),
+    ("set|add", lambda args: change(args, None)),
+    ("get", show),
+    ("del", lambda args: change(args, bytes(16))),
+    ("help", _help),
+)
+
+
+def run(args: Args) -> int:
+    """Run ``ip token`` with its words; return the exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "token")
