@@ -1,4 +1,4 @@
-"""The small objects of `rawns ip` beside the real `ip`: addrlabel, netconf, token, maddress, ntable."""
+"""The small objects of `rawns ip` beside the real `ip`: addrlabel, netconf, token, maddress, ntable, vrf, mroute, mrule."""
 
 from __future__ import annotations
 
@@ -142,6 +142,67 @@ ntable show nothing
 ntable show dev nope
 ntable change name arp_cache dev v1 thresh1 5
 ntable change name arp_cache queue 5
+"""
+VRF = """
+vrf help
+vrf
+vrf show
+-j vrf
+vrf show nope
+vrf show lo
+vrf identify
+vrf identify self
+vrf identify x
+vrf identify 999999
+vrf pids
+vrf pids nope
+vrf pids lo
+vrf exec
+vrf exec nope true
+vrf exec nope
+vrf nothing
+vrf identify 1 2
+vrf show a b
+vrf pids a b
+-j -p vrf
+-d vrf
+vrf list
+"""
+MROUTE = """
+mroute help
+mroute
+mroute show
+-j mroute
+-6 mroute
+-4 mroute
+mroute show table all
+mroute show nothing
+mroute nothing
+mroute show iif nope
+mroute show from 10.0.0.0/8
+mroute show 224.0.0.0/4
+mroute show table x
+mroute add
+-4 mroute show table 5
+mroute show table all iif v1 to 224.0.0.1
+-0 mroute
+-j -p mroute
+"""
+MRULE = """
+mrule help
+mrule
+-6 mrule
+-j mrule
+mrule add pref 5 table 9
+mrule add prohibit
+mrule
+mrule del pref 5
+mrule nothing
+mrule flush
+mrule
+mrule add
+-4 mrule add pref 7 from 10.0.0.0/8 table 3
+-4 mrule
 """
 # How long a neighbour is reachable is drawn at random around "base_reachable", and references come and go.
 VOLATILE = {"ntable": r'\b(reachable"?:? ?\d+|refcnt"?:? ?\d+)'}
