@@ -169,7 +169,7 @@ class WireError(RawnsError, ValueError):
 
 
 class DecodeError(WireError):
-    """Bytes received that are no well-formed message.  The kernel has not refused anything; it was not understood."""
+    """The bytes received are not a well-formed message.  The kernel has not refused anything; it was not understood."""
 
 
 class InvalidValue(RawnsError, ValueError):

@@ -106,7 +106,7 @@ def check_descriptor(fd: int, what: str) -> int:
 
 
 def not_a_namespace(what: str) -> InvalidValue:
-    """Return the error for a file that is no network namespace."""
+    """Return the error for a file that is not a network namespace."""
     stale = ": nothing is mounted on it, the name is stale" if what.startswith(f"{NETNS_DIR}/") else ""
     return InvalidValue(f"{printable(what)} is not a network namespace{stale}")
 

@@ -133,7 +133,7 @@ _SETTINGS = (
 
 
 def _alternative(uid: int, has_capabilities: bool) -> str:
-    """Return what would do without a user namespace."""
+    """Return what the user can do without a user namespace."""
     if not has_capabilities:
         return "run this as a root that has its capabilities" if uid == 0 else "run this as root"
     if not os.access("/run", os.W_OK):

@@ -277,7 +277,7 @@ class PingOutput:
         print(text, flush=True)
 
     def header(self) -> None:
-        """Print the first sock."""
+        """Print the first line."""
         options, sock = self.options, self.sock
         source = ""
         if options.device or options.source:
@@ -369,7 +369,7 @@ class PingOutput:
 
 
 def _time(seconds: float) -> str:
-    """Milliseconds with three result or so: 0.026, 2.35, 23.5, 235."""
+    """Format milliseconds with about three significant digits: 0.026, 2.35, 23.5, 235."""
     micro = int(seconds * 1e6 + 1e-4)  # the seconds were whole nanoseconds before they became binary fractions
     if micro < 1000:
         return f"0.{micro:03d}"

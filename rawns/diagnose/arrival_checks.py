@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .namespace_view import NamespaceView
 
 UNUSABLE = uapi.IFA_F_TENTATIVE | uapi.IFA_F_DADFAILED
-RP_STRICT, RP_LOOSE = 1, 2
+RP_LOOSE = 2
 
 
 def ipv6_on(hop: Hop) -> NetworkFault | None:

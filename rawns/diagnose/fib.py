@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .flow import RouteQuery
     from .namespace_view import NamespaceView, RouteAnswer
 
-LOOPBACK_INDEX = 1  # packets sent from a namespace match "iif lo"
 FALLBACK_METRIC = 0xFFFFFFFF  # of the unreachable default route that ends IPv6's table
 REFUSING = {  # route types that refuse a packet, with the error of the look-up: fib_props in net/ipv4/fib_semantics.c
     uapi.RTN_BLACKHOLE: ("blackhole", EINVAL),

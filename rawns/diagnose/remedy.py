@@ -169,11 +169,6 @@ def delete_neighbour(view: NamespaceView, link: Link, address: str) -> Remedy:
 # -- settings and filters -----------------------------------------------------------------------------------------------
 
 
-def set_sysctl(view: NamespaceView, **values: int) -> Remedy:
-    """Write settings, given as ``ipv4__conf__all__rp_filter=0``; settings that have the value already are left out."""
-    return set_sysctls(view, {name.replace("__", "/"): value for name, value in values.items()})
-
-
 def set_sysctls(view: NamespaceView, values: dict[str, int]) -> Remedy:
     """Write settings, given as paths below /proc/sys/net; settings that have the value already are left out."""
     wrong = [(name, value) for name, value in values.items() if view.sysctl(name) not in (None, value)]

@@ -9,8 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .hop import Hop
 
-WILDCARDS = ("0.0.0.0", "::")
-
 
 def listened(hop: Hop) -> NetworkFault | None:
     """Check that a socket receives on the port, at the destination address."""

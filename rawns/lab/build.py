@@ -172,7 +172,7 @@ class Builder:
             self._write_stamp(host, "", host.features)
 
     def _pending(self, host: Host) -> frozenset[str]:
-        """Return the mark of a host that is not finished before its commands have been run: if they are not, it is made anew."""
+        """Return the mark in the stamp of a host whose commands have yet to run; the next `up` creates such a host again."""
         return frozenset([stamp.RUN_PENDING] if host.commands and self._lab.outlives_process else ())
 
     def _features(self, host: Host) -> frozenset[str]:
@@ -304,7 +304,7 @@ class Builder:
 
 
 def _depth(one: Interface) -> int:
-    """Count how many interfaces it stands on: its parent is created before it."""
+    """Return the number of interfaces below this one, each the parent of the next; a parent is created first."""
     return 0 if one.parent is None else 1 + _depth(one.parent)
 
 

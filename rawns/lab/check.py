@@ -223,7 +223,7 @@ def _on_segments(lab: Topology, incomplete: Collection[str]) -> Problems:
 
 
 def _loops(lab: Topology) -> Problems:
-    """Loops of bridges without spanning tree protocol: frames would circulate in them without end."""
+    """Yield a problem for each loop of bridges without spanning tree protocol: frames would circulate in it without end."""
     between = (one.bridged and other.bridged for one, other in lab.wires)
     stacked = (one.bridged and (one.parent is not None or one.tunnel) for host in lab.hosts for one in host.interfaces)
     if not any(between) and not any(stacked):

@@ -174,7 +174,7 @@ def _judge_stale(lab: Topology, name: str, needed: bool, mending: bool) -> None:
 
 
 def _existing(host: Host, name: str, mending: bool) -> NamespaceState | None:
-    """Return the state of a host that exists; None if it is to be made anew.  Raises `NameTakenError` if it is not the lab's."""
+    """Return the state of a host that exists; None if it must be replaced.  Raises `NameTakenError` if it is not the lab's."""
     with NetNS.open(name) as namespace:
         host.found(namespace)
     try:

@@ -67,7 +67,7 @@ def _said(data: Data) -> Data:
 
 
 def _texts(found: Iterable[object]) -> Any:
-    """Several as a list, one by itself."""
+    """Return the only element of a list, or the list if it has several."""
     texts = [str(one) for one in found]
     return texts[0] if len(texts) == 1 else texts
 

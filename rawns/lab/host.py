@@ -320,7 +320,7 @@ class Host(BaseHost):
         return self.namespace.settings(given)
 
     def monitor(self, *groups: str) -> Monitor:
-        """Return A `Monitor` of what changes inside, as `NetNS.monitor`."""
+        """Return a `Monitor` of what changes inside, as `NetNS.monitor`."""
         return self.namespace.monitor(*groups)
 
     def pids(self) -> list[int]:

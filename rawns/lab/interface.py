@@ -325,7 +325,7 @@ class Interface(Described):
         return self.kind
 
     def creation(self, speaker: BaseHost) -> dict[str, Any]:
-        """Keywords for its creation by a socket in the host ``speaker``: index, group, properties and namespace."""
+        """Return keywords for its creation by a socket in the host ``speaker``: index, group, properties and namespace."""
         options: dict[str, Any] = {"index": self.index, "group": self.host.lab.group}
         for option, name in AT_CREATION:
             value = getattr(self, name)
@@ -348,7 +348,7 @@ class Interface(Described):
         return [self.labelled(link.new(self.name, self.kind, self.data, **options))]
 
     def late_options(self) -> dict[str, Any]:
-        """Keywords of a change for what its creation could not set."""
+        """Return keywords of a change for what its creation could not set."""
         return {}
 
     def labelled(self, request: Request) -> Request:

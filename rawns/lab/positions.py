@@ -133,7 +133,7 @@ class _Walk:
 
 
 def _plain(word: str) -> str:
-    """Return a key without its quotes; one with escapes in it is looked for in vain, and what is around it is found."""
+    """Return a key without its quotes.  Escapes in it are not decoded: the position of such a key is that of its table."""
     return word[1:-1] if word[0] in "\"'" else word
 
 

@@ -168,7 +168,7 @@ class Reach:
         return there is not None and self._answered(family, start, there, target)
 
     def _answered(self, family: int, start: RoutingTable, there: Arrival, target: int) -> bool:
-        """Return whether the answer comes back: to each host that changed the source, and from it on to who it was before."""
+        """Return whether the answer comes back: to each host that changed the source, and on to the original source."""
         here, seen, translations = there
         passing = False
         for translator, before in reversed(translations):

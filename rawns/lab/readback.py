@@ -137,7 +137,7 @@ class LabReader:
         return self._read.get((host.number, master.name)) if master is not None else None
 
     def _link(self, host: Host, state: NamespaceState, link: Link, last: bool) -> bool:
-        """Add a link of a kind that has a table of its own; whether what it stands on has been read.
+        """Add a link of a kind that has a table of its own; return whether its parent has been read.
 
         ``last`` says that it will not be read: then an interface of this name in the root namespace takes its place.
         """

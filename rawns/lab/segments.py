@@ -68,7 +68,7 @@ class Segments:
         return root
 
     def _union(self, one: int, other: int) -> bool:
-        """Join two nodes; whether they were joined before."""
+        """Join two nodes; return whether they were joined before."""
         one, other = self._root(one), self._root(other)
         if one != other:
             self._parent[one] = other
@@ -98,7 +98,7 @@ class Segments:
                 self._outside.append(node)
 
     def _tunnels(self, ends: list[Interface]) -> None:
-        """Tunnels of one number: two that name each other's hosts are the two ends of one."""
+        """Join the tunnels of one number: two are the ends of one if the remote of each is an address of the other's host."""
         addresses = [_addresses(end.host) for end in ends]
         for number, one in enumerate(ends):
             matched = False

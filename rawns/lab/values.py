@@ -329,7 +329,7 @@ def mac_bytes(word: str) -> bytes:
 
 
 def _mac(word: str) -> str:
-    """Return A MAC address in the kernel's spelling."""
+    """Return a MAC address in the kernel's spelling."""
     return ":".join(f"{byte:02x}" for byte in mac_bytes(word))
 
 

@@ -324,7 +324,7 @@ def _written(one: records.NftRule) -> str:
 
 
 def _interpret(rules: list[list[NftStatement]]) -> list[Nat]:
-    """Return what the rules may have been built from; rules that `replace` does not build are ignored."""
+    """Return the `Nat`s that `replace` may have built the rules from; rules that it does not build are ignored."""
     sources: dict[str, list[str]] = {}
     forwards: dict[str, list[Forward]] = {}
     for steps in rules:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .. import rtnl, uapi
-from ..errors import InvalidValue, WireError
+from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..rtnl.link import LINKINFO
-from ..wire import link_address, shown
+from ..wire import shown
 from . import prefix
 from .record import Record, field
 
@@ -164,14 +164,6 @@ def _size(name: str) -> int:
         return len(name.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
         raise InvalidValue(f"{shown(name)} cannot name an interface: it cannot be encoded as UTF-8") from None
-
-
-def check_address(address: str) -> int:
-    """Return how many bytes a link-layer address has.  Raises `InvalidValue` if it is not one."""
-    try:
-        return len(link_address(address))
-    except WireError as error:
-        raise InvalidValue(str(error)) from None
 
 
 # -- options ----------------------------------------------------------------------------------------------------------

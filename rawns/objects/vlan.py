@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..errors import KernelError
 
 MIN_VID, MAX_VID = 1, 4094  # 0 and 4095 are reserved
-DEFAULT_VID = 1  # which a port of a new bridge carries untagged
 
 
 class Vlan:

@@ -154,7 +154,6 @@ PARSERS: dict[str, Callable[[Any], object]] = {
     "units.seconds": units.seconds,
     "units.fraction": units.fraction,
     "link.check_name": link.check_name,
-    "link.check_address": link.check_address,
     "link.reference": link.reference,
     "link_address": link_address,
     "link.new": lambda value: link.new("v", "dummy", mtu=value, address=value, alias=value).pack(1),

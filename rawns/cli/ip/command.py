@@ -60,7 +60,7 @@ OBJECTS = (
 
 
 class GlobalOptions(Args):
-    """The options of a command line: read up to the first word that is none."""
+    """The options of a command line: read up to the first word that is not an option."""
 
     __slots__ = ("batch", "force")
 
@@ -321,7 +321,7 @@ def batch(name: str, force: bool, ip: IpContext) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Run `ip` with these arguments; the exit status."""
+    """Run `ip` with these arguments; return the exit status."""
     gc.disable()  # a command makes no cycles worth looking for, and is over before that would pay
     ip = IpContext()
     try:

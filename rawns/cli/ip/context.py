@@ -285,7 +285,7 @@ class IpContext:
         return self.held[-1]
 
     def release(self) -> None:
-        """Let go of what a command held."""
+        """Close the descriptors that a command has opened."""
         for fd in self.held:
             os.close(fd)
         self.held.clear()
@@ -325,7 +325,7 @@ class IpContext:
             self.write(pieces)
 
     def write(self, pieces: Iterable[str]) -> None:
-        """Text for standard output, byte for byte.
+        """Write text to standard output, byte for byte.
 
         Raises `CommandError` if it cannot be written, BrokenPipeError if the reader of a pipe has gone.
         """

@@ -9,7 +9,7 @@ SHELL = b"/bin/sh"
 
 
 def become(command: list[bytes]) -> OSError:
-    """Replace this process by a command, looked up in PATH; returns the error where that is not to be.
+    """Replace this process by a command, looked up in PATH; return the error if that fails.
 
     Like execvp(3), a file the kernel does not know how to run is given to the shell.  What Python has changed of the
     signals (it ignores SIGPIPE) is put back first.

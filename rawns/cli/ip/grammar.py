@@ -242,7 +242,7 @@ def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: Callabl
 
 
 def usage(start: str, rows: Iterable[Keyword], width: int = 100) -> Iterator[str]:
-    """Lines of help for rows: ``start [ mtu MTU ] [ up ] ...``."""
+    """Return lines of help for rows: ``start [ mtu MTU ] [ up ] ...``."""
     line, indent = start, " " * min(len(start), 30)
     for row in rows:
         piece = f" [ {row.name} {row.hint} ]" if row.hint else f" [ {row.name} ]"
@@ -254,7 +254,7 @@ def usage(start: str, rows: Iterable[Keyword], width: int = 100) -> Iterator[str
 
 
 def dispatch(verbs: Iterable[tuple[str, Callable[[Args], int]]], word: str, args: Args, object: str) -> int:
-    """Run the verb of an object that ``word`` abbreviates; its exit status.  Raises `CommandError` where there is none."""
+    """Run the verb of an object that ``word`` abbreviates; return its exit status.  Raises `CommandError` where there is none."""
     verb = pick(verbs, word)
     if verb is None:
         raise CommandError(f'Command "{word}" is unknown, try "ip {object} help".')

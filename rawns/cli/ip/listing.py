@@ -152,7 +152,7 @@ class AddressesByLink:
 
 
 def show(args: Args, whole: bool, help: Callable[[], CommandError]) -> int:
-    """Run ``ip link show`` (``whole``) or ``ip addr show``; the exit status."""
+    """Run ``ip link show`` (``whole``) or ``ip addr show``; return the exit status."""
     ip = args.ip
     if whole:
         ip.family = AF_PACKET

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from .context import IpContext
     from .grammar import Args, Record
 
-HERTZ = 100  # USER_HZ
-NTF_EXT_MANAGED, NTF_EXT_LOCKED = 1, 2  # of NDA_FLAGS_EXT
+USER_HZ = 100  # of the times in struct nda_cacheinfo
 STATES = {  # in the order in which they are printed
     "incomplete": uapi.NUD_INCOMPLETE,
     "reachable": uapi.NUD_REACHABLE,
@@ -119,7 +118,7 @@ WORDS = [
     CustomKeyword("proxy*", _proxy),
     FlagKeyword("router*", uapi.NTF_ROUTER, "ndm_flags"),
     FlagKeyword("use", uapi.NTF_USE, "ndm_flags"),
-    FlagKeyword("managed", NTF_EXT_MANAGED, "extended"),
+    FlagKeyword("managed", uapi.NTF_EXT_MANAGED, "extended"),
     FlagKeyword("extern_learn*", uapi.NTF_EXT_LEARNED, "ndm_flags"),
     ValueKeyword("dev", "dev", str),
     ValueKeyword("protocol*", "NDA_PROTOCOL", _protocol, '"protocol" value is invalid\n'),
@@ -150,7 +149,7 @@ def modify(args: Args, flags: int, deletes: bool = False) -> int:
     extended = record.pop("extended", 0)
     if extended:
         record["NDA_FLAGS_EXT"] = extended
-    if record["ndm_flags"] & uapi.NTF_USE or extended & NTF_EXT_MANAGED:
+    if record["ndm_flags"] & uapi.NTF_USE or extended & uapi.NTF_EXT_MANAGED:
         record["ndm_state"] = 0  # the kernel resolves the address
     record["ndm_family"] = family
     if link_address not in (None, "null"):
@@ -282,7 +281,7 @@ def neighbour(entry: Body, ip: IpContext, record: Record, verb: str = "") -> Ite
     for name, on in (
         ("router", entry["ndm_flags"] & uapi.NTF_ROUTER),
         ("proxy", entry["ndm_flags"] & uapi.NTF_PROXY),
-        ("managed", extended & NTF_EXT_MANAGED),
+        ("managed", extended & uapi.NTF_EXT_MANAGED),
         ("extern_learn", entry["ndm_flags"] & uapi.NTF_EXT_LEARNED),
         ("offload", entry["ndm_flags"] & uapi.NTF_OFFLOADED),
     ):
@@ -305,7 +304,7 @@ def _statistics(entry: Body) -> Iterator[OutputField]:
     if info is not None:
         if info["ndm_refcnt"]:
             yield OutputField("refcnt", info["ndm_refcnt"], f" ref {info['ndm_refcnt']}")
-        used, confirmed, updated = (info[f"ndm_{key}"] // HERTZ for key in ("used", "confirmed", "updated"))
+        used, confirmed, updated = (info[f"ndm_{key}"] // USER_HZ for key in ("used", "confirmed", "updated"))
         yield OutputField("used", used, f" used {used}")
         yield OutputField("confirmed", confirmed, f"/{confirmed}")
         yield OutputField("updated", updated, f"/{updated}")

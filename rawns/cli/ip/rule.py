@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from .context import IpContext
     from .grammar import Args, Record
 
-INTERFACES = (
-    ("FRA_IIFNAME", "iif", uapi.FIB_RULE_IIF_DETACHED),
-    ("FRA_OIFNAME", "oif", uapi.FIB_RULE_OIF_DETACHED),
-)
 U64 = natural(64)
 BITS = {AF_INET: 32, AF_INET6: 128}
 

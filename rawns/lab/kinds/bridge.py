@@ -110,7 +110,10 @@ class Bridge(Interface):
         return {"mtu": self.mtu}
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """Return a bridge follows the shortest MTU of its ports, unless it was told one once: then it is told again."""
+        """Return the smallest MTU of the ports; None if the bridge has it.
+
+        The kernel adjusts a bridge's MTU to its ports only until it is set once; afterwards it has to be set again.
+        """
         if now == min(ports.values(), default=DEFAULT_MTU):
             return None
         described = {port.name: port.mtu or port.usual_mtu({}) for port in self.host.interfaces if port.master is self}

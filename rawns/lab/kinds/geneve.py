@@ -58,7 +58,7 @@ class Geneve(Interface):
         return self.remote
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """Return the kernel takes the MTU of the route to the other machine, if there is one already."""
+        """Return None: the kernel chooses the MTU, by that of the route to the other machine if there is one."""
         return None
 
     @classmethod

@@ -42,7 +42,7 @@ class Macvlan(Interface):
         return self.mode == "passthru"
 
     def apart_from(self, other: Interface) -> bool:
-        """Return a macvlan does not hear its own parent, nor others on that parent unless both are in bridge mode."""
+        """Return True for its parent, and for another macvlan on that parent unless both are in bridge mode."""
         if other is self.parent:
             return True
         siblings = other.parent is self.parent and isinstance(other, Macvlan)

@@ -54,7 +54,7 @@ class Tap(Interface):
         return {key: value for key, value in options.items() if key != "index"}
 
     def same_link(self, there: Link) -> bool:
-        """Kernels before 4.19 do not report the owner; then it is taken to be right."""
+        """Return whether a link can become this one; before Linux 4.19 the owner is not reported, and not compared."""
         return "IFLA_TUN_TYPE" not in there.data or super().same_link(there)
 
 

@@ -38,7 +38,7 @@ class Vrf(Interface):
     table: int
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:
-        """Return A VRF has no packets of its own: its MTU is the largest that IPv6 knows."""
+        """Return the largest MTU: no packet is sent by the VRF itself."""
         return VRF_MTU
 
     @classmethod

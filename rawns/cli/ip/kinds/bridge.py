@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..grammar import Args, Record
 
 U64 = natural(64)
-HERTZ = 100  # USER_HZ: the unit of the timers
+USER_HZ = 100  # the unit of the timers
 
 # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -139,11 +139,11 @@ PORT_WORDS = [
 
 
 def _seconds(value: int, record: Body, ip: IpContext) -> JsonNumber:
-    return JsonNumber(f"{value // HERTZ}.{value % HERTZ:02d}")
+    return JsonNumber(f"{value // USER_HZ}.{value % USER_HZ:02d}")
 
 
 def _padded(value: int, record: Body, ip: IpContext) -> str:
-    return f"{value // HERTZ:4d}.{value % HERTZ:02d}"
+    return f"{value // USER_HZ:4d}.{value % USER_HZ:02d}"
 
 
 def _bridge_id(value: Body, record: Body, ip: IpContext) -> str:
