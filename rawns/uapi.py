@@ -771,7 +771,11 @@ IF_LINK_MODE_TESTING = 2
 # <linux/if_tun.h>; after <linux/if.h>, whose IFF_* are the ones that a link's flags are shown by
 IFF_TUN = 1
 IFF_TAP = 2
+IFF_MULTI_QUEUE = 0x100
+IFF_PERSIST = 0x800
 IFF_NO_PI = 0x1000
+IFF_ONE_QUEUE = 0x2000
+IFF_VNET_HDR = 0x4000
 IFF_TUN_EXCL = 0x8000
 TUNSETIFF = 0x400454CA
 TUNSETPERSIST = 0x400454CB

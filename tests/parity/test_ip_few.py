@@ -1,4 +1,4 @@
-"""The small objects of `rawns ip` beside the real `ip`: addrlabel, netconf, token, maddress, ntable, vrf, mroute, mrule."""
+"""The small objects of `rawns ip` beside the real `ip`."""
 
 from __future__ import annotations
 
@@ -204,6 +204,57 @@ mrule add
 -4 mrule add pref 7 from 10.0.0.0/8 table 3
 -4 mrule
 """
+TUNTAP = """
+tuntap help
+tuntap
+tuntap add dev tap0 mode tap
+tuntap add tun0 mode tun user 1000 group 1000 pi vnet_hdr
+tuntap add mode tun
+tuntap add dev tun8 mode tun one_queue multi_queue
+tuntap
+tuntap list dev tap0
+tuntap show mode tun
+tap
+-j tuntap
+-j -p tuntap
+-o tuntap
+tuntap del dev tun0 mode tun
+tuntap del dev tun0 mode tun pi
+tuntap del dev tun8 mode tun
+tuntap del dev tun8 mode tun multi_queue
+tuntap del dev tap0 mode tun
+tuntap del dev tap0
+tuntap add dev x
+tuntap add dev x mode y
+tuntap add dev x mode tun mode tap
+tuntap add dev x mode tap user nope
+tuntap add dev x mode tap group nope
+tuntap add dev x mode tap user
+tuntap add dev aaaaaaaaaaaaaaaaaaaa mode tap
+tuntap add dev v1 mode tap
+tuntap add dev tap0 mode tap
+tuntap add dev x mode tap dev y
+tuntap add dev x mode tap nothing
+tuntap add x y mode tap
+tuntap nothing
+tuntap show nothing
+tuntap add help
+tuntap add dev x/y mode tap
+tuntap add dev x mode tap user root
+tuntap
+tuntap add dev z mode tap user -1
+tuntap add dev q%d mode tap
+tuntap
+tuntap show dev nope
+tuntap show dev x name y
+tuntap del dev tap0 mode tap
+tuntap del dev y mode tap
+tuntap del dev x mode tap
+tuntap del dev z mode tap
+tuntap del dev q0 mode tap
+tuntap del dev tun1 mode tun
+tuntap
+"""
 # How long a neighbour is reachable is drawn at random around "base_reachable", and references come and go.
 VOLATILE = {"ntable": r'\b(reachable"?:? ?\d+|refcnt"?:? ?\d+)'}
 CASES = {name.lower(): lines for name, lines in list(globals().items()) if name.isupper() and isinstance(lines, str)}
@@ -211,5 +262,7 @@ CASES = {name.lower(): lines for name, lines in list(globals().items()) if name.
 
 @pytest.mark.parametrize("object", CASES)
 def test_parity(both: Both, object: str) -> None:
+    for universe in (both.real, both.ours):
+        universe.run(["mount", "-t", "sysfs", "none", "/sys"])  # that of its network namespace
     found = both.differences(CASES[object], VOLATILE.get(object, ""), same_help=True)
     assert not found, "\n".join(found)

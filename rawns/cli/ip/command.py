@@ -36,7 +36,7 @@ OBJECTS = (
     ("ila", None),
     ("macsec", None),
     ("tunnel|tunl", None),
-    ("tuntap|tap", None),
+    ("tuntap|tap", "tuntap"),
     ("token", "token"),
     ("tcpmetrics|tcp_metrics", None),
     ("monitor", "monitor"),

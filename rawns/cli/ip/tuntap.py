@@ -1,0 +1,216 @@
+"""`ip tuntap`: persistent tun and tap devices (ip-tuntap(8), `<linux/if_tun.h>`)."""
+
+from __future__ import annotations
+
+import os
+
+from ... import rtnl, syscalls, uapi
+from ...errors import SyscallError
+from ...nlmsg import Request
+from ...tap import IFREQ
+from .arguments import interface, leading_integer
+from .context import reason
+from .grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword, FlagKeyword, dispatch, garbage, matches, read
+from .render import JsonObject, OutputField, put
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...wire import Body
+    from .context import IpContext
+    from .grammar import Args, Record
+
+DEVICE = "/dev/net/tun"
+MODES = {"tun": uapi.IFF_TUN, "tap": uapi.IFF_TAP}
+FLAGS = {  # in the order in which they are printed
+    "one_queue": uapi.IFF_ONE_QUEUE,
+    "vnet_hdr": uapi.IFF_VNET_HDR,
+    "multi_queue": uapi.IFF_MULTI_QUEUE,
+    "persist": uapi.IFF_PERSIST,
+}
+TYPES = {uapi.IFF_TUN: "tun", uapi.IFF_TAP: "tap"}
+
+
+def _mode(args: Args, record: Record) -> None:
+    word = args.take()
+    if record.get("mode"):
+        raise CommandError("You managed to ask for more than one tunnel mode.")
+    mode = next((MODES[name] for name in MODES if matches(word, name)), 0) if len(word) > 1 else 0
+    if not mode:
+        raise CommandError(f'Unknown tunnel mode "{word}"')
+    record["mode"] = mode
+
+
+def _id(key: str, file: str) -> Callable[[Args, Record], None]:
+    """Return a reader of a user or group, by name or number."""
+
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        digits = word.lstrip("+-")
+        if digits.isascii() and digits.isdigit():
+            record[key] = -leading_integer(digits) if word.startswith("-") else leading_integer(digits)
+            return
+        found = _look_up(word, file)
+        if found is None:
+            raise CommandError(f'invalid {key} "{word}"')
+        record[key] = found
+
+    return take
+
+
+def _look_up(name: str, file: str) -> int | None:
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                words = line.split(":")
+                if words[0] == name and len(words) > 2 and words[2].isdigit():
+                    return int(words[2])
+    except OSError:
+        pass  # without the file there are no names
+    return None
+
+
+def _device(args: Args, record: Record) -> None:
+    record["name"] = interface(args.take(), "dev")
+
+
+WORDS = [
+    CustomKeyword("mode", _mode, "{ tun | tap }"),
+    CustomKeyword("user*", _id("user", "/etc/passwd"), "USER"),
+    CustomKeyword("group*", _id("group", "/etc/group"), "GROUP"),
+    ConstantKeyword("pi*", "pi", True),
+    FlagKeyword("one_queue*", uapi.IFF_ONE_QUEUE, "flags"),
+    FlagKeyword("vnet_hdr*", uapi.IFF_VNET_HDR, "flags"),
+    FlagKeyword("multi_queue*", uapi.IFF_MULTI_QUEUE, "flags"),
+    CustomKeyword("dev", _device, "PHYS_DEV"),
+]
+
+
+def _name(word: str, args: Args, record: Record) -> None:
+    if word == "name":
+        word = args.take()
+    elif matches(word, "help"):
+        raise help()
+    if record.get("name"):
+        raise garbage("name", word)
+    record["name"] = interface(word, "name")
+
+
+def _attach(args: Args, persist: int) -> int:
+    record = read(WORDS, args, {"flags": 0}, _name)
+    if not record.get("mode"):
+        raise CommandError("You failed to specify a tunnel mode", FAILED)
+    flags = record["flags"] | record["mode"] | (0 if "pi" in record else uapi.IFF_NO_PI)
+    flags |= uapi.IFF_TUN_EXCL if persist else 0
+    name = record.get("name", "")
+    request = IFREQ.pack_members(name.encode("utf-8", "surrogateescape"), flags - (flags >> 15 << 16), b"")
+    try:
+        fd = syscalls.open_(DEVICE, os.O_RDWR)
+    except SyscallError as error:
+        raise CommandError(f"open: {reason(error)}", FAILED) from None
+    try:
+        _call("TUNSETIFF", lambda: syscalls.ioctl_struct(fd, "TUNSETIFF", request, f'{{ifr_name="{name}"}}'))
+        if persist:
+            for key, call in (("user", "TUNSETOWNER"), ("group", "TUNSETGROUP")):
+                if record.get(key, -1) != -1:
+                    _number(fd, call, record[key] & 0xFFFFFFFF)
+        _number(fd, "TUNSETPERSIST", persist)
+    finally:
+        syscalls.close(fd)
+    return 0
+
+
+def _number(fd: int, call: str, value: int) -> None:
+    _call(call, lambda: syscalls.ioctl_number(fd, call, value))
+
+
+def _call(name: str, function: Callable[[], object]) -> None:
+    try:
+        function()
+    except SyscallError as error:
+        raise CommandError(f"ioctl({name}): {reason(error)}", FAILED) from None
+
+
+def add(args: Args) -> int:
+    """Create a device that stays."""
+    return _attach(args, 1)
+
+
+def delete(args: Args) -> int:
+    """Delete a device."""
+    return _attach(args, 0)
+
+
+def show(args: Args) -> int:
+    """List the devices; iproute2 ignores the words that follow."""
+    ip = args.ip
+    body = {"IFLA_LINKINFO": {"IFLA_INFO_KIND": "tun"}, "IFLA_EXT_MASK": uapi.RTEXT_FILTER_VF}
+    links = [reply.body for reply in ip.dump(Request(rtnl.GETLINK, body, uapi.NLM_F_DUMP))]
+    ip.print_all(_fields(link, ip) for link in links if link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") == "tun")
+    return 0
+
+
+def _flags(name: str, data: Body) -> int:
+    """Return the flags of a device from /sys; without /sys those that rtnetlink reports (all but IFF_ONE_QUEUE)."""
+    try:
+        with open(f"/sys/class/net/{name}/tun_flags", encoding="ascii") as value:
+            return int(value.read(), 0)
+    except (OSError, ValueError):
+        pass
+    bits = {"VNET_HDR": uapi.IFF_VNET_HDR, "MULTI_QUEUE": uapi.IFF_MULTI_QUEUE, "PERSIST": uapi.IFF_PERSIST}
+    found = sum(bit for word, bit in bits.items() if data.get(f"IFLA_TUN_{word}"))
+    return found | int(data.get("IFLA_TUN_TYPE", 0)) | (0 if data.get("IFLA_TUN_PI") else uapi.IFF_NO_PI)
+
+
+def _fields(link: Body, ip: IpContext) -> Iterator[OutputField]:
+    name, data = link["IFLA_IFNAME"], link["IFLA_LINKINFO"].get("IFLA_INFO_DATA", {})
+    yield OutputField("ifname", name, put("%s:", name, ip))
+    number = _flags(name, data)
+    flags = [TYPES.get(number & (uapi.IFF_TUN | uapi.IFF_TAP), "")] + [word for word, bit in FLAGS.items() if number & bit]
+    if not number & uapi.IFF_NO_PI:
+        flags = [flags[0], "pi", *flags[1:], "filter"]  # iproute2 takes one bit for two things
+    yield OutputField("flags", flags, "".join(f" {flag}" for flag in flags))
+    for word, key in (("user", "IFLA_TUN_OWNER"), ("group", "IFLA_TUN_GROUP")):
+        if key in data:
+            yield OutputField(word, data[key], f" {word} {data[key]}")
+    yield OutputField("", None, "\n")
+    if ip.details:
+        found = list(_holders(name))
+        words = "".join(f" {process}({pid})" for process, pid in found)
+        objects = [JsonObject([OutputField("name", process), OutputField("pid", int(pid))]) for process, pid in found]
+        yield OutputField("processes", objects, f"\tAttached to processes:{words}\n")
+
+
+def _holders(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the processes that hold a descriptor of a device."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+                with open(f"/proc/{pid}/fdinfo/{fd}", encoding="utf-8", errors="replace") as lines:
+                    if any(line.split() == ["iff:", name] for line in lines):
+                        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
+                            yield comm.read().strip(), pid
+        except OSError:
+            continue  # it has ended, or belongs to another user
+
+
+def help() -> CommandError:
+    """Return the help text of `ip tuntap`."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS["tuntap"])
+
+
+def _help(args: Args) -> int:
+    raise help()
+
+
+VERBS = (("add", add), ("delete", delete), ("show|lst|list", show), ("help", _help))
+
+
+def run(args: Args) -> int:
+    """Run ``ip tuntap`` with its words; return the exit status."""
+    if not args:
+        return show(args)
+    return dispatch(VERBS, args.take(), args, "tuntap")
