@@ -1,4 +1,4 @@
-"""Text that is safe to show on a terminal.
+"""Text that is safe to show: on a terminal, and in an error message.
 
 Names of namespaces and interfaces, aliases, file names and what a peer sends can be chosen by other users.  A terminal
 acts on escape sequences in them, and some characters hide or reorder the text around them.
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Union
 
     Text = Union[str, bytes]
+
+MAX_REPR_CHARACTERS = 80  # of a value in an error message
 
 # Characters that str.isprintable accepts although they show nothing: joiners, fillers and variation selectors (Unicode's
 # Default_Ignorable_Code_Point; those of the categories Cf and Cn are not printable to begin with).
@@ -35,6 +37,15 @@ def printable(text: Text) -> str:
     if text.isprintable() and (text.isascii() or _INVISIBLE.isdisjoint(text)):
         return text
     return "".join(map(_printable_character, text))
+
+
+def short_repr(value: object) -> str:
+    """Return the repr of a value for an error message: at most 80 characters of it, or the size of a very large integer."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than sys.get_int_max_str_digits() allows
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+    return text if len(text) <= MAX_REPR_CHARACTERS else f"{text[:MAX_REPR_CHARACTERS]}..."
 
 
 def _printable_character(char: str) -> str:

@@ -13,7 +13,7 @@ from time import monotonic
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
-from ..terminal import printable
+from ..terminal import printable, short_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,26 +28,17 @@ MAX_SECONDS = 10**9  # 30 years
 ANY_ADDRESS = ((_socket.AF_INET6, "::"), (_socket.AF_INET, "0.0.0.0"))  # the first takes IPv4 as well
 
 
-def _short(value: object) -> str:
-    """Return the repr of a value, shortened; that of an int may have more digits than Python converts."""
-    try:
-        text = repr(value)
-    except ValueError:
-        return f"a number of {value.bit_length() if isinstance(value, int) else 0} bits"
-    return text if len(text) <= 100 else f"{text[:97]}..."
-
-
 def check_port(port: int, lowest: int) -> int:
     """Return ``port`` if it is a port number of at least ``lowest``.  Raises `InvalidValue`."""
     if not isinstance(port, int) or isinstance(port, bool) or not lowest <= port <= 65535:
-        raise InvalidValue(f"{_short(port)} is not a port: it must be a number from {lowest} to 65535")
+        raise InvalidValue(f"{short_repr(port)} is not a port: it must be a number from {lowest} to 65535")
     return port
 
 
 def check_timeout(timeout: float | None) -> float | None:
     """Return ``timeout`` if it is None or a number of seconds; a negative one counts as 0.  Raises `InvalidValue`."""
     if timeout is not None and (not isinstance(timeout, (int, float)) or not -MAX_SECONDS <= timeout <= MAX_SECONDS):
-        raise InvalidValue(f"{_short(timeout)} is not a timeout: it must be a number of seconds, or None for no limit")
+        raise InvalidValue(f"{short_repr(timeout)} is not a timeout: it must be a number of seconds, or None for no limit")
     return timeout
 
 

@@ -24,7 +24,7 @@ from .hop import CheckResult, NetworkFault
 from .path import PathTracer
 from .prefixes import family_of, link_local, loopback
 from .probe import Prober
-from .proof import Prover
+from .proof import PathVerifier
 from .visible import VisibleNamespaces
 
 TYPE_CHECKING = False
@@ -106,7 +106,7 @@ def diagnose(
     """Make the checks from one namespace to another, and prove what they say by probes that ``send`` sends."""
     tracer = PathTracer(diagnosis, origin, aim, flow, known, report, device)
     fault = tracer.trace()
-    diagnosis.fault = Prover(tracer, flow, send).prove(fault)
+    diagnosis.fault = PathVerifier(tracer, flow, send).prove(fault)
     diagnosis.filters = tracer.filters()
     return diagnosis
 

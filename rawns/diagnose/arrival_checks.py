@@ -10,7 +10,7 @@ from . import remedy
 from .commands import word
 from .hop import Hop, NetworkFault
 from .namespace_view import RouteRefused
-from .prefixes import family_of, spoken
+from .prefixes import family_name, family_of
 from .remedy import Remedy
 from .route_checks import ipv6_usable, readdressed, route_known
 
@@ -168,9 +168,8 @@ def forwards(hop: Hop) -> NetworkFault | None:
         return None
     else:
         values = {f"ipv4/conf/{inlet.name}/forwarding": 1} if there.sysctl("ipv4/ip_forward") else {"ipv4/ip_forward": 1}
-    sentence = (
-        f"{there.name} is on the way to {hop.target}, but does not forward {spoken(hop.family)} packets that come in by {name}"
-    )
+    packets = f"{family_name(hop.family)} packets that come in by {name}"
+    sentence = f"{there.name} is on the way to {hop.target}, but does not forward {packets}"
     return NetworkFault(sentence, remedy.set_sysctls(there, values))
 
 

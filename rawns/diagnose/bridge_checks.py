@@ -205,7 +205,7 @@ def without_loop(hop: Hop) -> NetworkFault | None:
     while todo and len(seen) < MAX_BRIDGES:
         view, one = todo.popleft()
         for port in view.ports(one):
-            end = view.far(port) if port.kind == "veth" and _forwards(port) else None
+            end = view.far_end(port) if port.kind == "veth" and _forwards(port) else None
             if end is not None and not end[0].loaded:
                 unread -= 1
                 if unread < 0:

@@ -39,7 +39,7 @@ def without_carrier(view: NamespaceView, link: Link, depth: int = 0) -> NetworkF
     if link.body.get("IFLA_PROTO_DOWN"):
         sentence = f"{view.named(link)} has no carrier because it is held down (protodown)"
         return NetworkFault(sentence, remedy.set_link(view, link, "protodown off"))
-    end = view.far(link)
+    end = view.far_end(link)
     far = None if end is None or end[0].closed else end[0].links.get(end[1])
     if end is None or far is None:
         place = "" if link.kind != "veth" else ", and its far end is in a namespace that cannot be seen from here"

@@ -55,7 +55,7 @@ class NamespaceView:
         """All addresses of all links."""
         raise NotImplementedError
 
-    def far(self, link: Link) -> tuple[NamespaceView, int] | None:
+    def far_end(self, link: Link) -> tuple[NamespaceView, int] | None:
         """Return the other end of a veth, or the device that this one is stacked on: its namespace, and its index there."""
         raise NotImplementedError
 
@@ -63,7 +63,7 @@ class NamespaceView:
         """Return all namespaces that can be seen."""
         raise NotImplementedError
 
-    def home(self, link: Link) -> NamespaceView | None:
+    def underlay(self, link: Link) -> NamespaceView | None:
         """Return the namespace in which the outer packets of a tunnel travel: the one in which it was made."""
         raise NotImplementedError
 

@@ -39,7 +39,7 @@ def next_hop_exists(hop: Hop) -> NetworkFault | None:
         return _no_gateway(hop)
     aim = destination(hop)
     held = None if aim is None else aim.holder(hop.target)
-    return _nobody(hop) if aim is None or held is None else _elsewhere(hop, aim, held[0])
+    return _no_holder(hop) if aim is None or held is None else _elsewhere(hop, aim, held[0])
 
 
 def _no_gateway(hop: Hop) -> NetworkFault:
@@ -115,7 +115,7 @@ def _alive(hop: Hop, index: int | None, gateway: str | None) -> bool:
     return next(receivers(hop.here, link, has, hop.others, ends), None) is not None or bool(ends)
 
 
-def _nobody(hop: Hop) -> NetworkFault:
+def _no_holder(hop: Hop) -> NetworkFault:
     """No host has the target's address."""
     here, out = hop.here, hop.out
     assert out is not None
@@ -168,7 +168,7 @@ def _not_bridged(hop: Hop, here: NamespaceView, out: Link, aim: NamespaceView, p
     """Both cables end in one namespace, but not in one bridge there."""
     ends = []
     for view, link in ((here, out), (aim, port)):
-        end = view.far(link) if link.kind == "veth" else None
+        end = view.far_end(link) if link.kind == "veth" else None
         if end is None or end[0].closed or end[1] not in end[0].links:
             return None
         ends.append((end[0], end[0].links[end[1]]))
@@ -205,7 +205,7 @@ def _loose_port(hop: Hop, one: tuple[NamespaceView, Link], other: tuple[Namespac
 def _macvlan_and_below(hop: Hop, upper: tuple[NamespaceView, Link], lower: tuple[NamespaceView, Link]) -> NetworkFault | None:
     """A macvlan and the device below it never exchange packets; two macvlans do."""
     (above, macvlan), (below, link) = upper, lower
-    if macvlan.kind not in ("macvlan", "macvtap") or above.far(macvlan) != (below, link.index):
+    if macvlan.kind not in ("macvlan", "macvtap") or above.far_end(macvlan) != (below, link.index):
         return None
     name = spare_name(f"mv-{link.name}", [one.name for one in below.links.values()])
     moved = global_addresses(below, hop.family, link)

@@ -115,7 +115,7 @@ def _with_devices(packet: Packet, iif: Link | None, oif: Link | None) -> Packet:
     return packet
 
 
-def _asker(hop: Hop) -> str | None:
+def _asking_address(hop: Hop) -> str | None:
     """Return the address with which the sender asks for the link-layer address of the next hop."""
     if hop.out is None or any(one.address == hop.next_hop for one in _permanent(hop)):
         return None
@@ -129,7 +129,7 @@ def _permanent(hop: Hop) -> list[Neighbour]:
 
 
 def _question(hop: Hop, iif: Link | None, oif: Link | None) -> Packet | None:
-    asker = _asker(hop)
+    asker = _asking_address(hop)
     if asker is None or ":" in hop.next_hop and hop.family == uapi.AF_INET:
         return None
     if hop.family == uapi.AF_INET6:
@@ -138,7 +138,7 @@ def _question(hop: Hop, iif: Link | None, oif: Link | None) -> Packet | None:
 
 
 def _answer(hop: Hop, iif: Link | None, oif: Link | None) -> Packet | None:
-    asker = _asker(hop)
+    asker = _asking_address(hop)
     if asker is None or ":" in hop.next_hop and hop.family == uapi.AF_INET:
         return None
     if hop.family == uapi.AF_INET6:
@@ -149,7 +149,7 @@ def _answer(hop: Hop, iif: Link | None, oif: Link | None) -> Packet | None:
 # -- evaluation -------------------------------------------------------------------------------------------------------------
 
 
-def judged(
+def check_chains(
     hop: Hop, view: NamespaceView, hook: str, packet: Packet | None, families: frozenset[int] | None = None, why: str = ""
 ) -> NetworkFault | None:
     """Evaluate the chains of a hook. Return the fault if they certainly stop the packet; if that is not known, note a suspect."""
@@ -162,8 +162,8 @@ def judged(
         return None
     by = "its policy" if evaluation.rule is None else f"its rule `{printable(str(evaluation.rule))}`"
     does = {"drop": "drops", "reject": "rejects"}.get(evaluation.verdict, f"sends to {evaluation.verdict}")
-    sentence = f"the nf_tables chain {called(evaluation.chain)} in {view.name} {does} the packet by {by}{why}"
-    return NetworkFault(sentence, admitted(hop, view, evaluation.chain, packet))
+    sentence = f"the nf_tables chain {chain_name(evaluation.chain)} in {view.name} {does} the packet by {by}{why}"
+    return NetworkFault(sentence, accepting_rule(hop, view, evaluation.chain, packet))
 
 
 def _first(faults: Iterator[NetworkFault | None]) -> NetworkFault | None:
@@ -174,7 +174,7 @@ def outbound(hop: Hop) -> NetworkFault | None:
     """Check the chains that a packet passes on its way out of the sender: sent from there, or forwarded."""
     hooks = ["output" if hop.iif is None else "forward", "postrouting"]
     packet = packet_of(hop, hop.here, hop.iif, hop.out)
-    return _first(judged(hop, hop.here, hook, packet) for hook in hooks)
+    return _first(check_chains(hop, hop.here, hook, packet) for hook in hooks)
 
 
 def inbound(hop: Hop) -> NetworkFault | None:
@@ -184,7 +184,7 @@ def inbound(hop: Hop) -> NetworkFault | None:
         return None
     hooks = ["prerouting", *(["input"] if there.holder(hop.target) is not None else [])]
     packet = packet_of(hop, there, hop.inlet)
-    return _first(judged(hop, there, hook, packet) for hook in hooks)
+    return _first(check_chains(hop, there, hook, packet) for hook in hooks)
 
 
 def local(hop: Hop) -> NetworkFault | None:
@@ -192,7 +192,7 @@ def local(hop: Hop) -> NetworkFault | None:
     lo = next((link for link in hop.here.links.values() if link.flags & uapi.IFF_LOOPBACK), None)
     out, back = packet_of(hop, hop.here, None, lo), packet_of(hop, hop.here, lo)
     stops = [("output", out), ("postrouting", out), ("prerouting", back), ("input", back)]
-    return _first(judged(hop, hop.here, hook, packet) for hook, packet in stops)
+    return _first(check_chains(hop, hop.here, hook, packet) for hook, packet in stops)
 
 
 def resolution(hop: Hop) -> NetworkFault | None:
@@ -207,7 +207,7 @@ def resolution(hop: Hop) -> NetworkFault | None:
         (there, "output", _answer(hop, None, inlet)),
         (here, "input", _answer(hop, port, None)),
     ]
-    return _first(judged(hop, view, hook, packet, families, RESOLVING) for view, hook, packet in stops)
+    return _first(check_chains(hop, view, hook, packet, families, RESOLVING) for view, hook, packet in stops)
 
 
 def device_filters(hop: Hop) -> NetworkFault | None:
@@ -224,7 +224,7 @@ def device_filters(hop: Hop) -> NetworkFault | None:
         (there, "egress", NETDEV, _answer(hop, None, other), RESOLVING),
         (here, "ingress", INGRESS, _answer(hop, one, None), RESOLVING),
     ]
-    return _first(judged(hop, view, hook, packet, families, why) for view, hook, families, packet, why in stops)
+    return _first(check_chains(hop, view, hook, packet, families, why) for view, hook, families, packet, why in stops)
 
 
 def bridge_filters(hop: Hop) -> NetworkFault | None:
@@ -241,13 +241,13 @@ def bridge_filters(hop: Hop) -> NetworkFault | None:
             if near is bridge and hook == "prerouting" or far is bridge and hook == "postrouting":
                 continue
             packet = packet_of(hop, here, iif, oif) if makes is None else makes(hop, iif, oif)
-            fault = judged(hop, here, hook, packet, BRIDGED, why)
+            fault = check_chains(hop, here, hook, packet, BRIDGED, why)
             if fault is not None:
                 return fault
     if bridge in (one, other) or not _called_for(here, bridge, hop.family):
         return None
     packet = packet_of(hop, here, bridge, bridge)
-    return judged(hop, here, "forward", packet, None, f" (br_netfilter passes it what {printable(bridge.name)} forwards)")
+    return check_chains(hop, here, "forward", packet, None, f" (br_netfilter passes it what {printable(bridge.name)} forwards)")
 
 
 def _called_for(view: NamespaceView, bridge: Link, family: int) -> bool:
@@ -258,19 +258,19 @@ def _called_for(view: NamespaceView, bridge: Link, family: int) -> bool:
 # -- sentences and commands -------------------------------------------------------------------------------------------------
 
 
-def called(chain: NftChain) -> str:
+def chain_name(chain: NftChain) -> str:
     """Return a chain as nft names it: ``inet t c``."""
     return printable(f"{FAMILIES.get(chain.family, chain.family)} {chain.table} {chain.name}")
 
 
-def described(chain: NftChain) -> str:
+def describe_chain(chain: NftChain) -> str:
     """Return a base chain with its hook and priority: ``inet t c (forward, priority 0)``."""
     devices = f", {' '.join(map(printable, chain.devices))}" if chain.devices else ""
     kind = f"{chain.type}, " if chain.type not in ("filter", None) else ""
-    return f"{called(chain)} ({kind}{chain.hook}{devices}, priority {chain.priority})"
+    return f"{chain_name(chain)} ({kind}{chain.hook}{devices}, priority {chain.priority})"
 
 
-def admitted(hop: Hop, view: NamespaceView, chain: NftChain, packet: Packet) -> Remedy:
+def accepting_rule(hop: Hop, view: NamespaceView, chain: NftChain, packet: Packet) -> Remedy:
     """Return the remedy that inserts a rule before all others which lets these two hosts talk."""
     version = "ip6" if hop.family == uapi.AF_INET6 else "ip"
     if packet.known.get(("meta", uapi.NFT_META_PROTOCOL)) == uapi.ETH_P_ARP.to_bytes(2, "big"):
@@ -280,8 +280,8 @@ def admitted(hop: Hop, view: NamespaceView, chain: NftChain, packet: Packet) -> 
     else:
         ends = [(hop.source, hop.target)] + ([(hop.target, hop.source)] if hop.source != hop.target else [])
         matches = [f"{version} saddr {source} {version} daddr {target}" for source, target in ends]
-        return remedy.run_nft(view, "; ".join(f"insert rule {called(chain)} {match} accept" for match in matches))
-    return remedy.run_nft(view, f"insert rule {called(chain)} {match} accept")
+        return remedy.run_nft(view, "; ".join(f"insert rule {chain_name(chain)} {match} accept" for match in matches))
+    return remedy.run_nft(view, f"insert rule {chain_name(chain)} {match} accept")
 
 
 def chains_on(segment: Segment) -> list[tuple[NamespaceView, NftChain]]:
@@ -294,7 +294,7 @@ def chains_on(segment: Segment) -> list[tuple[NamespaceView, NftChain]]:
     return found
 
 
-def accusation(hop: Hop, suspect: FilterSuspect) -> tuple[str, Remedy]:
+def describe_suspect(hop: Hop, suspect: FilterSuspect) -> tuple[str, Remedy]:
     """Return what a suspect may have done, in words, and the remedy."""
     evaluation = suspect.evaluation
     assert evaluation.chain is not None
@@ -302,5 +302,5 @@ def accusation(hop: Hop, suspect: FilterSuspect) -> tuple[str, Remedy]:
     rules, decide = ("a rule", "decides") if number == 1 else (f"{number} rules", "decide")
     shown = printable(str(evaluation.undecided[0]))
     how = f"may drop it by {rules}" if evaluation.verdict == "accept" else f"drops it, unless {rules} of it {decide} otherwise"
-    sentence = f"the nf_tables chain {called(evaluation.chain)} in {suspect.view.name} {how} (`{shown}`)"
-    return sentence, admitted(hop, suspect.view, evaluation.chain, suspect.packet)
+    sentence = f"the nf_tables chain {chain_name(evaluation.chain)} in {suspect.view.name} {how} (`{shown}`)"
+    return sentence, accepting_rule(hop, suspect.view, evaluation.chain, suspect.packet)

@@ -53,7 +53,7 @@ class AppliedTranslation:
 def _described(one: AppliedTranslation) -> str:
     """Return a translation in words."""
     what = "source" if one.is_source else "destination"
-    chain = netfilter_checks.called(one.change.chain)
+    chain = netfilter_checks.chain_name(one.change.chain)
     rule = printable(str(one.change.rule))
     return f"the nf_tables chain {chain} in {one.view.name} changes the {what} from {one.before} to {one.after} (rule `{rule}`)"
 
@@ -111,7 +111,7 @@ class PathTracer:
                 hop = Hop(changed.view, last.target, changed.before, None, None, (), False, self.flow)
                 hop.port = last.port
                 packet = netfilter_checks.packet_of(hop, changed.view)
-                fault.remedy = netfilter_checks.admitted(hop, changed.view, changed.change.chain, packet)
+                fault.remedy = netfilter_checks.accepting_rule(hop, changed.view, changed.change.chain, packet)
         return fault
 
     def _answer_aim(self, last: Hop) -> NamespaceView:
@@ -169,9 +169,9 @@ class PathTracer:
             if here.holder(target) is not None:
                 return None, here
             if (id(here), iif.index, target) in seen:
-                return self._circle(trail), None
+                return self._routing_loop(trail), None
             seen.add((id(here), iif.index, target))
-        return self._circle(trail), None
+        return self._routing_loop(trail), None
 
     def _tracked(self) -> list[NamespaceView]:
         """Return the namespaces whose conntrack has seen the request."""
@@ -214,7 +214,7 @@ class PathTracer:
         if found is not None:
             hop.there, hop.inlet, hop.segments = found.view, found.link, found.segments
             if trail[0].here is found.view and found.view.holder(hop.target) is None and not self.translations:
-                return self._circle(trail)  # back at the sender
+                return self._routing_loop(trail)  # back at the sender
         fault = self.run(EXIT, hop, here.named(hop.out))
         if fault is not None:
             return fault
@@ -275,7 +275,7 @@ class PathTracer:
         """Follow the outer packets of a tunnel, whose way is traced like any other."""
         if segment.kind != TUNNEL:
             return None
-        here, there = segment.here.home(segment.one), segment.there.home(segment.other)
+        here, there = segment.here.underlay(segment.one), segment.there.underlay(segment.other)
         if here is None or there is None or here is there:
             return None
         remotes = [one for one in tunnel_remotes(segment.here, segment.one) if not multicast(one)]
@@ -315,7 +315,7 @@ class PathTracer:
         if fault is not None:
             self.note("tunnel", view.named(link), fault)
             return fault
-        home = view.home(link)
+        home = view.underlay(link)
         for remote in [one for one in tunnel_remotes(view, link) if not multicast(one)] if home is not None else []:
             assert home is not None
             fault = self._nested(view, link, home, None, remote)
@@ -351,7 +351,9 @@ class PathTracer:
         if aim is not None and aim.holder(hop.target) is not None and aim.holder(address) is None:
             sentence = f"{_described(self.translations[-1])}, which {aim.name} does not have"
             packet = netfilter_checks.packet_of(hop, view, inlet)
-            self.diverted = NetworkFault(sentence, netfilter_checks.admitted(hop, view, change.chain, packet), conclusive=True)
+            self.diverted = NetworkFault(
+                sentence, netfilter_checks.accepting_rule(hop, view, change.chain, packet), conclusive=True
+            )
         hop.target, hop.port = address, port
 
     def _translate_postrouting(self, hop: Hop) -> None:
@@ -385,7 +387,7 @@ class PathTracer:
 
     # -- loops ------------------------------------------------------------------------------------------------------
 
-    def _circle(self, trail: list[Hop]) -> NetworkFault:
+    def _routing_loop(self, trail: list[Hop]) -> NetworkFault:
         """Return the fault of a packet that goes round in circles, at the router whose route is wrong."""
         views = [hop.here for hop in trail] + ([trail[-1].there] if trail[-1].there is not None else [])
         first = next(index for index, view in enumerate(views) if view is views[-1])
@@ -444,7 +446,7 @@ class PathTracer:
             views = [hop.here] + ([hop.there] if hop.there is not None else [])
             stack = [(view, chain) for view in views for chain in view.chains() if chain.family not in LINK_FAMILIES]
             link = [one for segment in hop.segments for one in netfilter_checks.chains_on(segment)]
-            found += [f"{netfilter_checks.described(chain)} in {view.name}" for view, chain in [*stack, *link]]
+            found += [f"{netfilter_checks.describe_chain(chain)} in {view.name}" for view, chain in [*stack, *link]]
         return list(dict.fromkeys(found))
 
     def hops(self) -> list[Hop]:

@@ -22,7 +22,7 @@ def version(family: int) -> str:
     return "ipv6" if family == uapi.AF_INET6 else "ipv4"
 
 
-def spoken(family: int) -> str:
+def family_name(family: int) -> str:
     """Return ``IPv4`` or ``IPv6``."""
     return "IPv6" if family == uapi.AF_INET6 else "IPv4"
 

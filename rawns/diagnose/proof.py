@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     Send = Callable[[ProbeRequest], ProbeResult]
 
-PATIENCE = 3.0  # seconds within which an answer proves that there is no fault; address resolution takes up to three
-DOUBT = 0.3  # seconds within which an answer proves that a fault that was found is none
+ANSWER_SECONDS = 3.0  # within which an answer proves that there is no fault; address resolution takes up to three
+REFUTATION_SECONDS = 0.3  # within which an answer proves that a fault that was found is none
 PLAIN_BYTES = 56  # data of an echo request, as ping(8) sends it
-WIDE = 1.0  # seconds for a packet of full size, if a small one has just been answered
+LARGE_ANSWER_SECONDS = 1.0  # for a packet of full size, if a small one has just been answered
 HEADER_BYTES = {uapi.AF_INET: 28, uapi.AF_INET6: 48}  # IP and ICMP
 MIN_MTU = {uapi.AF_INET: 68, uapi.AF_INET6: 1280}  # RFC 791, RFC 8200
 MAX_MTU_STEPS = 6  # routers with a smaller MTU each
@@ -42,7 +42,7 @@ FRAGMENTATION_NEEDED = {uapi.AF_INET: ("icmp", 3), uapi.AF_INET6: ("icmpv6", 2)}
 Point = tuple["NamespaceView", "Link", bool]  # a device, and whether the frame goes out there
 
 
-class Prover:
+class PathVerifier:
     """Sends probes along the path of a tracer and judges what became of them."""
 
     def __init__(self, tracer: PathTracer, flow: Flow, send: Send) -> None:
@@ -55,7 +55,7 @@ class Prover:
         if diagnosis.target is None or (fault is not None and fault.conclusive):
             return fault
         try:
-            result = self._probe(PATIENCE if fault is None or fault.transient else DOUBT)
+            result = self._probe(ANSWER_SECONDS if fault is None or fault.transient else REFUTATION_SECONDS)
         except (RawnsError, OSError):
             if fault is None:
                 raise
@@ -154,7 +154,7 @@ class Prover:
         if first.out.flags & uapi.IFF_LOOPBACK or mtu <= max(MIN_MTU[family], PLAIN_BYTES + HEADER_BYTES[family]):
             return None
         for _ in range(MAX_MTU_STEPS):
-            result = self._probe(WIDE, mtu - HEADER_BYTES[family], whole=True)
+            result = self._probe(LARGE_ANSWER_SECONDS, mtu - HEADER_BYTES[family], whole=True)
             reported = _reported_mtu(result.error)
             if result.rtt is not None or reported is None or not MIN_MTU[family] <= reported < mtu:
                 break
@@ -221,9 +221,9 @@ class Prover:
             found = view.evaluate(packet, hook)
             if found.verdict != "accept" and found.chain is not None:
                 word = f"{protocol} type {kind}" if protocol == "icmp" else "icmpv6 type packet-too-big"
-                sentence = f"the nf_tables chain {netfilter_checks.called(found.chain)} in {view.name} drops it"
+                sentence = f"the nf_tables chain {netfilter_checks.chain_name(found.chain)} in {view.name} drops it"
                 return NetworkFault(
-                    sentence, remedy.run_nft(view, f"insert rule {netfilter_checks.called(found.chain)} {word} accept")
+                    sentence, remedy.run_nft(view, f"insert rule {netfilter_checks.chain_name(found.chain)} {word} accept")
                 )
         return None
 
@@ -251,7 +251,7 @@ class Prover:
         suspect = self._suspect(place)
         if suspect is not None:
             hop, found = suspect
-            words, change = netfilter_checks.accusation(hop, found)
+            words, change = netfilter_checks.describe_suspect(hop, found)
             return NetworkFault(f"{sentence}: {words}", change)
         if result.error:
             sentence += f" ({printable(result.error)})"
@@ -273,7 +273,7 @@ class Prover:
     def _bystanders(self, place: NamespaceView | None) -> list[str]:
         """Return the base chains and unreadable filters of a namespace, or of all on the way."""
         views = [place] if place is not None else self._watched()
-        found = [f"{netfilter_checks.described(chain)} in {view.name}" for view in views for chain in view.chains()]
+        found = [f"{netfilter_checks.describe_chain(chain)} in {view.name}" for view in views for chain in view.chains()]
         found += [f"{one} in {view.name}" for view in views for one in view.unreadable_filters()]
         return found[:MAX_CHAINS]
 

@@ -11,7 +11,7 @@ from . import fib, remedy
 from .commands import word
 from .hop import NetworkFault
 from .namespace_view import RouteRefused
-from .prefixes import covers, holds, link_local, loopback, multicast, network, number, on_link, spare_address, spoken
+from .prefixes import covers, family_name, holds, link_local, loopback, multicast, network, number, on_link, spare_address
 from .remedy import IPV6_MIN_MTU, Remedy
 from .topology import global_addresses, holders_across, ip_links, leads_on, router_on
 
@@ -236,7 +236,7 @@ def _no_address(hop: Hop) -> NetworkFault | None:
     links = ip_links(here, hop.family)
     if not links:
         return None
-    sentence = f"{here.name} has no {spoken(hop.family)} address"
+    sentence = f"{here.name} has no {family_name(hop.family)} address"
     beside = next(holders_across(hop, links), None)
     if beside is None:
         return NetworkFault(sentence, given_address(hop, here, links[0], "10.0.0.1" if hop.family == uapi.AF_INET else "fd00::1"))
@@ -328,7 +328,7 @@ def _no_route(hop: Hop) -> NetworkFault:
             and held[1].prefixlen < fib.whole_length(hop.family) - 1
         ):
             other = receiver.view.named(receiver.link)
-            sentence = f"{here.named(link)}, to which {other} is connected, has no {spoken(hop.family)} address"
+            sentence = f"{here.named(link)}, to which {other} is connected, has no {family_name(hop.family)} address"
             return NetworkFault(sentence, given_address(hop, here, link, hop.target, held[1].prefixlen))
         words = f"{hop.target}/{fib.whole_length(hop.family)} dev {word(link.name)}"
         return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", words))

@@ -156,7 +156,7 @@ def _sent(view: NamespaceView, link: Link, tag: int, trail: Any, known: Sequence
         for other, end in tunnelled(view, link, _everywhere(view, known)):
             yield False, other, end.index, tag, (Segment(TUNNEL, view, link, other, end, tag), trail)
     elif kind in ("macvlan", "macvtap", "ipvlan", "vlan"):
-        below = view.far(link)
+        below = view.far_end(link)
         if below is None or below[0].closed or below[1] not in below[0].links:
             return
         lower: Link = below[0].links[below[1]]
@@ -166,7 +166,7 @@ def _sent(view: NamespaceView, link: Link, tag: int, trail: Any, known: Sequence
         if kind != "vlan":  # those that share the device below hear one another directly
             yield from _above(below[0], lower, tag, down, _everywhere(view, known), link)
     elif link.peer is not None:
-        far = view.far(link)
+        far = view.far_end(link)
         if far is not None:
             yield False, far[0], far[1], tag, ((CABLE, view, link), trail)
 
@@ -216,7 +216,7 @@ def _above(
                 continue
             if upper.kind == "vlan" and data(upper).get("IFLA_VLAN_ID", 0) != tag:
                 continue
-            if other.far(upper) == (view, link.index):
+            if other.far_end(upper) == (view, link.index):
                 inner = 0 if upper.kind == "vlan" else tag
                 yield False, other, upper.index, inner, (Segment(STACK, view, link, other, upper, tag), trail)
 
@@ -233,7 +233,7 @@ def tunnelled(view: NamespaceView, link: Link, known: Sequence[NamespaceView]) -
             theirs = data(one)
             if one.kind != "vxlan" or one is link or any(theirs.get(key) != mine.get(key) for key in SHARED):
                 continue
-            home = other.home(one)
+            home = other.underlay(one)
             if not remotes or any(multicast(remote) or (home is not None and home.holder(remote)) for remote in remotes):
                 yield other, one
 

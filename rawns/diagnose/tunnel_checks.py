@@ -38,8 +38,8 @@ def has_remote(hop: Hop) -> NetworkFault | None:
         return None
     if any(one.lladdr == lladdr for one in entries) and (hop.reply or _permanent(hop)):
         return None
-    home = segment.there.home(segment.other)
-    outer = data(segment.other).get("IFLA_VXLAN_LOCAL") or _reachable(hop, segment.here.home(link), home)
+    home = segment.there.underlay(segment.other)
+    outer = data(segment.other).get("IFLA_VXLAN_LOCAL") or _reachable(hop, segment.here.underlay(link), home)
     what = (
         "no remote address, and no forwarding entry for broadcasts"
         if entries
@@ -79,12 +79,12 @@ def foreign_local(view: NamespaceView, link: Link, home: NamespaceView, remote: 
 
 def other_remote(view: NamespaceView, link: Link) -> Remedy:
     """Return the remedy that sends to the home of the only other VXLAN device with this VNI and port."""
-    mine, home = data(link), view.home(link)
+    mine, home = data(link), view.underlay(link)
     found = []
     for other in view.elsewhere():
         for one in other.links.values():
             same = all(data(one).get(key) == mine.get(key) for key in ("IFLA_VXLAN_ID", "IFLA_VXLAN_PORT"))
-            theirs = other.home(one) if one.kind == "vxlan" and one is not link and same else None
+            theirs = other.underlay(one) if one.kind == "vxlan" and one is not link and same else None
             if theirs is not None and home is not None and theirs is not home:
                 own = [
                     each.address for each in global_addresses(theirs, uapi.AF_INET) if theirs.links[each.index].kind != "vxlan"
@@ -104,7 +104,7 @@ def wrong_tunnel(hop: Hop, view: NamespaceView, link: Link) -> NetworkFault | No
         return None
     for other in view.elsewhere():
         for one in other.links.values() if other is not view else ():
-            theirs, home = data(one), other.home(one)
+            theirs, home = data(one), other.underlay(one)
             remote = next((each for each in remotes if home is not None and home.holder(each)), None)
             if one.kind != "vxlan" or remote is None:
                 continue

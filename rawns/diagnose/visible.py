@@ -71,17 +71,17 @@ class VisibleNamespace(NamespaceView):
     @property
     def links(self) -> dict[int, Link]:
         if self._links is None:
-            self._links = {link.index: link for link in self._looked(lambda: self.net.links())}
+            self._links = {link.index: link for link in self._read_unless_closed(lambda: self.net.links())}
         return self._links
 
     @property
     def addresses(self) -> Sequence[Address]:
         if not self.links:
             return ()
-        found: Sequence[Address] = self._once("addresses", lambda: self._looked(lambda: self.net.addresses()))
+        found: Sequence[Address] = self._once("addresses", lambda: self._read_unless_closed(lambda: self.net.addresses()))
         return found
 
-    def _looked(self, ask: Callable[[], list[Any]]) -> list[Any]:
+    def _read_unless_closed(self, ask: Callable[[], list[Any]]) -> list[Any]:
         """Return what is asked for; nothing if another's namespace is closed to the caller, or has gone since it was listed."""
         try:
             return ask()
@@ -91,7 +91,7 @@ class VisibleNamespace(NamespaceView):
             self.closed = True
             return []
 
-    def far(self, link: Link) -> tuple[NamespaceView, int] | None:
+    def far_end(self, link: Link) -> tuple[NamespaceView, int] | None:
         if not link.peer:
             return None
         if link.peer_nsid is None:
@@ -102,7 +102,7 @@ class VisibleNamespace(NamespaceView):
     def elsewhere(self) -> Sequence[NamespaceView]:
         return self.visible.candidates()
 
-    def home(self, link: Link) -> NamespaceView | None:
+    def underlay(self, link: Link) -> NamespaceView | None:
         return self if link.peer_nsid is None else self.visible.known_as(self, link.peer_nsid)
 
     # -- routing ----------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from time import monotonic_ns, time_ns
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..netns import Namespace, call_inside
+from ..terminal import short_repr
 from .session import EchoError, EchoReply, EchoSession, PingResult, milliseconds
 from .socket import Icmp4Socket, Icmp6Socket, IcmpSocket
 
@@ -82,23 +83,14 @@ def ping(
     return session.result
 
 
-def _short(value: object) -> str:
-    """Return the repr of a value, shortened; that of an int may have more digits than Python converts."""
-    try:
-        text = repr(value)
-    except ValueError:
-        return "of thousands of digits"
-    return text if len(text) <= 100 else f"{text[:97]}..."
-
-
 def _check(count: int, size: int, interval: float, timeout: float) -> None:
     for name, whole, least, most in (("count", count, 1, None), ("size", size, 0, MAX_DATA_BYTES)):
         if not isinstance(whole, int) or isinstance(whole, bool) or whole < least or (most is not None and whole > most):
             wanted = f"from {least} to {most}" if most else f"of at least {least}"
-            raise InvalidValue(f"ping: {name} {_short(whole)} is not a whole number {wanted}")
+            raise InvalidValue(f"ping: {name} {short_repr(whole)} is not a whole number {wanted}")
     for name, seconds in (("interval", interval), ("timeout", timeout)):
         if not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_SECONDS:
-            raise InvalidValue(f"ping: {name} {_short(seconds)} is not a number of seconds from 0 to {MAX_SECONDS}")
+            raise InvalidValue(f"ping: {name} {short_repr(seconds)} is not a number of seconds from 0 to {MAX_SECONDS}")
 
 
 def connect(

@@ -11,7 +11,8 @@ from _socket import AF_INET, inet_ntop, inet_pton
 from .. import uapi
 from ..errors import InvalidValue
 from ..objects import prefix
-from ..wire import U32, shown
+from ..terminal import short_repr
+from ..wire import U32
 from .records import NftChain, NftRule, NftTable
 from .statements import CT_STATES, PROTOCOLS, VERDICTS
 
@@ -71,12 +72,12 @@ class Packet:
         self.family = one.family
         number = PROTOCOLS.get(protocol) if isinstance(protocol, str) else protocol
         if protocol is not None and not (isinstance(number, int) and 0 <= number < 256):
-            raise InvalidValue(f"{shown(protocol)} is not a protocol: a number from 0 to 255, or {', '.join(PROTOCOLS)}")
+            raise InvalidValue(f"{short_repr(protocol)} is not a protocol: a number from 0 to 255, or {', '.join(PROTOCOLS)}")
         if not isinstance(state, str) or state not in CT_STATES:
-            raise InvalidValue(f"{shown(state)} is not a state of conntrack: {', '.join(CT_STATES)}")
+            raise InvalidValue(f"{short_repr(state)} is not a state of conntrack: {', '.join(CT_STATES)}")
         for value, most in ((port, 0xFFFF), (source_port, 0xFFFF), (mark, 0xFFFFFFFF)):
             if value is not None and not (isinstance(value, int) and 0 <= value <= most):
-                raise InvalidValue(f"expected a number from 0 to {most}, not {shown(value)}")
+                raise InvalidValue(f"expected a number from 0 to {most}, not {short_repr(value)}")
         ipv4 = one.family == AF_INET
         start, kind = (12, 9) if ipv4 else (8, 6)
         both = inet_pton(one.family, one.address) + inet_pton(other.family, other.address)
@@ -101,7 +102,7 @@ class Packet:
         for name, key in ((iif, uapi.NFT_META_IIFNAME), (oif, uapi.NFT_META_OIFNAME)):
             if name is not None:
                 if not isinstance(name, str) or len(name) >= uapi.IFNAMSIZ:
-                    raise InvalidValue(f"{shown(name)} is not the name of an interface")
+                    raise InvalidValue(f"{short_repr(name)} is not the name of an interface")
                 self.known["meta", key] = name.encode("utf-8", "surrogateescape").ljust(uapi.IFNAMSIZ, b"\0")
 
     @property

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from .. import uapi
 from ..errors import WireError
+from ..terminal import short_repr
 from ..wire import (
     BE32,
     RAW,
@@ -29,7 +30,6 @@ from ..wire import (
     SubMessage,
     Text,
     Type,
-    shown,
     table,
 )
 
@@ -62,7 +62,7 @@ class Userdata(Type):
         for key, one in value.items():
             data = COMMENT.pack(one, {}) if key == "comment" else one
             if not isinstance(data, bytes) or len(data) > 255:
-                raise WireError(f"{shown(one)} is not user data of at most 255 bytes")
+                raise WireError(f"{short_repr(one)} is not user data of at most 255 bytes")
             pieces.append(bytes([0 if key == "comment" else key, len(data)]) + data)
         return b"".join(pieces)
 

@@ -25,7 +25,7 @@ from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..objects import prefix
 from ..objects.link import check_name
-from ..wire import shown
+from ..terminal import short_repr
 from . import messages as nft_messages
 from . import records, statements
 
@@ -73,7 +73,7 @@ class Forward(_Value):
 
     def __init__(self, protocol: str, port: int, address: str, to_port: int | None = None) -> None:
         if not isinstance(protocol, str) or protocol not in PROTOCOLS:
-            raise InvalidValue(f"{shown(protocol)}: the ports that can be forwarded are those of tcp and udp")
+            raise InvalidValue(f"{short_repr(protocol)}: the ports that can be forwarded are those of tcp and udp")
         self.protocol, self.port = protocol, _port(port)
         self.to_port = self.port if to_port is None else _port(to_port)
         self.address = prefix.address(address).address
@@ -99,7 +99,7 @@ class Nat(_Value):
         self.out = check_name(out)
         for given in (sources, forwards):
             if not isinstance(given, (str, list, tuple)):
-                raise InvalidValue(f"expected a list, not {shown(given)}")
+                raise InvalidValue(f"expected a list, not {short_repr(given)}")
         self.sources = tuple(_source(text) for text in ([sources] if isinstance(sources, str) else sources))
         self.forwards = tuple(forwards)
         if not self.sources and not self.forwards:
@@ -107,7 +107,7 @@ class Nat(_Value):
         seen: dict[tuple[str, int, bool], Forward] = {}
         for one in self.forwards:
             if not isinstance(one, Forward):
-                raise InvalidValue(f"expected a Forward, not {shown(one)}")
+                raise InvalidValue(f"expected a Forward, not {short_repr(one)}")
             before = seen.setdefault((one.protocol, one.port, ":" in one.address), one)
             if before is not one:
                 raise InvalidValue(f"two forwards of one port of {out}: {before}, and {one}")
@@ -124,7 +124,7 @@ class NatTable(_Value):
 
 def _port(port: int) -> int:
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
-        raise InvalidValue(f"{shown(port)} is not a port, a number from 1 to 65535")
+        raise InvalidValue(f"{short_repr(port)} is not a port, a number from 1 to 65535")
     return port
 
 
@@ -181,7 +181,7 @@ def _text(text: str, limit: int, what: str) -> str:
     except UnicodeEncodeError:
         fits = False
     if not fits:
-        raise InvalidValue(f"{shown(text)} cannot {what}: it has at most {limit - 1} bytes, none of them NUL")
+        raise InvalidValue(f"{short_repr(text)} cannot {what}: it has at most {limit - 1} bytes, none of them NUL")
     return text
 
 

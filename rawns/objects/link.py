@@ -6,7 +6,7 @@ from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..rtnl.link import LINKINFO
-from ..wire import shown
+from ..terminal import short_repr
 from . import prefix
 from .record import Record, field
 
@@ -151,11 +151,11 @@ class Link(Record):
 def check_name(name: str, limit: int = uapi.IFNAMSIZ) -> str:
     """Return ``name`` if the kernel can take it: 1 to 15 bytes without ``/``, ``:`` and white space.  Raises `InvalidValue`."""
     if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
-        raise InvalidValue(f"{shown(name)} cannot name an interface")
+        raise InvalidValue(f"{short_repr(name)} cannot name an interface")
     if "/" in name or ":" in name or name.split() != [name]:
-        raise InvalidValue(f"{shown(name)} cannot name an interface: it has a slash, a colon or white space in it")
+        raise InvalidValue(f"{short_repr(name)} cannot name an interface: it has a slash, a colon or white space in it")
     if _size(name) >= limit:
-        raise InvalidValue(f"{shown(name)} cannot name an interface: a name has at most {limit - 1} bytes")
+        raise InvalidValue(f"{short_repr(name)} cannot name an interface: a name has at most {limit - 1} bytes")
     return name
 
 
@@ -163,7 +163,7 @@ def _size(name: str) -> int:
     try:
         return len(name.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
-        raise InvalidValue(f"{shown(name)} cannot name an interface: it cannot be encoded as UTF-8") from None
+        raise InvalidValue(f"{short_repr(name)} cannot name an interface: it cannot be encoded as UTF-8") from None
 
 
 # -- options ----------------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def reference(link: Ref) -> dict[str, Any]:
     if isinstance(link, int):
         return {"ifi_index": link}
     if not isinstance(link, str):
-        raise InvalidValue(f"expected a link (its name, its index or a Link), not {shown(link)}")
+        raise InvalidValue(f"expected a link (its name, its index or a Link), not {short_repr(link)}")
     if _size(link) >= uapi.IFNAMSIZ:
         return {"IFLA_ALT_IFNAME": link}  # the kernel looks an alternative name up under this attribute only
     return {"IFLA_IFNAME": check_name(link)}
@@ -333,9 +333,9 @@ def vxlan(
     for that only if ``dev`` is given.  Raises `InvalidValue`.
     """
     if not (isinstance(vni, int) and 0 <= vni < 1 << 24):
-        raise InvalidValue(f"{shown(vni)} is not a VXLAN id, a number of 24 bits")
+        raise InvalidValue(f"{short_repr(vni)} is not a VXLAN id, a number of 24 bits")
     if not (isinstance(port, int) and 0 < port < 1 << 16):
-        raise InvalidValue(f"{shown(port)} is not a UDP port")
+        raise InvalidValue(f"{short_repr(port)} is not a UDP port")
     data: dict[str, Any] = {"IFLA_VXLAN_ID": vni, "IFLA_VXLAN_PORT": port, "IFLA_VXLAN_LEARNING": int(learning)}
     family = 0
     for text, key in ((remote, "IFLA_VXLAN_GROUP"), (local, "IFLA_VXLAN_LOCAL")):
@@ -354,7 +354,7 @@ def macvlan(name: str, lower: int, mode: str = "bridge", kind: str = "macvlan", 
     ``mode`` is one of `MACVLAN_MODES`.  Raises `InvalidValue`.
     """
     if not isinstance(mode, str) or mode not in MACVLAN_MODES:
-        raise InvalidValue(f"{shown(mode)} is not a mode of a {kind}: {', '.join(MACVLAN_MODES)}")
+        raise InvalidValue(f"{short_repr(mode)} is not a mode of a {kind}: {', '.join(MACVLAN_MODES)}")
     options["link"] = lower
     return new(name, kind, {"IFLA_MACVLAN_MODE": MACVLAN_MODES[mode]}, **options)
 
@@ -391,7 +391,7 @@ def change_port(link: Ref, **options: Unpack[PortOptions]) -> Request:
             raise InvalidValue(f"a bridge's port has no option {word!r}; it has {', '.join(PORT_OPTIONS)}")
         if value is not None:
             if not isinstance(value, int):
-                raise InvalidValue(f"{word}: expected a number, True or False, not {shown(value)}")
+                raise InvalidValue(f"{word}: expected a number, True or False, not {short_repr(value)}")
             data[PORT_OPTIONS[word]] = int(value)
     info = {"IFLA_INFO_SLAVE_KIND": "bridge", "IFLA_INFO_SLAVE_DATA": data}
     return Request(rtnl.NEWLINK, {**reference(link), "IFLA_LINKINFO": info}, 0, f"bridge port {name_of(link)}")
@@ -409,7 +409,7 @@ def delete_group(group: int) -> Request:
     `InvalidValue` for that, and for what is not a group.
     """
     if not (isinstance(group, int) and 0 < group < 1 << 32):
-        raise InvalidValue(f"{shown(group)} is not a group that can be deleted, a number from 1 to {2**32 - 1}")
+        raise InvalidValue(f"{short_repr(group)} is not a group that can be deleted, a number from 1 to {2**32 - 1}")
     return Request(rtnl.DELLINK, {"IFLA_GROUP": group}, 0, f"group {group}")
 
 

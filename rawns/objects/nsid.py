@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import rtnl, uapi
 from ..nlmsg import Request
-from ..wire import shown
+from ..terminal import short_repr
 from .record import Record, field
 
 NOT_ASSIGNED = uapi.NETNSA_NSID_NOT_ASSIGNED
@@ -30,4 +30,4 @@ def get(fd: int) -> Request:
 
 def new(fd: int, nsid: int = NOT_ASSIGNED) -> Request:
     """Assign an id to the namespace behind a descriptor, -1 for the next free one: ``ip netns set NAME NSID``."""
-    return Request(rtnl.NEWNSID, {"NETNSA_FD": fd, "NETNSA_NSID": nsid}, 0, f"namespace id {shown(nsid)}")
+    return Request(rtnl.NEWNSID, {"NETNSA_FD": fd, "NETNSA_NSID": nsid}, 0, f"namespace id {short_repr(nsid)}")

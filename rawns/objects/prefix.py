@@ -9,7 +9,7 @@ from _socket import inet_ntop, inet_pton
 
 from .. import uapi
 from ..errors import InvalidValue
-from ..wire import shown
+from ..terminal import short_repr
 
 BITS = {uapi.AF_INET: 32, uapi.AF_INET6: 128}
 DEFAULT = ("default", "any", "all")  # as ip(8) spells the prefix of all addresses
@@ -86,27 +86,27 @@ def parse(text: str | Prefix, wanted: int = 0) -> Prefix:
     if isinstance(text, Prefix):
         return text
     if not isinstance(text, str):
-        raise InvalidValue(f"expected an address as text, not {shown(text)}")
+        raise InvalidValue(f"expected an address as text, not {short_repr(text)}")
     address, slash, tail = text.partition("/")
     family = uapi.AF_INET6 if ":" in address else uapi.AF_INET
     try:
         canonical = inet_ntop(family, inet_pton(family, address))
     except (OSError, ValueError):
-        raise InvalidValue(f"{shown(text)} is not an IPv4 or IPv6 address") from None
+        raise InvalidValue(f"{short_repr(text)} is not an IPv4 or IPv6 address") from None
     if wanted not in (0, family):
-        raise InvalidValue(f"{shown(text)} is of another family than the rest of the request")
+        raise InvalidValue(f"{short_repr(text)} is of another family than the rest of the request")
     if not slash:
         return Prefix(family, canonical, BITS[family])
     number = int(tail) if tail.isascii() and tail.isdigit() and len(tail) <= MAX_LENGTH_DIGITS else -1
     if not 0 <= number <= BITS[family]:
-        raise InvalidValue(f"{shown(text)}: a prefix length is a number from 0 to {BITS[family]}")
+        raise InvalidValue(f"{short_repr(text)}: a prefix length is a number from 0 to {BITS[family]}")
     return Prefix(family, canonical, number)
 
 
 def address(text: str | Prefix, wanted: int = 0) -> Prefix:
     """Read an address without a prefix length, of the family ``wanted`` (0: any).  Raises `InvalidValue`."""
     if isinstance(text, str) and "/" in text:
-        raise InvalidValue(f"{shown(text)}: expected an address without a prefix length")
+        raise InvalidValue(f"{short_repr(text)}: expected an address without a prefix length")
     return parse(text, wanted)
 
 

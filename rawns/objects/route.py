@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
-from ..wire import shown
+from ..terminal import short_repr
 from . import prefix
 from .record import Record, field
 
@@ -115,7 +115,7 @@ def _body(
     gateway = prefix.address(via) if via is not None else None
     where = prefix.destination(destination, gateway.family if gateway else family)
     if not isinstance(table, int):
-        raise InvalidValue(f"expected the number of a routing table, not {shown(table)}")
+        raise InvalidValue(f"expected the number of a routing table, not {short_repr(table)}")
     fields: dict[str, Any] = {
         "rtm_family": where.family,
         "rtm_dst_len": where.length,
@@ -157,7 +157,7 @@ def new(
     gateway is on the link although no address shows it; ``mtu`` is in bytes.  Raises `InvalidValue`.
     """
     if not isinstance(type, str) or type not in TYPES:
-        raise InvalidValue(f"{shown(type)} is not a type of a route: {', '.join(TYPES)}")
+        raise InvalidValue(f"{short_repr(type)} is not a type of a route: {', '.join(TYPES)}")
     fields = _body(destination, via, index, source, metric, table, family)
     fields["rtm_protocol"], fields["rtm_type"] = protocol, TYPES[type]
     fields["rtm_scope"] = _scope(fields, type) if scope is None else scope

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
-from ..wire import shown
+from ..terminal import short_repr
 from . import link, prefix
 from .record import Record, field
 
@@ -97,7 +97,7 @@ def _body(options: RuleOptions) -> dict[str, Any]:
     fields.update((key, value) for key, value in numbers.items() if value is not None)
     table = options.get("table") or uapi.RT_TABLE_UNSPEC
     if not isinstance(table, int):
-        raise InvalidValue(f"expected the number of a routing table, not {shown(table)}")
+        raise InvalidValue(f"expected the number of a routing table, not {short_repr(table)}")
     if table > MAX_TABLE_IN_HEADER:
         fields["FRA_TABLE"] = table
     fields.update(family=family or uapi.AF_INET, table=table if table <= MAX_TABLE_IN_HEADER else uapi.RT_TABLE_UNSPEC)
@@ -136,7 +136,7 @@ def delete(**options: Unpack[RuleOptions]) -> Request:
 
 def _action(word: str) -> int:
     if not isinstance(word, str) or word not in ACTIONS:
-        raise InvalidValue(f"{shown(word)} is not an action of a rule: {', '.join(ACTIONS)}")
+        raise InvalidValue(f"{short_repr(word)} is not an action of a rule: {', '.join(ACTIONS)}")
     return ACTIONS[word]
 
 

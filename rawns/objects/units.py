@@ -7,7 +7,7 @@ negative or too large.
 from __future__ import annotations
 
 from ..errors import InvalidValue
-from ..wire import shown
+from ..terminal import short_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def fraction(value: Quantity) -> float:
     """Read a fraction from 0 to 1.  Text is in percent, with the sign or without; a number is the fraction itself."""
     found = _read(value, {"%": 0.01, "": 0.01}, "fraction", "1%")
     if found > 1:
-        raise InvalidValue(f"{shown(value)} is more than the whole")
+        raise InvalidValue(f"{short_repr(value)} is more than the whole")
     return found
 
 
@@ -68,5 +68,5 @@ def _read(value: Quantity, units: Mapping[str, float], what: str, example: str) 
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         found = value
     if not 0 <= found < 2**63:  # also if it is not a number (NaN)
-        raise InvalidValue(f"{shown(value)} is not a {what} such as {example!r}")
+        raise InvalidValue(f"{short_repr(value)} is not a {what} such as {example!r}")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
-from ..wire import shown
+from ..terminal import short_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def dump() -> Request:
 def _body(index: int, vid: int, last: int | None, flags: int, own: bool) -> dict[str, Any]:
     end = vid if last is None else last
     if not (isinstance(vid, int) and isinstance(end, int) and MIN_VID <= vid <= end <= MAX_VID):
-        range_ = shown(vid) if last is None else f"{shown(vid)} to {shown(last)}"
+        range_ = short_repr(vid) if last is None else f"{short_repr(vid)} to {short_repr(last)}"
         raise InvalidValue(f"{range_}: a VLAN is a number from {MIN_VID} to {MAX_VID}")
     infos = [{"flags": flags, "vid": vid}]
     if end > vid:

@@ -47,7 +47,6 @@ from .types import (
     expected,
     link_address,
     names_of,
-    shown,
 )
 
 __all__ = [
@@ -86,7 +85,6 @@ __all__ = [
     "expected",
     "link_address",
     "names_of",
-    "shown",
     "table",
 ]
 

@@ -10,7 +10,8 @@ from struct import Struct as _Struct
 
 from .. import uapi
 from ..errors import DecodeError, WireError
-from .types import RAW, Span, Struct, Type, about, expected, shown
+from ..terminal import short_repr
+from .types import RAW, Span, Struct, Type, about, expected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Attrs(Type):
     def _unnamed(key: object) -> tuple[int, Type]:
         if isinstance(key, int) and 0 <= key <= 0xFFFF:
             return key, RAW
-        raise WireError(f"there is no attribute {shown(key)} here")
+        raise WireError(f"there is no attribute {short_repr(key)} here")
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         values: Body = {}

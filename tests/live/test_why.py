@@ -487,7 +487,7 @@ FAULTS: dict[str, Case] = {
 def unanswered(net: Net, family: int) -> Diagnosis:
     """The walk over a network broken on purpose: no answer comes, however long one waits for it."""
     with pytest.MonkeyPatch.context() as impatient:
-        for patience in ("PATIENCE", "DOUBT", "WIDE"):
+        for patience in ("ANSWER_SECONDS", "REFUTATION_SECONDS", "LARGE_ANSWER_SECONDS"):
             impatient.setattr(proof, patience, 0.05)
         return why(net["a"], net["b"], family)
 

@@ -19,9 +19,9 @@ MAX_REMEDIES = 6
 
 @pytest.fixture
 def net(netns_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Net]:
-    monkeypatch.setattr(proof, "DOUBT", 0.1)
-    monkeypatch.setattr(proof, "PATIENCE", 1.5)
-    monkeypatch.setattr(proof, "WIDE", 0.3)
+    monkeypatch.setattr(proof, "REFUTATION_SECONDS", 0.1)
+    monkeypatch.setattr(proof, "ANSWER_SECONDS", 1.5)
+    monkeypatch.setattr(proof, "LARGE_ANSWER_SECONDS", 0.3)
     with ExitStack() as stack:
         yield Net(stack, netns_name)
 

@@ -31,7 +31,7 @@ RTMGRP_IPV6_IFADDR = 0x100
 
 @pytest.fixture
 def net(netns_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Net]:
-    monkeypatch.setattr(proof, "DOUBT", 0.05)  # for faults made on purpose no answer comes, however long one waits
+    monkeypatch.setattr(proof, "REFUTATION_SECONDS", 0.05)  # for faults made on purpose no answer comes, however long one waits
     with ExitStack() as stack:
         yield Net(stack, netns_name)
 
@@ -299,7 +299,7 @@ def test_a_far_end_that_nobody_sees(net: Net, monkeypatch: pytest.MonkeyPatch) -
         walk = why(net["a"], "10.0.0.2")
         assert walk.fault is not None and "its far end is in a namespace that cannot be seen from here" in str(walk)
         hidden.net.set_link("v2", up=True)
-        monkeypatch.setattr(proof, "PATIENCE", 0.05)
+        monkeypatch.setattr(proof, "ANSWER_SECONDS", 0.05)
         walk = why(net["a"], "10.0.0.2")
         assert walk.fault is not None and "the packet leaves what can be seen by v1 in a" in net.named(str(walk))
 
@@ -580,7 +580,7 @@ def test_the_time_contains_no_address_resolution(net: Net) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "_one_echo", counted)
-        patch.setattr(proof, "WIDE", 0.1)
+        patch.setattr(proof, "LARGE_ANSWER_SECONDS", 0.1)
         found = why(net["a"], net["b"])
     assert found.rtt is not None and found.rtt < 5 and sent[:2] == [1, 2]
 

@@ -90,10 +90,10 @@ class DescribedNamespace(NamespaceView):
     def addresses(self) -> Sequence[Address]:
         return self.has
 
-    def far(self, link: Link) -> tuple[NamespaceView, int] | None:
+    def far_end(self, link: Link) -> tuple[NamespaceView, int] | None:
         return self.ends.get(link.index)
 
-    def home(self, link: Link) -> NamespaceView | None:
+    def underlay(self, link: Link) -> NamespaceView | None:
         return self
 
     def elsewhere(self) -> Sequence[NamespaceView]:
