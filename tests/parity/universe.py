@@ -75,6 +75,11 @@ class Universe:
     def _inside(self, argv: list[str]) -> list[str]:
         return ["nsenter", "-t", str(self._holder.pid), "-m", "-n", "--wd=/", *argv]
 
+    @property
+    def pid(self) -> int:
+        """The process that holds the namespaces."""
+        return self._holder.pid
+
     def start(self, argv: list[str]) -> subprocess.Popen[bytes]:
         """Begin a program inside, with pipes for its standard input and output."""
         return subprocess.Popen(self._inside(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
