@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .. import uapi
 from ..errors import InvalidValue
-from ..names import check
+from ..netns_names import check
 from ..objects import link, prefix
 from ..objects.prefix import BITS, Prefix
 from ..terminal import printable
