@@ -24,7 +24,6 @@ from time import perf_counter_ns
 
 from . import uapi
 from .errors import RawnsError, SyscallError, errno_name
-from .terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,12 +139,19 @@ def quoted(data: bytes, most: int = MAX_SHOWN_BYTES) -> str:
     return f'"{text}"{"..." if len(data) > most else ""}'
 
 
+def _quoted_text(text: str) -> str:
+    """Return text in quotation marks, safe on a terminal."""
+    from .terminal import printable
+
+    return f'"{printable(text)}"'
+
+
 def _format_args(*args: object) -> str:
     """Return arguments in C notation: strings quoted, long byte strings as their size."""
 
     def one(arg: object) -> str:
         if isinstance(arg, str):
-            return f'"{printable(arg)}"'
+            return _quoted_text(arg)
         if not isinstance(arg, bytes):
             return str(arg)
         return quoted(arg, MAX_SHOWN_BYTES) if len(arg) <= MAX_SHOWN_BYTES else f"[{len(arg)} bytes]"
@@ -248,7 +254,7 @@ def _format_value(value: object, kind: str, prefixes: Prefixes) -> str:
     if value is None:
         return "NULL"
     if kind == "path":
-        return f'"{printable(str(value))}"'
+        return _quoted_text(str(value))
     if not prefixes:
         return str(value)
     assert isinstance(value, int)
@@ -268,7 +274,7 @@ def _libc() -> Any:
             "standard library (on Debian and Ubuntu the package python3 with libpython3-stdlib; python3-minimal is not enough)"
         ) from None
     except OSError as error:
-        raise _syscall_error(error.errno or 0, "open", f'"{printable(str(error.filename))}", O_RDONLY|O_CLOEXEC') from None
+        raise _syscall_error(error.errno or 0, "open", f"{_quoted_text(str(error.filename))}, O_RDONLY|O_CLOEXEC") from None
 
 
 class LibcFunction:
@@ -346,7 +352,7 @@ def _format_open(path: str, flags: int, mode: int) -> str:
     every = ("O_CREAT", "O_EXCL", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_TRUNC", "O_WRONLY", "O_RDWR")
     names = [n for n in every if flags & getattr(os, n)]
     access = [] if flags & (os.O_WRONLY | os.O_RDWR) else ["O_RDONLY"]
-    return f'"{printable(path)}", {"|".join([*access, *names, "O_CLOEXEC"])}' + (f", {mode:#o}" if flags & os.O_CREAT else "")
+    return f"{_quoted_text(path)}, {'|'.join([*access, *names, 'O_CLOEXEC'])}" + (f", {mode:#o}" if flags & os.O_CREAT else "")
 
 
 def close(fd: int) -> None:

@@ -14,7 +14,6 @@ import os
 import sys
 
 from ..errors import RawnsError
-from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ def printable_lines(text: str, sequences: str = "") -> str:
     if text.isascii() and (text.isprintable() or text.replace("\n", "").isprintable()):
         return text
     import re
+
+    from ..terminal import printable
 
     parts = re.split(f"(\n|\t{sequences})", text)  # what is split off by the group stands at the odd places
     return "".join(part if number % 2 else printable(part) for number, part in enumerate(parts))

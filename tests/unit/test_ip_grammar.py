@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import rtnl, uapi
-from rawns.cli.ip import arguments, context, grammar, link_set, name_tables, render
+from rawns.cli.ip import arguments, context, grammar, keywords, link_set, name_tables, render
 from rawns.cli.ip import command as ip
-from rawns.cli.ip.context import IpContext
-from rawns.cli.ip.grammar import Args, CommandError
+from rawns.cli.ip.context import Args, IpContext
+from rawns.cli.ip.grammar import CommandError
 from rawns.cli.ip.kinds import bridge
 from rawns.errors import DecodeError, WireError
 from rawns.nlmsg import Listing, Reply, Request
@@ -466,7 +466,7 @@ def test_objects_are_abbreviated_as_ip_does() -> None:
 
 def test_every_row_has_help() -> None:
     for rows in (link_set.ROWS, bridge.BRIDGE_WORDS, bridge.PORT_WORDS):
-        text = "\n".join(grammar.usage("Usage:", rows))
+        text = "\n".join(keywords.usage("Usage:", rows))
         assert all(f"[ {row.name} " in text for row in rows)
         assert max(map(len, text.split("\n"))) <= 100
 

@@ -2,9 +2,10 @@
 
 Words become one record, and a record is rendered as text or JSON::
 
-    command     options, the object, -batch         grammar    rows of words and the function that reads them
-    context     netlink, names, standard error      arguments  values of words
-    render      rows of output, text and JSON       name_tables, help_texts  iproute2's names and help
+    command     options, the object, -batch         grammar    abbreviations, errors of wrong words
+    context     netlink, names, standard error      keywords   rows of words and the function that reads them
+    render      rows of output, text and JSON       arguments  values of words
+                                                    name_tables, help_texts  iproute2's names and help
 
 Each object is a module with ``run(args)``, loaded when it is named; ``kinds`` has a module for each family of kinds of
 links, and ``show_...`` print what has more than a few rows.  A new object is a row of `command.OBJECTS` and a module; a

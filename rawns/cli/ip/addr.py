@@ -9,22 +9,9 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from . import listing, name_tables
 from .arguments import BITS, U32, address, prefix, put_text
-from .context import complain, reason
-from .grammar import (
-    AF_PACKET,
-    FAILED,
-    CommandError,
-    CustomKeyword,
-    FlagKeyword,
-    Keyword,
-    ValueKeyword,
-    dispatch,
-    duplicate,
-    garbage,
-    matches,
-    read,
-    wrong,
-)
+from .context import complain, dispatch, reason
+from .grammar import AF_PACKET, FAILED, CommandError, duplicate, garbage, matches, wrong
+from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +19,8 @@ if TYPE_CHECKING:
 
     from ...wire import Body, Message
     from .arguments import Prefix
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
     from .render import OutputField
 
 FOREVER = 0xFFFFFFFF

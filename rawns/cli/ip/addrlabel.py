@@ -7,8 +7,9 @@ from _socket import AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import U32, prefix
-from .context import complain
-from .grammar import BAD_WORD, FAILED, CommandError, CustomKeyword, ValueKeyword, dispatch, read, wrong
+from .context import complain, dispatch
+from .grammar import BAD_WORD, FAILED, CommandError, wrong
+from .keywords import CustomKeyword, ValueKeyword, read
 from .render import OutputField, put
 
 TYPE_CHECKING = False
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body, Message
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 NO_LABEL = 0xFFFFFFFF
 

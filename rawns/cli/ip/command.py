@@ -11,8 +11,8 @@ import gc
 import os
 
 from ...errors import DecodeError, Interrupted, KernelError, RawnsError, WireError
-from .context import IpContext, complain, complaint
-from .grammar import FAILED, FAMILIES, Args, CommandError, matches, pick, wrong
+from .context import Args, IpContext, complain, complaint
+from .grammar import FAILED, FAMILIES, CommandError, matches, pick, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

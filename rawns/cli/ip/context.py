@@ -1,4 +1,4 @@
-"""One command line of `ip`: its options, and the kernel as it asks for it.
+"""One command line of `ip`: its options, its words, and the kernel as it asks for it.
 
 `IpContext` holds the netlink socket (opened when it is first needed), caches the links it has seen, and writes standard
 output.
@@ -13,12 +13,11 @@ import sys
 from ... import rtnl, uapi
 from ...errors import KernelError, SyscallError
 from ...nlmsg import Request
-from ...terminal import printable
-from .grammar import AF_PACKET, FAILED, CommandError
+from .grammar import AF_PACKET, FAILED, CommandError, pick
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ...netlink import Netlink
     from ...nlmsg import Reply
@@ -57,6 +56,8 @@ def complaint(error: KernelError) -> str:
 def complain(text: str) -> None:
     """Write a message to standard error, byte for byte unless it is a terminal; an error is ignored."""
     if os.isatty(2):
+        from ...terminal import printable
+
         text = "\n".join(map(printable, text.split("\n")))
     try:
         os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
@@ -339,3 +340,38 @@ class IpContext:
             raise
         except OSError as error:
             raise CommandError(f"write error: {error.strerror}", FAILED) from None
+
+
+# -- words ----------------------------------------------------------------------------------------------------------
+
+
+class Args:
+    """The words of a command still to be read, and the `IpContext` in which they have their meaning."""
+
+    __slots__ = ("at", "ip", "words")
+
+    def __init__(self, words: Sequence[str], ip: IpContext) -> None:
+        self.words, self.at, self.ip = words, 0, ip
+
+    def __bool__(self) -> bool:
+        return self.at < len(self.words)
+
+    def take(self) -> str:
+        """Return the next word.  Raises `CommandError` if there is none."""
+        if not self:
+            raise CommandError('Command line is not complete. Try option "help"')
+        self.at += 1
+        return self.words[self.at - 1]
+
+    def rest(self) -> Args:
+        """Return the remaining words as arguments of their own."""
+        return Args(self.words[self.at :], self.ip)
+
+
+def dispatch(verbs: Iterable[tuple[str, Callable[[Args], int]]], word: str, args: Args, object: str) -> int:
+    """Run the verb of an object that ``word`` abbreviates; return its exit status.  Raises `CommandError` where there is none."""
+    verb = pick(verbs, word)
+    if verb is None:
+        raise CommandError(f'Command "{word}" is unknown, try "ip {object} help".')
+    status: int = verb(args)
+    return status

@@ -5,24 +5,15 @@ from __future__ import annotations
 from ... import uapi
 from . import name_tables
 from .arguments import prefix
-from .grammar import (
-    FAILED,
-    CommandError,
-    ConstantKeyword,
-    CustomKeyword,
-    FlagKeyword,
-    ValueKeyword,
-    garbage,
-    matches,
-    read,
-    wrong,
-)
+from .grammar import FAILED, CommandError, garbage, matches, wrong
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .grammar import Args, Record
+    from .context import Args
+    from .grammar import Record
 
 
 def _prefix(args: Args, record: Record) -> None:

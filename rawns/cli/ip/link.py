@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ... import rtnl, uapi
 from . import listing
-from .grammar import CommandError, dispatch
+from .context import dispatch
+from .grammar import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body, Message
-    from .context import IpContext
-    from .grammar import Args
+    from .context import Args, IpContext
     from .render import OutputField
 
 

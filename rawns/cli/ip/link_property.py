@@ -9,7 +9,7 @@ from .grammar import FAILED, CommandError, garbage, matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .grammar import Args
+    from .context import Args
 
 
 def _alternative_name(text: str) -> str:

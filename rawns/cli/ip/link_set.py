@@ -7,27 +7,15 @@ from ...nlmsg import Request
 from . import filters, name_tables
 from .arguments import U32, integer, interface, lladdr, number, one_of, put_text
 from .filters import group_of
-from .grammar import (
-    FAILED,
-    CommandError,
-    ConstantKeyword,
-    CustomKeyword,
-    FlagKeyword,
-    FlagSwitch,
-    OnOffKeyword,
-    ValueKeyword,
-    duplicate,
-    garbage,
-    matches,
-    read,
-    wrong,
-)
+from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, OnOffKeyword, ValueKeyword, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...wire import Message
-    from .context import IpContext
-    from .grammar import Args, Keyword, Record
+    from .context import Args, IpContext
+    from .grammar import Record
+    from .keywords import Keyword
 
 XDP_FLAGS = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}  # XDP_FLAGS_* of <linux/if_link.h>
 EINVAL = 22  # what iproute2's newer parsers return, and it exits with

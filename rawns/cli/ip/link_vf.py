@@ -10,7 +10,8 @@ from .grammar import FAILED, CommandError, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .grammar import Args, Record
+    from .context import Args
+    from .grammar import Record
 
 IFLA_VFINFO_LIST, IFLA_VF_INFO = 22, 1
 # Attributes of <linux/if_link.h>

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ...wire import Body
     from .arguments import Prefix
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 NO_MASTER = 0xFFFFFFFF  # the kernel then lists the links without a master
 

@@ -8,16 +8,15 @@ from _socket import AF_INET, AF_INET6, inet_ntop
 from ... import syscalls
 from ...errors import SyscallError
 from .arguments import lladdr
-from .context import reason
-from .grammar import AF_PACKET, FAILED, CommandError, dispatch, duplicate, garbage, matches
+from .context import dispatch, reason
+from .grammar import AF_PACKET, FAILED, CommandError, duplicate, garbage, matches
 from .render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .context import IpContext
-    from .grammar import Args
+    from .context import Args, IpContext
 
 ETHERNET_BYTES = 6
 

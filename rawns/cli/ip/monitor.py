@@ -12,7 +12,8 @@ from ...nlmsg import Request
 from ...nlsocket import NetlinkSocket
 from ...syscalls import observed_call
 from .context import BRIEFLY, complain
-from .grammar import CommandError, CustomKeyword, matches, read, wrong
+from .grammar import CommandError, matches, wrong
+from .keywords import CustomKeyword, read
 from .render import OutputField, text
 
 TYPE_CHECKING = False
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from ...nlmsg import Reply
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
     Show = Callable[[Body, bool, IpContext, int], Iterator[OutputField]]
 

@@ -7,7 +7,9 @@ from _socket import AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import prefix
-from .grammar import FAILED, CommandError, CustomKeyword, dispatch, matches, read, wrong
+from .context import dispatch
+from .grammar import FAILED, CommandError, matches, wrong
+from .keywords import CustomKeyword, read
 from .render import JsonObject, OutputField, put
 from .route_words import table_number
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.RTNL_FAMILY_IP6MR}
 UNRESOLVED = "unresolved"

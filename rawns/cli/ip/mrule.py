@@ -9,7 +9,7 @@ from . import rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .grammar import Args
+    from .context import Args
 
 FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.RTNL_FAMILY_IP6MR}
 

@@ -79,6 +79,34 @@ _BUILT_IN = {
     },
 }
 _read: dict[str, dict[int, str]] = {}
+ROUTE_TYPES = {
+    "none": uapi.RTN_UNSPEC,
+    "unicast": uapi.RTN_UNICAST,
+    "local": uapi.RTN_LOCAL,
+    "broadcast": uapi.RTN_BROADCAST,
+    "brd": uapi.RTN_BROADCAST,
+    "anycast": uapi.RTN_ANYCAST,
+    "multicast": uapi.RTN_MULTICAST,
+    "blackhole": uapi.RTN_BLACKHOLE,
+    "unreachable": uapi.RTN_UNREACHABLE,
+    "prohibit": uapi.RTN_PROHIBIT,
+    "throw": uapi.RTN_THROW,
+    "nat": uapi.RTN_NAT,
+    "xresolve": uapi.RTN_XRESOLVE,
+}
+ROUTE_FLAGS = {
+    "dead": uapi.RTNH_F_DEAD,
+    "onlink": uapi.RTNH_F_ONLINK,
+    "pervasive": uapi.RTNH_F_PERVASIVE,
+    "offload": uapi.RTNH_F_OFFLOAD,
+    "trap": uapi.RTNH_F_TRAP,
+    "notify": uapi.RTM_F_NOTIFY,
+    "linkdown": uapi.RTNH_F_LINKDOWN,
+    "unresolved": uapi.RTNH_F_UNRESOLVED,
+    "rt_offload": uapi.RTM_F_OFFLOAD,
+    "rt_trap": uapi.RTM_F_TRAP,
+    "rt_offload_failed": uapi.RTM_F_OFFLOAD_FAILED,
+}
 
 
 def _numbered(line: str) -> tuple[int, str] | None:

@@ -9,21 +9,9 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from . import filters, name_tables
 from .arguments import U32, address, lladdr, prefix
-from .context import reason
-from .grammar import (
-    FAILED,
-    CommandError,
-    ConstantKeyword,
-    CustomKeyword,
-    FlagKeyword,
-    ValueKeyword,
-    dispatch,
-    duplicate,
-    garbage,
-    matches,
-    read,
-    wrong,
-)
+from .context import dispatch, reason
+from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
 from .render import OutputField, family_colour, put, text
 
 TYPE_CHECKING = False
@@ -31,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 USER_HZ = 100  # of the times in struct nda_cacheinfo
 STATES = {  # in the order in which they are printed

@@ -7,8 +7,8 @@ from _socket import AF_INET, AF_INET6
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from .context import complain, complaint
-from .grammar import FAILED, CommandError, dispatch, matches
+from .context import complain, complaint, dispatch
+from .grammar import FAILED, CommandError, matches
 from .render import OutputField, put, text
 
 TYPE_CHECKING = False
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 ALL, DEFAULT = uapi.NETCONFA_IFINDEX_ALL, uapi.NETCONFA_IFINDEX_DEFAULT
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6", uapi.AF_MPLS: "mpls"}

@@ -11,8 +11,8 @@ from ...netns import Namespace, enter_mounts
 from ...netns_names import HERE, NETNS_DIR, SAFE_OPEN
 from ...nlmsg import Request
 from .arguments import integer
-from .context import complain, complaint, reason
-from .grammar import FAILED, CommandError, dispatch, duplicate, wrong
+from .context import complain, complaint, dispatch, reason
+from .grammar import FAILED, CommandError, duplicate, wrong
 from .render import OutputField, OutputRow, document, fields, text
 
 TYPE_CHECKING = False
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .context import IpContext
-    from .grammar import Args
+    from .context import Args, IpContext
 
 
 # -- names --------------------------------------------------------------------------------------------------------

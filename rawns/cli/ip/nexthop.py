@@ -9,20 +9,9 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from . import name_tables
 from .arguments import U16, U32, address
-from .context import complain, complaint
-from .grammar import (
-    FAILED,
-    FAMILIES,
-    CommandError,
-    ConstantKeyword,
-    CustomKeyword,
-    Keyword,
-    ValueKeyword,
-    dispatch,
-    matches,
-    read,
-    wrong,
-)
+from .context import complain, complaint, dispatch
+from .grammar import FAILED, FAMILIES, CommandError, matches, wrong
+from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
 from .show_nexthop import bucket, nexthop
 
 TYPE_CHECKING = False
@@ -30,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...wire import Body, Message
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 KERNEL_REFUSED = 2
 MAX_WEIGHT = 255

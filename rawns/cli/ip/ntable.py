@@ -7,7 +7,9 @@ from _socket import AF_INET, AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import U32, natural
-from .grammar import FAILED, CommandError, CustomKeyword, Keyword, ValueKeyword, dispatch, matches, read, wrong
+from .context import dispatch
+from .grammar import FAILED, CommandError, matches, wrong
+from .keywords import CustomKeyword, Keyword, ValueKeyword, read
 from .render import OutputField, put
 
 TYPE_CHECKING = False
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 U64 = natural(64)
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}

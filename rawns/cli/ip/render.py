@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import os
 
-from ...terminal import printable
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, Optional, Union
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Optional, Protocol, Union
 
     from ...wire import Body
-    from .context import IpContext
 
-    Read = Callable[[Any, Body, IpContext], Any]
+    class OutputOptions(Protocol):
+        """The options of a command line that decide about its output; `IpContext` has them."""
+
+        json: bool
+        pretty: bool
+        oneline: bool
+        colour: bool
+        dark: bool
+
+        def name_of(self, index: int) -> str: ...
+
+    Read = Callable[[Any, Body, Any], Any]
     Colour = Union[str, Callable[[Any, Body], Optional[str]], None]
 
 
@@ -60,7 +68,7 @@ class OutputRow:
         self.key, self.name, self.text, self.read, self.plain, self.colour = key, name, text, read, plain, colour
 
 
-def fields(rows: Sequence[OutputRow], record: Body, ip: IpContext) -> Iterator[OutputField]:
+def fields(rows: Sequence[OutputRow], record: Body, ip: OutputOptions) -> Iterator[OutputField]:
     """Yield the fields that rows make of a record; what the record lacks is left out."""
     for row in rows:
         value = record.get(row.key)
@@ -82,7 +90,7 @@ def fields(rows: Sequence[OutputRow], record: Body, ip: IpContext) -> Iterator[O
 COLOURS = {"ifname": 36, "mac": 33, "inet": 35, "inet6": 34, "up": 32, "down": 31}  # of ECMA-48; bold on a dark background
 
 
-def put(form: str, value: Any, ip: IpContext, colour: str | None = None) -> str:
+def put(form: str, value: Any, ip: OutputOptions, colour: str | None = None) -> str:
     """Return ``form % value``, with the line breaks of the session, and the value without what drives a terminal.
 
     ``colour`` is a key of `COLOURS`: that of the text from the value on, with ``-color``.
@@ -114,6 +122,18 @@ def family_colour(family: int) -> str | None:
     return {2: "inet", 10: "inet6"}.get(family)
 
 
+def device(name: str, index: int, ip: OutputOptions) -> OutputField:
+    """Return the field of an interface, by its name."""
+    found = ip.name_of(index)
+    return OutputField(name, found, put(f"{name} %s ", found, ip, "ifname"))
+
+
+def flag_names(table: Mapping[str, int], value: int) -> OutputField:
+    """Return the flags of a route or next hop; in JSON the list is there even if it is empty."""
+    found = [name for name, bit in table.items() if value & bit]
+    return OutputField("flags", found, "".join(f"{name} " for name in found))
+
+
 _terminal: bool | None = None
 
 
@@ -126,7 +146,11 @@ def _on_terminal() -> bool:
 
 def harmless(value: str) -> str:
     """Return a name from the kernel as it is, or `printable` if standard output is a terminal."""
-    return printable(value) if _on_terminal() else value
+    if not _on_terminal():
+        return value
+    from ...terminal import printable
+
+    return printable(value)
 
 
 def text(shown: Iterable[OutputField]) -> Iterator[str]:
@@ -178,6 +202,6 @@ def _object(shown: Sequence[OutputField], pretty: bool, depth: int) -> str:
     return f"{{{body}{end if named else ''}}}"
 
 
-def document(records: Iterable[Iterable[OutputField]], ip: IpContext) -> str:
+def document(records: Iterable[Iterable[OutputField]], ip: OutputOptions) -> str:
     """Encode the whole answer of a command as one JSON array of objects."""
     return encode([JsonObject(record) for record in records], ip.pretty, 0) + "\n"

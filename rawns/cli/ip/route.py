@@ -9,8 +9,9 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from .arguments import U32, address, natural, prefix
-from .context import complain
-from .grammar import FAILED, CommandError, CustomKeyword, ValueKeyword, dispatch, matches, read, wrong
+from .context import complain, dispatch
+from .grammar import FAILED, CommandError, matches, wrong
+from .keywords import CustomKeyword, ValueKeyword, read
 from .protocols import number_of as ip_protocol
 from .route_words import ROUTE_ROWS, help, is_default, read_nexthops, route_type, take_device, tos_number
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...wire import Body, Message
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
     from .render import OutputField
 
     Take = Callable[[Args, Record], None]

@@ -11,7 +11,8 @@ from _socket import AF_INET, AF_INET6
 
 from ... import uapi
 from .arguments import U8, U32, address, number
-from .grammar import CommandError, CustomKeyword, FlagKeyword, Keyword, ValueKeyword, wrong
+from .grammar import CommandError, wrong
+from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword
 from .render import OutputField
 
 TYPE_CHECKING = False
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 MAX_LABEL = 0xFFFFF
 MAX_LABELS = 16

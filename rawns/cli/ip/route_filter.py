@@ -7,7 +7,8 @@ from _socket import AF_INET, AF_INET6, inet_pton
 from ... import uapi
 from . import name_tables
 from .arguments import U32, prefix
-from .grammar import FAMILIES, ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, matches, read, wrong
+from .grammar import FAMILIES, matches, wrong
+from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
 from .route_words import help, realms, route_type, table_number, tos_number, vrf_table
 
 TYPE_CHECKING = False
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from ...wire import Body
     from .arguments import Prefix
-    from .grammar import Args, Record
+    from .context import Args
+    from .grammar import Record
 
 BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
 

@@ -5,30 +5,16 @@ from __future__ import annotations
 from ... import uapi
 from . import name_tables
 from .arguments import U8, U32, address, number, prefix
-from .grammar import FAILED, FAMILIES, CommandError, ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, matches, wrong
+from .grammar import FAILED, FAMILIES, CommandError, matches, wrong
+from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
-ROUTE_TYPES = {
-    "none": uapi.RTN_UNSPEC,
-    "unicast": uapi.RTN_UNICAST,
-    "local": uapi.RTN_LOCAL,
-    "broadcast": uapi.RTN_BROADCAST,
-    "brd": uapi.RTN_BROADCAST,
-    "anycast": uapi.RTN_ANYCAST,
-    "multicast": uapi.RTN_MULTICAST,
-    "blackhole": uapi.RTN_BLACKHOLE,
-    "unreachable": uapi.RTN_UNREACHABLE,
-    "prohibit": uapi.RTN_PROHIBIT,
-    "throw": uapi.RTN_THROW,
-    "nat": uapi.RTN_NAT,
-    "xresolve": uapi.RTN_XRESOLVE,
-}
 WHOLE_TYPES = {"none", "local", "nat", "brd", "throw"}  # that cannot be abbreviated
 PREFERENCES = {"low": 3, "medium": 0, "high": 1}  # ICMPV6_ROUTER_PREF_*, RFC 4191
 MAX_HOPLIMIT = 255
@@ -45,7 +31,7 @@ def is_default(word: str) -> bool:
 
 def route_type(text: str) -> int:
     """Return the number of a type of route (RTN_*).  Raises ValueError."""
-    for name, value in ROUTE_TYPES.items():
+    for name, value in name_tables.ROUTE_TYPES.items():
         if name == text or (name not in WHOLE_TYPES and matches(text, name)):
             return value
     return U8(text)

@@ -8,20 +8,10 @@ from ... import rtnl, uapi
 from ...nlmsg import Request
 from . import name_tables
 from .arguments import U16, U32, address, interface, natural, number, prefix
-from .context import complain
+from .context import complain, dispatch
 from .filters import group_of
-from .grammar import (
-    FAILED,
-    CommandError,
-    ConstantKeyword,
-    CustomKeyword,
-    FlagKeyword,
-    ValueKeyword,
-    dispatch,
-    matches,
-    read,
-    wrong,
-)
+from .grammar import FAILED, CommandError, matches, wrong
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
 from .protocols import name_of, number_of
 from .render import OutputField, put
 from .route_words import realms, route_type, table_number, tos_number
@@ -33,8 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 U64 = natural(64)
 BITS = {AF_INET: 32, AF_INET6: 128}

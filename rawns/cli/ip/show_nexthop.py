@@ -6,8 +6,7 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from . import name_tables
-from .render import JsonNumber, JsonObject, OutputField
-from .show_route import device, flags
+from .render import JsonNumber, JsonObject, OutputField, device, flag_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def nexthop(record: Body, ip: IpContext, deleted: bool = False, end: str = "\n")
         yield OutputField("blackhole", None, "blackhole ")
     if record["nh_protocol"] or ip.details:
         yield _word("protocol", _named("rt_protos", record["nh_protocol"], ip), "proto %s ")
-    yield flags(record["nh_flags"])
+    yield flag_names(name_tables.ROUTE_FLAGS, record["nh_flags"])
     if record.get("NHA_FDB"):
         yield OutputField("fdb", None, "fdb")
     yield OutputField("", None, end)
@@ -102,7 +101,7 @@ def bucket(record: Body, ip: IpContext) -> Iterator[OutputField]:
         ]
     )
     yield OutputField("bucket", inner, "".join(field.text for field in inner))
-    yield flags(record["nh_flags"])
+    yield flag_names(name_tables.ROUTE_FLAGS, record["nh_flags"])
     yield OutputField("", None, "\n")
 
 

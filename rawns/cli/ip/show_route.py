@@ -6,8 +6,7 @@ from _socket import AF_INET, AF_INET6
 
 from ... import uapi
 from . import name_tables
-from .render import JsonObject, OutputField, family_colour, put
-from .route_words import ROUTE_TYPES
+from .render import JsonObject, OutputField, device, family_colour, flag_names, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
 USER_HZ = 100  # of the times in struct rta_cacheinfo; sysconf(_SC_CLK_TCK) is 100 on every Linux
-TYPE_NAMES = {number: name for name, number in reversed(list(ROUTE_TYPES.items()))}
+TYPE_NAMES = {number: name for name, number in reversed(list(name_tables.ROUTE_TYPES.items()))}
 PREFERENCE_NAMES = {0: "medium", 1: "high", 3: "low"}
 METRIC_NAMES = {
     "RTAX_MTU": "mtu",
@@ -39,19 +38,6 @@ METRIC_NAMES = {
     "RTAX_CC_ALGO": "congctl",
     "RTAX_FASTOPEN_NO_COOKIE": "fastopen_no_cookie",
 }
-FLAGS = (
-    ("dead", uapi.RTNH_F_DEAD),
-    ("onlink", uapi.RTNH_F_ONLINK),
-    ("pervasive", uapi.RTNH_F_PERVASIVE),
-    ("offload", uapi.RTNH_F_OFFLOAD),
-    ("trap", uapi.RTNH_F_TRAP),
-    ("notify", uapi.RTM_F_NOTIFY),
-    ("linkdown", uapi.RTNH_F_LINKDOWN),
-    ("unresolved", uapi.RTNH_F_UNRESOLVED),
-    ("rt_offload", uapi.RTM_F_OFFLOAD),
-    ("rt_trap", uapi.RTM_F_TRAP),
-    ("rt_offload_failed", uapi.RTM_F_OFFLOAD_FAILED),
-)
 # RTCF_* of IPv4's cached routes, <linux/in_route.h>, in the order in which `ip` names them
 CACHE_FLAGS = {
     "local": 0x80000000,
@@ -157,12 +143,6 @@ def _way(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
         yield device("dev", record["RTA_OIF"], ip)
 
 
-def device(name: str, index: int, ip: IpContext) -> OutputField:
-    """Return the field of an interface, by its name."""
-    found = ip.name_of(index)
-    return OutputField(name, found, put(f"{name} %s ", found, ip, "ifname"))
-
-
 def _via(value: bytes, ip: IpContext) -> OutputField:
     """Return the gateway of another family: struct rtvia, a family and an address."""
     import sys
@@ -197,7 +177,7 @@ def _details(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputFiel
         yield OutputField("prefsrc", source, put("src %s ", source, ip, family_colour(record["rtm_family"])))
     if "RTA_PRIORITY" in record and "metric" not in wanted:
         yield _word("metric", record["RTA_PRIORITY"], "metric %s ")
-    yield flags(record["rtm_flags"])
+    yield flag_names(name_tables.ROUTE_FLAGS, record["rtm_flags"])
     if record.get("RTA_MARK"):
         mark = record["RTA_MARK"]
         yield OutputField("mark", mark, f"mark 0x{mark:x} " if mark >= 16 else f"mark {mark} ")
@@ -222,12 +202,6 @@ def _details(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputFiel
     if "RTA_TTL_PROPAGATE" in record:
         on = bool(record["RTA_TTL_PROPAGATE"])
         yield OutputField("ttl-propogate", on, f"ttl-propogate {'enabled' if on else 'disabled'}")
-
-
-def flags(value: int) -> OutputField:
-    """Return the flags of a route or next hop; in JSON the list is there even if it is empty."""
-    found = [name for name, bit in FLAGS if value & bit]
-    return OutputField("flags", found, "".join(f"{name} " for name in found))
 
 
 def _realms(value: int, ip: IpContext) -> OutputField:
@@ -318,4 +292,4 @@ def _hop(hop: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
     yield OutputField("dev", name, put("dev %s ", name, ip))  # iproute2 does not colour this one
     if record["rtm_family"] != uapi.AF_MPLS:
         yield _word("weight", hop["rtnh_hops"] + 1, "weight %s ")
-    yield flags(hop["rtnh_flags"])
+    yield flag_names(name_tables.ROUTE_FLAGS, hop["rtnh_flags"])

@@ -7,8 +7,8 @@ from _socket import AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import prefix
-from .context import complain
-from .grammar import FAILED, CommandError, dispatch, wrong
+from .context import complain, dispatch
+from .grammar import FAILED, CommandError, wrong
 from .render import OutputField, put
 
 TYPE_CHECKING = False
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args
+    from .context import Args, IpContext
 
 
 def _fields(link: Body, ip: IpContext) -> Iterator[OutputField]:

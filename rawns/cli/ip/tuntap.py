@@ -9,8 +9,9 @@ from ...errors import SyscallError
 from ...nlmsg import Request
 from ...tap import IFREQ
 from .arguments import interface, leading_integer
-from .context import reason
-from .grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword, FlagKeyword, dispatch, garbage, matches, read
+from .context import dispatch, reason
+from .grammar import FAILED, CommandError, garbage, matches
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, read
 from .render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args, Record
+    from .context import Args, IpContext
+    from .grammar import Record
 
 DEVICE = "/dev/net/tun"
 MODES = {"tun": uapi.IFF_TUN, "tap": uapi.IFF_TAP}

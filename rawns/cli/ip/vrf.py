@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body
-    from .context import IpContext
-    from .grammar import Args
+    from .context import Args, IpContext
 
 TITLE = "Name              Table\n-----------------------\n"
 

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args
+    from ..context import Args, IpContext
     from .kind import LinkKind
 
 MODULES = {

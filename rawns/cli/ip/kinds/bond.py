@@ -8,7 +8,8 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6
 
 from ..arguments import U8, U16, U32, address, integer, lladdr
-from ..grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword, ValueKeyword, wrong
+from ..grammar import FAILED, CommandError, wrong
+from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, put
 from .kind import LinkKind, words
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Keyword, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
+    from ..keywords import Keyword
 
 MAX_TARGETS = 16  # BOND_MAX_ARP_TARGETS, BOND_MAX_NS_TARGETS
 HELP = """\

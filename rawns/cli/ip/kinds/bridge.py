@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from .. import name_tables
 from ..arguments import U8, U16, U32, lladdr, natural
-from ..grammar import (
-    ConstantKeyword,
-    CustomKeyword,
-    Keyword,
-    OnOffKeyword,
-    ValueKeyword,
-    wrong,
-)
+from ..grammar import wrong
+from ..keywords import ConstantKeyword, CustomKeyword, Keyword, OnOffKeyword, ValueKeyword
 from ..render import JsonNumber, OutputField, OutputRow, fields
 from .kind import LinkKind, words
 from .vlan import PROTOCOLS, vlan_protocol
@@ -22,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
 
 U64 = natural(64)
 USER_HZ = 100  # the unit of the timers

@@ -5,7 +5,8 @@ from __future__ import annotations
 from _socket import AF_INET6
 
 from ..arguments import U16, U32, address
-from ..grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword, ValueKeyword, garbage, wrong
+from ..grammar import FAILED, CommandError, garbage, wrong
+from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
 from ..render import OutputField
 from ..route_words import tos_number
 from .kind import LinkKind, flag, words
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Keyword, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
+    from ..keywords import Keyword
 
 HELP = """\
 Usage: ... geneve id VNI

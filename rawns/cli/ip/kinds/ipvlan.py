@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..grammar import FAILED, CommandError, CustomKeyword, FlagKeyword
+from ..grammar import FAILED, CommandError
+from ..keywords import CustomKeyword, FlagKeyword
 from ..render import OutputField
 from .kind import LinkKind, words
 
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
 
 MODES = {"l2": 0, "l3": 1, "l3s": 2}  # IPVLAN_MODE_*
 PRIVATE, VEPA = 1, 2  # IPVLAN_F_*

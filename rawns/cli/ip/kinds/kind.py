@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..grammar import FAILED, CommandError, CustomKeyword, ValueKeyword, garbage, matches, read
+from ..grammar import FAILED, CommandError, garbage, matches
+from ..keywords import CustomKeyword, ValueKeyword, read
 from ..render import OutputField
 
 TYPE_CHECKING = False
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Keyword, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
+    from ..keywords import Keyword
 
     Parse = Optional[Callable[[Args, bool], Record]]
     Show = Optional[Callable[[Body, IpContext], Iterator[OutputField]]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ....objects.link import MACVLAN_MODES as MODES
 from ..arguments import U32, lladdr
-from ..grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword
+from ..grammar import FAILED, CommandError
+from ..keywords import ConstantKeyword, CustomKeyword
 from ..render import OutputField
 from .kind import LinkKind, words
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
 
 FLAG_NOPROMISC, FLAG_NODST = 1, 2  # MACVLAN_FLAG_*
 ADD, DELETE, FLUSH, SET = 0, 1, 2, 3  # MACVLAN_MACADDR_*

@@ -7,7 +7,8 @@ from .kind import LinkKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..grammar import Args, Record
+    from ..context import Args
+    from ..grammar import Record
 
 HELP = """\
 Usage: ip link <options> type {} [peer <options>]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..arguments import U16, U32
-from ..grammar import CustomKeyword, FlagSwitch, ValueKeyword, wrong
+from ..grammar import wrong
+from ..keywords import CustomKeyword, FlagSwitch, ValueKeyword
 from ..render import JsonObject, OutputField
 from .kind import LinkKind, words
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Keyword, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
+    from ..keywords import Keyword
 
 PROTOCOLS = {"802.1Q": 0x8100, "802.1ad": 0x88A8}
 FLAGS = {"reorder_hdr": 1, "gvrp": 2, "loose_binding": 4, "mvrp": 8, "bridge_binding": 16}  # VLAN_FLAG_*

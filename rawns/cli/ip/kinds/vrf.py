@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .. import name_tables
-from ..grammar import CustomKeyword, wrong
+from ..grammar import wrong
+from ..keywords import CustomKeyword
 from ..render import OutputField
 from .kind import LinkKind, words
 
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
 
 HELP = "Usage: ... vrf table TABLEID"
 

@@ -6,7 +6,8 @@ from _socket import AF_INET, AF_INET6
 
 from ..arguments import U16, U32, address
 from ..context import complain
-from ..grammar import FAILED, CommandError, ConstantKeyword, CustomKeyword, ValueKeyword, garbage, wrong
+from ..grammar import FAILED, CommandError, garbage, wrong
+from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, put
 from ..route_words import tos_number
 from .kind import LinkKind, flag, words
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Args, Keyword, Record
+    from ..context import Args, IpContext
+    from ..grammar import Record
+    from ..keywords import Keyword
 
 MAX_ID = 1 << 24
 GPE_PORT = 4790  # of the generic protocol extension

@@ -1,0 +1,176 @@
+"""The words of the grammar as rows of data: each sets a key of a record, and `read` reads them all."""
+
+from __future__ import annotations
+
+from .grammar import FAILED, CommandError, duplicate, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from .context import Args
+    from .grammar import Record
+
+
+class Keyword:
+    """One word of the grammar.
+
+    ``names`` are its spellings, separated by ``|``; one that ends in ``*`` may be abbreviated.  ``hint`` is what help
+    shows after it.  What it does with the words that follow is the business of `take`.
+    """
+
+    __slots__ = ("abbreviated", "hint", "name", "spellings")
+
+    def __init__(self, names: str, hint: str = "") -> None:
+        written = names.split("|")
+        self.spellings = frozenset([one.rstrip("*") for one in written])
+        self.abbreviated = [one[:-1] for one in written if one.endswith("*")]
+        self.name, self.hint = written[0].rstrip("*"), hint
+
+    def fits(self, word: str) -> bool:
+        """Return whether ``word`` is this keyword, or an abbreviation of it."""
+        if word in self.spellings:
+            return True
+        for full in self.abbreviated:  # noqa: SIM110 (asked for every word; a generator takes longer)
+            if full.startswith(word):
+                return word != ""
+        return False
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read what follows the word into the record."""
+        raise NotImplementedError
+
+
+class ValueKeyword(Keyword):
+    """A word that a value follows: ``mtu 1400``.
+
+    ``read`` makes the value, and says by ValueError that it cannot be; then the complaint is ``why``.  With ``once``
+    it may not be repeated.
+    """
+
+    __slots__ = ("key", "once", "read", "why")
+
+    def __init__(
+        self, names: str, key: str, read: Callable[[str], Any], why: str = "", once: bool = False, hint: str = ""
+    ) -> None:
+        super().__init__(names, hint or key.rpartition("_")[2].upper())
+        self.key, self.read, self.why, self.once = key, read, why, once
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the value."""
+        word = args.take()
+        if self.once and self.key in record:
+            raise duplicate(self.name, word)
+        try:
+            record[self.key] = self.read(word)
+        except ValueError:
+            raise wrong(word, self.why) from None
+
+
+class FlagKeyword(Keyword):
+    """A word that stands alone and sets, or clears, bits of a key, and of the key that says which bits are meant."""
+
+    __slots__ = ("bits", "key", "mask", "on")
+
+    def __init__(self, names: str, bits: int, key: str, mask: str = "", on: bool = True) -> None:
+        super().__init__(names)
+        self.bits, self.key, self.mask, self.on = bits, key, mask, on
+
+    def put(self, record: Record, on: bool) -> None:
+        """Set or clear the bits, and set them in the mask."""
+        before = record.get(self.key, 0)
+        record[self.key] = before | self.bits if on else before & ~self.bits
+        if self.mask:
+            record[self.mask] = record.get(self.mask, 0) | self.bits
+
+    def take(self, args: Args, record: Record) -> None:
+        """Set or clear the bits."""
+        self.put(record, self.on)
+
+
+class FlagSwitch(FlagKeyword):
+    """A word that ``on`` or ``off`` follows: ``multicast off``.  ``on`` False: the bit says the contrary (IFF_NOARP)."""
+
+    __slots__ = ()
+
+    def __init__(self, names: str, bits: int, key: str, mask: str = "", on: bool = True) -> None:
+        super().__init__(names, bits, key, mask, on)
+        self.hint = "{ on | off }"
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read ``on`` or ``off``."""
+        word = args.take()
+        if word not in ("on", "off"):
+            raise CommandError(f'Error: argument of "{self.name}" must be "on" or "off", not "{word}"', FAILED)
+        self.put(record, (word == "on") is self.on)
+
+
+class OnOffKeyword(Keyword):
+    """A word that ``on`` or ``off`` follows, where an attribute takes it as 1 or 0."""
+
+    __slots__ = ("key", "status")
+
+    def __init__(self, names: str, key: str, status: int = FAILED) -> None:
+        super().__init__(names, "{ on | off }")
+        self.key, self.status = key, status
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read ``on`` or ``off``."""
+        word = args.take()
+        if word not in ("on", "off"):
+            raise CommandError(f'Error: argument of "{self.name}" must be one of "off", "on", not "{word}"', self.status)
+        record[self.key] = int(word == "on")
+
+
+class ConstantKeyword(Keyword):
+    """A word that stands alone and sets a key: ``nomaster``."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, names: str, key: str | int, value: Any) -> None:
+        super().__init__(names)
+        self.key, self.value = key, value
+
+    def take(self, args: Args, record: Record) -> None:
+        """Set the key."""
+        record[self.key] = self.value
+
+
+class CustomKeyword(Keyword):
+    """A word that has a function of its own."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, names: str, function: Callable[[Args, Record], None], hint: str = "") -> None:
+        super().__init__(names, hint)
+        self.function = function
+
+    def take(self, args: Args, record: Record) -> None:
+        """Call the function."""
+        self.function(args, record)
+
+
+def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: Callable[[str, Args, Record], None]) -> Record:
+    """Read all words into the record.  ``otherwise`` gets each word that no row fits."""
+    while args:
+        word = args.take()
+        for row in rows:
+            if row.fits(word):
+                row.take(args, record)
+                break
+        else:
+            otherwise(word, args, record)
+    return record
+
+
+def usage(start: str, rows: Iterable[Keyword], width: int = 100) -> Iterator[str]:
+    """Return lines of help for rows: ``start [ mtu MTU ] [ up ] ...``."""
+    line, indent = start, " " * min(len(start), 30)
+    for row in rows:
+        piece = f" [ {row.name} {row.hint} ]" if row.hint else f" [ {row.name} ]"
+        if len(line) + len(piece) > width:
+            yield line
+            line = indent
+        line += piece
+    yield line
