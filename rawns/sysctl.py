@@ -7,7 +7,7 @@ are not below ``net`` belong to no network namespace, and are refused.
 from __future__ import annotations
 
 import os
-from errno import EACCES, EINVAL, ENOENT, EPERM, EROFS
+from errno import EACCES, ENOENT, EPERM, EROFS
 
 from . import syscalls
 from .errors import InvalidValue, SyscallError
@@ -27,7 +27,6 @@ MAX_NUMBER = (1 << 64) - 1
 ADVICE = {
     ENOENT: "there is no such setting here: its interface or its module is absent, or only the initial namespace has it",
     EROFS: "/proc/sys is mounted read-only, as in containers: mount another /proc, or make the container privileged",
-    EINVAL: "the kernel does not accept this value",
 }
 
 
@@ -66,6 +65,22 @@ def text_of(name: str, value: Value) -> str:
     return text_of(name, " ".join([str(int(number)) for number in numbers]))
 
 
+def same(one: str, other: str) -> bool:
+    """Return whether two values are the same to the kernel, which reads numbers as strtol(3) does: ``0x10`` is ``16``."""
+    return one.split() == other.split() or list(map(_number, one.split())) == list(map(_number, other.split()))
+
+
+def _number(word: str) -> int | str:
+    """Return the number that a word is, decimal, octal (0...) or hexadecimal (0x...); any other word unchanged."""
+    if not word.isascii() or len(word) > 20 or "_" in word or word.startswith("+"):
+        return word
+    digits = word.lstrip("-")
+    try:
+        return int(word, 8 if digits[:1] == "0" and digits.isdigit() else 16 if digits[:2].lower() == "0x" else 10)
+    except ValueError:
+        return word
+
+
 def _encoded(text: str) -> bytes:
     try:
         return os.fsencode(text)
@@ -90,12 +105,14 @@ def read(name: str) -> str:
 
 def write(name: str, value: Value) -> None:
     """Set a setting: ``sysctl -w NAME=VALUE``.  Raises `InvalidValue`; `SyscallError` if the kernel refuses."""
-    data = _encoded(text_of(name, value))
+    data = _encoded(text_of(name, value)) or b"\n"  # as sysctl(8): a write of no bytes has no effect
     fd = _open(name, os.O_WRONLY)
     try:
         syscalls.write(fd, data)
     except SyscallError as error:
-        raise _with_advice(error) from None
+        advice = "" if error.errno in (EACCES, EPERM, EROFS) else "the kernel does not accept this value of "
+        error.hint = f"{advice}{printable(name)}"
+        raise error from None
     finally:
         syscalls.close(fd)
 

@@ -224,7 +224,7 @@ def starting(last: str, known: Iterable[str]) -> list[str]:
 
 
 def _namespaces(operands: list[str]) -> list[str]:
-    from ..netns_names import listed
+    from ..names import listed
 
     return listed()
 

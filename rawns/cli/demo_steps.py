@@ -14,8 +14,8 @@ from .. import rtnl, syscalls, uapi
 from ..chat import Peer, Room
 from ..errors import RawnsError
 from ..icmp import ping
+from ..names import NETNS_DIR
 from ..net import NetNS
-from ..netns_names import NETNS_DIR
 from ..nlmsg import Request
 from ..objects import link as links
 from ..objects.link import Link

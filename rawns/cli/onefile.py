@@ -134,12 +134,7 @@ def _compile(sources: list[tuple[str, bytes]]) -> dict[str, bytes]:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Write an executable file; it replaces an existing one when it is complete.
-
-    Raises `RawnsError` if the path is something else, such as a device: the replacement would remove it.
-    """
-    if os.path.lexists(path) and not os.path.isfile(path):
-        raise RawnsError(f"{printable(path)} is not a regular file")
+    """Write an executable file; it replaces an existing one when it is complete."""
     temporary = f"{path}.{os.getpid()}.tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

@@ -122,8 +122,9 @@ class PathTracer:
     def _addressless(self, aim: NamespaceView) -> NetworkFault:
         """The destination has no address that could be the target, or the sender no address at all."""
         family = self.diagnosis.family
-        mine = [one.address for one in self.origin.addresses if one.family == family and not link_local(one.address)]
-        mine = [one for one in mine if not loopback(one)]
+        held = [one for one in self.origin.addresses if one.family == family and not link_local(one.address)]
+        held.sort(key=lambda one: one.prefixlen == fib.whole_length(family))  # a subnet has room for another address
+        mine = [one.address for one in held if not loopback(one.address)]
         one, other = (aim, self.origin) if mine else (self.origin, aim)
         wildcard = "::" if family == uapi.AF_INET6 else "0.0.0.0"
         hop = Hop(one, mine[0] if mine else wildcard, None, None, other, self.known())

@@ -90,13 +90,18 @@ def covers(route: Route, address: str) -> bool:
 
 
 def spare_address(like: str, length: int, taken: Iterable[str]) -> str:
-    """Return an address of the prefix of ``like`` that is not in ``taken``, with its length: ``10.0.0.3/24``."""
+    """Return an address of the prefix of ``like`` that is not in ``taken``, with its length: ``10.0.0.3/24``.
+
+    A prefix of one or two addresses may have no other: then it is the nearest address that is free.
+    """
     family = family_of(like)
     host = BITS[family] - length
-    if host < 2:
-        return f"{like}/{length}"
-    base = number(like) >> host << host
     used = {number(one) for one in taken if family_of(one) == family}
+    if host < 2:
+        mine = number(like)
+        near = (mine ^ n for n in range(MAX_SPARE_TRIED))
+        return f"{text(family, next((one for one in near if one not in used), mine))}/{length}"
+    base = number(like) >> host << host
     last = min((1 << host) - 2, MAX_SPARE_TRIED)
     free = next((base + n for n in range(1, last + 1) if base + n not in used), base + last)
     return f"{text(family, free)}/{length}"

@@ -110,7 +110,8 @@ def vlans(one: Interface, there: Vlans, wanted: Vlans) -> list[Request]:
 
 def add_route(host: Host, one: LabRoute) -> Request:
     """Add a route of the description."""
-    index = None if one.dev is None else next((i.index for i in host.interfaces if i.name == one.dev), None)
+    indices = {"lo": 1, **{interface.name: interface.index for interface in host.interfaces}}
+    index = None if one.dev is None else indices.get(one.dev)
     request = route.new(one.destination, via=one.via, index=index, metric=one.metric)
     request.body["rtm_protocol"] = stamp.PROTOCOL  # type: ignore[index]
     request.context += f": {host.label}{', ' + one.where if one.where else ''}"

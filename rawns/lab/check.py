@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6
 
+from .. import sysctl
 from ..objects import prefix
 from ..objects.prefix import BITS
 from .kinds.bridge import MAX_PORTS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 IP6_MTU = 1280  # the smallest MTU that IPv6 works with (RFC 8200)
 LINK_LOCAL = 0xFE80 << 112, 10  # fe80::/10
+IP6_PREFIX_METRIC = 256  # of the route that the kernel adds with an IPv6 address (IP6_RT_PRIO_ADDRCONF)
 DISABLE_IPV6 = "net/ipv6/conf/{}/disable_ipv6"
 
 
@@ -126,7 +128,8 @@ def _of_stacked(host: Host, one: Interface, parent: Interface) -> Problems:
 def _ipv6_disabled(sysctls: dict[str, str], name: str | None) -> bool:
     settings = {key if "/" in key else key.replace(".", "/"): value for key, value in sysctls.items()}
     named = settings.get(DISABLE_IPV6.format(name))
-    return (named or max(settings.get(DISABLE_IPV6.format(word), "0") for word in ("all", "default"))).strip() == "1"
+    said = (named,) if named else tuple(settings.get(DISABLE_IPV6.format(word), "0") for word in ("all", "default"))
+    return any(not sysctl.same(one, "0") for one in said)
 
 
 def _duplicate_addresses(host: Host) -> Problems:
@@ -144,22 +147,43 @@ def _duplicate_addresses(host: Host) -> Problems:
 
 def _routes(host: Host) -> Problems:
     networks: Networks = [
-        (address.family, address.number, address.length, one.name) for one in host.interfaces for address in one.addresses
+        (address.family, address.number, address.length, one.name)
+        for one in host.interfaces
+        if one.up
+        for address in one.addresses
     ]
     on_link: Networks = [
         (route.to.family, route.to.number, route.to.length, route.dev) for route in host.routes if route.via is None
     ]
+    down = {one.name for one in host.interfaces if not one.up and not one.existing}
     names = {"lo", *(one.name for one in host.interfaces)}
+    connected = {key: one for one in host.interfaces if one.up for address in one.addresses for key in _connected(address)}
     seen: dict[tuple[str, int | None], LabRoute] = {}
     for route in host.routes:
         where = route.where or host.where
         if route.dev is not None and route.dev not in names:
             yield Problem(f"the route {route} of {host.label} goes out of {route.dev}, which is none of its interfaces", where)
+        elif route.dev in down:
+            yield Problem(f"the route {route} of {host.label} goes out of {route.dev}, which is down: up = false", where)
+        elif route.dev is not None and route.to.family == AF_INET6 and _ipv6_disabled(host.sysctls or {}, route.dev):
+            yield Problem(f"the route {route} of {host.label} goes out of {route.dev}, where disable_ipv6 is 1", where)
         elif route.via is not None:
             yield from _gateway(host, route, networks, on_link)
         before = seen.setdefault((str(route.to), route.metric), route)
         if before is not route:
             yield Problem(f"{host.label} has two routes to the same: {before}, and {route}", where)
+        own = connected.get((route.to.family, route.to.number, route.to.length, route.metric or 0))
+        if own is not None:
+            yield Problem(f"the kernel adds the route to {route.to} in {host.label} itself, with the address of {own}", where)
+
+
+def _connected(address: Prefix) -> Iterator[tuple[int, int, int, int]]:
+    """Yield family, number, prefix length and metric of the route that the kernel adds to the table main with an address."""
+    number = address.number & address.mask
+    if address.family == AF_INET6:
+        yield address.family, number, address.length, IP6_PREFIX_METRIC
+    elif address.length < 32 and number >> 24:  # fib_add_ifaddr: not for a network within 0.0.0.0/8
+        yield address.family, number, address.length, 0
 
 
 def _gateway(host: Host, route: LabRoute, networks: Networks, on_link: Networks) -> Problems:
@@ -176,6 +200,10 @@ def _gateway(host: Host, route: LabRoute, networks: Networks, on_link: Networks)
     ]
     if any(kind == family and own == number for kind, own, _, _ in networks):
         yield Problem(f"the gateway {route.via} of {host.label} is its own address", where)
+    elif any(
+        kind == family == AF_INET and length < 31 and number == own | (1 << 32 - length) - 1 for kind, own, length, _ in networks
+    ):
+        yield Problem(f"the gateway {route.via} of {host.label} is the broadcast address of a network of its own", where)
     elif not near:
         out = f" of {route.dev}" if route.dev else ""
         yield Problem(f"the gateway {route.via} of {host.label} is in no network{out} that it has an address in", where)

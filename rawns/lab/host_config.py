@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
 
+from .. import sysctl
 from ..errors import KernelError
 from ..netns import ETC_DIR
 from ..terminal import printable
@@ -35,7 +36,7 @@ def _sysctls(host: Host, state: NamespaceState | None) -> Iterator[Change]:
     there = state.sysctls if state is not None else {}
     for key, value in settings_of(host, state).items():
         now = there.get(key)
-        if now is None or now.split() != value.split():
+        if now is None or not sysctl.same(now, value):
             what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"
             change = Change("~" if state is not None else "+", what, host, host.where)
             yield change.with_action(partial(host.setting, key, value), None if now is None else partial(host.setting, key, now))

@@ -6,6 +6,8 @@ in it.
 
 from __future__ import annotations
 
+from _socket import AF_INET6
+
 from ..errors import InvalidValue
 from ..net import NetNS
 from ..netns import ETC_DIR
@@ -185,8 +187,9 @@ def _routes(host: Host, state: NamespaceState) -> None:
     for route in state.routes:
         dev = state.link_at(route.index)
         plain = route.gateway and not route.gateway.startswith("fe80:")  # the gateway determines the interface
-        metric = None if route.metric == IP6_METRIC and ":" in str(route.gateway or route) else route.metric or None
-        host.route(str(route), route.gateway, dev.name if dev is not None and not plain else None, metric)
+        metric = None if route.metric == IP6_METRIC and route.family == AF_INET6 else route.metric or None
+        to = "::/0" if str(route) == "default" and route.family == AF_INET6 else str(route)
+        host.route(to, route.gateway, dev.name if dev is not None and not plain else None, metric)
     host.nats = (state.nats.nats if state.nats is not None else None) or ()
     if state.stamp is not None and "forward" in state.stamp.features:
         forwards = {key: value for key, value in host.settings(FORWARDING).items() if value != "0"}

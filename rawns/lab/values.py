@@ -7,9 +7,9 @@ convert between the stored value and that of a netlink attribute.
 
 from __future__ import annotations
 
-from .. import uapi
+from .. import sysctl, uapi
 from ..errors import InvalidValue
-from ..netns_names import check
+from ..names import check
 from ..objects import link, prefix
 from ..objects.prefix import BITS, Prefix
 from ..terminal import printable
@@ -417,7 +417,13 @@ class SysctlsValue(Value):
                 raise InvalidValue(f"{shown(key)} {text}")
             if not isinstance(one, (str, int)) or (isinstance(one, int) and abs(one) >= 1 << 64):
                 raise InvalidValue(f"{key} is set to {shown(one)}: expected a number or a text")
+            if parts[-1] == "flush":
+                raise InvalidValue(f"{shown(key)} is an action and no setting: it cannot be read back")
             found[key] = int(one) if isinstance(one, bool) else TEXT.read(one) if isinstance(one, str) else one
+            if isinstance(one, str) and ("\n" in one or "\0" in one or len(one) >= sysctl.MAX_VALUE_BYTES):
+                raise InvalidValue(
+                    f"the value of {shown(key)} must be one line of at most {sysctl.MAX_VALUE_BYTES - 1} characters"
+                )
         return found
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from test_lab_standing import lab_name  # noqa: F401 (a fixture)
 
-from rawns import InvalidValue, KernelError, Lab, NetNS
+from rawns import InvalidValue, KernelError, Lab, NetNS, SyscallError
 from rawns.lab import discover, document
+from rawns.lab.export import data_of
 from rawns.lab.graph import svg, text
 from rawns.lab.readback import live
 
@@ -98,6 +99,52 @@ def test_a_destination_is_accepted_as_by_the_kernel(to: str) -> None:
     data = pair()
     data["hosts"] = {"a": {"routes": [f"{to} dev e0"]}, "b": {}}
     assert planned(data) == asked(lambda one, two: one.net.add_route(to, dev="e0"))
+
+
+OWN_ROUTES = [
+    ("10.0.0.1/24", "10.0.0.0/24 dev e0", {"dev": "e0"}),
+    ("10.0.0.1/24", "10.0.0.0/24 dev e0 metric 7", {"dev": "e0", "metric": 7}),
+    ("10.0.0.1/24", "10.0.0.0/24 via 10.0.0.2", {"via": "10.0.0.2"}),
+    ("10.0.0.1/24", "10.0.0.1/32 dev e0", {"dev": "e0"}),
+    ("10.0.0.1/32", "10.0.0.1/32 dev e0", {"dev": "e0"}),
+    ("10.0.0.0/31", "10.0.0.0/31 dev e0", {"dev": "e0"}),
+    ("10.0.0.1/0", "0.0.0.0/0 dev e0", {"dev": "e0"}),
+    ("fd00::1/64", "fd00::/64 dev e0", {"dev": "e0"}),
+    ("fd00::1/64", "fd00::/64 dev e0 metric 256", {"dev": "e0", "metric": 256}),
+    ("fd00::1/128", "fd00::1/128 dev e0 metric 256", {"dev": "e0", "metric": 256}),
+    ("10.0.0.1/24", "default via 10.0.0.255", {"via": "10.0.0.255"}),
+    ("10.0.0.1/25", "default via 10.0.0.127", {"via": "10.0.0.127"}),
+    ("10.0.0.0/31", "default via 10.0.0.1", {"via": "10.0.0.1"}),
+    ("10.0.0.1/24", "default dev lo", {"dev": "lo"}),
+    ("fd00::1/64", "::/0 dev lo", {"dev": "lo"}),
+]
+
+
+@pytest.mark.parametrize(("address", "words", "keys"), OWN_ROUTES)
+def test_a_route_is_accepted_as_by_the_kernel_beside_an_address(
+    address: str,
+    words: str,
+    keys: dict[str, Any],
+    lab_name: Name,  # noqa: F811
+) -> None:
+    """The kernel adds routes with an address, and refuses another one of the same key; a plan knows them."""
+
+    def attempt(one: NetNS, two: NetNS) -> None:
+        one.net.set_link("lo", up=True)
+        one.net.add_address("e0", address)
+        one.net.add_route(words.split()[0], **keys)
+
+    name, data = lab_name(), pair(addresses=[address])
+    data["hosts"] = {"a": {"routes": [words]}, "b": {}}
+    accepted = asked(attempt)
+    assert planned(data) == accepted
+    if accepted:
+        load(name, **data).up()
+        try:
+            assert load(name, **data).plan() == []
+            assert Lab.from_source(document.Source(data_of(live(name)))).plan() == []
+        finally:
+            discover.remove_lab(name)
 
 
 @pytest.mark.parametrize("name", ["e0", "e%d", "e%%", "e%", "a" * 15, "é"])
@@ -272,3 +319,54 @@ def test_a_live_picture_has_the_units_of_the_file_and_counts_what_is_down(lab_na
         assert "2 up, 1 down" in svg.draw(there, there.states()), "two hosts, and a wire"
     finally:
         discover.remove_lab(name)
+
+
+# -- settings -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["1", "0x1", "01", " 1 ", "+1", "1_0", "", "0x", "08"])
+def test_a_setting_that_the_kernel_accepts_is_no_difference_afterwards(value: str, lab_name: Name) -> None:  # noqa: F811
+    """The kernel's number decides: the value is written by Python, and read back after the lab has written it."""
+    name = lab_name()
+    data: dict[str, Any] = {"hosts": {"a": {"sysctl": {"net.ipv4.ip_forward": value}}}}
+
+    def attempt(one: NetNS, two: NetNS) -> None:
+        def write() -> None:
+            with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
+                file.write(value + "\n")  # as sysctl(8)
+
+        try:
+            one.call(write)
+        except OSError as error:
+            raise KernelError(error.errno or 0) from None
+
+    accepted = asked(attempt)
+    try:
+        load(name, **data).up()
+    except SyscallError as error:
+        assert not accepted and "net.ipv4.ip_forward" in str(error)
+    else:
+        assert accepted
+        assert load(name, **data).plan() == []
+    finally:
+        discover.remove_lab(name)
+
+
+@pytest.mark.parametrize("name", ["net.ipv4.route.flush", "net/ipv6/route/flush"])
+def test_a_setting_that_cannot_be_read_back_is_refused(name: str) -> None:
+    assert not planned({"hosts": {"a": {"sysctl": {name: 1}}}})
+
+
+def test_a_route_where_nothing_can_leave_is_refused() -> None:
+    """The kernel refuses it (ENETUNREACH, ENETDOWN) or drops it when IPv6 is switched off."""
+    for family in ("10.0.0.1/24 10.0.0.2 10.9.0.0/16", "fd00::1/64 fd00::2 fd09::/64"):
+        address, gateway, to = family.split()
+        for words in (f"{to} via {gateway}", f"{to} dev e0"):
+            data = pair(addresses=[address])
+            data["hosts"] = {"a": {"routes": [words]}, "b": {}}
+            assert planned(data)
+            data["wires"][0]["ends"][0]["up"] = False
+            assert not planned(data), words
+    off: dict[str, Any] = {"sysctl": {"net.ipv6.conf.all.disable_ipv6": "01"}}
+    assert not planned({**pair(), "hosts": {"a": {**off, "routes": ["fd09::/64 dev e0"]}, "b": {}}})
+    assert not planned({**pair(addresses=["fd00::1/64"]), "hosts": {"a": off, "b": {}}})

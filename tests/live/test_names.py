@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import NETNS
 
-from rawns import InvalidValue, NetNS, RawnsError, SyscallError, netns_names
+from rawns import InvalidValue, NetNS, RawnsError, SyscallError, names
 
 Name = Callable[[], str]
 
@@ -63,9 +63,9 @@ def test_an_odd_file_is_listed_as_stale_never_read_and_can_be_removed(odd: str) 
     """The whole in a process with a limit of time: what it hangs on would hang the tests."""
     script = """
 import sys
-from rawns import NetNS, RawnsError, netns_names
+from rawns import NetNS, RawnsError, names
 name = sys.argv[1]
-print(name in NetNS.list(), name in NetNS.list(stale=True), netns_names.abandoned(name), len(netns_names.mark_of(name)))
+print(name in NetNS.list(), name in NetNS.list(stale=True), names.abandoned(name), len(names.mark_of(name)))
 for attempt in (NetNS.open, NetNS.create):
     try:
         attempt(name)
@@ -241,12 +241,12 @@ def test_marks_are_read_from_regular_files_only(netns_name: Name) -> None:
     NetNS.create(netns_name()).delete()
     name = netns_name()
     with pytest.raises(KeyError), Rollback() as undo:
-        path = netns_names.claim(name, undo, b"mine")
-        assert netns_names.mark_of(name) == "mine" and not netns_names.abandoned(name)
+        path = names.claim(name, undo, b"mine")
+        assert names.mark_of(name) == "mine" and not names.abandoned(name)
         os.truncate(path, 0)
-        assert netns_names.abandoned(name)
+        assert names.abandoned(name)
         with open(path):
-            assert not netns_names.abandoned(name)
+            assert not names.abandoned(name)
         raise KeyError
     with pytest.raises(SyscallError):
         NetNS.open(name)

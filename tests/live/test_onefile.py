@@ -125,21 +125,6 @@ def test_what_is_left_out_is_named(made: Path, tmp_path: Path) -> None:
     assert not (PROJECT / "rawns.pyz").exists()
 
 
-def test_what_is_not_a_regular_file_is_kept(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "link").symlink_to("fifo")
-    (tmp_path / "directory").mkdir()
-    for name in ("fifo", "link", "directory"):
-        before = os.lstat(tmp_path / name)
-        command = [sys.executable, "-m", "rawns", "onefile", "--only", "version", "-o", name]
-        done = subprocess.run(
-            command, cwd=tmp_path, env={"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (1, f"rawns onefile: {name} is not a regular file\n")
-        assert os.path.samestat(before, os.lstat(tmp_path / name))
-    assert sorted(os.listdir(tmp_path)) == ["directory", "fifo", "link"]
-
-
 def test_the_library_works_out_of_it(made: Path, tmp_path: Path) -> None:
     script = "import rawns; print([link.name for link in rawns.NetNS.create().net.links()][0])"
     for name in ("rawns.pyz", "ip.pyz", "compiled.pyz"):

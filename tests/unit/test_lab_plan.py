@@ -517,13 +517,13 @@ def test_what_is_written_down_is_what_was_said() -> None:
         "wires": [
             {
                 "ends": [
-                    {"host": "web", "name": "lan", "addresses": "10.0.0.1/24", "mac": "02:00:00:00:00:01", "up": False},
+                    {"host": "web", "name": "lan", "addresses": "10.0.0.1/24", "mac": "02:00:00:00:00:01"},
                     {"bridge": "br0", "vlans": [10, 20], "rate": "10mbit", "delay": "20ms"},
                 ]
             }
         ],
         "macvlans": [{"host": "web", "name": "mv0", "addresses": "10.3.0.1/24", "parent": "root:eth7", "mode": "private"}],
-        "taps": [{"bridge": "br0", "name": "vm", "vlans": [5], "owner": 1000}],
+        "taps": [{"bridge": "br0", "name": "vm", "vlans": [5], "owner": 1000, "up": False}],
         "vxlans": [{"bridge": "br0", "name": "t", "vni": 42, "remote": "192.0.2.9", "port": 4790}],
     }
     assert data_of(Lab.from_source(document.Source(said))) == said

@@ -66,3 +66,18 @@ def test_values(value: Any, text: str) -> None:
 def test_what_is_no_value(value: Any) -> None:
     with pytest.raises(InvalidValue):
         sysctl.text_of("net.x", value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("1", "0x1", True),
+        ("16", "020", True),
+        ("8", "08", False),
+        ("1\t2", "1  2", True),
+        ("cubic", "reno", False),
+        ("-1", "-01", True),
+    ],
+)
+def test_values_are_compared_as_strtol_reads_them(one: str, other: str, equal: bool) -> None:
+    assert sysctl.same(one, other) is equal

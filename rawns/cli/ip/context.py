@@ -236,7 +236,7 @@ class IpContext:
     def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
         """Yield each name under /run/netns with its id here (-1: none), or with the error of the kernel."""
         from ... import syscalls
-        from ...netns_names import NETNS_DIR, SAFE_OPEN
+        from ...names import NETNS_DIR, SAFE_OPEN
 
         try:
             names = syscalls.listdir(NETNS_DIR)
@@ -275,7 +275,7 @@ class IpContext:
     def open_namespace(self, text: str) -> int | None:
         """Return a descriptor of a namespace by name or path, open until the command ends; None if there is none."""
         from ... import syscalls
-        from ...netns_names import NETNS_DIR, SAFE_OPEN
+        from ...names import NETNS_DIR, SAFE_OPEN
 
         if "\0" in text:
             return None
