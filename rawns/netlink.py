@@ -49,11 +49,16 @@ class Netlink(NetlinkSocket):
 
     # -- one conversation -------------------------------------------------------------------------------------------
 
-    def _converse(self, requests: Sequence[Request], atomic: bool = False) -> bool:
-        """Send requests in one datagram and receive all answers; return whether none of them was lost (ENOBUFS)."""
+    def _converse(self, requests: Sequence[Request], ask_length: bool, atomic: bool = False) -> bool:
+        """Send requests in one datagram and receive all answers; return whether none of them was lost (ENOBUFS).
+
+        Without ``ask_length`` an answer longer than `MIN_RECEIVE_BYTES` counts as lost; acknowledgements are never so long.
+        """
         exchange, dump = self._exchange, requests[-1].dump
+        self._ask_length = True
         if exchange.state is AWAIT_DONE:
             self._drain()
+        self._ask_length = ask_length
         self._send(exchange.send(requests, atomic))
         whole = True
         while not exchange.finished:
@@ -137,7 +142,8 @@ class Netlink(NetlinkSocket):
         return replies
 
     def _transmit(self, requests: Sequence[Request], atomic: bool = False) -> list[list[Reply]]:
-        whole = self._converse(requests, atomic)
+        gets = any("_GET" in one.message.name or one.flags & uapi.NLM_F_ECHO for one in requests)  # others are acknowledged
+        whole = self._converse(requests, gets, atomic)
         if not (whole or self._exchange.finished or self._exchange.refused):
             raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer (ENOBUFS)")
         return self._result()
@@ -164,7 +170,8 @@ class Netlink(NetlinkSocket):
             for attempt in range(attempts):
                 if attempt:
                     _sleep(DUMP_BACKOFF_SECONDS * 2 ** (attempt - 1))
-                complete = self._converse([request]) and not self._exchange.interrupted
+                ask_length = attempt > 0 or attempts == 1  # a datagram that is too long for the buffer costs one attempt
+                complete = self._converse([request], ask_length) and not self._exchange.interrupted
                 if complete or self._exchange.refused:
                     break
             return Listing(self._result()[0], complete)

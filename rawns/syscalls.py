@@ -402,6 +402,12 @@ def rmdir(path: str) -> None:
     observed_call("rmdir", os.rmdir, path)
 
 
+def readlink(path: str) -> str:
+    """Return what a symbolic link contains: readlink(2)."""
+    text: str = observed_call("readlink", os.readlink, path)
+    return text
+
+
 def stat(path: str | int) -> os.stat_result:
     """Return the status of a file: stat(2), or of a descriptor: fstat(2)."""
     result: os.stat_result = observed_call("fstat" if isinstance(path, int) else "stat", os.stat, path)
@@ -484,7 +490,7 @@ def start_thread(start: Callable[..., Answer], *args: Any) -> Answer:
 
 
 # Signals that programs have handlers for and that come from outside; each more costs every `signals_blocked` time.
-_SIGNALS = tuple(
+_SIGNALS = frozenset(
     getattr(_signal, f"SIG{name}")
     for name in "HUP INT QUIT USR1 USR2 PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU URG XCPU VTALRM PROF WINCH IO PWR".split()
 )
@@ -514,6 +520,8 @@ class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
 
     def __enter__(self) -> None:
         self._previous = signal_mask()
+        if self._previous >= _SIGNALS:
+            return  # inside another block
         try:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of signals that have arrived already
         except BaseException:

@@ -184,7 +184,7 @@ class Builder:
         """Write a host's stamp; ``state`` says whether the lab is whole, or which process is changing it."""
         known = self._plan.states[host.number]
         by = known.stamp.by if known is not None and known.stamp is not None else self._token
-        host.net.do(build_requests.lo(host.stamp(by, state, features)))
+        host.net.do(build_requests.lo(str(host.stamp(by, state, features))))
         host.release()
 
     def _attempt(self, host: Host) -> None:
@@ -284,10 +284,10 @@ class Builder:
 
     def _lo_request(self, host: Host, state: str, features: frozenset[str]) -> Request:
         """Return the request that brings ``lo`` up and stamps it: the same for most hosts, so created and encoded once."""
-        mark = host.stamp(self._token, state, features)
-        request = self._lo_requests.get(str(mark))
+        mark = str(host.stamp(self._token, state, features))
+        request = self._lo_requests.get(mark)
         if request is None:
-            request = self._lo_requests[str(mark)] = build_requests.lo(mark)
+            request = self._lo_requests[mark] = build_requests.lo(mark)
         return request
 
     def _create(self, host: Host, one: Interface) -> Sequence[Request]:

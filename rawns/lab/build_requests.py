@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .host import Host
     from .interface import Interface, Vlans
     from .routes import LabRoute
-    from .stamp import Stamp
 
 
 def alias(lab: str, one: Interface) -> str:
@@ -32,9 +31,9 @@ def alias(lab: str, one: Interface) -> str:
     return stamp.of_link(lab, one.alias_words)
 
 
-def lo(mark: Stamp) -> Request:
+def lo(mark: str) -> Request:
     """Return the first request in a namespace: lo up, with the namespace's stamp as its alias."""
-    return link.change(1, up=True, alias=str(mark))
+    return link.change(1, up=True, alias=mark)
 
 
 def settle(lab: str, one: Interface, near: bool) -> list[Request]:

@@ -203,7 +203,7 @@ class Plan:
         change = Change("~", f"the stamp of {host.label}", host)
         if not known.state:  # a stamp with a state names which process is changing the lab: `build` writes it
             both, then = [host.stamp(known.by, "", features) for features in (known.features | host.features, host.features)]
-            change.with_request(build_requests.lo(both), build_requests.lo(known)).with_action(
+            change.with_request(build_requests.lo(str(both)), build_requests.lo(str(known))).with_action(
                 partial(_write_stamp, host, then), None
             )
         yield change
@@ -333,7 +333,7 @@ def _promote(host: Host, one: Interface) -> None:
 
 
 def _write_stamp(host: Host, mark: Stamp) -> None:
-    host.net.do(build_requests.lo(mark))
+    host.net.do(build_requests.lo(str(mark)))
 
 
 def _ids(vlans: dict[int, tuple[bool, bool]]) -> str:

@@ -403,7 +403,7 @@ def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
 
 def _write_stamp(name: str, mark: Stamp) -> None:
     with NetNS.open(name) as namespace:
-        namespace.net.do(lo(mark))
+        namespace.net.do(lo(str(mark)))
 
 
 def _remove_unused_owner_files() -> None:

@@ -125,9 +125,11 @@ def test_a_message_longer_than_any_buffer_is_received_whole(kernel: Callable[...
     def twice(seq: int) -> list[bytes | int]:
         return [2 * (long[:8] + struct.pack("=I", seq) + long[12:]), done(seq)]
 
-    socket, _ = kernel(twice)
+    socket, paper = kernel(twice, twice, twice)
     found = socket.dump(DUMP)
+    assert paper.sent == 2  # its length is asked for only when it has turned out to be long
     assert [len(reply.body["IFLA_PROP_LIST"]["IFLA_ALT_IFNAME"]) for reply in found] == [500, 500] and found.complete
+    assert socket.dump(DUMP, attempts=1).complete and paper.sent == 3
 
 
 def test_an_overrun_dump_is_read_to_its_end_and_begun_again(kernel: Callable[..., tuple[Netlink, Paper]]) -> None:
