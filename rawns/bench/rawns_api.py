@@ -173,7 +173,7 @@ def chat(trial: Trial) -> Steps:
     before, port = os.sched_getaffinity(0), next(PORTS)
     threads = {thread.native_id for thread in threading.enumerate()}
     with Room(one, "10.0.0.1", port) as room:
-        room.said(lambda who, text: room.say(text, to=who))
+        room.handle_lines(lambda who, text: room.say(text, to=who))
         for thread in threading.enumerate():
             if thread.native_id not in threads and far >= 0 and thread.native_id is not None:
                 os.sched_setaffinity(thread.native_id, {far})

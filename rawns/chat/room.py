@@ -117,7 +117,7 @@ class Room(EventLoop):
     stopped at the end of the block::
 
         with Room(ns1, "10.0.0.1") as room:
-            room.said(lambda who, text: room.say(f"you said {text}", to=who))
+            room.handle_lines(lambda who, text: room.say(f"you said {text}", to=who))
             peer = Peer(ns2, *room.address)
 
     Everything, callbacks too, happens on one daemon thread inside ``ns``.  A callback that raises ends the room, and
@@ -142,12 +142,12 @@ class Room(EventLoop):
         self._inbox: list[tuple[bytes, str | None]] = []
         self._changed = threading.Condition()  # guards the inbox and the waker
 
-    def said(self, callback: AnyLineCallback) -> AnyLineCallback:
+    def handle_lines(self, callback: AnyLineCallback) -> AnyLineCallback:
         """Have ``callback(who, text)`` called for each line of a peer; ``text`` is safe to print on a terminal."""
         self.on_line = callback
         return callback
 
-    def noticed(self, callback: AnyNoticeCallback) -> AnyNoticeCallback:
+    def handle_notices(self, callback: AnyNoticeCallback) -> AnyNoticeCallback:
         """Have ``callback(sentence)`` called when a peer joins or leaves: ``10.0.0.2:40312 joined``."""
         self.on_notice = callback
         return callback

@@ -158,8 +158,8 @@ class ChatServer(Room):
     def __init__(self, address: str | None, port: int) -> None:
         super().__init__(None, address, port)
         self.screen, self.notices = OutputStream(1), OutputStream(2)
-        self.said(lambda who, text: self.screen.show(f"{who}: {text}"))
-        self.noticed(self.notices.show)
+        self.handle_lines(lambda who, text: self.screen.show(f"{who}: {text}"))
+        self.handle_notices(self.notices.show)
 
     def open(self) -> None:
         """Listen, and add standard input and output to the handlers."""

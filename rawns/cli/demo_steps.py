@@ -262,7 +262,7 @@ def _chat(demo: Demo, facts: Facts) -> Iterator[str]:
     ns1, ns2 = demo.namespaces
     facts.update({"address": ADDRESSES[0], "port": PORT, "lines": []})
     with Room(ns1, ADDRESSES[0], PORT) as room:
-        room.said(lambda who, text: room.say(CONVERSATION.get(text, "Pardon?"), to=who))
+        room.handle_lines(lambda who, text: room.say(CONVERSATION.get(text, "Pardon?"), to=who))
         heard = ns2.call(_talk)
     for (said, answer), (back, microseconds) in zip(CONVERSATION.items(), heard):
         facts["lines"].append({"said": said, "answer": back, "rtt_microseconds": round(microseconds, 1)})

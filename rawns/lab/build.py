@@ -63,7 +63,7 @@ class Builder:
         self._past: set[int] = set()  # the events that have happened
         self._lo_requests: dict[str, Request] = {}
         self._mark = str(stamp.Stamp(self._lab.name, token)).encode()
-        self._said_whole = False  # whether the last datagram has written that the lab is whole
+        self._stamp_is_complete = False  # whether the last datagram has written that the lab is whole
         new = [host for host in self._lab.hosts if self._new(host)]
         # A stamp must not say that work is done which comes after it: commands, and the removal of names.
         self._nothing_follows = not self._plan.obsolete_names and not any(host.commands for host in new)
@@ -121,7 +121,7 @@ class Builder:
                 self._run(host)
         self._remove_names(plan.obsolete_names)
         self._report_progress()
-        if self._lab.outlives_process and not self._said_whole:
+        if self._lab.outlives_process and not self._stamp_is_complete:
             for host in [self._anchor] if self._anchor is not None else [host for host in hosts if not host.root][:1]:
                 self._write_stamp(host, stamp.WHOLE, host.features)
 
@@ -141,7 +141,7 @@ class Builder:
         """Create a host's namespace and leave the calling thread in it."""
         self._undo(host.forget)
         host.unshare(self._undo, self._mark)
-        host.settle_in()
+        host.prepare_namespace()
 
     def _reach_each(self, hosts: Sequence[Host], created: Iterator[Host]) -> None:
         """Call `_reach` for several hosts; this leaves the calling thread in one of their namespaces."""
@@ -256,8 +256,10 @@ class Builder:
         requests: list[Request] = []
         if self._new(host):
             last = lab.outlives_process and not self._left and self._anchor is None
-            self._said_whole = last and self._nothing_follows
-            requests.append(self._lo_request(host, stamp.WHOLE if self._said_whole else "", host.features | self._pending(host)))
+            self._stamp_is_complete = last and self._nothing_follows
+            requests.append(
+                self._lo_request(host, stamp.WHOLE if self._stamp_is_complete else "", host.features | self._pending(host))
+            )
         masters = [one for one in created if one.switches or one.routes]
         others = sorted([one for one in created if not (one.switches or one.routes)], key=_depth)
         for one in masters:

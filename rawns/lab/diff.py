@@ -211,10 +211,10 @@ class Plan:
     def _properties(self, one: Interface, there: Link, state: NamespaceState) -> Iterator[Change]:
         ports = {each.name: each.mtu or DEFAULT_MTU for each in state.links.values() if each.master == there.index}
         for row in LINK_PROPERTIES:
-            now, then = row.now(there), getattr(one, row.name)
+            now, then = row.kernel_value(there), getattr(one, row.name)
             if then is None:
                 then = one.usual(row, there, ports)
-            if then is not None and not row.same(now, then):
+            if then is not None and not row.same_value(now, then):
                 yield self._on(one, "~", f"{one}: {row.show_change(now, then)}").with_request(
                     *[link.change(one.index, **{row.option: value}) for value in (then, now)]
                 )
@@ -238,7 +238,7 @@ class Plan:
         for row in one.properties:
             if row.in_place and row.readable(there.data):
                 value = getattr(one, row.name)
-                now, then = row.now(there.data), row.usual if value is None else value
+                now, then = row.kernel_value(there.data), row.usual if value is None else value
                 if now != then:
                     words.append(f"{row.name} {row.value.show(now)} -> {row.value.show(then)}")
                     after.update(row.encoded(then))

@@ -176,7 +176,7 @@ def _judge_stale(lab: Topology, name: str, needed: bool, mending: bool) -> None:
 def _existing(host: Host, name: str, mending: bool) -> NamespaceState | None:
     """Return the state of a host that exists; None if it must be replaced.  Raises `NameTakenError` if it is not the lab's."""
     with NetNS.open(name) as namespace:
-        host.found(namespace)
+        host.use_existing(namespace)
     try:
         state = read(host)
         if state.stamp is None or state.stamp.lab != host.lab.name:

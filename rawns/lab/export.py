@@ -26,17 +26,17 @@ def data_of(lab: Topology) -> Data:
     """Return the description of a lab: ``json.dumps`` of it is a file for ``rawns lab up``."""
     named = _explicitly_named(lab)
     interfaces = [one for host in lab.hosts for one in host.interfaces]
-    said: Data = {"name": lab.name}
-    said["hosts"] = {host.label: _host(host) for host in lab.hosts if not host.root and not _bridge_only(host)}
-    said["bridges"] = {one.name: _bridge(one) for one in interfaces if one.switches}
-    said["wires"] = [
-        _said({"ends": [_end(one, named), _end(other, named)], "loop": one.loop or None}) for one, other in lab.wires
+    entry: Data = {"name": lab.name}
+    entry["hosts"] = {host.label: _host(host) for host in lab.hosts if not host.root and not _bridge_only(host)}
+    entry["bridges"] = {one.name: _bridge(one) for one in interfaces if one.switches}
+    entry["wires"] = [
+        _without_empty({"ends": [_end(one, named), _end(other, named)], "loop": one.loop or None}) for one, other in lab.wires
     ]
     for table in TABLES:
         mine = [one for one in interfaces if one.section == table]
-        said[table] = [_link(one) for one in mine] if mine else []
+        entry[table] = [_link(one) for one in mine] if mine else []
         assert all(type(one) is by_table(table) for one in mine)
-    return _said(said)
+    return _without_empty(entry)
 
 
 def _explicitly_named(lab: Topology) -> set[int]:
@@ -61,8 +61,8 @@ def _explicitly_named(lab: Topology) -> set[int]:
         explicit |= more
 
 
-def _said(data: Data) -> Data:
-    """Return without what is empty or left to the kernel."""
+def _without_empty(data: Data) -> Data:
+    """Return a table without the keys whose values are empty or left to the kernel."""
     return {key: value for key, value in data.items() if value not in (None, [], {})}
 
 
@@ -75,26 +75,26 @@ def _texts(found: Iterable[object]) -> Any:
 def _bridge_only(host: Host) -> bool:
     """Return whether a host is there only for the bridge of its name: a file does not describe it then."""
     bridges = [one for one in host.interfaces if one.switches]
-    plain = host.name in (None, f"{host.lab.name}.{host.label}") and not any(key.said(host) for key in HOST_KEYS)
+    plain = host.name in (None, f"{host.lab.name}.{host.label}") and not any(key.file_value(host) for key in HOST_KEYS)
     return plain and any(one.name == host.label for one in bridges)
 
 
 def _host(host: Host) -> Data:
-    said: Data = {NETNS.name: host.name if host.name != f"{host.lab.name}.{host.label}" else None}
+    entry: Data = {NETNS.name: host.name if host.name != f"{host.lab.name}.{host.label}" else None}
     for key in HOST_KEYS:
-        found = key.said(host)
-        said[key.name] = key.value.write(found) if isinstance(key.value, ListOf) else found
-    return _said(said)
+        found = key.file_value(host)
+        entry[key.name] = key.value.write(found) if isinstance(key.value, ListOf) else found
+    return _without_empty(entry)
 
 
 def _properties(one: Interface) -> Data:
     """Return the properties that are not the default, and the shape."""
-    return _said({**{row.name: row.said(one) for row in one.all_properties}, **(one.shape or {})})
+    return _without_empty({**{row.name: row.file_value(one) for row in one.all_properties}, **(one.shape or {})})
 
 
 def _bridge(bridge: Interface) -> Data:
     inside = bridge.host.label if not _bridge_only_of(bridge) else None
-    return _said({"host": inside, "addresses": _texts(bridge.addresses), **_properties(bridge)})
+    return _without_empty({"host": inside, "addresses": _texts(bridge.addresses), **_properties(bridge)})
 
 
 def _bridge_only_of(bridge: Interface) -> bool:
@@ -110,14 +110,14 @@ def _end(port: Port, named: set[int]) -> str | Data:
     options = _properties(port)
     if port.bridged and port.master is not None:
         bridge = port.master.name or ""
-        options = _said({"name": port.name if id(port) in named else None, "vlans": list(port.vlans or ()), **options})
+        options = _without_empty({"name": port.name if id(port) in named else None, "vlans": list(port.vlans or ()), **options})
         return {"bridge": bridge, **options} if options else bridge
     if port.master is not None:
         options = {"vrf": port.master.name, **options}
     addresses = [str(one) for one in port.addresses]
     if not options:
         return " ".join([f"{port.host.label}:{port.name}", *addresses])
-    return {"host": port.host.label, "name": port.name, **_said({"addresses": _texts(addresses)}), **options}
+    return {"host": port.host.label, "name": port.name, **_without_empty({"addresses": _texts(addresses)}), **options}
 
 
 def _link(one: Interface) -> Data:
@@ -125,5 +125,5 @@ def _link(one: Interface) -> Data:
     if one.master is not None:
         place = {"bridge": one.master.name} if one.bridged else {**place, "vrf": one.master.name}
     parent = f"{one.parent.host.label}:{one.parent.name}" if one.parent is not None else None
-    said = {**place, "vlans": list(one.vlans or ()), "parent": parent, "name": one.name, "addresses": _texts(one.addresses)}
-    return _said({**said, **_properties(one)})
+    entry = {**place, "vlans": list(one.vlans or ()), "parent": parent, "name": one.name, "addresses": _texts(one.addresses)}
+    return _without_empty({**entry, **_properties(one)})

@@ -202,7 +202,7 @@ class Host(BaseHost):
         """Its routes in the order in which they can be added: those without a gateway first, since gateways may need them."""
         return sorted(self.routes, key=lambda one: one.via is not None)
 
-    def settle_in(self) -> None:
+    def prepare_namespace(self) -> None:
         """Prepare the namespace, in the thread that has created it and is still inside."""
         connect(self.namespace)
         if any(address.family == AF_INET6 for one in self.interfaces for address in one.addresses):
@@ -242,7 +242,7 @@ class Host(BaseHost):
         self._namespace = adopt(NetNS, -1, self.name)
         unshare(self._namespace, undo, mark)
 
-    def found(self, namespace: NetNS) -> None:
+    def use_existing(self, namespace: NetNS) -> None:
         """Take over a namespace that exists already."""
         self._identity, self._namespace = namespace.identity, adopt(NetNS, namespace.fileno(), self.name)
         namespace.fd = -1

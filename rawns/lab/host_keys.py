@@ -18,15 +18,15 @@ MAX_HOSTS = 65536  # of a whole lab: more namespaces than that no machine holds
 
 
 class HostKey(Key):
-    """A key of a host.  ``apply`` adds one value (of a list: each of its values); ``said`` returns the value for a file."""
+    """A key of a host.  ``apply`` adds one value (of a list: each of its values); ``file_value`` returns the value for a file."""
 
-    __slots__ = ("apply", "said")
+    __slots__ = ("apply", "file_value")
 
     def __init__(
-        self, name: str, value: Value, doc: str, apply: Callable[[Host, Any], object], said: Callable[[Host], Any]
+        self, name: str, value: Value, doc: str, apply: Callable[[Host, Any], object], file_value: Callable[[Host], Any]
     ) -> None:
         super().__init__(name, value, doc)
-        self.apply, self.said = apply, said
+        self.apply, self.file_value = apply, file_value
 
     @property
     def item(self) -> Value:
@@ -70,17 +70,17 @@ def _sysctls(host: Host) -> dict[str, str]:
     return {key: value for key, value in (host.sysctls or {}).items() if not (forward and key in FORWARDING)}
 
 
-def _add_nat(host: Host, said: dict[str, Any]) -> None:
-    host.nat(said["out"], *said.get("source", ()), forwards=said.get("forward", ()))
+def _add_nat(host: Host, entry: dict[str, Any]) -> None:
+    host.nat(entry["out"], *entry.get("source", ()), forwards=entry.get("forward", ()))
 
 
 def _nats(host: Host) -> list[dict[str, Any]]:
     found = []
     for nat in host.nats:
         forwards = [FORWARDING_VALUE.write(one) for one in nat.forwards]
-        said = {"out": nat.out, "source": list(nat.sources), "forward": forwards}
+        entry = {"out": nat.out, "source": list(nat.sources), "forward": forwards}
         found.append(
-            {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in said.items() if value}
+            {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in entry.items() if value}
         )
     return found
 
@@ -142,11 +142,11 @@ HOST_KEYS: tuple[HostKey, ...] = (
         "routes",
         values.ListOf(RouteValue()),
         'routes, like "10.9.0.0/16 via 10.0.0.1 dev eth0 metric 10"',
-        lambda host, said: host.route(**said),
+        lambda host, entry: host.route(**entry),
         _routes,
     ),
     HostKey("forward", values.FLAG, "whether packets of others are forwarded", lambda host, on: host.forward(on), _forwards),
-    HostKey("sysctl", values.SysctlsValue(), "settings below /proc/sys/net", lambda host, said: host.sysctl(said), _sysctls),
+    HostKey("sysctl", values.SysctlsValue(), "settings below /proc/sys/net", lambda host, entry: host.sysctl(entry), _sysctls),
     HostKey("nat", values.ListOf(NAT), "address translation out of an uplink", _add_nat, _nats),
     HostKey("hosts", NAMES, "names and addresses for /etc/hosts", _set_names, _names),
     HostKey(

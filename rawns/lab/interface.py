@@ -361,7 +361,7 @@ class Interface(Described):
 
     def same_link(self, there: Link) -> bool:
         """Return whether a link of the same alias and kind can become this one without being created again."""
-        return all(row.in_place or row.now(there.data) == getattr(self, row.name) for row in self.properties)
+        return all(row.in_place or row.kernel_value(there.data) == getattr(self, row.name) for row in self.properties)
 
     def usual(self, row: LinkProperty, there: Link, ports: Mapping[str, int]) -> Any:
         """Return the value of a property that is not described; None if the kernel is to choose.

@@ -65,8 +65,8 @@ class _Parser(LinkParser):
             self.note((), "this describes no host and no bridge")
         kinds = {table: by_table(table) for table in TOP[4:] if table in data}
         self._links_of({table: kind for table, kind in kinds.items() if kind.routes}, data)  # wires may belong to them
-        for said in self.array(data, "wires", WIRE_TABLE, "a wire"):
-            self.wire(said)
+        for entry in self.array(data, "wires", WIRE_TABLE, "a wire"):
+            self.wire(entry)
         self._links_of({table: kind for table, kind in kinds.items() if not kind.routes}, data)
         self.problems += problems_of(lab, self.incomplete)
         if self.problems:
@@ -74,8 +74,8 @@ class _Parser(LinkParser):
 
     def _links_of(self, kinds: dict[str, type[Interface]], data: dict[str, Any]) -> None:
         for table, kind in kinds.items():
-            for said in self.array(data, table, link_keys(kind), kind.what):
-                self.link(kind, said)
+            for entry in self.array(data, table, link_keys(kind), kind.what):
+                self.link(kind, entry)
 
     def name(self, data: dict[str, Any]) -> str:
         """Return the name of the lab: that in the file, or that of the file."""
@@ -94,13 +94,13 @@ class _Parser(LinkParser):
         value = data.get(key, {})
         if isinstance(value, dict):
             self.duplicates(value, (key,))
-            items = [(name, said, (key, name)) for name, said in value.items()]
+            items = [(name, entry, (key, name)) for name, entry in value.items()]
         elif isinstance(value, list):
             items = [(name, {}, (key, number)) for number, name in enumerate(value)]
         else:
             self.note((key,), f"{key} is a table: [{key}.NAME] in TOML, one for each")
             items = []
-        for name, said, path in items:
+        for name, entry, path in items:
             try:
                 if values.LABEL.read(name) in self.declared:
                     raise InvalidValue(f"{name} is here twice: each host and each bridge has a name of its own")
@@ -108,28 +108,28 @@ class _Parser(LinkParser):
                 self.note(path, str(error))
                 continue
             self.declared.add(name)
-            yield name, said, path
+            yield name, entry, path
 
     # -- hosts --------------------------------------------------------------------------------------------------------
 
     def _hosts(self, data: dict[str, Any]) -> None:
         for name, value, path in list(self._labels(data, "hosts")):
-            said = self.table(value, path, HOST_TABLE, "a host")
+            entry = self.table(value, path, HOST_TABLE, "a host")
             before = len(self.problems)
-            hosts = self._create_hosts(name, said)
+            hosts = self._create_hosts(name, entry)
             for host in hosts:
                 host.where = self.where(path)
             if hosts:
-                self._apply(hosts[0], said)
+                self._apply(hosts[0], entry)
             for host in hosts[1:]:
                 for attribute in SHARED:
                     setattr(host, attribute, getattr(hosts[0], attribute))
-            if not said.whole or len(self.problems) > before:
+            if not entry.whole or len(self.problems) > before:
                 self.mark_incomplete(hosts)
 
-    def _create_hosts(self, name: str, said: TableValues) -> list[Host]:
+    def _create_hosts(self, name: str, entry: TableValues) -> list[Host]:
         """Return the host, or as many as its ``count``; none if that cannot be."""
-        count, base = said.get(COUNT.name, 0), said.get(NETNS.name)
+        count, base = entry.get(COUNT.name, 0), entry.get(NETNS.name)
         made: list[Host] = []
         try:
             if self.lab.size + (count or 1) > MAX_HOSTS:
@@ -141,18 +141,18 @@ class _Parser(LinkParser):
                 made.append(self.lab.netns(f"{base}{number}" if base else f"{self.lab.name}.{label}", label))
                 self.hosts[label] = made[-1:]
         except InvalidValue as error:
-            self.note(said.path, str(error))
+            self.note(entry.path, str(error))
         self.hosts[name] = made
         return made
 
-    def _apply(self, host: Host, said: TableValues) -> None:
+    def _apply(self, host: Host, entry: TableValues) -> None:
         """Apply all that is described of a host besides its interfaces."""
         for key in HOST_KEYS:
-            if key.name not in said:
+            if key.name not in entry:
                 continue
-            value = said[key.name]
+            value = entry[key.name]
             for one in value if isinstance(value, list) else [value]:
-                place = getattr(one, "path", (*said.path, key.name))
+                place = getattr(one, "path", (*entry.path, key.name))
                 if not _lacks(key.item, one):
                     self.attempt(place, key.apply, host, one)
 
@@ -160,21 +160,21 @@ class _Parser(LinkParser):
 
     def _bridges(self, data: dict[str, Any]) -> None:
         for name, value, path in list(self._labels(data, "bridges")):
-            said = self.table(value, path, BRIDGE_TABLE, "a bridge")
+            entry = self.table(value, path, BRIDGE_TABLE, "a bridge")
             host = None
-            if "host" in said:
-                host = self.host_of(said.pop("host"), (*path, "host"))
+            if "host" in entry:
+                host = self.host_of(entry.pop("host"), (*path, "host"))
                 if host is None:
                     continue
             elif self.lab.size >= MAX_HOSTS:
                 self.note(path, f"a lab has at most {MAX_HOSTS} hosts")
                 return
-            addresses = said.pop("addresses", ())
-            bridge = self.attempt(path, self.lab.bridge, name, *addresses, host=host, **said)
+            addresses = entry.pop("addresses", ())
+            bridge = self.attempt(path, self.lab.bridge, name, *addresses, host=host, **entry)
             if bridge is not None:
                 self.bridges[name] = bridge
                 bridge.host.where = bridge.host.where or bridge.where
-                if not said.whole:
+                if not entry.whole:
                     self.mark_incomplete([bridge.host])
 
 

@@ -87,17 +87,17 @@ class LinkParser(TableParser):
 
     # -- wires --------------------------------------------------------------------------------------------------------
 
-    def wire(self, said: TableValues) -> None:
+    def wire(self, entry: TableValues) -> None:
         """Read one of ``[[wires]]``."""
-        ends, before, loop = said.pop("ends", None), len(self.problems), said.pop("loop", False)
+        ends, before, loop = entry.pop("ends", None), len(self.problems), entry.pop("loop", False)
         if not isinstance(ends, list) or len(ends) != 2:
-            if said.whole:
-                self.note(said.path, EXAMPLE_ENDS)
+            if entry.whole:
+                self.note(entry.path, EXAMPLE_ENDS)
             return
-        both = [self._end(value, (*said.path, "ends", number), said) for number, value in enumerate(ends)]
+        both = [self._end(value, (*entry.path, "ends", number), entry) for number, value in enumerate(ends)]
         if both[0] is not None and both[1] is not None:
-            self._wires(said.path, both[0], both[1], loop)
-        if not said.whole or len(self.problems) > before:
+            self._wires(entry.path, both[0], both[1], loop)
+        if not entry.whole or len(self.problems) > before:
             for end in both:
                 if end is not None:
                     self.mark_incomplete([end.bridge.host] if end.bridge else end.hosts)  # type: ignore[list-item]
@@ -108,23 +108,23 @@ class LinkParser(TableParser):
             words = value.split() or [""]
             label, colon, name = words[0].partition(":")
             short = {"name": name, "addresses": words[1:]} if colon else {"addresses": words[1:]}
-            said, here = self.table(short, path, SHORT_END, "the end of a wire"), path
+            entry, here = self.table(short, path, SHORT_END, "the end of a wire"), path
             kind = "bridge" if label in self.bridges else "host"
             if label != "root" and label not in self.hosts and label not in self.declared:
                 self.unknown(path, "there is no host or bridge", label, [*self.hosts, *self.bridges])
                 return None
         else:
-            said = self.table(value, path, END_TABLE, "the end of a wire")
-            kind = "bridge" if "bridge" in said else "host"
-            if ("bridge" in said) is ("host" in said):
-                if said.whole:
+            entry = self.table(value, path, END_TABLE, "the end of a wire")
+            kind = "bridge" if "bridge" in entry else "host"
+            if ("bridge" in entry) is ("host" in entry):
+                if entry.whole:
                     self.note(path, EXAMPLE_PLACE)
                 return None
-            label, here = said.pop(kind), (*path, kind)
-        return self._placed(kind, label, said, here, {**wire, **said})
+            label, here = entry.pop(kind), (*path, kind)
+        return self._placed(kind, label, entry, here, {**wire, **entry})
 
-    def _placed(self, kind: str, label: str, said: TableValues, here: Path, merged: dict[str, Any]) -> End | None:
-        path, options = said.path, self._options(said.path, merged)
+    def _placed(self, kind: str, label: str, entry: TableValues, here: Path, merged: dict[str, Any]) -> End | None:
+        path, options = entry.path, self._options(entry.path, merged)
         options["addresses"], options["name"] = merged.get("addresses", ()), merged.get("name")
         if kind == "bridge":
             bridge = self.bridge_of(label, here)
@@ -150,11 +150,11 @@ class LinkParser(TableParser):
             self.unknown(path, f"{host.label} has no VRF", name, names)
         return found
 
-    def _options(self, path: Path, said: dict[str, Any]) -> dict[str, Any]:
+    def _options(self, path: Path, entry: dict[str, Any]) -> dict[str, Any]:
         """Return the options of any interface among the values of a table."""
-        options = {row.name: said[row.name] for row in LINK_PROPERTIES if row.name in said}
-        if any(key.name in said for key in SHAPE_KEYS):
-            options["shape"] = self.attempt(path, shape_of, said)
+        options = {row.name: entry[row.name] for row in LINK_PROPERTIES if row.name in entry}
+        if any(key.name in entry for key in SHAPE_KEYS):
+            options["shape"] = self.attempt(path, shape_of, entry)
         return options
 
     def _wires(self, path: Path, one: End, other: End, loop: bool) -> None:
@@ -209,65 +209,65 @@ class LinkParser(TableParser):
 
     # -- other links --------------------------------------------------------------------------------------------------
 
-    def link(self, kind: type[Interface], said: TableValues) -> None:
+    def link(self, kind: type[Interface], entry: TableValues) -> None:
         """Read one link of a kind that has a table of its own: in a host, in a bridge of it, or in a bridge wherever that is."""
         master, hosts = None, None
-        if "bridge" in said:
-            master = self.bridge_of(said["bridge"], (*said.path, "bridge"))
+        if "bridge" in entry:
+            master = self.bridge_of(entry["bridge"], (*entry.path, "bridge"))
             if master is None:
                 return
             hosts = self.hosts_with(master)
-        if "host" in said:
-            hosts = self.hosts_of(said["host"], (*said.path, "host"))
+        if "host" in entry:
+            hosts = self.hosts_of(entry["host"], (*entry.path, "host"))
             if master is not None and hosts is not None and (len(hosts) > 1 or hosts[0] is not master.host):
-                self.note(said.path, f"{said['bridge']} is not in {said['host']}: leave the host out")
+                self.note(entry.path, f"{entry['bridge']} is not in {entry['host']}: leave the host out")
                 return
-        elif master is None and said.whole:
+        elif master is None and entry.whole:
             what = "a host, or in a bridge" if kind.bridgeable else "a host"
-            self.note(said.path, f'this is in {what}: host = "web"')
+            self.note(entry.path, f'this is in {what}: host = "web"')
         options: dict[str, Any] = {"master": master} if master is not None else {}
-        if "vlans" in said and master is not None:
-            options["vlans"] = vlan_map(said["vlans"])
-        elif "vlans" in said:
-            self.note((*said.path, "vlans"), "VLANs are for the ports of a bridge")
-        missing = [row.name for row in kind.properties if row.required and row.name not in said]
-        if hosts is not None and not missing and not self._too_many(said.path, len(hosts)):
+        if "vlans" in entry and master is not None:
+            options["vlans"] = vlan_map(entry["vlans"])
+        elif "vlans" in entry:
+            self.note((*entry.path, "vlans"), "VLANs are for the ports of a bridge")
+        missing = [row.name for row in kind.properties if row.required and row.name not in entry]
+        if hosts is not None and not missing and not self._too_many(entry.path, len(hosts)):
             self._links(
-                kind, said, hosts, {**options, **{row.name: said[row.name] for row in kind.properties if row.name in said}}
+                kind, entry, hosts, {**options, **{row.name: entry[row.name] for row in kind.properties if row.name in entry}}
             )
 
     def hosts_with(self, bridge: Bridge) -> list[Host]:
         """Return the host that a bridge is in, as a list."""
         return [host for host in self.lab.hosts if host is bridge.host]
 
-    def _links(self, kind: type[Interface], said: TableValues, hosts: list[Host], options: dict[str, Any]) -> None:
+    def _links(self, kind: type[Interface], entry: TableValues, hosts: list[Host], options: dict[str, Any]) -> None:
         """Create one interface in each of the hosts."""
-        options.update(self._options(said.path, said))
+        options.update(self._options(entry.path, entry))
         mac, before = options.pop("mac", None), len(self.problems)
         for number, host in enumerate(hosts):
-            if "vrf" in said and "master" in options and options["master"].switches:
-                self.note((*said.path, "vrf"), "a port of a bridge belongs to no VRF: the bridge may")
+            if "vrf" in entry and "master" in options and options["master"].switches:
+                self.note((*entry.path, "vrf"), "a port of a bridge belongs to no VRF: the bridge may")
                 break
-            if "vrf" in said:
-                options["master"] = self.vrf_of(host, said["vrf"], (*said.path, "vrf"))
+            if "vrf" in entry:
+                options["master"] = self.vrf_of(host, entry["vrf"], (*entry.path, "vrf"))
                 if options["master"] is None:
                     break
             if kind.stacked:
-                parent = self._parent(said["parent"], (*said.path, "parent"), host) if "parent" in said else None
+                parent = self._parent(entry["parent"], (*entry.path, "parent"), host) if "parent" in entry else None
                 if parent is None:
                     break
                 options["parent"] = parent
             try:
                 if mac:
                     options["mac"] = values.next_mac(mac, number)
-                addresses = [values.next_address(one, number) for one in said.get("addresses", ())]
-                made = host.add(kind(host, said.get("name") or host.free_name(), addresses, **options))
-                made.where = self.where(said.path)
+                addresses = [values.next_address(one, number) for one in entry.get("addresses", ())]
+                made = host.add(kind(host, entry.get("name") or host.free_name(), addresses, **options))
+                made.where = self.where(entry.path)
             except InvalidValue as error:
-                self.note(said.path, str(error))
+                self.note(entry.path, str(error))
             if len(self.problems) > before:
                 break
-        if not said.whole or len(self.problems) > before:
+        if not entry.whole or len(self.problems) > before:
             self.mark_incomplete(hosts)
 
     def _parent(self, text: str, path: Path, child: Host) -> Interface | None:

@@ -52,7 +52,7 @@ class Property(Key):
         super().__init__(name, value, doc, required)
         self.default, self.in_place = default, in_place
 
-    def said(self, one: object) -> Any:
+    def file_value(self, one: object) -> Any:
         """Return the value of an interface, as a file has it; None if it is the default."""
         value = getattr(one, self.name)
         return None if value is None or value == self.default else self.value.write(value)
@@ -83,11 +83,11 @@ class LinkProperty(Property):
         self.option, self.field, self.at_creation = option, field or option, at_creation
         self.usual = default if usual is None else usual
 
-    def now(self, link: Link) -> Any:
+    def kernel_value(self, link: Link) -> Any:
         """Return the value that a link has."""
         return getattr(link, self.field)
 
-    def same(self, now: Any, then: Any) -> bool:
+    def same_value(self, now: Any, then: Any) -> bool:
         """Return whether the kernel's value is the described one."""
         return bool(now == then)
 
@@ -111,7 +111,7 @@ class MacProperty(LinkProperty):
 
     __slots__ = ()
 
-    def same(self, now: Any, then: Any) -> bool:
+    def same_value(self, now: Any, then: Any) -> bool:
         """Return whether two spellings mean the same address."""
         return now is not None and values.mac_bytes(now) == values.mac_bytes(then)
 
@@ -149,7 +149,7 @@ class KindProperty(Property):
         """Return the attributes that carry a value."""
         return {} if value is None else {self.attribute: self.value.encode(value)}
 
-    def now(self, data: Mapping[str, Any]) -> Any:
+    def kernel_value(self, data: Mapping[str, Any]) -> Any:
         """Return the value that a link has, by the attributes of its kind; the usual one if they do not say."""
         raw = data.get(self.attribute)
         return self.usual if raw is None else self.value.decode(raw)
@@ -172,7 +172,7 @@ class AddressProperty(KindProperty):
         """Return the attribute of the address's family."""
         return {} if value is None else {self.attribute6 if ":" in value else self.attribute: value}
 
-    def now(self, data: Mapping[str, Any]) -> Any:
+    def kernel_value(self, data: Mapping[str, Any]) -> Any:
         """Return the address that a link has, of either family."""
         return data.get(self.attribute) or data.get(self.attribute6)
 
@@ -203,9 +203,9 @@ SHAPE_KEYS: tuple[Key, ...] = (
 )
 
 
-def shape_of(said: Mapping[str, Any]) -> dict[str, Any] | None:
+def shape_of(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the shape among the values of a table; None if there is none.  Raises `InvalidValue` if the words contradict."""
-    found = {key.name: said[key.name] for key in SHAPE_KEYS if key.name in said}
+    found = {key.name: entry[key.name] for key in SHAPE_KEYS if key.name in entry}
     if not found:
         return None
     from ..objects import qdisc

@@ -45,7 +45,7 @@ def live(name: str) -> Lab:
             one = stamped.name
             label = stamped.stamp.host or (one[len(name) + 1 :] if one.startswith(f"{name}.") else one)
             host = lab.netns(one, _free(label, {each.label for each in lab.hosts}))
-            host.found(NetNS.open(one))
+            host.use_existing(NetNS.open(one))
             states.append((host, read(host)))
             host.release()
     root = Topology(name).root
@@ -112,13 +112,13 @@ class LabReader:
         """Add an interface for a link."""
         options: dict[str, Any] = {**more, "master": self._master(host, state, link)}
         for row in LINK_PROPERTIES:
-            value = row.now(link)
+            value = row.kernel_value(link)
             usual = kind.usual_values.get(row.name, row.usual)
             usual = kind.kernel_mtu(more.get("parent")) if row.name == "mtu" else usual
             options[row.name] = value if value != usual and usual is not None else None
         for row in kind.properties:
             if row.readable(link.data):
-                value = row.now(link.data)
+                value = row.kernel_value(link.data)
                 options[row.name] = value if value != row.usual or row.explicit else None
         master = options["master"]
         carried = state.vlans.get(link.index, DEFAULT_VLANS)
@@ -167,14 +167,14 @@ def shape_words(shape: Shape) -> dict[str, Any]:
     from ..objects.qdisc import Shape
 
     words = str(shape).split()
-    said: dict[str, Any] = dict(zip(words[::2], words[1::2]))
-    if Shape(**said) != shape:  # more digits than these words have
-        said = {key.name: getattr(shape, key.name) for key in SHAPE_KEYS if getattr(shape, key.name)}
+    entry: dict[str, Any] = dict(zip(words[::2], words[1::2]))
+    if Shape(**entry) != shape:  # more digits than these words have
+        entry = {key.name: getattr(shape, key.name) for key in SHAPE_KEYS if getattr(shape, key.name)}
     for word in ("burst", "latency"):
-        fewer = {key: value for key, value in said.items() if key != word}
-        if fewer and word in said and Shape(**fewer) == shape:
-            said = fewer
-    return said
+        fewer = {key: value for key, value in entry.items() if key != word}
+        if fewer and word in entry and Shape(**fewer) == shape:
+            entry = fewer
+    return entry
 
 
 def _files(host: Host) -> None:

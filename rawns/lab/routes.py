@@ -73,10 +73,10 @@ def words_of(value: Any) -> dict[str, Any]:
     if len(words) % 2 == 0:
         example = "10.9.0.0/16 via 10.0.0.1 dev eth0 metric 10"
         raise InvalidValue(f'{values.shown(value)} is not a route: expected a text like "{example}"')
-    said: dict[str, Any] = {"to": words[0]}
+    entry: dict[str, Any] = {"to": words[0]}
     for key, word in zip(words[1::2], words[2::2]):
-        if key not in ("via", "dev", "metric") or key in said:
+        if key not in ("via", "dev", "metric") or key in entry:
             text = f"unexpected {values.shown(key)}; after the destination come via, dev and metric, once each"
             raise InvalidValue(f"{values.shown(value)} is not a route: {text}")
-        said[key] = values.METRIC.read(values.decimal(word)) if key == "metric" else word
-    return said
+        entry[key] = values.METRIC.read(values.decimal(word)) if key == "metric" else word
+    return entry

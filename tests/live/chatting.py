@@ -50,8 +50,8 @@ class Watched(Room):
         self.heard: queue.Queue[tuple[str, str]] = queue.Queue()
         self.notes: queue.Queue[str] = queue.Queue()
         self.turns = 0
-        self.said(lambda who, text: self.heard.put((who, text)))
-        self.noticed(self.notes.put)
+        self.handle_lines(lambda who, text: self.heard.put((who, text)))
+        self.handle_notices(self.notes.put)
         self.ns = ns
 
     def turn(self, at_once: bool = False) -> bool:

@@ -33,7 +33,7 @@ def test_a_few_lines_each_way_between_two_namespaces() -> None:
         for host, far in (("10.0.0.1", "10.0.0.2"), ("fd00::1", "[fd00::2]")):
             with Room(one, host) as room, Peer(other, *room.address) as peer:  # type: ignore[arg-type]
                 said: queue.Queue[str] = queue.Queue()
-                room.said(lambda who, text, said=said: said.put(f"{who}: {text}"))  # type: ignore[misc]
+                room.handle_lines(lambda who, text, said=said: said.put(f"{who}: {text}"))  # type: ignore[misc]
                 for number in range(3):
                     peer.say(f"line {number}")
                     assert re.fullmatch(re.escape(far) + rf":\d+: line {number}", said.get(timeout=T))
@@ -80,7 +80,7 @@ def test_what_one_says_all_others_hear(room: Watched) -> None:
 
 
 def test_a_callback_may_answer_one_alone(room: Watched) -> None:
-    room.said(lambda who, text: room.say(f"you said {text}", to=who))
+    room.handle_lines(lambda who, text: room.say(f"you said {text}", to=who))
     with room.peer() as a, room.peer() as b:
         a.say("x")
         assert a.hear(T) == "you said x"
@@ -92,7 +92,7 @@ def test_a_callback_may_answer_one_alone(room: Watched) -> None:
 def test_who_has_come_before_something_is_said_hears_it(room: Watched) -> None:
     """Also if the room is busy at that moment and has not accepted the connection yet."""
     busy, go_on = threading.Event(), threading.Event()
-    room.said(lambda who, text: (busy.set(), go_on.wait(T)))  # type: ignore[func-returns-value]
+    room.handle_lines(lambda who, text: (busy.set(), go_on.wait(T)))  # type: ignore[func-returns-value]
     with room.peer() as first:
         first.say("x")
         assert busy.wait(T)
@@ -119,7 +119,7 @@ def test_many_threads_may_speak_at_once(room: Watched) -> None:
 
 
 def test_who_half_closes_is_answered_and_leaves(room: Watched) -> None:
-    room.said(lambda who, text: room.say(text.upper(), to=who))
+    room.handle_lines(lambda who, text: room.say(text.upper(), to=who))
     with room.peer() as peer:
         peer.say("last words")
         peer.finish()
@@ -194,7 +194,7 @@ def test_it_can_be_started_again_when_there_was_no_thread_to_be_had(home: NetNS,
 
 
 def test_it_may_be_stopped_from_a_callback(room: Watched) -> None:
-    room.said(lambda who, text: room.stop())
+    room.handle_lines(lambda who, text: room.stop())
     with room.peer() as peer:
         peer.say("stop")
         assert peer.hear(T) is None
@@ -202,7 +202,7 @@ def test_it_may_be_stopped_from_a_callback(room: Watched) -> None:
 
 
 def test_what_a_callback_raises_comes_out_of_stop(room: Watched) -> None:
-    room.said(lambda who, text: 1 // 0)
+    room.handle_lines(lambda who, text: 1 // 0)
     with room.peer() as peer:
         peer.say("x")
         assert peer.hear(T) is None
@@ -217,7 +217,7 @@ def test_an_interpreter_exits_while_a_room_is_running() -> None:
         ns = NetNS.create(); ns.net.set_link("lo", up=True)
         room = Room(ns, "127.0.0.1"); room.start()
         peer = Peer(ns, *room.address)
-        room.said(lambda who, text: room.say(text, to=who))
+        room.handle_lines(lambda who, text: room.say(text, to=who))
         peer.say("it works"); print(peer.hear(10))
     """
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=T)

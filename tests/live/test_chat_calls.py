@@ -39,7 +39,7 @@ PROGRAM = """if True:
     with observed(Recorder()):
         ping(ns, host)
         with Room(ns, host) as room, Peer(ns, *room.address, timeout=20) as peer:
-            room.said(lambda who, text: room.say(text, to=who))
+            room.handle_lines(lambda who, text: room.say(text, to=who))
             peer.say("Hello, is anybody there?")
             peer.hear(20)
             room.say("x" * 99)

@@ -542,7 +542,7 @@ def test_a_namespace_is_given_in_every_way() -> None:
             for where in (ns, name, f"/run/netns/{name}", f"pid:{child.pid}", ns.fileno()):
                 assert rawns.ping(where, "127.0.0.1").received == 1
                 with rawns.Room(where, "127.0.0.1") as room, rawns.Peer(where, *room.address) as peer:
-                    room.said(lambda who, text, room=room: room.say(text, to=who))
+                    room.handle_lines(lambda who, text, room=room: room.say(text, to=who))
                     peer.say("hello")
                     assert peer.hear(5) == "hello"
         finally:

@@ -72,7 +72,7 @@ def test_a_value_is_read_written_encoded_and_decoded() -> None:
             value = "l2" if (kind.kind, row.name) == ("ipvlan", "mode") else samples[row.name]
             assert row.value.read(row.value.write(row.value.read(value))) == value
             if row in kind.properties:
-                assert row.now(row.encoded(value)) == value  # type: ignore[attr-defined]
+                assert row.kernel_value(row.encoded(value)) == value  # type: ignore[attr-defined]
 
 
 def test_an_unknown_keyword_names_those_there_are() -> None:
