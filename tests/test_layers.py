@@ -76,7 +76,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["filters", "route_encap", "show_addr"],
         ["route_words", "show_nexthop"],
         ["kinds", "route_filter", "show_route"],
-        ["link_set", "show_link"],
+        ["addr_change", "link_set", "route_change", "show_link"],
         ["kinds.simple", "link_property", "listing"],
         ["addr", "addrlabel", "link", "maddr", "mroute", "neigh", "netconf", "netns", "nexthop", "ntable", "route", "rule"],
         ["command", "monitor", "mrule"],

@@ -1,214 +1,31 @@
-"""`ip addr`: show, add, change, replace, delete, flush, save and restore addresses (ip-address(8))."""
+"""`ip addr`: show, add, change, replace, delete, flush, save and restore addresses (ip-address(8)).
+
+The words that add and change addresses are loaded only for those verbs.
+"""
 
 from __future__ import annotations
-
-from _socket import AF_INET, AF_INET6
 
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from . import listing, name_tables
-from .arguments import BITS, U32, address, prefix, put_text
-from .context import complain, dispatch, reason
-from .grammar import AF_PACKET, FAILED, CommandError, duplicate, garbage, matches, wrong
-from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read
+from . import listing
+from .context import dispatch, reason
+from .grammar import AF_PACKET, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...wire import Body, Message
-    from .arguments import Prefix
     from .context import Args, IpContext
     from .grammar import Record
     from .render import OutputField
 
-FOREVER = 0xFFFFFFFF
-MULTICAST = {AF_INET: (0xF0, 0xE0), AF_INET6: (0xFF, 0xFF)}  # mask and value of the first byte
-
-
-# -- the words ----------------------------------------------------------------------------------------------------
-
-
-def _of_family(record: Record, family: int) -> None:
-    record["ifa_family"] = record["ifa_family"] or family
-
-
-def _peer(args: Args, record: Record) -> None:
-    word = args.take()
-    if "peer" in record:
-        raise duplicate("peer", word)
-    peer = record["peer"] = prefix(word, record["ifa_family"])
-    _of_family(record, peer.family)
-    record["IFA_ADDRESS"] = peer.address
-
-
-def _broadcast(args: Args, record: Record) -> None:
-    word = args.take()
-    if "broadcast" in record:
-        raise duplicate("broadcast", word)
-    record["broadcast"] = word
-    if word not in ("+", "-"):
-        family, record["IFA_BROADCAST"] = address(word, record["ifa_family"])
-        _of_family(record, family)
-
-
-def _anycast(args: Args, record: Record) -> None:
-    word = args.take()
-    if "IFA_ANYCAST" in record:
-        raise duplicate("anycast", word)
-    family, record["IFA_ANYCAST"] = address(word, record["ifa_family"])
-    _of_family(record, family)
-
-
-def _lifetime(text: str) -> int:
-    return FOREVER if text == "forever" else U32(text)
-
-
-class LifetimeKeyword(Keyword):
-    """``valid_lft`` and ``preferred_lft``: seconds, or ``forever``."""
-
-    __slots__ = ()
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read a number of seconds, or ``forever``."""
-        if self.name in record:
-            raise duplicate(self.name, args.words[args.at - 1])
-        word = args.take()
-        try:
-            record[self.name] = _lifetime(word)
-        except ValueError:
-            raise wrong(word, f"{self.name} value") from None
-
-
-class AddressFlagKeyword(FlagKeyword):
-    """A flag of the address, or a warning if it cannot be set."""
-
-    __slots__ = ()
-
-    def take(self, args: Args, record: Record) -> None:
-        """Set the flag, or print why it cannot be set."""
-        if self.name in name_tables.READ_ONLY_FLAGS:
-            complain(f"Warning: {self.name} option is not mutable from userspace")
-        elif self.name in name_tables.IPV6_FLAGS and record["ifa_family"] != AF_INET6:
-            complain(f"Warning: {self.name} option can be set only for IPv6 addresses")
-        else:
-            super().take(args, record)
-
-
-def _local(word: str, args: Args, record: Record) -> None:
-    """Read the address, a word that no row fits."""
-    if word == "local":
-        word = args.take()
-    if matches(word, "help"):
-        raise help()
-    if "local" in record and record["local"].address:
-        raise garbage("local", word)
-    local = record["local"] = prefix(word, record["ifa_family"])
-    record["written"] = word
-    _of_family(record, local.family)
-    record["IFA_LOCAL"] = local.address
-
-
-ROWS = [
-    CustomKeyword("peer|remote", _peer, "PREFIX"),
-    CustomKeyword("broadcast*|brd", _broadcast, "{ ADDR | + | - }"),
-    CustomKeyword("anycast", _anycast, "ADDR"),
-    ValueKeyword("scope", "ifa_scope", lambda text: name_tables.number_of("rt_scopes", text, 255), "invalid scope value."),
-    ValueKeyword("dev", "dev", str, hint="DEVICE"),
-    CustomKeyword("label", lambda args, record: put_text(record, "IFA_LABEL", args.take(), uapi.IFNAMSIZ), "LABEL"),
-    ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
-    LifetimeKeyword("valid_lft*", "{ SECONDS | forever }"),
-    LifetimeKeyword("preferred_lft*", "{ SECONDS | forever }"),
-    *[AddressFlagKeyword(name, bit, "flags") for name, bit in name_tables.ADDRESS_FLAGS.items()],
-]
-
-WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old scripts.
-         Explicitly specify the prefix length ({}/32) to avoid this warning.
-         This special behaviour is likely to disappear in further releases,
-         fix your scripts!"""
-
-
-# -- the record ---------------------------------------------------------------------------------------------------
-
-
-def body(args: Args, deletes: bool) -> Record:
-    """Return the body of RTM_NEWADDR or RTM_DELADDR that the words describe.  Raises `CommandError`."""
-    ip = args.ip
-    record = read(ROWS, args, {"ifa_family": ip.family}, _local)
-    flags = record.pop("flags", 0)
-    record["ifa_flags" if flags < 256 else "IFA_FLAGS"] = flags
-    _check_device(record)
-    local: Prefix | None = record.pop("local", None)
-    peer: Prefix | None = record.pop("peer", None)
-    written = record.pop("written", "")
-    if peer is None and local is not None and local.address:
-        if deletes and local.family == AF_INET and not local.given:
-            complain(WILDCARD.format(written))
-        else:
-            peer, record["IFA_ADDRESS"] = local, local.address
-    record["ifa_prefixlen"] = (peer.bits if peer else 0) or (local.bits if local else 0)
-    _compute_broadcast(record, peer, deletes)
-    if "ifa_scope" not in record and not deletes:
-        loopback = local is not None and local.family == AF_INET and local.address[:1] == b"\x7f"
-        record["ifa_scope"] = uapi.RT_SCOPE_HOST if loopback else uapi.RT_SCOPE_UNIVERSE
-    _find_device(record, ip)
-    _put_lifetimes(record)
-    if flags & uapi.IFA_F_MCAUTOJOIN and not _is_multicast(local):
-        raise CommandError("autojoin needs multicast address", FAILED)
-    return record
-
-
-def _check_device(record: Record) -> None:
-    if "dev" not in record:
-        raise CommandError('Not enough information: "dev" argument is required.', FAILED)
-
-
-def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> None:
-    """``brd +`` sets the host bits of the address, ``brd -`` clears them."""
-    sign = record.pop("broadcast", "")
-    if sign not in ("+", "-") or deletes:
-        return
-    if record["ifa_family"] != AF_INET:
-        raise CommandError("Broadcast can be set only for IPv4 addresses", FAILED)
-    if peer is None or peer.bits > 30:
-        return
-    host = (1 << BITS[AF_INET] - peer.bits) - 1
-    number = int.from_bytes(peer.address.ljust(4, b"\0"), "big")
-    record["IFA_BROADCAST"] = (number | host if sign == "+" else number & ~host).to_bytes(4, "big")
-
-
-def _find_device(record: Record, ip: IpContext) -> None:
-    name = record.pop("dev")
-    record["ifa_index"] = ip.index_of(name)
-    if not record["ifa_index"]:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
-
-
-def _put_lifetimes(record: Record) -> None:
-    valid, preferred = record.pop("valid_lft", None), record.pop("preferred_lft", None)
-    if valid is None and preferred is None:
-        return
-    valid, preferred = (FOREVER if value is None else value for value in (valid, preferred))
-    if not valid:
-        raise CommandError("valid_lft is zero", FAILED)
-    if valid < preferred:
-        raise CommandError("preferred_lft is greater than valid_lft", FAILED)
-    record["IFA_CACHEINFO"] = {"ifa_prefered": preferred, "ifa_valid": valid}
-
-
-def _is_multicast(local: Prefix | None) -> bool:
-    if local is None or not local.address:
-        return False
-    mask, value = MULTICAST[local.family]
-    return local.address[0] & mask == value
-
-
-# -- the verbs ----------------------------------------------------------------------------------------------------
-
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Send the request that the words describe."""
+    from .addr_change import body
+
     ip = args.ip
     ip.change(Request(message, body(args, message is rtnl.DELADDR), flags), lambda one, deleted: _echo(one, deleted, ip))
     return 0

@@ -217,8 +217,15 @@ class IpContext:
 
     def name_of(self, index: int) -> str:
         """Return the name of the link with this index; ``if7`` if it is not in this namespace."""
-        body = self.link(index) if index > 0 else None
-        return "*" if index == 0 else body["IFLA_IFNAME"] if body else f"if{index}"
+        if index <= 0:
+            return f"if{index}" if index else "*"
+        body = self._links.get(index)
+        if body is not None:
+            return str(body["IFLA_IFNAME"])
+        try:  # an ioctl: to describe and to decode links takes longer than all of `ip route`
+            return os.fsencode(_socket.if_indextoname(index)).decode("utf-8", "surrogateescape")
+        except OSError:
+            return f"if{index}"
 
     def host(self, address: str) -> str:
         """Return the name of a host with ``-resolve``, otherwise or if it has none its address."""

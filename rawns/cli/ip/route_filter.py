@@ -1,8 +1,6 @@
-"""The words of `ip route show`, `flush` and `save` that say which routes are meant, and whether a route fits them."""
+"""The words of `ip route show`, `flush` and `save` that say which routes are meant."""
 
 from __future__ import annotations
-
-from _socket import AF_INET, AF_INET6, inet_pton
 
 from ... import uapi
 from . import name_tables
@@ -15,12 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...wire import Body
-    from .arguments import Prefix
     from .context import Args
     from .grammar import Record
-
-BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
 
 
 def _table(args: Args, record: Record) -> None:
@@ -131,25 +125,13 @@ FILTERS: list[Keyword] = [
 
 
 def wanted(args: Args) -> Record:
-    """Return the filter that the words describe; ``ask`` in it is what the kernel can filter.  Raises `CommandError`."""
+    """Return the filter that the words describe.  Raises `CommandError`."""
     ip = args.ip
     record: Record = {"family": ip.family, "table": uapi.RT_TABLE_MAIN}
     read(FILTERS, args, record, _to)
-    if record["table"] and not record["family"]:
-        record["family"] = AF_INET
     for name, key in (("iif name", "iif"), ("dev", "oif")):
         if name in record:
             record[key] = _index(record.pop(name), ip)
-    ask: Record = {}
-    if record["table"]:
-        ask["RTA_TABLE"] = record["table"]
-    if "oif" in record:
-        ask["RTA_OIF"] = record["oif"]
-    if "protocol" in record:
-        ask["rtm_protocol"] = record["protocol"]
-    if record.get("cloned"):
-        ask["rtm_flags"] = uapi.RTM_F_CLONED
-    record["ask"] = ask
     return record
 
 
@@ -160,56 +142,3 @@ def _index(name: str, ip: object) -> int:
     if not index:
         raise CommandError(f'Cannot find device "{name}"', FAILED)
     return index
-
-
-# -- whether a route fits -----------------------------------------------------------------------------------------------
-
-
-def fits(route: Body, record: Record) -> bool:
-    """Tell whether a route passes the filter."""
-    if record["family"] not in (0, route["rtm_family"]):
-        return False
-    if bool(route["rtm_flags"] & uapi.RTM_F_CLONED) != bool(record.get("cloned")):
-        return False
-    if record["table"] not in (0, route.get("RTA_TABLE", route["rtm_table"])):
-        return False
-    if "types" in record and not record["types"] & 1 << route["rtm_type"]:
-        return False
-    for key, name in (("protocol", "rtm_protocol"), ("scope", "rtm_scope"), ("tos", "rtm_tos")):
-        if record.get(key, route[name]) != route[name]:
-            return False
-    for key, name in (("oif", "RTA_OIF"), ("iif", "RTA_IIF"), ("mark", "RTA_MARK"), ("metric", "RTA_PRIORITY")):
-        if key in record and route.get(name, 0) != record[key]:
-            return False
-    if "realm" in record and (route.get("RTA_FLOW", 0) ^ record["realm"]) & record["realm_mask"]:
-        return False
-    return _in_prefixes(route, record)
-
-
-def _in_prefixes(route: Body, record: Record) -> bool:
-    family = route["rtm_family"]
-    for key, name, size in (("dst", "RTA_DST", "rtm_dst_len"), ("src", "RTA_SRC", "rtm_src_len")):
-        inside: Prefix | None = record.get(f"{key} root")
-        around: Prefix | None = record.get(f"{key} match")
-        length = route[size]
-        if inside is not None and not (inside.bits <= length and _same(route, family, name, inside, inside.bits)):
-            return False
-        if around is not None and not (around.bits >= length and _same(route, family, name, around, length)):
-            return False
-    via: Prefix | None = record.get("via")
-    if via is not None and not _same(route, family, "RTA_GATEWAY", via, via.bits):
-        return False
-    prefsrc: Prefix | None = record.get("prefsrc")
-    return prefsrc is None or _same(route, family, "RTA_PREFSRC", prefsrc, prefsrc.bits)
-
-
-def _same(route: Body, family: int, name: str, wanted: Prefix, bits: int) -> bool:
-    """Tell whether the first bits of a route's address are those of a prefix; a route without the attribute has zeros."""
-    if wanted.family not in (0, family):
-        return False
-    if not wanted.address or not bits:
-        return True
-    text = route.get(name)
-    packed = bytes(len(wanted.address)) if text is None else inet_pton(family, text)
-    drop = 8 * len(packed) - bits
-    return int.from_bytes(packed, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop

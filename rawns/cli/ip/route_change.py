@@ -1,0 +1,202 @@
+"""The requests of `ip route add` and its relatives, and of `ip route get`, from their words."""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6
+
+from ... import rtnl, uapi
+from ...nlmsg import Request
+from .arguments import U32, address, natural, prefix
+from .context import complain
+from .grammar import FAILED, CommandError, matches, wrong
+from .keywords import CustomKeyword, ValueKeyword, read
+from .protocols import number_of as ip_protocol
+from .route_words import ROUTE_ROWS, help, is_default, read_nexthops, route_type, take_device, tos_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .context import Args, IpContext
+    from .grammar import Record
+
+    Take = Callable[[Args, Record], None]
+
+UNGUESSED = uapi.RT_SCOPE_NOWHERE
+LOCAL_TYPES = (uapi.RTN_LOCAL, uapi.RTN_BROADCAST, uapi.RTN_NAT, uapi.RTN_ANYCAST)
+LINK_TYPES = (uapi.RTN_BROADCAST, uapi.RTN_MULTICAST, uapi.RTN_ANYCAST)
+
+
+# -- changing -----------------------------------------------------------------------------------------------------
+
+
+def body(args: Args, deletes: bool) -> Record:
+    """Return the body of RTM_NEWROUTE or RTM_DELROUTE that the args describe.  Raises `CommandError`."""
+    ip = args.ip
+    record: Record = {"rtm_family": ip.family, "rtm_table": uapi.RT_TABLE_MAIN}
+    if not deletes:
+        record["rtm_protocol"], record["rtm_type"] = uapi.RTPROT_BOOT, uapi.RTN_UNICAST
+    read(ROUTE_ROWS, args, record, _destination)
+    if "destination" not in record:
+        raise help()
+    take_device(record, ip)
+    metrics, lock = record.pop("metrics", {}), record.pop("lock", 0)
+    if metrics:
+        record["RTA_METRICS"] = {**metrics, **({"RTAX_LOCK": lock} if lock else {})}
+    if "nexthops" in record:
+        record["RTA_MULTIPATH"] = read_nexthops(record.pop("nexthops"), record, ip)
+    record["rtm_family"] = record["rtm_family"] or AF_INET
+    kind: int = record.get("rtm_type", uapi.RTN_UNSPEC)
+    if "table" not in record and kind in LOCAL_TYPES:
+        record["rtm_table"] = uapi.RT_TABLE_LOCAL
+    record.setdefault("rtm_scope", _scope(record, kind, deletes))
+    for key in ("destination", "table", "gateway"):
+        record.pop(key, None)
+    return record
+
+
+def _scope(record: Record, kind: int, deletes: bool) -> int:
+    """Return the scope of a route for which none is given: how far away its destination is."""
+    if record["rtm_family"] in (AF_INET6, uapi.AF_MPLS):
+        return uapi.RT_SCOPE_UNIVERSE
+    if kind in (uapi.RTN_LOCAL, uapi.RTN_NAT):
+        return uapi.RT_SCOPE_HOST
+    if kind in LINK_TYPES:
+        return uapi.RT_SCOPE_LINK
+    if kind in (uapi.RTN_UNICAST, uapi.RTN_UNSPEC):
+        if deletes:
+            return UNGUESSED
+        if not ("gateway" in record or "RTA_MULTIPATH" in record or "RTA_NH_ID" in record):
+            return uapi.RT_SCOPE_LINK
+    return UNGUESSED if deletes else uapi.RT_SCOPE_UNIVERSE
+
+
+def _destination(word: str, args: Args, record: Record) -> None:
+    """Read the destination, a word that no row fits, with or without its type before it."""
+    if word == "to":
+        word = args.take()
+    if not word[:1].isdigit():
+        try:
+            record["rtm_type"] = route_type(word)
+            word = args.take()
+        except ValueError:
+            pass
+    if matches(word, "help"):
+        raise help()
+    if "destination" in record:
+        raise CommandError(f'Error: either "to" is duplicate, or "{word}" is a garbage.')
+    found = record["destination"] = prefix(word, record["rtm_family"])
+    record["rtm_family"] = record["rtm_family"] or found.family
+    record["rtm_dst_len"] = found.bits
+    if found.address and not is_default(word):
+        record["RTA_DST"] = found.address
+
+
+# -- looking up ---------------------------------------------------------------------------------------------------
+
+
+def _lookup_address(key: str, bits: str) -> Take:
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        if matches(word, "help"):
+            raise help()
+        _put_prefix(word, record, key, bits)
+
+    return take
+
+
+def _put_prefix(word: str, record: Record, key: str, bits: str) -> None:
+    found = prefix(word, record["rtm_family"])
+    record["rtm_family"] = record["rtm_family"] or found.family
+    record[bits] = found.bits
+    if found.address and not is_default(word):
+        record[key] = found.address
+
+
+def _new_destination(args: Args, record: Record) -> None:
+    word = args.take()
+    if word == "to":
+        word = args.take()
+    record["RTA_NEWDST"] = address(word, record["rtm_family"])[1]
+
+
+def _vrf_device(args: Args, record: Record) -> None:
+    word = args.take()
+    link = args.ip.link(args.ip.index_of(word))
+    if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
+        raise wrong(word, "Invalid VRF\n")
+    record["oif"] = word
+
+
+def _bit(key: str, value: int) -> Take:
+    def take(args: Args, record: Record) -> None:
+        record[key] = record.get(key, 0) | value
+
+    return take
+
+
+LOOKUP_ROWS = [
+    ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n", hint="TOS"),
+    CustomKeyword("from*", _lookup_address("RTA_SRC", "rtm_src_len"), "ADDRESS"),
+    ValueKeyword("iif*", "iif", str, hint="STRING"),
+    ValueKeyword("mark*", "RTA_MARK", U32, "invalid mark value", hint="NUMBER"),
+    ValueKeyword("oif*|dev", "oif", str, hint="STRING"),
+    CustomKeyword("notify*", _bit("rtm_flags", uapi.RTM_F_NOTIFY)),
+    CustomKeyword("connected*", _bit("connected", 1)),
+    CustomKeyword("vrf*", _vrf_device, "NAME"),
+    ValueKeyword("uid*", "RTA_UID", U32, "invalid UID\n", hint="NUMBER"),
+    CustomKeyword("fibmatch*", _bit("rtm_flags", uapi.RTM_F_FIB_MATCH)),
+    CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
+    ValueKeyword("sport*", "RTA_SPORT", natural(16), "invalid sport\n", hint="NUMBER"),
+    ValueKeyword("dport*", "RTA_DPORT", natural(16), "invalid dport\n", hint="NUMBER"),
+    ValueKeyword("ipproto*", "RTA_IP_PROTO", ip_protocol, 'Invalid "ipproto" value\n', hint="PROTOCOL"),
+]
+
+
+def _lookup_target(word: str, args: Args, record: Record) -> None:
+    if word == "to":
+        word = args.take()
+    if matches(word, "help"):
+        raise help()
+    _put_prefix(word, record, "RTA_DST", "rtm_dst_len")
+    full = 32 if record["rtm_family"] == AF_INET else 128
+    if record["rtm_family"] in (AF_INET, AF_INET6) and record["rtm_dst_len"] != full:
+        complain(f"Warning: /{record['rtm_dst_len']} as prefix is invalid, only /{full} (or none) is supported.")
+        record["rtm_dst_len"] = full
+    record["found"] = True
+
+
+def get(args: Args) -> int:
+    """Show the route that a packet to an address would take."""
+    ip = args.ip
+    if not args:
+        raise CommandError("need at least a destination address", FAILED)
+    record = read(LOOKUP_ROWS, args, {"rtm_family": ip.family, "rtm_table": 0}, _lookup_target)
+    if "found" not in record:
+        raise CommandError("need at least a destination address", FAILED)
+    for key, attribute in (("iif", "RTA_IIF"), ("oif", "RTA_OIF")):
+        name = record.pop(key, None)
+        if name is not None:
+            record[attribute] = _index(name, ip)
+    if not record.get("RTA_MARK"):
+        record.pop("RTA_MARK", None)
+    record["rtm_family"] = record["rtm_family"] or AF_INET
+    if record["rtm_family"] == AF_INET:
+        record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTM_F_LOOKUP_TABLE
+    record.pop("found")
+    connected = record.pop("connected", 0)
+    from .render import document, text
+    from .show_route import route
+
+    for _ in range(1 + connected):  # a connected socket looks up once more, and `ip` shows both answers
+        answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
+        shown = list(route(answer, {}, ip))
+        ip.write([document([shown], ip)] if ip.json else text(shown))
+    return 0
+
+
+def _index(name: str, ip: IpContext) -> int:
+    index = ip.index_of(name)
+    if not index:
+        raise CommandError(f'Cannot find device "{name}"', FAILED)
+    return index
