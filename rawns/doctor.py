@@ -63,7 +63,7 @@ def _python() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding(OK, "python", f"Python {version}, {sys.executable or 'no path of its own'}")
     try:
-        __import__("ctypes")
+        __import__("_ctypes")
     except ImportError as error:
         yield Finding(
             BROKEN,

@@ -14,7 +14,7 @@ from .errors import KernelError
 from .netlink import Netlink
 from .netns import Namespace, call_inside
 from .nlmsg import Listing
-from .objects import address, link, neighbour, nsid, route
+from .objects import address, link, route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -377,6 +377,8 @@ class Net:
 
         Entries that need no neighbour (NUD_NOARP: multicast, ``lo``) are left out, as `ip` leaves them out.
         """
+        from .objects import neighbour
+
         index = 0 if ref is None else self.index(ref)
         replies = self.netlink.dump(neighbour.dump(family, index))
         found = (neighbour.Neighbour(reply.body) for reply in replies)
@@ -385,27 +387,37 @@ class Net:
 
     def add_neighbour(self, ref: Ref, where: str, lladdr: str, permanent: bool = True) -> None:
         """Add a neighbour: ``ip neigh add ADDRESS lladdr LLADDR dev NAME``."""
+        from .objects import neighbour
+
         self.do(neighbour.new(self.index(ref), where, lladdr, permanent))
 
     def delete_neighbour(self, ref: Ref, where: str) -> None:
         """Delete a neighbour: ``ip neigh del ADDRESS dev NAME``."""
+        from .objects import neighbour
+
         self.do(neighbour.delete(self.index(ref), where))
 
     # -- namespace ids --------------------------------------------------------------------------------------------
 
     def nsid(self, other: Reference) -> int | None:
         """Return the id by which this namespace refers to another, or None: what ``ip link`` shows as ``link-netnsid``."""
+        from .objects import nsid
+
         with _Descriptor(other, required=True) as fd:
             found = nsid.Nsid(self.netlink.get(nsid.get(fd)).body).nsid
         return None if found == uapi.NETNSA_NSID_NOT_ASSIGNED else found
 
     def set_nsid(self, other: Reference, number: int = uapi.NETNSA_NSID_NOT_ASSIGNED) -> None:
         """Assign an id to another namespace, -1 for the next free one: ``ip netns set NAME ID``."""
+        from .objects import nsid
+
         with _Descriptor(other, required=True) as fd:
             self.do(nsid.new(fd, number))
 
     def nsids(self) -> Listing[int]:
         """Return all ids that this namespace has assigned: ``ip netns list-id``."""
+        from .objects import nsid
+
         replies = self.netlink.dump(nsid.dump())
         return Listing((nsid.Nsid(reply.body).nsid for reply in replies), replies.complete)
 

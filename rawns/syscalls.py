@@ -1,6 +1,6 @@
 """The system calls that `rawns` makes, and the observer that sees each of them.
 
-What Python does not offer on every supported version is called through ctypes, with full prototypes; the rest is called
+What Python does not offer on every supported version is called through `_ctypes`, with full prototypes; the rest is called
 through Python.  Every failure is a `SyscallError` that names the call and its arguments in C notation, and an observer
 sees every call::
 
@@ -11,7 +11,8 @@ sees every call::
     with observed(Printer()):
         NetNS.create("ns1")
 
-ctypes takes 8 ms to import, therefore it is loaded by the first call that needs it: listing links never does.
+`_ctypes` is the module in C behind ctypes, and loads libffi: the first call that needs it imports it, and listing links never
+does.  ctypes itself would cost another millisecond in each command that enters a namespace.
 """
 
 from __future__ import annotations
@@ -243,9 +244,8 @@ def capable(*capabilities: int) -> bool:
     return all(effective >> capability & 1 for capability in capabilities)
 
 
-# -- through ctypes -----------------------------------------------------------------------------------------------
+# -- through _ctypes ----------------------------------------------------------------------------------------------
 
-_CTYPES = {"int": "c_int", "ulong": "c_ulong", "path": "c_char_p"}
 _ENCODING = sys.getfilesystemencoding()  # os.fsencode does the same and takes several times as long
 
 
@@ -262,19 +262,60 @@ def _format_value(value: object, kind: str, prefixes: Prefixes) -> str:
     return "|".join(bits) or "0"
 
 
-def _libc() -> Any:
-    """Return the C library.  Raises `RawnsError` if ctypes cannot be imported, `SyscallError` if its file cannot be opened."""
-    try:
-        import ctypes
+class _Libc:
+    """The C library of this process, and the C types of the prototypes: what `ctypes.CDLL(None, use_errno=True)` holds.
 
-        return ctypes.CDLL(None, use_errno=True)
-    except ImportError as error:
-        raise RawnsError(
-            f"Python's module ctypes cannot be imported ({error}); unshare, setns and mount need it: install the complete "
-            "standard library (on Debian and Ubuntu the package python3 with libpython3-stdlib; python3-minimal is not enough)"
-        ) from None
-    except OSError as error:
-        raise _syscall_error(error.errno or 0, "open", f"{_quoted_text(str(error.filename))}, O_RDONLY|O_CLOEXEC") from None
+    Raises `RawnsError` if Python lacks the module, `SyscallError` if a file that it needs cannot be opened.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import _ctypes
+
+            module: Any = _ctypes
+            self._handle: int = module.dlopen(None, 0)  # `_ctypes` reads it under this name
+        except ImportError as error:
+            if error.path:  # it is there, and could not be opened: for want of a descriptor, perhaps
+                close(open_(error.path, os.O_RDONLY))
+            raise RawnsError(
+                f"Python's module ctypes cannot be imported ({error}); unshare, setns and mount need it: install the complete "
+                "standard library (on Debian and Ubuntu the package python3 with libpython3-stdlib; python3-minimal lacks it)"
+            ) from None
+        except OSError as error:
+            raise _syscall_error(error.errno or 0, "open", f"{_quoted_text(str(error.filename))}, O_RDONLY|O_CLOEXEC") from None
+
+        class Int(module._SimpleCData):  # type: ignore[misc]
+            _type_ = "i"
+
+        class UnsignedLong(module._SimpleCData):  # type: ignore[misc]
+            _type_ = "L"
+
+        class Path(module._SimpleCData):  # type: ignore[misc]
+            _type_ = "z"
+
+        class Function(module.CFuncPtr):  # type: ignore[misc]
+            _flags_ = module.FUNCFLAG_CDECL | module.FUNCFLAG_USE_ERRNO
+            _restype_ = Int
+
+        self._function, self._types = Function, {"int": Int, "ulong": UnsignedLong, "path": Path}
+        self.last_error: Callable[[], int] = module.get_errno
+
+    def function(self, name: str, kinds: list[str]) -> Any:
+        """Return a function that returns an int, by its name and the kinds of its parameters."""
+        function: Any = self._function((name, self))
+        function.argtypes = [self._types[kind] for kind in kinds]
+        return function
+
+
+_libc: _Libc | None = None
+
+
+def _load_libc() -> _Libc:
+    """Return the C library, opened once.  Raises as `_Libc`."""
+    global _libc
+    if _libc is None:
+        _libc = _Libc()
+    return _libc
 
 
 class LibcFunction:
@@ -287,16 +328,11 @@ class LibcFunction:
         self._function: Callable[..., int] | None = None
 
     def load(self) -> Callable[..., int]:
-        """Look the function up, unless that has been done.  Raises `RawnsError` or `SyscallError` if ctypes cannot be loaded."""
-        if self._function is None:
-            libc = _libc()
-            import ctypes
-
-            function: Any = libc[self.name]
-            function.restype = ctypes.c_int
-            function.argtypes = [getattr(ctypes, _CTYPES[kind]) for _, kind, _ in self.parameters]
-            self._function = function
-        return self._function
+        """Look the function up, unless that has been done.  Raises `RawnsError` or `SyscallError` if that is impossible."""
+        function = self._function
+        if function is None:
+            function = self._function = _load_libc().function(self.name, [kind for _, kind, _ in self.parameters])
+        return function
 
     def __call__(self, *args: Any) -> int:
         if _observer is not None:
@@ -321,9 +357,7 @@ class LibcFunction:
 
 
 def _last_error() -> int:
-    import ctypes
-
-    return ctypes.get_errno()
+    return _load_libc().last_error()
 
 
 unshare = LibcFunction("unshare", ("flags", "int", "CLONE_NEW"))

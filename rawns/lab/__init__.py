@@ -19,15 +19,28 @@ In the kernel::
     diff                   what differs between the two
     build, build_requests  carries it out, or undoes it; prefetch creates namespaces ahead
     host_config, etc_files settings, address translation, files
+    existing_hosts         the hosts of a lab that exist when it is brought up
     discover, removal      labs on this machine, and their removal
     wait                   until a lab can be used, and until it is gone
     lab                    `Lab`, the entry to all of it
 """
 
-from .host import Host
-from .interface import Interface
-from .kinds.bridge import Bridge
-from .kinds.veth import Port
-from .lab import Lab
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .host import Host
+    from .interface import Interface
+    from .kinds.bridge import Bridge
+    from .kinds.veth import Port
+    from .lab import Lab
 
 __all__ = ["Bridge", "Host", "Interface", "Lab", "Port"]
+
+_MODULES = {"Bridge": "kinds.bridge", "Host": "host", "Interface": "interface", "Lab": "lab", "Port": "kinds.veth"}
+
+
+def __getattr__(name: str) -> object:
+    """Return a class, imported at its first use: what lists or removes labs needs no description."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(__import__(f"{__name__}.{_MODULES[name]}", fromlist=[name]), name)
+    return value

@@ -17,11 +17,10 @@ from ..terminal import printable
 from ..threads import call_and_restore
 from . import build_requests, stamp
 from .interface import DEFAULT_VLANS
-from .prefetch import prefetch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from ..nlmsg import Request
     from .change import Change
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
 DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
 HOSTS_PER_VISIT = 64  # after so many hosts this thread returns to its namespace, and blocked signals are delivered
+MIN_PREFETCHED = 16  # new hosts for which a thread that creates namespaces ahead is worth its start
 
 
 class Builder:
@@ -106,7 +106,7 @@ class Builder:
             self._remove(host, plan.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
             names.prepare(self._undo)
-        created = prefetch([host for host in hosts if self._new(host)], self._create_namespace)
+        created = self._create_namespaces([host for host in hosts if self._new(host)])
         try:
             for start in range(0, len(hosts), HOSTS_PER_VISIT):
                 if start:
@@ -136,6 +136,27 @@ class Builder:
                 removal.attempt(name, names.remove, name)
             removal.attempt("files of these namespaces", etc_files.remove_all, self._lab.name, gone)
             removal.finish()
+
+    def _create_namespaces(self, hosts: Sequence[Host]) -> Generator[Host, None, None]:
+        """Yield each of ``hosts`` when its namespace has been created; for many, by a thread that works ahead (`prefetch`).
+
+        Close the generator before undoing what it has made: then it makes no more.
+        """
+        ahead = None
+        if len(hosts) >= MIN_PREFETCHED:
+            from . import prefetch
+
+            ahead = prefetch.start(hosts, self._create_namespace)
+        try:
+            for host in hosts:
+                if ahead is None:
+                    self._create_namespace(host)
+                else:
+                    ahead.wait()
+                yield host
+        finally:
+            if ahead is not None:
+                ahead.stop()
 
     def _create_namespace(self, host: Host) -> None:
         """Create a host's namespace and leave the calling thread in it."""

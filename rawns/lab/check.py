@@ -11,7 +11,6 @@ from _socket import AF_INET, AF_INET6
 from .. import sysctl
 from ..objects import prefix
 from ..objects.prefix import BITS
-from .kinds.bridge import MAX_PORTS
 from .problems import Problem
 from .segments import Segments
 from .values import inside, mac_bytes
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     Problems = Iterator[Problem]
     Networks = list[tuple[int, int, int, str | None]]  # family, number, prefix length, interface
 
+MAX_PORTS = 1023  # of a bridge: BR_MAX_PORTS of net/bridge/br_private.h, less the port number 0
 IP6_MTU = 1280  # the smallest MTU that IPv6 works with (RFC 8200)
 LINK_LOCAL = 0xFE80 << 112, 10  # fe80::/10
 IP6_PREFIX_METRIC = 256  # of the route that the kernel adds with an IPv6 address (IP6_RT_PRIO_ADDRCONF)

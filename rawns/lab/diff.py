@@ -15,8 +15,9 @@ from ..objects import link, route
 from . import build_requests
 from .change import Change
 from .interface import DEFAULT_MTU, DEFAULT_VLANS
-from .kernel_state import LO, our_addresses
+from .kernel_state import our_addresses
 from .properties import LINK_PROPERTIES
+from .stamp import LO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

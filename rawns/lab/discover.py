@@ -8,22 +8,14 @@ from ..net import NetNS
 from ..netns import ETC_DIR
 from ..syscalls import signals_blocked
 from . import lock, stamp
-from .build_requests import lo
-from .kernel_state import LO, NamespaceState, read
-from .removal import Removal, RemovalError, in_thread
+from .removal import Removal, RemovalError, delete_links, in_thread
+from .stamp import LO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .host import Host
-    from .kernel_state import States
     from .stamp import Stamp
-    from .topology import Topology
-
-
-class NameTakenError(RawnsError, FileExistsError):
-    """A name under /run/netns that a lab needs is not the lab's."""
 
 
 # -- stamps on names ----------------------------------------------------------------------------------------------
@@ -117,91 +109,6 @@ def stale_name(name: str) -> StampedName | None:
         return StampedName(name, mark, None, abandoned=True)
     found = stamp.read(names.mark_of(name))
     return StampedName(name, found, None) if found is not None else None
-
-
-# -- what a standing lab has ----------------------------------------------------------------------------------------
-
-
-def read_existing_hosts(lab: Topology, states: States, gone: list[str], mending: bool) -> None:
-    """Find and read the hosts of a standing lab that exist; add to ``gone`` its names that it no longer describes.
-
-    A host whose commands were not all run counts as missing.  With ``mending``, which takes the lab's lock, what a killed
-    `up` has left is removed.  A further name of a described host is left alone.
-    Raises `NameTakenError` if a name that it needs is not the lab's, `LabBusyError` if the lab ends with another process.
-    """
-    hosts = {host.name: host for host in lab.hosts if host.name is not None}
-    for name in names.listed(stale=True):
-        if name in hosts or name.startswith(f"{lab.name}."):
-            _judge_stale(lab, name, name in hosts, mending)
-    others: list[StampedName] = []
-    for name in names.listed():
-        host = hosts.get(name)
-        if host is not None:
-            if not host.there:
-                states[host.number] = _existing(host, name, mending)
-            continue
-        try:
-            found = stamped_namespace(name)
-        except (FileNotFoundError, InvalidValue):
-            continue  # another process removed it in the meantime
-        except RawnsError:
-            if name.startswith(f"{lab.name}."):
-                raise
-            continue  # it is not the lab's, and need not be readable
-        if found is not None and found.stamp.lab == lab.name:
-            others.append(found)
-    if mending:
-        _check_not_in_use(lab, [state.stamp for state in states if state is not None and state.stamp is not None])
-    described = {host.identity for host in hosts.values() if host.there} if others else ()
-    gone += [one.name for one in others if one.identity not in described]
-
-
-def _judge_stale(lab: Topology, name: str, needed: bool, mending: bool) -> None:
-    """Remove a stale name that a killed `up` of this lab left.  Raises `NameTakenError` if it is needed and cannot be."""
-    found = stale_name(name)
-    ours = found is not None and found.stamp.lab in (lab.name, "")
-    if ours and not mending:
-        return  # a process that only looks: another may be making it now
-    if found is not None and ours and found.dead:
-        _remove_name(name)
-    elif needed and found is not None:
-        raise NameTakenError(
-            f"the name {name} is taken: lab {found.stamp.lab} made it, and whether it is in use cannot be seen from here; "
-            f"`rawns lab down {found.stamp.lab}` would remove it"
-        )
-    elif needed:
-        raise NameTakenError(f"the name {name} is taken: a file without a namespace, which `ip netns del {name}` would remove")
-
-
-def _existing(host: Host, name: str, mending: bool) -> NamespaceState | None:
-    """Return the state of a host that exists; None if it must be replaced.  Raises `NameTakenError` if it is not the lab's."""
-    with NetNS.open(name) as namespace:
-        host.use_existing(namespace)
-    try:
-        state = read(host)
-        if state.stamp is None or state.stamp.lab != host.lab.name:
-            owner = f"lab {state.stamp.lab}'s" if state.stamp is not None else "a namespace that no lab made"
-            raise NameTakenError(f"the name {name} is taken: it is {owner}")
-        if stamp.RUN_PENDING in state.stamp.features and lock.owner_state(state.stamp.by) == lock.DEAD:
-            host.forget()
-            if mending:
-                _remove_name(name)
-            return None
-    except BaseException:
-        host.forget()
-        raise
-    host.release()
-    return state
-
-
-def _check_not_in_use(lab: Topology, stamps: Iterable[Stamp]) -> None:
-    """Raise `LabBusyError` if another process uses the lab of this name, or if that cannot be excluded."""
-    state = next((one.state for one in stamps if one.state), "")
-    if state == stamp.WHOLE:
-        return
-    for token in [state] if state else dict.fromkeys(one.by for one in stamps):
-        if token != lab.owner_token and lock.owner_state(token) in (lock.ALIVE, lock.UNKNOWN):
-            raise lock.LabBusyError(f"the lab {lab.name} is in use by {lock.owner_name(token)}")
 
 
 # -- what there is ------------------------------------------------------------------------------------------------
@@ -323,29 +230,8 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
 
 def remove_root_links(lab: str) -> list[str]:
     """Delete a lab's links in our own namespace; return their names."""
-    from .topology import Topology
-
-    root = Topology(lab).root
-    try:
-        links = [link.name for link in NamespaceState(root.net.links()).ours(lab)]
-        if links:
-            root.delete()
-        return links
-    finally:
-        root.forget()
-
-
-def _remove_name(name: str) -> None:
-    try:
-        names.remove(name)
-    except FileNotFoundError:
-        pass  # another process was faster
-
-
-def remove_names(gone: Iterable[str]) -> None:
-    """Remove names under /run/netns; one that does not exist is no error."""
-    for one in gone:
-        _remove_name(one)
+    with NetNS.current() as here:
+        return delete_links(here.net, lab)
 
 
 def collect_garbage() -> list[str]:
@@ -402,6 +288,8 @@ def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
 
 
 def _write_stamp(name: str, mark: Stamp) -> None:
+    from .build_requests import lo
+
     with NetNS.open(name) as namespace:
         namespace.net.do(lo(str(mark)))
 
@@ -412,14 +300,3 @@ def _remove_unused_owner_files() -> None:
     if dead:
         used = {token for one in Survey().names for token in (one.stamp.by, one.stamp.state)}
         lock.remove_owner_files(dead - used)
-
-
-def remove_dead_hosts(lab: Topology) -> bool:
-    """Remove what killed processes have left under the names that this lab needs; whether there was any."""
-    wanted = {host.name for host in lab.hosts}
-    survey = Survey()
-    candidates = [one for one in survey.names if one.name in wanted and one.stamp.lab in (lab.name, "")]
-    dead = [one.name for one in candidates if not one.stamp.state and one.dead]
-    with signals_blocked():
-        remove_names(dead)
-    return bool(dead)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from _socket import AF_INET6
 
-from .. import sysctl
-from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
+from ..errors import InvalidValue, RawnsError, SyscallError
 from ..net import NetNS, connect
 from ..netns import adopt, unshare
 from ..terminal import printable
 from .interface import BaseHost, BaseLab, Interface
-from .kinds.bridge import Bridge
 from .kinds.veth import Port
 from .routes import LabRoute
 from .stamp import Stamp, is_label
@@ -29,11 +27,10 @@ if TYPE_CHECKING:
     from ..net import Net
     from ..netns import Command, ProcessOptions, RunOptions
     from ..nft.nat import Forward, Nat
-    from ..objects.link import Link
     from ..syscalls import Rollback
     from ..sysctl import Value
     from .interface import Address
-    from .kinds.bridge import BridgeOptions
+    from .kinds.bridge import Bridge, BridgeOptions
     from .kinds.macvlan import Macvlan
     from .kinds.tap import Tap
     from .kinds.vxlan import Vxlan
@@ -100,6 +97,8 @@ class Host(BaseHost):
 
     def bridge(self, name: str, *addresses: Address, **options: Unpack[BridgeOptions]) -> Bridge:
         """Plan a bridge in this host.  ``options`` are stp, vlan_filtering, ageing (seconds), mac, mtu, up."""
+        from .kinds.bridge import Bridge
+
         return self.add(Bridge(self, name, addresses, **options))
 
     def macvlan(
@@ -206,6 +205,8 @@ class Host(BaseHost):
         """Prepare the namespace, in the thread that has created it and is still inside."""
         connect(self.namespace)
         if any(address.family == AF_INET6 for one in self.interfaces for address in one.addresses):
+            from .. import sysctl
+
             try:  # a link-local address that is still checked for duplicates would keep a router from its neighbours
                 sysctl.write("net.ipv6.conf.default.accept_dad", 0)
             except SyscallError:
@@ -359,21 +360,8 @@ class RootHost(Host):
     sysctl = nat = route
 
     def delete(self) -> None:
-        """Delete the lab's links in it: with one message, unless the lab's group has links of others too."""
-        from ..objects import link
+        """Delete the lab's links in it."""
+        from .removal import delete_links
 
-        links = self.net.links()
-        ours = [one for one in links if self.lab.owns(one)]
-        if ours and len(ours) == sum(one.group == self.lab.group for one in links):
-            self.net.do(link.delete_group(self.lab.group))
-        else:
-            for one in ours:
-                self._delete(one)
+        delete_links(self.net, self.lab.name)
         self.forget()
-
-    def _delete(self, one: Link) -> None:
-        try:
-            self.net.delete_link(one)
-        except KernelError as error:
-            if error.code != "ENODEV":  # it was deleted together with its other end
-                raise

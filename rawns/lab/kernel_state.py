@@ -10,6 +10,7 @@ from ..objects import link
 from . import stamp
 from .host import FORWARDING
 from .properties import LINK_PROPERTIES
+from .stamp import LO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     States = list[Optional["NamespaceState"]]  # by `Host.number`; None if the host is to be created
 
-LO = 1  # its index, in every namespace
 WANTED = (
     "IFLA_IFNAME",
     "IFLA_LINK",

@@ -198,7 +198,7 @@ class Lab(Topology):
         """Return the state of each host; None for one that is to be created."""
         states: States = [None] * len(self.hosts)
         if self.standing:
-            from .discover import read_existing_hosts
+            from .existing_hosts import read_existing_hosts
 
             read_existing_hosts(self, states, gone, mending)
         for host in self.hosts:
@@ -218,7 +218,7 @@ class Lab(Topology):
             if again:
                 self._learn_first_index()
             return again
-        from .discover import remove_dead_hosts
+        from .existing_hosts import remove_dead_hosts
 
         return isinstance(error, SyscallError) and remove_dead_hosts(self)
 

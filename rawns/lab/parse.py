@@ -14,7 +14,7 @@ from .parse_links import LinkParser
 from .problems import InvalidDescription, Problem
 from .routes import RouteValue
 from .stamp import check_lab_name
-from .tables import BRIDGE_TABLE, HOST_TABLE, ROUTE_TABLE, TOP, WIRE_TABLE, by_table, link_keys
+from .tables import HOST_TABLE, ROUTE_TABLE, TOP, WIRE_TABLE, bridge_keys, by_table, link_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,8 +159,10 @@ class _Parser(LinkParser):
     # -- bridges ------------------------------------------------------------------------------------------------------
 
     def _bridges(self, data: dict[str, Any]) -> None:
-        for name, value, path in list(self._labels(data, "bridges")):
-            entry = self.table(value, path, BRIDGE_TABLE, "a bridge")
+        labels = list(self._labels(data, "bridges"))
+        keys = bridge_keys() if labels else {}
+        for name, value, path in labels:
+            entry = self.table(value, path, keys, "a bridge")
             host = None
             if "host" in entry:
                 host = self.host_of(entry.pop("host"), (*path, "host"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from ..errors import InvalidValue
 from . import values
 from .host_keys import MAX_HOSTS
-from .kinds.bridge import vlan_map
 from .parse_tables import TableParser
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, shape_of
 from .tables import END_TABLE, SHORT_END
@@ -227,6 +226,8 @@ class LinkParser(TableParser):
             self.note(entry.path, f'this is in {what}: host = "web"')
         options: dict[str, Any] = {"master": master} if master is not None else {}
         if "vlans" in entry and master is not None:
+            from .kinds.bridge import vlan_map
+
             options["vlans"] = vlan_map(entry["vlans"])
         elif "vlans" in entry:
             self.note((*entry.path, "vlans"), "VLANs are for the ports of a bridge")

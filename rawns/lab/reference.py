@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .host_keys import HOST_KEYS, HostKey, TableValue
 from .kinds import TABLES, by_table
-from .tables import BRIDGE_TABLE, END_TABLE, HOST_TABLE, LAB_NAME, ROUTE_TABLE, WIRE_TABLE, link_keys
+from .tables import END_TABLE, HOST_TABLE, LAB_NAME, ROUTE_TABLE, WIRE_TABLE, bridge_keys, link_keys
 from .values import LABEL, Choice, ListOf
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def sections() -> Iterator[tuple[str, str, Keys]]:
     )
     yield "routes = [{...}]", "A route as a table, instead of a text", ROUTE_TABLE
     yield "nat = {...}", "Address translation out of an uplink", _nat_keys()
-    yield "[bridges.NAME]", "An Ethernet switch, in a namespace of its own unless `host` is given", BRIDGE_TABLE
+    yield "[bridges.NAME]", "An Ethernet switch, in a namespace of its own unless `host` is given", bridge_keys()
     yield "[[wires]]", "A veth pair; its keys hold for both ends", WIRE_TABLE
     yield "ends = [{...}, {...}]", 'The ends of a wire; `"HOST:NAME ADDRESS ..."` or `"BRIDGE"` is short for a table', END_TABLE
     for table in TABLES:
@@ -103,7 +103,7 @@ def schema() -> dict[str, Any]:
     whole: dict[str, Any] = {
         LAB_NAME.name: {**LAB_NAME.value.schema, "description": LAB_NAME.doc},
         "hosts": {"anyOf": [named, {"type": "object", **labels, "additionalProperties": _object(HOST_TABLE)}]},
-        "bridges": {"anyOf": [named, {"type": "object", **labels, "additionalProperties": _object(BRIDGE_TABLE)}]},
+        "bridges": {"anyOf": [named, {"type": "object", **labels, "additionalProperties": _object(bridge_keys())}]},
         "wires": {"type": "array", "items": wire},
     }
     for table in TABLES:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from ..errors import RawnsError
+from ..errors import KernelError, RawnsError
 from ..terminal import printable
+from . import stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
+
+    from ..net import Net
 
     Answer = TypeVar("Answer")
 
@@ -66,6 +69,28 @@ class Removal:
                 self.left(what, error)
         if self._left:
             raise RemovalError(self._left)
+
+
+def delete_links(net: Net, lab: str) -> list[str]:
+    """Delete the links of a namespace that carry a lab's stamp; return their names.
+
+    One message deletes all, unless the lab's group has links of others too.
+    """
+    group = stamp.group(lab)
+    members = [one for one in net.links() if one.group == group]
+    ours = [one for one in members if stamp.owner(one.alias) == lab]
+    if ours and len(ours) == len(members):
+        from ..objects import link
+
+        net.do(link.delete_group(group))
+    else:
+        for one in ours:
+            try:
+                net.delete_link(one)
+            except KernelError as error:
+                if error.code != "ENODEV":  # it was deleted together with its other end
+                    raise
+    return [one.name for one in ours]
 
 
 def in_thread(function: Callable[..., Answer], *args: Any) -> Answer:

@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LO = 1  # the index of ``lo``, in every namespace: its alias is the stamp of the namespace
 PROTOCOL = 82  # of addresses and routes; unassigned in iproute2's rt_protos and rt_addrprotos
 ALIAS_BYTES = 255  # IFALIASZ, less the NUL that older kernels count
 MAX_LAB_NAME_BYTES = 64
@@ -54,6 +55,12 @@ class Stamp:
         features = ",".join(sorted(self.features))
         fields = {"lab": self.lab, "host": self.host, "by": self.by, "with": features, "state": self.state}
         return " ".join([WORD, *(f"{key}={value}" for key, value in fields.items() if value)])
+
+
+def owner(text: str | None) -> str | None:
+    """Return the name of the lab whose stamp a text is; None if it is not a stamp."""
+    mark = read(text)
+    return None if mark is None else mark.lab
 
 
 def read(text: str | None) -> Stamp | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from . import values
 from .host_keys import COUNT, HOST_KEYS, NETNS, TableValue
 from .kinds import TABLES, by_table
-from .kinds.bridge import Bridge
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, Key
 
 TYPE_CHECKING = False
@@ -50,8 +49,14 @@ def link_keys(kind: type[Interface]) -> Keys:
     return keys_of(place, parent, kind.keys, kind.properties, NAME, ADDRESSES, LINK_PROPERTIES, SHAPE_KEYS)
 
 
+def bridge_keys() -> Keys:
+    """Return the keys of a table that describes a bridge."""
+    from .kinds.bridge import Bridge
+
+    return keys_of(HOST, ADDRESSES, Bridge.properties, LINK_PROPERTIES)
+
+
 HOST_TABLE = keys_of(COUNT, NETNS, HOST_KEYS)
-BRIDGE_TABLE = keys_of(HOST, ADDRESSES, Bridge.properties, LINK_PROPERTIES)
 WIRE_TABLE = keys_of(ENDS, LOOP, [row for row in LINK_PROPERTIES if row.name != "mac"], SHAPE_KEYS)
 SHORT_END = keys_of(NAME, ADDRESSES)
 END_TABLE = keys_of(HOST, BRIDGE, VRF, VLANS, SHORT_END.values(), LINK_PROPERTIES, SHAPE_KEYS)
@@ -64,7 +69,6 @@ ROUTE_TABLE = keys_of(
 TOP = ("name", "hosts", "bridges", "wires", *TABLES)
 
 __all__ = [
-    "BRIDGE_TABLE",
     "END_TABLE",
     "HOST_TABLE",
     "Keys",
@@ -74,6 +78,7 @@ __all__ = [
     "TOP",
     "TableValue",
     "WIRE_TABLE",
+    "bridge_keys",
     "by_table",
     "link_keys",
 ]

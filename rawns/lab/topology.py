@@ -9,7 +9,6 @@ from ..errors import InvalidValue
 from . import stamp
 from .host import Host, RootHost
 from .interface import BaseLab, Existing, Interface
-from .kinds.bridge import Bridge
 from .kinds.veth import Port
 from .values import RESERVED_NAMES
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..objects.link import Link
     from .interface import Address
-    from .kinds.bridge import BridgeOptions
+    from .kinds.bridge import Bridge, BridgeOptions
 
 MAX_ALTNAME = 127  # bytes: ALTIFNAMSIZ, less the NUL
 

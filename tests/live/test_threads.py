@@ -337,7 +337,7 @@ for more in range(1, 8):
 
 
 def without_ctypes(tmp_path: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    (tmp_path / "ctypes.py").write_text("raise ModuleNotFoundError(\"No module named 'ctypes'\", name='ctypes')\n")
+    (tmp_path / "_ctypes.py").write_text("raise ModuleNotFoundError(\"No module named '_ctypes'\", name='_ctypes')\n")
     path = os.pathsep.join([str(tmp_path), str(PROJECT), *sys.path])
     return subprocess.run(
         [sys.executable, *argv], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=20

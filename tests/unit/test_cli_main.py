@@ -363,7 +363,7 @@ HOSTILE = "import os; os.write(2, b'imported ' + __name__.encode() + b'\\n'); ra
 @pytest.mark.parametrize("installed", [True, False])
 def test_no_module_of_the_current_directory_is_imported(tmp_path: Path, installed: bool) -> None:
     """Neither if the package is elsewhere nor if it lies in that directory: the standard library comes first."""
-    for name in ("ctypes", "json", "getopt", "signal", "socket", "threading", "difflib", "select", "fcntl", "codecs"):
+    for name in ("_ctypes", "ctypes", "json", "getopt", "signal", "socket", "threading", "difflib", "select", "fcntl", "codecs"):
         (tmp_path / f"{name}.py").write_text(HOSTILE)
     if not installed:
         (tmp_path / "rawns").symlink_to(PROJECT / "rawns")
@@ -380,7 +380,7 @@ def test_no_module_of_the_current_directory_is_imported(tmp_path: Path, installe
 
 def test_a_missing_module_is_one_line_with_the_package(tmp_path: Path) -> None:
     """Debian's python3-minimal lacks ctypes, json and more."""
-    for name in ("ctypes", "json"):
+    for name in ("_ctypes", "ctypes", "json"):
         missing = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
         (tmp_path / f"{name}.py").write_text(missing)
     environment = {"PYTHONPATH": f"{tmp_path}:{PROJECT}"}

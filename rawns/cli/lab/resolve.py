@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ...errors import InvalidValue, RawnsError
-from ...lab import Lab
 from ...terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...lab import Lab
     from ...lab.discover import FoundLab
 
 MAX_LABELS = 20  # hosts that an error lists
@@ -21,6 +21,8 @@ def is_file(word: str) -> bool:
 def lab_of(word: str) -> Lab:
     """Return the lab that a file describes, or one that is up, read back from the kernel.  Raises `RawnsError`."""
     if is_file(word):
+        from ...lab.lab import Lab
+
         return Lab.load(word)
     from ...lab.readback import live
 
@@ -72,7 +74,7 @@ def netns_of(word: str, host: str) -> str:
 
 def _described_names(word: str, host: str) -> list[str]:
     """Return the name that the file, if there is one, gives to the namespace of a host."""
-    names = [one.name for one in Lab.load(word).hosts if one.label == host] if is_file(word) and word != "-" else []
+    names = [one.name for one in lab_of(word).hosts if one.label == host] if is_file(word) and word != "-" else []
     return [name for name in names if name is not None]
 
 

@@ -11,31 +11,32 @@ if TYPE_CHECKING:
 
     from ..interface import Interface
 
-# The tables of a lab file that describe links, in the order in which they are read, and the module of each.  A table comes
-# before those whose links can stand on its own.  Wires and bridges have a grammar of their own (`parse`).
-TABLES: dict[str, str] = {
-    "vrfs": "vrf",
-    "dummies": "dummy",
-    "taps": "tap",
-    "vxlans": "vxlan",
-    "geneves": "geneve",
-    "vlans": "vlan",
-    "macvlans": "macvlan",
-    "macvtaps": "macvlan",
-    "ipvlans": "ipvlan",
+# The tables of a lab file that describe links, in the order in which they are read: of each the module, and the kernel's name
+# for the kind of link.  A table comes before those whose links can stand on its own.  Wires and bridges have a grammar of
+# their own (`parse`).
+TABLES: dict[str, tuple[str, str]] = {
+    "vrfs": ("vrf", "vrf"),
+    "dummies": ("dummy", "dummy"),
+    "taps": ("tap", "tun"),
+    "vxlans": ("vxlan", "vxlan"),
+    "geneves": ("geneve", "geneve"),
+    "vlans": ("vlan", "vlan"),
+    "macvlans": ("macvlan", "macvlan"),
+    "macvtaps": ("macvlan", "macvtap"),
+    "ipvlans": ("ipvlan", "ipvlan"),
 }
 
 
 def by_table(table: str) -> type[Interface]:
-    """Return the class that a table of a lab file describes."""
-    module = __import__(f"{__name__}.{TABLES[table]}", fromlist=["KINDS"])
+    """Return the class that a table of a lab file describes; its module is imported at the first use."""
+    module = __import__(f"{__name__}.{TABLES[table][0]}", fromlist=["KINDS"])
     kind: type[Interface] = module.KINDS[table]
     return kind
 
 
 def by_kind(kind: str | None) -> type[Interface] | None:
     """Return the class for the kernel's name of a kind of link; None for one that no table describes."""
-    return next((one for one in all_kinds() if one.kind == kind), None)
+    return next((by_table(table) for table, (_, name) in TABLES.items() if name == kind), None)
 
 
 def all_kinds() -> Iterator[type[Interface]]:

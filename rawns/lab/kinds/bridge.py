@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         ageing: float | None  # seconds
 
 
-MAX_PORTS = 1023  # BR_MAX_PORTS of net/bridge/br_private.h, less the port number 0
 USUAL_AGEING = 300.0  # seconds
 
 
