@@ -18,11 +18,13 @@ __version__ = "0.2.0"
 
 _MODULES = {  # of each public name
     "Address": "objects.address",
+    "Bridge": "lab",
     "DecodeError": "errors",
     "Diagnosis": "diagnose",
     "Evaluation": "nft.evaluate",
     "Event": "syscalls",
     "Forward": "nft.nat",
+    "Host": "lab",
     "Interrupted": "errors",
     "InvalidValue": "errors",
     "KernelError": "errors",
@@ -41,6 +43,7 @@ _MODULES = {  # of each public name
     "Peer": "chat",
     "PingResult": "icmp",
     "Pool": "pool",
+    "Port": "lab",
     "Qdisc": "objects.qdisc",
     "RawnsError": "errors",
     "Room": "chat",
@@ -57,11 +60,13 @@ _MODULES = {  # of each public name
 
 __all__ = [
     "Address",
+    "Bridge",
     "DecodeError",
     "Diagnosis",
     "Evaluation",
     "Event",
     "Forward",
+    "Host",
     "Interrupted",
     "InvalidValue",
     "KernelError",
@@ -80,6 +85,7 @@ __all__ = [
     "Peer",
     "PingResult",
     "Pool",
+    "Port",
     "Qdisc",
     "RawnsError",
     "Room",
@@ -110,7 +116,7 @@ if TYPE_CHECKING:
     )
     from .events import Monitor
     from .icmp import PingResult, ping
-    from .lab import Lab
+    from .lab import Bridge, Host, Lab, Port
     from .net import Net, NetNS
     from .nft.client import Nft
     from .nft.evaluate import Evaluation, Packet

@@ -1,7 +1,7 @@
 """The namespaces that can be seen from here. What the kernel says of each is asked when it is first needed, and kept.
 
 Which namespace holds the far end of a cable is asked of the kernel (RTM_GETNSID): of the namespaces with a name, the caller's,
-the machine's first one and, if it is none of them, those that only a process holds.
+the machine's first one and, if it is none of them, those that only a process holds: by being in them, or by a descriptor.
 """
 
 from __future__ import annotations
@@ -320,21 +320,18 @@ class VisibleNamespaces:
         return None if identity is None else self.views[identity]
 
     def _learn(self, view: VisibleNamespace, ids: dict[int, Identity | None], number: int) -> None:
-        """Ask which id each candidate has there, until the wanted one is among them."""
-        chunk: list[VisibleNamespace] = []
-        for candidate in [*self.candidates(), None]:
-            if candidate is not None:
-                chunk.append(candidate)
-            if chunk and (candidate is None or len(chunk) >= MAX_ASKED):
-                self._ask(view, ids, chunk)
-                chunk = []
+        """Ask which id each namespace has there, until the wanted one is among them: candidates, known ones, then a search."""
+        for group in (
+            self.candidates,
+            lambda: [*self.views.values()],
+            lambda: _of_processes(self),
+            lambda: _of_descriptors(self),
+        ):
+            asked = [one for one in group() if one.identity not in ids.values()]
+            for start in range(0, len(asked), MAX_ASKED):
+                self._ask(view, ids, asked[start : start + MAX_ASKED])
                 if number in ids:
                     return
-        strangers = [one for one in _of_processes(self) if one.identity not in ids.values()]
-        for start in range(0, len(strangers), MAX_ASKED):
-            self._ask(view, ids, strangers[start : start + MAX_ASKED])
-            if number in ids:
-                return
 
     def _ask(self, view: VisibleNamespace, ids: dict[int, Identity | None], chunk: list[VisibleNamespace]) -> None:
         descriptors: list[tuple[Identity, int]] = []
@@ -410,6 +407,28 @@ def _of_processes(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
                 visible, NamespaceName(None, path, f"the namespace of process {pid}"), identity
             )
             yield visible.views[identity]
+
+
+def _of_descriptors(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
+    """Yield the namespaces that only a descriptor of a process holds, those of this process first: a lab without names, say."""
+    own = os.getpid()
+    for pid in sorted((int(entry) for entry in os.listdir("/proc") if entry.isdigit()), key=lambda pid: (pid != own, pid)):
+        try:
+            descriptors = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue  # it has ended, or is closed to the caller
+        for fd in descriptors:
+            path = f"/proc/{pid}/fd/{fd}"
+            try:
+                if not os.readlink(path).startswith("net:["):
+                    continue
+            except OSError:
+                continue
+            identity = names.identity(path)
+            if identity is not None and identity not in visible.views:
+                text = f"the namespace behind descriptor {fd}" + ("" if pid == own else f" of process {pid}")
+                visible.views[identity] = VisibleNamespace(visible, NamespaceName(None, path, text), identity)
+                yield visible.views[identity]
 
 
 def _of(namespace: NetNS) -> NamespaceName:

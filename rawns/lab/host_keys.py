@@ -146,7 +146,13 @@ HOST_KEYS: tuple[HostKey, ...] = (
         _routes,
     ),
     HostKey("forward", values.FLAG, "whether packets of others are forwarded", lambda host, on: host.forward(on), _forwards),
-    HostKey("sysctl", values.SysctlsValue(), "settings below /proc/sys/net", lambda host, entry: host.sysctl(entry), _sysctls),
+    HostKey(
+        "sysctl",
+        values.SysctlsValue(),
+        'settings below /proc/sys, like "net.ipv4.tcp_ecn" = 1',
+        lambda host, entry: host.sysctl(entry),
+        _sysctls,
+    ),
     HostKey("nat", values.ListOf(NAT), "address translation out of an uplink", _add_nat, _nats),
     HostKey("hosts", NAMES, "names and addresses for /etc/hosts", _set_names, _names),
     HostKey(

@@ -49,6 +49,11 @@ class Described:
             _set(self, name, value)
         except AttributeError:
             kind = type(self)
+            known = getattr(kind, name, None)
+            if callable(known):
+                raise AttributeError(f"{name} of a {kind.__name__} is a method: call it, {name}(...)") from None
+            if known is not None:
+                raise AttributeError(f"{name} of a {kind.__name__} can be read, but not set") from None
             near = nearest(name, [one for one in dir(kind) if not one.startswith("_")])
             hint = f"; did you mean {near}?" if near else ""
             raise AttributeError(f"a {kind.__name__} has no attribute {name!r} to set{hint}") from None

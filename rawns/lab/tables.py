@@ -22,7 +22,7 @@ HOST = Key("host", values.TEXT, "host that it is in; `root` is the namespace tha
 BRIDGE = Key("bridge", values.TEXT, "bridge that it is a port of, instead of `host`")
 VRF = Key("vrf", values.INTERFACE_NAME, "VRF of the same host that it belongs to")
 VLANS = Key("vlans", values.ListOf(values.VLAN_ID), "VLANs of a bridge port; the first one for untagged frames")
-NAME = Key("name", values.INTERFACE_NAME, "name of the interface; by default eth0, eth1 ...")
+NAME = Key("name", values.INTERFACE_NAME, "name of the interface; by default eth0, eth1 ..., or at a bridge the other host's")
 ADDRESSES = Key("addresses", values.ListOf(values.INTERFACE_ADDRESS), "addresses with prefix length; count up with `count`")
 PARENT = Key("parent", values.TEXT, 'interface that it stands on, "HOST:NAME", or "NAME" for one of the same host', required=True)
 ENDS = Key("ends", values.Value({"type": "array", "minItems": 2, "maxItems": 2}), "the two ends", required=True)

@@ -396,6 +396,9 @@ class ForwardingValue(TextValue):
         return f"{value.protocol} {value.port} {target}:{value.to_port}"
 
 
+SYSCTL_PARTS = ("bridge", "core", "ipv4", "ipv6", "mptcp", "netfilter", "unix")  # directories of /proc/sys/net
+
+
 class SysctlsValue(Value):
     """A table of settings below /proc/sys/net and their values."""
 
@@ -414,7 +417,8 @@ class SysctlsValue(Value):
             parts = key.replace("/", ".").split(".")
             if isinstance(one, dict) or not key.startswith(("net.", "net/")) or "" in parts or not key.isprintable():
                 text = "is not a setting of a network namespace: those begin with net, and stand in quotes because of their dots"
-                raise InvalidValue(f"{shown(key)} {text}")
+                near = f"; did you mean {shown('net.' + key)}?" if parts[0] in SYSCTL_PARTS else ""
+                raise InvalidValue(f"{shown(key)} {text}{near}")
             if not isinstance(one, (str, int)) or (isinstance(one, int) and abs(one) >= 1 << 64):
                 raise InvalidValue(f"{key} is set to {shown(one)}: expected a number or a text")
             if parts[-1] == "flush":

@@ -257,6 +257,14 @@ def test_a_plan_makes_no_system_call() -> None:
     assert recorder.events == []
 
 
+def test_a_method_is_not_set_but_called() -> None:
+    host = Lab().netns()
+    with pytest.raises(AttributeError, match=r"forward of a Host is a method: call it, forward\(\.\.\.\)"):
+        host.forward = True  # type: ignore[method-assign,assignment]
+    with pytest.raises(AttributeError, match="ports of a Host can be read, but not set"):
+        host.ports = []  # type: ignore[misc]
+
+
 @pytest.mark.parametrize(
     ("which", "name", "near"),
     [("host", "forwrad", "forward"), ("port", "mtuu", "mtu"), ("bridge", "vlan_filterin", "vlan_filtering")],

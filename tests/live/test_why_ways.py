@@ -20,8 +20,8 @@ from conftest import PROJECT, Ordinary
 from scenes import serve
 from ways import Net, bridged, mend, pair, routed
 
-from rawns import InvalidValue, KernelError, NetNS, why
-from rawns.diagnose import proof
+from rawns import InvalidValue, KernelError, Lab, NetNS, why
+from rawns.diagnose import proof, visible
 from rawns.diagnose.commands import NamespaceName
 from rawns.diagnose.visible import VisibleNamespace, VisibleNamespaces
 from rawns.uapi import AF_INET, AF_INET6, IFA_F_DADFAILED, IFA_F_TENTATIVE
@@ -292,7 +292,35 @@ def test_ends_without_names(net: Net) -> None:
         assert why(one, two)
 
 
+def test_a_bridge_whose_namespace_only_a_descriptor_holds() -> None:
+    with Lab("m") as lab:
+        one, two, bridge = lab.netns(), lab.netns(), lab.bridge("sw")
+        lab.wire(one.port("eth0", "10.0.0.1/24"), bridge.port())
+        lab.wire(two.port("eth0", "10.0.0.2/24"), bridge.port())
+        lab.up(wait=10)
+        assert why(one, two)
+        next(host for host in lab.hosts if host.label == bridge.host.label).net.set_link("sw", up=False)
+        walk = why(one, two)
+        assert walk.fault is not None and "the bridge sw in the namespace behind descriptor" in str(walk)
+
+
+def test_the_way_back_through_a_router_that_only_a_descriptor_holds() -> None:
+    with NetNS.create() as one, NetNS.create() as router, NetNS.create() as two:
+        for end, link, near in ((one, "v1", "10.0.1"), (two, "v2", "10.0.2")):
+            end.net.add_veth(link, f"to-{link}", peer_ns=router, up=True)
+            router.net.set_link(f"to-{link}", up=True)
+            router.net.add_address(f"to-{link}", f"{near}.1/24")
+            end.net.add_address(link, f"{near}.2/24")
+            end.net.add_route("default", via=f"{near}.1")
+        router.setting("net.ipv4.ip_forward", 1)
+        assert why(one, two)
+        router.run(["ip", "route", "add", "blackhole", "10.0.1.2/32"], check=True)
+        walk = why(one, two)
+        assert walk.fault is not None and "has the route `blackhole 10.0.1.2/32`" in str(walk)
+
+
 def test_a_far_end_that_nobody_sees(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visible, "_of_descriptors", lambda _: iter(()))  # as if another user's process held it
     with NetNS.create() as hidden:
         net["a"].net.add_veth("v1", "v2", peer_ns=hidden, up=True)
         net.address("a", "v1", "10.0.0.1/24")
@@ -512,7 +540,8 @@ def test_a_stranger_who_goes_away(net: Net, netns_name: Callable[[], str], monke
 # -- who answered, and how far it is ------------------------------------------------------------------------------------------
 
 
-def test_an_unseen_router_counts_as_a_hop() -> None:
+def test_an_unseen_router_counts_as_a_hop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visible, "_of_descriptors", lambda _: iter(()))  # as if another user's process held the router
     """Between namespaces without names, the number of hops is read from the time to live with which the request arrives."""
     with NetNS.create() as one, NetNS.create() as router, NetNS.create() as two:
         one.net.add_veth("v1", "ra", peer_ns=router, up=True)

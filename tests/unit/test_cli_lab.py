@@ -68,7 +68,7 @@ def test_what_follows_a_command_is_the_commands(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("verb", ["up", "plan", "run"])
 def test_what_takes_a_file_takes_no_name(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["lab", verb, "shop"]) == 1
-    assert "shop is no file: " in capsys.readouterr().err
+    assert "shop is not the path of a file: " in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -267,6 +267,11 @@ REFUSED = {
         'hosts.web.sysctl: "kernel.panic" is not a setting of a network namespace: '
         "those begin with net, and stand in quotes because of their dots",
     ),
+    "a sysctl without its beginning": (
+        {"hosts": {"web": {"sysctl": {"ipv4.tcp_ecn": 1}}}},
+        'hosts.web.sysctl: "ipv4.tcp_ecn" is not a setting of a network namespace: '
+        'those begin with net, and stand in quotes because of their dots; did you mean "net.ipv4.tcp_ecn"?',
+    ),
     "no route": (
         {"hosts": {"web": {"routes": ["10.0.0.0/8 through 10.0.0.1"]}}},
         'hosts.web.routes[0]: "10.0.0.0/8 through 10.0.0.1" is not a route: unexpected "through"; '

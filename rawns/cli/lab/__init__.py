@@ -23,17 +23,23 @@ DEFAULT_WAIT = 30.0  # seconds, if --wait is given without a number
 PING_TIMEOUT = 5.0  # seconds until a pair counts as not reached
 
 DETAILS = """FILE is a path with a dot or a slash in it, or - for standard input; LAB is the name of a lab that is up."""
-UP_WAIT = Option("--wait", argument="[S]", parse=seconds, implied=DEFAULT_WAIT, help="wait until the lab can be used")
+UP_WAIT = Option(
+    "--wait", argument="[S]", parse=seconds, implied=DEFAULT_WAIT, help="wait at most S seconds (30) until the lab can be used"
+)
 DOWN_WAIT = Option(
-    "--wait", argument="[S]", parse=seconds, implied=DEFAULT_WAIT, help="wait until the kernel has removed the last device"
+    "--wait",
+    argument="[S]",
+    parse=seconds,
+    implied=DEFAULT_WAIT,
+    help="wait at most S seconds (30) until the kernel has removed the last device",
 )
 TIMEOUT = Option(
-    "--timeout", argument="S", parse=seconds, default=PING_TIMEOUT, help="seconds until a pair counts as not reached"
+    "--timeout", argument="S", parse=seconds, default=PING_TIMEOUT, help="seconds until a pair counts as not reached (5)"
 )
 DRAWINGS = [
-    Option("--dot", help="for Graphviz"),
-    Option("--mermaid", help="for Markdown with Mermaid"),
-    Option("--svg", help="an SVG picture"),
+    Option("--dot", help="print it for Graphviz"),
+    Option("--mermaid", help="print it for Markdown with Mermaid"),
+    Option("--svg", help="print an SVG picture"),
 ]
 MARKDOWN = Option("--markdown", help="the reference page of all keys instead, as Markdown")
 COMMAND = Group(

@@ -95,7 +95,7 @@ def collect(options: Parsed) -> int:
 def _described(word: str) -> Lab:
     """Return the lab that a file describes.  Raises `RawnsError` if the word is not a path."""
     if not is_file(word):
-        stop(f"{printable(word)} is no file: `up` and `plan` take a description, a path with a dot or a slash in it")
+        stop(f"{printable(word)} is not the path of a file: `up` and `plan` take a path with a dot or a slash in it")
     return lab_of(word)
 
 

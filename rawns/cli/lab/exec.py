@@ -62,7 +62,7 @@ def run(options: Parsed) -> int:
 
     word = options.operands[0]
     if not is_file(word):
-        stop(f"{printable(word)} is no file: `run` takes a description, a path with a dot or a slash in it")
+        stop(f"{printable(word)} is not the path of a file: `run` takes a path with a dot or a slash in it")
     lab = lab_of(word)
     lab.outlives_process = False
     if rootless.privileged():
