@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from _socket import inet_ntop, inet_pton
+from _socket import inet_pton
 
 from .. import uapi
-from ..objects.prefix import BITS
+from ..objects.prefix import BITS, Prefix, same_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,26 +34,24 @@ def family_of(address: str) -> int:
 
 def number(address: str) -> int:
     """Return an address as an integer."""
-    return int.from_bytes(inet_pton(family_of(address), address), "big")
+    return Prefix(family_of(address), address, 0).number
 
 
 def text(family: int, value: int) -> str:
     """Return an integer as an address."""
-    return inet_ntop(family, value.to_bytes(BITS[family] // 8, "big"))
+    return Prefix.of(family, value).address
 
 
 def holds(prefix: str, length: int, address: str) -> bool:
     """Return whether a prefix contains an address; False if they are of two families."""
     if family_of(prefix) != family_of(address):
         return False
-    shift = BITS[family_of(prefix)] - length
-    return number(prefix) >> shift == number(address) >> shift
+    return same_bits(inet_pton(family_of(prefix), prefix), inet_pton(family_of(address), address), length)
 
 
 def network(address: str, length: int) -> str:
     """Return an address with its host bits cleared."""
-    shift = BITS[family_of(address)] - length
-    return text(family_of(address), number(address) >> shift << shift)
+    return Prefix(family_of(address), address, length).network.address
 
 
 def on_link(one: Address, address: str) -> bool:

@@ -16,8 +16,19 @@ DEFAULT = ("default", "any", "all")  # as ip(8) spells the prefix of all address
 MAX_LENGTH_DIGITS = 3  # of a prefix length
 
 
+def same_bits(one: bytes, other: bytes, length: int) -> bool:
+    """Return whether the first ``length`` bits of two packed addresses of one family are the same."""
+    if not length:
+        return True
+    drop = 8 * len(one) - length
+    return int.from_bytes(one, "big") >> drop == int.from_bytes(other, "big") >> drop
+
+
 class Prefix:
-    """An address and a prefix length: ``family`` (AF_INET or AF_INET6), ``address`` (as the kernel writes it), ``length``."""
+    """An address and a prefix length: ``family`` (AF_INET or AF_INET6), ``address`` (as the kernel writes it), ``length``.
+
+    The address is empty, and the family may be 0, if the prefix stands for all addresses of every family.
+    """
 
     __slots__ = ("address", "family", "length")
 
@@ -32,8 +43,8 @@ class Prefix:
 
     @property
     def packed(self) -> bytes:
-        """The address as 4 or 16 bytes, in network order."""
-        return inet_pton(self.family, self.address)
+        """The address as 4 or 16 bytes, in network order; no bytes of an empty address."""
+        return inet_pton(self.family, self.address) if self.address else b""
 
     @property
     def number(self) -> int:
@@ -61,7 +72,7 @@ class Prefix:
         inner = parse(other)
         if inner.family != self.family or inner.length < self.length:
             return False
-        return inner.number & self.mask == self.number & self.mask
+        return same_bits(inner.packed, self.packed, self.length)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Prefix):

@@ -23,8 +23,7 @@ PACKAGE = sorted((PROJECT / "rawns").rglob("*.py"))
 ALL = [*PACKAGE, *sorted((PROJECT / "bench").rglob("*.py")), *sorted((PROJECT / "tests").rglob("*.py"))]
 THIS = Path(__file__).resolve()
 
-SAME_NAME = {  # class names that several modules define, each with the reason
-    "Prefix": "of `objects.prefix` an address with its length; of `cli.ip.arguments` what get_prefix() of iproute2 reads",
+SAME_NAME: dict[str, str] = {  # class names that several modules define, each with the reason
 }
 
 EXCLUDED = {  # in docstrings and comments

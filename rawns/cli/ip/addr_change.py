@@ -5,15 +5,15 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6
 
 from ... import uapi
+from ...objects.prefix import Prefix
 from . import name_tables
-from .arguments import BITS, U32, address, prefix, put_text
+from .arguments import U32, address, prefix, put_text
 from .context import complain
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .arguments import Prefix
     from .context import Args, IpContext
     from .grammar import Record
 
@@ -34,7 +34,7 @@ def _peer(args: Args, record: Record) -> None:
         raise duplicate("peer", word)
     peer = record["peer"] = prefix(word, record["ifa_family"])
     _of_family(record, peer.family)
-    record["IFA_ADDRESS"] = peer.address
+    record["IFA_ADDRESS"] = peer.packed
 
 
 def _broadcast(args: Args, record: Record) -> None:
@@ -103,7 +103,7 @@ def _local(word: str, args: Args, record: Record) -> None:
     local = record["local"] = prefix(word, record["ifa_family"])
     record["written"] = word
     _of_family(record, local.family)
-    record["IFA_LOCAL"] = local.address
+    record["IFA_LOCAL"] = local.packed
 
 
 ROWS = [
@@ -139,14 +139,14 @@ def body(args: Args, deletes: bool) -> Record:
     peer: Prefix | None = record.pop("peer", None)
     written = record.pop("written", "")
     if peer is None and local is not None and local.address:
-        if deletes and local.family == AF_INET and not local.given:
+        if deletes and local.family == AF_INET and "/" not in written and written != "default":
             complain(WILDCARD.format(written))
         else:
-            peer, record["IFA_ADDRESS"] = local, local.address
-    record["ifa_prefixlen"] = (peer.bits if peer else 0) or (local.bits if local else 0)
+            peer, record["IFA_ADDRESS"] = local, local.packed
+    record["ifa_prefixlen"] = (peer.length if peer else 0) or (local.length if local else 0)
     _compute_broadcast(record, peer, deletes)
     if "ifa_scope" not in record and not deletes:
-        loopback = local is not None and local.family == AF_INET and local.address[:1] == b"\x7f"
+        loopback = local is not None and local.family == AF_INET and local.packed[:1] == b"\x7f"
         record["ifa_scope"] = uapi.RT_SCOPE_HOST if loopback else uapi.RT_SCOPE_UNIVERSE
     _find_device(record, ip)
     _put_lifetimes(record)
@@ -167,11 +167,10 @@ def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> No
         return
     if record["ifa_family"] != AF_INET:
         raise CommandError("Broadcast can be set only for IPv4 addresses", FAILED)
-    if peer is None or peer.bits > 30:
+    if peer is None or peer.length > 30:
         return
-    host = (1 << BITS[AF_INET] - peer.bits) - 1
-    number = int.from_bytes(peer.address.ljust(4, b"\0"), "big")
-    record["IFA_BROADCAST"] = (number | host if sign == "+" else number & ~host).to_bytes(4, "big")
+    found = Prefix(AF_INET, peer.address or "0.0.0.0", peer.length)
+    record["IFA_BROADCAST"] = (found.broadcast if sign == "+" else found.network).packed
 
 
 def _find_device(record: Record, ip: IpContext) -> None:
@@ -197,4 +196,4 @@ def _is_multicast(local: Prefix | None) -> bool:
     if local is None or not local.address:
         return False
     mask, value = MULTICAST[local.family]
-    return local.address[0] & mask == value
+    return local.packed[0] & mask == value

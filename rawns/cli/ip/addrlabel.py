@@ -85,7 +85,7 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
     if "IFAL_LABEL" not in record:
         complain('Not enough information: "label" argument is required.')
         return FAILED
-    record.update({"ifal_family": family or AF_INET6, "ifal_prefixlen": found.bits, "IFAL_ADDRESS": found.address})
+    record.update({"ifal_family": family or AF_INET6, "ifal_prefixlen": found.length, "IFAL_ADDRESS": found.packed})
     record = {key: record[key] for key in sorted(record, key=lambda key: key == "IFAL_LABEL")}
     ip.do(Request(message, record, flags))
     return 0

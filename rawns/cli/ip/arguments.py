@@ -5,9 +5,10 @@ A wrong value is a ValueError if the grammar has the sentence for it, otherwise 
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_pton
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from ... import uapi
+from ...objects.prefix import BITS, Prefix
 from .grammar import AF_PACKET, FAILED, FAMILIES, CommandError, wrong
 
 TYPE_CHECKING = False
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .grammar import Record
-
-BITS = {AF_INET: 32, AF_INET6: 128}
 
 
 def number(text: str) -> int:
@@ -114,15 +113,6 @@ def lladdr(text: str) -> str:
 # -- addresses and prefixes ---------------------------------------------------------------------------------------
 
 
-class Prefix:
-    """``family``, the packed ``address``, its length in ``bits``; ``given`` says that the length was written out."""
-
-    __slots__ = ("address", "bits", "family", "given")
-
-    def __init__(self, family: int, address: bytes, bits: int, given: bool) -> None:
-        self.family, self.address, self.bits, self.given = family, address, bits, given
-
-
 def _ipv4(text: str) -> bytes:
     """Up to four numbers, the missing ones 0 (10.8 is 10.8.0.0 here), each decimal, octal or hex."""
     parts = [U8(part) for part in text.split(".")]
@@ -162,11 +152,11 @@ def _prefix(text: str, family: int) -> Prefix:
     if head in ("default", "all", "any"):
         if slash:
             raise ValueError(text)
-        return Prefix(found, address, 0, head == "default")
+        return Prefix(found, inet_ntop(found, address) if address else "", 0)
     bits = _length(tail) if slash else most
     if bits > most:
         raise ValueError(text)
-    return Prefix(found, address, bits, bool(slash))
+    return Prefix(found, inet_ntop(found, address), bits)
 
 
 def _expected(family: int, what: str, text: str) -> CommandError:
@@ -183,7 +173,10 @@ def address(text: str, family: int) -> tuple[int, bytes]:
 
 
 def prefix(text: str, family: int) -> Prefix:
-    """Parse an address with or without a length, of a family (0: of any).  Raises `CommandError`."""
+    """Parse an address with or without a length, of a family (0: of any), as get_prefix() of iproute2 does.
+
+    ``default`` of no family, ``any`` and ``all`` have an empty address.  Raises `CommandError`.
+    """
     if family == AF_PACKET:
         raise CommandError(f'Error: "{text}" may be inet prefix, but it is not allowed in this context.', FAILED, exits=True)
     try:

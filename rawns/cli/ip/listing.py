@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from ...objects.prefix import Prefix
     from ...wire import Body
-    from .arguments import Prefix
     from .context import Args, IpContext
     from .grammar import Record
 
@@ -107,9 +107,9 @@ def _within(local: str, address: Body, record: Record) -> bool:
         return True
     from _socket import inet_pton
 
-    raw = inet_pton(address["ifa_family"], local)
-    drop = len(raw) * 8 - wanted.bits
-    return int.from_bytes(raw, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop
+    from ...objects.prefix import same_bits
+
+    return same_bits(inet_pton(address["ifa_family"], local), wanted.packed, wanted.length)
 
 
 def _labelled(address: Body, record: Record, ip: IpContext) -> bool:

@@ -7,6 +7,7 @@ from _socket import inet_pton
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
+from ...objects.prefix import same_bits
 from . import filters, name_tables
 from .arguments import U32, address, lladdr, prefix
 from .context import dispatch, reason
@@ -229,8 +230,7 @@ def fits(entry: Body, record: Record) -> bool:
     if wanted is None or not wanted.family or "NDA_DST" not in entry:
         return True
     raw = inet_pton(family, entry["NDA_DST"])
-    drop = len(raw) * 8 - wanted.bits
-    return bool(wanted.family == family and int.from_bytes(raw, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop)
+    return bool(wanted.family == family and same_bits(raw, wanted.packed, wanted.length))
 
 
 def _neighbours(ip: IpContext, record: Record, failure: str = "Dump terminated") -> Iterator[Body]:

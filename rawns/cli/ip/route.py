@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...objects.prefix import Prefix
     from ...wire import Body, Message
-    from .arguments import Prefix
     from .context import Args, IpContext
     from .grammar import Record
     from .render import OutputField
@@ -158,15 +158,15 @@ def _in_prefixes(route: Body, record: Record) -> bool:
         inside: Prefix | None = record.get(f"{key} root")
         around: Prefix | None = record.get(f"{key} match")
         length = route[size]
-        if inside is not None and not (inside.bits <= length and _same(route, family, name, inside, inside.bits)):
+        if inside is not None and not (inside.length <= length and _same(route, family, name, inside, inside.length)):
             return False
-        if around is not None and not (around.bits >= length and _same(route, family, name, around, length)):
+        if around is not None and not (around.length >= length and _same(route, family, name, around, length)):
             return False
     via: Prefix | None = record.get("via")
-    if via is not None and not _same(route, family, "RTA_GATEWAY", via, via.bits):
+    if via is not None and not _same(route, family, "RTA_GATEWAY", via, via.length):
         return False
     prefsrc: Prefix | None = record.get("prefsrc")
-    return prefsrc is None or _same(route, family, "RTA_PREFSRC", prefsrc, prefsrc.bits)
+    return prefsrc is None or _same(route, family, "RTA_PREFSRC", prefsrc, prefsrc.length)
 
 
 def _same(route: Body, family: int, name: str, wanted: Prefix, bits: int) -> bool:
@@ -176,9 +176,10 @@ def _same(route: Body, family: int, name: str, wanted: Prefix, bits: int) -> boo
     if not wanted.address or not bits:
         return True
     text = route.get(name)
-    packed = bytes(len(wanted.address)) if text is None else inet_pton(family, text)
-    drop = 8 * len(packed) - bits
-    return int.from_bytes(packed, "big") >> drop == int.from_bytes(wanted.address, "big") >> drop
+    from ...objects.prefix import same_bits
+
+    packed = wanted.packed
+    return same_bits(bytes(len(packed)) if text is None else inet_pton(family, text), packed, bits)
 
 
 # -- save and restore -----------------------------------------------------------------------------------------------

@@ -87,9 +87,9 @@ def _destination(word: str, args: Args, record: Record) -> None:
         raise CommandError(f'Error: either "to" is duplicate, or "{word}" is a garbage.')
     found = record["destination"] = prefix(word, record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or found.family
-    record["rtm_dst_len"] = found.bits
+    record["rtm_dst_len"] = found.length
     if found.address and not is_default(word):
-        record["RTA_DST"] = found.address
+        record["RTA_DST"] = found.packed
 
 
 # -- looking up ---------------------------------------------------------------------------------------------------
@@ -108,9 +108,9 @@ def _lookup_address(key: str, bits: str) -> Take:
 def _put_prefix(word: str, record: Record, key: str, bits: str) -> None:
     found = prefix(word, record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or found.family
-    record[bits] = found.bits
+    record[bits] = found.length
     if found.address and not is_default(word):
-        record[key] = found.address
+        record[key] = found.packed
 
 
 def _new_destination(args: Args, record: Record) -> None:

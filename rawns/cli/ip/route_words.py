@@ -206,9 +206,9 @@ def _from(args: Args, record: Record) -> None:
     word = args.take()
     found = prefix(word, record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or found.family
-    record["rtm_src_len"] = found.bits
+    record["rtm_src_len"] = found.length
     if found.address and not is_default(word):
-        record["RTA_SRC"] = found.address
+        record["RTA_SRC"] = found.packed
 
 
 def _table(args: Args, record: Record) -> None:

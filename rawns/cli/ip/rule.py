@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_pton
+from _socket import AF_INET, inet_pton
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
+from ...objects.prefix import BITS, same_bits
 from . import name_tables
 from .arguments import U16, U32, address, interface, natural, number, prefix
 from .context import complain, dispatch
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from .grammar import Record
 
 U64 = natural(64)
-BITS = {AF_INET: 32, AF_INET6: 128}
 
 
 # -- words --------------------------------------------------------------------------------------------------------
@@ -36,9 +36,9 @@ BITS = {AF_INET: 32, AF_INET6: 128}
 def _prefix(key: str, length: str) -> Callable[[Args, Record], None]:
     def take(args: Args, record: Record) -> None:
         found = prefix(args.take(), record["family"])
-        record[length] = found.bits
+        record[length] = found.length
         if found.address:
-            record[key] = found.address
+            record[key] = found.packed
 
     return take
 
@@ -253,11 +253,10 @@ def fits(rule: Body, record: Record) -> bool:
 
 def _covers(wanted: Any, rule: Body, key: str, length: int) -> bool:
     """Return whether the rule's prefix lies in the wanted one."""
-    if wanted.family != rule["family"] or wanted.bits > length:
+    if wanted.family != rule["family"] or wanted.length > length:
         return False
-    drop = BITS.get(wanted.family, 0) - wanted.bits
-    mine = int.from_bytes(inet_pton(wanted.family, rule[key]), "big") if key in rule else 0
-    return bool(int.from_bytes(wanted.address, "big") >> drop == mine >> drop)
+    packed = wanted.packed
+    return same_bits(inet_pton(wanted.family, rule[key]) if key in rule else bytes(len(packed)), packed, wanted.length)
 
 
 # -- output -------------------------------------------------------------------------------------------------------

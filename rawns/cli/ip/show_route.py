@@ -130,7 +130,7 @@ def _prefixes(record: Body, ip: IpContext) -> Iterator[OutputField]:
 def _whole(wanted: Record, key: str, family: int) -> bool:
     """Tell whether the filter names one address, so that showing it says nothing new."""
     found = wanted.get(key)
-    return found is not None and found.bits == BITS.get(family, 0)
+    return found is not None and found.length == BITS.get(family, 0)
 
 
 def _way(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:

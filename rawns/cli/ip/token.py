@@ -61,7 +61,7 @@ def change(args: Args, token: bytes | None) -> int:
         if word == "dev":
             index = _device(args)
         elif token is None:
-            token = prefix(word, AF_INET6).address
+            token = prefix(word, AF_INET6).packed
     if token is None:
         complain("Not enough information: token is required.")
         return FAILED
