@@ -13,6 +13,8 @@ from .options import Command, HelpRequested, UsageError, columns, did_you_mean
 from .output import complain
 
 COMMAND = Command("help", "Show the commands and the topics of the manual, or the page of a topic.", "[TOPIC]")
+# The pages: importlib.resources would list them, but needs modules that python3-minimal lacks.
+TOPICS = ("architecture", "article", "bench", "commands", "errors", "ip", "labs", "python", "rootless", "why")
 PAGERS = ("less", "more")
 
 
@@ -44,15 +46,9 @@ def overview() -> str:
 
 
 def topics() -> dict[str, str]:
-    """Return the topics of the manual and the titles of their pages."""
-    from importlib.resources import files
-
-    try:
-        names = sorted(entry.name for entry in (files("rawns") / "manual").iterdir())
-    except (OSError, ValueError):  # a one-file program made without the manual: ValueError from a zip archive
-        return {}
-    found = {name[:-3]: read(name[:-3]) for name in names if name.endswith(".md")}
-    return {name: (page or "").partition("\n")[0].lstrip("# ") for name, page in found.items()}
+    """Return the topics of the manual and the titles of their pages; none in a one-file program made without the manual."""
+    found = {topic: read(topic) for topic in TOPICS}
+    return {topic: page.partition("\n")[0].lstrip("# ") for topic, page in found.items() if page is not None}
 
 
 def read(topic: str) -> str | None:
