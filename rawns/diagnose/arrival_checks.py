@@ -87,13 +87,16 @@ def _arrived(hop: Hop) -> RouteQuery:
 
 
 def address_is_local(hop: Hop) -> NetworkFault | None:
-    """Check that the holder of the target accepts the packet: the local table has the address."""
+    """Check that the holder of the target accepts the packet: a policy rule leads to the local table, which has the address."""
     there, held = hop.there, hop.there and hop.there.holder(hop.target)
     if there is None or not held or hop.inlet is None:
         return None
     answer = there.route(hop.query.replace(iif=0, oif=0, source=None))
     if getattr(answer, "type", None) == uapi.RTN_LOCAL:
         return None
+    if not any(one.family == hop.family and one.table == uapi.RT_TABLE_LOCAL for one in there.rules()):
+        sentence = f"{there.name} has no policy rule that leads to its table local, and so takes {hop.target} for another host's"
+        return NetworkFault(sentence, remedy.change_rule(there, hop.family, "add", "pref 0 lookup local"))
     words = f"local {hop.target} dev {word(held[0].name)} table local"
     sentence = f"{hop.target} is on {there.named(held[0])}, but the local table of {there.name} does not have it"
     return NetworkFault(sentence, remedy.change_route(there, hop.family, "add", words), transient=True)

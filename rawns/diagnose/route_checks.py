@@ -295,6 +295,9 @@ def _other_subnet(hop: Hop) -> NetworkFault | None:
             f"{hop.target} ({there.named(receiver.link)}) is directly connected to {here.named(link)}, but outside of {shown}"
         )
         one = next((one for one in mine if holds(theirs.address, theirs.prefixlen, one.address)), None)
+        if one is None and theirs.prefixlen == fib.whole_length(hop.family):  # no address would be in its subnet
+            to = f"{hop.target}/{theirs.prefixlen} dev {word(link.name)}"
+            return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", to))
         if one is None:
             given = given_address(hop, here, link, theirs.address, theirs.prefixlen)
             return NetworkFault(f"{sentence}: one cable, two subnets", given)

@@ -147,7 +147,7 @@ class FoundLab:
             for token in owners:
                 if owners[token] == answer:
                     return f"in use by {lock.owner_name(token)}"
-        return "left half-made"
+        return "left half-made" if self.hosts else "not visible from here: no name of it leads to a namespace"
 
 
 def find_labs() -> list[FoundLab]:

@@ -234,6 +234,25 @@ TRACKING = (
 SCENES: dict[str, Scene] = {
     # routing policy
     "rules flushed": Scene(pair, ["a: ip rule flush"], "no policy rule leads to that table"),
+    "no rule for the table local in a": Scene(
+        pair, ["a: ip rule del pref 0"], "^a has no policy rule that leads to its table local"
+    ),
+    "no rule for the table local in b": Scene(
+        pair, ["b: ip rule del pref 0"], "^b has no policy rule that leads to its table local"
+    ),
+    "both ends have whole addresses, and one no route": Scene(
+        pair,
+        [
+            "a: ip addr flush dev v1",
+            "b: ip addr flush dev v2",
+            "a: ip addr add 10.0.0.1/32 dev v1",
+            "b: ip addr add 10.0.0.2/32 dev v2",
+        ],
+        "directly connected to v1 in a, but outside of 10.0.0.1/32",
+    ),
+    "an address of the sender that the receiver lacks": Scene(
+        pair, ["a: ip addr add 10.0.0.2/32 dev lo", "b: ip addr flush dev v2"], "b has no IPv4 address on v2", silent=False
+    ),
     "rules flushed in b": Scene(pair, ["b: ip rule flush"], "^b has a route .* no policy rule"),
     "rules flushed in the router": Scene(routed, ["r: ip rule flush"], "^r has a route .* no policy rule"),
     "a rule for the source, wrong table": Scene(

@@ -149,6 +149,8 @@ def test_a_standing_lab_in_another_mount_namespace_is_not_taken_for_a_leftover(l
     process = python(STANDING.format(name=lab_name), *ELSEWHERE["a mount namespace that shares nothing"])
     with process:
         assert f"{lab_name}.a" in NetNS.list(stale=True)
+        (found,) = [one for one in discover.find_labs() if one.name == lab_name]
+        assert found.hosts == [] and "half-made" not in found.state
         discover.collect_garbage()
         lab = Lab(lab_name, standing=True)
         lab.netns(f"{lab_name}.a")
