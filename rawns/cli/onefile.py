@@ -134,9 +134,17 @@ def _compile(sources: list[tuple[str, bytes]]) -> dict[str, bytes]:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Write an executable file; it replaces an existing one when it is complete."""
+    """Write an executable file; it replaces an existing one when it is complete.  A device or a pipe is written to."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as file:
+            file.write(data)
+        return
     temporary = f"{path}.{os.getpid()}.tmp"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        error.filename = path  # the user has not named the other file
+        raise
     try:
         with open(fd, "wb") as file:
             file.write(data)

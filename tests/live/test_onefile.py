@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -52,6 +55,26 @@ def test_size_mode_and_contents(made: Path) -> None:
     assert {name for name in inside if not name.endswith(".pyc")} == {*source, "__main__.py"}
     assert sum(name.endswith(".pyc") for name in inside) == sum(name.endswith(".py") for name in source)
     assert zipfile.ZipFile(made / "compiled.pyz").testzip() is None
+
+
+def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    """As cp(1): a device stays one, a pipe gets the bytes, and a directory is named in the error."""
+    command = [sys.executable, "-m", "rawns", "onefile", "--only", "ip", "-o"]
+    device = tmp_path / "full"
+    try:
+        os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 7))
+    except PermissionError:
+        pytest.skip("only root can create a device")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = run(*command, device, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert (done.returncode, stat.S_ISCHR(device.stat().st_mode)) == (1, True) and os.strerror(errno.ENOSPC) in done.stderr
+    for place, number in ((tmp_path, errno.EISDIR), (tmp_path / "absent" / "x", errno.ENOENT)):
+        done = run(*command, place, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+        assert (done.returncode, done.stderr) == (1, f"rawns onefile: {place}: {os.strerror(number)}\n")
+    with subprocess.Popen([*command, str(pipe)], env={"PYTHONPATH": str(PROJECT)}) as process:
+        assert zipfile.ZipFile(io.BytesIO(pipe.read_bytes())).testzip() is None
+    assert process.returncode == 0 and stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 @pytest.mark.parametrize("options", [[], ["--compile"], ["--without=lab,bench"]])
