@@ -436,12 +436,6 @@ def rmdir(path: str) -> None:
     observed_call("rmdir", os.rmdir, path)
 
 
-def readlink(path: str) -> str:
-    """Return what a symbolic link contains: readlink(2)."""
-    text: str = observed_call("readlink", os.readlink, path)
-    return text
-
-
 def stat(path: str | int) -> os.stat_result:
     """Return the status of a file: stat(2), or of a descriptor: fstat(2)."""
     result: os.stat_result = observed_call("fstat" if isinstance(path, int) else "stat", os.stat, path)

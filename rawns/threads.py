@@ -99,8 +99,8 @@ class ThreadNamespace:
             left = False
             try:
                 if self._identity is not None:
-                    # namespaces(7); half of the 6 us that stat(2) of the namespace itself takes
-                    left = syscalls.readlink(HERE) != f"net:[{self._identity[1]}]"
+                    status = syscalls.stat(HERE)
+                    left = (status.st_dev, status.st_ino) != self._identity
             finally:
                 self._end(left)
         if left:

@@ -32,7 +32,6 @@ ERRNOS = {
     "mkdir": "EACCES EROFS ENOSPC",
     "mount": "EPERM ENOMEM EINVAL ENOENT EBUSY",
     "open": "EACCES EMFILE ENFILE ENOMEM ENOENT",
-    "readlink": "EACCES ENOMEM ENOENT",
     "recvfrom": "ENOBUFS ENOMEM",
     "sendto": "ENOBUFS ENOMEM",
     "setns": "EPERM ENOMEM EBADF",
