@@ -545,19 +545,22 @@ class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
     """
 
     __slots__ = ("_previous",)
+    _previous: set[int] | None
 
     def __enter__(self) -> None:
-        self._previous = signal_mask()
-        if self._previous >= _SIGNALS:
-            return  # inside another block
+        previous = signal_mask()
+        self._previous = None if previous >= _SIGNALS else previous  # inside another block: saves 2 of 3 system calls
+        if self._previous is None:
+            return
         try:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of signals that have arrived already
         except BaseException:
-            set_signal_mask(self._previous)
+            set_signal_mask(previous)
             raise
 
     def __exit__(self, *exc: object) -> None:
-        set_signal_mask(self._previous)
+        if self._previous is not None:
+            set_signal_mask(self._previous)
 
 
 class Rollback:
