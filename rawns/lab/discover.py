@@ -8,13 +8,13 @@ from ..net import NetNS
 from ..netns import ETC_DIR
 from ..syscalls import signals_blocked
 from . import lock, stamp
-from .removal import Removal, RemovalError, delete_links, in_thread
 from .stamp import LO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .removal import Removal
     from .stamp import Stamp
 
 
@@ -60,6 +60,8 @@ class Survey:
             self._read(again)
 
     def _read(self, listed: Iterable[str]) -> None:
+        from .removal import in_thread
+
         try:
             in_thread(self._examine, listed)
         except RawnsError:
@@ -181,6 +183,8 @@ def remove_lab(name: str, wait: float | None = None) -> list[str]:
     name a lab, `LabTimeoutError` if ``wait`` is given and the kernel has not removed the last device after so many seconds.
     A lab that does not exist is no error.
     """
+    from .removal import RemovalError
+
     stamp.check_lab_name(name)
     try:
         return _remove_locked(name, wait)
@@ -207,6 +211,7 @@ def _remove_locked(name: str, wait: float | None) -> list[str]:
 
 def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -> list[str]:
     from . import etc_files
+    from .removal import Removal, in_thread
 
     removal = Removal()
     # Without the name that says that the lab is whole, the rest is a half-made lab, whose removal `gc` completes.
@@ -230,6 +235,8 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
 
 def remove_root_links(lab: str) -> list[str]:
     """Delete a lab's links in our own namespace; return their names."""
+    from .removal import delete_links
+
     with NetNS.current() as here:
         return delete_links(here.net, lab)
 
@@ -241,6 +248,8 @@ def collect_garbage() -> list[str]:
     stands is left alone, and so is everything whose owner is alive or cannot be judged.  Raises `RemovalError` for what
     could not be removed.
     """
+    from .removal import Removal
+
     survey = Survey()
     removal = Removal()
     for one in survey.names:
@@ -263,6 +272,7 @@ def collect_garbage() -> list[str]:
 def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
     """Remove what is left of one lab whose owner is dead; under its lock."""
     from . import etc_files
+    from .removal import in_thread
 
     mine = [one for one in Survey().of(lab) if not one.abandoned]
     anchor = next((one for one in mine if one.stamp.state and not one.stale), None)
