@@ -106,6 +106,8 @@ def _profile(profile: dict[str, Any]) -> Iterator[str]:
         if call["nanoseconds"] >= 0.01 * profile["setup"]:
             share = call["nanoseconds"] / profile["setup"]
             yield f"  {call['call']:<16}{call['times']:>6} times{call['nanoseconds'] / 1e3:>12.1f} us{share:>6.0%}"
+    if sum(call["nanoseconds"] for call in profile["calls"]) > profile["setup"]:
+        yield "  the calls took longer, when they were observed, than the whole setup without: measure on an idle machine"
 
 
 def rows(result: dict[str, Any]) -> Iterator[list[str]]:
