@@ -262,6 +262,10 @@ def _format_value(value: object, kind: str, prefixes: Prefixes) -> str:
     return "|".join(bits) or "0"
 
 
+class MissingModule(RawnsError):
+    """This Python lacks a module of its standard library, without which no namespace can be entered."""
+
+
 class _Libc:
     """The C library of this process, and the C types of the prototypes: what `ctypes.CDLL(None, use_errno=True)` holds.
 
@@ -277,7 +281,7 @@ class _Libc:
         except ImportError as error:
             if error.path:  # it is there, and could not be opened: for want of a descriptor, perhaps
                 close(open_(error.path, os.O_RDONLY))
-            raise RawnsError(
+            raise MissingModule(
                 f"Python's module ctypes cannot be imported ({error}); unshare, setns and mount need it: install the complete "
                 "standard library (on Debian and Ubuntu the package python3 with libpython3-stdlib; python3-minimal lacks it)"
             ) from None

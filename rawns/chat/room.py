@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     AnyNoticeCallback = TypeVar("AnyNoticeCallback", bound=NoticeCallback)
 
 ACCEPT_PAUSE = 1.0  # seconds until accept(2) is tried again after it had no descriptor or no memory
+MUST_WAIT = "a connection must wait"  # the beginning of the notice of such a pause
 MAX_INBOX_TEXTS = 64  # texts that `Room.say` leaves for the room's thread before it waits
 MAX_TEXT_BYTES = 65536
 
@@ -66,7 +67,7 @@ class Listener(Handler):
                 if error.errno not in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
                     continue  # an error of the new connection, which accept(2) passes on
                 self.deadline = monotonic() + ACCEPT_PAUSE
-                self._room.on_notice(f"a connection must wait: {error.strerror}")
+                self._room.on_notice(f"{MUST_WAIT}: {error.strerror}")
                 return
             self._room.welcome(sock, name)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import _socket
 import select
-from errno import EADDRNOTAVAIL, EAFNOSUPPORT, ETIMEDOUT
+from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ETIMEDOUT
 from math import ceil
 from time import monotonic
 
@@ -47,8 +47,8 @@ def check_timeout(timeout: float | None) -> float | None:
 
 def resolve(host: str, port: int, flags: int = 0) -> Resolved:
     """Return the families and addresses of ``host``, at least one (getaddrinfo(3)).  Raises `RawnsError` if there are none."""
-    if "\0" in host:
-        raise InvalidValue(f"{printable(host)} is neither an address nor a name")
+    if not isinstance(host, str) or "\0" in host:
+        raise InvalidValue(f"{short_repr(host)} is neither an address nor a name")
     try:
         name = host.encode("ascii") if host.isascii() else host  # Python loads its IDNA tables for any str
         found = _socket.getaddrinfo(name, port, 0, _socket.SOCK_STREAM, 0, flags)
@@ -95,7 +95,7 @@ def listening(address: str | None, port: int) -> _socket.socket:
             return _listening(family, place, both=address is None)
         except SyscallError as error:
             if number == len(found) or error.errno not in (EAFNOSUPPORT, EADDRNOTAVAIL):
-                raise
+                raise _with_scope_hint(error, family, place) from None
     raise AssertionError("not reached")
 
 
@@ -140,10 +140,19 @@ def connected(host: str, port: int, timeout: float | None = None) -> tuple[_sock
     for number, (family, place) in enumerate(found, 1):
         try:
             return _connected(family, place, timeout), address_and_port(place)
-        except SyscallError:
+        except SyscallError as error:
             if number == len(found):
-                raise
+                raise _with_scope_hint(error, family, place) from None
     raise AssertionError("not reached")
+
+
+def _with_scope_hint(error: SyscallError, family: int, place: SocketAddress) -> SyscallError:
+    """Say in an EINVAL that a link-local address (fe80::/10) was given without its interface: ipv6(7), sin6_scope_id."""
+    if error.errno == EINVAL and family == _socket.AF_INET6 and not place[3]:
+        first, second = _socket.inet_pton(family, place[0])[:2]
+        if first == 0xFE and second & 0xC0 == 0x80:
+            error.hint = f"a link-local address needs its interface: {place[0]}%IFACE"
+    return error
 
 
 def _connected(family: int, place: SocketAddress, timeout: float | None) -> _socket.socket:

@@ -65,17 +65,24 @@ def main(argv: list[str]) -> int:
         raise UsageError("rawns bench", "--fail-on-regression needs --compare OLD.json", "operand missing", "--compare")
     old = _read(options["--compare"]) if options["--compare"] else None
     from ..bench import bench, compare, environment
+    from ..bench.cases import cases
     from ..bench.compare import format_comparison, regressions
-    from ..bench.run import QUICK_ROUNDS, ROUNDS
+    from ..bench.peers import Peers
+    from ..bench.run import QUICK_ROUNDS, ROUNDS, select
 
     if old is not None:
         compare(old, old)  # refuses what is not a result, before minutes of measuring
-    environment.enter()
     only = [word for given in options["--only"] for word in given.split(",") if word]
+    peers = Peers()
+    try:
+        select(cases(peers), only, options["--quick"])
+    except InvalidValue as error:
+        raise UsageError("rawns bench", str(error), "value", "--only") from None
+    environment.enter()
     progress = _Progress() if sys.stderr is not None and sys.stderr.isatty() else None
     rounds = options["--rounds"] or (QUICK_ROUNDS if options["--quick"] else ROUNDS)
     command = " ".join(["python3 -m rawns bench", *argv])
-    result = bench(rounds, only, options["--quick"], None if progress is None else progress.step, command)
+    result = bench(rounds, only, options["--quick"], None if progress is None else progress.step, command, peers)
     if progress is not None:
         progress.clear()
     _write(result, options)

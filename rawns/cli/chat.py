@@ -233,7 +233,8 @@ def _connect(host: str, port: int) -> int:
     try:
         client = ChatClient(host, port)
     except SyscallError as error:
-        print(f"rawns chat: connect to {printable(host)} port {port}: {error.strerror}", file=sys.stderr)
+        hint = f"; {error.hint}" if error.hint else ""
+        print(f"rawns chat: connect to {printable(host)} port {port}: {error.strerror}{hint}", file=sys.stderr)
         return 1
     client.run()
     return 1 if client.failed else 0

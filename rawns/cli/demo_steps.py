@@ -12,6 +12,7 @@ from time import perf_counter_ns
 
 from .. import rtnl, syscalls, uapi
 from ..chat import Peer, Room
+from ..chat.room import MUST_WAIT
 from ..errors import RawnsError
 from ..icmp import ping
 from ..names import NETNS_DIR
@@ -263,6 +264,7 @@ def _chat(demo: Demo, facts: Facts) -> Iterator[str]:
     facts.update({"address": ADDRESSES[0], "port": PORT, "lines": []})
     with Room(ns1, ADDRESSES[0], PORT) as room:
         room.handle_lines(lambda who, text: room.say(CONVERSATION.get(text, "Pardon?"), to=who))
+        room.handle_notices(_fail_if_waiting)
         heard = ns2.call(_talk)
     for (said, answer), (back, microseconds) in zip(CONVERSATION.items(), heard):
         facts["lines"].append({"said": said, "answer": back, "rtt_microseconds": round(microseconds, 1)})
@@ -270,6 +272,12 @@ def _chat(demo: Demo, facts: Facts) -> Iterator[str]:
             raise StepFailed(f"the answer to {said!r} was {back!r}")
         yield f"{ns2.name} > {said}"
         yield f"{ns1.name} > {answer:<56} {microseconds:.0f} us there and back"
+
+
+def _fail_if_waiting(notice: str) -> None:
+    """End the room if it cannot accept a connection: otherwise the peer would wait, and only its timeout would be reported."""
+    if notice.startswith(MUST_WAIT):
+        raise StepFailed(notice)
 
 
 def _talk() -> list[tuple[str | None, float]]:

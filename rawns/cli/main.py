@@ -12,7 +12,7 @@ import sys
 from ..errors import RawnsError
 from . import signals
 from .commands import APPLETS, COMMANDS, SYNONYMS
-from .output import Unwritable, complain, install, reason
+from .output import NO_DESCRIPTORS, Unwritable, complain, install, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def _unknown(word: str) -> int:
 
 def _failed(word: str, error: Exception) -> int | None:
     """Say what has ended a command; return the exit status.  None for a fault of rawns itself, and for a closed pipe."""
+    if isinstance(error, OSError) and error.errno in NO_DESCRIPTORS and not isinstance(error, RawnsError):
+        complain(f"rawns {word}: {reason(error)}")  # before anything else is imported
+        return 1
     from .options import HelpRequested, UsageError  # not needed, and so not imported, by commands that succeed
 
     sentence = ""
@@ -79,6 +82,9 @@ def missing_module(error: ImportError) -> str:
 
     A one-file program may lack commands, and Debian's python3-minimal lacks modules of the standard library.
     """
+    for number, sentence in NO_DESCRIPTORS.items():
+        if str(error).endswith(os.strerror(number)):  # of dlopen(3), which gives no errno
+            return sentence
     left_out = (error.name or "").removeprefix("rawns.cli.")
     if left_out in COMMANDS:
         return f"this copy of rawns was made without `{left_out}` (`rawns onefile --without`)"

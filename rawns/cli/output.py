@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -154,8 +155,19 @@ def _as_bytes(error: UnicodeError) -> tuple[bytes, int]:
     return bytes(held), error.end
 
 
+NO_DESCRIPTORS = {
+    errno.EMFILE: "no descriptors left: this process has as many open files as it may have (`ulimit -n`)",
+    errno.ENFILE: "no descriptors left: this machine has as many open files as it may have (fs.file-max)",
+}
+
+
 def reason(error: OSError) -> str:
-    """Return an error of Python's without its number: ``/etc/shadow: Permission denied``."""
+    """Return an error of Python's without its number: ``/etc/shadow: Permission denied``.
+
+    If no descriptors are left the file does not matter: as a rule it is the next module to be imported.
+    """
+    if error.errno in NO_DESCRIPTORS:
+        return NO_DESCRIPTORS[error.errno]
     name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
     return name + (error.strerror or str(error) or type(error).__name__)
 

@@ -1,16 +1,16 @@
-"""What SIGINT, SIGTERM and SIGHUP do to a command: an exception, so that what it has made is removed before it ends."""
+"""What SIGINT, SIGTERM, SIGHUP and SIGQUIT do to a command: an exception, so that what it has made is removed before it ends."""
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the C module: `signal` imports `enum`
 import os
 
-_ENDING = (_signal.SIGTERM, _signal.SIGHUP)
+_ENDING = (_signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
 _handling = 0  # the process that has called `handle`
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP has arrived, whose ``number`` this is."""
+    """SIGTERM, SIGHUP or SIGQUIT has arrived, whose ``number`` this is."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -18,9 +18,9 @@ class Terminated(BaseException):
 
 
 def handle() -> None:
-    """Let SIGINT raise KeyboardInterrupt and SIGTERM and SIGHUP raise `Terminated`, except those that are ignored (nohup).
+    """Let SIGINT raise KeyboardInterrupt, and SIGTERM, SIGHUP and SIGQUIT `Terminated`, except those that are ignored (nohup).
 
-    After SIGTERM or SIGHUP all three are ignored, so that the removal is not interrupted.  A child that a library forks has
+    After one of these three all four are ignored, so that the removal is not interrupted.  A child that a library forks has
     nothing to remove: a signal ends it at once.
     """
     global _handling
@@ -33,7 +33,7 @@ def handle() -> None:
 
 
 def once() -> None:
-    """Ignore the three signals after the first of them, SIGINT included; for a command whose removal is short and bounded.
+    """Ignore the four signals after the first of them, SIGINT included; for a command whose removal is short and bounded.
 
     At most one exception is then raised by signals, so a removal in two nested ``finally`` blocks is completed once at least.
     """

@@ -115,6 +115,8 @@ def connect(
 
 def resolve(host: str, family: int | None) -> list[tuple[int, Address]]:
     """Return the families and addresses of a host in the order of getaddrinfo(3).  Raises `RawnsError` if there are none."""
+    if not isinstance(host, str):
+        raise InvalidValue(f"{short_repr(host)} is neither an address nor a name")
     try:
         name = host.encode("ascii" if host.isascii() else "idna")
         found = _socket.getaddrinfo(name, None, family or 0, _socket.SOCK_RAW)

@@ -220,7 +220,7 @@ def _json_slowly(text: str, name: str) -> Any:
     except json.JSONDecodeError as error:
         raise InvalidValue(f"{printable(name)}:{error.lineno}: this is not JSON: {_lower(error.msg)}") from None
     except ValueError as error:
-        raise InvalidValue(f"{printable(name)}: this is not JSON: {printable(str(error))}") from None
+        raise InvalidValue(f"{printable(name)}: {_long_number(error) or f'this is not JSON: {printable(str(error))}'}") from None
 
 
 def _toml(text: str, name: str) -> Any:
@@ -241,7 +241,12 @@ def _toml(text: str, name: str) -> Any:
         line = int(at) if at.isdigit() else text.count("\n") + 1
         raise InvalidValue(f"{printable(name)}:{line}: this is not TOML: {_lower(words)}") from None
     except ValueError as error:  # a number of more digits than Python converts
-        raise InvalidValue(f"{printable(name)}: this is not TOML: {_lower(str(error))}") from None
+        raise InvalidValue(f"{printable(name)}: {_long_number(error) or f'this is not TOML: {_lower(str(error))}'}") from None
+
+
+def _long_number(error: ValueError) -> str:
+    """Return what to say if an error means that a number has more digits than Python converts (4300); empty otherwise."""
+    return "a number has too many digits: no value has more than 20" if "set_int_max_str_digits" in str(error) else ""
 
 
 def _check_keys(text: str, name: str) -> None:

@@ -12,6 +12,7 @@ from .interface import BaseHost, BaseLab, Interface
 from .kinds.veth import Port
 from .routes import LabRoute
 from .stamp import Stamp, is_label
+from .values import SYSCTLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,8 +153,8 @@ class Host(BaseHost):
         return route
 
     def sysctl(self, values: dict[str, object]) -> None:
-        """Plan settings under /proc/sys that belong to its namespace: ``{"net.ipv4.ip_forward": 1}``."""
-        self.sysctls = {**(self.sysctls or {}), **{key: str(value) for key, value in values.items()}}
+        """Plan settings under /proc/sys that belong to its namespace: ``{"net.ipv4.ip_forward": 1}``.  Raises `InvalidValue`."""
+        self.sysctls = {**(self.sysctls or {}), **{key: str(value) for key, value in SYSCTLS.read(values).items()}}
 
     def forward(self, on: bool = True) -> None:
         """Plan whether it forwards packets, of both families."""

@@ -148,7 +148,7 @@ HOST_KEYS: tuple[HostKey, ...] = (
     HostKey("forward", values.FLAG, "whether packets of others are forwarded", lambda host, on: host.forward(on), _forwards),
     HostKey(
         "sysctl",
-        values.SysctlsValue(),
+        values.SYSCTLS,
         'settings below /proc/sys, like "net.ipv4.tcp_ecn" = 1',
         lambda host, entry: host.sysctl(entry),
         _sysctls,

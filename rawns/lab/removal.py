@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import KernelError, RawnsError
+from ..syscalls import MissingModule
 from ..terminal import printable
 from . import stamp
 
@@ -61,12 +62,17 @@ class Removal:
         self._left.append(f"{printable(what)} ({error})")
 
     def finish(self) -> None:
-        """Retry what has failed.  Raises `RemovalError` for what is left then."""
+        """Retry what has failed.  Raises `RemovalError` for what is left then, or the error of a missing module."""
         failed, self._failed = self._failed, []
+        missing: Exception | None = None
         for what, function, args in failed:
             error = self._error(what, function, args)
-            if error is not None:
+            if isinstance(error, (ImportError, MissingModule)):
+                missing = missing or error
+            elif error is not None:
                 self.left(what, error)
+        if missing is not None:
+            raise missing
         if self._left:
             raise RemovalError(self._left)
 

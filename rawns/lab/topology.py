@@ -6,6 +6,7 @@ import os
 
 from .. import names
 from ..errors import InvalidValue
+from ..terminal import short_repr
 from . import stamp
 from .host import Host, RootHost
 from .interface import BaseLab, Existing, Interface
@@ -120,6 +121,8 @@ class Topology(BaseLab):
         ``loop`` allows it to close a loop of bridges that do not speak the spanning tree protocol, in which frames circulate.
         """
         for port in (one, other):
+            if not isinstance(port, Port):
+                raise InvalidValue(f"a wire connects two ports (`Host.port`), not {short_repr(port)}")
             if port.peer is not None or one is other:
                 raise InvalidValue(f"{port} has a wire already")
             if port.host.lab is not self:

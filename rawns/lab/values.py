@@ -29,9 +29,11 @@ RESERVED_NAMES = ("lo", "all", "default")  # lo exists everywhere; /proc/sys/net
 
 
 def shown(value: object) -> str:
-    """Return a value as a sentence shows it: short, on one line, booleans and texts as TOML and JSON write them."""
+    """Return a value as a sentence shows it: short, on one line, booleans, texts and null as TOML and JSON write them."""
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return "null"
     if isinstance(value, str):
         text = '"' + printable(value) + '"'
     elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
@@ -387,7 +389,11 @@ class ForwardingValue(TextValue):
         target, colon, far = words[2].rpartition(":")
         if not colon:
             target, far = words[2], words[1]
-        ports = [one if isinstance(one, int) else 0 for one in (decimal(words[1]), decimal(far))]
+        ports = []
+        for number in (decimal(words[1]), decimal(far)):
+            if not isinstance(number, int):
+                raise InvalidValue(f"{shown(number)} is not a port, a number from 1 to 65535")
+            ports.append(number)
         return Forward(words[0], ports[0], target.strip("[]"), ports[1])
 
     def write(self, value: Any) -> str:
@@ -414,6 +420,8 @@ class SysctlsValue(Value):
             raise InvalidValue(f'{shown(value)} is not a table: sysctl = {{ "net.ipv4.ip_forward" = 1 }}')
         found: dict[str, object] = {}
         for key, one in value.items():
+            if not isinstance(key, str):
+                raise InvalidValue(f"{shown(key)} is not the name of a setting")
             parts = key.replace("/", ".").split(".")
             if isinstance(one, dict) or not key.startswith(("net.", "net/")) or "" in parts or not key.isprintable():
                 text = "is not a setting of a network namespace: those begin with net, and stand in quotes because of their dots"
@@ -429,6 +437,9 @@ class SysctlsValue(Value):
                     f"the value of {shown(key)} must be one line of at most {sysctl.MAX_VALUE_BYTES - 1} characters"
                 )
         return found
+
+
+SYSCTLS = SysctlsValue()
 
 
 class NamesValue(Value):

@@ -159,6 +159,13 @@ def check_name(name: str, limit: int = uapi.IFNAMSIZ) -> str:
     return name
 
 
+def check_flag(word: str, value: object) -> bool:
+    """Return ``value`` if it is True or False: a text like ``"no"`` would count as true.  Raises `InvalidValue`."""
+    if not isinstance(value, bool):
+        raise InvalidValue(f"{word}: expected True or False, not {short_repr(value)}")
+    return value
+
+
 def _size(name: str) -> int:
     try:
         return len(name.encode("utf-8", "surrogateescape"))
@@ -221,7 +228,7 @@ def body(options: Mapping[str, object]) -> dict[str, Any]:
         if value is None:
             continue
         if word == "up":
-            fields["ifi_flags"], fields["ifi_change"] = uapi.IFF_UP if value else 0, uapi.IFF_UP
+            fields["ifi_flags"], fields["ifi_change"] = uapi.IFF_UP if check_flag(word, value) else 0, uapi.IFF_UP
         elif word in OPTIONS:
             fields[OPTIONS[word]] = value.index if isinstance(value, Link) else value
         else:
@@ -336,7 +343,11 @@ def vxlan(
         raise InvalidValue(f"{short_repr(vni)} is not a VXLAN id, a number of 24 bits")
     if not (isinstance(port, int) and 0 < port < 1 << 16):
         raise InvalidValue(f"{short_repr(port)} is not a UDP port")
-    data: dict[str, Any] = {"IFLA_VXLAN_ID": vni, "IFLA_VXLAN_PORT": port, "IFLA_VXLAN_LEARNING": int(learning)}
+    data: dict[str, Any] = {
+        "IFLA_VXLAN_ID": vni,
+        "IFLA_VXLAN_PORT": port,
+        "IFLA_VXLAN_LEARNING": int(check_flag("learning", learning)),
+    }
     family = 0
     for text, key in ((remote, "IFLA_VXLAN_GROUP"), (local, "IFLA_VXLAN_LOCAL")):
         if text is not None:

@@ -244,3 +244,10 @@ def test_an_output_that_nobody_reads_stops_the_flood(home: NetNS, start: Start) 
         assert peak and int(peak[1]) < 60_000
         while len(room.seen["stdout"]) < sent:  # read again, it goes on
             room.seen["stdout"] += os.read(room.process.stdout.fileno(), 65536)
+
+
+@pytest.mark.parametrize("verb", ["connect", "listen"])
+def test_a_link_local_address_needs_its_interface(verb: str) -> None:
+    command = [sys.executable, "-m", "rawns", "chat", verb, "fe80::1", "9"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and done.stderr.endswith("; a link-local address needs its interface: fe80::1%IFACE\n")

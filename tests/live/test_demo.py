@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -451,3 +453,27 @@ os._exit(0)
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
     assert f"{kind} " in done.stdout and "are left behind" in done.stdout and done.stderr == "", done.stderr
     assert names() == before
+
+
+def test_the_end_by_sigquit_leaves_nothing() -> None:
+    before = names()
+    command = [sys.executable, "-u", "-m", "rawns", "demo", "--explain"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(" 1. "):  # the namespaces are there
+                break
+        process.send_signal(signal.SIGQUIT)
+        process.stdout.read()
+    assert process.returncode in (-signal.SIGQUIT, 0) and names() == before
+
+
+@pytest.mark.parametrize("limit", [11, 12, 13, 14])
+def test_a_lack_of_descriptors_is_the_reason_that_is_given(limit: int) -> None:
+    """In the room's thread too, whose peer would only see that no answer comes."""
+    before = names()
+    script = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv.pop(1)),) * 2)\n"
+    script += "sys.argv[1:] = ['demo']; from rawns.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", script, str(limit)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 or os.strerror(errno.EMFILE) in done.stderr, done.stderr
+    assert "timed out" not in done.stderr and names() == before

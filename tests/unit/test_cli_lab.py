@@ -10,6 +10,10 @@ import pytest
 from rawns.cli.lab import COMMAND, FUNCTIONS
 from rawns.cli.lab.examples import NAMES
 from rawns.cli.main import run
+from rawns.errors import InvalidValue
+from rawns.lab import Lab
+from rawns.lab.removal import Removal
+from rawns.syscalls import MissingModule
 
 WRONG = {
     "no verb": (["upp", "x"], 'rawns lab: there is no verb "upp"; did you mean up?; see `rawns lab --help`'),
@@ -74,7 +78,7 @@ def test_what_takes_a_file_takes_no_name(verb: str, capsys: pytest.CaptureFixtur
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["lab", "up", "/nowhere/x.json"]) == 1
     told = capsys.readouterr().err
-    assert told == 'rawns lab: open("/nowhere/x.json", O_RDONLY|O_CLOEXEC): No such file or directory (ENOENT)\n'
+    assert told == "rawns lab: /nowhere/x.json: No such file or directory\n"  # as cat(1) says it
 
 
 def test_all_faults_are_told_as_a_compiler_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,3 +130,47 @@ def test_graph_needs_no_kernel(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert told["--svg"].startswith("<svg")
     assert run(["lab", "export", str(file)]) == 0
     assert json.loads(capsys.readouterr().out)["wires"] == [{"ends": ["a:eth0 10.0.0.1/24", "b:eth0 10.0.0.2/24"]}]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.toml"])
+def test_a_number_of_thousands_of_digits(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = "1" * 5000
+    file = tmp_path / name
+    file.write_text(f'{{"hosts": {{"a": {{"count": {number}}}}}}}' if name == "a.json" else f"[hosts.a]\ncount = {number}\n")
+    assert run(["lab", "plan", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "digits" in told or "TOML from 3.11" in told
+    assert "set_int_max_str_digits" not in told and told.count("\n") == 1
+
+
+def test_null_and_digits_of_other_scripts_are_shown_as_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"hosts": {"a": null}}')
+    assert run(["lab", "plan", str(file)]) == 1
+    assert ": hosts.a: null is not a table" in capsys.readouterr().err
+    number = chr(0x668) + chr(0x660)  # ARABIC-INDIC DIGIT EIGHT and ZERO
+    entry = {"out": "e0", "forward": [f"tcp {number} 10.0.0.1"]}
+    file.write_text(json.dumps({"hosts": {"a": {"nat": [entry]}}}))
+    assert run(["lab", "plan", str(file)]) == 1
+    assert f'"{number}" is not a port' in capsys.readouterr().err
+
+
+def test_what_is_no_port_and_what_is_no_setting() -> None:
+    lab = Lab("x")
+    host = lab.netns("a")
+    with pytest.raises(InvalidValue, match="a wire connects two ports"):
+        lab.wire(host, host)  # type: ignore[arg-type]
+    for settings in ({"a": 1}, {"kernel.pid_max": 1}, {1: 1}, {"net.ipv4.ip_forward": None}, None):
+        with pytest.raises(InvalidValue):
+            host.sysctl(settings)  # type: ignore[arg-type]
+    assert not host.sysctls
+
+
+def test_a_removal_that_lacks_a_module_says_so_and_nothing_else() -> None:
+    def fail() -> None:
+        raise MissingModule("Python's module ctypes cannot be imported")
+
+    removal = Removal()
+    removal.attempt("links of lab x", fail)
+    with pytest.raises(MissingModule, match="^Python's module ctypes cannot be imported$"):
+        removal.finish()

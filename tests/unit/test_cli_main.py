@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import rawns
 from rawns.cli import main
 from rawns.cli.commands import COMMANDS
 from rawns.errors import InvalidValue, KernelError, NamespaceRestoreError
+from rawns.objects import link
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 Command = Callable[[list[str]], int]
@@ -317,14 +319,16 @@ main()
 
 
 @pytest.mark.parametrize("module", ["rawns.cli", "rawns.cli.main", "rawns.errors", "rawns.cli.output"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_before_the_command_runs_is_no_traceback(module: str, number: int) -> None:
     command = [sys.executable, "-c", SIGNAL_AT_IMPORT, str(int(number)), module]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGHUP, -1)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGHUP, -1), (signal.SIGQUIT, -3)]
+)
 def test_a_signal_while_the_command_runs(number: int, status: int) -> None:
     """It is cleaned up, and the process ends as the sender expects."""
     script = """if True:
@@ -391,3 +395,45 @@ def test_a_missing_module_is_one_line_with_the_package(tmp_path: Path) -> None:
     assert done.returncode == 1 and "ctypes" in done.stderr and "python3" in done.stderr
     for words in (["ip", "link"], ["help"], ["chat", "--help"], ["ping", "--help"]):
         assert rawns_process(*words, env=environment, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(("number", "limit"), [(errno.EMFILE, "ulimit -n"), (errno.ENFILE, "fs.file-max")])
+@pytest.mark.parametrize("kind", [OSError, ImportError])
+def test_a_lack_of_descriptors_while_a_module_is_imported(
+    kind: type, number: int, limit: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The import system raises OSError for a .py file, and ImportError with the text of dlopen(3) for a shared object."""
+    path = "/usr/lib/python3/rtnl/address"
+    text = f"{path}.so: cannot open shared object file: {os.strerror(number)}"
+    error = OSError(number, os.strerror(number), f"{path}.py") if kind is OSError else ImportError(text, name="rtnl", path=path)
+
+    def fail(argv: list[str]) -> int:
+        raise error
+
+    module = types.ModuleType("rawns.cli.demo")
+    module.main = fail  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "rawns.cli.demo", module)
+    assert main.run(["demo"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("rawns demo: no descriptors left") and limit in told and "address" not in told
+
+
+def test_an_unknown_case_of_bench_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["bench", "--only", "nosuch"]) == 2
+    assert capsys.readouterr().err.startswith("rawns bench: no case is called 'nosuch'; there are ")
+
+
+def test_a_flag_is_true_or_false() -> None:
+    for value in ("no", 0, 1, 1.0):
+        with pytest.raises(InvalidValue, match="up: expected True or False"):
+            link.body({"up": value})
+        with pytest.raises(InvalidValue, match="learning: expected True or False"):
+            link.vxlan("x", 1, learning=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("host", [None, 1, b"::1"])
+def test_a_host_is_a_text(host: object) -> None:
+    with pytest.raises(InvalidValue, match="is neither an address nor a name"):
+        rawns.ping(None, host)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="is neither an address nor a name"):
+        rawns.Peer(None, host, 9)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import InvalidValue, RawnsError
+from ...errors import InvalidValue, RawnsError, SyscallError
 from ...terminal import printable
 
 TYPE_CHECKING = False
@@ -23,7 +23,10 @@ def lab_of(word: str) -> Lab:
     if is_file(word):
         from ...lab.lab import Lab
 
-        return Lab.load(word)
+        try:
+            return Lab.load(word)
+        except SyscallError as error:
+            raise RawnsError(f"{printable(word)}: {error.strerror}") from None
     from ...lab.readback import live
 
     try:
