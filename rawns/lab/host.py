@@ -7,6 +7,7 @@ from _socket import AF_INET6
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..net import NetNS, connect
 from ..netns import adopt, unshare
+from ..objects.link import check_flag
 from ..terminal import printable
 from .interface import BaseHost, BaseLab, Interface
 from .kinds.veth import Port
@@ -157,8 +158,8 @@ class Host(BaseHost):
         self.sysctls = {**(self.sysctls or {}), **{key: str(value) for key, value in SYSCTLS.read(values).items()}}
 
     def forward(self, on: bool = True) -> None:
-        """Plan whether it forwards packets, of both families."""
-        self.sysctl(dict.fromkeys(FORWARDING, int(on)))
+        """Plan whether it forwards packets, of both families.  Raises `InvalidValue`."""
+        self.sysctl(dict.fromkeys(FORWARDING, int(check_flag("forward", on))))
 
     def nat(self, out: str, *sources: str, forwards: Sequence[Forward] = ()) -> Nat:
         """Plan that packets that leave through ``out`` get the address of that interface, if they come from ``sources``.

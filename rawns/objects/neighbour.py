@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..nlmsg import Request
 from . import prefix
+from .link import check_flag
 from .record import Record, field
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ def _body(index: int, address: str) -> dict[str, Any]:
 
 def new(index: int, address: str, lladdr: str, permanent: bool = True) -> Request:
     """Add an entry: ``ip neigh add ADDRESS lladdr LLADDR dev NAME [nud permanent|reachable]``.  Raises `InvalidValue`."""
-    state = uapi.NUD_PERMANENT if permanent else uapi.NUD_REACHABLE
+    state = uapi.NUD_PERMANENT if check_flag("permanent", permanent) else uapi.NUD_REACHABLE
     fields = {**_body(index, address), "ndm_state": state, "NDA_LLADDR": lladdr}
     return Request(rtnl.NEWNEIGH, fields, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"neighbour {address}")
 

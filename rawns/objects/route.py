@@ -7,6 +7,7 @@ from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..terminal import short_repr
 from . import prefix
+from .link import check_flag
 from .record import Record, field
 
 TYPE_CHECKING = False
@@ -161,7 +162,7 @@ def new(
     fields = _body(destination, via, index, source, metric, table, family)
     fields["rtm_protocol"], fields["rtm_type"] = protocol, TYPES[type]
     fields["rtm_scope"] = _scope(fields, type) if scope is None else scope
-    if onlink:
+    if check_flag("onlink", onlink):
         fields["rtm_flags"] = uapi.RTNH_F_ONLINK
     if mtu is not None:
         fields["RTA_METRICS"] = {"RTAX_MTU": mtu}

@@ -6,6 +6,7 @@ from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..terminal import short_repr
+from .link import check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def set(
     ``own`` says that the index is the bridge's (``self``).  The kernel refuses (EOPNOTSUPP) if it was built without
     CONFIG_BRIDGE_VLAN_FILTERING.  Raises `InvalidValue`.
     """
-    flags = (uapi.BRIDGE_VLAN_INFO_PVID if pvid else 0) | (uapi.BRIDGE_VLAN_INFO_UNTAGGED if untagged else 0)
+    flags = uapi.BRIDGE_VLAN_INFO_PVID if check_flag("pvid", pvid) else 0
+    flags |= uapi.BRIDGE_VLAN_INFO_UNTAGGED if check_flag("untagged", untagged) else 0
     return Request(rtnl.SETLINK, _body(index, vid, last, flags, own), 0, f"VLAN {vid}")
 
 

@@ -342,7 +342,7 @@ def test_a_stamp_names_what_was_until_it_is_no_more(lab_name: Name) -> None:  # 
 def test_a_signal_ends_what_a_lab_is_built_by() -> None:
     from rawns.cli.lab.exec import ChildSignals
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         with ChildSignals() as signals, pytest.raises(SystemExit) as ended:
             signals.ending(os.kill, os.getpid(), number)
         assert ended.value.code == 128 + number

@@ -18,7 +18,7 @@ import rawns
 from rawns.cli import main
 from rawns.cli.commands import COMMANDS
 from rawns.errors import InvalidValue, KernelError, NamespaceRestoreError
-from rawns.objects import link
+from rawns.objects import link, neighbour, route, vlan
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 Command = Callable[[list[str]], int]
@@ -429,6 +429,15 @@ def test_a_flag_is_true_or_false() -> None:
             link.body({"up": value})
         with pytest.raises(InvalidValue, match="learning: expected True or False"):
             link.vxlan("x", 1, learning=value)  # type: ignore[arg-type]
+        with pytest.raises(InvalidValue, match="permanent: expected True or False"):
+            neighbour.new(1, "10.0.0.1", "02:00:00:00:00:01", value)  # type: ignore[arg-type]
+        for flag in ("pvid", "untagged"):
+            with pytest.raises(InvalidValue, match=f"{flag}: expected True or False"):
+                vlan.set(1, 2, **{flag: value})  # type: ignore[arg-type]
+        with pytest.raises(InvalidValue, match="onlink: expected True or False"):
+            route.new("10.0.0.0/8", via="10.9.0.1", onlink=value)  # type: ignore[arg-type]
+        with pytest.raises(InvalidValue, match="forward: expected True or False"):
+            rawns.Lab().netns("a").forward(value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("host", [None, 1, b"::1"])
