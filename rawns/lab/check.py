@@ -11,9 +11,10 @@ from _socket import AF_INET, AF_INET6
 from .. import sysctl
 from ..objects import prefix
 from ..objects.prefix import BITS
+from .interface import DEFAULT_MTU
 from .problems import Problem
 from .segments import Segments
-from .values import inside, mac_bytes
+from .values import LINK_LOCAL, inside, mac_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 MAX_PORTS = 1023  # of a bridge: BR_MAX_PORTS of net/bridge/br_private.h, less the port number 0
 IP6_MTU = 1280  # the smallest MTU that IPv6 works with (RFC 8200)
-LINK_LOCAL = 0xFE80 << 112, 10  # fe80::/10
 IP6_PREFIX_METRIC = 256  # of the route that the kernel adds with an IPv6 address (IP6_RT_PRIO_ADDRCONF)
 DISABLE_IPV6 = "net/ipv6/conf/{}/disable_ipv6"
 
@@ -121,8 +121,25 @@ def _of_slave(host: Host, one: Interface, master: Interface) -> Problems:
 def _of_stacked(host: Host, one: Interface, parent: Interface) -> Problems:
     if parent.host.lab is not host.lab:
         yield Problem(f"{one} stands on {parent}, which is not in this lab", one.where)
-    if one.mtu and parent.mtu and one.mtu > parent.mtu:
-        yield Problem(f"{one} has an MTU of {one.mtu}, and {parent}, which it stands on, one of {parent.mtu}", one.where)
+    most = _mtu(parent)
+    if one.mtu and most and one.mtu > most:
+        yield Problem(f"{one} has an MTU of {one.mtu}, and {parent}, which it stands on, one of {most}", one.where)
+    if one.takes_frames and parent.bridged:
+        yield Problem(f"{one} cannot stand on {parent}, whose frames {parent.master} takes as its bridge", one.where)
+    if parent.name == "lo" and not one.on_loopback:
+        yield Problem(f"{one} cannot stand on {parent}, the loopback interface: the kernel refuses {one.what} there", one.where)
+
+
+def _mtu(one: Interface) -> int | None:
+    """Return the MTU that an interface will have; None if only the kernel knows it."""
+    if one.mtu or one.existing:
+        return one.mtu
+    if one.parent is not None:
+        return _mtu(one.parent)
+    if one.switches:  # the smallest of its ports
+        known = [port.mtu or port.usual_mtu({}) for port in one.host.interfaces if port.master is one]
+        return min(known, key=lambda mtu: mtu or DEFAULT_MTU, default=DEFAULT_MTU)
+    return one.usual_mtu({})
 
 
 def _ipv6_disabled(sysctls: dict[str, str], name: str | None) -> bool:
@@ -300,10 +317,29 @@ def _networks(members: list[Interface], lenient: bool) -> Problems:
     for (place, family), own in numbers.items():
         if members[place].parent is not None:
             continue  # a stacked interface may have a network of its own
+        if _reaches_on_link(members[place], family, members):
+            continue
         if families[family] > 1 and not any(_shared(address, number, groups, members[place]) for address, number in own):
             yield _alone(members[place], [address for address, _ in own], family, members)
             if families[family] == 2:
                 families[family] = 0  # the other would be told the same
+
+
+def _reaches_on_link(one: Interface, family: int, members: list[Interface]) -> bool:
+    """Return whether a route without a gateway leads out of an interface to an address of another one on the segment."""
+    routes = [
+        route.to
+        for route in getattr(one.host, "routes", ())
+        if route.via is None and route.dev == one.name and route.to.family == family
+    ]
+    return any(
+        inside(address.number, to.number, to.length, BITS[family])
+        for to in routes
+        for other in members
+        if other is not one
+        for address in other.addresses
+        if address.family == family
+    )
 
 
 def _shared(address: Prefix, number: int, groups: dict[tuple[int, int, int], list[Interface]], one: Interface) -> bool:

@@ -45,6 +45,11 @@ class Source:
             path = path[:-1]
         return self._lines[path]
 
+    def has(self, path: Path) -> bool:
+        """Return whether the file has a place."""
+        self.line(path)
+        return path in (self._lines or ())
+
     def place(self, path: Path) -> str:
         """Return ``shop.toml:17: wires[3].ends[0]``."""
         line = self.line(path)
@@ -76,6 +81,11 @@ class Where(str):
     def place(self) -> str:
         """``shop.toml:17: wires[3].ends[0]``."""
         return self._source.place(self._path)
+
+    def below(self, *more: str | int) -> Where:
+        """Return a place below this one; this one if the file does not have it."""
+        path = (*self._path, *more)
+        return Where(self._source, path) if self._source.has(path) else self
 
     @property
     def line(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
 
 from .. import sysctl
-from ..errors import KernelError
+from ..errors import KernelError, SyscallError
 from ..netns import ETC_DIR
 from ..terminal import printable
 from . import etc_files, stamp
@@ -39,7 +39,20 @@ def _sysctls(host: Host, state: NamespaceState | None) -> Iterator[Change]:
         if now is None or not sysctl.same(now, value):
             what = f"{key} of {host.label}: {value}" if now is None else f"{key} of {host.label}: {printable(now)} -> {value}"
             change = Change("~" if state is not None else "+", what, host, host.where)
-            yield change.with_action(partial(host.setting, key, value), None if now is None else partial(host.setting, key, now))
+            yield change.with_action(partial(_set, host, key, value), None if now is None else partial(host.setting, key, now))
+
+
+def _set(host: Host, key: str, value: str) -> None:
+    """Set one setting.  Raises `SyscallError`, which names the host and its line."""
+    try:
+        host.setting(key, value)
+    except SyscallError as error:
+        below = getattr(host.where, "below", None)  # a `document.Where`
+        where = below("sysctl", key).place if below is not None else host.where
+        place = f", {where}" if where else ""
+        hint = f"{error.hint}, " if error.hint else ""
+        error.hint = f"{hint}for {key} of {printable(host.label)}{place}"
+        raise
 
 
 def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:

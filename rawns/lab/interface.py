@@ -184,6 +184,8 @@ class Interface(Described):
     all_properties: Sequence[Property] = LINK_PROPERTIES
     edge = "wire"  # how a picture draws the connection: wire, tunnel, stacked or tap
     own_mac = True  # whether it can be given a MAC address
+    takes_frames = False  # whether it takes all that its parent receives: the kernel allows a device one such user
+    on_loopback = True  # whether a stacked one can stand on lo
 
     def __init_subclass__(cls) -> None:
         cls.all_properties = (*LINK_PROPERTIES, *cls.properties)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .. import names
+from .. import names, uapi
 from ..errors import KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
@@ -95,7 +95,10 @@ class Lab(Topology):
         return changes
 
     def states(self) -> dict[str | Interface, str]:
-        """Return the state of each host (by label) and interface: ``up``, ``down`` (no carrier), ``missing`` or ``differs``."""
+        """Return the state of each host (by label) and interface: ``up``, ``down`` (no carrier), ``missing`` or ``differs``.
+
+        A bridge is up, too, while the spanning tree protocol still lets its ports listen and learn.
+        """
         plan = self._compare()
         found: dict[Any, str] = {}
         for host in self.hosts:
@@ -111,7 +114,7 @@ class Lab(Topology):
                 elif any(change.interface is one for change in changed):
                     found[one] = "differs"
                 else:
-                    found[one] = "up" if there.carrier else "down"
+                    found[one] = "up" if there.carrier or _learning(one) else "down"
         return found
 
     def _build_or_retry(self, progress: Progress | None) -> list[Change]:
@@ -274,6 +277,22 @@ class Lab(Topology):
     def __repr__(self) -> str:
         state = "up" if any(host.there for host in self.hosts) else "planned"
         return f"<Lab {self.name} ({state}): {len(self.hosts)} namespaces, {len(self.wires)} wires>"
+
+
+def _learning(one: Interface) -> bool:
+    """Return whether a bridge, or the one that an interface stands on, waits for ports that STP lets listen and learn."""
+    while one.parent is not None:
+        one = one.parent
+    if not getattr(one, "stp", False):
+        return False
+    host: Any = one.host
+    try:
+        links = host.net.links()
+    finally:
+        host.release()
+    index = next((link.index for link in links if link.name == one.name), None)
+    ports = [link.port for link in links if link.master and link.master == index]
+    return any(port.get("IFLA_BRPORT_STATE") in (uapi.BR_STATE_LISTENING, uapi.BR_STATE_LEARNING) for port in ports)
 
 
 def _delete_host(host: Host) -> None:

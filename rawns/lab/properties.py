@@ -165,7 +165,7 @@ class AddressProperty(KindProperty):
     __slots__ = ("attribute6",)
 
     def __init__(self, name: str, doc: str, *, attribute: str, attribute6: str, required: bool = False) -> None:
-        super().__init__(name, values.PEER_ADDRESS, doc, attribute=attribute, required=required)
+        super().__init__(name, values.TUNNEL_ADDRESS, doc, attribute=attribute, required=required)
         self.attribute6 = attribute6
 
     def encoded(self, value: Any) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def shape_words(shape: Shape) -> dict[str, Any]:
     words = str(shape).split()
     entry: dict[str, Any] = dict(zip(words[::2], words[1::2]))
     if Shape(**entry) != shape:  # more digits than these words have
-        entry = {key.name: getattr(shape, key.name) for key in SHAPE_KEYS if getattr(shape, key.name)}
+        entry = {key.name: getattr(shape, key.name) for key in SHAPE_KEYS if key.name in shape.named}
     for word in ("burst", "latency"):
         fewer = {key: value for key, value in entry.items() if key != word}
         if fewer and word in entry and Shape(**fewer) == shape:

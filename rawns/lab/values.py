@@ -7,6 +7,8 @@ convert between the stored value and that of a netlink attribute.
 
 from __future__ import annotations
 
+from _socket import AF_INET6
+
 from .. import sysctl, uapi
 from ..errors import InvalidValue
 from ..names import check
@@ -290,6 +292,9 @@ def _domain(word: str) -> str:
 # -- addresses ------------------------------------------------------------------------------------------------------------
 
 
+LINK_LOCAL = 0xFE80 << 112, 10  # fe80::/10: number and prefix length
+
+
 def inside(number: int, network: int, length: int, bits: int) -> bool:
     """Return whether an address (a number) is in a network."""
     return number >> bits - length == network >> bits - length
@@ -315,6 +320,14 @@ def _interface_address(word: str) -> Prefix:
 def _peer_address(word: str) -> str:
     """Return the address of one other machine, in the kernel's spelling."""
     return host_address(prefix.address(word)).address
+
+
+def _tunnel_address(word: str) -> str:
+    """Return the address of an end of a tunnel.  Raises `InvalidValue` for a link-local one, which needs an interface."""
+    address = host_address(prefix.address(word))
+    if address.family == AF_INET6 and inside(address.number, *LINK_LOCAL, 128):
+        raise InvalidValue(f"{shown(word)} is a link's own address, which a tunnel cannot use without an interface")
+    return address.address
 
 
 def mac_bytes(word: str) -> bytes:
@@ -504,6 +517,7 @@ INTERFACE_NAME = CheckedText(_interface_name, minLength=1, maxLength=15, pattern
 DOMAIN = CheckedText(_domain)
 ADDRESS = CheckedText(lambda word: prefix.address(word).address)
 PEER_ADDRESS = CheckedText(_peer_address)
+TUNNEL_ADDRESS = CheckedText(_tunnel_address)
 INTERFACE_ADDRESS = CheckedText(_interface_address, pattern="/[0-9]+$")
 MAC_ADDRESS = CheckedText(_mac, pattern="^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$")
 VLAN_ID = WholeNumber("a VLAN", 1, 4094)

@@ -174,6 +174,14 @@ class Shape:
         """Seconds: the longest that a packet queues for the rate."""
         return max(self.backlog_bytes - self.burst, 0) / self.bytes_per_second if self.bytes_per_second else 0.0
 
+    @property
+    def named(self) -> list[str]:
+        """The options that tell it apart, in the order of tc(8): those that are not 0, and a 0 that is not the default."""
+        words = ("rate", "burst", "latency", "delay", "jitter", "loss")
+        needed = "latency" if self.rate else ""
+        bare = "delay" if self.netem_packets and not (self.jitter or self.loss) else ""  # netem is there, and changes nothing
+        return [word for word in words if getattr(self, word) or word in (needed, bare)]
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Shape):
             return NotImplemented
@@ -184,9 +192,13 @@ class Shape:
 
     def __str__(self) -> str:
         """Return it as tc(8) writes it: ``rate 10mbit burst 16384b latency 50ms``."""
-        times = {word: f"{getattr(self, word) * 1000:g}ms" for word in ("latency", "delay", "jitter") if getattr(self, word)}
-        rate = {"rate": units.format_rate(self.rate), "burst": f"{self.burst}b"} if self.rate else {}
-        words = {**rate, **times, **({"loss": f"{self.loss * 100:.3g}%"} if self.loss_u32 else {})}
+        named = self.named
+        times: dict[str, str] = {
+            word: f"{getattr(self, word) * 1000:g}ms" for word in ("latency", "delay", "jitter") if word in named
+        }
+        rate: dict[str, str] = {"rate": units.format_rate(self.rate), "burst": f"{self.burst}b"} if self.rate else {}
+        loss: dict[str, str] = {"loss": f"{self.loss * 100:.3g}%"} if self.loss_u32 else {}
+        words = {**rate, **times, **loss}
         return " ".join(f"{word} {value}" for word, value in words.items())
 
     def __repr__(self) -> str:

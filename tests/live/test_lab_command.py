@@ -121,11 +121,11 @@ def test_an_example_is_brought_up_answers_and_is_gone(name: str, lab: str, file:
 
 def test_what_the_kernel_refuses_is_told_with_its_line(lab: str, file: Any, told: Told, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    routes = '{"a": {"routes": [\n"10.9.0.0/16 via 10.0.0.2"]}, "b": {}}'  # through an interface that is down
-    ends = '[{"host": "a", "addresses": "10.0.0.1/24", "up": false}, "b"]'
+    routes = '{"a": {"routes": [\n"fd09::/64 via fe80::1 dev eth0"]}, "b": {}}'  # its own address
+    ends = '[{"host": "a", "addresses": ["fe80::1/64", "fd00::1/64"]}, "b"]'
     path.write_text(f'{{"name": "{lab}",\n"hosts": {routes},\n"wires": [{{"ends": {ends}}}]}}')
     said = told("up", str(path), status=1)
-    assert said.startswith("rawns lab: RTM_NEWROUTE (") and "gateway" in said
+    assert said.startswith("rawns lab: RTM_NEWROUTE (") and "Gateway" in said
     assert f"{path}:3: hosts.a.routes[0])" in said and len(said.splitlines()) == 1
     assert names(lab) == []
 

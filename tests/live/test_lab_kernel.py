@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from test_lab_standing import lab_name  # noqa: F401 (a fixture)
 
-from rawns import InvalidValue, KernelError, Lab, NetNS, SyscallError
+from rawns import InvalidValue, KernelError, Lab, NetNS, SyscallError, names
 from rawns.lab import discover, document
 from rawns.lab.export import data_of
 from rawns.lab.graph import svg, text
@@ -231,6 +232,165 @@ def test_a_gateway_on_the_link_is_accepted_and_works(lab_name: Name) -> None:  #
         discover.remove_lab(name)
 
 
+def stacked(kind: str = "macvlan", **keys: Any) -> dict[str, Any]:
+    return {**pair(), f"{kind}s": [{"host": "a", "name": "m", "parent": "e0", **keys}]}
+
+
+def needs(kind: str) -> None:
+    def attempt(one: NetNS, two: NetNS) -> None:
+        one.net.add_link("m", kind, link="e0")
+
+    if not asked(attempt):
+        pytest.skip(f"this kernel has no {kind}")
+
+
+@pytest.mark.parametrize("mtu", [1499, 1500, 1501])
+@pytest.mark.parametrize("kind", ["macvlan", "macvtap"])
+def test_the_mtu_of_a_stacked_interface_is_accepted_as_by_the_kernel(kind: str, mtu: int) -> None:
+    needs(kind)
+    assert planned(stacked(kind, mtu=mtu)) == asked(lambda one, two: one.net.add_link("m", kind, link="e0", mtu=mtu))
+
+
+@pytest.mark.parametrize("mtu", [1400, 1401])
+def test_the_mtu_of_an_interface_on_a_bridge_is_accepted_as_by_the_kernel(mtu: int) -> None:
+    """The bridge has the smallest MTU of its ports."""
+    needs("macvlan")
+
+    def attempt(one: NetNS, two: NetNS) -> None:
+        one.net.add_bridge("br0")
+        one.net.set_link("e0", mtu=1400, master="br0")
+        one.net.add_link("m", "macvlan", link="br0", mtu=mtu)
+
+    data = {
+        "hosts": ["a", "b"],
+        "bridges": {"br0": {"host": "a"}},
+        "wires": [{"ends": ["br0", "b"], "mtu": 1400}],
+        "macvlans": [{"host": "a", "name": "m", "parent": "br0", "mtu": mtu}],
+    }
+    assert planned(data) == asked(attempt)
+
+
+def test_an_interface_on_loopback_is_accepted_as_by_the_kernel() -> None:
+    needs("macvlan")
+    accepted = asked(lambda one, two: one.net.add_macvlan("m", "lo"))
+    assert planned({"hosts": ["a"], "macvlans": [{"host": "a", "name": "m", "parent": "root:lo"}]}) == accepted
+
+
+def test_a_macvlan_on_the_port_of_a_bridge_is_accepted_as_by_the_kernel() -> None:
+    needs("macvlan")
+
+    def attempt(one: NetNS, two: NetNS) -> None:
+        one.net.add_bridge("br0")
+        one.net.set_link("e0", master="br0")
+        one.net.add_macvlan("m", "e0")
+
+    data: dict[str, Any] = {
+        "hosts": ["a", "b"],
+        "bridges": {"br0": {"host": "a"}},
+        "wires": [{"ends": [{"bridge": "br0", "name": "e0"}, "b"]}],
+        "macvlans": [{"host": "a", "name": "m", "parent": "e0"}],
+    }
+    accepted = asked(attempt)
+    assert planned(data) == accepted
+    data["macvlans"][0]["parent"] = "br0"
+    assert planned(data)
+
+
+def test_an_interface_on_one_of_the_root_namespace_is_planned_as_the_kernel_accepts_it(lab_name: Name) -> None:  # noqa: F811
+    """The MTU of an interface that the lab does not make, and whether it is a port, are read."""
+    needs("macvlan")
+    name = lab_name()
+    for mtu, bridged in ((1400, False), (1401, False), (1400, True)):
+        with NetNS.current() as here:
+            below = f"p{name[-8:]}"[:13].replace("-", "")
+            here.net.add_veth(below, peer=f"{below}x", mtu=1400)
+            try:
+                if bridged:
+                    here.net.add_bridge(f"{below}b")
+                    here.net.set_link(below, master=f"{below}b")
+                try:
+                    here.net.add_link("m", "macvlan", link=below, mtu=mtu)
+                    accepted = True
+                    here.net.delete_link("m")
+                except KernelError:
+                    accepted = False
+                macvlans = [{"host": "a", "name": "m", "parent": f"root:{below}", "mtu": mtu}]
+                try:
+                    load(name, hosts=["a"], macvlans=macvlans).plan()
+                    assert accepted
+                except InvalidValue:
+                    assert not accepted
+            finally:
+                here.net.delete_link(below)
+                if bridged:
+                    here.net.delete_link(f"{below}b")
+
+
+def test_a_macvlan_in_mode_passthru_has_the_mac_address_of_its_parent() -> None:
+    needs("macvlan")
+    mac = "02:00:00:00:00:07"
+    with NetNS.create() as one:
+        one.net.add_veth("e0", peer="e1")
+        one.net.add_macvlan("m", "e0", "passthru", address=mac)
+        kept = one.net.link("m").address == mac
+    assert planned(stacked(mode="passthru", mac=mac)) == kept
+    assert planned(stacked(mode="passthru")) and planned(stacked(mode="bridge", mac=mac))
+
+
+@pytest.mark.parametrize("remote", ["fe80::1", "fd00::1", "10.0.0.9"])
+@pytest.mark.parametrize("kind", ["vxlan", "geneve"])
+def test_the_remote_of_a_tunnel_is_accepted_as_by_the_kernel(kind: str, remote: str) -> None:
+    word = "IFLA_VXLAN_GROUP" if kind == "vxlan" else "IFLA_GENEVE_REMOTE"
+    number = "IFLA_VXLAN_ID" if kind == "vxlan" else "IFLA_GENEVE_ID"
+
+    def make(address: str) -> bool:
+        data = {number: 7, f"{word}6" if ":" in address else word: address}
+        return asked(lambda one, two: one.net.add_link("t", kind, data))
+
+    if not make("10.0.0.9"):
+        pytest.skip(f"this kernel has no {kind}")
+    assert planned({"hosts": ["a"], f"{kind}s": [{"host": "a", "name": "t", "vni": 7, "remote": remote}]}) == make(remote)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"rate": "10mbit", "latency": 0},
+        {"rate": "10mbit", "latency": "0.000001ms"},
+        {"rate": "10mbit", "burst": "20000b", "latency": 0},
+        {"delay": 0},
+        {"rate": "10mbit", "delay": 0},
+    ],
+)
+def test_a_shape_without_a_queue_or_a_delay_is_read_back_as_it_is(shape: dict[str, Any], lab_name: Name) -> None:  # noqa: F811
+    name, data = lab_name(), pair(**shape)
+    try:
+        load(name, **data).up()
+    except KernelError as error:
+        discover.remove_lab(name)
+        pytest.skip(str(error))
+    try:
+        assert load(name, **data).plan() == []
+        assert [str(one) for one in Lab.from_source(document.Source(data_of(live(name)))).plan()] == []
+    finally:
+        discover.remove_lab(name)
+
+
+def test_a_host_address_beside_another_network_works_with_routes_on_the_link(lab_name: Name) -> None:  # noqa: F811
+    from rawns import ping
+
+    name = lab_name()
+    ends = ["a:e0 10.9.0.1/32", "b:e0 10.8.0.2/24"]
+    routes = {"a": {"routes": ["10.8.0.2 dev e0"]}, "b": {"routes": ["10.9.0.1 dev e0"]}}
+    assert not planned({"hosts": {"a": routes["a"], "b": {}}, "wires": [{"ends": ends}]})
+    load(name, hosts=routes, wires=[{"ends": ends}]).up(wait=10)
+    try:
+        with NetNS.open(f"{name}.a") as ns:
+            assert ping(ns, "10.8.0.2", timeout=5).received == 1
+    finally:
+        discover.remove_lab(name)
+
+
 # -- state that is not configuration --------------------------------------------------------------------------------------
 
 
@@ -258,6 +418,24 @@ def test_what_the_spanning_tree_protocol_changes_is_no_difference(lab_name: Name
                 assert ageing == (3000 if changing else 30000)
         assert 4 in states, "BR_STATE_BLOCKING"
         assert [str(one) for one in load(name, **data).plan()] == []
+    finally:
+        discover.remove_lab(name)
+
+
+def test_a_bridge_whose_ports_still_learn_is_as_described(lab_name: Name) -> None:  # noqa: F811
+    """It has no carrier before the first port forwards, two forward delays after `up`."""
+    name = lab_name()
+    data = {"hosts": ["a"], "bridges": {"x": {"stp": True}}, "wires": [{"ends": ["a 10.0.0.1/24", "x"]}]}
+    load(name, **data).up()
+    try:
+        lab = load(name, **data)
+        states = {str(key): how for key, how in lab.states().items()}
+        with NetNS.open(f"{name}.x") as ns:
+            assert ns.net.links("veth")[0].port["IFLA_BRPORT_STATE"] in (1, 2), "BR_STATE_LISTENING, BR_STATE_LEARNING"
+            assert not ns.net.link("x").carrier
+            assert states["x of x"] == "up"
+            ns.net.set_link(ns.net.links("veth")[0].name, up=False)
+        assert {str(key): how for key, how in lab.states().items()}["x of x"] == "down", "no port learns"
     finally:
         discover.remove_lab(name)
 
@@ -350,6 +528,16 @@ def test_a_setting_that_the_kernel_accepts_is_no_difference_afterwards(value: st
         assert load(name, **data).plan() == []
     finally:
         discover.remove_lab(name)
+
+
+@pytest.mark.parametrize(("key", "value"), [("net.ipv4.conf.nope.forwarding", 1), ("net.ipv4.ip_forward", "x")])
+def test_a_setting_that_the_kernel_refuses_is_told_with_its_host_and_line(key: str, value: object, lab_name: Name) -> None:  # noqa: F811
+    name = lab_name()
+    text = f'{{"name": "{name}", "hosts":\n{{"b": {{}}, "a": {{"sysctl": {{\n"{key}": {json.dumps(value)}}}}}}}}}'
+    with pytest.raises(SyscallError) as caught:
+        Lab.from_source(document.parse(text, "x.json")).up()
+    assert f"for {key} of a, x.json:3: hosts.a.sysctl" in str(caught.value)
+    assert not [one for one in names.listed() if one.startswith(name)]
 
 
 @pytest.mark.parametrize("name", ["net.ipv4.route.flush", "net/ipv6/route/flush"])

@@ -19,6 +19,8 @@ from rawns.lab.check import problems_of
 from rawns.lab.export import data_of
 from rawns.lab.graph import Graph, dot_mermaid, svg, text, trees
 from rawns.lab.reachability import Reach
+from rawns.lab.readback import shape_words
+from rawns.objects.qdisc import Shape
 
 
 def lab_of(**data: Any) -> Lab:
@@ -541,3 +543,28 @@ def test_the_examples_are_those_that_are_shipped() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_says_the_same_in_both_languages(name: str) -> None:
     assert document.parse(text_of(name), "x.toml").data == document.parse(text_of(name, "json"), "x.json").data
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"rate": "10mbit", "latency": 0},
+        {"rate": "10mbit", "latency": "0.000001ms"},
+        {"rate": "10mbit"},
+        {"delay": 0},
+        {"loss": 0},
+        {"rate": "10mbit", "delay": 0},
+        {"rate": "10mbit", "latency": 0, "loss": "1%"},
+    ],
+)
+def test_the_words_of_a_shape_give_the_same_numbers_of_the_kernel(words: dict[str, Any]) -> None:
+    shape = Shape(**words)
+    assert Shape(**shape_words(shape)).requests(2)[-1].body == shape.requests(2)[-1].body
+
+
+def test_the_mtu_of_a_stacked_interface_is_at_most_that_of_its_parent() -> None:
+    for kind, keys in (("macvlan", {}), ("macvtap", {}), ("ipvlan", {}), ("vlan", {"id": 7})):
+        data = {"hosts": HOSTS, "wires": wires("a:e0", "b"), f"{kind}s": [{"host": "a", "name": "m", "parent": "e0", **keys}]}
+        lab_of(**data)
+        with pytest.raises(InvalidValue, match="m of a has an MTU of 1501, and e0 of a, which it stands on, one of 1500"):
+            lab_of(**{**data, f"{kind}s": [{**data[f"{kind}s"][0], "mtu": 1501}]})  # type: ignore[index]

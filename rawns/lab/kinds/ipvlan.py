@@ -44,6 +44,7 @@ class Ipvlan(Interface):
         ),
     )
     stacked = True
+    takes_frames = True
     own_mac = False
     edge = "stacked"
     mode: str

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from ...errors import InvalidValue
 from ...objects.link import MACVLAN_MODES
 from .. import values
 from ..interface import Interface
 from ..properties import KindProperty
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..interface import BaseHost
 
 
 class Macvlan(Interface):
@@ -33,8 +40,15 @@ class Macvlan(Interface):
         ),
     )
     stacked = True
+    takes_frames = True
+    on_loopback = False
     edge = "stacked"
     mode: str
+
+    def __init__(self, host: BaseHost, name: str | None, *args: Any, **options: Any) -> None:
+        super().__init__(host, name, *args, **options)
+        if self.mac and self.exclusive:
+            raise InvalidValue(f"{self.what} in mode passthru has the MAC address of its parent: give the parent this mac")
 
     @property
     def exclusive(self) -> bool:

@@ -31,6 +31,7 @@ class VlanDevice(Interface):
         ),
     )
     stacked = True
+    on_loopback = False
     bridgeable = True
     edge = "stacked"
     id: int
