@@ -121,7 +121,7 @@ def _of_slave(host: Host, one: Interface, master: Interface) -> Problems:
 def _of_stacked(host: Host, one: Interface, parent: Interface) -> Problems:
     if parent.host.lab is not host.lab:
         yield Problem(f"{one} stands on {parent}, which is not in this lab", one.where)
-    most = _mtu(parent)
+    most = _mtu(parent) if one.mtu else None
     if one.mtu and most and one.mtu > most:
         yield Problem(f"{one} has an MTU of {one.mtu}, and {parent}, which it stands on, one of {most}", one.where)
     if one.takes_frames and parent.bridged:

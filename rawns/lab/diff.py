@@ -167,7 +167,8 @@ class Plan:
                         one.index = there.index
                     elif one.existing:
                         self.problems.append(f"there is no interface {one.name} in {host.label}")
-        self.problems += [text for host in hosts for one in host.interfaces for text in self._on_existing(one)]
+        stacked = [one for host in hosts for one in host.interfaces if one.parent is not None and one.parent.existing]
+        self.problems += [text for one in stacked for text in self._on_existing(one)]
         for one in [one for host in hosts for one in self.created[host.number]]:
             if one.parent is not None and one.parent.host is not one.host:
                 one.index = max(self._next_index(host) for host in (one.host, one.parent.host))
@@ -175,14 +176,14 @@ class Plan:
     def _on_existing(self, one: Interface) -> Iterator[str]:
         """Yield why the kernel would refuse an interface on the existing one that is its parent."""
         parent = one.parent
-        state = self.states[parent.host.number] if parent is not None and parent.existing else None
-        there = state.links.get(parent.name or "") if state is not None and parent is not None else None
-        if there is None:
+        state = self.states[parent.host.number] if parent is not None else None
+        if parent is None or state is None or parent.name not in state.links:
             return
+        there = state.links[parent.name]
         place = f" ({one.where})" if one.where else ""
         if one.mtu and one.mtu > there.mtu:
             yield f"{one} has an MTU of {one.mtu}, and {parent}, which it stands on, one of {there.mtu}{place}"
-        master = state.link_at(there.master) if state is not None and there.master else None
+        master = state.link_at(there.master)
         if one.takes_frames and master is not None and master.kind == "bridge":
             yield f"{one} cannot stand on {parent}, whose frames a bridge takes{place}"
 
