@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from . import names, rootless, syscalls, uapi
+from . import netns_names, rootless, syscalls, uapi
 from .errors import KernelError, RawnsError
 
 TYPE_CHECKING = False
@@ -78,8 +78,8 @@ def _python() -> Iterator[Finding]:
 
 
 def _proc() -> Iterator[Finding]:
-    if names.identity(names.HERE) is None:
-        yield Finding(BROKEN, "/proc", f"{names.HERE} cannot be opened", "mount -t proc proc /proc")
+    if netns_names.identity(netns_names.HERE) is None:
+        yield Finding(BROKEN, "/proc", f"{netns_names.HERE} cannot be opened", "mount -t proc proc /proc")
         return
     yield Finding(OK, "/proc", "is mounted")
     if os.path.isdir("/proc/sys/net") and not os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK) and os.geteuid() == 0:
@@ -119,7 +119,7 @@ def _mounts() -> Iterator[Finding]:
             f"this mount namespace has {count}: every copy of it takes long",
             "unmount stale names: rawns ip netns list",
         )
-    stale = names.listed(stale=True)
+    stale = netns_names.listed(stale=True)
     if stale:
         yield Finding(NOTE, "names", f"{len(stale)} names under /run/netns lead nowhere", "rawns ip netns del NAME")
 

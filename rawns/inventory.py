@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import names, syscalls
+from . import netns_names, syscalls
 from .errors import KernelError, RawnsError, SyscallError
 from .net import NetNS
 
@@ -74,24 +74,24 @@ def inventory(links: bool = True) -> list[NamespaceUse]:
     found: dict[Identity, NamespaceUse] = {}
 
     def use(path: str) -> NamespaceUse | None:
-        identity = names.identity(path)
+        identity = netns_names.identity(path)
         if identity is None or identity[0] != device:
             return None
         return found.setdefault(identity, NamespaceUse(identity, path))
 
-    here = names.identity(names.HERE)
+    here = netns_names.identity(netns_names.HERE)
     if here is None:
         raise RawnsError("/proc is not mounted here, and only there the namespaces of processes can be found")
     device = here[0]
     for pid in _pids():
         _add_process(pid, use)
-    for name in names.listed():
-        one = use(names.path_of(name))
+    for name in netns_names.listed():
+        one = use(netns_names.path_of(name))
         if one is not None:
             one.names.append(name)
     for path in _mounts():
         one = use(path)
-        if one is not None and os.path.dirname(path) not in (names.NETNS_DIR, "/var/run/netns"):
+        if one is not None and os.path.dirname(path) not in (netns_names.NETNS_DIR, "/var/run/netns"):
             one.mounts.append(path)
     for one in found.values():
         one.current = one.identity == here

@@ -1,6 +1,6 @@
 """Network namespaces: create, open, list, delete, enter (network_namespaces(7), ip-netns(8)).
 
-A `Namespace` is a descriptor and, if it has one, a name (`names`).  Nothing is forked, and no state is kept outside of the
+A `Namespace` is a descriptor and, if it has one, a name (`netns_names`).  Nothing is forked, and no state is kept outside of the
 kernel; two of them are equal if (st_dev, st_ino) of their descriptors are.
 
 Every function may be called from any thread, and leaves the calling thread where it was, even if a signal handler raises
@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from errno import EAGAIN, EINVAL, ENOMEM
 
-from . import names, syscalls, uapi
+from . import netns_names, syscalls, uapi
 from .errors import InvalidValue, RawnsError, SyscallError
-from .names import HERE, NETNS_DIR, path_of
+from .netns_names import HERE, NETNS_DIR, path_of
 from .terminal import printable
 from .threads import ThreadNamespace, call_and_restore, call_on_thread, enter
 
@@ -118,7 +118,7 @@ class Namespace:
             with undo:
                 if name is not None:
                     path_of(name)  # what cannot be a name is refused before any system call
-                    names.prepare(undo)
+                    netns_names.prepare(undo)
                 call_and_restore(unshare, namespace, undo)
                 mount_name(namespace, undo)
             return namespace
@@ -153,7 +153,7 @@ class Namespace:
     @classmethod
     def _open_path(cls: type[Self], path: str, name: str | None, absent: str) -> Self:
         try:
-            return adopt(cls, names.open_namespace(path), name)
+            return adopt(cls, netns_names.open_namespace(path), name)
         except FileNotFoundError as error:
             if isinstance(error, SyscallError):
                 error.hint = absent or error.hint
@@ -167,7 +167,7 @@ class Namespace:
             error.hint = error.hint or f"{fd} is not an open descriptor"
             raise
         try:
-            return adopt(cls, names.check_descriptor(copy, f"descriptor {fd}"))
+            return adopt(cls, netns_names.check_descriptor(copy, f"descriptor {fd}"))
         except BaseException:
             syscalls.close(copy)
             raise
@@ -207,7 +207,7 @@ class Namespace:
         A name that leads to no namespace (nothing is mounted on its file) is stale: it is left out, and with ``stale`` only
         such names are returned.
         """
-        return names.listed(stale)
+        return netns_names.listed(stale)
 
     @staticmethod
     def remove(name: str) -> None:
@@ -217,7 +217,7 @@ class Namespace:
         (`SyscallError`) if there is no such name.
         """
         with syscalls.signals_blocked():
-            names.remove(name)
+            netns_names.remove(name)
 
     # -- what is known about it -----------------------------------------------------------------------------------
 
@@ -253,11 +253,11 @@ class Namespace:
     def names(self) -> Names:
         """Return the names that it has under /run/netns, sorted: ``ip netns identify``."""
         mine = self.identity
-        return [name for name in self.list() if names.identity(f"{NETNS_DIR}/{name}") == mine]
+        return [name for name in self.list() if netns_names.identity(f"{NETNS_DIR}/{name}") == mine]
 
     def pids(self) -> Pids:
         """Return the processes whose main thread is in it, sorted: ``ip netns pids``.  Those that we may not see are left out."""
-        return names.pids_in(self.identity)
+        return netns_names.pids_in(self.identity)
 
     # -- naming and deleting --------------------------------------------------------------------------------------
 
@@ -271,8 +271,8 @@ class Namespace:
         fd = self.fileno()
         with syscalls.Rollback() as undo:
             path_of(name)
-            names.prepare(undo)
-            names.mount_namespace(fd, names.claim(name, undo), undo)
+            netns_names.prepare(undo)
+            netns_names.mount_namespace(fd, netns_names.claim(name, undo), undo)
         self.name = name
 
     def delete(self) -> None:
@@ -285,7 +285,7 @@ class Namespace:
             if self.name is not None:
                 if self._replaced():
                     raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
-                names.remove(self.name)
+                netns_names.remove(self.name)
             self.close()
 
     def _replaced(self) -> bool:
@@ -433,11 +433,11 @@ def unshare(namespace: Namespace, undo: syscalls.Rollback, mark: bytes = b"") ->
     """Unshare a new network namespace, held by ``namespace.fd``, and leave the calling thread in it.
 
     The name, if there is one, is claimed and contains ``mark`` until `mount_name` mounts the namespace on it; the directory
-    /run/netns must be prepared (`names.prepare`).  The caller must restore the thread's namespace (`call_and_restore`).
+    /run/netns must be prepared (`netns_names.prepare`).  The caller must restore the thread's namespace (`call_and_restore`).
     Raises `SyscallError`; ``undo`` removes what has been created.
     """
     if namespace.name is not None:
-        names.claim(namespace.name, undo, mark)
+        netns_names.claim(namespace.name, undo, mark)
     undo(namespace.close)
     syscalls.unshare(uapi.CLONE_NEWNET)
     namespace.fd, namespace._identity = syscalls.open_(HERE, os.O_RDONLY), None
@@ -446,7 +446,7 @@ def unshare(namespace: Namespace, undo: syscalls.Rollback, mark: bytes = b"") ->
 def mount_name(namespace: Namespace, undo: syscalls.Rollback) -> None:
     """Mount a namespace on the name that `unshare` has claimed for it; do nothing if it has no name.  Raises `SyscallError`."""
     if namespace.name is not None:
-        names.mount_namespace(namespace.fd, path_of(namespace.name), undo)
+        netns_names.mount_namespace(namespace.fd, path_of(namespace.name), undo)
 
 
 def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | None = None) -> None:

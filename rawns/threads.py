@@ -13,9 +13,9 @@ import weakref
 from _thread import _local as local  # `threading.local` without `threading`, which takes 3 ms to import
 from _thread import get_ident, get_native_id
 
-from . import names, syscalls, uapi
+from . import netns_names, syscalls, uapi
 from .errors import NamespaceRestoreError, RawnsError, SyscallError
-from .names import HERE
+from .netns_names import HERE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,8 +180,8 @@ def _write_error(sentence: str) -> None:
 def _is_in(fd: int) -> bool:
     """Return whether the calling thread is in the network namespace of a descriptor."""
     try:
-        here = names.identity(HERE)
-        return here is not None and here == names.identity(f"/proc/thread-self/fd/{fd}")
+        here = netns_names.identity(HERE)
+        return here is not None and here == netns_names.identity(f"/proc/thread-self/fd/{fd}")
     except OSError:
         return False  # nothing proves it
 

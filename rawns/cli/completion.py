@@ -224,7 +224,7 @@ def starting(last: str, known: Iterable[str]) -> list[str]:
 
 
 def _namespaces(operands: list[str]) -> list[str]:
-    from ..names import listed
+    from ..netns_names import listed
 
     return listed()
 

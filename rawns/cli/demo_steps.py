@@ -15,8 +15,8 @@ from ..chat import Peer, Room
 from ..chat.room import MUST_WAIT
 from ..errors import RawnsError
 from ..icmp import ping
-from ..names import NETNS_DIR
 from ..net import NetNS
+from ..netns_names import NETNS_DIR
 from ..nlmsg import Request
 from ..objects import link as links
 from ..objects.link import Link

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 
-from .. import names, sysctl, uapi
+from .. import netns_names, sysctl, uapi
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
 from ..netns import call_inside
@@ -353,7 +353,9 @@ class VisibleNamespaces:
         if held is not None:
             return os.dup(held.fileno())
         name = view.name
-        return os.open(names.path_of(name.name) if name.name else name.path or names.HERE, names.SAFE_OPEN | os.O_CLOEXEC)
+        return os.open(
+            netns_names.path_of(name.name) if name.name else name.path or netns_names.HERE, netns_names.SAFE_OPEN | os.O_CLOEXEC
+        )
 
     def candidates(self) -> list[VisibleNamespace]:
         """Return the namespaces that may hold the far end of a cable: the two ends, the caller's, the first one, all with a name.
@@ -362,7 +364,7 @@ class VisibleNamespaces:
         """
         if self._candidates is None:
             labs = {one.name.name.partition(".")[0] for one in self.ends if one.name.name}
-            listed = sorted(names.listed(), key=lambda name: name.partition(".")[0] not in labs)
+            listed = sorted(netns_names.listed(), key=lambda name: name.partition(".")[0] not in labs)
             labels = [
                 NamespaceName(None, None),
                 NamespaceName(None, "/proc/1/ns/net", "the root namespace"),
@@ -373,8 +375,8 @@ class VisibleNamespaces:
         return self._candidates
 
     def _found(self, name: NamespaceName) -> VisibleNamespace | None:
-        path = names.path_of(name.name) if name.name else name.path or names.HERE
-        identity = names.identity(path)
+        path = netns_names.path_of(name.name) if name.name else name.path or netns_names.HERE
+        identity = netns_names.identity(path)
         if identity is None:
             return None
         if identity not in self.views:
@@ -401,7 +403,7 @@ def _of_processes(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
     """Yield the namespaces that only a process holds, by the first process that is in each."""
     for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         path = f"/proc/{pid}/ns/net"
-        identity = names.identity(path)
+        identity = netns_names.identity(path)
         if identity is not None and identity not in visible.views:
             visible.views[identity] = VisibleNamespace(
                 visible, NamespaceName(None, path, f"the namespace of process {pid}"), identity
@@ -424,7 +426,7 @@ def _of_descriptors(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
                     continue
             except OSError:
                 continue
-            identity = names.identity(path)
+            identity = netns_names.identity(path)
             if identity is not None and identity not in visible.views:
                 text = f"the namespace behind descriptor {fd}" + ("" if pid == own else f" of process {pid}")
                 visible.views[identity] = VisibleNamespace(visible, NamespaceName(None, path, text), identity)
@@ -457,7 +459,7 @@ def _named(text: str) -> tuple[NetNS, NamespaceName]:
     try:
         return NetNS.open(text), NamespaceName(text)
     except FileNotFoundError:
-        hosts = [name for name in names.listed() if name.partition(".")[2] == text]
+        hosts = [name for name in netns_names.listed() if name.partition(".")[2] == text]
         if len(hosts) > 1:
             raise InvalidValue(f"{text} is a host of {len(hosts)} labs; give one of {', '.join(hosts)}") from None
         if not hosts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from errno import EBUSY, EEXIST
 
-from .. import names, syscalls
+from .. import netns_names, syscalls
 from ..errors import KernelError, RawnsError
 from ..netns import mount_name
 from ..terminal import printable
@@ -105,7 +105,7 @@ class Builder:
         for host in hosts:
             self._remove(host, plan.removed[host.number])
         if any(host.name is not None and self._new(host) for host in hosts):
-            names.prepare(self._undo)
+            netns_names.prepare(self._undo)
         created = self._create_namespaces([host for host in hosts if self._new(host)])
         try:
             for start in range(0, len(hosts), HOSTS_PER_VISIT):
@@ -133,7 +133,7 @@ class Builder:
 
             removal = Removal()
             for name in gone:
-                removal.attempt(name, names.remove, name)
+                removal.attempt(name, netns_names.remove, name)
             removal.attempt("files of these namespaces", etc_files.remove_all, self._lab.name, gone)
             removal.finish()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names
+from .. import netns_names
 from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
 from ..netns import ETC_DIR
@@ -50,11 +50,11 @@ class Survey:
     def __init__(self) -> None:
         self.names: list[StampedName] = []
         self.unread: dict[str, Exception] = {}
-        for name in names.listed(stale=True):
+        for name in netns_names.listed(stale=True):
             found = stale_name(name)
             if found is not None:
                 self.names.append(found)
-        self._read(names.listed())
+        self._read(netns_names.listed())
         if self.unread:  # a passing error, perhaps: once more
             again, self.unread = list(self.unread), {}
             self._read(again)
@@ -106,10 +106,10 @@ def stamped_namespace(name: str) -> StampedName | None:
 
 def stale_name(name: str) -> StampedName | None:
     """Return a stale name with the stamp in its file; None if a lab did not make it."""
-    if names.abandoned(name):
+    if netns_names.abandoned(name):
         mark = stamp.read(f"{stamp.WORD} lab={name.rpartition('.')[0]}") or stamp.Stamp("")
         return StampedName(name, mark, None, abandoned=True)
-    found = stamp.read(names.mark_of(name))
+    found = stamp.read(netns_names.mark_of(name))
     return StampedName(name, found, None) if found is not None else None
 
 
@@ -219,12 +219,12 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
     with signals_blocked():
         lock.abandon({one.stamp.by for one in marked})
         for one in first:
-            removal.attempt(one.name, names.remove, one.name)
+            removal.attempt(one.name, netns_names.remove, one.name)
         removal.attempt(f"files of lab {lab} under {ETC_DIR}", etc_files.remove_all, lab, [one.name for one in marked], True)
         removal.attempt(f"links of lab {lab} in this namespace", in_thread, remove_root_links, lab)
         for one in marked:
             if one not in first:
-                removal.attempt(one.name, names.remove, one.name)
+                removal.attempt(one.name, netns_names.remove, one.name)
         for name, error in unread.items():
             if name.startswith(f"{lab}."):
                 removal.left(name, error)
@@ -254,7 +254,7 @@ def collect_garbage() -> list[str]:
     removal = Removal()
     for one in survey.names:
         if one.abandoned:
-            removal.attempt(one.name, names.remove, one.name)
+            removal.attempt(one.name, netns_names.remove, one.name)
     for lab in dict.fromkeys(one.stamp.lab for one in survey.names if not one.abandoned):
         try:
             with lock.LabLock(lab, wait=False) as lab_lock:
@@ -289,7 +289,7 @@ def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
             whole = stamp.Stamp(lab, anchor.stamp.by, stamp.WHOLE, anchor.stamp.features, anchor.stamp.host)
             in_thread(_write_stamp, anchor.name, whole)
         for one in dead:
-            removal.attempt(one.name, names.remove, one.name)
+            removal.attempt(one.name, netns_names.remove, one.name)
         everything = len(dead) == len(mine)
         removal.attempt(f"files of lab {lab} under {ETC_DIR}", etc_files.remove_all, lab, [one.name for one in dead], everything)
         if everything:

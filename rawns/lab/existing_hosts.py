@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names
+from .. import netns_names
 from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
 from ..syscalls import signals_blocked
@@ -33,11 +33,11 @@ def read_existing_hosts(lab: Topology, states: States, gone: list[str], mending:
     Raises `NameTakenError` if a name that it needs is not the lab's, `LabBusyError` if the lab ends with another process.
     """
     hosts = {host.name: host for host in lab.hosts if host.name is not None}
-    for name in names.listed(stale=True):
+    for name in netns_names.listed(stale=True):
         if name in hosts or name.startswith(f"{lab.name}."):
             _judge_stale(lab, name, name in hosts, mending)
     others: list[StampedName] = []
-    for name in names.listed():
+    for name in netns_names.listed():
         host = hosts.get(name)
         if host is not None:
             if not host.there:
@@ -121,6 +121,6 @@ def remove_dead_hosts(lab: Topology) -> bool:
 
 def _remove_name(name: str) -> None:
     try:
-        names.remove(name)
+        netns_names.remove(name)
     except FileNotFoundError:
         pass  # another process was faster

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .. import names, uapi
+from .. import netns_names, uapi
 from ..errors import KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
@@ -195,7 +195,7 @@ class Lab(Topology):
 
     def _names_exist(self) -> bool:
         """Return whether a name that the lab uses exists: then the file of its owner is needed to judge it."""
-        return any(host.name is not None and os.path.lexists(names.path_of(host.name)) for host in self.hosts)
+        return any(host.name is not None and os.path.lexists(netns_names.path_of(host.name)) for host in self.hosts)
 
     def _read(self, gone: list[str], mending: bool) -> States:
         """Return the state of each host; None for one that is to be created."""

@@ -8,8 +8,8 @@ The kernel keeps them in three places, so that no state file has to::
 
 A namespace has no attribute of its own, but ``lo`` exists in every namespace and ends with it.  The text in a name's file
 is visible only while nothing is mounted on it: between its creation and the mount, which is when a `kill -9` would leave a
-name that could not be attributed (`names.claim`; before the text is written the file's mode says as much,
-`names.abandoned`).  Addresses and routes carry a protocol number (IFA_PROTO, rtm_protocol) for the same purpose.
+name that could not be attributed (`netns_names.claim`; before the text is written the file's mode says as much,
+`netns_names.abandoned`).  Addresses and routes carry a protocol number (IFA_PROTO, rtm_protocol) for the same purpose.
 
 ``by`` is the token of the process that made it (`lock.OwnerLock`).  ``state`` stands on one namespace of a standing lab:
 ``whole`` when everything has been done, or the token of the process that is changing the lab.  A lab without it is not
@@ -22,7 +22,7 @@ Root of a namespace can write its aliases, so a stamp is parsed as hostile input
 from __future__ import annotations
 
 from ..errors import InvalidValue
-from ..names import check
+from ..netns_names import check
 from .lock import is_token
 
 TYPE_CHECKING = False

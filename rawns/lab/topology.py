@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .. import names
+from .. import netns_names
 from ..errors import InvalidValue
 from ..terminal import short_repr
 from . import stamp
@@ -106,7 +106,7 @@ class Topology(BaseLab):
         return host.bridge(name, *addresses, **options)
 
     def _host(self, name: str | None, label: str | None) -> Host:
-        if name is not None and names.check(name) in self._names:
+        if name is not None and netns_names.check(name) in self._names:
             raise InvalidValue(f"two namespaces are called {name}")
         label = label or name or f"namespace {len(self._hosts) + 1}"
         if label in self._labels:

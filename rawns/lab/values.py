@@ -11,7 +11,7 @@ from _socket import AF_INET6
 
 from .. import sysctl, uapi
 from ..errors import InvalidValue
-from ..names import check
+from ..netns_names import check
 from ..objects import link, prefix
 from ..objects.prefix import BITS, Prefix
 from ..terminal import printable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .. import names, uapi
+from .. import netns_names, uapi
 from ..errors import RawnsError
 from ..events import Monitor, wait_until
 from ..net import NetNS
@@ -167,7 +167,7 @@ class RemovalWait:
         """Return what has not been removed, as a sentence."""
         left = [self._known[number] for number in observer.net.nsids() if number < len(self._known)]
         for name, identity in left:
-            pids = names.pids_in(identity)
+            pids = netns_names.pids_in(identity)
             if pids:
                 return (
                     f"the namespace {printable(name)} is still in use by process {pids[0]}, "

@@ -14,24 +14,7 @@ from __future__ import annotations
 from .. import uapi
 from ..errors import WireError
 from ..terminal import short_repr
-from ..wire import (
-    BE32,
-    RAW,
-    TEXT,
-    U8,
-    U16,
-    Attrs,
-    Layout,
-    Message,
-    Repeated,
-    Scalar,
-    Span,
-    Struct,
-    SubMessage,
-    Text,
-    Type,
-    table,
-)
+from ..wire import BE32, RAW, TEXT, U8, U16, Attrs, Layout, Message, Repeated, Scalar, Span, Struct, SubMessage, Text, Type, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

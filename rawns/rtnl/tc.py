@@ -7,25 +7,7 @@ A rate is in bytes per second; rates that need 64 bits are in an attribute of th
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import (
-    RAW,
-    S16,
-    S32,
-    S64,
-    U8,
-    U16,
-    U32,
-    U64,
-    Layout,
-    Message,
-    Raw,
-    Scalar,
-    Struct,
-    SubMessage,
-    Text,
-    Type,
-    Vector,
-)
+from ..wire import RAW, S16, S32, S64, U8, U16, U32, U64, Layout, Message, Raw, Scalar, Struct, SubMessage, Text, Type, Vector
 from .base import FAMILY, attrs
 
 

@@ -18,7 +18,7 @@ from test_lab_command import an_etc_to_write_to  # noqa: F401 (a fixture)
 from test_lab_parts import unless_missing
 from test_lab_standing import Saboteur, lab_name, told  # noqa: F401 (a fixture)
 
-from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, SyscallError, names, observed
+from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, SyscallError, netns_names, observed
 from rawns.lab import build_requests, discover, document, stamp
 from rawns.lab.export import data_of
 from rawns.lab.interface import DEFAULT_VLANS
@@ -195,7 +195,7 @@ def test_a_second_name_for_a_host_is_somebody_elses(lab_name: Name) -> None:  # 
 def test_files_go_with_the_lab_whatever_has_become_of_its_names(lab_name: Name) -> None:  # noqa: F811
     name = lab_name()
     lab_of(name, PAIRS["files"][1]).up()
-    names.remove(f"{name}.web")
+    netns_names.remove(f"{name}.web")
     discover.remove_lab(name)
     assert there(name) == {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_lab_standing import lab_name  # noqa: F401 (a fixture)
 
-from rawns import InvalidValue, KernelError, Lab, NetNS, SyscallError, names
+from rawns import InvalidValue, KernelError, Lab, NetNS, SyscallError, netns_names
 from rawns.lab import discover, document
 from rawns.lab.export import data_of
 from rawns.lab.graph import svg, text
@@ -537,7 +537,7 @@ def test_a_setting_that_the_kernel_refuses_is_told_with_its_host_and_line(key: s
     with pytest.raises(SyscallError) as caught:
         Lab.from_source(document.parse(text, "x.json")).up()
     assert f"for {key} of a, x.json:3: hosts.a.sysctl" in str(caught.value)
-    assert not [one for one in names.listed() if one.startswith(name)]
+    assert not [one for one in netns_names.listed() if one.startswith(name)]
 
 
 @pytest.mark.parametrize("name", ["net.ipv4.route.flush", "net/ipv6/route/flush"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import NETNS
 
-from rawns import InvalidValue, NetNS, RawnsError, SyscallError, names
+from rawns import InvalidValue, NetNS, RawnsError, SyscallError, netns_names
 
 Name = Callable[[], str]
 
@@ -241,12 +241,12 @@ def test_marks_are_read_from_regular_files_only(netns_name: Name) -> None:
     NetNS.create(netns_name()).delete()
     name = netns_name()
     with pytest.raises(KeyError), Rollback() as undo:
-        path = names.claim(name, undo, b"mine")
-        assert names.mark_of(name) == "mine" and not names.abandoned(name)
+        path = netns_names.claim(name, undo, b"mine")
+        assert netns_names.mark_of(name) == "mine" and not netns_names.abandoned(name)
         os.truncate(path, 0)
-        assert names.abandoned(name)
+        assert netns_names.abandoned(name)
         with open(path):
-            assert not names.abandoned(name)
+            assert not netns_names.abandoned(name)
         raise KeyError
     with pytest.raises(SyscallError):
         NetNS.open(name)

@@ -243,7 +243,7 @@ class IpContext:
     def nsids(self) -> Iterator[tuple[str, int | KernelError]]:
         """Yield each name under /run/netns with its id here (-1: none), or with the error of the kernel."""
         from ... import syscalls
-        from ...names import NETNS_DIR, SAFE_OPEN
+        from ...netns_names import NETNS_DIR, SAFE_OPEN
 
         try:
             names = syscalls.listdir(NETNS_DIR)
@@ -282,7 +282,7 @@ class IpContext:
     def open_namespace(self, text: str) -> int | None:
         """Return a descriptor of a namespace by name or path, open until the command ends; None if there is none."""
         from ... import syscalls
-        from ...names import NETNS_DIR, SAFE_OPEN
+        from ...netns_names import NETNS_DIR, SAFE_OPEN
 
         if "\0" in text:
             return None

@@ -7,8 +7,8 @@ from errno import EEXIST, ENOENT
 
 from ... import rtnl, syscalls, uapi
 from ...errors import InvalidValue, KernelError, SyscallError
-from ...names import HERE, NETNS_DIR, SAFE_OPEN
 from ...netns import Namespace, enter_mounts
+from ...netns_names import HERE, NETNS_DIR, SAFE_OPEN
 from ...nlmsg import Request
 from .arguments import integer
 from .context import complain, complaint, dispatch, reason
