@@ -63,9 +63,9 @@ def test_an_odd_file_is_listed_as_stale_never_read_and_can_be_removed(odd: str) 
     """The whole in a process with a limit of time: what it hangs on would hang the tests."""
     script = """
 import sys
-from rawns import NetNS, RawnsError, names
+from rawns import NetNS, RawnsError, netns_names
 name = sys.argv[1]
-print(name in NetNS.list(), name in NetNS.list(stale=True), names.abandoned(name), len(names.mark_of(name)))
+print(name in NetNS.list(), name in NetNS.list(stale=True), netns_names.abandoned(name), len(netns_names.mark_of(name)))
 for attempt in (NetNS.open, NetNS.create):
     try:
         attempt(name)
