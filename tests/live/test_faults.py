@@ -117,18 +117,21 @@ def call(name: str, saboteur: Saboteur) -> None:
 
 
 def popen(name: str, saboteur: Saboteur) -> None:
+    before = children()
     with NetNS.create() as ns:
         try:
             with observed(saboteur):
                 child = ns.popen(["true"])
             child.wait()
         finally:
-            while saboteur.failed and children():  # one that was forked before the thread could not return
-                os.wait()
+            for pid in children() - before if saboteur.failed else ():  # one forked before the thread could not return
+                os.waitpid(pid, 0)
 
 
-def children() -> str:
-    return "".join(Path(f"/proc/self/task/{task}/children").read_text() for task in os.listdir("/proc/self/task"))
+def children() -> set[int]:
+    """Return the child processes of this process: of all its threads."""
+    tasks = [Path(f"/proc/self/task/{task}/children") for task in os.listdir("/proc/self/task")]
+    return {int(pid) for task in tasks for pid in task.read_text().split()}
 
 
 def run_with_mounts(name: str, saboteur: Saboteur) -> None:
