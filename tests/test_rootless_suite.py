@@ -17,7 +17,7 @@ def test_the_live_tests_pass_for_an_ordinary_user(rootless_suite: Background | N
     if reason:
         pytest.skip(f"ordinary users get no user namespace here: {reason}")
     assert rootless_suite is not None
-    status, output = rootless_suite.wait(timeout=600)
+    status, output = rootless_suite.wait(timeout=1800)
     assert status == 0, f"{' '.join(rootless_suite.command)}\n{output[-20000:]}"
     assert re.search(r"\b[1-9][0-9]* passed", output), f"no test ran:\n{output[-5000:]}"
 
