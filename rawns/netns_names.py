@@ -21,6 +21,7 @@ from .terminal import printable
 NETNS_DIR = "/run/netns"
 MAX_NAME_BYTES = 255
 MAX_MARK_BYTES = 1024
+MAX_FDINFO_BYTES = 4096
 MARKED_MODE = stat.S_ISVTX  # of a file that contains a mark, or will; on a file it means nothing else, and no umask removes it
 ABSENT = (ENOENT, ENOTDIR, ELOOP, ESRCH, EACCES, EPERM)  # there is nothing, or nothing that we may see
 HERE = "/proc/thread-self/ns/net"  # never /proc/self, which is the main thread's
@@ -175,21 +176,43 @@ def prepare(undo: syscalls.Rollback) -> None:
             syscalls.flock(lock, uapi.LOCK_EX | uapi.LOCK_NB)
         except BlockingIOError:  # another process has the lock; wait for it with signals unblocked
             undo.call_unblocked(syscalls.flock, lock, uapi.LOCK_EX)
-        _share(undo)
+        _share(lock, undo)
     finally:
         syscalls.close(lock)
 
 
-def _share(undo: syscalls.Rollback) -> None:
-    """Make /run/netns a shared mount; the caller holds the lock."""
+def _share(directory: int, undo: syscalls.Rollback) -> None:
+    """Make /run/netns, which is open as ``directory``, a shared mount; the caller holds the lock.
+
+    It is mounted on itself only if it is not a mount yet: the copy would be mounted on each mount of its peer group, which
+    doubles their number, and each name would then be mounted on all of them.
+    """
     try:
         syscalls.mount("", NETNS_DIR, "none", uapi.MS_SHARED | uapi.MS_REC, None)
     except SyscallError as error:
-        if error.errno != EINVAL:  # EINVAL: it is not a mount point yet
+        if error.errno != EINVAL or _mount_id(directory) != _mount_id_of_parent():  # EINVAL: it is not a mount point
             raise
         syscalls.mount(NETNS_DIR, NETNS_DIR, "none", uapi.MS_BIND | uapi.MS_REC, None)
         undo(_unmount_directory)
         syscalls.mount("", NETNS_DIR, "none", uapi.MS_SHARED | uapi.MS_REC, None)
+
+
+def _mount_id(fd: int) -> str:
+    """Return the identifier of the mount that a descriptor was opened on (mnt_id of proc_pid_fdinfo(5))."""
+    info = syscalls.open_(f"/proc/thread-self/fdinfo/{fd}", os.O_RDONLY)
+    try:
+        return next(line for line in syscalls.read(info, MAX_FDINFO_BYTES).split(b"\n") if line.startswith(b"mnt_id:")).decode()
+    finally:
+        syscalls.close(info)
+
+
+def _mount_id_of_parent() -> str:
+    """Return the identifier of the mount that contains the name of /run/netns."""
+    parent = syscalls.open_(os.path.dirname(NETNS_DIR), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return _mount_id(parent)
+    finally:
+        syscalls.close(parent)
 
 
 def _open_directory(undo: syscalls.Rollback) -> int:

@@ -20,6 +20,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -229,8 +230,9 @@ State = dict[str, set[str]]
 
 
 def _mounts() -> set[str]:
-    points = [line.split(" ", 5)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return {point for point in points if point != str(NETNS)}  # the first `ip netns add` of a machine leaves that one
+    points = Counter(line.split(" ", 5)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    stacked = {f"{point} ({number} mounts)" for point, number in points.items() if number > 1}
+    return {*points, *stacked} - {str(NETNS)}  # the first `ip netns add` of a machine leaves that one
 
 
 def _names() -> set[str]:

@@ -47,7 +47,6 @@ ERRNOS = {
 TOLERATED = {
     "flock": "EWOULDBLOCK",  # another process has the lock: wait
     "getdents64": "ENOENT",  # there is no directory, so there are no names
-    "mount": "EINVAL",  # /run/netns is not a mount point yet
     "open": "EACCES ENOENT",  # a thread that need not return; /run/netns is created
     "recvfrom": "ENOBUFS",  # the dump is repeated
     "setns": "EPERM",  # a thread that need not return
