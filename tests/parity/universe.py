@@ -14,13 +14,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
+SERVER = Path(__file__).resolve().parent / "fork_server.py"
+REAL = shutil.which("ip") or "ip"
 TOOLS = ("ip", "unshare", "nsenter")
 
 Answer = tuple[int, str, str]
@@ -28,7 +30,7 @@ Answer = tuple[int, str, str]
 HOLDER = """
 mount -t tmpfs none /run && mkdir /run/netns
 for family in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 >$family; done
-echo ready; exec cat
+cd /; exec "$@"
 """
 
 SETUP = """
@@ -55,14 +57,22 @@ addr add fd00::2 peer fd00::3/128 dev v3
 addr add fd00:0:0:1::1/64 dev v2 valid_lft forever preferred_lft 0
 """
 
+# What `ip` is asked to tell all that it can; lines of routes and neighbours have no order.
+STATE = ("-d addr", "-n a -d addr", "-n b -d addr", "netns", "-4 rule", "-6 rule", "-d nexthop", "addrlabel", "token")
+UNORDERED = ("-d -4 route show table all", "-d -6 route show table all", "neigh show nud all", "neigh show proxy")
+BY_ITSELF = re.compile(
+    "ff02::|224|multicast|(fe80::.*|.* (PROBE|DELAY|FAILED|INCOMPLETE)) $"
+)  # the kernel adds it when it is time
+
 
 class Universe:
     """Runs commands in a mount and a network namespace of its own."""
 
-    def __init__(self, program: list[str]) -> None:
-        self.program = program
+    def __init__(self, program: list[str], ours: bool) -> None:
+        self.program, self._ours = program, ours
+        server = [PYTHON, "-I", "-S", str(SERVER), str(PROJECT)]
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--net", "sh", "-ec", HOLDER],
+            ["unshare", "--mount", "--net", "sh", "-ec", HOLDER, "sh", *server],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,14 +99,30 @@ class Universe:
         given: dict[str, object] = {"stdin": subprocess.DEVNULL, "capture_output": True, "env": {}, "timeout": 60}
         return subprocess.run(self._inside(argv), **{**given, **options})  # type: ignore[call-overload,no-any-return]
 
-    def ip(self, *words: str, **options: object) -> Answer:
-        """What this universe's `ip` answers: exit status, standard output, standard error."""
-        done = self.run([*self.program, *words], **options)
-        return done.returncode, done.stdout.decode("utf-8", "backslashreplace"), done.stderr.decode("utf-8", "backslashreplace")
+    def ask(self, words: Sequence[str], given: str = "", env: dict[str, str] | None = None, real: bool = False) -> None:
+        """Start this universe's `ip`, or the ``real`` one, with standard input ``given``; `answer` waits for its end."""
+        ours = self._ours and not real
+        argv = list(words) if ours else [REAL, *words]
+        text = given.encode("utf-8", "surrogateescape").decode("latin-1")
+        assert self._holder.stdin is not None
+        self._holder.stdin.write(json.dumps({"ours": ours, "argv": argv, "input": text, "env": env or {}}) + "\n")
+        self._holder.stdin.flush()
+
+    def answer(self) -> Answer:
+        """Return how the `ip` that was started last has ended: exit status, standard output, standard error."""
+        assert self._holder.stdout is not None
+        told = json.loads(self._holder.stdout.readline())
+        out, err = (told[key].encode("latin-1").decode("utf-8", "backslashreplace") for key in ("out", "err"))
+        return told["status"], out, err
+
+    def ip(self, *words: str, given: str = "", env: dict[str, str] | None = None) -> Answer:
+        """Return what this universe's `ip` answers: exit status, standard output, standard error."""
+        self.ask(words, given, env)
+        return self.answer()
 
     def prepare(self, batch: str) -> None:
         """Have the real `ip` run commands, one a line."""
-        done = self.run([shutil.which("ip") or "ip", "-batch", "-"], stdin=None, input=batch.encode())
+        done = self.run([REAL, "-batch", "-"], stdin=None, input=batch.encode())
         assert done.returncode == 0, done.stderr
 
     def close(self) -> None:
@@ -111,9 +137,9 @@ class Both:
 
     def __init__(self) -> None:
         code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from rawns.cli.main import entry; entry()"
-        self.real = Universe([shutil.which("ip") or "ip"])
+        self.real = Universe([REAL], ours=False)
         try:
-            self.ours = Universe([PYTHON, "-I", "-S", "-c", code, "ip"])
+            self.ours = Universe([PYTHON, "-I", "-S", "-c", code, "ip"], ours=True)
         except BaseException:
             self.real.close()
             raise
@@ -122,19 +148,24 @@ class Both:
         self.real.prepare(batch)
         self.ours.prepare(batch)
 
-    def ask(self, *words: str, **options: object) -> tuple[Answer, Answer]:
-        """What the real `ip` and ours answer to the same words, each in its own universe."""
-        return self.real.ip(*words, **options), self.ours.ip(*words, **options)
+    def ask(self, *words: str, given: str = "", env: dict[str, str] | None = None) -> tuple[Answer, Answer]:
+        """Return what the real `ip` and ours answer to the same words, each in its own universe, at the same time."""
+        self.real.ask(words, given, env)
+        self.ours.ask(words, given, env)
+        return self.real.answer(), self.ours.answer()
 
     def state(self) -> tuple[str, str]:
-        """All that `ip` can tell of both universes, to see that they are still alike."""
-
-        def one(universe: Universe) -> str:
-            real = self.real.program
-            asked = [universe.run([*real, "-d", *inside, "addr"]).stdout for inside in ([], ["-n", "a"], ["-n", "b"])]
-            return b"".join([*asked, universe.run([*real, "netns"]).stdout]).decode("utf-8", "backslashreplace")
-
-        return one(self.real), one(self.ours)
+        """Return all that `ip` can tell of both universes, to see that they are still alike."""
+        told: dict[Universe, list[str]] = {self.real: [], self.ours: []}
+        for words in (*STATE, *UNORDERED):
+            for universe in told:
+                universe.ask(words.split(), real=True)
+            for universe, texts in told.items():
+                text = universe.answer()[1]
+                if words in UNORDERED:
+                    text = "".join(sorted(line for line in text.splitlines(True) if not BY_ITSELF.match(line)))
+                texts.append(f"{words}:\n{text}")
+        return "".join(told[self.real]), "".join(told[self.ours])
 
     def differences(
         self, lines: str, volatile: str = "", same_help: bool = False, ordered: bool = True, env: dict[str, str] | None = None
@@ -148,11 +179,9 @@ class Both:
         found = []
         for line in filter(None, map(str.strip, lines.strip().splitlines())):
             words, _, given = line.partition(" <<< ")
-            options: dict[str, object] = {"stdin": None, "input": given.replace("\\n", "\n").encode()} if given else {}
-            options["env"] = env or {}
             real, ours = (
                 (status, re.sub(volatile, "", out), re.sub(volatile, "", err))
-                for status, out, err in self.ask(*shlex.split(words), **options)
+                for status, out, err in self.ask(*shlex.split(words), given=given.replace("\\n", "\n"), env=env)
             )
             if not ordered:
                 real, ours = _sorted(real), _sorted(ours)

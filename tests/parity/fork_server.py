@@ -1,0 +1,81 @@
+"""Runs programs in the namespaces of this process: a line of JSON on standard input asks for one, a line of JSON answers.
+
+``python3 -I -S fork_server.py PROJECT``.  A request has ``argv`` (a program, or the words of `rawns ip` if ``ours``), ``input``,
+``env``.  `rawns` is imported once and each of its commands is a fork, so that a command costs milliseconds and not an
+interpreter's start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from typing import Any
+
+SECONDS = 60  # that a command has
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def preload() -> None:
+    """Import what commands import, so that their forks need not."""
+    import rawns.cli.ip.command
+    import rawns.cli.main
+    import rawns.netlink
+    import rawns.netns
+
+    for _, module in rawns.cli.ip.command.OBJECTS:
+        if module and module != "help":
+            __import__(f"rawns.cli.ip.{module}")
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Run one program; return its exit status and what it wrote, a character a byte."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(request["input"].encode("latin-1"))
+        given.seek(0)
+        pid = os.fork()
+        if pid == 0:
+            become(request, given.fileno(), out.fileno(), err.fileno())
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        out.seek(0)
+        err.seek(0)
+        return {"status": status, "out": out.read().decode("latin-1"), "err": err.read().decode("latin-1")}
+
+
+def become(request: dict[str, Any], *descriptors: int) -> None:
+    """Be the program, in a child process; never returns."""
+    try:
+        for number, fd in enumerate(descriptors):
+            os.dup2(fd, number)
+        for one in SIGNALS:
+            signal.signal(one, signal.default_int_handler if request["ours"] and one == signal.SIGINT else signal.SIG_DFL)
+        signal.alarm(SECONDS)
+        if not request["ours"]:
+            os.execve(request["argv"][0], request["argv"], request["env"])
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as the interpreter does when it starts
+        os.environ.clear()
+        os.environ.update(request["env"])
+        sys.argv = ["rawns", "ip", *request["argv"]]
+        from rawns.cli.main import entry
+
+        entry()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(1)
+
+
+def main() -> None:
+    """Answer requests until standard input is closed."""
+    sys.path.insert(0, sys.argv[1])
+    preload()
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    print("ready", file=answers, flush=True)
+    for line in requests:
+        print(json.dumps(run(json.loads(line))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
