@@ -4,6 +4,9 @@ Ordered by header.  `tests/unit/test_abi.py` has a C compiler check every one of
 them (and every structure described in `rtnl` and `packets`) against the headers of the machine it runs on.
 """
 
+# <stdint.h>
+UINT32_MAX = 0xFFFFFFFF
+
 # <linux/netlink.h>
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12

@@ -51,7 +51,7 @@ class Builder:
         self._awaited: dict[int, set[int]] = {host.number: set() for host in self._lab.hosts if self._busy(host)}
         for created in plan.created:
             for one in created:
-                far, parent = one.peer_interface, one.parent
+                far, parent = one.peer, one.parent
                 if far is not None:
                     self._await(one.host, far.host)
                 elif parent is not None and parent.host is not one.host:
@@ -248,7 +248,7 @@ class Builder:
         if not self._new(host):
             self._undo(_revert, host, self._inverse(host))
         for one in self._plan.created[host.number]:
-            far = one.peer_interface
+            far = one.peer
             if far is not None and not self._new(far.host):
                 # The kernel deletes it with the namespace of its other end, but later.
                 self._undo(_revert, self._lab.hosts[far.host.number], [build_requests.delete(far)])
@@ -268,7 +268,7 @@ class Builder:
         assert one.name is not None
         if not self._new(host):
             self._undo(_revert, host, [build_requests.delete(one)])
-        host.namespace.add_tap(one.name, owner=getattr(one, "owner", None), index=one.index)
+        host.namespace.add_tap(one.name, owner=one.owner, index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
         """Return the requests that configure a host, in the order that `build_requests` describes."""
@@ -316,8 +316,8 @@ class Builder:
     def _create(self, host: Host, one: Interface) -> Sequence[Request]:
         """Return the requests that create an interface; with a wire, its other end too."""
         self._made[id(one)] = True
-        if one.peer_interface is not None:
-            self._made[id(one.peer_interface)] = False
+        if one.peer is not None:
+            self._made[id(one.peer)] = False
         return one.create(host)
 
     def _inverse(self, host: Host) -> list[Request]:

@@ -95,7 +95,7 @@ def _in_host(host: Host) -> Problems:
 
 
 def _of_interface(host: Host, one: Interface) -> Problems:
-    if one.kind == "veth" and one.peer_interface is None:
+    if one.kind == "veth" and one.peer is None:
         yield Problem(f"{one} has no wire", one.where)
     if one.shape and one.txqueuelen == 0:
         yield Problem(f"{one} has a rate or a delay, which needs a queue: the kernel changes txqueuelen = 0 to 1000", one.where)
@@ -110,7 +110,7 @@ def _of_interface(host: Host, one: Interface) -> Problems:
 
 
 def _of_slave(host: Host, one: Interface, master: Interface) -> Problems:
-    if one.vlans and not master.filters_vlans:
+    if one.vlans and not master.vlan_filtering:
         yield Problem(f"{one} has VLANs, but {master} does not filter them: vlan_filtering = true", one.where)
     if master.switches and one.addresses:
         yield Problem(f"{one} is a port of {master}, which has the addresses in its place", one.where)
@@ -230,9 +230,8 @@ def _tunnels(host: Host, tunnels: list[Interface]) -> Problems:
     mine = {address.address for one in host.interfaces for address in one.addresses}
     seen: dict[object, Interface] = {}
     for one in tunnels:
-        local = getattr(one, "local", None)
-        if local is not None and local not in mine and not host.root:
-            yield Problem(f"{one} sends from {local}, which is not an address of {host.label}", one.where)
+        if one.local is not None and one.local not in mine and not host.root:
+            yield Problem(f"{one} sends from {one.local}, which is not an address of {host.label}", one.where)
         before = seen.setdefault(one.tunnel_key, one)
         if before is not one:
             yield Problem(f"{one} and {before.name} have the same number on the same port: {one.note}", one.where)
@@ -362,5 +361,5 @@ def _alone(one: Interface, own: list[Prefix], family: int, members: list[Interfa
     other, address = next(
         (other, address) for other in members if other is not one for address in other.addresses if address.family == family
     )
-    end = "at the other end" if one.peer_interface is other else "on the same network"
+    end = "at the other end" if one.peer is other else "on the same network"
     return Problem(f"{', '.join(map(str, own))} of {one} is in no network with {address} of {other}, {end}", one.where)

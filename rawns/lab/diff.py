@@ -140,7 +140,7 @@ class Plan:
         """Return whether a link is the described one, so that what differs can be changed in place."""
         if there.alias != build_requests.alias(self.lab.name, one) or there.kind != one.kind:
             return False
-        far = one.peer_interface
+        far = one.peer
         return one.same_link(there) if far is None else self._wired(far, there)
 
     def _wired(self, far: Interface, there: Link) -> bool:
@@ -233,7 +233,7 @@ class Plan:
                 then = one.usual(row, there, ports)
             if then is not None and not row.same_value(now, then):
                 yield self._on(one, "~", f"{one}: {row.show_change(now, then)}").with_request(
-                    *[link.change(one.index, **{row.option: value}) for value in (then, now)]
+                    *[link.change(one.index, **{row.attribute: value}) for value in (then, now)]
                 )
         master = one.master.index if one.master is not None else 0
         if (there.master or 0) != master:
@@ -336,8 +336,8 @@ class Plan:
 
 def _created(one: Interface) -> str:
     words = [str(one), *map(str, one.addresses)]
-    if one.peer_interface is not None:
-        words.insert(1, f"-- {one.peer_interface}")
+    if one.peer is not None:
+        words.insert(1, f"-- {one.peer}")
     return " ".join(words)
 
 

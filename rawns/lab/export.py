@@ -6,7 +6,7 @@ Every host is described by itself (a ``count`` is not found again), and defaults
 from __future__ import annotations
 
 from .host_keys import HOST_KEYS, NETNS
-from .kinds import TABLES, by_table
+from .kinds import TABLES
 from .values import RESERVED_NAMES, ListOf
 
 TYPE_CHECKING = False
@@ -32,10 +32,8 @@ def data_of(lab: Topology) -> Data:
     entry["wires"] = [
         _without_empty({"ends": [_end(one, named), _end(other, named)], "loop": one.loop or None}) for one, other in lab.wires
     ]
-    for table in TABLES:
-        mine = [one for one in interfaces if one.section == table]
-        entry[table] = [_link(one) for one in mine] if mine else []
-        assert all(type(one) is by_table(table) for one in mine)
+    for table, (kind, _, _) in TABLES.items():
+        entry[table] = [_link(one) for one in interfaces if one.kind == kind]
     return _without_empty(entry)
 
 
@@ -46,7 +44,7 @@ def _explicitly_named(lab: Topology) -> set[int]:
         used: dict[int, set[str]] = {}
         for host in lab.hosts:
             fixed = [one.name for one in host.interfaces if one.name and (not one.bridged or id(one) in explicit)]
-            fixed += [one.name for one in host.interfaces if one.name and one.peer_interface is None]
+            fixed += [one.name for one in host.interfaces if one.name and one.peer is None]
             used[host.number] = {*RESERVED_NAMES, *fixed}
         more = set()
         for pair in lab.wires:

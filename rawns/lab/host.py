@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ..sysctl import Value
     from .interface import Address
     from .kinds.bridge import Bridge, BridgeOptions
-    from .kinds.macvlan import Macvlan
-    from .kinds.tap import Tap
-    from .kinds.vxlan import Vxlan
+    from .kinds.stacked import Macvlan
+    from .kinds.standalone import Tap
+    from .kinds.tunnel import Vxlan
     from .properties import InterfaceOptions
 
     Made = TypeVar("Made", bound=Interface)
@@ -107,7 +107,7 @@ class Host(BaseHost):
         self, name: str, parent: Interface | str, *addresses: Address, mode: str = "bridge", **options: Unpack[InterfaceOptions]
     ) -> Macvlan:
         """Plan a macvlan on an interface of this host or another's; a name stands for one of the root namespace."""
-        from .kinds.macvlan import Macvlan
+        from .kinds.stacked import Macvlan
 
         return self.add(Macvlan(self, name, addresses, parent=self._parent(parent), mode=mode, **options))
 
@@ -122,7 +122,7 @@ class Host(BaseHost):
     ) -> Tap:
         """Plan a tap device; ``owner`` is the user id that may open it, ``master`` a bridge of this host."""
         from .kinds.bridge import vlan_map
-        from .kinds.tap import Tap
+        from .kinds.standalone import Tap
 
         carried = vlan_map(vlans) if vlans is not None else None
         return self.add(Tap(self, name, addresses, owner=owner, master=master, vlans=carried, **options))
@@ -139,7 +139,7 @@ class Host(BaseHost):
         **options: Unpack[InterfaceOptions],
     ) -> Vxlan:
         """Plan a tunnel to another machine's lab; ``master`` is a bridge of this host."""
-        from .kinds.vxlan import Vxlan
+        from .kinds.tunnel import Vxlan
 
         made = Vxlan(self, name, addresses, vni=vni, remote=remote, local=local, port=port, master=master, **options)
         return self.add(made)

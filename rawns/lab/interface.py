@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..nlmsg import Request
     from ..objects.link import Link
     from ..objects.prefix import Prefix
-    from .properties import Key, LinkProperty, Property
+    from .properties import LinkProperty, Property
 
     Address = Union[str, Prefix]
     Vlans = dict[int, tuple[bool, bool]]  # by id: whether untagged frames belong to it, and whether its frames leave untagged
@@ -34,7 +34,7 @@ DEFAULT_VLANS: Vlans = {1: (True, True)}  # of each port of a filtering bridge, 
 # removes all but one again: a fifth of the time that a wire takes on two processors, and more on more.
 ONE_QUEUE = {"txqueues": 1, "rxqueues": 1}
 
-AT_CREATION = tuple([(row.option, row.name) for row in LINK_PROPERTIES if row.at_creation])
+AT_CREATION = tuple([(row.attribute, row.name) for row in LINK_PROPERTIES if row.at_creation])
 
 _set = object.__setattr__
 
@@ -166,26 +166,34 @@ class Interface(Described):
     )
 
     kind = ""
-    section = ""
     what = ""  # with an article, for sentences
     doc = ""  # one sentence for the reference page
     properties: Sequence[KindProperty] = ()
-    keys: Sequence[Key] = ()  # of its table, besides those that every interface has
+    all_properties: Sequence[Property] = LINK_PROPERTIES
+    usual_values: Mapping[str, Any] = {}  # of link properties, if the kernel's differ from those of the rows
+    noted = ""  # the property that a picture shows
+    max_mtu = MAX_MTU
     existing = False  # whether the lab uses the interface and does not create it
     switches = False  # whether it is a bridge
     routes = False  # whether it is a VRF
     bridgeable = False  # whether it can be the port of a bridge
     stacked = False  # whether it stands on another interface, its ``parent``
-    leads_out = False  # whether others than the lab's own hosts may be behind it
     tunnel = False  # whether it leads to the host that has the address ``remote``
+    leads_out = False  # whether others than the lab's own hosts may be behind it
+    program = False  # whether a program is behind it
     by_ioctl = False  # whether it is created by an ioctl and not by RTM_NEWLINK
-    usual_values: Mapping[str, Any] = {}  # of link properties, where the kernel's differ from those of the rows
-    max_mtu = MAX_MTU
-    all_properties: Sequence[Property] = LINK_PROPERTIES
-    edge = "wire"  # how a picture draws the connection: wire, tunnel, stacked or tap
     own_mac = True  # whether it can be given a MAC address
     takes_frames = False  # whether it takes all that its parent receives: the kernel allows a device one such user
     on_loopback = True  # whether a stacked one can stand on lo
+
+    # What only some kinds have.
+    peer: Interface | None = None  # the other end of a wire
+    loop: bool = False  # whether its wire may close a loop of bridges
+    stp: bool = False  # whether it is a bridge that uses the spanning tree protocol
+    vlan_filtering: bool = False  # whether it is a bridge that keeps the traffic of VLANs apart
+    remote: str = ""  # the address of the other end of a tunnel
+    local: str | None = None  # the address that a tunnel sends from
+    owner: int | None = None  # the user who may open a tap
 
     def __init_subclass__(cls) -> None:
         cls.all_properties = (*LINK_PROPERTIES, *cls.properties)
@@ -259,16 +267,6 @@ class Interface(Described):
         return self.addresses if self.up else [one for one in self.addresses if one.family != AF_INET6]
 
     @property
-    def peer_interface(self) -> Interface | None:
-        """The other end of a wire; None for anything else."""
-        return None
-
-    @property
-    def filters_vlans(self) -> bool:
-        """Whether it is a bridge that keeps the traffic of VLANs apart."""
-        return False
-
-    @property
     def tag(self) -> int:
         """The VLAN whose tagged frames it takes from its parent; 0 for untagged frames."""
         return 0
@@ -279,19 +277,9 @@ class Interface(Described):
         return None
 
     @property
-    def remote_address(self) -> str:
-        """The address of the other end of a tunnel; empty for anything else."""
-        return ""
-
-    @property
     def on_parents_segment(self) -> bool:
         """Whether a stacked interface exchanges frames with the segment of its parent."""
         return self.parent is not None
-
-    @property
-    def leaf(self) -> str:
-        """What a picture draws behind an interface that leads out of the lab; empty if nothing."""
-        return ""
 
     @property
     def exclusive(self) -> bool:
@@ -310,7 +298,8 @@ class Interface(Described):
     @property
     def note(self) -> str:
         """What a picture says about it, like ``vxlan 42``."""
-        return self.kind
+        word = self.what.rpartition(" ")[2]
+        return f"{word} {getattr(self, self.noted)}" if self.noted else word
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ WANTED = (
     "IFLA_MASTER",
     "IFLA_IFALIAS",
     "IFLA_GROUP",
-    *(link.OPTIONS[row.option] for row in LINK_PROPERTIES if row.option in link.OPTIONS),
+    *(link.OPTIONS[row.attribute] for row in LINK_PROPERTIES if row.attribute in link.OPTIONS),
 )
 
 

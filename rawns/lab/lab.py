@@ -283,7 +283,7 @@ def _learning(one: Interface) -> bool:
     """Return whether a bridge, or the one that an interface stands on, waits for ports that STP lets listen and learn."""
     while one.parent is not None:
         one = one.parent
-    if not getattr(one, "stp", False):
+    if not one.stp:
         return False
     host: Any = one.host
     try:

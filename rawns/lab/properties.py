@@ -38,19 +38,32 @@ class Key:
 
 
 class Property(Key):
-    """A key that is an attribute of an interface, and how the kernel stores it.
+    """A key that is an attribute of an interface, and ``attribute``, under which the kernel stores it.
 
-    ``default`` is the value of an interface that does not name the property; None leaves it to the kernel.  A property
-    that is not ``in_place`` is fixed when the interface is created: if it changes, the interface is created again.
+    ``default`` is the value of an interface that does not name the property; None leaves it to the kernel.  ``usual`` is the
+    kernel's value if nothing is sent, None if it varies; with ``explicit`` the default is sent too, because the kernel has
+    another one.  A property that is not ``in_place`` is fixed when the interface is created: if it changes, the interface is
+    created again.
     """
 
-    __slots__ = ("default", "in_place")
+    __slots__ = ("attribute", "default", "explicit", "in_place", "usual")
 
     def __init__(
-        self, name: str, value: Value, doc: str, *, default: Any = None, in_place: bool = False, required: bool = False
+        self,
+        name: str,
+        value: Value,
+        doc: str,
+        attribute: str,
+        *,
+        default: Any = None,
+        usual: Any = None,
+        explicit: bool = False,
+        in_place: bool = False,
+        required: bool = False,
     ) -> None:
         super().__init__(name, value, doc, required)
-        self.default, self.in_place = default, in_place
+        self.attribute, self.default, self.explicit, self.in_place = attribute, default, explicit, in_place
+        self.usual = default if usual is None else usual
 
     def file_value(self, one: object) -> Any:
         """Return the value of an interface, as a file has it; None if it is the default."""
@@ -59,33 +72,15 @@ class Property(Key):
 
 
 class LinkProperty(Property):
-    """A property that every link has: an attribute of the link message itself.
+    """A property that every link has: ``attribute`` is its keyword in `objects.link.new` and `change`, and a field of `Link`."""
 
-    ``option`` is its keyword in `objects.link.new` and `change`, ``field`` the attribute of `objects.link.Link`.  ``usual``
-    is the value of a link that is created without one, None if it varies.
-    """
+    __slots__ = ()
 
-    __slots__ = ("at_creation", "field", "option", "usual")
-
-    def __init__(
-        self,
-        name: str,
-        value: Value,
-        doc: str,
-        *,
-        option: str,
-        field: str = "",
-        default: Any = None,
-        usual: Any = None,
-        at_creation: bool = True,
-    ) -> None:
-        super().__init__(name, value, doc, default=default, in_place=True)
-        self.option, self.field, self.at_creation = option, field or option, at_creation
-        self.usual = default if usual is None else usual
+    at_creation = True  # whether it is set when the link is created
 
     def kernel_value(self, link: Link) -> Any:
         """Return the value that a link has."""
-        return getattr(link, self.field)
+        return getattr(link, self.attribute)
 
     def same_value(self, now: Any, then: Any) -> bool:
         """Return whether the kernel's value is the described one."""
@@ -101,8 +96,9 @@ class UpProperty(LinkProperty):
 
     __slots__ = ()
 
+    at_creation = False
+
     def show_change(self, now: Any, then: Any) -> str:
-        """Show a change in a line of a plan."""
         return "down -> up" if then else "up -> down"
 
 
@@ -112,38 +108,16 @@ class MacProperty(LinkProperty):
     __slots__ = ()
 
     def same_value(self, now: Any, then: Any) -> bool:
-        """Return whether two spellings mean the same address."""
         return now is not None and values.mac_bytes(now) == values.mac_bytes(then)
 
     def show_change(self, now: Any, then: Any) -> str:
-        """Show a change in a line of a plan."""
         return super().show_change(now, self.value.read(then))
 
 
 class KindProperty(Property):
-    """A property of one kind of link: an attribute of its IFLA_INFO_DATA.
+    """A property of one kind of link: ``attribute`` is one of its IFLA_INFO_DATA."""
 
-    ``explicit`` says that the default is sent too, because the kernel has another one; ``usual`` is the kernel's value if
-    nothing is sent.
-    """
-
-    __slots__ = ("attribute", "explicit", "usual")
-
-    def __init__(
-        self,
-        name: str,
-        value: Value,
-        doc: str,
-        *,
-        attribute: str,
-        default: Any = None,
-        in_place: bool = False,
-        required: bool = False,
-        explicit: bool = False,
-        usual: Any = None,
-    ) -> None:
-        super().__init__(name, value, doc, default=default, in_place=in_place, required=required)
-        self.attribute, self.explicit, self.usual = attribute, explicit, default if usual is None else usual
+    __slots__ = ()
 
     def encoded(self, value: Any) -> dict[str, Any]:
         """Return the attributes that carry a value."""
@@ -160,36 +134,30 @@ class KindProperty(Property):
 
 
 class AddressProperty(KindProperty):
-    """An address, for which the kind has one attribute in each family: ``IFLA_X_LOCAL`` and ``IFLA_X_LOCAL6``."""
+    """The address of a tunnel's end; an IPv6 address has an attribute of its own: ``IFLA_VXLAN_LOCAL6``."""
 
-    __slots__ = ("attribute6",)
-
-    def __init__(self, name: str, doc: str, *, attribute: str, attribute6: str, required: bool = False) -> None:
-        super().__init__(name, values.TUNNEL_ADDRESS, doc, attribute=attribute, required=required)
-        self.attribute6 = attribute6
+    __slots__ = ()
 
     def encoded(self, value: Any) -> dict[str, Any]:
-        """Return the attribute of the address's family."""
-        return {} if value is None else {self.attribute6 if ":" in value else self.attribute: value}
+        return {} if value is None else {f"{self.attribute}6" if ":" in value else self.attribute: value}
 
     def kernel_value(self, data: Mapping[str, Any]) -> Any:
-        """Return the address that a link has, of either family."""
-        return data.get(self.attribute) or data.get(self.attribute6)
+        return data.get(self.attribute) or data.get(f"{self.attribute}6")
 
 
 MIN_MTU, MAX_MTU = 68, 65535  # ETH_MIN_MTU and ETH_MAX_MTU of <linux/if_ether.h>; kinds may allow less
 
 LINK_PROPERTIES: tuple[LinkProperty, ...] = (
-    MacProperty("mac", values.MAC_ADDRESS, "MAC address; counts up with `count`", option="address"),
-    LinkProperty("mtu", values.WholeNumber("an MTU in bytes", MIN_MTU, MAX_MTU), "longest packet in bytes", option="mtu"),
+    MacProperty("mac", values.MAC_ADDRESS, "MAC address; counts up with `count`", "address"),
+    LinkProperty("mtu", values.WholeNumber("an MTU in bytes", MIN_MTU, MAX_MTU), "longest packet in bytes", "mtu"),
     LinkProperty(
         "txqueuelen",
         values.WholeNumber("a queue length in packets", 0, (1 << 31) - 1),
         "packets that the device's queue holds (1000)",
-        option="txqlen",
+        "txqlen",
         usual=1000,  # DEFAULT_TX_QUEUE_LEN of the kernel
     ),
-    UpProperty("up", values.FLAG, "whether the interface is up", option="up", default=True, at_creation=False),
+    UpProperty("up", values.FLAG, "whether the interface is up", "up", default=True),
 )
 
 # How an interface sends: the words of `objects.qdisc.Shape`, which belong together and are stored as one dict, ``shape``.

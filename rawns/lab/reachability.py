@@ -106,7 +106,7 @@ class RoutingTable:
 
 def _works(one: Interface) -> bool:
     """Return whether it is up, with a wire that is up at both ends, and is not the port of a bridge."""
-    far = one.peer_interface
+    far = one.peer
     in_vrf = one.master is not None and one.master.routes  # its routes are not in the main table
     return one.up and not one.bridged and not in_vrf and (far is None or far.up) and (one.kind != "veth" or far is not None)
 

@@ -122,7 +122,7 @@ class LabReader:
                 options[row.name] = value if value != row.usual or row.explicit else None
         master = options["master"]
         carried = state.vlans.get(link.index, DEFAULT_VLANS)
-        if master is not None and master.filters_vlans and carried != DEFAULT_VLANS:
+        if master is not None and master.vlan_filtering and carried != DEFAULT_VLANS:
             options["vlans"] = carried
         shape = state.shapes.get(link.index)
         if shape is not None:

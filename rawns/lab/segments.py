@@ -50,7 +50,7 @@ class Segments:
         """Return the segment that an interface's addresses are on; None for the port of a bridge, which has none."""
         if one.bridged:
             return None
-        return self._root(id(one) << TAG_BITS | (1 if one.filters_vlans else 0))
+        return self._root(id(one) << TAG_BITS | (1 if one.vlan_filtering else 0))
 
     def apart(self, one: Interface, other: Interface) -> bool:
         """Return whether two interfaces of one segment do not receive each other's frames all the same: stacked ones may not."""
@@ -103,7 +103,7 @@ class Segments:
         for number, one in enumerate(ends):
             matched = False
             for place, other in enumerate(ends):
-                if place != number and one.remote_address in addresses[place] and other.remote_address in addresses[number]:
+                if place != number and one.remote in addresses[place] and other.remote in addresses[number]:
                     if place > number:
                         self._join(one, other)
                     matched = True
@@ -117,12 +117,12 @@ def _addresses(host: BaseHost) -> set[str]:
 
 def _blocking(one: Interface) -> bool:
     """Return whether a loop through this interface does no harm: its bridge speaks STP, or its wire is allowed to close one."""
-    return getattr(one.master, "stp", False) or getattr(one, "loop", False)
+    return one.master is not None and one.master.stp or one.loop
 
 
 def _carried(one: Interface) -> Vlans | None:
     """Return the VLANs of the port of a filtering bridge; None for anything else."""
-    return (one.vlans or DEFAULT_VLANS) if one.master is not None and one.master.filters_vlans else None
+    return (one.vlans or DEFAULT_VLANS) if one.master is not None and one.master.vlan_filtering else None
 
 
 def _tags(one: Interface) -> Iterable[int]:
@@ -133,7 +133,7 @@ def _tags(one: Interface) -> Iterable[int]:
 def _node(one: Interface, tag: int) -> int | None:
     """Return the node behind a port for frames with this tag (0: none) on the wire; None if they are dropped."""
     if not one.bridged:
-        filtering = 1 if one.filters_vlans and not tag else tag  # a bridge is in its VLAN 1 itself
+        filtering = 1 if one.vlan_filtering and not tag else tag  # a bridge is in its VLAN 1 itself
         return id(one) << TAG_BITS | filtering
     bridge, carried = one.master, _carried(one)
     if carried is None:

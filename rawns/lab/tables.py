@@ -46,7 +46,7 @@ def link_keys(kind: type[Interface]) -> Keys:
     place: tuple[Key, ...] = (HOST, BRIDGE, VLANS) if kind.bridgeable else (HOST,)
     place += () if kind.routes else (VRF,)
     parent = (PARENT,) if kind.stacked else ()
-    return keys_of(place, parent, kind.keys, kind.properties, NAME, ADDRESSES, LINK_PROPERTIES, SHAPE_KEYS)
+    return keys_of(place, parent, kind.properties, NAME, ADDRESSES, LINK_PROPERTIES, SHAPE_KEYS)
 
 
 def bridge_keys() -> Keys:

@@ -99,7 +99,6 @@ class TextValue(Value):
         super().__init__({"type": "string", **schema})
 
     def read(self, value: Any) -> Any:
-        """Read a value; see `Value.read`."""
         if not isinstance(value, str):
             raise InvalidValue(f'{shown(value)} is not a text: a text stands in quotes, like "web"')
         if not value.isascii():
@@ -120,13 +119,11 @@ class CheckedText(TextValue):
         self.check = check
 
     def read(self, value: Any) -> Any:
-        """Read a value; see `Value.read`."""
         if isinstance(value, str) and len(value) > MAX_TEXT:
             raise InvalidValue(f"{shown(value)} is longer than any name or address")
         return self.check(TextValue.read(self, value))
 
     def write(self, value: Any) -> str:
-        """Write a value; see `Value.write`."""
         return str(value)
 
 
@@ -139,21 +136,17 @@ class FlagValue(Value):
         super().__init__({"type": "boolean"})
 
     def read(self, value: Any) -> bool:
-        """Read a value; see `Value.read`."""
         if not isinstance(value, bool):
             raise InvalidValue(f"{shown(value)} is neither true nor false")
         return value
 
     def encode(self, value: bool) -> int:
-        """Encode a value; see `Value.encode`."""
         return int(value)
 
     def decode(self, raw: int) -> bool:
-        """Decode a value; see `Value.decode`."""
         return bool(raw)
 
     def show(self, value: bool) -> str:
-        """Show a value; see `Value.show`."""
         return "on" if value else "off"
 
 
@@ -167,7 +160,6 @@ class WholeNumber(Value):
         super().__init__({"type": "integer", "minimum": least, "maximum": most}, f"a whole number from {least} to {most}")
 
     def read(self, value: Any) -> int:
-        """Read a value; see `Value.read`."""
         if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
             raise InvalidValue(f"{shown(value)} is not {self.what}: expected {self.expected}")
         return value
@@ -184,25 +176,20 @@ class SecondsValue(Value):
         super().__init__({"type": "number", "minimum": 0, "maximum": self.MAX})
 
     def read(self, value: Any) -> float:
-        """Read a value; see `Value.read`."""
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= self.MAX:
             raise InvalidValue(f"{shown(value)} is not a time: expected a number of seconds up to a million")
         return round(value * 100) / 100
 
     def write(self, value: float) -> Any:
-        """Write a value; see `Value.write`."""
         return int(value) if value == int(value) else value
 
     def encode(self, value: float) -> int:
-        """Encode a value; see `Value.encode`."""
         return round(value * 100)
 
     def decode(self, raw: int) -> float:
-        """Decode a value; see `Value.decode`."""
         return raw / 100
 
     def show(self, value: float) -> str:
-        """Show a value; see `Value.show`."""
         return f"{value:g} s"
 
 
@@ -216,17 +203,14 @@ class Choice(Value):
         super().__init__({"enum": list(numbers)})
 
     def read(self, value: Any) -> Any:
-        """Read a value; see `Value.read`."""
         if not isinstance(value, str) or value not in self.numbers:
             raise InvalidValue(f"{shown(value)} is not {self.what}: expected one of {', '.join(self.numbers)}")
         return value
 
     def encode(self, value: str) -> int:
-        """Encode a value; see `Value.encode`."""
         return self.numbers[value]
 
     def decode(self, raw: int) -> str:
-        """Decode a value; see `Value.decode`."""
         return self.words.get(raw, str(raw))
 
 
@@ -240,7 +224,6 @@ class QuantityValue(Value):
         super().__init__({"type": ["string", "number"]})
 
     def read(self, value: Any) -> Any:
-        """Read a value; see `Value.read`."""
         from ..objects import units
 
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
@@ -259,7 +242,6 @@ class ListOf(Value):
         super().__init__({"anyOf": [item.schema, {"type": "array", "items": item.schema}]})
 
     def write(self, value: Sequence[Any]) -> Any:
-        """Write a value; see `Value.write`."""
         found = [self.item.write(one) for one in value]
         return found[0] if len(found) == 1 and not isinstance(found[0], list) else found
 
@@ -393,7 +375,6 @@ class ForwardingValue(TextValue):
     __slots__ = ()
 
     def read(self, value: Any) -> Any:
-        """Read a value; see `Value.read`."""
         from ..nft.nat import Forward
 
         words = TextValue.read(self, value).split()
@@ -410,7 +391,6 @@ class ForwardingValue(TextValue):
         return Forward(words[0], ports[0], target.strip("[]"), ports[1])
 
     def write(self, value: Any) -> str:
-        """Write a value; see `Value.write`."""
         target = f"[{value.address}]" if ":" in value.address else value.address
         return f"{value.protocol} {value.port} {target}:{value.to_port}"
 
@@ -428,7 +408,6 @@ class SysctlsValue(Value):
         super().__init__({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}, **names})
 
     def read(self, value: Any) -> dict[str, object]:
-        """Read a value; see `Value.read`."""
         if not isinstance(value, dict):
             raise InvalidValue(f'{shown(value)} is not a table: sysctl = {{ "net.ipv4.ip_forward" = 1 }}')
         found: dict[str, object] = {}
@@ -477,7 +456,6 @@ class NamesValue(Value):
         return self.LOCALHOST + "".join(lines)
 
     def write(self, value: str) -> dict[str, Any]:
-        """Write a value; see `Value.write`."""
         names: dict[str, list[str]] = {}
         for line in value[len(self.LOCALHOST) :].splitlines() if value.startswith(self.LOCALHOST) else value.splitlines():
             address, _, name = line.partition("\t")
@@ -496,7 +474,6 @@ class CommandValue(Value):
         super().__init__({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})
 
     def read(self, value: Any) -> list[str]:
-        """Read a value; see `Value.read`."""
         words = [*self.SHELL, value] if isinstance(value, str) and value.strip() else value
         right = isinstance(words, list) and words and all(isinstance(word, str) and "\0" not in word for word in words)
         if not right or not words[0]:
@@ -504,7 +481,6 @@ class CommandValue(Value):
         return [TEXT.read(word) for word in words]
 
     def write(self, value: list[str]) -> Any:
-        """Write a value; see `Value.write`."""
         return value[2] if len(value) == 3 and value[:2] == self.SHELL and value[2].strip() else value
 
 
@@ -522,5 +498,5 @@ INTERFACE_ADDRESS = CheckedText(_interface_address, pattern="/[0-9]+$")
 MAC_ADDRESS = CheckedText(_mac, pattern="^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$")
 VLAN_ID = WholeNumber("a VLAN", 1, 4094)
 UDP_PORT = WholeNumber("a UDP port", 1, 65535)
-METRIC = WholeNumber("a metric", 0, 0xFFFFFFFF)
-USER_ID = WholeNumber("a user id", 0, 0xFFFFFFFE)
+METRIC = WholeNumber("a metric", 0, uapi.UINT32_MAX)
+USER_ID = WholeNumber("a user id", 0, uapi.UINT32_MAX - 1)

@@ -75,7 +75,7 @@ def _missing(host: Host) -> str:
         if one.carrier_due and not link.carrier:
             return f"{one} has no carrier"
         if one.bridged and one.carrier_due and one.master is not None and one.master.up and _port_state(link) not in SETTLED:
-            reason = ": its bridge uses the spanning tree protocol" if getattr(one.master, "stp", False) else ""
+            reason = ": its bridge uses the spanning tree protocol" if one.master.stp else ""
             return f"{one} does not forward yet{reason}"
         for wanted in one.addresses:
             if (link.index, str(wanted)) in tentative:

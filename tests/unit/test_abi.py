@@ -28,6 +28,7 @@ from rawns.wire import U32, Raw, Struct, Type
 cffi = pytest.importorskip("cffi")
 
 HEADERS = """
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/socket.h>
 #include <netinet/in.h>

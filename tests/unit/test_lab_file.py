@@ -16,10 +16,10 @@ from rawns.lab import document, tables, values
 from rawns.lab.export import data_of
 from rawns.lab.graph import svg, text
 from rawns.lab.kinds.bridge import Bridge
-from rawns.lab.kinds.macvlan import Macvlan
-from rawns.lab.kinds.tap import Tap
+from rawns.lab.kinds.stacked import Macvlan
+from rawns.lab.kinds.standalone import Tap
+from rawns.lab.kinds.tunnel import Vxlan
 from rawns.lab.kinds.veth import Port
-from rawns.lab.kinds.vxlan import Vxlan
 from rawns.lab.positions import lines
 from rawns.lab.problems import InvalidDescription
 from rawns.lab.reachability import Reach

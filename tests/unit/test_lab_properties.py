@@ -43,7 +43,7 @@ def test_type_checkers_know_the_keywords_that_there_are() -> None:
 
 @pytest.mark.parametrize("row", LINK_PROPERTIES, ids=lambda row: str(row.name))
 def test_a_link_property_is_an_option_and_a_field_of_a_link(row: object) -> None:
-    assert row.option in {*link.OPTIONS, "up"} and hasattr(Link, row.field)  # type: ignore[attr-defined]
+    assert row.attribute in {*link.OPTIONS, "up"} and hasattr(Link, row.attribute)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))

@@ -132,31 +132,31 @@ class Graph:
                     self._stacked(one, one.parent)
                 elif one.tunnel:
                     self._tunnel(one, tunnels)
-                if one.leaf:
-                    self._leaf(one, one.leaf, "")
+                if one.program:
+                    self._leaf("tap", one, f"a program at {one}")
 
     def _stacked(self, one: Interface, parent: Interface) -> None:
         there = self._beyond(f"{parent.name} of this machine") if parent.existing else self._at(parent)
         label = "" if parent.existing else parent.name or ""
-        self.edges.append(Edge(one.edge, (self._at(one), there), (_label(one), label), self._state(one), one.note))
+        self.edges.append(Edge("stacked", (self._at(one), there), (_label(one), label), self._state(one), one.note))
 
-    def _leaf(self, one: Interface, name: str, note: str) -> None:
+    def _leaf(self, kind: str, one: Interface, name: str, note: str = "") -> None:
         """Add an edge to something outside of the lab."""
         ends = self._at(one), self._beyond(name)
-        self.edges.append(Edge(one.edge, ends, (_label(one), ""), self._state(one), note))
+        self.edges.append(Edge(kind, ends, (_label(one), ""), self._state(one), note))
 
     def _tunnel(self, one: Interface, tunnels: list[Interface]) -> None:
         others = [each for each in tunnels if each is not one and each.tunnel_key == one.tunnel_key]
         others = [each for each in others if _leads(one, each) and _leads(each, one)]
         for other in others:
             if tunnels.index(one) < tunnels.index(other):
-                self._edge(one.edge, one, other, one.note)
+                self._edge("tunnel", one, other, one.note)
         if not others:
-            self._leaf(one, f"machine {one.remote_address}", one.note)
+            self._leaf("tunnel", one, f"machine {one.remote}", one.note)
 
 
 def _leads(one: Interface, other: Interface) -> bool:
-    return any(address.address == one.remote_address for each in other.host.interfaces for address in each.addresses)
+    return any(address.address == one.remote for each in other.host.interfaces for address in each.addresses)
 
 
 def _addresses(one: Interface) -> str:

@@ -1,6 +1,6 @@
 """The kinds of links that a lab can have: one class each, and one module a family.
 
-To add a kind, write its module (`dummy` is the shortest) and name it in `TABLES`; everything else is derived.
+To add a kind, write its class (`standalone.Dummy` is the shortest) and name it in `TABLES`; everything else is derived.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ if TYPE_CHECKING:
 
     from ..interface import Interface
 
-# The tables of a lab file that describe links, in the order in which they are read: of each the module, and the kernel's name
-# for the kind of link.  A table comes before those whose links can stand on its own.  Wires and bridges have a grammar of
-# their own (`parse`).
-TABLES: dict[str, tuple[str, str]] = {
-    "vrfs": ("vrf", "vrf"),
-    "dummies": ("dummy", "dummy"),
-    "taps": ("tap", "tun"),
-    "vxlans": ("vxlan", "vxlan"),
-    "geneves": ("geneve", "geneve"),
-    "vlans": ("vlan", "vlan"),
-    "macvlans": ("macvlan", "macvlan"),
-    "macvtaps": ("macvlan", "macvtap"),
-    "ipvlans": ("ipvlan", "ipvlan"),
+# The tables of a lab file that describe links, in the order in which they are read: of each the kernel's name for the kind of
+# link, the module, and the class.  A table comes before those whose links can stand on its own.  Wires and bridges have a
+# grammar of their own (`parse`).
+TABLES: dict[str, tuple[str, str, str]] = {
+    "vrfs": ("vrf", "standalone", "Vrf"),
+    "dummies": ("dummy", "standalone", "Dummy"),
+    "taps": ("tun", "standalone", "Tap"),
+    "vxlans": ("vxlan", "tunnel", "Vxlan"),
+    "geneves": ("geneve", "tunnel", "Geneve"),
+    "vlans": ("vlan", "stacked", "VlanDevice"),
+    "macvlans": ("macvlan", "stacked", "Macvlan"),
+    "macvtaps": ("macvtap", "stacked", "Macvtap"),
+    "ipvlans": ("ipvlan", "stacked", "Ipvlan"),
 }
 
 
 def by_table(table: str) -> type[Interface]:
     """Return the class that a table of a lab file describes; its module is imported at the first use."""
-    module = __import__(f"{__name__}.{TABLES[table][0]}", fromlist=["KINDS"])
-    kind: type[Interface] = module.KINDS[table]
+    _, module, name = TABLES[table]
+    kind: type[Interface] = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
     return kind
 
 
 def by_kind(kind: str | None) -> type[Interface] | None:
     """Return the class for the kernel's name of a kind of link; None for one that no table describes."""
-    return next((by_table(table) for table, (_, name) in TABLES.items() if name == kind), None)
+    return next((by_table(table) for table, (name, _, _) in TABLES.items() if name == kind), None)
 
 
 def all_kinds() -> Iterator[type[Interface]]:

@@ -36,7 +36,6 @@ class AgeingProperty(KindProperty):
     __slots__ = ()
 
     def readable(self, data: Mapping[str, Any]) -> bool:
-        """Return whether the kernel reports the configured value."""
         return not data.get("IFLA_BR_TOPOLOGY_CHANGE")
 
 
@@ -55,12 +54,12 @@ class Bridge(Interface):
     doc = "an Ethernet switch"
     switches = True
     properties = (
-        KindProperty("stp", values.FLAG, "spanning tree protocol", attribute="IFLA_BR_STP_STATE", default=False, in_place=True),
+        KindProperty("stp", values.FLAG, "spanning tree protocol", "IFLA_BR_STP_STATE", default=False, in_place=True),
         KindProperty(
             "vlan_filtering",
             values.FLAG,
             "whether the VLANs of its ports are kept apart",
-            attribute="IFLA_BR_VLAN_FILTERING",
+            "IFLA_BR_VLAN_FILTERING",
             default=False,
             in_place=True,
         ),
@@ -68,7 +67,7 @@ class Bridge(Interface):
             "ageing",
             values.SECONDS,
             "seconds after which a silent MAC address is forgotten (300)",
-            attribute="IFLA_BR_AGEING_TIME",
+            "IFLA_BR_AGEING_TIME",
             usual=USUAL_AGEING,
             in_place=True,
         ),
@@ -78,13 +77,7 @@ class Bridge(Interface):
     ageing: float | None
 
     @property
-    def filters_vlans(self) -> bool:
-        """Whether it keeps the traffic of VLANs apart."""
-        return self.vlan_filtering
-
-    @property
     def carrier_due(self) -> bool:
-        """Whether it gets a carrier if everything is as described."""
         return self.up and any(port.master is self and port.carrier_due for port in self.host.interfaces)
 
     def port(self, name: str | None = None, *, vlans: Iterable[int] | None = None, **options: Unpack[InterfaceOptions]) -> Port:
@@ -105,7 +98,6 @@ class Bridge(Interface):
         return [created] if mtu is None else [created, self.labelled(link.change(self.index, mtu=mtu))]
 
     def late_options(self) -> dict[str, Any]:
-        """Return keywords of a change for what its creation could not set."""
         return {"mtu": self.mtu}
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:

@@ -33,11 +33,6 @@ class Port(Interface):
         object.__setattr__(self, "loop", False)
 
     @property
-    def peer_interface(self) -> Port | None:
-        """The other end of the wire."""
-        return self.peer
-
-    @property
     def far(self) -> Port:
         """The other end of a wire, for a port that is wired."""
         assert self.peer is not None
@@ -45,7 +40,6 @@ class Port(Interface):
 
     @property
     def carrier_due(self) -> bool:
-        """Whether it gets a carrier if everything is as described."""
         return self.up and self.peer is not None and self.peer.up
 
     @property
@@ -55,7 +49,6 @@ class Port(Interface):
         return stamp.of_wire(*sorted(ends))
 
     def creation(self, speaker: BaseHost) -> dict[str, Any]:
-        """Return keywords for its creation; see `Interface.creation`."""
         options = super().creation(speaker)
         options.update(ONE_QUEUE)
         return options
@@ -73,5 +66,4 @@ class Port(Interface):
         return [request]
 
     def same_link(self, there: Link) -> bool:
-        """Return whether a link can become this one; see `Interface.same_link`."""
         return True  # the two ends are compared with each other, by `diff`
