@@ -40,7 +40,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     "wire": [["types"], ["attributes"], [""]],
     "icmp": [["session"], ["socket"], [""]],
     "chat": [["event_loop", "tcp"], ["peer"], ["room"], [""]],
-    "nft": [["messages", "statements"], ["format"], ["records"], ["evaluate", "nat"], ["client"], [""]],
+    "nft": [["messages", "statements"], ["format"], ["records"], ["build", "evaluate"], ["nat"], ["client"], [""]],
     "lab": [
         ["lock", "positions", "problems", "values"],
         ["document", "properties", "routes", "stamp"],

@@ -107,9 +107,9 @@ class Nft:
 
         Its ``nats`` are None if the table holds anything else.  Raises `Interrupted` as `ruleset` does, `InvalidValue`.
         """
-        from . import nat
+        from . import build, nat
 
-        nat.check_table(table)
+        build.check_table(table)
         requests = records.tables(INET), records.chains(INET), records.rules(INET, table)
         tables, chains, rules = self._of_one_generation(*requests)
         for found in [NftTable(reply.body) for reply in tables]:
@@ -119,9 +119,9 @@ class Nft:
 
     def delete_table(self, table: str) -> None:
         """Delete a table of family inet and all that is in it: ``nft delete table inet TABLE``.  `KernelError` ENOENT: none."""
-        from .nat import delete
+        from .build import delete_table
 
-        self.netfilter.transact(delete(table), context=f"table inet {table}")
+        self.netfilter.transact(delete_table(table), context=f"table inet {table}")
 
     def transact(self, *requests: Request, context: str = "") -> list[list[Reply]]:
         """Send requests as one transaction: all of them take effect, or none (`Netfilter.transact`)."""

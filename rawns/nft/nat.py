@@ -22,20 +22,18 @@ from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from .. import uapi
 from ..errors import InvalidValue
-from ..nlmsg import Request
 from ..objects import prefix
 from ..objects.link import check_name
 from ..terminal import short_repr
+from . import build, records, statements
 from . import messages as nft_messages
-from . import records, statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ..nlmsg import Reply
-    from ..objects.prefix import Prefix
+    from ..nlmsg import Reply, Request
     from .statements import NftStatement
 
     Body = dict[str, Any]
@@ -140,8 +138,7 @@ def _source(text: str) -> str:
 
 PREROUTING = ("prerouting", uapi.NF_INET_PRE_ROUTING, -100)  # NF_IP_PRI_NAT_DST
 POSTROUTING = ("postrouting", uapi.NF_INET_POST_ROUTING, 100)  # NF_IP_PRI_NAT_SRC
-_INET = {"nfgen_family": uapi.NFPROTO_INET}
-_HEADERS = {AF_INET: (uapi.NFPROTO_IPV4, 12), AF_INET6: (uapi.NFPROTO_IPV6, 8)}  # and the offset of the source in it
+_NFPROTO = {AF_INET: uapi.NFPROTO_IPV4, AF_INET6: uapi.NFPROTO_IPV6}
 
 
 def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
@@ -150,13 +147,11 @@ def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
     No packet meets a state between the old and the new.  ``stamp`` becomes the table's comment.  The order of
     ``nats`` has no meaning (they are sorted), so there is one for each uplink.  Raises `InvalidValue`.
     """
-    check_table(table)
     nats = sorted(nats, key=lambda nat: nat.out)
     for one, other in zip(nats, nats[1:]):
         if one.out == other.out:
             raise InvalidValue(f"there are two Nat of {one.out}")
-    known = _table(table, stamp)
-    made = [known, delete(table), known]  # a table that is not there cannot be deleted
+    made = build.fresh_table(table, stamp)
     made += [_chain(table, *where) for where in (PREROUTING, POSTROUTING)]
     for nat in nats:
         made += [_rule(table, PREROUTING, _forwarded(nat.out, one), f"{one} of {nat.out}") for one in nat.forwards]
@@ -165,134 +160,38 @@ def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
     return made
 
 
-def delete(table: str) -> Request:
-    """Delete a table; to be sent as a transaction: ``nft delete table inet TABLE``."""
-    return Request(nft_messages.DELTABLE, {**_INET, "NFTA_TABLE_NAME": check_table(table)}, 0, f"table inet {table}")
-
-
-def check_table(name: str) -> str:
-    """Return ``name`` if it can name a table: 1 to 255 bytes.  Raises `InvalidValue`."""
-    return _text(name, uapi.NFT_NAME_MAXLEN, "name a table") if name != "" else _text("\0", 0, "name a table")
-
-
-def _text(text: str, limit: int, what: str) -> str:
-    try:
-        fits = isinstance(text, str) and "\0" not in text and len(text.encode("utf-8", "surrogateescape")) < limit
-    except UnicodeEncodeError:
-        fits = False
-    if not fits:
-        raise InvalidValue(f"{short_repr(text)} cannot {what}: it has at most {limit - 1} bytes, none of them NUL")
-    return text
-
-
-def _table(table: str, stamp: str) -> Request:
-    fields: Body = {**_INET, "NFTA_TABLE_NAME": table, "NFTA_TABLE_FLAGS": 0}
-    if stamp:
-        fields["NFTA_TABLE_USERDATA"] = {"comment": _text(stamp, nft_messages.COMMENT.limit, "be a table's comment")}
-    return Request(nft_messages.NEWTABLE, fields, uapi.NLM_F_CREATE, f"table inet {table}")
-
-
 def _chain(table: str, name: str, hook: int, priority: int) -> Request:
-    fields = {
-        **_INET,
-        "NFTA_CHAIN_TABLE": table,
-        "NFTA_CHAIN_NAME": name,
-        "NFTA_CHAIN_TYPE": "nat",
-        "NFTA_CHAIN_POLICY": uapi.NF_ACCEPT,
-        "NFTA_CHAIN_HOOK": {"NFTA_HOOK_HOOKNUM": hook, "NFTA_HOOK_PRIORITY": priority},
-    }
-    return Request(nft_messages.NEWCHAIN, fields, uapi.NLM_F_CREATE, f"chain inet {table} {name}")
+    return build.base_chain(table, name, hook, priority, kind="nat")
 
 
 def _rule(table: str, chain: tuple[str, int, int], expressions: list[Body], context: str) -> Request:
-    where = {**_INET, "NFTA_RULE_TABLE": table, "NFTA_RULE_CHAIN": chain[0]}
-    fields = {**where, "NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": expressions}}
-    return Request(nft_messages.NEWRULE, fields, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND, context)
+    return build.new_rule(table, chain[0], expressions, context)
 
 
 def _masqueraded(out: str, source: str) -> list[Body]:
     where = prefix.parse(source)
-    protocol, offset = _HEADERS[where.family]
-    steps = [*_meta("OIFNAME", _name(out)), *_meta("NFPROTO", bytes([protocol]))]
-    if where.length:
-        steps += _network(offset, where)
-    return [*steps, _expression("masq")]
-
-
-def _network(offset: int, network: Prefix) -> list[Body]:
-    """Compare the network of an address, as `nft` does: whole bytes, or if it ends within one, masked bits of all bytes."""
-    address, length = network.packed, network.length
-    size = length // 8 if length % 8 == 0 else len(address)
-    steps = [_payload(uapi.NFT_PAYLOAD_NETWORK_HEADER, offset, size)]
-    if length % 8:
-        mask_bytes = network.mask.to_bytes(size, "big")
-        mask, flip = ({"NFTA_DATA_VALUE": value} for value in (mask_bytes, bytes(size)))
-        steps.append(
-            _expression(
-                "bitwise",
-                NFTA_BITWISE_SREG=uapi.NFT_REG_1,
-                NFTA_BITWISE_DREG=uapi.NFT_REG_1,
-                NFTA_BITWISE_LEN=size,
-                NFTA_BITWISE_MASK=mask,
-                NFTA_BITWISE_XOR=flip,
-            )
-        )
-    return [*steps, _equals(address[:size])]
+    steps = [*build.interface("OIFNAME", out), *build.ip_family(where.family)]
+    return [*steps, *build.in_network(build.SOURCE, where), build.expression("masq")]
 
 
 def _forwarded(out: str, forward: Forward) -> list[Body]:
     family = AF_INET6 if ":" in forward.address else AF_INET
-    protocol, _ = _HEADERS[family]
     return [
-        *_meta("IIFNAME", _name(out)),
-        *_meta("NFPROTO", bytes([protocol])),
-        *_meta("L4PROTO", bytes([PROTOCOLS[forward.protocol]])),
-        _payload(uapi.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2),
-        _equals(forward.port.to_bytes(2, "big")),
-        _immediate(uapi.NFT_REG_1, inet_pton(family, forward.address)),
-        _immediate(uapi.NFT_REG_2, forward.to_port.to_bytes(2, "big")),
-        _expression(
+        *build.interface("IIFNAME", out),
+        *build.ip_family(family),
+        *build.meta("L4PROTO", bytes([PROTOCOLS[forward.protocol]])),
+        *build.destination_port(forward.port),
+        build.immediate(uapi.NFT_REG_1, inet_pton(family, forward.address)),
+        build.immediate(uapi.NFT_REG_2, forward.to_port.to_bytes(2, "big")),
+        build.expression(
             "nat",
             NFTA_NAT_TYPE=uapi.NFT_NAT_DNAT,
-            NFTA_NAT_FAMILY=protocol,
+            NFTA_NAT_FAMILY=_NFPROTO[family],
             NFTA_NAT_REG_ADDR_MIN=uapi.NFT_REG_1,
             NFTA_NAT_REG_PROTO_MIN=uapi.NFT_REG_2,
             NFTA_NAT_FLAGS=uapi.NF_NAT_RANGE_PROTO_SPECIFIED,
         ),
     ]
-
-
-def _expression(name: str, **data: Any) -> Body:
-    return {"NFTA_EXPR_NAME": name, "NFTA_EXPR_DATA": data}
-
-
-def _meta(key: str, value: bytes) -> list[Body]:
-    """Compare a property of the packet that is not in its bytes."""
-    number = getattr(uapi, f"NFT_META_{key}")
-    return [_expression("meta", NFTA_META_KEY=number, NFTA_META_DREG=uapi.NFT_REG_1), _equals(value)]
-
-
-def _payload(base: int, offset: int, size: int) -> Body:
-    return _expression(
-        "payload",
-        NFTA_PAYLOAD_DREG=uapi.NFT_REG_1,
-        NFTA_PAYLOAD_BASE=base,
-        NFTA_PAYLOAD_OFFSET=offset,
-        NFTA_PAYLOAD_LEN=size,
-    )
-
-
-def _equals(value: bytes) -> Body:
-    data = {"NFTA_DATA_VALUE": value}
-    return _expression("cmp", NFTA_CMP_SREG=uapi.NFT_REG_1, NFTA_CMP_OP=uapi.NFT_CMP_EQ, NFTA_CMP_DATA=data)
-
-
-def _immediate(register: int, value: bytes) -> Body:
-    return _expression("immediate", NFTA_IMMEDIATE_DREG=register, NFTA_IMMEDIATE_DATA={"NFTA_DATA_VALUE": value})
-
-
-def _name(interface: str) -> bytes:
-    return interface.encode("utf-8", "surrogateescape").ljust(uapi.IFNAMSIZ, b"\0")
 
 
 # -- reading back -----------------------------------------------------------------------------------------------------------

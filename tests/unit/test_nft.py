@@ -17,6 +17,7 @@ from rawns.errors import KernelError, WireError
 from rawns.exchange import Exchange
 from rawns.nft import evaluate, nat, records
 from rawns.nft import messages as nft_messages
+from rawns.nft.build import delete_table
 from rawns.nft.nat import Forward, Nat
 from rawns.nlmsg import Reply, Request
 from rawns.syscalls import Event
@@ -150,7 +151,7 @@ def test_our_own_requests_are_what_nft_asks() -> None:
     assert nft_messages.GETRULE.pack(records.rules(uapi.NFPROTO_INET, "lab").body) == theirs
     for request in (records.tables(), records.chains()):
         assert request.dump and request.message.pack(request.body) == asked("nft list ruleset", request.message.name)
-    assert nat.delete("nope").message.pack(nat.delete("nope").body) == asked("nft delete table inet nope", "NFT_MSG_DELTABLE")
+    assert delete_table("nope").message.pack(delete_table("nope").body) == asked("nft delete table inet nope", "NFT_MSG_DELTABLE")
 
 
 def test_what_was_decoded_encodes_and_decodes_to_the_same() -> None:
@@ -329,7 +330,7 @@ def test_whatever_is_not_ours_differs() -> None:
         (lambda: nat.replace("\ud800", []), "name a table"),
         (lambda: nat.replace(7, []), "name a table"),  # type: ignore[arg-type]
         (lambda: nat.replace("t", [], "x" * 128), "comment"),
-        (lambda: nat.delete(""), "name a table"),
+        (lambda: delete_table(""), "name a table"),
     ],
 )
 def test_what_could_never_be_right_is_refused(say: Any, words: str) -> None:
@@ -434,7 +435,7 @@ def test_refusals_as_the_kernel_words_them() -> None:
     """`nft` deletes a table that is not there: the kernel points at its name."""
     theirs = CAPTURED["nft delete table inet nope"][-1][1]
     exchange = Exchange(nft_messages.MESSAGES)
-    exchange.send([BATCH[0], nat.delete("nope"), BATCH[-1]], atomic=True)
+    exchange.send([BATCH[0], delete_table("nope"), BATCH[-1]], atomic=True)
     echoed = bytearray(theirs[:36] + theirs[-8:])  # we ask for the header of our message only
     struct.pack_into("=IHHI", echoed, 0, len(echoed), 2, 0x300, 2)
     exchange.receive(echoed)
