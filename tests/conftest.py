@@ -20,7 +20,6 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -230,9 +229,10 @@ State = dict[str, set[str]]
 
 
 def _mounts() -> set[str]:
-    points = Counter(line.split(" ", 5)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    stacked = {f"{point} ({number} mounts)" for point, number in points.items() if number > 1}
-    return {*points, *stacked} - {str(NETNS)}  # the first `ip netns add` of a machine leaves that one
+    lines = [line.split(" ", 5) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    points = {line[0]: line[4] for line in lines}
+    stacked = {f"{point} (mount {number}, on another)" for number, parent, _, _, point, _ in lines if points.get(parent) == point}
+    return {*points.values(), *stacked} - {str(NETNS)}  # the first `ip netns add` of a machine leaves that one
 
 
 def _names() -> set[str]:

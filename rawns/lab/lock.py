@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
+from _thread import get_ident
 from errno import EACCES, ELOOP
 
 from .. import syscalls, uapi
@@ -30,7 +31,7 @@ OWNER, DONE = "owner-", "done-"  # what the name of an owner's file begins with;
 TOKEN_BYTES = 8  # of an owner's token, which is written in hexadecimal digits
 MAX_ATTEMPTS = 1000  # to lock a file that other processes remove in the meantime
 
-_held: dict[int, int] = {}  # the id() of each lock of this process, by descriptor
+_held: dict[int, tuple[int, str, int]] = {}  # the locks of this process by descriptor: id(), lab if it is a lab's, thread
 _fork_handler_registered = False
 
 
@@ -38,7 +39,33 @@ class LabBusyError(RawnsError):
     """Another process uses the lab, or is changing it."""
 
 
-class LabLock:
+class _HeldFile:
+    """A descriptor of a locked file.  A forked child has none: what it inherits is closed, and is not unlocked."""
+
+    _fd = -1
+
+    def _hold(self, fd: int, lab: str = "") -> None:
+        global _fork_handler_registered
+        if not _fork_handler_registered:
+            os.register_at_fork(after_in_child=_close_inherited)
+            _fork_handler_registered = True
+        self._fd = fd
+        _held[fd] = (id(self), lab, get_ident())
+
+    def _is_held(self) -> bool:
+        return self._fd in _held and _held[self._fd][0] == id(self)
+
+    def release(self) -> None:
+        """Release the lock and keep the file.  Does nothing if it has been released."""
+        if self._fd >= 0:
+            with syscalls.signals_blocked():
+                if self._is_held():
+                    del _held[self._fd]
+                    syscalls.close(self._fd)
+                self._fd = -1
+
+
+class LabLock(_HeldFile):
     """Hold the lock of a standing lab until the end of the block; with ``name`` None, hold nothing.
 
     Waits for as long as another process, or another thread, holds the lock; Ctrl-C ends the wait.  With ``wait`` False
@@ -48,34 +75,29 @@ class LabLock:
 
     def __init__(self, name: str | None, wait: bool = True) -> None:
         self._name, self._wait = name, wait
-        self._fd = -1
 
     def __enter__(self) -> LabLock:
         if self._name is None:
             return self
         _prepare_directory()
-        for _ in range(MAX_ATTEMPTS):
-            fd = _open(f"{self._name}.lock", os.O_RDWR | os.O_CREAT)
-            try:
-                self._lock(fd)
-                if os.fstat(fd).st_nlink:  # not removed by the previous holder
-                    _hold(fd, self)
-                    self._fd = fd
+        with syscalls.Rollback() as undo:
+            undo(self.release)
+            for _ in range(MAX_ATTEMPTS):
+                fd = _interrupted_hold(self._name)
+                self._hold(_open(f"{self._name}.lock", os.O_RDWR | os.O_CREAT) if fd is None else fd, self._name)
+                self._lock(undo)
+                if os.fstat(self._fd).st_nlink:  # not removed by the previous holder
                     return self
-            except BaseException:
-                _held.pop(fd, None)
-                syscalls.close(fd)
-                raise
-            syscalls.close(fd)
+                self.release()
         raise LabBusyError(f"the lab {self._name} is brought up and taken down all the time; try again later")
 
-    def _lock(self, fd: int) -> None:
+    def _lock(self, undo: syscalls.Rollback) -> None:
         try:
-            syscalls.flock(fd, uapi.LOCK_EX | uapi.LOCK_NB)
+            syscalls.flock(self._fd, uapi.LOCK_EX | uapi.LOCK_NB)
         except BlockingIOError:
             if not self._wait:
-                raise LabBusyError(f"the lab {self._name} is being changed by {_holder_of(fd)}") from None
-            syscalls.flock(fd, uapi.LOCK_EX)
+                raise LabBusyError(f"the lab {self._name} is being changed by {_holder_of(self._fd)}") from None
+            undo.call_unblocked(syscalls.flock, self._fd, uapi.LOCK_EX)
 
     def remove(self) -> None:
         """Remove the lock file, for a lab that is down.  A process that waits for it makes a new one."""
@@ -83,52 +105,44 @@ class LabLock:
             _unlink(f"{self._name}.lock")
 
     def __exit__(self, *exc: object) -> None:
-        fd, self._fd = self._fd, -1
-        _release(fd, self)
+        self.release()
 
     def __del__(self) -> None:
         """Release the lock if a signal handler raised after `__enter__`, before the block began."""
-        self.__exit__()
+        self.release()
 
 
-class OwnerLock:
+class OwnerLock(_HeldFile):
     """Prove, by a locked file, that this process is alive.  ``token`` identifies the file in stamps.
+
+    After `release`, which keeps the file, the owner of what its stamps mark counts as dead.
 
     Raises `SyscallError` or `RawnsError` as `LabLock` does.
     """
 
     def __init__(self) -> None:
         _prepare_directory()
-        for _ in range(MAX_ATTEMPTS):
-            self.token = os.urandom(TOKEN_BYTES).hex()
-            self._fd = _open(OWNER + self.token, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            try:
-                syscalls.flock(self._fd, uapi.LOCK_EX | uapi.LOCK_NB)
-                _hold(self._fd, self)
-                return
-            except BlockingIOError:  # another process examines the file that we have just made
-                _unlink(OWNER + self.token)
-                syscalls.close(self._fd)
-            except BaseException:
-                _unlink(OWNER + self.token)
-                syscalls.close(self._fd)
-                raise
+        with syscalls.Rollback() as undo:
+            undo(self.remove)
+            for _ in range(MAX_ATTEMPTS):
+                self.token = os.urandom(TOKEN_BYTES).hex()
+                self._hold(_open(OWNER + self.token, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+                try:
+                    syscalls.flock(self._fd, uapi.LOCK_EX | uapi.LOCK_NB)
+                    return
+                except BlockingIOError:  # another process examines the file that we have just made
+                    self.remove()
         raise RawnsError(f"no lock can be taken in {LOCK_DIR}: other processes lock every file there")
-
-    def release(self) -> None:
-        """Release the lock and keep the file: the owner of what its stamps mark counts as dead from now on."""
-        fd, self._fd = self._fd, -1
-        _release(fd, self)
 
     def finish(self) -> None:
         """Release the lock and record that the owner has completed its work, which stays: it did not die over it."""
-        if _held.get(self._fd) == id(self):
+        if self._is_held():
             _rename(OWNER + self.token, DONE + self.token)
         self.release()
 
     def remove(self) -> None:
         """Release the lock and remove the file, if nothing is left that a stamp marks with the token."""
-        if _held.get(self._fd) == id(self):
+        if self._is_held():
             _unlink(OWNER + self.token)
         self.release()
 
@@ -303,19 +317,14 @@ def _holder_of(fd: int) -> str:
 # -- descriptors --------------------------------------------------------------------------------------------------
 
 
-def _hold(fd: int, lock: object) -> None:
-    global _fork_handler_registered
-    if not _fork_handler_registered:
-        os.register_at_fork(after_in_child=_close_inherited)
-        _fork_handler_registered = True
-    _held[fd] = id(lock)
+def _interrupted_hold(lab: str) -> int | None:
+    """Return the descriptor of a lab's lock that this thread has already; None if there is none.
 
-
-def _release(fd: int, lock: object) -> None:
-    """Close the descriptor of a lock, unless it was inherited from the process that this one was forked from."""
-    if _held.get(fd) == id(lock):
-        del _held[fd]
-        syscalls.close(fd)
+    The exception of a signal handler can end a ``with`` block and prevent its `__exit__`.  The lock then exists for as long as
+    the exception is handled.  Whoever cleans up meanwhile would wait for it, and so for itself, for ever.
+    """
+    mine = (lab, get_ident())
+    return next((fd for fd, (_, *holder) in _held.items() if tuple(holder) == mine), None)
 
 
 def _close_inherited() -> None:

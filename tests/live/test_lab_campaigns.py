@@ -171,7 +171,7 @@ def campaign(netns_name: Name, tmp_path: Path) -> Iterator[Callable[..., dict[st
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             capture_output=True,
             text=True,
-            timeout=900,  # a bound for a hang; alone it takes half a minute
+            timeout=300,  # a bound for a hang; alone it takes half a minute
         )
         assert done.returncode == 0, done.stderr[-3000:]
         counted: dict[str, int] = json.loads(done.stdout.splitlines()[-1])

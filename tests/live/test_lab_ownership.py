@@ -672,3 +672,25 @@ def test_odd_files_below_run_netns_neither_fail_nor_hang(lab_name: str, tmp_path
         subprocess.run(["umount", str(mounted)], check=False)
         for one in odd:
             one.unlink(missing_ok=True)
+
+
+class InterruptedAtItsEnd(lock.LabLock):
+    """A lock whose release is prevented by a signal handler's exception, before its first instruction."""
+
+    def __exit__(self, *exc: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_clean_up_does_not_wait_for_the_lock_of_the_block_that_was_interrupted(lab_name: str) -> None:
+    """While an exception is handled, its traceback keeps the block's lock alive."""
+    taken = f"flock -n /run/rawns/{lab_name}.lock true"
+    try:
+        with InterruptedAtItsEnd(lab_name):
+            pass
+    except KeyboardInterrupt:
+        with lock.LabLock(lab_name, wait=False) as held:
+            assert subprocess.run(taken.split()).returncode == 1  # util-linux's own: it is locked
+            held.remove()
+    with lock.LabLock(lab_name, wait=False) as held:
+        held.remove()
+    assert not os.path.exists(f"/run/rawns/{lab_name}.lock")
