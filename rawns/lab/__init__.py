@@ -4,9 +4,9 @@ The description (makes no system call)::
 
     values, properties     types of values, and one row for each property of an interface
     interface, kinds/      interfaces: what all have, and one class for each kind of link
-    routes, host, topology routes, hosts, and the whole
+    host, topology         hosts with their routes, and the whole
     document, positions    files: TOML and JSON, and the line of each value
-    tables, host_keys      the keys of each table of a file; parse, parse_tables, parse_links read them
+    tables                 the keys of each table of a file; parse, parse_tables, parse_links read them
     problems, check        what is wrong with a description
     segments, reachability which interfaces are on one Ethernet, and which hosts should reach each other
     export, reference      a lab as data again; the reference page and the JSON Schema

@@ -292,7 +292,7 @@ class Builder:
         for guest in sorted(self._guests.get(host.number, ()), key=_depth):
             requests += guest.create(host)
         for one in others + masters:
-            requests += build_requests.settle(lab.name, one, self._made.get(id(one), False) and one.parent is None)
+            requests += build_requests.complete(lab.name, one, self._made.get(id(one), False) and one.parent is None)
         for one in created:
             requests += [build_requests.add_address(one, address) for address in one.given]
             if one.shape:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from ..nlmsg import Request
     from ..objects.prefix import Prefix
-    from .host import Host
+    from .host import Host, LabRoute
     from .interface import Interface, Vlans
-    from .routes import LabRoute
 
 
 def alias(lab: str, one: Interface) -> str:
@@ -36,7 +35,7 @@ def lo(mark: str) -> Request:
     return link.change(1, up=True, alias=mark)
 
 
-def settle(lab: str, one: Interface, near: bool) -> list[Request]:
+def complete(lab: str, one: Interface, near: bool) -> list[Request]:
     """Return what creation cannot set; ``near`` if creation has set all but the alias (the near end of a wire)."""
     options: dict[str, Any] = {"alias": alias(lab, one)}
     if not near:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from ..objects.prefix import Prefix
-    from .host import Host
+    from .host import Host, LabRoute
     from .interface import Interface
-    from .routes import LabRoute
     from .topology import Topology
 
     Problems = Iterator[Problem]

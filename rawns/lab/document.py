@@ -54,13 +54,13 @@ class Source:
         """Return ``shop.toml:17: wires[3].ends[0]``."""
         line = self.line(path)
         where = f"{printable(self.name)}:{line}" if line else printable(self.name)
-        return ": ".join(filter(None, (where, spell(path))))
+        return ": ".join(filter(None, (where, format_path(path))))
 
     def pinned(self, context: str) -> str:
         """Return ``address 10.0.0.1/24: eth0 of web, wires[3].ends[0]`` with file and line before the key path at its end."""
         before, comma, spelled = context.rpartition(", ")
         self.line(())
-        path = next((path for path in self._lines or () if path and spell(path) == spelled), None)
+        path = next((path for path in self._lines or () if path and format_path(path) == spelled), None)
         return context if path is None else f"{before}{comma}{self.place(path)}"
 
 
@@ -73,7 +73,7 @@ class Where(str):
     _source: Source
 
     def __new__(cls, source: Source, path: Path) -> Where:
-        made = super().__new__(cls, spell(path))
+        made = super().__new__(cls, format_path(path))
         made._source, made._path = source, path
         return made
 
@@ -93,7 +93,7 @@ class Where(str):
         return self._source.line(self._path)
 
 
-def spell(path: Path) -> str:
+def format_path(path: Path) -> str:
     """Write a path as ``hosts.web.sysctl."net.ipv4.ip_forward"`` or ``wires[3].ends[0]``."""
     text = ""
     for part in path:

@@ -5,8 +5,8 @@ Every host is described by itself (a ``count`` is not found again), and defaults
 
 from __future__ import annotations
 
-from .host_keys import HOST_KEYS, NETNS
 from .kinds import TABLES
+from .tables import HOST_KEYS, NETNS
 from .values import RESERVED_NAMES, ListOf
 
 TYPE_CHECKING = False

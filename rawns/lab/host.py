@@ -7,13 +7,13 @@ from _socket import AF_INET6
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..net import NetNS, connect
 from ..netns import adopt, unshare
+from ..objects import prefix
 from ..objects.link import check_flag
 from ..terminal import printable
 from .interface import BaseHost, BaseLab, Interface
 from .kinds.veth import Port
-from .routes import LabRoute
 from .stamp import Stamp, is_label
-from .values import SYSCTLS
+from .values import SYSCTLS, host_address, network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,40 @@ if TYPE_CHECKING:
     Arguments = ParamSpec("Arguments")
 
 FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
+
+
+class LabRoute:
+    """Where a host sends packets: ``to`` a prefix or ``default``, ``via`` a gateway, out of ``dev`` (one of its interfaces).
+
+    Equivalent to ``ip route add TO [via VIA] [dev DEV] [metric METRIC]``.  Raises `InvalidValue` if the destination has bits
+    beyond its prefix length, if gateway and destination are of two families, and without gateway and device.
+    """
+
+    __slots__ = ("dev", "metric", "to", "via", "where")
+
+    def __init__(self, to: str, via: str | None = None, dev: str | None = None, metric: int | None = None) -> None:
+        gateway = prefix.address(via) if via is not None else None
+        self.to = network(to, gateway.family if gateway else 0)
+        self.via = host_address(gateway).address if gateway else None
+        self.dev, self.metric, self.where = dev, metric, ""
+        if gateway is not None and gateway.family != self.to.family:
+            raise InvalidValue(f"{to} and its gateway {via} are of two families")
+        if via is None and dev is None:
+            raise InvalidValue(f"a route to {to} goes via a gateway or out of a device")
+
+    @property
+    def destination(self) -> str:
+        """The destination as a request has it."""
+        if self.to.length:
+            return str(self.to)
+        return "::/0" if self.to.family == AF_INET6 else "0.0.0.0/0"
+
+    def __str__(self) -> str:
+        default = not self.to.length and (self.via is not None or self.to.family != AF_INET6)  # else the family is not said
+        words = ["default" if default else str(self.to)]
+        words += ["via", self.via] if self.via else []
+        words += ["dev", self.dev] if self.dev else []
+        return " ".join(words + (["metric", str(self.metric)] if self.metric is not None else []))
 
 
 class Host(BaseHost):

@@ -9,12 +9,11 @@ from ..errors import InvalidValue
 from . import values
 from .check import problems_of
 from .document import Where
-from .host_keys import COUNT, HOST_KEYS, MAX_HOSTS, NETNS, TableValue
+from .kinds import TABLES, by_table
 from .parse_links import LinkParser
 from .problems import InvalidDescription, Problem
-from .routes import RouteValue
 from .stamp import check_lab_name
-from .tables import HOST_TABLE, ROUTE_TABLE, TOP, WIRE_TABLE, bridge_keys, by_table, link_keys
+from .tables import COUNT, HOST_KEYS, HOST_TABLE, MAX_HOSTS, NETNS, TOP, WIRE_TABLE, bridge_keys, link_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def lab_of(source: Source, create: Callable[[str, bool], Made]) -> Made:
     parser = _Parser(source)
     data = source.data
     if not isinstance(data, dict):
-        raise InvalidDescription([Problem(f"a description is a table with {values.listed(TOP)}", parser.where(()))])
+        raise InvalidDescription([Problem(f"a description is a table with {values.join_words(TOP)}", parser.where(()))])
     lab = create(parser.name(data), True)
     parser.read(lab, data)
     return lab
@@ -58,12 +57,12 @@ class _Parser(LinkParser):
         self.duplicates(data, ())
         for key in data:
             if key not in TOP:
-                self.unknown((key,), "a description has no key", key, TOP)
+                self.attempt((key,), self.refuse, (key,), "a description has no key", key, TOP)
         self._hosts(data)
         self._bridges(data)
         if not self.declared and not self.problems:
             self.note((), "this describes no host and no bridge")
-        kinds = {table: by_table(table) for table in TOP[4:] if table in data}
+        kinds = {table: by_table(table) for table in TABLES if table in data}
         self._links_of({table: kind for table, kind in kinds.items() if kind.routes}, data)  # wires may belong to them
         for entry in self.array(data, "wires", WIRE_TABLE, "a wire"):
             self.wire(entry)
@@ -152,9 +151,8 @@ class _Parser(LinkParser):
                 continue
             value = entry[key.name]
             for one in value if isinstance(value, list) else [value]:
-                place = getattr(one, "path", (*entry.path, key.name))
-                if not _lacks(key.item, one):
-                    self.attempt(place, key.apply, host, one)
+                if getattr(one, "complete", True):
+                    self.attempt(getattr(one, "path", (*entry.path, key.name)), key.apply, host, one)
 
     # -- bridges ------------------------------------------------------------------------------------------------------
 
@@ -165,7 +163,8 @@ class _Parser(LinkParser):
             entry = self.table(value, path, keys, "a bridge")
             host = None
             if "host" in entry:
-                host = self.host_of(entry.pop("host"), (*path, "host"))
+                place = (*path, "host")
+                host = self.attempt(place, self.host_of, entry.pop("host"), place)
                 if host is None:
                     continue
             elif self.lab.size >= MAX_HOSTS:
@@ -178,9 +177,3 @@ class _Parser(LinkParser):
                 bridge.host.where = bridge.host.where or bridge.where
                 if not entry.whole:
                     self.mark_incomplete([bridge.host])
-
-
-def _lacks(value: values.Value, found: Any) -> bool:
-    """Return whether a nested table lacks a key that it needs."""
-    keys = value.keys if isinstance(value, TableValue) else ROUTE_TABLE if isinstance(value, RouteValue) else {}
-    return any(key.required and name not in found for name, key in keys.items())

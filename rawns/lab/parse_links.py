@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from ..errors import InvalidValue
 from . import values
-from .host_keys import MAX_HOSTS
-from .parse_tables import TableParser
+from .parse_tables import InvalidAt, TableParser
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, shape_of
-from .tables import END_TABLE, SHORT_END
+from .tables import END_TABLE, MAX_HOSTS, SHORT_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    from ..objects.prefix import Prefix
     from .document import Source
     from .host import Host
-    from .interface import Interface
+    from .interface import BaseHost, Interface
     from .kinds.bridge import Bridge
     from .kinds.veth import Port
     from .parse_tables import TableValues
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
 
 EXAMPLE_ENDS = 'a wire has two ends: ends = ["web:eth0 10.0.0.1/24", "br0"]'
 EXAMPLE_PLACE = 'the end of a wire is at a host or at a bridge: host = "web"'
+PORTS_ONLY = "VLANs are for the ports of a bridge"
 MAX_INTERFACES = 4 * MAX_HOSTS  # of a whole lab
 
 
 class End:
-    """One end of a wire: the hosts it is made for (one, or each of a ``count``), or the bridge, and its options."""
+    """One end of a wire: the ``hosts`` it is made for (one, or each of a ``count``), the bridge if it is there, its ``entry``."""
 
-    __slots__ = ("bridge", "hosts", "label", "options", "path")
+    __slots__ = ("bridge", "entry", "hosts", "label", "path")
 
-    def __init__(self, path: Path, label: str, options: dict[str, Any], hosts: list[Host], bridge: Bridge | None = None) -> None:
-        self.path, self.label, self.options, self.hosts, self.bridge = path, label, options, hosts, bridge
+    def __init__(self, path: Path, label: str, entry: dict[str, Any], hosts: Sequence[Host], bridge: Bridge | None) -> None:
+        self.path, self.label, self.entry, self.hosts, self.bridge = path, label, entry, hosts, bridge
 
 
 class LinkParser(TableParser):
@@ -53,36 +54,103 @@ class LinkParser(TableParser):
         self.incomplete: set[str] = set()  # labels of hosts of which something could not be read
         self._interfaces = 0
 
-    def mark_incomplete(self, hosts: Iterable[Host]) -> None:
+    def mark_incomplete(self, hosts: Iterable[BaseHost]) -> None:
         """Remember hosts whose description is incomplete, so that nothing is reported that follows from it."""
         self.incomplete.update(host.label for host in hosts)
 
-    # -- hosts and bridges by name ------------------------------------------------------------------------------------
+    # -- what a name stands for: all of these raise `InvalidAt` -------------------------------------------------------
 
-    def hosts_of(self, label: str, path: Path) -> list[Host] | None:
-        """Return the hosts of this name; None, and a problem, if there are none."""
+    def hosts_of(self, label: str, path: Path) -> list[Host]:
+        """Return the hosts of this name."""
         if label == "root":
             return [self.lab.root]
         if label in self.bridges and label not in self.hosts:
-            self.note(path, f'{label} is a bridge: bridge = "{label}"')
-        elif label not in self.declared and label not in self.hosts:
-            self.unknown(path, "there is no host", label, self.hosts)
-        return self.hosts.get(label) or None
+            raise InvalidAt(path, f'{label} is a bridge: bridge = "{label}"')
+        if label not in self.declared and label not in self.hosts:
+            self.refuse(path, "there is no host", label, self.hosts)
+        if not self.hosts.get(label):
+            raise InvalidAt(path)
+        return self.hosts[label]
 
-    def host_of(self, label: str, path: Path) -> Host | None:
+    def host_of(self, label: str, path: Path) -> Host:
         """Return the one host of this name."""
-        hosts = self.hosts_of(label, path) or []
+        hosts = self.hosts_of(label, path)
         if len(hosts) > 1:
-            self.note(path, f"{label} is {len(hosts)} hosts: name one of them, from {label}1 to {label}{len(hosts)}")
-        return hosts[0] if len(hosts) == 1 else None
+            raise InvalidAt(path, f"{label} is {len(hosts)} hosts: name one of them, from {label}1 to {label}{len(hosts)}")
+        return hosts[0]
 
-    def bridge_of(self, label: str, path: Path) -> Bridge | None:
+    def bridge_of(self, label: str, path: Path) -> Bridge:
         """Return the bridge of this name."""
         if label in self.hosts:
-            self.note(path, f'{label} is a host, not a bridge: host = "{label}"')
-        elif label not in self.declared:
-            self.unknown(path, "there is no bridge", label, self.bridges)
-        return self.bridges.get(label)
+            raise InvalidAt(path, f'{label} is a host, not a bridge: host = "{label}"')
+        if label not in self.declared:
+            self.refuse(path, "there is no bridge", label, self.bridges)
+        if label not in self.bridges:
+            raise InvalidAt(path)
+        return self.bridges[label]
+
+    def vrf_of(self, host: Host, name: str, path: Path) -> Interface:
+        """Return the VRF of this name in a host."""
+        found = next((one for one in host.interfaces if one.routes and one.name == name), None)
+        return found or self._missing(host, f"{host.label} has no VRF", name, path, lambda one: one.routes)
+
+    def _missing(self, host: Host, what: str, name: str, path: Path, similar: Callable[[Interface], bool]) -> Interface:
+        """Raise `InvalidAt` for an interface that a host lacks; without a text if the host could not be read as a whole."""
+        if host.label in self.incomplete:
+            raise InvalidAt(path)
+        self.refuse(path, what, name, [one.name for one in host.interfaces if one.name and similar(one)])
+
+    def _parent(self, text: str, path: Path, child: Host) -> Interface:
+        """Return the interface ``HOST:NAME`` (of ``root`` also one that exists already), or ``NAME`` in the same host."""
+        label, colon, name = text.rpartition(":") if ":" not in text else text.partition(":")
+        host = child
+        if colon and label in self.bridges:
+            host = self._host_with(self.bridges[label])
+        elif colon:
+            host = self.host_of(label, path)
+        if not name:
+            raise InvalidAt(path, f'{values.quote(text)} is not an interface of a host, like "root:eth0"')
+        found = next((one for one in host.interfaces if one.name == name), None)
+        if found is None and host.root:
+            return self.lab.existing(name)
+        return found or self._missing(host, f"{label or host.label} has no interface", name, path, lambda one: True)
+
+    def _host_with(self, bridge: Bridge) -> Host:
+        """Return the host that a bridge is in."""
+        return self.lab.hosts[bridge.host.number]
+
+    # -- interfaces ---------------------------------------------------------------------------------------------------
+
+    def _create(
+        self, path: Path, count: int, entry: dict[str, Any], make: Callable[[int, list[Prefix], dict[str, Any]], Interface]
+    ) -> list[Any]:
+        """Return ``count`` interfaces with the properties in a table; ``make(number, addresses, options)`` makes one.
+
+        Their addresses and MAC addresses count up.  Raises `InvalidAt` for what cannot be.
+        """
+        made: list[Any] = []
+        options = {row.name: entry[row.name] for row in LINK_PROPERTIES if row.name in entry}
+        if any(key.name in entry for key in SHAPE_KEYS):
+            options["shape"] = self.attempt(path, shape_of, entry)
+        where, mac = self.where(path), options.get("mac")
+        try:
+            for number in range(count):
+                if mac:
+                    options["mac"] = values.next_mac(mac, number)
+                one = make(number, [values.next_address(each, number) for each in entry.get("addresses", ())], options)
+                one.where = where
+                made.append(one)
+        except InvalidAt:
+            raise
+        except InvalidValue as error:
+            raise InvalidAt(path, str(error)) from None
+        return made
+
+    def _count(self, path: Path, more: int) -> None:
+        """Count interfaces that are about to be created.  Raises `InvalidAt` if they are too many."""
+        if self._interfaces + more > MAX_INTERFACES:
+            raise InvalidAt(path, f"a lab has at most {MAX_INTERFACES} interfaces")
+        self._interfaces += more
 
     # -- wires --------------------------------------------------------------------------------------------------------
 
@@ -93,202 +161,119 @@ class LinkParser(TableParser):
             if entry.whole:
                 self.note(entry.path, EXAMPLE_ENDS)
             return
-        both = [self._end(value, (*entry.path, "ends", number), entry) for number, value in enumerate(ends)]
-        if both[0] is not None and both[1] is not None:
-            self._wires(entry.path, both[0], both[1], loop)
+        places = [(*entry.path, "ends", number) for number in range(2)]
+        one, other = [self.attempt(place, self._end, end, place, entry) for end, place in zip(ends, places)]
+        if one is not None and other is not None:
+            self.attempt(entry.path, self._wires, entry.path, one, other, loop)
         if not entry.whole or len(self.problems) > before:
-            for end in both:
-                if end is not None:
-                    self.mark_incomplete([end.bridge.host] if end.bridge else end.hosts)  # type: ignore[list-item]
+            for end in (one, other):
+                self.mark_incomplete(end.hosts if end is not None else ())
 
-    def _end(self, value: Any, path: Path, wire: TableValues) -> End | None:
+    def _end(self, value: object, path: Path, wire: TableValues) -> End:
         """Return one end, in its short form (``"web:eth0 10.0.0.1/24"``) or as a table; keys of the wire hold for both ends."""
         if isinstance(value, str):
             words = value.split() or [""]
             label, colon, name = words[0].partition(":")
             short = {"name": name, "addresses": words[1:]} if colon else {"addresses": words[1:]}
-            entry, here = self.table(short, path, SHORT_END, "the end of a wire"), path
-            kind = "bridge" if label in self.bridges else "host"
+            entry, place = self.table(short, path, SHORT_END, "the end of a wire"), path
+            bridged = label in self.bridges
             if label != "root" and label not in self.hosts and label not in self.declared:
-                self.unknown(path, "there is no host or bridge", label, [*self.hosts, *self.bridges])
-                return None
+                self.refuse(path, "there is no host or bridge", label, [*self.hosts, *self.bridges])
         else:
             entry = self.table(value, path, END_TABLE, "the end of a wire")
-            kind = "bridge" if "bridge" in entry else "host"
-            if ("bridge" in entry) is ("host" in entry):
-                if entry.whole:
-                    self.note(path, EXAMPLE_PLACE)
-                return None
-            label, here = entry.pop(kind), (*path, kind)
-        return self._placed(kind, label, entry, here, {**wire, **entry})
-
-    def _placed(self, kind: str, label: str, entry: TableValues, here: Path, merged: dict[str, Any]) -> End | None:
-        path, options = entry.path, self._options(entry.path, merged)
-        options["addresses"], options["name"] = merged.get("addresses", ()), merged.get("name")
-        if kind == "bridge":
-            bridge = self.bridge_of(label, here)
-            if options["addresses"]:
+            bridged = "bridge" in entry
+            if bridged is ("host" in entry):
+                raise InvalidAt(path, EXAMPLE_PLACE if entry.whole else "")
+            kind = "bridge" if bridged else "host"
+            label, place = entry.pop(kind), (*path, kind)
+        merged = {**wire, **entry}
+        if bridged:
+            if merged.get("addresses"):
                 self.note(path, f"addresses belong to the bridge, not to its port: addresses in [bridges.{label}]")
-            if "vlans" in merged:
-                options["vlans"] = merged["vlans"]
-            return None if bridge is None else End(path, label, options, [], bridge)
+            bridge = self.bridge_of(label, place)
+            return End(path, label, merged, [self._host_with(bridge)], bridge)
         if "vlans" in merged:
-            self.note((*path, "vlans"), "VLANs are for the ports of a bridge")
-        hosts = self.hosts_of(label, here)
-        if hosts is not None and "vrf" in merged:
-            options["vrf"] = merged["vrf"]
-            if any(self.vrf_of(host, merged["vrf"], (*path, "vrf")) is None for host in hosts[:1]):
-                return None
-        return None if hosts is None else End(path, label, options, hosts)
-
-    def vrf_of(self, host: Host, name: str, path: Path) -> Interface | None:
-        """Return the VRF of this name in a host."""
-        found = next((one for one in host.interfaces if one.routes and one.name == name), None)
-        if found is None and host.label not in self.incomplete:
-            names = [one.name for one in host.interfaces if one.routes and one.name]
-            self.unknown(path, f"{host.label} has no VRF", name, names)
-        return found
-
-    def _options(self, path: Path, entry: dict[str, Any]) -> dict[str, Any]:
-        """Return the options of any interface among the values of a table."""
-        options = {row.name: entry[row.name] for row in LINK_PROPERTIES if row.name in entry}
-        if any(key.name in entry for key in SHAPE_KEYS):
-            options["shape"] = self.attempt(path, shape_of, entry)
-        return options
+            self.note((*path, "vlans"), PORTS_ONLY)
+        hosts = self.hosts_of(label, place)
+        if "vrf" in merged:
+            self.vrf_of(hosts[0], merged["vrf"], (*path, "vrf"))
+        return End(path, label, merged, hosts, None)
 
     def _wires(self, path: Path, one: End, other: End, loop: bool) -> None:
-        """Create the wire, or as many as there are hosts at its ends."""
+        """Create the wire, or as many as there are hosts at its ends.  Raises `InvalidValue`."""
         counts = {len(end.hosts) for end in (one, other) if len(end.hosts) > 1}
         if len(counts) > 1:
             numbers = f"{one.label} is {len(one.hosts)} hosts and {other.label} is {len(other.hosts)}"
-            self.note(path, f"{numbers}: the two ends of a wire are as many, or one end is one")
-            return
+            raise InvalidAt(path, f"{numbers}: the two ends of a wire are as many, or one end is one")
         count = max(counts, default=1)
         for end in (one, other):
-            what = "a name" if end.options.get("name") else "an address" if end.options.get("addresses") else ""
+            what = "a name" if end.entry.get("name") else "an address" if end.entry.get("addresses") else ""
             if count > 1 and len(end.hosts) <= 1 and what:
-                self.note(end.path, f"this end is created {count} times, so it cannot have {what} of its own")
-                return
-        if self._too_many(path, 2 * count):
-            return
-        ports = [self._ports(end, count) for end in (one, other)]
-        for first, second in zip(*ports):
+                raise InvalidAt(end.path, f"this end is created {count} times, so it cannot have {what} of its own")
+        self._count(path, 2 * count)
+        both = [self.attempt(end.path, self._ports, end, count) or [] for end in (one, other)]
+        for first, second in zip(*both):
             self.attempt(path, self.lab.wire, first, second, loop)
 
-    def _too_many(self, path: Path, more: int) -> bool:
-        """Return whether so many more interfaces are too many; then add a problem."""
-        self._interfaces += more
-        if self._interfaces > MAX_INTERFACES:
-            self.note(path, f"a lab has at most {MAX_INTERFACES} interfaces")
-            self._interfaces -= more
-            return True
-        return False
-
     def _ports(self, end: End, count: int) -> list[Port]:
-        """Return the ports at one end of so many wires."""
-        options, where, made = dict(end.options), self.where(end.path), []
-        addresses, mac, name, vrf = (options.pop(key, None) for key in ("addresses", "mac", "name", "vrf"))
-        try:
-            for number in range(count):
-                if mac:
-                    options["mac"] = values.next_mac(mac, number)
-                if end.bridge is not None:
-                    port = end.bridge.port(name, **options)
-                else:
-                    host = end.hosts[number if len(end.hosts) > 1 else 0]
-                    if vrf:
-                        options["master"] = self.vrf_of(host, vrf, (*end.path, "vrf"))
-                    port = host.port(name, *[values.next_address(one, number) for one in addresses or ()], **options)
-                port.where = where
-                made.append(port)
-        except InvalidValue as error:
-            self.note(end.path, str(error))
-            return []
-        return made
+        """Return the ports at one end of so many wires.  Raises `InvalidAt`."""
+        entry, name, bridge = end.entry, end.entry.get("name"), end.bridge
+
+        def make(number: int, addresses: list[Prefix], options: dict[str, Any]) -> Port:
+            if bridge is not None:
+                return bridge.port(name, vlans=entry.get("vlans"), **options)
+            host = end.hosts[number if len(end.hosts) > 1 else 0]
+            vrf = self.vrf_of(host, entry["vrf"], (*end.path, "vrf")) if "vrf" in entry else None
+            return host.port(name, *addresses, master=vrf, **options)
+
+        return self._create(end.path, count, entry, make)
 
     # -- other links --------------------------------------------------------------------------------------------------
 
     def link(self, kind: type[Interface], entry: TableValues) -> None:
         """Read one link of a kind that has a table of its own: in a host, in a bridge of it, or in a bridge wherever that is."""
-        master, hosts = None, None
-        if "bridge" in entry:
-            master = self.bridge_of(entry["bridge"], (*entry.path, "bridge"))
-            if master is None:
-                return
-            hosts = self.hosts_with(master)
-        if "host" in entry:
-            hosts = self.hosts_of(entry["host"], (*entry.path, "host"))
-            if master is not None and hosts is not None and (len(hosts) > 1 or hosts[0] is not master.host):
-                self.note(entry.path, f"{entry['bridge']} is not in {entry['host']}: leave the host out")
-                return
-        elif master is None and entry.whole:
-            what = "a host, or in a bridge" if kind.bridgeable else "a host"
-            self.note(entry.path, f'this is in {what}: host = "web"')
-        options: dict[str, Any] = {"master": master} if master is not None else {}
-        if "vlans" in entry and master is not None:
-            from .kinds.bridge import vlan_map
-
-            options["vlans"] = vlan_map(entry["vlans"])
-        elif "vlans" in entry:
-            self.note((*entry.path, "vlans"), "VLANs are for the ports of a bridge")
-        missing = [row.name for row in kind.properties if row.required and row.name not in entry]
-        if hosts is not None and not missing and not self._too_many(entry.path, len(hosts)):
-            self._links(
-                kind, entry, hosts, {**options, **{row.name: entry[row.name] for row in kind.properties if row.name in entry}}
-            )
-
-    def hosts_with(self, bridge: Bridge) -> list[Host]:
-        """Return the host that a bridge is in, as a list."""
-        return [host for host in self.lab.hosts if host is bridge.host]
-
-    def _links(self, kind: type[Interface], entry: TableValues, hosts: list[Host], options: dict[str, Any]) -> None:
-        """Create one interface in each of the hosts."""
-        options.update(self._options(entry.path, entry))
-        mac, before = options.pop("mac", None), len(self.problems)
-        for number, host in enumerate(hosts):
-            if "vrf" in entry and "master" in options and options["master"].switches:
-                self.note((*entry.path, "vrf"), "a port of a bridge belongs to no VRF: the bridge may")
-                break
-            if "vrf" in entry:
-                options["master"] = self.vrf_of(host, entry["vrf"], (*entry.path, "vrf"))
-                if options["master"] is None:
-                    break
-            if kind.stacked:
-                parent = self._parent(entry["parent"], (*entry.path, "parent"), host) if "parent" in entry else None
-                if parent is None:
-                    break
-                options["parent"] = parent
-            try:
-                if mac:
-                    options["mac"] = values.next_mac(mac, number)
-                addresses = [values.next_address(one, number) for one in entry.get("addresses", ())]
-                made = host.add(kind(host, entry.get("name") or host.free_name(), addresses, **options))
-                made.where = self.where(entry.path)
-            except InvalidValue as error:
-                self.note(entry.path, str(error))
-            if len(self.problems) > before:
-                break
+        before = len(self.problems)
+        hosts = self.attempt(entry.path, self._hosts_for, kind, entry) or []
+        if hosts and entry.complete:
+            self.attempt(entry.path, self._links, kind, entry, hosts)
         if not entry.whole or len(self.problems) > before:
             self.mark_incomplete(hosts)
 
-    def _parent(self, text: str, path: Path, child: Host) -> Interface | None:
-        """Return the interface ``HOST:NAME`` (of ``root`` also one that exists already), or ``NAME`` in the same host."""
-        label, colon, name = text.partition(":")
-        if not colon:
-            host, name, label = child, label, child.label
-        else:
-            bridge = self.bridges.get(label)
-            found_host = next(iter(self.hosts_with(bridge)), None) if bridge is not None else self.host_of(label, path)
-            if found_host is None:
-                return None
-            host = found_host
-        if not name:
-            self.note(path, f'{values.shown(text)} is not an interface of a host, like "root:eth0"')
-            return None
-        found = next((one for one in host.interfaces if one.name == name), None)
-        if found is None and host.root:
-            existing: Interface | None = self.attempt(path, self.lab.existing, name)
-            return existing
-        if found is None and label not in self.incomplete:
-            self.unknown(path, f"{label} has no interface", name, [one.name for one in host.interfaces if one.name])
-        return found
+    def _hosts_for(self, kind: type[Interface], entry: TableValues) -> list[Host]:
+        """Return the hosts that a link is described for.  Raises `InvalidAt`."""
+        label, name = entry.get("host"), entry.get("bridge")
+        if "vlans" in entry and name is None:
+            self.note((*entry.path, "vlans"), PORTS_ONLY)
+        if label is None and name is None:
+            what = "a host, or in a bridge" if kind.bridgeable else "a host"
+            raise InvalidAt(entry.path, f'this is in {what}: host = "web"' if entry.whole else "")
+        bridge = None if name is None else self.bridge_of(name, (*entry.path, "bridge"))
+        if label is None and bridge is not None:
+            return [self._host_with(bridge)]
+        hosts = self.hosts_of(label or "", (*entry.path, "host"))
+        if bridge is not None and hosts != [bridge.host]:
+            raise InvalidAt(entry.path, f"{name} is not in {label}: leave the host out")
+        return hosts
+
+    def _links(self, kind: type[Interface], entry: TableValues, hosts: list[Host]) -> None:
+        """Create one interface in each of the hosts.  Raises `InvalidAt`."""
+        path, own = entry.path, {row.name: entry[row.name] for row in kind.properties if row.name in entry}
+        if "bridge" in entry:
+            own["master"] = self.bridges[entry["bridge"]]
+            if "vrf" in entry:
+                raise InvalidAt((*path, "vrf"), "a port of a bridge belongs to no VRF: the bridge may")
+            if "vlans" in entry:
+                from .kinds.bridge import vlan_map
+
+                own["vlans"] = vlan_map(entry["vlans"])
+        self._count(path, len(hosts))
+
+        def make(number: int, addresses: list[Prefix], options: dict[str, Any]) -> Interface:
+            host = hosts[number]
+            if "vrf" in entry:
+                own["master"] = self.vrf_of(host, entry["vrf"], (*path, "vrf"))
+            if kind.stacked:
+                own["parent"] = self._parent(entry["parent"], (*path, "parent"), host)
+            return host.add(kind(host, entry.get("name") or host.free_name(), addresses, **own, **options))
+
+        self._create(path, len(hosts), entry, make)

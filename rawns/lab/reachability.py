@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..objects.prefix import Prefix
-    from .host import Host
+    from .host import Host, LabRoute
     from .interface import Interface
-    from .routes import LabRoute
     from .topology import Topology
 
     Hop = tuple["Interface", int]  # out of which interface, to which neighbour's address

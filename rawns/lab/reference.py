@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .host_keys import HOST_KEYS, HostKey, TableValue
 from .kinds import TABLES, by_table
-from .tables import END_TABLE, HOST_TABLE, LAB_NAME, ROUTE_TABLE, WIRE_TABLE, bridge_keys, link_keys
+from .tables import END_TABLE, HOST_TABLE, LAB_NAME, NAT, ROUTE, WIRE_TABLE, bridge_keys, link_keys
 from .values import LABEL, Choice, ListOf
 
 TYPE_CHECKING = False
@@ -26,20 +25,14 @@ def sections() -> Iterator[tuple[str, str, Keys]]:
         'A network namespace, LAB.NAME under /run/netns; `hosts = ["NAME"]` if there is nothing to say',
         HOST_TABLE,
     )
-    yield "routes = [{...}]", "A route as a table, instead of a text", ROUTE_TABLE
-    yield "nat = {...}", "Address translation out of an uplink", _nat_keys()
+    yield "routes = [{...}]", "A route as a table, instead of a text", ROUTE.keys
+    yield "nat = {...}", "Address translation out of an uplink", NAT.keys
     yield "[bridges.NAME]", "An Ethernet switch, in a namespace of its own unless `host` is given", bridge_keys()
     yield "[[wires]]", "A veth pair; its keys hold for both ends", WIRE_TABLE
     yield "ends = [{...}, {...}]", 'The ends of a wire; `"HOST:NAME ADDRESS ..."` or `"BRIDGE"` is short for a table', END_TABLE
     for table in TABLES:
         kind = by_table(table)
         yield f"[[{table}]]", kind.doc[:1].upper() + kind.doc[1:], link_keys(kind)
-
-
-def _nat_keys() -> Keys:
-    nat = next(key for key in HOST_KEYS if isinstance(key, HostKey) and key.name == "nat")
-    assert isinstance(nat.item, TableValue)
-    return nat.item.keys
 
 
 # -- Markdown -------------------------------------------------------------------------------------------------------------
@@ -67,8 +60,6 @@ def _type(value: Value) -> str:
         return f"list of: {_type(value.item)}"
     if isinstance(value, Choice):
         return ", ".join(f"`{word}`" for word in value.numbers)
-    if isinstance(value, TableValue):
-        return "table"
     schema = value.schema
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_word(one) for one in schema["anyOf"]))

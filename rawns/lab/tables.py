@@ -1,22 +1,240 @@
 """The tables of a lab file: the keys of each, derived from the rows of the properties.
 
-`reference` writes the reference page and the JSON Schema from the same tables.
+The parser, `export`, the reference page and the JSON Schema read these tables.
 """
 
 from __future__ import annotations
 
+from ..errors import InvalidValue
 from . import values
-from .host_keys import COUNT, HOST_KEYS, NETNS, TableValue
-from .kinds import TABLES, by_table
+from .host import FORWARDING, Host
+from .kinds import TABLES
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, Key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
+    from .host import LabRoute
     from .interface import Interface
+    from .values import Value
 
     Keys = dict[str, Key]
+
+MAX_HOSTS = 65536  # of a whole lab: more namespaces than that no machine holds
+EXAMPLE_ROUTE = "10.9.0.0/16 via 10.0.0.1 dev eth0 metric 10"
+
+
+def keys_of(*several: Iterable[Key] | Key) -> Keys:
+    """Return the keys of a table, by name."""
+    found: Keys = {}
+    for one in several:
+        for key in (one,) if isinstance(one, Key) else one:
+            found[key.name] = key
+    return found
+
+
+class TableValue(values.Value):
+    """A table with keys of its own."""
+
+    __slots__ = ("keys", "what")
+
+    def __init__(self, what: str, *keys: Key) -> None:
+        self.what, self.keys = what, keys_of(keys)
+        schema: dict[str, Any] = {"type": "object", "properties": {key.name: key.value.schema for key in keys}}
+        super().__init__({**schema, "required": [key.name for key in keys if key.required], "additionalProperties": False})
+
+    def expand(self, value: Any) -> dict[str, Any] | None:
+        """Return the table that a shorter form stands for; None for what is, or should be, a table.  Raises `InvalidValue`."""
+        return None
+
+
+class RouteValue(TableValue):
+    """A route: a text like ``10.0.0.0/8 via 10.0.0.1 dev eth0 metric 10``, or a table with these keys."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a route",
+            Key("to", values.TEXT, "destination: a prefix, or `default`", required=True),
+            Key("via", values.ADDRESS, "gateway"),
+            Key("dev", values.INTERFACE_NAME, "interface"),
+            Key("metric", values.METRIC, "the lowest of several routes is used"),
+        )
+        self.schema = {"anyOf": [{"type": "string"}, self.schema]}
+
+    def expand(self, value: Any) -> dict[str, Any] | None:
+        if isinstance(value, dict):
+            return None
+        words = value.split() if isinstance(value, str) else []
+        if len(words) % 2 == 0:
+            raise InvalidValue(f'{values.quote(value)} is not a route: expected a text like "{EXAMPLE_ROUTE}"')
+        entry: dict[str, Any] = {"to": words[0]}
+        for key, word in zip(words[1::2], words[2::2]):
+            if key not in ("via", "dev", "metric") or key in entry:
+                text = f"unexpected {values.quote(key)}; after the destination come via, dev and metric, once each"
+                raise InvalidValue(f"{values.quote(value)} is not a route: {text}")
+            entry[key] = values.METRIC.read(values.decimal(word)) if key == "metric" else word
+        return entry
+
+    def write(self, value: LabRoute) -> str:
+        return str(value)
+
+
+# -- hosts ----------------------------------------------------------------------------------------------------------------
+
+
+class HostKey(Key):
+    """A key of a host.  ``apply`` adds one value (of a list: each of its values); ``file_value`` returns the value for a file."""
+
+    __slots__ = ("apply", "file_value")
+
+    def __init__(
+        self, name: str, value: Value, doc: str, apply: Callable[[Host, Any], object], file_value: Callable[[Host], Any]
+    ) -> None:
+        super().__init__(name, value, doc)
+        self.apply, self.file_value = apply, file_value
+
+    @property
+    def item(self) -> Value:
+        """The type of one value."""
+        return self.value.item if isinstance(self.value, values.ListOf) else self.value
+
+
+def _plain_gateways(host: Host) -> list[Any]:
+    return [one for one in host.routes if not one.to.length and one.via and one.dev is None and one.metric is None]
+
+
+def _gateways(host: Host) -> list[str]:
+    return [one.via or "" for one in _plain_gateways(host)]
+
+
+def _routes(host: Host) -> list[Any]:
+    plain = _plain_gateways(host)
+    return [one for one in host.routes if one not in plain]
+
+
+def _forwards(host: Host) -> bool | None:
+    return all((host.sysctls or {}).get(key) == "1" for key in FORWARDING) or None
+
+
+def _sysctls(host: Host) -> dict[str, str]:
+    forward = _forwards(host)
+    return {key: value for key, value in (host.sysctls or {}).items() if not (forward and key in FORWARDING)}
+
+
+def _add_nat(host: Host, entry: dict[str, Any]) -> None:
+    host.nat(entry["out"], *entry.get("source", ()), forwards=entry.get("forward", ()))
+
+
+def _nats(host: Host) -> list[dict[str, Any]]:
+    found = []
+    for nat in host.nats:
+        forwards = [FORWARDING_VALUE.write(one) for one in nat.forwards]
+        entry = {"out": nat.out, "source": list(nat.sources), "forward": forwards}
+        found.append(
+            {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in entry.items() if value}
+        )
+    return found
+
+
+def _set_names(host: Host, text: str) -> None:
+    host.files = {**(host.files or {}), "hosts": text}
+
+
+def _names(host: Host) -> dict[str, Any]:
+    return NAMES.write((host.files or {}).get("hosts", ""))
+
+
+def _add_line(host: Host, line: str) -> None:
+    files = host.files or {}
+    host.files = {**files, "resolv.conf": files.get("resolv.conf", "") + line}
+
+
+def _add_search(host: Host, word: str) -> None:
+    """Add a domain: the resolver reads the last search line only, so there is one, and it comes first."""
+    files = host.files or {}
+    first, _, rest = files.get("resolv.conf", "").partition("\n")
+    line = f"{first} {word}" if first.startswith("search ") else f"search {word}"
+    rest = rest if first.startswith("search ") else files.get("resolv.conf", "")
+    host.files = {**files, "resolv.conf": f"{line}\n{rest}"}
+
+
+def _lines(host: Host, word: str) -> list[str]:
+    lines = [line.split() for line in (host.files or {}).get("resolv.conf", "").splitlines()]
+    return [each for words in lines if words[:1] == [word] for each in words[1:]]
+
+
+def _add_command(host: Host, words: list[str]) -> None:
+    host.commands = [*host.commands, words]
+
+
+ROUTE = RouteValue()
+NAMES = values.NamesValue()
+COMMAND = values.CommandValue()
+FORWARDING_VALUE = values.ForwardingValue()
+NAT = TableValue(
+    "NAT",
+    Key("out", values.INTERFACE_NAME, "the uplink", required=True),
+    Key("source", values.ListOf(values.TEXT), "prefixes whose packets get the address of the uplink"),
+    Key("forward", values.ListOf(FORWARDING_VALUE), 'ports forwarded in, like "tcp 8080 10.0.0.2:80"'),
+)
+
+# Before these come ``count`` and ``netns``, which say how many hosts there are and what their namespaces are called.
+COUNT = Key("count", values.WholeNumber("a number of hosts", 1, MAX_HOSTS), "so many hosts, NAME1, NAME2 ...; addresses count up")
+NETNS = Key("netns", values.NETNS_NAME, "name under /run/netns, instead of LAB.NAME")
+
+HOST_KEYS: tuple[HostKey, ...] = (
+    HostKey(
+        "gateway",
+        values.ListOf(values.PEER_ADDRESS),
+        "default gateway, one of each family",
+        lambda host, via: host.route("default", via),
+        _gateways,
+    ),
+    HostKey(
+        "routes",
+        values.ListOf(ROUTE),
+        f'routes, like "{EXAMPLE_ROUTE}"',
+        lambda host, entry: host.route(**entry),
+        _routes,
+    ),
+    HostKey("forward", values.FLAG, "whether packets of others are forwarded", lambda host, on: host.forward(on), _forwards),
+    HostKey(
+        "sysctl",
+        values.SYSCTLS,
+        'settings below /proc/sys, like "net.ipv4.tcp_ecn" = 1',
+        lambda host, entry: host.sysctl(entry),
+        _sysctls,
+    ),
+    HostKey("nat", values.ListOf(NAT), "address translation out of an uplink", _add_nat, _nats),
+    HostKey("hosts", NAMES, "names and addresses for /etc/hosts", _set_names, _names),
+    HostKey(
+        "search",
+        values.ListOf(values.DOMAIN),
+        "domains for /etc/resolv.conf",
+        _add_search,
+        lambda host: _lines(host, "search"),
+    ),
+    HostKey(
+        "nameservers",
+        values.ListOf(values.ADDRESS),
+        "addresses for /etc/resolv.conf",
+        lambda host, one: _add_line(host, f"nameserver {one}\n"),
+        lambda host: _lines(host, "nameserver"),
+    ),
+    HostKey(
+        "run",
+        values.ListOf(COMMAND),
+        "commands to run inside, after everything is up",
+        _add_command,
+        lambda host: list(host.commands),
+    ),
+)
+
+# -- links ----------------------------------------------------------------------------------------------------------------
 
 HOST = Key("host", values.TEXT, "host that it is in; `root` is the namespace that the lab is built from")
 BRIDGE = Key("bridge", values.TEXT, "bridge that it is a port of, instead of `host`")
@@ -30,15 +248,6 @@ LOOP = Key("loop", values.FLAG, "whether the wire may close a loop of bridges wi
 LAB_NAME = Key(
     "name", values.Value({"type": "string", "pattern": "^[\\w-]{1,64}$"}), "name of the lab; by default that of the file"
 )
-
-
-def keys_of(*several: Iterable[Key] | Key) -> Keys:
-    """Return the keys of a table, by name."""
-    found: Keys = {}
-    for one in several:
-        for key in (one,) if isinstance(one, Key) else one:
-            found[key.name] = key
-    return found
 
 
 def link_keys(kind: type[Interface]) -> Keys:
@@ -60,25 +269,4 @@ HOST_TABLE = keys_of(COUNT, NETNS, HOST_KEYS)
 WIRE_TABLE = keys_of(ENDS, LOOP, [row for row in LINK_PROPERTIES if row.name != "mac"], SHAPE_KEYS)
 SHORT_END = keys_of(NAME, ADDRESSES)
 END_TABLE = keys_of(HOST, BRIDGE, VRF, VLANS, SHORT_END.values(), LINK_PROPERTIES, SHAPE_KEYS)
-ROUTE_TABLE = keys_of(
-    Key("to", values.TEXT, "destination: a prefix, or `default`", required=True),
-    Key("via", values.ADDRESS, "gateway"),
-    Key("dev", values.INTERFACE_NAME, "interface"),
-    Key("metric", values.METRIC, "the lowest of several routes is used"),
-)
 TOP = ("name", "hosts", "bridges", "wires", *TABLES)
-
-__all__ = [
-    "END_TABLE",
-    "HOST_TABLE",
-    "Keys",
-    "LAB_NAME",
-    "ROUTE_TABLE",
-    "SHORT_END",
-    "TOP",
-    "TableValue",
-    "WIRE_TABLE",
-    "bridge_keys",
-    "by_table",
-    "link_keys",
-]

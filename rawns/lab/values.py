@@ -30,8 +30,8 @@ RESERVED_NAMES = ("lo", "all", "default")  # lo exists everywhere; /proc/sys/net
 # -- sentences ------------------------------------------------------------------------------------------------------------
 
 
-def shown(value: object) -> str:
-    """Return a value as a sentence shows it: short, on one line, booleans, texts and null as TOML and JSON write them."""
+def quote(value: object) -> str:
+    """Return a value for a sentence: short, on one line, booleans, texts and null as TOML and JSON write them."""
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:
@@ -45,7 +45,7 @@ def shown(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 4] + '..."'
 
 
-def listed(words: Iterable[str]) -> str:
+def join_words(words: Iterable[str]) -> str:
     """Return ``a, b and c``."""
     *others, last = words if isinstance(words, list) else list(words)
     return f"{', '.join(others)} and {last}" if others else last
@@ -100,12 +100,12 @@ class TextValue(Value):
 
     def read(self, value: Any) -> Any:
         if not isinstance(value, str):
-            raise InvalidValue(f'{shown(value)} is not a text: a text stands in quotes, like "web"')
+            raise InvalidValue(f'{quote(value)} is not a text: a text stands in quotes, like "web"')
         if not value.isascii():
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise InvalidValue(f"{shown(value)} is not valid Unicode") from None
+                raise InvalidValue(f"{quote(value)} is not valid Unicode") from None
         return value
 
 
@@ -120,7 +120,7 @@ class CheckedText(TextValue):
 
     def read(self, value: Any) -> Any:
         if isinstance(value, str) and len(value) > MAX_TEXT:
-            raise InvalidValue(f"{shown(value)} is longer than any name or address")
+            raise InvalidValue(f"{quote(value)} is longer than any name or address")
         return self.check(TextValue.read(self, value))
 
     def write(self, value: Any) -> str:
@@ -137,7 +137,7 @@ class FlagValue(Value):
 
     def read(self, value: Any) -> bool:
         if not isinstance(value, bool):
-            raise InvalidValue(f"{shown(value)} is neither true nor false")
+            raise InvalidValue(f"{quote(value)} is neither true nor false")
         return value
 
     def encode(self, value: bool) -> int:
@@ -161,7 +161,7 @@ class WholeNumber(Value):
 
     def read(self, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
-            raise InvalidValue(f"{shown(value)} is not {self.what}: expected {self.expected}")
+            raise InvalidValue(f"{quote(value)} is not {self.what}: expected {self.expected}")
         return value
 
 
@@ -177,7 +177,7 @@ class SecondsValue(Value):
 
     def read(self, value: Any) -> float:
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= self.MAX:
-            raise InvalidValue(f"{shown(value)} is not a time: expected a number of seconds up to a million")
+            raise InvalidValue(f"{quote(value)} is not a time: expected a number of seconds up to a million")
         return round(value * 100) / 100
 
     def write(self, value: float) -> Any:
@@ -204,7 +204,7 @@ class Choice(Value):
 
     def read(self, value: Any) -> Any:
         if not isinstance(value, str) or value not in self.numbers:
-            raise InvalidValue(f"{shown(value)} is not {self.what}: expected one of {', '.join(self.numbers)}")
+            raise InvalidValue(f"{quote(value)} is not {self.what}: expected one of {', '.join(self.numbers)}")
         return value
 
     def encode(self, value: str) -> int:
@@ -227,7 +227,7 @@ class QuantityValue(Value):
         from ..objects import units
 
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
-            raise InvalidValue(f"{shown(value)} is not a {self.unit}")
+            raise InvalidValue(f"{quote(value)} is not a {self.unit}")
         {"rate": units.rate, "size": units.size, "share": units.fraction, "time": units.seconds}[self.unit](value)
         return value
 
@@ -255,19 +255,19 @@ def _label(word: str) -> str:
         raise InvalidValue("root is the namespace that the lab is built from: wires may end there, but it cannot be defined")
     plain = word.replace("-", "").replace("_", "").replace(".", "")
     if not plain.isalnum() or word[0] in "-." or len(word) > 64:
-        raise InvalidValue(f"{shown(word)} cannot name a host or a bridge: a name is 1 to 64 letters, digits, - _ and .")
+        raise InvalidValue(f"{quote(word)} cannot name a host or a bridge: a name is 1 to 64 letters, digits, - _ and .")
     return word
 
 
 def _interface_name(word: str) -> str:
     if "%" in word:
-        raise InvalidValue(f"{shown(word)} cannot name an interface: the kernel replaces % by a number")
+        raise InvalidValue(f"{quote(word)} cannot name an interface: the kernel replaces % by a number")
     return link.check_name(word)
 
 
 def _domain(word: str) -> str:
     if not word or word.split() != [word] or not word.isprintable() or "#" in word:
-        raise InvalidValue(f"{shown(word)} is not the name of a host or a domain")
+        raise InvalidValue(f"{quote(word)} is not the name of a host or a domain")
     return word
 
 
@@ -295,7 +295,7 @@ def _interface_address(word: str) -> Prefix:
     """Return an address with its prefix length, which is required: without one the address would be alone in its network."""
     found = prefix.parse(word)
     if "/" not in word:
-        raise InvalidValue(f"{shown(word)} has no prefix length: for example {word}/{24 if BITS[found.family] == 32 else 64}")
+        raise InvalidValue(f"{quote(word)} has no prefix length: for example {word}/{24 if BITS[found.family] == 32 else 64}")
     return host_address(found)
 
 
@@ -308,7 +308,7 @@ def _tunnel_address(word: str) -> str:
     """Return the address of an end of a tunnel.  Raises `InvalidValue` for a link-local one, which needs an interface."""
     address = host_address(prefix.address(word))
     if address.family == AF_INET6 and inside(address.number, *LINK_LOCAL, 128):
-        raise InvalidValue(f"{shown(word)} is a link's own address, which a tunnel cannot use without an interface")
+        raise InvalidValue(f"{quote(word)} is a link's own address, which a tunnel cannot use without an interface")
     return address.address
 
 
@@ -317,11 +317,11 @@ def mac_bytes(word: str) -> bytes:
     digits = word.replace("-", ":").split(":")
     right = len(digits) == 6 and all(len(one) in (1, 2) and not one.strip("0123456789abcdefABCDEF") for one in digits)
     if not right:
-        raise InvalidValue(f"{shown(word)} is not a MAC address: expected six bytes, like 02:00:00:00:00:01")
+        raise InvalidValue(f"{quote(word)} is not a MAC address: expected six bytes, like 02:00:00:00:00:01")
     found = bytes(int(one, 16) for one in digits)
     if found[0] & 1 or not any(found):
         what = "a multicast address" if found[0] & 1 else "zero"
-        raise InvalidValue(f"{shown(word)} cannot be the MAC address of an interface: it is {what}")
+        raise InvalidValue(f"{quote(word)} cannot be the MAC address of an interface: it is {what}")
     return found
 
 
@@ -357,7 +357,7 @@ def network(word: str, family: int = 0) -> Prefix:
     """Return a destination: a prefix without host bits, or ``default``.  Raises `InvalidValue`."""
     found = prefix.destination(word, family)
     if found.network != found:
-        raise InvalidValue(f"{shown(word)} has bits set beyond its prefix length: did you mean {found.network}?")
+        raise InvalidValue(f"{quote(word)} has bits set beyond its prefix length: did you mean {found.network}?")
     return found
 
 
@@ -379,14 +379,14 @@ class ForwardingValue(TextValue):
 
         words = TextValue.read(self, value).split()
         if len(words) != 3 or words[0] not in ("tcp", "udp"):
-            raise InvalidValue(f'{shown(value)} does not forward a port: expected "tcp 8080 10.0.0.2:80"')
+            raise InvalidValue(f'{quote(value)} does not forward a port: expected "tcp 8080 10.0.0.2:80"')
         target, colon, far = words[2].rpartition(":")
         if not colon:
             target, far = words[2], words[1]
         ports = []
         for number in (decimal(words[1]), decimal(far)):
             if not isinstance(number, int):
-                raise InvalidValue(f"{shown(number)} is not a port, a number from 1 to 65535")
+                raise InvalidValue(f"{quote(number)} is not a port, a number from 1 to 65535")
             ports.append(number)
         return Forward(words[0], ports[0], target.strip("[]"), ports[1])
 
@@ -409,24 +409,24 @@ class SysctlsValue(Value):
 
     def read(self, value: Any) -> dict[str, object]:
         if not isinstance(value, dict):
-            raise InvalidValue(f'{shown(value)} is not a table: sysctl = {{ "net.ipv4.ip_forward" = 1 }}')
+            raise InvalidValue(f'{quote(value)} is not a table: sysctl = {{ "net.ipv4.ip_forward" = 1 }}')
         found: dict[str, object] = {}
         for key, one in value.items():
             if not isinstance(key, str):
-                raise InvalidValue(f"{shown(key)} is not the name of a setting")
+                raise InvalidValue(f"{quote(key)} is not the name of a setting")
             parts = key.replace("/", ".").split(".")
             if isinstance(one, dict) or not key.startswith(("net.", "net/")) or "" in parts or not key.isprintable():
                 text = "is not a setting of a network namespace: those begin with net, and stand in quotes because of their dots"
-                near = f"; did you mean {shown('net.' + key)}?" if parts[0] in SYSCTL_PARTS else ""
-                raise InvalidValue(f"{shown(key)} {text}{near}")
+                near = f"; did you mean {quote('net.' + key)}?" if parts[0] in SYSCTL_PARTS else ""
+                raise InvalidValue(f"{quote(key)} {text}{near}")
             if not isinstance(one, (str, int)) or (isinstance(one, int) and abs(one) >= 1 << 64):
-                raise InvalidValue(f"{key} is set to {shown(one)}: expected a number or a text")
+                raise InvalidValue(f"{key} is set to {quote(one)}: expected a number or a text")
             if parts[-1] == "flush":
-                raise InvalidValue(f"{shown(key)} is an action and no setting: it cannot be read back")
+                raise InvalidValue(f"{quote(key)} is an action and no setting: it cannot be read back")
             found[key] = int(one) if isinstance(one, bool) else TEXT.read(one) if isinstance(one, str) else one
             if isinstance(one, str) and ("\n" in one or "\0" in one or len(one) >= sysctl.MAX_VALUE_BYTES):
                 raise InvalidValue(
-                    f"the value of {shown(key)} must be one line of at most {sysctl.MAX_VALUE_BYTES - 1} characters"
+                    f"the value of {quote(key)} must be one line of at most {sysctl.MAX_VALUE_BYTES - 1} characters"
                 )
         return found
 
@@ -448,7 +448,7 @@ class NamesValue(Value):
     def read(self, value: Any) -> str:
         """Return the content of /etc/hosts."""
         if not isinstance(value, dict):
-            raise InvalidValue(f'{shown(value)} is not a table of names: hosts = {{ db = "10.0.0.3" }}')
+            raise InvalidValue(f'{quote(value)} is not a table of names: hosts = {{ db = "10.0.0.3" }}')
         lines = []
         for name, addresses in value.items():
             for one in addresses if isinstance(addresses, list) else [addresses]:
@@ -477,7 +477,7 @@ class CommandValue(Value):
         words = [*self.SHELL, value] if isinstance(value, str) and value.strip() else value
         right = isinstance(words, list) and words and all(isinstance(word, str) and "\0" not in word for word in words)
         if not right or not words[0]:
-            raise InvalidValue(f"{shown(value)} is not a command: expected a text for the shell, or a list of words")
+            raise InvalidValue(f"{quote(value)} is not a command: expected a text for the shell, or a list of words")
         return [TEXT.read(word) for word in words]
 
     def write(self, value: list[str]) -> Any:

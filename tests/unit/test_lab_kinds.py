@@ -9,7 +9,7 @@ from samples import captured
 
 from rawns import InvalidValue, Lab, nlmsg, rtnl, uapi
 from rawns.lab import document, kinds
-from rawns.lab.build_requests import settle
+from rawns.lab.build_requests import complete
 from rawns.lab.check import problems_of
 from rawns.lab.export import data_of
 from rawns.lab.interface import Interface
@@ -205,4 +205,4 @@ def test_a_vlan_device_is_not_set_up_at_its_creation() -> None:
     """vlan_dev_open() of the kernel refuses that with ENETDOWN unless the parent is up, which a wire's far end is not yet."""
     _, vlan = lab_with("vlans", {"id": 5})
     assert [request.body.get("ifi_flags", 0) & uapi.IFF_UP for request in vlan.create(vlan.host)] == [0]
-    assert settle("shop", vlan, False)[0].body["ifi_flags"] & uapi.IFF_UP
+    assert complete("shop", vlan, False)[0].body["ifi_flags"] & uapi.IFF_UP
