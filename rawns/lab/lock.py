@@ -321,7 +321,7 @@ def _interrupted_hold(lab: str) -> int | None:
     """Return the descriptor of a lab's lock that this thread has already; None if there is none.
 
     The exception of a signal handler can end a ``with`` block and prevent its `__exit__`.  The lock then exists for as long as
-    the exception is handled.  Whoever cleans up meanwhile would wait for it, and so for itself, for ever.
+    the exception is handled.  A clean-up that runs meanwhile would wait for it, and so for itself, for ever.
     """
     mine = (lab, get_ident())
     return next((fd for fd, (_, *holder) in _held.items() if tuple(holder) == mine), None)
