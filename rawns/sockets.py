@@ -15,7 +15,7 @@ from .syscalls import observed_call, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     SocketAddress = tuple[Any, ...]  # a sockaddr as Python has it: host, port, and of IPv6 flow and scope
@@ -49,6 +49,7 @@ OPTIONS = {  # level and number: <linux/in.h>, <linux/in6.h>, <linux/icmp.h>, <l
     "ICMPV6_FILTER": (58, 1),
 }
 MSG_ERRQUEUE = 0x2000
+LISTENING = {"tcp": "0A", "udp": "07"}  # the states in /proc/net/tcp and udp: TCP_LISTEN, TCP_CLOSE
 MAX_TIMEOUT_MS = 2**31 - 1  # milliseconds, an int
 
 
@@ -224,6 +225,28 @@ def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protoco
         "recvmsg", _socket.socket.recvmsg, sock, size, ancillary, flags, format_args=_format_recvmsg, protocol=protocol
     )
     return message
+
+
+# -- what receives ------------------------------------------------------------------------------------------------------
+
+
+def listeners(protocol: str, lines: Iterable[str]) -> list[tuple[str, int]]:
+    """Return address and port of each socket that receives, from the lines of /proc/net/tcp, tcp6, udp or udp6 (proc(5))."""
+    found = []
+    for line in lines:
+        words = line.split()
+        address, colon, port = words[1].partition(":") if len(words) > 3 else ("", "", "")
+        if colon and words[3] == LISTENING[protocol]:
+            found.append((_proc_address(address), int(port, 16)))
+    return found
+
+
+def _proc_address(text: str) -> str:
+    """Return an address of /proc/net: words of 32 bits in the order of the machine."""
+    import sys
+
+    words = [int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8)]
+    return _socket.inet_ntop(_socket.AF_INET if len(words) == 1 else _socket.AF_INET6, b"".join(words))
 
 
 # -- waiting --------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 
-from .. import netns_names, sysctl, uapi
+from .. import netns_names, sockets, sysctl, uapi
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
 from ..netns import call_inside
@@ -19,6 +19,7 @@ from ..nft.records import NftTable
 from ..objects import neighbour, nsid, route
 from ..objects.neighbour import Neighbour
 from ..objects.route import Route
+from ..terminal import printable
 from .commands import NamespaceName
 from .namespace_view import NamespaceView, RouteRefused
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 MAX_OPEN = 32  # namespaces held open
 MAX_ASKED = 64  # ids asked for in one datagram, a descriptor each
 MAX_LINES = 65536  # of a table under /proc/net
-LISTENING = {"tcp": {"0A"}, "udp": {"07"}}  # the states in /proc/net/tcp and udp: TCP_LISTEN, TCP_CLOSE
 PLAIN_QDISCS = {"noqueue", "pfifo_fast", "fq_codel", "mq", "pfifo"}
 
 
@@ -210,11 +210,7 @@ class VisibleNamespace(NamespaceView):
             lines = self._lines(f"{protocol}{version}")
             if not lines and not version:
                 return None
-            for line in lines[1:]:
-                words = line.split()
-                address, _, number = words[1].partition(":")
-                if words[3] in LISTENING[protocol] and int(number, 16) == port:
-                    found.append(_address(address))
+            found += [address for address, number in sockets.listeners(protocol, lines) if number == port]
         return found
 
     def sysctl(self, name: str) -> int | None:
@@ -226,15 +222,6 @@ class VisibleNamespace(NamespaceView):
             return int(call_inside(self.visible.opened(self), sysctl.read, f"net/{name}").split()[0])
         except (SyscallError, InvalidValue, ValueError, IndexError):
             return None  # this kernel, or this namespace, has no such setting
-
-
-def _address(text: str) -> str:
-    """Return an address of /proc/net/tcp: words of 32 bits in the order of the machine."""
-    import sys
-    from _socket import inet_ntop
-
-    words = [int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8)]
-    return inet_ntop(uapi.AF_INET if len(words) == 1 else uapi.AF_INET6, b"".join(words))
 
 
 class VisibleNamespaces:
@@ -269,6 +256,9 @@ class VisibleNamespaces:
         else:
             namespace = NetNS.resolve(what)
             name = _of(namespace)
+            label = getattr(what, "label", None)
+            if name.name is None and isinstance(label, str):  # a lab's host without a name
+                name.label = printable(label)
             view = self.view(namespace, name)
             if name.name is None and not os.path.exists(name.path or ""):
                 raise InvalidValue(f"{what!r} cannot be reached")

@@ -360,6 +360,15 @@ class Host(BaseHost):
         """Return a `Monitor` of what changes inside, as `NetNS.monitor`."""
         return self.namespace.monitor(*groups)
 
+    def wait_for_port(
+        self, port: int, *, protocol: str = "tcp", address: str | None = None, timeout: float = 5.0, process: Any = None
+    ) -> float:
+        """Wait until a socket inside listens on a port; see `Lab.wait_for_port`."""
+        found: float = self.lab.verbs.wait_for_port(
+            self, port, protocol=protocol, address=address, timeout=timeout, process=process
+        )
+        return found
+
     def pids(self) -> list[int]:
         """Return the processes inside, as `NetNS.pids`."""
         return self.namespace.pids()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..nft.nat import Nat, NatTable
+    from .faults import Fault
     from .host import Host
     from .kernel_state import NamespaceState
 
@@ -28,8 +29,23 @@ def changes(host: Host, state: NamespaceState | None) -> Iterator[Change]:
     """Yield what differs; everything that is described, if the host is to be created."""
     yield from _sysctls(host, state)
     yield from _nat(host, state.nats if state is not None else None)
+    if state is not None and state.faults:
+        yield from _faults(host, state)
     if host.name is not None:
         yield from _files(host)
+
+
+def _faults(host: Host, state: NamespaceState) -> Iterator[Change]:
+    """Yield what verbs have done at run time to keep the host from others: it is not described."""
+    for fault in state.faults:
+        change = Change("-", f"{fault.words} (in {host.label})", host)
+        yield change.with_action(partial(_remove_fault, host, fault), None)
+
+
+def _remove_fault(host: Host, fault: Fault) -> None:
+    from .faults import remove
+
+    remove(host.net, [fault])
 
 
 def _sysctls(host: Host, state: NamespaceState | None) -> Iterator[Change]:

@@ -76,6 +76,11 @@ class BaseLab(Described):
         """Return whether a link carries this lab's group and stamp."""
         raise NotImplementedError
 
+    @property
+    def verbs(self) -> Any:
+        """The lab itself, whose verbs (`verbs.Verbs`) hosts and interfaces offer as methods of their own."""
+        return self
+
 
 class BaseHost(Described):
     """What an interface knows of its host.
@@ -300,6 +305,21 @@ class Interface(Described):
         """What a picture says about it, like ``vxlan 42``."""
         word = self.what.rpartition(" ")[2]
         return f"{word} {getattr(self, self.noted)}" if self.noted else word
+
+    # -- at run time --------------------------------------------------------------------------------------------------
+
+    def set_down(self) -> None:
+        """Set it down: ``ip link set NAME down``; see `Lab.set_down`."""
+        self.host.lab.verbs.set_down(self)
+
+    def set_up(self) -> None:
+        """Set it up, with its addresses and routes: ``ip link set NAME up``; see `Lab.set_up`."""
+        self.host.lab.verbs.set_up(self)
+
+    def wait_carrier(self, carrier: bool = True, *, timeout: float = 5.0) -> float:
+        """Wait until it has a carrier, or none; see `Lab.wait_carrier`."""
+        seconds: float = self.host.lab.verbs.wait_carrier(self, carrier, timeout=timeout)
+        return seconds
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..objects.link import Link
     from ..objects.qdisc import Shape
     from ..objects.route import Route
+    from .faults import Fault
     from .host import Host
     from .stamp import Stamp
 
@@ -41,7 +42,7 @@ WANTED = (
 class NamespaceState:
     """A namespace: ``links`` by name, ``addresses``, ``shapes`` and ``vlans`` by index; ``stamp`` is that of ``lo``."""
 
-    __slots__ = ("addresses", "links", "nats", "routes", "shapes", "stamp", "sysctls", "vlans")
+    __slots__ = ("addresses", "faults", "links", "nats", "routes", "shapes", "stamp", "sysctls", "vlans")
 
     def __init__(self, links: Iterable[Link]) -> None:
         self.links: dict[str, Link] = {one.name: one for one in links}
@@ -53,6 +54,7 @@ class NamespaceState:
         self.vlans: dict[int, dict[int, tuple[bool, bool]]] = {}  # of the ports of filtering bridges
         self.sysctls: dict[str, str] = {}
         self.nats: NatTable | None = None  # our table
+        self.faults: list[Fault] = []  # what keeps it from others, made at run time
 
     def ours(self, lab: str) -> Iterator[Link]:
         """Yield the links that carry this lab's stamp."""
@@ -86,6 +88,10 @@ def read(host: Host) -> NamespaceState:
         state.routes = [one for one in net.routes() if one.protocol == stamp.PROTOCOL]
     if "shape" in wanted:
         _shapes(net, state)
+    if "faults" in wanted:
+        from . import faults
+
+        state.faults = faults.read(net, host.lab.name)
     if "vlans" in wanted:
         from ..objects import vlan
 

@@ -13,7 +13,7 @@ from ..errors import KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
 from . import stamp
-from .topology import Topology
+from .verbs import Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], object]
 
 
-class Lab(Topology):
+class Lab(Verbs):
     """Namespaces, what is in them, and the wires between.  As a context manager it is taken down at the end of the block.
 
     ``name`` stands in its stamp and in messages.  A ``standing`` lab outlives its process, as one that is loaded from a
@@ -93,6 +93,10 @@ class Lab(Topology):
 
             wait_until_usable(self, wait)
         return changes
+
+    def restore(self) -> list[Change]:
+        """Take back what the verbs have changed at run time (`set_down`, `isolate`, `impair` ...): the same as `up`."""
+        return self.up()
 
     def states(self) -> dict[str | Interface, str]:
         """Return the state of each host (by label) and interface: ``up``, ``down`` (no carrier), ``missing`` or ``differs``.

@@ -37,7 +37,7 @@ MAX_NAME_BYTES = 15  # of an interface: IFNAMSIZ, less the NUL
 WORD = "rawns"
 WHOLE = "whole"
 RUN_PENDING = "run"
-FEATURES = frozenset(["routes", "nat", "files", "forward", "shape", "vlans", RUN_PENDING])
+FEATURES = frozenset(["routes", "nat", "files", "forward", "shape", "vlans", "faults", "firewall", RUN_PENDING])
 
 
 class Stamp:
@@ -106,7 +106,7 @@ def of_link(lab: str, words: str) -> str:
     """Return the alias of a link: what it is, in the description's words, or their hash if an alias cannot hold them."""
     text = f"{WORD} lab={lab} {words}"
     if len(text) > ALIAS_BYTES or not text.isascii():
-        text = f"{WORD} lab={lab} {_fnv(words):016x}"
+        text = f"{WORD} lab={lab} {hash_of(words):016x}"
     return text
 
 
@@ -117,10 +117,10 @@ def of_wire(one: str, other: str) -> str:
 
 def group(lab: str) -> int:
     """Return the group (IFLA_GROUP) of a lab's links, by which one message deletes them all; never 0, the default group."""
-    return _fnv(lab) % 0x7FFFFFFF + 1
+    return hash_of(lab) % 0x7FFFFFFF + 1
 
 
-def _fnv(text: str) -> int:
+def hash_of(text: str) -> int:
     """Hash a text (FNV-1a, 64 bits): the same number in every process, without an import."""
     number = 0xCBF29CE484222325
     for byte in text.encode("utf-8", "surrogateescape"):
@@ -134,7 +134,7 @@ def short(name: str, taken: Iterable[str] = ()) -> str:
         return name
     head = name.encode("ascii", "ignore").decode()[:8]
     for salt in range(1 << 16):
-        candidate = f"{head}-{_fnv(name + ('' if not salt else f'/{salt}')) & 0xFFFFFF:06x}"
+        candidate = f"{head}-{hash_of(name + ('' if not salt else f'/{salt}')) & 0xFFFFFF:06x}"
         if candidate not in taken:
             return candidate
     raise AssertionError("not reached: names are not that many")

@@ -1,0 +1,422 @@
+"""What changes a lab that is up: links set down and up, hosts isolated, partitioned, blocked, ports moved; and waits.
+
+A change is in the kernel and nowhere else: it survives the process that made it, `Lab.plan` shows it as a difference, and
+`Lab.restore`, or the next `Lab.up`, takes it back.  Each verb may be repeated.  A standing lab is locked while a verb changes
+it; a verb that is interrupted leaves what it has done so far, which `restore` takes back as well.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET6
+
+from .. import uapi
+from ..errors import InvalidValue, KernelError, RawnsError
+from ..net import NetNS
+from ..objects import link
+from ..syscalls import signals_blocked
+from ..terminal import printable, short_repr
+from . import build_requests
+from . import faults as fault_tables
+from .discover import read_stamp
+from .faults import Fault, FaultTable
+from .host import Host
+from .interface import Interface
+from .lock import LabLock
+from .topology import Topology
+from .values import nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, Union
+
+    from ..nlmsg import Request
+    from ..objects.prefix import Prefix
+
+    HostWord = Union[Host, str]  # a host, or its label
+    PortWord = Union[Interface, str]  # an interface, or HOST:NAME
+
+MAX_CONNECTED = 64  # hosts whose sockets stay open after a verb
+MAX_NAMES = 12  # hosts or interfaces that an error lists
+
+
+class Verbs(Topology):
+    """The verbs of a lab that is up.
+
+    A host is given as the object or by its label (``"web"``), a port as the object or as ``"HOST:NAME"`` (``"web:eth0"``; the
+    name may be left out if the host has one interface).  All raise `InvalidValue` for what the lab does not have, with the
+    nearest name, `RawnsError` if it is not up, `KernelError` and `SyscallError` if the kernel refuses.
+    """
+
+    __slots__ = ()
+
+    # -- what words mean ----------------------------------------------------------------------------------------------
+
+    def find_host(self, word: HostWord) -> Host:
+        """Return a host by its label, and a host of this lab as it is."""
+        if isinstance(word, Host):
+            if word.lab is not self:
+                raise InvalidValue(f"{printable(word.label)} is a host of another lab ({printable(word.lab.name)})")
+            return word
+        labels = [one.label for one in self.hosts if not one.root]
+        found = next((one for one in self.hosts if one.label == word), None)
+        if found is None:
+            raise InvalidValue(f"{self.name} has no host called {_shown(word)}{_hint(word, labels)}")
+        return found
+
+    def find_port(self, word: PortWord) -> Interface:
+        """Return an interface by ``HOST:NAME``, and an interface of this lab as it is."""
+        self.name_ports()
+        if isinstance(word, Interface):
+            self.find_host(word.host)  # type: ignore[arg-type]
+            return word
+        label, colon, name = word.rpartition(":") if isinstance(word, str) and ":" in word else (word, "", "")
+        host = self.find_host(label)
+        ports = [one for one in host.interfaces if not one.existing]
+        names = [one.name or "" for one in ports]
+        if not colon and len(ports) == 1:
+            return ports[0]
+        found = next((one for one in ports if one.name == name), None)
+        if found is None and colon:
+            raise InvalidValue(f"{printable(host.label)} has no interface called {_shown(name)}{_hint(name, names)}")
+        if found is None:
+            what = f"several interfaces: say {host.label}:{names[0]}, for example" if names else "no interface"
+            raise InvalidValue(f"{printable(host.label)} has {printable(what)}")
+        return found
+
+    def ready(self, host: Host) -> Host:
+        """Return a host whose namespace can be used; that of a lab that another process made is looked up by its name.
+
+        Raises `RawnsError` if it is not there, or is not this lab's.
+        """
+        if host.there or host.root:
+            return host
+        missing = RawnsError(f"the host {printable(host.label)} is not there: the lab {self.name} is not up")
+        if not self.standing or host.name is None:
+            raise missing
+        try:
+            namespace = NetNS.open(host.name)
+        except FileNotFoundError:
+            raise missing from None
+        with namespace:
+            mark = read_stamp(namespace)
+            if mark is None or mark.lab != self.name:
+                raise RawnsError(f"the namespace {printable(host.name)} does not belong to the lab {self.name}")
+            host.use_existing(namespace)
+        return host
+
+    def _by_host(self, ports: Iterable[PortWord]) -> dict[Host, list[Interface]]:
+        found: dict[Host, list[Interface]] = {}
+        for word in ports:
+            port = self.find_port(word)
+            found.setdefault(self.find_host(port.host), []).append(port)  # type: ignore[arg-type]
+        if not found:
+            raise InvalidValue("no port is given")
+        return found
+
+    def _changing(self) -> LabLock:
+        """Return the lock under which a verb changes the lab."""
+        return LabLock(self.name if self.standing else None)
+
+    def _release(self, hosts: Iterable[Host]) -> None:
+        """Close what is open of hosts if there are many; for a few, the next verb is faster if it stays open."""
+        used = list(hosts)
+        for host in used:
+            if len(used) > MAX_CONNECTED or host.name is not None:
+                host.release()
+
+    # -- links down and up --------------------------------------------------------------------------------------------
+
+    def set_down(self, *ports: PortWord) -> None:
+        """Set interfaces down: ``ip link set NAME down``.  The other end of a wire loses its carrier.
+
+        The kernel takes away the routes that lead through them, and their IPv6 addresses; `set_up` restores those that are
+        described.  One message for each host.
+        """
+        chosen = self._by_host(ports)
+        with self._changing():
+            for host, ones in chosen.items():
+                self._send(host, [one.labelled(link.change(one.name or "", up=False)) for one in ones])
+        self._release(chosen)
+
+    def set_up(self, *ports: PortWord) -> None:
+        """Set interfaces up, with the addresses and routes that the kernel has taken away: ``ip link set NAME up``.
+
+        One question and one datagram for each host.
+        """
+        chosen = self._by_host(ports)
+        with self._changing():
+            for host, ones in chosen.items():
+                self._find_indices(host, ones)
+                self._send(host, [request for one in ones for request in _raised(host, one)])
+        self._release(chosen)
+
+    def _find_indices(self, host: Host, ones: Sequence[Interface]) -> None:
+        """Set the index of interfaces from what the kernel has: routes and addresses need it."""
+        indices = {there.name: there.index for there in self.ready(host).net.links()}
+        for one in host.interfaces:
+            one.index = indices.get(one.name or "", one.index)
+        for one in ones:
+            if one.name not in indices:
+                raise _gone(one)
+
+    def _send(self, host: Host, requests: Sequence[Request]) -> None:
+        try:
+            self.ready(host).net.do(*requests)
+        except KernelError as error:
+            if error.code == "ENODEV" and error.request in ("RTM_NEWLINK", "RTM_SETLINK"):
+                error.hint = "it has been deleted; `restore` or `up` creates it again"
+            raise
+
+    # -- hosts kept from each other -----------------------------------------------------------------------------------
+
+    def isolate(self, *hosts: HostWord) -> None:
+        """Drop all frames that hosts send and receive, until `heal` or `restore`.  Their links stay up.
+
+        A namespace with a bridge in it forwards nothing either.
+        """
+        chosen = [self.find_host(word) for word in hosts]
+        if not chosen:
+            raise InvalidValue("no host is given")
+        plans = {host: self._table(host, fault_tables.ISOLATE, f"isolate {host.label}") for host in chosen}
+        for table in plans.values():
+            table.drop("ingress")
+            table.drop("egress")
+        self._apply(plans)
+
+    def partition(self, *groups: Iterable[HostWord]) -> None:
+        """Split the lab: hosts of different groups do not reach each other, until `heal` or `restore`.
+
+        Frames with an address of a host in another group are dropped where they enter and leave a host.  Hosts in no group
+        reach all.  An earlier partition is replaced.  Raises `InvalidValue` if there are not two groups, or a host is in both.
+        """
+        chosen = [_group(self, group) for group in groups]
+        everyone = [host for group in chosen for host in group]
+        twice = next((host for host in everyone if everyone.count(host) > 1), None)
+        if len(chosen) < 2 or not all(chosen):
+            raise InvalidValue("a partition has at least two groups, each of at least one host")
+        if twice is not None:
+            raise InvalidValue(f"{printable(twice.label)} is in two groups of the partition")
+        words = "partition " + " | ".join(" ".join(host.label for host in group) for group in chosen)
+        plans = {}
+        for group in chosen:
+            others = [one for other in chosen if other is not group for host in other for one in _addresses(host)]
+            for host in group:
+                plans[host] = self._table(host, fault_tables.PARTITION, words)
+                for chain in ("ingress", "egress"):
+                    plans[host].drop_addresses(chain, others)
+        rest = [host for host in self.hosts if host not in plans and not host.root]
+        self._apply(plans)
+        self._remove_faults(rest, lambda fault: fault.words.startswith(f"{fault_tables.PARTITION} "))
+
+    def block(self, source: HostWord, target: HostWord, port: int | None = None, protocol: str | None = None) -> None:
+        """Drop what one host sends to another, all of it or that to a port, until `unblock`, `heal` or `restore`.
+
+        ``protocol`` is ``"tcp"``, ``"udp"``, or None for both.  The other direction is not affected; without it, of course,
+        nothing is answered.  Dropped is what has the address of the target when it leaves the source, and what has the
+        address of the source when it arrives: the target of a packet may have been translated in between.
+        """
+        sender, receiver = self.find_host(source), self.find_host(target)
+        words = _block_words(sender, receiver, port, protocol)
+        plans = {}
+        for host, chain, far in ((sender, "egress", receiver), (receiver, "ingress", sender)):
+            plans[host] = table = self._table(host, fault_tables.BLOCK, words, words)
+            for further in _to_port(port, protocol):
+                table.drop_addresses(chain, _addresses(far), *further)
+        self._apply(plans)
+
+    def unblock(self, source: HostWord, target: HostWord, port: int | None = None, protocol: str | None = None) -> None:
+        """Take a `block` back that was made with the same words; do nothing if there is none."""
+        sender, receiver = self.find_host(source), self.find_host(target)
+        name = fault_tables.table_name(self.name, fault_tables.BLOCK, _block_words(sender, receiver, port, protocol))
+        self._remove_faults([sender, receiver], lambda fault: fault.table == name)
+
+    def heal(self) -> None:
+        """Take back all that `isolate`, `partition` and `block` have done."""
+        self._remove_faults([host for host in self.hosts if not host.root and (host.there or self.standing)], lambda fault: True)
+
+    def faults(self) -> dict[str, list[str]]:
+        """Return what keeps hosts from others, in the words of the verbs, by the label of the host."""
+        found: dict[str, list[str]] = {}
+        for host in self.hosts:
+            if not host.root and (host.there or self.standing):
+                mark = read_stamp(self.ready(host).namespace)
+                if mark is not None and fault_tables.FEATURE in mark.features:
+                    found[host.label] = [fault.words for fault in fault_tables.read(host.net, self.name)]
+                self._release([host])
+        return {label: words for label, words in found.items() if words}
+
+    def _table(self, host: Host, verb: str, words: str, key: str = "") -> FaultTable:
+        """Return an empty table for a host.  Raises `InvalidValue` if it has no interfaces of its own."""
+        if host.root:
+            raise InvalidValue("the namespace that the lab is built from is not the lab's: it cannot be kept from others")
+        self.name_ports()
+        devices = [one.name for one in host.interfaces if one.name and not one.existing]
+        if not devices:
+            raise InvalidValue(f"{printable(host.label)} has no interface that could be cut off")
+        return FaultTable(self.name, verb, words, devices, key)
+
+    def _apply(self, plans: dict[Host, FaultTable]) -> None:
+        """Create tables, each in one transaction, after the stamp of its host has announced it."""
+        with self._changing():
+            for host, table in plans.items():
+                with signals_blocked():
+                    self._announce(self.ready(host))
+                    try:
+                        host.net.nft.transact(*table.requests(), context=f"{table.words}: {host.label}")
+                    except KernelError as error:
+                        fault_tables.explain(error)
+                        if error.code == "ENOENT":
+                            error.hint = f"an interface of {printable(host.label)} is missing; `restore` or `up` creates it"
+                        raise
+        self._release(plans)
+
+    def _announce(self, host: Host) -> None:
+        """Let the stamp of a host say that it has fault_tables."""
+        mark = read_stamp(host.namespace)
+        if mark is None:
+            raise RawnsError(f"the namespace of {printable(host.label)} does not bear the stamp of a lab any more")
+        if fault_tables.FEATURE not in mark.features:
+            mark.features |= {fault_tables.FEATURE}
+            host.net.do(build_requests.lo(str(mark)))
+
+    def _remove_faults(self, hosts: Iterable[Host], chosen: Callable[[Fault], bool]) -> None:
+        used = list(hosts)
+        with self._changing():
+            for host in used:
+                mark = read_stamp(self.ready(host).namespace)
+                if mark is None or fault_tables.FEATURE not in mark.features:
+                    continue
+                there = fault_tables.read(host.net, self.name)
+                gone = [fault for fault in there if chosen(fault)]
+                with signals_blocked():
+                    fault_tables.remove(host.net, gone)
+                    if len(gone) == len(there):
+                        mark.features -= {fault_tables.FEATURE}
+                        host.net.do(build_requests.lo(str(mark)))
+                self._release([host])
+        self._release(used)
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    def wait_reachable(
+        self,
+        source: HostWord,
+        target: HostWord,
+        port: int | None = None,
+        *,
+        protocol: str | None = None,
+        timeout: float = 5.0,
+    ) -> float:
+        """Wait until one host reaches another: by an echo request, or by a TCP connection to ``port``; return the seconds.
+
+        Raises `LabTimeoutError` (TimeoutError) after ``timeout`` seconds, with the answer of `why`.
+        """
+        from .wait_for import wait_reachable
+
+        sender, receiver = (self.ready(self.find_host(word)) for word in (source, target))
+        return wait_reachable(sender, receiver, port, protocol, timeout)
+
+    def wait_unreachable(self, source: HostWord, target: HostWord, *, timeout: float = 5.0) -> float:
+        """Wait until one host does not reach another: no answer to echo requests of 0.2 seconds; return the seconds."""
+        from .wait_for import wait_unreachable
+
+        sender, receiver = (self.ready(self.find_host(word)) for word in (source, target))
+        return wait_unreachable(sender, receiver, timeout)
+
+    def wait_carrier(self, port: PortWord, carrier: bool = True, *, timeout: float = 5.0) -> float:
+        """Wait until an interface has a carrier, or has none; return the seconds that took.
+
+        It waits for events (RTM_NEWLINK).  Raises `LabTimeoutError` (TimeoutError) after ``timeout`` seconds.
+        """
+        from .wait_for import wait_carrier
+
+        one = self.find_port(port)
+        return wait_carrier(self.ready(self.find_host(one.host)), one, carrier, timeout)  # type: ignore[arg-type]
+
+    def wait_for_port(
+        self,
+        host: HostWord,
+        port: int,
+        *,
+        protocol: str = "tcp",
+        address: str | None = None,
+        timeout: float = 5.0,
+        process: Any = None,
+    ) -> float:
+        """Wait until a socket of a host listens on a port; return the seconds.
+
+        The kernel sends no event for that: /proc/net/tcp is read after 1 ms, and then after twice the time each, 20 ms at
+        most.  With ``process`` (a `subprocess.Popen`) the wait ends when that does.  Raises `LabTimeoutError` (TimeoutError)
+        after ``timeout`` seconds, saying which ports are listened on; `RawnsError` if the process ends first.
+        """
+        from .wait_for import wait_for_port
+
+        return wait_for_port(self.ready(self.find_host(host)), port, protocol, address, timeout, process)
+
+
+def _shown(word: object) -> str:
+    return printable(word) if isinstance(word, str) else short_repr(word)
+
+
+def _hint(word: object, names: Sequence[str]) -> str:
+    """Return what names there are: the nearest, or some of them."""
+    near = nearest(word, names) if isinstance(word, str) and word else ""
+    if near:
+        return f"; did you mean {printable(near)}?"
+    return f"; it has {printable(', '.join(names[:MAX_NAMES]))}{' ...' if len(names) > MAX_NAMES else ''}" if names else ""
+
+
+def _gone(one: Interface) -> RawnsError:
+    return RawnsError(f"{printable(str(one))} is not there; `restore` or `up` creates it")
+
+
+def _raised(host: Host, one: Interface) -> list[Request]:
+    """Return the requests that set an interface up, and what is described of it that goes when it is set down."""
+    requests = [one.labelled(link.change(one.index, up=True))]
+    requests += [build_requests.replace_address(one, address) for address in one.given if address.family == AF_INET6]
+    for route in host.ordered_routes:
+        through = (
+            route.dev == one.name
+            if route.dev is not None
+            else any(route.via and route.via in address for address in one.addresses)
+        )
+        if through:
+            request = build_requests.add_route(host, route)
+            request.flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE
+            requests.append(request)
+    return requests
+
+
+def _addresses(host: Host) -> list[Prefix]:
+    found = [address for one in host.interfaces for address in one.addresses]
+    if not found:
+        raise InvalidValue(f"{printable(host.label)} has no address by which it could be kept from others: isolate it instead")
+    return found
+
+
+def _group(lab: Verbs, group: Iterable[HostWord]) -> list[Host]:
+    return [lab.find_host(word) for word in ([group] if isinstance(group, (str, Host)) else group)]
+
+
+def _block_words(sender: Host, receiver: Host, port: int | None, protocol: str | None) -> str:
+    if sender is receiver:
+        raise InvalidValue(f"{printable(sender.label)} cannot be blocked from itself")
+    if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536):
+        raise InvalidValue(f"{short_repr(port)} is not a port, a number from 1 to 65535")
+    if protocol is not None and protocol not in fault_tables.PROTOCOLS:
+        raise InvalidValue(f"{short_repr(protocol)} is not a protocol that can be blocked: tcp and udp are")
+    words = ["block", sender.label, receiver.label]
+    words += [protocol] if protocol is not None else []
+    return " ".join([*words, *(["port", str(port)] if port is not None else [])])
+
+
+def _to_port(port: int | None, protocol: str | None) -> list[list[dict[str, Any]]]:
+    """Return the conditions of the rules of a block: one rule for each protocol."""
+    from ..nft import build
+
+    if port is None and protocol is None:
+        return [[]]
+    numbers = [fault_tables.PROTOCOLS[protocol]] if protocol is not None else list(fault_tables.PROTOCOLS.values())
+    ports = build.destination_port(port) if port is not None else []
+    return [[*build.meta("L4PROTO", bytes([number])), *ports] for number in numbers]
