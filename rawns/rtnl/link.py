@@ -165,6 +165,17 @@ _LINK: dict[str, Type] = dict(
 _PEER = Layout(IFINFOMSG, attrs(**_LINK))
 VETH = attrs(VETH_INFO_PEER=_PEER)
 VXCAN = attrs(VXCAN_INFO_PEER=_PEER)
+NETKIT = attrs(
+    IFLA_NETKIT_PEER_INFO=_PEER,
+    IFLA_NETKIT_PRIMARY=U8,
+    IFLA_NETKIT_POLICY=U32,
+    IFLA_NETKIT_PEER_POLICY=U32,
+    IFLA_NETKIT_MODE=U32,
+    IFLA_NETKIT_SCRUB=U32,
+    IFLA_NETKIT_PEER_SCRUB=U32,
+    IFLA_NETKIT_HEADROOM=U16,
+    IFLA_NETKIT_TAILROOM=U16,
+)
 
 
 def _kind(name: str) -> Type | None:
@@ -187,7 +198,7 @@ def _port_kind(name: str) -> Type | None:
     return kinds.PORT_KINDS.get(name)
 
 
-DATA = SubMessage("IFLA_INFO_KIND", {"veth": VETH, "vxcan": VXCAN}, more=_kind)
+DATA = SubMessage("IFLA_INFO_KIND", {"veth": VETH, "vxcan": VXCAN, "netkit": NETKIT}, more=_kind)
 PORT_DATA = SubMessage("IFLA_INFO_SLAVE_KIND", {}, more=_port_kind)
 LINKINFO = attrs(
     IFLA_INFO_KIND=Text(64, nul=False),

@@ -66,8 +66,217 @@ link set v3 type bond clear_active_slave
 link set v3 type bond_slave queue_id 5 prio 7
 link set v3 type bond_slave queue_id x
 link set v3 type bond_slave frob
+link set v3 type gre remote 10.0.0.1
+link set v3 type ipip
+link set v3 type ip6tnl ttl 5
+link set v3 type vti key 5
+link set nope type vti key 5
 """.strip().splitlines()
 
+# Kinds, and the words that follow `ip link add x0 type KIND`: all requests must be the same, all refusals in the same words.
+OPTIONS = {
+    "wireguard": """
+.
+frob
+""",
+    "nlmon": """
+.
+""",
+    "xfrm": """
+if_id 5 dev v3
+if_id 0x10
+external
+external if_id 5
+dev v3 external
+if_id 0
+if_id x
+dev v3
+dev nope
+frob
+help
+if_id
+""",
+    "bareudp": """
+dstport 5 ethertype ipv4
+dstport 0x5 ethertype MPLS_UC srcportmin 7 multiproto
+dst 5 ether 0x800 src 7 nomulti
+dstport 5 ethertype ipv4 multiproto nomultiproto
+dstport 5 dstport 6 ethertype ipv4
+dstport 5
+ethertype ipv6
+dstport x
+dstport 5 ethertype frob
+dstport 5 ethertype ipv6 srcportmin 70000
+frob
+help
+""",
+    "hsr": """
+slave1 v3 slave2 v4
+slave1 lo slave2 v3 supervision 45 version 1 proto 1
+sup 45 ver 0 proto 0
+slave1 nope
+supervision 256
+version x
+proto x
+frob
+help
+""",
+    "gre gretap": """
+remote 10.0.0.1 local 10.0.0.2
+remote 10.0.0.1 local any ttl 64 tos 0x10 dev v3
+remote 10.0.0.1 ttl inherit tos inherit nopmtudisc ignore-df
+remote 10.0.0.1 noignore-df pmtudisc hoplimit 5 tclass 4 fwmark 0x7
+remote 10.0.0.1 hlim 5 dsfield 4
+remote 10.0.0.1 key 5 seq csum
+remote 10.0.0.1 ikey 1.2.3.4 okey 7 iseq ocsum
+remote 10.0.0.1 key 5 noikey seq nooseq csum noicsum
+remote 10.0.0.1 key 5 nokey seq noseq csum nocsum
+remote 10.0.0.1 k 5 n
+remote 239.0.0.1 local 10.0.0.2
+remote 239.0.0.1 local 10.0.0.2 okey 5
+remote 239.0.0.1
+remote 10.0.0.1 encap fou encap-sport auto encap-dport 5555 encap-csum noencap-udp6-csum
+remote 10.0.0.1 encap gue encap-sport 7 encap-dport 8 encap-udp6-csum encap-remcsum noencap-csum noencap-remcsum
+remote 10.0.0.1 encap fou noencap
+remote 10.0.0.1 encap none
+external
+external key 5
+remote fd00::1
+remote x
+remote 10.0.0
+local
+ttl 256
+ttl x
+tos 0x100
+tos zz
+key x
+key 1.2.3.x
+key -1
+ikey
+dev nope
+fwmark x
+encap frob
+encap-sport x
+encap-dport auto
+erspan 5
+frob
+help
+rem 10.0.0.1 loc 10.0.0.2 t 5
+""",
+    "erspan": """
+remote 10.0.0.1 seq key 5 erspan_ver 1 erspan 7
+remote 10.0.0.1 seq key 5 erspan_ver 2 erspan_dir egress erspan_hwid 9
+remote 10.0.0.1 seq key 5 erspan_ver 2
+remote 10.0.0.1 seq key 5 erspan_ver 0 erspan 7
+remote 10.0.0.1
+remote 10.0.0.1 erspan_ver 2 erspan_dir in
+erspan 0
+erspan 0x100000
+erspan x
+erspan_ver 3
+erspan_ver x
+erspan_dir frob
+erspan_hwid x
+help
+""",
+    "ip6gre ip6gretap ip6erspan": """
+remote fd00::1 local fd00::2
+remote fd00::1 hoplimit 7 encaplimit 5 tclass 0x20 flowlabel 12345 dev v3
+remote fd00::1 ttl inherit encaplimit none tclass inherit fl inherit dscp inherit fwmark inherit allow-localremote
+remote fd00::1 tclass inherit tclass 20 flowlabel inherit flowlabel 5 encaplimit none encaplimit 6 fwmark inherit fwmark 7
+remote fd00::1 allow-localremote noallow-localremote
+remote fd00::1 key 5 iseq ocsum nookey
+remote fd00::1 encap fou encap-dport 5 noencap-udp6-csum encap-csum
+remote fd00::1 erspan_ver 1 erspan 5
+remote fd00::1 erspan_ver 2 erspan_dir egress erspan_hwid 9
+remote ff02::1
+external
+remote 10.0.0.1
+ttl 256
+tclass 100
+tclass x
+flowlabel 100000
+flowlabel x
+dscp 5
+fwmark x
+encaplimit 256
+encaplimit x
+pmtudisc
+frob
+help
+""",
+    "ipip sit": """
+remote 10.0.0.1 local 10.0.0.2
+remote any local any ttl 64 tos 0x10 dev v3 fwmark 5
+remote 10.0.0.1 hoplimit inherit tc inherit nopmtudisc
+remote 10.0.0.1 nopmtudisc ttl 5
+remote 10.0.0.1 mode ipip
+remote 10.0.0.1 mode mplsip
+remote 10.0.0.1 mode any
+remote 10.0.0.1 mode ip6ip
+remote 10.0.0.1 mode ipv6/ipv4
+remote 10.0.0.1 mode ip4ip4
+remote 10.0.0.1 mode frob
+remote 10.0.0.1 encap fou encap-sport 5 encap-dport 6 encap-csum
+external mode ipip
+isatap
+6rd-prefix 2001:db8::/32 6rd-relay_prefix 10.0.0.0/8
+6rd-prefix 2001:db8::/32
+6rd-prefix x
+6rd-relay_prefix fd00::/8
+rem 10.0.0.1
+dev nope
+ttl x
+tos 0x100
+fwmark x
+encap frob
+frob
+help
+""",
+    "ip6tnl": """
+remote fd00::1 local fd00::2
+remote fd00::1 mode ip6ip6 hoplimit 7 encaplimit 5 tclass 0x20 flowlabel 12345 dev v3
+remote fd00::1 mode ipip6 ttl inherit encaplimit none tc inherit fl inherit dscp inherit fwmark inherit allow-localremote
+remote fd00::1 mode ip/ipv6
+remote fd00::1 mode ip4ip6
+remote fd00::1 mode any
+remote fd00::1 mode frob
+remote fd00::1 encap gue encap-dport 5
+external
+hlim x
+tclass x
+flowlabel x
+dscp 5
+frob
+help
+""",
+    "vti": """
+remote 10.0.0.1 local 10.0.0.2 key 5
+remote 10.0.0.1 ikey 5 okey 1.2.3.4 dev v3 fwmark 7
+local 10.0.0.2
+rem 10.0.0.1 loc any
+key x
+dev nope
+fwmark x
+remote 1::2.3
+nokey
+frob
+help
+""",
+    "vti6": """
+remote fd00::1 local fd00::2 key 5
+remote fd00::1 ikey 5 okey 1.2.3.4 dev v3 fwmark 7
+local fd00::2
+rem fd00::1 loc any
+key x
+dev nope
+fwmark x
+remote 1::2.3
+nokey
+frob
+help
+""",
+}
 RTM_NEWLINK, RTM_DELLINK = 16, 17
 HEADER = 32  # struct nlmsghdr, struct ifinfomsg
 
@@ -99,8 +308,8 @@ def tree(data: bytes) -> Any:
     return sorted(((kind, tree(payload)) for kind, payload in found), key=str)
 
 
-def of_the_real_ip(ns: NetNS, words: list[str]) -> tuple[bytes | None, str]:
-    """Return the request for a link that the real `ip` sends, and its standard error."""
+def of_the_real_ip(ns: NetNS, words: list[str]) -> tuple[bytes | None, str, int]:
+    """Return the request for a link that the real `ip` sends, its standard error, and its exit status."""
     done = ns.run(
         ["strace", "-o", "/dev/stdout", "-e", "trace=sendmsg,sendto", "-e", "write=all", "ip", *words],
         stdout=subprocess.PIPE,
@@ -115,13 +324,13 @@ def of_the_real_ip(ns: NetNS, words: list[str]) -> tuple[bytes | None, str]:
                 messages.append(bytearray())
             messages[-1] += bytes.fromhex(dumped[2].replace(" ", ""))
     sent = [bytes(one) for one in messages if len(one) > HEADER and one[4] in (RTM_NEWLINK, RTM_DELLINK)]
-    return (sent[-1] if sent else None), done.stderr
+    return (sent[-1] if sent else None), done.stderr, done.returncode
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_the_same_request(ns: NetNS, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def difference(ns: NetNS, line: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return how the request or the refusal of the real `ip` and of ours differ; empty if they do not."""
     words = shlex.split(line)
-    real, complaint = of_the_real_ip(ns, words)
+    real, complaint, status = of_the_real_ip(ns, words)
     sent: list[bytes] = []
     said: list[str] = []
 
@@ -132,9 +341,24 @@ def test_the_same_request(ns: NetNS, line: str, monkeypatch: pytest.MonkeyPatch)
     for module in (command, context, vxlan):
         monkeypatch.setattr(module, "complain", said.append)
     with ns.entered():
-        command.main(words)
+        ours = command.main(words)
     if real is None:
-        assert not sent
-        assert "\n".join([*said, ""]) == complaint
-    else:
-        assert (sent[0][16:HEADER], tree(sent[0][HEADER:])) == (real[16:HEADER], tree(real[HEADER:]))
+        refusal = "\n".join([*said, ""]), ours
+        return "" if not sent and refusal == (complaint, status) else f"ip {line}: {refusal}, the real one {complaint, status}"
+    if not sent:
+        return f"ip {line}: {said}"
+    requests = [(one[16:HEADER], tree(one[HEADER:])) for one in (sent[0], real)]
+    return "" if requests[0] == requests[1] else f"ip {line}: {requests[0]}, the real one {requests[1]}"
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_same_request(ns: NetNS, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not difference(ns, line, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", [kind for kinds in OPTIONS for kind in kinds.split()])
+def test_the_same_requests_for_a_kind(ns: NetNS, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = next(options for kinds, options in OPTIONS.items() if kind in kinds.split())
+    lines = [f"link add x0 type {kind} {words.strip('.')}" for words in options.strip().splitlines()]
+    found = [difference(ns, line, monkeypatch) for line in lines]
+    assert not [one for one in found if one]

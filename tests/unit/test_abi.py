@@ -62,6 +62,7 @@ HEADERS = """
 #include <linux/sockios.h>
 #include <linux/netconf.h>
 #include <linux/if_tunnel.h>
+#include <linux/ip6_tunnel.h>
 #include <linux/if_addrlabel.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_arp.h>
@@ -107,6 +108,9 @@ NEWER = {
     "IFLA_GRO_IPV4_MAX_SIZE": (6, 3),
     "IFLA_DPLL_PIN": (6, 7),
     "DPLL_A_PIN_ID": (6, 7),
+    **dict.fromkeys([f"IFLA_NETKIT_{name}" for name in "PEER_INFO PRIMARY POLICY PEER_POLICY MODE".split()], (6, 7)),
+    **dict.fromkeys([f"IFLA_NETKIT_{name}" for name in "SCRUB PEER_SCRUB".split()], (6, 13)),
+    **dict.fromkeys([f"IFLA_NETKIT_{name}" for name in "HEADROOM TAILROOM".split()], (6, 14)),
     "IFLA_MAX_PACING_OFFLOAD_HORIZON": (6, 13),
     "IFLA_NETNS_IMMUTABLE": (6, 15),
     "DEVCONF_FORCE_FORWARDING": (6, 17),

@@ -287,7 +287,7 @@ def request(args: Args, message: Message, flags: int) -> Request:
     if kind is not None:
         from .kinds import info
 
-        body["IFLA_LINKINFO"] = info(kind, rest, creates, help)
+        body["IFLA_LINKINFO"] = info(kind, rest, 0 if creates else body["ifi_index"], help)
     elif creates:
         raise CommandError('Not enough information: "type" argument is required', FAILED)
     return Request(message, body, flags)

@@ -21,6 +21,12 @@ MODULES = {
     for module, kinds in {
         "bridge": "bridge bridge_slave",
         "simple": "veth vxcan dummy ifb nlmon vcan team",
+        "gre": "gre gretap erspan ip6gre ip6gretap ip6erspan",
+        "iptunnel": "ipip sit ip6tnl vti vti6",
+        "xfrm": "xfrm",
+        "bareudp": "bareudp",
+        "hsr": "hsr",
+        "netkit": "netkit",
         "vxlan": "vxlan",
         "macvlan": "macvlan macvtap",
         "ipvlan": "ipvlan ipvtap",
@@ -45,8 +51,11 @@ def find(kind: str) -> LinkKind | None:
     return found
 
 
-def info(kind: str, args: Args, creates: bool, help: Callable[[], CommandError]) -> Body:
-    """Return IFLA_LINKINFO for a kind and the words of its options.  Raises `CommandError`."""
+def info(kind: str, args: Args, index: int, help: Callable[[], CommandError]) -> Body:
+    """Return IFLA_LINKINFO for a kind and the words of its options; ``index`` is 0 if a link is created.
+
+    Raises `CommandError`.
+    """
     body: Body = {"IFLA_INFO_KIND": kind}
     if not args:
         return body
@@ -58,7 +67,7 @@ def info(kind: str, args: Args, creates: bool, help: Callable[[], CommandError])
         raise CommandError(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
     if described.parse is None:  # iproute2 ignores the words
         return body
-    data = described.parse(args, creates)
+    data = described.parse(args, index)
     if kind.endswith("_slave"):  # iproute2 sends the port's kind as IFLA_INFO_KIND, so no attribute tells the kind of the data
         from ....rtnl.link import PORT_DATA
 

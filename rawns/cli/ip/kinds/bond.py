@@ -8,10 +8,10 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6
 
 from ..arguments import U8, U16, U32, address, integer, lladdr
-from ..grammar import FAILED, CommandError, wrong
+from ..grammar import FAILED, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, put
-from .kind import LinkKind, words
+from .kind import DeviceKeyword, LinkKind, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,16 +108,6 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
 # -- words --------------------------------------------------------------------------------------------------------
 
 
-def _device(name: str, key: str) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        word = args.take()
-        record[key] = args.ip.index_of(word)
-        if not record[key]:
-            raise CommandError(f'Cannot find device "{word}"', FAILED)
-
-    return take
-
-
 def _targets(name: str, key: str, family: int) -> Callable[[Args, Record], None]:
     """Return a function that reads addresses with commas between them."""
 
@@ -146,7 +136,7 @@ def _names(name: str, key: str, names: tuple[str, ...]) -> Callable[[Args, Recor
 
 def _keyword(name: str, key: str, reader: Any) -> Keyword:
     if reader is DEVICE:
-        return CustomKeyword(f"{name}*", _device(name, key))
+        return DeviceKeyword(f"{name}*", key, FAILED)
     if reader in (TARGETS4, TARGETS6):
         return CustomKeyword(f"{name}*", _targets(name, key, AF_INET if reader is TARGETS4 else AF_INET6))
     if isinstance(reader, tuple):
@@ -233,5 +223,5 @@ def _show_port(data: Body, ip: IpContext) -> Iterator[OutputField]:
 
 KINDS = {
     "bond": LinkKind(HELP, words("bond", WORDS, HELP), _show),
-    "bond_slave": LinkKind(PORT_HELP, words("bond_slave", PORT_WORDS, PORT_HELP, "option"), _show_port),
+    "bond_slave": LinkKind(PORT_HELP, words("bond_slave", PORT_WORDS, PORT_HELP, "unknown option"), _show_port),
 }

@@ -6,13 +6,13 @@ from .. import name_tables
 from ..arguments import U8, U16, U32, lladdr, natural
 from ..grammar import wrong
 from ..keywords import ConstantKeyword, CustomKeyword, Keyword, OnOffKeyword, ValueKeyword
-from ..render import JsonNumber, OutputField, OutputRow, fields
-from .kind import LinkKind, words
-from .vlan import PROTOCOLS, vlan_protocol
+from ..render import JsonNumber, OutputRow
+from .ethertypes import ethertype, ethertype_name
+from .kind import LinkKind, hexadecimal, link_name, show, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from ....wire import Body
@@ -59,7 +59,7 @@ BRIDGE_WORDS = [
     _bridge("stp_state", "STP_STATE"),
     _bridge("priority", "PRIORITY", U16),
     _bridge("vlan_filtering", "VLAN_FILTERING", U8),
-    _bridge("vlan_protocol", "VLAN_PROTOCOL", vlan_protocol),
+    _bridge("vlan_protocol", "VLAN_PROTOCOL", ethertype),
     _bridge("group_fwd_mask", "GROUP_FWD_MASK", U16),
     ValueKeyword("group_address*", "IFLA_BR_GROUP_ADDR", lladdr, hint="LLADDR"),
     _bridge("vlan_default_pvid", "VLAN_DEFAULT_PVID", U16),
@@ -145,14 +145,6 @@ def _bridge_id(value: Body, record: Body, ip: IpContext) -> str:
     return f"{value['prio'].hex()}.{':'.join([f'{byte:x}' for byte in value['addr']])}"
 
 
-def _hexadecimal(value: int, record: Body, ip: IpContext) -> str:
-    return f"{value:#x}" if value else "0"
-
-
-def _protocol_name(value: int, record: Body, ip: IpContext) -> str:
-    return next((name for name, number in PROTOCOLS.items() if number == value), f"[{value}]")
-
-
 def _option(bit: int) -> Any:
     """Return a read of one of the bridge's options that share struct br_boolopt_multi."""
     return lambda value, record, ip: value["optval"] >> bit & 1
@@ -174,7 +166,7 @@ BRIDGE_ROWS = (
     _shown("stp_state", "STP_STATE"),
     _shown("priority", "PRIORITY"),
     _shown("vlan_filtering", "VLAN_FILTERING"),
-    OutputRow("IFLA_BR_VLAN_PROTOCOL", "vlan_protocol", "vlan_protocol %s ", _protocol_name),
+    OutputRow("IFLA_BR_VLAN_PROTOCOL", "vlan_protocol", "vlan_protocol %s ", ethertype_name),
     OutputRow("IFLA_BR_BRIDGE_ID", "bridge_id", "bridge_id %s ", _bridge_id),
     OutputRow("IFLA_BR_ROOT_ID", "root_id", "designated_root %s ", _bridge_id),
     _shown("root_port", "ROOT_PORT"),
@@ -188,7 +180,7 @@ BRIDGE_ROWS = (
     _shown("vlan_default_pvid", "VLAN_DEFAULT_PVID"),
     _shown("vlan_stats_enabled", "VLAN_STATS_ENABLED"),
     _shown("vlan_stats_per_port", "VLAN_STATS_PER_PORT"),
-    OutputRow("IFLA_BR_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
+    OutputRow("IFLA_BR_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", hexadecimal),
     OutputRow("IFLA_BR_GROUP_ADDR", "group_addr", "group_address %s "),
     _shown("mcast_snooping", "MCAST_SNOOPING"),
     OutputRow("IFLA_BR_MULTI_BOOLOPT", "no_linklocal_learn", "no_linklocal_learn %d ", _option(0)),
@@ -236,10 +228,6 @@ def _mask_names(value: int, record: Body, ip: IpContext) -> str:
     return ",".join([known.get(bit, f"{1 << bit:#x}") for bit in range(16) if value >> bit & 1]) or "0x0"
 
 
-def _link(value: int, record: Body, ip: IpContext) -> str:
-    return ip.name_of(value)
-
-
 PORT_ROWS = (
     OutputRow("IFLA_BRPORT_STATE", "state", "state %s ", _port_state),
     OutputRow("IFLA_BRPORT_PRIORITY", "priority", "priority %d "),
@@ -250,8 +238,8 @@ PORT_ROWS = (
     _switch("fastleave", "FAST_LEAVE"),
     _switch("learning", "LEARNING"),
     _switch("flood", "UNICAST_FLOOD"),
-    OutputRow("IFLA_BRPORT_ID", "id", "port_id %s ", _hexadecimal),
-    OutputRow("IFLA_BRPORT_NO", "no", "port_no %s ", _hexadecimal),
+    OutputRow("IFLA_BRPORT_ID", "id", "port_id %s ", hexadecimal),
+    OutputRow("IFLA_BRPORT_NO", "no", "port_no %s ", hexadecimal),
     OutputRow("IFLA_BRPORT_DESIGNATED_PORT", "designated_port", "designated_port %d "),
     OutputRow("IFLA_BRPORT_DESIGNATED_COST", "designated_cost", "designated_cost %d "),
     OutputRow("IFLA_BRPORT_BRIDGE_ID", "bridge_id", "designated_bridge %s ", _bridge_id),
@@ -269,17 +257,13 @@ PORT_ROWS = (
     _switch("bcast_flood", "BCAST_FLOOD"),
     _switch("mcast_to_unicast", "MCAST_TO_UCAST"),
     _switch("neigh_suppress", "NEIGH_SUPPRESS"),
-    OutputRow("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", _hexadecimal),
+    OutputRow("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", hexadecimal),
     OutputRow("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask_str", "group_fwd_mask_str %s ", _mask_names),
     _switch("vlan_tunnel", "VLAN_TUNNEL"),
     _switch("isolated", "ISOLATED"),
     _switch("locked", "LOCKED"),
-    OutputRow("IFLA_BRPORT_BACKUP_PORT", "backup_port", "backup_port %s ", _link),
+    OutputRow("IFLA_BRPORT_BACKUP_PORT", "backup_port", "backup_port %s ", link_name),
 )
-
-
-def _show(rows: Sequence[OutputRow]) -> Callable[[Body, IpContext], Iterator[OutputField]]:
-    return lambda data, ip: fields(rows, data, ip)
 
 
 BRIDGE_HELP = """\
@@ -347,6 +331,6 @@ Usage: ... bridge_slave [ fdb_flush ]
 \t\t\t[ backup_port DEVICE ] [ nobackup_port ]"""
 
 KINDS = {
-    "bridge": LinkKind(BRIDGE_HELP, words("bridge", BRIDGE_WORDS, BRIDGE_HELP), _show(BRIDGE_ROWS)),
-    "bridge_slave": LinkKind(PORT_HELP, words("bridge_slave", PORT_WORDS, PORT_HELP, "option"), _show(PORT_ROWS)),
+    "bridge": LinkKind(BRIDGE_HELP, words("bridge", BRIDGE_WORDS, BRIDGE_HELP), show(BRIDGE_ROWS)),
+    "bridge_slave": LinkKind(PORT_HELP, words("bridge_slave", PORT_WORDS, PORT_HELP, "unknown option"), show(PORT_ROWS)),
 }

@@ -58,7 +58,7 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
 
 def _kind(kind: str) -> LinkKind:
     text = HELP.replace("{}", kind)
-    return LinkKind(text, words(kind, WORDS, text, "option", _finish), _show)
+    return LinkKind(text, words(kind, WORDS, text, "unknown option", _finish), _show)
 
 
 KINDS = {kind: _kind(kind) for kind in ("ipvlan", "ipvtap")}

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from ..grammar import FAILED, CommandError, garbage, matches
-from ..keywords import CustomKeyword, ValueKeyword, read
-from ..render import OutputField
+from ..grammar import BAD_WORD, FAILED, CommandError, garbage, matches
+from ..keywords import CustomKeyword, Keyword, ValueKeyword, read
+from ..render import OutputField, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Optional
+    from typing import Any, Optional
 
     from ....wire import Body
     from ..context import Args, IpContext
     from ..grammar import Record
-    from ..keywords import Keyword
+    from ..render import OutputRow, Read
 
-    Parse = Optional[Callable[[Args, bool], Record]]
+    Parse = Optional[Callable[[Args, int], Record]]
     Show = Optional[Callable[[Body, IpContext], Iterator[OutputField]]]
 
 
@@ -24,7 +24,8 @@ class LinkKind:
     """One kind of link.
 
     ``help`` is the text of ``ip link help KIND`` (empty: there is none).  ``parse`` reads the words of the options into
-    the data of the kind; it is told whether the link is being created.  ``show`` yields the fields of ``ip -d link``.
+    the data of the kind; it is told the index of the link that is changed, 0 if one is created.  ``show`` yields the fields of
+    ``ip -d link``.
     """
 
     __slots__ = ("help", "parse", "show")
@@ -37,25 +38,27 @@ def words(
     kind: str,
     rows: Sequence[Keyword],
     help: str,
-    complaint: str = "command",
+    complaint: str = "unknown command",
     finish: Callable[[Record, bool], Record] | None = None,
     once: bool = False,
-) -> Callable[[Args, bool], Record]:
+    start: Callable[[Args, int], Record] | None = None,
+) -> Callable[[Args, int], Record]:
     """Return a parser of the words in ``rows``.
 
-    A word that no row fits is refused as an unknown ``complaint``, or, if that is empty, by the help alone.  ``finish``
-    checks the record and completes it.  With ``once``, no option may be given twice.
+    A word that no row fits is refused by ``complaint``, or, if that is empty, by the help alone.  ``start`` returns
+    the record to begin with.  ``finish`` checks the record and completes it; it is told whether a link is created.  With
+    ``once``, no option may be given twice.
     """
     checked = [_once(row) for row in rows] if once else rows
 
     def otherwise(word: str, args: Args, record: Record) -> None:
         if matches(word, "help") or not complaint:
             raise CommandError(help, FAILED)
-        raise CommandError(f'{kind}: unknown {complaint} "{word}"?\n{help}', FAILED)
+        raise CommandError(f'{kind}: {complaint} "{word}"?\n{help}', FAILED)
 
-    def parse(args: Args, creates: bool) -> Record:
-        record = read(checked, args, {}, otherwise)
-        return record if finish is None else finish(record, creates)
+    def parse(args: Args, index: int) -> Record:
+        record = read(checked, args, {} if start is None else start(args, index), otherwise)
+        return record if finish is None else finish(record, not index)
 
     return parse
 
@@ -75,6 +78,64 @@ def _once(row: Keyword) -> Keyword:
     checked = CustomKeyword(row.name, take)
     checked.spellings, checked.abbreviated = row.spellings, row.abbreviated
     return checked
+
+
+class DeviceKeyword(Keyword):
+    """A word that the name of an existing interface follows."""
+
+    __slots__ = ("key", "status")
+
+    def __init__(self, names: str, key: str, status: int = BAD_WORD) -> None:
+        super().__init__(names, "DEVICE")
+        self.key, self.status = key, status
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the name; store the index."""
+        word = args.take()
+        record[self.key] = args.ip.index_of(word)
+        if not record[self.key]:
+            raise CommandError(f'Cannot find device "{word}"', self.status)
+
+
+def either(name: str, value: int, read: Callable[[str], int]) -> Callable[[str], int]:
+    """Return a parser of what ``read`` parses, or of a name that stands for a value."""
+    return lambda text: value if text == name else read(text)
+
+
+def show(rows: Sequence[OutputRow]) -> Callable[[Body, IpContext], Iterator[OutputField]]:
+    """Return a function that yields the fields of rows."""
+    return lambda data, ip: fields(rows, data, ip)
+
+
+def named(names: Sequence[str] | dict[int, str], otherwise: str = "UNKNOWN") -> Read:
+    """Return a read that names a number; ``otherwise`` may have ``{}`` for a number without a name."""
+    table = names if isinstance(names, dict) else dict(enumerate(names))
+    return lambda value, record, ip: table.get(value, otherwise.format(value))
+
+
+def bit(mask: int) -> Read:
+    """Return a read that is true if a bit is set, and leaves the field out otherwise."""
+    return lambda value, record, ip: True if value & mask else None
+
+
+def link_name(value: int, record: Body, ip: IpContext) -> str | None:
+    """Return the name of a link for its index; nothing for 0."""
+    return ip.name_of(value) if value else None
+
+
+def hexadecimal(value: int, record: Body, ip: Any) -> str:
+    """Return a number as printf(3) formats it by ``%#x``."""
+    return f"{value:#x}" if value else "0"
+
+
+def hexadecimal_or_none(value: int, record: Body, ip: Any) -> str | None:
+    """Return a number in hex; nothing for 0."""
+    return f"{value:#x}" if value else None
+
+
+def required(name: str) -> CommandError:
+    """Return the error for an option that is missing."""
+    return CommandError(f'Error: argument "{name}" is required')
 
 
 def flag(name: str, json: str, on: bool, no: str = "no") -> OutputField:

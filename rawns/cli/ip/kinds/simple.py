@@ -18,7 +18,7 @@ To get <options> type 'ip link add help'"""
 def _pair(kind: str, attribute: str) -> LinkKind:
     text = HELP.format(kind)
 
-    def parse(args: Args, creates: bool) -> Record:
+    def parse(args: Args, index: int) -> Record:
         from ..link_set import peer
 
         if args.take() != "peer":

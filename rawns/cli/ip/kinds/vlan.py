@@ -6,6 +6,7 @@ from ..arguments import U16, U32
 from ..grammar import wrong
 from ..keywords import CustomKeyword, FlagSwitch, ValueKeyword
 from ..render import JsonObject, OutputField
+from .ethertypes import ethertype, ethertype_name
 from .kind import LinkKind, words
 
 TYPE_CHECKING = False
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ..grammar import Record
     from ..keywords import Keyword
 
-PROTOCOLS = {"802.1Q": 0x8100, "802.1ad": 0x88A8}
 FLAGS = {"reorder_hdr": 1, "gvrp": 2, "loose_binding": 4, "mvrp": 8, "bridge_binding": 16}  # VLAN_FLAG_*
 HELP = """\
 Usage: ... vlan id VLANID
@@ -34,14 +34,6 @@ VLANID := 0-4095
 VLANPROTO: [ 802.1Q | 802.1ad ]
 QOS-MAP := [ QOS-MAP ] QOS-MAPPING
 QOS-MAPPING := FROM:TO"""
-
-
-def vlan_protocol(text: str) -> int:
-    """Parse an Ethernet protocol of VLANs, by name or number.  Raises ValueError."""
-    for name, number in PROTOCOLS.items():
-        if name.lower() == text.lower():
-            return number
-    return U16(text)
 
 
 def _flag(name: str) -> Keyword:
@@ -71,7 +63,7 @@ def _map(key: str, name: str) -> Callable[[Args, Record], None]:
 
 
 WORDS = [
-    ValueKeyword("protocol*", "IFLA_VLAN_PROTOCOL", vlan_protocol, "protocol is invalid"),
+    ValueKeyword("protocol*", "IFLA_VLAN_PROTOCOL", ethertype, "protocol is invalid"),
     ValueKeyword("id*", "IFLA_VLAN_ID", U16, "id is invalid"),
     *[_flag(name) for name in ("reorder_hdr", "gvrp", "mvrp", "loose_binding", "bridge_binding")],
     CustomKeyword("ingress-qos-map*", _map("IFLA_VLAN_INGRESS_QOS", "ingress-qos-map")),
@@ -81,8 +73,7 @@ WORDS = [
 
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
     if "IFLA_VLAN_PROTOCOL" in data:
-        number = data["IFLA_VLAN_PROTOCOL"]
-        name = next((name for name, one in PROTOCOLS.items() if one == number), f"[{number}]")
+        name = ethertype_name(data["IFLA_VLAN_PROTOCOL"], data, ip)
         yield OutputField("protocol", name, f"protocol {name} ")
     if "IFLA_VLAN_ID" in data:
         yield OutputField("id", data["IFLA_VLAN_ID"], f"id {data['IFLA_VLAN_ID']} ")

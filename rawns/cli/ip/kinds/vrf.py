@@ -34,6 +34,6 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
 
 
 KINDS = {
-    "vrf": LinkKind(HELP, words("vrf", [CustomKeyword("table*", _table)], HELP, "option"), _show),
+    "vrf": LinkKind(HELP, words("vrf", [CustomKeyword("table*", _table)], HELP, "unknown option"), _show),
     "vrf_slave": LinkKind("", None, _show),
 }

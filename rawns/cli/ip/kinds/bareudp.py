@@ -1,0 +1,60 @@
+"""Bare UDP tunnels: packets of one network protocol with nothing but UDP before them (ip-link(8), drivers/net/bareudp.c)."""
+
+from __future__ import annotations
+
+from ..arguments import U16
+from ..keywords import ConstantKeyword, ValueKeyword
+from ..render import OutputField, OutputRow, fields
+from .ethertypes import ethertype, ethertype_name
+from .kind import LinkKind, flag, required, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ....wire import Body
+    from ..context import IpContext
+    from ..grammar import Record
+
+HELP = """\
+Usage: ... bareudp dstport PORT
+\t\tethertype PROTO
+\t\t[ srcportmin PORT ]
+\t\t[ [no]multiproto ]
+
+Where:\tPORT  := UDP_PORT
+\tPROTO := ETHERTYPE
+
+Note: ETHERTYPE can be given as number or as protocol name ("ipv4", "ipv6",
+      "mpls_uc", etc.)."""
+
+
+WORDS = [
+    ValueKeyword("dstport*", "IFLA_BAREUDP_PORT", U16, "dstport"),
+    ValueKeyword("ethertype*", "IFLA_BAREUDP_ETHERTYPE", ethertype, "ethertype"),
+    ValueKeyword("srcportmin*", "IFLA_BAREUDP_SRCPORT_MIN", U16, "srcportmin"),
+    ConstantKeyword("multiproto*", "IFLA_BAREUDP_MULTIPROTO_MODE", True),
+    ConstantKeyword("nomultiproto*", "IFLA_BAREUDP_MULTIPROTO_MODE", False),
+]
+ROWS = (
+    OutputRow("IFLA_BAREUDP_PORT", "dstport", "dstport %d "),
+    OutputRow("IFLA_BAREUDP_ETHERTYPE", "ethertype", "ethertype %s ", ethertype_name),
+    OutputRow("IFLA_BAREUDP_SRCPORT_MIN", "srcportmin", "srcportmin %d "),
+)
+
+
+def _finish(record: Record, creates: bool) -> Record:
+    for name, key in (("dstport", "PORT"), ("ethertype", "ETHERTYPE")):
+        if f"IFLA_BAREUDP_{key}" not in record:
+            raise required(name)
+    if not record.get("IFLA_BAREUDP_MULTIPROTO_MODE", True):
+        del record["IFLA_BAREUDP_MULTIPROTO_MODE"]
+    return record
+
+
+def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    yield from fields(ROWS, data, ip)
+    yield flag("multiproto", "multiproto", "IFLA_BAREUDP_MULTIPROTO_MODE" in data)
+
+
+KINDS = {"bareudp": LinkKind(HELP, words("bareudp", WORDS, HELP, finish=_finish, once=True), _show)}

@@ -1,0 +1,57 @@
+"""HSR and PRP: every frame is sent over two links, so that one may fail (ip-link(8), IEC 62439-3, net/hsr in the kernel)."""
+
+from __future__ import annotations
+
+from ..arguments import U8
+from ..grammar import wrong
+from ..keywords import CustomKeyword, Keyword, ValueKeyword
+from ..render import OutputRow
+from .kind import LinkKind, link_name, show, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Args
+    from ..grammar import Record
+
+HELP = """\
+Usage:\tip link add name NAME type hsr slave1 SLAVE1-IF slave2 SLAVE2-IF
+\t[ supervision ADDR-BYTE ] [version VERSION] [proto PROTOCOL]
+
+NAME
+\tname of new hsr device (e.g. hsr0)
+SLAVE1-IF, SLAVE2-IF
+\tthe two slave devices bound to the HSR device
+ADDR-BYTE
+\t0-255; the last byte of the multicast address used for HSR supervision
+\tframes (default = 0)
+VERSION
+\t0,1; the protocol version to be used. (default = 0)
+PROTOCOL
+\t0 - HSR, 1 - PRP. (default = 0 - HSR)"""
+
+
+def _port(name: str, key: str) -> Keyword:
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        record[key] = args.ip.index_of(word)
+        if not record[key]:
+            raise wrong(word, "No such interface")
+
+    return CustomKeyword(f"{name}*", take, "DEVICE")
+
+
+WORDS = [
+    ValueKeyword("supervision*", "IFLA_HSR_MULTICAST_SPEC", U8, "ADDR-BYTE is invalid"),
+    ValueKeyword("version*", "IFLA_HSR_VERSION", U8, "version is invalid"),
+    ValueKeyword("proto*", "IFLA_HSR_PROTOCOL", U8, "protocol is invalid"),
+    _port("slave1", "IFLA_HSR_SLAVE1"),
+    _port("slave2", "IFLA_HSR_SLAVE2"),
+]
+ROWS = (
+    OutputRow("IFLA_HSR_SLAVE1", "slave1", "slave1 %s ", link_name),
+    OutputRow("IFLA_HSR_SLAVE2", "slave2", "slave2 %s ", link_name),
+    OutputRow("IFLA_HSR_SEQ_NR", "seq_nr", "sequence %d "),
+    OutputRow("IFLA_HSR_SUPERVISION_ADDR", "supervision_addr", "supervision %s "),
+    OutputRow("IFLA_HSR_PROTOCOL", "proto", "proto %d "),
+)
+KINDS = {"hsr": LinkKind(HELP, words("hsr", WORDS, HELP, "what is"), show(ROWS))}
