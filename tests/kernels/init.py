@@ -300,6 +300,13 @@ def shaping() -> str:
     return f"{len(forms)} forms"
 
 
+def ip_kinds() -> str:
+    """Compare `rawns ip` with the real `ip` on every kind of link that this kernel has."""
+    from ip_kinds import compare
+
+    return str(compare())
+
+
 BASE = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "a standing lab": standing, "ip": ip}
 CHECKS = {  # by the step of modules that is loaded before them
     "base": {
@@ -319,6 +326,7 @@ CHECKS = {  # by the step of modules that is loaded before them
         "shaping": shaping,
     },
     "tunnels": {f"{name}, tunnels": check for name, check in BASE.items()},
+    "kinds": {"ip-kinds": ip_kinds},
 }
 
 
@@ -368,6 +376,8 @@ def main() -> None:
             for name in checks:
                 if only in name:
                     print(json.dumps(check(name)), file=serial)
+        for path in glob.glob("/run/files/*"):
+            print(json.dumps({"file": os.path.basename(path), "text": Path(path).read_text()}), file=serial)
         print(json.dumps({"check": "end"}), file=serial)
     LIBC.reboot(RB_AUTOBOOT)  # qemu ends because of -no-reboot
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the project on other kernels: each is booted in qemu, with nothing in it but Python, rawns and a few modules.
+"""Run the project on other kernels: each is booted in qemu, with nothing in it but Python, rawns, the real ip and a few modules.
 
     python3 tests/kernels/run.py KERNEL ...
 
@@ -7,6 +7,7 @@ A KERNEL is Debian's ``linux-image-*-amd64_*.deb`` (``apt-get download linux-ima
 into which one was unpacked with ``dpkg-deb -x`` (from 6.19 on ``linux-binary-*`` and ``linux-modules-*``, into the same).
 Prints a line for each kernel and check; the exit status is 1 if one failed.  The checks are in init.py, which is process 1
 of the booted machine.
+The real ip, if it is installed here, is in there as well, for the check "ip-kinds" (see ip_kinds.py).
 Needs qemu-system-x86_64, and dpkg-deb for a package; no root, no KVM, no network.  pytest does not collect it.
 """
 
@@ -17,6 +18,7 @@ import json
 import lzma
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -31,9 +33,12 @@ PYTHON = os.path.realpath(sys.executable)
 NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip"}
 
 # Loaded one after the other: what the demo needs, what labs use, and what puts devices of its own into every new namespace.
-NAT = ["nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
+NAT = ["crc32c_generic", "nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
 LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan geneve macvlan macvtap ipvlan 8021q vrf".split()
+GRE = "ip_gre ip6_gre ip6_tunnel ip_vti ip6_vti fou fou6"
+KINDS = f"{GRE} xfrm_interface bareudp hsr nlmon bonding vcan vxcan wireguard ipvtap macvtap netkit team".split()
 MODULES = {"base": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
+MODULES["kinds"] = KINDS
 COMMAND_LINE = (
     "console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check mitigations=off"  # mitigations only cost time here
 )
@@ -93,15 +98,21 @@ def filesystem(kernel: Path) -> bytes:
     """Return an initramfs with Python and its library, rawns, the kernel's modules, and init.py as process 1."""
     archive = Archive()
     python = [PYTHON, *tree(sysconfig.get_path("stdlib"))]
-    needs = subprocess.run(["ldd", PYTHON, *[path for path in python if path.endswith(".so")]], capture_output=True, text=True)
+    real = shutil.which("ip")
+    tools = [os.path.realpath(real)] if real else []
+    binaries = [PYTHON, *tools, *[path for path in python if path.endswith(".so")]]
+    needs = subprocess.run(["ldd", *binaries], capture_output=True, text=True)
     libraries = set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", needs.stdout, re.MULTILINE))
     libraries |= {re.sub(r"/libc\.so\.6$", "/libgcc_s.so.1", path) for path in libraries}  # which glibc loads when a thread ends
     for path in [*python, *libraries]:
         archive.copy(path, path.lstrip("/"))
+    for path in tools:
+        archive.copy(path, "usr/bin/ip")
     for path in tree(str(PACKAGE)):
         archive.copy(path, f"rawns/rawns/{os.path.relpath(path, PACKAGE)}")
     for number, (step, name, data) in enumerate(modules(kernel)):
         archive.add(f"modules/{step}/{number:02}-{name}.ko", data)
+    archive.copy(str(HERE / "ip_kinds.py"), "rawns/ip_kinds.py")
     archive.add("dev/console", b"", stat.S_IFCHR | 0o600, device=os.makedev(5, 1))
     archive.add("init", f"#!{PYTHON}\n".encode() + (HERE / "init.py").read_bytes(), stat.S_IFREG | 0o755)
     archive.add("TRAILER!!!", b"", 0)
@@ -125,6 +136,10 @@ def boot(kernel: Path, scratch: Path, options: argparse.Namespace) -> list[dict[
         trouble = f"not over within {options.timeout:.0f} s"
     lines = told.read_text(errors="replace").splitlines() if told.exists() else []
     checks = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    for file in [one for one in checks if "file" in one]:
+        checks.remove(file)
+        if options.keep:
+            Path(options.keep, file["file"]).write_text(file["text"])
     if checks and checks[-1]["check"] == "end":
         return checks[:-1]
     words = console.read_text(errors="replace").splitlines() if console.exists() else []
@@ -137,6 +152,7 @@ def main() -> int:
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="a .deb, or a directory with its contents")
     parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for each kernel (default 600)")
     parser.add_argument("--append", default="", metavar="WORDS", help="for its command line; only=WORD picks checks")
+    parser.add_argument("--keep", metavar="DIR", help="write files that checks have left there")
     options = parser.parse_args()
     failures = 0
     for word in options.kernels:

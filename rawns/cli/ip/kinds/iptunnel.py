@@ -199,19 +199,19 @@ def _ipv4(
     kind: str, modes: str, flags: dict[str, int], optional: str, words: list[Keyword], finish: Callable[[Record], Record]
 ) -> LinkKind:
     help = tunnel.usage(f"{kind:6}", OPTIONS4 + modes, WHERE4)
-    return tunnel.Tunnel(PREFIX, {**IPV4, **flags}, optional).kind(kind, help, words, ROWS4, finish)
+    return tunnel.TunnelRequest(PREFIX, {**IPV4, **flags}, optional).kind(kind, help, words, ROWS4, finish)
 
 
 def _vti(kind: str, family: int, name: str) -> LinkKind:
     help = tunnel.usage(f"{kind:4}", VTI_OPTIONS, VTI_WHERE.format(name), "\t\t")
-    described = tunnel.Tunnel(VTI, {"IKEY": 0, "OKEY": 0, "FWMARK": 0})
+    described = tunnel.TunnelRequest(VTI, {"IKEY": 0, "OKEY": 0, "FWMARK": 0})
     return described.kind(kind, help, _vti_words(family), VTI_ROWS, lambda record: record)
 
 
 KINDS = {
     "ipip": _ipv4("ipip", "{ ipip | mplsip | any }", {}, RAPID, IPIP_WORDS, _finish_ipip),
     "sit": _ipv4("sit", "{ ip6ip | ipip | mplsip | any }\nisatap", {"FLAGS": 0}, RAPID, SIT_WORDS, _finish),
-    "ip6tnl": tunnel.Tunnel(PREFIX, IPV6).kind("ip6tnl", tunnel.usage("ip6tnl", OPTIONS6, WHERE6), WORDS6, ROWS6, _finish),
+    "ip6tnl": tunnel.TunnelRequest(PREFIX, IPV6).kind("ip6tnl", tunnel.usage("ip6tnl", OPTIONS6, WHERE6), WORDS6, ROWS6, _finish),
     "vti": _vti("vti", AF_INET, "IP"),
     "vti6": _vti("vti6", AF_INET6, "IPV6"),
 }

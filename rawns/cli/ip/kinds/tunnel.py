@@ -56,7 +56,7 @@ def usage(kind: str, options: str, where: str, indent: str = "\t\t\t") -> str:
     return f"Usage: ... {kind}\t" + f"\n{indent}".join([f"[ {one} ]" for one in options.splitlines()]) + f"\n\nWhere:\t{where}"
 
 
-class Tunnel:
+class TunnelRequest:
     """What is particular to the requests for one kind of tunnel.
 
     ``defaults`` are the attributes that are always sent, with the values that they have when a tunnel is created and no word
