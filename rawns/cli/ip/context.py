@@ -17,12 +17,12 @@ from .grammar import AF_PACKET, FAILED, CommandError, pick
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from ...netlink import Netlink
     from ...nlmsg import Reply
     from ...wire import Body
-    from .render import OutputField
+    from .render import OutputField, Row
 
 FOREIGN = '; its network or mounts belong to another user namespace: run inside "rawns rootless"'
 REMEDY = '; run as root, or inside "rawns rootless"'
@@ -80,6 +80,7 @@ class IpContext:
         self.flush_rounds = 10
         self._kernel: Netlink | None = None
         self._links: dict[int, Body | None] = {}
+        self._names: dict[int, str] = {}  # of links that have not been asked for
         self._nsids: dict[int, str] | None = None
         self.held: list[int] = []  # descriptors that a request will name
 
@@ -106,6 +107,7 @@ class IpContext:
         """Forget what is known about links if the request changes one."""
         if "LINK" in request.message.name:
             self._links.clear()
+            self._names.clear()
 
     def change(self, request: Request, show: Callable[[Body, bool], Iterable[OutputField]]) -> None:
         """Have the kernel change something, and with ``-echo`` print what it has changed.
@@ -167,6 +169,7 @@ class IpContext:
             self._kernel.close()
         self._kernel, self._nsids = None, None
         self._links.clear()
+        self._names.clear()
 
     # -- links ----------------------------------------------------------------------------------------------------
 
@@ -200,6 +203,7 @@ class IpContext:
 
     def remember(self, body: Body, deleted: bool = False) -> None:
         """Take note of a link that the kernel has reported."""
+        self._names.clear()
         if deleted:
             self._links.pop(body["ifi_index"], None)
         else:
@@ -222,10 +226,14 @@ class IpContext:
         body = self._links.get(index)
         if body is not None:
             return str(body["IFLA_IFNAME"])
-        try:  # an ioctl: to describe and to decode links takes longer than all of `ip route`
-            return os.fsencode(_socket.if_indextoname(index)).decode("utf-8", "surrogateescape")
-        except OSError:
-            return f"if{index}"
+        name = self._names.get(index)
+        if name is None:
+            try:  # an ioctl: to describe and to decode links takes longer than all of `ip route`
+                name = os.fsencode(_socket.if_indextoname(index)).decode("utf-8", "surrogateescape")
+            except OSError:
+                return f"if{index}"
+            self._names[index] = name
+        return name
 
     def host(self, address: str) -> str:
         """Return the name of a host with ``-resolve``, otherwise or if it has none its address."""
@@ -316,14 +324,26 @@ class IpContext:
         """Print records as they come: as text, or as one JSON array, which is closed even if an error ends the records."""
         from .render import JsonObject, encode, text
 
+        if self.json:
+            self._print(encode(JsonObject(record), self.pretty, 1) for record in records)
+        else:
+            self._print(piece for record in records for piece in text(record))
+
+    def print_rows(self, rows: Iterable[Row], bodies: Iterable[Body], hidden: Container[str] = ()) -> None:
+        """Print many records of one kind as `print_all` does; rows with a ``hidden`` name are left out."""
+        from .render import Renderer
+
+        self._print(map(Renderer(rows, self, hidden), bodies))
+
+    def _print(self, texts: Iterable[str]) -> None:
+        """Print the text of records as it comes, as the elements of an array with -json."""
         pieces, first = ["[ " if self.pretty else "["] if self.json else [], True
         try:
-            for record in records:
-                if self.json:
-                    pieces.append(("" if first else ",") + encode(JsonObject(record), self.pretty, 1))
-                    first = False
-                else:
-                    pieces += text(record)
+            for one in texts:
+                if self.json and not first:
+                    pieces.append(",")
+                pieces.append(one)
+                first = False
                 if len(pieces) >= MAX_PIECES:
                     self.write(pieces)
                     pieces.clear()

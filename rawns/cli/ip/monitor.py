@@ -120,7 +120,7 @@ def _route(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[Out
 
     if index and body.get("RTA_OIF", 0) != index:
         return
-    yield from route(body, {"oif": index} if index else {}, ip, deleted)
+    yield from route(body, ip, ("dev",) if index else (), deleted)
 
 
 def _neighbour(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
@@ -144,11 +144,12 @@ def _nexthop(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[O
 
 
 def _bucket(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .show_nexthop import bucket
+    from .render import fields
+    from .show_nexthop import BUCKET
 
     if deleted:
         yield OutputField("deleted", True, "Deleted ")
-    yield from bucket(body, ip)
+    yield from fields(BUCKET, body, ip)
 
 
 def _netconf(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:

@@ -8,7 +8,10 @@ from ... import uapi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from ...wire import Body
+    from .context import IpContext
 
 OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")
 LINKMODES = ("DEFAULT", "DORMANT")
@@ -94,6 +97,7 @@ ROUTE_TYPES = {
     "nat": uapi.RTN_NAT,
     "xresolve": uapi.RTN_XRESOLVE,
 }
+ROUTE_TYPE_NAMES = {number: name for name, number in reversed(list(ROUTE_TYPES.items()))}
 ROUTE_FLAGS = {
     "dead": uapi.RTNH_F_DEAD,
     "onlink": uapi.RTNH_F_ONLINK,
@@ -156,3 +160,28 @@ def number_of(file: str, text: str, most: int) -> int:
     if not 0 <= value <= most:
         raise ValueError(text)
     return value
+
+
+# -- reads of rows of output ----------------------------------------------------------------------------------------
+
+
+def named(file: str) -> Callable[[int, Body, IpContext], str]:
+    """Return a read of a number that has a name in a file of /etc/iproute2."""
+    return lambda value, record, ip: str(value) if ip.numeric else table(file).get(value, str(value))
+
+
+def named_unless(file: str, usual: int) -> Callable[[int, Body, IpContext], str | None]:
+    """Return the same read, for a number that is shown if it is not the usual one, or with -details."""
+    read = named(file)
+    return lambda value, record, ip: read(value, record, ip) if value != usual or ip.details else None
+
+
+def type_name(number: int, ip: IpContext) -> str:
+    """Return the name of a type of route (RTN_*)."""
+    return str(number) if ip.numeric else ROUTE_TYPE_NAMES.get(number, str(number))
+
+
+def tos_name(value: int, record: Body, ip: IpContext) -> str | None:
+    """Return the name of a DS field, or its number in hex; None for 0, which is not shown."""
+    other = f"0x{value:02x}"
+    return (other if ip.numeric else table("rt_dsfield").get(value, other)) if value else None

@@ -12,7 +12,7 @@ from .arguments import U16, U32, address
 from .context import complain, complaint, dispatch
 from .grammar import FAILED, FAMILIES, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
-from .show_nexthop import bucket, nexthop
+from .show_nexthop import BUCKET, ROWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,13 +204,13 @@ def show(args: Args) -> int:
     record, found = _listed(args, "Dump terminated")
     if found is None:
         return _get(record["id"], args.ip)
-    args.ip.print_all(nexthop(one, args.ip) for one in found)
+    args.ip.print_rows(ROWS, found)
     return 0
 
 
 def _get(number: int, ip: IpContext) -> int:
     answer = ip.kernel.get(Request(rtnl.GETNEXTHOP, {"NHA_ID": number})).body
-    ip.print_all([nexthop(answer, ip)])
+    ip.print_rows(ROWS, [answer])
     return 0
 
 
@@ -254,7 +254,7 @@ def _bucket_list(args: Args) -> int:
     if wanted:
         record["NHA_RES_BUCKET"] = {"NHA_RES_BUCKET_NH_ID": wanted}
     replies = ip.stream(Request(rtnl.GETNEXTHOPBUCKET, record, uapi.NLM_F_DUMP), "Dump terminated", KERNEL_REFUSED)
-    ip.print_all(bucket(reply.body, ip) for reply in replies)
+    ip.print_rows(BUCKET, (reply.body for reply in replies))
     return 0
 
 
@@ -265,7 +265,7 @@ def _bucket_get(args: Args) -> int:
         raise help()
     record["NHA_RES_BUCKET"] = {"NHA_RES_BUCKET_INDEX": record.pop("index")}
     answer = args.ip.kernel.get(Request(rtnl.GETNEXTHOPBUCKET, record)).body
-    args.ip.print_all([bucket(answer, args.ip)])
+    args.ip.print_rows(BUCKET, [answer])
     return 0
 
 

@@ -60,10 +60,10 @@ def _routes(ip: IpContext, record: Record, ending: str = "Dump terminated") -> I
 
 def show(args: Args) -> int:
     """List routes: by default those of table main, of IPv4 unless another family is asked for."""
-    from .show_route import route
+    from .show_route import ROWS, hidden
 
-    ip, record = args.ip, _wanted(args)
-    ip.print_all(route(one, record, ip) for one in _routes(ip, record))
+    record = _wanted(args)
+    args.ip.print_rows(ROWS, _routes(args.ip, record), hidden(record))
     return 0
 
 
@@ -92,9 +92,9 @@ def flush(args: Args) -> int:
         done += 1
         if ip.stats > 1:
             from .render import text
-            from .show_route import route
+            from .show_route import hidden, route
 
-            ip.write(piece for one in routes for piece in text(route(one, record, ip)))
+            ip.write(piece for one in routes for piece in text(route(one, ip, hidden(record))))
         _delete_all(routes, ip)
         if ip.stats:
             ip.write([f"\n*** Round {done}, deleting {len(routes)} entries ***\n"])
@@ -219,8 +219,7 @@ def showdump(args: Args) -> int:
     from .saved import read_messages
     from .show_route import route
 
-    ip = args.ip
-    ip.print_all(route(body, {}, ip) for message, body in read_messages("route") if message is rtnl.NEWROUTE)
+    args.ip.print_all(route(body, args.ip) for message, body in read_messages("route") if message is rtnl.NEWROUTE)
     return 0
 
 
@@ -248,7 +247,7 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
 def _echo(one: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
     from .show_route import route
 
-    return route(one, {}, ip, deleted)
+    return route(one, ip, (), deleted)
 
 
 VERBS = (

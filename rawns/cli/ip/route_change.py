@@ -185,13 +185,11 @@ def get(args: Args) -> int:
         record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTM_F_LOOKUP_TABLE
     record.pop("found")
     connected = record.pop("connected", 0)
-    from .render import document, text
     from .show_route import route
 
     for _ in range(1 + connected):  # a connected socket looks up once more, and `ip` shows both answers
         answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
-        shown = list(route(answer, {}, ip))
-        ip.write([document([shown], ip)] if ip.json else text(shown))
+        ip.print_all([route(answer, ip)])
     return 0
 
 

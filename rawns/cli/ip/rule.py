@@ -13,10 +13,10 @@ from .context import complain, dispatch
 from .filters import group_of
 from .grammar import FAILED, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
+from .name_tables import type_name
 from .protocols import name_of, number_of
 from .render import OutputField, put
 from .route_words import realms, route_type, table_number, tos_number
-from .show_route import type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,11 +6,24 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from . import name_tables
-from .render import JsonNumber, JsonObject, OutputField, device, flag_names
+from .name_tables import named_unless
+from .render import (
+    LINE_END,
+    JsonNumber,
+    JsonObject,
+    OutputField,
+    OutputGroup,
+    OutputRow,
+    device_name,
+    fields,
+    flag,
+    flag_names,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from ...wire import Body
     from .context import IpContext
@@ -24,43 +37,24 @@ TIMERS = (
 )
 
 
-def nexthop(record: Body, ip: IpContext, deleted: bool = False, end: str = "\n") -> Iterator[OutputField]:
+def nexthop(record: Body, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
     """Yield the fields of one next hop object."""
     if deleted:
         yield OutputField("deleted", True, "Deleted ")
-    if "NHA_ID" in record:
-        yield _word("id", record["NHA_ID"], "id %s ")
-    yield from _group(record)
-    if "NHA_ENCAP" in record:
-        from .route_encap import encapsulation
-
-        yield from encapsulation({"RTA_ENCAP_TYPE": record.get("NHA_ENCAP_TYPE"), "RTA_ENCAP": record["NHA_ENCAP"]}, ip)
-    if "NHA_GATEWAY" in record:
-        yield _word("gateway", record["NHA_GATEWAY"], "via %s ")
-    if "NHA_OIF" in record:
-        yield device("dev", record["NHA_OIF"], ip)
-    if record["nh_scope"] != uapi.RT_SCOPE_UNIVERSE or ip.details:
-        yield _word("scope", _named("rt_scopes", record["nh_scope"], ip), "scope %s ")
-    if record.get("NHA_BLACKHOLE"):
-        yield OutputField("blackhole", None, "blackhole ")
-    if record["nh_protocol"] or ip.details:
-        yield _word("protocol", _named("rt_protos", record["nh_protocol"], ip), "proto %s ")
-    yield flag_names(name_tables.ROUTE_FLAGS, record["nh_flags"])
-    if record.get("NHA_FDB"):
-        yield OutputField("fdb", None, "fdb")
-    yield OutputField("", None, end)
+    yield from fields(ROWS, record, ip)
 
 
 def _word(name: str, value: object, form: str) -> OutputField:
     return OutputField(name, value, form % value)
 
 
-def _named(file: str, value: int, ip: IpContext) -> str:
-    return str(value) if ip.numeric else name_tables.table(file).get(value, str(value))
+def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    from .route_encap import encapsulation
+
+    return encapsulation({"RTA_ENCAP_TYPE": record.get("NHA_ENCAP_TYPE"), "RTA_ENCAP": value}, ip)
 
 
-def _group(record: Body) -> Iterator[OutputField]:
-    members = record.get("NHA_GROUP")
+def _group(members: list[Body], record: Body, ip: IpContext) -> Iterator[OutputField]:
     if not members:
         return
     objects = [
@@ -89,10 +83,7 @@ def seconds(name: str, ticks: int) -> OutputField:
     return OutputField(name, JsonNumber(text), f"{name} {text} ")
 
 
-def bucket(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield the fields of one bucket of a resilient group."""
-    yield _word("id", record.get("NHA_ID", 0), "id %s ")
-    found = record.get("NHA_RES_BUCKET", {})
+def _bucket(found: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
     inner = JsonObject(
         [
             _word("index", found.get("NHA_RES_BUCKET_INDEX", 0), "index %s "),
@@ -101,8 +92,27 @@ def bucket(record: Body, ip: IpContext) -> Iterator[OutputField]:
         ]
     )
     yield OutputField("bucket", inner, "".join(field.text for field in inner))
-    yield flag_names(name_tables.ROUTE_FLAGS, record["nh_flags"])
-    yield OutputField("", None, "\n")
+
+
+ROWS = (
+    OutputRow("NHA_ID", "id", "id %s "),
+    OutputGroup("NHA_GROUP", _group),
+    OutputGroup("NHA_ENCAP", _encapsulation),
+    OutputRow("NHA_GATEWAY", "gateway", "via %s "),
+    OutputRow("NHA_OIF", "dev", "dev %s ", device_name, colour="ifname"),
+    OutputRow("nh_scope", "scope", "scope %s ", named_unless("rt_scopes", uapi.RT_SCOPE_UNIVERSE)),
+    OutputRow("NHA_BLACKHOLE", "blackhole", "blackhole ", flag(1)),
+    OutputRow("nh_protocol", "protocol", "proto %s ", named_unless("rt_protos", 0)),
+    OutputGroup("nh_flags", flag_names(name_tables.ROUTE_FLAGS)),
+    OutputRow("NHA_FDB", "fdb", "fdb", flag(1)),
+    LINE_END,
+)
+BUCKET = (
+    OutputRow("NHA_ID", "id", "id %s "),
+    OutputGroup("NHA_RES_BUCKET", _bucket),
+    OutputGroup("nh_flags", flag_names(name_tables.ROUTE_FLAGS)),
+    LINE_END,
+)
 
 
 def by_id(number: int, ip: IpContext) -> Iterator[OutputField]:
@@ -111,5 +121,5 @@ def by_id(number: int, ip: IpContext) -> Iterator[OutputField]:
         record = ip.kernel.get(Request(rtnl.GETNEXTHOP, {"NHA_ID": number})).body
     except KernelError:
         return
-    shown = JsonObject(nexthop(record, ip, end=""))
+    shown = JsonObject(fields(ROWS[:-1], record, ip))
     yield OutputField("nh_info", shown, "\n\tnh_info " + "".join(field.text for field in shown))  # with -oneline, too

@@ -6,11 +6,24 @@ from _socket import AF_INET, AF_INET6
 
 from ... import uapi
 from . import name_tables
-from .render import JsonObject, OutputField, device, family_colour, flag_names, put
+from .name_tables import named, named_unless, tos_name, type_name
+from .render import (
+    LINE_END,
+    JsonObject,
+    OutputField,
+    OutputGroup,
+    OutputRow,
+    device_name,
+    family_colour,
+    fields,
+    flag_names,
+    put,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from typing import Any
 
     from ...wire import Body
     from .context import IpContext
@@ -18,7 +31,6 @@ if TYPE_CHECKING:
 
 BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
 USER_HZ = 100  # of the times in struct rta_cacheinfo; sysconf(_SC_CLK_TCK) is 100 on every Linux
-TYPE_NAMES = {number: name for name, number in reversed(list(name_tables.ROUTE_TYPES.items()))}
 PREFERENCE_NAMES = {0: "medium", 1: "high", 3: "low"}
 METRIC_NAMES = {
     "RTAX_MTU": "mtu",
@@ -57,94 +69,82 @@ CACHE_FLAGS = {
 }
 
 
-def route(record: Body, wanted: Record, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
-    """Yield the fields of one route.  What the filter ``wanted`` has fixed is left out, as `ip` does it."""
+def route(record: Body, ip: IpContext, hide: Collection[str] = (), deleted: bool = False) -> Iterator[OutputField]:
+    """Yield the fields of one route, without the rows with a name in ``hide``."""
     if deleted:
         yield OutputField("deleted", True, "Deleted ")
-    if record["rtm_type"] != uapi.RTN_UNICAST or ip.details:
-        yield _word("type", type_name(record["rtm_type"], ip), "%s ")
-    yield from _prefixes(record, ip)
-    if "RTA_NEWDST" in record:
-        yield _word("as", _text_of(record["RTA_NEWDST"]), "as to %s ")
-    if "RTA_ENCAP" in record:
-        from .route_encap import encapsulation
-
-        yield from encapsulation(record, ip)
-    if record["rtm_tos"] and "tos" not in wanted:
-        yield _word("tos", _tos(record["rtm_tos"], ip), "tos %s ")
-    if "RTA_NH_ID" in record:
-        yield _word("nhid", record["RTA_NH_ID"], "nhid %s ")
-    yield from _way(record, wanted, ip)
-    yield from _origin(record, wanted, ip)
-    yield from _details(record, wanted, ip)
-    if "RTA_NH_ID" in record and ip.details:
-        from .show_nexthop import by_id
-
-        yield from by_id(record["RTA_NH_ID"], ip)
-    for hop in [record["RTA_MULTIPATH"]] if "RTA_MULTIPATH" in record else []:
-        objects = [JsonObject(_hop(one, record, ip)) for one in hop]
-        yield OutputField("nexthops", objects, "".join(field.text for one in objects for field in one))
-    yield OutputField("", None, "\n")
+    yield from fields(ROWS, record, ip, {*hide, *NOT_OF_LOOKUP} if record["rtm_flags"] & uapi.RTM_F_CLONED else hide)
 
 
-def type_name(number: int, ip: IpContext) -> str:
-    """Return the name of a type of route (RTN_*)."""
-    return str(number) if ip.numeric else TYPE_NAMES.get(number, str(number))
+NOT_OF_LOOKUP = {"protocol", "scope"}  # rows that the answer to a look-up does not have
 
 
-def _word(name: str, value: object, form: str) -> OutputField:
-    return OutputField(name, value, form % value)
+def hidden(wanted: Record) -> set[str]:
+    """Return the names of the rows that a filter has fixed, so that showing them says nothing new."""
+    found = {name for name in ("tos", "protocol", "scope", "metric", "iif") if name in wanted}
+    found |= {name for name, key in (("dev", "oif"), ("table", "table")) if wanted.get(key)}
+    for name, key in (("gateway", "via"), ("prefsrc", "prefsrc")):
+        prefix = wanted.get(key)
+        if prefix is not None and prefix.family and prefix.length == BITS[prefix.family]:
+            found.add(name)
+    if wanted.get("cloned"):
+        found |= NOT_OF_LOOKUP
+    return found | ({"flow"} if wanted.get("realm_mask") == 0xFFFFFFFF else set())
 
 
-def _text_of(value: object) -> str:
+# -- values -------------------------------------------------------------------------------------------------------
+
+
+def _type(value: int, record: Body, ip: IpContext) -> str | None:
+    return type_name(value, ip) if value != uapi.RTN_UNICAST or ip.details else None
+
+
+def _bytes_or_text(value: object, record: Body, ip: IpContext) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _tos(value: int, ip: IpContext) -> str:
-    return _named("rt_dsfield", value, ip, f"0x{value:02x}")
+def _destination(record: Body, _: Body, ip: IpContext) -> str:
+    return _prefix(record, "RTA_DST", record["rtm_dst_len"], ip) or "default"
 
 
-def _named(file: str, value: int, ip: IpContext, other: str = "") -> str:
-    if ip.numeric:
-        return other or str(value)
-    return name_tables.table(file).get(value, other or str(value))
+def _source(record: Body, _: Body, ip: IpContext) -> str | None:
+    return _prefix(record, "RTA_SRC", record["rtm_src_len"], ip)
 
 
-def _prefixes(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    full = BITS.get(record["rtm_family"], 0)
-    length = record["rtm_dst_len"]
-    if "RTA_DST" in record:
-        where = ip.host(record["RTA_DST"]) if length == full else f"{record['RTA_DST']}/{length}"
-    else:
-        where = f"0/{length}" if length else "default"
-    colour = family_colour(record["rtm_family"]) if "RTA_DST" in record else None
-    yield OutputField("dst", where, put("%s ", where, ip, colour))
-    length = record["rtm_src_len"]
-    if "RTA_SRC" in record:
-        source = ip.host(record["RTA_SRC"]) if length == full else f"{record['RTA_SRC']}/{length}"
-        yield OutputField("from", source, put("from %s ", source, ip, family_colour(record["rtm_family"])))
-    elif length:
-        yield _word("from", f"0/{length}", "from %s ")
+def _prefix(record: Body, key: str, length: int, ip: IpContext) -> str | None:
+    address = record.get(key)
+    if address is None:
+        return f"0/{length}" if length else None
+    return ip.host(address) if length == BITS.get(record["rtm_family"], 0) else f"{address}/{length}"
 
 
-def _whole(wanted: Record, key: str, family: int) -> bool:
-    """Tell whether the filter names one address, so that showing it says nothing new."""
-    found = wanted.get(key)
-    return found is not None and found.length == BITS.get(family, 0)
+def _colour(key: str) -> Callable[[Any, Body], str | None]:
+    return lambda value, record: family_colour(record.get("rtm_family", 0)) if key in record else None
 
 
-def _way(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
-    if "RTA_GATEWAY" in record and not _whole(wanted, "via", record["rtm_family"]):
-        gateway = ip.host(record["RTA_GATEWAY"])
-        yield OutputField("gateway", gateway, put("via %s ", gateway, ip, family_colour(record.get("rtm_family", 0))))
-    if "RTA_VIA" in record:
-        yield _via(record["RTA_VIA"], ip)
-    if "RTA_OIF" in record and "oif" not in wanted:
-        yield device("dev", record["RTA_OIF"], ip)
+def _host(value: str, record: Body, ip: IpContext) -> str:
+    return ip.host(value)
 
 
-def _via(value: bytes, ip: IpContext) -> OutputField:
-    """Return the gateway of another family: struct rtvia, a family and an address."""
+def _table(record: Body, _: Body, ip: IpContext) -> str | None:
+    table = record.get("RTA_TABLE", record["rtm_table"])
+    return named("rt_tables")(table, record, ip) if table and (table != uapi.RT_TABLE_MAIN or ip.details) else None
+
+
+def _mark(value: int, record: Body, ip: IpContext) -> int | None:
+    return value or None
+
+
+def _mark_text(value: int, record: Body, ip: IpContext) -> str:
+    return f"{value:#x}" if value >= 16 else str(value)
+
+
+def _preference(value: int, record: Body, ip: IpContext) -> str | int:
+    return PREFERENCE_NAMES.get(value, value)
+
+
+def _via(value: bytes, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield the gateway of another family: struct rtvia, a family and an address."""
     import sys
     from _socket import inet_ntop
 
@@ -155,61 +155,28 @@ def _via(value: bytes, ip: IpContext) -> OutputField:
     except (OSError, ValueError):
         host = packed.hex()
     inner = JsonObject([OutputField("family", name), OutputField("host", host)])
-    return OutputField("via", inner, put(f"via {name} %s ", host, ip, family_colour(family)))
+    yield OutputField("via", inner, put(f"via {name} %s ", host, ip, family_colour(family)))
 
 
-def _origin(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
-    """Yield table, protocol and scope; the last two not for the answer to a look-up."""
-    table = record.get("RTA_TABLE", record["rtm_table"])
-    if table and (table != uapi.RT_TABLE_MAIN or ip.details) and not wanted.get("table"):
-        yield _word("table", _named("rt_tables", table, ip), "table %s ")
-    if record["rtm_flags"] & uapi.RTM_F_CLONED:
-        return
-    if (record["rtm_protocol"] != uapi.RTPROT_BOOT or ip.details) and "protocol" not in wanted:
-        yield _word("protocol", _named("rt_protos", record["rtm_protocol"], ip), "proto %s ")
-    if (record["rtm_scope"] != uapi.RT_SCOPE_UNIVERSE or ip.details) and "scope" not in wanted:
-        yield _word("scope", _named("rt_scopes", record["rtm_scope"], ip), "scope %s ")
+def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    from .route_encap import encapsulation
+
+    return encapsulation(record, ip)
 
 
-def _details(record: Body, wanted: Record, ip: IpContext) -> Iterator[OutputField]:
-    if "RTA_PREFSRC" in record and not _whole(wanted, "prefsrc", record["rtm_family"]):
-        source = record["RTA_PREFSRC"]
-        yield OutputField("prefsrc", source, put("src %s ", source, ip, family_colour(record["rtm_family"])))
-    if "RTA_PRIORITY" in record and "metric" not in wanted:
-        yield _word("metric", record["RTA_PRIORITY"], "metric %s ")
-    yield flag_names(name_tables.ROUTE_FLAGS, record["rtm_flags"])
-    if record.get("RTA_MARK"):
-        mark = record["RTA_MARK"]
-        yield OutputField("mark", mark, f"mark 0x{mark:x} " if mark >= 16 else f"mark {mark} ")
-    if "RTA_FLOW" in record and wanted.get("realm_mask") != 0xFFFFFFFF:
-        yield _realms(record["RTA_FLOW"], ip)
-    if "RTA_UID" in record:
-        yield _word("uid", record["RTA_UID"], "uid %s ")
+def _realms(value: int, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    source, target = (named("rt_realms")(half, record, ip) for half in (value >> 16, value & 0xFFFF))
+    inner = JsonObject(([OutputField("from", source)] if value >> 16 else []) + [OutputField("to", target)])
+    yield OutputField("flow", inner, f"realms {source}/{target} " if value >> 16 else f"realm {target} ")
+
+
+def _cache(record: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield what the kernel has noted about a route: for IPv4 only of the answer to a look-up."""
     if record["rtm_family"] == AF_INET and record["rtm_flags"] & uapi.RTM_F_CLONED:
         yield _cache_flags(record["rtm_flags"], ip)
         yield from cache_info(record.get("RTA_CACHEINFO"), ip)
     elif record["rtm_family"] == AF_INET6:
         yield from cache_info(record.get("RTA_CACHEINFO"), ip)
-    if record.get("RTA_METRICS"):
-        shown = JsonObject(_metrics(record["RTA_METRICS"]))
-        yield OutputField("metrics", [shown], "".join(field.text for field in shown))
-    if "RTA_IIF" in record and "iif" not in wanted:
-        yield device("iif", record["RTA_IIF"], ip)
-    if "RTA_PREF" in record:
-        pref = record["RTA_PREF"]
-        name = PREFERENCE_NAMES.get(pref)
-        yield OutputField("pref", name if name else pref, f"pref {name or pref}")
-    if "RTA_TTL_PROPAGATE" in record:
-        on = bool(record["RTA_TTL_PROPAGATE"])
-        yield OutputField("ttl-propogate", on, f"ttl-propogate {'enabled' if on else 'disabled'}")
-
-
-def _realms(value: int, ip: IpContext) -> OutputField:
-    source, target = value >> 16, value & 0xFFFF
-    names = [_named("rt_realms", one, ip) for one in (source, target)]
-    inner = JsonObject(([OutputField("from", names[0])] if source else []) + [OutputField("to", names[1])])
-    text = f"realms {names[0]}/{names[1]} " if source else f"realm {names[1]} "
-    return OutputField("flow", inner, text)
 
 
 def _cache_flags(value: int, ip: IpContext) -> OutputField:
@@ -229,21 +196,25 @@ def cache_info(info: Mapping[str, int] | None, ip: IpContext) -> Iterator[Output
     """Yield expiry, error and use of a route (struct rta_cacheinfo)."""
     if info is None:
         return
-    if info["rta_expires"]:
-        yield _word("expires", int(info["rta_expires"] / USER_HZ), "expires %ssec ")
-    if info["rta_error"]:
-        error = info["rta_error"] - (1 << 32) if info["rta_error"] >= 1 << 31 else info["rta_error"]
-        yield _word("error", error, "error %s ")
-    if ip.stats:
-        if info["rta_clntref"]:
-            yield _word("users", info["rta_clntref"], "users %s ")
-        if info["rta_used"]:
-            yield _word("used", info["rta_used"], "used %s ")
-        if info["rta_lastuse"]:
-            yield _word("age", info["rta_lastuse"] // USER_HZ, "age %ssec ")
+    error = info["rta_error"]
+    for name, value, shown, form, counts in (
+        ("expires", info["rta_expires"], int(info["rta_expires"] / USER_HZ), "expires %ssec ", False),
+        ("error", error, error - (1 << 32) if error >> 31 else error, "error %s ", False),
+        ("users", info["rta_clntref"], info["rta_clntref"], "users %s ", True),
+        ("used", info["rta_used"], info["rta_used"], "used %s ", True),
+        ("age", info["rta_lastuse"], info["rta_lastuse"] // USER_HZ, "age %ssec ", True),
+    ):
+        if value and (ip.stats or not counts):
+            yield OutputField(name, shown, form % shown)
 
 
-def _metrics(metrics: Body) -> Iterator[OutputField]:
+def _metrics(metrics: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    if metrics:
+        shown = JsonObject(_metric_fields(metrics))
+        yield OutputField("metrics", [shown], "".join(field.text for field in shown))
+
+
+def _metric_fields(metrics: Body) -> Iterator[OutputField]:
     locked = metrics.get("RTAX_LOCK", 0)
     for attribute, name in METRIC_NAMES.items():
         lock = bool(locked & 1 << getattr(uapi, attribute))
@@ -271,25 +242,70 @@ def _metric(attribute: str, name: str, value: int) -> OutputField:
     return OutputField(name, value, f"{value} ")
 
 
-def _hop(hop: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield the fields of one of several next hops."""
-    yield OutputField("", None, put("\n\tnexthop ", "", ip))
-    if "RTA_ENCAP" in hop:
-        from .route_encap import encapsulation
+def _object(value: int, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield what -details adds to a route that refers to a next hop object."""
+    if ip.details:
+        from .show_nexthop import by_id
 
-        yield from encapsulation(hop, ip)
-    if "RTA_NEWDST" in hop:
-        yield _word("as", _text_of(hop["RTA_NEWDST"]), "as to %s ")
-    if "RTA_GATEWAY" in hop:
-        colour = family_colour(record["rtm_family"])
-        gateway = ip.host(hop["RTA_GATEWAY"])
-        yield OutputField("gateway", gateway, put("via %s ", gateway, ip, colour))
-    if "RTA_VIA" in hop:
-        yield _via(hop["RTA_VIA"], ip)
-    if "RTA_FLOW" in hop:
-        yield _realms(hop["RTA_FLOW"], ip)
-    name = ip.name_of(hop["rtnh_ifindex"])
-    yield OutputField("dev", name, put("dev %s ", name, ip))  # iproute2 does not colour this one
-    if record["rtm_family"] != uapi.AF_MPLS:
-        yield _word("weight", hop["rtnh_hops"] + 1, "weight %s ")
-    yield flag_names(name_tables.ROUTE_FLAGS, hop["rtnh_flags"])
+        yield from by_id(value, ip)
+
+
+def _hops(hops: list[Body], record: Body, ip: IpContext) -> Iterator[OutputField]:
+    family = {"rtm_family": record["rtm_family"]}
+    objects = [JsonObject(fields(HOP, {**hop, **family}, ip)) for hop in hops]
+    yield OutputField("nexthops", objects, "".join(field.text for one in objects for field in one))
+
+
+def _weight(value: int, record: Body, ip: IpContext) -> int | None:
+    return value + 1 if record["rtm_family"] != uapi.AF_MPLS else None
+
+
+ENCAPSULATION = OutputGroup("RTA_ENCAP", _encapsulation)
+NEW_DESTINATION = OutputRow("RTA_NEWDST", "as", "as to %s ", _bytes_or_text)
+GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", _host, colour=_colour("RTA_GATEWAY"), cached=True)
+ROWS = (
+    OutputRow("rtm_type", "type", "%s ", _type, cached=True),
+    OutputRow("", "dst", "%s ", _destination, colour=_colour("RTA_DST")),
+    OutputRow("", "from", "from %s ", _source, colour=_colour("RTA_SRC")),
+    NEW_DESTINATION,
+    ENCAPSULATION,
+    OutputRow("rtm_tos", "tos", "tos %s ", tos_name, cached=True),
+    OutputRow("RTA_NH_ID", "nhid", "nhid %s "),
+    GATEWAY,
+    OutputGroup("RTA_VIA", _via),
+    OutputRow("RTA_OIF", "dev", "dev %s ", device_name, colour="ifname", cached=True),
+    OutputRow("", "table", "table %s ", _table),
+    OutputRow("rtm_protocol", "protocol", "proto %s ", named_unless("rt_protos", uapi.RTPROT_BOOT), cached=True),
+    OutputRow("rtm_scope", "scope", "scope %s ", named_unless("rt_scopes", uapi.RT_SCOPE_UNIVERSE), cached=True),
+    OutputRow("RTA_PREFSRC", "prefsrc", "src %s ", colour=_colour("RTA_PREFSRC")),
+    OutputRow("RTA_PRIORITY", "metric", "metric %s "),
+    OutputGroup("rtm_flags", flag_names(name_tables.ROUTE_FLAGS), cached=True),
+    OutputRow("RTA_MARK", "mark", "mark %s ", _mark, _mark_text),
+    OutputGroup("RTA_FLOW", _realms, "flow"),
+    OutputRow("RTA_UID", "uid", "uid %s "),
+    OutputGroup("", _cache),
+    OutputGroup("RTA_METRICS", _metrics),
+    OutputRow("RTA_IIF", "iif", "iif %s ", device_name, colour="ifname"),
+    OutputRow("RTA_PREF", "pref", "pref %s", _preference),
+    OutputRow(
+        "RTA_TTL_PROPAGATE",
+        "ttl-propogate",
+        "ttl-propogate %s",
+        lambda value, record, ip: bool(value),
+        lambda value, record, ip: "enabled" if value else "disabled",
+    ),
+    OutputGroup("RTA_NH_ID", _object),
+    OutputGroup("RTA_MULTIPATH", _hops),
+    LINE_END,
+)
+HOP = (
+    OutputRow("", "", "\n\tnexthop "),
+    ENCAPSULATION,
+    NEW_DESTINATION,
+    GATEWAY,
+    OutputGroup("RTA_VIA", _via),
+    OutputGroup("RTA_FLOW", _realms),
+    OutputRow("rtnh_ifindex", "dev", "dev %s ", device_name),  # iproute2 does not colour this one
+    OutputRow("rtnh_hops", "weight", "weight %s ", _weight),
+    OutputGroup("rtnh_flags", flag_names(name_tables.ROUTE_FLAGS)),
+)
