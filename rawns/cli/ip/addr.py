@@ -84,13 +84,13 @@ def _delete_all(found: list[Record], ip: IpContext) -> None:
 
 
 def save(args: Args) -> int:
-    """Write the addresses that the words select to standard output, for `restore`."""
+    """Write addresses to standard output, for `restore`; as in iproute2 only the device and the family select."""
     from .filters import wanted
     from .saved import write
 
     ip = args.ip
     record = wanted(args, help) if args else {"family": ip.family, "index": 0}
-    write("address", [(rtnl.NEWADDR, one) for one in listing.addresses(ip, record) if listing.fits(one, record, ip)])
+    write("address", [(rtnl.NEWADDR, one) for one in listing.addresses(ip, record) if record["index"] in (0, one["ifa_index"])])
     return 0
 
 

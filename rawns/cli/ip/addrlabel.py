@@ -126,7 +126,7 @@ def _help(args: Args) -> int:
 
 
 VERBS = (
-    ("list|show", show),
+    ("list|lst|show", show),
     ("add", lambda args: modify(args, rtnl.NEWADDRLABEL, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("delete", lambda args: modify(args, rtnl.DELADDRLABEL)),
     ("flush", flush),

@@ -32,18 +32,27 @@ def number(text: str) -> int:
 
 
 def leading_integer(text: str) -> int:
-    """Return the number at the start of ``text`` as atoi(3) does: 0 if there is none, and at most INT_MAX here."""
-    digits = text.lstrip(" \t\n\v\f\r").removeprefix("+")
+    """Return the number at the start of ``text`` as atoi(3) does: 0 if there is none, the low 32 bits of a long one."""
+    digits = text.lstrip(" \t\n\v\f\r")
+    sign = -1 if digits.startswith("-") else 1
+    digits = digits[1:] if digits[:1] in ("+", "-") else digits
     size = next((at for at, char in enumerate(digits) if char not in "0123456789"), len(digits))
-    return min(int(digits[:size].lstrip("0")[:10] or "0"), 0x7FFFFFFF)
+    value = sign * int(digits[:size].lstrip("0")[:20] or "0")
+    value = max(-1 << 63, min(value, (1 << 63) - 1)) & 0xFFFFFFFF
+    return value - (value >> 31 << 32)
 
 
 def integer(text: str) -> int:
     """Parse a C ``int``; return it in the 32 bits of an attribute (-1 is 0xffffffff).  Raises ValueError."""
+    return signed(text) & 0xFFFFFFFF
+
+
+def signed(text: str) -> int:
+    """Parse a C ``int``.  Raises ValueError."""
     value = number(text)
     if not -0x80000000 <= value < 0x80000000:
         raise ValueError(text)
-    return value & 0xFFFFFFFF
+    return value
 
 
 def natural(bits: int) -> Callable[[str], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import uapi
 from ...nlmsg import Request
 from . import filters, name_tables
-from .arguments import U32, integer, interface, lladdr, number, one_of, put_text
+from .arguments import U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed
 from .filters import group_of
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, OnOffKeyword, ValueKeyword, read
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .keywords import Keyword
 
 XDP_FLAGS = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}  # XDP_FLAGS_* of <linux/if_link.h>
+GSO_MAX_SEGS = 65535  # of <linux/netdevice.h>
 EINVAL = 22  # what iproute2's newer parsers return, and it exits with
 
 
@@ -72,7 +73,7 @@ def _link_netnsid(args: Args, record: Record) -> None:
     if "IFLA_LINK_NETNSID" in record:
         raise duplicate("link-netns/link-netnsid", word)
     try:
-        record["IFLA_LINK_NETNSID"] = integer(word)
+        record["IFLA_LINK_NETNSID"] = signed(word)
     except ValueError:
         raise wrong(word, 'Invalid "link-netnsid" value\n') from None
 
@@ -142,8 +143,15 @@ def _alias(text: str) -> str:
 
 
 def _index(text: str) -> int:
-    value = number(text)
-    if not 0 < value < 1 << 31:
+    value = leading_integer(text)
+    if value <= 0:
+        raise ValueError(text)
+    return value
+
+
+def _segments(text: str) -> int:
+    value = U32(text)
+    if value > GSO_MAX_SEGS:
         raise ValueError(text)
     return value
 
@@ -191,7 +199,7 @@ ROWS = [
     OnOffKeyword("protodown", "IFLA_PROTO_DOWN", EINVAL),
     CustomKeyword("protodown_reason", _protodown_reason),
     ValueKeyword("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
-    ValueKeyword("gso_max_segs", "IFLA_GSO_MAX_SEGS", U32, 'Invalid "gso_max_segs" value\n'),
+    ValueKeyword("gso_max_segs", "IFLA_GSO_MAX_SEGS", _segments, 'Invalid "gso_max_segs" value\n'),
     ValueKeyword("parentdev", "IFLA_PARENT_DEV_NAME", str),
     ValueKeyword("gro_max_size", "IFLA_GRO_MAX_SIZE", U32, 'Invalid "gro_max_size" value\n'),
 ]

@@ -7,7 +7,7 @@ from _socket import AF_INET, AF_INET6, inet_ntop
 
 from ... import syscalls
 from ...errors import SyscallError
-from .arguments import lladdr
+from .arguments import interface, lladdr
 from .context import dispatch, reason
 from .grammar import AF_PACKET, FAILED, CommandError, duplicate, garbage, matches
 from .render import JsonObject, OutputField, put
@@ -67,21 +67,21 @@ READERS = {AF_PACKET: _link_layer, AF_INET: _ipv4, AF_INET6: _ipv6}
 
 def show(args: Args) -> int:
     """List the addresses of all interfaces, or of one."""
-    ip, device = args.ip, ""
+    ip, device = args.ip, None
     while args:
         word = args.take()
         if word == "dev":
             word = args.take()
         elif matches(word, "help"):
             raise help()
-        if device:
+        if device is not None:
             raise garbage("dev", word)
         device = word
     found: dict[int, tuple[str, list[Membership]]] = {}
     for family, reader in READERS.items():
         if ip.family in (0, family):
             for index, name, one in reader():
-                if device in ("", name):
+                if device in (None, name):
                     found.setdefault(index, (name, []))[1].append(one)
     ip.print_all(_fields(index, *found[index], ip) for index in sorted(found))
     return 0
@@ -118,7 +118,7 @@ def modify(args: Args, request: str) -> int:
         if word == "dev":
             if device:
                 raise duplicate("dev", args.take())
-            device = args.take()
+            device = interface(args.take(), "dev")
             continue
         if matches(word, "address"):
             word = args.take()

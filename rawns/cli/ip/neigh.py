@@ -105,7 +105,7 @@ WORDS = [
     CustomKeyword("lladdr*", _lladdr),
     CustomKeyword("nud", _state),
     CustomKeyword("proxy*", _proxy),
-    FlagKeyword("router*", uapi.NTF_ROUTER, "ndm_flags"),
+    FlagKeyword("router", uapi.NTF_ROUTER, "ndm_flags"),
     FlagKeyword("use", uapi.NTF_USE, "ndm_flags"),
     FlagKeyword("managed", uapi.NTF_EXT_MANAGED, "extended"),
     FlagKeyword("extern_learn*", uapi.NTF_EXT_LEARNED, "ndm_flags"),

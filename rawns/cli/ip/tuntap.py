@@ -50,7 +50,7 @@ def _id(key: str, file: str) -> Callable[[Args, Record], None]:
         word = args.take()
         digits = word.lstrip("+-")
         if digits.isascii() and digits.isdigit():
-            record[key] = -leading_integer(digits) if word.startswith("-") else leading_integer(digits)
+            record[key] = leading_integer(word)
             return
         found = _look_up(word, file)
         if found is None:
