@@ -79,7 +79,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["route_words", "show_nexthop"],
         ["kinds", "route_filter", "show_route"],
         ["addr_change", "link_set", "route_change", "show_link"],
-        ["kinds.netkit", "kinds.simple", "link_property", "listing"],
+        ["kinds.netkit", "kinds.simple", "link_property", "listing", "prefix", "stats"],
         ["addr", "addrlabel", "link", "maddr", "mroute", "neigh", "netconf", "netns", "nexthop", "ntable", "route", "rule"],
         ["command", "monitor", "mrule"],
         [""],

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .netconf import GETNETCONF as GETNETCONF
     from .netconf import NEWNETCONF as NEWNETCONF
     from .nexthop import DELNEXTHOP as DELNEXTHOP
+    from .nexthop import DELNEXTHOPBUCKET as DELNEXTHOPBUCKET
     from .nexthop import GETNEXTHOP as GETNEXTHOP
     from .nexthop import GETNEXTHOPBUCKET as GETNEXTHOPBUCKET
     from .nexthop import NEWNEXTHOP as NEWNEXTHOP
@@ -46,12 +47,16 @@ if TYPE_CHECKING:
     from .nsid import DELNSID as DELNSID
     from .nsid import GETNSID as GETNSID
     from .nsid import NEWNSID as NEWNSID
+    from .prefix import NEWPREFIX as NEWPREFIX
     from .route import DELROUTE as DELROUTE
     from .route import GETROUTE as GETROUTE
     from .route import NEWROUTE as NEWROUTE
     from .rule import DELRULE as DELRULE
     from .rule import GETRULE as GETRULE
     from .rule import NEWRULE as NEWRULE
+    from .stats import GETSTATS as GETSTATS
+    from .stats import NEWSTATS as NEWSTATS
+    from .stats import SETSTATS as SETSTATS
     from .tc import DELQDISC as DELQDISC
     from .tc import DELTCLASS as DELTCLASS
     from .tc import GETQDISC as GETQDISC
@@ -66,9 +71,11 @@ MODULES = {
     "link": "NEWLINK DELLINK GETLINK SETLINK NEWLINKPROP DELLINKPROP",
     "address": "NEWADDR DELADDR GETADDR",
     "route": "NEWROUTE DELROUTE GETROUTE",
-    "nexthop": "NEWNEXTHOP DELNEXTHOP GETNEXTHOP NEWNEXTHOPBUCKET GETNEXTHOPBUCKET",
+    "nexthop": "NEWNEXTHOP DELNEXTHOP GETNEXTHOP NEWNEXTHOPBUCKET DELNEXTHOPBUCKET GETNEXTHOPBUCKET",
     "rule": "NEWRULE DELRULE GETRULE",
     "neighbour": "NEWNEIGH DELNEIGH GETNEIGH",
+    "prefix": "NEWPREFIX",
+    "stats": "NEWSTATS GETSTATS SETSTATS",
     "nsid": "NEWNSID DELNSID GETNSID",
     "tc": "NEWQDISC DELQDISC GETQDISC NEWTCLASS DELTCLASS GETTCLASS",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import BE16, BE64, IP, RAW, S32, TEXT, U8, U16, U32, Layout, Message, RecordList, Struct, SubMessage, Type
+from ..wire import BE16, BE64, IP, RAW, S32, TEXT, U8, U16, U32, U64, Layout, Message, RecordList, Struct, SubMessage, Type
 from .base import FAMILY, attrs
 
 RTMSG = Struct(
@@ -52,6 +52,8 @@ METRICS = attrs(
     RTAX_CC_ALGO=TEXT,
     RTAX_FASTOPEN_NO_COOKIE=U32,
 )
+RTA_MFC_STATS = Struct("rta_mfc_stats", ("mfcs_packets", U64), ("mfcs_bytes", U64), ("mfcs_wrong_if", U64))
+MULTICAST = (uapi.RTNL_FAMILY_IPMR, uapi.RTNL_FAMILY_IP6MR)  # families of routes that are made by a multicast routing daemon
 ENCAPSULATIONS: dict[int, Type] = {
     uapi.LWTUNNEL_ENCAP_MPLS: attrs(MPLS_IPTUNNEL_DST=RAW, MPLS_IPTUNNEL_TTL=U8),
     uapi.LWTUNNEL_ENCAP_IP: attrs(
@@ -97,7 +99,8 @@ ROUTE = Layout(
         RTA_TABLE=U32.named("RT_TABLE_"),
         RTA_MARK=U32,
         RTA_PREF=U8,
-        RTA_EXPIRES=U32,
+        RTA_EXPIRES=SubMessage("rtm_family", dict.fromkeys(MULTICAST, U64), U32),
+        RTA_MFC_STATS=RTA_MFC_STATS,
         RTA_UID=U32,
         RTA_TTL_PROPAGATE=U8,
         RTA_IP_PROTO=U8,

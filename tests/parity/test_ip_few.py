@@ -255,6 +255,72 @@ tuntap del dev q0 mode tap
 tuntap del dev tun1 mode tun
 tuntap
 """
+STATS = """
+link del v1
+link del v3
+link add v1 address 02:00:00:00:00:01 index 11 type veth peer name v2 address 02:00:00:00:00:02 index 12
+link set v1 master br0
+link set br0 type bridge mcast_stats_enabled 1
+stats show dev br0
+-d stats show dev v1
+-o stats show dev v1
+-j stats
+-j -p stats show dev v1
+-c=always stats show dev v1
+stats help
+stats set help
+stats set
+stats set dev v1
+stats set dev v1 l3_stats on
+stats set dev v1 l3_stats x
+stats set dev v1 l3_stats
+stats set dev v1 l3_stats on l3_stats on
+stats set dev nope l3_stats on
+stats set x
+stats set dev v1 dev v0
+stats show dev
+stats show dev nope
+stats show dev aaaaaaaaaaaaaaaaaaaaaaaaa
+stats show x
+stats frob
+stats show group link
+stats show group frob
+stats show group link subgroup x
+stats show group xstats
+stats show group xstats subgroup bridge dev br0
+stats show group xstats subgroup bridge suite mcast dev br0
+stats show group xstats subgroup bridge suite frob
+stats show group xstats suite stp
+stats show suite stp
+stats show group xstats subgroup bridge suite mcast suite stp dev br0
+stats show group link group afstats group offload subgroup cpu_hit dev v1
+stats show group offload subgroup l3_stats dev v1
+stats show group
+link xstats type bridge
+link xstats type bridge_slave
+-j link xstats type bridge
+-j -p link xstats type bridge_slave
+link xstats type bridge stp
+link xstats type bridge igmp
+link xstats type bridge_slave stp dev v1
+-o link xstats type bridge_slave
+link xstats type bridge help
+link xstats type bridge dev
+link xstats type bridge dev nope
+link xstats type bridge frob
+link xstats type vxlan
+link xstats type frob
+link xstats frob
+link xstats
+link xstats help
+link xstats type
+link afstats
+link afstats help
+link afstats dev
+link afstats dev nope
+link afstats x
+-j link afstats
+"""
 # How long a neighbour is reachable is drawn at random around "base_reachable", and references come and go.
 VOLATILE = {"ntable": r'\b(reachable"?:? ?\d+|refcnt"?:? ?\d+)'}
 CASES = {name.lower(): lines for name, lines in list(globals().items()) if name.isupper() and isinstance(lines, str)}

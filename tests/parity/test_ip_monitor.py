@@ -6,13 +6,20 @@ import difflib
 import os
 import shlex
 import signal
+import struct
 import subprocess
 import threading
 import time
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from universe import Both, Universe, two_universes  # noqa: F401 (the fixture `both`)
+
+from rawns import rtnl, uapi
+from rawns.nlmsg import Request
+from rawns.wire import Message
 
 COMMANDS = """
 ip addr add 10.5.0.1/24 dev v2
@@ -44,14 +51,17 @@ LAST = ("203.0.114.0/24", "fd78::/64")
 SECONDS = 30
 
 
+def _listens(process: subprocess.Popen[bytes]) -> list[list[str]]:
+    """Return the lines of /proc/net/netlink that are about sockets in a multicast group, in a process's namespace."""
+    table = Path(f"/proc/{process.pid}/net/netlink").read_text()
+    return [words for words in map(str.split, table.splitlines()[1:]) if int(words[3], 16)]
+
+
 def _wait_until_it_listens(process: subprocess.Popen[bytes]) -> None:
     """Wait until a process has joined a multicast group of netlink."""
     deadline = time.monotonic() + SECONDS
-    table = Path(f"/proc/{process.pid}/net/netlink")
     outside = os.stat("/proc/self/ns/net").st_ino
-    while os.stat(f"/proc/{process.pid}/ns/net").st_ino == outside or not any(
-        int(line.split()[3], 16) for line in table.read_text().splitlines()[1:]
-    ):
+    while os.stat(f"/proc/{process.pid}/ns/net").st_ino == outside or not _listens(process):
         assert process.poll() is None and time.monotonic() < deadline, "the monitor does not listen"
         time.sleep(0.02)
 
@@ -92,6 +102,7 @@ def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
         "-o monitor label all-nsid",
         "-4 monitor all",
         "-N -s monitor route nexthop rule",
+        "-j monitor route link",
         "-br monitor address link route",
         "monitor label dev v2",
         "-6 monitor all link route address",
@@ -103,6 +114,161 @@ def test_the_same_events(both: Both, words: str) -> None:
     different = list(difflib.unified_diff(real[1].splitlines(), ours[1].splitlines(), "real", "ours", n=0, lineterm=""))
     assert not different, "\n".join(different)
     assert real[1].count("\n") > 3
+
+
+# -- files of rtmon(8) ----------------------------------------------------------------------------------------------------
+
+
+def message(described: Message, **body: Any) -> bytes:
+    return Request(described, body, 0).pack(0)
+
+
+def stored() -> bytes:
+    """Return messages that no kernel here sends, or not at will; what they are is compared in tests/unit."""
+    ways = "rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped tx_dropped".split()
+    counters = {name: number * 1000 for number, name in enumerate(ways)}
+    info = {"IFLA_OFFLOAD_XSTATS_HW_S_INFO_REQUEST": 1, "IFLA_OFFLOAD_XSTATS_HW_S_INFO_USED": 0}
+    offload = {"IFLA_OFFLOAD_XSTATS_HW_S_INFO": {"IFLA_OFFLOAD_XSTATS_L3_STATS": info}}
+    stats = {"ifindex": 11, "IFLA_STATS_LINK_64": counters, "IFLA_STATS_LINK_OFFLOAD_XSTATS": offload}
+    route: dict[str, Any] = {
+        "rtm_family": uapi.RTNL_FAMILY_IPMR,
+        "rtm_dst_len": 32,
+        "rtm_type": uapi.RTN_MULTICAST,
+        "RTA_TABLE": 253,
+    }
+    route |= {"RTA_SRC": "10.0.0.5", "RTA_DST": "239.1.1.1", "RTA_EXPIRES": 1234}
+    route["RTA_MFC_STATS"] = {"mfcs_packets": 4, "mfcs_bytes": 5, "mfcs_wrong_if": 6}
+    hops: dict[str, Any] = {
+        "RTA_IIF": 11,
+        "RTA_MULTIPATH": [{"rtnh_hops": 1, "rtnh_ifindex": 13}, {"rtnh_hops": 4, "rtnh_ifindex": 12}],
+    }
+    unresolved = {"rtm_flags": uapi.RTNH_F_UNRESOLVED | uapi.RTNH_F_OFFLOAD, "rtm_table": 254, "RTA_TABLE": 254}
+    prefix = {"prefix_family": uapi.AF_INET6, "prefix_ifindex": 11, "prefix_type": 3, "prefix_len": 64}
+    bucket = {"NHA_RES_BUCKET_INDEX": 1, "NHA_RES_BUCKET_IDLE_TIME": 5, "NHA_RES_BUCKET_NH_ID": 3}
+    label = {"ifal_family": uapi.AF_INET6, "ifal_prefixlen": 64, "ifal_index": 11, "IFAL_ADDRESS": "fd00::", "IFAL_LABEL": 4}
+    lifetimes = {"preferred_time": 10, "valid_time": 20}
+    return b"".join(
+        [
+            message(rtnl.NEWSTATS, **stats),
+            message(rtnl.NEWSTATS, ifindex=99),
+            message(rtnl.NEWROUTE, **route, **hops),
+            message(rtnl.DELROUTE, **route, **hops),
+            message(rtnl.NEWROUTE, **{**route, **unresolved}),
+            message(rtnl.NEWROUTE, rtm_family=uapi.RTNL_FAMILY_IP6MR, rtm_type=uapi.RTN_MULTICAST, RTA_MULTIPATH=[]),
+            message(rtnl.NEWPREFIX, **prefix, prefix_flags=3, PREFIX_ADDRESS="fd00::", PREFIX_CACHEINFO=lifetimes),
+            message(rtnl.NEWPREFIX, **{**prefix, "prefix_ifindex": 99}),
+            message(rtnl.NEWPREFIX, **{**prefix, "prefix_family": uapi.AF_INET}),
+            message(rtnl.NEWPREFIX, **{**prefix, "prefix_type": 4}),
+            message(rtnl.NEWNEXTHOPBUCKET, NHA_ID=5, NHA_RES_BUCKET=bucket),
+            message(rtnl.DELNEXTHOPBUCKET, NHA_ID=5, NHA_RES_BUCKET=bucket),
+            message(rtnl.DELNETCONF, ncm_family=uapi.AF_INET, NETCONFA_IFINDEX=11),
+            message(rtnl.NEWNETCONF, ncm_family=uapi.AF_MPLS, NETCONFA_IFINDEX=12, NETCONFA_INPUT=1),
+            message(rtnl.DELADDRLABEL, **label),
+            message(rtnl.NEWNSID, NETNSA_NSID=4),
+            message(rtnl.DELNSID, NETNSA_NSID=4),
+            message(rtnl.DELLINK, ifi_index=12, IFLA_IFNAME="v2", IFLA_MTU=1500),
+            message(rtnl.NEWQDISC, TCA_KIND="fq"),  # of no group that `ip` joins
+            struct.pack("=IHHIIII", 24, 15, 0, 0, 0, 1700000000, 1234),  # the time, as rtmon(8) notes it
+            struct.pack("=IHHII", 16, 200, 7, 0, 0),
+            struct.pack("=IHHIIII", 24, uapi.NLMSG_ERROR, 0, 0, 0, 0, 0),
+        ]
+    )
+
+
+DAMAGED = {
+    "stray bytes": b"abc",
+    "too short a length": struct.pack("=IHHII", 15, 16, 0, 0, 0),
+    "a negative length": struct.pack("=IHHII", 0xFFFFFFF0, 16, 0, 0, 0),
+    "too long a length": struct.pack("=IHHII", 20000, 16, 0, 0, 0) + bytes(30),
+    "a part of a message": struct.pack("=IHHII", 100, 16, 0, 0, 0) + bytes(30),
+    "nothing": b"",
+}
+OPTIONS = [
+    "",
+    "-d",
+    "-s",
+    "-o",
+    "-j",
+    "-j -p",
+    "-4",
+    "-6",
+    "-B",
+    "-0",
+    "-M",
+    "-br",
+    "-c=always",
+    "-N",
+    "-r",
+    "-d -s -o",
+    "-iec -h -s",
+]
+
+
+def test_stored_events(both: Both, tmp_path: Path) -> None:
+    """The file begins with all that the real `ip` knows, and ends with what it does not; each option changes some of it."""
+    (tmp_path / "all").write_bytes(stored())
+    lines = [f"{option} monitor file {tmp_path}/all {words}" for option in OPTIONS for words in ("", "all", "dev v1")]
+    for number, damage in enumerate(DAMAGED.values()):
+        (tmp_path / str(number)).write_bytes(message(rtnl.NEWNSID, NETNSA_NSID=4) + damage)
+        lines.append(f"monitor file {tmp_path}/{number}")
+    found = both.differences("\n".join(lines), same_help=True)
+    assert not found, "\n".join(found)
+
+
+# -- events that are lost -------------------------------------------------------------------------------------------------
+
+EVENTS = 10_000
+OVERRUN = "netlink receive error No buffer space available (105)"
+
+
+def _flooded(universe: Universe) -> tuple[set[str], str]:
+    """Return the errors of a monitor whose buffer was too small for a flood of events, and the last event that it shows.
+
+    Its output is not read while the events come.  A link changes its name meanwhile.
+    """
+    monitor = universe.start([*universe.program, "-rc", "4096", "monitor", "route"], stderr=subprocess.PIPE)
+    assert monitor.stdin is not None and monitor.stdout is not None and monitor.stderr is not None
+    limit = threading.Timer(SECONDS, monitor.kill)
+    limit.start()
+    lines: SimpleQueue[bytes] = SimpleQueue()
+
+    def read() -> None:
+        for line in monitor.stdout or ():
+            lines.put(line)
+        lines.put(b"")
+
+    reader = threading.Thread(target=read)
+    try:
+        _wait_until_it_listens(monitor)
+        prefixes = [f"11.{number >> 8}.{number & 255}.0/24 dev v2" for number in range(EVENTS // 2)]
+        universe.prepare("".join([f"route add {prefix}\nroute del {prefix}\n" for prefix in prefixes]))
+        universe.prepare("link set v2 down\nlink set v2 name w2\nlink set w2 up\n")
+        reader.start()
+        errors = monitor.stderr.readline()
+        while any(int(words[4]) for words in _listens(monitor)):  # bytes that wait for it
+            time.sleep(0.01)
+        universe.prepare("route add 203.0.114.0/24 dev w2\n")
+        for line in iter(lines.get, b""):
+            if line.startswith(b"203.0.114.0/24"):
+                break
+        monitor.send_signal(signal.SIGINT)
+        monitor.wait(SECONDS)
+        return {*(errors + monitor.stderr.read()).decode().splitlines()}, line.decode()
+    finally:
+        limit.cancel()
+        limit.join()
+        monitor.kill()
+        monitor.wait()
+        if reader.is_alive():
+            reader.join()
+        for stream in (monitor.stdin, monitor.stdout, monitor.stderr):
+            stream.close()
+
+
+def test_lost_events_are_reported_and_the_state_is_right_again(both: Both) -> None:
+    """The real `ip` goes on with the old name of the link: the manual says so."""
+    assert _flooded(both.real) == ({OVERRUN}, "203.0.114.0/24 dev v2 scope link \n")
+    assert _flooded(both.ours) == ({OVERRUN}, "203.0.114.0/24 dev w2 scope link \n")
 
 
 WRONG = """

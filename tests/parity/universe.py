@@ -90,9 +90,9 @@ class Universe:
         """The process that holds the namespaces."""
         return self._holder.pid
 
-    def start(self, argv: list[str]) -> subprocess.Popen[bytes]:
+    def start(self, argv: list[str], stderr: int | None = None) -> subprocess.Popen[bytes]:
         """Begin a program inside, with pipes for its standard input and output."""
-        return subprocess.Popen(self._inside(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return subprocess.Popen(self._inside(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
 
     def run(self, argv: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
         """Run any program inside, with an empty environment."""

@@ -6,6 +6,7 @@
     python3 tests/unit/capture.py tables > tests/unit/captured_tables.txt  (labels, neighbour tables, configuration, rules)
     python3 tests/unit/capture.py kinds > tests/unit/captured_kinds.txt  (the kinds of links of labs)
     python3 tests/unit/capture.py tunnels > tests/unit/captured_tunnels.txt  (tunnels, HSR, MACsec)
+    python3 tests/unit/capture.py stats > tests/unit/captured_stats.txt    (statistics, and what the kernel only announces)
     python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
@@ -225,6 +226,22 @@ ip link add hsr1 type hsr slave1 v1 slave2 v2 supervision 45 version 1
 ip link add link v1 ms1 type macsec port 5 encrypt on cipher gcm-aes-128 window 3 replay on validate strict
 """.strip().splitlines()
 
+STATS_BEFORE = """
+link add br0 type bridge mcast_stats_enabled 1
+link add v1 type veth peer name v2
+link set v1 master br0
+link set lo up
+""".strip().splitlines()
+
+STATS = """
+ip stats show dev v1
+ip stats show group offload subgroup l3_stats
+ip stats show group link group offload subgroup cpu_hit dev br0
+ip link xstats type bridge
+ip link xstats type bridge_slave
+ip stats set dev v1 l3_stats on
+""".strip().splitlines()
+
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
 BY_HAND = {
     "RTM_NEWADDR 10.0.0.1/99 on lo": "28000000140005060100000000000000026300000100000008000200 0a000001080001000a000001",
@@ -349,14 +366,18 @@ SUBJECT = {
     "addrlabel": 74,
     "netconf": 82,
     "ntable": 66,
+    "stats": 94,
+    "xstats": 94,
 }
-LINKPROP, SETLINK, SETNEIGHTBL = 110, 19, 67
+LINKPROP, SETLINK, SETNEIGHTBL, SETSTATS = 110, 19, 67, 95
 
 
 def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """Without the tool's probing of the kernel and its look-ups of names on the way."""
     if "bucket" in words:
         words = ["bucket", *words]
+    if "xstats" in words:
+        words = ["xstats", "show", *words]
     subject = LINKPROP if "property" in words else SUBJECT[words[1] if words[0] in ("-d", "-4", "-6") else words[0]]
     asks = bool({"show", "get", "list", "list-id"} & set(words))
     kept: list[tuple[str, bytes]] = []
@@ -364,7 +385,7 @@ def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[s
     for arrow, data in buffers:
         length, kind, _, seq = struct.unpack_from("=IHHI", data)
         if arrow == ">":
-            changes = subject - 2 <= kind < subject or kind in (SETLINK, SETNEIGHTBL)
+            changes = subject - 2 <= kind < subject or kind in (SETLINK, SETNEIGHTBL, SETSTATS)
             wanted = seq != 0 and (kind == subject if asks else changes)
             data = padding_cleared(data[:length])  # `ip addr show` sends 128 zeros more than its message has
         if wanted:
@@ -379,6 +400,57 @@ def run(command: str, trace: str, tool: str = "ip") -> list[tuple[str, bytes]]:
     subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with open(trace) as text:
         return relevant(words, dumped(text.read()))
+
+
+def announced() -> None:
+    """Print what the kernel announces of prefixes and multicast routes, in the namespace we are in."""
+    prefix, mroute = 18, 6  # RTNLGRP_IPV6_PREFIX, RTNLGRP_IPV4_MROUTE
+    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    events.bind((0, 1 << prefix - 1 | 1 << mroute - 1))
+    router = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    router.bind(("fe80::99", 0, 0, socket.if_nametoindex("v2")))
+    information = struct.pack("!BBBBIII16s", 3, 4, 64, 0xC0, 3600, 1800, 0, socket.inet_pton(socket.AF_INET6, "fd00:7::"))
+    advertisement = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 0, 0, 0) + information
+    router.sendto(advertisement, ("ff02::1", 0, 0, socket.if_nametoindex("v2")))
+    print(f"\n# the kernel has received the prefix fd00:7::/64\n< {received(events, 52).hex()}")
+    daemon = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IGMP)
+    daemon.setsockopt(socket.IPPROTO_IP, 200, 1)  # MRT_INIT
+    for number, name in enumerate(("v1", "lo")):  # MRT_ADD_VIF with VIFF_USE_IFINDEX
+        vif = struct.pack("=HBBIiI", number, 8, 1, 0, socket.if_nametoindex(name), 0)
+        daemon.setsockopt(socket.IPPROTO_IP, 202, vif)
+    ends = socket.inet_aton("10.0.0.5") + socket.inet_aton("239.1.1.1")
+    daemon.setsockopt(socket.IPPROTO_IP, 204, ends + struct.pack("=H32s2x16x", 0, bytes([0, 3])))  # MRT_ADD_MFC
+    print(f"\n# the kernel has a multicast route for (10.0.0.5,239.1.1.1)\n< {received(events, 24).hex()}")
+
+
+def received(events: socket.socket, kind: int) -> bytes:
+    """Return the next datagram that begins with a message of this number."""
+    while True:
+        data = events.recv(65536)
+        if struct.unpack_from("=IH", data)[1] == kind:
+            return data
+
+
+def stats() -> int:
+    several(STATS_BEFORE, STATS)
+    try:
+        subprocess.run(["ip", "netns", "add", A], check=True)
+        for words in ANNOUNCED_BEFORE:
+            subprocess.run(["ip", "-n", A, *words.split()], check=True)
+        sys.stdout.flush()
+        subprocess.run(["ip", "netns", "exec", A, sys.executable, __file__, "announced"], check=True, timeout=30)
+    finally:
+        subprocess.run(["ip", "netns", "del", A])
+    return 0
+
+
+ANNOUNCED_BEFORE = """
+link add v1 index 11 type veth peer name v2 index 12
+link set v1 up
+link set v2 up
+addr add fe80::99/64 dev v2 nodad
+""".strip().splitlines()
 
 
 def several(before: list[str], commands: list[str]) -> int:
@@ -451,6 +523,8 @@ if __name__ == "__main__":
             "ip": lambda: several(IP_BEFORE, IP_COMMANDS),
             "tunnels": lambda: several(IP_BEFORE, TUNNELS),
             "tables": lambda: several(IP_BEFORE, TABLES),
+            "stats": stats,
+            "announced": announced,
             "nft": nft,
         }[sys.argv[1]]()
         if sys.argv[1:]

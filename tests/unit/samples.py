@@ -12,6 +12,7 @@ from typing import Any
 
 from samples_ip import IP_FILE_REQUESTS
 from samples_lab import LAB_REQUESTS
+from samples_stats import STATS_REQUESTS
 from samples_tables import TABLE_REQUESTS
 from samples_tunnels import TUNNEL_REQUESTS
 
@@ -38,7 +39,7 @@ def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-FILES = ("", "_lab", "_6_1", "_ip", "_tables", "_tunnels")
+FILES = ("", "_lab", "_6_1", "_ip", "_tables", "_tunnels", "_stats")
 CAPTURED = captured(*[f"captured{name}.txt" for name in FILES])
 
 
@@ -272,4 +273,5 @@ REQUESTS = {
     **IP_FILE_REQUESTS,
     **TABLE_REQUESTS,
     **TUNNEL_REQUESTS,
+    **STATS_REQUESTS,
 }

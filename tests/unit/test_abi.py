@@ -22,7 +22,23 @@ import pytest
 
 from rawns import nlmsg, packets, tap, uapi
 from rawns.nft import messages as nft_messages
-from rawns.rtnl import address, addrlabel, bridge, kinds, link, neighbour, neightable, netconf, nexthop, nsid, route, rule, tc
+from rawns.rtnl import (
+    address,
+    addrlabel,
+    bridge,
+    kinds,
+    link,
+    neighbour,
+    neightable,
+    netconf,
+    nexthop,
+    nsid,
+    prefix,
+    route,
+    rule,
+    stats,
+    tc,
+)
 from rawns.wire import U32, Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
@@ -57,6 +73,8 @@ HEADERS = """
 #include <linux/lwtunnel.h>
 #include <linux/nexthop.h>
 #include <linux/mpls_iptunnel.h>
+#include <linux/mpls.h>
+#include <linux/if_bonding.h>
 #include <linux/seg6_iptunnel.h>
 #include <linux/net_namespace.h>
 #include <linux/sockios.h>
@@ -151,8 +169,10 @@ def structs() -> dict[str, Struct]:
         netconf,
         nexthop,
         nsid,
+        prefix,
         route,
         rule,
+        stats,
         tc,
         tap,
         nft_messages,

@@ -56,10 +56,12 @@ def fill(body: dict[Any, Any]) -> None:
 
 def test_every_message_has_a_sample() -> None:
     """All of rtnl's that may be sent, and the two every answer ends with."""
-    announced = {rtnl.DELNSID.number, rtnl.DELNETCONF.number}  # which only the kernel sends: the next test
+    # Which only the kernel sends: the next tests.  No kernel has sent the last one yet.
+    announced = {rtnl.DELNSID.number, rtnl.DELNETCONF.number, rtnl.DELNEXTHOPBUCKET.number}
     seen = {message.number for message, _ in PAYLOADS} | announced
     assert {message.name for number, message in MESSAGES.items() if number not in seen} == set()
-    only_received = {rtnl.DELNSID, rtnl.NEWNEXTHOPBUCKET, rtnl.NEWNEIGHTBL, rtnl.NEWNETCONF, rtnl.DELNETCONF}
+    only_received = {rtnl.DELNSID, rtnl.NEWNEXTHOPBUCKET, rtnl.DELNEXTHOPBUCKET, rtnl.NEWNEIGHTBL, rtnl.NEWNETCONF}
+    only_received |= {rtnl.DELNETCONF, rtnl.NEWPREFIX, rtnl.NEWSTATS}
     assert set(rtnl.MESSAGES.values()) == only_received | {*(message for message, _, _ in REQUESTS.values())}
 
 
@@ -77,6 +79,29 @@ def test_the_kernel_announces_the_end_of_a_configuration() -> None:
     frame = next(nlmsg.split(announced))
     body = rtnl.MESSAGES[frame.kind].unpack(announced, frame.start, frame.end)
     assert frame.kind == uapi.RTM_DELNETCONF and body == {"ncm_family": uapi.AF_INET, "NETCONFA_IFINDEX": 3}
+
+
+def test_the_kernel_announces_prefixes_and_multicast_routes() -> None:
+    """The router advertised fd00:7::/64, on-link and autonomous, for an hour, preferred half of it; the route has one hop."""
+    prefix = answers("the kernel has received the prefix fd00:7::/64")[0]
+    assert only(prefix, "PREFIX_ADDRESS prefix_len prefix_flags prefix_type") == ["fd00:7::", 64, 0xC0, 3]
+    assert prefix["PREFIX_CACHEINFO"] == {"preferred_time": 1800, "valid_time": 3600}
+    route = answers("the kernel has a multicast route for (10.0.0.5,239.1.1.1)")[0]
+    assert only(route, "rtm_family rtm_type RTA_SRC RTA_DST") == [128, uapi.RTN_MULTICAST, "10.0.0.5", "239.1.1.1"]
+    assert only(route, "RTA_IIF RTA_TABLE RTA_MFC_STATS") == [11, 253, {"mfcs_packets": 0, "mfcs_bytes": 0, "mfcs_wrong_if": 0}]
+    assert [only(hop, "rtnh_ifindex rtnh_hops") for hop in route["RTA_MULTIPATH"]] == [[1, 3]]
+
+
+def test_the_kernel_sends_statistics() -> None:
+    """`ip` printed no counters but zeros, and that L3 statistics were neither requested nor used."""
+    found = answers("ip stats show dev v1")[0]
+    assert found["ifindex"] == 4 and found["IFLA_STATS_LINK_64"]["rx_packets"] == 0
+    off = {"IFLA_OFFLOAD_XSTATS_HW_S_INFO_REQUEST": 0, "IFLA_OFFLOAD_XSTATS_HW_S_INFO_USED": 0}
+    assert found["IFLA_STATS_LINK_OFFLOAD_XSTATS"]["IFLA_OFFLOAD_XSTATS_HW_S_INFO"] == {"IFLA_OFFLOAD_XSTATS_L3_STATS": off}
+    port = found["IFLA_STATS_LINK_XSTATS_SLAVE"]["LINK_XSTATS_TYPE_BRIDGE"]
+    assert port["BRIDGE_XSTATS_MCAST"] == [0] * 30 and port["BRIDGE_XSTATS_STP"]["tx_bpdu"] == 0
+    bridge = answers("ip link xstats type bridge")[1]
+    assert bridge["IFLA_STATS_LINK_XSTATS"]["LINK_XSTATS_TYPE_BRIDGE"]["BRIDGE_XSTATS_MCAST"] == [0] * 30
 
 
 def test_the_kernel_lists_labels_tables_and_configuration() -> None:

@@ -51,7 +51,7 @@ OBJECTS = (
     ("mptcp", None),
     ("ioam", None),
     ("help", "help"),
-    ("stats", None),
+    ("stats", "stats"),
     ("amt", None),
 )
 
@@ -123,7 +123,7 @@ def _receive_buffer(options: GlobalOptions) -> None:
 
     word = options.take()
     try:
-        U32(word)
+        options.ip.receive_buffer = U32(word)
     except ValueError:
         raise CommandError(f"Invalid rcvbuf size '{word}'") from None
 

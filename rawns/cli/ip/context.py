@@ -78,6 +78,7 @@ class IpContext:
         self.echo = False  # whether to print what the kernel has changed
         self.batch = False  # whether the command is a line of a batch file
         self.flush_rounds = 10
+        self.receive_buffer = 1 << 20  # bytes, of a socket that receives events
         self._kernel: Netlink | None = None
         self._links: dict[int, Body | None] = {}
         self._names: dict[int, str] = {}  # of links that have not been asked for
@@ -106,8 +107,12 @@ class IpContext:
     def _forget(self, request: Request) -> None:
         """Forget what is known about links if the request changes one."""
         if "LINK" in request.message.name:
-            self._links.clear()
-            self._names.clear()
+            self.forget_links()
+
+    def forget_links(self) -> None:
+        """Forget what is known about links."""
+        self._links.clear()
+        self._names.clear()
 
     def change(self, request: Request, show: Callable[[Body, bool], Iterable[OutputField]]) -> None:
         """Have the kernel change something, and with ``-echo`` print what it has changed.
@@ -351,6 +356,14 @@ class IpContext:
             if self.json:
                 pieces.append(" ]\n" if self.pretty and not first else "]\n")
             self.write(pieces)
+
+    def print_text(self, records: Iterable[Iterable[OutputField]]) -> None:
+        """Print records as text in spite of ``-json``, where iproute2 has no JSON."""
+        json, self.json = self.json, False
+        try:
+            self.print_all(records)
+        finally:
+            self.json = json
 
     def write(self, pieces: Iterable[str]) -> None:
         """Write text to standard output, byte for byte.

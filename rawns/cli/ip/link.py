@@ -9,7 +9,7 @@ from .grammar import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ...wire import Body, Message
     from .context import Args, IpContext
@@ -62,12 +62,24 @@ def _property(args: Args) -> int:
     return run(args)
 
 
+def _statistics(verb: str) -> Callable[[Args], int]:
+    def run(args: Args) -> int:
+        from . import stats
+
+        status: int = getattr(stats, verb)(args)
+        return status
+
+    return run
+
+
 VERBS = (
     ("add", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("set|change", lambda args: modify(args, rtnl.NEWLINK)),
     ("replace", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
     ("delete", lambda args: modify(args, rtnl.DELLINK)),
     ("show|lst|list", show),
+    ("xstats", _statistics("xstats")),
+    ("afstats", _statistics("afstats")),
     ("property", _property),
     ("help", _help),
 )

@@ -14,21 +14,24 @@ from ...syscalls import observed_call
 from .context import BRIEFLY, complain
 from .grammar import CommandError, matches, wrong
 from .keywords import CustomKeyword, read
-from .render import OutputField, text
+from .render import OutputField, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
-    from ...nlmsg import Reply
+    from ...nlmsg import Frame
     from ...wire import Body
     from .context import Args, IpContext
     from .grammar import Record
 
-    Show = Callable[[Body, bool, IpContext, int], Iterator[OutputField]]
+    Call = Callable[[Any, Body, bool, IpContext, int], Iterator[OutputField]]
 
-RECEIVE_BUFFER_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 28
+MAX_STORED_BYTES = 16384  # of one message in a file
+MAX_BUFFER_BYTES = (1 << 31) - 1
+HEADER = 16  # sizeof(struct nlmsghdr)
 RTM_TSTAMP = 15  # of rtmon(8): not a message of the kernel
 IPV4, IPV6, MPLS = uapi.AF_INET, uapi.AF_INET6, uapi.AF_MPLS
 # Groups of each object by family; 0 stands for all families.
@@ -50,14 +53,15 @@ GROUPS = {
 class EventSocket(NetlinkSocket):
     """A netlink socket that receives the messages of multicast groups, also those of other namespaces that have an id here."""
 
-    def __init__(self, groups: list[int], everywhere: bool) -> None:
-        self._groups, self._everywhere = groups, everywhere
+    def __init__(self, groups: list[int], everywhere: bool, buffer_bytes: int) -> None:
+        self._groups, self._everywhere, self._buffer_bytes = groups, everywhere, buffer_bytes
         super().__init__()
 
     def _configure(self) -> None:
         sock = self._socket
-        option = uapi.SOL_SOCKET, uapi.SO_RCVBUF, RECEIVE_BUFFER_BYTES
-        told = f"SOL_SOCKET, SO_RCVBUF, [{RECEIVE_BUFFER_BYTES}], 4"
+        size = min(self._buffer_bytes, MAX_BUFFER_BYTES)
+        option = uapi.SOL_SOCKET, uapi.SO_RCVBUF, size
+        told = f"SOL_SOCKET, SO_RCVBUF, [{size}], 4"
         observed_call("setsockopt", sock.setsockopt, *option, format_args=lambda *_: f"{sock.fileno()}, {told}")
         if self._everywhere:
             self._set_option("NETLINK_LISTEN_ALL_NSID")
@@ -95,84 +99,62 @@ class EventSocket(NetlinkSocket):
 # -- what is shown for a message ------------------------------------------------------------------------------------------
 
 
-def _link(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from . import show_link
+class EventKind:
+    """How the events of one object are shown: their label, where they name an interface, and the function that shows them.
 
-    if index not in (0, body["ifi_index"]):
-        return
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-    yield from show_link.event(body, ip)
+    ``show`` is MODULE.FUNCTION, loaded for the first event; it is called with the body, the context and whether the object was
+    deleted, or as ``call`` says.  ``marked`` says that it knows nothing of deletion.
+    """
 
+    __slots__ = ("call", "index", "label", "marked", "show")
 
-def _address(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .show_addr import address
+    def __init__(self, label: str, show: str, index: str = "", marked: bool = False, call: Call | None = None) -> None:
+        self.label, self.show, self.index, self.marked, self.call = label, show, index, marked, call
 
-    if index not in (0, body["ifa_index"]):
-        return
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-    yield from address(body, ip, named=True)
-
-
-def _route(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .show_route import route
-
-    if index and body.get("RTA_OIF", 0) != index:
-        return
-    yield from route(body, ip, ("dev",) if index else (), deleted)
+    def fields(self, body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
+        """Yield the fields of an event; none if it is about another interface than the one with ``index``, unless that is 0."""
+        if index and self.index and body.get(self.index, 0) != index:
+            return
+        module, _, name = self.show.partition(".")
+        show = getattr(__import__(f"{__package__}.{module}", fromlist=[name]), name)
+        if self.marked and deleted:
+            yield OutputField("deleted", True, "Deleted ")
+        if self.call is not None:
+            yield from self.call(show, body, deleted, ip, index)
+        else:
+            yield from show(body, ip) if self.marked else show(body, ip, deleted)
 
 
-def _neighbour(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .neigh import neighbour
-
-    if index not in (0, body["ndm_ifindex"]):
-        return
-    yield from neighbour(body, ip, {"index": index} if index else {}, "Deleted" if deleted else "")
-
-
-def _rule(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .rule import rule_fields
-
-    yield from rule_fields(body, ip, deleted)
-
-
-def _nexthop(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .show_nexthop import nexthop
-
-    yield from nexthop(body, ip, deleted)
-
-
-def _bucket(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .render import fields
-    from .show_nexthop import BUCKET
-
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-    yield from fields(BUCKET, body, ip)
-
-
-def _netconf(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .netconf import netconf
-
-    if index not in (0, body.get("NETCONFA_IFINDEX", 0)):
-        return
-    yield from netconf(body, ip, deleted)
-
-
-def _addrlabel(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
-    from .addrlabel import addrlabel
-
-    yield from addrlabel(body, ip, deleted)
-
-
+_ROUTE: Call = lambda show, body, deleted, ip, index: show(body, ip, ("dev",) if index else (), deleted)  # noqa: E731
+_NEIGHBOUR: Call = lambda show, body, deleted, ip, index: show(  # noqa: E731
+    body, ip, {"index": index} if index else {}, "Deleted" if deleted else ""
+)
+_ADDRESS: Call = lambda show, body, deleted, ip, index: show(body, ip, named=True)  # noqa: E731
+# `ip` does not say that a bucket is deleted.
+_BUCKET: Call = lambda show, body, deleted, ip, index: fields(show, body, ip)  # noqa: E731
+EVENTS = {  # by the name of the message without RTM_NEW or RTM_DEL
+    "LINK": EventKind("[LINK]", "show_link.event", "ifi_index", marked=True),
+    "ADDR": EventKind("[ADDR]", "show_addr.address", "ifa_index", marked=True, call=_ADDRESS),
+    "ROUTE": EventKind("[ROUTE]", "show_route.route", "RTA_OIF", call=_ROUTE),
+    "NEIGH": EventKind("[NEIGH]", "neigh.neighbour", "ndm_ifindex", call=_NEIGHBOUR),
+    "RULE": EventKind("[RULE]", "rule.rule_fields"),
+    "NEXTHOP": EventKind("[NEXTHOP]", "show_nexthop.nexthop"),
+    "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "show_nexthop.BUCKET", call=_BUCKET),
+    "NETCONF": EventKind("[NETCONF]", "netconf.netconf", "NETCONFA_IFINDEX"),
+    "NSID": EventKind("[NSID]", "monitor.nsid"),
+    "ADDRLABEL": EventKind("[ADDRLABEL]", "addrlabel.addrlabel"),
+    "PREFIX": EventKind("[PREFIX]", "prefix.prefix", marked=True),
+    "STATS": EventKind("[STATS]", "stats.hardware", marked=True),
+}
+MULTICAST_ROUTE = EventKind("[MROUTE]", "mroute.mroute", "RTA_IIF")
 _names: dict[int, str] = {}  # of namespaces by id, kept because a name may be gone when the id's end is reported
 
 
-def _nsid(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
+def nsid(body: Body, ip: IpContext, deleted: bool) -> Iterator[OutputField]:
+    """Yield the fields of an id of a namespace that has come or gone."""
     number = body.get("NETNSA_NSID", -1)
     if not deleted:
-        _names.update({found: name for name, found in ip.nsids() if isinstance(found, int) and found >= 0})
+        _note_names(ip)
     name = _names.get(number)
     if deleted:
         yield OutputField("deleted", True, "Deleted ")
@@ -183,19 +165,8 @@ def _nsid(body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[Outp
     yield OutputField("", None, "\n")
 
 
-# By the start of a message's name: the label, and what shows it.
-SHOWN: dict[str, tuple[str, Show]] = {
-    "LINK": ("[LINK]", _link),
-    "ADDR": ("[ADDR]", _address),
-    "ROUTE": ("[ROUTE]", _route),
-    "NEIGH": ("[NEIGH]", _neighbour),
-    "RULE": ("[RULE]", _rule),
-    "NEXTHOP": ("[NEXTHOP]", _nexthop),
-    "NEXTHOPBUCKET": ("[NEXTHOPBUCKET]", _bucket),
-    "NETCONF": ("[NETCONF]", _netconf),
-    "NSID": ("[NSID]", _nsid),
-    "ADDRLABEL": ("[ADDRLABEL]", _addrlabel),
-}
+def _note_names(ip: IpContext) -> None:
+    _names.update({found: name for name, found in ip.nsids() if isinstance(found, int) and found >= 0})
 
 
 def _head(label: str, nsid: int, record: Record, ip: IpContext) -> str:
@@ -214,32 +185,37 @@ def _head(label: str, nsid: int, record: Record, ip: IpContext) -> str:
     return "".join(pieces)
 
 
-def _print(reply: Reply, nsid: int, record: Record, ip: IpContext) -> None:
-    """Print one event."""
-    verb, _, kind = reply.name.removeprefix("RTM_").partition("W" if "_NEW" in reply.name else "L")
-    body, deleted = reply.body, verb == "DE"
+def _print(data: bytes, frame: Frame, nsid: int, record: Record, ip: IpContext) -> None:
+    """Print one event, as text also with ``-json``: iproute2 has no JSON for events.  A malformed one is reported."""
+    if frame.kind < uapi.NLMSG_MIN_TYPE:
+        return
+    try:
+        reply = nlmsg.decode(data, frame, rtnl.MESSAGES)
+    except WireError as error:
+        complain(f"rawns ip: {error}")
+        return
+    body, deleted = reply.body, reply.name.startswith("RTM_DEL")
     if reply.kind in (uapi.RTM_NEWLINK, uapi.RTM_DELLINK):
         ip.remember(body, deleted)
-    if kind not in SHOWN:
-        size = len(body.get("", b"")) + 16
-        complain_unknown(reply, size, ip)
+    event = EVENTS.get(reply.name[len("RTM_NEW") :]) if reply.name.startswith(("RTM_NEW", "RTM_DEL")) else None
+    if event is None:
+        _complain_of(frame)
         return
-    if kind == "ROUTE" and (body["rtm_flags"] & uapi.RTM_F_CLONED or body["rtm_family"] in MULTICAST):
+    if event.label == "[ROUTE]":
+        if body["rtm_flags"] & uapi.RTM_F_CLONED:
+            return
+        if body["rtm_family"] in (uapi.RTNL_FAMILY_IPMR, uapi.RTNL_FAMILY_IP6MR):
+            event = MULTICAST_ROUTE
+    elif event.label == "[NEIGH]" and ip.family not in (0, body["ndm_family"]):
         return
-    if kind == "NEIGH" and ip.family not in (0, body["ndm_family"]):
-        return
-    label, show = SHOWN[kind]
-    # What `dev` leaves out has its label nevertheless in iproute2.
-    ip.write([_head(label, nsid, record, ip), *text(show(body, deleted, ip, record.get("index", 0)))])
+    head = OutputField("", None, _head(event.label, nsid, record, ip))  # `ip` prints it also of what `dev` leaves out
+    ip.print_text([[head], event.fields(body, deleted, ip, record.get("index", 0))])
 
 
-MULTICAST = (uapi.RTNL_FAMILY_IPMR, uapi.RTNL_FAMILY_IP6MR)
-
-
-def complain_unknown(reply: Reply, size: int, ip: IpContext) -> None:
+def _complain_of(frame: Frame) -> None:
     """Print the header of a message that is not known."""
-    flags = reply.flags
-    complain(f"Unknown message: type=0x{reply.kind:08x}({reply.kind}) flags=0x{flags:08x}({flags}) len=0x{size:08x}({size})")
+    parts = (("type", frame.kind), ("flags", frame.flags), ("len", HEADER + frame.end - frame.start))
+    complain("Unknown message: " + " ".join(f"{name}=0x{value:08x}({value})" for name, value in parts))
 
 
 # -- words ----------------------------------------------------------------------------------------------------------------
@@ -313,14 +289,20 @@ def _from_file(name: str, record: Record, ip: IpContext) -> int:
             data = stream.read(MAX_FILE_BYTES)
     except OSError as error:
         raise CommandError(f"Cannot fopen: {error.strerror}") from None
+    end = 0
     try:
         for frame in nlmsg.split(data):
+            end = frame.end + 3 & ~3
             if frame.kind == RTM_TSTAMP and frame.end - frame.start >= 8:
                 ip.write([_stored_time(data[frame.start : frame.start + 8])])
-            elif frame.kind >= uapi.NLMSG_MIN_TYPE:
-                _print(nlmsg.decode(data, frame, rtnl.MESSAGES), -1, record, ip)
+            else:
+                _print(data, frame, -1, record, ip)
     except WireError:
-        complain("!!!malformed message")
+        length = int.from_bytes(data[end : end + 4], sys.byteorder, signed=True)
+        if len(data) - end < HEADER or HEADER <= length <= MAX_STORED_BYTES:
+            complain("rtnl-from_file: truncated message")
+        else:
+            complain(f"!!!malformed message: len={length} @{end + HEADER}")
         return 1
     return 0
 
@@ -338,9 +320,8 @@ def run(args: Args) -> int:
     record = read(WORDS, args, {"objects": []}, _otherwise)
     if "file" in record:
         return _from_file(record["file"], record, ip)
-    with EventSocket(_groups(record["objects"], ip.family), "all nsids" in record) as events:
-        ip.dump(Request(rtnl.GETLINK, {"IFLA_EXT_MASK": BRIEFLY}, uapi.NLM_F_DUMP))
-        _names.update({found: name for name, found in ip.nsids() if isinstance(found, int) and found >= 0})
+    with EventSocket(_groups(record["objects"], ip.family), "all nsids" in record, ip.receive_buffer) as events:
+        _read_state(ip)
         while True:
             try:
                 data, nsid = events.receive()
@@ -348,7 +329,14 @@ def run(args: Args) -> int:
                 if error.errno != ENOBUFS:
                     raise
                 complain(f"netlink receive error {error.strerror} ({error.errno})")
+                _read_state(ip)  # a name may have changed in an event that was lost
                 continue
             for frame in nlmsg.split(data):
-                if frame.kind >= uapi.NLMSG_MIN_TYPE:
-                    _print(nlmsg.decode(data, frame, rtnl.MESSAGES), nsid, record, ip)
+                _print(data, frame, nsid, record, ip)
+
+
+def _read_state(ip: IpContext) -> None:
+    """Read the names of all links and namespaces, which events need to be shown."""
+    ip.forget_links()
+    ip.dump(Request(rtnl.GETLINK, {"IFLA_EXT_MASK": BRIEFLY}, uapi.NLM_F_DUMP))
+    _note_names(ip)

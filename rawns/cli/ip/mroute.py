@@ -6,11 +6,12 @@ from _socket import AF_INET6
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
+from . import name_tables
 from .arguments import prefix
 from .context import dispatch
 from .grammar import FAILED, CommandError, matches, wrong
 from .keywords import CustomKeyword, read
-from .render import JsonObject, OutputField, put
+from .render import JsonNumber, JsonObject, OutputField, put
 from .route_words import table_number
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.RTNL_FAMILY_IP6MR}
 UNRESOLVED = "unresolved"
+USER_HZ = 100  # the unit of RTA_EXPIRES
 
 
 def _table(args: Args, record: Record) -> None:
@@ -75,7 +77,7 @@ def show(args: Args) -> int:
     if record["table"]:
         body["RTA_TABLE"] = record["table"]
     replies = ip.stream(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
-    ip.print_all(mroute(reply.body, record, ip) for reply in replies if _fits(reply.body, record))
+    ip.print_all(mroute(reply.body, ip, record=record) for reply in replies if _fits(reply.body, record))
     return 0
 
 
@@ -86,28 +88,55 @@ def _fits(route: Body, record: Record) -> bool:
     return record["table"] in (0, table) and record.get("iif", route.get("RTA_IIF")) == route.get("RTA_IIF")
 
 
-def mroute(route: Body, record: Record, ip: IpContext) -> Iterator[OutputField]:
+def mroute(route: Body, ip: IpContext, deleted: bool = False, record: Record | None = None) -> Iterator[OutputField]:
     """Yield the fields of one multicast route."""
-    source, group = route.get("RTA_SRC", "unknown"), route.get("RTA_DST", "unknown")
+    if deleted:
+        yield OutputField("deleted", True, "Deleted ")
+    source, group = (ip.host(route[key]) if key in route else "unknown" for key in ("RTA_SRC", "RTA_DST"))
     yield OutputField("src", source)
-    yield OutputField("dst", group, f"{f'({source},{group})':<32} ")
-    if "RTA_IIF" in route and "iif" not in record:
+    yield OutputField("dst", group, f"{f'({source},{group})':<32} Iif: ")
+    if route.get("RTA_IIF"):
         name = ip.name_of(route["RTA_IIF"])
-        yield OutputField("iif", name, put("Iif: %-10s ", name, ip))
+        yield OutputField("iif", name, put("%-10s ", name, ip, "ifname"))
     else:
-        yield OutputField("state", UNRESOLVED, f"{UNRESOLVED} ")
-    hops = route.get("RTA_MULTIPATH", [])
-    objects = []
-    for hop in hops:
-        name = ip.name_of(hop["rtnh_ifindex"])
-        ttl = [OutputField("ttl", hop["rtnh_hops"], f"(ttl {hop['rtnh_hops']}) ")] if hop["rtnh_hops"] > 1 else []
-        objects.append(JsonObject([OutputField("oif", name, put("%s", name, ip)), *ttl]))
-    if objects:
-        words = " ".join("".join(field.text for field in one) for one in objects)
-        yield OutputField("multipath", objects, f"Oifs: {words} ")
-    if hops:
-        yield OutputField("state", "resolved", " State: resolved")
+        yield OutputField("iif", UNRESOLVED, f"{UNRESOLVED} ")
+    if "RTA_MULTIPATH" in route:
+        hops = [JsonObject(_hop(hop, ip)) for hop in route["RTA_MULTIPATH"]]
+        words = "".join([field.text for hop in hops for field in hop])
+        yield OutputField("multipath", hops, f"Oifs: {words}" if hops else "")
+    state = UNRESOLVED if route["rtm_flags"] & uapi.RTNH_F_UNRESOLVED else "resolved"
+    yield OutputField("state", state, f" State: {state}")
+    if route["rtm_flags"] & uapi.RTNH_F_OFFLOAD:
+        yield OutputField("offload", None, " offload")
+    if ip.stats:
+        yield from _statistics(route, ip)
+    table = route.get("RTA_TABLE", route["rtm_table"])
+    if table and (table != uapi.RT_TABLE_MAIN or ip.details) and not (record or {}).get("table"):
+        shown = str(table) if ip.numeric else name_tables.table("rt_tables").get(table, str(table))
+        yield OutputField("table", shown, f" Table: {shown}")
     yield OutputField("", None, "\n")
+
+
+def _hop(hop: Body, ip: IpContext) -> Iterator[OutputField]:
+    name = ip.name_of(hop["rtnh_ifindex"])
+    yield OutputField("oif", name, put("%s", name, ip, "ifname"))
+    if hop["rtnh_hops"] > 1:
+        yield OutputField("ttl", hop["rtnh_hops"], f"(ttl {hop['rtnh_hops']}) ")
+    else:
+        yield OutputField("", None, " ")
+
+
+def _statistics(route: Body, ip: IpContext) -> Iterator[OutputField]:
+    if "RTA_MFC_STATS" in route:
+        found = route["RTA_MFC_STATS"]
+        packets, size, wrong_interface = (found.get(f"mfcs_{name}", 0) for name in ("packets", "bytes", "wrong_if"))
+        yield OutputField("packets", packets, put("\n", None, ip) + f"  {packets} packets,")
+        yield OutputField("bytes", size, f" {size} bytes")
+        if wrong_interface:
+            yield OutputField("wrong_if", wrong_interface, f", {wrong_interface} arrived on wrong iif.")
+    if "RTA_EXPIRES" in route:
+        age = f"{route['RTA_EXPIRES'] / USER_HZ:.2f}"
+        yield OutputField("expires", JsonNumber(age), f", Age {age}")
 
 
 def help() -> CommandError:

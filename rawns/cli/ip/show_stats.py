@@ -6,7 +6,7 @@ from .render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ...wire import Body
     from .context import IpContext
@@ -106,6 +106,21 @@ def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip:
     else:
         above, below = f"    {head:<{widths[0]}}", " " * (widths[0] + 5) + below
     return above + "".join([f" {title:>{width}}" for (title, _), width in zip(cells, widths[1:])]), below
+
+
+def columns(lines: Iterable[tuple[str, Sequence[str], Sequence[int]]], ip: IpContext) -> list[str]:
+    """Format counters that are not those of a link: each line has a head (``RX``), titles, and the numbers below them."""
+    shown = [(head, titles, [_count(value, ip) for value in values]) for head, titles, values in lines]
+    widths = [9, *WIDTHS[1:]]
+    for _, _, numbers in shown:
+        widths = [max(width, len(number)) for width, number in zip(widths, numbers)] + widths[len(numbers) :]
+    found = []
+    for head, titles, numbers in shown:
+        found.append(
+            f"    {head}: " + " ".join(f"{title:>{width}}" for title, width in zip(titles, [widths[0] - 4, *widths[1:]]))
+        )
+        found.append("    " + "".join(f"{number:>{width}} " for number, width in zip(numbers, widths)))
+    return found
 
 
 def _count(value: int, ip: IpContext) -> str:
