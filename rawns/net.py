@@ -18,7 +18,7 @@ from .objects import address, link, route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from typing_extensions import Unpack
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from .objects.rule import Rule, RuleOptions
     from .objects.units import Quantity
     from .objects.vlan import Vlan
-    from .sysctl import Value
 
 
 class Net:
@@ -478,23 +477,6 @@ class NetNS(Namespace):
         from .events import Monitor
 
         return call_inside(self, Monitor, *groups)
-
-    def setting(self, name: str, value: Value | None = None) -> str:
-        """Return the value of a setting below /proc/sys/net, after setting it to ``value``: ``sysctl net.ipv4.ip_forward[=1]``.
-
-        Raises `InvalidValue` for what is not a setting of a network namespace, `SyscallError` if the kernel refuses.
-        """
-        from . import sysctl
-
-        return call_inside(self, sysctl.read, name) if value is None else call_inside(self, sysctl.change, name, value)
-
-    def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
-        """Return the values of several settings; a dict sets them first, in its order, all of them or none."""
-        from . import sysctl
-
-        return (
-            call_inside(self, sysctl.change_all, given) if isinstance(given, dict) else call_inside(self, sysctl.read_all, given)
-        )
 
     def add_tap(self, name: str, kind: str = "tap", owner: int | None = None, group: int | None = None, index: int = 0) -> None:
         """Create a persistent tap (or tun) device inside: ``ip tuntap add dev NAME mode tap [user UID] [group GID]``."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import ParamSpec, Unpack
 
+    from .sysctl import Value
+
     class HasNamespace(Protocol):
         """An object with a namespace, such as a lab's host."""
 
@@ -85,7 +87,122 @@ if TYPE_CHECKING:
 ETC_DIR = "/etc/netns"
 
 
-class Namespace:
+class InsideNamespace:
+    """What can be done inside a network namespace: the verbs that `Namespace` and the hosts of labs share."""
+
+    __slots__ = ()
+
+    name: str | None
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """(st_dev, st_ino): equal for two descriptors of the same namespace, and for no other while it exists."""
+        raise NotImplementedError
+
+    def fileno(self) -> int:
+        """Return the descriptor of the namespace."""
+        raise NotImplementedError
+
+    def pids(self) -> Pids:
+        """Return the processes whose main thread is in it, sorted: ``ip netns pids``.  Those that we may not see are left out."""
+        return netns_names.pids_in(self.identity)
+
+    def entered(self) -> ThreadNamespace:
+        """Move the calling thread, and no other, inside for a block: ``with ns.entered():``.
+
+        At its end, the thread is moved back to where the block began, and `RawnsError` is raised if it was not inside any more.
+        The block may run inside an event loop, but must not contain an ``await`` or ``yield``: other coroutines of the thread
+        would run inside, and could end their own blocks in another order.  Use `socket` for asyncio, which may be used from
+        outside, or ``await asyncio.to_thread(ns.call, function)``.
+
+        Raises PermissionError (`SyscallError`) if the thread may not enter, or could not return (`call` works then);
+        `NamespaceRestoreError` if the kernel does not let it return.  setns(2).
+        """
+        return ThreadNamespace(self.fileno(), self.identity)
+
+    def enter(self) -> None:
+        """Move the calling thread inside and leave it there: ``ip -n NAME``, setns(2).  Raises `SyscallError`."""
+        enter(self.fileno())
+
+    def call(self, function: Callable[Arguments, Answer], *args: Arguments.args, **options: Arguments.kwargs) -> Answer:
+        """Call ``function(*args, **options)`` on a new thread inside; return its result or raise its exception.
+
+        The thread is a daemon: it does not keep the interpreter from exiting.  Raises `SyscallError` if it may not enter,
+        `RawnsError` if it cannot be started.
+        """
+
+        def inside() -> Answer:
+            self.enter()
+            return function(*args, **options)
+
+        return call_on_thread(inside)
+
+    def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
+        """Create a `socket.socket` inside; it stays there, and may be used from anywhere, also by asyncio.  socket(2)."""
+        import socket
+
+        made: socket.socket = call_inside(self, syscalls.observed_call, "socket", socket.socket, family, type, proto)
+        return made
+
+    def popen(self, argv: Command, *, mounts: bool = False, **options: Unpack[ProcessOptions]) -> subprocess.Popen[Any]:
+        """Start a command inside: `subprocess.Popen`, whose ``options`` these are.
+
+        The command enters the network namespace only.  With ``mounts`` it also gets the mounts of ``ip netns exec``: a /sys
+        that shows this namespace, and the files of /etc/netns/NAME over those of /etc.  Raises `SyscallError` (fork) at a
+        limit of processes, and what Popen raises if the command cannot be executed.
+        """
+        import subprocess
+
+        given: Any = options
+        return self._start(mounts, lambda: subprocess.Popen(argv, **given))
+
+    def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> subprocess.CompletedProcess[Any]:
+        """Run a command inside and wait for it: ``ip netns exec NAME CMD``, `subprocess.run`, whose ``options`` these are.
+
+        ``mounts`` and the errors are those of `popen`.
+        """
+        import subprocess
+
+        given: Any = options
+        return self._start(mounts, lambda: subprocess.run(argv, **given))
+
+    def _start(self, mounts: bool, function: Callable[[], Answer]) -> Answer:
+        """Call a function that forks, inside: a child begins in the namespaces of the thread that forks it."""
+        try:
+            if not mounts:
+                return call_inside(self, function)
+
+            def with_mounts() -> Answer:
+                enter_mounts(self.name)
+                return function()
+
+            return self.call(with_mounts)  # a thread cannot return from a mount namespace of its own
+        except SyscallError:
+            raise
+        except OSError as error:
+            if error.errno not in (EAGAIN, ENOMEM) or error.filename is not None:
+                raise
+            raise SyscallError(error.errno, "fork", "", syscalls.PROCESS_LIMIT) from None
+
+    def setting(self, name: str, value: Value | None = None) -> str:
+        """Return the value of a setting below /proc/sys/net, after setting it to ``value``: ``sysctl net.ipv4.ip_forward[=1]``.
+
+        Raises `InvalidValue` for what is not a setting of a network namespace, `SyscallError` if the kernel refuses.
+        """
+        from . import sysctl
+
+        return call_inside(self, sysctl.read, name) if value is None else call_inside(self, sysctl.change, name, value)
+
+    def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
+        """Return the values of several settings; a dict sets them first, in its order, all of them or none."""
+        from . import sysctl
+
+        return (
+            call_inside(self, sysctl.change_all, given) if isinstance(given, dict) else call_inside(self, sysctl.read_all, given)
+        )
+
+
+class Namespace(InsideNamespace):
     """A network namespace, held by a descriptor.  Created by `create`, `open`, `current` and `resolve`, not by its constructor.
 
     ``name`` is its name under /run/netns, or None; ``fd`` its descriptor, -1 when it is closed.  As a context manager it
@@ -255,10 +372,6 @@ class Namespace:
         mine = self.identity
         return [name for name in self.list() if netns_names.identity(f"{NETNS_DIR}/{name}") == mine]
 
-    def pids(self) -> Pids:
-        """Return the processes whose main thread is in it, sorted: ``ip netns pids``.  Those that we may not see are left out."""
-        return netns_names.pids_in(self.identity)
-
     # -- naming and deleting --------------------------------------------------------------------------------------
 
     def attach(self, name: str) -> None:
@@ -325,85 +438,6 @@ class Namespace:
             Namespace.close(self)  # not its `net`, which may still be in use: NetNS.current().net.links()
         except OSError:
             pass  # the descriptor was closed by other code
-
-    # -- being inside ---------------------------------------------------------------------------------------------
-
-    def entered(self) -> ThreadNamespace:
-        """Move the calling thread, and no other, inside for a block: ``with ns.entered():``.
-
-        At its end, the thread is moved back to where the block began, and `RawnsError` is raised if it was not inside any more.
-        The block may run inside an event loop, but must not contain an ``await`` or ``yield``: other coroutines of the thread
-        would run inside, and could end their own blocks in another order.  Use `socket` for asyncio, which may be used from
-        outside, or ``await asyncio.to_thread(ns.call, function)``.
-
-        Raises PermissionError (`SyscallError`) if the thread may not enter, or could not return (`call` works then);
-        `NamespaceRestoreError` if the kernel does not let it return.  setns(2).
-        """
-        return ThreadNamespace(self.fileno(), self.identity)
-
-    def enter(self) -> None:
-        """Move the calling thread inside and leave it there: ``ip -n NAME``, setns(2).  Raises `SyscallError`."""
-        enter(self.fileno())
-
-    def call(self, function: Callable[Arguments, Answer], *args: Arguments.args, **options: Arguments.kwargs) -> Answer:
-        """Call ``function(*args, **options)`` on a new thread inside; return its result or raise its exception.
-
-        The thread is a daemon: it does not keep the interpreter from exiting.  Raises `SyscallError` if it may not enter,
-        `RawnsError` if it cannot be started.
-        """
-
-        def inside() -> Answer:
-            self.enter()
-            return function(*args, **options)
-
-        return call_on_thread(inside)
-
-    def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
-        """Create a `socket.socket` inside; it stays there, and may be used from anywhere, also by asyncio.  socket(2)."""
-        import socket
-
-        made: socket.socket = call_inside(self, syscalls.observed_call, "socket", socket.socket, family, type, proto)
-        return made
-
-    def popen(self, argv: Command, *, mounts: bool = False, **options: Unpack[ProcessOptions]) -> subprocess.Popen[Any]:
-        """Start a command inside: `subprocess.Popen`, whose ``options`` these are.
-
-        The command enters the network namespace only.  With ``mounts`` it also gets the mounts of ``ip netns exec``: a /sys
-        that shows this namespace, and the files of /etc/netns/NAME over those of /etc.  Raises `SyscallError` (fork) at a
-        limit of processes, and what Popen raises if the command cannot be executed.
-        """
-        import subprocess
-
-        given: Any = options
-        return self._start(mounts, lambda: subprocess.Popen(argv, **given))
-
-    def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> subprocess.CompletedProcess[Any]:
-        """Run a command inside and wait for it: ``ip netns exec NAME CMD``, `subprocess.run`, whose ``options`` these are.
-
-        ``mounts`` and the errors are those of `popen`.
-        """
-        import subprocess
-
-        given: Any = options
-        return self._start(mounts, lambda: subprocess.run(argv, **given))
-
-    def _start(self, mounts: bool, function: Callable[[], Answer]) -> Answer:
-        """Call a function that forks, inside: a child begins in the namespaces of the thread that forks it."""
-        try:
-            if not mounts:
-                return call_inside(self, function)
-
-            def with_mounts() -> Answer:
-                enter_mounts(self.name)
-                return function()
-
-            return self.call(with_mounts)  # a thread cannot return from a mount namespace of its own
-        except SyscallError:
-            raise
-        except OSError as error:
-            if error.errno not in (EAGAIN, ENOMEM) or error.filename is not None:
-                raise
-            raise SyscallError(error.errno, "fork", "", syscalls.PROCESS_LIMIT) from None
 
 
 # -- for modules that do several steps at once ----------------------------------------------------------------------

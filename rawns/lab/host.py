@@ -17,20 +17,15 @@ from .values import SYSCTLS, host_address, network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    import subprocess
-    from collections.abc import Callable, Iterable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Sequence
     from typing import Any, TypeVar
 
     from typing_extensions import ParamSpec, Unpack
 
     from ..events import Monitor
     from ..net import Net
-    from ..netns import Command, ProcessOptions, RunOptions
     from ..nft.nat import Forward, Nat
     from ..syscalls import Rollback
-    from ..sysctl import Value
     from .interface import Address
     from .kinds.bridge import Bridge, BridgeOptions
     from .kinds.stacked import Macvlan
@@ -328,34 +323,6 @@ class Host(BaseHost):
         """Return the descriptor of its namespace, opened if necessary."""
         return self.namespace.fileno()
 
-    def entered(self) -> AbstractContextManager[Any]:
-        """Move the calling thread into its namespace for a block: ``with host.entered():``, as `NetNS.entered`."""
-        return self.namespace.entered()
-
-    def call(self, function: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-        """Call ``function(*args, **kwargs)`` on a thread inside and return its result, as `NetNS.call`."""
-        return self.namespace.call(function, *args, **kwargs)
-
-    def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> socket.socket:
-        """Create a `socket.socket` inside, as `NetNS.socket`."""
-        return self.namespace.socket(family, type, proto)
-
-    def popen(self, argv: Command, *, mounts: bool = False, **options: Unpack[ProcessOptions]) -> subprocess.Popen[Any]:
-        """Start a command inside, as `NetNS.popen`; ``options`` are those of `subprocess.Popen`."""
-        return self.namespace.popen(argv, mounts=mounts, **options)
-
-    def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> subprocess.CompletedProcess[Any]:
-        """Run a command inside and wait for it, as `NetNS.run`: ``ip netns exec NAME CMD``."""
-        return self.namespace.run(argv, mounts=mounts, **options)
-
-    def setting(self, name: str, value: Value | None = None) -> str:
-        """Read or set one setting below /proc/sys/net inside, as `NetNS.setting`."""
-        return self.namespace.setting(name, value)
-
-    def settings(self, given: dict[str, Value] | Iterable[str]) -> dict[str, str]:
-        """Read or set several settings inside, as `NetNS.settings`."""
-        return self.namespace.settings(given)
-
     def monitor(self, *groups: str) -> Monitor:
         """Return a `Monitor` of what changes inside, as `NetNS.monitor`."""
         return self.namespace.monitor(*groups)
@@ -368,10 +335,6 @@ class Host(BaseHost):
             self, port, protocol=protocol, address=address, timeout=timeout, process=process
         )
         return found
-
-    def pids(self) -> list[int]:
-        """Return the processes inside, as `NetNS.pids`."""
-        return self.namespace.pids()
 
     @property
     def ports(self) -> list[Port]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from _socket import AF_INET6
 
 from ..errors import InvalidValue
+from ..netns import InsideNamespace
 from ..objects import link, prefix
 from . import values
 from .properties import LINK_PROPERTIES, MAX_MTU, KindProperty, shape_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, TypeVar, Union
 
+    from ..net import Net
     from ..nlmsg import Request
     from ..objects.link import Link
     from ..objects.prefix import Prefix
@@ -82,7 +84,7 @@ class BaseLab(Described):
         return self
 
 
-class BaseHost(Described):
+class BaseHost(Described, InsideNamespace):
     """What an interface knows of its host.
 
     ``label`` is the host's name in the description, ``number`` its index in the lab; ``where`` says where it is described.
@@ -99,8 +101,9 @@ class BaseHost(Described):
     interfaces: list[Interface]
     _names: _Names | None
 
-    def fileno(self) -> int:
-        """Return the descriptor of its namespace."""
+    @property
+    def net(self) -> Net:
+        """The network of its namespace, as `NetNS.net`."""
         raise NotImplementedError
 
     def add(self, interface: Made) -> Made:

@@ -6,7 +6,7 @@ creates namespaces while another configures them.
 
 from __future__ import annotations
 
-from _queue import SimpleQueue  # type: ignore[import-not-found]  # the C type alone: `queue` costs 3 ms
+from _queue import SimpleQueue  # the C type alone: `queue` costs 3 ms
 from _thread import start_new_thread
 
 TYPE_CHECKING = False
