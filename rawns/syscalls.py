@@ -325,10 +325,11 @@ def _load_libc() -> _Libc:
 class LibcFunction:
     """A function of libc, by its name and prototype: ``(parameter, C type, prefix of its flags' names)`` for each parameter."""
 
-    __slots__ = ("name", "parameters", "_function")
+    __slots__ = ("_function", "_has_paths", "name", "parameters")
 
     def __init__(self, name: str, *parameters: tuple[str, str, Prefixes]) -> None:
         self.name, self.parameters = name, parameters
+        self._has_paths = any(kind == "path" for _, kind, _ in parameters)
         self._function: Callable[..., int] | None = None
 
     def load(self) -> Callable[..., int]:
@@ -344,7 +345,10 @@ class LibcFunction:
             result: int = observed_call(self.name, self._call, *args, format_args=self._format_args)
             return result
         function = self._function or self.load()
-        result = function(*[arg.encode(_ENCODING, "surrogateescape") if type(arg) is str else arg for arg in args])
+        if self._has_paths:
+            result = function(*[arg.encode(_ENCODING, "surrogateescape") if type(arg) is str else arg for arg in args])
+        else:
+            result = function(*args)
         if result == -1:
             raise _syscall_error(_last_error(), self.name, self._format_args(*args))
         return result
@@ -552,10 +556,11 @@ class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
     _previous: set[int] | None
 
     def __enter__(self) -> None:
-        previous = signal_mask()
-        self._previous = None if previous >= _SIGNALS else previous  # inside another block: saves 2 of 3 system calls
-        if self._previous is None:
+        self._previous = None
+        previous = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        if previous >= _SIGNALS:  # inside another block: saves 2 of 3 system calls
             return
+        self._previous = previous
         try:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of signals that have arrived already
         except BaseException:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import weakref
 from _thread import _local as local  # `threading.local` without `threading`, which takes 3 ms to import
 from _thread import get_ident, get_native_id
 
@@ -31,7 +30,7 @@ class _ThreadState(local):
     """The blocks that the calling thread is in (`ThreadNamespace`), and whether `rawns` has started the thread."""
 
     def __init__(self) -> None:
-        self.blocks: dict[int, weakref.ref[ThreadNamespace]] = {}  # by id
+        self.blocks: dict[int, bool] = {}  # by id, in the order of their beginnings: whether the thread may have left one since
         self.outermost = -1  # a descriptor of the namespace in which the first of them began
         self.started_here = False
 
@@ -43,21 +42,21 @@ class ThreadNamespace:
     """Restore the calling thread's network namespace at the end of a ``with`` block.
 
     If ``fd`` is given, the block begins by entering that namespace, whose ``identity`` is (st_dev, st_ino), and the thread
-    must still be there at its end.  If it is not, it is moved to the namespace in which the outermost block of this thread
-    began, and `RawnsError` is raised: two blocks have overlapped, as those of two coroutines do when one of them awaits.
+    must still be there at its end.  If a function of this module has moved it elsewhere, it is moved to the namespace in which
+    the outermost block of this thread began, and `RawnsError` is raised: two blocks have overlapped, as those of two
+    coroutines do when one of them awaits.
 
     Raises PermissionError (`SyscallError`) at the beginning if the thread may not enter, or could not return;
     `NamespaceRestoreError` if the kernel does not let it return.
     """
 
-    __slots__ = ("__weakref__", "_fd", "_home", "_identity", "_thread")
+    __slots__ = ("_fd", "_home", "_identity", "_thread")
 
     def __init__(self, fd: int = -1, identity: tuple[int, int] | None = None) -> None:
         self._fd, self._identity = fd, identity
         self._home = -1  # a descriptor of the namespace to return to; -1 outside of the block
 
     def __enter__(self) -> None:
-        syscalls.setns.load()  # what could fail after the thread has moved is done before
         self._thread = get_ident()
         try:
             with syscalls.signals_blocked():
@@ -83,9 +82,7 @@ class ThreadNamespace:
             raise
         if not _state.blocks:
             _state.outermost = home
-        # A signal handler may raise before the first line of __exit__: then the thread returns when this object is released.
-        key, thread = id(self), self._thread
-        _state.blocks[key] = weakref.ref(self, lambda _: _released(key, home, thread))
+        _state.blocks[id(self)] = False
         self._home = home
         if self._fd >= 0:
             syscalls.setns(self._fd, uapi.CLONE_NEWNET)
@@ -98,9 +95,7 @@ class ThreadNamespace:
         with syscalls.signals_blocked():
             left = False
             try:
-                if self._identity is not None:
-                    status = syscalls.stat(HERE)
-                    left = (status.st_dev, status.st_ino) != self._identity
+                left = self._has_left()
             finally:
                 self._end(left)
         if left:
@@ -109,10 +104,35 @@ class ThreadNamespace:
                 "a coroutine awaits in one; the thread is back in the namespace in which the outermost block began"
             )
 
+    def _has_left(self) -> bool:
+        """Return whether the thread is elsewhere than the block has moved it.
+
+        That is looked up only if it may be so, since stat(2) takes 4 us.  Blocks that should have ended before will look, too.
+        """
+        blocks = _state.blocks
+        keys = list(blocks)
+        if keys[-1] != id(self):
+            blocks.update(dict.fromkeys(keys[keys.index(id(self)) :], True))
+        if not blocks[id(self)] or self._identity is None:
+            return False
+        status = syscalls.stat(HERE)
+        return (status.st_dev, status.st_ino) != self._identity
+
     def _end(self, to_outermost: bool = False) -> None:
         home, self._home = self._home, -1
         if home >= 0:
             _end_block(id(self), home, to_outermost)
+
+    def __del__(self) -> None:
+        """Return from a block whose end was never reached, because a signal handler raised between the block and `__exit__`."""
+        if self._home < 0 or get_ident() != self._thread:
+            return  # the thread that is inside cannot be moved by another
+        try:
+            with syscalls.signals_blocked():
+                self._end()
+        except SystemExit as error:  # Python ignores what is raised here, and the thread must not go on
+            _write_error(str(error))
+            os._exit(1)
 
 
 def _end_block(key: int, home: int, to_outermost: bool = False) -> None:
@@ -127,18 +147,6 @@ def _end_block(key: int, home: int, to_outermost: bool = False) -> None:
         if not blocks:
             _state.outermost = -1
             syscalls.close(outermost)
-
-
-def _released(key: int, home: int, thread: int) -> None:
-    """Return from a block whose end was never reached, because a signal handler raised between the block and `__exit__`."""
-    if get_ident() != thread:
-        return  # the thread that is inside cannot be moved by another
-    try:
-        with syscalls.signals_blocked():
-            _end_block(key, home)
-    except SystemExit as error:  # Python ignores what is raised here, and the thread must not go on
-        _write_error(str(error))
-        os._exit(1)
 
 
 def _return_to(home: int) -> None:
@@ -199,6 +207,8 @@ def enter(fd: int) -> None:
 
     An ordinary user may "enter" the namespace that the thread is in already, although setns(2) refuses that.
     """
+    for key in list(_state.blocks)[-1:]:
+        _state.blocks[key] = True
     try:
         syscalls.setns(fd, uapi.CLONE_NEWNET)
     except PermissionError:
