@@ -61,7 +61,8 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     "diagnose": [
         ["commands", "flow", "prefixes"],
         ["namespace_view"],
-        ["capture", "fib", "remedy", "segment", "visible"],
+        ["capture", "fib", "segment", "visible"],
+        ["remedy"],
         ["hop", "probe"],
         ["diagnosis", "link_checks", "netfilter_checks", "socket_checks", "topology"],
         ["bridge_checks", "route_checks", "tunnel_checks"],

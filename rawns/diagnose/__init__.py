@@ -18,11 +18,12 @@ from __future__ import annotations
 from .. import uapi
 from ..errors import InvalidValue
 from ..objects import prefix
+from ..objects.prefix import family_of
 from .diagnosis import Diagnosis
 from .flow import Flow
 from .hop import CheckResult, NetworkFault
 from .path import PathTracer
-from .prefixes import family_of, link_local, loopback
+from .prefixes import link_local, loopback
 from .probe import Prober
 from .proof import PathVerifier
 from .visible import VisibleNamespaces
@@ -76,18 +77,18 @@ def why(
         origin = visible.end(a)
         given = address(b) if isinstance(b, str) else None
         target, scope = given if given is not None else (None, "")
-        aim: NamespaceView | None = None if given is not None else visible.end(b)
+        destination: NamespaceView | None = None if given is not None else visible.end(b)
         if target is not None and family not in (None, 0, family_of(target)):
             raise InvalidValue(f"{target} is not an address of the family that is asked for")
-        family = family_of(target) if target is not None else family or _family(origin, aim or origin)
+        family = family_of(target) if target is not None else family or _family(origin, destination or origin)
         device = _device(origin, str(target), scope)
         label = f"{target}%{scope}" if scope else target
-        diagnosis = Diagnosis(str(origin.name), label or str((aim or origin).name), family, flow)
+        diagnosis = Diagnosis(str(origin.name), label or str((destination or origin).name), family, flow)
         diagnosis.target = target
         if target is not None and (loopback(target) or (origin.holder(target) is not None and not scope)):
-            aim = origin
+            destination = origin
 
-        return diagnose(diagnosis, origin, aim, flow, visible.known, prober.send, report, device)
+        return diagnose(diagnosis, origin, destination, flow, visible.known, prober.send, report, device)
     finally:
         prober.close()
         visible.close()
@@ -96,7 +97,7 @@ def why(
 def diagnose(
     diagnosis: Diagnosis,
     origin: NamespaceView,
-    aim: NamespaceView | None,
+    destination: NamespaceView | None,
     flow: Flow,
     known: Callable[[], Iterable[NamespaceView]],
     send: Callable[[ProbeRequest], ProbeResult],
@@ -104,7 +105,7 @@ def diagnose(
     device: Link | None = None,
 ) -> Diagnosis:
     """Make the checks from one namespace to another, and prove what they say by probes that ``send`` sends."""
-    tracer = PathTracer(diagnosis, origin, aim, flow, known, report, device)
+    tracer = PathTracer(diagnosis, origin, destination, flow, known, report, device)
     fault = tracer.trace()
     diagnosis.fault = PathVerifier(tracer, flow, send).prove(fault)
     diagnosis.filters = tracer.filters()
@@ -141,7 +142,7 @@ def address(text: str) -> tuple[str, str] | None:
 
 def _device(origin: NamespaceView, target: str, scope: str) -> Link | None:
     """Return the link of a scope: by its name, otherwise by its index. Raises `InvalidValue`."""
-    links = [link for link in origin.links.values() if not link.flags & uapi.IFF_LOOPBACK]
+    links = [link for link in origin.links.values() if not link.loopback]
     if scope:
         named = next((link for link in origin.links.values() if link.name == scope), None)
         found = named or (origin.links.get(int(scope)) if scope.isascii() and scope.isdigit() and len(scope) < 10 else None)
@@ -156,13 +157,13 @@ def _device(origin: NamespaceView, target: str, scope: str) -> Link | None:
     raise InvalidValue(f"{target} is a link-local address and needs an interface: {shown or f'{target}%INTERFACE'}")
 
 
-def _family(origin: NamespaceView, aim: NamespaceView) -> int:
+def _family(origin: NamespaceView, destination: NamespaceView) -> int:
     """Return AF_INET, unless only IPv6 is what both ends have."""
 
     def has(view: NamespaceView, family: int) -> bool:
         found = [one.address for one in view.addresses if one.family == family]
         return any(not loopback(one) and not link_local(one) for one in found)
 
-    both = [family for family in (uapi.AF_INET, uapi.AF_INET6) if has(origin, family) and has(aim, family)]
-    either = [family for family in (uapi.AF_INET, uapi.AF_INET6) if has(aim, family) or has(origin, family)]
+    both = [family for family in (uapi.AF_INET, uapi.AF_INET6) if has(origin, family) and has(destination, family)]
+    either = [family for family in (uapi.AF_INET, uapi.AF_INET6) if has(destination, family) or has(origin, family)]
     return (both or either or [uapi.AF_INET])[0]

@@ -7,9 +7,11 @@ they did. The last device at which a probe was seen therefore says between which
 from __future__ import annotations
 
 import _socket
-from errno import EAGAIN, EINTR
+from _socket import inet_ntop, inet_pton
+from threading import Thread
 
 from .. import uapi
+from ..objects.prefix import family_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,18 +26,40 @@ MAX_VIEWS = 48  # namespaces that are watched at once
 MAX_FRAMES = 8192  # frames that are kept
 MAX_FRAME_BYTES = 2048
 BUFFER_BYTES = 1 << 20  # of each socket; the kernel limits it to net.core.rmem_max
-PACKET_OUTGOING = 4  # <linux/if_packet.h>
+ARP_REQUEST, ARP_REPLY = 1, 2  # <linux/if_arp.h>
+SOLICITATION, ADVERTISEMENT = 135, 136  # types of ICMPv6: RFC 4861, section 4
+
+
+class IpPacket:
+    """What the header of an IP packet says: ``protocol`` (IPPROTO_*), ``ttl`` (or hop limit), ``source``; and its ``payload``."""
+
+    __slots__ = ("payload", "protocol", "source", "ttl")
+
+    def __init__(self, protocol: int, ttl: int, source: str, payload: bytes) -> None:
+        self.protocol, self.ttl, self.source, self.payload = protocol, ttl, source, payload
+
+    @classmethod
+    def parse(cls, data: bytes) -> IpPacket | None:
+        """Read a packet of either version; None if it is none, or too short."""
+        if len(data) >= 20 and data[0] >> 4 == 4:
+            return cls(data[9], data[8], inet_ntop(uapi.AF_INET, data[12:16]), data[(data[0] & 15) * 4 :])
+        if len(data) >= 40 and data[0] >> 4 == 6:
+            return cls(data[6], data[7], inet_ntop(uapi.AF_INET6, data[8:24]), data[40:])
+        return None
 
 
 class CapturedFrame:
-    """A frame that was seen: in which namespace, at which device, on its way out or in, and its network layer packet."""
+    """A frame that was seen: in which namespace, at which device, on its way out or in, and its network layer packet.
 
-    __slots__ = ("data", "device", "lladdr", "outgoing", "protocol", "view")
+    ``ip`` is what its IP header says; None of a frame of another protocol (ETH_P_*).
+    """
+
+    __slots__ = ("data", "device", "ip", "lladdr", "outgoing", "protocol", "view")
 
     def __init__(self, view: NamespaceView, device: str, outgoing: bool, protocol: int, lladdr: bytes, data: bytes) -> None:
         self.view, self.device, self.outgoing, self.protocol = view, device, outgoing, protocol
-        self.lladdr = ":".join(f"{byte:02x}" for byte in lladdr)
-        self.data = data
+        self.lladdr, self.data = lladdr.hex(":"), data
+        self.ip = IpPacket.parse(data) if protocol in (uapi.ETH_P_IP, uapi.ETH_P_IPV6) else None
 
 
 class Capture:
@@ -62,11 +86,9 @@ class Capture:
             while len(self.frames) < MAX_FRAMES:
                 try:
                     data, (device, protocol, kind, _, lladdr) = sock.recvfrom(MAX_FRAME_BYTES)
-                except OSError as error:
-                    if error.errno not in (EAGAIN, EINTR):
-                        break  # ENETDOWN: a device has gone
-                    break
-                self.frames.append(CapturedFrame(view, device, kind == PACKET_OUTGOING, protocol, lladdr, data))
+                except OSError:
+                    break  # EAGAIN: there are no more; ENETDOWN: a device has gone
+                self.frames.append(CapturedFrame(view, device, kind == _socket.PACKET_OUTGOING, protocol, lladdr, data))
 
     def clear(self) -> None:
         """Forget what has been seen until now."""
@@ -75,8 +97,6 @@ class Capture:
 
     def close(self) -> None:
         """Close the sockets, all at the same time: for each of them the kernel waits for an RCU grace period (20 ms)."""
-        from threading import Thread
-
         threads = [Thread(target=sock.close) for _, sock in self.sockets.values()]
         self.sockets.clear()
         for thread in threads:
@@ -90,54 +110,24 @@ def _open() -> _socket.socket:
     return _socket.socket(_socket.AF_PACKET, kind, _socket.htons(uapi.ETH_P_ALL))
 
 
+def ports(packet: IpPacket) -> tuple[int, int] | None:
+    """Return the destination port and the TCP flags of a packet (0 of UDP); None if it is neither TCP nor UDP."""
+    least = {uapi.IPPROTO_TCP: 14, uapi.IPPROTO_UDP: 8}.get(packet.protocol)
+    if least is None or len(packet.payload) < least:
+        return None
+    return int.from_bytes(packet.payload[2:4], "big"), packet.payload[13] if packet.protocol == uapi.IPPROTO_TCP else 0
+
+
 def icmp_type(data: bytes, token: bytes) -> int | None:
     """Return the ICMP type of the echo message that carries a token, wherever it lies in a packet; None if there is none."""
     at = data.find(token)
     return data[at - 8] if at >= 8 else None
 
 
-def ports(data: bytes) -> tuple[int, int, int, int] | None:
-    """Return protocol, source port, destination port and TCP flags of an IP packet; None if it is not TCP or UDP."""
-    if len(data) < 20:
-        return None
-    if data[0] >> 4 == 4:
-        start, protocol = (data[0] & 15) * 4, data[9]
-    else:
-        start, protocol = 40, data[6]
-    least = {uapi.IPPROTO_TCP: 14, uapi.IPPROTO_UDP: 8}.get(protocol)
-    if least is None or len(data) < start + least:
-        return None
-    source = int.from_bytes(data[start : start + 2], "big")
-    destination = int.from_bytes(data[start + 2 : start + 4], "big")
-    return protocol, source, destination, data[start + 13] if protocol == uapi.IPPROTO_TCP else 0
-
-
-def protocol(data: bytes) -> int | None:
-    """Return the protocol number (next header) of an IP packet."""
-    at = 9 if data[:1] and data[0] >> 4 == 4 else 6
-    return data[at] if len(data) > at else None
-
-
-def lifetime(data: bytes) -> int | None:
-    """Return the time to live (hop limit) of an IP packet."""
-    if not data:
-        return None
-    return data[8] if data[0] >> 4 == 4 and len(data) > 8 else data[7] if len(data) > 7 else None
-
-
 def resolves(frame: CapturedFrame, address: str) -> bool:
     """Return whether a frame asks for the link-layer address of an address: an ARP request or a neighbour solicitation."""
-    from _socket import inet_pton
-
-    from .prefixes import family_of
-
     packed, data = inet_pton(family_of(address), address), frame.data
-    if len(packed) == 4:
-        return frame.protocol == uapi.ETH_P_ARP and data[6:8] == b"\0\1" and data[24:28] == packed
-    return (
-        frame.protocol == uapi.ETH_P_IPV6
-        and len(data) >= 64
-        and data[6] == uapi.IPPROTO_ICMPV6
-        and data[40] == 135
-        and data[48:64] == packed
-    )
+    if frame.protocol == uapi.ETH_P_ARP:
+        return data[6:8] == ARP_REQUEST.to_bytes(2, "big") and data[24:28] == packed
+    solicits = frame.ip is not None and frame.ip.protocol == uapi.IPPROTO_ICMPV6 and frame.ip.payload[:1] == bytes([SOLICITATION])
+    return solicits and data[48:64] == packed

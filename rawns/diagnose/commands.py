@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from ..terminal import printable
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..objects.link import Link
-
 RAWNS_OBJECTS = {"link", "addr", "netns", "route", "rule", "neigh"}  # objects that `rawns ip` has
 IPROUTE_KINDS = {"vxlan", "macvlan"}  # link types whose options are left to iproute2
 
@@ -58,9 +54,3 @@ def word(text: str | None) -> str:
     from shlex import quote
 
     return quote(printable(text or ""))
-
-
-def dotted(link: Link) -> str:
-    """Return the name of a link as sysctl(8) spells it: a dot in the name becomes a slash."""
-    name: str = link.name
-    return name.replace(".", "/")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Diagnosis:
     """Whether A reaches B, and if not, the fault. True if A reaches B; ``str()`` is what `rawns why` prints.
 
-    ``origin`` and ``aim`` are the ends by their names, ``source`` and ``target`` the addresses (None if none was found),
+    ``origin`` and ``destination`` are the ends by their names, ``source`` and ``target`` the addresses (None if none was found),
     ``family`` is AF_INET or AF_INET6, ``protocol`` ``"icmp"``, ``"tcp"`` or ``"udp"``, ``port`` the port or None. ``checks``
     are the checks that were made, ``fault`` the first fault or None. ``rtt`` is the round trip in seconds, without address
     resolution; None if no answer came. ``hops`` is the number of IP stacks that the packet entered on its way. ``refuted`` is
@@ -23,8 +23,8 @@ class Diagnosis:
     with hook and priority.
     """
 
-    def __init__(self, origin: str, aim: str, family: int, flow: Flow) -> None:
-        self.origin, self.aim, self.family = origin, aim, family
+    def __init__(self, origin: str, destination: str, family: int, flow: Flow) -> None:
+        self.origin, self.destination, self.family = origin, destination, family
         self.protocol, self.port = flow.protocol, flow.port
         self.target: str | None = None
         self.source: str | None = None
@@ -43,14 +43,14 @@ class Diagnosis:
             command = self.fault.command
             return f"{self.fault.sentence}\n    {command}" if command else self.fault.sentence
         port = "" if self.port is None else f" {self.protocol.upper()} port {self.port}"
-        where = self.aim if self.aim == self.target else f"{self.aim} ({self.target})"
+        where = self.destination if self.destination == self.target else f"{self.destination} ({self.target})"
         took = "" if self.rtt is None else f" in {self.rtt * 1000:.3f} ms"
         if self.refuted is not None:
             return f"{self.origin} reaches {where}{port}{took}, for now: {self.refuted.sentence}"
         return f"{self.origin} reaches {where}{port}{took}: {_count(len(self.checks), 'check')}, {_count(self.hops, 'hop')}"
 
     def __repr__(self) -> str:
-        return f"<Diagnosis from {self.origin} to {self.aim}: {self.fault or 'reached'}>"
+        return f"<Diagnosis from {self.origin} to {self.destination}: {self.fault or 'reached'}>"
 
     def data(self) -> dict[str, Any]:
         """Return the diagnosis as data, for JSON: ``rawns why --json``."""
@@ -60,7 +60,7 @@ class Diagnosis:
             told = {"check": fault.check, "where": fault.subject, "sentence": fault.sentence, "command": fault.command or None}
         return {
             "from": self.origin,
-            "to": self.aim,
+            "to": self.destination,
             "family": "inet6" if self.family == uapi.AF_INET6 else "inet",
             "protocol": self.protocol,
             "port": self.port,

@@ -7,12 +7,14 @@ kernel's answer (`RouteTrace.explains`). With changed lists it predicts what a r
 
 from __future__ import annotations
 
+import sys
+from _socket import inet_ntop
 from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH
 
 from .. import uapi
-from ..objects.prefix import BITS
+from ..objects.prefix import family_of
 from .namespace_view import RouteRefused
-from .prefixes import covers, family_of, holds
+from .prefixes import covers, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from .flow import RouteQuery
     from .namespace_view import NamespaceView, RouteAnswer
 
-FALLBACK_METRIC = 0xFFFFFFFF  # of the unreachable default route that ends IPv6's table
+FALLBACK_METRIC = uapi.UINT32_MAX  # of the unreachable default route that ends IPv6's table
 REFUSING = {  # route types that refuse a packet, with the error of the look-up: fib_props in net/ipv4/fib_semantics.c
     uapi.RTN_BLACKHOLE: ("blackhole", EINVAL),
     uapi.RTN_UNREACHABLE: ("unreachable", EHOSTUNREACH),
@@ -79,9 +81,6 @@ def gateway(route: Route) -> str | None:
 
 
 def _gateway(body: Any) -> str | None:
-    import sys
-    from _socket import inet_ntop
-
     via = body.get("RTA_VIA")
     if isinstance(via, bytes) and len(via) in (6, 18):
         return inet_ntop(int.from_bytes(via[:2], sys.byteorder), via[2:])
@@ -124,7 +123,7 @@ def matches(view: NamespaceView, rule: Rule, query: RouteQuery) -> bool:
     body = rule.body
     incoming = view.links[query.iif].name if query.iif in view.links else "lo"
     outgoing = view.links[query.oif].name if query.oif in view.links else None
-    mask = body.get("FRA_FWMASK", 0xFFFFFFFF)
+    mask = body.get("FRA_FWMASK", uapi.UINT32_MAX)
     tests = [
         _within(body.get("FRA_SRC"), body.get("src_len", 0), query.source),
         _within(body.get("FRA_DST"), body.get("dst_len", 0), query.target),
@@ -192,12 +191,13 @@ def describe_rule(rule: Rule) -> str:
             start, end = body[key]["start"], body[key]["end"]
             words += [option, str(start) if start == end else f"{start}-{end}"]
     suppressed = body.get("FRA_SUPPRESS_PREFIXLEN", -1)
-    words += [REFUSING_RULES[rule.action][0]] if rule.action in REFUSING_RULES else ["lookup", _table_name(rule.table)]
+    words += [REFUSING_RULES[rule.action][0]] if rule.action in REFUSING_RULES else ["lookup", table_name(rule.table)]
     words += ["suppress_prefixlength", str(suppressed)] if suppressed != -1 else []
     return f"{rule.priority}: {' '.join(words)}"
 
 
-def _table_name(number: int) -> str:
+def table_name(number: int) -> str:
+    """Return a routing table as ``ip route`` names it."""
     return {uapi.RT_TABLE_LOCAL: "local", uapi.RT_TABLE_MAIN: "main", uapi.RT_TABLE_DEFAULT: "default"}.get(number, str(number))
 
 
@@ -211,8 +211,3 @@ def describe_route(route: Route) -> str:
     if route.table not in (uapi.RT_TABLE_MAIN, uapi.RT_TABLE_LOCAL):
         words += ["table", str(route.table)]
     return " ".join(words)
-
-
-def whole_length(family: int) -> int:
-    """Return the length of a host prefix: 32 or 128."""
-    return BITS[family]

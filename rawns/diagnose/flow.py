@@ -5,6 +5,8 @@ from __future__ import annotations
 from .. import uapi
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NUMBERS = {"icmp": uapi.IPPROTO_ICMP, "tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP}
 
@@ -56,8 +58,6 @@ class RouteQuery:
         """All of it, as a key of a dict."""
         return tuple(getattr(self, name) for name in self.__slots__)
 
-    def replace(self, **changes: object) -> RouteQuery:
+    def replace(self, **changes: Any) -> RouteQuery:
         """Return a copy with some fields changed."""
-        fields = {name: getattr(self, name) for name in self.__slots__ if name not in ("target", "source")}
-        given = {**fields, "target": self.target, "source": self.source, **changes}
-        return RouteQuery(given.pop("target"), given.pop("source"), **given)  # type: ignore[arg-type]
+        return RouteQuery(**{name: changes.get(name, getattr(self, name)) for name in self.__slots__})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from .. import uapi
+from ..objects.prefix import family_of
 from .flow import Flow, RouteQuery
 from .namespace_view import RouteRefused
-from .prefixes import family_of
 from .remedy import Remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from ..nft.evaluate import Evaluation, Packet
     from ..objects.link import Link
@@ -72,9 +72,10 @@ class Hop:
     """From one IP stack to the next: everything that the checks of it look at, filled in as the packet proceeds.
 
     ``here`` has the packet, which goes from ``source`` to ``target`` and came in by ``iif`` (None: it is sent from here). The
-    kernel's ``answer`` sends it by ``out`` to ``next_hop``, over ``segments`` to ``inlet`` in ``there``. ``aim`` is the namespace
-    that should get it in the end, if that is known; ``others`` are the namespaces that are known so far. ``reply`` says that
-    this is the way back; ``tracked`` are the namespaces that have seen the request, whose conntrack therefore knows the reply.
+    kernel's ``answer`` sends it by ``egress`` to ``next_hop``, over ``segments``, and it comes in by ``ingress`` in ``receiver``.
+    ``destination`` is the namespace that should get it in the end, if that is known; ``others`` are the namespaces that are known
+    so far. ``reply`` says that this is the way back; ``tracked`` are the namespaces that have seen the request, whose conntrack
+    therefore knows the reply.
     """
 
     def __init__(
@@ -83,26 +84,25 @@ class Hop:
         target: str,
         source: str | None,
         iif: Link | None,
-        aim: NamespaceView | None,
+        destination: NamespaceView | None,
         others: Iterable[NamespaceView] = (),
         reply: bool = False,
         flow: Flow | None = None,
     ) -> None:
-        self.here, self.target, self.source, self.iif, self.aim = here, target, source, iif, aim
+        self.here, self.target, self.source, self.iif, self.destination = here, target, source, iif, destination
         self.others, self.reply, self.flow = list(others), reply, flow or Flow()
         self.family = family_of(target)
         self.port = self.flow.port  # the port of the destination host, changed by port translation
         self.mark = 0
-        self.oif: Link | None = None  # the scope of a link-local target
+        self.scope: Link | None = None  # the scope of a link-local target
         self.tracked: list[NamespaceView] = []
         self.answer: RouteAnswer = RouteRefused(0)
         self.trace: RouteTrace | None = None
-        self.out: Link | None = None
+        self.egress: Link | None = None
         self.next_hop = target
         self.segments: list[Segment] = []
-        self.segment: Segment | None = None
-        self.there: NamespaceView | None = None
-        self.inlet: Link | None = None
+        self.receiver: NamespaceView | None = None
+        self.ingress: Link | None = None
         self.suspects: list[FilterSuspect] = []
 
     @property
@@ -114,12 +114,22 @@ class Hop:
     def query(self) -> RouteQuery:
         """The route look-up of this packet."""
         ports = {"sport" if self.reply else "dport": self.port} if self.port else {}
-        oif = self.oif.index if self.oif is not None else 0
+        oif = self.scope.index if self.scope is not None else 0
         iif = self.iif.index if self.iif is not None else 0
         protocol = self.flow.number(self.family) if self.port else 0
         return RouteQuery(self.target, self.source, iif=iif, oif=oif, mark=self.mark, protocol=protocol, **ports)
 
     def taken(self) -> list[str]:
         """Return the addresses that are in use, as far as is known."""
-        views: list[Any] = [self.here, self.aim, self.there, *self.others]
-        return [one.address for view in views if view is not None and view.loaded for one in view.addresses]
+        return [one.address for view in self.views() for one in view.addresses]
+
+    def views(self) -> list[NamespaceView]:
+        """Return the namespaces that have been read: the two ends of the hop, the destination, and the others."""
+        ends = [view for view in (self.here, self.destination, self.receiver) if view is not None]
+        return [view for view in dict.fromkeys([*ends, *self.others]) if view.loaded]
+
+    def resolved(self) -> bool:
+        """Return whether the sender has a permanent neighbour entry for the next hop, so that it need not ask."""
+        index = None if self.egress is None else self.egress.index
+        entries = [one for one in self.here.neighbours() if (one.index, one.address) == (index, self.next_hop)]
+        return any(one.state & uapi.NUD_PERMANENT for one in entries)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from .. import uapi
 from ..terminal import printable
 from .prefixes import version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, Union
+    from typing import Union
 
     from ..nft.evaluate import Evaluation, Packet, Translation
     from ..nft.records import NftChain
@@ -117,9 +116,29 @@ class NamespaceView:
 
     # -- what follows from those ------------------------------------------------------------------------------------
 
+    def far_link(self, link: Link) -> tuple[NamespaceView, Link] | None:
+        """Return the link that `far_end` names, with its namespace; None if it cannot be seen."""
+        end = self.far_end(link)
+        far = None if end is None or end[0].closed else end[0].links.get(end[1])
+        return None if end is None or far is None else (end[0], far)
+
+    def bridge_of(self, port: Link) -> Link | None:
+        """Return the bridge of which a link is a port."""
+        master = self.links.get(port.master or 0)
+        return master if master is not None and master.kind == "bridge" else None
+
+    @property
+    def lo(self) -> Link | None:
+        """The loopback interface."""
+        return next((link for link in self.links.values() if link.loopback), None)
+
     def conf(self, family: int, link: Link, name: str) -> int | None:
         """Return a setting of one link: ``net.ipv4.conf.LINK.NAME``."""
         return self.sysctl(f"{version(family)}/conf/{link.name}/{name}")
+
+    def max_conf(self, link: Link, name: str) -> int:
+        """Return the larger of the settings ``net.ipv4.conf.all.NAME`` and ``net.ipv4.conf.LINK.NAME``, which is in force."""
+        return max(self.sysctl(f"ipv4/conf/all/{name}") or 0, self.sysctl(f"ipv4/conf/{link.name}/{name}") or 0)
 
     def addresses_of(self, link: Link, family: int) -> list[Address]:
         """Return the addresses of one link, of one family."""
@@ -142,18 +161,3 @@ class NamespaceView:
 
     def __repr__(self) -> str:
         return f"<NamespaceView of {self.name}>"
-
-
-def data(link: Link) -> dict[str, Any]:
-    """Return the options of a link's kind (IFLA_INFO_DATA); empty if there are none that can be decoded."""
-    return link.data
-
-
-def port_data(link: Link) -> dict[str, Any]:
-    """Return what a bridge says of a port (IFLA_INFO_SLAVE_DATA)."""
-    return link.port
-
-
-def noarp(link: Link) -> bool:
-    """Return whether ARP is switched off on a link (IFF_NOARP)."""
-    return bool(link.flags & uapi.IFF_NOARP)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from .. import uapi
+from ..objects.prefix import BITS
 from ..terminal import printable
 from . import fib, netfilter_checks, remedy, route_checks, tunnel_checks
-from .checks import ARRIVAL, CHECKS, DEPARTURE, EXIT, LOCAL, NEXT_HOP
+from .checks import ARRIVAL, CHECKS, DEPARTURE, EXIT, LOCAL, NEXT_HOP, RESOLUTION
+from .flow import Flow
 from .hop import CheckResult, Hop, NetworkFault
-from .namespace_view import data
+from .namespace_view import RouteRefused
 from .neighbour_checks import holder_found
 from .prefixes import link_local, loopback, multicast, on_link
-from .segment import TUNNEL, Receiver, Segment, receivers, tunnel_remotes
-from .topology import distances, ip_links, router_on
+from .segment import BRIDGE, TUNNEL, receivers, tunnel_remotes, vxlan_address
+from .topology import distances, routers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
     from ..nft.evaluate import Translation
+    from ..objects.address import Address
     from ..objects.link import Link
     from ..objects.route import Route
     from .diagnosis import Diagnosis
-    from .flow import Flow
     from .namespace_view import NamespaceView
+    from .segment import Receiver, Segment
 
 MAX_NESTED_TUNNELS = 4
 OUTER = "outer packets of"
@@ -69,13 +73,13 @@ class PathTracer:
         self,
         diagnosis: Diagnosis,
         origin: NamespaceView,
-        aim: NamespaceView | None,
+        destination: NamespaceView | None,
         flow: Flow,
         known: Callable[[], Iterable[NamespaceView]],
         report: Callable[[CheckResult], object],
         device: Link | None = None,
     ) -> None:
-        self.diagnosis, self.origin, self.aim, self.flow = diagnosis, origin, aim, flow
+        self.diagnosis, self.origin, self.destination, self.flow = diagnosis, origin, destination, flow
         self.known, self.report, self.device = known, report, device
         self.trail: list[Hop] = []
         self.reply_trail: list[Hop] = []
@@ -90,20 +94,20 @@ class PathTracer:
 
     def trace(self) -> NetworkFault | None:
         """Follow the packet there and its answer back. Return the first fault, or None."""
-        diagnosis, aim = self.diagnosis, self.aim
+        diagnosis, destination = self.diagnosis, self.destination
         if diagnosis.target is None:
-            if aim is None:
+            if destination is None:
                 return None
-            diagnosis.target = chosen(self.origin, aim, diagnosis.family)
+            diagnosis.target = chosen(self.origin, destination, diagnosis.family)
             if diagnosis.target is None:
-                return self._addressless(aim)
-        fault, arrived = self._follow(self.origin, aim, diagnosis.target, None, self.flow.port, False)
+                return self._addressless(destination)
+        fault, arrived = self._follow(self.origin, destination, diagnosis.target, None, self.flow.port, False)
         self.arrived = arrived
         if fault is not None or arrived is None or arrived is self.origin or diagnosis.source is None:
             return fault
         last = self.trail[-1]
         answered = last.source or diagnosis.source
-        fault, _ = self._follow(arrived, self._answer_aim(last), answered, last.target, last.port, True)
+        fault, _ = self._follow(arrived, self._answered(last), answered, last.target, last.port, True)
         changed = next((one for one in self.translations if one.is_source and one.after == answered), None)
         if fault is not None and changed is not None and self.reply_trail[-1].target == answered:
             fault.sentence += f": {_described(changed)}"
@@ -114,18 +118,18 @@ class PathTracer:
                 fault.remedy = netfilter_checks.accepting_rule(hop, changed.view, changed.change.chain, packet)
         return fault
 
-    def _answer_aim(self, last: Hop) -> NamespaceView:
+    def _answered(self, last: Hop) -> NamespaceView:
         """Return the namespace to which the answer is addressed: the sender, or the one that changed the source address."""
         changed = [one for one in self.translations if one.is_source and one.after == last.source]
         return changed[-1].view if changed else self.origin
 
-    def _addressless(self, aim: NamespaceView) -> NetworkFault:
-        """The destination has no address that could be the target, or the sender no address at all."""
+    def _addressless(self, destination: NamespaceView) -> NetworkFault:
+        """Return the fault of a destination without an address that could be the target, or of a sender without any."""
         family = self.diagnosis.family
         held = [one for one in self.origin.addresses if one.family == family and not link_local(one.address)]
-        held.sort(key=lambda one: one.prefixlen == fib.whole_length(family))  # a subnet has room for another address
+        held.sort(key=lambda one: one.prefixlen == BITS[family])  # a subnet has room for another address
         mine = [one.address for one in held if not loopback(one.address)]
-        one, other = (aim, self.origin) if mine else (self.origin, aim)
+        one, other = (destination, self.origin) if mine else (self.origin, destination)
         wildcard = "::" if family == uapi.AF_INET6 else "0.0.0.0"
         hop = Hop(one, mine[0] if mine else wildcard, None, None, other, self.known())
         fault = route_checks.addressless(hop)
@@ -135,7 +139,13 @@ class PathTracer:
     # -- one direction ----------------------------------------------------------------------------------------------
 
     def _follow(
-        self, start: NamespaceView, aim: NamespaceView | None, target: str, source: str | None, port: int | None, reply: bool
+        self,
+        start: NamespaceView,
+        destination: NamespaceView | None,
+        target: str,
+        source: str | None,
+        port: int | None,
+        reply: bool,
     ) -> tuple[NetworkFault | None, NamespaceView | None]:
         """Follow a packet until a namespace has the target. Return the fault, and the namespace (None: out of sight)."""
         here, iif, mark, nested = start, None, 0, self.depth > 0
@@ -144,9 +154,9 @@ class PathTracer:
         if not nested:
             self.trail, self.reply_trail = (self.trail, trail) if reply else (trail, self.reply_trail)
         for _ in range(MAX_HOPS):
-            hop = Hop(here, target, source, iif, aim, self.known(), reply, self.flow)
+            hop = Hop(here, target, source, iif, destination, self.known(), reply, self.flow)
             hop.port, hop.mark, hop.tracked = port, mark, self._tracked()
-            hop.oif = self.device if iif is None and not reply else None
+            hop.scope = self.device if iif is None and not reply else None
             trail.append(hop)
             if nested:
                 self.nested.append(hop)
@@ -161,11 +171,12 @@ class PathTracer:
             if not reply and not nested:
                 self.diagnosis.source = self.diagnosis.source or source
             if route.type == uapi.RTN_LOCAL:
-                return self.run(LOCAL, hop, str(here.name)), here
+                return self.run(LOCAL, hop, str(here.name), here, here.lo), here
             fault = self._leave(hop, route, trail)
-            if fault is not None or hop.there is None or hop.inlet is None:
+            if fault is not None or hop.receiver is None or hop.ingress is None:
                 return fault, None
-            here, iif, target, source, port, mark = hop.there, hop.inlet, hop.target, hop.source, hop.port, hop.mark
+            here, iif, target, source, port, mark = hop.receiver, hop.ingress, hop.target, hop.source, hop.port, hop.mark
+            destination = hop.destination
             self.diagnosis.hops += not reply and not nested
             if here.holder(target) is not None:
                 return None, here
@@ -176,7 +187,7 @@ class PathTracer:
 
     def _tracked(self) -> list[NamespaceView]:
         """Return the namespaces whose conntrack has seen the request."""
-        return [view for hop in self.trail for view in (hop.here, hop.there) if view is not None]
+        return [view for hop in self.trail for view in (hop.here, hop.receiver) if view is not None]
 
     def _look_up(self, hop: Hop) -> None:
         """Ask the kernel for the route: as a socket does it, with a mark that an output chain sets, and with the source.
@@ -195,28 +206,28 @@ class PathTracer:
                 hop.answer, hop.source = first, None
         if hop.route is None or hop.route.type == uapi.RTN_LOCAL:
             return
-        out = hop.here.links.get(hop.route.index or 0)
-        asked = hop.source
-        hop.source = hop.source or hop.route.source
-        mark = hop.here.evaluate(netfilter_checks.packet_of(hop, hop.here, None, out), "output").mark
-        hop.source = asked
-        if mark:
-            hop.mark, hop.source = mark, asked or hop.route.source
+        asked, hop.source = hop.source, hop.source or hop.route.source
+        packet = netfilter_checks.packet_of(hop, hop.here, None, hop.here.links.get(hop.route.index or 0))
+        mark = hop.here.evaluate(packet, "output").mark
+        if not mark:
+            hop.source = asked
+        else:
+            hop.mark = mark
             hop.answer = hop.here.route(hop.query)  # ip_route_me_harder: with the source that is in the packet
 
     def _leave(self, hop: Hop, route: Route, trail: list[Hop]) -> NetworkFault | None:
         """Follow the packet out of one IP stack and into the next."""
-        here = hop.here
-        hop.out, hop.next_hop = here.links.get(route.index or 0), fib.gateway(route) or hop.target
-        if hop.out is None:
+        egress = hop.egress = hop.here.links.get(route.index or 0)
+        hop.next_hop = fib.gateway(route) or hop.target
+        if egress is None:
             return None
         ends: list[tuple[NamespaceView, Link]] = []
-        found = self._receiver(hop, ends)
+        found = self._receiver(hop, egress, ends)
         if found is not None:
-            hop.there, hop.inlet, hop.segments = found.view, found.link, found.segments
+            hop.receiver, hop.ingress, hop.segments = found.view, found.link, found.segments
             if trail[0].here is found.view and found.view.holder(hop.target) is None and not self.translations:
                 return self._routing_loop(trail)  # back at the sender
-        fault = self.run(EXIT, hop, here.named(hop.out))
+        fault = self.run(EXIT, hop, hop.here.named(egress), egress)
         if fault is not None:
             return fault
         if found is None and ends:
@@ -226,49 +237,51 @@ class PathTracer:
                 self.note("as far as can be seen", ends[0][0].named(ends[0][1]), None)
             return fault
         for segment in hop.segments:
-            hop.segment = segment
-            fault = fault or self.run(segment.kind, hop, str(segment)) or self._below(segment)
-        self._translate_postrouting(hop)
-        fault = fault or self.run(NEXT_HOP, hop, hop.next_hop)
-        if fault is None and hop.there is not None and hop.inlet is not None:
-            self._arrive(hop)
-            if self.diverted is not None:
-                self.note("translation", hop.there.named(hop.inlet), self.diverted)
-                return self.diverted
-            fault = self.run(ARRIVAL, hop, hop.there.named(hop.inlet))
-        return fault
+            stage = (segment, segment.bridge) if segment.kind == BRIDGE else (segment,)
+            fault = fault or self.run(segment.kind, hop, str(segment), *stage) or self._below(segment)
+        self._translate_postrouting(hop, egress)
+        fault = fault or self.run(NEXT_HOP, hop, hop.next_hop, egress)
+        if fault is not None or found is None:
+            return fault
+        fault = self.run(RESOLUTION, hop, hop.next_hop, found.view, found.link)
+        return fault or self._arrive(hop, found.view, found.link)
 
-    def _arrive(self, hop: Hop) -> None:
-        """Apply what the receiver does before it looks up the route: mark the packet, and translate its destination."""
-        there = hop.there
-        assert there is not None
-        if hop.source is None:
-            return
-        packet = netfilter_checks.packet_of(hop, there, hop.inlet)
-        hop.mark = 0
-        packet.known["meta", uapi.NFT_META_MARK] = bytes(4)
-        hop.mark = there.evaluate(packet, "prerouting").mark or 0
-        if hop.reply:
-            self._untranslate(hop, there)
-        else:
-            self._translated(hop, there, there.translate(packet, "prerouting"), hop.inlet)
+    def _arrive(self, hop: Hop, there: NamespaceView, ingress: Link) -> NetworkFault | None:
+        """Follow the packet into the receiver, which first marks it and translates its destination, then looks up its route."""
+        if hop.source is not None:
+            hop.mark = 0
+            packet = netfilter_checks.packet_of(hop, there, ingress)
+            hop.mark = there.evaluate(packet, "prerouting").mark or 0
+            if hop.reply:
+                self._untranslate(hop, there)
+            else:
+                self._translated(hop, there, there.translate(packet, "prerouting"), ingress)
+        if self.diverted is not None:
+            self.note("translation", there.named(ingress), self.diverted)
+            return self.diverted
+        return self.run(ARRIVAL, hop, there.named(ingress), there, ingress)
 
-    def _receiver(self, hop: Hop, ends: list[tuple[NamespaceView, Link]]) -> Receiver | None:
+    def _receiver(self, hop: Hop, egress: Link, ends: list[tuple[NamespaceView, Link]]) -> Receiver | None:
         """Return who receives the packet: the holder of the next hop, or else who answers for it (proxy_arp, proxy_ndp)."""
-        here, out = hop.here, hop.out
-        assert out is not None
-        others = [*hop.others, *([hop.aim] if hop.aim is not None else [])]
-        if hop.aim is not None and hop.aim is not here:  # of several holders the destination comes first
-            found = next(receivers(here, out, lambda view, link: view is hop.aim and holder_found(hop, view, link), others), None)
-            if found is not None:
-                return found
-        found = next(receivers(here, out, lambda view, link: holder_found(hop, view, link), others, ends), None)
-        name = "proxy_arp" if hop.family == uapi.AF_INET else "proxy_ndp"
+        here, destination = hop.here, hop.destination
+        others = [*hop.others, *([destination] if destination is not None else [])]
+        proxy = "proxy_arp" if hop.family == uapi.AF_INET else "proxy_ndp"
+
+        def is_destination(view: NamespaceView, link: Link) -> bool:
+            return view is destination and holder_found(hop, view, link)
+
+        def holds(view: NamespaceView, link: Link) -> bool:
+            return holder_found(hop, view, link)
 
         def proxies(view: NamespaceView, link: Link) -> bool:
-            return view is not here and bool(view.conf(hop.family, link, name))
+            return view is not here and bool(view.conf(hop.family, link, proxy))
 
-        return found or next(receivers(here, out, proxies, others), None)
+        first = [] if destination in (None, here) else [is_destination]  # of several holders the destination comes first
+        for wanted in (*first, holds, proxies):
+            found = next(receivers(here, egress, wanted, others, ends if wanted is holds else None), None)
+            if found is not None:
+                return found
+        return None
 
     # -- tunnels ----------------------------------------------------------------------------------------------------
 
@@ -288,12 +301,8 @@ class PathTracer:
     ) -> NetworkFault | None:
         if self.depth >= MAX_NESTED_TUNNELS:
             return None
-        from .flow import Flow
-
-        options = data(device)
-        local = options.get("IFLA_VXLAN_LOCAL") or options.get("IFLA_VXLAN_LOCAL6")
-        port = options.get("IFLA_VXLAN_PORT")
-        if local and here.holder(str(local)) is None:
+        local, port = vxlan_address(device, "LOCAL") or None, device.data.get("IFLA_VXLAN_PORT")
+        if local and here.holder(local) is None:
             foreign = tunnel_checks.foreign_local(view, device, here, remote)
             self.note("tunnel address", view.named(device), foreign)
             return foreign
@@ -317,12 +326,9 @@ class PathTracer:
             self.note("tunnel", view.named(link), fault)
             return fault
         home = view.underlay(link)
-        for remote in [one for one in tunnel_remotes(view, link) if not multicast(one)] if home is not None else []:
-            assert home is not None
-            fault = self._nested(view, link, home, None, remote)
-            if fault is not None:
-                return fault
-        return None
+        remotes = [one for one in tunnel_remotes(view, link) if not multicast(one)]
+        faults = (self._nested(view, link, home, None, remote) for remote in remotes if home is not None)
+        return next((fault for fault in faults if fault is not None), None)
 
     # -- address translation ----------------------------------------------------------------------------------------
 
@@ -332,46 +338,46 @@ class PathTracer:
             self._untranslate(hop, hop.here)
             return
         answer = hop.here.route(hop.query)
-        source = getattr(answer, "source", None)
-        if source is None or source == hop.target:
+        if isinstance(answer, RouteRefused) or answer.source in (None, hop.target):
             return
-        hop.source = source
-        packet = netfilter_checks.packet_of(hop, hop.here, None, hop.here.links.get(getattr(answer, "index", None) or 0))
-        hop.source = None
+        hop.source = answer.source
+        packet = netfilter_checks.packet_of(hop, hop.here, None, hop.here.links.get(answer.index or 0))
         self._translated(hop, hop.here, hop.here.translate(packet, "output"), None)
+        hop.source = None
 
-    def _translated(self, hop: Hop, view: NamespaceView, change: Translation | None, inlet: Link | None) -> None:
-        """Apply a translation of the destination."""
-        if change is None or change.kind not in ("dnat", "redirect") or hop.source is None:
+    def _translated(self, hop: Hop, view: NamespaceView, change: Translation | None, ingress: Link | None) -> None:
+        """Apply a translation of the destination: of a packet to the namespace itself (a forwarded port), or to another."""
+        if change is None or change.kind not in ("dnat", "redirect"):
             return
-        own = [one.address for one in view.addresses_of(inlet, hop.family)] if inlet is not None else ["127.0.0.1"]
+        own = [one.address for one in view.addresses_of(ingress, hop.family)] if ingress is not None else ["127.0.0.1"]
         address = change.address or (own[0] if change.kind == "redirect" and own else hop.target)
         port = change.port or hop.port
         self.translations.append(AppliedTranslation(view, False, hop.target, address, hop.port, port, change))
-        aim = self.aim
-        if aim is not None and aim.holder(hop.target) is not None and aim.holder(address) is None:
-            sentence = f"{_described(self.translations[-1])}, which {aim.name} does not have"
-            packet = netfilter_checks.packet_of(hop, view, inlet)
-            self.diverted = NetworkFault(
-                sentence, netfilter_checks.accepting_rule(hop, view, change.chain, packet), conclusive=True
-            )
+        end = self.destination
+        if end is not None and end.holder(hop.target) is not None and end.holder(address) is None:
+            if end is view:
+                self.destination = hop.destination = None  # whoever has the new address
+            else:
+                sentence = f"{_described(self.translations[-1])}, which {end.name} does not have"
+                packet = netfilter_checks.packet_of(hop, view, ingress)
+                change_back = netfilter_checks.accepting_rule(hop, view, change.chain, packet)
+                self.diverted = NetworkFault(sentence, change_back, conclusive=True)
         hop.target, hop.port = address, port
 
-    def _translate_postrouting(self, hop: Hop) -> None:
+    def _translate_postrouting(self, hop: Hop, egress: Link) -> None:
         """Apply a translation of the source address as the packet leaves."""
-        out = hop.out
-        if out is None or hop.source is None or self.depth:
+        if hop.source is None or self.depth:
             return
         if hop.reply:
             for one in reversed(self.translations):
                 if one.view is hop.here and not one.is_source and hop.source == one.after:
                     hop.source, hop.port = one.before, one.port_before
             return
-        packet = netfilter_checks.packet_of(hop, hop.here, hop.iif, out)
+        packet = netfilter_checks.packet_of(hop, hop.here, hop.iif, egress)
         change = hop.here.translate(packet, "postrouting")
         if change is None or change.kind not in ("snat", "masquerade"):
             return
-        own = [one.address for one in hop.here.addresses_of(out, hop.family) if not link_local(one.address)]
+        own = [one.address for one in hop.here.addresses_of(egress, hop.family) if not link_local(one.address)]
         address = change.address or (own[0] if own else hop.source)
         if address != hop.source:
             self.translations.append(AppliedTranslation(hop.here, True, hop.source, address, None, None, change))
@@ -380,17 +386,15 @@ class PathTracer:
     def _untranslate(self, hop: Hop, view: NamespaceView) -> None:
         """Change the destination of an answer back; its source is changed back as it leaves."""
         for one in reversed(self.translations):
-            if one.view is not view:
-                continue
-            if one.is_source and hop.target == one.after:
+            if one.view is view and one.is_source and hop.target == one.after:
                 hop.target = one.before
-                hop.aim = self.origin
+                hop.destination = self.origin
 
     # -- loops ------------------------------------------------------------------------------------------------------
 
     def _routing_loop(self, trail: list[Hop]) -> NetworkFault:
         """Return the fault of a packet that goes round in circles, at the router whose route is wrong."""
-        views = [hop.here for hop in trail] + ([trail[-1].there] if trail[-1].there is not None else [])
+        views = [view for view in (*(hop.here for hop in trail), trail[-1].receiver) if view is not None]
         first = next(index for index, view in enumerate(views) if view is views[-1])
         loop = trail[first:]
         path = " to ".join(str(view.name) for view in views[first : first + 8])
@@ -404,14 +408,12 @@ class PathTracer:
             fault = NetworkFault(f"{sentence}; wrong is {wrong[0]}", wrong[1])
         else:
             change = None
-            for link in [one for one in ip_links(culprit.here, culprit.family) if one.up]:
-                router = router_on(culprit, link)
-                if router is not None and router != culprit.next_hop:
+            others = ((link, router) for link, router in routers(culprit) if link.up and router != culprit.next_hop)
+            for link, router in islice(others, 1):
+                if route is not None and route.destination == "default":  # which other destinations need
+                    change = route_checks.host_route(culprit, f"via {router}")
+                else:
                     change = route_checks.replaced(culprit, router, link)
-                    if route is not None and route.destination == "default":  # which other destinations need
-                        words = f"{culprit.target}/{fib.whole_length(culprit.family)} via {router}"
-                        change = remedy.change_route(culprit.here, culprit.family, "add", words)
-                    break
             if change is None and route is not None:
                 words = f"{remedy.route_words(route)}{f' via {culprit.next_hop}' if fib.gateway(route) else ''}"
                 needed = route.protocol == uapi.RTPROT_KERNEL or route.destination == "default" or not far
@@ -422,11 +424,11 @@ class PathTracer:
 
     # -- checks -----------------------------------------------------------------------------------------------------
 
-    def run(self, stage: str, hop: Hop, subject: str) -> NetworkFault | None:
-        """Make the checks of a stage, until one finds a fault."""
+    def run(self, stage: str, hop: Hop, subject: str, *more: object) -> NetworkFault | None:
+        """Make the checks of a stage, until one finds a fault; ``more`` is what the stage gives to its checks beside the hop."""
         for name, check, family in CHECKS[stage]:
             if family in (0, hop.family):
-                fault = check(hop)
+                fault = check(hop, *more)
                 self.note(name, subject, fault)
                 if fault is not None:
                     return fault
@@ -444,7 +446,7 @@ class PathTracer:
         """Return the base chains of nf_tables on the way, with hook and priority."""
         found = []
         for hop in self.hops():
-            views = [hop.here] + ([hop.there] if hop.there is not None else [])
+            views = [hop.here] + ([hop.receiver] if hop.receiver is not None else [])
             stack = [(view, chain) for view in views for chain in view.chains() if chain.family not in LINK_FAMILIES]
             link = [one for segment in hop.segments for one in netfilter_checks.chains_on(segment)]
             found += [f"{netfilter_checks.describe_chain(chain)} in {view.name}" for view, chain in [*stack, *link]]
@@ -455,17 +457,15 @@ class PathTracer:
         return [*self.trail, *self.reply_trail]
 
 
-def chosen(origin: NamespaceView, aim: NamespaceView, family: int) -> str | None:
-    """Return the address of ``aim`` that ``origin`` most likely reaches: on a subnet of its own, on a link that is up."""
+def chosen(origin: NamespaceView, destination: NamespaceView, family: int) -> str | None:
+    """Return the address of a destination that ``origin`` most likely reaches: on a subnet of its own, on a link that is up."""
 
-    def rank(address: Any) -> tuple[bool, bool]:
+    def rank(address: Address) -> tuple[bool, bool, bool]:
         near = any(on_link(own, address.address) for own in origin.addresses if not loopback(own.address))
-        return not near, not aim.links[address.index].up
+        return loopback(address.address), not near, not destination.links[address.index].up
 
-    all_of_it = [one for one in aim.addresses if one.family == family and one.index in aim.links]
-    if aim is origin:
-        all_of_it = sorted(all_of_it, key=lambda one: loopback(one.address))
-        return next((one.address for one in all_of_it), "::1" if family == uapi.AF_INET6 else "127.0.0.1")
-    seen = [one for one in all_of_it if not link_local(one.address) and not loopback(one.address)]
-    best: str | None = min(seen, key=rank).address if seen else None
-    return best
+    found = [one for one in destination.addresses if one.family == family and one.index in destination.links]
+    if destination is origin:
+        return min(found, key=rank).address if found else "::1" if family == uapi.AF_INET6 else "127.0.0.1"
+    found = [one for one in found if not link_local(one.address) and not loopback(one.address)]
+    return min(found, key=rank).address if found else None

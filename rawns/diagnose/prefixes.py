@@ -1,11 +1,11 @@
-"""Arithmetic on IP addresses and prefixes, given and returned as text."""
+"""Questions about IP addresses and prefixes that are given as text, and unused addresses and names."""
 
 from __future__ import annotations
 
 from _socket import inet_pton
 
 from .. import uapi
-from ..objects.prefix import BITS, Prefix, same_bits
+from ..objects.prefix import BITS, Prefix, family_of, same_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,31 +27,20 @@ def family_name(family: int) -> str:
     return "IPv6" if family == uapi.AF_INET6 else "IPv4"
 
 
-def family_of(address: str) -> int:
-    """Return AF_INET6 if the address contains a colon, otherwise AF_INET."""
-    return uapi.AF_INET6 if ":" in address else uapi.AF_INET
-
-
-def number(address: str) -> int:
-    """Return an address as an integer."""
-    return Prefix(family_of(address), address, 0).number
-
-
-def text(family: int, value: int) -> str:
-    """Return an integer as an address."""
-    return Prefix.of(family, value).address
+def of_length(address: str, length: int) -> Prefix:
+    """Return the prefix of a length in which an address lies."""
+    return Prefix(family_of(address), address, length)
 
 
 def holds(prefix: str, length: int, address: str) -> bool:
     """Return whether a prefix contains an address; False if they are of two families."""
-    if family_of(prefix) != family_of(address):
-        return False
-    return same_bits(inet_pton(family_of(prefix), prefix), inet_pton(family_of(address), address), length)
+    family = family_of(prefix)
+    return family == family_of(address) and same_bits(inet_pton(family, prefix), inet_pton(family, address), length)
 
 
 def network(address: str, length: int) -> str:
-    """Return an address with its host bits cleared."""
-    return Prefix(family_of(address), address, length).network.address
+    """Return an address with its host bits cleared, and the length: ``10.0.0.0/24``."""
+    return str(of_length(address, length).network)
 
 
 def on_link(one: Address, address: str) -> bool:
@@ -66,7 +55,7 @@ def link_local(address: str) -> bool:
 
 def loopback(address: str) -> bool:
     """Return whether this is a loopback address (127.0.0.0/8 or ::1)."""
-    return holds("127.0.0.0", 8, address) or holds("::1", 128, address)
+    return holds("127.0.0.0", 8, address) or address == "::1"
 
 
 def multicast(address: str) -> bool:
@@ -76,15 +65,16 @@ def multicast(address: str) -> bool:
 
 def solicited(address: str) -> str:
     """Return the solicited-node multicast group of an IPv6 address (RFC 4291)."""
-    return text(uapi.AF_INET6, 0xFF02 << 112 | 0x1FF << 24 | number(address) & 0xFFFFFF)
+    group = of_length("ff02::1:ff00:0", 104).number | of_length(address, 128).number & 0xFFFFFF
+    return Prefix.of(uapi.AF_INET6, group).address
 
 
 def covers(route: Route, address: str) -> bool:
     """Return whether the destination of a route contains an address."""
-    if route.family != family_of(address):
-        return False
     destination: str | None = route.body.get("RTA_DST")
-    return destination is None or holds(destination, route.body["rtm_dst_len"], address)
+    if destination is None:
+        return route.family == family_of(address)
+    return holds(destination, route.body["rtm_dst_len"], address)
 
 
 def spare_address(like: str, length: int, taken: Iterable[str]) -> str:
@@ -92,24 +82,21 @@ def spare_address(like: str, length: int, taken: Iterable[str]) -> str:
 
     A prefix of one or two addresses may have no other: then it is the nearest address that is free.
     """
-    family = family_of(like)
-    host = BITS[family] - length
-    used = {number(one) for one in taken if family_of(one) == family}
-    if host < 2:
-        mine = number(like)
-        near = (mine ^ n for n in range(MAX_SPARE_TRIED))
-        return f"{text(family, next((one for one in near if one not in used), mine))}/{length}"
-    base = number(like) >> host << host
-    last = min((1 << host) - 2, MAX_SPARE_TRIED)
-    free = next((base + n for n in range(1, last + 1) if base + n not in used), base + last)
-    return f"{text(family, free)}/{length}"
+    mine = of_length(like, length)
+    used = {of_length(one, 0).number for one in taken if family_of(one) == mine.family}
+    size = 1 << BITS[mine.family] - length
+    if size <= 2:
+        tried, otherwise = [mine.number ^ n for n in range(MAX_SPARE_TRIED)], mine.number
+    else:
+        first = mine.network.number
+        tried = [first + n for n in range(1, min(size - 2, MAX_SPARE_TRIED) + 1)]
+        otherwise = tried[-1]
+    return str(Prefix.of(mine.family, next((one for one in tried if one not in used), otherwise), length))
 
 
 def spare_name(like: str, taken: Iterable[str]) -> str:
     """Return an interface name that is not in ``taken``: ``v``, ``v1``, ``v2`` ..., of at most 15 bytes."""
-    used = set(taken)
-    found = like[: uapi.IFNAMSIZ - 1]
-    count = 0
+    used, found, count = set(taken), like[: uapi.IFNAMSIZ - 1], 0
     while found in used:
         count += 1
         found = f"{like[: uapi.IFNAMSIZ - 1 - len(str(count))]}{count}"

@@ -10,13 +10,13 @@ from time import monotonic
 
 from .. import uapi
 from ..errors import RawnsError, SyscallError
+from ..objects.prefix import family_of
 from . import capture
 from .capture import Capture
-from .prefixes import family_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from ..icmp.socket import IcmpSocket
     from .capture import CapturedFrame, Inside
@@ -28,15 +28,16 @@ MAX_ATTEMPTS = 16
 TOKEN_BYTES = 8
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3  # <linux/in.h>
 IPV6_MTU_DISCOVER = 23  # <linux/in6.h>
-ECHO_REQUESTS = (8, 128)
+ECHO_REQUESTS = (uapi.ICMP_ECHO, uapi.ICMPV6_ECHO_REQUEST)
+UDP_SECONDS = 1.0  # within which a datagram is refused, if it is
 SYN, ACK, RST = 2, 16, 4  # <netinet/tcp.h>
 
 
 class ProbeRequest:
     """What to send: from a namespace to a target, for at most ``seconds``; ``size`` is the number of data bytes of an echo.
 
-    ``device`` is the interface of a link-local target. ``watched`` are the namespaces in which packet sockets look for the probe,
-    ``whole`` says that the packet must not be fragmented. ``ports`` are ports to which the destination port may be translated.
+    ``whole`` says that the packet must not be fragmented. ``device`` is the interface of a link-local target, ``watched`` are the
+    namespaces in which packet sockets look for the probe, ``ports`` its destination port and those to which it may be translated.
     """
 
     __slots__ = ("device", "flow", "origin", "ports", "seconds", "size", "target", "watched", "whole")
@@ -49,14 +50,12 @@ class ProbeRequest:
         seconds: float,
         *,
         size: int = 56,
-        device: str = "",
-        watched: Iterable[NamespaceView] = (),
         whole: bool = False,
-        ports: Iterable[int | None] = (),
     ) -> None:
-        self.origin, self.target, self.flow, self.seconds = origin, target, flow, seconds
-        self.size, self.device, self.watched, self.whole = size, device, list(watched), whole
-        self.ports = {flow.port, *ports}
+        self.origin, self.target, self.flow, self.seconds, self.size, self.whole = origin, target, flow, seconds, size, whole
+        self.device = ""
+        self.watched: list[NamespaceView] = []
+        self.ports = {flow.port}
 
 
 class ProbeResult:
@@ -87,11 +86,10 @@ class ProbeResult:
         ``start`` is the sender's time to live. Frames of another ``protocol`` (IPPROTO_*) are the outer packets of a tunnel.
         """
         for frame in self.frames:
-            left = capture.lifetime(frame.data)
-            if capture.protocol(frame.data) != protocol:
+            if frame.ip is None or frame.ip.protocol != protocol or frame.view is not view or frame.outgoing:
                 continue
-            if frame.view is view and not frame.outgoing and self.is_request(frame) and left and left <= start:
-                return start - left + 1
+            if self.is_request(frame) and 0 < frame.ip.ttl <= start:
+                return start - frame.ip.ttl + 1
         return None
 
 
@@ -108,8 +106,7 @@ class Prober:
             self.watch = Capture(request.watched, self.inside)
         watch = self.watch
         watch.clear()
-        kinds = {"icmp": _echo, "tcp": _tcp, "udp": _udp}
-        result = kinds[request.flow.protocol](request, self.inside, watch)
+        result = (_echo if request.flow.protocol == "icmp" else _connect)(request, self.inside, watch)
         watch.read()
         result.watched = [view for view in request.watched if watch.watches(view)]
         result.all_frames = list(watch.frames)
@@ -201,94 +198,57 @@ def _one_echo(sock: IcmpSocket, sequence: int, data: bytes, end: float, result: 
             result.error = f"{source}{arrival.message}"
 
 
-# -- TCP and UDP --------------------------------------------------------------------------------------------------------------
+# -- TCP and UDP ------------------------------------------------------------------------------------------------------------
 
 
-def _address(request: ProbeRequest) -> tuple[int, tuple[object, ...]]:
-    """Return the address family and the socket address of the target."""
-    family = family_of(request.target)
-    if family == uapi.AF_INET:
-        return family, (request.target, request.flow.port)
-    index = _socket.if_nametoindex(request.device) if request.device else 0
-    return family, (request.target, request.flow.port, 0, index)
+def _connect(request: ProbeRequest, inside: Inside, watch: Capture) -> ProbeResult:
+    """Open a TCP connection twice, the second time without address resolution; or send one UDP datagram.
 
-
-def _open(request: ProbeRequest, inside: Inside, kind: int) -> tuple[_socket.socket, tuple[object, ...]]:
-    family, address = inside(request.origin, lambda: _address(request))
-    made = inside(request.origin, lambda: _socket.socket(family, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0))
-    return made, address
-
-
-def _tcp(request: ProbeRequest, inside: Inside, watch: Capture) -> ProbeResult:
-    """Open a TCP connection and close it; then once more, for a time that contains no address resolution."""
-    result = ProbeResult()
-    ports = request.ports
+    An ICMP port unreachable refuses the datagram; silence is the usual answer.
+    """
+    result, protocol = ProbeResult(), request.flow.number(family_of(request.target))
+    tcp = protocol == uapi.IPPROTO_TCP
 
     def is_request(frame: CapturedFrame) -> bool:
-        found = capture.ports(frame.data)
-        return found is not None and found[0] == uapi.IPPROTO_TCP and found[3] & (SYN | ACK | RST) == SYN and found[2] in ports
+        found = capture.ports(frame.ip) if frame.ip is not None and frame.ip.protocol == protocol else None
+        return found is not None and found[0] in request.ports and (not tcp or found[1] & (SYN | ACK | RST) == SYN)
 
     result.is_request = is_request
-    for again in (False, True):
-        took = _connected(request, inside, watch, result)
+    for _ in range(2 if tcp else 1):
+        took = _connect_once(request, inside, watch, result)
+        result.rtt = took if took is not None else result.rtt
         if took is None:
-            return result
-        result.rtt = took if again or result.rtt is None else result.rtt
+            break
     return result
 
 
-def _connected(request: ProbeRequest, inside: Inside, watch: Capture, result: ProbeResult) -> float | None:
-    sock, address = _open(request, inside, _socket.SOCK_STREAM)
+def _connect_once(request: ProbeRequest, inside: Inside, watch: Capture, result: ProbeResult) -> float | None:
+    """Return the seconds until the connection was there, or an answer to the datagram; None if it was not."""
+    tcp, family = request.flow.protocol == "tcp", family_of(request.target)
+    kind = (_socket.SOCK_STREAM if tcp else _socket.SOCK_DGRAM) | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+    address: tuple[object, ...] = (request.target, request.flow.port)
+    if family == uapi.AF_INET6:
+        index = inside(request.origin, lambda: _socket.if_nametoindex(request.device)) if request.device else 0
+        address = (*address, 0, index)
+    sock = inside(request.origin, lambda: _socket.socket(family, kind, 0))
     try:
         begun = monotonic()
         code = sock.connect_ex(address)
+        if code == 0 and not tcp:
+            sock.send(b"")
+            code = EINPROGRESS
         if code == EINPROGRESS:
             poller = select.poll()
-            poller.register(sock.fileno(), select.POLLOUT)
-            ready = poller.poll(int(request.seconds * 1000) + 1)
+            poller.register(sock.fileno(), select.POLLOUT if tcp else select.POLLIN)
+            ready = poller.poll(int(min(request.seconds, request.seconds if tcp else UDP_SECONDS) * 1000) + 1)
             watch.read()
             code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR) if ready else -1
         took = monotonic() - begun
-        if code == 0:
-            return took
-        result.refused = code == ECONNREFUSED
-        result.error = "" if code == -1 else os.strerror(code)
-        return None
+    except OSError as error:
+        code = error.errno or 0
     finally:
         sock.close()
-
-
-def _udp(request: ProbeRequest, inside: Inside, watch: Capture) -> ProbeResult:
-    """Send an empty UDP datagram. An ICMP port unreachable refuses it; silence is the usual answer."""
-    result = ProbeResult()
-    ports = request.ports
-
-    def is_request(frame: CapturedFrame) -> bool:
-        found = capture.ports(frame.data)
-        return found is not None and found[0] == uapi.IPPROTO_UDP and found[2] in ports
-
-    result.is_request = is_request
-    sock, address = _open(request, inside, _socket.SOCK_DGRAM)
-    try:
-        begun = monotonic()
-        code = sock.connect_ex(address)
-        if code:
-            result.error = os.strerror(code)
-            return result
-        try:
-            sock.send(b"")
-        except OSError as error:
-            result.error = os.strerror(error.errno or 0)
-            return result
-        poller = select.poll()
-        poller.register(sock.fileno(), select.POLLIN)
-        ready = poller.poll(int(min(request.seconds, 1.0) * 1000) + 1)
-        watch.read()
-        code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR) if ready else -1
-        if code == 0:
-            result.rtt = monotonic() - begun
-        elif code > 0:
-            result.refused, result.error = code == ECONNREFUSED, os.strerror(code)
-        return result
-    finally:
-        sock.close()
+    if code == 0:
+        return took
+    result.refused, result.error = code == ECONNREFUSED, "" if code == -1 else os.strerror(code)
+    return None

@@ -37,7 +37,10 @@ HEADER_BYTES = {uapi.AF_INET: 28, uapi.AF_INET6: 48}  # IP and ICMP
 MIN_MTU = {uapi.AF_INET: 68, uapi.AF_INET6: 1280}  # RFC 791, RFC 8200
 MAX_MTU_STEPS = 6  # routers with a smaller MTU each
 MAX_CHAINS = 6  # named in one sentence
-FRAGMENTATION_NEEDED = {uapi.AF_INET: ("icmp", 3), uapi.AF_INET6: ("icmpv6", 2)}  # type of the ICMP message
+PACKET_TOO_BIG = {  # protocol; type and code of the ICMP message, and the match of nft(8)
+    uapi.AF_INET: ("icmp", (uapi.ICMP_DEST_UNREACH, uapi.ICMP_FRAG_NEEDED), "icmp type 3"),
+    uapi.AF_INET6: ("icmpv6", (uapi.ICMPV6_PKT_TOOBIG, 0), "icmpv6 type packet-too-big"),
+}
 
 Point = tuple["NamespaceView", "Link", bool]  # a device, and whether the frame goes out there
 
@@ -76,30 +79,23 @@ class PathVerifier:
 
     def _destination(self) -> NamespaceView | None:
         """Return the namespace in which the request has to arrive; None if it is the sender's, or not known."""
-        found = self.tracer.arrived or self.tracer.aim
+        found = self.tracer.arrived or self.tracer.destination
         return None if found is self.tracer.origin else found
 
     def _watched(self) -> list[NamespaceView]:
         """Return the namespaces on the way."""
-        views = [self.tracer.origin]
-        destination = self._destination()
-        views += [destination] if destination is not None else []
+        views = [self.tracer.origin, self._destination()]
         for hop in self.tracer.hops():
-            views += [hop.here, *(view for segment in hop.segments for view, _ in segment.links)]
-            views += [hop.there] if hop.there is not None else []
-        return list(dict.fromkeys(views))
+            views += [hop.here, *(view for segment in hop.segments for view, _ in segment.links), hop.receiver]
+        return [view for view in dict.fromkeys(views) if view is not None]
 
     def _probe(self, seconds: float, size: int = PLAIN_BYTES, whole: bool = False) -> ProbeResult:
         tracer = self.tracer
-        device = tracer.device.name if tracer.device is not None else ""
-        watched = [] if tracer.aim is tracer.origin else self._watched()
-        target = str(self.diagnosis.target)
-        ports = [one.port_after for one in tracer.translations]
-        return self.send(
-            ProbeRequest(
-                tracer.origin, target, self.flow, seconds, size=size, device=device, watched=watched, whole=whole, ports=ports
-            )
-        )
+        request = ProbeRequest(tracer.origin, str(self.diagnosis.target), self.flow, seconds, size=size, whole=whole)
+        request.device = tracer.device.name if tracer.device is not None else ""
+        request.watched = [] if tracer.destination is tracer.origin else self._watched()
+        request.ports |= {one.port_after for one in tracer.translations}
+        return self.send(request)
 
     def _count_hops(self, result: ProbeResult) -> None:
         """Correct the number of hops by the time to live with which the request arrived: not every router may be visible."""
@@ -108,7 +104,7 @@ class PathVerifier:
             return
         name = "ipv4/ip_default_ttl"
         if self.diagnosis.family == uapi.AF_INET6:
-            name = f"ipv6/conf/{first.out.name if first.out is not None else 'default'}/hop_limit"
+            name = f"ipv6/conf/{first.egress.name if first.egress is not None else 'default'}/hop_limit"
         start = self.tracer.origin.sysctl(name)
         metrics = {} if first.route is None else first.route.body.get("RTA_METRICS", {})
         start = metrics.get("RTAX_HOPLIMIT") or start
@@ -120,23 +116,21 @@ class PathVerifier:
 
     def _other_host(self, result: ProbeResult) -> NetworkFault:
         """An answer came, but the request never arrived in the destination: name who answered."""
-        origin, destination, target = self.tracer.origin, self._destination(), str(self.diagnosis.target)
+        tracer, destination, target = self.tracer, self._destination(), str(self.diagnosis.target)
         assert destination is not None
-        sentence = f"{target} answers, but the request did not arrive in {destination.name}"
-        on_path = [one.here for one in self.tracer.trail]
-        replies = [one for one in result.all_frames if one.view is origin and not one.outgoing and _from(one.data, target)]
-        lladdr = replies[-1].lladdr if replies else None
-        for view in self.tracer.known():
-            for link in view.links.values() if view is not destination else ():
-                if lladdr and link.address == lladdr and not link.flags & uapi.IFF_LOOPBACK:
-                    held = view.holder(target)
-                    sentence += f": the answer comes from {view.named(link)} ({lladdr})"
-                    wrong = held is not None and not self.tracer.translations and not any(view is one for one in on_path)
-                    change = remedy.delete_address(view, *held) if held is not None and wrong else Remedy()
-                    return self._note("answer", target, NetworkFault(sentence, change, conclusive=True))
-        if lladdr:
+        sentence, change = f"{target} answers, but the request did not arrive in {destination.name}", Remedy()
+        frames = [one for one in result.all_frames if one.view is tracer.origin and not one.outgoing]
+        lladdr = next((one.lladdr for one in reversed(frames) if one.ip is not None and one.ip.source == target), "")
+        others = [(view, link) for view in tracer.known() if view is not destination for link in view.links.values()]
+        view, link = next(((view, link) for view, link in others if lladdr == link.address and not link.loopback), (None, None))
+        if view is not None and link is not None:
+            sentence += f": the answer comes from {view.named(link)} ({lladdr})"
+            held = view.holder(target)
+            if held is not None and not tracer.translations and view not in [one.here for one in tracer.trail]:
+                change = remedy.delete_address(view, *held)
+        elif lladdr:
             sentence += f": the answer comes from {lladdr}, which is none of the links that can be seen"
-        return self._note("answer", target, NetworkFault(sentence, conclusive=True))
+        return self._note("answer", target, NetworkFault(sentence, change, conclusive=True))
 
     def _note(self, check: str, subject: str, fault: NetworkFault) -> NetworkFault:
         self.tracer.note(check, subject, fault)
@@ -148,10 +142,10 @@ class PathVerifier:
         """Send a packet as large as the first link allows, which must not be fragmented: path MTU discovery has to work."""
         tracer, family = self.tracer, self.diagnosis.family
         first = next(iter(tracer.trail), None)
-        if first is None or first.out is None or tracer.aim is tracer.origin or first.route is None:
+        if first is None or first.egress is None or tracer.destination is tracer.origin or first.route is None:
             return None
-        mtu = min(first.out.mtu or 0, first.route.mtu or 1 << 16)
-        if first.out.flags & uapi.IFF_LOOPBACK or mtu <= max(MIN_MTU[family], PLAIN_BYTES + HEADER_BYTES[family]):
+        mtu = min(first.egress.mtu or 0, first.route.mtu or 1 << 16)
+        if first.egress.loopback or mtu <= max(MIN_MTU[family], PLAIN_BYTES + HEADER_BYTES[family]):
             return None
         for _ in range(MAX_MTU_STEPS):
             result = self._probe(LARGE_ANSWER_SECONDS, mtu - HEADER_BYTES[family], whole=True)
@@ -160,31 +154,31 @@ class PathVerifier:
                 break
             mtu = reported  # by a router on the way: packets of that size have to pass
         narrow = self._narrowest(mtu)
-        subject = first.here.named(first.out) if narrow is None else narrow[0].named(narrow[1])
+        subject = first.here.named(first.egress) if narrow is None else narrow[0].named(narrow[1])
         if result.rtt is not None:
             tracer.note("MTU", subject, None)
             return None
         return self._note("MTU", subject, self._black_hole(result, mtu, narrow))
 
-    def _narrowest(self, mtu: int) -> tuple[NamespaceView, Link, bool] | None:
+    def _narrowest(self, mtu: int) -> Point | None:
         """Return the first device whose MTU is too small, and whether a router has to say so; else a peer just discards."""
         for hop in self.tracer.hops():
-            if hop.out is not None and hop.iif is not None and (hop.out.mtu or mtu) < mtu:
-                return hop.here, hop.out, True
-            for view, link in [one for segment in hop.segments for one in segment.links if one[1].kind != "bridge"]:
+            if hop.egress is not None and hop.iif is not None and (hop.egress.mtu or mtu) < mtu:
+                return hop.here, hop.egress, True
+            ends = [one for segment in hop.segments for one in segment.links if one[1].kind != "bridge"]
+            ends += [(hop.receiver, hop.ingress)] if hop.receiver is not None and hop.ingress is not None else []
+            for view, link in ends:
                 if (link.mtu or mtu) < mtu:
                     return view, link, False
-            if hop.there is not None and hop.inlet is not None and (hop.inlet.mtu or mtu) < mtu:
-                return hop.there, hop.inlet, False
         for hop in self.tracer.nested:  # outer packets of a tunnel are fragmented to the MTU of the link by which they leave
-            sent = hop.out.mtu or 0 if hop.out is not None else 0
+            sent = hop.egress.mtu or 0 if hop.egress is not None else 0
             for view, link in [one for segment in hop.segments for one in segment.links if one[1].kind != "bridge"]:
                 if (link.mtu or sent) < sent:
                     return view, link, False
         return None
 
-    def _black_hole(self, result: ProbeResult, mtu: int, narrow: tuple[NamespaceView, Link, bool] | None) -> NetworkFault:
-        """Small packets pass, large ones do not, and no router reports it."""
+    def _black_hole(self, result: ProbeResult, mtu: int, narrow: Point | None) -> NetworkFault:
+        """Return the fault of a path that passes small packets, but not large ones, and on which no router reports it."""
         sentence = f"small packets come through, those of {mtu} bytes do not"
         if narrow is None:
             return self._explained(result, sentence)
@@ -199,32 +193,26 @@ class PathVerifier:
 
     def _dropped_error(self, router: NamespaceView) -> NetworkFault | None:
         """Return the filter that drops the ICMP message with which a router reports a smaller MTU."""
-        from ..nft.evaluate import Packet
-
         hop = next((one for one in self.tracer.trail if one.here is router and one.iif is not None), None)
         origin = self.tracer.origin
-        if hop is None or hop.iif is None or self.diagnosis.source is None:
+        source = self.diagnosis.source
+        if hop is None or hop.iif is None or source is None:
             return None
         own = [one.address for one in router.addresses_of(hop.iif, hop.family)]
-        protocol, kind = FRAGMENTATION_NEEDED[hop.family]
-        ends: list[tuple[NamespaceView, str, dict[str, Any]]] = [
-            (router, "output", {"oif": hop.iif.name}),
-            (router, "postrouting", {"oif": hop.iif.name}),
-            (origin, "prerouting", {"iif": self.tracer.trail[0].out.name if self.tracer.trail[0].out is not None else ""}),
-            (origin, "input", {"iif": self.tracer.trail[0].out.name if self.tracer.trail[0].out is not None else ""}),
-        ]
-        for view, hook, names in ends:
-            packet = Packet(
-                own[0] if own else hop.target, self.diagnosis.source, protocol=protocol, state="related", mark=0, **names
-            )
-            packet.transport.update({0: kind, 1: 4 if protocol == "icmp" else 0})
+        protocol, icmp, match = PACKET_TOO_BIG[hop.family]
+        back, home = hop.iif, self.tracer.trail[0].egress
+        for view, hook, iif, oif in (
+            (router, "output", None, back),
+            (router, "postrouting", None, back),
+            (origin, "prerouting", home, None),
+            (origin, "input", home, None),
+        ):
+            known: dict[str, Any] = {"protocol": protocol, "state": "related", "mark": 0, "icmp": icmp}
+            packet = netfilter_checks.packet_between(own[0] if own else hop.target, source, iif, oif, **known)
             found = view.evaluate(packet, hook)
             if found.verdict != "accept" and found.chain is not None:
-                word = f"{protocol} type {kind}" if protocol == "icmp" else "icmpv6 type packet-too-big"
                 sentence = f"the nf_tables chain {netfilter_checks.chain_name(found.chain)} in {view.name} drops it"
-                return NetworkFault(
-                    sentence, remedy.run_nft(view, f"insert rule {netfilter_checks.chain_name(found.chain)} {word} accept")
-                )
+                return NetworkFault(sentence, netfilter_checks.inserted_rules(view, found.chain, match))
         return None
 
     # -- no answer --------------------------------------------------------------------------------------------------
@@ -233,10 +221,10 @@ class PathVerifier:
         """No check found a fault, and yet no answer came: say where the probe was lost, and which filters are there."""
         target = str(self.diagnosis.target)
         number = len(self.diagnosis.checks)
-        narrow = self._narrowest(PLAIN_BYTES + HEADER_BYTES[self.diagnosis.family])
+        size = PLAIN_BYTES + HEADER_BYTES[self.diagnosis.family]
+        narrow = self._narrowest(size)
         if narrow is not None:
             view, link, _ = narrow
-            size = PLAIN_BYTES + HEADER_BYTES[self.diagnosis.family]
             sentence = f"the MTU of {view.named(link)} is {link.mtu}, too small for a packet of {size} bytes"
             return self._note("MTU", view.named(link), NetworkFault(sentence, remedy.set_link(view, link, "mtu 1500")))
         refused = f"{self.flow} of {target} is refused" if result.refused else "no answer came"
@@ -286,11 +274,10 @@ class PathVerifier:
 
         def matches(frame: capture.CapturedFrame) -> bool:
             if reply:
-                return _from(frame.data, str(self.tracer.reply_trail[0].source))
+                return frame.ip is not None and frame.ip.source == self.tracer.reply_trail[0].source
             return result.is_request(frame)
 
-        seen = [any(_at(frame, point) and matches(frame) for frame in result.all_frames) for point in points]
-        last = max((number for number, found in enumerate(seen) if found), default=-1)
+        last = _last_seen(result, points, matches)
         if last == len(points) - 1:
             return None
         if last < 0:
@@ -309,14 +296,11 @@ class PathVerifier:
     def _unresolved(self, result: ProbeResult, points: list[Point], reply: bool) -> tuple[str, NamespaceView | None] | None:
         """Return how far the question for the link-layer address of the next hop got, if it was asked and not answered."""
         trail = self.tracer.reply_trail if reply else self.tracer.trail
-        hop = next((one for one in trail if one.here is points[0][0] and one.out is points[0][1]), None)
+        hop = next((one for one in trail if one.here is points[0][0] and one.egress is points[0][1]), None)
         if hop is None:
             return None
         stretch = _points([hop])
-        seen = [
-            any(_at(frame, point) and capture.resolves(frame, hop.next_hop) for frame in result.all_frames) for point in stretch
-        ]
-        last = max((number for number, found in enumerate(seen) if found), default=-1)
+        last = _last_seen(result, stretch, lambda frame: capture.resolves(frame, hop.next_hop))
         if last < 0:
             return None
         asked = f": {hop.here.name} asks for the link-layer address of {hop.next_hop}"
@@ -324,10 +308,8 @@ class PathVerifier:
         if last == len(stretch) - 1:
             return f"{asked}, and {view.named(link)} receives the question, but no answer comes back", view
         other, following, _ = stretch[last + 1]
-        return (
-            f"{asked}, and the question was last seen at {view.named(link)}, not at {other.named(following)}",
-            other if outgoing else view,
-        )
+        seen = f"{asked}, and the question was last seen at {view.named(link)}, not at {other.named(following)}"
+        return seen, other if outgoing else view
 
 
 def _reported_mtu(error: str) -> int | None:
@@ -341,30 +323,21 @@ def _points(trail: list[Hop]) -> list[Point]:
     """Return the devices at which a packet has to be seen, in order."""
     found: list[Point] = []
     for hop in trail:
-        if hop.out is None:
+        if hop.egress is None:
             continue
-        found.append((hop.here, hop.out, True))
+        found.append((hop.here, hop.egress, True))
         for segment in hop.segments:
             if segment.kind == CABLE:
                 found += [(segment.here, segment.one, True), (segment.there, segment.other, False)]
             elif segment.kind == BRIDGE:
                 found += [(segment.here, port, port is segment.other) for port in segment.ports]
-        if hop.there is not None and hop.inlet is not None:
-            found.append((hop.there, hop.inlet, False))
+        if hop.receiver is not None and hop.ingress is not None:
+            found.append((hop.receiver, hop.ingress, False))
     return list({(id(view), link.index, outgoing): (view, link, outgoing) for view, link, outgoing in found}.values())
 
 
-def _at(frame: capture.CapturedFrame, point: Point) -> bool:
-    view, link, outgoing = point
-    return frame.view is view and frame.device == link.name and frame.outgoing == outgoing
-
-
-def _from(data: bytes, address: str) -> bool:
-    """Return whether an IP packet has this source address."""
-    from _socket import inet_pton
-
-    from .prefixes import family_of
-
-    packed = inet_pton(family_of(address), address)
-    start = 12 if len(packed) == 4 else 8
-    return len(data) > start and data[0] >> 4 == (4 if len(packed) == 4 else 6) and data[start : start + len(packed)] == packed
+def _last_seen(result: ProbeResult, points: list[Point], matches: Callable[[capture.CapturedFrame], bool]) -> int:
+    """Return the number of the last device at which a frame was seen that matches; -1 if there is none."""
+    places = {(frame.view, frame.device, frame.outgoing) for frame in result.all_frames if matches(frame)}
+    seen = [number for number, (view, link, outgoing) in enumerate(points) if (view, link.name, outgoing) in places]
+    return max(seen, default=-1)

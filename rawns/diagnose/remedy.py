@@ -7,8 +7,10 @@ state that was read tells. A command that has been run once is therefore not rec
 from __future__ import annotations
 
 from .. import uapi
+from ..objects.prefix import family_of
+from . import fib
 from .commands import word
-from .prefixes import family_of, on_link, version
+from .prefixes import on_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,12 +53,22 @@ class Remedy:
         return Remedy(*self.actions, *other.actions)
 
 
+def ip(view: NamespaceView, words: str, useful: bool | Callable[[], bool] = True) -> Remedy:
+    """Run ``ip WORDS`` in a namespace."""
+    return Remedy(Action(view.name.ip(words), useful))
+
+
+def bridge(view: NamespaceView, words: str) -> Remedy:
+    """Run ``bridge WORDS`` in a namespace."""
+    return Remedy(Action(view.name.bridge(words)))
+
+
 # -- links --------------------------------------------------------------------------------------------------------------
 
 
 def set_link(view: NamespaceView, link: Link, words: str, useful: bool = True) -> Remedy:
     """Change a link: ``ip link set LINK WORDS``."""
-    return Remedy(Action(view.name.ip(f"link set {word(link.name)} {words}"), useful))
+    return ip(view, f"link set {word(link.name)} {words}", useful)
 
 
 def set_up(view: NamespaceView, link: Link) -> Remedy:
@@ -69,9 +81,9 @@ def restart(view: NamespaceView, link: Link) -> Remedy:
     return set_link(view, link, "down") + set_link(view, link, "up")
 
 
-def set_port(view: NamespaceView, link: Link, words: str, useful: bool = True) -> Remedy:
+def set_port(view: NamespaceView, link: Link, words: str) -> Remedy:
     """Change a bridge port: ``bridge link set dev LINK WORDS``."""
-    return Remedy(Action(view.name.bridge(f"link set dev {word(link.name)} {words}"), useful))
+    return bridge(view, f"link set dev {word(link.name)} {words}")
 
 
 # -- addresses ----------------------------------------------------------------------------------------------------------
@@ -86,8 +98,13 @@ def add_address(view: NamespaceView, link: Link, address: str) -> Remedy:
             return False
         return all(str(one) != address for one in view.addresses_of(link, family))
 
-    nodad = " nodad" if family == uapi.AF_INET6 else ""
-    return Remedy(Action(view.name.ip(f"addr add {address} dev {word(link.name)}{nodad}"), useful))
+    return readd_address(view, link.name, address, useful)
+
+
+def readd_address(view: NamespaceView, name: str, address: str, useful: bool | Callable[[], bool] = True) -> Remedy:
+    """Add an address to a link that an earlier command has made, or from which it has deleted the address."""
+    nodad = " nodad" if family_of(address) == uapi.AF_INET6 else ""
+    return ip(view, f"addr add {address} dev {word(name)}{nodad}", useful)
 
 
 def delete_address(view: NamespaceView, link: Link, address: Address) -> Remedy:
@@ -96,7 +113,7 @@ def delete_address(view: NamespaceView, link: Link, address: Address) -> Remedy:
     def useful() -> bool:
         return any(str(one) == str(address) for one in view.addresses_of(link, address.family))
 
-    return Remedy(Action(view.name.ip(f"addr del {_whole(address)} dev {word(link.name)}"), useful))
+    return ip(view, f"addr del {_whole(address)} dev {word(link.name)}", useful)
 
 
 def replace_address(view: NamespaceView, link: Link, old: Address, new: str, on: Link | None = None) -> Remedy:
@@ -110,9 +127,9 @@ def replace_address(view: NamespaceView, link: Link, old: Address, new: str, on:
         return change
     others = [one for one in view.addresses_of(link, old.family) if one is not old]
     for route in view.routes():
-        lost = route.index == link.index and route.gateway is not None and on_link(old, route.gateway)
-        if lost and route.type == uapi.RTN_UNICAST and not any(on_link(one, str(route.gateway)) for one in others):
-            change += change_route(view, old.family, "add", f"{route_words(route)} via {route.gateway}")
+        gateway = route.gateway if route.index == link.index and route.type == uapi.RTN_UNICAST else None
+        if gateway is not None and on_link(old, gateway) and not any(on_link(one, gateway) for one in others):
+            change += change_route(view, old.family, "add", f"{route_words(route)} via {gateway}")
     return change
 
 
@@ -125,23 +142,25 @@ def _whole(address: Address) -> str:
 
 def route_words(route: Route) -> str:
     """Return the destination, table and metric that identify a route in ``ip route del``."""
-    table = "" if route.table == uapi.RT_TABLE_MAIN else f" table {_table(route.table)}"
-    metric = f" metric {route.metric}" if route.metric and route.metric != 0xFFFFFFFF else ""
+    table = "" if route.table == uapi.RT_TABLE_MAIN else f" table {fib.table_name(route.table)}"
+    metric = f" metric {route.metric}" if route.metric not in (0, fib.FALLBACK_METRIC) else ""
     return f"{route}{table}{metric}"
 
 
-def _table(number: int) -> str:
-    return {uapi.RT_TABLE_LOCAL: "local", uapi.RT_TABLE_MAIN: "main", uapi.RT_TABLE_DEFAULT: "default"}.get(number, str(number))
+def route_dev(view: NamespaceView, index: int | None) -> str:
+    """Return `` dev NAME`` for the link with an index; empty if there is no such link."""
+    link = view.links.get(index or 0)
+    return f" dev {word(link.name)}" if link is not None else ""
 
 
 def change_route(view: NamespaceView, family: int, verb: str, words: str, useful: bool | Callable[[], bool] = True) -> Remedy:
     """Change a route: ``ip [-6] route VERB WORDS``."""
-    return Remedy(Action(view.name.ip(f"{option(family)}route {verb} {words}"), useful))
+    return ip(view, f"{_option(family)}route {verb} {words}", useful)
 
 
 def change_rule(view: NamespaceView, family: int, verb: str, words: str, useful: bool | Callable[[], bool] = True) -> Remedy:
     """Change a policy rule: ``ip [-6] rule VERB WORDS``."""
-    return Remedy(Action(view.name.ip(f"{option(family)}rule {verb} {words}"), useful))
+    return ip(view, f"{_option(family)}rule {verb} {words}", useful)
 
 
 def delete_rule(view: NamespaceView, rule: Rule) -> Remedy:
@@ -152,8 +171,7 @@ def delete_rule(view: NamespaceView, rule: Rule) -> Remedy:
     return change_rule(view, rule.family, "del", " ".join(words))
 
 
-def option(family: int) -> str:
-    """Return the option that makes ``ip route`` handle IPv6."""
+def _option(family: int) -> str:
     return "-6 " if family == uapi.AF_INET6 else ""
 
 
@@ -163,7 +181,7 @@ def delete_neighbour(view: NamespaceView, link: Link, address: str) -> Remedy:
     def useful() -> bool:
         return any((one.index, one.address) == (link.index, address) for one in view.neighbours())
 
-    return Remedy(Action(view.name.ip(f"neigh del {address} dev {word(link.name)}"), useful))
+    return ip(view, f"neigh del {address} dev {word(link.name)}", useful)
 
 
 # -- settings and filters -----------------------------------------------------------------------------------------------
@@ -174,11 +192,6 @@ def set_sysctls(view: NamespaceView, values: dict[str, int]) -> Remedy:
     wrong = [(name, value) for name, value in values.items() if view.sysctl(name) not in (None, value)]
     shown = " ".join(word(f"net.{_dots(name)}={value}") for name, value in wrong)
     return Remedy(Action(view.name.run(f"sysctl -w {shown}"), bool(wrong)))
-
-
-def set_conf(view: NamespaceView, family: int, link: Link, name: str, value: int) -> Remedy:
-    """Write a setting of one link: ``net.ipv4.conf.LINK.NAME``."""
-    return set_sysctls(view, {f"{version(family)}/conf/{link.name}/{name}": value})
 
 
 def _dots(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import uapi
 from ..errors import errno_name
+from ..objects.prefix import BITS
 from ..objects.route import Route
 from ..objects.rule import Rule
 from ..terminal import printable
@@ -11,9 +12,9 @@ from . import fib, remedy
 from .commands import word
 from .hop import NetworkFault
 from .namespace_view import RouteRefused
-from .prefixes import covers, family_name, holds, link_local, loopback, multicast, network, number, on_link, spare_address
+from .prefixes import covers, family_name, holds, link_local, loopback, multicast, network, on_link, spare_address, spare_name
 from .remedy import IPV6_MIN_MTU, Remedy
-from .topology import global_addresses, holders_across, ip_links, leads_on, router_on
+from .topology import global_addresses, holders_across, ip_links, leads_on, routers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,34 +34,25 @@ RESERVED = ("240.0.0.0", 4)  # RFC 1112, section 4; the kernel does not route to
 
 def target_is_a_host(hop: Hop) -> NetworkFault | None:
     """Check that the target can be the address of one host: not multicast, broadcast, or the network address of a subnet."""
-    target, here = hop.target, hop.here
+    target, kind = hop.target, hop.route.type if hop.route is not None else uapi.RTN_UNSPEC
     if hop.reply or hop.iif is not None:
         return None
-    what = ""
-    if multicast(target):
-        what = "a multicast address"
-    elif target in UNSPECIFIED:
-        what = "the unspecified address"
-    elif target == "255.255.255.255":
-        what = "the limited broadcast address"
-    elif holds(*RESERVED, target):
-        what = "in the reserved block 240.0.0.0/4"
-    elif hop.route is not None and hop.route.type == uapi.RTN_BROADCAST:
-        what = "a broadcast address"
-    elif hop.route is not None and hop.route.type == uapi.RTN_MULTICAST:
-        what = "a multicast address"
-    else:
-        subnet = next((one for one in here.addresses if _is_network(one, target)), None)
-        if subnet is not None and not any(view.loaded and view.holder(target) for view in [here, *hop.others]):
-            what = f"the network address of {network(subnet.address, subnet.prefixlen)}/{subnet.prefixlen}"
-    if not what:
+    subnets = [
+        network(one.address, one.prefixlen) for one in hop.here.addresses if one.family == uapi.AF_INET and one.prefixlen <= 30
+    ]
+    subnet = next((one for one in subnets if one.partition("/")[0] == target), "")
+    kinds = (
+        (multicast(target) or kind == uapi.RTN_MULTICAST, "a multicast address"),
+        (target in UNSPECIFIED, "the unspecified address"),
+        (target == "255.255.255.255", "the limited broadcast address"),
+        (holds(*RESERVED, target), "in the reserved block 240.0.0.0/4"),
+        (kind == uapi.RTN_BROADCAST, "a broadcast address"),
+        (subnet and not any(view.holder(target) for view in hop.views()), f"the network address of {subnet}"),
+    )
+    what = next((words for applies, words in kinds if applies), None)
+    if what is None:
         return None
     return NetworkFault(f"{target} is {what}: it belongs to no single host, so that there is no host to reach", conclusive=True)
-
-
-def _is_network(one: Address, target: str) -> bool:
-    short = one.family == uapi.AF_INET and one.prefixlen <= 30
-    return short and on_link(one, target) and number(target) == number(network(one.address, one.prefixlen))
 
 
 # -- before the look-up ---------------------------------------------------------------------------------------------------
@@ -78,13 +70,11 @@ def connected_link_up(hop: Hop) -> NetworkFault | None:
 
 def loopback_up(hop: Hop) -> NetworkFault | None:
     """Check that ``lo`` is up if the packet is for the namespace itself."""
-    here, holder = hop.here, hop.here.holder(hop.target)
-    lo = next((link for link in here.links.values() if link.flags & uapi.IFF_LOOPBACK), None)
-    if lo is None or lo.up or not (holder or loopback(hop.target)):
+    here, lo = hop.here, hop.here.lo
+    if lo is None or lo.up or not (here.holder(hop.target) or loopback(hop.target)):
         return None
-    return NetworkFault(
-        f"lo in {here.name} is down, and packets of {here.name} to itself ({hop.target}) need it", remedy.set_up(here, lo)
-    )
+    sentence = f"lo in {here.name} is down, and packets of {here.name} to itself ({hop.target}) need it"
+    return NetworkFault(sentence, remedy.set_up(here, lo))
 
 
 # -- the look-up ----------------------------------------------------------------------------------------------------------
@@ -96,11 +86,8 @@ def route_known(hop: Hop) -> NetworkFault | None:
         return None
     hop.trace = fib.trace(hop.here, hop.query)
     reasons = (_refused_by_rule, _refused_by_route, _thrown, _rules_missing, _link_down, _ipv6_off, _no_address, _no_prefix_route)
-    for reason in (*reasons, _other_subnet):
-        fault = reason(hop)
-        if fault is not None:
-            return fault
-    return _no_route(hop)
+    faults = (reason(hop) for reason in (*reasons, _other_subnet))
+    return next((fault for fault in faults if fault is not None), None) or _no_route(hop)
 
 
 def _errno(hop: Hop) -> int:
@@ -108,7 +95,7 @@ def _errno(hop: Hop) -> int:
 
 
 def _refused_by_rule(hop: Hop) -> NetworkFault | None:
-    """A policy rule refuses the packet."""
+    """Return the fault of a policy rule that refuses the packet."""
     trace = hop.trace
     if trace is None or trace.rule is None or trace.route is not None or not trace.explains(hop.answer):
         return None
@@ -117,7 +104,7 @@ def _refused_by_rule(hop: Hop) -> NetworkFault | None:
 
 
 def _refused_by_route(hop: Hop) -> NetworkFault | None:
-    """A route of type blackhole, unreachable or prohibit refuses the packet."""
+    """Return the fault of a route of type blackhole, unreachable or prohibit."""
     trace = hop.trace
     if trace is None or trace.route is None or not trace.errno or not trace.explains(hop.answer):
         return None
@@ -131,20 +118,19 @@ def _refused_by_route(hop: Hop) -> NetworkFault | None:
 
 
 def _thrown(hop: Hop) -> NetworkFault | None:
-    """A route of type throw ends the look-up in its table."""
+    """Return the fault of a route of type throw, which ends the look-up in its table."""
     here = hop.here
     for one in [each for each in here.routes() if each.type == uapi.RTN_THROW and covers(each, hop.target)]:
         without = fib.trace(here, hop.query, routes=[each for each in here.routes() if each is not one])
         if without.route is not None and not without.errno:
-            sentence = (
-                f"{here.name} has the route `{fib.describe_route(one)}`, which ends the look-up for {hop.target} in its table"
-            )
+            sentence = f"{here.name} has the route `{fib.describe_route(one)}`"
+            sentence += f", which ends the look-up for {hop.target} in its table"
             return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", f"throw {remedy.route_words(one)}"))
     return None
 
 
 def _rules_missing(hop: Hop) -> NetworkFault | None:
-    """The tables have a route, but no policy rule leads to them."""
+    """Return the fault of policy rules that do not lead to the table which has a route."""
     here, trace = hop.here, hop.trace
     if trace is None or trace.rule is not None or not trace.explains(hop.answer):
         return None
@@ -155,10 +141,10 @@ def _rules_missing(hop: Hop) -> NetworkFault | None:
         plain = Rule({key: value for key, value in one.body.items() if key != "FRA_SUPPRESS_PREFIXLEN"})
         found = fib.trace(here, hop.query, rules=[plain if each is one else each for each in present])
         if found.route is not None and not found.errno:
-            shown = f"`{fib.describe_rule(one)}` in {here.name} suppresses the route `{fib.describe_route(found.route)}`"
-            sentence = f"the policy rule {shown}"
-            change = remedy.delete_rule(here, one)
-            change += remedy.change_rule(here, hop.family, "add", f"pref {fib.describe_rule(plain).replace(': ', ' ', 1)}")
+            sentence = f"the policy rule `{fib.describe_rule(one)}` in {here.name}"
+            sentence += f" suppresses the route `{fib.describe_route(found.route)}`"
+            words = f"pref {fib.describe_rule(plain).replace(': ', ' ', 1)}"
+            change = remedy.delete_rule(here, one) + remedy.change_rule(here, hop.family, "add", words)
             return NetworkFault(sentence, change)
     for priority, table, name in ((32766, uapi.RT_TABLE_MAIN, "main"), (0, uapi.RT_TABLE_LOCAL, "local")):
         body = {"family": hop.family, "table": table, "action": uapi.FR_ACT_TO_TBL, "FRA_PRIORITY": priority}
@@ -167,15 +153,14 @@ def _rules_missing(hop: Hop) -> NetworkFault | None:
         if found.route is None or found.errno:
             continue
         sentence = f"{here.name} has a route to {hop.target} (`{fib.describe_route(found.route)}`) in its table {name}"
-        words = f"pref {priority} lookup {name}"
+        sentence += ", but no policy rule leads to that table for this packet"
         useful = all((one.priority, one.table) != (priority, table) for one in present)
-        why = f"{sentence}, but no policy rule leads to that table for this packet"
-        return NetworkFault(why, remedy.change_rule(here, hop.family, "add", words, useful))
+        return NetworkFault(sentence, remedy.change_rule(here, hop.family, "add", f"pref {priority} lookup {name}", useful))
     return None
 
 
 def _link_down(hop: Hop) -> NetworkFault | None:
-    """The link that leads to the target is down, and its routes with it."""
+    """Return the fault of a link that leads to the target and is down, and its routes with it."""
     links = ip_links(hop.here, hop.family)
     down = [link for link in links if not link.up]
     for link, receiver in holders_across(hop, down):
@@ -187,49 +172,33 @@ def _link_down(hop: Hop) -> NetworkFault | None:
 
 
 def _no_link(hop: Hop) -> NetworkFault:
-    """There is no link but ``lo``."""
-    other = "" if hop.aim is None or hop.aim is hop.here or not hop.aim.name.name else f" netns {word(hop.aim.name.name)}"
-    sentence = f"{hop.here.name} has no interface except lo"
-    taken = [link.name for view in (hop.here, hop.aim) if view is not None for link in view.links.values()]
-    command = f"link add {_free('v1', taken)} type veth peer name {_free('v2', taken)}{other}"
-    return NetworkFault(sentence, Remedy(remedy.Action(hop.here.name.ip(command))))
-
-
-def _free(name: str, taken: list[str]) -> str:
-    from .prefixes import spare_name
-
-    return spare_name(name, taken)
+    """Return the fault of a namespace that has no link but ``lo``."""
+    here, end = hop.here, hop.destination
+    other = "" if end is None or end is here or not end.name.name else f" netns {word(end.name.name)}"
+    taken = [link.name for view in (here, end) if view is not None for link in view.links.values()]
+    command = f"link add {spare_name('v1', taken)} type veth peer name {spare_name('v2', taken)}{other}"
+    return NetworkFault(f"{here.name} has no interface except lo", remedy.ip(here, command))
 
 
 def _ipv6_off(hop: Hop) -> NetworkFault | None:
-    if hop.family != uapi.AF_INET6:
-        return None
-    links = ip_links(hop.here, hop.family)
-    addressed = {one.index for one in global_addresses(hop.here, hop.family)}
-    for link in [one for one in links if one.index not in addressed]:
-        fault = ipv6_usable(hop.here, link)
-        if fault is not None:
-            return fault
-    return None
+    links = ip_links(hop.here, hop.family) if hop.family == uapi.AF_INET6 else []
+    faults = (ipv6_usable(hop.here, link) for link in links if not global_addresses(hop.here, hop.family, link))
+    return next((fault for fault in faults if fault is not None), None)
 
 
 def ipv6_usable(view: NamespaceView, link: Link) -> NetworkFault | None:
     """Check that a link can have IPv6 addresses: its MTU is at least 1280 and IPv6 is not switched off on it."""
     if link.mtu and link.mtu < IPV6_MIN_MTU:
-        sentence = (
-            f"the MTU of {view.named(link)} is {link.mtu}; IPv6 needs at least {IPV6_MIN_MTU}, so the kernel stopped IPv6 on it"
-        )
-        return NetworkFault(sentence, remedy.set_link(view, link, f"mtu {max(IPV6_MIN_MTU, 1500)}"))
+        sentence = f"the MTU of {view.named(link)} is {link.mtu}; IPv6 needs at least {IPV6_MIN_MTU}"
+        return NetworkFault(f"{sentence}, so the kernel stopped IPv6 on it", remedy.set_link(view, link, "mtu 1500"))
     if view.conf(uapi.AF_INET6, link, "disable_ipv6"):
-        return NetworkFault(
-            f"IPv6 is switched off on {view.named(link)} (disable_ipv6 is 1)",
-            remedy.set_conf(view, uapi.AF_INET6, link, "disable_ipv6", 0),
-        )
+        sentence = f"IPv6 is switched off on {view.named(link)} (disable_ipv6 is 1)"
+        return NetworkFault(sentence, remedy.set_sysctls(view, {f"ipv6/conf/{link.name}/disable_ipv6": 0}))
     return None
 
 
 def _no_address(hop: Hop) -> NetworkFault | None:
-    """The sender has no address of this family."""
+    """Return the fault of a sender that has no address of this family."""
     here = hop.here
     if hop.iif is not None or global_addresses(here, hop.family):
         return None
@@ -266,13 +235,13 @@ def given_address(hop: Hop, view: NamespaceView, link: Link, like: str, length: 
 
 
 def _no_prefix_route(hop: Hop) -> NetworkFault | None:
-    """The sender has an address on the target's subnet, but not the route that usually comes with it."""
+    """Return the fault of a sender with an address on the target's subnet, but not the route that usually comes with it."""
     here = hop.here
     for one in global_addresses(here, hop.family):
         link = here.links[one.index]
-        if not on_link(one, hop.target) or not link.up or one.prefixlen == fib.whole_length(hop.family):
+        if not on_link(one, hop.target) or not link.up or one.prefixlen == BITS[hop.family]:
             continue
-        subnet = f"{network(one.peer or one.address, one.prefixlen)}/{one.prefixlen}"
+        subnet = network(one.peer or one.address, one.prefixlen)
         if any(str(route) == subnet and route.index == one.index for route in here.routes()):
             continue
         sentence = f"{here.name} has {one} on {printable(link.name)}, but no route to {subnet}, its subnet"
@@ -281,7 +250,7 @@ def _no_prefix_route(hop: Hop) -> NetworkFault | None:
 
 
 def _other_subnet(hop: Hop) -> NetworkFault | None:
-    """The target is directly connected but in none of the sender's subnets: a prefix length is wrong, or a subnet."""
+    """Return the fault of a target that is directly connected but in none of the sender's subnets."""
     here = hop.here
     for link, receiver in holders_across(hop, ip_links(here, hop.family)):
         there = receiver.view
@@ -291,13 +260,11 @@ def _other_subnet(hop: Hop) -> NetworkFault | None:
             continue
         theirs = held[1]
         shown = ", ".join(map(str, mine))
-        sentence = (
-            f"{hop.target} ({there.named(receiver.link)}) is directly connected to {here.named(link)}, but outside of {shown}"
-        )
+        sentence = f"{hop.target} ({there.named(receiver.link)}) is directly connected to {here.named(link)}"
+        sentence += f", but outside of {shown}"
         one = next((one for one in mine if holds(theirs.address, theirs.prefixlen, one.address)), None)
-        if one is None and theirs.prefixlen == fib.whole_length(hop.family):  # no address would be in its subnet
-            to = f"{hop.target}/{theirs.prefixlen} dev {word(link.name)}"
-            return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", to))
+        if one is None and theirs.prefixlen == BITS[hop.family]:  # no address would be in its subnet
+            return NetworkFault(sentence, host_route(hop, f"dev {word(link.name)}"))
         if one is None:
             given = given_address(hop, here, link, theirs.address, theirs.prefixlen)
             return NetworkFault(f"{sentence}: one cable, two subnets", given)
@@ -307,7 +274,7 @@ def _other_subnet(hop: Hop) -> NetworkFault | None:
 
 
 def _no_route(hop: Hop) -> NetworkFault:
-    """No route leads there; through a router on a connected segment, one could."""
+    """Return the fault of a missing route, with the one that would lead there: by a router, or directly."""
     here = hop.here
     if hop.trace is not None and hop.trace.route is not None and not hop.trace.errno:
         sentence = f"the kernel refuses packets of {here.name} to {hop.target} ({errno_name(_errno(hop))}), although the route"
@@ -315,27 +282,25 @@ def _no_route(hop: Hop) -> NetworkFault:
     sentence = f"{here.name} has no route to {hop.target}"
     destination = "default"
     if any(is_default(hop, one) for one in here.routes()):
-        destination = f"{hop.target}/{fib.whole_length(hop.family)}"
+        destination = f"{hop.target}/{BITS[hop.family]}"
         sentence = f"{here.name} has no usable route to {hop.target} ({errno_name(_errno(hop))})"
     elif hop.iif is None or hop.reply:
         sentence += ", not even a default route"
-    for link in ip_links(here, hop.family):
-        router = router_on(hop, link)
-        if router is not None:
-            return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", f"{destination} via {router}"))
+    for _, router in routers(hop):
+        return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", f"{destination} via {router}"))
     for link, receiver in holders_across(hop, ip_links(here, hop.family)):
         held = receiver.view.holder(hop.target)
-        if (
-            held is not None
-            and not global_addresses(here, hop.family, link)
-            and held[1].prefixlen < fib.whole_length(hop.family) - 1
-        ):
+        if held is not None and not global_addresses(here, hop.family, link) and held[1].prefixlen < BITS[hop.family] - 1:
             other = receiver.view.named(receiver.link)
             sentence = f"{here.named(link)}, to which {other} is connected, has no {family_name(hop.family)} address"
             return NetworkFault(sentence, given_address(hop, here, link, hop.target, held[1].prefixlen))
-        words = f"{hop.target}/{fib.whole_length(hop.family)} dev {word(link.name)}"
-        return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", words))
+        return NetworkFault(sentence, host_route(hop, f"dev {word(link.name)}"))
     return NetworkFault(sentence)
+
+
+def host_route(hop: Hop, words: str) -> Remedy:
+    """Return the remedy that adds a route to the target alone: ``ip route add TARGET/32 WORDS``."""
+    return remedy.change_route(hop.here, hop.family, "add", f"{hop.target}/{BITS[hop.family]} {words}")
 
 
 def is_default(hop: Hop, route: Route) -> bool:
@@ -349,20 +314,20 @@ def is_default(hop: Hop, route: Route) -> bool:
 
 def not_to_itself(hop: Hop) -> NetworkFault | None:
     """Check that the sender does not keep the packet, if another namespace should get it."""
-    here, aim = hop.here, hop.aim
-    if hop.route is None or hop.route.type != uapi.RTN_LOCAL or aim is None or aim is here:
+    here, end = hop.here, hop.destination
+    if hop.route is None or hop.route.type != uapi.RTN_LOCAL or end is None or end is here:
         return None
-    mine, theirs = here.holder(hop.target), aim.holder(hop.target)
+    mine, theirs = here.holder(hop.target), end.holder(hop.target)
     if mine is None:
         return _local_route(hop)
     sentence = f"{hop.target} is on {here.named(mine[0])} too, so {here.name} keeps packets to it"
     if theirs is None:
         return NetworkFault(sentence, remedy.delete_address(here, *mine), conclusive=True)
-    return NetworkFault(sentence, readdressed(hop, aim, theirs), conclusive=True)
+    return NetworkFault(sentence, readdressed(hop, end, theirs), conclusive=True)
 
 
 def _local_route(hop: Hop) -> NetworkFault:
-    """A local route keeps the packet: one of its own, or that of an address on ``lo``, whose whole subnet is local."""
+    """Return the fault of a local route: one of its own, or that of an address on ``lo``, whose whole subnet is local."""
     here = hop.here
     local = [one for one in here.routes() if one.type == uapi.RTN_LOCAL and covers(one, hop.target)]
     route = max(local, key=lambda one: one.body["rtm_dst_len"], default=None)
@@ -371,15 +336,13 @@ def _local_route(hop: Hop) -> NetworkFault:
     sentence = f"the route `{fib.describe_route(route)}` keeps packets to {hop.target} in {here.name}"
     for one in here.addresses:
         link = here.links.get(one.index)
-        if link is None or not link.flags & uapi.IFF_LOOPBACK or not on_link(one, hop.target) or loopback(one.address):
+        if link is None or not link.loopback or not on_link(one, hop.target) or loopback(one.address):
             continue
         changed = remedy.delete_address(here, link, one)
-        changed += remedy.add_address(here, link, f"{one.address}/{fib.whole_length(hop.family)}")
+        changed += remedy.add_address(here, link, f"{one.address}/{BITS[hop.family]}")
         why = f"{sentence}: it comes from the address {one} on {printable(link.name)}, which makes its whole subnet local"
         return NetworkFault(why, changed, conclusive=True)
-    dev = here.links.get(route.index or 0)
-    words = f"local {route} table local" if route.table == uapi.RT_TABLE_LOCAL else f"local {remedy.route_words(route)}"
-    words += f" dev {word(dev.name)}" if dev is not None else ""
+    words = f"local {remedy.route_words(route)}{remedy.route_dev(here, route.index)}"
     return NetworkFault(sentence, remedy.change_route(here, hop.family, "del", words), conclusive=True)
 
 
@@ -387,7 +350,7 @@ def readdressed(hop: Hop, view: NamespaceView, holder: tuple[Link, Address]) -> 
     """Return the remedy that gives a link an unused address instead of the one it has."""
     link, old = holder
     others = [one for one in view.addresses_of(link, hop.family) if one is not old]
-    if old.prefixlen > fib.whole_length(hop.family) - 2 or any(on_link(one, old.address) for one in others):
+    if old.prefixlen > BITS[hop.family] - 2 or any(on_link(one, old.address) for one in others):
         return remedy.delete_address(view, link, old)  # the prefix has no other address, or the link has one already
     taken = [*hop.taken(), *(one.address for one in view.addresses)]
     return remedy.replace_address(view, link, old, spare_address(old.address, old.prefixlen, taken))
@@ -410,11 +373,9 @@ def misrouted(hop: Hop) -> tuple[str, Remedy] | None:
             return f"{words}, which selects `{fib.describe_route(route)}`", remedy.delete_rule(here, trace.rule)
     routes = [one for one in here.routes() if one is not route]
     if route.type == uapi.RTN_UNICAST and _better(hop, fib.trace(here, hop.query, routes=routes)):
-        words = remedy.route_words(route)
-        dev = here.links.get(route.index or 0)
-        if fib.gateway(route):
-            words += f" via {fib.gateway(route)}" if not link_local(str(fib.gateway(route))) else ""
-        words += f" dev {word(dev.name)}" if dev is not None else ""
+        words, gateway = remedy.route_words(route), fib.gateway(route)
+        words += f" via {gateway}" if gateway and not link_local(gateway) else ""
+        words += remedy.route_dev(here, route.index)
         return f"the route `{fib.describe_route(route)}` in {here.name}", remedy.change_route(here, hop.family, "del", words)
     return None
 
@@ -436,8 +397,6 @@ def replaced(hop: Hop, router: str, link: Link) -> Remedy:
     route = deciding_route(hop)
     words = "default" if route is None else remedy.route_words(route)
     if route is not None and route.protocol == uapi.RTPROT_KERNEL:  # the subnet of an address: leave it, add a better one
-        words = f"{hop.target}/{fib.whole_length(hop.family)}"
-        return remedy.change_route(hop.here, hop.family, "add", f"{words} via {router}")
-    return remedy.change_route(
-        hop.here, hop.family, "replace", f"{words} via {router} dev {word(link.name)}", lambda: hop.next_hop != router
-    )
+        return host_route(hop, f"via {router}")
+    words += f" via {router} dev {word(link.name)}"
+    return remedy.change_route(hop.here, hop.family, "replace", words, hop.next_hop != router)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 
 from .. import uapi
-from .namespace_view import data, port_data
 from .prefixes import multicast
 
 TYPE_CHECKING = False
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from .namespace_view import NamespaceView
 
 CLOSED_KINDS = ("dummy", "bridge")  # devices that lead nowhere by themselves
+STACKED_KINDS = ("macvlan", "macvtap", "ipvlan", "vlan")  # devices on another one
 SHARED = ("IFLA_VXLAN_ID", "IFLA_VXLAN_PORT")  # what the two ends of a tunnel have in common
 MAX_ENDS = 65536  # ends of links that one search looks at
 CABLE, BRIDGE, STACK, TUNNEL = "cable", "bridge", "stack", "tunnel"
@@ -134,8 +134,13 @@ def _passes(step: Any) -> bool:
     link = view.links.get(index)
     if link is None:
         return True
-    state: int = port_data(link).get("IFLA_BRPORT_STATE", uapi.BR_STATE_FORWARDING)
-    return link.up and state == uapi.BR_STATE_FORWARDING
+    return link.up and port_state(link) == uapi.BR_STATE_FORWARDING
+
+
+def port_state(link: Link) -> int:
+    """Return the state of a bridge port, one of BR_STATE_*; other links are always forwarding."""
+    state: int = link.port.get("IFLA_BRPORT_STATE", uapi.BR_STATE_FORWARDING)
+    return state
 
 
 def _unwound(trail: Any) -> list[Segment]:
@@ -155,16 +160,16 @@ def _sent(view: NamespaceView, link: Link, tag: int, trail: Any, known: Sequence
     elif kind == "vxlan":
         for other, end in tunnelled(view, link, _everywhere(view, known)):
             yield False, other, end.index, tag, (Segment(TUNNEL, view, link, other, end, tag), trail)
-    elif kind in ("macvlan", "macvtap", "ipvlan", "vlan"):
-        below = view.far_end(link)
-        if below is None or below[0].closed or below[1] not in below[0].links:
+    elif kind in STACKED_KINDS:
+        below_it = view.far_link(link)
+        if below_it is None:
             return
-        lower: Link = below[0].links[below[1]]
-        inner = data(link).get("IFLA_VLAN_ID", 0) if kind == "vlan" else tag
-        down = (Segment(STACK, view, link, below[0], lower, inner), trail)
-        yield True, below[0], lower.index, inner, down
+        below, lower = below_it
+        inner = link.data.get("IFLA_VLAN_ID", 0) if kind == "vlan" else tag
+        down = (Segment(STACK, view, link, below, lower, inner), trail)
+        yield True, below, lower.index, inner, down
         if kind != "vlan":  # those that share the device below hear one another directly
-            yield from _above(below[0], lower, tag, down, _everywhere(view, known), link)
+            yield from _above(below, lower, tag, down, _everywhere(view, known), link)
     elif link.peer is not None:
         far = view.far_end(link)
         if far is not None:
@@ -174,8 +179,8 @@ def _sent(view: NamespaceView, link: Link, tag: int, trail: Any, known: Sequence
 def _received(view: NamespaceView, link: Link, tag: int, trail: Any, known: Sequence[NamespaceView]) -> Iterator[Any]:
     """Yield where a frame goes that comes in by a device."""
     yield from _above(view, link, tag, trail, known, None)
-    bridge = view.links.get(link.master or 0)
-    if bridge is None or bridge.kind != "bridge":
+    bridge = view.bridge_of(link)
+    if bridge is None:
         return
     yield _bridged(view, bridge, link, bridge, tag, trail)
     for port in view.ports(bridge):
@@ -192,7 +197,7 @@ def _bridged(view: NamespaceView, bridge: Link, one: Link, other: Link, tag: int
 
 def retagged(view: NamespaceView, bridge: Link, one: Link, other: Link, tag: int) -> int | None:
     """Return the tag with which a frame leaves a bridge, 0 for none; None if the VLANs of either port stop it."""
-    if not data(bridge).get("IFLA_BR_VLAN_FILTERING"):
+    if not bridge.data.get("IFLA_BR_VLAN_FILTERING"):
         return tag
     vlan = tag or pvid(view, one)
     outside = view.vlans(other.index)
@@ -212,9 +217,9 @@ def _above(
     """Yield the devices stacked on this one, in its own namespace and in those that are known."""
     for other in dict.fromkeys([view, *known]):
         for upper in other.links.values():
-            if upper.kind not in ("macvlan", "macvtap", "ipvlan", "vlan") or upper is but:
+            if upper.kind not in STACKED_KINDS or upper is but:
                 continue
-            if upper.kind == "vlan" and data(upper).get("IFLA_VLAN_ID", 0) != tag:
+            if upper.kind == "vlan" and upper.data.get("IFLA_VLAN_ID", 0) != tag:
                 continue
             if other.far_end(upper) == (view, link.index):
                 inner = 0 if upper.kind == "vlan" else tag
@@ -226,12 +231,10 @@ def tunnelled(view: NamespaceView, link: Link, known: Sequence[NamespaceView]) -
 
     If the device has neither a remote nor an entry in its forwarding database, yield all of the same VNI: a check reports it.
     """
-    mine = data(link)
     remotes = tunnel_remotes(view, link)
     for other in known:
         for one in other.links.values():
-            theirs = data(one)
-            if one.kind != "vxlan" or one is link or any(theirs.get(key) != mine.get(key) for key in SHARED):
+            if one.kind != "vxlan" or one is link or any(one.data.get(key) != link.data.get(key) for key in SHARED):
                 continue
             home = other.underlay(one)
             if not remotes or any(multicast(remote) or (home is not None and home.holder(remote)) for remote in remotes):
@@ -240,10 +243,14 @@ def tunnelled(view: NamespaceView, link: Link, known: Sequence[NamespaceView]) -
 
 def tunnel_remotes(view: NamespaceView, link: Link) -> list[str]:
     """Return the addresses to which a VXLAN device may send: its remote, and those in its forwarding database."""
-    mine = data(link)
-    remote = mine.get("IFLA_VXLAN_GROUP") or mine.get("IFLA_VXLAN_GROUP6")
+    remote = vxlan_address(link, "GROUP")
     entries = [one.address for one in view.fdb() if one.index == link.index and one.address]
-    return list(dict.fromkeys([*([str(remote)] if remote else []), *entries]))
+    return list(dict.fromkeys([*([remote] if remote else []), *entries]))
+
+
+def vxlan_address(link: Link, which: str) -> str:
+    """Return the remote (``GROUP``) or local (``LOCAL``) address of a VXLAN device, of either family; empty if it has none."""
+    return str(link.data.get(f"IFLA_VXLAN_{which}") or link.data.get(f"IFLA_VXLAN_{which}6") or "")
 
 
 def _everywhere(view: NamespaceView, known: Sequence[NamespaceView]) -> list[NamespaceView]:

@@ -7,12 +7,13 @@ from .hop import NetworkFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..objects.link import Link
     from .hop import Hop
+    from .namespace_view import NamespaceView
 
 
-def listened(hop: Hop) -> NetworkFault | None:
+def listened(hop: Hop, there: NamespaceView, ingress: Link) -> NetworkFault | None:
     """Check that a socket receives on the port, at the destination address."""
-    there = hop.there if hop.there is not None else hop.here
     if hop.reply or hop.port is None or there.holder(hop.target) is None:
         return None
     found = there.listeners(hop.flow.protocol, hop.port)
@@ -25,7 +26,5 @@ def listened(hop: Hop) -> NetworkFault | None:
     if any(address in usable or address == f"::ffff:{hop.target}" for address in found):
         return None
     bound = " and ".join(dict.fromkeys(found))
-    sentence = (
-        f"what listens on {protocol} port {hop.port} in {there.name} is bound to {bound}, and receives nothing for {hop.target}"
-    )
-    return NetworkFault(sentence)
+    sentence = f"what listens on {protocol} port {hop.port} in {there.name} is bound to {bound}"
+    return NetworkFault(f"{sentence}, and receives nothing for {hop.target}")

@@ -15,7 +15,7 @@ from ..net import NetNS
 from ..netns import call_inside
 from ..nft import evaluate as nft_evaluate
 from ..nft import records
-from ..nft.records import NftTable
+from ..nft.records import NftChain, NftRule, NftTable
 from ..objects import neighbour, nsid, route
 from ..objects.neighbour import Neighbour
 from ..objects.route import Route
@@ -26,8 +26,9 @@ from .namespace_view import NamespaceView, RouteRefused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
+    from ..net import Net
     from ..netns import Reference
     from ..nft.evaluate import Evaluation, Packet, Translation
     from ..objects.address import Address
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from .flow import RouteQuery
     from .namespace_view import RouteAnswer
 
+    Answer = TypeVar("Answer")
     Identity = tuple[int, int]
+    Ruleset = tuple[list[NftTable], list[NftChain], list[NftRule]]
     End = Reference
 
 MAX_OPEN = 32  # namespaces held open
@@ -51,37 +54,33 @@ class VisibleNamespace(NamespaceView):
 
     def __init__(self, visible: VisibleNamespaces, name: NamespaceName, identity: Identity) -> None:
         self.visible, self.name, self.identity = visible, name, identity
-        self._links: dict[int, Link] | None = None
-        self._kept: dict[Any, Any] = {}
+        self._kept: dict[object, Any] = {}
 
     @property
-    def net(self) -> Any:
+    def net(self) -> Net:
         """Its network."""
         return self.visible.opened(self).net
 
-    def _once(self, key: Any, ask: Any) -> Any:
+    def _once(self, key: object, ask: Callable[[], Answer]) -> Answer:
+        """Return what a function returned when it was first called for this key."""
         if key not in self._kept:
             self._kept[key] = ask()
-        return self._kept[key]
+        answer: Answer = self._kept[key]
+        return answer
 
     @property
     def loaded(self) -> bool:
-        return self._links is not None
+        return "links" in self._kept
 
     @property
     def links(self) -> dict[int, Link]:
-        if self._links is None:
-            self._links = {link.index: link for link in self._read_unless_closed(lambda: self.net.links())}
-        return self._links
+        return self._once("links", lambda: {link.index: link for link in self._read_unless_closed(lambda: self.net.links())})
 
     @property
     def addresses(self) -> Sequence[Address]:
-        if not self.links:
-            return ()
-        found: Sequence[Address] = self._once("addresses", lambda: self._read_unless_closed(lambda: self.net.addresses()))
-        return found
+        return self._once("addresses", lambda: self._read_unless_closed(lambda: self.net.addresses())) if self.links else ()
 
-    def _read_unless_closed(self, ask: Callable[[], list[Any]]) -> list[Any]:
+    def _read_unless_closed(self, ask: Callable[[], list[Answer]]) -> list[Answer]:
         """Return what is asked for; nothing if another's namespace is closed to the caller, or has gone since it was listed."""
         try:
             return ask()
@@ -108,8 +107,7 @@ class VisibleNamespace(NamespaceView):
     # -- routing ----------------------------------------------------------------------------------------------------
 
     def route(self, query: RouteQuery) -> RouteAnswer:
-        answer: RouteAnswer = self._once(("route", query.key), lambda: self._route(query))
-        return answer
+        return self._once(("route", query.key), lambda: self._route(query))
 
     def _route(self, query: RouteQuery) -> RouteAnswer:
         request = route.get(query.target, source=query.source, iif=query.iif or None, oif=query.oif or None, mark=query.mark)
@@ -121,22 +119,18 @@ class VisibleNamespace(NamespaceView):
             return RouteRefused(error.errno or 0)
 
     def routes(self) -> Sequence[Route]:
-        found: Sequence[Route] = self._once("routes", lambda: self.net.routes(table=0))
-        return found
+        return self._once("routes", lambda: self.net.routes(table=0))
 
     def rules(self) -> Sequence[Rule]:
-        found: Sequence[Rule] = self._once("rules", self.net.rules)
-        return found
+        return self._once("rules", self.net.rules)
 
     # -- neighbours and bridges -------------------------------------------------------------------------------------
 
     def neighbours(self) -> Sequence[Neighbour]:
-        found: Sequence[Neighbour] = self.net.neighbours()
-        return found
+        return self.net.neighbours()
 
     def fdb(self) -> Sequence[Neighbour]:
-        found: Sequence[Neighbour] = self._once("fdb", self._fdb)
-        return found
+        return self._once("fdb", self._fdb)
 
     def _fdb(self) -> list[Neighbour]:
         try:
@@ -145,18 +139,16 @@ class VisibleNamespace(NamespaceView):
             return []
 
     def vlans(self, index: int) -> dict[int, Vlan]:
-        found: list[Vlan] = self._once("vlans", self.net.vlans)
-        return {one.vid: one for one in found if one.index == index}
+        return {one.vid: one for one in self._once("vlans", self.net.vlans) if one.index == index}
 
     # -- filters ----------------------------------------------------------------------------------------------------
 
     @property
-    def _nft(self) -> tuple[list[NftTable], list[records.NftChain], list[records.NftRule]]:
+    def _nft(self) -> Ruleset:
         """Tables, chains and rules; empty if the kernel has no nf_tables."""
-        found: tuple[list[NftTable], list[records.NftChain], list[records.NftRule]] = self._once("nf_tables", self._ruleset)
-        return found
+        return self._once("nf_tables", self._ruleset)
 
-    def _ruleset(self) -> Any:
+    def _ruleset(self) -> Ruleset:
         try:
             chains = self.net.nft.chains()
             rules = self.net.nft.rules() if chains else []
@@ -165,7 +157,7 @@ class VisibleNamespace(NamespaceView):
             return [], [], []
         return tables, chains, rules
 
-    def chains(self) -> Sequence[records.NftChain]:
+    def chains(self) -> Sequence[NftChain]:
         tables, chains, _ = self._nft
         dormant = {(table.family, table.name) for table in tables if table.dormant}
         return [one for one in chains if one.hook is not None and (one.family, one.table) not in dormant]
@@ -184,13 +176,10 @@ class VisibleNamespace(NamespaceView):
             if (link.body.get("IFLA_XDP") or {}).get("IFLA_XDP_ATTACHED")
         ]
         try:
-            queues = self._once("qdiscs", self.net.qdiscs)
+            queues = [one for one in self._once("qdiscs", self.net.qdiscs) if one.index in self.links]
         except KernelError:
             queues = []
-        for one in queues:
-            if one.kind not in PLAIN_QDISCS and one.index in self.links:
-                found.append(f"qdisc {one.kind} on {self.links[one.index].name}")
-        return found
+        return found + [f"qdisc {one.kind} on {self.links[one.index].name}" for one in queues if one.kind not in PLAIN_QDISCS]
 
     def _lines(self, table: str) -> list[str]:
         """Return the lines of a file under /proc/net of this namespace; empty if there is no such file."""
@@ -214,8 +203,7 @@ class VisibleNamespace(NamespaceView):
         return found
 
     def sysctl(self, name: str) -> int | None:
-        value: int | None = self._once(("sysctl", name), lambda: self._sysctl(name))
-        return value
+        return self._once(("sysctl", name), lambda: self._sysctl(name))
 
     def _sysctl(self, name: str) -> int | None:
         try:

@@ -75,7 +75,7 @@ class Packet:
             raise InvalidValue(f"{short_repr(protocol)} is not a protocol: a number from 0 to 255, or {', '.join(PROTOCOLS)}")
         if not isinstance(state, str) or state not in CT_STATES:
             raise InvalidValue(f"{short_repr(state)} is not a state of conntrack: {', '.join(CT_STATES)}")
-        for value, most in ((port, 0xFFFF), (source_port, 0xFFFF), (mark, 0xFFFFFFFF)):
+        for value, most in ((port, 0xFFFF), (source_port, 0xFFFF), (mark, uapi.UINT32_MAX)):
             if value is not None and not (isinstance(value, int) and 0 <= value <= most):
                 raise InvalidValue(f"expected a number from 0 to {most}, not {short_repr(value)}")
         ipv4 = one.family == AF_INET

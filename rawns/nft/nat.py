@@ -175,7 +175,7 @@ def _masqueraded(out: str, source: str) -> list[Body]:
 
 
 def _forwarded(out: str, forward: Forward) -> list[Body]:
-    family = AF_INET6 if ":" in forward.address else AF_INET
+    family = prefix.family_of(forward.address)
     return [
         *build.interface("IIFNAME", out),
         *build.ip_family(family),

@@ -104,6 +104,11 @@ class Link(Record):
         return bool(self.flags & uapi.IFF_UP)
 
     @property
+    def loopback(self) -> bool:
+        """Whether it is ``lo`` (IFF_LOOPBACK)."""
+        return bool(self.flags & uapi.IFF_LOOPBACK)
+
+    @property
     def carrier(self) -> bool:
         """Whether it can send now: it is up, and so is the other end of its cable (IFF_LOWER_UP)."""
         return bool(self.flags & uapi.IFF_LOWER_UP)

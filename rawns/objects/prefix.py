@@ -16,6 +16,11 @@ DEFAULT = ("default", "any", "all")  # as ip(8) spells the prefix of all address
 MAX_LENGTH_DIGITS = 3  # of a prefix length
 
 
+def family_of(address: str) -> int:
+    """Return AF_INET6 if an address contains a colon, otherwise AF_INET."""
+    return uapi.AF_INET6 if ":" in address else uapi.AF_INET
+
+
 def same_bits(one: bytes, other: bytes, length: int) -> bool:
     """Return whether the first ``length`` bits of two packed addresses of one family are the same."""
     if not length:
@@ -99,7 +104,7 @@ def parse(text: str | Prefix, wanted: int = 0) -> Prefix:
     if not isinstance(text, str):
         raise InvalidValue(f"expected an address as text, not {short_repr(text)}")
     address, slash, tail = text.partition("/")
-    family = uapi.AF_INET6 if ":" in address else uapi.AF_INET
+    family = family_of(address)
     try:
         canonical = inet_ntop(family, inet_pton(family, address))
     except (OSError, ValueError):

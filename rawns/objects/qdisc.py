@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 ROOT = uapi.TC_H_ROOT
 TBF, NETEM, BOTH, BELOW = 0x72010000, 0x72020000, 0x72030000, 0x72040000  # handles; tc(8) writes 7201: and so on
 TICK_NANOSECONDS = 64  # see `rtnl.tc`
-MAX_U32 = 0xFFFFFFFF
 MIN_DEFAULT_BURST_BYTES = 16384  # more than the largest packet of most links, and than a slow link sends in a timer tick
 DEFAULT_LATENCY_SECONDS = 0.05
 DEFAULT_NETEM_PACKETS = 1000  # tc(8)'s own; more if rate and delay are known to need more
@@ -114,11 +113,11 @@ class Shape:
         if not (delay is None and jitter is None and loss is None):
             self.delay_nanoseconds = round(units.seconds(delay or 0) * 1e9)
             self.jitter_nanoseconds = round(units.seconds(jitter or 0) * 1e9)
-            self.loss_u32 = round(units.fraction(loss or 0) * MAX_U32)
+            self.loss_u32 = round(units.fraction(loss or 0) * uapi.UINT32_MAX)
             in_flight = self.bytes_per_second * (self.delay_nanoseconds + self.jitter_nanoseconds) // 10**9
             self.netem_packets = max(DEFAULT_NETEM_PACKETS, in_flight // SMALL_PACKET_BYTES)
             longest = max(self.delay_nanoseconds, self.jitter_nanoseconds)
-            if longest > MAX_U32 * TICK_NANOSECONDS or self.netem_packets > MAX_U32:
+            if longest > uapi.UINT32_MAX * TICK_NANOSECONDS or self.netem_packets > uapi.UINT32_MAX:
                 raise InvalidValue("a delay is at most 274 seconds long")
         if not (self.bytes_per_second or self.netem_packets):
             raise InvalidValue("a shape has a rate, a delay, a jitter or a loss")
@@ -137,9 +136,9 @@ class Shape:
         self.backlog_bytes = size + round(bytes_per_second * seconds)
         if size < 1 or self.buffer_ticks < 1:
             raise InvalidValue(f"a burst of {size} bytes is too small at this rate")
-        if self.buffer_ticks > MAX_U32:
+        if self.buffer_ticks > uapi.UINT32_MAX:
             raise InvalidValue(f"a burst of {size} bytes takes longer at this rate than the 274 seconds the kernel can count")
-        if max(size, self.backlog_bytes) > MAX_U32:
+        if max(size, self.backlog_bytes) > uapi.UINT32_MAX:
             raise InvalidValue(
                 f"a burst of {size} bytes and a backlog of {self.backlog_bytes} are more than the kernel can count"
             )
@@ -162,7 +161,7 @@ class Shape:
     @property
     def loss(self) -> float:
         """The fraction of packets that are lost."""
-        return self.loss_u32 / MAX_U32
+        return self.loss_u32 / uapi.UINT32_MAX
 
     @property
     def burst(self) -> int:
@@ -217,12 +216,12 @@ class Shape:
 
     def _tbf(self) -> dict[str, Any]:
         """Return the options of tbf, without a table of transmission times (since Linux 3.8, given the link layer)."""
-        words = {"rate.linklayer": uapi.TC_LINKLAYER_ETHERNET, "rate.rate": min(self.bytes_per_second, MAX_U32)}
+        words = {"rate.linklayer": uapi.TC_LINKLAYER_ETHERNET, "rate.rate": min(self.bytes_per_second, uapi.UINT32_MAX)}
         options: dict[str, Any] = {
             "TCA_TBF_PARMS": {**words, "limit": self.backlog_bytes, "buffer": self.buffer_ticks},
             "TCA_TBF_BURST": self.burst,
         }
-        if self.bytes_per_second > MAX_U32:
+        if self.bytes_per_second > uapi.UINT32_MAX:
             options["TCA_TBF_RATE64"] = self.bytes_per_second
         return options
 

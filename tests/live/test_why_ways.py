@@ -270,7 +270,7 @@ def test_an_address_as_the_aim(net: Net) -> None:
     routed(net)
     net.settle()
     walk = why(net["a"], "10.0.2.2")
-    assert walk and walk.aim == walk.target == "10.0.2.2" and walk.source == "10.0.1.2" and walk.hops == 2
+    assert walk and walk.destination == walk.target == "10.0.2.2" and walk.source == "10.0.1.2" and walk.hops == 2
     assert why(net["a"], "fd02::2").family == AF_INET6
     walk = why(net["a"], "10.0.2.99")
     assert walk.fault is not None and walk.fault.check == "next hop exists"
@@ -588,7 +588,7 @@ def test_a_namespace_with_the_name_of_an_address(net: Net) -> None:
         net.address("a", "v1", "10.0.0.1/24")
         other.net.add_address("v2", "10.0.0.2/24")
         net.settle()
-        assert why(net["a"], "10.0.0.2").aim == "10.0.0.2"
+        assert why(net["a"], "10.0.0.2").destination == "10.0.0.2"
         assert why(net["a"], "/run/netns/10.0.0.2").hops == 1
         assert why("/run/netns/10.0.0.2", net["a"]).target == "10.0.0.1"
 

@@ -11,11 +11,11 @@ import pytest
 
 from rawns import SyscallError, uapi
 from rawns.diagnose import CheckResult, Diagnosis, NetworkFault, diagnose, remedy
-from rawns.diagnose.commands import NamespaceName, dotted, word
+from rawns.diagnose.commands import NamespaceName, word
 from rawns.diagnose.flow import Flow, RouteQuery
 from rawns.diagnose.namespace_view import NamespaceView, RouteRefused
 from rawns.diagnose.path import chosen
-from rawns.diagnose.prefixes import family_of, holds, number, spare_address
+from rawns.diagnose.prefixes import holds, of_length, spare_address
 from rawns.diagnose.probe import ProbeRequest, ProbeResult
 from rawns.diagnose.segment import search
 from rawns.nft.evaluate import Evaluation, Packet
@@ -23,7 +23,7 @@ from rawns.nft.records import NftChain, NftRule
 from rawns.objects.address import Address
 from rawns.objects.link import Link
 from rawns.objects.neighbour import Neighbour
-from rawns.objects.prefix import BITS
+from rawns.objects.prefix import BITS, family_of
 from rawns.objects.route import Route
 from rawns.objects.rule import Rule
 from rawns.objects.vlan import Vlan
@@ -481,7 +481,7 @@ def test_an_address_that_nobody_has(like: str, length: int, used: list[str], exp
 def test_prefixes() -> None:
     assert holds("10.0.0.0", 24, "10.0.0.255") and not holds("10.0.0.0", 24, "10.0.1.0")
     assert holds("0.0.0.0", 0, "192.0.2.1") and not holds("0.0.0.0", 0, "fd00::1") and not holds("::", 0, "10.0.0.1")
-    assert holds("fd00::", 64, "fd00::ffff") and number("0.0.1.0") == 256
+    assert holds("fd00::", 64, "fd00::ffff") and of_length("0.0.1.0", 32).number == 256
 
 
 def test_the_address_to_ask_for() -> None:
@@ -494,7 +494,6 @@ def test_the_address_to_ask_for() -> None:
 
 def test_names_in_commands() -> None:
     assert word("v1") == "v1" and word("a b;c") == "'a b;c'" and "\x1b" not in word("\x1b[m")
-    assert dotted(Link({"IFLA_IFNAME": "eth0.7"})) == "eth0/7"
     assert NamespaceName("ns 1").ip("link") == "rawns ip -n 'ns 1' link" and NamespaceName().ip("route") == "rawns ip route"
     assert NamespaceName(None, "/proc/7/ns/net").run("sysctl -w a=1") == "nsenter --net=/proc/7/ns/net sysctl -w a=1"
     assert NamespaceName("r").run("nft list ruleset") == "rawns ip netns exec r nft list ruleset"
