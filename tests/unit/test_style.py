@@ -44,7 +44,6 @@ NOT_A_VERB = set(  # with which the first line of a function's docstring does no
 )
 OTHERWISE = [  # private functions whose docstrings may begin otherwise: the place, and how
     ("rawns/cli/ip/", "``"),  # with the words that the function parses or prints, as the help of `ip` has them
-    ("rawns/diagnose/", "[A-Z]"),  # with the fault that the function looks for, and after which it is named
 ]
 PLAIN_NAMES = re.compile(r"(?:^|_)(floors?|houses?|births?|story|fate|plug|phrase|sayings?)(?:_|$)")
 
