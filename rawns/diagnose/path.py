@@ -356,7 +356,7 @@ class PathTracer:
         end = self.destination
         if end is not None and end.holder(hop.target) is not None and end.holder(address) is None:
             if end is view:
-                self.destination = hop.destination = None  # the namespace that has the new address
+                self.destination = hop.destination = None  # it is wherever the new address is
             else:
                 sentence = f"{_described(self.translations[-1])}, which {end.name} does not have"
                 packet = netfilter_checks.packet_of(hop, view, ingress)

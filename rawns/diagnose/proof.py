@@ -115,7 +115,7 @@ class PathVerifier:
     # -- another host answered --------------------------------------------------------------------------------------
 
     def _other_host(self, result: ProbeResult) -> NetworkFault:
-        """An answer came, but the request never arrived in the destination: name who answered."""
+        """Return the fault of an answer to a request that never arrived in the destination: another host has sent it."""
         tracer, destination, target = self.tracer, self._destination(), str(self.diagnosis.target)
         assert destination is not None
         sentence, change = f"{target} answers, but the request did not arrive in {destination.name}", Remedy()
@@ -218,7 +218,7 @@ class PathVerifier:
     # -- no answer --------------------------------------------------------------------------------------------------
 
     def _unanswered(self, result: ProbeResult) -> NetworkFault:
-        """No check found a fault, and yet no answer came: say where the probe was lost, and which filters are there."""
+        """Return where a probe was lost to which no answer came although no check found a fault, and which filters are there."""
         target = str(self.diagnosis.target)
         number = len(self.diagnosis.checks)
         size = PLAIN_BYTES + HEADER_BYTES[self.diagnosis.family]
