@@ -51,10 +51,13 @@ _MODULES = {  # of each public name
     "Rule": "objects.rule",
     "Shape": "objects.qdisc",
     "SyscallError": "errors",
+    "Trace": "tracing.record",
+    "TracedCall": "tracing.record",
     "Vlan": "objects.vlan",
     "WireError": "errors",
     "observed": "syscalls",
     "ping": "icmp",
+    "trace": "tracing",
     "why": "diagnose",
 }
 
@@ -93,10 +96,13 @@ __all__ = [
     "Rule",
     "Shape",
     "SyscallError",
+    "Trace",
+    "TracedCall",
     "Vlan",
     "WireError",
     "observed",
     "ping",
+    "trace",
     "why",
 ]
 
@@ -131,6 +137,8 @@ if TYPE_CHECKING:
     from .objects.vlan import Vlan
     from .pool import Pool
     from .syscalls import Event, Observer, observed
+    from .tracing import trace
+    from .tracing.record import Trace, TracedCall
 
 
 def __getattr__(name):  # type: (str) -> object

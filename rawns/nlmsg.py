@@ -152,6 +152,17 @@ def _flags(message: str) -> Scalar:
     return U16.bits({getattr(uapi, f"NLM_F_{name}"): f"NLM_F_{name}" for name in _BASE + own})
 
 
+def _error_spans(data: Buffer, frame: Frame, messages: Mapping[int, Message], trace: list[Span]) -> None:
+    """Add the spans of an error that repeats the whole request: its socket has not set NETLINK_CAP_ACK."""
+    body = frame.start + NLMSGERR.size
+    head = NLMSGERR.unpack(data, frame.start, min(body, frame.end), {}, trace, ())
+    end = min(body + max(head["msg.nlmsg_len"] - NLMSGHDR.size, 0), frame.end) if head["error"] else body
+    request = messages.get(head["msg.nlmsg_type"])
+    if request is not None and body < end:
+        request.unpack(data, body, end, trace)
+    _ACK_ATTRS.unpack_into({}, data, end + 3 & ~3, frame.end, trace, ())
+
+
 def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, list[Span]]]:
     """Yield for each message of a datagram its name and the spans of all its bytes, header first.
 
@@ -162,7 +173,9 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
         NLMSGHDR.unpack(data, frame.offset, frame.start, {}, trace, ())
         try:
             message = _ANSWERS.get(frame.kind) or messages.get(frame.kind)
-            if message is not None:
+            if message is ERROR and not frame.flags & uapi.NLM_F_CAPPED:
+                _error_spans(data, frame, messages, trace)
+            elif message is not None:
                 message.unpack(data, frame.start, frame.end, trace)
         except DecodeError as error:
             trace.append(Span(frame.end, 0, (f"malformed: {error}",), None, None))

@@ -1,0 +1,146 @@
+"""`rawns trace`: what a program says to the kernel about namespaces and networks, while it says it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from ..terminal import printable
+from .options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..tracing.ptrace import Tracer
+    from ..tracing.record import TracedCall
+    from .options import Parsed
+
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1}
+KINDS = ("link", "addr", "route", "rule", "neigh", "nft", "ns")
+
+
+def _pid(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
+        raise ValueError(f'"{printable(text)}" is not the number of a process')
+    return int(text)
+
+
+def _kinds(text: str) -> list[str]:
+    words = text.split(",")
+    wrong = next((word for word in words if word not in KINDS), None)
+    if wrong is not None:
+        raise ValueError(f'"{printable(wrong)}" is not one of {", ".join(KINDS)}')
+    return words
+
+
+COMMAND = Command(
+    "trace",
+    "Show the system calls with which a program creates and configures namespaces and networks, and their netlink messages.",
+    "[CMD...]",
+    options=[
+        Option("-p", "--pid", argument="PID", parse=_pid, help="follow a running process, until it ends or Ctrl-C"),
+        Option("-v", "--verbose", help="one line for each attribute of each message"),
+        Option("-b", "--bytes", help="every byte of every message"),
+        Option("-e", "--only", argument="KINDS", parse=_kinds, help=f"only these, separated by commas: {', '.join(KINDS)}"),
+        Option("--netns", argument="NAME", help="only calls made in this network namespace"),
+        Option("--failed", help="only calls that failed, and requests that the kernel refused"),
+        Option("--files", help="also files that are opened: namespaces, /proc/sys/net, /sys/class/net (slower)"),
+        Option("--summary", help="calls and messages by number and time, at the end, instead of each"),
+        Option("-j", "--json", help="one JSON object per line"),
+        Option("--pcap", argument="FILE", help="write the netlink messages to a file for Wireshark, too"),
+        Option("-o", "--output", argument="FILE", help="write to a file instead of standard error"),
+    ],
+    exclusive=[("-v", "-b", "-j", "--summary"), ("--verbose", "--bytes", "--json", "--summary")],
+    details="Processes and threads that the program starts are followed.  The trace goes to standard error, or to a file with "
+    "-o.  Without --files, a program that makes no such calls runs at full speed.  A program started by `trace` ends with it; "
+    "a process followed with -p is left unharmed.  Set-user-ID programs run without their privileges, as under strace.\n\n"
+    "Exit status: that of the program, 128 and the number of the signal that killed it; with -p 0; 1 if tracing is forbidden, "
+    "2 if the command line is wrong.",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run ``rawns trace``; return the exit status."""
+    options = COMMAND.parse(argv)
+    if (options["--pid"] is None) == (not options.rest):
+        raise COMMAND.error("either a command or --pid must be given")
+    from ..tracing import tracer
+    from ..tracing.select import Selection
+
+    selection = Selection(options["--only"] or (), options["--netns"], options["--failed"])
+    with _Output(options) as output:
+        return _follow(tracer(selection.before(output.report), options["--files"]), options["--pid"], options.rest)
+
+
+def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:
+    """Follow until the end; return the exit status.  Signals of the terminal reach the program, which decides what they mean."""
+    if pid is not None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: tracer.detach_all())
+        tracer.attach(pid)
+        tracer.run()
+        return 0
+    child = 0
+
+    def pass_on(number: int, frame: object) -> None:
+        if child:
+            os.kill(child, number)
+
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    child = tracer.start(argv)
+    code = os.waitstatus_to_exitcode(tracer.run())
+    return code if code >= 0 else 128 - code
+
+
+class _Output:
+    """Where calls go, and how: as text at one of three levels, as JSON, or counted; and into a pcap file."""
+
+    def __init__(self, options: Parsed) -> None:
+        self._options = options
+
+    def __enter__(self) -> _Output:
+        options = self._options
+        path, pcap = options["--output"], options["--pcap"]
+        self._file = os.fdopen(os.dup(2), "w", **TEXT) if path is None else open(path, "w", **TEXT)
+        self._packets = None
+        if pcap is not None:
+            from ..tracing.pcap import Writer
+
+            self._packet_file = open(pcap, "wb")
+            self._packets = Writer(self._packet_file)
+        self._summary = None
+        if options["--summary"]:
+            from ..tracing.summary import Summary
+
+            self._summary = Summary()
+        elif not options["--json"]:
+            from ..tracing.text import ATTRIBUTES, BRIEF, BYTES, Formatter
+
+            self._formatter = Formatter(BYTES if options["--bytes"] else ATTRIBUTES if options["--verbose"] else BRIEF)
+        return self
+
+    def report(self, call: TracedCall) -> None:
+        """Write one call."""
+        if self._packets is not None:
+            self._packets.add(call)
+        if self._summary is not None:
+            self._summary.add(call)
+        elif self._options["--json"]:
+            import json
+
+            from ..tracing.record import as_object
+
+            print(json.dumps(as_object(call)), file=self._file)
+        else:
+            print("\n".join(self._formatter.lines(call)), file=self._file)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._summary is not None:
+            print("\n".join(self._summary.lines()), file=self._file)
+        self._file.close()
+        if self._packets is not None:
+            self._packet_file.close()

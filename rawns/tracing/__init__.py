@@ -1,0 +1,53 @@
+"""What any program says to the kernel about namespaces and networks: its system calls, with the netlink messages in them.
+
+`trace` runs a program under ptrace(2) and returns its calls as records; ``rawns trace`` prints them while they happen.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import calls
+from .ptrace import Tracer
+from .record import Trace, TracedCall
+from .watch import CallWatcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MAX_CALLS = 1_000_000  # that `trace` keeps
+
+
+def tracer(report: Callable[[TracedCall], None], files: bool) -> Tracer:
+    """Return a tracer that passes each call of interest to ``report``.
+
+    ``files`` adds calls that open files, which costs every program that does.  A filter cannot tell netlink sockets from files:
+    `read` and `write` are seen only in processes that have a netlink socket.
+    """
+    names = set(calls.CALLS) | {"socketcall"}
+    return Tracer(names if files else names - calls.FILES, CallWatcher(report), passed={"read", "write"})
+
+
+def trace(argv: Sequence[str], files: bool = False) -> Trace:
+    """Run a program until it and all that it has started have ended; return its system calls that concern networks.
+
+    ``files`` includes calls that open files of namespaces, /proc/sys/net and /sys/class/net.  Raises `SyscallError` if tracing
+    is forbidden, `RawnsError` on a processor that is not supported.  The program's output goes where this process's goes.  Like
+    ``strace -f -e trace=network,...``; ptrace(2).
+    """
+    from ..threads import call_on_thread
+
+    found: list[TracedCall] = []
+
+    def keep(call: TracedCall) -> None:
+        if len(found) < MAX_CALLS:
+            found.append(call)
+
+    def follow() -> int:
+        following = tracer(keep, files)
+        following.start(list(argv))
+        return following.run()
+
+    status: int = call_on_thread(follow)
+    return Trace(found, os.waitstatus_to_exitcode(status))

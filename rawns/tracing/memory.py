@@ -1,0 +1,91 @@
+"""The memory of a traced program: process_vm_readv(2), or /proc/PID/mem if the kernel forbids that.
+
+The program can change what is being read; sizes that it gives are bounded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from struct import Struct
+
+MAX_BYTES = 1 << 20  # of one call's data
+MAX_PATH_BYTES = 4096  # PATH_MAX
+MAX_IOVECS = 1024  # UIO_MAXIOV
+_PAGE = 4096
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Iovec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+_process_vm_readv = getattr(_libc, "process_vm_readv", None)  # not in every C library
+if _process_vm_readv is not None:
+    _process_vm_readv.restype = ctypes.c_ssize_t
+    _process_vm_readv.argtypes = [
+        ctypes.c_int,
+        ctypes.POINTER(_Iovec),
+        ctypes.c_ulong,
+        ctypes.POINTER(_Iovec),
+        ctypes.c_ulong,
+        ctypes.c_ulong,
+    ]
+
+
+def read(tid: int, address: int, size: int) -> bytes:
+    """Return the bytes at an address of a thread's memory: at most `MAX_BYTES`, and fewer where nothing is mapped."""
+    size = min(size, MAX_BYTES)
+    if size <= 0 or address <= 0:
+        return b""
+    if _process_vm_readv is not None:
+        buffer = ctypes.create_string_buffer(size)
+        local = _Iovec(ctypes.addressof(buffer), size)
+        taken = _process_vm_readv(tid, ctypes.byref(local), 1, ctypes.byref(_Iovec(address, size)), 1, 0)
+        if taken > 0:
+            return buffer.raw[:taken]
+    return _read_file(tid, address, size)
+
+
+def _read_file(tid: int, address: int, size: int) -> bytes:
+    try:
+        fd = os.open(f"/proc/{tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(fd, size, address)
+    except (OSError, OverflowError):
+        return b""
+    finally:
+        os.close(fd)
+
+
+def read_string(tid: int, address: int, most: int = MAX_PATH_BYTES) -> bytes | None:
+    """Return the C string at an address, at most ``most`` bytes of it; None for a null pointer and for unmapped memory."""
+    found = b""
+    while address and len(found) < most:
+        piece = read(tid, address + len(found), min(_PAGE - (address + len(found)) % _PAGE, most - len(found)))
+        text, nul, _ = piece.partition(b"\0")
+        found += text
+        if nul or not piece:
+            return found if nul or found else None
+    return found if address else None
+
+
+def read_words(tid: int, address: int, count: int, size: int) -> list[int]:
+    """Return ``count`` unsigned integers of 4 or 8 bytes; fewer where nothing is mapped."""
+    data = read(tid, address, count * size)
+    code = Struct("=I" if size == 4 else "=Q")
+    return [value for (value,) in code.iter_unpack(data[: len(data) - len(data) % size])]
+
+
+def read_vectors(tid: int, address: int, count: int, word: int, size: int) -> bytes:
+    """Return the first ``size`` bytes that an array of ``struct iovec`` describes."""
+    words = read_words(tid, address, 2 * min(count, MAX_IOVECS), word)
+    data = b""
+    for base, length in zip(words[::2], words[1::2]):
+        if len(data) >= size:
+            break
+        data += read(tid, base, min(length, size - len(data)))
+    return data

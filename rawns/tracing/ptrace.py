@@ -1,0 +1,359 @@
+"""Following programs through their system calls with ptrace(2), and nothing about what the calls mean.
+
+A program that is started runs under a seccomp filter (`seccomp`): it stops at the calls of interest only.  A process that was
+running before cannot be given a filter; it stops at each call, and can be detached from without harm.  Processes, threads
+and programs that a traced one starts are followed.
+
+All requests must come from the thread that attached: a `Tracer` is used by one thread only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+from struct import Struct
+
+from .. import syscalls
+from ..errors import RawnsError, SyscallError
+from ..terminal import printable
+from . import constants as c
+from . import seccomp
+from .architectures import ARCHITECTURES, RUN_BY, Architecture
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INFO = Struct("=B3xIQQ")  # struct ptrace_syscall_info: op, arch, instruction_pointer, stack_pointer; then a union
+ENTRY, EXIT = Struct("=7Q"), Struct("=qB")  # nr and six arguments; rval and is_error
+INFO_BYTES = 96
+OPTIONS = (
+    c.PTRACE_O_TRACESYSGOOD
+    | c.PTRACE_O_TRACEFORK
+    | c.PTRACE_O_TRACEVFORK
+    | c.PTRACE_O_TRACECLONE
+    | c.PTRACE_O_TRACEEXEC
+    | c.PTRACE_O_TRACESECCOMP
+)
+NEW_TASK = (c.PTRACE_EVENT_FORK, c.PTRACE_EVENT_VFORK, c.PTRACE_EVENT_CLONE)
+STOP_SIGNALS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+MAX_ATTACH_ROUNDS = 100  # over /proc/PID/task, while threads start others
+EXEC_FAILED = 127
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_ptrace = _libc.ptrace
+_ptrace.restype = ctypes.c_long
+_ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class SockFprog(ctypes.Structure):
+    """``struct sock_fprog`` of <linux/filter.h>."""
+
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+class Process:
+    """What the threads of a traced process have in common."""
+
+    def __init__(self, pid: int, every_call: bool) -> None:
+        self.pid = pid
+        self.every_call = every_call  # whether it stops at each call instead of those of the filter
+
+
+class Entry:
+    """A system call that a thread has begun: its name, number, arguments as six integers, and the architecture."""
+
+    def __init__(self, name: str, number: int, args: tuple[int, ...], architecture: Architecture) -> None:
+        self.name, self.number, self.args, self.architecture = name, number, args, architecture
+
+
+class Thread:
+    """A traced thread; ``entry`` is the call in which it is, if that is of interest."""
+
+    def __init__(self, tid: int, process: Process) -> None:
+        self.tid, self.process = tid, process
+        self.entry: Entry | None = None
+
+
+class Watcher:
+    """What a `Tracer` tells.  All methods are called while the thread is stopped."""
+
+    def enter(self, thread: Thread, entry: Entry) -> bool:
+        """Called when a thread begins a call; return whether its end is of interest."""
+        return True
+
+    def leave(self, thread: Thread, entry: Entry, result: int) -> None:
+        """Called when the call has returned ``result``: -errno if it has failed."""
+
+    def started(self, thread: Thread, parent: Thread | None) -> None:
+        """Called when a thread is followed from now on; ``parent`` has started it."""
+
+    def ended(self, thread: Thread, status: int) -> None:
+        """Called when a thread has ended, with a wait status; it may have been in a call."""
+
+
+class Tracer:
+    """Follow a program and everything that it starts.
+
+    ``names`` are the calls of interest; the filter lets through those of ``passed``, which are seen only where a process stops
+    at each call.  Use `start` or `attach`, then `run`.  `detach_all` ends it early.
+    """
+
+    def __init__(self, names: set[str], watcher: Watcher, passed: set[str] | frozenset[str] = frozenset()) -> None:
+        self.names, self.watcher, self.passed = names, watcher, passed
+        self.threads: dict[int, Thread] = {}
+        self.filtered = False  # whether the programs have a filter, and so cannot outlive the tracer
+        self._main = 0
+        self._status = 0
+        self._leaving = False
+
+    # -- beginning ------------------------------------------------------------------------------------------------
+
+    def start(self, argv: Sequence[str]) -> int:
+        """Start a program under the filter; return its pid.
+
+        Raises `RawnsError` if there is no such program, or on an unknown processor; `SyscallError` if tracing is forbidden.
+        """
+        machine = os.uname().machine
+        if machine not in RUN_BY:
+            raise RawnsError(f"programs of this processor ({machine}) cannot be traced; these can: {', '.join(RUN_BY)}")
+        path = _executable(argv[0])
+        code = seccomp.program(RUN_BY[machine], self.names - self.passed)
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _become(path, argv, code, reading, writing)
+        os.close(reading)
+        try:
+            _request(c.PTRACE_SEIZE, pid, 0, OPTIONS | c.PTRACE_O_EXITKILL)
+            os.write(writing, b"!")
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        finally:
+            os.close(writing)
+        self.filtered, self._main = True, pid
+        self._add(pid, Process(pid, every_call=False), None)
+        return pid
+
+    def attach(self, pid: int) -> None:
+        """Follow a running process, all threads.  Raises `SyscallError` if it does not exist, or if that is forbidden."""
+        process = Process(pid, every_call=True)
+        for _ in range(MAX_ATTACH_ROUNDS):
+            new = [int(tid) for tid in syscalls.listdir(f"/proc/{pid}/task") if int(tid) not in self.threads]
+            if not new:
+                break
+            for tid in new:
+                try:
+                    _request(c.PTRACE_SEIZE, tid, 0, OPTIONS)
+                except SyscallError as error:
+                    if error.errno == errno.ESRCH and tid != pid:
+                        continue  # it has ended in the meantime
+                    self.detach_all()
+                    raise
+                self._add(tid, process, None)
+                _request(c.PTRACE_INTERRUPT, tid)
+        self._main = pid
+
+    def _add(self, tid: int, process: Process, parent: Thread | None) -> Thread:
+        thread = self.threads[tid] = Thread(tid, process)
+        self.watcher.started(thread, parent)
+        return thread
+
+    # -- until the end -----------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Follow until all have ended; return the wait status of the first process."""
+        while self.threads:
+            try:
+                tid, status = os.waitpid(-1, c.WAIT_ALL | c.WAIT_OWN_THREAD)
+            except ChildProcessError:
+                break
+            self.take(tid, status)
+        return self._status
+
+    def take(self, tid: int, status: int) -> None:
+        """Handle one change of a thread's state."""
+        if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+            self._ended(tid, status)
+        elif os.WIFSTOPPED(status):
+            try:
+                self._stopped(tid, os.WSTOPSIG(status), status >> 16)
+            except SyscallError as error:
+                if error.errno != errno.ESRCH:  # killed in the meantime; its end follows
+                    raise
+
+    def _ended(self, tid: int, status: int) -> None:
+        thread = self.threads.pop(tid, None)
+        if thread is not None:
+            self.watcher.ended(thread, status)
+        if tid == self._main:
+            self._status = status
+
+    def _stopped(self, tid: int, number: int, event: int) -> None:
+        thread = self.threads.get(tid)
+        if thread is None:  # a new one can stop before its parent's event arrives
+            thread = self._add(tid, *self._origin(tid))
+        if self._leaving:
+            self._detach(thread, 0 if event or number & 0x80 else number)
+            return
+        passed_on = 0
+        if event in NEW_TASK:
+            self._new_task(thread, _event_message(tid))
+        elif event == c.PTRACE_EVENT_EXEC:
+            self._executed(thread, _event_message(tid))
+        elif event == c.PTRACE_EVENT_SECCOMP or number == signal.SIGTRAP | 0x80:
+            self._call(thread)
+        elif event == c.PTRACE_EVENT_STOP:
+            if number in STOP_SIGNALS:
+                _request(c.PTRACE_LISTEN, tid)  # it stays stopped, and SIGCONT continues it
+                return
+        elif not event:
+            passed_on = number
+        self._continue(thread, passed_on)
+
+    def _continue(self, thread: Thread, number: int = 0) -> None:
+        every = thread.process.every_call or thread.entry is not None
+        _request(c.PTRACE_SYSCALL if every else c.PTRACE_CONT, thread.tid, 0, number)
+
+    def _origin(self, tid: int) -> tuple[Process, Thread | None]:
+        """Return the process of a thread that has just appeared, and a thread of the process that started it."""
+        group, parent = _status_ids(tid)
+        siblings = [one for one in self.threads.values() if one.process.pid == group]
+        if siblings:
+            return siblings[0].process, siblings[0]
+        parents = [one for one in self.threads.values() if one.process.pid == parent]
+        return Process(group, parents[0].process.every_call if parents else not self.filtered), parents[0] if parents else None
+
+    def _new_task(self, parent: Thread, tid: int) -> None:
+        if tid and tid not in self.threads:
+            group, _ = _status_ids(tid)
+            same = group == parent.process.pid
+            process = parent.process if same else Process(group or tid, parent.process.every_call)
+            self._add(tid, process, parent)
+
+    def _executed(self, thread: Thread, former: int) -> None:
+        """Handle an exec: the thread that made it has the process's id from now on, and all others are gone."""
+        if former != thread.tid and former in self.threads:
+            thread.entry = self.threads.pop(former).entry
+
+    def _call(self, thread: Thread) -> None:
+        op, audit, fields = _syscall_info(thread.tid)
+        if op == c.PTRACE_SYSCALL_INFO_EXIT:
+            entry, thread.entry = thread.entry, None
+            if entry is not None:
+                self.watcher.leave(thread, entry, EXIT.unpack_from(fields)[0])
+        elif op in (c.PTRACE_SYSCALL_INFO_ENTRY, c.PTRACE_SYSCALL_INFO_SECCOMP) and thread.entry is None:
+            number, *args = ENTRY.unpack_from(fields)
+            architecture = ARCHITECTURES.get(audit)
+            name = architecture.calls.get(number) if architecture is not None else None
+            if architecture is not None and name in self.names:
+                entry = Entry(name, number, tuple(args), architecture)
+                if self.watcher.enter(thread, entry):
+                    thread.entry = entry
+
+    # -- leaving -----------------------------------------------------------------------------------------------------
+
+    def detach_all(self) -> None:
+        """Let everything run on without us, at the next stop of each; `run` then ends.  Not for programs with a filter."""
+        self._leaving = True
+        for tid in list(self.threads):
+            try:
+                _request(c.PTRACE_INTERRUPT, tid)
+            except SyscallError:  # it has ended, and `run` will see that
+                pass
+
+    def _detach(self, thread: Thread, number: int) -> None:
+        _request(c.PTRACE_DETACH, thread.tid, 0, number)
+        self.threads.pop(thread.tid, None)
+        self.watcher.ended(thread, 0)
+
+
+def _executable(word: str) -> str:
+    """Return the path of a program, found as a shell finds it.  Raises `RawnsError`."""
+    import shutil
+
+    path = shutil.which(word)
+    if path is None:
+        raise RawnsError(f"{printable(word)}: no such program")
+    return path
+
+
+def _become(path: str, argv: Sequence[str], code: bytes, reading: int, writing: int) -> None:
+    """Wait, in the forked child, until it is traced; then install the filter and execute the program.  Does not return."""
+    try:
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(writing)
+        if os.read(reading, 1):
+            filter_ = SockFprog(len(code) // seccomp.INSTRUCTION.size, code)
+            prctl = _libc.prctl
+            if prctl(c.PR_SET_SECCOMP, c.SECCOMP_MODE_FILTER, ctypes.byref(filter_), 0, 0):
+                prctl(c.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # without privilege it is the condition for a filter
+                if prctl(c.PR_SET_SECCOMP, c.SECCOMP_MODE_FILTER, ctypes.byref(filter_), 0, 0):
+                    os.write(2, f"rawns trace: no seccomp filter: {os.strerror(ctypes.get_errno())}\n".encode())
+                    os._exit(EXEC_FAILED - 1)
+            os.execv(path, list(argv))
+    except OSError as error:
+        os.write(2, f"rawns trace: {printable(path)}: {error.strerror}\n".encode())
+    finally:
+        os._exit(EXEC_FAILED)
+
+
+def _request(request: int, tid: int, address: int = 0, data: int = 0) -> int:
+    """Make a ptrace request.  Raises `SyscallError`."""
+    ctypes.set_errno(0)
+    answer: int = _ptrace(request, tid, address, data)
+    if answer < 0 and ctypes.get_errno():
+        raise SyscallError(ctypes.get_errno(), "ptrace", f"{_NAMES.get(request, request)}, {tid}", _hint(ctypes.get_errno()))
+    return answer
+
+
+_NAMES = {number: name for name, number in vars(c).items() if name.startswith("PTRACE_") and "_O_" not in name}
+
+
+def _hint(number: int) -> str:
+    """Return why tracing may be forbidden here, and what to do; empty for other errors than EPERM."""
+    if number != errno.EPERM:
+        return ""
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", "rb") as file:
+            scope = int(file.read())
+    except (OSError, ValueError):
+        scope = 0
+    if scope >= 3:
+        return "kernel.yama.ptrace_scope is 3: no process may be traced until the next start of the machine"
+    if scope:
+        return f"kernel.yama.ptrace_scope is {scope}: only root may attach to running processes; `trace CMD` starts one"
+    return "the process belongs to another user, is traced already, or a container's seccomp profile forbids ptrace"
+
+
+def _event_message(tid: int) -> int:
+    message = ctypes.c_ulong()
+    _request(c.PTRACE_GETEVENTMSG, tid, 0, ctypes.addressof(message))
+    return message.value
+
+
+def _syscall_info(tid: int) -> tuple[int, int, bytes]:
+    """Return what a thread has stopped for: PTRACE_SYSCALL_INFO_*, AUDIT_ARCH_*, and the bytes of the union."""
+    buffer = ctypes.create_string_buffer(INFO_BYTES)
+    _request(c.PTRACE_GET_SYSCALL_INFO, tid, INFO_BYTES, ctypes.addressof(buffer))
+    op, audit, _, _ = INFO.unpack_from(buffer.raw)
+    return op, audit, buffer.raw[INFO.size :]
+
+
+def _status_ids(tid: int) -> tuple[int, int]:
+    """Return the process of a thread and that process's parent (Tgid and PPid of proc_pid_status(5)); 0 if it has ended."""
+    ids = {b"Tgid:": tid, b"PPid:": 0}
+    try:
+        with open(f"/proc/{tid}/status", "rb") as file:
+            for line in file:
+                word, _, rest = line.partition(b"\t")
+                if word in ids:
+                    ids[word] = int(rest)
+    except (OSError, ValueError):
+        pass
+    return ids[b"Tgid:"], ids[b"PPid:"]

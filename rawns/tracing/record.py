@@ -1,0 +1,74 @@
+"""A system call of a traced program as a record, and the calls of a run.
+
+`TracedCall` is an `Event`, the record of which `observed` tells for this process's own calls, so that `explain` reads both.
+"""
+
+from __future__ import annotations
+
+from .. import explain
+from ..syscalls import Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+PROTOCOLS: dict[int | None, str] = {0: "rtnetlink", 12: "nftables"}  # by netlink family, as `explain` calls them
+
+
+class TracedCall(Event):
+    """One system call of a traced program.
+
+    ``pid``, ``tid`` and ``program`` (its name as in ps(1)) say who made it, ``netns`` in which network namespace: its name, or
+    ``net:[INODE]``.  ``time`` is when it began, in nanoseconds since 1970; ``nanoseconds`` how long it took, with the two
+    stops that the tracer needs.  ``family`` is the netlink family of the socket (NETLINK_ROUTE), empty for other calls,
+    ``number`` its number, and ``payload`` what was sent or received, as bytes.  ``unfinished`` says that the thread ended
+    inside the call.
+    """
+
+    __slots__ = ("family", "netns", "number", "pid", "program", "socket", "tid", "time", "unfinished")
+
+    def __init__(self, call: str, arguments: str, protocol: str, pid: int, tid: int) -> None:
+        super().__init__(call, arguments, protocol)
+        self.pid, self.tid = pid, tid
+        self.program = self.netns = self.family = self.socket = ""
+        self.number: int | None = None
+        self.time = 0
+        self.unfinished = False
+
+    def __str__(self) -> str:
+        return f"{self.call}({self.arguments}) = ?" if self.unfinished else super().__str__()
+
+
+class Trace:
+    """What a traced program did: its calls in the order in which they returned, and how it ended.
+
+    ``status`` is the exit status, or minus the number of the signal that killed it.  Iterating yields the calls.
+    """
+
+    def __init__(self, calls: list[TracedCall], status: int) -> None:
+        self.calls, self.status = calls, status
+
+    def __iter__(self) -> Iterator[TracedCall]:
+        return iter(self.calls)
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self.calls)} calls, exit status {self.status}>"
+
+
+def as_object(call: TracedCall) -> dict[str, Any]:
+    """Return a call as what JSON can hold: that of `explain.record`, and who made it where and when."""
+    return {
+        "time": call.time / 1e9,
+        "program": call.program,
+        "pid": call.pid,
+        "tid": call.tid,
+        "netns": call.netns,
+        "family": call.family or None,
+        **explain.record(call),
+        "unfinished": call.unfinished,
+        "payload": call.payload.hex() if call.family else None,
+    }

@@ -1,0 +1,116 @@
+"""What the descriptors of a traced process are: netlink sockets and their family, namespaces, tap devices.
+
+A socket of another process is asked through a duplicate of its descriptor (pidfd_getfd(2), Linux 5.6), so that sockets that were
+inherited, received, or created before tracing began are known, too.  Older kernels are asked through /proc/net/netlink.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+
+_libc = ctypes.CDLL(None, use_errno=True)
+PIDFD_GETFD = 438  # the same number on all architectures
+SO_PROTOCOL, SO_DOMAIN = 38, 39  # <asm-generic/socket.h>
+AF_NETLINK = 16
+MAX_KNOWN = 10_000  # sockets that are remembered
+
+FAMILIES = {  # NETLINK_* of <linux/netlink.h>
+    0: "NETLINK_ROUTE",
+    2: "NETLINK_USERSOCK",
+    4: "NETLINK_SOCK_DIAG",
+    5: "NETLINK_NFLOG",
+    6: "NETLINK_XFRM",
+    7: "NETLINK_SELINUX",
+    8: "NETLINK_ISCSI",
+    9: "NETLINK_AUDIT",
+    10: "NETLINK_FIB_LOOKUP",
+    11: "NETLINK_CONNECTOR",
+    12: "NETLINK_NETFILTER",
+    15: "NETLINK_KOBJECT_UEVENT",
+    16: "NETLINK_GENERIC",
+    18: "NETLINK_SCSITRANSPORT",
+    20: "NETLINK_RDMA",
+    21: "NETLINK_CRYPTO",
+}
+
+
+class Descriptors:
+    """The descriptors of all traced processes, asked once for each socket."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, int | None] = {}  # by what the link in /proc says: socket:[INODE]
+
+    def describe(self, pid: int, fd: int) -> str:
+        """Return what a descriptor is: the link in /proc/PID/fd, ``socket:[17]``, or a path; empty if it is not open."""
+        try:
+            return os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:
+            return ""
+
+    def family(self, pid: int, fd: int) -> int | None:
+        """Return the netlink family (NETLINK_*) of a descriptor; None if it is no netlink socket."""
+        if not 0 <= fd < 1 << 31:
+            return None
+        link = self.describe(pid, fd)
+        if not link.startswith("socket:"):
+            return None
+        if link not in self._families:
+            if len(self._families) >= MAX_KNOWN:
+                self._families.clear()
+            self._families[link] = self._ask(pid, fd, link[len("socket:[") : -1])
+        return self._families[link]
+
+    def name(self, pid: int, fd: int) -> str:
+        """Return what a descriptor is, in words: a path, ``net:[4026531840]``, or a netlink family."""
+        family = self.family(pid, fd)
+        return self.describe(pid, fd) if family is None else FAMILIES.get(family, f"NETLINK_{family}")
+
+    def has_netlink(self, pid: int) -> bool:
+        """Return whether a process has a netlink socket."""
+        try:
+            numbers = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            return False
+        return any(self.family(pid, int(number)) is not None for number in numbers)
+
+    @staticmethod
+    def _ask(pid: int, fd: int, inode: str) -> int | None:
+        try:
+            copy = _duplicate(pid, fd)
+        except OSError:
+            return _listed_family(pid, inode)
+        with socket.socket(fileno=copy) as sock:
+            if sock.getsockopt(socket.SOL_SOCKET, SO_DOMAIN) != AF_NETLINK:
+                return None
+            return sock.getsockopt(socket.SOL_SOCKET, SO_PROTOCOL)
+
+
+def _duplicate(pid: int, fd: int) -> int:
+    """Return a descriptor of ours for one of another process.  Raises OSError."""
+    if not hasattr(os, "pidfd_open"):
+        raise OSError("this Python has no pidfd_open")
+    pidfd = os.pidfd_open(pid)
+    try:
+        copy: int = _libc.syscall(PIDFD_GETFD, pidfd, fd, 0)
+        if copy < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        os.set_inheritable(copy, False)
+        return copy
+    finally:
+        os.close(pidfd)
+
+
+def _listed_family(pid: int, inode: str) -> int | None:
+    """Return the family of a socket from the list of netlink sockets in its process's network namespace."""
+    try:
+        with open(f"/proc/{pid}/net/netlink", "rb") as file:
+            for line in file:
+                words = line.split()  # sk Eth Pid Groups ... Inode
+                if words[-1] == inode.encode():
+                    return int(words[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return None

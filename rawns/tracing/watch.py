@@ -1,0 +1,132 @@
+"""From stops to records: which calls are of interest, what they moved, and in which namespace they were made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from time import perf_counter_ns, time_ns
+
+from .. import netns_names
+from . import calls, seccomp
+from .ptrace import Entry, Thread, Watcher
+from .record import PROTOCOLS, TracedCall
+from .sockets import AF_NETLINK, FAMILIES, Descriptors
+
+FILE_PREFIXES = (b"/run/netns", b"/var/run/netns", b"/proc/sys/net/", b"/sys/class/net")
+MAX_NAMES = 100_000  # of namespaces that are remembered
+
+
+class CallWatcher(Watcher):
+    """Makes a `TracedCall` of each call of interest and passes it to ``report`` when it has returned."""
+
+    def __init__(self, report: Callable[[TracedCall], None]) -> None:
+        self._report = report
+        self._descriptors = Descriptors()
+        self._namespaces = NamespaceNames()
+        self._socket_namespace: dict[str, str] = {}  # of sockets whose creation was seen
+        self._running: dict[int, tuple[TracedCall, int]] = {}  # by thread, with the time of its start
+
+    def enter(self, thread: Thread, entry: Entry) -> bool:
+        if entry.name == "socketcall" and not calls.unpack_socketcall(thread.tid, entry):
+            return False
+        pid, name = thread.process.pid, entry.name
+        family = None
+        if name in calls.ON_NETLINK:
+            family = self._descriptors.family(pid, calls.signed(entry.args[0]))
+            if family is None:
+                return False
+        if name == "ioctl" and not seccomp.wanted_ioctl(entry.args[1]):
+            return False
+        context = calls.Context(thread.tid, pid, entry, self._descriptors)
+        if name in ("clone", "clone3") and not calls.creates_namespace(context):
+            return False
+        if name in calls.FILES and not _is_network_file(calls.path_of(context)):
+            return False
+        call = TracedCall(name, calls.format_arguments(context), PROTOCOLS.get(family, ""), pid, thread.tid)
+        call.time = time_ns()
+        call.program = _program(thread.tid)
+        call.netns = self._namespaces.of_thread(thread.tid)
+        if family is not None:
+            call.number = family
+            call.family = FAMILIES.get(family, f"NETLINK_{family}")
+            call.socket = self._descriptors.describe(pid, calls.signed(entry.args[0]))
+            call.netns = self._socket_namespace.get(call.socket, call.netns)
+            if name in calls.SENDS:
+                call.payload = _joined(calls.payloads(context, calls.signed(entry.args[2])))
+        self._running[thread.tid] = call, perf_counter_ns()
+        return True
+
+    def leave(self, thread: Thread, entry: Entry, result: int) -> None:
+        running = self._running.pop(thread.tid, None)
+        if running is None:
+            return
+        call, start = running
+        call.nanoseconds = perf_counter_ns() - start
+        call.error, call.result = (-result, None) if -4096 < result < 0 else (0, result)
+        if call.family and call.call in calls.RECEIVES and result > 0:
+            context = calls.Context(thread.tid, thread.process.pid, entry, self._descriptors, returned=True)
+            call.arguments = calls.format_arguments(context)  # with the sender's address, which the kernel has written
+            call.payload = _joined(calls.payloads(context, result))
+        elif call.call == "socket" and result >= 0:
+            if calls.signed(entry.args[0]) == AF_NETLINK:
+                thread.process.every_call = True  # it may read and write the socket, too, with calls that the filter lets through
+            self._socket_namespace[self._descriptors.describe(thread.process.pid, result)] = call.netns
+        elif call.call == "execve" and not call.error:
+            call.program = _program(thread.tid)
+            if thread.process.every_call:
+                thread.process.every_call = self._descriptors.has_netlink(thread.process.pid)
+        self._report(call)
+
+    def ended(self, thread: Thread, status: int) -> None:
+        running = self._running.pop(thread.tid, None)
+        if running is not None:
+            call, start = running
+            call.nanoseconds, call.unfinished = perf_counter_ns() - start, True
+            self._report(call)
+
+
+class NamespaceNames:
+    """Names of network namespaces by their inode, read again when /run/netns has changed."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._read_at = 0
+
+    def of_thread(self, tid: int) -> str:
+        """Return the name of a thread's network namespace, or ``net:[INODE]``; empty if the thread has ended."""
+        try:
+            link = os.readlink(f"/proc/{tid}/ns/net")
+        except OSError:
+            return ""
+        self._update()
+        return self._names.get(link, link)
+
+    def _update(self) -> None:
+        try:
+            changed = os.stat(netns_names.NETNS_DIR).st_mtime_ns
+        except OSError:
+            return
+        if changed == self._read_at:
+            return
+        self._read_at = changed
+        for name in netns_names.listed()[:MAX_NAMES]:
+            identity = netns_names.identity(netns_names.path_of(name))
+            if identity is not None:
+                self._names[f"net:[{identity[1]}]"] = name
+
+
+def _program(tid: int) -> str:
+    try:
+        with open(f"/proc/{tid}/comm", "rb") as file:
+            return file.read(64).rstrip(b"\n").decode("utf-8", "backslashreplace")
+    except OSError:
+        return ""
+
+
+def _is_network_file(path: bytes) -> bool:
+    return path.startswith(FILE_PREFIXES) or path.startswith(b"/proc/") and b"/ns/" in path
+
+
+def _joined(datagrams: list[bytes]) -> bytes:
+    """Return datagrams one after the other; each but the last is padded to four bytes, as messages are."""
+    return b"".join(one + bytes(-len(one) % 4) for one in datagrams[:-1]) + (datagrams[-1] if datagrams else b"")

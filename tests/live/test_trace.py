@@ -1,0 +1,257 @@
+"""`rawns trace` against strace, and on programs of other projects."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from struct import pack, unpack_from
+
+import pytest
+from conftest import PROJECT
+
+import rawns
+from rawns.tracing import architectures, constants, seccomp
+
+Name = Callable[[], str]
+CALLS = "unshare,setns,mount,umount2,socket,bind,connect,sendto,sendmsg,recvfrom,recvmsg"
+
+
+@pytest.fixture(autouse=True)
+def may_trace() -> None:
+    """Skip if ptrace is forbidden here."""
+    try:
+        rawns.trace(["true"])
+    except rawns.SyscallError as error:
+        pytest.skip(str(error))
+
+
+def command(*argv: str, program: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run ``rawns trace``."""
+    return subprocess.run(
+        [sys.executable, "-m", "rawns", "trace", *argv, *program],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        timeout=60,
+    )
+
+
+def of_strace(argv: list[str]) -> list[tuple[str, str]]:
+    """The calls and results of a program as strace sees them."""
+    text = subprocess.run(["strace", "-f", "-qq", "-e", f"trace={CALLS}", *argv], capture_output=True, text=True).stderr
+    found = re.findall(r"^(?:\[pid +\d+\] )?(\w+)\(.*\) += (-?\d+(?: E\w+)?)", text, re.MULTILINE)
+    return [(name, result) for name, result in found]
+
+
+def of_rawns(argv: list[str]) -> list[tuple[str, str]]:
+    """The same, as `rawns.trace` sees them."""
+    return [
+        (call.call, f"-1 {os_name(call.error)}" if call.error else str(call.result))
+        for call in rawns.trace(argv)
+        if call.call in CALLS.split(",")
+    ]
+
+
+def os_name(number: int) -> str:
+    import errno
+
+    return errno.errorcode[number]
+
+
+PROGRAMS = {
+    "ip link": ["ip", "link"],
+    "ip addr": ["ip", "addr", "add", "10.0.0.1/24", "dev", "nosuch"],
+    "nft": ["nft", "list", "ruleset"],
+    "tc": ["tc", "qdisc"],
+    "bridge": ["bridge", "link"],
+    "ss": ["ss", "-tn"],
+    "busybox": ["busybox", "ip", "link"],
+    "unshare": ["unshare", "-n", "ip", "link"],
+}
+
+
+@pytest.mark.parametrize("argv", PROGRAMS.values(), ids=PROGRAMS)
+def test_the_calls_are_those_that_strace_sees(argv: list[str]) -> None:
+    for tool in ("strace", argv[0]):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    assert of_rawns(argv) == of_strace(argv)
+
+
+def test_the_bytes_are_those_that_the_program_sent() -> None:
+    """A program sends a request that the test has put together, in pieces."""
+    request = pack("=IHHII", 32, 18, 0x301, 7, 0) + pack("=BxHiII", 0, 0, 0, 0, 0)
+    program = (
+        f"import socket;s=socket.socket(16,3,0);b=bytes.fromhex('{request.hex()}');s.sendmsg([b[:5],b[5:20],b[20:]]);s.recv(1)"
+    )
+    sent = [call.payload for call in rawns.trace([sys.executable, "-I", "-S", "-c", program]) if call.call == "sendmsg"]
+    assert sent == [request]
+
+
+def test_read_and_write_are_seen_on_netlink_sockets_only() -> None:
+    request = pack("=IHHII", 32, 18, 0x301, 7, 0) + bytes(16)
+    program = (
+        "import os,socket;r,w=os.pipe();os.write(w,b'x');os.read(r,1);s=socket.socket(16,3,0);s.bind((0,0));"
+        f"os.write(w,b'x');os.read(r,1);os.write(s.fileno(),bytes.fromhex('{request.hex()}'));os.read(s.fileno(),65536)"
+    )
+    found = [call for call in rawns.trace([sys.executable, "-I", "-S", "-c", program]) if call.call in ("read", "write")]
+    assert [(call.call, call.family) for call in found] == [("write", "NETLINK_ROUTE"), ("read", "NETLINK_ROUTE")]
+    assert found[0].payload == request and unpack_from("=IHH", found[1].payload)[1] == 16  # RTM_NEWLINK
+
+
+def test_exit_status_and_signals_pass_through() -> None:
+    assert command("sh", "-c", "exit 3").returncode == 3
+    assert command("sh", "-c", "kill -9 $$").returncode == 128 + signal.SIGKILL
+    wrong = command("/nosuch")
+    assert (wrong.returncode, wrong.stderr) == (1, "rawns trace: /nosuch: no such program\n")
+    assert command("--pid", "0").returncode == 2 and command().returncode == 2
+
+
+def test_a_refusal_says_which_bytes_the_kernel_refuses(tmp_path: Path) -> None:
+    """The kernel's own sentence and offset, in a program that asks for them."""
+    request = pack("=IHHII", 40, 16, 0x605, 9, 0) + bytes(16) + pack("=HH4s", 8, 3, b"a/b\0")
+    program = (
+        f"import socket;s=socket.socket(16,3,0);s.setsockopt(270,11,1);s.send(bytes.fromhex('{request.hex()}'));s.recv(65536)"
+    )
+    out = tmp_path / "trace"
+    command("-o", str(out), program=(sys.executable, "-I", "-S", "-c", program))
+    assert re.search(r"NLMSG_ERROR: RTM_NEWLINK refused: .*\((EINVAL|EPERM|EOPNOTSUPP)\)", out.read_text())
+    failed = command("--failed", "-o", str(out), program=(sys.executable, "-I", "-S", "-c", program))
+    assert failed.returncode == 0 and len(out.read_text().splitlines()) == 2
+
+
+def test_json_and_pcap_hold_the_same_bytes(tmp_path: Path) -> None:
+    packets = tmp_path / "x.pcap"
+    out = tmp_path / "x.json"
+    command("-j", "--pcap", str(packets), "-o", str(out), program=("ip", "link"))
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    payloads = [bytes.fromhex(one["payload"]) for one in records if one["payload"] and "MSG_PEEK" not in one["arguments"]]
+    data = packets.read_bytes()
+    magic, major, minor, _, _, _, link = unpack_from("=IHHiIII", data)
+    assert (magic, major, minor, link) == (0xA1B23C4D, 2, 4, 253)
+    at, found = 24, []
+    while at < len(data):
+        _, _, size, whole = unpack_from("=IIII", data, at)
+        assert size == whole and unpack_from("!HH", data, at + 16)[1] == 824
+        found.append(data[at + 32 : at + 16 + size])
+        at += 16 + size
+    assert found == payloads and len(found) > 1
+
+
+def test_a_running_process_is_followed_and_left_unharmed() -> None:
+    program = (
+        "import socket,sys;sys.stdin.readline();s=socket.socket(16,3,0);s.bind((0,0));print('bound',flush=True);sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as target:
+        assert target.stdin is not None and target.stdout is not None
+        with subprocess.Popen(
+            [sys.executable, "-m", "rawns", "trace", "-p", str(target.pid)], stderr=subprocess.PIPE, text=True, cwd=PROJECT
+        ) as tracer:
+            wait_for_tracer(target.pid)
+            target.stdin.write("\n")
+            target.stdin.flush()
+            assert target.stdout.readline() == "bound\n"
+            tracer.send_signal(signal.SIGINT)
+            _, text = tracer.communicate(timeout=30)
+            assert tracer.returncode == 0
+        assert "socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 3" in text and "bind(3<NETLINK_ROUTE>" in text
+        assert target.poll() is None
+        target.stdin.close()
+        assert target.wait(30) == 0
+
+
+def wait_for_tracer(pid: int) -> None:
+    """Wait until a process is traced, and stands in a call (TracerPid of proc_pid_status(5))."""
+    for _ in range(10_000):
+        status = Path(f"/proc/{pid}/status").read_text()
+        if not re.search(r"^TracerPid:\t0$", status, re.MULTILINE) and "\nState:\tS" in status:
+            return
+        os.sched_yield()
+    raise AssertionError("not traced")
+
+
+def test_threads_forks_and_namespaces_are_told_apart() -> None:
+    program = """
+import ctypes, os, socket, threading
+def work():
+    socket.socket(16, 3, 0).close()
+thread = threading.Thread(target=work)
+thread.start(); thread.join()
+if not os.fork():
+    socket.socket(16, 3, 12).close()
+    os._exit(0)
+os.wait()
+"""
+    found = [call for call in rawns.trace([sys.executable, "-I", "-c", program]) if call.call == "socket"]
+    assert len(found) == 2 and found[0].pid != found[0].tid and found[1].pid == found[1].tid != found[0].pid
+    assert "NETLINK_ROUTE" in found[0].arguments and "NETLINK_NETFILTER" in found[1].arguments
+
+
+def test_nothing_that_a_program_sends_reaches_the_terminal_raw() -> None:
+    request = pack("=IHHII", 44, 16, 5, 9, 0) + bytes(16) + pack("=HH8s", 12, 3, b"\x1b[31mx\n\0")
+    program = (
+        "import os,socket;open('/proc/self/comm','w').write('\\x1b[2Jx');s=socket.socket(16,3,0);"
+        f"s.send(bytes.fromhex('{request.hex()}'));s.recv(65536)"
+    )
+    for option in ([], ["-v"], ["-b"]):
+        text = command(*option, program=(sys.executable, "-I", "-S", "-c", program)).stderr
+        assert "RTM_NEWLINK" in text and text.replace("\n", "").isprintable()
+
+
+# -- the filter, by an interpreter of its own -----------------------------------------------------------------------
+
+
+def verdict(code: bytes, arch: int, number: int, request: int = 0) -> int:
+    """Run a classic BPF program over a ``struct seccomp_data`` (Documentation/networking/filter.rst)."""
+    data = pack("=iIQ6Q", number, arch, 0, 0, request, 0, 0, 0, 0)
+    lines = [unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
+    at = accumulator = 0
+    while True:
+        op, true, false, k = lines[at]
+        at += 1
+        if op == 0x20:
+            (accumulator,) = unpack_from("=I", data, k)
+        elif op == 0x54:
+            accumulator &= k
+        elif op in (0x15, 0x35):
+            at += true if (accumulator == k if op == 0x15 else accumulator >= k) else false
+        else:
+            assert op == 0x06
+            return int(k)
+
+
+def test_the_filter_stops_at_the_calls_of_interest_only() -> None:
+    names = {"socket", "ioctl", "mount", "socketcall"}
+    known = [architectures.X86_64, architectures.I386, architectures.AARCH64]
+    code = seccomp.program(known, names)
+    for one in known:
+        for number in range(500):
+            name = one.calls.get(number)
+            expected = name in names and name != "ioctl"
+            assert (verdict(code, one.audit, number) == constants.SECCOMP_RET_TRACE) == expected, (one, number)
+        ioctl = one.numbers({"ioctl"})[0]
+        for request, wanted in [
+            (0x5401, False),
+            (0x400454CA, True),
+            (0x8933, True),
+            (0x89F1, True),
+            (0x8A00, False),
+            (0x8900, True),
+            (0xB701, True),
+            (0xB800, False),
+            (0x54C7, False),
+            (0x5500, False),
+            (0x1, False),
+        ]:
+            assert (verdict(code, one.audit, ioctl, request) == constants.SECCOMP_RET_TRACE) == wanted, hex(request)
+            assert seccomp.wanted_ioctl(request) == wanted
+    assert verdict(code, 0x12345678, 41) == constants.SECCOMP_RET_ALLOW

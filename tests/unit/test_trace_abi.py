@@ -1,0 +1,103 @@
+"""Numbers of `rawns.tracing` compared with what the C compiler makes of the kernel's headers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rawns.tracing import architectures, calls, constants, ptrace, sockets
+
+COMPILER = os.environ.get("CC", "cc")
+PROGRAM = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <sched.h>
+#include <fcntl.h>
+#include <linux/ptrace.h>
+#include <linux/seccomp.h>
+#include <linux/filter.h>
+#include <linux/audit.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+#include <linux/mount.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
+#include <linux/if_tun.h>
+#include <linux/if.h>
+#include <linux/ip.h>
+#include <linux/in6.h>
+#include <linux/if_tunnel.h>
+#include <linux/nsfs.h>
+#include <linux/prctl.h>
+#include <asm/unistd.h>
+#define PTRACE_O_SUSPEND 0
+#define MNT_FORCE 1
+#define MNT_DETACH 2
+#define MNT_EXPIRE 4
+#define UMOUNT_NOFOLLOW 8
+#define BPF_LD_W_ABS (BPF_LD | BPF_W | BPF_ABS)
+#define BPF_AND_K (BPF_ALU | BPF_AND | BPF_K)
+#define BPF_JEQ_K (BPF_JMP | BPF_JEQ | BPF_K)
+#define BPF_JGE_K (BPF_JMP | BPF_JGE | BPF_K)
+#define BPF_RET_K (BPF_RET | BPF_K)
+#define WAIT_ALL __WALL
+#define WAIT_OWN_THREAD __WNOTHREAD
+int main(void) {
+%s
+return 0; }
+"""
+
+
+def printed(names: list[str], directory: Path) -> dict[str, int]:
+    """The values of C expressions, by the compiler."""
+    source, program = directory / "p.c", directory / "p"
+    source.write_text(PROGRAM % "\n".join(f'printf("%s %lld\\n", "{name}", (long long)({name}));' for name in names))
+    try:
+        subprocess.run([COMPILER, "-w", "-o", program, source], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip(f"no {COMPILER} here")
+    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
+    return {name: int(value) for name, value in (line.rsplit(maxsplit=1) for line in lines)}
+
+
+def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
+    ours = {name: number for name, number in vars(constants).items() if name.isupper()}
+    for table in (calls.MOUNT_FLAGS, calls.UMOUNT_FLAGS, calls.IOCTLS, sockets.FAMILIES, calls.MOVE_MOUNT_FLAGS):
+        ours.update({name: number for number, name in table.items()})
+    ours.update({name: number for number, name in calls.OPEN_TREE_FLAGS.items()})
+    ours["__NR_pidfd_getfd"] = sockets.PIDFD_GETFD
+    for one in (architectures.X86_64, architectures.I386, architectures.AARCH64):
+        ours[f"AUDIT_ARCH_{one.name.upper()}"] = one.audit
+    ours["sizeof(struct ptrace_syscall_info) <= 96"] = ptrace.INFO_BYTES <= 96
+    assert printed(list(ours), tmp_path) == ours
+
+
+@pytest.mark.parametrize(
+    ("one", "header"),
+    [
+        (architectures.X86_64, "asm/unistd_64.h"),
+        (architectures.I386, "asm/unistd_32.h"),
+        (architectures.AARCH64, "asm-generic/unistd.h"),
+    ],
+    ids=["x86_64", "i386", "aarch64"],
+)
+def test_call_numbers_are_those_of_the_headers(one: architectures.Architecture, header: str) -> None:
+    try:
+        done = subprocess.run(
+            [COMPILER, "-E", "-dM", "-"],
+            input=f"#define __ARCH_WANT_SYS_CLONE3\n#include <{header}>\n",
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        pytest.skip(f"no {COMPILER} here")
+    if done.returncode:
+        pytest.skip(f"no <{header}> here")
+    words = [line.split() for line in done.stdout.splitlines() if line.startswith("#define __NR")]
+    numbers = {word[1].replace("__NR3264_", "__NR_"): word[2] for word in words if word[2].isdecimal()}
+    assert {name: number for number, name in one.calls.items()} == {
+        name: int(numbers[f"__NR_{name}"]) for name in one.calls.values()
+    }
