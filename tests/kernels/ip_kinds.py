@@ -31,7 +31,10 @@ FORMS = (
     "-d link show type gre",
 )
 RECORDED_FORMS = ("-d link", "-d -j link", "link")
-RANDOM = r'(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|permaddr"?[: ]"?[0-9a-f:]+'  # addresses that the kernel makes up
+RANDOM = r'(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|permaddr"?:? ?"?[0-9a-f:]+'  # addresses that the kernel makes up
+
+# Kinds whose links have no MAC address of their own, or refuse one.
+NO_ADDRESS = "gre ip6gre ipip sit ip6tnl vti vti6 xfrm nlmon vcan vxcan wireguard hsr ipvlan ipvtap".split()
 
 # The names of links are l0, l1 ... in the order of the lines; every link has an index and a MAC address that are given.
 COMMANDS = """
@@ -77,7 +80,6 @@ nlmon
 vcan
 vxcan peer name p40 index 940
 wireguard
-netkit
 bond mode active-backup miimon 100 arp_validate none fail_over_mac active primary_reselect better
 bond mode 802.3ad lacp_rate fast xmit_hash_policy layer3+4 ad_select bandwidth min_links 2 ad_actor_system 02:00:00:00:0a:01
 bond mode active-backup arp_interval 100 arp_ip_target 192.0.2.1,192.0.2.2 arp_all_targets all arp_validate all
@@ -100,10 +102,13 @@ AFTERWARDS = """
 link add d0 index 800 address 02:00:00:00:08:00 type dummy
 link add d1 index 801 address 02:00:00:00:08:01 type dummy
 link add d2 index 802 address 02:00:00:00:08:02 type dummy
-link set d0 master l43
-link set l43 type bond primary d0
-link set d1 master l46
-link set d2 master l47
+link add d3 index 803 address 02:00:00:00:08:03 type dummy
+link set d0 master l42
+link set d3 master l43
+link set d3 type bond_slave queue_id 7
+link set l42 type bond primary d0
+link set d1 master l45
+link set d2 master l46
 link set d2 type bridge_slave cost 7 priority 3 guard on isolated on hairpin on
 link set l4 type gre ttl 5 nokey noiseq fwmark 0
 link set l8 type gretap remote 192.0.2.99
@@ -113,11 +118,11 @@ link set l25 type sit 6rd-prefix 2001:db9::/40
 link set l26 type ip6tnl mode any encaplimit 7
 link set l30 type vti okey 9
 link set l32 type vti6 key 11
-link set l48 type vlan gvrp off mvrp on
-link set l49 type macvlan macaddr add 02:00:00:00:07:01
+link set l47 type vlan gvrp off mvrp on
+link set l48 type macvlan macaddr add 02:00:00:00:07:01
 link set l0 type gre ttl 5
 link set l3 type ip6tnl ttl 5
-link set l47 type vti key 5
+link set l46 type vti key 5
 """
 
 
@@ -127,8 +132,7 @@ def commands() -> str:
     for number, words in enumerate(COMMANDS.strip().splitlines()):
         lower, _, rest = words.partition(" ") if words.startswith("link=") else ("", "", words)
         kind = rest.split()[0]
-        tunnel = kind in ("gre", "erspan4", "ip6gre", "ipip", "sit", "ip6tnl", "vti", "vti6", "xfrm", "nlmon", "vcan", "vxcan")
-        address = "" if tunnel or kind in ("wireguard", "hsr", "ipvlan", "ipvtap") else f"address 02:00:00:00:00:{number:02x}"
+        address = "" if kind in NO_ADDRESS else f"address 02:00:00:00:00:{number:02x}"
         below = f"link {lower[5:]}" if lower else ""
         lines.append(f"link add {below} name l{number} index {100 + number} {address} type {rest}")
     return "\n".join([*lines, *AFTERWARDS.strip().splitlines(), ""])

@@ -18,7 +18,7 @@ from universe import missing
 
 from rawns import NetNS
 from rawns.cli.ip import command, context
-from rawns.cli.ip.kinds import vxlan
+from rawns.cli.ip.kinds import overlay
 from rawns.nlmsg import Request
 
 pytestmark = pytest.mark.skipif(bool(missing()) or shutil.which("strace") is None, reason=missing() or "strace is not installed")
@@ -338,7 +338,7 @@ def difference(ns: NetNS, line: str, monkeypatch: pytest.MonkeyPatch) -> str:
         sent.append(request.pack(0))
 
     monkeypatch.setattr(context.IpContext, "change", change)
-    for module in (command, context, vxlan):
+    for module in (command, context, overlay):
         monkeypatch.setattr(module, "complain", said.append)
     with ns.entered():
         ours = command.main(words)

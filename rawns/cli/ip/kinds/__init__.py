@@ -27,13 +27,12 @@ MODULES = {
         "bareudp": "bareudp",
         "hsr": "hsr",
         "netkit": "netkit",
-        "vxlan": "vxlan",
+        "overlay": "vxlan geneve",
         "macvlan": "macvlan macvtap",
         "ipvlan": "ipvlan ipvtap",
         "vlan": "vlan",
         "vrf": "vrf vrf_slave",
         "tun": "tun",
-        "geneve": "geneve",
         "bond": "bond bond_slave",
     }.items()
     for kind in kinds.split()

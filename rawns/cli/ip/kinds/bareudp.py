@@ -6,7 +6,7 @@ from ..arguments import U16
 from ..keywords import ConstantKeyword, ValueKeyword
 from ..render import OutputField, OutputRow, fields
 from .ethertypes import ethertype, ethertype_name
-from .kind import LinkKind, flag, required, words
+from .kind import LinkKind, flag_row, required, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ ROWS = (
     OutputRow("IFLA_BAREUDP_PORT", "dstport", "dstport %d "),
     OutputRow("IFLA_BAREUDP_ETHERTYPE", "ethertype", "ethertype %s ", ethertype_name),
     OutputRow("IFLA_BAREUDP_SRCPORT_MIN", "srcportmin", "srcportmin %d "),
+    flag_row("IFLA_BAREUDP_MULTIPROTO_MODE", "multiproto", "multiproto"),
 )
 
 
@@ -53,8 +54,7 @@ def _finish(record: Record, creates: bool) -> Record:
 
 
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
-    yield from fields(ROWS, data, ip)
-    yield flag("multiproto", "multiproto", "IFLA_BAREUDP_MULTIPROTO_MODE" in data)
+    return fields(ROWS, {"IFLA_BAREUDP_MULTIPROTO_MODE": False, **data}, ip)
 
 
 KINDS = {"bareudp": LinkKind(HELP, words("bareudp", WORDS, HELP, finish=_finish, once=True), _show)}

@@ -10,8 +10,8 @@ from _socket import AF_INET, AF_INET6
 from ..arguments import U8, U16, U32, address, integer, lladdr
 from ..grammar import FAILED, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
-from ..render import JsonObject, OutputField, put
-from .kind import DeviceKeyword, LinkKind, words
+from ..render import JsonObject, OutputField, OutputRow, put
+from .kind import DeviceKeyword, LinkKind, named_rows, show, signed, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ PORT_HELP = "Usage: ... bond_slave [ queue_id ID ] [ prio PRIORITY ]"
 
 MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
 VALIDATE = ("none", "active", "backup", "all", "filter", "filter_active", "filter_backup")
+LACP_STATES = "active short_timeout aggregating in_sync collecting distributing defaulted expired".split()
 POLICIES = ("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac")
 DEVICE, TARGETS4, TARGETS6 = object(), object(), object()  # how a value is read that is no number, name or MAC address
 
@@ -179,7 +180,8 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
                 yield OutputField(json or name, found, f"{name} {','.join(found)} ")
             continue
         elif isinstance(reader, tuple):
-            value = reader[value] if value < len(reader) else "UNKNOWN"
+            named = reader[value] if value < len(reader) else "UNKNOWN"
+            value = None if key == "ARP_VALIDATE" and not value and ip.json else named  # as iproute2 has it
         elif reader is lladdr and value == "00:00:00:00:00:00":
             continue
         yield OutputField(json or name, value, put(f"{name} %s ", value, ip))
@@ -202,26 +204,34 @@ def _aggregator(info: Body) -> OutputField:
     return OutputField("ad_info", JsonObject(fields))
 
 
-def _show_port(data: Body, ip: IpContext) -> Iterator[OutputField]:
-    states, statuses = ("ACTIVE", "BACKUP"), ("UP", "GOING_DOWN", "DOWN", "GOING_BACK")
-    for name, word, key, names in (
-        ("state", "state", "STATE", states),
-        ("mii_status", "mii_status", "MII_STATUS", statuses),
-        ("link_failure_count", "link_failure_count", "LINK_FAILURE_COUNT", None),
-        ("perm_hwaddr", "perm_hwaddr", "PERM_HWADDR", None),
-        ("queue_id", "queue_id", "QUEUE_ID", None),
-        ("prio", "prio", "PRIO", None),
-        ("ad_aggregator_id", "ad_aggregator_id", "AD_AGGREGATOR_ID", None),
-    ):
-        value = data.get(f"IFLA_BOND_SLAVE_{key}")
-        if value is None:
-            continue
-        if names is not None:
-            value = names[value] if value < len(names) else str(value)
-        yield OutputField(name, value, f"{word} {value} ")
+def _lacp_state(value: int, record: Body, ip: IpContext) -> list[str]:
+    return [name for bit, name in enumerate(LACP_STATES) if value >> bit & 1]
 
 
+def _lacp_text(value: int, record: Body, ip: IpContext) -> str:
+    return ",".join(_lacp_state(value, record, ip))
+
+
+def _lacp_rows(name: str) -> list[OutputRow]:
+    key, word = f"IFLA_BOND_SLAVE_AD_{name.upper()}_OPER_PORT_STATE", f"ad_{name}_oper_port_state"
+    return [
+        OutputRow(key, word, f"{word} %d ", lambda value, record, ip: value & 0xFF),
+        OutputRow(key, f"{word}_str", f"{word}_str <%s> ", _lacp_state, _lacp_text),
+    ]
+
+
+PORT_ROWS = (
+    *named_rows("IFLA_BOND_SLAVE_STATE", "state", ("ACTIVE", "BACKUP")),
+    *named_rows("IFLA_BOND_SLAVE_MII_STATUS", "mii_status", ("UP", "GOING_DOWN", "DOWN", "GOING_BACK")),
+    OutputRow("IFLA_BOND_SLAVE_LINK_FAILURE_COUNT", "link_failure_count", "link_failure_count %d ", signed),
+    OutputRow("IFLA_BOND_SLAVE_PERM_HWADDR", "perm_hwaddr", "perm_hwaddr %s "),
+    OutputRow("IFLA_BOND_SLAVE_QUEUE_ID", "queue_id", "queue_id %d "),
+    OutputRow("IFLA_BOND_SLAVE_PRIO", "prio", "prio %d "),
+    OutputRow("IFLA_BOND_SLAVE_AD_AGGREGATOR_ID", "ad_aggregator_id", "ad_aggregator_id %d "),
+    *_lacp_rows("actor"),
+    *_lacp_rows("partner"),
+)
 KINDS = {
     "bond": LinkKind(HELP, words("bond", WORDS, HELP), _show),
-    "bond_slave": LinkKind(PORT_HELP, words("bond_slave", PORT_WORDS, PORT_HELP, "unknown option"), _show_port),
+    "bond_slave": LinkKind(PORT_HELP, words("bond_slave", PORT_WORDS, PORT_HELP, "unknown option"), show(PORT_ROWS)),
 }

@@ -8,7 +8,7 @@ from ..grammar import wrong
 from ..keywords import ConstantKeyword, CustomKeyword, Keyword, OnOffKeyword, ValueKeyword
 from ..render import JsonNumber, OutputRow
 from .ethertypes import ethertype, ethertype_name
-from .kind import LinkKind, hexadecimal, link_name, show, words
+from .kind import LinkKind, hexadecimal, link_name, named_rows, show, signed, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -219,19 +219,15 @@ def _switch(name: str, key: str) -> OutputRow:
     return OutputRow(f"IFLA_BRPORT_{key}", name, f"{name} %s ", _bool, _on_off)
 
 
-def _port_state(value: int, record: Body, ip: IpContext) -> str:
-    return name_tables.PORT_STATES[value] if value < len(name_tables.PORT_STATES) else f"({value})"
-
-
 def _mask_names(value: int, record: Body, ip: IpContext) -> str:
     known = {0: "stp", 2: "lacp", 14: "lldp"}
     return ",".join([known.get(bit, f"{1 << bit:#x}") for bit in range(16) if value >> bit & 1]) or "0x0"
 
 
 PORT_ROWS = (
-    OutputRow("IFLA_BRPORT_STATE", "state", "state %s ", _port_state),
+    *named_rows("IFLA_BRPORT_STATE", "state", name_tables.PORT_STATES, "(%d)"),
     OutputRow("IFLA_BRPORT_PRIORITY", "priority", "priority %d "),
-    OutputRow("IFLA_BRPORT_COST", "cost", "cost %d "),
+    OutputRow("IFLA_BRPORT_COST", "cost", "cost %d ", signed),
     _switch("hairpin", "MODE"),
     _switch("guard", "GUARD"),
     _switch("root_block", "PROTECT"),

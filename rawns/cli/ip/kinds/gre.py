@@ -12,15 +12,13 @@ from ..grammar import FAILED, CommandError, pick, wrong
 from ..keywords import ConstantKeyword, FlagKeyword, ValueKeyword
 from ..render import OutputRow
 from . import tunnel
-from .kind import bit, hexadecimal, named
-from .vxlan import is_multicast
+from .kind import bit, flag_row, hexadecimal, named, true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ....wire import Body
-    from ..context import Args, IpContext
+    from ..context import Args
     from ..grammar import Record
     from ..keywords import Keyword
     from .kind import LinkKind
@@ -123,7 +121,7 @@ ERSPAN_WORDS = [
 def _finish(record: Record) -> Record:
     """Complete a request: a group has its address as key; of ERSPAN, only what its version has is sent."""
     remote = record.get(f"{PREFIX}_REMOTE", b"")
-    if len(remote) == 4 and is_multicast(AF_INET, remote):
+    if len(remote) == 4 and tunnel.is_multicast(remote):
         for way in "IO":
             if not record[f"{PREFIX}_{way}KEY"]:
                 record[f"{PREFIX}_{way}KEY"] = int.from_bytes(remote, "big")
@@ -141,14 +139,6 @@ def _finish(record: Record) -> Record:
         else:
             record.pop(f"{PREFIX}_ERSPAN_{name}", None)
     return record
-
-
-def _no_discovery(value: int, record: Body, ip: IpContext) -> str:
-    return "" if value else "nopmtudisc "
-
-
-def _discovery(value: int, record: Body, ip: IpContext) -> bool:
-    return bool(value)
 
 
 HEADER_ROWS = (
@@ -169,8 +159,8 @@ FIRST_ROWS = (tunnel.external_row(PREFIX), *tunnel.end_rows(PREFIX))
 ROWS4 = (
     *FIRST_ROWS,
     *tunnel.ipv4_rows(PREFIX),
-    OutputRow(f"{PREFIX}_PMTUDISC", "pmtudisc", "%s", _discovery, _no_discovery),
-    OutputRow(f"{PREFIX}_IGNORE_DF", "ignore_df", "ignore-df ", bit(1)),
+    flag_row(f"{PREFIX}_PMTUDISC", "pmtudisc", "", "nopmtudisc "),
+    OutputRow(f"{PREFIX}_IGNORE_DF", "ignore_df", "ignore-df ", true),
     *HEADER_ROWS,
     tunnel.fwmark_row(PREFIX),
     *ERSPAN_ROWS,

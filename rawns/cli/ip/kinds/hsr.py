@@ -6,11 +6,12 @@ from ..arguments import U8
 from ..grammar import wrong
 from ..keywords import CustomKeyword, Keyword, ValueKeyword
 from ..render import OutputRow
-from .kind import LinkKind, link_name, show, words
+from .kind import LinkKind, show, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..context import Args
+    from ....wire import Body
+    from ..context import Args, IpContext
     from ..grammar import Record
 
 HELP = """\
@@ -40,6 +41,10 @@ def _port(name: str, key: str) -> Keyword:
     return CustomKeyword(f"{name}*", take, "DEVICE")
 
 
+def _port_name(value: int, record: Body, ip: IpContext) -> str:
+    return ip.name_of(value)
+
+
 WORDS = [
     ValueKeyword("supervision*", "IFLA_HSR_MULTICAST_SPEC", U8, "ADDR-BYTE is invalid"),
     ValueKeyword("version*", "IFLA_HSR_VERSION", U8, "version is invalid"),
@@ -48,8 +53,8 @@ WORDS = [
     _port("slave2", "IFLA_HSR_SLAVE2"),
 ]
 ROWS = (
-    OutputRow("IFLA_HSR_SLAVE1", "slave1", "slave1 %s ", link_name),
-    OutputRow("IFLA_HSR_SLAVE2", "slave2", "slave2 %s ", link_name),
+    OutputRow("IFLA_HSR_SLAVE1", "slave1", "slave1 %s ", _port_name),
+    OutputRow("IFLA_HSR_SLAVE2", "slave2", "slave2 %s ", _port_name),
     OutputRow("IFLA_HSR_SEQ_NR", "seq_nr", "sequence %d "),
     OutputRow("IFLA_HSR_SUPERVISION_ADDR", "supervision_addr", "supervision %s "),
     OutputRow("IFLA_HSR_PROTOCOL", "proto", "proto %d "),

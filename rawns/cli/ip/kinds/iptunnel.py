@@ -13,7 +13,7 @@ from ..grammar import CommandError, wrong
 from ..keywords import CustomKeyword, FlagKeyword, ValueKeyword
 from ..render import OutputRow
 from . import tunnel
-from .kind import bit
+from .kind import bit, flag_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,20 +164,12 @@ def _rapid_row(key: str, json: str, text: str) -> OutputRow:
     return OutputRow(f"{PREFIX}_{key}", json, text, read_rapid)
 
 
-def _discovery(value: int, record: Body, ip: IpContext) -> bool:
-    return bool(value)
-
-
-def _discovery_word(value: int, record: Body, ip: IpContext) -> str:
-    return "pmtudisc" if value else "nopmtudisc"
-
-
 ROWS4 = (
     tunnel.external_row(PREFIX),
     _proto(SIT_MODES),
     *tunnel.end_rows(PREFIX),
     *tunnel.ipv4_rows(PREFIX),
-    OutputRow(f"{PREFIX}_PMTUDISC", "pmtudisc", "%s ", _discovery, _discovery_word),
+    flag_row(f"{PREFIX}_PMTUDISC", "pmtudisc", "pmtudisc"),
     OutputRow(f"{PREFIX}_FLAGS", "isatap", "isatap ", bit(SIT_ISATAP)),
     _rapid_row("6RD_PREFIX", "prefix", "6rd-prefix %s"),
     _rapid_row("6RD_PREFIXLEN", "prefixlen", "/%d "),

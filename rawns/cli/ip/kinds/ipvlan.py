@@ -53,7 +53,7 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
     if "IFLA_IPVLAN_FLAGS" in data:
         flags = data["IFLA_IPVLAN_FLAGS"]
         name = "private" if flags & PRIVATE else "vepa" if flags & VEPA else "bridge"
-        yield OutputField("mode_flag", name, f"{name} ")
+        yield OutputField(name, True, f"{name} ")
 
 
 def _kind(kind: str) -> LinkKind:

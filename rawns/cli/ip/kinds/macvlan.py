@@ -7,7 +7,7 @@ from ..arguments import U32, lladdr
 from ..grammar import FAILED, CommandError
 from ..keywords import ConstantKeyword, CustomKeyword
 from ..render import OutputField
-from .kind import LinkKind, words
+from .kind import LinkKind, signed, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
     mode = data.get("IFLA_MACVLAN_MODE")
     if mode is None:
         return
-    name = next((name for name, number in MODES.items() if number == mode), "<unknown>")
+    name = next((name for name, number in MODES.items() if number == mode), "unknown")
     yield OutputField("mode", name, f"mode {name} ")
     flags = data.get("IFLA_MACVLAN_FLAGS", 0)
     if flags & FLAG_NOPROMISC:
@@ -106,8 +106,8 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
     for key, name in (("IFLA_MACVLAN_BC_QUEUE_LEN", "bcqueuelen"), ("IFLA_MACVLAN_BC_QUEUE_LEN_USED", "usedbcqueuelen")):
         if key in data:
             yield OutputField(name, data[key], f"{name} {data[key]} ")
-    count = data.get("IFLA_MACVLAN_MACADDR_COUNT")
-    if mode == MODES["source"] and count is not None:
+    if mode == MODES["source"] and "IFLA_MACVLAN_MACADDR_COUNT" in data:
+        count = signed(data["IFLA_MACVLAN_MACADDR_COUNT"], data, ip)
         yield OutputField("macaddr_count", count, f"remotes ({count}) ")
         addresses = data.get("IFLA_MACVLAN_MACADDR_DATA", {}).get("IFLA_MACVLAN_MACADDR", [])
         if addresses:

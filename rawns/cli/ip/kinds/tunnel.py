@@ -78,7 +78,8 @@ class TunnelRequest:
             return {key: value for key, value in record.items() if key in self.defaults or not _is_empty(value)}
 
         def show(data: Body, ip: IpContext) -> Iterator[OutputField]:
-            yield from fields(shown, {**dict.fromkeys((f"{self.prefix}_REMOTE", f"{self.prefix}_LOCAL"), "::"), **data}, ip)
+            missing = {f"{self.prefix}_REMOTE": "::", f"{self.prefix}_LOCAL": "::", f"{self.prefix}_TTL": 0}
+            yield from fields(shown, {**missing, **data}, ip)
             yield from _encap(data, self.prefix)
 
         return LinkKind(help, words(kind, rows, help, "", complete, start=self.start), show)
@@ -96,6 +97,11 @@ class TunnelRequest:
         there = {key: value for key, value in data.items() if key in self.defaults or (key in self.optional and value)}
         packed = {key: address(value, 0)[1] for key, value in there.items() if isinstance(value, str)}
         return {**self.defaults, **there, **packed}
+
+
+def is_multicast(packed: bytes) -> bool:
+    """Return whether a packed address, of IPv4 or IPv6, is a multicast one."""
+    return packed[:1] == b"\xff" if len(packed) > 4 else len(packed) == 4 and packed[0] >> 4 == 0xE
 
 
 def _is_empty(value: Any) -> bool:
@@ -284,11 +290,16 @@ def _tos(value: int, record: Body, ip: IpContext) -> str:
     return "inherit" if value == 1 else f"{value:#x}"
 
 
+def tos_row(prefix: str) -> OutputRow:
+    """Return the row of the type of service in the outer header."""
+    return OutputRow(f"{prefix}_TOS", "tos", "tos %s ", hexadecimal_or_none, _tos)
+
+
 def ipv4_rows(prefix: str) -> tuple[OutputRow, ...]:
     """Return the rows of the outer header of IPv4."""
     return (
         OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", None, _or_inherit),
-        OutputRow(f"{prefix}_TOS", "tos", "tos %s ", hexadecimal_or_none, _tos),
+        tos_row(prefix),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..arguments import U16, U32
 from ..grammar import wrong
 from ..keywords import CustomKeyword, FlagSwitch, ValueKeyword
-from ..render import JsonObject, OutputField
+from ..render import JsonObject, OutputField, put
 from .ethertypes import ethertype, ethertype_name
 from .kind import LinkKind, words
 
@@ -90,7 +90,7 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
         if mappings:
             values = [JsonObject([OutputField("from", one["from"]), OutputField("to", one["to"])]) for one in mappings]
             text = "".join([f"{one['from']}:{one['to']} " for one in mappings])
-            yield OutputField(json, values, f"\n      {name} {{ {text}}} ")
+            yield OutputField(json, values, put(f"\n      {name} {{ %s}} ", text, ip))
 
 
 KINDS = {"vlan": LinkKind(HELP, words("vlan", WORDS, HELP), _show)}

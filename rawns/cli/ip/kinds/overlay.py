@@ -1,0 +1,345 @@
+"""VXLAN and Geneve: Ethernet frames in UDP packets (ip-link(8), RFC 7348, RFC 8926, drivers/net in the kernel)."""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_pton
+
+from ..arguments import U16, U32, address
+from ..context import complain
+from ..grammar import FAILED, CommandError, garbage, wrong
+from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
+from ..render import JsonObject, OutputField, OutputRow
+from ..route_words import tos_number
+from .kind import DeviceKeyword, LinkKind, either, flag_row, hexadecimal_or_none, link_name, named, show, true, words
+from .tunnel import UNSPECIFIED, is_multicast, tos_row
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ....wire import Body
+    from ..context import Args, IpContext
+    from ..grammar import Record
+    from ..keywords import Keyword
+    from ..render import Read
+
+VXLAN, GENEVE = "IFLA_VXLAN", "IFLA_GENEVE"
+MAX_ID = 1 << 24
+GPE_PORT = 4790  # of VXLAN's generic protocol extension
+DF = ("unset", "set", "inherit")  # the "do not fragment" bit of the outer header
+VXLAN_HELP = """\
+Usage: ... vxlan id VNI
+\t\t[ { group | remote } IP_ADDRESS ]
+\t\t[ local ADDR ]
+\t\t[ ttl TTL ]
+\t\t[ tos TOS ]
+\t\t[ df DF ]
+\t\t[ flowlabel LABEL ]
+\t\t[ dev PHYS_DEV ]
+\t\t[ dstport PORT ]
+\t\t[ srcport MIN MAX ]
+\t\t[ [no]learning ]
+\t\t[ [no]proxy ]
+\t\t[ [no]rsc ]
+\t\t[ [no]l2miss ]
+\t\t[ [no]l3miss ]
+\t\t[ ageing SECONDS ]
+\t\t[ maxaddress NUMBER ]
+\t\t[ [no]udpcsum ]
+\t\t[ [no]udp6zerocsumtx ]
+\t\t[ [no]udp6zerocsumrx ]
+\t\t[ [no]remcsumtx ] [ [no]remcsumrx ]
+\t\t[ [no]external ] [ gbp ] [ gpe ]
+\t\t[ [no]vnifilter ]
+
+Where:\tVNI\t:= 0-16777215
+\tADDR\t:= { IP_ADDRESS | any }
+\tTOS\t:= { NUMBER | inherit }
+\tTTL\t:= { 1..255 | auto | inherit }
+\tDF\t:= { unset | set | inherit }
+\tLABEL := 0-1048575"""
+GENEVE_HELP = """\
+Usage: ... geneve id VNI
+\t\tremote ADDR
+\t\t[ ttl TTL ]
+\t\t[ tos TOS ]
+\t\t[ df DF ]
+\t\t[ flowlabel LABEL ]
+\t\t[ dstport PORT ]
+\t\t[ [no]external ]
+\t\t[ [no]udpcsum ]
+\t\t[ [no]udp6zerocsumtx ]
+\t\t[ [no]udp6zerocsumrx ]
+\t\t[ innerprotoinherit ]
+
+Where:\tVNI   := 0-16777215
+\tADDR  := IP_ADDRESS
+\tTOS   := { NUMBER | inherit }
+\tTTL   := { 1..255 | auto | inherit }
+\tDF    := { unset | set | inherit }
+\tLABEL := 0-1048575"""
+NO_PORT = """\
+vxlan: destination port not specified
+Will use Linux kernel default (non-standard value)
+Use 'dstport 4789' to get the IANA assigned value
+Use 'dstport 0' to get default and quiet this message"""
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def _id(prefix: str) -> Keyword:
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        if f"{prefix}_ID" in record:
+            raise garbage("id", word)
+        try:
+            record[f"{prefix}_ID"] = U32(word)
+            if record[f"{prefix}_ID"] >= MAX_ID:
+                raise ValueError(word)
+        except ValueError:
+            raise wrong(word, "invalid id") from None
+
+    return CustomKeyword("id*|vni*", take)
+
+
+def _address(prefix: str, name: str, attribute: str) -> Keyword:
+    key = f"{prefix}_{attribute}"
+
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        if key in record or f"{key}6" in record:
+            raise garbage(name, word)
+        family, data = address(word, 0)
+        if is_multicast(data) != (name == "group"):
+            raise wrong(word, f"invalid {name} address")
+        record[f"{key}6" if family == AF_INET6 else key] = data
+
+    return CustomKeyword(f"{name}*", take)
+
+
+def _ttl(prefix: str, inherits: Any) -> Keyword:
+    def take(args: Args, record: Record) -> None:
+        word = args.take()
+        if f"{prefix}_TTL" in record or f"{prefix}_TTL_INHERIT" in record:
+            raise garbage("ttl", word)
+        if word == "inherit":
+            record[f"{prefix}_TTL_INHERIT"] = inherits
+            return
+        try:
+            value = either("auto", 0, U32)(word)
+        except ValueError:
+            raise wrong(word, "invalid TTL") from None
+        if value > 255:
+            raise wrong(word, "TTL must be <= 255")
+        record[f"{prefix}_TTL"] = value
+
+    return CustomKeyword("ttl*|hoplimit*", take)
+
+
+def _label(text: str) -> int:
+    value = U32(text)
+    if value >> 20:
+        raise ValueError(text)
+    return value
+
+
+def _ports(args: Args, record: Record) -> None:
+    """Read ``srcport MIN MAX``."""
+    found = {}
+    for name, what in (("low", "min port"), ("high", "max port")):
+        word = args.take()
+        try:
+            found[name] = U16(word)
+        except ValueError:
+            raise wrong(word, what) from None
+    record["IFLA_VXLAN_PORT_RANGE"] = found
+
+
+def _choices(prefix: str, *names: str) -> list[Keyword]:
+    """Return the words that switch options on and, with ``no`` before them, off."""
+    return [
+        ConstantKeyword(f"{no}{name}*", f"{prefix}_{attribute or name.upper()}", int(not no))
+        for name, _, attribute in (one.partition("=") for one in names)
+        for no in ("no", "")
+    ]
+
+
+def _header_words(prefix: str, inherits: Any, port: str) -> list[Keyword]:
+    return [
+        _ttl(prefix, inherits),
+        ValueKeyword("tos*|dsfield*", f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value"),
+        ValueKeyword("df", f"{prefix}_DF", DF.index, "DF must be 'unset', 'set' or 'inherit'"),
+        ValueKeyword("label*|flowlabel*", f"{prefix}_LABEL", _label, "invalid flowlabel"),
+        ValueKeyword("dstport*", f"{prefix}_PORT", U16, port),
+    ]
+
+
+CHECKSUMS = ("udpcsum=UDP_CSUM", "udp6zerocsumtx=UDP_ZERO_CSUM6_TX", "udp6zerocsumrx=UDP_ZERO_CSUM6_RX")
+VXLAN_WORDS = [
+    _id(VXLAN),
+    _address(VXLAN, "group", "GROUP"),
+    _address(VXLAN, "remote", "GROUP"),
+    _address(VXLAN, "local", "LOCAL"),
+    DeviceKeyword("dev*", "IFLA_VXLAN_LINK"),
+    *_header_words(VXLAN, b"", "dst port"),
+    ValueKeyword("ageing*", "IFLA_VXLAN_AGEING", either("none", 0, U32), "ageing timer"),
+    ValueKeyword("maxaddress*", "IFLA_VXLAN_LIMIT", either("unlimited", 0, U32), "max addresses"),
+    CustomKeyword("port*|srcport*", _ports),
+    *_choices(VXLAN, "learning", "proxy", "rsc", "l2miss", "l3miss", *CHECKSUMS, "remcsumtx=REMCSUM_TX", "remcsumrx=REMCSUM_RX"),
+    *_choices(VXLAN, "external=COLLECT_METADATA", "vnifilter"),
+    ConstantKeyword("gbp*", "IFLA_VXLAN_GBP", True),
+    ConstantKeyword("gpe*", "IFLA_VXLAN_GPE", True),
+]
+GENEVE_WORDS = [
+    _id(GENEVE),
+    _address(GENEVE, "remote", "REMOTE"),
+    *_header_words(GENEVE, 1, "dstport"),
+    ConstantKeyword("external*", "IFLA_GENEVE_COLLECT_METADATA", True),
+    *_choices(GENEVE, *CHECKSUMS),
+    ConstantKeyword("innerprotoinherit*", "IFLA_GENEVE_INNER_PROTO_INHERIT", True),
+]
+
+
+def _check_id(prefix: str, kind: str, record: Record, creates: bool) -> bool:
+    """Refuse an id beside ``external``, or neither; return whether there is ``external``."""
+    external = bool(record.get(f"{prefix}_COLLECT_METADATA"))
+    if external and f"{prefix}_ID" in record:
+        raise CommandError(f"{kind}: both 'external' and vni cannot be specified", FAILED)
+    if kind == "vxlan" and record.get("IFLA_VXLAN_VNIFILTER") and not external:
+        raise CommandError("vxlan: vnifilter is valid only when 'external' is set", FAILED)
+    if creates and not external and f"{prefix}_ID" not in record:
+        raise CommandError(f"{kind}: missing virtual network identifier", FAILED)
+    return external
+
+
+def _finish_vxlan(record: Record, creates: bool) -> Record:
+    external = _check_id(VXLAN, "vxlan", record, creates)
+    group = record.get("IFLA_VXLAN_GROUP") or record.get("IFLA_VXLAN_GROUP6", b"")
+    if is_multicast(group) and "IFLA_VXLAN_LINK" not in record:
+        raise CommandError("vxlan: 'group' requires 'dev' to be specified", FAILED)
+    if "IFLA_VXLAN_PORT" not in record and "IFLA_VXLAN_GPE" in record:
+        record["IFLA_VXLAN_PORT"] = GPE_PORT
+    elif "IFLA_VXLAN_PORT" not in record and creates:
+        complain(NO_PORT)
+    if external:
+        record.setdefault("IFLA_VXLAN_LEARNING", 0)  # the kernel refuses to learn addresses then
+    if not record.get("IFLA_VXLAN_PORT", 1):
+        del record["IFLA_VXLAN_PORT"]
+    return record
+
+
+def _finish_geneve(record: Record, creates: bool) -> Record:
+    external = _check_id(GENEVE, "geneve", record, creates)
+    remote = "IFLA_GENEVE_REMOTE" in record or "IFLA_GENEVE_REMOTE6" in record
+    if creates and not external and not remote:
+        raise CommandError("geneve: remote link partner not specified", FAILED)
+    for key in ("ID", "TTL", "TOS", "LABEL") if creates else ():
+        record.setdefault(f"IFLA_GENEVE_{key}", 0)
+    return record
+
+
+# -- output -------------------------------------------------------------------------------------------------------
+
+
+def _where(family: int, multicast: bool) -> Read:
+    """Return a read of an address that leaves out an unspecified one, and a multicast or another one."""
+
+    def read_address(value: str, record: Body, ip: IpContext) -> str | None:
+        hidden = value in UNSPECIFIED or is_multicast(inet_pton(family, value)) != multicast
+        return None if hidden else ip.host(value)
+
+    return read_address
+
+
+def _address_rows(key: str, name: str, multicast: bool = False) -> list[OutputRow]:
+    return [
+        OutputRow(f"{key}{suffix}", f"{name}{suffix}", f"{name} %s ", _where(family, multicast))
+        for suffix, family in (("", AF_INET), ("6", AF_INET6))
+    ]
+
+
+def _inherits(prefix: str, record: Body) -> bool:
+    return record.get(f"{prefix}_TTL_INHERIT") not in (None, 0, b"\0")
+
+
+def _header_rows(prefix: str) -> list[OutputRow]:
+    """Return the rows of the time to live and the rest of the outer header."""
+
+    def ttl(value: int, record: Body, ip: IpContext) -> int | None:
+        return None if _inherits(prefix, record) else value
+
+    return [
+        OutputRow(f"{prefix}_TTL_INHERIT", "", "ttl inherit ", lambda value, record, ip: _inherits(prefix, record) or None),
+        OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", ttl, lambda value, record, ip: value or "auto"),
+    ]
+
+
+def _df(value: int, record: Body, ip: IpContext) -> str:
+    return f"df {DF[value]} " if value else ""
+
+
+def _df_rows(prefix: str) -> list[OutputRow]:
+    return [
+        OutputRow(f"{prefix}_DF", "df", "%s", named(DF, None), _df),
+        OutputRow(f"{prefix}_LABEL", "label", "flowlabel %s ", hexadecimal_or_none),
+    ]
+
+
+def _checksum_rows(prefix: str) -> list[OutputRow]:
+    return [
+        flag_row(f"{prefix}_UDP_CSUM", "udp_csum", "udpcsum"),
+        flag_row(f"{prefix}_UDP_ZERO_CSUM6_TX", "udp_zero_csum6_tx", "udp6zerocsumtx"),
+        flag_row(f"{prefix}_UDP_ZERO_CSUM6_RX", "udp_zero_csum6_rx", "udp6zerocsumrx"),
+    ]
+
+
+def _range(value: Body, record: Body, ip: IpContext) -> JsonObject:
+    return JsonObject([OutputField("low", value["low"]), OutputField("high", value["high"])])
+
+
+def _range_text(value: Body, record: Body, ip: IpContext) -> str:
+    return f"{value['low']} {value['high']}"
+
+
+VXLAN_ROWS = (
+    OutputRow("IFLA_VXLAN_COLLECT_METADATA", "external", "external ", true),
+    OutputRow("IFLA_VXLAN_VNIFILTER", "vnifilter", "vnifilter", true),
+    OutputRow("IFLA_VXLAN_ID", "id", "id %d "),
+    *_address_rows("IFLA_VXLAN_GROUP", "group", True),
+    *_address_rows("IFLA_VXLAN_GROUP", "remote"),
+    *_address_rows("IFLA_VXLAN_LOCAL", "local"),
+    OutputRow("IFLA_VXLAN_LINK", "link", "dev %s ", link_name),
+    OutputRow("IFLA_VXLAN_PORT_RANGE", "port_range", "srcport %s ", _range, _range_text),
+    OutputRow("IFLA_VXLAN_PORT", "port", "dstport %d "),
+    flag_row("IFLA_VXLAN_LEARNING", "learning", "", "nolearning "),
+    *[OutputRow(f"IFLA_VXLAN_{name.upper()}", name, f"{name} ", true) for name in ("proxy", "rsc", "l2miss", "l3miss")],
+    tos_row(VXLAN),
+    *_header_rows(VXLAN),
+    *_df_rows(VXLAN),
+    OutputRow("IFLA_VXLAN_AGEING", "ageing", "ageing %s ", None, lambda value, record, ip: value or "none"),
+    OutputRow("IFLA_VXLAN_LIMIT", "limit", "maxaddr %d ", lambda value, record, ip: value or None),
+    *_checksum_rows(VXLAN),
+    OutputRow("IFLA_VXLAN_REMCSUM_TX", "remcsum_tx", "remcsumtx ", true),
+    OutputRow("IFLA_VXLAN_REMCSUM_RX", "remcsum_rx", "remcsumrx ", true),
+    OutputRow("IFLA_VXLAN_GBP", "gbp", "gbp "),
+    OutputRow("IFLA_VXLAN_GPE", "gpe", "gpe "),
+)
+GENEVE_ROWS = (
+    OutputRow("IFLA_GENEVE_COLLECT_METADATA", "external", "external "),
+    OutputRow("IFLA_GENEVE_ID", "id", "id %d "),
+    *_address_rows("IFLA_GENEVE_REMOTE", "remote"),
+    *_header_rows(GENEVE),
+    tos_row(GENEVE),
+    *_df_rows(GENEVE),
+    OutputRow("IFLA_GENEVE_PORT", "port", "dstport %d "),
+    *_checksum_rows(GENEVE),
+    OutputRow("IFLA_GENEVE_INNER_PROTO_INHERIT", "inner_proto_inherit", "innerprotoinherit "),
+)
+KINDS = {
+    kind: LinkKind(help, words(kind, rows, help, finish=finish, once=True), show(shown))
+    for kind, help, rows, finish, shown in (
+        ("vxlan", VXLAN_HELP, VXLAN_WORDS, _finish_vxlan, VXLAN_ROWS),
+        ("geneve", GENEVE_HELP, GENEVE_WORDS, _finish_geneve, GENEVE_ROWS),
+    )
+}
