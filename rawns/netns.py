@@ -396,24 +396,8 @@ class Namespace(InsideNamespace):
         """
         with syscalls.signals_blocked():
             if self.name is not None:
-                if self._replaced():
-                    raise RawnsError(f"the name {self.name!r} belongs to another network namespace by now; it is left alone")
-                netns_names.remove(self.name)
+                remove_name(self.name, self.identity)
             self.close()
-
-    def _replaced(self) -> bool:
-        """Return whether its name leads to another namespace.  A file on which nothing is mounted is a rest of this one."""
-        name = self.name or ""
-        mine = self.identity
-        try:
-            status = syscalls.stat(path_of(name))
-        except FileNotFoundError as error:
-            assert isinstance(error, SyscallError)
-            if os.path.islink(path_of(name)):
-                return True
-            error.hint = f"no network namespace is called {printable(name)}"
-            raise
-        return (status.st_dev, status.st_ino) != mine and status.st_dev == mine[0]
 
     def close(self) -> None:
         """Close the descriptor; may be called again.  A namespace that nothing else holds ends here."""
@@ -427,7 +411,7 @@ class Namespace(InsideNamespace):
     def __exit__(self, *exc: object) -> None:
         if self.fd >= 0 and self._owner == os.getpid() and self.name is not None:
             try:
-                if not self._replaced():
+                if not _replaced(self.name, self.identity):
                     self.delete()
             except FileNotFoundError:
                 pass  # another program has removed the name
@@ -481,6 +465,32 @@ def mount_name(namespace: Namespace, undo: syscalls.Rollback) -> None:
     """Mount a namespace on the name that `unshare` has claimed for it; do nothing if it has no name.  Raises `SyscallError`."""
     if namespace.name is not None:
         netns_names.mount_namespace(namespace.fd, path_of(namespace.name), undo)
+
+
+def remove_name(name: str, identity: tuple[int, int]) -> None:
+    """Remove the name of a namespace.
+
+    Raises `RawnsError`, and leaves the name alone, if it leads to another namespace by now; FileNotFoundError (`SyscallError`)
+    if it does not exist any more.
+    """
+    with syscalls.signals_blocked():
+        if _replaced(name, identity):
+            raise RawnsError(f"the name {name!r} belongs to another network namespace by now; it is left alone")
+        netns_names.remove(name)
+
+
+def _replaced(name: str, identity: tuple[int, int]) -> bool:
+    """Return whether a name leads to another namespace.  A file on which nothing is mounted is a rest of this one."""
+    path = path_of(name)
+    try:
+        status = syscalls.stat(path)
+    except FileNotFoundError as error:
+        assert isinstance(error, SyscallError)
+        if os.path.islink(path):
+            return True
+        error.hint = f"no network namespace is called {printable(name)}"
+        raise
+    return (status.st_dev, status.st_ino) != identity and status.st_dev == identity[0]
 
 
 def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | None = None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
 from _socket import AF_INET6
 
+from .. import uapi
 from ..errors import SyscallError
 from ..objects import link, route
 from . import build_requests
@@ -90,6 +91,24 @@ class Plan:
             yield from self.changed[host.number]
         for name in self.obsolete_names:
             yield Change("-", f"namespace {name}")
+
+    def part_states(self) -> dict[str | Interface, str]:
+        """Return the state of each host and interface; see `Lab.states`."""
+        found: dict[str | Interface, str] = {}
+        for host in self.lab.hosts:
+            state, number = self.states[host.number], host.number
+            missing = {id(one) for one in self.created[number]}
+            differs = {id(change.interface) for change in self.changed[number] + self.removed[number]}
+            found[host.label] = "missing" if state is None else "differs" if id(None) in differs else "up"
+            for one in host.interfaces:
+                there = state.links.get(one.name or "") if state is not None else None
+                if there is None or id(one) in missing:
+                    found[one] = "missing"
+                elif id(one) in differs:
+                    found[one] = "differs"
+                else:
+                    found[one] = "up" if there.carrier or _learning(one) else "down"
+        return found
 
     # -- what is to be created, what to be removed --------------------------------------------------------------------
 
@@ -332,6 +351,22 @@ class Plan:
             if key not in there:
                 change = Change("+", f"route {one} in {host.label}", host, one.where)
                 yield change.with_request(request, build_requests.delete_route(request.body))
+
+
+def _learning(one: Interface) -> bool:
+    """Return whether a bridge, or the one that an interface stands on, waits for ports that STP lets listen and learn."""
+    while one.parent is not None:
+        one = one.parent
+    if not one.stp:
+        return False
+    host: Any = one.host
+    try:
+        links = host.net.links()
+    finally:
+        host.release()
+    index = next((link.index for link in links if link.name == one.name), None)
+    ports = [link.port for link in links if link.master and link.master == index]
+    return any(port.get("IFLA_BRPORT_STATE") in (uapi.BR_STATE_LISTENING, uapi.BR_STATE_LEARNING) for port in ports)
 
 
 def _created(one: Interface) -> str:

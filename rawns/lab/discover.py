@@ -12,10 +12,12 @@ from .stamp import LO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .removal import Removal
     from .stamp import Stamp
+
+HALF_MADE = "left half-made"
 
 
 # -- stamps on names ----------------------------------------------------------------------------------------------
@@ -138,18 +140,30 @@ class FoundLab:
     @property
     def state(self) -> str:
         """``standing``, or who uses it, or ``left half-made``: the end of a sentence."""
-        changing = lock.lab_is_locked(self.name)
-        if changing:
-            return f"being changed by {changing}"
         state = next((one.stamp.state for one in self._stamped if one.stamp.state), "")
-        if state == stamp.WHOLE or not self._stamped:
-            return "standing"
-        owners = {state: lock.owner_state(state)} if state else {one.stamp.by: one.owner for one in self._stamped}
-        for answer in (lock.ALIVE, lock.UNKNOWN):
-            for token in owners:
-                if owners[token] == answer:
-                    return f"in use by {lock.owner_name(token)}"
-        return "left half-made" if self.hosts else "not visible from here: no name of it leads to a namespace"
+        if not self._stamped:
+            state = stamp.WHOLE
+        found = lab_state(self.name, state, {one.stamp.by: one.owner for one in self._stamped})
+        return found if self.hosts or found != HALF_MADE else "not visible from here: no name of it leads to a namespace"
+
+
+def lab_state(name: str, state: str, owners: Mapping[str, str]) -> str:
+    """Return the state of a lab, as the end of a sentence; ``state`` is that in its stamps.
+
+    ``owners`` are the tokens in its stamps, each with what is known of its process (`lock.owner_state`).
+    """
+    changing = lock.lab_is_locked(name)
+    if changing:
+        return f"being changed by {changing}"
+    if state == stamp.WHOLE:
+        return "standing"
+    if state:
+        owners = {state: lock.owner_state(state)}
+    for answer in (lock.ALIVE, lock.UNKNOWN):
+        for token in owners:
+            if owners[token] == answer:
+                return f"in use by {lock.owner_name(token)}"
+    return HALF_MADE
 
 
 def find_labs() -> list[FoundLab]:

@@ -11,14 +11,13 @@ host's interfaces::
 
 There the kernel drops without an error: a program that sends gets none, as if the frame were lost on the way.  The comment is
 the lab's stamp and the words of the verb, so nothing has to be remembered elsewhere.  ``faults`` in the stamp of the host says
-that there are such tables.
+that there are such tables.  The requests of nf_tables are imported when a table is built: a lab without faults needs none.
 """
 
 from __future__ import annotations
 
 from .. import uapi
 from ..errors import KernelError
-from ..nft import build
 from ..objects.prefix import BITS, Prefix
 from . import stamp
 
@@ -69,6 +68,8 @@ def read(net: Net, lab: str) -> list[Fault]:
 
 def remove(net: Net, faults: Sequence[Fault]) -> None:
     """Remove faults, in one transaction.  Raises `KernelError`; one that has gone already is no error."""
+    from ..nft import build
+
     try:
         if faults:
             net.nft.transact(*[build.delete_table(one.table, NETDEV) for one in faults])
@@ -95,16 +96,22 @@ class FaultTable:
 
     def drop(self, chain: str, *conditions: Body) -> None:
         """Add a rule that drops what meets all conditions; ``chain`` is ``ingress`` or ``egress``."""
+        from ..nft import build
+
         self._rules[chain].append([*conditions, build.verdict(uapi.NF_DROP)])
 
     def drop_addresses(self, chain: str, addresses: Iterable[Prefix], *further: Body) -> None:
         """Add rules that drop what comes from (``ingress``) or goes to (``egress``) these addresses."""
+        from ..nft import build
+
         end = build.SOURCE if chain == "ingress" else build.DESTINATION
         for one in covering(addresses):
             self.drop(chain, *build.ethertype(one.family), *build.in_network(end, one), *further)
 
     def requests(self) -> list[Request]:
         """Return the requests of one transaction that creates the table, or replaces one of that name."""
+        from ..nft import build
+
         made = build.fresh_table(self._table, self._comment, NETDEV)
         hooks = {"ingress": uapi.NF_NETDEV_INGRESS, "egress": uapi.NF_NETDEV_EGRESS}
         for start in range(0, len(self._devices), build.MAX_DEVICES):

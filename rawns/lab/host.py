@@ -6,7 +6,7 @@ from _socket import AF_INET6
 
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..net import NetNS, connect
-from ..netns import adopt, unshare
+from ..netns import adopt, remove_name, unshare
 from ..objects import prefix
 from ..objects.link import check_flag
 from ..terminal import printable
@@ -93,21 +93,8 @@ class Host(BaseHost):
     commands: Sequence[list[str]]
 
     def __init__(self, lab: BaseLab, name: str | None, label: str) -> None:
-        put = object.__setattr__  # a lab has thousands of hosts, and `Described.__setattr__` takes four times as long
-        put(self, "lab", lab)
-        put(self, "name", name)
-        put(self, "label", label)
-        put(self, "where", "")
-        put(self, "_namespace", None)
-        put(self, "_identity", None)
-        put(self, "number", 0)
-        put(self, "interfaces", [])
-        put(self, "_names", None)
-        put(self, "routes", ())
-        put(self, "sysctls", None)
-        put(self, "nats", ())
-        put(self, "files", None)
-        put(self, "commands", ())
+        self._init(lab=lab, name=name, label=label, where="", number=0, interfaces=[], _names=None)
+        self._init(_namespace=None, _identity=None, routes=(), sysctls=None, nats=(), files=None, commands=())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}{'' if self.there else ' (planned)'}>"
@@ -286,7 +273,8 @@ class Host(BaseHost):
 
     def delete(self) -> None:
         """Remove its name from /run/netns and forget it.  Raises as `NetNS.delete`."""
-        self.namespace.delete()
+        if self.name is not None:
+            remove_name(self.name, self.identity)
         self.forget()
 
     def release(self) -> None:

@@ -46,6 +46,11 @@ class Described:
 
     __slots__ = ()
 
+    def _init(self, **values: object) -> None:
+        """Set attributes that exist: a lab has thousands of objects, and `__setattr__` takes four times as long."""
+        for name, value in values.items():
+            _set(self, name, value)
+
     def __setattr__(self, name: str, value: object) -> None:
         try:
             _set(self, name, value)
@@ -233,16 +238,18 @@ class Interface(Described):
         vlans: Vlans | None = None,
         **options: Any,
     ) -> None:
-        _set(self, "host", host)
-        _set(self, "name", name if name is None else values.INTERFACE_NAME.read(name))
-        _set(self, "addresses", tuple([values.host_address(prefix.parse(text)) for text in addresses]))
-        _set(self, "master", master)
-        _set(self, "parent", parent)
-        _set(self, "shape", shape_of(shape) if shape else None)
-        _set(self, "vlans", vlans)
-        _set(self, "index", 0)
-        _set(self, "where", "")
-        _set(self, "altname", None)  # the whole name, if it is too long for the kernel
+        self._init(
+            host=host,
+            name=name if name is None else values.INTERFACE_NAME.read(name),
+            addresses=tuple([values.host_address(prefix.parse(text)) for text in addresses]),
+            master=master,
+            parent=parent,
+            shape=shape_of(shape) if shape else None,
+            vlans=vlans,
+            index=0,
+            where="",
+            altname=None,  # the whole name, if it is too long for the kernel
+        )
         for row in self.all_properties:
             value = options.pop(row.name, None) if options else None
             if value is not None:

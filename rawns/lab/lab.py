@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .. import netns_names, uapi
+from .. import netns_names
 from ..errors import KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
@@ -18,7 +18,6 @@ from .verbs import Verbs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from .change import Change
     from .diff import Plan
@@ -68,7 +67,7 @@ class Lab(Verbs):
 
     def plan(self) -> list[Change]:
         """Return what `up` would do, without changing anything.  Raises as `up` does."""
-        return list(self._compare().changes())
+        return list(self.compare().changes())
 
     def up(self, wait: float | None = None, progress: Progress | None = None) -> list[Change]:
         """Create the lab, or what is missing of it, and change what differs; return what was done.  If it fails, undo that.
@@ -103,23 +102,7 @@ class Lab(Verbs):
 
         A bridge is up, too, while the spanning tree protocol still lets its ports listen and learn.
         """
-        plan = self._compare()
-        found: dict[Any, str] = {}
-        for host in self.hosts:
-            state = plan.states[host.number]
-            fresh, changed = plan.created[host.number], plan.changed[host.number] + plan.removed[host.number]
-            found[host.label] = (
-                "missing" if state is None else "differs" if any(one.interface is None for one in changed) else "up"
-            )
-            for one in host.interfaces:
-                there = state.links.get(one.name or "") if state is not None else None
-                if there is None or one in fresh:
-                    found[one] = "missing"
-                elif any(change.interface is one for change in changed):
-                    found[one] = "differs"
-                else:
-                    found[one] = "up" if there.carrier or _learning(one) else "down"
-        return found
+        return self.compare().part_states()
 
     def _build_or_retry(self, progress: Progress | None) -> list[Change]:
         try:
@@ -129,7 +112,8 @@ class Lab(Verbs):
                 raise
         return self._build(progress)
 
-    def _compare(self, mending: bool = False) -> Plan:
+    def compare(self, mending: bool = False) -> Plan:
+        """Return what differs from the kernel; with ``mending``, under the lab's lock, what a killed `up` has left is removed."""
         from .check import problems_of
         from .diff import Plan
         from .problems import raise_if_any
@@ -145,13 +129,13 @@ class Lab(Verbs):
     def _build(self, progress: Progress | None) -> list[Change]:
         from .build import Builder
 
-        plan = self._compare(mending=True)
+        plan = self.compare(mending=True)
         if not plan and self._finished(plan):
             return []
         owned_before = self._owner is not None
-        owner = self._take_ownership()
         try:
             with Rollback() as undo:
+                owner = self._take_ownership()
                 Builder(plan, undo, owner.token if owner is not None else "", progress).run()
         except BaseException:
             if not owned_before:
@@ -281,22 +265,6 @@ class Lab(Verbs):
     def __repr__(self) -> str:
         state = "up" if any(host.there for host in self.hosts) else "planned"
         return f"<Lab {self.name} ({state}): {len(self.hosts)} namespaces, {len(self.wires)} wires>"
-
-
-def _learning(one: Interface) -> bool:
-    """Return whether a bridge, or the one that an interface stands on, waits for ports that STP lets listen and learn."""
-    while one.parent is not None:
-        one = one.parent
-    if not one.stp:
-        return False
-    host: Any = one.host
-    try:
-        links = host.net.links()
-    finally:
-        host.release()
-    index = next((link.index for link in links if link.name == one.name), None)
-    ports = [link.port for link in links if link.master and link.master == index]
-    return any(port.get("IFLA_BRPORT_STATE") in (uapi.BR_STATE_LISTENING, uapi.BR_STATE_LEARNING) for port in ports)
 
 
 def _delete_host(host: Host) -> None:

@@ -39,20 +39,21 @@ class Topology(BaseLab):
         "wires",
     )
 
+    outlives_process: bool  # `rawns lab run` says False: its labs end with it, though they have standing names
+    wires: list[tuple[Port, Port]]
+    _hosts: list[Host]
+    _root: RootHost | None
+    _labels: set[str]
+    _names: set[str]  # under /run/netns
+    _renumber: bool  # whether a host was inserted before others since their numbers were given
+    _bridge_hosts: int  # namespaces created for a bridge alone come first
+    _named_wires: int  # wires whose ports have their names already
     first_index = 2  # the first free index of a new namespace, after lo; more if modules put tunnels into it
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
-        self.name, self.standing = stamp.check_lab_name(name), standing
-        self.outlives_process = standing  # `rawns lab run` says False: its labs end with it, though they have standing names
-        self.group = stamp.group(name)
-        self._hosts: list[Host] = []
-        self._renumber = False  # whether a host was inserted before others since their numbers were given
-        self.wires: list[tuple[Port, Port]] = []
-        self._root: RootHost | None = None
-        self._labels: set[str] = set()
-        self._names: set[str] = set()  # under /run/netns
-        self._bridge_hosts = 0  # namespaces created for a bridge alone come first
-        self._named_wires = 0  # wires whose ports have their names already
+        self._init(name=stamp.check_lab_name(name), standing=standing, group=stamp.group(name), wires=[])
+        self._init(outlives_process=standing, _hosts=[], _labels=set(), _names=set(), _root=None)
+        self._init(_renumber=False, _bridge_hosts=0, _named_wires=0)
 
     @property
     def hosts(self) -> list[Host]:

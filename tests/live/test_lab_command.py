@@ -105,7 +105,7 @@ def test_an_example_is_brought_up_answers_and_is_gone(name: str, lab: str, file:
     if name != "star":  # a second more for each
         assert answer(told, "plan", path)["changes"] == []
         assert answer(told, "status", path)["state"] == "up"
-        assert "not there" not in told("graph", path)
+        assert "missing" not in told("graph", path)
     found = [one for one in answer(told, "list") if one["lab"] == lab]
     assert len(found) == 1 and found[0]["state"] == "standing" and len(found[0]["hosts"]) == len(names(lab))
     if name != "star":
@@ -151,7 +151,7 @@ def test_a_change_is_planned_made_and_told(lab: str, file: Any, told: Told) -> N
     assert change == {"sign": "+", "what": "address 10.0.0.2/24 on eth0 of b", "where": "wires[0].ends[1]", "line": 1}
     assert told("down", lab).startswith(f"{lab} is down: 2 names removed in ")
     assert told("down", lab) == f"no lab called {lab} is up; nothing was removed\n"
-    assert answer(told, "status", file(**PAIR), status=1)["state"] == "not there"
+    assert answer(told, "status", file(**PAIR), status=1)["state"] == "missing"
 
 
 def test_what_is_broken_is_seen(lab: str, file: Any, told: Told) -> None:
@@ -171,8 +171,8 @@ def test_what_is_broken_is_seen(lab: str, file: Any, told: Told) -> None:
     NetNS.remove(f"{lab}.b")
     why = {one["from"]: one["why"] for one in answer(told, "ping", path, "--timeout", "0.2", status=1)["pairs"]}
     assert why["b"] == "b is not there" and why["a"]
-    assert "[not there]" in told("graph", path)
-    assert "not there" in told("status", path, status=1)
+    assert "[missing]" in told("graph", path)
+    assert "missing" in told("status", path, status=1)
     assert "b" in told("up", path) and answer(told, "ping", path)["ok"]
     told("down", path)
 
@@ -283,9 +283,9 @@ def test_an_ordinary_user_runs_a_lab(ordinary: Ordinary) -> None:
 
 
 def test_progress_is_told_on_a_terminal_only(lab: str, file: Any, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
-    from rawns.cli.lab import progress
+    from rawns.cli import lab as lab_command
 
-    monkeypatch.setattr(progress, "DELAY", -1.0)
+    monkeypatch.setattr(lab_command, "DELAY", -1.0)
     path = file(hosts={"h": {"count": 5}})
     assert " of 5 hosts" not in told("up", path)
     told("down", path)

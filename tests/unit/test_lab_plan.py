@@ -374,12 +374,12 @@ def test_the_state_is_told_and_coloured() -> None:
     lab = example("article")
     one, other = lab.wires[0]
     states = {"ns1": "up", "ns2": "missing", one: "down", other: "missing"}
-    assert text.draw(lab, states) == "ns1\n└── v1 10.0.0.1/24 ── ns2  v2 10.0.0.2/24  [not there]\n"
+    assert text.draw(lab, states) == "ns1\n└── v1 10.0.0.1/24 ── ns2  v2 10.0.0.2/24  [missing]\n"
     coloured = text.draw(lab, states, colour=True)
     assert "\x1b[1;32mns1\x1b[m" in coloured and "\x1b[1;31mns2\x1b[m" in coloured
     assert re.sub("\x1b[^m]*m", "", coloured) == text.draw(lab, states)
-    assert 'class="box host missing"' in svg.draw(lab, states) and "1 up, 2 not there" in svg.draw(lab, states)
-    assert "class n1 missing" in dot_mermaid.mermaid(lab, states) and "(not there)" in dot_mermaid.dot(lab, states)
+    assert 'class="box host missing"' in svg.draw(lab, states) and "1 up, 2 missing" in svg.draw(lab, states)
+    assert "class n1 missing" in dot_mermaid.mermaid(lab, states) and "(missing)" in dot_mermaid.dot(lab, states)
 
 
 ROUNDING = 0.2  # pixels: places have one digit behind the point

@@ -6,8 +6,7 @@ import sys
 from time import monotonic
 
 from ...terminal import printable
-from . import emit, emit_result, say, say_result, stop
-from .progress import Progress, count, duration
+from . import Progress, count, duration, emit, emit_result, say, say_result, stop
 from .resolve import is_file, lab_of, name_of
 
 TYPE_CHECKING = False

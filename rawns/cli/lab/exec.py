@@ -8,7 +8,7 @@ import sys
 from ... import netns, syscalls, uapi
 from ...errors import RawnsError
 from ...terminal import printable
-from . import stop
+from . import emit_result, stop
 from .resolve import is_file, lab_of, netns_of
 
 TYPE_CHECKING = False
@@ -75,9 +75,12 @@ def run(options: Parsed) -> int:
             if not options.rest and sys.stderr.isatty():
                 hosts = printable(", ".join(host.name or host.label for host in lab.hosts if not host.root))
                 print(f"rawns: {lab.name} is up ({hosts[:200]}); `exit` removes it", file=sys.stderr, flush=True)
-            return signals.run(options.rest or [_shell_path()])
+            status = signals.run(options.rest or [_shell_path()])
         finally:
             lab.down()
+    if options["--json"]:
+        emit_result({"ok": status == 0, "lab": lab.name, "status": status})
+    return status
 
 
 def _refuse_standing(name: str) -> None:

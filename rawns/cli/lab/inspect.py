@@ -7,8 +7,7 @@ import sys
 
 from ...errors import RawnsError
 from ...terminal import printable
-from . import emit, say
-from .progress import count
+from . import count, emit, say
 from .resolve import expect_all_up, is_file, lab_of
 
 TYPE_CHECKING = False
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...lab import Lab
+    from ...lab.diff import Plan
     from ...lab.host import Host
     from ...lab.interface import Interface
     from ..options import Parsed
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 MAX_FULL = 50  # hosts that are all shown; of more, only those that are not up
 COLOURS = {"up": "32", "down": "33", "missing": "31", "differs": "35"}
-NOT_THERE, NOT_AS_DESCRIBED, UP = "not there", "not as described", "up"
+MISSING, NOT_AS_DESCRIBED, UP = "missing", "not as described", "up"
 
 
 def _on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _states(lab: Lab, word: str) -> dict[Any, str]:
+def _states(plan: Plan, word: str) -> dict[Any, str]:
     """Return the state of each host and interface.  A lab that was read back cannot differ from what it is."""
-    states = lab.states()
+    states = plan.part_states()
     return dict(states) if is_file(word) else {key: "up" if how == "differs" else how for key, how in states.items()}
 
 
@@ -44,11 +44,12 @@ def status(options: Parsed) -> int:
     """Show the state of a lab; exit status 1 if a part of it is not up."""
     word = options.operands[0]
     lab = lab_of(word)
-    states = _states(lab, word)
+    plan = lab.compare()
+    states = _states(plan, word)
     if not is_file(word):
         expect_all_up(lab)
     rows = [(host, states.get(host.label, ""), [(one, states.get(one, "")) for one in host.interfaces]) for host in lab.hosts]
-    overall = _overall(lab, rows)
+    overall = _overall(plan, rows)
     if options["--json"]:
         emit({"lab": lab.name, "state": overall, "hosts": [_host_record(*row) for row in rows]})
     else:
@@ -56,16 +57,20 @@ def status(options: Parsed) -> int:
     return 0 if overall == UP else 1
 
 
-def _overall(lab: Lab, rows: list[Row]) -> str:
+def _overall(plan: Plan, rows: list[Row]) -> str:
     """Return the state of the whole lab: `UP`, or what is wrong with it."""
-    from ...lab.discover import find_labs
+    from ...lab.discover import lab_state
+    from ...lab.lock import owner_state
 
-    found = next((one.state for one in find_labs() if one.name == lab.name), "")
-    if found.startswith(("being changed", "left")):
-        return found
+    stamps = [one.stamp for one in plan.states if one is not None and one.stamp is not None]
+    if stamps:
+        state = next((one.state for one in stamps if one.state), "")
+        found = lab_state(plan.lab.name, state, {one.by: owner_state(one.by) for one in stamps})
+        if found.startswith(("being changed", "left")):
+            return found
     if all(state == "up" and all(_as_described(one, how) for one, how in ones) for _, state, ones in rows):
         return UP
-    return NOT_THERE if all(state == "missing" for host, state, _ in rows if not host.root) else NOT_AS_DESCRIBED
+    return MISSING if all(state == "missing" for host, state, _ in rows if not host.root) else NOT_AS_DESCRIBED
 
 
 def _as_described(one: Interface, how: str) -> bool:
@@ -98,8 +103,7 @@ def say_status(lab: Lab, overall: str, rows: list[Row]) -> None:
 
 
 def _painted(text: str, state: str) -> str:
-    words = NOT_THERE if text.strip() == "missing" else text
-    return f"\x1b[{COLOURS[state]}m{words}\x1b[m" if _on_terminal() and state in COLOURS else words
+    return f"\x1b[{COLOURS[state]}m{text}\x1b[m" if _on_terminal() and state in COLOURS else text
 
 
 # -- list -----------------------------------------------------------------------------------------------------------------
@@ -160,7 +164,7 @@ def graph(options: Parsed) -> int:
 def _known_states(lab: Lab, word: str) -> dict[Any, str] | None:
     """Return the states to draw; None if no part of the lab is there, or if this user may not look."""
     try:
-        states = _states(lab, word)
+        states = _states(lab.compare(), word)
     except RawnsError:
         return None
     planned = is_file(word) and all(state == "missing" for key, state in states.items() if isinstance(key, str) and key != "root")

@@ -20,8 +20,7 @@ from ...net import NetNS
 from ...netns import call_inside
 from ...objects import neighbour
 from ...terminal import printable
-from . import PING_TIMEOUT, emit, say
-from .progress import Progress
+from . import PING_TIMEOUT, Progress, emit, say
 from .resolve import expect_all_up, is_file, lab_of
 
 TYPE_CHECKING = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..topology import Topology
 
 WORST = ("missing", "down", "differs", "up", "")  # of several states the first one here is shown
-WORDS = {"up": "up", "down": "down", "missing": "not there", "differs": "differs"}
+STATES = ("up", "down", "missing", "differs")
 CROWD = 8  # more leaves than this that are all alike are shown as one
 
 

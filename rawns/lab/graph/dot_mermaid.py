@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import WORDS, Graph
+from . import Graph
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _quoted(text: str) -> str:
 
 
 def _told(state: str) -> str:
-    return "" if state in ("", "up") else f"({WORDS[state]})"
+    return "" if state in ("", "up") else f"({state})"
 
 
 # -- Mermaid --------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ of all boxes: no line crosses a box.
 
 from __future__ import annotations
 
-from . import WORDS, Graph, span, trees
+from . import STATES, Graph, span, trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -233,10 +233,10 @@ class _Picture:
             if kind in lines:
                 found.append(f'<path class="line {kind}" d="M{x:.1f} {y:.1f}H{x + SAMPLE:.1f}"/>')
                 x = self._said(found, words, x, y)
-        for state, words in WORDS.items():
+        for state in STATES:
             if state in states:
                 found.append(f'<path class="line {state}" d="M{x:.1f} {y:.1f}H{x + SAMPLE:.1f}"/>')
-                x = self._said(found, words, x, y)
+                x = self._said(found, state, x, y)
         return [*found, "</g>"], x
 
     @staticmethod
@@ -322,18 +322,18 @@ def _drawn(box: _Box) -> list[str]:
 
 def _hint(node: Node) -> str:
     """Return what a browser shows when the pointer is on a box."""
-    words = f"{node.name}: {node.kind}" + (f", {WORDS[node.state]}" if node.state else "")
+    words = f"{node.name}: {node.kind}" + (f", {node.state}" if node.state else "")
     return f"<title>{_escaped(words)}</title>"
 
 
 def _counts(graph: Graph) -> str:
     """Return how many hosts, bridges and connections are in each state, if that is known."""
     told = []
-    for state, words in WORDS.items():
+    for state in STATES:
         number = sum(node.state == state for node in graph.nodes)
         number += sum(edge.state == state for edge in graph.edges if edge.kind != "inside")
         if number:
-            told.append(f"{number} {words}")
+            told.append(f"{number} {state}")
     return f'<tspan class="small" dx="12">{_escaped(", ".join(told))}</tspan>' if told else ""
 
 

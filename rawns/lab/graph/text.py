@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import WORDS, Graph, span, trees
+from . import Graph, span, trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ class _Pen:
         words += [node.note] if node.note else []
         words += [f" {self._paint(label, edge.state if edge else '')}"] if label else []
         told = {node.state, edge.state if edge is not None else ""} - {"", "up"}
-        return " ".join([*words, *(f" [{WORDS[state]}]" for state in sorted(told))])
+        return " ".join([*words, *(f" [{state}]" for state in sorted(told))])
 
     def _across(self, parent: Node, edge: Edge) -> str:
         far = edge.other(parent)
         if edge.kind == "inside":
             return f"in {far.name}, see there" if parent.kind == "bridge" else f"{far.name} (bridge), see there"
         near = [self._paint(edge.label(parent), edge.state)] if edge.label(parent) else []
-        told = [f" [{WORDS[edge.state]}]"] if edge.state not in ("", "up") else []
+        told = [f" [{edge.state}]"] if edge.state not in ("", "up") else []
         return " ".join(
             [*near, self._line(edge), "↺", far.name, *([f" {edge.beyond(parent)}"] if edge.beyond(parent) else []), *told]
         )

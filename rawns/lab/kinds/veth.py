@@ -29,8 +29,7 @@ class Port(Interface):
 
     def __init__(self, host: BaseHost, name: str | None, *args: Any, **options: Any) -> None:
         super().__init__(host, name, *args, **options)
-        object.__setattr__(self, "peer", None)
-        object.__setattr__(self, "loop", False)
+        self._init(peer=None, loop=False)
 
     @property
     def far(self) -> Port:
