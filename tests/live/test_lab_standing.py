@@ -83,7 +83,7 @@ def test_a_second_up_sends_no_changing_message(lab_name: Name) -> None:
 
 def test_a_connection_survives_a_change_elsewhere(lab_name: Name) -> None:
     name = lab_name()
-    star(name, 3).up()
+    star(name, 3).up(wait=30.0)
     one, two = NetNS.open(f"{name}.h1"), NetNS.open(f"{name}.h2")
     with one, two, one.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
         server.bind(("10.0.0.1", 0))
@@ -311,12 +311,23 @@ def test_who_gives_up_a_lock_says_who_has_it(lab_name: Name) -> None:
     from rawns.lab.lock import LabBusyError, LabLock
 
     name = lab_name()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with LabLock(name):
+            held.set()
+            done.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(60)
     with (
-        LabLock(name),
         pytest.raises(LabBusyError, match=f"lab {name} is being changed by process {os.getpid()}"),
         LabLock(name, wait=False),
     ):
         pass
+    done.set()
+    holder.join()
 
 
 # -- undone -----------------------------------------------------------------------------------------------------------
