@@ -128,7 +128,9 @@ class Exchange:
             missing = request.message.layout.attrs.numbers.get(body["NLMSGERR_ATTR_MISS_TYPE"])
             field = f"{missing[0]} is missing" if missing else ""
         place = offset if isinstance(offset, int) else None
-        return KernelError(error, request.message.name, str(sentence), place, field, request.context)
+        refusal = KernelError(error, request.message.name, str(sentence), place, field, request.context)
+        refusal.hint = lambda: _advice(request, refusal)
+        return refusal
 
     @property
     def refused(self) -> bool:
@@ -147,6 +149,12 @@ class Exchange:
         if self._errors:
             raise self._errors[min(self._errors)]
         return [self._decode(number) for number in range(len(self._requests))]
+
+
+def _advice(request: Request, refusal: KernelError) -> str:
+    from . import kernel_options  # read for a few errors only
+
+    return kernel_options.advice(request, refusal)
 
 
 def batches(requests: Sequence[Request]) -> list[list[Request]]:

@@ -211,11 +211,7 @@ class Net:
         from .objects import vlan
 
         known = self.link(ref)
-        try:
-            self.do(vlan.set(known.index, vid, last, pvid=pvid, untagged=untagged, own=known.kind == "bridge"))
-        except KernelError as error:
-            vlan.advise(error)
-            raise
+        self.do(vlan.set(known.index, vid, last, pvid=pvid, untagged=untagged, own=known.kind == "bridge"))
 
     def delete_vlan(self, ref: Ref, vid: int, last: int | None = None) -> None:
         """Remove a port, or a bridge itself, from a VLAN, or from a range of them: ``bridge vlan del dev NAME vid VID``."""
@@ -254,12 +250,8 @@ class Net:
         """
         from .objects import qdisc
 
-        try:
-            shape = qdisc.Shape(rate, burst=burst, latency=latency, delay=delay, jitter=jitter, loss=loss)
-            self.do(*shape.requests(self.index(ref)))
-        except KernelError as error:
-            qdisc.advise(error)
-            raise
+        shape = qdisc.Shape(rate, burst=burst, latency=latency, delay=delay, jitter=jitter, loss=loss)
+        self.do(*shape.requests(self.index(ref)))
 
     def shape_of(self, ref: Ref) -> Shape | None:
         """Return what `shape` set up on a link, or None.  It is equal to an `objects.qdisc.Shape` of the same options."""

@@ -6,7 +6,7 @@ threads; they take turns, one conversation at a time.  `Netfilter` does the same
 
 from __future__ import annotations
 
-from errno import EINVAL, EMSGSIZE, ENOBUFS, ENOENT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
+from errno import EMSGSIZE, ENOBUFS, EPERM, EPROTONOSUPPORT
 
 from . import rtnl, uapi
 from .errors import DecodeError, Interrupted, KernelError, SyscallError
@@ -115,13 +115,9 @@ class Netlink(NetlinkSocket):
         try:
             return self._exchange.result()
         except KernelError as error:
-            error.hint = self._remedy(error)
+            if error.errno == EPERM:  # EACCES here is not about privileges: IPv6 is switched off on the link
+                error.hint = remedy(EPERM)
             raise
-
-    @staticmethod
-    def _remedy(error: KernelError) -> str:
-        """Return what to do about a refusal.  EACCES here is not about privileges: IPv6 is switched off on the link."""
-        return remedy(EPERM) if error.errno == EPERM else ""
 
     def _format_send(self, data: bytes) -> str:
         return f"{self._socket.fileno()}, [{len(data)} bytes], {len(data)}, 0, NULL, 0"
@@ -289,18 +285,6 @@ class Netfilter(Netlink):
                 return
             except SyscallError:
                 pass  # the first needs CAP_NET_ADMIN of the machine's root; if none helps, `_send` says so
-
-    @staticmethod
-    def _remedy(error: KernelError) -> str:
-        """Return what this kernel lacks.  The answers to the opening bracket and to any GET concern the whole subsystem."""
-        whole = error.request == "NFNL_MSG_BATCH_BEGIN"
-        if whole and error.errno == EOPNOTSUPP or error.errno == EINVAL and "_GET" in error.request:
-            return "this kernel has no nf_tables (CONFIG_NF_TABLES)"
-        if error.errno == EOPNOTSUPP and error.request == "NFT_MSG_NEWTABLE":
-            return "this kernel's nf_tables lacks the family (CONFIG_NF_TABLES_INET)"
-        if error.errno == ENOENT and error.field.startswith(("NFTA_CHAIN_TYPE", "NFTA_LIST_ELEM", "NFTA_EXPR_NAME")):
-            return "this kernel's nf_tables lacks it (CONFIG_NFT_NAT, CONFIG_NFT_MASQ ...)"
-        return Netlink._remedy(error)
 
 
 def _wait(fd: int) -> None:

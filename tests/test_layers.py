@@ -25,6 +25,7 @@ LAYERS = [  # from the lowest; the modules of one entry, and those of a package,
     ["errors", "uapi"],
     ["syscalls", "wire"],
     ["netns_names", "nlmsg", "rtnl", "nft.messages", "packets", "sockets", "sysctl"],
+    ["kernel_options"],
     ["exchange", "explain", "objects", "framing", "threads"],
     ["nft"],
     ["netns", "tap"],
@@ -107,7 +108,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
 }
 UNLAYERED = {"", "__main__"}  # the package itself and `python -m rawns` lead to all layers
 
-PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "exchange", "explain", "objects", "framing", "terminal"]
+PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "kernel_options", "exchange", "explain", "objects", "framing", "terminal"]
 PURE_MAY = {"__future__", "struct", "typing", "typing_extensions", "collections.abc"}
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # allowed in pure modules, from `_socket` or `socket`
 EXTRAS = {"cffi", "pyroute2", "mininet"}  # the one exception to "nothing but the standard library": the bench's peers

@@ -176,6 +176,7 @@ def _processes(peers: Peers) -> list[Case]:
         Implementation(
             "rawns ip link", _process(*_python(f"{SET_PATH}sys.argv = ['rawns', 'ip', 'link']; {ENTRY}")), RAWNS, VERSION
         ),
+        *peers.implementations("startup"),
     ]
     lab = [*peers.implementations("process"), Implementation("rawns lab up", _lab_up, RAWNS, VERSION)]
     return [

@@ -82,7 +82,10 @@ def regressions(found: list[dict[str, Any]], by: float) -> list[dict[str, Any]]:
 
 
 def format_comparison(old: dict[str, Any], new: dict[str, Any], found: list[dict[str, Any]]) -> str:
-    """Format what has changed, how much has not, and what makes the comparison doubtful."""
+    """Format what has changed, how much has not, and what makes the comparison doubtful.
+
+    The new result's own warnings are not repeated: its report has them.
+    """
     lines = []
     for one in found:
         if one["verdict"] in (SLOWER, FASTER):
@@ -94,8 +97,7 @@ def format_comparison(old: dict[str, Any], new: dict[str, Any], found: list[dict
     unknown = sum(one["verdict"] == UNKNOWN for one in found)
     if unknown:
         lines.append(f"{unknown} of {len(found)} figures have too few rounds to be compared")
-    for name, result in (("the old result", old), ("the new result", new)):
-        lines += [f"warning: {name}: {said}" for said in all_warnings(result)]
+    lines += [f"warning: the old result: {said}" for said in all_warnings(old)]
     for key in MACHINE:
         one, other = old["environment"].get(key), new["environment"].get(key)
         if one != other:

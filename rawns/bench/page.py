@@ -210,7 +210,11 @@ def html(result: dict[str, Any]) -> str:
     there = result["environment"]
     parts = ["<h1>rawns bench</h1>", *(f"<p class='result'>{escaped(said)}</p>" for said in findings.summary_sentences(result))]
     parts += [f"<p class='soft'>{escaped(there['date'])}, <code>{escaped(result['command'])}</code></p>", _environment(there)]
-    parts += [f"<p class='warn'>{escaped(said)}</p>" for said in findings.all_warnings(result)]
+    warnings = findings.all_warnings(result)
+    if warnings:
+        said = "".join(f"<li>{escaped(one)}</li>" for one in warnings)
+        number = f"{len(warnings)} warning{'s' * (len(warnings) > 1)}"
+        parts.append(f"<details class='warn'><summary>{number} of this run</summary><ul>{said}</ul></details>")
     terms = "".join(f"<dt>{escaped(term)}</dt><dd>{escaped(meaning)}</dd>" for term, meaning in findings.TERMS.items())
     chart = "Each dot is a round, the box the middle half of them, the bar the median, which is also the number on the right."
     parts.append(f"<details><summary>what the words and charts mean</summary><p>{chart}</p><dl>{terms}</dl></details>")

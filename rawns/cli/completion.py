@@ -230,7 +230,10 @@ def _namespaces(operands: list[str]) -> list[str]:
 
 
 def _ends(operands: list[str]) -> list[str]:
-    return [".", *_namespaces(operands)]
+    """Return what `rawns why` accepts as an end: namespaces by name, and hosts whose name only one lab has."""
+    names = _namespaces(operands)
+    hosts = [name.partition(".")[2] for name in names if "." in name]
+    return [".", *names, *(host for host in hosts if hosts.count(host) == 1)]
 
 
 def _labs(operands: list[str]) -> list[str]:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from ..errors import KernelError
     from .units import Quantity
 
     class ShapeOptions(TypedDict, total=False):
@@ -291,10 +290,3 @@ def replace(index: int, kind: str, options: dict[str, Any] | None = None, handle
 def delete(index: int, parent: int = ROOT) -> Request:
     """Delete a link's discipline and all below it: ``tc qdisc del dev NAME root``.  The kernel restores its default."""
     return Request(tc.DELQDISC, {"tcm_ifindex": index, "tcm_parent": parent}, 0, "qdisc")
-
-
-def advise(error: KernelError) -> None:
-    """Add to a refusal what to do if the kernel lacks the discipline."""
-    kind = error.context.partition("qdisc ")[2].split(" ")[0]
-    if error.request == "RTM_NEWQDISC" and error.code == "ENOENT" and kind:
-        error.hint = f"this kernel lacks it: load the module sch_{kind}, or use a kernel with CONFIG_NET_SCH_{kind.upper()}"

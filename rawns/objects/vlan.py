@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..errors import KernelError
 
 MIN_VID, MAX_VID = 1, 4094  # 0 and 4095 are reserved
 
@@ -93,9 +92,3 @@ def set(
 def delete(index: int, vid: int, last: int | None = None, *, own: bool = False) -> Request:
     """Remove a port from a VLAN, or from a range: ``bridge vlan del dev NAME vid VID``.  Raises `InvalidValue`."""
     return Request(rtnl.DELLINK, _body(index, vid, last, 0, own), 0, f"VLAN {vid}")
-
-
-def advise(error: KernelError) -> None:
-    """Add to a refusal what may be missing."""
-    if error.code == "EOPNOTSUPP":
-        error.hint = "it is not a port of a bridge, or this kernel was built without CONFIG_BRIDGE_VLAN_FILTERING"

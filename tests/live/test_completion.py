@@ -98,6 +98,7 @@ def test_words_options_and_names(by: Callable[[Path, str], set[str]], program: P
         assert by(program, f"rawns lab shell {lab} w") == {"web"}
         assert "shop.toml" in by(program, "rawns lab up sh")
         assert by(program, f"rawns why {name[:-1]}") >= {name} and hostile not in by(program, f"rawns why {name}")
+        assert by(program, "rawns why we") == {"web"} and by(program, f"rawns why web {lab}.d") == {f"{lab}.db"}
         assert by(program, f"rawns ip netns exec {name}") == {name}
         assert by(program, "rawns ip ro") == {"route"}
         assert by(program, "rawns completion z") == {"zsh"}

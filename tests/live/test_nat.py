@@ -226,7 +226,7 @@ def test_what_the_kernel_lacks_is_named_and_nothing_changes(router: NetNS) -> No
         if wrong.message is nft_messages.NEWCHAIN:
             body.update(NFTA_CHAIN_TYPE="wormhole", NFTA_CHAIN_NAME="another")
         made = nat.replace("rt", [Nat("other")])
-        with pytest.raises(KernelError, match="this kernel's nf_tables lacks it") as refused:
+        with pytest.raises(KernelError, match="this kernel has no such part of nf_tables") as refused:
             router.net.nft.netfilter.transact(*made, Request(wrong.message, body, wrong.flags, wrong.context))
         assert refused.value.errno == errno.ENOENT and "\n" not in str(refused.value)
         assert router.net.nft.nat("rt") == nat.NatTable("", WANTED)

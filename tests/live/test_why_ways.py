@@ -20,7 +20,7 @@ from conftest import PROJECT, Ordinary
 from scenes import serve
 from ways import Net, bridged, mend, pair, routed
 
-from rawns import InvalidValue, KernelError, Lab, NetNS, why
+from rawns import Forward, InvalidValue, KernelError, Lab, Nat, NetNS, why
 from rawns.diagnose import proof, visible
 from rawns.diagnose.commands import NamespaceName
 from rawns.diagnose.visible import VisibleNamespace, VisibleNamespaces
@@ -631,3 +631,26 @@ def test_ports_on_the_command_line(net: Net) -> None:
     for wrong in (["--udp", a, b], [a, f"{b}:0"], [a, f"{b}:65536"], [a, "[fd00::2:80"], [a, f"{b}:http"]):
         done = rawns("why", *wrong)
         assert done.returncode == 2 and done.stderr.startswith("rawns why: ") and done.stderr.count("\n") == 1, done
+
+
+def test_a_forwarded_port_of_a_namespace_is_followed(net: Net) -> None:
+    """The packet is followed to where the translation sends it; what stops it there is named, and no remedy bypasses the NAT."""
+    routed(net)
+    net.settle()
+    net["r"].net.nft.set_nat("ports", [Nat("ra", [], [Forward("tcp", 8080, "10.0.2.2", 80)])])
+    a, r = net["a"], net["r"]
+    found = why(a, r, port=8080)
+    assert found.fault is not None and net.named(str(found)) == "nothing listens on TCP port 80 in b", str(found)
+    serve(net, "b", "tcp", "10.0.2.2", "80")
+    found = why(a, r, port=8080)
+    assert found and found.hops == 2 and found.rtt is not None and found.target == "10.0.1.1", str(found)
+    with a.entered(), socket.create_connection(("10.0.1.1", 8080), timeout=5):
+        pass
+    net["b"].net.delete_route("default")
+    found = why(a, r, port=8080)
+    assert found.fault is not None and "b has no route to 10.0.1.2" in net.named(str(found)), str(found)
+    mended(net, found.fault.command)
+    assert why(a, r, port=8080)
+    r.setting("net.ipv4.ip_forward", 0)
+    found = why(a, r, port=8080)
+    assert found.fault is not None and "r is on the way to 10.0.2.2, but does not forward" in net.named(str(found)), str(found)

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import random
+import re
 import statistics
 import xml.dom.minidom
 from pathlib import Path
@@ -216,6 +217,8 @@ def test_the_page_is_well_formed_and_needs_nothing_else() -> None:
     assert "src=" not in text and "href" not in text and "@import" not in text and "url(" not in text
     assert "\x1b" not in text and "it &lt;broke&gt;" in text
     assert text.index("class='result'") < text.index("<svg")  # the finding comes first
+    warnings = re.search("<details class='warn'><summary>1 warning of this run</summary>(.*?)</details>", text)
+    assert warnings is not None and "take &lt;care&gt;" in warnings[1] and text.count("take &lt;care&gt;") == 1  # folded
 
 
 def labels(text: str) -> list[str]:
@@ -281,7 +284,7 @@ def test_a_comparison_tells_what_makes_it_doubtful() -> None:
     old, new = (three(values(1000), values(1200), values(9000)) for _ in range(2))
     new["environment"] = {**new["environment"], "kernel": "6.18"}
     text = format_comparison(old, new, compare(old, new))
-    assert "warning: the old result: take <care>" in text and "warning: the new result: take <care>" in text
+    assert "warning: the old result: take <care>" in text and text.count("take <care>") == 1  # the report has the new one's
     assert "the machines differ: kernel was 6.1, and is 6.18" in text and text.count("machines differ") == 1
 
 
@@ -372,10 +375,14 @@ def test_published_figures_are_results(path: Path) -> None:
     assert findings.summary_sentences(found)
 
 
-def test_the_table_of_figures_is_what_the_results_say() -> None:
+def test_the_tables_of_figures_are_what_the_results_say() -> None:
     """With the fastest other tool beside each figure, and the warnings of each file."""
-    spec = importlib.util.spec_from_file_location("bench_table", PROJECT / "bench" / "table.py")
+    spec = importlib.util.spec_from_file_location("bench_measure", PROJECT / "bench" / "measure.py")
     assert spec is not None and spec.loader is not None
-    table = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table)
-    assert table.updated(table.PAGE.read_text()) == table.PAGE.read_text(), "run `python3 bench/table.py`"
+    measure = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(measure)
+    found = measure.results()
+    for path, table in (("bench/README.md", measure.all_figures(found)), ("README.md", measure.quoted_figures(found))):
+        page = (PROJECT / path).read_text()
+        assert measure.updated(page, table) == page, "run `python3 bench/measure.py --tables`"
+    assert set(found) == set(measure.SETS) and measure.quoted_figures(found).count("\n") == 2 + len(measure.QUOTED)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 from samples import MESSAGES, REQUESTS, one
 
-from rawns import nlmsg, uapi
+from rawns import kernel_options, nlmsg, uapi
 from rawns.errors import InvalidValue, KernelError
 from rawns.nlmsg import Request
-from rawns.objects import link, qdisc, route, rule, units, vlan
+from rawns.objects import address, link, qdisc, route, rule, units, vlan
 from rawns.objects.qdisc import Qdisc, Shape
 
 V1, V2 = 4, 3
@@ -323,16 +324,23 @@ def test_what_is_no_shape(words: dict[str, Any]) -> None:
         Shape(**words)
 
 
-def test_where_the_kernel_lacks_a_discipline() -> None:
-    error = KernelError(2, "RTM_NEWQDISC", "Specified qdisc kind is unknown", None, "", "qdisc netem")
-    qdisc.advise(error)
-    assert "sch_netem" in str(error) and "CONFIG_NET_SCH_NETEM" in str(error)
-    other = KernelError(22, "RTM_NEWQDISC", "", None, "", "qdisc netem")
-    qdisc.advise(other)
-    assert not other.hint
-    no_vlans = KernelError(95, "RTM_SETLINK", "", None, "", "VLAN 10")
-    vlan.advise(no_vlans)
-    assert "CONFIG_BRIDGE_VLAN_FILTERING" in str(no_vlans)
+@pytest.mark.parametrize(
+    ("request_", "code", "message", "said"),
+    [
+        (Shape(delay="1ms").requests(1)[0], errno.ENOENT, "Specified qdisc kind is unknown", "CONFIG_NET_SCH_NETEM"),
+        (Shape(delay="1ms").requests(1)[0], errno.EINVAL, "", ""),
+        (vlan.set(1, 10), errno.EOPNOTSUPP, "", "CONFIG_BRIDGE_VLAN_FILTERING"),
+        (link.new("g", "gre"), errno.EOPNOTSUPP, "Unknown device type", "no links of kind gre (CONFIG_NET_IPGRE)"),
+        (link.new("g", "strange\x1b"), errno.EOPNOTSUPP, "Unknown device type", "no links of kind strange\\x1b"),
+        (link.new("g", "gre"), errno.EEXIST, "", ""),
+        (rule.new(table=7), errno.EOPNOTSUPP, "", "CONFIG_IP_MULTIPLE_TABLES"),
+        (address.new(1, "fd00::1/64"), errno.EAFNOSUPPORT, "", "CONFIG_IPV6"),
+        (address.new(1, "fd00::1/64"), errno.EACCES, "", ""),
+    ],
+)
+def test_what_the_kernel_lacks_is_named(request_: Request, code: int, message: str, said: str) -> None:
+    found = kernel_options.advice(request_, KernelError(code, request_.message.name, message))
+    assert said in found and bool(said) == bool(found)
 
 
 def test_handles_are_shown_as_tc_writes_them() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..harness import TOOL, Implementation, Ready
+from ..harness import BASELINE, TOOL, Implementation, Ready
 from .source import PeerSource, command_version, run
 
 TYPE_CHECKING = False
@@ -116,6 +116,12 @@ def ip_exec(trial: Trial) -> Steps:
     yield "fork, exec, exit"
 
 
+def ip_link(trial: Trial) -> Steps:
+    """List the links as a whole process: ``ip link``."""
+    run("ip", "link")
+    yield "the process"
+
+
 def implementations(case: str, version: str) -> list[Implementation]:
     """Return the implementations for a case."""
     batch = Implementation("ip -batch", ip_batch, TOOL, version, ["stamp"])
@@ -125,6 +131,7 @@ def implementations(case: str, version: str) -> list[Implementation]:
         "mounts": [Implementation("ip netns exec", ip_exec, TOOL, version)],
         "article": [nine, Implementation("ip, best script", ip_script, TOOL, version, ["stamp"]), batch],
         "process": [nine, batch],
+        "startup": [Implementation("ip link", ip_link, BASELINE, version)],  # beside `rawns ip link`, not beside an import
         "star": [Implementation("ip -batch", ip_star, TOOL, version, ["stamp"], max_n=100)],
     }
     return found.get(case.partition("-")[0], [])
