@@ -73,8 +73,8 @@ def _lacking(name: str, body: Mapping[Any, Any], error: KernelError) -> str:
     if code == "ENOENT" and error.field.startswith(NFT_PARTS):
         return "no such part of nf_tables (CONFIG_NFT_NAT, CONFIG_NFT_MASQ ...)"
     if name == "RTM_NEWQDISC" and code == "ENOENT" and "TCA_KIND" in present:
-        kind = printable(str(present["TCA_KIND"]))
-        return f"no queueing discipline {kind} (CONFIG_NET_SCH_{QDISCS.get(kind, kind.upper())}, module sch_{kind})"
+        qdisc = printable(str(present["TCA_KIND"]))
+        return f"no queueing discipline {qdisc} (CONFIG_NET_SCH_{QDISCS.get(qdisc, qdisc.upper())}, module sch_{qdisc})"
     if code not in UNSUPPORTED:
         return ""
     kind = present.get("IFLA_INFO_KIND")
