@@ -12,6 +12,7 @@ COMMANDS = {
     "bench": "how long namespaces take, beside C, `ip` and other tools, measured on this machine",
     "ls": "every network namespace of this machine, and what keeps it alive",
     "trace": "what any program says to the kernel about namespaces and networks",
+    "decode": "netlink messages from a hex dump, a log of strace or a capture, with every byte named",
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
     "rootless": "a shell or a command in a user namespace, in which all of this works without root",
     "completion": "a script that makes bash, zsh or fish complete command lines of rawns",

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..tracing.faults import InjectedFault
     from ..tracing.ptrace import Tracer
     from ..tracing.record import TracedCall
     from .options import Parsed
@@ -34,6 +35,18 @@ def _kinds(text: str) -> list[str]:
     return words
 
 
+def _failure(text: str) -> InjectedFault:
+    from ..tracing.faults import parse_failure
+
+    return parse_failure(printable(text))
+
+
+def _delay(text: str) -> InjectedFault:
+    from ..tracing.faults import parse_delay
+
+    return parse_delay(printable(text))
+
+
 COMMAND = Command(
     "trace",
     "Show the system calls with which a program creates and configures namespaces and networks, and their netlink messages.",
@@ -45,6 +58,8 @@ COMMAND = Command(
         Option("-e", "--only", argument="KINDS", parse=_kinds, help=f"only these, separated by commas: {', '.join(KINDS)}"),
         Option("--netns", argument="NAME", help="only calls made in this network namespace"),
         Option("--failed", help="only calls that failed, and requests that the kernel refused"),
+        Option("--fail", argument="NAME=ERROR[:when=N]", parse=_failure, many=True, help="let a call or a message fail"),
+        Option("--delay", argument="NAME=TIME[:when=N]", parse=_delay, many=True, help="let a call or a message wait before it"),
         Option("--files", help="also files that are opened: namespaces, /proc/sys/net, /sys/class/net (slower)"),
         Option("--summary", help="calls and messages by number and time, at the end, instead of each"),
         Option("-j", "--json", help="one JSON object per line"),
@@ -70,7 +85,8 @@ def main(argv: list[str]) -> int:
 
     selection = Selection(options["--only"] or (), options["--netns"], options["--failed"])
     with _Output(options) as output:
-        return _follow(tracer(selection.before(output.report), options["--files"]), options["--pid"], options.rest)
+        following = tracer(selection.before(output.report), options["--files"], [*options["--fail"], *options["--delay"]])
+        return _follow(following, options["--pid"], options.rest)
 
 
 def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from . import calls
+from .faults import InjectedFault, Injector
 from .ptrace import Tracer
 from .record import Trace, TracedCall
 from .watch import CallWatcher
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 MAX_CALLS = 1_000_000  # that `trace` keeps
 
 
-def tracer(report: Callable[[TracedCall], None], files: bool) -> Tracer:
-    """Return a tracer that passes each call of interest to ``report``.
+def tracer(report: Callable[[TracedCall], None], files: bool, faults: Sequence[InjectedFault] = ()) -> Tracer:
+    """Return a tracer that passes each call of interest to ``report`` and applies ``faults``.
 
     ``files`` adds calls that open files, which costs every program that does.  A filter cannot tell netlink sockets from files:
     `read` and `write` are seen only in processes that have a netlink socket.
     """
     names = set(calls.CALLS) | {"socketcall"}
-    return Tracer(names if files else names - calls.FILES, CallWatcher(report), passed={"read", "write"})
+    return Tracer(
+        names if files else names - calls.FILES,
+        CallWatcher(report, Injector(faults) if faults else None),
+        passed={"read", "write"},
+    )
 
 
 def trace(argv: Sequence[str], files: bool = False) -> Trace:

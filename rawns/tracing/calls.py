@@ -335,6 +335,25 @@ def payloads(context: Context, result: int) -> list[bytes]:
     return []
 
 
+def address_of(context: Context, offset: int, size: int) -> int:
+    """Return where byte ``offset`` of a call's data is in the program's memory; 0 if ``size`` bytes do not lie together there.
+
+    The calls that carry several datagrams (`sendmmsg`, `recvmmsg`) are left out: 0.
+    """
+    name, args, tid, word = context.entry.name, context.entry.args, context.tid, context.word
+    if name in ("read", "write", "send", "recv", "sendto", "recvfrom"):
+        return args[1] + offset
+    if name not in ("sendmsg", "recvmsg"):
+        return 0
+    head = memory.read_words(tid, args[1], 4, word)
+    vectors = memory.read_words(tid, head[2], 2 * min(head[3], memory.MAX_IOVECS), word) if len(head) == 4 else []
+    for base, length in zip(vectors[::2], vectors[1::2]):
+        if offset < length:
+            return base + offset if offset + size <= length else 0
+        offset -= length
+    return 0
+
+
 def _message_data(tid: int, at: int, word: int, length: int) -> bytes:
     words = memory.read_words(tid, at, 4, word)
     return memory.read_vectors(tid, words[2], words[3], word, min(length, memory.MAX_BYTES)) if len(words) == 4 else b""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+PTRACE_POKEUSR = 6
 PTRACE_CONT = 7
 PTRACE_DETACH = 17
 PTRACE_SYSCALL = 24
 PTRACE_GETEVENTMSG = 0x4201
+PTRACE_GETREGSET = 0x4204
+PTRACE_SETREGSET = 0x4205
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 PTRACE_LISTEN = 0x4208
@@ -41,6 +44,12 @@ BPF_AND_K = 0x54  # BPF_ALU | BPF_AND | BPF_K
 BPF_JEQ_K = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 BPF_JGE_K = 0x35  # BPF_JMP | BPF_JGE | BPF_K
 BPF_RET_K = 0x06  # BPF_RET | BPF_K
+
+NT_PRSTATUS = 1
+NT_ARM_SYSTEM_CALL = 0x404
+ORIG_RAX_OFFSET = 120  # in struct user_regs_struct of x86-64
+RAX_OFFSET = 80
+NO_CALL = 0xFFFFFFFFFFFFFFFF  # -1 as the number of a call
 
 WAIT_ALL = 0x40000000  # __WALL of waitpid(2): threads, too
 WAIT_OWN_THREAD = 0x20000000  # __WNOTHREAD: only what the calling thread traces or has forked

@@ -17,7 +17,9 @@ _PAGE = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class _Iovec(ctypes.Structure):
+class Iovec(ctypes.Structure):
+    """``struct iovec``."""
+
     _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
 
 
@@ -26,9 +28,9 @@ if _process_vm_readv is not None:
     _process_vm_readv.restype = ctypes.c_ssize_t
     _process_vm_readv.argtypes = [
         ctypes.c_int,
-        ctypes.POINTER(_Iovec),
+        ctypes.POINTER(Iovec),
         ctypes.c_ulong,
-        ctypes.POINTER(_Iovec),
+        ctypes.POINTER(Iovec),
         ctypes.c_ulong,
         ctypes.c_ulong,
     ]
@@ -41,8 +43,8 @@ def read(tid: int, address: int, size: int) -> bytes:
         return b""
     if _process_vm_readv is not None:
         buffer = ctypes.create_string_buffer(size)
-        local = _Iovec(ctypes.addressof(buffer), size)
-        taken = _process_vm_readv(tid, ctypes.byref(local), 1, ctypes.byref(_Iovec(address, size)), 1, 0)
+        local = Iovec(ctypes.addressof(buffer), size)
+        taken = _process_vm_readv(tid, ctypes.byref(local), 1, ctypes.byref(Iovec(address, size)), 1, 0)
         if taken > 0:
             return buffer.raw[:taken]
     return _read_file(tid, address, size)
@@ -57,6 +59,20 @@ def _read_file(tid: int, address: int, size: int) -> bytes:
         return os.pread(fd, size, address)
     except (OSError, OverflowError):
         return b""
+    finally:
+        os.close(fd)
+
+
+def write(tid: int, address: int, data: bytes) -> bool:
+    """Write to a thread's memory; return whether all of it was written."""
+    try:
+        fd = os.open(f"/proc/{tid}/mem", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.pwrite(fd, data, address) == len(data)
+    except (OSError, OverflowError):
+        return False
     finally:
         os.close(fd)
 

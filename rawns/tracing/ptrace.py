@@ -21,6 +21,7 @@ from ..terminal import printable
 from . import constants as c
 from . import seccomp
 from .architectures import ARCHITECTURES, RUN_BY, Architecture
+from .memory import Iovec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 INFO = Struct("=B3xIQQ")  # struct ptrace_syscall_info: op, arch, instruction_pointer, stack_pointer; then a union
 ENTRY, EXIT = Struct("=7Q"), Struct("=qB")  # nr and six arguments; rval and is_error
 INFO_BYTES = 96
+MAX_REGISTER_BYTES = 1024
 OPTIONS = (
     c.PTRACE_O_TRACESYSGOOD
     | c.PTRACE_O_TRACEFORK
@@ -310,6 +312,38 @@ def _request(request: int, tid: int, address: int = 0, data: int = 0) -> int:
     if answer < 0 and ctypes.get_errno():
         raise SyscallError(ctypes.get_errno(), "ptrace", f"{_NAMES.get(request, request)}, {tid}", _hint(ctypes.get_errno()))
     return answer
+
+
+def skip_call(tid: int, architecture: Architecture) -> None:
+    """Let a call that is about to begin not be made: its number becomes -1.  Raises `RawnsError` on other processors."""
+    if architecture.name == "aarch64":
+        _set_registers(tid, c.NT_ARM_SYSTEM_CALL, Struct("=i").pack(-1))
+    elif os.uname().machine == "x86_64":
+        _request(c.PTRACE_POKEUSR, tid, c.ORIG_RAX_OFFSET, c.NO_CALL)
+    else:
+        raise RawnsError(f"calls cannot be made to fail on this processor ({os.uname().machine})")
+
+
+def set_result(tid: int, architecture: Architecture, result: int) -> None:
+    """Replace the result of a call that has just returned."""
+    if architecture.name == "aarch64":
+        registers = _get_registers(tid, c.NT_PRSTATUS)
+        _set_registers(tid, c.NT_PRSTATUS, Struct("=q").pack(result) + registers[8:])
+    else:
+        _request(c.PTRACE_POKEUSR, tid, c.RAX_OFFSET, result & c.NO_CALL)
+
+
+def _set_registers(tid: int, kind: int, data: bytes) -> None:
+    buffer = ctypes.create_string_buffer(data, len(data))
+    vector = Iovec(ctypes.addressof(buffer), len(data))
+    _request(c.PTRACE_SETREGSET, tid, kind, ctypes.addressof(vector))
+
+
+def _get_registers(tid: int, kind: int) -> bytes:
+    buffer = ctypes.create_string_buffer(MAX_REGISTER_BYTES)
+    vector = Iovec(ctypes.addressof(buffer), MAX_REGISTER_BYTES)
+    _request(c.PTRACE_GETREGSET, tid, kind, ctypes.addressof(vector))
+    return buffer.raw[: vector.size]
 
 
 _NAMES = {number: name for name, number in vars(c).items() if name.startswith("PTRACE_") and "_O_" not in name}

@@ -52,9 +52,10 @@ class Formatter:
         place = f" [{printable(call.netns)}]" if call.netns not in ("", self._here) else ""
         yield f"{printable(call.program)}({call.tid}){place} {call}  <{call.nanoseconds / 1000:.0f} us>"
         if call.family:
-            yield from self._messages(call)
+            yield from self.messages(call)
 
-    def _messages(self, call: TracedCall) -> Iterator[str]:
+    def messages(self, call: TracedCall) -> Iterator[str]:
+        """Yield the lines for the messages of one call."""
         known = explain.NETLINK.get(call.protocol, {})
         data, done = call.payload, 0
         folded: list[str] = []

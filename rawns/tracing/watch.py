@@ -8,6 +8,7 @@ from time import perf_counter_ns, time_ns
 
 from .. import netns_names
 from . import calls, seccomp
+from .faults import Injector
 from .ptrace import Entry, Thread, Watcher
 from .record import PROTOCOLS, TracedCall
 from .sockets import AF_NETLINK, FAMILIES, Descriptors
@@ -19,8 +20,8 @@ MAX_NAMES = 100_000  # of namespaces that are remembered
 class CallWatcher(Watcher):
     """Makes a `TracedCall` of each call of interest and passes it to ``report`` when it has returned."""
 
-    def __init__(self, report: Callable[[TracedCall], None]) -> None:
-        self._report = report
+    def __init__(self, report: Callable[[TracedCall], None], injector: Injector | None = None) -> None:
+        self._report, self._injector = report, injector
         self._descriptors = Descriptors()
         self._namespaces = NamespaceNames()
         self._socket_namespace: dict[str, str] = {}  # of sockets whose creation was seen
@@ -54,6 +55,8 @@ class CallWatcher(Watcher):
             if name in calls.SENDS:
                 call.payload = _joined(calls.payloads(context, calls.signed(entry.args[2])))
         self._running[thread.tid] = call, perf_counter_ns()
+        if self._injector is not None:
+            self._injector.enter(thread, context, call.socket, call.protocol, call.payload)
         return True
 
     def leave(self, thread: Thread, entry: Entry, result: int) -> None:
@@ -62,6 +65,9 @@ class CallWatcher(Watcher):
             return
         call, start = running
         call.nanoseconds = perf_counter_ns() - start
+        if self._injector is not None:
+            context = calls.Context(thread.tid, thread.process.pid, entry, self._descriptors)
+            result = self._injector.leave(thread, context, result, call.socket)
         call.error, call.result = (-result, None) if -4096 < result < 0 else (0, result)
         if call.family and call.call in calls.RECEIVES and result > 0:
             context = calls.Context(thread.tid, thread.process.pid, entry, self._descriptors, returned=True)
@@ -70,6 +76,8 @@ class CallWatcher(Watcher):
         elif call.call == "socket" and result >= 0:
             if calls.signed(entry.args[0]) == AF_NETLINK:
                 thread.process.every_call = True  # it may read and write the socket, too, with calls that the filter lets through
+            if len(self._socket_namespace) >= MAX_NAMES:
+                self._socket_namespace.clear()
             self._socket_namespace[self._descriptors.describe(thread.process.pid, result)] = call.netns
         elif call.call == "execve" and not call.error:
             call.program = _program(thread.tid)
@@ -78,6 +86,8 @@ class CallWatcher(Watcher):
         self._report(call)
 
     def ended(self, thread: Thread, status: int) -> None:
+        if self._injector is not None:
+            self._injector.ended(thread)
         running = self._running.pop(thread.tid, None)
         if running is not None:
             call, start = running
@@ -109,6 +119,7 @@ class NamespaceNames:
         if changed == self._read_at:
             return
         self._read_at = changed
+        self._names.clear()  # the number of an inode can be used again
         for name in netns_names.listed()[:MAX_NAMES]:
             identity = netns_names.identity(netns_names.path_of(name))
             if identity is not None:

@@ -255,3 +255,109 @@ def test_the_filter_stops_at_the_calls_of_interest_only() -> None:
             assert (verdict(code, one.audit, ioctl, request) == constants.SECCOMP_RET_TRACE) == wanted, hex(request)
             assert seccomp.wanted_ioctl(request) == wanted
     assert verdict(code, 0x12345678, 41) == constants.SECCOMP_RET_ALLOW
+
+
+# -- faults ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_fails_as_the_program_would_see_it_and_the_kernel_never_acts_on_it(netns_name: Name) -> None:
+    """The real ip reports the error in its own words; the link does not exist."""
+    with rawns.NetNS.create(netns_name()) as ns:
+        for number, left in (("1", True), ("2", False)):  # the first is a question about the kernel's features
+            done = ns.run(
+                [sys.executable, "-m", "rawns", "trace", "--fail", f"RTM_NEWLINK=EBUSY:when={number}", "-o", "/dev/null"]
+                + ["ip", "link", "add", "v1", "type", "veth", "peer", "name", "v2"],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            )
+            assert any(link.name == "v1" for link in ns.net.links()) == left
+            if left:
+                ns.net.delete_link("v1")
+            else:
+                assert (done.returncode, done.stderr) == (2, "RTNETLINK answers: Device or resource busy\n")
+
+
+def test_a_call_fails_without_being_made() -> None:
+    done = command("--fail", "unshare=ENOSPC", "-o", "/dev/null", program=("unshare", "-n", "true"))
+    assert done.returncode == 1 and "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--fail", "foo=EBUSY"),
+        ("--fail", "unshare=EFOO"),
+        ("--fail", "unshare"),
+        ("--fail", "unshare=EPERM:when=0"),
+        ("--delay", "unshare=5"),
+        ("--delay", "unshare=99999s"),
+        ("--delay", "\x1b=1s"),
+    ],
+)
+def test_wrong_faults_are_refused(words: tuple[str, str]) -> None:
+    done = command(*words, program=("true",))
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.rstrip("\n").isprintable()
+
+
+# -- decode ---------------------------------------------------------------------------------------------------------
+
+REQUEST = pack("=IHHII", 44, 16, 0x605, 9, 0) + bytes(16) + pack("=HH8s", 12, 3, b"veth-01\0")
+NOTATIONS = {
+    "hex": REQUEST.hex(),
+    "spaced": REQUEST.hex(" "),
+    "Python": f"data = {REQUEST!r}",
+    "C string": '"' + "".join(f"\\x{byte:02x}" for byte in REQUEST) + '"',
+    "C array": "{" + ", ".join(f"0x{byte:02x}" for byte in REQUEST) + "}",
+}
+
+
+def decoded(data: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "rawns", "decode", *options], input=data, capture_output=True, cwd=PROJECT, timeout=60
+    )
+
+
+@pytest.mark.parametrize("text", NOTATIONS.values(), ids=NOTATIONS)
+def test_messages_are_read_from_notations(text: str) -> None:
+    done = decoded(text.encode(), "-s")
+    assert done.stdout == b'RTM_NEWLINK excl create: ifname "veth-01"\n', done.stderr
+
+
+@pytest.mark.parametrize("tool", [["xxd"], ["hexdump", "-C"], ["od", "-A", "x", "-t", "x1"], ["od", "-A", "x", "-t", "x1z"]])
+def test_messages_are_read_from_the_dumps_of_other_tools(tool: list[str]) -> None:
+    if shutil.which(tool[0]) is None:
+        pytest.skip(f"{tool[0]} is not installed")
+    dump = subprocess.run(tool, input=REQUEST, capture_output=True).stdout
+    assert decoded(dump, "-s").stdout == b'RTM_NEWLINK excl create: ifname "veth-01"\n'
+
+
+def test_messages_are_read_from_a_log_of_strace(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    subprocess.run(["strace", "-o", log, "-e", "trace=sendto,sendmsg", "-e", "write=all", "ip", "link", "show", "dev", "lo"])
+    assert b"RTM_GETLINK: ext_mask" in decoded(log.read_bytes(), "-s").stdout
+
+
+@pytest.mark.parametrize("data", [b"", b"zz", b"\x1b[2J" * 100, b"\n\r\r\n" + bytes(40), pack("=I", 0xA1B23C4D), b"0x1 " * 15])
+def test_what_holds_no_message_is_refused(data: bytes) -> None:
+    done = decoded(data)
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and done.stderr.decode().rstrip("\n").isprintable()
+
+
+def test_mutated_captures_end_in_a_sentence(tmp_path: Path) -> None:
+    import random
+
+    from rawns.tracing.parse import datagrams
+
+    packet = pack("!HH10xH", 0, 824, 0) + REQUEST
+    whole = pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 20, 253) + pack("=IIII", 1, 2, len(packet), len(packet)) + packet
+    assert datagrams(whole) == [(0, REQUEST)]
+    random.seed(12)
+    for _ in range(2000):
+        data = bytearray(whole[: random.randrange(4, len(whole))] if random.random() < 0.5 else whole)
+        for _ in range(random.randrange(4)):
+            data[random.randrange(len(data))] = random.randrange(256)
+        try:
+            datagrams(bytes(data))
+        except rawns.InvalidValue:
+            pass

@@ -33,7 +33,17 @@ PROGRAM = """
 #include <linux/nsfs.h>
 #include <linux/prctl.h>
 #include <asm/unistd.h>
-#define PTRACE_O_SUSPEND 0
+#include <linux/elf.h>
+#include <stddef.h>
+#ifdef __x86_64__
+#include <sys/user.h>
+#define ORIG_RAX_OFFSET offsetof(struct user_regs_struct, orig_rax)
+#define RAX_OFFSET offsetof(struct user_regs_struct, rax)
+#else
+#define ORIG_RAX_OFFSET 120
+#define RAX_OFFSET 80
+#endif
+#define NO_CALL (-1)
 #define MNT_FORCE 1
 #define MNT_DETACH 2
 #define MNT_EXPIRE 4
@@ -68,6 +78,7 @@ def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
     for table in (calls.MOUNT_FLAGS, calls.UMOUNT_FLAGS, calls.IOCTLS, sockets.FAMILIES, calls.MOVE_MOUNT_FLAGS):
         ours.update({name: number for number, name in table.items()})
     ours.update({name: number for number, name in calls.OPEN_TREE_FLAGS.items()})
+    ours["NO_CALL"] -= 1 << 64  # as the compiler's signed number
     ours["__NR_pidfd_getfd"] = sockets.PIDFD_GETFD
     for one in (architectures.X86_64, architectures.I386, architectures.AARCH64):
         ours[f"AUDIT_ARCH_{one.name.upper()}"] = one.audit

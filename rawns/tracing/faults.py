@@ -1,0 +1,173 @@
+"""Faults in other people's programs: a system call that fails, a netlink request that the kernel refuses, and delays.
+
+A call fails without being made: its number is replaced by -1 before the kernel looks at it.  A request is replaced, in the
+program's memory, by a message that the kernel only acknowledges (NLMSG_NOOP); the acknowledgement is changed into a refusal
+on its way back, and the request is restored.  The kernel never acts on it, and the program cannot tell.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from struct import Struct
+
+from .. import nlmsg, rtnl, uapi
+from ..errors import DecodeError
+from . import calls, memory
+from .ptrace import set_result, skip_call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .calls import Context
+    from .ptrace import Thread
+
+NLMSG_NOOP = 1  # <linux/netlink.h>
+TYPE_OFFSET, FLAGS_OFFSET = 4, 6  # in struct nlmsghdr
+U16, S32 = Struct("=H"), Struct("=i")
+REPEATED_OFFSET = 4  # of the request's header behind the errno, in struct nlmsgerr
+MAX_DELAY_SECONDS = 3600
+MAX_PENDING = 10_000  # refusals that have not been received
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+FAILABLE = calls.NAMESPACES | calls.ON_NETLINK | calls.FILES | {"socket", "ioctl"}
+
+
+class InjectedFault:
+    """One fault: ``name`` of a call or of a message (RTM_NEWADDR), and the ``error`` (errno) or the ``delay`` in seconds.
+
+    ``number`` counts from 1: only that occurrence is concerned; None for all.
+    """
+
+    def __init__(self, name: str, error: int = 0, delay: float = 0.0, number: int | None = None) -> None:
+        self.name, self.error, self.delay, self.number = name, error, delay, number
+        self._seen = 0
+
+    def occurs(self, name: str) -> bool:
+        """Count a call or a message of a name; return whether this fault concerns it."""
+        if name != self.name:
+            return False
+        self._seen += 1
+        return self.number is None or self._seen == self.number
+
+
+def parse_failure(text: str) -> InjectedFault:
+    """Read ``RTM_NEWADDR=EEXIST`` or ``unshare=ENOSPC:when=2``.  Raises ValueError with a sentence."""
+    match = re.fullmatch(r"(\w+)=(E\w+)(?::when=([1-9]\d{0,8}))?", text, re.ASCII)
+    if match is None:
+        raise ValueError(f'"{text}" is not written as CALL=ERROR, MESSAGE=ERROR or either with :when=N')
+    name, error, number = match.groups()
+    if not hasattr(errno, error):
+        raise ValueError(f"{error} is not the name of an error")
+    _check(name)
+    return InjectedFault(name, getattr(errno, error), number=int(number) if number else None)
+
+
+def parse_delay(text: str) -> InjectedFault:
+    """Read ``RTM_NEWLINK=50ms`` or ``unshare=1s:when=1``.  Raises ValueError with a sentence."""
+    match = re.fullmatch(r"(\w+)=(\d{1,9}(?:\.\d{1,9})?)(us|ms|s)(?::when=([1-9]\d{0,8}))?", text, re.ASCII)
+    if match is None:
+        raise ValueError(f'"{text}" is not written as NAME=TIME, with the unit us, ms or s')
+    name, amount, unit, number = match.groups()
+    delay = float(amount) * UNITS[unit]
+    if delay > MAX_DELAY_SECONDS:
+        raise ValueError(f"a delay is at most {MAX_DELAY_SECONDS} s")
+    _check(name)
+    return InjectedFault(name, delay=delay, number=int(number) if number else None)
+
+
+def _check(name: str) -> None:
+    if name not in FAILABLE and name not in {message.name for message in rtnl.MESSAGES.values()}:
+        raise ValueError(f"{name} is neither a call nor an rtnetlink message that can fail here")
+
+
+class Injector:
+    """Applies faults to the calls of traced threads."""
+
+    def __init__(self, faults: Sequence[InjectedFault]) -> None:
+        self._faults = faults
+        self._failing: dict[int, int] = {}  # errno by thread, in a call that is skipped
+        self._replaced: dict[int, list[tuple[int, bytes]]] = {}  # by thread: what to restore, address and bytes
+        self._pending: dict[tuple[str, int], tuple[int, int, int]] = {}  # by socket and sequence: errno, type, flags
+
+    def __bool__(self) -> bool:
+        return bool(self._faults)
+
+    def enter(self, thread: Thread, context: Context, socket: str, protocol: str, payload: bytes) -> None:
+        """Apply what concerns a call that begins; ``socket`` identifies its netlink socket, if it has one."""
+        name = context.entry.name
+        for fault in self._faults:
+            if fault.occurs(name):
+                time.sleep(fault.delay)
+                if fault.error:
+                    skip_call(thread.tid, context.entry.architecture)
+                    self._failing[thread.tid] = fault.error
+                    return
+        if protocol == "rtnetlink" and name in calls.SENDS:
+            self._enter_send(thread, context, socket, payload)
+
+    def _enter_send(self, thread: Thread, context: Context, socket: str, payload: bytes) -> None:
+        try:
+            frames = list(nlmsg.split(payload))
+        except DecodeError:
+            return  # the kernel will refuse it
+        for frame in frames:
+            message = rtnl.MESSAGES.get(frame.kind)
+            for fault in self._faults:
+                if message is None or not fault.occurs(message.name):
+                    continue
+                time.sleep(fault.delay)
+                if fault.error and self._replace(thread, context, frame):
+                    if len(self._pending) >= MAX_PENDING:
+                        self._pending.clear()
+                    self._pending[socket, frame.seq] = fault.error, frame.kind, frame.flags
+                    break
+
+    def _replace(self, thread: Thread, context: Context, frame: nlmsg.Frame) -> bool:
+        """Turn a request into one that is only acknowledged; return whether that was possible."""
+        at = calls.address_of(context, frame.offset + TYPE_OFFSET, 4)
+        if not at:
+            return False
+        flags = uapi.NLM_F_REQUEST | uapi.NLM_F_ACK
+        if not memory.write(thread.tid, at, U16.pack(NLMSG_NOOP) + U16.pack(flags)):
+            return False
+        original = U16.pack(frame.kind) + U16.pack(frame.flags)
+        self._replaced.setdefault(thread.tid, []).append((at, original))
+        return True
+
+    def leave(self, thread: Thread, context: Context, result: int, socket: str) -> int:
+        """Complete what `enter` began, and change acknowledgements that the call has received; return the call's result."""
+        for at, original in self._replaced.pop(thread.tid, ()):
+            memory.write(thread.tid, at, original)
+        error = self._failing.pop(thread.tid, 0)
+        if error:
+            set_result(thread.tid, context.entry.architecture, -error)
+            return -error
+        if self._pending and context.entry.name in calls.RECEIVES and result > 0:
+            self._change_answers(thread, context, result, socket)
+        return result
+
+    def _change_answers(self, thread: Thread, context: Context, result: int, socket: str) -> None:
+        for data in calls.payloads(context, result):
+            try:
+                frames = list(nlmsg.split(data))
+            except DecodeError:
+                continue
+            for frame in frames:
+                pending = self._pending.get((socket, frame.seq))
+                if frame.kind != nlmsg.ERROR.number or pending is None:
+                    continue
+                error, kind, flags = pending
+                at = calls.address_of(context, frame.start, 4)
+                head = calls.address_of(context, frame.start + REPEATED_OFFSET + TYPE_OFFSET, 4)
+                if at and head:
+                    memory.write(thread.tid, at, S32.pack(-error))
+                    memory.write(thread.tid, head, U16.pack(kind) + U16.pack(flags))
+                if "MSG_PEEK" not in calls.format_arguments(context):
+                    del self._pending[socket, frame.seq]
+
+    def ended(self, thread: Thread) -> None:
+        """Forget a thread that has ended."""
+        self._failing.pop(thread.tid, None)
+        self._replaced.pop(thread.tid, None)
