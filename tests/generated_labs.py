@@ -70,6 +70,7 @@ class Generator:
             found["latency"] = self.random.choice(["100ms", 0.25])
         if "netem" in self.features and self.chance():
             found.update({"delay": "20ms", "jitter": "2ms", "loss": "1%"})
+            found.update({"duplicate": "2%", "reorder": "3%", "corrupt": "0.5%", "limit": 77})
         return found
 
     def _bridge(self, name: str, hosts: list[str]) -> None:

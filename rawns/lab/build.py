@@ -15,7 +15,7 @@ from ..errors import KernelError, RawnsError
 from ..netns import mount_name
 from ..terminal import printable
 from ..threads import call_and_restore
-from . import build_requests, stamp
+from . import build_requests, shaping, stamp
 from .interface import DEFAULT_VLANS
 
 TYPE_CHECKING = False
@@ -296,7 +296,7 @@ class Builder:
         for one in created:
             requests += [build_requests.add_address(one, address) for address in one.given]
             if one.shape:
-                requests += build_requests.shape(one)
+                requests += shaping.creation(one)
             if one.vlans:
                 requests += build_requests.vlans(one, DEFAULT_VLANS, one.vlans)
         for change in plan.changed[host.number]:

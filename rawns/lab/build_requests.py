@@ -79,15 +79,8 @@ def delete_address(one: Interface, what: str) -> Request:
     return one.labelled(address.delete(one.index, what))
 
 
-def shape(one: Interface) -> list[Request]:
-    """Set how an interface sends."""
-    from ..objects import qdisc
-
-    return [one.labelled(request) for request in qdisc.shape(one.index, **one.shape)] if one.shape else []
-
-
 def unshape(one: Interface) -> Request:
-    """Remove the queueing discipline that `shape` has set."""
+    """Remove the queueing discipline that shapes an interface."""
     from ..objects import qdisc
 
     return one.labelled(qdisc.delete(one.index))

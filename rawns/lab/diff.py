@@ -43,6 +43,7 @@ class Plan:
         hosts = lab.hosts
         self.lab, self.states = lab, states
         self.problems: list[str] = []
+        self._relay_lines: set[tuple[str, str]] | None = None
         self.obsolete_names: list[str] = []  # namespaces under /run/netns that are the lab's and no longer described
         self.created: list[list[Interface]] = [[] for _ in hosts]
         self.removed: list[list[Change]] = [[] for _ in hosts]
@@ -66,6 +67,7 @@ class Plan:
                 from . import host_config
 
                 self.changed[host.number] += host_config.changes(host, state)
+            self.changed[host.number] += self._relays(host)
             if state is not None:
                 self.changed[host.number] += self._stamp(host, state)
 
@@ -320,14 +322,14 @@ class Plan:
         """Yield how it sends, and with which VLANs."""
         there = state.shapes.get(one.index)
         if one.shape or there is not None:
-            from ..objects.qdisc import Shape
+            from . import shaping
 
-            wanted = Shape(**one.shape) if one.shape else None
-            if wanted != there:
-                change = self._on(one, "~", f"{one}: {there or 'not shaped'} -> {wanted or 'not shaped'}")
-                change.requests = build_requests.shape(one) if wanted else [build_requests.unshape(one)]
-                change.undo = there.requests(one.index) if there is not None else [build_requests.unshape(one)]
-                yield change
+            wanted, carried = shaping.shape_of(one), one.index in state.relayed
+            ended = carried and (one.host.label, one.name) not in self._carried()
+            if wanted != there or ended:
+                before = "its relay has ended" if ended else there or "not shaped"
+                change = self._on(one, "~", f"{one}: {before} -> {wanted or 'not shaped'}")
+                yield shaping.set_requests(change, self.lab.hosts[one.host.number], one, there, carried, wanted)
         if one.vlans is not None or one.master is not None and one.index in state.vlans:
             now, then = state.vlans.get(one.index, {}), one.vlans or DEFAULT_VLANS
             requests = build_requests.vlans(one, now, then)
@@ -335,6 +337,27 @@ class Plan:
                 change = self._on(one, "~", f"{one}: VLANs {_ids(now)} -> {_ids(then)}")
                 change.requests, change.undo = requests, build_requests.vlans(one, then, now)
                 yield change
+
+    def _carried(self) -> set[tuple[str, str]]:
+        """Return the interfaces that the lab's relay carries, which is asked once."""
+        if self._relay_lines is None:
+            from . import shaping
+
+            self._relay_lines = shaping.carried(self.lab)
+        return self._relay_lines
+
+    def _relays(self, host: Host) -> Iterator[Change]:
+        """Yield for the created interfaces what only a relay can do."""
+        for one in self.created[host.number]:
+            if one.shape:
+                from . import netem, shaping
+
+                wanted = shaping.shape_of(one)
+                if netem.needs_relay(wanted):
+                    change = self._on(one, "+", f"relay of {one}: {wanted}")
+                    shaping.set_requests(change, host, one, None, False, wanted)
+                    change.requests = change.undo = ()
+                    yield change
 
     def _routes(self, host: Host, state: NamespaceState) -> Iterator[Change]:
         there = {_key_of_body(one.body): one for one in state.routes}

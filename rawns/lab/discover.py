@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .. import netns_names
 from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
@@ -228,6 +230,10 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
     from .removal import Removal, in_thread
 
     removal = Removal()
+    if os.path.lexists(f"{lock.LOCK_DIR}/{lab}.relay"):
+        from .relayed import end_named
+
+        removal.attempt(f"relay of lab {lab}", end_named, lab)
     # Without the name that says that the lab is whole, the rest is a half-made lab, whose removal `gc` completes.
     first = [one for one in marked if one.stamp.state][: len(marked) - 1]
     with signals_blocked():

@@ -58,7 +58,8 @@ def found(lab: str, tables: Iterable[NftTable]) -> list[Fault]:
     """Return the faults among the tables of a namespace: those with the lab's stamp."""
     mine = [one for one in tables if one.family == NETDEV and stamp.owner(one.comment) == lab]
     start = len(f"{stamp.WORD} lab={lab} ")
-    return [Fault(one.name, one.comment[start:]) for one in mine if one.name.startswith(f"rawns_{lab}_")]
+    names = tuple(table_name(lab, verb) for verb in (ISOLATE, PARTITION, BLOCK))
+    return [Fault(one.name, one.comment[start:]) for one in mine if one.name.startswith(names)]
 
 
 def read(net: Net, lab: str) -> list[Fault]:

@@ -205,6 +205,10 @@ class Host(BaseHost):
         for one in self.interfaces:
             if one.shape:
                 found.append("shape")
+                if not one.shape.keys() <= {"rate", "burst", "latency"}:
+                    from .netem import RELAY, kernel_has_netem
+
+                    found += [] if kernel_has_netem() else [RELAY]
             if one.vlans:
                 found.append("vlans")
         return frozenset(found)

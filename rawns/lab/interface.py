@@ -326,6 +326,14 @@ class Interface(Described):
         """Set it up, with its addresses and routes: ``ip link set NAME up``; see `Lab.set_up`."""
         self.host.lab.verbs.set_up(self)
 
+    def impair(self, both: bool = False, **options: Any) -> None:
+        """Set how it sends (``rate="10mbit", delay="20ms"``), with ``both`` also the other end; see `Lab.impair`."""
+        self.host.lab.verbs.impair(self, both=both, **options)
+
+    def clear(self, both: bool = False) -> None:
+        """Let it send as fast as it can; see `Lab.clear`."""
+        self.host.lab.verbs.clear(self, both=both)
+
     def wait_carrier(self, carrier: bool = True, *, timeout: float = 5.0) -> float:
         """Wait until it has a carrier, or none; see `Lab.wait_carrier`."""
         seconds: float = self.host.lab.verbs.wait_carrier(self, carrier, timeout=timeout)

@@ -42,7 +42,7 @@ WANTED = (
 class NamespaceState:
     """A namespace: ``links`` by name, ``addresses``, ``shapes`` and ``vlans`` by index; ``stamp`` is that of ``lo``."""
 
-    __slots__ = ("addresses", "faults", "links", "nats", "routes", "shapes", "stamp", "sysctls", "vlans")
+    __slots__ = ("addresses", "faults", "links", "nats", "relayed", "routes", "shapes", "stamp", "sysctls", "vlans")
 
     def __init__(self, links: Iterable[Link]) -> None:
         self.links: dict[str, Link] = {one.name: one for one in links}
@@ -55,6 +55,7 @@ class NamespaceState:
         self.sysctls: dict[str, str] = {}
         self.nats: NatTable | None = None  # our table
         self.faults: list[Fault] = []  # what keeps it from others, made at run time
+        self.relayed: dict[int, Shape] = {}  # the shapes of links, by index, whose frames a relay carries; in `shapes` too
 
     def ours(self, lab: str) -> Iterator[Link]:
         """Yield the links that carry this lab's stamp."""
@@ -92,6 +93,12 @@ def read(host: Host) -> NamespaceState:
         from . import faults
 
         state.faults = faults.read(net, host.lab.name)
+    if "relay" in wanted:
+        from . import relayed
+
+        indices = {one.name: one.index for one in state.links.values()}
+        state.relayed = {indices[port]: shape for port, shape in relayed.read(host).items() if port in indices}
+        state.shapes.update(state.relayed)
     if "vlans" in wanted:
         from ..objects import vlan
 

@@ -227,6 +227,10 @@ class Lab(Verbs):
         exception of a signal handler is raised afterwards, too.  With ``wait`` it returns when the kernel has removed the
         last device; `LabTimeoutError` (TimeoutError) after so many seconds.
         """
+        if self.relay_control is not None:
+            from .relayed import end_of
+
+            end_of(self)
         if self.standing:
             from . import discover
 

@@ -79,7 +79,7 @@ class LabLock(_HeldFile):
     def __enter__(self) -> LabLock:
         if self._name is None:
             return self
-        _prepare_directory()
+        prepare_directory()
         with syscalls.Rollback() as undo:
             undo(self.release)
             for _ in range(MAX_ATTEMPTS):
@@ -102,7 +102,7 @@ class LabLock(_HeldFile):
     def remove(self) -> None:
         """Remove the lock file, for a lab that is down.  A process that waits for it makes a new one."""
         if self._fd >= 0:
-            _unlink(f"{self._name}.lock")
+            unlink(f"{self._name}.lock")
 
     def __exit__(self, *exc: object) -> None:
         self.release()
@@ -121,7 +121,7 @@ class OwnerLock(_HeldFile):
     """
 
     def __init__(self) -> None:
-        _prepare_directory()
+        prepare_directory()
         with syscalls.Rollback() as undo:
             undo(self.remove)
             for _ in range(MAX_ATTEMPTS):
@@ -143,7 +143,7 @@ class OwnerLock(_HeldFile):
     def remove(self) -> None:
         """Release the lock and remove the file, if nothing is left that a stamp marks with the token."""
         if self._is_held():
-            _unlink(OWNER + self.token)
+            unlink(OWNER + self.token)
         self.release()
 
 
@@ -198,7 +198,7 @@ def remove_owner_files(tokens: Collection[str]) -> None:
     for token in tokens:
         state = owner_state(token)
         if state in (DEAD, FINISHED):
-            _unlink((OWNER if state == DEAD else DONE) + token)
+            unlink((OWNER if state == DEAD else DONE) + token)
 
 
 def owner_tokens() -> Iterator[str]:
@@ -217,7 +217,7 @@ def owner_tokens() -> Iterator[str]:
 # -- files --------------------------------------------------------------------------------------------------------
 
 
-def _prepare_directory() -> None:
+def prepare_directory() -> None:
     """Create /run/rawns if it is not there.  Raises `RawnsError` if others can use it."""
     try:
         status = os.lstat(LOCK_DIR)
@@ -274,7 +274,7 @@ def _open_owner(token: str) -> int | None:
         raise
 
 
-def _unlink(name: str) -> None:
+def unlink(name: str) -> None:
     """Remove a lock file.  One that stays is empty and does no harm."""
     try:
         syscalls.unlink(f"{LOCK_DIR}/{name}")

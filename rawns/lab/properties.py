@@ -168,6 +168,10 @@ SHAPE_KEYS: tuple[Key, ...] = (
     Key("delay", values.QuantityValue("time"), 'time added to each packet, like "20ms"; a number is seconds'),
     Key("jitter", values.QuantityValue("time"), 'variation of the delay, like "2ms"'),
     Key("loss", values.QuantityValue("share"), 'share of packets dropped, like "1%"; a number is a fraction'),
+    Key("duplicate", values.QuantityValue("share"), "share of packets sent twice"),
+    Key("reorder", values.QuantityValue("share"), "share of packets that are not delayed, and overtake others"),
+    Key("corrupt", values.QuantityValue("share"), "share of packets in which one bit is wrong"),
+    Key("limit", values.WholeNumber("a number of packets", 1, 0xFFFFFFFF), "packets delayed at once (1000); others are dropped"),
 )
 
 

@@ -168,6 +168,8 @@ def shape_words(shape: Shape) -> dict[str, Any]:
 
     words = str(shape).split()
     entry: dict[str, Any] = dict(zip(words[::2], words[1::2]))
+    if "limit" in entry:
+        entry["limit"] = int(entry["limit"])
     if Shape(**entry) != shape:  # more digits than these words have
         entry = {key.name: getattr(shape, key.name) for key in SHAPE_KEYS if key.name in shape.named}
     for word in ("burst", "latency"):

@@ -37,7 +37,7 @@ MAX_NAME_BYTES = 15  # of an interface: IFNAMSIZ, less the NUL
 WORD = "rawns"
 WHOLE = "whole"
 RUN_PENDING = "run"
-FEATURES = frozenset(["routes", "nat", "files", "forward", "shape", "vlans", "faults", "firewall", RUN_PENDING])
+FEATURES = frozenset(["routes", "nat", "files", "forward", "shape", "vlans", "faults", "firewall", "relay", RUN_PENDING])
 
 
 class Stamp:

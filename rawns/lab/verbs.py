@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Union
 
+    from typing_extensions import Unpack
+
     from ..nlmsg import Request
     from ..objects.prefix import Prefix
+    from ..objects.qdisc import Shape, ShapeOptions
+    from .relayed import RelayControl
 
     HostWord = Union[Host, str]  # a host, or its label
     PortWord = Union[Interface, str]  # an interface, or HOST:NAME
@@ -48,7 +52,11 @@ class Verbs(Topology):
     nearest name, `RawnsError` if it is not up, `KernelError` and `SyscallError` if the kernel refuses.
     """
 
-    __slots__ = ()
+    __slots__ = ("relay_control",)
+
+    def __init__(self, name: str = "lab", standing: bool = False) -> None:
+        super().__init__(name, standing)
+        self.relay_control: RelayControl | None = None  # of the process that impairs ports for want of netem
 
     # -- what words mean ----------------------------------------------------------------------------------------------
 
@@ -168,6 +176,65 @@ class Verbs(Topology):
                 error.hint = "it has been deleted; `restore` or `up` creates it again"
             raise
 
+    # -- how ports send -----------------------------------------------------------------------------------------------
+
+    def impair(self, *ports: PortWord, both: bool = False, **options: Unpack[ShapeOptions]) -> None:
+        """Set how ports send, while traffic flows; with ``both`` the other ends of their wires as well.
+
+        ``options`` are rate (bits a second), burst, latency, delay, jitter (seconds), loss, duplicate, reorder, corrupt
+        (fractions) and limit (packets), each a number or text with a unit (``rate="10mbit", delay="20ms", loss="1%"``); see
+        `Shape`.  They replace what was set before, described or not.  `clear` removes it, `restore` returns to the description.
+        Equivalent to ``tc qdisc replace dev NAME root netem ...``; a kernel without netem is helped out by a relay, a process
+        of the lab's own.  Raises `InvalidValue` for what is out of range.
+        """
+        from ..objects.qdisc import Shape
+
+        self._set_shape(self._by_host(self._with_peers(ports, both)), Shape(**options))
+
+    def clear(self, *ports: PortWord, both: bool = False) -> None:
+        """Let ports send as fast as they can, whatever was described or impaired; with ``both`` the other ends as well."""
+        self._set_shape(self._by_host(self._with_peers(ports, both)), None)
+
+    def _with_peers(self, ports: Sequence[PortWord], both: bool) -> list[PortWord]:
+        found = [self.find_port(word) for word in ports]
+        if both:
+            lonely = next((one for one in found if one.peer is None), None)
+            if lonely is not None:
+                raise InvalidValue(f"{printable(str(lonely))} has no other end")
+            found += [one.peer for one in found if one.peer is not None]
+        return list(dict.fromkeys(found))
+
+    def _set_shape(self, chosen: dict[Host, list[Interface]], shape: Shape | None) -> None:
+        from . import netem, shaping
+        from .change import Change
+        from .kernel_state import read
+
+        features = ["shape", *([netem.RELAY] if netem.needs_relay(shape) else [])]
+        root = next((one for ones in chosen.values() for one in ones if one.host.root), None)
+        if root is not None:
+            raise InvalidValue(f"{printable(str(root))} is in the namespace that the lab is built from: impair its other end")
+        with self._changing():
+            for host, ones in chosen.items():
+                state = read(self.ready(host))
+                for one in ones:
+                    there = state.links.get(one.name or "")
+                    if there is None:
+                        raise _gone(one)
+                    one.index = there.index
+                    now, carried = state.shapes.get(one.index), one.index in state.relayed
+                    change = shaping.set_requests(Change("~", str(one)), host, one, now, carried, shape)
+                    with signals_blocked():
+                        self._announce(host, *features)
+                        self._send(host, change.requests)
+                        if change.action is not None:
+                            change.action()
+                    state.shapes.pop(one.index, None)
+                    state.relayed.pop(one.index, None)
+                left = {*(["shape"] if state.shapes else []), *([netem.RELAY] if state.relayed else [])}
+                if shape is None:
+                    self._forget(host, {"shape", netem.RELAY} - left - host.features)
+        self._release(chosen)
+
     # -- hosts kept from each other -----------------------------------------------------------------------------------
 
     def isolate(self, *hosts: HostWord) -> None:
@@ -261,7 +328,7 @@ class Verbs(Topology):
         with self._changing():
             for host, table in plans.items():
                 with signals_blocked():
-                    self._announce(self.ready(host))
+                    self._announce(self.ready(host), fault_tables.FEATURE)
                     try:
                         host.net.nft.transact(*table.requests(), context=f"{table.words}: {host.label}")
                     except KernelError as error:
@@ -271,13 +338,20 @@ class Verbs(Topology):
                         raise
         self._release(plans)
 
-    def _announce(self, host: Host) -> None:
-        """Let the stamp of a host say that it has fault_tables."""
+    def _announce(self, host: Host, *features: str) -> None:
+        """Let the stamp of a host say what else has to be read back and removed."""
         mark = read_stamp(host.namespace)
         if mark is None:
             raise RawnsError(f"the namespace of {printable(host.label)} does not bear the stamp of a lab any more")
-        if fault_tables.FEATURE not in mark.features:
-            mark.features |= {fault_tables.FEATURE}
+        if not mark.features.issuperset(features):
+            mark.features = mark.features.union(features)
+            host.net.do(build_requests.lo(str(mark)))
+
+    def _forget(self, host: Host, features: set[str]) -> None:
+        """Let the stamp of a host no longer name what is gone."""
+        mark = read_stamp(host.namespace)
+        if mark is not None and mark.features & features:
+            mark.features -= features
             host.net.do(build_requests.lo(str(mark)))
 
     def _remove_faults(self, hosts: Iterable[Host], chosen: Callable[[Fault], bool]) -> None:
@@ -292,8 +366,7 @@ class Verbs(Topology):
                 with signals_blocked():
                     fault_tables.remove(host.net, gone)
                     if len(gone) == len(there):
-                        mark.features -= {fault_tables.FEATURE}
-                        host.net.do(build_requests.lo(str(mark)))
+                        self._forget(host, {fault_tables.FEATURE})
                 self._release([host])
         self._release(used)
 

@@ -289,6 +289,18 @@ def test_a_shape_comes_back(words: dict[str, Any]) -> None:
     assert "Shape(" in repr(Shape(**words)) and Shape(**words) != object()
 
 
+def test_all_that_netem_does_survives_the_way_to_the_kernel_and_back() -> None:
+    words = {"delay": "20ms", "jitter": "2ms", "loss": "1%", "duplicate": "2%", "reorder": "25%", "corrupt": "3%", "limit": 50}
+    for rate in ({}, {"rate": "10mbit"}):
+        shape = Shape(**words, **rate)  # type: ignore[arg-type]
+        messages = [request.message.unpack(request.message.pack(request.body)) for request in shape.requests(4)]
+        assert qdisc.read([Qdisc(body) for body in messages]) == shape
+        assert "duplicate 2% reorder 25% corrupt 3% limit 50" in str(shape)
+    for wrong in ({"reorder": "1%"}, {"limit": 0}, {"limit": True}, {"loss": 2}, {"corrupt": "101%"}):
+        with pytest.raises(InvalidValue):
+            Shape(**wrong)  # type: ignore[arg-type]
+
+
 def test_what_is_not_ours_is_not_read() -> None:
     both = echoed(qdisc.shape(V1, rate="10mbit", delay="20ms"))
     assert qdisc.read(both[:1]) is None and qdisc.read(both[1:]) is None and qdisc.read([]) is None
@@ -298,7 +310,7 @@ def test_what_is_not_ours_is_not_read() -> None:
     unknown = Qdisc({**both[0].body, "TCA_OPTIONS": b"\1"})
     assert qdisc.read([unknown, both[1]]) is None and qdisc.read([Qdisc({**both[1].body, "tcm_handle": qdisc.TBF})]) is not None
     empty = Qdisc({**both[1].body, "tcm_handle": qdisc.TBF, "TCA_OPTIONS": {}})
-    doubled = Qdisc({**both[0].body, "TCA_OPTIONS": {**both[0].options, "duplicate": 1}})
+    doubled = Qdisc({**both[0].body, "TCA_OPTIONS": {**both[0].options, "gap": 3}})
     assert qdisc.read([empty]) is None and qdisc.read([doubled, both[1]]) is None
 
 
