@@ -49,6 +49,8 @@ ip route add 203.0.113.0/24 dev v2
 """
 LAST = ("203.0.114.0/24", "fd78::/64")
 SECONDS = 30
+LINKS_UP = 2  # of those that `universe.SETUP` makes
+PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 def _listens(process: subprocess.Popen[bytes]) -> list[list[str]]:
@@ -66,8 +68,17 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
+def _wait_until_links_are_up(universe: Universe) -> None:
+    """Wait until the kernel has given both ends of a link their addresses: the events of that are over then."""
+    deadline = time.monotonic() + SECONDS
+    while universe.run(["ip", "-6", "route", "show", "table", "local"], env=PATH).stdout.count(b"local fe80") < LINKS_UP:
+        assert time.monotonic() < deadline, "the links do not come up"
+        time.sleep(0.02)
+
+
 def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
     """Return how a monitor ended by SIGINT, and what it printed until the last of the commands."""
+    _wait_until_links_are_up(universe)
     monitor = universe.start([*universe.program, *shlex.split(words)])
     assert monitor.stdout is not None and monitor.stdin is not None
     limit = threading.Timer(SECONDS, monitor.kill)  # a monitor that misses the last event ends the test, not the suite

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rawns import nlmsg, packets, tap, uapi
+from rawns import nlmsg, packets, tap, tunnel_ioctl, uapi
 from rawns.nft import messages as nft_messages
 from rawns.rtnl import (
     address,
@@ -80,6 +80,7 @@ HEADERS = """
 #include <linux/sockios.h>
 #include <linux/netconf.h>
 #include <linux/if_tunnel.h>
+#include <linux/ip6_tunnel.h>
 #include <linux/ip6_tunnel.h>
 #include <linux/if_addrlabel.h>
 #include <linux/netfilter.h>
@@ -141,6 +142,7 @@ NO_SUCH_STRUCT = {"done": "netlink(7): NLMSG_DONE carries a bare int"}
 NO_SUCH_FIELD = {
     ("rtnl_link_ifmap", "__pad"): "the compiler's own padding to the widest member",
     ("tc_stats", "__pad"): "the same",
+    ("ip6_tnl_parm2", "__pad"): "the same",
     ("ifreq", "__rest"): "what is left of a union",
     ("gnet_stats_basic", "__pad"): "the same",
     ("iphdr", "version_ihl"): "two bit fields in C: ihl and version",
@@ -175,6 +177,7 @@ def structs() -> dict[str, Struct]:
         stats,
         tc,
         tap,
+        tunnel_ioctl,
         nft_messages,
         packets,
     ):

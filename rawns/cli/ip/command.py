@@ -35,7 +35,7 @@ OBJECTS = (
     ("fou", None),
     ("ila", None),
     ("macsec", None),
-    ("tunnel|tunl", None),
+    ("tunnel|tunl", "tunnel"),
     ("tuntap|tap", "tuntap"),
     ("token", "token"),
     ("tcpmetrics|tcp_metrics", None),

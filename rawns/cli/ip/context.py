@@ -330,17 +330,17 @@ class IpContext:
         from .render import JsonObject, encode, text
 
         if self.json:
-            self._print(encode(JsonObject(record), self.pretty, 1) for record in records)
+            self.print_texts(encode(JsonObject(record), self.pretty, 1) for record in records)
         else:
-            self._print(piece for record in records for piece in text(record))
+            self.print_texts(piece for record in records for piece in text(record))
 
     def print_rows(self, rows: Iterable[Row], bodies: Iterable[Body], hidden: Container[str] = ()) -> None:
         """Print many records of one kind as `print_all` does; rows with a ``hidden`` name are left out."""
         from .render import Renderer
 
-        self._print(map(Renderer(rows, self, hidden), bodies))
+        self.print_texts(map(Renderer(rows, self, hidden), bodies))
 
-    def _print(self, texts: Iterable[str]) -> None:
+    def print_texts(self, texts: Iterable[str]) -> None:
         """Print the text of records as it comes, as the elements of an array with -json."""
         pieces, first = ["[ " if self.pretty else "["] if self.json else [], True
         try:
