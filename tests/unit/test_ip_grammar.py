@@ -484,7 +484,7 @@ VALUE = [
             render.OutputField("n", 1),
             render.OutputField("", None, "only text"),
             render.OutputField("flags", ["A", "B"]),
-            render.OutputField("t", render.JsonNumber("0.00")),
+            render.OutputField("t", render.JsonText("0.00")),
             render.OutputField("in", render.JsonObject([render.OutputField("yes", True), render.OutputField("none", None)])),
             render.OutputField("list", [render.JsonObject([render.OutputField("s", 'it\'s "q" \\ \t')]), render.JsonObject()]),
             render.OutputField("empty", []),

@@ -9,7 +9,7 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from . import listing
-from .context import dispatch, reason
+from .context import ObjectVerbs, reason
 from .grammar import AF_PACKET, FAILED, CommandError
 
 TYPE_CHECKING = False
@@ -51,11 +51,11 @@ def flush(args: Args) -> int:
     from .filters import wanted
     from .render import text
 
-    record = wanted(args, help)
+    record = wanted(args, "address")
     primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
     done = 0
     while not ip.flush_rounds or done < ip.flush_rounds:
-        found = [one for one in listing.addresses(ip, record) if listing.fits(one, record, ip)]
+        found = list(filter(listing.matcher(record, ip), listing.addresses(ip, record)))
         if found:
             done += 1
             if ip.stats > 1:
@@ -89,7 +89,7 @@ def save(args: Args) -> int:
     from .saved import write
 
     ip = args.ip
-    record = wanted(args, help) if args else {"family": ip.family, "index": 0}
+    record = wanted(args, "address") if args else {"family": ip.family, "index": 0}
     write("address", [(rtnl.NEWADDR, one) for one in listing.addresses(ip, record) if record["index"] in (0, one["ifa_index"])])
     return 0
 
@@ -126,33 +126,15 @@ def showdump(args: Args) -> int:
     return 0
 
 
-def help() -> CommandError:
-    """Return the help text of the object."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["address"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS = (
+run = ObjectVerbs(
+    "address",
     ("add", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("change|chg", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_REPLACE)),
     ("replace", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
     ("delete", lambda args: modify(args, rtnl.DELADDR)),
-    ("list|show|lst", lambda args: listing.show(args, False, help)),
+    ("list|show|lst", lambda args: listing.show(args, False, "address")),
     ("flush", flush),
     ("save", save),
     ("showdump", showdump),
     ("restore", restore),
-    ("help", _help),
 )
-
-
-def run(args: Args) -> int:
-    """Run the verb that the words begin with; return its exit status."""
-    if not args:
-        return listing.show(args, False, help)
-    return dispatch(VERBS, args.take(), args, "address")

@@ -8,13 +8,13 @@ from ... import uapi
 from ...objects.prefix import Prefix
 from . import name_tables
 from .arguments import U32, address, prefix, put_text
-from .context import complain
+from .context import complain, help_of
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .context import Args, IpContext
+    from .context import Args
     from .grammar import Record
 
 FOREVER = 0xFFFFFFFF
@@ -95,9 +95,7 @@ def _local(word: str, args: Args, record: Record) -> None:
     if word == "local":
         word = args.take()
     if matches(word, "help"):
-        from .help_texts import OBJECTS
-
-        raise CommandError(OBJECTS["address"])
+        raise help_of("address")
     if "local" in record and record["local"].address:
         raise garbage("local", word)
     local = record["local"] = prefix(word, record["ifa_family"])
@@ -110,7 +108,7 @@ ROWS = [
     CustomKeyword("peer|remote", _peer, "PREFIX"),
     CustomKeyword("broadcast*|brd", _broadcast, "{ ADDR | + | - }"),
     CustomKeyword("anycast", _anycast, "ADDR"),
-    ValueKeyword("scope", "ifa_scope", lambda text: name_tables.number_of("rt_scopes", text, 255), "invalid scope value."),
+    ValueKeyword("scope", "ifa_scope", name_tables.scope_number, "invalid scope value."),
     ValueKeyword("dev", "dev", str, hint="DEVICE"),
     CustomKeyword("label", lambda args, record: put_text(record, "IFA_LABEL", args.take(), uapi.IFNAMSIZ), "LABEL"),
     ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
@@ -148,7 +146,7 @@ def body(args: Args, deletes: bool) -> Record:
     if "ifa_scope" not in record and not deletes:
         loopback = local is not None and local.family == AF_INET and local.packed[:1] == b"\x7f"
         record["ifa_scope"] = uapi.RT_SCOPE_HOST if loopback else uapi.RT_SCOPE_UNIVERSE
-    _find_device(record, ip)
+    record["ifa_index"] = ip.device(record.pop("dev"))
     _put_lifetimes(record)
     if flags & uapi.IFA_F_MCAUTOJOIN and not _is_multicast(local):
         raise CommandError("autojoin needs multicast address", FAILED)
@@ -171,13 +169,6 @@ def _compute_broadcast(record: Record, peer: Prefix | None, deletes: bool) -> No
         return
     found = Prefix(AF_INET, peer.address or "0.0.0.0", peer.length)
     record["IFA_BROADCAST"] = (found.broadcast if sign == "+" else found.network).packed
-
-
-def _find_device(record: Record, ip: IpContext) -> None:
-    name = record.pop("dev")
-    record["ifa_index"] = ip.index_of(name)
-    if not record["ifa_index"]:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
 
 
 def _put_lifetimes(record: Record) -> None:

@@ -206,6 +206,13 @@ class IpContext:
         digits = name[2:] if name.startswith("if") else ""
         return int(digits) if digits.isascii() and digits.isdigit() and int(digits) < 1 << 31 else 0
 
+    def device(self, name: str) -> int:
+        """Return the index of a link by its name.  Raises `CommandError` if there is none."""
+        index = self.index_of(name)
+        if not index:
+            raise CommandError(f'Cannot find device "{name}"', FAILED)
+        return index
+
     def remember(self, body: Body, deleted: bool = False) -> None:
         """Take note of a link that the kernel has reported."""
         self._names.clear()
@@ -406,6 +413,31 @@ class Args:
     def rest(self) -> Args:
         """Return the remaining words as arguments of their own."""
         return Args(self.words[self.at :], self.ip)
+
+
+def help_of(object: str) -> CommandError:
+    """Return the help text of an object, which ends the command."""
+    from .help_texts import OBJECTS
+
+    return CommandError(OBJECTS[object])
+
+
+class ObjectVerbs:
+    """The verbs of an object, each ``name|name`` with a function, in iproute2's order: it decides what an abbreviation means.
+
+    Called with the words after the object, it runs the verb that they begin with, without words the verb ``show``, and returns
+    the exit status.  Its last verb is ``help``, which raises the help text.
+    """
+
+    def __init__(self, object: str, *verbs: tuple[str, Callable[[Args], int]], help: str = "") -> None:
+        self._object, self._help = object, help or object
+        self._verbs = (*verbs, ("help", self._raise_help))
+
+    def _raise_help(self, args: Args) -> int:
+        raise help_of(self._help)
+
+    def __call__(self, args: Args) -> int:
+        return dispatch(self._verbs, args.take() if args else "show", args, self._object)
 
 
 def dispatch(verbs: Iterable[tuple[str, Callable[[Args], int]]], word: str, args: Args, object: str) -> int:

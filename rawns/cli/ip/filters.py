@@ -5,6 +5,7 @@ from __future__ import annotations
 from ... import uapi
 from . import name_tables
 from .arguments import prefix
+from .context import help_of
 from .grammar import FAILED, CommandError, garbage, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
 
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 def _prefix(args: Args, record: Record) -> None:
     record["prefix"] = prefix(args.take(), record["family"])
     record["family"] = record["family"] or record["prefix"].family
-
-
-def _scope(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["scope"] = name_tables.number_of("rt_scopes", word, 255)
-    except ValueError:
-        if word != "all":
-            raise wrong(word, 'invalid "scope"\n') from None
-        record.pop("scope", None)
 
 
 def group_of(text: str) -> int:
@@ -69,7 +60,7 @@ def _kind(args: Args, record: Record) -> None:
 
 FILTERS = [
     CustomKeyword("to", _prefix, "PREFIX"),
-    CustomKeyword("scope", _scope, "SCOPE"),
+    ValueKeyword("scope", "scope", name_tables.scope_number, 'invalid "scope"\n', everything="all"),
     ConstantKeyword("up", "up", True),
     FlagKeyword("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
     FlagKeyword("primary", uapi.IFA_F_SECONDARY, "flags", "mask", on=False),
@@ -86,14 +77,14 @@ FILTERS = [
 ]
 
 
-def _device(help: Callable[[], CommandError]) -> Callable[[str, Args, Record], None]:
-    """Return a function for words that no filter fits: the device, or ``help``."""
+def _device(object: str) -> Callable[[str, Args, Record], None]:
+    """Return a function for words that no filter fits: the device, or the help of the object."""
 
     def otherwise(word: str, args: Args, record: Record) -> None:
         if word == "dev":
             word = args.take()
         elif matches(word, "help"):
-            raise help()
+            raise help_of(object)
         if "dev" in record:
             raise garbage("dev", word)
         record["dev"] = word
@@ -101,10 +92,10 @@ def _device(help: Callable[[], CommandError]) -> Callable[[str, Args, Record], N
     return otherwise
 
 
-def wanted(args: Args, help: Callable[[], CommandError]) -> Record:
+def wanted(args: Args, object: str) -> Record:
     """Return the filter that the words describe; ``index`` is 0 if they name no device."""
     ip = args.ip
-    record = read(FILTERS, args, {"family": ip.family, "index": 0}, _device(help))
+    record = read(FILTERS, args, {"family": ip.family, "index": 0}, _device(object))
     if "dev" in record:
         record["index"] = ip.index_of(record["dev"])
         if not record["index"]:

@@ -46,16 +46,23 @@ class ValueKeyword(Keyword):
     """A word that a value follows: ``mtu 1400``.
 
     ``read`` makes the value, and says by ValueError that it cannot be; then the complaint is ``why``.  With ``once``
-    it may not be repeated.
+    it may not be repeated.  ``everything`` is the word that removes the restriction again, in filters.
     """
 
-    __slots__ = ("key", "once", "read", "why")
+    __slots__ = ("everything", "key", "once", "read", "why")
 
     def __init__(
-        self, names: str, key: str, read: Callable[[str], Any], why: str = "", once: bool = False, hint: str = ""
+        self,
+        names: str,
+        key: str,
+        read: Callable[[str], Any],
+        why: str = "",
+        once: bool = False,
+        hint: str = "",
+        everything: str = "",
     ) -> None:
         super().__init__(names, hint or key.rpartition("_")[2].upper())
-        self.key, self.read, self.why, self.once = key, read, why, once
+        self.key, self.read, self.why, self.once, self.everything = key, read, why, once, everything
 
     def take(self, args: Args, record: Record) -> None:
         """Read the value."""
@@ -65,7 +72,9 @@ class ValueKeyword(Keyword):
         try:
             record[self.key] = self.read(word)
         except ValueError:
-            raise wrong(word, self.why) from None
+            if not self.everything or word != self.everything:
+                raise wrong(word, self.why) from None
+            record.pop(self.key, None)
 
 
 class FlagKeyword(Keyword):

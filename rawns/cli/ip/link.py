@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ... import rtnl, uapi
 from . import listing
-from .context import dispatch
-from .grammar import CommandError
+from .context import ObjectVerbs, help_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,22 +35,15 @@ def _echo(body: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
 
 def show(args: Args) -> int:
     """Print the objects that the words select."""
-    return listing.show(args, True, help)
-
-
-def help() -> CommandError:
-    """Return the help text of the object."""
-    from .link_set import help as text
-
-    return text()
+    return listing.show(args, True, "link")
 
 
 def _help(args: Args) -> int:
-    from .kinds import help_of
+    from .kinds import help_of as help_of_kind
 
-    text = help_of(args.take()) if args else None
+    text = help_of_kind(args.take()) if args else None
     if text is None:
-        raise help()
+        raise help_of("link")
     args.ip.write([f"{text}\n"])
     return 0
 
@@ -72,7 +64,8 @@ def _statistics(verb: str) -> Callable[[Args], int]:
     return run
 
 
-VERBS = (
+run = ObjectVerbs(
+    "link",
     ("add", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("set|change", lambda args: modify(args, rtnl.NEWLINK)),
     ("replace", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
@@ -83,10 +76,3 @@ VERBS = (
     ("property", _property),
     ("help", _help),
 )
-
-
-def run(args: Args) -> int:
-    """Run the verb that the words begin with; return its exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "link")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ... import uapi
 from ...nlmsg import Request
 from ...rtnl.link import DELLINKPROP, NEWLINKPROP
-from .grammar import FAILED, CommandError, garbage, matches
+from .context import help_of
+from .grammar import CommandError, garbage, matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +22,12 @@ def _alternative_name(text: str) -> str:
 
 def run(args: Args) -> int:
     """Add or delete alternative names; return the exit status."""
-    from .link_set import help
-
     ip = args.ip
     if not args:
-        raise help()
+        raise help_of("link")
     verb = args.take()
     if matches(verb, "help"):
-        raise help()
+        raise help_of("link")
     creates, deletes = matches(verb, "add"), matches(verb, "delete")
     if not (creates or deletes):
         raise CommandError("Operator required")
@@ -40,7 +39,7 @@ def run(args: Args) -> int:
             names.append(_alternative_name(args.take()))
             continue
         if matches(word, "help"):
-            raise help()
+            raise help_of("link")
         if word == "dev":
             word = args.take()
         if device is not None:
@@ -48,10 +47,7 @@ def run(args: Args) -> int:
         device = word
     if device is None:
         raise CommandError('Not enough of information: "dev" argument is required.')
-    index = ip.index_of(device)
-    if not index:
-        raise CommandError(f'Cannot find device "{device}"', FAILED)
-    body = {"ifi_index": index, "IFLA_PROP_LIST": {"IFLA_ALT_IFNAME": names}}
+    body = {"ifi_index": ip.device(device), "IFLA_PROP_LIST": {"IFLA_ALT_IFNAME": names}}
     flags = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL | uapi.NLM_F_APPEND if creates else 0
     ip.do(Request(NEWLINKPROP if creates else DELLINKPROP, body, flags))
     return 0

@@ -6,6 +6,7 @@ from ... import uapi
 from ...nlmsg import Request
 from . import filters, name_tables
 from .arguments import U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed
+from .context import help_of
 from .filters import group_of
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, OnOffKeyword, ValueKeyword, read
@@ -208,7 +209,7 @@ ROWS = [
 def _device(word: str, args: Args, record: Record) -> None:
     """Read the device, a word that no row fits."""
     if matches(word, "help"):
-        raise help()
+        raise help_of("link")
     if word == "dev":
         word = args.take()
     if "dev" in record and not record.pop("unnamed", False):
@@ -247,13 +248,6 @@ def _named(record: Record) -> None:
         record.setdefault("name", device)
 
 
-def _looked_up(name: str, ip: IpContext) -> int:
-    index = ip.index_of(name)
-    if not index:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
-    return index
-
-
 def peer(args: Args) -> Record:
     """Return the other end of a veth pair: a link message of its own."""
     record = described(args, True)
@@ -269,7 +263,7 @@ def _body(record: Record, ip: IpContext) -> Record:
     if index:
         record["ifi_index"] = index
     if lower is not None:
-        record["IFLA_LINK"] = _looked_up(lower, ip)
+        record["IFLA_LINK"] = ip.device(lower)
     if name is not None:
         put_text(record, "IFLA_IFNAME", name, uapi.IFNAMSIZ)
     return record
@@ -288,14 +282,14 @@ def request(args: Args, message: Message, flags: int) -> Request:
     elif "dev" in record:
         if record.pop("unnamed", False):
             del record["name"]
-        record["index"] = _looked_up(record.pop("dev"), ip)
+        record["index"] = ip.device(record.pop("dev"))
     else:
         raise CommandError('Not enough information: "dev" argument is required.')
     body = {"ifi_family": ip.family, **_body(record, ip)}
     if kind is not None:
         from .kinds import info
 
-        body["IFLA_LINKINFO"] = info(kind, rest, 0 if creates else body["ifi_index"], help)
+        body["IFLA_LINKINFO"] = info(kind, rest, 0 if creates else body["ifi_index"], lambda: help_of("link"))
     elif creates:
         raise CommandError('Not enough information: "type" argument is required', FAILED)
     return Request(message, body, flags)
@@ -308,10 +302,3 @@ def _of_group(record: Record, rest: Args, message: Message, flags: int) -> Reque
     if flags & uapi.NLM_F_CREATE:
         raise CommandError("group cannot be used when creating devices.")
     return Request(message, record, flags)
-
-
-def help() -> CommandError:
-    """Return the help text of the object."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["link"])

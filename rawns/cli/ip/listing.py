@@ -10,7 +10,7 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from .context import BRIEFLY, complain, complaint, reason
 from .grammar import AF_PACKET, FAILED, CommandError
-from .render import JsonObject, OutputField, document
+from .render import JsonText, OutputField, Renderer, document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 NO_MASTER = 0xFFFFFFFF  # the kernel then lists the links without a master
 
 
-def _wanted(args: Args, help: Callable[[], CommandError]) -> Record:
+def _wanted(args: Args, object: str) -> Record:
     """Return the filter that the words describe; without words, everything passes."""
     if not args:
         return {"family": args.ip.family, "index": 0}
     from .filters import wanted
 
-    return wanted(args, help)
+    return wanted(args, object)
 
 
 # -- asking the kernel --------------------------------------------------------------------------------------------
@@ -88,23 +88,26 @@ def addresses(ip: IpContext, record: Record) -> list[Body]:
 # -- filtering ----------------------------------------------------------------------------------------------------
 
 
-def fits(address: Body, record: Record, ip: IpContext) -> bool:
-    """Return whether an address passes the filter."""
+def matcher(record: Record, ip: IpContext) -> Callable[[Body], bool]:
+    """Return a function that tells whether an address passes the filter; it checks nothing that the filter does not name."""
     from . import show_addr
 
-    if record["family"] not in (0, address["ifa_family"]) or record["index"] not in (0, address["ifa_index"]):
-        return False
-    if record.get("scope", address["ifa_scope"]) != address["ifa_scope"]:
-        return False
-    if (record.get("flags", 0) ^ show_addr.flags(address)) & record.get("mask", 0):
-        return False
-    return _within(show_addr.local(address), address, record) and _labelled(address, record, ip)
+    checks: list[Callable[[Body], bool]] = [
+        lambda one, key=key, value=value: one[key] == value  # type: ignore[misc]
+        for key, value in (("ifa_family", record["family"]), ("ifa_index", record["index"]), ("ifa_scope", record.get("scope")))
+        if value or (value == 0 and key == "ifa_scope")
+    ]
+    if "mask" in record:
+        checks.append(lambda one: not (record["flags"] ^ show_addr.flags(one)) & record["mask"])
+    if "prefix" in record:
+        checks.append(lambda one: _within(show_addr.local(one), one, record))
+    if "label" in record:
+        checks.append(lambda one: _labelled(one, record, ip))
+    return lambda one: all(check(one) for check in checks)
 
 
 def _within(local: str, address: Body, record: Record) -> bool:
-    wanted: Prefix | None = record.get("prefix")
-    if wanted is None:
-        return True
+    wanted: Prefix = record["prefix"]
     from _socket import inet_pton
 
     from ...objects.prefix import same_bits
@@ -113,8 +116,6 @@ def _within(local: str, address: Body, record: Record) -> bool:
 
 
 def _labelled(address: Body, record: Record, ip: IpContext) -> bool:
-    if "label" not in record:
-        return True
     from fnmatch import fnmatchcase
 
     fitting: bool = fnmatchcase(address.get("IFA_LABEL") or ip.name_of(address["ifa_index"]), record["label"])
@@ -139,8 +140,9 @@ class AddressesByLink:
 
     def __init__(self, found: Iterable[Body], record: Record, ip: IpContext) -> None:
         self.of: dict[int, list[tuple[Body, bool]]] = {}
+        fits = matcher(record, ip)
         for one in found:
-            self.of.setdefault(one["ifa_index"], []).append((one, fits(one, record, ip)))
+            self.of.setdefault(one["ifa_index"], []).append((one, fits(one)))
 
     def shows(self, link: Body, family: int) -> bool:
         """Return whether a link is listed: if an address of it fits, or if it has none and no family is asked for."""
@@ -151,12 +153,12 @@ class AddressesByLink:
 # -- showing ------------------------------------------------------------------------------------------------------
 
 
-def show(args: Args, whole: bool, help: Callable[[], CommandError]) -> int:
+def show(args: Args, whole: bool, object: str) -> int:
     """Run ``ip link show`` (``whole``) or ``ip addr show``; return the exit status."""
     ip = args.ip
     if whole:
         ip.family = AF_PACKET
-    record = _wanted(args, help)
+    record = _wanted(args, object)
     if whole and "dev" in record and "group" not in record:
         links, found = _named(ip, record["dev"]), AddressesByLink((), record, ip)
     else:
@@ -193,15 +195,12 @@ def _shown(link: Body, found: AddressesByLink, record: Record, ip: IpContext, wh
 
 def _addresses(link: Body, found: AddressesByLink, record: Record, ip: IpContext) -> OutputField:
     """Return the addresses of one link; in JSON those that do not fit leave an empty object behind."""
-    from .show_addr import address
+    from .show_addr import rows
 
     mine = found.of.get(link["ifi_index"], [])
     if "up" in record and not link["ifi_flags"] & uapi.IFF_UP:
         mine = []
-    family = record["family"]
-    objects = [
-        JsonObject(address(one, ip, named=ip.echo) if fitting else ())
-        for one, fitting in mine
-        if family in (0, one["ifa_family"])
-    ]
-    return OutputField("addr_info", objects, "".join([field.text for one in objects for field in one]))
+    family, shown = record["family"], Renderer(rows(ip, ip.echo), ip, depth=3)
+    empty = "{}" if ip.json else ""
+    texts = [shown(one) if fitting else empty for one, fitting in mine if family in (0, one["ifa_family"])]
+    return OutputField("addr_info", list(map(JsonText, texts)) if ip.json else None, "" if ip.json else "".join(texts))

@@ -11,7 +11,7 @@ from .arguments import prefix
 from .context import dispatch
 from .grammar import FAILED, CommandError, matches, wrong
 from .keywords import CustomKeyword, read
-from .render import JsonNumber, JsonObject, OutputField, put
+from .render import JsonObject, JsonText, OutputField, put
 from .route_words import table_number
 
 TYPE_CHECKING = False
@@ -136,7 +136,7 @@ def _statistics(route: Body, ip: IpContext) -> Iterator[OutputField]:
             yield OutputField("wrong_if", wrong_interface, f", {wrong_interface} arrived on wrong iif.")
     if "RTA_EXPIRES" in route:
         age = f"{route['RTA_EXPIRES'] / USER_HZ:.2f}"
-        yield OutputField("expires", JsonNumber(age), f", Age {age}")
+        yield OutputField("expires", JsonText(age), f", Age {age}")
 
 
 def help() -> CommandError:

@@ -162,6 +162,16 @@ def number_of(file: str, text: str, most: int) -> int:
     return value
 
 
+def protocol_number(text: str) -> int:
+    """Return the number of a routing protocol, by name or number.  Raises ValueError."""
+    return number_of("rt_protos", text, 255)
+
+
+def scope_number(text: str) -> int:
+    """Return the number of a scope, by name or number.  Raises ValueError."""
+    return number_of("rt_scopes", text, 255)
+
+
 # -- reads of rows of output ----------------------------------------------------------------------------------------
 
 

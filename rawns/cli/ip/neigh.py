@@ -8,20 +8,22 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from ...objects.prefix import same_bits
-from . import filters, name_tables
+from . import filters
 from .arguments import U32, address, lladdr, prefix
-from .context import dispatch, reason
+from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
-from .render import OutputField, family_colour, put, text
+from .name_tables import named, protocol_number
+from .render import LINE_END, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from ...wire import Body
     from .context import Args, IpContext
     from .grammar import Record
+    from .render import Read, Row
 
 USER_HZ = 100  # of the times in struct nda_cacheinfo
 STATES = {  # in the order in which they are printed
@@ -37,7 +39,6 @@ STATES = {  # in the order in which they are printed
 SHORT_STATES = ("permanent", "reachable", "failed")  # those that may be abbreviated
 ALL_STATES, NO_STATE = 0xFFFF, 0x100  # of a filter: any state, and an entry without one
 MAX_FLUSH_ROUNDS = 10
-FULL, BRIEF = ("%s ", "dev %s ", "lladdr %s "), ("%-39s ", "%-16s ", "%s")  # address, device, link-layer address
 
 
 # -- words --------------------------------------------------------------------------------------------------------
@@ -58,21 +59,6 @@ def state(text: str) -> int:
     return value
 
 
-def _state(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["ndm_state"] = state(word)
-    except ValueError:
-        raise wrong(word, "nud state is bad") from None
-
-
-def _lladdr(args: Args, record: Record) -> None:
-    word = args.take()
-    if "lladdr" in record:
-        raise duplicate("lladdr", word)
-    record["lladdr"] = word
-
-
 def _destination(word: str, args: Args, record: Record) -> None:
     record["dst family"], record["NDA_DST"] = address(word, args.ip.family)
 
@@ -80,7 +66,7 @@ def _destination(word: str, args: Args, record: Record) -> None:
 def _proxy(args: Args, record: Record) -> None:
     word = args.take()
     if matches(word, "help"):
-        raise help()
+        raise help_of("neighbor")
     if "NDA_DST" in record:
         raise duplicate("address", word)
     _destination(word, args, record)
@@ -91,41 +77,25 @@ def _to(word: str, args: Args, record: Record) -> None:
     if word == "to":
         word = args.take()
     if matches(word, "help"):
+        if record.get("asks"):
+            raise help_of("neighbor")
         word = args.take()
     if "NDA_DST" in record:
         raise garbage("to", word)
     _destination(word, args, record)
 
 
-def _protocol(text: str) -> int:
-    return name_tables.number_of("rt_protos", text, 255)
-
-
 WORDS = [
-    CustomKeyword("lladdr*", _lladdr),
-    CustomKeyword("nud", _state),
+    ValueKeyword("lladdr*", "lladdr", str, once=True),
+    ValueKeyword("nud", "ndm_state", state, "nud state is bad"),
     CustomKeyword("proxy*", _proxy),
     FlagKeyword("router", uapi.NTF_ROUTER, "ndm_flags"),
     FlagKeyword("use", uapi.NTF_USE, "ndm_flags"),
     FlagKeyword("managed", uapi.NTF_EXT_MANAGED, "extended"),
     FlagKeyword("extern_learn*", uapi.NTF_EXT_LEARNED, "ndm_flags"),
     ValueKeyword("dev", "dev", str),
-    ValueKeyword("protocol*", "NDA_PROTOCOL", _protocol, '"protocol" value is invalid\n'),
+    ValueKeyword("protocol*", "NDA_PROTOCOL", protocol_number, '"protocol" value is invalid\n'),
 ]
-
-
-def help() -> CommandError:
-    """Return the help text of `ip neighbour`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["neighbor"])
-
-
-def _index(name: str, ip: IpContext) -> int:
-    index = ip.index_of(name)
-    if not index:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
-    return index
 
 
 def modify(args: Args, flags: int, deletes: bool = False) -> int:
@@ -143,7 +113,7 @@ def modify(args: Args, flags: int, deletes: bool = False) -> int:
     record["ndm_family"] = family
     if link_address not in (None, "null"):
         record["NDA_LLADDR"] = lladdr(link_address)
-    record["ndm_ifindex"] = _index(device, ip)
+    record["ndm_ifindex"] = ip.device(device)
     request = Request(rtnl.DELNEIGH if deletes else rtnl.NEWNEIGH, record, flags)
     ip.change(request, lambda entry, deleted: neighbour(entry, ip, {}, "Deleted" if deleted else ""))
     return 0
@@ -163,41 +133,24 @@ def _filter_state(args: Args, record: Record) -> None:
     record["chosen"] = record.get("chosen", 0) | (value or NO_STATE)
 
 
-def _filter_device(args: Args, record: Record) -> None:
-    word = args.take()
-    if "dev" in record:
-        raise duplicate("dev", word)
-    record["dev"] = word
-
-
 def _filter_to(word: str, args: Args, record: Record) -> None:
     if word == "to":
         word = args.take()
     if matches(word, "help"):
-        raise help()
+        raise help_of("neighbor")
     record["prefix"] = prefix(word, record["family"])
     record["family"] = record["family"] or record["prefix"].family
 
 
-def _filter_protocol(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["protocol"] = _protocol(word)
-    except ValueError:
-        if word != "all":
-            raise wrong(word, 'invalid "protocol"\n') from None
-        record.pop("protocol", None)
-
-
 FILTERS = [
-    CustomKeyword("dev", _filter_device),
+    ValueKeyword("dev", "dev", str, once=True),
     CustomKeyword("master", filters.master),
     CustomKeyword("vrf", filters.vrf),
     ConstantKeyword("nomaster", "no master", True),
     ConstantKeyword("unused", "unused", True),
     CustomKeyword("nud", _filter_state),
     ConstantKeyword("proxy", "proxy", True),
-    CustomKeyword("protocol*", _filter_protocol),
+    ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n', everything="all"),
 ]
 
 
@@ -210,7 +163,7 @@ def _filter(args: Args, flushes: bool) -> Record:
     if flushes:
         record["states"] &= ~uapi.NUD_FAILED
     if "dev" in record:
-        record["index"] = _index(record["dev"], ip)
+        record["index"] = ip.device(record["dev"])
     return record
 
 
@@ -253,51 +206,51 @@ def neighbour(entry: Body, ip: IpContext, record: Record, verb: str = "") -> Ite
     """Yield the fields of a neighbour as `ip neigh show` prints them; ``verb`` stands before it in a monitor."""
     if verb:
         yield OutputField(verb, True, f"{verb} ")
-    destination, device, link_address = BRIEF if ip.brief else FULL
-    if "NDA_DST" in entry:
-        host = ip.host(entry["NDA_DST"])
-        yield OutputField("dst", host, put(destination, host, ip, family_colour(entry["ndm_family"])))
-    if "index" not in record and entry["ndm_ifindex"]:
-        name = ip.name_of(entry["ndm_ifindex"])
-        yield OutputField("dev", name, put(device, name, ip, "ifname"))
-    if "NDA_LLADDR" in entry:
-        yield OutputField("lladdr", entry["NDA_LLADDR"], put(link_address, entry["NDA_LLADDR"], ip, "mac"))
-    if ip.brief:
-        yield OutputField("", None, "\n")
-        return
-    extended = entry.get("NDA_FLAGS_EXT", 0)
-    for name, on in (
-        ("router", entry["ndm_flags"] & uapi.NTF_ROUTER),
-        ("proxy", entry["ndm_flags"] & uapi.NTF_PROXY),
-        ("managed", extended & uapi.NTF_EXT_MANAGED),
-        ("extern_learn", entry["ndm_flags"] & uapi.NTF_EXT_LEARNED),
-        ("offload", entry["ndm_flags"] & uapi.NTF_OFFLOADED),
-    ):
-        if on:
-            yield OutputField(name, None, f"{name} ")
-    if ip.stats:
-        yield from _statistics(entry)
-    names = [name.upper() for name, bit in STATES.items() if entry["ndm_state"] & bit]
-    if entry["ndm_state"]:
-        yield OutputField("state", names, "".join([f"{name} " for name in names]))
-    if "NDA_PROTOCOL" in entry:
-        number = entry["NDA_PROTOCOL"]
-        shown = str(number) if ip.numeric else name_tables.table("rt_protos").get(number, str(number))
-        yield OutputField("protocol", shown, f"proto {shown} ")
-    yield OutputField("", None, "\n")
+    yield from fields(BRIEF if ip.brief else ROWS, entry, ip, ("dev",) if "index" in record else ())
 
 
-def _statistics(entry: Body) -> Iterator[OutputField]:
-    info = entry.get("NDA_CACHEINFO")
-    if info is not None:
-        if info["ndm_refcnt"]:
-            yield OutputField("refcnt", info["ndm_refcnt"], f" ref {info['ndm_refcnt']}")
-        used, confirmed, updated = (info[f"ndm_{key}"] // USER_HZ for key in ("used", "confirmed", "updated"))
-        yield OutputField("used", used, f" used {used}")
-        yield OutputField("confirmed", confirmed, f"/{confirmed}")
-        yield OutputField("updated", updated, f"/{updated}")
-    if "NDA_PROBES" in entry:
-        yield OutputField("probes", entry["NDA_PROBES"], f"probes {entry['NDA_PROBES']} ")
+def _host(value: str, entry: Body, ip: IpContext) -> str:
+    return ip.host(value)
+
+
+def _colour(value: str, entry: Body) -> str | None:
+    return family_colour(entry["ndm_family"])
+
+
+def _states(value: int, entry: Body, ip: IpContext) -> Iterable[OutputField]:
+    names = [name.upper() for name, bit in STATES.items() if value & bit]
+    return (OutputField("state", names, "".join([f"{name} " for name in names])),) if value else ()
+
+
+def _seconds(key: str) -> Read:
+    return lambda info, entry, ip: info[key] // USER_HZ if ip.stats else None
+
+
+def _name_rows(address: str, device: str, link_address: str) -> tuple[OutputRow, ...]:
+    return (
+        OutputRow("NDA_DST", "dst", address, _host, colour=_colour),
+        OutputRow("ndm_ifindex", "dev", device, lambda index, entry, ip: ip.name_of(index) if index else None, colour="ifname"),
+        OutputRow("NDA_LLADDR", "lladdr", link_address, colour="mac"),
+    )
+
+
+BRIEF: tuple[Row, ...] = (*_name_rows("%-39s ", "%-16s ", "%s"), LINE_END)
+ROWS: tuple[Row, ...] = (
+    *_name_rows("%s ", "dev %s ", "lladdr %s "),
+    OutputRow("ndm_flags", "router", "router ", flag(uapi.NTF_ROUTER)),
+    OutputRow("ndm_flags", "proxy", "proxy ", flag(uapi.NTF_PROXY)),
+    OutputRow("NDA_FLAGS_EXT", "managed", "managed ", flag(uapi.NTF_EXT_MANAGED)),
+    OutputRow("ndm_flags", "extern_learn", "extern_learn ", flag(uapi.NTF_EXT_LEARNED)),
+    OutputRow("ndm_flags", "offload", "offload ", flag(uapi.NTF_OFFLOADED)),
+    OutputRow("NDA_CACHEINFO", "refcnt", " ref %s", lambda info, entry, ip: info["ndm_refcnt"] or None if ip.stats else None),
+    OutputRow("NDA_CACHEINFO", "used", " used %s", _seconds("ndm_used")),
+    OutputRow("NDA_CACHEINFO", "confirmed", "/%s", _seconds("ndm_confirmed")),
+    OutputRow("NDA_CACHEINFO", "updated", "/%s", _seconds("ndm_updated")),
+    OutputRow("NDA_PROBES", "probes", "probes %s ", lambda probes, entry, ip: probes if ip.stats else None),
+    OutputGroup("ndm_state", _states),
+    OutputRow("NDA_PROTOCOL", "protocol", "proto %s ", named("rt_protos")),
+    LINE_END,
+)
 
 
 # -- the verbs ----------------------------------------------------------------------------------------------------
@@ -307,7 +260,7 @@ def show(args: Args) -> int:
     """Print the neighbours that the words select."""
     ip = args.ip
     record = _filter(args, False)
-    ip.print_all(neighbour(entry, ip, record) for entry in _neighbours(ip, record))
+    ip.print_rows(BRIEF if ip.brief else ROWS, _neighbours(ip, record), ("dev",) if "index" in record else ())
     return 0
 
 
@@ -345,40 +298,27 @@ def _delete(found: list[Body], ip: IpContext) -> None:
                 raise CommandError(f"Failed to send flush request: {reason(error)}", FAILED) from None
 
 
-def _get_to(word: str, args: Args, record: Record) -> None:
-    if word == "to":
-        word = args.take()
-    if matches(word, "help"):
-        raise help()
-    if "NDA_DST" in record:
-        raise garbage("to", word)
-    _destination(word, args, record)
-
-
 GET_WORDS = [ValueKeyword("dev", "dev", str), CustomKeyword("proxy*", _proxy)]
 
 
 def get(args: Args) -> int:
     """Print one neighbour."""
     ip = args.ip
-    record = read(GET_WORDS, args, {"ndm_flags": 0}, _get_to)
+    record = read(GET_WORDS, args, {"ndm_flags": 0, "asks": True}, _to)
+    del record["asks"]
     family, device = record.pop("dst family", 0), record.pop("dev", None)
     if device is None or not family:
         raise CommandError("Device and address are required arguments.", FAILED)
-    record.update({"ndm_family": family, "ndm_ifindex": _index(device, ip)})
+    record.update({"ndm_family": family, "ndm_ifindex": ip.device(device)})
     found = ip.kernel.get(Request(rtnl.GETNEIGH, record)).body
     ip.json = False  # iproute2 ignores it here
     ip.write(text(neighbour(found, ip, {})))
     return 0
 
 
-def _help(args: Args) -> int:
-    raise help()
-
-
 CREATE, REPLACE, EXCL = uapi.NLM_F_CREATE, uapi.NLM_F_REPLACE, uapi.NLM_F_EXCL
-
-VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
+run = ObjectVerbs(
+    "neigh",
     ("add", lambda args: modify(args, CREATE | EXCL)),
     ("change|chg", lambda args: modify(args, REPLACE)),
     ("replace", lambda args: modify(args, CREATE | REPLACE)),
@@ -386,12 +326,5 @@ VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
     ("get", get),
     ("show|lst|list", show),
     ("flush", flush),
-    ("help", _help),
+    help="neighbor",
 )
-
-
-def run(args: Args) -> int:
-    """Run the verb that the words begin with; return its exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "neigh")

@@ -11,13 +11,13 @@ from ...netns import Namespace, enter_mounts
 from ...netns_names import HERE, NETNS_DIR, SAFE_OPEN
 from ...nlmsg import Request
 from .arguments import integer
-from .context import complain, complaint, dispatch, reason
+from .context import ObjectVerbs, complain, complaint, help_of, reason
 from .grammar import FAILED, CommandError, duplicate, wrong
 from .render import OutputField, OutputRow, document, fields, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
     from .context import Args, IpContext
@@ -102,7 +102,7 @@ def list_ids(args: Args) -> int:
     while args:
         word = args.take()
         if word not in found:
-            raise help()
+            raise help_of("netns")
         if found[word] >= 0:
             raise duplicate(word, word)
         found[word] = _nsid(args, word)
@@ -369,21 +369,10 @@ def _everywhere(args: Args) -> int:
 # -- the verbs ----------------------------------------------------------------------------------------------------
 
 
-def help() -> CommandError:
-    """Return the help text of the object."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["netns"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
+VERBS = ObjectVerbs(
+    "netns",
     ("list|show|lst", list_names),
     ("list-id", list_ids),
-    ("help", _help),
     ("add", add),
     ("set", set_id),
     ("delete", delete),
@@ -395,10 +384,8 @@ VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
 
 
 def run(args: Args) -> int:
-    """Run the verb that the words begin with; return its exit status."""
-    if not args:
-        return list_names(args)
-    word = args.take()
-    if args and not args.ip.everywhere and not _valid(args.words[args.at]):
-        raise CommandError(f'Invalid netns name "{args.words[args.at]}"')
-    return dispatch(VERBS, word, args, "netns")
+    """Run the verb that the words begin with; a name after it is checked first."""
+    following = args.words[args.at + 1 : args.at + 2]
+    if following and not args.ip.everywhere and not _valid(following[0]):
+        raise CommandError(f'Invalid netns name "{following[0]}"')
+    return VERBS(args)

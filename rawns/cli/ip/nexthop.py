@@ -7,11 +7,11 @@ from _socket import AF_INET
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from . import name_tables
 from .arguments import U16, U32, address
-from .context import complain, complaint, dispatch
-from .grammar import FAILED, FAMILIES, CommandError, matches, wrong
+from .context import ObjectVerbs, complain, complaint, help_of
+from .grammar import FAILED, FAMILIES, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
+from .name_tables import protocol_number
 from .show_nexthop import BUCKET, ROWS
 
 TYPE_CHECKING = False
@@ -112,11 +112,6 @@ def _seconds(text: str) -> int:
     return U32(text) * TIMER_HZ & 0xFFFFFFFF
 
 
-def protocol(text: str) -> int:
-    """Parse a routing protocol, by name or number.  Raises ValueError."""
-    return name_tables.number_of("rt_protos", text, 255)
-
-
 RESILIENT: list[Keyword] = [
     ValueKeyword("buckets", "NHA_RES_GROUP_BUCKETS", U16, "invalid buckets value"),
     ValueKeyword("idle_timer", "NHA_RES_GROUP_IDLE_TIMER", _seconds, "invalid idle timer value"),
@@ -132,20 +127,20 @@ KEYWORDS: list[Keyword] = [
     CustomKeyword("onlink", _onlink),
     CustomKeyword("group", _group, "GROUP"),
     CustomKeyword("type", _type, "TYPE"),
-    ValueKeyword("protocol*", "nh_protocol", protocol, '"protocol" value is invalid\n', hint="ID"),
+    ValueKeyword("protocol*", "nh_protocol", protocol_number, '"protocol" value is invalid\n', hint="ID"),
 ]
 
 
 def _otherwise(word: str, args: Args, record: Record) -> None:
     """Refuse a word that no keyword fits, or show the help."""
     if word == "help":
-        raise help()
+        raise help_of("nexthop")
     raise wrong(word, "")
 
 
 def _usage(word: str, args: Args, record: Record) -> None:
     """Show the help for a word that no keyword fits."""
-    raise help()
+    raise help_of("nexthop")
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
@@ -240,7 +235,7 @@ def get(args: Args) -> int:
     """Show one next hop."""
     record = read([KEYWORDS[0]], args, {}, _usage)
     if not record.get("NHA_ID"):
-        raise help()
+        raise help_of("nexthop")
     return _get(record["NHA_ID"], args.ip)
 
 
@@ -262,35 +257,16 @@ def _bucket_get(args: Args) -> int:
     index = ValueKeyword("index", "index", U16, "invalid index value", hint="INDEX")
     record = read([KEYWORDS[0], index], args, {}, _otherwise)
     if not record.get("NHA_ID") or "index" not in record:
-        raise help()
+        raise help_of("nexthop")
     record["NHA_RES_BUCKET"] = {"NHA_RES_BUCKET_INDEX": record.pop("index")}
     answer = args.ip.kernel.get(Request(rtnl.GETNEXTHOPBUCKET, record)).body
     args.ip.print_rows(BUCKET, [answer])
     return 0
 
 
-def buckets(args: Args) -> int:
-    """Run ``ip nexthop bucket``."""
-    if not args:
-        return _bucket_list(args)
-    word = args.take()
-    if matches(word, "help"):
-        raise help()
-    return dispatch((("list|show|lst", _bucket_list), ("get", _bucket_get)), word, args, "nexthop")
-
-
-def help() -> CommandError:
-    """Return the help text of ``ip nexthop``."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["nexthop"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS = (
+buckets = ObjectVerbs("nexthop", ("list|show|lst", _bucket_list), ("get", _bucket_get))
+run = ObjectVerbs(
+    "nexthop",
     ("add", lambda args: modify(args, rtnl.NEWNEXTHOP, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("replace", lambda args: modify(args, rtnl.NEWNEXTHOP, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
     ("delete", lambda args: modify(args, rtnl.DELNEXTHOP)),
@@ -298,12 +274,4 @@ VERBS = (
     ("get", get),
     ("flush", flush),
     ("bucket", buckets),
-    ("help", _help),
 )
-
-
-def run(args: Args) -> int:
-    """Run ``ip nexthop`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "nexthop")

@@ -50,8 +50,8 @@ class JsonObject(list):  # type: ignore[type-arg]
     __slots__ = ()
 
 
-class JsonNumber(str):
-    """A number in JSON that keeps the form it has in text (``0.00``)."""
+class JsonText(str):
+    """What is JSON already: a number that keeps the form it has in text (``0.00``), or an object."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ class OutputRow:
     ``text`` is a %-format; a newline in it is where a line breaks, which ``-oneline`` makes a backslash.  ``read``
     makes the value shown of the one in the record; None of it leaves the field out.  ``plain`` is the read of text
     alone, where that differs from JSON.  Without a key the row is about the record as a whole, which is then the value.
-    ``cached`` says that what is shown depends on the value alone: it is then made once for each value.
+    ``cached`` says that what is shown depends on the value alone, or on those of some keys: it is then made once for each.
     """
 
     __slots__ = ("cached", "colour", "key", "name", "plain", "read", "text")
@@ -75,7 +75,7 @@ class OutputRow:
         read: Read | None = None,
         plain: Read | None = None,
         colour: Colour = None,
-        cached: bool = False,
+        cached: bool | tuple[str, ...] = False,
     ) -> None:
         self.key, self.name, self.text, self.read, self.plain, self.colour = key, name, text, read, plain, colour
         self.cached = cached
@@ -102,7 +102,13 @@ class OutputGroup:
 
     __slots__ = ("cached", "key", "name", "show")
 
-    def __init__(self, key: str, show: Callable[[Any, Body, Any], Iterable[OutputField]], name: str = "", cached: bool = False):
+    def __init__(
+        self,
+        key: str,
+        show: Callable[[Any, Body, Any], Iterable[OutputField]],
+        name: str = "",
+        cached: bool | tuple[str, ...] = False,
+    ) -> None:
         self.key, self.show, self.name, self.cached = key, show, name, cached
 
     def fields(self, record: Body, ip: OutputOptions) -> Iterable[OutputField]:
@@ -118,7 +124,7 @@ def fields(rows: Iterable[Row], record: Body, ip: OutputOptions, hidden: Contain
             yield from row.fields(record, ip)
 
 
-NULL = JsonNumber("null")  # for a row that is true or absent: `"offload":null` in JSON
+NULL = JsonText("null")  # for a row that is true or absent: `"offload":null` in JSON
 LINE_END = OutputGroup("", lambda value, record, ip: (OutputField("", None, "\n"),))
 
 
@@ -136,7 +142,7 @@ class Renderer:
 
     def __init__(self, rows: Iterable[Row], ip: OutputOptions, hidden: Container[str] = (), depth: int = 1) -> None:
         self._ip, self._depth = ip, depth
-        self._parts = [(row.key, self._part(row)) for row in rows if row.name not in hidden]
+        self._parts = [(row.key, self._part(row)) for row in rows if row.name not in hidden and not (ip.json and row is LINE_END)]
         self._plans: dict[tuple[Any, ...], list[Callable[[Body], str]]] = {}
         self._space = "\n" + INDENT * (depth + 1) if ip.pretty else ""
         self._end = "\n" + INDENT * depth + "}" if ip.pretty else "}"
@@ -158,11 +164,11 @@ class Renderer:
         make = self._members if self._ip.json else self._text
         if not row.cached:
             return lambda record: make(row, record)
-        key = row.key
+        key, keys = row.key, row.cached
         made: dict[Any, str] = {}
 
         def part(record: Body) -> str:
-            value = record[key]
+            value = tuple([record.get(one) for one in keys]) if isinstance(keys, tuple) else record[key]
             piece = made.get(value)
             if piece is None:
                 piece = make(row, record)
@@ -282,7 +288,7 @@ def encode(value: Any, pretty: bool, depth: int = 0) -> str:
     kind = type(value)
     if kind is str:
         return _quoted(value)
-    if kind is int or kind is JsonNumber:
+    if kind is int or kind is JsonText:
         return str(value)
     if kind is bool:
         return "true" if value else "false"

@@ -11,7 +11,7 @@ from errno import EEXIST, ENOENT, ESRCH
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from .context import dispatch
+from .context import ObjectVerbs
 from .grammar import FAILED, CommandError
 
 TYPE_CHECKING = False
@@ -223,12 +223,6 @@ def showdump(args: Args) -> int:
     return 0
 
 
-def _help(args: Args) -> int:
-    from .route_words import help
-
-    raise help()
-
-
 def _get(args: Args) -> int:
     from .route_change import get
 
@@ -250,7 +244,8 @@ def _echo(one: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
     return route(one, ip, (), deleted)
 
 
-VERBS = (
+run = ObjectVerbs(
+    "route",
     ("list|show|lst", show),
     ("get", _get),
     ("add", lambda args: modify(args, rtnl.NEWROUTE, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
@@ -264,12 +259,4 @@ VERBS = (
     ("save", save),
     ("restore", restore),
     ("showdump", showdump),
-    ("help", _help),
 )
-
-
-def run(args: Args) -> int:
-    """Run ``ip route`` with its args; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "route")

@@ -7,17 +7,17 @@ from _socket import AF_INET, AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import U32, address, natural, prefix
-from .context import complain
+from .context import complain, help_of
 from .grammar import FAILED, CommandError, matches, wrong
 from .keywords import CustomKeyword, ValueKeyword, read
 from .protocols import number_of as ip_protocol
-from .route_words import ROUTE_ROWS, help, is_default, read_nexthops, route_type, take_device, tos_number
+from .route_words import ROUTE_ROWS, is_default, read_nexthops, route_type, take_device, tos_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .context import Args, IpContext
+    from .context import Args
     from .grammar import Record
 
     Take = Callable[[Args, Record], None]
@@ -38,7 +38,7 @@ def body(args: Args, deletes: bool) -> Record:
         record["rtm_protocol"], record["rtm_type"] = uapi.RTPROT_BOOT, uapi.RTN_UNICAST
     read(ROUTE_ROWS, args, record, _destination)
     if "destination" not in record:
-        raise help()
+        raise help_of("route")
     take_device(record, ip)
     metrics, lock = record.pop("metrics", {}), record.pop("lock", 0)
     if metrics:
@@ -82,7 +82,7 @@ def _destination(word: str, args: Args, record: Record) -> None:
         except ValueError:
             pass
     if matches(word, "help"):
-        raise help()
+        raise help_of("route")
     if "destination" in record:
         raise CommandError(f'Error: either "to" is duplicate, or "{word}" is a garbage.')
     found = record["destination"] = prefix(word, record["rtm_family"])
@@ -99,7 +99,7 @@ def _lookup_address(key: str, bits: str) -> Take:
     def take(args: Args, record: Record) -> None:
         word = args.take()
         if matches(word, "help"):
-            raise help()
+            raise help_of("route")
         _put_prefix(word, record, key, bits)
 
     return take
@@ -157,7 +157,7 @@ def _lookup_target(word: str, args: Args, record: Record) -> None:
     if word == "to":
         word = args.take()
     if matches(word, "help"):
-        raise help()
+        raise help_of("route")
     _put_prefix(word, record, "RTA_DST", "rtm_dst_len")
     full = 32 if record["rtm_family"] == AF_INET else 128
     if record["rtm_family"] in (AF_INET, AF_INET6) and record["rtm_dst_len"] != full:
@@ -177,7 +177,7 @@ def get(args: Args) -> int:
     for key, attribute in (("iif", "RTA_IIF"), ("oif", "RTA_OIF")):
         name = record.pop(key, None)
         if name is not None:
-            record[attribute] = _index(name, ip)
+            record[attribute] = ip.device(name)
     if not record.get("RTA_MARK"):
         record.pop("RTA_MARK", None)
     record["rtm_family"] = record["rtm_family"] or AF_INET
@@ -191,10 +191,3 @@ def get(args: Args) -> int:
         answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
         ip.print_all([route(answer, ip)])
     return 0
-
-
-def _index(name: str, ip: IpContext) -> int:
-    index = ip.index_of(name)
-    if not index:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
-    return index

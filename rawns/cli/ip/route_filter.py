@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from ... import uapi
-from . import name_tables
 from .arguments import U32, prefix
+from .context import help_of
 from .grammar import FAMILIES, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
-from .route_words import help, realms, route_type, table_number, tos_number, vrf_table
+from .name_tables import protocol_number, scope_number
+from .route_words import realms, route_type, table_number, tos_number, vrf_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .context import Args
     from .grammar import Record
 
@@ -27,7 +26,7 @@ def _table(args: Args, record: Record) -> None:
         elif word == "cache":
             record["cloned"] = True
         elif word == "help":
-            raise help() from None
+            raise help_of("route") from None
         else:
             raise wrong(word, "table id value is invalid\n") from None
 
@@ -35,29 +34,6 @@ def _table(args: Args, record: Record) -> None:
 def _vrf(args: Args, record: Record) -> None:
     record["table"] = vrf_table(args.take(), args.ip)
     record["types"] = ~(1 << uapi.RTN_LOCAL | 1 << uapi.RTN_BROADCAST)
-
-
-def _number(key: str, file: str, why: str) -> Callable[[Args, Record], None]:
-    """Return a reader of a name from a table, or ``all`` for no restriction."""
-
-    def take(args: Args, record: Record) -> None:
-        word = args.take()
-        try:
-            record[key] = name_tables.number_of(file, word, 255)
-        except ValueError:
-            if word != "all":
-                raise wrong(word, why) from None
-            record.pop(key, None)
-
-    return take
-
-
-def _type(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["types"] = 1 << route_type(word)
-    except ValueError:
-        raise wrong(word, "node type value is invalid\n") from None
 
 
 def _via(args: Args, record: Record) -> None:
@@ -110,9 +86,9 @@ FILTERS: list[Keyword] = [
     CustomKeyword("vrf*", _vrf, "NAME"),
     ConstantKeyword("cached*|cloned*", "cloned", True),
     ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
-    CustomKeyword("protocol*", _number("protocol", "rt_protos", 'invalid "protocol"\n'), "RTPROTO"),
-    CustomKeyword("scope*", _number("scope", "rt_scopes", 'invalid "scope"\n'), "SCOPE"),
-    CustomKeyword("type*", _type, "TYPE"),
+    ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n', hint="RTPROTO", everything="all"),
+    ValueKeyword("scope*", "scope", scope_number, 'invalid "scope"\n', everything="all"),
+    ValueKeyword("type*", "types", lambda text: 1 << route_type(text), "node type value is invalid\n", hint="TYPE"),
     ValueKeyword("dev|oif", "dev", str, hint="STRING"),
     ValueKeyword("iif", "iif name", str, hint="STRING"),
     ValueKeyword("mark", "mark", U32, "invalid mark value"),
@@ -131,14 +107,5 @@ def wanted(args: Args) -> Record:
     read(FILTERS, args, record, _to)
     for name, key in (("iif name", "iif"), ("dev", "oif")):
         if name in record:
-            record[key] = _index(record.pop(name), ip)
+            record[key] = ip.device(record.pop(name))
     return record
-
-
-def _index(name: str, ip: object) -> int:
-    from .grammar import FAILED, CommandError
-
-    index: int = ip.index_of(name)  # type: ignore[attr-defined]
-    if not index:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
-    return index

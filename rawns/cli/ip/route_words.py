@@ -5,8 +5,9 @@ from __future__ import annotations
 from ... import uapi
 from . import name_tables
 from .arguments import U8, U32, address, number, prefix
-from .grammar import FAILED, FAMILIES, CommandError, matches, wrong
+from .grammar import FAMILIES, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword
+from .name_tables import protocol_number, scope_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -266,14 +267,6 @@ def _encapsulation(args: Args, record: Record) -> None:
     take(args, record)
 
 
-def _scope_number(text: str) -> int:
-    return name_tables.number_of("rt_scopes", text, 255)
-
-
-def _protocol_number(text: str) -> int:
-    return name_tables.number_of("rt_protos", text, 255)
-
-
 ROUTE_ROWS: list[Keyword] = [
     CustomKeyword("src", _source, "ADDRESS"),
     CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
@@ -282,13 +275,13 @@ ROUTE_ROWS: list[Keyword] = [
     ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n', hint="TOS"),
     ValueKeyword("expires", "RTA_EXPIRES", U32, '"expires" value is invalid\n', hint="TIME"),
     ValueKeyword("metric*|priority*|preference", "RTA_PRIORITY", U32, '"metric" value is invalid\n', hint="METRIC"),
-    ValueKeyword("scope", "rtm_scope", _scope_number, 'invalid "scope" value\n', hint="SCOPE"),
+    ValueKeyword("scope", "rtm_scope", scope_number, 'invalid "scope" value\n', hint="SCOPE"),
     *METRICS,
     ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
     CustomKeyword("onlink", _onlink),
     CustomKeyword("nexthop", _nexthops, "NH"),
     ValueKeyword("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n', hint="ID"),
-    ValueKeyword("protocol*", "rtm_protocol", _protocol_number, '"protocol" value is invalid\n', hint="RTPROTO"),
+    ValueKeyword("protocol*", "rtm_protocol", protocol_number, '"protocol" value is invalid\n', hint="RTPROTO"),
     CustomKeyword("table*", _table, "TABLE_ID"),
     CustomKeyword("vrf*", _vrf, "NAME"),
     ValueKeyword("dev|oif", "dev", str, hint="STRING"),
@@ -303,9 +296,7 @@ def take_device(record: Record, ip: IpContext, key: str = "RTA_OIF") -> None:
     name = record.pop("dev", None)
     if name is None:
         return
-    record[key] = ip.index_of(name)
-    if not record[key]:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
+    record[key] = ip.device(name)
 
 
 # -- several next hops ------------------------------------------------------------------------------------------------
@@ -357,10 +348,3 @@ def read_nexthops(args: Args, record: Record, ip: IpContext) -> list[Record]:
         record["rtm_family"] = record["rtm_family"] or hop["rtm_family"]
         hops.append({key: value for key, value in hop.items() if key not in ("rtm_family", "gateway")})
     return hops
-
-
-def help() -> CommandError:
-    """Return the help of ``ip route``."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["route"])

@@ -7,15 +7,14 @@ from _socket import AF_INET, inet_pton
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from ...objects.prefix import BITS, same_bits
-from . import name_tables
 from .arguments import U16, U32, address, interface, natural, number, prefix
-from .context import complain, dispatch
+from .context import ObjectVerbs, complain, help_of
 from .filters import group_of
 from .grammar import FAILED, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
-from .name_tables import type_name
+from .name_tables import named, protocol_number, tos_name, type_name
 from .protocols import name_of, number_of
-from .render import OutputField, put
+from .render import LINE_END, NULL, OutputField, OutputGroup, OutputRow, fields, flag
 from .route_words import realms, route_type, table_number, tos_number
 
 TYPE_CHECKING = False
@@ -114,11 +113,6 @@ def _l3mdev(args: Args, record: Record) -> None:
     record.update({"table": 0, "table given": True, "FRA_L3MDEV": 1})
 
 
-def protocol(text: str) -> int:
-    """Parse a routing protocol, by name or number.  Raises ValueError."""
-    return name_tables.number_of("rt_protos", text, 255)
-
-
 WORDS = [
     FlagKeyword("not", uapi.FIB_RULE_INVERT, "flags"),
     CustomKeyword("from", _prefix("FRA_SRC", "src_len")),
@@ -127,7 +121,7 @@ WORDS = [
     ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
     CustomKeyword("fwmark", _mark),
     ValueKeyword("realms*", "FRA_FLOW", realms, "invalid realms\n"),
-    ValueKeyword("protocol*", "FRA_PROTOCOL", protocol, '"protocol" value is invalid\n'),
+    ValueKeyword("protocol*", "FRA_PROTOCOL", protocol_number, '"protocol" value is invalid\n'),
     ValueKeyword("tun_id*", "FRA_TUN_ID", U64, '"tun_id" value is invalid\n'),
     CustomKeyword("table*|lookup", _table),
     ValueKeyword("suppress_prefixlength*|sup_pl", "FRA_SUPPRESS_PREFIXLEN", U32, "suppress_prefixlength value is invalid\n"),
@@ -148,7 +142,7 @@ def _action(word: str, args: Args, record: Record) -> None:
     if word == "type":
         word = args.take()
     if matches(word, "help"):
-        raise help()
+        raise help_of("rule")
     if word == "goto":
         _goto(args, record)
     elif word == "nop":
@@ -159,13 +153,6 @@ def _action(word: str, args: Args, record: Record) -> None:
             record["table given"] = True
         except ValueError:
             raise wrong(word, "Failed to parse rule type") from None
-
-
-def help() -> CommandError:
-    """Return the help text of `ip rule`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["rule"])
 
 
 def modify(args: Args, deletes: bool) -> int:
@@ -187,14 +174,6 @@ def modify(args: Args, deletes: bool) -> int:
 # -- the filter of show and flush ---------------------------------------------------------------------------------
 
 
-def _filter_table(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["table"] = table_number(word)
-    except ValueError:
-        raise wrong(word, "invalid table ID\n") from None
-
-
 def _filter_prefix(key: str) -> Callable[[Args, Record], None]:
     def take(args: Args, record: Record) -> None:
         record[key] = prefix(args.take(), record["family"])
@@ -212,9 +191,9 @@ FILTERS = [
     ConstantKeyword("l3mdev", "FRA_L3MDEV", 1),
     CustomKeyword("uidrange", _uid_range),
     ValueKeyword("tun_id*", "FRA_TUN_ID", U64, '"tun_id" value is invalid\n'),
-    CustomKeyword("lookup|table*", _filter_table),
+    ValueKeyword("lookup|table*", "table", table_number, "invalid table ID\n"),
     CustomKeyword("from", _filter_prefix("src")),
-    ValueKeyword("protocol*", "protocol", protocol, 'invalid "protocol"\n'),
+    ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n'),
     ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
     ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
     ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid port range\n"),
@@ -266,111 +245,76 @@ def rule_fields(rule: Body, ip: IpContext, deleted: bool = False) -> Iterator[Ou
     """Yield the fields of a rule as `ip rule show` prints them."""
     if deleted:
         yield OutputField("deleted", None, "Deleted ")
-    priority = rule.get("FRA_PRIORITY", 0)
-    yield OutputField("priority", priority, f"{priority}:\t")
-    if rule["flags"] & uapi.FIB_RULE_INVERT:
-        yield OutputField("not", None, "not ")
-    yield from _prefix_fields(rule, "src", "from", "all")
-    yield from _prefix_fields(rule, "dst", "to", "")
-    if rule["tos"]:
-        names = {} if ip.numeric else name_tables.table("rt_dsfield")
-        tos = names.get(rule["tos"], f"0x{rule['tos']:02x}")
-        yield OutputField("tos", tos, f"tos {tos} ")
-    yield from _mark_fields(rule)
-    for key, name, bit in (
-        ("FRA_IIFNAME", "iif", uapi.FIB_RULE_IIF_DETACHED),
-        ("FRA_OIFNAME", "oif", uapi.FIB_RULE_OIF_DETACHED),
-    ):
-        if key in rule:
-            yield OutputField(name, rule[key], put(f"{name} %s ", rule[key], ip))
-            if rule["flags"] & bit:
-                yield OutputField(f"{name}_detached", None, "[detached] ")
-    if rule.get("FRA_L3MDEV"):
-        yield OutputField("l3mdev", None, "lookup [l3mdev-table]")
-    if "FRA_UID_RANGE" in rule:
-        start, end = rule["FRA_UID_RANGE"]["start"], rule["FRA_UID_RANGE"]["end"]
-        yield OutputField("uid_start", start, f"uidrange {start}")
-        yield OutputField("uid_end", end, f"-{end} ")
-    if "FRA_IP_PROTO" in rule:
-        name = f"ipproto-{rule['FRA_IP_PROTO']}" if ip.numeric else name_of(rule["FRA_IP_PROTO"])
-        yield OutputField("ipproto", name, f"ipproto {name} ")
-    yield from _port_fields(rule)
-    if "FRA_TUN_ID" in rule:
-        tunnel = rule["FRA_TUN_ID"]
-        yield OutputField("tun_id", tunnel, f"tun_id {tunnel} ")
-    yield from _table_fields(rule, ip)
-    if "FRA_FLOW" in rule:
-        yield from _realm_fields(rule["FRA_FLOW"], ip)
-    yield from _action_fields(rule, ip)
-    kept = rule.get("FRA_PROTOCOL", 0)
-    if "FRA_PROTOCOL" in rule and (kept not in (0, uapi.RTPROT_KERNEL) or ip.details):
-        name = _named("rt_protos", kept, ip)
-        yield OutputField("protocol", name, f" proto {name}")
-    yield OutputField("", None, "\n")
+    yield from fields(ROWS, rule, ip)
 
 
-def _named(file: str, value: int, ip: IpContext) -> str:
-    return str(value) if ip.numeric else name_tables.table(file).get(value, str(value))
+def _prefix_shown(key: str, word: str, default: str = "") -> OutputGroup:
+    """Return how a prefix is shown: address and length are two keys in JSON, the latter only if it is not the whole address."""
+
+    def show(length: int, rule: Body, ip: IpContext) -> Iterator[OutputField]:
+        address = rule.get(f"FRA_{key.upper()}")
+        if address is None and not length:
+            if default:
+                yield OutputField(key, default, f"{word} {default} ")
+            return
+        whole = address is not None and length == BITS.get(rule["family"])
+        yield OutputField(key, address or "0", f"{word} {address or '0'}{' ' if whole else ''}")
+        if not whole:
+            yield OutputField(f"{key}len", length, f"/{length} ")
+
+    return OutputGroup(f"{key}_len", show)
 
 
-def _prefix_fields(rule: Body, key: str, word: str, default: str) -> Iterator[OutputField]:
-    shown, length = rule.get(f"FRA_{key.upper()}"), rule[f"{key}_len"]
-    if shown is None and not length:
-        if default:
-            yield OutputField(key, default, f"{word} {default} ")
-        return
-    if shown is None:
-        yield OutputField(key, "0", f"{word} 0")
-        yield OutputField(f"{key}len", length, f"/{length} ")
-        return
-    whole = length == BITS.get(rule["family"])
-    yield OutputField(key, shown, f"{word} {shown}{' ' if whole else ''}")
-    if not whole:
-        yield OutputField(f"{key}len", length, f"/{length} ")
-
-
-def _mark_fields(rule: Body) -> Iterator[OutputField]:
+def _mark_shown(rule: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
     if "FRA_FWMARK" not in rule and "FRA_FWMASK" not in rule:
         return
-    mark, mask = rule.get("FRA_FWMARK", 0), rule.get("FRA_FWMASK", 0xFFFFFFFF)
-    shown = f"0x{mark:x}" if mark else "0"
-    if mask == 0xFFFFFFFF:
-        yield OutputField("fwmark", shown, f"fwmark {shown} ")
-    else:
-        bits = f"0x{mask:x}" if mask else "0"
-        yield OutputField("fwmark", shown, f"fwmark {shown}")
-        yield OutputField("fwmask", bits, f"/{bits} ")
+    mark, mask = (f"{value:#x}" if value else "0" for value in (rule.get("FRA_FWMARK", 0), rule.get("FRA_FWMASK", 0xFFFFFFFF)))
+    whole = mask == "0xffffffff"
+    yield OutputField("fwmark", mark, f"fwmark {mark}{' ' if whole else ''}")
+    if not whole:
+        yield OutputField("fwmask", mask, f"/{mask} ")
 
 
-def _port_fields(rule: Body) -> Iterator[OutputField]:
-    for key, name in (("FRA_SPORT_RANGE", "sport"), ("FRA_DPORT_RANGE", "dport")):
-        if key not in rule:
-            continue
-        start, end = rule[key]["start"], rule[key]["end"]
-        if start == end:
-            yield OutputField(name, start, f"{name} {start} ")
+def _interface(key: str, name: str, detached: int) -> tuple[OutputRow, OutputRow]:
+    """Return the rows of an interface that a rule names, and of the note that there is none of this name now."""
+    note = OutputRow(key, f"{name}_detached", "[detached] ", lambda value, rule, ip: NULL if rule["flags"] & detached else None)
+    return OutputRow(key, name, f"{name} %s "), note
+
+
+def _range(key: str, one: str, start: str, end: str, word: str) -> OutputGroup:
+    """Return how a range is shown: as one number if it is one and has a name for that."""
+
+    def show(value: Body, rule: Body, ip: IpContext) -> Iterator[OutputField]:
+        if one and value["start"] == value["end"]:
+            yield OutputField(one, value["start"], f"{word} {value['start']} ")
         else:
-            yield OutputField(f"{name}_start", start, f"{name} {start}")
-            yield OutputField(f"{name}_end", end, f"-{end} ")
+            yield OutputField(start, value["start"], f"{word} {value['start']}")
+            yield OutputField(end, value["end"], f"-{value['end']} ")
+
+    return OutputGroup(key, show)
 
 
-def _table_fields(rule: Body, ip: IpContext) -> Iterator[OutputField]:
+def _protocol_name(value: int, rule: Body, ip: IpContext) -> str:
+    return f"ipproto-{value}" if ip.numeric else name_of(value)
+
+
+def _table_shown(rule: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
     table = _table_of(rule)
     if not table:
         return
-    name = _named("rt_tables", table, ip)
+    name = named("rt_tables")(table, rule, ip)
     yield OutputField("table", name, f"lookup {name}")
     length = rule.get("FRA_SUPPRESS_PREFIXLEN", -1)
     if length != -1:
         yield OutputField("suppress_prefixlen", length, f" suppress_prefixlength {length}")
     group = rule.get("FRA_SUPPRESS_IFGROUP", -1)
     if group != -1:
-        shown = str(group) if ip.numeric else name_tables.table("group").get(group, str(group))
+        shown = named("group")(group, rule, ip)
         yield OutputField("suppress_ifgroup", shown, f" suppress_ifgroup {shown}")
 
 
-def _realm_fields(value: int, ip: IpContext) -> Iterator[OutputField]:
-    source, target = (_named("rt_realms", half, ip) for half in (value >> 16, value & 0xFFFF))
+def _realms_shown(value: int, rule: Body, ip: IpContext) -> Iterator[OutputField]:
+    source, target = (named("rt_realms")(half, rule, ip) for half in (value >> 16, value & 0xFFFF))
     if value >> 16:
         yield OutputField("flow_from", source, f" realms {source}/")
         yield OutputField("flow_to", target, target)
@@ -378,8 +322,7 @@ def _realm_fields(value: int, ip: IpContext) -> Iterator[OutputField]:
         yield OutputField("flow_to", target, f" realms {target}")
 
 
-def _action_fields(rule: Body, ip: IpContext) -> Iterator[OutputField]:
-    action = rule["action"]
+def _action_shown(action: int, rule: Body, ip: IpContext) -> Iterator[OutputField]:
     if action == uapi.RTN_NAT:
         yield OutputField("masquerade", None, " masquerade")
     elif action == uapi.FR_ACT_GOTO:
@@ -394,6 +337,33 @@ def _action_fields(rule: Body, ip: IpContext) -> Iterator[OutputField]:
         yield OutputField("action", name, name)
 
 
+def _kept(value: int, rule: Body, ip: IpContext) -> str | None:
+    return named("rt_protos")(value, rule, ip) if value not in (0, uapi.RTPROT_KERNEL) or ip.details else None
+
+
+ROWS = (
+    OutputRow("", "priority", "%s:\t", lambda rule, _, ip: rule.get("FRA_PRIORITY", 0)),
+    OutputRow("flags", "not", "not ", flag(uapi.FIB_RULE_INVERT)),
+    _prefix_shown("src", "from", "all"),
+    _prefix_shown("dst", "to"),
+    OutputRow("tos", "tos", "tos %s ", tos_name),
+    OutputGroup("", _mark_shown),
+    *_interface("FRA_IIFNAME", "iif", uapi.FIB_RULE_IIF_DETACHED),
+    *_interface("FRA_OIFNAME", "oif", uapi.FIB_RULE_OIF_DETACHED),
+    OutputRow("FRA_L3MDEV", "l3mdev", "lookup [l3mdev-table]", flag(0xFF)),
+    _range("FRA_UID_RANGE", "", "uid_start", "uid_end", "uidrange"),
+    OutputRow("FRA_IP_PROTO", "ipproto", "ipproto %s ", _protocol_name),
+    _range("FRA_SPORT_RANGE", "sport", "sport_start", "sport_end", "sport"),
+    _range("FRA_DPORT_RANGE", "dport", "dport_start", "dport_end", "dport"),
+    OutputRow("FRA_TUN_ID", "tun_id", "tun_id %s "),
+    OutputGroup("", _table_shown),
+    OutputGroup("FRA_FLOW", _realms_shown),
+    OutputGroup("action", _action_shown),
+    OutputRow("FRA_PROTOCOL", "protocol", " proto %s", _kept),
+    LINE_END,
+)
+
+
 # -- the verbs ----------------------------------------------------------------------------------------------------
 
 
@@ -404,8 +374,7 @@ def _rules(ip: IpContext, record: Record) -> list[Body]:
 
 def show(args: Args) -> int:
     """Print the rules that the words select."""
-    record = _filter(args)
-    args.ip.print_all(rule_fields(rule, args.ip) for rule in _rules(args.ip, record))
+    args.ip.print_rows(ROWS, _rules(args.ip, _filter(args)))
     return 0
 
 
@@ -420,21 +389,10 @@ def flush(args: Args) -> int:
     return 0
 
 
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS: tuple[tuple[str, Callable[[Args], int]], ...] = (
+run = ObjectVerbs(
+    "rule",
     ("list|lst|show", show),
     ("add", lambda args: modify(args, False)),
     ("delete", lambda args: modify(args, True)),
     ("flush", flush),
-    ("help", _help),
 )
-
-
-def run(args: Args) -> int:
-    """Run the verb that the words begin with; return its exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "rule")

@@ -6,56 +6,20 @@ from _socket import AF_INET6
 
 from ... import uapi
 from . import name_tables
-from .render import OutputField, OutputRow, family_colour, fields, put
+from .name_tables import named
+from .render import LINE_END, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from ...wire import Body
     from .context import IpContext
+    from .render import Row
 
 FOREVER = 0xFFFFFFFF
 FAMILIES = {2: "inet", 10: "inet6", 12: "dnet"}
-
-
-def _family(value: int, record: Body, ip: IpContext) -> str:
-    return FAMILIES.get(value, f"family {value}")
-
-
-def _peer(value: str, record: Body, ip: IpContext) -> str | None:
-    return ip.host(value) if value != local(record) else None
-
-
-def _scope(value: int, record: Body, ip: IpContext) -> str:
-    return str(value) if ip.numeric else name_tables.table("rt_scopes").get(value, str(value))
-
-
-def _host(value: str, record: Body, ip: IpContext) -> str:
-    return ip.host(value)
-
-
-def _colour(value: str, record: Body) -> str | None:
-    return family_colour(record["ifa_family"])
-
-
-DEVICE = (
-    OutputRow("ifa_index", "index", "%d: "),
-    OutputRow("ifa_index", "dev", "%s", lambda value, record, ip: ip.name_of(value)),
-)
-FAMILY = (OutputRow("ifa_family", "family", "    %s ", _family),)
-ADDRESS = (
-    OutputRow("IFA_LOCAL", "local", "%s", _host, colour=_colour),
-    OutputRow("IFA_ADDRESS", "address", " peer %s", _peer, colour=_colour),
-    OutputRow("ifa_prefixlen", "prefixlen", "/%d "),
-    OutputRow("IFA_RT_PRIORITY", "metric", "metric %d "),
-)
-REST = (
-    OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", _host, colour=_colour),
-    OutputRow("IFA_ANYCAST", "anycast", "any %s ", _host, colour=_colour),
-    OutputRow("ifa_scope", "scope", "scope %s ", _scope),
-)
-LABEL = (OutputRow("IFA_LABEL", "label", "%s"),)
 
 
 def local(record: Body) -> str:
@@ -70,7 +34,31 @@ def flags(record: Body) -> int:
     return value
 
 
-def _flags(record: Body, ip: IpContext) -> Iterator[OutputField]:
+# -- reads of rows ------------------------------------------------------------------------------------------------
+
+
+def _family(value: int, record: Body, ip: IpContext) -> str:
+    return FAMILIES.get(value, f"family {value}")
+
+
+def _local(record: Body, _: Body, ip: IpContext) -> str:
+    return ip.host(local(record))
+
+
+def _peer(value: str, record: Body, ip: IpContext) -> str | None:
+    return ip.host(value) if value != local(record) else None
+
+
+def _host(value: str, record: Body, ip: IpContext) -> str:
+    return ip.host(value)
+
+
+def _colour(value: Any, record: Body) -> str | None:
+    return family_colour(record["ifa_family"])
+
+
+def _flags(value: int, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield the flags that are set; of those that the header has, IFA_FLAGS has them as well."""
     left = flags(record)
     for name, bit in name_tables.ADDRESS_FLAGS.items():
         if name == "permanent":
@@ -84,35 +72,61 @@ def _flags(record: Body, ip: IpContext) -> Iterator[OutputField]:
         yield OutputField("ifa_flags", f"{left:02x}", f"flags {left:02x} ")
 
 
-def _lifetimes(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    cache = record.get("IFA_CACHEINFO")
-    if cache is None:
-        return
-    valid, preferred = cache["ifa_valid"], cache["ifa_prefered"]
-    if preferred != FOREVER and preferred >= 1 << 31 and flags(record) & uapi.IFA_F_DEPRECATED:
-        preferred -= 1 << 32
-    for name, value, form in (
-        ("valid_life_time", valid, "\n       valid_lft %s"),
-        ("preferred_life_time", preferred, " preferred_lft %s"),
-    ):
-        yield OutputField(name, value, put(form, "forever" if value == FOREVER else f"{value}sec", ip))
+def _valid(value: Body, record: Body, ip: IpContext) -> int:
+    seconds: int = value["ifa_valid"]
+    return seconds
 
 
-def address(record: Body, ip: IpContext, named: bool = False) -> Iterator[OutputField]:
-    """Yield one address as `ip addr show` prints it below its link; in brief, as a word of the link's line.
+def _preferred(value: Body, record: Body, ip: IpContext) -> int:
+    seconds: int = value["ifa_prefered"]
+    negative = seconds != FOREVER and seconds >= 1 << 31 and flags(record) & uapi.IFA_F_DEPRECATED
+    return seconds - (1 << 32) if negative else seconds
+
+
+def _lifetime(read: Callable[[Body, Body, IpContext], int]) -> Callable[[Body, Body, IpContext], str]:
+    """Return the read of a lifetime for text."""
+
+    def text(value: Body, record: Body, ip: IpContext) -> str:
+        seconds = read(value, record, ip)
+        return "forever" if seconds == FOREVER else f"{seconds}sec"
+
+    return text
+
+
+BRIEF: tuple[Row, ...] = (
+    OutputRow("", "local", "%s", _local, colour=_colour),
+    OutputRow("IFA_ADDRESS", "address", " peer %s", _peer, colour=_colour),
+    OutputRow("ifa_prefixlen", "prefixlen", "/%d ", cached=True),
+    OutputRow("IFA_RT_PRIORITY", "metric", "metric %d "),
+)
+ROWS: tuple[Row, ...] = (
+    OutputRow("ifa_family", "family", "    %s ", _family, cached=True),
+    *BRIEF,
+    OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", _host, colour=_colour),
+    OutputRow("IFA_ANYCAST", "anycast", "any %s ", _host, colour=_colour),
+    OutputRow("ifa_scope", "scope", "scope %s ", named("rt_scopes"), cached=True),
+    OutputGroup("ifa_flags", _flags, cached=("ifa_flags", "IFA_FLAGS", "ifa_family")),
+    OutputRow("IFA_LABEL", "label", "%s", cached=True),
+    OutputRow("IFA_CACHEINFO", "valid_life_time", "\n       valid_lft %s", _valid, _lifetime(_valid)),
+    OutputRow("IFA_CACHEINFO", "preferred_life_time", " preferred_lft %s", _preferred, _lifetime(_preferred)),
+    LINE_END,
+)
+DEVICE: tuple[Row, ...] = (
+    OutputRow("ifa_index", "index", "%d: ", cached=True),
+    OutputRow("ifa_index", "dev", "%s", device_name, cached=True),
+)
+
+
+def rows(ip: IpContext, named: bool = False) -> tuple[Row, ...]:
+    """Return the rows of an address as `ip addr show` prints it below its link; in brief, as a word of the link's line.
 
     ``named`` puts the link in front, as ``-oneline`` does.
     """
-    record = {**record, "IFA_LOCAL": local(record)}
-    if not ip.brief:
-        if ip.oneline or named:
-            yield from fields(DEVICE, record, ip)
-        yield from fields(FAMILY, record, ip)
-    yield from fields(ADDRESS, record, ip)
     if ip.brief:
-        return
-    yield from fields(REST, record, ip)
-    yield from _flags(record, ip)
-    yield from fields(LABEL, record, ip)
-    yield from _lifetimes(record, ip)
-    yield OutputField("", None, "\n")
+        return BRIEF
+    return (*DEVICE, *ROWS) if ip.oneline or named else ROWS
+
+
+def address(record: Body, ip: IpContext, named: bool = False) -> Iterator[OutputField]:
+    """Yield the fields of one address: see `rows`."""
+    return fields(rows(ip, named), record, ip)

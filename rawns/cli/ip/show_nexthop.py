@@ -9,8 +9,8 @@ from . import name_tables
 from .name_tables import named_unless
 from .render import (
     LINE_END,
-    JsonNumber,
     JsonObject,
+    JsonText,
     OutputField,
     OutputGroup,
     OutputRow,
@@ -80,7 +80,7 @@ def _resilient(group: Body) -> Iterator[OutputField]:
 def seconds(name: str, ticks: int) -> OutputField:
     """Return a time that the kernel has in hundredths of a second."""
     text = f"{ticks / TIMER_HZ:g}"
-    return OutputField(name, JsonNumber(text), f"{name} {text} ")
+    return OutputField(name, JsonText(text), f"{name} {text} ")
 
 
 def _bucket(found: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:

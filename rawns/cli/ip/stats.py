@@ -7,7 +7,7 @@ from errno import EINVAL
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import interface
-from .context import complain
+from .context import complain, help_of
 from .grammar import FAILED, CommandError, garbage, matches, wrong
 from .kinds import find
 from .render import JsonObject, OutputField, put
@@ -418,8 +418,6 @@ def _extended(body: Body, chosen: list[Suite], kind: str, ip: IpContext) -> Iter
 
 def afstats(args: Args) -> int:
     """List the statistics of address families of links, of which there are those of MPLS: ``ip link afstats``."""
-    from .link_set import help as link_help
-
     ip, index = args.ip, 0
     while args:
         word = args.take()
@@ -429,7 +427,7 @@ def afstats(args: Args) -> int:
             if not index:
                 raise CommandError(f'Device "{name}" does not exist.', 0)
         elif matches(word, "help"):
-            raise link_help()
+            raise help_of("link")
         else:
             raise CommandError(f'Command "{word}" is unknown, try "ip link help".')
     found = (reply.body for reply in ip.stream(_request(0, [SUITES[0]], True)))

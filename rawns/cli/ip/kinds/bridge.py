@@ -10,7 +10,7 @@ from .. import name_tables
 from ..arguments import U8, U16, U32, lladdr, natural
 from ..grammar import wrong
 from ..keywords import ConstantKeyword, CustomKeyword, Keyword, OnOffKeyword, ValueKeyword
-from ..render import JsonNumber, OutputRow
+from ..render import JsonText, OutputRow
 from .ethertypes import ethertype, ethertype_name
 from .kind import LinkKind, boolean, hexadecimal, link_name, named_rows, show, signed, words
 
@@ -112,8 +112,8 @@ BRIDGE_HELP += "\n\nWhere: VLAN_PROTOCOL := { 802.1Q | 802.1ad }"
 # -- output of a bridge -------------------------------------------------------------------------------------------
 
 
-def _seconds(value: int, record: Body, ip: IpContext) -> JsonNumber:
-    return JsonNumber(f"{value // USER_HZ}.{value % USER_HZ:02d}")
+def _seconds(value: int, record: Body, ip: IpContext) -> JsonText:
+    return JsonText(f"{value // USER_HZ}.{value % USER_HZ:02d}")
 
 
 def _padded(value: int, record: Body, ip: IpContext) -> str:
