@@ -53,5 +53,8 @@ setup(
         "test": ["pytest", "pytest-cov", "cffi", "setuptools", "ruff~=0.17.0", "mypy"],
         "bench": ["cffi", "setuptools", "pyroute2"],
     },
-    entry_points={"console_scripts": ["rawns = rawns.__main__:main"]},
+    entry_points={
+        "console_scripts": ["rawns = rawns.__main__:main"],
+        "pytest11": ["rawns.pytest_plugin = rawns.pytest_plugin"],
+    },
 )

@@ -152,6 +152,10 @@ class KernelError(_ErrnoError):
         self.hint = ""
         self._fields = (errno, request, message, offset, field, context)
 
+    def without_traceback(self) -> KernelError:
+        """Return a copy that does not refer to the stack frames in which it was raised, nor to what they hold open."""
+        return KernelError(self.errno or 0, self.request, self.message, self.offset, self.field, self.context)
+
     def _sentence(self) -> str:
         words = f'"{self.message}" ({self.code})' if self.message else f"{self.strerror} ({self.code})"
         where = "" if self.offset is None else f" at byte {self.offset}"

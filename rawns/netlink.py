@@ -7,6 +7,7 @@ threads; they take turns, one conversation at a time.  `Netfilter` does the same
 from __future__ import annotations
 
 from errno import EMSGSIZE, ENOBUFS, EPERM, EPROTONOSUPPORT
+from time import monotonic
 
 from . import rtnl, uapi
 from .errors import DecodeError, Interrupted, KernelError, SyscallError
@@ -26,7 +27,10 @@ MAX_DUMP_ATTEMPTS = 8
 DUMP_BACKOFF_SECONDS = 0.001  # before the second attempt; doubled before each further one: 0.13 s in all
 MAX_DRAINED_DATAGRAMS = 65536  # of a dump that was broken off
 MIN_SEND_BUFFER_BYTES = 100_000  # that any socket takes without being told (212,992 is the usual default)
+MAX_REFUSALS = 16
 RECEIVE_TIMEOUT_SECONDS = 30.0  # the kernel answers before send(2) returns, so this only bounds an error in this code
+
+refusals: list[tuple[float, KernelError]] = []  # the last ones of this process, with the time.monotonic() of each
 
 
 class Netlink(NetlinkSocket):
@@ -117,6 +121,8 @@ class Netlink(NetlinkSocket):
         except KernelError as error:
             if error.errno == EPERM:  # EACCES here is not about privileges: IPv6 is switched off on the link
                 error.hint = remedy(EPERM)
+            refusals.append((monotonic(), error.without_traceback()))
+            del refusals[:-MAX_REFUSALS]
             raise
 
     def _format_send(self, data: bytes) -> str:

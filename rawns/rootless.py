@@ -2,12 +2,14 @@
 
 `enter` moves the whole process.  There is no way back, and none is needed: everything that is created inside ends with the
 last process in it.  Inside, the user is root over a network, a mount table and a /run that are the process's own.
+`enter_as_same_user` changes less: the process keeps its user and its network, and gets the capabilities for new networks.
 """
 
 from __future__ import annotations
 
 import os
 from errno import EACCES, EINVAL, ENOENT, ENOSPC, EPERM
+from struct import pack
 
 from . import syscalls, uapi
 from .errors import RawnsError, SyscallError
@@ -27,12 +29,36 @@ def privileged() -> bool:
     return capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN) and os.access("/run", os.W_OK) and owns_namespace("mnt")
 
 
+KEPT_CAPABILITIES = (uapi.CAP_NET_BIND_SERVICE, uapi.CAP_NET_ADMIN, uapi.CAP_NET_RAW, uapi.CAP_SYS_ADMIN)
+
+
 def enter() -> None:
     """Move this process into new user, mount and network namespaces, with a private /run, and set ``lo`` up.
 
     Equivalent to ``unshare --map-root-user --mount --net``.  The process must have one thread only.  Raises `RawnsError` with
     the remedy if this machine forbids it.
     """
+    _enter(0, 0, uapi.CLONE_NEWUSER | uapi.CLONE_NEWNS | uapi.CLONE_NEWNET)
+    with Netlink() as netlink:
+        netlink.do(link.change(1, up=True))
+
+
+def enter_as_same_user() -> None:
+    """Move this process into new user and mount namespaces, with a private /run; it keeps its user id and its network.
+
+    An ordinary user keeps `KEPT_CAPABILITIES` only, and its programs inherit them: neither the permissions of files nor programs
+    that refuse to run as root behave differently inside.  New network namespaces belong to the user; the one that the process
+    is in does not, and a thread that leaves it cannot return.
+    Equivalent to ``unshare --map-current-user --keep-caps --mount``.  Raises as `enter`.
+    """
+    uid = os.geteuid()
+    _enter(uid, os.getegid(), uapi.CLONE_NEWUSER | uapi.CLONE_NEWNS)
+    if uid != 0:
+        _keep_capabilities()
+
+
+def _enter(inner_uid: int, inner_gid: int, namespaces: int) -> None:
+    """Unshare namespaces, with one user and group, which have these ids inside; make a private /run.  Raises `RawnsError`."""
     uid, gid = os.geteuid(), os.getegid()
     has_capabilities = capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN)  # asked before unshare, which changes them
     may_map_root = capable(uapi.CAP_SETFCAP)
@@ -41,10 +67,10 @@ def enter() -> None:
     if not os.path.exists("/proc/self/setgroups"):
         raise RawnsError("/proc must be mounted to set up a user namespace; mount it (`mount -t proc proc /proc`)")
     try:
-        syscalls.unshare(uapi.CLONE_NEWUSER | uapi.CLONE_NEWNS | uapi.CLONE_NEWNET)
+        syscalls.unshare(namespaces)
         _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {uid} 1")
-        _write("/proc/self/gid_map", f"0 {gid} 1")
+        _write("/proc/self/uid_map", f"{inner_uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{inner_gid} {gid} 1")
         syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
         _replace_directory("/run")
     except SyscallError as error:
@@ -61,8 +87,15 @@ def enter() -> None:
             raise
         who = "this root" if uid == 0 else "an ordinary user"
         raise RawnsError(f"this machine does not let {who} make a user namespace: {remedy}") from error
-    with Netlink() as netlink:
-        netlink.do(link.change(1, up=True))
+
+
+def _keep_capabilities() -> None:
+    """Drop all capabilities but `KEPT_CAPABILITIES`, and let programs that are executed inherit these.  capabilities(7)."""
+    kept = sum(1 << number for number in KEPT_CAPABILITIES)
+    header = pack("=Ii", uapi._LINUX_CAPABILITY_VERSION_3, 0)
+    syscalls.capset(header, pack("=6I", kept, kept, kept, 0, 0, 0))  # effective, permitted, inheritable; 32 bits each
+    for number in KEPT_CAPABILITIES:
+        syscalls.prctl(uapi.PR_CAP_AMBIENT, uapi.PR_CAP_AMBIENT_RAISE, number, 0, 0)
 
 
 def _write(path: str, text: str) -> None:

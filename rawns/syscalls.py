@@ -379,6 +379,8 @@ mount = LibcFunction(
     ("data", "path", ""),
 )
 umount2 = LibcFunction("umount2", ("target", "path", ""), ("flags", "int", ("MNT_", "UMOUNT_")))
+capset = LibcFunction("capset", ("hdrp", "path", ""), ("datap", "path", ""))  # pointers to structures, given as bytes
+prctl = LibcFunction("prctl", ("option", "int", ""), *((f"arg{number}", "ulong", "") for number in range(2, 6)))
 
 
 # -- through Python ------------------------------------------------------------------------------------------------

@@ -35,7 +35,9 @@ LAYERS = [  # from the lowest; the modules of one entry, and those of a package,
     ["net", "rootless"],
     ["icmp"],
     ["lab", "pool", "chat", "tracing"],
-    ["diagnose", "bench", "inventory", "doctor"],
+    ["diagnose", "bench", "inventory", "doctor", "pairs"],
+    ["testing"],
+    ["pytest_plugin"],
     ["cli"],
 ]
 INSIDE = {  # the layers inside packages; "" is the package's __init__
@@ -111,6 +113,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["command", "monitor", "mrule", "tunnel"],
         [""],
     ],
+    "testing": [["isolation", "leaks"], ["processes"], ["lab"], ["report"], ["session"], [""]],
     "bench": [
         ["samples", "equivalence", "environment"],
         ["cleanup_barrier"],
@@ -127,7 +130,10 @@ UNLAYERED = {"", "__main__"}  # the package itself and `python -m rawns` lead to
 PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "kernel_options", "exchange", "explain", "objects", "framing", "terminal"]
 PURE_MAY = {"__future__", "struct", "typing", "typing_extensions", "collections.abc"}
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # allowed in pure modules, from `_socket` or `socket`
-EXTRAS = {"cffi", "pyroute2", "mininet"}  # the one exception to "nothing but the standard library": the bench's peers
+EXTRAS = {  # the exceptions to "nothing but the standard library", by the beginning of the module's name
+    "bench.peers": {"cffi", "pyroute2", "mininet"},
+    "pytest_plugin": {"pytest"},
+}
 
 
 def modules() -> list[Path]:
@@ -297,7 +303,8 @@ def test_nothing_but_the_standard_library(path: Path) -> None:
     if known is None:
         pytest.skip("this Python does not say what its standard library holds")
     tree = parse(path)
-    allowed = {*known, "rawns", *(EXTRAS if dotted(path).startswith("bench.peers") else ())}
+    extras = [names for module, names in EXTRAS.items() if dotted(path).startswith(module)]
+    allowed = {*known, "rawns", *(name for names in extras for name in names)}
     foreign = {(line, module) for line, module, _ in imports(path, tree) if module.split(".")[0] not in allowed}
     # Type checkers bring typing_extensions along (`Unpack` is in `typing` since 3.11 only); no program needs it.
     assert foreign <= {(line, "typing_extensions") for line in type_checking_lines(tree)}

@@ -7,19 +7,15 @@ answer in a short first pass is asked again in a second pass, so that one slow p
 from __future__ import annotations
 
 import os
-import select
 import sys
-from errno import ENOBUFS
-from time import monotonic_ns
 
-from ... import icmp, sockets
-from ...errors import InvalidValue, RawnsError, SyscallError
+from ...errors import InvalidValue, RawnsError
 from ...lab.discover import read_stamp
 from ...lab.reachability import Reach
 from ...net import NetNS
-from ...netns import call_inside
 from ...objects import neighbour
-from ...terminal import printable
+from ...pairs import MAX_MATRIX, PairResult, matrix, spread
+from ...pairs import ask as ask_pairs
 from . import PING_TIMEOUT, Progress, emit, say
 from .resolve import expect_all_up, is_file, lab_of
 
@@ -28,32 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ...icmp.socket import IcmpSocket
     from ...lab import Lab
     from ...lab.host import Host
     from ...lab.reachability import Pair
     from ..options import Parsed
 
 MAX_FIRST, MAX_SECOND = 128, 512  # requests that are open at once in the first pass and in the second
-FIRST_PASS, TRIES = 0.5, 5  # seconds that the first pass takes; requests for a pair in a pass
+FIRST_PASS = 0.5  # seconds that the first pass takes
 MAX_NEIGHBOURS = 256  # pairs after which neighbour entries are deleted: all namespaces together may have 1024
 NUD_PERMANENT = 0x80
-PAUSE = 1  # milliseconds between two requests
-MAX_MATRIX = 24  # hosts; the matrix of more does not fit a terminal
-
-
-class PairResult:
-    """The result for one pair: ``rtt`` in seconds, negative if there was no answer; then ``why`` is the reason."""
-
-    __slots__ = ("pair", "rtt", "why")
-
-    def __init__(self, pair: Pair) -> None:
-        self.pair, self.rtt, self.why = pair, -1.0, "no answer"
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether the reply arrived."""
-        return self.rtt >= 0
 
 
 class HostNamespaces:
@@ -92,11 +71,11 @@ def ask(lab: Lab, pairs: Iterable[Pair], timeout: float = PING_TIMEOUT, progress
     recent: list[PairResult] = []
     done = 0
     for at_once, seconds in ((MAX_FIRST, min(FIRST_PASS, timeout)), (MAX_SECOND, timeout)):
-        waiting = _spread([probe for probe in probes if not probe.ok])
+        waiting = spread([probe for probe in probes if not probe.ok])
         for start in range(0, len(waiting), at_once):
             batch = waiting[start : start + at_once]
             try:
-                _together(namespaces, batch, seconds)
+                ask_pairs(batch, seconds, namespaces.of)
                 recent += batch
                 last = start + at_once >= len(waiting)
                 if len(recent) >= MAX_NEIGHBOURS and not (last and all(probe.ok for probe in probes)):
@@ -108,82 +87,6 @@ def ask(lab: Lab, pairs: Iterable[Pair], timeout: float = PING_TIMEOUT, progress
             if progress is not None:
                 progress(done, len(probes))
     return probes
-
-
-def _spread(probes: list[PairResult]) -> list[PairResult]:
-    """Order the pairs so that neighbours have different sources: a raw socket receives what all others there receive."""
-    ranks: dict[int, int] = {}
-    keyed = []
-    for number, probe in enumerate(probes):
-        rank = ranks[probe.pair.source.number] = ranks.get(probe.pair.source.number, -1) + 1
-        keyed.append((rank, number, probe))
-    return [probe for _, _, probe in sorted(keyed, key=lambda key: key[:2])]
-
-
-def _together(namespaces: HostNamespaces, batch: Sequence[PairResult], seconds: float) -> None:
-    lines: dict[int, tuple[IcmpSocket, PairResult, dict[int, int]]] = {}
-    try:
-        for probe in batch:
-            try:
-                address = probe.pair.address
-                line = call_inside(namespaces.of(probe.pair.source), icmp.connect, address.address, address.family)
-                lines[line.sock.fileno()] = line, probe, {}
-            except RawnsError as error:
-                probe.why = _reason(error)
-        _rounds(lines, round(seconds * 1e9))
-    finally:
-        for line, _, _ in lines.values():
-            line.close()
-
-
-def _rounds(lines: dict[int, tuple[IcmpSocket, PairResult, dict[int, int]]], length: int) -> None:
-    """Send requests for the pairs that have not answered, and receive answers, until the time is over.
-
-    There is a pause before the next request: on a large bridge the search for a neighbour goes to every port, and several at
-    once exceed the kernel's queue.
-    """
-    start = monotonic_ns()
-    waiting = dict(lines)
-    for number in range(TRIES):
-        for descriptor, (line, probe, sent) in list(waiting.items()):
-            _send(line, probe, sent, number + 1)
-            _hear(waiting, [descriptor], PAUSE)
-        end = start + length * (number + 1) // TRIES
-        while waiting and (left := end - monotonic_ns()) > 0:
-            _hear(waiting, list(waiting), -(-left // 1_000_000))
-        if not waiting:
-            return
-
-
-def _hear(waiting: dict[int, tuple[IcmpSocket, PairResult, dict[int, int]]], descriptors: list[int], milliseconds: int) -> None:
-    """Wait for answers on some sockets; a pair that has been answered is removed from ``waiting``."""
-    for descriptor, what in sockets.poll(dict.fromkeys(descriptors, select.POLLIN), milliseconds):
-        if _heard(*waiting[descriptor], what):
-            del waiting[descriptor]
-
-
-def _send(line: IcmpSocket, probe: PairResult, sent: dict[int, int], sequence: int) -> None:
-    sent[sequence] = monotonic_ns()
-    try:
-        line.send(line.request(sequence, icmp.payload(56)))
-    except SyscallError as error:  # what came in for an earlier one, or no room: the next one will tell
-        if error.errno != ENOBUFS:
-            probe.why = _reason(error)
-
-
-def _heard(line: IcmpSocket, probe: PairResult, sent: dict[int, int], what: int) -> bool:
-    """Receive one packet; return whether it is the answer."""
-    arrival = line.failure() if what & select.POLLERR else line.receive()
-    if isinstance(arrival, icmp.EchoError):
-        probe.why = str(arrival.message) + (f" (says {arrival.source[0]})" if arrival.source else "")
-    elif arrival is not None and arrival.sequence in sent and not arrival.corrupt and not arrival.elsewhere:
-        probe.rtt = max(0, arrival.when - sent[arrival.sequence]) / 1e9
-        return True
-    return False
-
-
-def _reason(error: RawnsError) -> str:
-    return str(error.strerror) if isinstance(error, SyscallError) else str(error)
 
 
 def _forget(namespaces: HostNamespaces, probes: Iterable[PairResult]) -> None:
@@ -239,7 +142,8 @@ def _show(lab: Lab, probes: Sequence[PairResult], failed: Sequence[PairResult], 
     hosts = list({host.number: host for probe in probes for host in (probe.pair.source, probe.pair.target)}.values())
     hosts.sort(key=lambda host: host.number)
     if whole and len(hosts) <= MAX_MATRIX:
-        print("\n".join(_matrix(hosts, probes)))
+        terminal = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print("\n".join(matrix(hosts, probes, terminal)))
         print()
     for probe in failed[:100]:
         say(f"{probe.pair.source.label} -> {probe.pair.target.label} {probe.pair.address.address}: {probe.why}")
@@ -249,28 +153,3 @@ def _show(lab: Lab, probes: Sequence[PairResult], failed: Sequence[PairResult], 
     times = sorted(probe.rtt for probe in probes if probe.ok)
     middle = f"; half of them within {times[len(times) // 2] * 1000:.2f} ms" if times else ""
     say(f"{lab.name}: {answered} of {len(probes)} ways lead there and back{middle}{chosen}")
-
-
-def _matrix(hosts: Sequence[Host], probes: Iterable[PairResult]) -> list[str]:
-    """Return the milliseconds from each host (row) to each other (column); of several addresses the slowest, or a failed one."""
-    cells: dict[tuple[int, int], float] = {}
-    for probe in probes:
-        key = probe.pair.source.number, probe.pair.target.number
-        before = cells.get(key, 0.0)
-        cells[key] = -1.0 if before < 0 or not probe.ok else max(before, probe.rtt)
-    labels = [printable(host.label) for host in hosts]
-    width = max(6, *map(len, labels))
-    lines = [" ".join([" " * width, *(f"{label:>{width}}" for label in labels)])]
-    for one, label in zip(hosts, labels):
-        row = [_cell(one, other, cells.get((one.number, other.number)), width) for other in hosts]
-        lines.append(" ".join([f"{label:<{width}}", *row]).rstrip())
-    return lines
-
-
-def _cell(one: Host, other: Host, rtt: float | None, width: int) -> str:
-    if rtt is None:
-        return f"{'-' if one is other else '.':>{width}}"
-    text = "FAILS" if rtt < 0 else f"{rtt * 1000:.2f}"
-    colour = "31;1" if rtt < 0 else "32"
-    terminal = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return f"\x1b[{colour}m{text:>{width}}\x1b[m" if terminal else f"{text:>{width}}"

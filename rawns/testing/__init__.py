@@ -1,0 +1,124 @@
+"""Networks in tests: what the pytest plugin offers, for unittest and for scripts.
+
+::
+
+    from rawns import testing
+
+    testing.isolate()                                  # once, at the beginning of the program
+    with testing.lab("shop") as lab:
+        web, db = lab.netns("web"), lab.netns("db")
+        lab.wire(web.port("eth0", "10.0.0.1/24"), db.port("eth0", "10.0.0.2/24"))
+        lab.up()
+        server = db.start(["python3", "server.py"], ready="port 8080")
+
+The modules::
+
+    isolation   names and networks of a process's own, also without privileges
+    lab         a lab that belongs to one test, and its hosts
+    processes   processes in these hosts
+    leaks       what a test leaves behind
+    report      what a failing test says about its lab
+    session     what a test framework keeps of a run and of each test
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+
+from ..errors import RawnsError
+from ..net import NetNS
+from . import isolation, leaks, report
+from .isolation import Isolation, IsolationError
+from .lab import ManagedHost, ManagedLab, name_of
+from .processes import HostProcess, ProcessError
+from .session import load_lab, new_namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "Isolation",
+    "LeakError",
+    "ManagedHost",
+    "ManagedLab",
+    "HostProcess",
+    "ProcessError",
+    "IsolationError",
+    "isolate",
+    "lab",
+    "lab_file",
+    "name_of",
+    "namespace",
+    "watched",
+]
+
+_isolation: Isolation | None = None
+
+
+class LeakError(RawnsError):
+    """A block has left something behind; the sentence names each thing."""
+
+
+def isolate(mode: str = "auto") -> Isolation:
+    """Isolate this process for the rest of its life (see `isolation.enter`); a second call returns the first one's result.
+
+    Raises `IsolationError` with the remedy if this machine does not allow it.
+    """
+    global _isolation
+    if _isolation is None:
+        _isolation = isolation.enter(mode)
+        if _isolation.network is not None:
+            _isolation.network.enter()
+    return _isolation
+
+
+@contextmanager
+def lab(name: str = "lab") -> Iterator[ManagedLab]:
+    """Make an empty lab for a block.  At its end the processes are ended, and the lab is removed.
+
+    If the block raises an exception, what the lab says about itself is written to standard error first.  Raises `LeakError` if a
+    block that succeeds leaves a namespace, a process, a thread or a descriptor behind.
+    """
+    with _ended(ManagedLab(name_of(name))) as made:
+        yield made
+
+
+@contextmanager
+def lab_file(path: str | os.PathLike[str], wait: float = 10.0) -> Iterator[ManagedLab]:
+    """Bring the lab of a file up for a block, and wait until it can be used; otherwise as `lab`."""
+    with _ended(load_lab(path)) as made:
+        made.up(wait)
+        yield made
+
+
+@contextmanager
+def _ended(made: ManagedLab) -> Iterator[ManagedLab]:
+    with watched(), made:
+        try:
+            yield made
+        except Exception:
+            for title, text in report.explain(made):
+                print(f"-- lab {made.name}: {title}\n{text}", file=sys.stderr)
+            raise
+
+
+@contextmanager
+def namespace(name: str | None = None) -> Iterator[NetNS]:
+    """Create a network namespace with ``lo`` up for a block: ``ip netns add NAME``, or one without a name."""
+    with new_namespace(name) as made:
+        yield made
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Raise `LeakError` at the end of a block that succeeds and leaves something behind; processes and names are removed."""
+    before = leaks.Snapshot()
+    yield
+    found = before.leaks()
+    for one in found:
+        one.remove()
+    if found:
+        raise LeakError("\n".join(map(str, found)))

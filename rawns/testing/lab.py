@@ -1,0 +1,184 @@
+"""`ManagedLab`: a lab for one test, with processes in its hosts, which ends with the test."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ..errors import InvalidValue, RawnsError
+from ..lab.host import Host
+from ..lab.lab import Lab
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from typing_extensions import Unpack
+
+    from ..lab.change import Change
+    from ..lab.document import Source
+    from ..lab.lab import Progress
+    from ..netns import Command, ProcessOptions
+    from .processes import HostProcess, OutputReader, Ready
+
+MAX_NAME = 48  # characters of a lab's name that is taken from a test's
+
+
+class ManagedHost(Host):
+    """A host of a `ManagedLab`: a `rawns.lab.Host` in which processes can be started that end with the lab."""
+
+    __slots__ = ()
+
+    @property
+    def managed(self) -> ManagedLab:
+        """The lab that it belongs to."""
+        lab: Any = self.lab
+        found: ManagedLab = lab
+        return found
+
+    @property
+    def processes(self) -> list[HostProcess]:
+        """The processes that `start` has started in it, in their order."""
+        return [one for one in self.managed.processes if one.host is self]
+
+    def start(
+        self, argv: Command, ready: Ready | None = None, timeout: float = 5.0, **options: Unpack[ProcessOptions]
+    ) -> HostProcess:
+        """Start a process that ends with the lab; return it when it is ready.
+
+        ``ready`` is ``"port 8080"`` (a TCP socket listens on it), ``"udp port 53"``, ``"output PATTERN"`` (a regular expression
+        is found in what it writes), or a function that is called with the process until its answer is true.  ``options`` are
+        those of `subprocess.Popen`.  What it writes is kept as ``output``.
+
+        Raises `ProcessError` with its last lines if it ends before it is ready, or is not ready after ``timeout`` seconds;
+        `RawnsError` on another thread than the main thread, and in a forked process; what Popen raises if the command cannot be
+        executed.
+        """
+        from .processes import start
+
+        self.managed.check_process("start a process")
+        process = start(self, argv, options)
+        self.managed.started(process)
+        if ready is not None:
+            process.wait_ready(ready, timeout)
+        return process
+
+
+class ManagedLab(Lab):
+    """A lab that belongs to one test: its hosts start processes, and at the end everything is ended, in order.
+
+    Hosts are looked up by name: ``lab["web"]``.
+    """
+
+    __slots__ = ("_maker", "_reader", "ended", "processes", "test")
+
+    def __init__(self, name: str = "lab", standing: bool = False) -> None:
+        super().__init__(name, standing)
+        self.outlives_process = False
+        self.processes: list[HostProcess] = []  # in the order of their start
+        self.test = ""  # the test that it belongs to
+        self.ended = False
+        self._maker = os.getpid()
+        self._reader: OutputReader | None = None
+
+    def __getitem__(self, label: str) -> ManagedHost:
+        found = self.find_host(label)
+        if not isinstance(found, ManagedHost):
+            raise InvalidValue(f"{label} is the namespace that the lab is built from: it is `lab.root`, and starts no processes")
+        return found
+
+    def __iter__(self) -> Iterator[ManagedHost]:
+        return (host for host in self.hosts if isinstance(host, ManagedHost))
+
+    def netns(self, name: str | None = None, label: str | None = None) -> ManagedHost:
+        """Plan a host, as `Lab.netns`."""
+        self.check_alive("plan a host")
+        made = super().netns(name, label)
+        assert isinstance(made, ManagedHost)
+        return made
+
+    def _host(self, name: str | None, label: str | None) -> ManagedHost:
+        plain = super()._host(name, label)
+        return ManagedHost(self, plain.name, plain.label)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether at least one of its hosts exists."""
+        return any(host.there for host in self.hosts)
+
+    def up(self, wait: float | None = 10.0, progress: Progress | None = None) -> list[Change]:
+        """Create the lab, as `Lab.up`, and by default wait until it can be used, 10 seconds at most."""
+        self.check_process("bring it up")
+        self.check_alive("bring it up")
+        return super().up(wait, progress)
+
+    def down(self, wait: float | None = None) -> None:
+        """End its processes, the last one first, and remove it, as `Lab.down`."""
+        self.check_process("take it down")
+        self.end_processes()
+        super().down(wait)
+
+    def end(self) -> None:
+        """Take it down for good; do nothing in a forked process."""
+        if self._maker == os.getpid() and not self.ended:
+            self.ended = True
+            self.down()
+
+    def __exit__(self, *exc: object) -> None:
+        self.end()
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def started(self, process: HostProcess) -> None:
+        """Take over a process that was started in one of its hosts."""
+        from .processes import OutputReader
+
+        self.processes.append(process)
+        if self._reader is None:
+            self._reader = OutputReader()
+        self._reader.add(process)
+
+    def end_processes(self) -> None:
+        """End all its processes, the last one first."""
+        if not self.processes and self._reader is None:
+            return
+        from .processes import stop_all
+
+        reader, self._reader = self._reader, None
+        try:
+            stop_all(self.processes)
+        finally:
+            if reader is not None:
+                reader.close()
+
+    # -- wrong uses -----------------------------------------------------------------------------------------------------
+
+    def check_process(self, what: str) -> None:
+        """Raise `RawnsError` in a process that was forked from the one to which the lab belongs."""
+        if os.getpid() != self._maker:
+            raise RawnsError(
+                f"the lab {self.name} belongs to process {self._maker}, and this is process {os.getpid()}: it cannot {what}; "
+                "the hosts' `run`, `socket` and `entered` work here as well"
+            )
+
+    def check_alive(self, what: str) -> None:
+        """Raise `RawnsError` if the lab has ended."""
+        if self.ended:
+            of = f" of {self.test}" if self.test else ""
+            raise RawnsError(f"the lab {self.name}{of} has ended with its test: it cannot {what} any more")
+
+
+def name_of(test: str) -> str:
+    """Return the name of a lab for a test: ASCII letters, digits, ``-`` and ``_`` of the test's name."""
+    words = re.sub(r"[^A-Za-z0-9_]+", "-", test).strip("-")[:MAX_NAME].strip("-")
+    return words or "lab"
+
+
+def from_source(source: Source) -> ManagedLab:
+    """Return the lab that a `Source` describes.  Raises `InvalidDescription`."""
+    from ..lab.parse import lab_of
+
+    lab = lab_of(source, ManagedLab)
+    lab.source = source
+    return lab

@@ -1,0 +1,139 @@
+"""What a test leaves behind: names of namespaces, processes, threads and descriptors that were not there before it.
+
+A `Snapshot` is taken before the test; `Snapshot.leaks` says what has come since and stays.  What ends by itself a moment later is
+waited for.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+from time import monotonic
+
+from .. import netns_names
+from ..terminal import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PATIENCE = 1.0  # seconds for threads that are about to end; only a leak takes so long
+NAMESPACE_FILE = "net:["
+IDLE_THREADS = ("rawns-output", "Trio thread")  # beginnings of names: ours, and those that Trio keeps for ten seconds
+
+
+class Leak:
+    """One thing that was left behind: ``kind`` and ``what``; ``number`` is a process's pid or a descriptor.
+
+    `remove` ends it, as far as that is possible.
+    """
+
+    __slots__ = ("kind", "number", "what")
+
+    def __init__(self, kind: str, what: str, number: int = 0) -> None:
+        self.kind, self.what, self.number = kind, what, number
+
+    def __str__(self) -> str:
+        return f"a {self.kind} is left behind: {self.what}"
+
+    def remove(self) -> None:
+        """Kill a process and remove a name.  Threads and descriptors belong to code that may still use them."""
+        try:
+            if self.kind == "process":
+                os.kill(self.number, signal.SIGKILL)
+            elif self.kind == "namespace" and not self.number:
+                netns_names.remove(self.what)
+        except OSError:
+            pass  # it has ended meanwhile
+
+
+class Snapshot:
+    """What there is before a test."""
+
+    __slots__ = ("_children", "_descriptors", "_names", "_threads")
+
+    def __init__(self) -> None:
+        self._names = _names()
+        self._children = children()
+        self._threads = set(threading.enumerate())
+        self._descriptors = _descriptors()
+
+    def leaks(self, descriptors: bool = True, without: Iterable[int] = ()) -> list[Leak]:
+        """Return what has come since and stays, ``without`` these processes, and with or without descriptors."""
+        threads = [one for one in threading.enumerate() if one not in self._threads and not one.name.startswith(IDLE_THREADS)]
+        _join(threads)
+        found = [Leak("namespace", name) for name in sorted(_names() - self._names)]
+        found += [Leak("process", f"{pid} ({_command(pid)})", pid) for pid in sorted(self._new_children(without))]
+        found += [Leak("thread", printable(one.name)) for one in threads if one.is_alive()]
+        if descriptors and self._new_descriptors():
+            gc.collect()  # an object in a reference cycle still holds it
+            found += [_describe(number, target) for number, target in self._new_descriptors()]
+        return found
+
+    def _new_children(self, without: Iterable[int]) -> list[int]:
+        return [pid for pid in children() - self._children - set(without) if _runs(pid)]
+
+    def _new_descriptors(self) -> list[tuple[int, str]]:
+        now = _descriptors()
+        return sorted((number, target) for number, target in now.items() if self._descriptors.get(number) != target)
+
+
+def _describe(number: int, target: str) -> Leak:
+    if target.startswith(NAMESPACE_FILE):
+        return Leak("namespace", f"{target}, held by the descriptor {number}", number)
+    return Leak("descriptor", f"{number} -> {printable(target)}")
+
+
+def _names() -> set[str]:
+    try:
+        return set(os.listdir(netns_names.NETNS_DIR))
+    except OSError:
+        return set()
+
+
+def _descriptors() -> dict[int, str]:
+    found: dict[int, str] = {}
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            found[int(entry)] = os.readlink(f"/proc/self/fd/{entry}")
+        except OSError:
+            pass  # the descriptor that listed the directory
+    return found
+
+
+def children() -> set[int]:
+    """Return the children of this process (CONFIG_PROC_CHILDREN); empty if the kernel keeps no such list."""
+    found: set[int] = set()
+    for task in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
+                found.update(map(int, file.read().split()))
+        except OSError:
+            pass  # the thread has just ended
+    return found
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
+
+
+def _command(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(400).split(b"\0")
+    except OSError:
+        return "?"
+    return printable(b" ".join(words).decode("utf-8", "replace").strip()) or "?"
+
+
+def _join(threads: Iterable[threading.Thread]) -> None:
+    deadline = monotonic() + PATIENCE
+    for one in threads:
+        one.join(max(0.0, deadline - monotonic()))

@@ -1,0 +1,285 @@
+"""Processes in the hosts of a lab: started with a condition for being ready, ended in order, with their last output at hand.
+
+A process ends with the thread that has started it, at the latest (PR_SET_PDEATHSIG of prctl(2)): a test run that is killed leaves
+none behind.  So it is started by the main thread, which lives as long as the test run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+from collections import deque
+from time import monotonic
+
+from .. import syscalls, uapi
+from ..errors import InvalidValue, RawnsError
+from ..terminal import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Union
+
+    from ..lab.host import Host
+    from ..netns import Command, ProcessOptions
+
+    Ready = Union[str, Callable[["HostProcess"], object]]
+
+MAX_KEPT_BYTES = 1 << 18  # of each process's output: the last of them
+MAX_CHUNK_BYTES = 1 << 16
+GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+FIRST_LOOK, LAST_LOOK = 0.001, 0.05  # seconds between two trials of a condition
+READY = re.compile(r"(?:(udp|tcp) )?port (\d{1,5})|output (.+)", re.DOTALL)
+
+
+class ProcessError(RawnsError):
+    """A process has not become ready, or has ended too early; the sentence has its last lines."""
+
+
+class HostProcess:
+    """A process in a host: ``pid``, ``returncode`` (None while it runs), ``output`` (what it has written last, as text).
+
+    Standard output and standard error go to the same pipe, and standard input is /dev/null, unless options of
+    `subprocess.Popen` say otherwise.  It is the leader of a process group, to which all its signals are sent.
+    """
+
+    def __init__(self, host: Host, argv: Command, popen: subprocess.Popen[bytes]) -> None:
+        self.host, self.argv, self.popen = host, argv, popen
+        self._chunks: deque[bytes] = deque()
+        self._kept = 0
+        self.dropped = 0  # bytes of its output that are not kept any more
+        self.changed = threading.Condition()
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is that of its process group as well."""
+        return self.popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self.popen.poll()
+
+    @property
+    def command(self) -> str:
+        """Its command line, safe to show."""
+        words = [self.argv] if isinstance(self.argv, str) else [os.fsdecode(word) for word in self.argv]
+        return printable(" ".join(words))[:200]
+
+    @property
+    def output(self) -> str:
+        """What it has written, `MAX_KEPT_BYTES` of it at most."""
+        with self.changed:
+            return b"".join(self._chunks).decode("utf-8", "replace")
+
+    def last_lines(self, number: int = 20) -> list[str]:
+        """Return its last lines, safe to show."""
+        return [printable(line) for line in self.output.splitlines()[-number:]]
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it has ended; return its exit status.  Raises `ProcessError` after ``timeout`` seconds."""
+        try:
+            return self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ProcessError(self._told(f"still runs after {timeout:g} s")) from None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to its process group; do nothing if it has ended.  kill(2)."""
+        if self.popen.poll() is None:
+            os.killpg(self.pid, number)
+
+    def stop(self, grace: float = GRACE) -> int:
+        """End it: SIGTERM, and SIGKILL if it still runs after ``grace`` seconds; return its exit status.
+
+        What is left of its process group is killed as well.
+        """
+        self.send_signal(signal.SIGTERM)
+        try:
+            self.popen.wait(grace)
+        except subprocess.TimeoutExpired:
+            self.send_signal(signal.SIGKILL)
+            self.popen.wait()
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # the whole group has ended
+        return int(self.popen.returncode)
+
+    def _told(self, what: str) -> str:
+        last = "".join(f"\n    {line}" for line in self.last_lines(10))
+        return f"{self.command} in {self.host.label} {what}" + (
+            f"; its last lines:{last}" if last else ", and has written nothing"
+        )
+
+    def __repr__(self) -> str:
+        state = "running" if self.returncode is None else f"ended with {self.returncode}"
+        return f"<HostProcess {self.pid} in {self.host.label}: {self.command} ({state})>"
+
+    # -- its output, on the thread of an `OutputReader` ---------------------------------------------------------------
+
+    def add_output(self, data: bytes) -> None:
+        """Keep a piece of output, and drop the oldest if it is too much."""
+        with self.changed:
+            self._chunks.append(data)
+            self._kept += len(data)
+            while self._kept - len(self._chunks[0]) >= MAX_KEPT_BYTES:
+                first = self._chunks.popleft()
+                self._kept -= len(first)
+                self.dropped += len(first)
+            self.changed.notify_all()
+
+    # -- readiness ----------------------------------------------------------------------------------------------------
+
+    def wait_ready(self, ready: Ready, timeout: float) -> None:
+        """Wait until it is ready (see `ManagedHost.start`), ``timeout`` seconds at most.  Raises `ProcessError` if it is not."""
+        found = None if callable(ready) else READY.fullmatch(ready)
+        if callable(ready):
+            self._wait_until(lambda: ready(self), f"{getattr(ready, '__name__', 'its condition')}() is true", timeout)
+        elif found is not None and found[2]:
+            self._wait_for_port(found[1] or "tcp", int(found[2]), timeout)
+        elif found is not None:
+            pattern = re.compile(found[3])
+            self._wait_until(lambda: pattern.search(self.output), f"its output contains {found[3]!r}", timeout)
+        else:
+            raise InvalidValue(
+                f"{ready!r} does not say when a process is ready: 'port 8080', 'udp port 53', 'output PATTERN', or a function"
+            )
+
+    def _wait_for_port(self, protocol: str, port: int, timeout: float) -> None:
+        deadline = monotonic() + timeout
+        try:
+            self.host.wait_for_port(port, protocol=protocol, timeout=timeout, process=self.popen)
+        except InvalidValue:
+            raise
+        except RawnsError as error:
+            self._await_output_end(deadline)
+            raise ProcessError(self._told(f"is not ready: {error}")) from None
+
+    def _wait_until(self, holds: Callable[[], object], what: str, timeout: float) -> None:
+        """Wait for a condition: it is tried after each piece of output, and at growing intervals."""
+        deadline, look = monotonic() + timeout, FIRST_LOOK
+        while not holds():
+            status = self.returncode
+            if status is not None and not holds():
+                self._await_output_end(deadline)
+                if holds():
+                    return
+                raise ProcessError(self._told(f"has ended with status {status} before {what}"))
+            left = deadline - monotonic()
+            if left <= 0:
+                raise ProcessError(self._told(f"is not ready: it has run for {timeout:g} s before {what}"))
+            with self.changed:
+                self.changed.wait(min(look, left))
+            look = min(look * 2, LAST_LOOK)
+
+    def _await_output_end(self, deadline: float) -> None:
+        """Give the reading thread the time to read what the process has written last."""
+        with self.changed:
+            while self.popen.stdout is not None and not self.popen.stdout.closed and monotonic() < deadline:
+                if not self.changed.wait(min(0.05, max(0.0, deadline - monotonic()))):
+                    return  # a process of it still has the pipe open
+
+
+# -- starting ---------------------------------------------------------------------------------------------------------
+
+
+def start(host: Host, argv: Command, options: ProcessOptions) -> HostProcess:
+    """Start a process in a host; an `OutputReader` must read what it writes.  See `ManagedHost.start`."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RawnsError(
+            f"{host.label}: a process is started by the main thread, since it ends with the thread that has started it; "
+            "start it before the thread begins, or use `popen`"
+        )
+    given: ProcessOptions = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+    asked, parent = given.get("preexec_fn"), os.getpid()
+    syscalls.prctl.load()
+
+    def prepare() -> None:
+        syscalls.prctl(uapi.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)  # the test run has been killed before this
+        if asked is not None:
+            asked()
+
+    given["preexec_fn"], given["start_new_session"] = prepare, True
+    return HostProcess(host, argv, host.popen(argv, **given))
+
+
+class OutputReader:
+    """A thread that reads the output of all processes of a lab, from the first process until `close`."""
+
+    def __init__(self) -> None:
+        self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._processes: dict[int, HostProcess] = {}
+        self._thread: threading.Thread | None = None
+
+    def add(self, process: HostProcess) -> None:
+        """Read the output of a process from now on."""
+        if process.popen.stdout is None:
+            return
+        self._processes[process.popen.stdout.fileno()] = process
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True, name="rawns-output")
+            syscalls.start_thread(self._thread.start)
+        os.write(self._waker, b"+")
+
+    def close(self) -> None:
+        """Read what is there, and end the thread; the processes must have ended."""
+        if self._thread is not None:
+            os.write(self._waker, b".")
+            self._thread.join()
+        for process in self._processes.values():
+            _close_output(process)
+        os.close(self._wake)
+        os.close(self._waker)
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            reading = dict(self._processes)
+            poll = select.poll()
+            for descriptor in (self._wake, *reading):
+                poll.register(descriptor, select.POLLIN)
+            ready = [descriptor for descriptor, _ in poll.poll()]
+            if self._wake in ready:
+                ending = b"." in os.read(self._wake, MAX_CHUNK_BYTES)
+            for descriptor in reading if ending else ready:
+                if descriptor in reading:
+                    self._read(descriptor, reading[descriptor], ending)
+
+    def _read(self, descriptor: int, process: HostProcess, ending: bool) -> None:
+        """Read a piece of output; at the end, all that is in the pipe (64 KiB, unless another process goes on writing)."""
+        os.set_blocking(descriptor, False)
+        for _ in range(16 if ending else 1):
+            try:
+                data = os.read(descriptor, MAX_CHUNK_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._processes.pop(descriptor, None)
+                _close_output(process)
+                return
+            process.add_output(data)
+
+
+def _close_output(process: HostProcess) -> None:
+    with process.changed:
+        if process.popen.stdout is not None:
+            process.popen.stdout.close()
+        process.changed.notify_all()
+
+
+def stop_all(processes: Sequence[HostProcess]) -> None:
+    """End processes in the reverse order of their start; an error of one does not prevent the others."""
+    failure: BaseException | None = None
+    for process in reversed(processes):
+        try:
+            process.stop()
+        except BaseException as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure

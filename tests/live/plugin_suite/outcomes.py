@@ -1,0 +1,205 @@
+"""Tests that are run by tests/live/test_pytest_plugin.py in a pytest of their own.  The outcome is in the name of each."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SERVER = "import socket; s = socket.create_server(('', 8080)); print('serving', flush=True); s.accept(); s.accept()"
+KEPT: list[Any] = []  # what tests leave behind
+
+
+def links() -> list[str]:
+    return [name for _, name in socket.if_nameindex()]
+
+
+def wired(lab: Any) -> tuple[Any, Any]:
+    a, b = lab.netns("a"), lab.netns("b")
+    lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
+    lab.up()
+    return a, b
+
+
+# -- what uses no fixture ---------------------------------------------------------------------------------------------
+
+
+def test_without_fixtures_passes(tmp_path: Path) -> None:
+    """User, network, mounts and the permissions of files are those outside of pytest."""
+    assert f"{os.getuid()} {os.getgid()} {os.geteuid()}" == os.environ["EXPECTED_USER"]
+    assert os.readlink("/proc/self/ns/net") == os.environ["EXPECTED_NETWORK"]
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    assert [one for one in os.environ["EXPECTED_MOUNTS"].split() if one not in points] == []
+    closed = tmp_path / "closed"
+    closed.write_text("text")
+    closed.chmod(0)
+    if os.getuid() != 0:
+        pytest.raises(PermissionError, closed.read_text)
+
+
+# -- fixtures ---------------------------------------------------------------------------------------------------------
+
+
+def test_lab_passes(lab: Any) -> None:
+    assert lab.name == "test_lab_passes"
+    a, b = wired(lab)
+    server = b.start([sys.executable, "-c", SERVER], ready="port 8080")
+    with a.entered():
+        socket.create_connection(("10.0.0.2", 8080), timeout=5).close()
+    server.wait_ready("output serv.ng", 5)
+    assert server.output == "serving\n" and b.processes == [server] and a.processes == []
+
+
+def test_processes_end_in_order_passes(lab: Any, tmp_path: Path) -> None:
+    a, b = wired(lab)
+    code = (
+        "import signal, sys; signal.signal(15, lambda *_: (open(sys.argv[1], 'a').write(sys.argv[2]), sys.exit())); "
+        "print('up', flush=True); signal.pause()"
+    )
+    for host, word in ((a, "1"), (b, "2"), (a, "3")):
+        host.start([sys.executable, "-c", code, str(tmp_path / "log"), word], ready="output up")
+    lab.down()
+    assert (tmp_path / "log").read_text() == "321"
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_lab_file_passes(lab_file: Callable[[str], Any], number: int) -> None:
+    lab = lab_file("shop.toml")
+    assert lab["web"].name == "shop.web"
+    assert sorted(os.listdir("/run/netns")) == ["shop.db", "shop.web"]
+    assert lab["db"].run(["ip", "-br", "addr", "show", "eth0"], capture_output=True, text=True).stdout.split()[2] == "10.0.0.2/24"
+
+
+@pytest.mark.lab("shop.toml")
+@pytest.mark.netns("web")
+def test_inside_a_host_passes() -> None:
+    assert links() == ["lo", "eth0"]
+
+
+@pytest.mark.netns
+def test_inside_a_namespace_passes(netns: Any) -> None:
+    assert links() == ["lo"] and os.readlink("/proc/self/ns/net") == f"net:[{netns.identity[1]}]"
+
+
+def test_factory_passes(netns_factory: Callable[..., Any]) -> None:
+    one, other = netns_factory("one"), netns_factory()
+    assert one != other and os.listdir("/run/netns") == ["one"]
+    assert other.run(["ip", "-br", "link"], capture_output=True, text=True).stdout.split()[:2] == ["lo", "UNKNOWN"]
+
+
+class TestShared:
+    """Both tests use the same lab, one after the other."""
+
+    @pytest.mark.lab("shop.toml", scope="class")
+    def test_first_passes(self, lab: Any) -> None:
+        lab["db"].start(["sleep", "60"])
+
+    @pytest.mark.lab("shop.toml", scope="class")
+    def test_second_passes(self, lab: Any) -> None:
+        assert [one.returncode for one in lab["db"].processes] == [None]
+
+
+class TestUnittest(unittest.TestCase):
+    lab: Any
+
+    @pytest.mark.lab("shop.toml")
+    def test_unittest_passes(self) -> None:
+        self.assertEqual([host.label for host in self.lab], ["web", "db"])
+
+
+# -- wrong uses -------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_uses_pass(lab: Any) -> None:
+    a, _ = wired(lab)
+    found: list[str] = []
+
+    def in_thread() -> None:
+        try:
+            a.start(["true"])
+        except Exception as error:
+            found.append(str(error))
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert found[0].startswith("a: a process is started by the main thread, since it ends with the thread that has started it")
+    code = "import sys; sys.stdout.write('no\\n'); sys.exit(3)"
+    with pytest.raises(Exception, match="(?s)has ended with status 3.*its last lines:\n    no$"):
+        a.start([sys.executable, "-c", code], ready="port 80")
+    with pytest.raises(Exception, match="'soon' does not say when a process is ready"):
+        a.start(["true"], ready="soon")
+    with pytest.raises(Exception, match="has no host called c; it has a, b"):
+        lab["c"]
+    pid = os.fork()
+    if pid == 0:
+        try:
+            lab.down()
+        except Exception as error:
+            os._exit("cannot take it down" in str(error))
+        os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1 and lab.is_up
+    lab.down()
+    with pytest.raises(Exception, match="the host a has no network namespace: its lab is not up"):
+        a.run(["true"])
+    KEPT.append(lab)
+
+
+def test_after_its_test_passes(netns: Any) -> None:
+    with pytest.raises(Exception, match="the lab test_wrong_uses_pass of test_wrong_uses_pass has ended with its test"):
+        KEPT[0].up()
+
+
+@pytest.mark.lab("missing.toml")
+def test_missing_file_is_an_error() -> None:
+    pass
+
+
+# -- leaks ------------------------------------------------------------------------------------------------------------
+
+
+def test_leaked_name_is_an_error(netns: Any) -> None:
+    subprocess.run(["ip", "netns", "add", "forgotten"], check=True)
+
+
+def test_leaked_process_is_an_error(netns: Any) -> None:
+    KEPT.append(netns.popen(["sleep", "60"]))
+
+
+def test_leaked_thread_is_an_error(netns: Any) -> None:
+    event = threading.Event()
+    threading.Thread(target=event.wait, name="forgotten-thread", daemon=True).start()
+    KEPT.append(event)
+
+
+def test_leaked_descriptor_is_an_error(netns: Any) -> None:
+    KEPT.append(socket.socket())
+
+
+def test_leaked_namespace_is_an_error(netns: Any) -> None:
+    KEPT.append(os.open(f"/proc/self/fd/{netns.fileno()}", os.O_RDONLY))
+
+
+# -- failures that explain themselves -----------------------------------------------------------------------------------
+
+
+def test_link_down_fails(lab: Any) -> None:
+    a, b = wired(lab)
+    b.start([sys.executable, "-c", SERVER], ready="port 8080")
+    subprocess.run(["ip", "-n", "b", "link", "set", "eth0", "down"], check=True)
+    with pytest.raises(OSError):
+        a.net.add_address("eth0", "10.0.0.1/24")
+    with a.entered(), socket.create_connection(("10.0.0.2", 8080), timeout=0.1):
+        pass
+
+
+def test_plain_failure_fails(netns: Any) -> None:
+    pytest.fail("in words", pytrace=False)

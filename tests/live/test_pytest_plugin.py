@@ -1,0 +1,338 @@
+"""The pytest plugin: tests of `plugin_suite` in a pytest of their own, as root and as an ordinary user.
+
+Expected values come from pytest's JUnit XML, from the real `ip`, and from /proc.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET  # noqa: N817
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT, Ordinary
+
+SUITE = Path(__file__).parent / "plugin_suite"
+PLUGIN = ["-p", "rawns.pytest_plugin", "-p", "no:cacheprovider", "-q", "--rootdir=."]
+SECONDS = 60.0  # for a run that hangs
+
+Result = dict[str, tuple[str, str]]  # by the name of a test: outcome and text
+
+
+def outcomes(report: Path) -> Result:
+    """Read JUnit XML: ``passed``, ``failed``, ``error`` or ``skipped`` and the text for each test."""
+    found: Result = {}
+    for case in ET.parse(report).iter("testcase"):
+        bad = [
+            (child.tag, f"{child.get('message', '')}\n{child.text}")
+            for child in case
+            if child.tag in ("failure", "error", "skipped")
+        ]
+        outcome, text = bad[0] if bad else ("passed", "")
+        found[case.get("name", "")] = {"failure": "failed"}.get(outcome, outcome), text
+    return found
+
+
+class Runner:
+    """Runs pytest in a directory of its own, as this user or another."""
+
+    def __init__(self, directory: Path, user: Ordinary | None) -> None:
+        self.directory, self.user, self.output = directory, user, ""
+        self.python = user.python if user else sys.executable
+
+    def files(self, **texts: str) -> None:
+        """Write files; the part of a name after the last underscore is its suffix."""
+        for name, text in texts.items():
+            stem, _, suffix = name.rpartition("_")
+            (self.directory / f"{stem}.{suffix}").write_text(text)
+
+    def command(self, *options: str) -> list[str]:
+        return [self.python, "-m", "pytest", *PLUGIN, f"--basetemp={self.directory / 'tmp'}", "--junitxml=out.xml", *options]
+
+    def environment(self) -> dict[str, str]:
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        ids = (self.user is not None and "65534 65534 65534") or f"{os.getuid()} {os.getgid()} {os.geteuid()}"
+        base = self.user.environment if self.user else {**os.environ, "PYTHONPATH": str(PROJECT)}
+        network = os.readlink("/proc/self/ns/net")
+        return {**base, "EXPECTED_USER": str(ids), "EXPECTED_NETWORK": network, "EXPECTED_MOUNTS": " ".join(mounts)}
+
+    def run(self, *options: str, prefix: tuple[str, ...] = ()) -> Result:
+        """Run pytest and return the outcome of each test."""
+        command, given = [*prefix, *self.command(*options)], {"cwd": self.directory, "env": self.environment()}
+        if self.user:
+            done = self.user.run(command, timeout=SECONDS, **given)
+        else:
+            output: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": SECONDS}
+            done = subprocess.run(command, **given, **output)  # type: ignore[call-overload]
+        self.output = done.stdout
+        report = self.directory / "out.xml"
+        return outcomes(report) if report.exists() else {}
+
+
+def runner_in(directory: Path, user: Ordinary | None) -> Runner:
+    directory.mkdir(parents=True, exist_ok=True)
+    if user:
+        shutil.chown(directory, user=65534, group=65534)
+    return Runner(directory, user)
+
+
+@pytest.fixture(params=["this user", "ordinary user"])
+def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
+    """Provide a runner as this user, and as an ordinary one without privileges."""
+    if request.param == "this user":
+        yield runner_in(tmp_path, None)
+        return
+    user: Ordinary = request.getfixturevalue("ordinary")
+    found = runner_in(user.home / f"run-{request.node.name.translate({91: 45, 93: None, 32: 45})}", user)
+    yield found
+    shutil.rmtree(found.directory)
+
+
+def expected(name: str) -> str:
+    """Return the outcome that a test's name tells."""
+    words = {"passes": "passed", "pass": "passed", "error": "error", "fails": "failed"}
+    return words[name.partition("[")[0].rpartition("_")[2]]
+
+
+def test_outcomes(runner: Runner) -> None:
+    """Every test of the suite has the outcome that its name tells, and those that fail say why."""
+    shutil.copy(SUITE / "outcomes.py", runner.directory / "test_outcomes.py")
+    shutil.copy(SUITE / "shop.toml", runner.directory)
+    found = runner.run("--rawns-isolation=auto")
+    assert {name: outcome for name, (outcome, _) in found.items()} == {name: expected(name) for name in found}, runner.output
+    assert len(found) >= 22
+    for name, words in (
+        ("name", "a namespace is left behind: forgotten"),
+        ("process", r"a process is left behind: \d+ \(sleep 60\)"),
+        ("thread", "a thread is left behind: forgotten-thread"),
+        ("descriptor", r"a descriptor is left behind: \d+ -> socket:\[\d+\]"),
+        ("namespace", r"a namespace is left behind: net:\[\d+\], held by the descriptor \d+"),
+    ):
+        assert re.search(words, found[f"test_leaked_{name}_is_an_error"][1]), found[f"test_leaked_{name}_is_an_error"]
+    assert "there is no file missing.toml in " in found["test_missing_file_is_an_error"][1]
+    text = found["test_link_down_fails"][1]
+    assert "lab test_link_down_fails: difference from the description" in text and "~ eth0 of b: down -> up" in text
+    assert "who reaches whom" in text and re.search(r"^a +- +FAILS$", text, re.MULTILINE)
+    assert "b -> a 10.0.0.1: eth0 in b is down" in text
+    assert re.search(r"^b: .*python.* \(pid \d+\) runs\n    serving$", text, re.MULTILINE)
+    assert re.search(r"RTM_NEWADDR.* refused: .*EEXIST", text)
+    assert found["test_plain_failure_fails"][1].count("in words") == 2
+    assert not [name for name, (outcome, text) in found.items() if outcome == "passed" and text]
+
+
+def test_off_by_default(tmp_path: Path) -> None:
+    """Without the setting the plugin imports nothing but itself, and a fixture says what it needs."""
+    runner = runner_in(tmp_path, None)
+    program = (
+        "import sys, pytest; pytest.main(['--collect-only', '-q', '-p', 'rawns.pytest_plugin', '.']); "
+        "print(*sorted(name for name in sys.modules if name.startswith('rawns')))"
+    )
+    runner.files(test_one_py="def test_one(lab): pass\ndef test_two(): pass\n")
+    found = runner.run()
+    assert found["test_one"][0] == "error" and "set rawns_isolation = auto in pytest's configuration" in found["test_one"][1]
+    assert found["test_two"][0] == "passed"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=runner.environment(), capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "rawns rawns.pytest_plugin", done
+
+
+def test_wrong_settings(tmp_path: Path) -> None:
+    runner = runner_in(tmp_path, None)
+    runner.files(test_one_py="def test_one(): pass\n")
+    assert runner.run("--rawns-isolation=some") == {}
+    assert "rawns_isolation is 'some'; it is one of auto, userns, mount, none" in runner.output
+
+
+def test_user_namespaces_forbidden(ordinary: Ordinary) -> None:
+    """The limit of a user namespace is that of all inside it: so it is set to 0 for this run alone."""
+    runner = runner_in(ordinary.home / "forbidden", ordinary)
+    runner.files(test_one_py="import os\ndef test_lab(lab): pass\ndef test_plain(): assert os.getuid() == 0\n")
+    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
+    prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh")
+    try:
+        found = runner.run("--rawns-isolation=auto", prefix=prefix)
+        assert found["test_plain"][0] == "passed" and found["test_lab"][0] == "skipped", runner.output
+        assert "user.max_user_namespaces is 0; `sysctl -w user.max_user_namespaces=10000`" in found["test_lab"][1]
+        found = runner.run("--rawns-isolation=auto", "--rawns-required", prefix=prefix)
+        assert found["test_plain"][0] == "passed" and found["test_lab"][0] == "error"
+    finally:
+        shutil.rmtree(runner.directory)
+
+
+# -- other plugins ------------------------------------------------------------------------------------------------------
+
+
+def needs(*modules: str) -> pytest.MarkDecorator:
+    missing = [one for one in modules if importlib.util.find_spec(one) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} is not installed")
+
+
+SHOPS = """
+import os, pytest
+@pytest.mark.parametrize("number", range(16))
+def test_shop(lab_file, number):
+    lab = lab_file("shop.toml")
+    assert sorted(os.listdir("/run/netns")) == ["shop.db", "shop.web"]
+    assert lab["web"].run(["ping", "-nqc1", "10.0.0.2"], capture_output=True).returncode == 0
+"""
+
+
+@needs("xdist")
+def test_workers_have_labs_of_the_same_name(runner: Runner) -> None:
+    runner.files(test_shop_py=SHOPS)
+    shutil.copy(SUITE / "shop.toml", runner.directory)
+    found = runner.run("--rawns-isolation=auto", "-n", "3", "--rawns-required")
+    assert len(found) == 16 and {outcome for outcome, _ in found.values()} == {"passed"}, runner.output
+
+
+COROUTINES = """
+import asyncio, socket, pytest
+def links():
+    return [name for _, name in socket.if_nameindex()]
+@pytest.fixture(params=["asyncio"])
+def anyio_backend(request):
+    return request.param
+@pytest.mark.asyncio
+@pytest.mark.lab("shop.toml")
+@pytest.mark.netns("web")
+async def test_asyncio(lab):
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), sock=lab["db"].socket())
+    await asyncio.sleep(0)
+    assert links() == ["lo", "eth0"]
+    server.close()
+@pytest.mark.anyio
+@pytest.mark.lab("shop.toml")
+@pytest.mark.netns("db")
+async def test_anyio(lab):
+    import anyio
+    await anyio.sleep(0)
+    assert links() == ["lo", "eth0"]
+"""
+
+
+@needs("pytest_asyncio", "anyio")
+def test_coroutines(tmp_path: Path) -> None:
+    runner = runner_in(tmp_path, None)
+    runner.files(test_async_py=COROUTINES)
+    shutil.copy(SUITE / "shop.toml", runner.directory)
+    found = runner.run("--rawns-isolation=auto", "-W", "ignore")
+    assert found == {"test_asyncio": ("passed", ""), "test_anyio[asyncio]": ("passed", "")}, runner.output
+
+
+TIMEOUT = """
+import socket, pytest
+@pytest.mark.timeout(0.5)
+def test_hangs(lab):
+    a = lab.netns("a")
+    lab.up()
+    with a.entered():
+        sock = socket.create_server(("127.0.0.1", 0))
+        a.start(["sleep", "60"])
+        sock.accept()
+def test_after(lab):
+    assert lab.processes == []
+"""
+
+
+@needs("pytest_timeout")
+def test_time_out(tmp_path: Path) -> None:
+    runner = runner_in(tmp_path, None)
+    runner.files(test_time_py=TIMEOUT)
+    found = runner.run("--rawns-isolation=auto")
+    assert (found["test_hangs"][0], found["test_after"][0]) == ("failed", "passed"), runner.output
+    assert "sleep 60" in found["test_hangs"][1]
+
+
+# -- ends that nothing announces ----------------------------------------------------------------------------------------
+
+STAYS = """
+import os, signal, sys
+def test_stays(lab):
+    a = lab.netns("a")
+    lab.up()
+    server = a.start(["sleep", "60"])
+    os.write(int(os.environ["TELL"]), f"{server.pid} {os.readlink('/proc/self/ns/mnt')}\\n".encode())
+    {end}
+"""
+
+
+@pytest.mark.parametrize("end", ["signal.pause()", "os._exit(1)", "raise KeyboardInterrupt"])
+def test_nothing_is_left(tmp_path: Path, end: str) -> None:
+    """A run that is killed, one that exits at once and one that is interrupted leave no process and no name."""
+    runner = runner_in(tmp_path, None)
+    runner.files(test_stays_py=STAYS.replace("{end}", end))
+    before = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
+    reading, writing = os.pipe()
+    environment = {**runner.environment(), "TELL": str(writing)}
+    process = subprocess.Popen(
+        runner.command("--rawns-isolation=auto", "-s"),
+        cwd=tmp_path,
+        env=environment,
+        pass_fds=[writing],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            pid = int(told.readline().split()[0])
+        child = _pidfd(pid)
+        if end == "signal.pause()":
+            process.send_signal(signal.SIGKILL)
+        process.wait(SECONDS)
+        if child >= 0:
+            assert select.select([child], [], [], SECONDS)[0], "the process in the host outlives the run"
+            os.close(child)
+        assert not os.path.exists(f"/proc/{pid}") or _zombie(pid)
+        assert (os.listdir("/run/netns") if os.path.isdir("/run/netns") else []) == before
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _pidfd(pid: int) -> int:
+    """Return a descriptor that can be read when a process has ended; -1 if it has, or if Python or the kernel has none."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+# -- the limit of the report ----------------------------------------------------------------------------------------------
+
+
+def test_report_is_killed_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be examined in time is listed."""
+    from rawns.testing import lab, report
+
+    def examine(lab: object, send: Callable[..., None]) -> None:
+        send("difference", "")
+        send("matrix", "the matrix")
+        send("pairs", "a -> b 10.0.0.2", "b -> a 10.0.0.1")
+        send("reason", "a -> b 10.0.0.2", "it is down")
+        signal.pause()
+
+    monkeypatch.setattr(report, "_examine", examine)
+    with lab("limit") as made:
+        made.netns(label="a")
+        made.up()
+        start = time.monotonic()
+        sections = dict(report.explain(made, limit=0.3))
+        assert time.monotonic() - start < 5  # the limit, and what a busy machine adds
+    assert sections["who reaches whom (milliseconds)"] == "the matrix"
+    assert sections["why"] == "a -> b 10.0.0.2: it is down\nnot examined: the time was over for b -> a 10.0.0.1"
