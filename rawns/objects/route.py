@@ -199,7 +199,17 @@ def delete(
     return Request(rtnl.DELROUTE, fields, 0, f"route {destination}")
 
 
+CONFIGURED_FLAGS = uapi.RTNH_F_ONLINK | uapi.RTNH_F_PERVASIVE
+
+
 def again(known: Route) -> Request:
-    """Add a route that has been listed once more, unchanged."""
+    """Add a route that has been listed once more, unchanged.
+
+    The flags of a listed route are its state as well (RTNH_F_LINKDOWN while its interface has no carrier), which the kernel
+    refuses in a request.
+    """
     body = {key: value for key, value in known.body.items() if key != "RTA_CACHEINFO"}
+    body["rtm_flags"] &= CONFIGURED_FLAGS
+    if "RTA_MULTIPATH" in body:
+        body["RTA_MULTIPATH"] = [{**hop, "rtnh_flags": hop["rtnh_flags"] & CONFIGURED_FLAGS} for hop in body["RTA_MULTIPATH"]]
     return Request(rtnl.NEWROUTE, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL, f"route {known}")

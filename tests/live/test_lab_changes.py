@@ -8,9 +8,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +19,13 @@ from test_lab_command import an_etc_to_write_to  # noqa: F401 (a fixture)
 from test_lab_parts import unless_missing
 from test_lab_standing import Saboteur, lab_name, told  # noqa: F401 (a fixture)
 
-from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, SyscallError, netns_names, observed
+from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, SyscallError, netns_names, observed, uapi
 from rawns.lab import build_requests, discover, document, stamp
 from rawns.lab.export import data_of
 from rawns.lab.interface import DEFAULT_VLANS
 from rawns.lab.readback import live
 from rawns.netns import ETC_DIR
+from rawns.objects.route import again
 from rawns.syscalls import Event
 
 Name = Callable[[], str]
@@ -289,12 +290,25 @@ class Nth(Observer):
             raise OSError(errno.ENOMEM, "")
 
 
-def settled(name: str, whole: object) -> object:
-    """Return what stands when it is as it was, or after ten seconds: the kernel adds routes of a link that is up again later."""
-    deadline = time.monotonic() + 10
-    while (found := there(name)) != whole and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+@pytest.mark.parametrize(
+    "route",
+    ["default via 10.0.0.2", "10.9.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.3", "10.8.0.0/16 via 10.7.0.1 dev a onlink"],
+)
+def test_a_route_of_an_interface_without_a_carrier_is_added_again(route: str) -> None:
+    """The kernel lists it with RTNH_F_LINKDOWN, and refuses that flag in a request."""
+    if not shutil.which("ip"):
+        pytest.skip("there is no ip here")
+    with NetNS.create() as ns, NetNS.create() as other:
+        ns.net.add_veth("a", peer="b", peer_ns=other)
+        ns.net.add_address("a", "10.0.0.1/24")
+        ns.net.set_link("a", up=True)  # the other end is down
+        ns.run(["ip", "route", "add", *route.split()], check=True)
+        before = ns.run(["ip", "-d", "route"], capture_output=True, check=True).stdout
+        assert b"linkdown" in before
+        (known,) = [one for one in ns.net.routes() if one.protocol == uapi.RTPROT_BOOT]
+        ns.run(["ip", "route", "del", *route.split()], check=True)
+        ns.net.do(again(known))
+        assert ns.run(["ip", "-d", "route"], capture_output=True, check=True).stdout == before
 
 
 @pytest.mark.parametrize("first", range(5))
@@ -310,7 +324,7 @@ def test_whichever_call_fails_what_stood_is_as_it_was(first: int, lab_name: Name
             failed = False
         except RawnsError as error:
             assert len(str(error).splitlines()) == 1
-            assert settled(name, whole) == whole, watch.failed
+            assert there(name) == whole, watch.failed
             assert [one.state for one in discover.find_labs() if one.name == name] == ["standing"]
         if not watch.failed:
             break
