@@ -176,7 +176,10 @@ def _command_candidates(command: Command, before: Sequence[str], last: str) -> l
     ):
         return starting(last, _spellings(command.options))
     if len(operands) >= len(names):
-        return [PROGRAMS, FILES] if names and names[-1].strip("[]").endswith("...") else []
+        last_name = names[-1].strip("[]") if names else ""
+        if not last_name.endswith("..."):
+            return []
+        return [PROGRAMS, FILES] if last_name == "CMD..." else _operand_candidates(command, last_name, operands, last)
     return _operand_candidates(command, names[len(operands)], operands, last)
 
 
@@ -191,8 +194,9 @@ def _argument_candidates(option: Option, last: str) -> list[str]:
 
 def _operand_candidates(command: Command, name: str, operands: list[str], last: str) -> list[str]:
     name = name.strip("[]")
-    if name.endswith("..."):
+    if name == "CMD...":
         return [PROGRAMS]
+    name = name.removesuffix("...").removesuffix("[:N]")
     if command.title == "rawns completion":
         return starting(last, SHELLS)
     if command.title == "rawns lab examples":
@@ -201,7 +205,10 @@ def _operand_candidates(command: Command, name: str, operands: list[str], last: 
         return starting(last, NAMES)
     if name == "HOST" and not command.title.startswith("rawns lab "):
         return []
-    return [one for part in name.split("|") for one in _kind_candidates(part, operands, last)]
+    parts = name.split("|")
+    if name.islower():  # words to choose from
+        return starting(last, parts)
+    return [one for part in parts for one in _kind_candidates(part, operands, last)]
 
 
 def _kind_candidates(name: str, operands: list[str], last: str) -> list[str]:
@@ -251,6 +258,22 @@ def _hosts(operands: list[str]) -> list[str]:
     return [host.removeprefix(f"{lab}.") for found in find_labs() if found.name == lab for host in found.hosts]
 
 
+def _ports(operands: list[str]) -> list[str]:
+    """Return the interfaces of the lab that the first word names, as HOST:NAME."""
+    from .lab.resolve import lab_of
+
+    lab = lab_of(operands[0])
+    lab.name_ports()
+    return [f"{host.label}:{one.name}" for host in lab.hosts for one in host.interfaces if not one.existing]
+
+
+def _shape_words(operands: list[str]) -> list[str]:
+    """Return the words of a shape where one is expected: each is followed by its value."""
+    from ..objects.qdisc import WORDS
+
+    return [one for one in WORDS if one not in operands] if len(operands) % 2 == 0 else []
+
+
 def _topics(operands: list[str]) -> list[str]:
     from .help import topics
 
@@ -273,10 +296,13 @@ KINDS: dict[str, Callable[[list[str]], list[str]]] = {
     "B": _ends,
     "CASE": _cases,
     "COMMAND": _commands,
+    "GROUP": _hosts,
     "HOST": _hosts,
+    "HOST:PORT": _ports,
     "LAB": _labs,
     "NS": _namespaces,
     "TOPIC": _topics,
+    "WORD": _shape_words,
 }
 
 

@@ -232,7 +232,7 @@ class Verbs(Topology):
                     state.relayed.pop(one.index, None)
                 left = {*(["shape"] if state.shapes else []), *([netem.RELAY] if state.relayed else [])}
                 if shape is None:
-                    self._forget(host, {"shape", netem.RELAY} - left - host.features)
+                    self._forget(host, {"shape", netem.RELAY} - left)
         self._release(chosen)
 
     # -- hosts kept from each other -----------------------------------------------------------------------------------

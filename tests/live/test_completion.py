@@ -88,7 +88,7 @@ def test_words_options_and_names(by: Callable[[Path, str], set[str]], program: P
         assert rawns("lab", "up", str(program / "lab.json")).returncode == 0
         assert by(program, "rawns ro") == {"rootless"}
         assert {"demo", "lab", "ip", "help"} <= by(program, "rawns ")
-        assert by(program, "rawns lab u") == {"up"}
+        assert by(program, "rawns lab u") == {"up", "unblock"}
         assert by(program, "rawns --json lab") == set()
         assert by(program, "rawns demo --ex") == {"--explain"}
         assert by(program, "rawns lab --json sta") == {"status"}

@@ -43,6 +43,10 @@ DRAWINGS = [
     Option("--mermaid", help="print it for Markdown with Mermaid"),
     Option("--svg", help="print an SVG picture"),
 ]
+WAIT_TIMEOUT = Option("--timeout", argument="S", parse=seconds, default=DEFAULT_WAIT, help="seconds to wait at most (30)")
+BOTH = Option("--both", help="the other end of the wire as well")
+ONE = [("--tcp", "--udp")]
+PROTOCOLS = [Option("--tcp", help="TCP only"), Option("--udp", help="UDP only")]
 MARKDOWN = Option("--markdown", help="the reference page of all keys instead, as Markdown")
 COMMAND = Group(
     "lab",
@@ -58,6 +62,16 @@ COMMAND = Group(
         Command("shell", "start a shell in a host", "FILE|LAB HOST"),
         Command("graph", "draw the lab", "FILE|LAB", DRAWINGS, exclusive=[("--dot", "--mermaid", "--svg", "--json")]),
         Command("run", "create the lab, run CMD (by default a shell), and remove it; works without root too", "FILE [CMD...]"),
+        Command("set", "set an interface of a host up or down", "FILE|LAB HOST:PORT up|down"),
+        Command("isolate", "drop all that hosts send and receive", "FILE|LAB HOST..."),
+        Command("partition", "let hosts of different groups (web,db cache) not reach each other", "FILE|LAB GROUP..."),
+        Command("heal", "take back what isolate, partition and block have done", "FILE|LAB"),
+        Command("block", "drop what a host sends to another, or to its port", "FILE|LAB HOST HOST[:N]", PROTOCOLS, exclusive=ONE),
+        Command("unblock", "take a block back", "FILE|LAB HOST HOST[:N]", PROTOCOLS, exclusive=ONE),
+        Command("impair", "set how a port sends: delay 20ms jitter 2ms loss 1% ...", "FILE|LAB HOST:PORT WORD...", [BOTH]),
+        Command("clear", "let a port send as fast as it can", "FILE|LAB HOST:PORT", [BOTH]),
+        Command("restore", "take back all that these verbs have changed", "FILE|LAB"),
+        Command("wait", "wait until a host reaches another, or its TCP port", "FILE|LAB HOST HOST[:N]", [WAIT_TIMEOUT]),
         Command("export", "print the lab's description as JSON", "FILE|LAB"),
         Command("gc", "remove what killed processes have left of labs"),
         Command("schema", "print the JSON Schema of lab files, for editors; with --markdown the reference page", "", [MARKDOWN]),
@@ -80,6 +94,9 @@ FUNCTIONS = {
     "exec": ("exec", "execute"),
     "shell": ("exec", "shell"),
     "run": ("exec", "run"),
+    "set": ("verbs", "set_link"),
+    **{verb: ("verbs", verb) for verb in ("isolate", "partition", "heal", "block", "impair", "clear", "restore", "wait")},
+    "unblock": ("verbs", "block"),
     "schema": ("examples", "schema"),
     "examples": ("examples", "examples"),
 }

@@ -50,11 +50,45 @@ def status(options: Parsed) -> int:
         expect_all_up(lab)
     rows = [(host, states.get(host.label, ""), [(one, states.get(one, "")) for one in host.interfaces]) for host in lab.hosts]
     overall = _overall(plan, rows)
+    found = _run_time(plan, word)
+    if found["faults"] and overall == UP:
+        overall = NOT_AS_DESCRIBED
     if options["--json"]:
-        emit({"lab": lab.name, "state": overall, "hosts": [_host_record(*row) for row in rows]})
+        emit({"lab": lab.name, "state": overall, "hosts": [_host_record(*row) for row in rows], **found})
     else:
         say_status(lab, overall, rows)
+        _say_run_time(found)
     return 0 if overall == UP else 1
+
+
+def _run_time(plan: Plan, word: str) -> dict[str, Any]:
+    """Return what has been changed since the lab was brought up, and what its relay carries."""
+    faults = {host.label: plan.states[host.number] for host in plan.lab.hosts}
+    words = {label: [one.words for one in state.faults] for label, state in faults.items() if state is not None and state.faults}
+    found: dict[str, Any] = {"faults": words, "differences": [str(one) for one in plan.changes()] if is_file(word) else []}
+    if any(state is not None and state.relayed for state in plan.states):
+        from ...lab.relayed import RelayError, relay_of
+
+        try:
+            control = relay_of(plan.lab, start=False)
+            pid, lines = control.lines() if control is not None else (0, [])
+        except RelayError:
+            pid, lines = 0, []
+        found["relay"] = {"pid": pid or None, "ports": lines}
+    return found
+
+
+def _say_run_time(found: dict[str, Any]) -> None:
+    for line in found["differences"][:MAX_FULL]:
+        say(f"  differs: {line}")
+    if not found["differences"]:
+        for label, words in found["faults"].items():
+            say(f"  {label}: {', '.join(words)}")
+    if "relay" in found:
+        ports = ", ".join(f"{one['host']}:{one['port']} ({one['frames']} frames)" for one in found["relay"]["ports"])
+        pid = found["relay"]["pid"]
+        how = f"process {pid} carries {ports}" if pid else "it has ended, and its ports send nothing"
+        say(f"  relay in place of netem: {how}")
 
 
 def _overall(plan: Plan, rows: list[Row]) -> str:
