@@ -103,6 +103,8 @@ def _ended(made: ManagedLab) -> Iterator[ManagedLab]:
             for title, text in report.explain(made):
                 print(f"-- lab {made.name}: {title}\n{text}", file=sys.stderr)
             raise
+        made.end()
+        _fail_on(made.leaked)
 
 
 @contextmanager
@@ -117,7 +119,10 @@ def watched() -> Iterator[None]:
     """Raise `LeakError` at the end of a block that succeeds and leaves something behind; processes and names are removed."""
     before = leaks.Snapshot()
     yield
-    found = before.leaks()
+    _fail_on(before.leaks())
+
+
+def _fail_on(found: list[leaks.Leak]) -> None:
     for one in found:
         one.remove()
     if found:

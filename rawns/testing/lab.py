@@ -8,6 +8,7 @@ import re
 from ..errors import InvalidValue, RawnsError
 from ..lab.host import Host
 from ..lab.lab import Lab
+from .leaks import Leak, NewProcesses, command_of, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ManagedLab(Lab):
     Hosts are looked up by name: ``lab["web"]``.
     """
 
-    __slots__ = ("_maker", "_reader", "ended", "processes", "test")
+    __slots__ = ("_begun", "_maker", "_reader", "ended", "leaked", "processes", "test")
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         super().__init__(name, standing)
@@ -81,6 +82,8 @@ class ManagedLab(Lab):
         self.ended = False
         self._maker = os.getpid()
         self._reader: OutputReader | None = None
+        self._begun = NewProcesses()
+        self.leaked: list[Leak] = []  # processes that were in its hosts at its end, and that `ManagedHost.start` has not started
 
     def __getitem__(self, label: str) -> ManagedHost:
         found = self.find_host(label)
@@ -123,7 +126,13 @@ class ManagedLab(Lab):
         """Take it down for good; do nothing in a forked process."""
         if self._maker == os.getpid() and not self.ended:
             self.ended = True
+            self.end_processes()
+            self._end_others()
             self.down()
+
+    def __enter__(self) -> ManagedLab:
+        super().__enter__()
+        return self
 
     def __exit__(self, *exc: object) -> None:
         self.end()
@@ -151,6 +160,16 @@ class ManagedLab(Lab):
         finally:
             if reader is not None:
                 reader.close()
+
+    def _end_others(self) -> None:
+        """Kill the other processes that have begun in its hosts, such as daemons, and note them as `leaked`."""
+        if not self.is_up:
+            return
+        hosts = {host.identity for host in self.hosts if host.there and not host.root}
+        found = [Leak("process", f"{pid} ({command_of(pid)})", pid) for pid in self._begun.within(hosts) if runs(pid)]
+        self.leaked += found
+        for one in found:
+            one.remove()
 
     # -- wrong uses -----------------------------------------------------------------------------------------------------
 

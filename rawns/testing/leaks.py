@@ -17,9 +17,10 @@ from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 PATIENCE = 1.0  # seconds for threads that are about to end; only a leak takes so long
+MAX_NUMBERS = 1000  # of processes that are looked at one by one; the list of all is read if there could be more
 NAMESPACE_FILE = "net:["
 IDLE_THREADS = ("rawns-output", "Trio thread")  # beginnings of names: ours, and those that Trio keeps for ten seconds
 
@@ -49,6 +50,37 @@ class Leak:
             pass  # it has ended meanwhile
 
 
+class NewProcesses:
+    """Finds the processes that have begun since, by the namespaces that they are in: also those that have changed their parent.
+
+    The kernel gives numbers in ascending order, and /proc/loadavg has the last one: usually there are none to look at.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = _last_pid()
+
+    def within(self, namespaces: Collection[tuple[int, int]]) -> list[int]:
+        """Return those in the network namespaces with these identities, sorted; not this process."""
+        last = _last_pid()
+        if not 0 <= last - self._last <= MAX_NUMBERS:
+            found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid > self._last or last < self._last]
+        else:
+            found = list(range(self._last + 1, last + 1))
+        own = os.getpid()
+        return [pid for pid in sorted(found) if pid != own and netns_names.identity(f"/proc/{pid}/ns/net") in namespaces]
+
+
+def _last_pid() -> int:
+    """Return the number that the kernel has given last to a process or thread; 0 if it does not say."""
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return int(file.read().split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 class Snapshot:
     """What there is before a test."""
 
@@ -65,7 +97,7 @@ class Snapshot:
         threads = [one for one in threading.enumerate() if one not in self._threads and not one.name.startswith(IDLE_THREADS)]
         _join(threads)
         found = [Leak("namespace", name) for name in sorted(_names() - self._names)]
-        found += [Leak("process", f"{pid} ({_command(pid)})", pid) for pid in sorted(self._new_children(without))]
+        found += [Leak("process", f"{pid} ({command_of(pid)})", pid) for pid in sorted(self._new_children(without))]
         found += [Leak("thread", printable(one.name)) for one in threads if one.is_alive()]
         if descriptors and self._new_descriptors():
             gc.collect()  # an object in a reference cycle still holds it
@@ -73,7 +105,7 @@ class Snapshot:
         return found
 
     def _new_children(self, without: Iterable[int]) -> list[int]:
-        return [pid for pid in children() - self._children - set(without) if _runs(pid)]
+        return [pid for pid in children() - self._children - set(without) if runs(pid)]
 
     def _new_descriptors(self) -> list[tuple[int, str]]:
         now = _descriptors()
@@ -115,7 +147,7 @@ def children() -> set[int]:
     return found
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
     """Return whether a process runs; one that has ended and was not waited for does not."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -124,7 +156,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def _command(pid: int) -> str:
+def command_of(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read(400).split(b"\0")

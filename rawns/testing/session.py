@@ -114,7 +114,7 @@ class TestState:
             found = self._before.leaks(descriptors=self.shared is None, without=kept)
             for one in found:
                 one.remove()
-            return [str(one) for one in found]
+            return [str(one) for lab in self.labs for one in lab.leaked] + [str(one) for one in found]
         finally:
             found_isolation = self.session.isolation
             if found_isolation is not None and found_isolation.network is not None:

@@ -114,6 +114,7 @@ def test_outcomes(runner: Runner) -> None:
     for name, words in (
         ("name", "a namespace is left behind: forgotten"),
         ("process", r"a process is left behind: \d+ \(sleep 60\)"),
+        ("daemon", r"a process is left behind: \d+ \(.*sleep 61\b"),
         ("thread", "a thread is left behind: forgotten-thread"),
         ("descriptor", r"a descriptor is left behind: \d+ -> socket:\[\d+\]"),
         ("namespace", r"a namespace is left behind: net:\[\d+\], held by the descriptor \d+"),
@@ -164,6 +165,18 @@ def test_user_namespaces_forbidden(ordinary: Ordinary) -> None:
         assert "user.max_user_namespaces is 0; `sysctl -w user.max_user_namespaces=10000`" in found["test_lab"][1]
         found = runner.run("--rawns-isolation=auto", "--rawns-required", prefix=prefix)
         assert found["test_plain"][0] == "passed" and found["test_lab"][0] == "error"
+    finally:
+        shutil.rmtree(runner.directory)
+
+
+def test_threads_before_pytest(ordinary: Ordinary) -> None:
+    """A process with threads cannot enter a user namespace: pytest is executed again inside one."""
+    runner = runner_in(ordinary.home / "threads", ordinary)
+    thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    runner.files(threads_py=thread, test_one_py="import sys\ndef test_lab(lab): print(sys.argv)\n")
+    try:
+        found = runner.run("--rawns-isolation=auto", "-p", "threads", "-o", "pythonpath=.", "-o", "junit_logging=all")
+        assert found == {"test_lab": ("passed", "")}, runner.output
     finally:
         shutil.rmtree(runner.directory)
 
@@ -336,3 +349,13 @@ def test_report_is_killed_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert time.monotonic() - start < 5  # the limit, and what a busy machine adds
     assert sections["who reaches whom (milliseconds)"] == "the matrix"
     assert sections["why"] == "a -> b 10.0.0.2: it is down\nnot examined: the time was over for b -> a 10.0.0.1"
+
+
+def test_manual(tmp_path: Path) -> None:
+    """The tests of the manual's page pass as they stand."""
+    page = (PROJECT / "rawns" / "manual" / "testing.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?ms)^```py\n(.*?)^```$", page)
+    runner = runner_in(tmp_path, None)
+    runner.files(**{f"test_{number}_py": block for number, block in enumerate(blocks)})
+    found = runner.run("--rawns-isolation=auto")
+    assert len(blocks) >= 2 and [outcome for outcome, _ in found.values()] == ["passed"] * len(blocks), runner.output

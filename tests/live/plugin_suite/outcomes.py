@@ -174,6 +174,12 @@ def test_leaked_process_is_an_error(netns: Any) -> None:
     KEPT.append(netns.popen(["sleep", "60"]))
 
 
+def test_leaked_daemon_is_an_error(lab: Any) -> None:
+    """Its parent has ended, so that it is not a child of pytest any more."""
+    a, _ = wired(lab)
+    a.run(["sh", "-c", "sleep 61 </dev/null >/dev/null 2>&1 &"], check=True)
+
+
 def test_leaked_thread_is_an_error(netns: Any) -> None:
     event = threading.Event()
     threading.Thread(target=event.wait, name="forgotten-thread", daemon=True).start()

@@ -1,0 +1,222 @@
+"""Measure what a network costs a test: two hosts and a wire, up and down, beside other tools; and tests on one worker and two.
+
+    python3 bench/fixtures.py [--rounds 100] [--only NAME,...]      as root, or as an ordinary user: then in a user namespace
+    python3 bench/fixtures.py --workers [--tests 200]               needs pytest-xdist
+
+The implementations run in turn, A B C, then B C A.  Each creates two namespaces and a veth pair with an address at each end, both
+ends and ``lo`` up, and takes all of it down; the time is that until the call returns.  The kernel frees the namespaces later:
+the script waits for that between two runs.  ``munet`` starts processes of its own and needs root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from rawns import Lab  # noqa: E402
+from rawns.lab.wait import RemovalWait  # noqa: E402
+from rawns.testing import ManagedLab  # noqa: E402
+from rawns.testing.session import TestSession, TestState  # noqa: E402
+
+PATIENCE = 60.0  # seconds for the kernel's clean-up
+
+
+def fixture(session: TestSession) -> None:
+    """Do what the fixture `lab` does for a test that brings up two hosts and a wire: with the watch for leaks."""
+    state = TestState(session, "test_bench", PROJECT, PROJECT)
+    state.begin()
+    state.watch()
+    with state.empty_lab() as lab:
+        wired(lab)
+    left = state.end()
+    assert not left, left
+
+
+def wired(lab: ManagedLab) -> None:
+    """Bring up two hosts without names, and a wire."""
+    a, b = lab.netns(label="a"), lab.netns(label="b")
+    lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
+    lab.up()
+
+
+def plain_lab() -> None:
+    """Do the same with a `Lab` alone, without a wait and without the watch."""
+    with Lab("bench") as lab:
+        a, b = lab.netns(), lab.netns()
+        lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
+        lab.up()
+
+
+SCRIPT = """
+set -e
+ip netns add bench-a; ip netns add bench-b
+ip -n bench-a link add eth0 type veth peer name eth0 netns bench-b
+for x in a b; do ip -n bench-$x link set lo up; done
+ip -n bench-a addr add 10.0.0.1/24 dev eth0; ip -n bench-b addr add 10.0.0.2/24 dev eth0
+ip -n bench-a link set eth0 up; ip -n bench-b link set eth0 up
+ip netns del bench-a; ip netns del bench-b
+"""
+
+
+def ip_script() -> None:
+    """Run a script of the real `ip`."""
+    subprocess.run(["sh", "-c", SCRIPT], check=True)
+
+
+def pyroute2_fixture() -> Callable[[], None]:
+    """Return the same with pyroute2, as its own tests do it: `NetNS` and `IPRoute`."""
+    from pyroute2 import NetNS, netns
+
+    def run() -> None:
+        try:
+            with NetNS("bench-a", flags=os.O_CREAT) as a, NetNS("bench-b", flags=os.O_CREAT) as b:
+                a.link("add", ifname="eth0", kind="veth", peer={"ifname": "eth0", "net_ns_fd": "bench-b"})
+                for one, address in ((a, "10.0.0.1"), (b, "10.0.0.2")):
+                    index = one.link_lookup(ifname="eth0")[0]
+                    one.addr("add", index=index, address=address, prefixlen=24)
+                    one.link("set", index=index, state="up")
+                    one.link("set", index=1, state="up")
+        finally:
+            netns.remove("bench-a")
+            netns.remove("bench-b")
+
+    return run
+
+
+def munet_fixture() -> Callable[[], None]:
+    """Return the same with munet: two hosts and a link between them."""
+    import asyncio
+    import logging
+
+    from munet.native import Munet
+
+    logging.disable(logging.CRITICAL)
+
+    async def build() -> None:
+        directory = tempfile.mkdtemp(prefix="rawns-munet-")
+        net = Munet(rundir=directory, isolated=False, config={}, pid=False)
+        try:
+            a, b = net.add_l3_node("a", {}), net.add_l3_node("b", {})
+            await net.add_native_link(a, b, {"ip": "10.0.0.1/24"}, {"ip": "10.0.0.2/24"})
+        finally:
+            await net.async_delete()
+            shutil.rmtree(directory, ignore_errors=True)
+
+    return lambda: asyncio.run(build())
+
+
+def implementations(only: set[str]) -> dict[str, Callable[[], None]]:
+    """Return what can run here; say what cannot, and why."""
+    session = TestSession("auto")
+    if session.isolation is None:
+        raise SystemExit(session.reason)
+    print(f"isolation: {session.isolation.mode}; user {os.getuid()}; load {os.getloadavg()[0]:.2f}")
+    TestState(session, "test_bench", PROJECT, PROJECT).begin()  # `ip netns` cannot return to the machine's network otherwise
+    found: dict[str, Callable[[], None]] = {"rawns, fixture lab": lambda: fixture(session), "rawns, Lab": plain_lab}
+    makers: dict[str, Callable[[], Callable[[], None]]] = {
+        "script of ip": lambda: ip_script,
+        "pyroute2": pyroute2_fixture,
+        "munet": munet_fixture,
+    }
+    for name, make in makers.items():
+        try:
+            run = make()
+            run()
+            found[name] = run
+        except Exception as error:
+            print(f"{name} cannot run: {type(error).__name__}: {str(error)[:200]}")
+    return {name: run for name, run in found.items() if not only or name in only}
+
+
+def settled() -> None:
+    """Wait until the kernel has freed the namespaces that have been deleted."""
+    with RemovalWait([], PATIENCE):
+        pass
+
+
+def interleaved(found: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each run of each implementation; the first round does not count."""
+    names, spent = list(found), {name: list[float]() for name in found}
+    for number in range(rounds + 1):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            settled()
+            start = perf_counter()
+            found[name]()
+            if number:
+                spent[name].append(perf_counter() - start)
+    return spent
+
+
+def show(spent: dict[str, list[float]]) -> None:
+    """Print a table of medians."""
+    first = median(next(iter(spent.values())))
+    print(f"| {'':<20} | median | p90 | times the fixture |\n|---|---|---|---|")
+    for name, times in spent.items():
+        p90 = quantiles(times, n=10)[-1] * 1000 if len(times) > 9 else float("nan")
+        print(f"| {name:<20} | {median(times) * 1000:.2f} ms | {p90:.2f} ms | {median(times) / first:.1f} |")
+
+
+# -- workers ------------------------------------------------------------------------------------------------------------
+
+TESTS = """
+import pytest
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_lab(lab, number):
+    a, b = lab.netns(label="a"), lab.netns(label="b")
+    lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
+    lab.up()
+    assert a.run(["true"]).returncode == 0
+"""
+
+
+def workers(tests: int, rounds: int) -> None:
+    """Print the throughput of tests on one worker and on two, without the start of pytest: that of a run of one test."""
+    with tempfile.TemporaryDirectory() as directory:
+
+        def run(number: int, count: int) -> float:
+            Path(directory, "test_bench.py").write_text(TESTS.format(tests=number))
+            options = ["-q", "-p", "no:cacheprovider", "-p", "rawns.pytest_plugin", "--rawns-isolation=auto", "-n", str(count)]
+            environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+            start = perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "pytest", *options], cwd=directory, env=environment, check=True, stdout=subprocess.DEVNULL
+            )
+            return perf_counter() - start
+
+        spent: dict[int, list[float]] = {1: [], 2: []}
+        for _ in range(rounds):
+            for count in (1, 2):
+                spent[count].append(run(tests, count) - run(count, count))
+        one, two = (median(spent[count]) for count in (1, 2))
+        print(f"{tests} tests: {one:.2f} s on one worker, {two:.2f} s on two: {one / two:.2f} times the throughput")
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=0, help="100 by default, 5 with --workers")
+    parser.add_argument("--only", default="", help="names of implementations, with commas")
+    parser.add_argument("--workers", action="store_true", help="measure tests on one worker and on two instead")
+    parser.add_argument("--tests", type=int, default=200)
+    options = parser.parse_args()
+    if options.workers:
+        workers(options.tests, options.rounds or 5)
+    else:
+        show(interleaved(implementations(set(filter(None, options.only.split(",")))), options.rounds or 100))
+
+
+if __name__ == "__main__":
+    main()
