@@ -157,6 +157,7 @@ def runs(pid: int) -> bool:
 
 
 def command_of(pid: int) -> str:
+    """Return the command line of a process, safe to show."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read(400).split(b"\0")
