@@ -8,7 +8,7 @@ import sys
 
 from ..errors import RawnsError
 from ..terminal import printable
-from .commands import APPLETS, available
+from .main import APPLETS, available
 from .options import Command, Option
 from .output import complain, report
 

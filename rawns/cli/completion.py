@@ -6,7 +6,7 @@ of labs, hosts and namespaces, from the kernel.
 
 from __future__ import annotations
 
-from .commands import available
+from .main import available
 from .options import Command, Group
 
 TYPE_CHECKING = False

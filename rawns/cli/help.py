@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .commands import available
+from .main import available
 from .options import Command, HelpRequested, UsageError, columns, did_you_mean
 from .output import complain
 

@@ -12,7 +12,7 @@ import sys
 
 from ..errors import RawnsError
 from ..terminal import printable
-from .commands import COMMANDS
+from .main import COMMANDS
 from .options import Command, Option, did_you_mean
 from .output import report
 

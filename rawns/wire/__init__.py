@@ -18,7 +18,12 @@ Encoding is strict: an unknown key or a value that does not fit is a `WireError`
 what a newer kernel adds survives as number and bytes.  A wrong length is a `DecodeError`, never an overrun.
 """
 
-from .attributes import ALIGN, NLATTR, Attrs, Layout, Message, RecordList, Repeated, SubMessage, table
+from __future__ import annotations
+
+from struct import Struct as _Struct
+
+from .. import uapi
+from ..errors import DecodeError, WireError
 from .types import (
     BE16,
     BE32,
@@ -36,6 +41,7 @@ from .types import (
     U16,
     U32,
     U64,
+    Payload,
     Raw,
     Scalar,
     Span,
@@ -44,9 +50,11 @@ from .types import (
     Text,
     Type,
     Vector,
+    about,
     expected,
     link_address,
     names_of,
+    shortened,
 )
 
 __all__ = [
@@ -90,7 +98,342 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Mapping
+    from typing import Any
+
     from .types import Body as Body
     from .types import Buffer as Buffer
     from .types import Path as Path
     from .types import Trace as Trace
+
+ALIGN = 4  # NLMSG_ALIGNTO and NLA_ALIGNTO are one number
+_SELECTOR = _Struct("=H")
+NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
+_HEAD = _Struct("=I")  # the same as one number
+MAX_SHAPES = 64  # that a table remembers
+_PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
+
+
+class Repeated(Type):
+    """An attribute that may occur several times in a row; its value is the list of them."""
+
+    __slots__ = ("kind", "nested")
+    repeated = True
+
+    def __init__(self, kind: Type) -> None:
+        self.kind, self.nested = kind, kind.nested
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        return self.kind.unpack(data, start, end, siblings, trace, path)
+
+    def format(self, value: Any) -> str:
+        return self.kind.format(value)
+
+    def payloads(self, value: Any, siblings: Mapping[Any, Any]) -> list[bytes]:
+        """Return one payload for each value of the list."""
+        if not isinstance(value, (list, tuple)):
+            raise expected("a list", value)
+        return [self.kind.pack(one, siblings) for one in value]
+
+
+class SubMessage(Type):
+    """A payload whose type depends on its ``selector``, another attribute of the same nest (IFLA_INFO_KIND of IFLA_INFO_DATA).
+
+    The selector of one of a message's outermost attributes may be a field of the header, too (ifi_family).  The name is that
+    of the kernel's own specifications (Documentation/netlink/specs).
+    """
+
+    __slots__ = ("selector", "cases", "nested", "otherwise", "next", "more")
+
+    def __init__(
+        self,
+        selector: str,
+        cases: Mapping[Any, Type],
+        otherwise: Type = RAW,
+        nested: bool = False,
+        next: int | None = None,
+        more: Callable[[Any], Type | None] | None = None,
+    ) -> None:
+        """Describe the payload.
+
+        ``next`` is the selector's number if the kernel sends it right after the payload; ``more`` returns the
+        type for a selector that is none of ``cases``, if there is one.
+        """
+        self.selector, self.cases, self.otherwise, self.nested, self.next = selector, cases, otherwise, nested, next
+        self.more = more
+
+    def type_of(self, selector: Any) -> Type:
+        """Return the type of the payload under a value of the selector."""
+        found = self.cases.get(selector)
+        if found is None and selector is not None and self.more is not None:
+            found = self.more(selector)
+        return self.otherwise if found is None else found
+
+    def _case(self, siblings: Mapping[Any, Any]) -> Type:
+        return self.type_of(siblings.get(self.selector))
+
+    def _case_of(self, data: Buffer, end: int, siblings: Mapping[Any, Any]) -> Type:
+        """Return the type of a payload that ends at ``end``, from the selector before it or, if ``next`` is given, behind it."""
+        at = end + 3 & ~3
+        if self.next is None or self.selector in siblings or at + 6 > len(data):
+            return self._case(siblings)
+        length, number = NLATTR.unpack_from(data, at)
+        if length != 6 or number & uapi.NLA_TYPE_MASK != self.next:
+            return self.otherwise
+        return self.type_of(_SELECTOR.unpack_from(data, at + 4)[0])
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        return self._case(siblings).pack(value, siblings)
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        return self._case_of(data, end, siblings).unpack(data, start, end, siblings, trace, path)
+
+    def format(self, value: Any) -> str:
+        return RAW.format(value) if isinstance(value, bytes) else ""
+
+
+class _Shape:
+    """The numbers and lengths of a run of attributes, in order.  A run of the same shape is read by one struct.
+
+    A list consists of messages of few shapes: 10,000 addresses are decoded in 30 ms instead of 60.
+    """
+
+    __slots__ = ("heads", "names", "plain", "read", "rest")
+
+    def __init__(self, run: list[tuple[int, int, Any, Type | None]], data: Buffer, start: int) -> None:
+        """Take the shape of a run: offset, length, name and type of each attribute; no type: it is skipped."""
+        form = "="
+        self.heads: tuple[int, ...] = tuple([_HEAD.unpack_from(data, offset)[0] for offset, *_ in run])
+        self.names = [name for _, _, name, _ in run]
+        self.plain: list[tuple[Any, Callable[[bytes], Any]]] = []  # converted from the payload alone
+        self.rest: list[tuple[Any, Type, int, int]] = []  # others
+        for offset, length, name, kind in run:
+            size = length - 4
+            if isinstance(kind, Scalar) and kind.code[0] not in "=!":
+                form += f"I{kind.code}{size - kind.size}x"
+            else:
+                form += f"I{size}s"
+                if isinstance(kind, Payload) and kind is not RAW:
+                    self.plain.append((name, kind.convert))
+                elif kind is not None and kind is not RAW:
+                    self.rest.append((name, kind, offset + 4 - start, offset + length - start))
+            form += f"{-length & 3}x"
+        self.read = _Struct(form.removesuffix(f"{-run[-1][1] & 3}x")).unpack_from  # the last may lack its padding
+
+    def unpack_into(self, values: Body, data: Buffer, start: int, path: Path) -> bool:
+        """Decode a run as long as the one it was made of; return False, and do nothing, if it has another shape."""
+        found = self.read(data, start)
+        if found[::2] != self.heads:
+            return False
+        values.update(zip(self.names, found[1::2]))
+        for name, convert in self.plain:
+            values[name] = convert(values[name])
+        for name, kind, begin, end in self.rest:
+            values[name] = kind.unpack(data, start + begin, start + end, values, None, path)
+        values.pop(None, None)  # what is skipped
+        return True
+
+
+class Attrs(Type):
+    """A sequence of netlink attributes: a table from C name to (number, type)."""
+
+    __slots__ = ("names", "nested", "_numbers", "_rest", "_shapes")
+
+    def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False, rest: bool = True) -> None:
+        self.names, self.nested = names, nested
+        self._rest = rest  # whether attributes that are not in the table are kept, as number and bytes
+        self._numbers: dict[int, tuple[str, Type]] | None = None
+        self._shapes: dict[int, _Shape | None] = {}  # by length in bytes; None for a length that has been seen once
+
+    @property
+    def numbers(self) -> dict[int, tuple[str, Type]]:
+        """The same table by number; made at its first use, because most tables are never used."""
+        if self._numbers is None:
+            self._numbers = {number: (name, kind) for name, (number, kind) in self.names.items()}
+        return self._numbers
+
+    def select(self, *names: str, **nests: Type) -> Attrs:
+        """Return the same table reduced to these attributes; all others are skipped without being decoded.
+
+        ``nests`` are attributes that are decoded by another type than their own, for example one that was reduced as well.
+        """
+        rows = {name: self.names[name] for name in names}
+        rows.update((name, (self.names[name][0], kind)) for name, kind in nests.items())
+        return Attrs(rows, self.nested, rest=False)
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        if not hasattr(value, "items"):
+            raise expected("a dict of attributes", value)
+        return b"".join(self.pieces(value, value))
+
+    def pieces(self, value: Mapping[Any, Any], siblings: Mapping[Any, Any], skip: Container[Any] = ()) -> list[bytes]:
+        """Return header, payload and padding of each attribute of ``value``, in its order, without those to ``skip``."""
+        pieces: list[bytes] = []
+        names = self.names
+        for key, one in value.items():
+            if key in skip:
+                continue
+            number, kind = names.get(key) or self._unnamed(key)
+            if kind.nested:
+                number |= uapi.NLA_F_NESTED
+            try:
+                payloads = kind.payloads(one, siblings) if isinstance(kind, Repeated) else (kind.pack(one, siblings),)
+            except (WireError, AttributeError, TypeError) as error:
+                raise about(key, one, error) from None
+            for payload in payloads:
+                size = 4 + len(payload)
+                if size > 0xFFFF:
+                    raise WireError(f"{key}: {len(payload)} bytes are more than one attribute can hold")
+                pieces += (NLATTR.pack(size, number), payload, _PAD[size & 3])
+        return pieces
+
+    @staticmethod
+    def _unnamed(key: object) -> tuple[int, Type]:
+        if isinstance(key, int) and 0 <= key <= 0xFFFF:
+            return key, RAW
+        raise WireError(f"there is no attribute {shortened(key)} here")
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        values: Body = {}
+        self.unpack_into(values, data, start, end, trace, path)
+        return values
+
+    def unpack_into(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> None:
+        """Decode the attributes of ``data[start:end]`` into ``values``.  Raises `DecodeError`."""
+        if trace is not None:
+            self._walk(values, data, start, end, trace, path)
+            return
+        shape = self._shapes.get(end - start)
+        if start < end and (shape is None or not shape.unpack_into(values, data, start, path)):
+            self._learn(self._walk(values, data, start, end, None, path), data, start, end)
+
+    def _learn(self, run: list[tuple[int, int, Any, Type | None]], data: Buffer, start: int, end: int) -> None:
+        """Remember the shape of a run the second time in succession that one of this length is walked."""
+        size = end - start
+        if self._shapes.get(size, self) is not None:
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            self._shapes[size] = None
+        elif len({name for _, _, name, _ in run}) == len(run) and not any(
+            kind is not None and (kind.repeated or isinstance(kind, SubMessage)) for *_, kind in run
+        ):
+            self._shapes[size] = _Shape(run, data, start)
+
+    def _walk(
+        self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path
+    ) -> list[tuple[int, int, Any, Type | None]]:
+        """Decode one attribute after the other; return offset, length, name and type of each (None: it was skipped)."""
+        offset, numbers, rest = start, self._numbers or self.numbers, self._rest
+        run: list[tuple[int, int, Any, Type | None]] = []
+        while offset < end:
+            if end - offset < 4:
+                raise DecodeError(f"{end - offset} stray bytes at offset {offset}")
+            length, number = NLATTR.unpack_from(data, offset)
+            if length < 4 or offset + length > end:
+                raise DecodeError(f"an attribute at offset {offset} claims {length} of {end - offset} bytes")
+            number &= uapi.NLA_TYPE_MASK
+            if number not in numbers and not rest:
+                run.append((offset, length, None, None))
+                offset += length + 3 & ~3
+                continue
+            name, kind = numbers.get(number) or (number, RAW)
+            run.append((offset, length, name, kind))
+            below = path
+            if trace is not None:
+                below = (*path, name if isinstance(name, str) else f"[{number}]")
+                span = Span(offset, length, below, RAW, bytes(data[offset + 4 : offset + length]), NLATTR.size)
+                trace.append(span)
+            value = kind.unpack(data, offset + 4, offset + length, values, trace, below)
+            if trace is not None:
+                span.kind, span.value = kind, value  # until here it was raw, and stays so if it is malformed
+            if kind.repeated:
+                values.setdefault(name, []).append(value)
+            else:
+                values[name] = value
+            offset += length + 3 & ~3
+        return run
+
+
+class Layout(Type):
+    """A fixed header, then attributes; the value is one flat dict of both."""
+
+    __slots__ = ("header", "attrs")
+
+    def __init__(self, header: Struct, attrs: Attrs) -> None:
+        self.header, self.attrs = header, attrs
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        header = self.header
+        head = header.pack_from(value)
+        return b"".join([head, _PAD[len(head) & 3], *self.attrs.pieces(value, value, header.defaults)])
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        stop = start + self.header.size
+        values: Body = self.header.unpack(data, start, min(stop, end), siblings, trace, path)
+        self.attrs.unpack_into(values, data, stop + 3 & ~3, end, trace, path)
+        return values
+
+
+class RecordList(Type):
+    """Layouts one after the other, each with its length in the field ``length`` of its header (``struct rtnexthop``).  A list."""
+
+    __slots__ = ("layout", "length")
+
+    def __init__(self, layout: Layout, length: str) -> None:
+        self.layout, self.length = layout, length
+
+    def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
+        if not isinstance(value, (list, tuple)):
+            raise expected(f"a list of dicts, one for each struct {self.layout.header.name}", value)
+        pieces = []
+        for one in value:
+            size = len(self.layout.pack(one, one))
+            pieces.append(self.layout.pack({**one, self.length: size}, one))
+        return b"".join(pieces)
+
+    def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        values, offset, minimum = [], start, self.layout.header.size
+        while offset < end:
+            head = self.layout.header.unpack(data, offset, min(offset + minimum, end), siblings, None, path)
+            size = head[self.length]
+            if size < minimum or offset + size > end:
+                raise DecodeError(f"{self.length} at offset {offset} is {size} of {end - offset} bytes")
+            values.append(self.layout.unpack(data, offset, offset + size, siblings, trace, path))
+            offset += size + 3 & ~3
+        return values
+
+
+class Message:
+    """A `Layout` under a message type: ``number`` as in ``nlmsg_type``, ``name`` as in the header file."""
+
+    __slots__ = ("number", "name", "layout")
+
+    def __init__(self, number: int, name: str, layout: Layout) -> None:
+        self.number, self.name, self.layout = number, name, layout
+
+    def select(self, *names: str, **nests: Type) -> Message:
+        """Return the same message reduced to the header and these attributes: see `Attrs.select`."""
+        return Message(self.number, self.name, Layout(self.layout.header, self.layout.attrs.select(*names, **nests)))
+
+    def pack(self, body: Mapping[Any, Any]) -> bytes:
+        """Return the bytes after ``struct nlmsghdr``.  Raises `WireError`, which names message and key."""
+        try:
+            return self.layout.pack(body, body)
+        except WireError as error:
+            raise WireError(f"{self.name}: {error}") from None
+
+    def unpack(self, data: Buffer, start: int = 0, end: int | None = None, trace: Trace = None) -> Body:
+        """Return the body in ``data[start:end]``, and add a `Span` for each field and attribute to ``trace``.
+
+        Raises `DecodeError`, which names the message.
+        """
+        try:
+            body: Body = self.layout.unpack(data, start, len(data) if end is None else end, {}, trace, ())
+        except DecodeError as error:
+            raise DecodeError(f"{self.name}: {error}") from None
+        return body
+
+
+def table(messages: Iterable[Message]) -> dict[int, Message]:
+    """Return messages by number, as `exchange` and `explain` look them up."""
+    return {message.number: message for message in messages}

@@ -11,7 +11,6 @@ from struct import error as _StructError
 
 from .. import uapi
 from ..errors import DecodeError, WireError
-from ..terminal import short_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,10 +69,17 @@ class Type:
         return ""
 
 
+def shortened(value: object) -> str:
+    """Return the repr of a value for an error message, of a bounded length."""
+    from ..terminal import short_repr
+
+    return short_repr(value)
+
+
 def expected(what: str, value: object) -> WireError:
     """Return the error for a value of the wrong type or range."""
     known = isinstance(value, (int, str, bytes)) and not isinstance(value, bool)
-    return WireError(f"expected {what}, not {short_repr(value)}" + (f" ({type(value).__name__})" if known else ""))
+    return WireError(f"expected {what}, not {shortened(value)}" + (f" ({type(value).__name__})" if known else ""))
 
 
 def names_of(prefix: str) -> dict[int, str]:
@@ -212,9 +218,9 @@ class Text(Payload):
         try:
             data = value.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
-            raise WireError(f"{short_repr(value)} cannot be encoded as UTF-8") from None
+            raise WireError(f"{shortened(value)} cannot be encoded as UTF-8") from None
         if b"\0" in data or len(data) >= self.limit:
-            raise WireError(f"{short_repr(value)} has a NUL or more than {self.limit - 1} bytes")
+            raise WireError(f"{shortened(value)} has a NUL or more than {self.limit - 1} bytes")
         return data + b"\0" if self.nul else data
 
     def convert(self, payload: bytes) -> str:
@@ -240,7 +246,7 @@ class _Ip(Payload):
         try:
             return inet_pton(AF_INET6 if ":" in value else AF_INET, value)
         except (OSError, ValueError):
-            raise WireError(f"{short_repr(value)} is not an IPv4 or IPv6 address") from None
+            raise WireError(f"{shortened(value)} is not an IPv4 or IPv6 address") from None
 
     def convert(self, payload: bytes) -> str | bytes:
         family = _FAMILY_OF_LENGTH.get(len(payload))
@@ -274,9 +280,7 @@ def link_address(text: object) -> bytes:
         raise expected("a link-layer address as text", text)
     parts = text.split(":", MAX_LINK_ADDRESS_BYTES)
     if len(parts) > MAX_LINK_ADDRESS_BYTES or not all(1 <= len(part) <= 2 and _HEX.issuperset(part) for part in parts):
-        raise WireError(
-            f"{short_repr(text)} is not a link-layer address"
-        )  # int(part, 16) alone takes "0x2", " 0", "+0" and "0_0"
+        raise WireError(f"{shortened(text)} is not a link-layer address")  # int(part, 16) alone takes "0x2", " 0", "+0" and "0_0"
     return bytes(int(part, 16) for part in parts)
 
 
@@ -288,7 +292,7 @@ def about(name: object, value: Any, error: Exception) -> WireError:
     """Return the error to raise for a value that did not fit, with the name of its attribute or member in front."""
     if isinstance(error, WireError):
         return WireError(f"{name}: {error}")
-    return WireError(f"{name}: {short_repr(value)} ({type(value).__name__}) does not fit here")  # a number for a nest, say
+    return WireError(f"{name}: {shortened(value)} ({type(value).__name__}) does not fit here")  # a number for a nest, say
 
 
 def pack_named(name: object, kind: Type, value: Any, siblings: Mapping[Any, Any]) -> bytes:
@@ -341,7 +345,7 @@ class Struct(Type):
     def pack(self, value: Any, siblings: Mapping[Any, Any]) -> bytes:
         unknown = [name for name in value if name not in self.defaults]
         if unknown:
-            raise WireError(f"struct {self.name} has no member {short_repr(unknown[0])}")
+            raise WireError(f"struct {self.name} has no member {shortened(unknown[0])}")
         return self.pack_from(value)
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:

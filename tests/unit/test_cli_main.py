@@ -16,7 +16,7 @@ import pytest
 
 import rawns
 from rawns.cli import main
-from rawns.cli.commands import COMMANDS
+from rawns.cli.main import COMMANDS
 from rawns.errors import InvalidValue, KernelError, NamespaceRestoreError
 from rawns.objects import link, neighbour, route, vlan
 

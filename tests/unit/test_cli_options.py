@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 
-from rawns.cli.commands import COMMANDS
+from rawns.cli.main import COMMANDS
 from rawns.cli.options import Command, Group, HelpRequested, Option, UsageError, columns, integer, seconds
 
 COMMAND = Command(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from . import listing
+from . import link
 from .context import ObjectVerbs, reason
 from .grammar import AF_PACKET, FAILED, CommandError
 
@@ -32,12 +32,12 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
 
 
 def _echo(one: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
-    from . import show_addr
+    from . import show_link
     from .render import OutputField as Field
 
     if deleted:
         yield Field("deleted", True, "Deleted ")
-    yield from show_addr.address(one, ip, named=True)
+    yield from show_link.address(one, ip, named=True)
 
 
 def flush(args: Args) -> int:
@@ -47,7 +47,7 @@ def flush(args: Args) -> int:
         raise CommandError("Flush requires arguments.", FAILED)
     if ip.family == AF_PACKET:
         raise CommandError("Cannot flush link addresses.", FAILED)
-    from . import show_addr
+    from . import show_link
     from .filters import wanted
     from .render import text
 
@@ -55,11 +55,11 @@ def flush(args: Args) -> int:
     primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
     done = 0
     while not ip.flush_rounds or done < ip.flush_rounds:
-        found = list(filter(listing.matcher(record, ip), listing.addresses(ip, record)))
+        found = list(filter(link.matcher(record, ip), link.addresses(ip, record)))
         if found:
             done += 1
             if ip.stats > 1:
-                ip.write(piece for one in found for piece in text(show_addr.address(one, ip, named=True)))
+                ip.write(piece for one in found for piece in text(show_link.address(one, ip, named=True)))
             _delete_all(found, ip)
             if ip.stats:
                 ip.write([f"\n*** Round {done}, deleting {len(found)} addresses ***\n"])
@@ -90,7 +90,7 @@ def save(args: Args) -> int:
 
     ip = args.ip
     record = wanted(args, "address") if args else {"family": ip.family, "index": 0}
-    write("address", [(rtnl.NEWADDR, one) for one in listing.addresses(ip, record) if record["index"] in (0, one["ifa_index"])])
+    write("address", [(rtnl.NEWADDR, one) for one in link.addresses(ip, record) if record["index"] in (0, one["ifa_index"])])
     return 0
 
 
@@ -111,18 +111,18 @@ def restore(args: Args) -> int:
 
 def showdump(args: Args) -> int:
     """Print the addresses that `save` has written."""
-    from . import show_addr
+    from . import show_link
     from .render import JsonObject, OutputField, text
     from .saved import read_messages
 
     ip = args.ip
     saved = [one for _, one in read_messages("address")]
     if ip.json:
-        shown = [JsonObject([OutputField("index", one["ifa_index"]), *show_addr.address(one, ip)]) for one in saved]
+        shown = [JsonObject([OutputField("index", one["ifa_index"]), *show_link.address(one, ip)]) for one in saved]
         ip.print_all([[OutputField("addr_info", shown)]])
         return 0
     for one in saved:
-        ip.write([f"if{one['ifa_index']}:\n", *text(show_addr.address(one, ip))])
+        ip.write([f"if{one['ifa_index']}:\n", *text(show_link.address(one, ip))])
     return 0
 
 
@@ -132,7 +132,7 @@ run = ObjectVerbs(
     ("change|chg", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_REPLACE)),
     ("replace", lambda args: modify(args, rtnl.NEWADDR, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
     ("delete", lambda args: modify(args, rtnl.DELADDR)),
-    ("list|show|lst", lambda args: listing.show(args, False, "address")),
+    ("list|show|lst", lambda args: link.list_links(args, False, "address")),
     ("flush", flush),
     ("save", save),
     ("showdump", showdump),

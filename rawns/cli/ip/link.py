@@ -1,18 +1,211 @@
-"""`ip link`: the verbs (ip-link(8)).  The words that create and change links are loaded only for those verbs."""
+"""`ip link`: the verbs, and the list of links, with their addresses or without, of `ip link` and `ip addr` (ip-link(8)).
+
+The words that create and change links are loaded only for those verbs.  The kernel filters what it can; the rest is
+filtered here, as iproute2 does it (in JSON an empty object is left).
+"""
 
 from __future__ import annotations
 
 from ... import rtnl, uapi
-from . import listing
-from .context import ObjectVerbs, help_of
+from ...errors import KernelError
+from ...nlmsg import Request
+from .context import BRIEFLY, ObjectVerbs, complain, complaint, help_of, reason
+from .grammar import AF_PACKET, FAILED, CommandError
+from .render import JsonText, OutputField, Renderer, document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from ...objects.prefix import Prefix
     from ...wire import Body, Message
     from .context import Args, IpContext
+    from .grammar import Record
     from .render import OutputField
+
+NO_MASTER = 0xFFFFFFFF  # the kernel then lists the links without a master
+
+
+def _wanted(args: Args, object: str) -> Record:
+    """Return the filter that the words describe; without words, everything passes."""
+    if not args:
+        return {"family": args.ip.family, "index": 0}
+    from .filters import wanted
+
+    return wanted(args, object)
+
+
+# -- asking the kernel --------------------------------------------------------------------------------------------
+
+
+def _one(ip: IpContext, which: Body) -> list[Body]:
+    return [ip.kernel.get(Request(rtnl.GETLINK, {"ifi_family": ip.family, **which, "IFLA_EXT_MASK": _mask(ip)})).body]
+
+
+def _mask(ip: IpContext) -> int:
+    return uapi.RTEXT_FILTER_VF if ip.stats else BRIEFLY
+
+
+def _refused(error: KernelError, what: str, status: int, ip: IpContext) -> CommandError:
+    """Print the kernel's refusal, and an empty document in JSON; return the error that ends the command."""
+    complain(complaint(error))
+    if ip.json:
+        ip.write([document((), ip)])
+    return CommandError(f"{what}: {reason(error)}", status)
+
+
+def _named(ip: IpContext, name: str) -> list[Body]:
+    """Return the link of this name, as `ip link show dev` asks for it."""
+    key = "IFLA_IFNAME" if len(name.encode("utf-8", "surrogateescape")) < uapi.IFNAMSIZ else "IFLA_ALT_IFNAME"
+    try:
+        return _one(ip, {key: name})
+    except KernelError as error:
+        raise _refused(error, "Cannot send link get request", FAILED, ip) from None
+
+
+def _links(ip: IpContext, record: Record) -> list[Body]:
+    if record["index"]:
+        try:
+            return _one(ip, {"ifi_index": record["index"]})
+        except KernelError as error:
+            raise _refused(error, "Cannot send link request", 0, ip) from None  # iproute2 ignores the error
+    body: Body = {"ifi_family": ip.family}
+    if ip.family in (0, AF_PACKET):  # other families have lists of their own, which take no filter
+        body["IFLA_EXT_MASK"] = _mask(ip)
+        if record.get("master"):
+            body["IFLA_MASTER"] = record["master"]
+        elif "nomaster" in record:
+            body["IFLA_MASTER"] = NO_MASTER
+        if "kind" in record:
+            body["IFLA_LINKINFO"] = {"IFLA_INFO_KIND": record["kind"]}
+    return [reply.body for reply in ip.dump(Request(rtnl.GETLINK, body, uapi.NLM_F_DUMP))]
+
+
+def addresses(ip: IpContext, record: Record) -> list[Body]:
+    """Return all addresses of the family and device of the filter."""
+    body = {"ifa_family": record["family"], "ifa_index": record["index"]}
+    return [reply.body for reply in ip.dump(Request(rtnl.GETADDR, body, uapi.NLM_F_DUMP))]
+
+
+# -- filtering ----------------------------------------------------------------------------------------------------
+
+
+def matcher(record: Record, ip: IpContext) -> Callable[[Body], bool]:
+    """Return a function that tells whether an address passes the filter; it checks nothing that the filter does not name."""
+    from . import show_link
+
+    checks: list[Callable[[Body], bool]] = [
+        lambda one, key=key, value=value: one[key] == value  # type: ignore[misc]
+        for key, value in (("ifa_family", record["family"]), ("ifa_index", record["index"]), ("ifa_scope", record.get("scope")))
+        if value or (value == 0 and key == "ifa_scope")
+    ]
+    if "mask" in record:
+        checks.append(lambda one: not (record["flags"] ^ show_link.address_flags(one)) & record["mask"])
+    if "prefix" in record:
+        checks.append(lambda one: _within(show_link.local_address(one), one, record))
+    if "label" in record:
+        checks.append(lambda one: _labelled(one, record, ip))
+    return lambda one: all(check(one) for check in checks)
+
+
+def _within(local: str, address: Body, record: Record) -> bool:
+    wanted: Prefix = record["prefix"]
+    from _socket import inet_pton
+
+    from ...objects.prefix import same_bits
+
+    return same_bits(inet_pton(address["ifa_family"], local), wanted.packed, wanted.length)
+
+
+def _labelled(address: Body, record: Record, ip: IpContext) -> bool:
+    from fnmatch import fnmatchcase
+
+    fitting: bool = fnmatchcase(address.get("IFA_LABEL") or ip.name_of(address["ifa_index"]), record["label"])
+    return fitting
+
+
+def _hidden(link: Body, record: Record) -> bool:
+    """Return whether the filter hides a link."""
+    info = link.get("IFLA_LINKINFO", {})
+    return (
+        record["index"] not in (0, link["ifi_index"])
+        or ("up" in record and not link["ifi_flags"] & uapi.IFF_UP)
+        or ("group" in record and link.get("IFLA_GROUP", record["group"]) != record["group"])
+        or ("master" in record and link.get("IFLA_MASTER") != record["master"])
+        or record.get("kind", info.get("IFLA_INFO_KIND")) != info.get("IFLA_INFO_KIND")
+        or record.get("slave", info.get("IFLA_INFO_SLAVE_KIND")) != info.get("IFLA_INFO_SLAVE_KIND")
+    )
+
+
+class AddressesByLink:
+    """The addresses of all links, and which of them pass the filter."""
+
+    def __init__(self, found: Iterable[Body], record: Record, ip: IpContext) -> None:
+        self.of: dict[int, list[tuple[Body, bool]]] = {}
+        fits = matcher(record, ip)
+        for one in found:
+            self.of.setdefault(one["ifa_index"], []).append((one, fits(one)))
+
+    def shows(self, link: Body, family: int) -> bool:
+        """Return whether a link is listed: if an address of it fits, or if it has none and no family is asked for."""
+        mine = self.of.get(link["ifi_index"])
+        return family in (0, AF_PACKET) if mine is None else any(fitting for _, fitting in mine)
+
+
+# -- showing ------------------------------------------------------------------------------------------------------
+
+
+def list_links(args: Args, whole: bool, object: str) -> int:
+    """Run ``ip link show`` (``whole``) or ``ip addr show``; return the exit status."""
+    ip = args.ip
+    if whole:
+        ip.family = AF_PACKET
+    record = _wanted(args, object)
+    if whole and "dev" in record and "group" not in record:
+        links, found = _named(ip, record["dev"]), AddressesByLink((), record, ip)
+    else:
+        links = _links(ip, record)
+        listed = [] if ip.family == AF_PACKET else addresses(ip, record)
+        ip.family = record["family"]
+        found = AddressesByLink(listed, record, ip)
+    ip.family = record["family"]
+    if ip.family != AF_PACKET:
+        links = [link for link in links if found.shows(link, record["family"])]
+    ip.print_all(_shown(link, found, record, ip, whole) for link in links)
+    return 0
+
+
+def _shown(link: Body, found: AddressesByLink, record: Record, ip: IpContext, whole: bool) -> Iterator[OutputField]:
+    """Yield the fields of one link: itself, its addresses, its counters."""
+    from . import show_link
+
+    headless = ip.oneline and ip.family != AF_PACKET and not ip.brief
+    if not headless and _hidden(link, record):
+        return
+    if not headless and "label" not in record:
+        yield from show_link.brief(link, ip) if ip.brief else show_link.link(link, ip, whole)
+    if ip.family != AF_PACKET:
+        yield _addresses(link, found, record, ip)
+        if ip.brief:
+            yield OutputField("", None, "\n")
+    if not whole and ip.stats and not (headless or ip.brief or "label" in record):
+        from .show_stats import statistics
+
+        yield from statistics(link, ip)
+        yield OutputField("", None, "\\" if ip.oneline else "\n")
+
+
+def _addresses(link: Body, found: AddressesByLink, record: Record, ip: IpContext) -> OutputField:
+    """Return the addresses of one link; in JSON those that do not fit leave an empty object behind."""
+    from .show_link import address_rows
+
+    mine = found.of.get(link["ifi_index"], [])
+    if "up" in record and not link["ifi_flags"] & uapi.IFF_UP:
+        mine = []
+    family, shown = record["family"], Renderer(address_rows(ip, ip.echo), ip, depth=3)
+    empty = "{}" if ip.json else ""
+    texts = [shown(one) if fitting else empty for one, fitting in mine if family in (0, one["ifa_family"])]
+    return OutputField("addr_info", list(map(JsonText, texts)) if ip.json else None, "" if ip.json else "".join(texts))
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
@@ -35,7 +228,7 @@ def _echo(body: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
 
 def show(args: Args) -> int:
     """Print the objects that the words select."""
-    return listing.show(args, True, "link")
+    return list_links(args, True, "link")
 
 
 def _help(args: Args) -> int:

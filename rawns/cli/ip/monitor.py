@@ -134,12 +134,12 @@ _ADDRESS: Call = lambda show, body, deleted, ip, index: show(body, ip, named=Tru
 _BUCKET: Call = lambda show, body, deleted, ip, index: fields(show, body, ip)  # noqa: E731
 EVENTS = {  # by the name of the message without RTM_NEW or RTM_DEL
     "LINK": EventKind("[LINK]", "show_link.event", "ifi_index", marked=True),
-    "ADDR": EventKind("[ADDR]", "show_addr.address", "ifa_index", marked=True, call=_ADDRESS),
-    "ROUTE": EventKind("[ROUTE]", "show_route.route", "RTA_OIF", call=_ROUTE),
+    "ADDR": EventKind("[ADDR]", "show_link.address", "ifa_index", marked=True, call=_ADDRESS),
+    "ROUTE": EventKind("[ROUTE]", "route.route", "RTA_OIF", call=_ROUTE),
     "NEIGH": EventKind("[NEIGH]", "neigh.neighbour", "ndm_ifindex", call=_NEIGHBOUR),
     "RULE": EventKind("[RULE]", "rule.rule_fields"),
-    "NEXTHOP": EventKind("[NEXTHOP]", "show_nexthop.nexthop"),
-    "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "show_nexthop.BUCKET", call=_BUCKET),
+    "NEXTHOP": EventKind("[NEXTHOP]", "nexthop.nexthop"),
+    "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "nexthop.BUCKET", call=_BUCKET),
     "NETCONF": EventKind("[NETCONF]", "netconf.netconf", "NETCONFA_IFINDEX"),
     "NSID": EventKind("[NSID]", "monitor.nsid"),
     "ADDRLABEL": EventKind("[ADDRLABEL]", "addrlabel.addrlabel"),

@@ -15,8 +15,9 @@ from .route_words import ROUTE_ROWS, is_default, read_nexthops, route_type, take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from ...wire import Body
     from .context import Args
     from .grammar import Record
 
@@ -166,8 +167,8 @@ def _lookup_target(word: str, args: Args, record: Record) -> None:
     record["found"] = True
 
 
-def get(args: Args) -> int:
-    """Show the route that a packet to an address would take."""
+def look_up(args: Args) -> Iterator[Body]:
+    """Yield the route that a packet to an address would take."""
     ip = args.ip
     if not args:
         raise CommandError("need at least a destination address", FAILED)
@@ -185,9 +186,5 @@ def get(args: Args) -> int:
         record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTM_F_LOOKUP_TABLE
     record.pop("found")
     connected = record.pop("connected", 0)
-    from .show_route import route
-
     for _ in range(1 + connected):  # a connected socket looks up once more, and `ip` shows both answers
-        answer = ip.kernel.get(Request(rtnl.GETROUTE, record)).body
-        ip.print_all([route(answer, ip)])
-    return 0
+        yield ip.kernel.get(Request(rtnl.GETROUTE, record)).body
