@@ -53,6 +53,7 @@ class Exchange:
         self._sent: list[bytes] = []
         self._received: list[list[tuple[Frame, Buffer]]] = []  # the answers to each request, not decoded yet
         self._errors: dict[int, KernelError] = {}
+        self.warnings: list[str] = []  # the kernel's sentences about requests that it has carried out
         self.interrupted = False  # whether a dump changed while it was read (NLM_F_DUMP_INTR)
 
     @property
@@ -103,13 +104,16 @@ class Exchange:
 
     def _acknowledged(self, number: int, answer: Message, data: Buffer, frame: Frame) -> None:
         header = answer.layout.header
-        if frame.end - frame.start < header.size or header.read(data, frame.start)[0]:  # else: well done, and no more to read
+        told = frame.flags & uapi.NLM_F_ACK_TLVS
+        if told or frame.end - frame.start < header.size or header.read(data, frame.start)[0]:  # else: well done, no more to read
             body = answer.unpack(data, frame.start, frame.end)
             error = -body.get("error", 0)
             if not 0 <= error <= MAX_ERRNO:
                 raise DecodeError(f"{answer.name}: error is {-error}, not an errno")
             if error:
                 self._errors[number] = self._explain(number, error, body)
+            elif "NLMSGERR_ATTR_MSG" in body:
+                self.warnings.append(body["NLMSGERR_ATTR_MSG"])
         if number == self._last or number == 0 and self._atomic:
             self.state = IDLE
 

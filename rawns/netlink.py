@@ -150,6 +150,11 @@ class Netlink(NetlinkSocket):
             raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer (ENOBUFS)")
         return self._result()
 
+    @property
+    def warnings(self) -> list[str]:
+        """The kernel's sentences about the requests of the last datagram that it has carried out nevertheless."""
+        return self._exchange.warnings
+
     def get(self, request: Request) -> Reply:
         """Send one request that is answered by one message.  Raises `KernelError` (ENODEV: no such device)."""
         replies = self.do(request)[0]

@@ -364,6 +364,9 @@ def test_a_success_with_a_warning_is_a_success(exchange: Exchange) -> None:
     (seq,) = sequences(exchange.send([up(1)]))
     exchange.receive(answer(seq, 0, attribute(uapi.NLMSGERR_ATTR_MSG, b"mind the gap\0")))
     assert exchange.result() == [[]]
+    assert exchange.warnings == ["mind the gap"]
+    exchange.send([up(2)])
+    assert exchange.warnings == []
 
 
 # -- showing ----------------------------------------------------------------------------------------------------------

@@ -101,13 +101,16 @@ class IpContext:
 
     def do(self, request: Request) -> None:
         """Send a request.  Raises `KernelError`, which ends the command with status 2."""
-        self._forget(request)
-        self.kernel.do(request)
+        self._request(request)
 
-    def _forget(self, request: Request) -> None:
-        """Forget what is known about links if the request changes one."""
+    def _request(self, request: Request) -> list[Reply]:
+        """Send a request, and print what the kernel warns of; forget what is known about links if it changes one."""
         if "LINK" in request.message.name:
             self.forget_links()
+        replies = self.kernel.do(request)[0]
+        for sentence in self.kernel.warnings:
+            complain(f"Warning: {sentence}{'' if sentence.endswith('.') else '.'}")
+        return replies
 
     def forget_links(self) -> None:
         """Forget what is known about links."""
@@ -122,9 +125,8 @@ class IpContext:
         if not self.echo:
             self.do(request)
             return
-        self._forget(request)
         request.flags |= uapi.NLM_F_ECHO
-        replies = self.kernel.do(request)[0]
+        replies = self._request(request)
         deleted = request.message.name.startswith("RTM_DEL")
         self.print_all(show(reply.body, deleted) for reply in replies)
 
