@@ -20,7 +20,7 @@ MODULES = {
     kind: module
     for module, kinds in {
         "bridge": "bridge bridge_slave",
-        "simple": "veth vxcan dummy ifb nlmon vcan team",
+        "simple": "veth vxcan dummy ifb nlmon vcan team team_slave netdevsim",
         "gre": "gre gretap erspan ip6gre ip6gretap ip6erspan",
         "iptunnel": "ipip sit ip6tnl vti vti6",
         "xfrm": "xfrm",
@@ -64,15 +64,13 @@ def info(kind: str, args: Args, index: int, help: Callable[[], CommandError]) ->
         if matches(word, "help"):
             raise help()
         raise CommandError(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
-    if described.parse is None:  # iproute2 ignores the words
-        return body
-    data = described.parse(args, index)
+    data = {} if described.parse is None else described.parse(args, index)  # without a parser, iproute2 ignores the words
     if kind.endswith("_slave"):  # iproute2 sends the port's kind as IFLA_INFO_KIND, so no attribute tells the kind of the data
         from ....rtnl.link import PORT_DATA
 
-        body["IFLA_INFO_SLAVE_DATA"] = PORT_DATA.type_of(kind[: -len("_slave")]).pack(data, data)
+        body["IFLA_INFO_SLAVE_DATA"] = PORT_DATA.type_of(kind[: -len("_slave")]).pack(data, data) if data else b""
     else:
-        body["IFLA_INFO_DATA"] = data
+        body["IFLA_INFO_DATA"] = data or b""
     return body
 
 

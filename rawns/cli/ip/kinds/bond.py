@@ -5,13 +5,13 @@ One row of `OPTIONS` is one option: its word, its attribute, how its value is re
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6
+from _socket import AF_INET6
 
 from ..arguments import U8, U16, U32, address, integer, lladdr
-from ..grammar import FAILED, wrong
+from ..grammar import FAILED
 from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow, put
-from .kind import DeviceKeyword, LinkKind, named_rows, show, signed, words
+from .kind import DeviceKeyword, LinkKind, ipv4_address, named_rows, show, signed, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,43 +109,39 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
 # -- words --------------------------------------------------------------------------------------------------------
 
 
-def _targets(name: str, key: str, family: int) -> Callable[[Args, Record], None]:
-    """Return a function that reads addresses with commas between them."""
+def _targets(key: str, read: Callable[[str], bytes]) -> Callable[[Args, Record], None]:
+    """Return a function that reads addresses with commas between them; there may be none."""
 
     def take(args: Args, record: Record) -> None:
-        record[key] = {}
-        word = args.words[args.at] if args else ""
-        if word and word[0] not in "0123456789abcdefABCDEF:":
-            return
-        for number, one in enumerate(args.take().split(",")):
-            if number == MAX_TARGETS:
-                break
-            record[key][str(number)] = address(one, family)[1]
+        words = [one for one in args.take().split(",") if one] if args else []
+        record[key] = {str(number): read(one) for number, one in enumerate(words[:MAX_TARGETS])}
 
     return take
 
 
-def _names(name: str, key: str, names: tuple[str, ...]) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        word = args.take()
-        if word not in names:
-            raise wrong(word, f"invalid {name}")
-        record[key] = names.index(word)
+def _place(names: tuple[str, ...]) -> Callable[[str], int]:
+    """Return a parser of names for their places, or of the places themselves."""
 
-    return take
+    def read_place(text: str) -> int:
+        return names.index(text) if text in names else range(len(names)).index(int(text))
+
+    return read_place
+
+
+def _ipv6(text: str) -> bytes:
+    return address(text, AF_INET6)[1]
 
 
 def _keyword(name: str, key: str, reader: Any) -> Keyword:
+    spellings = "num_grat_arp*|num_unsol_na*" if name == "num_grat_arp" else name if name in EXACT else f"{name}*"
     if reader is DEVICE:
-        return DeviceKeyword(f"{name}*", key, FAILED)
+        return DeviceKeyword(spellings, key, FAILED)
     if reader in (TARGETS4, TARGETS6):
-        return CustomKeyword(f"{name}*", _targets(name, key, AF_INET if reader is TARGETS4 else AF_INET6))
-    if isinstance(reader, tuple):
-        return CustomKeyword(f"{name}*", _names(name, key, reader))
-    spellings = f"{name}*|num_unsol_na*" if name == "num_grat_arp" else f"{name}*"
-    return ValueKeyword(spellings, key, reader, f"invalid {name}")
+        return CustomKeyword(spellings, _targets(key, ipv4_address if reader is TARGETS4 else _ipv6))
+    return ValueKeyword(spellings, key, _place(reader) if isinstance(reader, tuple) else reader, f"invalid {name}")
 
 
+EXACT = ("ns_ip6_target", "arp_missed_max", "lacp_active")  # are not abbreviated
 # In iproute2's order: it decides what an abbreviation means.
 ORDER = (
     "mode active_slave miimon updelay downdelay use_carrier arp_interval arp_ip_target ns_ip6_target arp_validate "
@@ -158,9 +154,14 @@ WORDS: list[Keyword] = sorted(
 )
 WORDS.insert(2, ConstantKeyword("clear_active_slave*", "IFLA_BOND_ACTIVE_SLAVE", 0))
 
+
+def _priority(text: str) -> int:
+    return signed(integer(text), {}, None)
+
+
 PORT_WORDS = [
     ValueKeyword("queue_id*", "IFLA_BOND_SLAVE_QUEUE_ID", U16, "queue_id is invalid"),
-    ValueKeyword("prio", "IFLA_BOND_SLAVE_PRIO", integer, "prio is invalid"),
+    ValueKeyword("prio", "IFLA_BOND_SLAVE_PRIO", _priority, "prio is invalid"),
 ]
 
 

@@ -66,7 +66,7 @@ class BridgeBoolOption(Keyword):
     __slots__ = ("bit",)
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}*", "NUMBER")
+        super().__init__(name, "NUMBER")
         self.bit = 1 << BOOLEANS.index(name)
 
     def take(self, args: Args, record: Record) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..grammar import FAILED, CommandError
-from ..keywords import CustomKeyword, FlagKeyword
+from ..keywords import CustomKeyword
 from ..render import OutputField
 from .kind import LinkKind, words
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ....wire import Body
     from ..context import Args, IpContext
     from ..grammar import Record
+    from ..keywords import Keyword
 
 MODES = {"l2": 0, "l3": 1, "l3s": 2}  # IPVLAN_MODE_*
 PRIVATE, VEPA = 1, 2  # IPVLAN_F_*
@@ -32,12 +33,13 @@ def _mode(args: Args, record: Record) -> None:
     record["IFLA_IPVLAN_MODE"] = MODES[word]
 
 
-WORDS = [
-    CustomKeyword("mode*", _mode),
-    FlagKeyword("private*", PRIVATE, "IFLA_IPVLAN_FLAGS"),
-    FlagKeyword("vepa*", VEPA, "IFLA_IPVLAN_FLAGS"),
-    FlagKeyword("bridge*", 0, "IFLA_IPVLAN_FLAGS"),
-]
+def _flag(kind: str, name: str, bits: int, text: str) -> Keyword:
+    def take(args: Args, record: Record) -> None:
+        if "IFLA_IPVLAN_FLAGS" in record:
+            raise CommandError(f'{kind}: unknown option "{args.words[args.at - 1]}"?\n{text}', FAILED)
+        record["IFLA_IPVLAN_FLAGS"] = bits
+
+    return CustomKeyword(f"{name}*", take)
 
 
 def _finish(record: Record, creates: bool) -> Record:
@@ -58,7 +60,8 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
 
 def _kind(kind: str) -> LinkKind:
     text = HELP.replace("{}", kind)
-    return LinkKind(text, words(kind, WORDS, text, "unknown option", _finish), _show)
+    flags = [_flag(kind, name, bits, text) for name, bits in (("private", PRIVATE), ("vepa", VEPA), ("bridge", 0))]
+    return LinkKind(text, words(kind, [CustomKeyword("mode*", _mode), *flags], text, "unknown option", _finish), _show)
 
 
 KINDS = {kind: _kind(kind) for kind in ("ipvlan", "ipvtap")}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _socket import AF_INET
+
+from ..arguments import address
 from ..grammar import BAD_WORD, FAILED, CommandError, garbage, matches
 from ..keywords import CustomKeyword, Keyword, ValueKeyword, read
 from ..render import OutputField, OutputRow, fields
@@ -144,6 +147,14 @@ def hexadecimal(value: int, record: Body, ip: Any) -> str:
 def hexadecimal_or_none(value: int, record: Body, ip: Any) -> str | None:
     """Return a number in hex; nothing for 0."""
     return f"{value:#x}" if value else None
+
+
+def ipv4_address(text: str) -> bytes:
+    """Parse an IPv4 address where `ip` has a sentence of its own for a wrong one.  Raises `CommandError`."""
+    try:
+        return address(text, AF_INET)[1]
+    except CommandError:
+        raise CommandError(f'Error: an IP address is expected rather than "{text}"', FAILED, exits=True) from None
 
 
 def required(name: str) -> CommandError:

@@ -149,6 +149,8 @@ def _ports(args: Args, record: Record) -> None:
     found = {}
     for name, what in (("low", "min port"), ("high", "max port")):
         word = args.take()
+        if "IFLA_VXLAN_PORT_RANGE" in record:
+            raise garbage("srcport", word)
         try:
             found[name] = U16(word)
         except ValueError:
@@ -187,7 +189,9 @@ VXLAN_WORDS = [
     ValueKeyword("maxaddress*", "IFLA_VXLAN_LIMIT", either("unlimited", 0, U32), "max addresses"),
     CustomKeyword("port*|srcport*", _ports),
     *_choices(VXLAN, "learning", "proxy", "rsc", "l2miss", "l3miss", *CHECKSUMS, "remcsumtx=REMCSUM_TX", "remcsumrx=REMCSUM_RX"),
-    *_choices(VXLAN, "external=COLLECT_METADATA", "vnifilter"),
+    *_choices(VXLAN, "external=COLLECT_METADATA"),
+    ConstantKeyword("vnifilter", "IFLA_VXLAN_VNIFILTER", 1),
+    ConstantKeyword("novnifilter", "IFLA_VXLAN_VNIFILTER", 0),
     ConstantKeyword("gbp*", "IFLA_VXLAN_GBP", True),
     ConstantKeyword("gpe*", "IFLA_VXLAN_GPE", True),
 ]
@@ -197,7 +201,7 @@ GENEVE_WORDS = [
     *_header_words(GENEVE, 1, "dstport"),
     ConstantKeyword("external*", "IFLA_GENEVE_COLLECT_METADATA", True),
     *_choices(GENEVE, *CHECKSUMS),
-    ConstantKeyword("innerprotoinherit*", "IFLA_GENEVE_INNER_PROTO_INHERIT", True),
+    ConstantKeyword("innerprotoinherit", "IFLA_GENEVE_INNER_PROTO_INHERIT", True),
 ]
 
 
@@ -222,8 +226,8 @@ def _finish_vxlan(record: Record, creates: bool) -> Record:
         record["IFLA_VXLAN_PORT"] = GPE_PORT
     elif "IFLA_VXLAN_PORT" not in record and creates:
         complain(NO_PORT)
-    if external:
-        record.setdefault("IFLA_VXLAN_LEARNING", 0)  # the kernel refuses to learn addresses then
+    if creates:
+        record.setdefault("IFLA_VXLAN_LEARNING", int(not external))  # the kernel refuses to learn addresses if it is external
     if not record.get("IFLA_VXLAN_PORT", 1):
         del record["IFLA_VXLAN_PORT"]
     return record

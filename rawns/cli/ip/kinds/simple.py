@@ -32,5 +32,5 @@ def _pair(kind: str, attribute: str) -> LinkKind:
 KINDS = {
     "veth": _pair("veth", "VETH_INFO_PEER"),
     "vxcan": _pair("vxcan", "VXCAN_INFO_PEER"),
-    **{kind: LinkKind(f"Usage: ... {kind}") for kind in ("dummy", "ifb", "nlmon", "vcan", "team")},
+    **{kind: LinkKind(f"Usage: ... {kind}") for kind in ("dummy", "ifb", "nlmon", "vcan", "team", "team_slave", "netdevsim")},
 }

@@ -23,7 +23,7 @@ from ..grammar import BAD_WORD, FAILED, CommandError, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow, fields
 from ..route_words import tos_number
-from .kind import DeviceKeyword, LinkKind, bit, either, hexadecimal_or_none, link_name, words
+from .kind import DeviceKeyword, LinkKind, bit, either, hexadecimal_or_none, ipv4_address, link_name, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -235,9 +235,7 @@ def encap_words(prefix: str) -> list[Keyword]:
 def key_number(name: str, text: str) -> int:
     """Parse a key: a number, or an IPv4 address.  Raises `CommandError`."""
     try:
-        return int.from_bytes(address(text, AF_INET)[1], "big") if "." in text else U32(text)
-    except CommandError:
-        raise CommandError(f'Error: an IP address is expected rather than "{text}"', FAILED, exits=True) from None
+        return int.from_bytes(ipv4_address(text), "big") if "." in text else U32(text)
     except ValueError:
         sentence = f'invalid value for "{name}": "{text}"; it should be an unsigned integer'
         raise CommandError(sentence, BAD_WORD) from None

@@ -54,7 +54,9 @@ def _map(key: str, name: str) -> Callable[[Args, Record], None]:
             word = args.take()
             start, _, end = word.partition(":")
             try:
-                found.append({"from": U32(start), "to": U32(end)})
+                wanted = {"from": U32(start)}
+                word = start
+                found.append({**wanted, "to": U32(end)})
             except ValueError:
                 raise wrong(word, f"invalid {name}") from None
         record[key] = {"IFLA_VLAN_QOS_MAPPING": found}
