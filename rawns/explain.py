@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 ROW_BYTES = 8  # in a line
 PADDING = "(padding)"
-NETLINK = {"rtnetlink": rtnl.MESSAGES, "nftables": nft_messages.MESSAGES}
+NETLINK: dict[str, Mapping[int, Message]] = {"rtnetlink": rtnl.MESSAGES, "nftables": nft_messages.MESSAGES}
+FOREIGN = {"nftables": ("nft.more_messages", "ALL"), "sock_diag": ("sock_diag", "MESSAGES"), "generic": ("genl", "MESSAGES")}
+
+
+def descriptions(protocol: str) -> Mapping[int, Message]:
+    """Return the messages of a protocol by number, those that only other programs send included; none if it has none here."""
+    if protocol in FOREIGN:
+        module, name = FOREIGN[protocol]
+        found: Mapping[int, Message] = getattr(__import__(f"rawns.{module}", fromlist=[name]), name)
+        return found
+    return NETLINK.get(protocol, {})
 
 
 class HexRow:
@@ -77,8 +87,8 @@ def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[HexRow]:
 
 def messages(event: Event) -> Iterator[tuple[str, int, list[HexRow]]]:
     """Yield each message that a system call sent or received: its name, its length in bytes, and its rows."""
-    if event.protocol in NETLINK:
-        yield from _datagram(event.payload, NETLINK[event.protocol])
+    if event.protocol in NETLINK or event.protocol in FOREIGN:
+        yield from _datagram(event.payload, descriptions(event.protocol))
     elif event.protocol in packets.PROTOCOLS:
         yield event.protocol, len(event.payload), _packet(event.protocol, event.payload)
 

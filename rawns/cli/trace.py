@@ -12,9 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..tracing.emit import Emitter
     from ..tracing.faults import InjectedFault
     from ..tracing.ptrace import Tracer
     from ..tracing.record import TracedCall
+    from ..tracing.summary import Summary
     from .options import Parsed
 
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1}
@@ -62,11 +64,13 @@ COMMAND = Command(
         Option("--delay", argument="NAME=TIME[:when=N]", parse=_delay, many=True, help="let a call or a message wait before it"),
         Option("--files", help="also files that are opened: namespaces, /proc/sys/net, /sys/class/net (slower)"),
         Option("--summary", help="calls and messages by number and time, at the end, instead of each"),
+        Option("--emit", argument="python", choices=["python"], help="a program that sends the same bytes, instead of each call"),
+        Option("--diff", help="the operands are two commands, each one word for a shell: show where they differ"),
         Option("-j", "--json", help="one JSON object per line"),
         Option("--pcap", argument="FILE", help="write the netlink messages to a file for Wireshark, too"),
         Option("-o", "--output", argument="FILE", help="write to a file instead of standard error"),
     ],
-    exclusive=[("-v", "-b", "-j", "--summary"), ("--verbose", "--bytes", "--json", "--summary")],
+    exclusive=[("-v", "-b", "-j", "--summary", "--emit"), ("--verbose", "--bytes", "--json", "--summary", "--emit")],
     details="Processes and threads that the program starts are followed.  The trace goes to standard error, or to a file with "
     "-o.  Without --files, a program that makes no such calls runs at full speed.  A program started by `trace` ends with it; "
     "a process followed with -p is left unharmed.  Set-user-ID programs run without their privileges, as under strace.\n\n"
@@ -80,6 +84,8 @@ def main(argv: list[str]) -> int:
     options = COMMAND.parse(argv)
     if (options["--pid"] is None) == (not options.rest):
         raise COMMAND.error("either a command or --pid must be given")
+    if options["--diff"]:
+        return _diff(options)
     from ..tracing import tracer
     from ..tracing.select import Selection
 
@@ -87,6 +93,20 @@ def main(argv: list[str]) -> int:
     with _Output(options) as output:
         following = tracer(selection.before(output.report), options["--files"], [*options["--fail"], *options["--delay"]])
         return _follow(following, options["--pid"], options.rest)
+
+
+def _diff(options: Parsed) -> int:
+    """Trace two commands one after the other; show what differs; return 1 if anything does."""
+    from ..tracing import trace
+    from ..tracing.diff import Said, compare
+
+    if len(options.rest) != 2:
+        raise COMMAND.error("--diff needs two commands, each as one word: 'ip link' 'busybox ip link'")
+    said = [Said(trace(["sh", "-c", f"exec {line}"], options["--files"])) for line in options.rest]
+    differences = compare(*said)
+    for line in differences:
+        print(printable(line))
+    return 1 if differences else 0
 
 
 def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:
@@ -128,11 +148,17 @@ class _Output:
 
             self._packet_file = open(pcap, "wb")
             self._packets = Writer(self._packet_file)
-        self._summary = None
+        self._summary: Summary | Emitter | None = None
         if options["--summary"]:
             from ..tracing.summary import Summary
 
             self._summary = Summary()
+        elif options["--emit"]:
+            from shlex import join
+
+            from ..tracing.emit import Emitter
+
+            self._summary = Emitter(printable(join(options.rest)))
         elif not options["--json"]:
             from ..tracing.text import ATTRIBUTES, BRIEF, BYTES, Formatter
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-PROTOCOLS: dict[int | None, str] = {0: "rtnetlink", 12: "nftables"}  # by netlink family, as `explain` calls them
+# What `explain` calls the netlink families that have descriptions.
+PROTOCOLS: dict[int | None, str] = {0: "rtnetlink", 4: "sock_diag", 12: "nftables", 16: "generic"}
 
 
 class TracedCall(Event):

@@ -56,7 +56,7 @@ class Formatter:
 
     def messages(self, call: TracedCall) -> Iterator[str]:
         """Yield the lines for the messages of one call."""
-        known = explain.NETLINK.get(call.protocol, {})
+        known = explain.descriptions(call.protocol)
         data, done = call.payload, 0
         folded: list[str] = []
         try:

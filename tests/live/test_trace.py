@@ -361,3 +361,76 @@ def test_mutated_captures_end_in_a_sentence(tmp_path: Path) -> None:
             datagrams(bytes(data))
         except rawns.InvalidValue:
             pass
+
+
+# -- other families -------------------------------------------------------------------------------------------------
+
+
+def test_sockets_that_ss_lists_are_read(netns_name: Name) -> None:
+    """The port that the kernel reports to ss is named in its answer."""
+    program = "import socket,sys;s=socket.create_server(('127.0.0.1',0));print(s.getsockname()[1],flush=True);sys.stdin.read()"
+    if shutil.which("ss") is None:
+        pytest.skip("ss is not installed")
+    with rawns.NetNS.create(netns_name()) as ns:
+        ns.net.set_link("lo", up=True)
+        with ns.popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            port = server.stdout.readline().strip()
+            done = ns.run(
+                [sys.executable, "-m", "rawns", "trace", "-v", "ss", "-tnl"],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            )
+            server.communicate("")
+    assert f"id.idiag_sport {port}\n" in done.stderr and "id.idiag_src 127.0.0.1\n" in done.stderr and port in done.stdout
+    assert "malformed" not in done.stderr
+
+
+def test_sets_and_generations_of_nf_tables_are_read(netns_name: Name, tmp_path: Path) -> None:
+    if shutil.which("nft") is None:
+        pytest.skip("nft is not installed")
+    rules = tmp_path / "rules"
+    rules.write_text("table inet x {\n set s {\n type ipv4_addr\n elements = { 10.0.0.1, 10.0.0.2 }\n }\n}\n")
+    with rawns.NetNS.create(netns_name()) as ns:
+        done = ns.run(
+            [sys.executable, "-m", "rawns", "trace", "-v", "nft", "-f", str(rules)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        )
+        if done.returncode:
+            pytest.skip(f"this kernel has no sets: {done.stderr[-200:]}")
+    assert 'NFTA_SET_NAME "s"' in done.stderr and "NFTA_DATA_VALUE 0a 00 00 02" in done.stderr
+    assert 'NFTA_GEN_PROC_NAME "nft"' in done.stderr and "malformed" not in done.stderr
+
+
+def test_families_of_generic_netlink_have_their_names() -> None:
+    """The family that lists the others is asked for a name, by the real ip."""
+    text = command("-v", program=("ip", "macsec", "show")).stderr
+    assert 'CTRL_ATTR_FAMILY_NAME "macsec"' in text and "cmd CTRL_CMD_GETFAMILY" in text
+
+
+# -- the same bytes again, and two programs side by side --------------------------------------------------------------
+
+
+def test_an_emitted_program_has_the_effect_of_the_traced_one(netns_name: Name, tmp_path: Path) -> None:
+    """It runs without rawns, in a namespace of its own."""
+    script = tmp_path / "again.py"
+    add = ["ip", "link", "add", "v1", "type", "veth", "peer", "name", "v2"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    with rawns.NetNS.create(netns_name()) as first, rawns.NetNS.create(netns_name()) as second:
+        first.run(
+            [sys.executable, "-m", "rawns", "trace", "--emit", "python", "-o", str(script), *add], env=environment, check=True
+        )
+        second.run([sys.executable, "-I", "-S", str(script)], capture_output=True)
+        assert sorted(link.name for link in second.net.links() if link.kind == "veth") == ["v1", "v2"]
+        assert second.run([sys.executable, "-I", "-S", str(script)], stderr=subprocess.PIPE).returncode == 1  # they exist
+
+
+def test_programs_that_say_the_same_have_no_difference() -> None:
+    same = command("--diff", program=("ip link", "ip link"))
+    assert same.returncode == 0 and "@@" not in same.stdout
+    different = command("--diff", program=("ip link", "ip addr"))
+    assert different.returncode == 1 and re.search(r"^\+RTM_GETADDR dump", different.stdout, re.MULTILINE)
+    assert command("--diff", program=("ip link",)).returncode == 2

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rawns import nlmsg, packets, tap, tunnel_ioctl, uapi
+from rawns import genl, nlmsg, packets, sock_diag, tap, tunnel_ioctl, uapi
 from rawns.nft import messages as nft_messages
 from rawns.rtnl import (
     address,
@@ -102,6 +102,12 @@ HEADERS = """
 #include <linux/dpll.h>
 #endif
 #include <linux/can/vxcan.h>
+#include <linux/genetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/inet_diag.h>
+#include <linux/unix_diag.h>
+#include <linux/netlink_diag.h>
+#include <linux/packet_diag.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 """
@@ -179,10 +185,12 @@ def structs() -> dict[str, Struct]:
         tap,
         tunnel_ioctl,
         nft_messages,
+        genl,
+        sock_diag,
         packets,
     ):
         for one in walk(list(vars(module).values()), set()):
-            assert found.setdefault(one.name, one).members == one.members, f"two different structs called {one.name}"
+            assert layout(found.setdefault(one.name, one)) == layout(one), f"two different structs called {one.name}"
     return found
 
 

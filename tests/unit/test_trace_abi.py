@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from rawns import genl, sock_diag
+from rawns.nft import more_messages
 from rawns.tracing import architectures, calls, constants, ptrace, sockets
+from rawns.wire import Attrs, Layout, Repeated, SubMessage
 
 COMPILER = os.environ.get("CC", "cc")
 PROGRAM = """
@@ -33,6 +36,14 @@ PROGRAM = """
 #include <linux/nsfs.h>
 #include <linux/prctl.h>
 #include <asm/unistd.h>
+#include <linux/genetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/inet_diag.h>
+#include <linux/unix_diag.h>
+#include <linux/netlink_diag.h>
+#include <linux/packet_diag.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/elf.h>
 #include <stddef.h>
 #ifdef __x86_64__
@@ -83,6 +94,37 @@ def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
     for one in (architectures.X86_64, architectures.I386, architectures.AARCH64):
         ours[f"AUDIT_ARCH_{one.name.upper()}"] = one.audit
     ours["sizeof(struct ptrace_syscall_info) <= 96"] = ptrace.INFO_BYTES <= 96
+    assert printed(list(ours), tmp_path) == ours
+
+
+def attributes(description: object, seen: dict[str, int]) -> dict[str, int]:
+    """The numbers of all named attributes that a description leads to."""
+    if isinstance(description, (Layout, Repeated, SubMessage)):
+        for slot in ("attrs", "kind", "cases"):
+            attributes(getattr(description, slot, None), seen)
+    elif isinstance(description, dict):
+        for one in description.values():
+            attributes(one, seen)
+    elif isinstance(description, Attrs):
+        for name, (number, kind) in description.names.items():
+            if name not in seen:
+                seen[name] = number
+                attributes(kind, seen)
+        attributes(getattr(description, "kind", None), seen)
+    return seen
+
+
+def test_numbers_of_foreign_families_are_those_of_the_headers(tmp_path: Path) -> None:
+    ours: dict[str, int] = {}
+    for request, answer in sock_diag.LAYOUTS.values():
+        attributes(request, ours), attributes(answer, ours)
+    attributes(genl.CONTROL, ours)
+    attributes(more_messages.LAYOUTS, ours)
+    attributes(more_messages.ELEMENT, ours)
+    ours.update({f"NFT_MSG_{name}": number for number, name in enumerate(more_messages.TYPE_NAMES) if name != "GETRULE_RESET"})
+    ours.update({name: number for number, name in genl.CONTROL_COMMANDS.items()})
+    ours.update(GENL_ID_CTRL=16, SOCK_DIAG_BY_FAMILY=sock_diag.SOCK_DIAG_BY_FAMILY, SOCK_DESTROY=sock_diag.SOCK_DESTROY)
+    assert len(ours) > 120
     assert printed(list(ours), tmp_path) == ours
 
 

@@ -1,0 +1,82 @@
+"""Messages of nf_tables that only other programs send: sets and their elements, objects, flow tables, generations.
+
+They are decoded for ``rawns trace``.  Their numbers follow from their order in `<linux/netfilter/nf_tables.h>`, and stand here
+and not in `uapi`, which every command loads.
+"""
+
+from __future__ import annotations
+
+from .. import uapi
+from ..wire import BE32, BE64, RAW, TEXT, Attrs, Layout, Message, Repeated, Type
+from ..wire.indexed import Indexed
+from .messages import DATA, EXPRESSION, MESSAGES, NAME, NFGENMSG, USERDATA
+
+TYPE_NAMES = (
+    "NEWTABLE GETTABLE DELTABLE NEWCHAIN GETCHAIN DELCHAIN NEWRULE GETRULE DELRULE NEWSET GETSET DELSET NEWSETELEM GETSETELEM "
+    "DELSETELEM NEWGEN GETGEN TRACE NEWOBJ GETOBJ DELOBJ GETOBJ_RESET NEWFLOWTABLE GETFLOWTABLE DELFLOWTABLE GETRULE_RESET"
+).split()
+
+
+def _attrs(prefix: str, **kinds: Type) -> Attrs:
+    """Return a table of attributes that are numbered from 1 on, in the order of the header."""
+    return Attrs({prefix + name: (number, kind) for number, (name, kind) in enumerate(kinds.items(), 1)}, True)
+
+
+EXPRESSIONS = Attrs({"NFTA_LIST_ELEM": (uapi.NFTA_LIST_ELEM, Repeated(EXPRESSION))}, True)
+ELEMENT = _attrs(
+    "NFTA_SET_ELEM_",
+    KEY=DATA,
+    DATA=DATA,
+    FLAGS=BE32,
+    TIMEOUT=BE64,
+    EXPIRATION=BE64,
+    USERDATA=USERDATA,
+    EXPR=EXPRESSION,
+    PAD=RAW,
+    OBJREF=TEXT,
+    KEY_END=DATA,
+    EXPRESSIONS=EXPRESSIONS,
+)
+LAYOUTS = {
+    "SET": _attrs(
+        "NFTA_SET_",
+        TABLE=NAME,
+        NAME=NAME,
+        FLAGS=BE32,
+        KEY_TYPE=BE32,
+        KEY_LEN=BE32,
+        DATA_TYPE=BE32,
+        DATA_LEN=BE32,
+        POLICY=BE32,
+        DESC=_attrs("NFTA_SET_DESC_", SIZE=BE32, CONCAT=RAW),
+        ID=BE32,
+        TIMEOUT=BE64,
+        GC_INTERVAL=BE32,
+        USERDATA=USERDATA,
+        PAD=RAW,
+        OBJ_TYPE=BE32,
+        HANDLE=BE64,
+        EXPR=EXPRESSION,
+        EXPRESSIONS=EXPRESSIONS,
+    ),
+    "SETELEM": _attrs(
+        "NFTA_SET_ELEM_LIST_",
+        TABLE=NAME,
+        SET=NAME,
+        ELEMENTS=Indexed(ELEMENT, True),
+        SET_ID=BE32,
+    ),
+    "GEN": _attrs("NFTA_GEN_", ID=BE32, PROC_PID=BE32, PROC_NAME=TEXT),
+    "OBJ": _attrs("NFTA_OBJ_", TABLE=NAME, NAME=NAME, TYPE=BE32, DATA=RAW, USE=BE32, HANDLE=BE64, PAD=RAW, USERDATA=USERDATA),
+    "FLOWTABLE": _attrs("NFTA_FLOWTABLE_", TABLE=NAME, NAME=NAME, HOOK=RAW, USE=BE32, HANDLE=BE64, PAD=RAW, FLAGS=BE32),
+}
+
+
+def _message(number: int, name: str) -> Message:
+    number |= uapi.NFNL_SUBSYS_NFTABLES << 8
+    known = MESSAGES.get(number)
+    attrs = LAYOUTS.get(name[3:].removesuffix("_RESET"), Attrs({}))
+    return known or Message(number, f"NFT_MSG_{name}", Layout(NFGENMSG, attrs))
+
+
+ALL = {**MESSAGES, **{message.number: message for message in map(_message, range(len(TYPE_NAMES)), TYPE_NAMES)}}
