@@ -2,6 +2,7 @@
 
     python3 bench/fixtures.py [--rounds 100] [--only NAME,...]      as root, or as an ordinary user: then in a user namespace
     python3 bench/fixtures.py --workers [--tests 200]               needs pytest-xdist
+    python3 bench/fixtures.py --startup                             what the plugin adds to pytest's start while it is off
 
 The implementations run in turn, A B C, then B C A.  Each creates two namespaces and a veth pair with an address at each end, both
 ends and ``lo`` up, and takes all of it down; the time is that until the call returns.  The kernel frees the namespaces later:
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from statistics import median, quantiles
 from time import perf_counter
 
@@ -204,16 +207,54 @@ def workers(tests: int, rounds: int) -> None:
         print(f"{tests} tests: {one:.2f} s on one worker, {two:.2f} s on two: {one / two:.2f} times the throughput")
 
 
+# -- the start of pytest ------------------------------------------------------------------------------------------------
+
+
+def startup(rounds: int) -> None:
+    """Print how much processor time pytest takes to collect one test without the plugin, and with it but without isolation."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "test_bench.py").write_text("def test_nothing():\n    pass\n")
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        ways = {"without": [], "with": ["-p", "rawns.pytest_plugin"]}
+        spent: dict[str, list[float]] = {way: [] for way in ways}
+        for number in range(rounds + 1):
+            for way in sorted(ways, reverse=bool(number % 2)):
+                command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", *ways[way]]
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                subprocess.run(command, cwd=directory, env=environment, check=True, stdout=subprocess.DEVNULL)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                if number:
+                    spent[way].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        without, with_ = (median(spent[way]) * 1000 for way in ways)
+        lower, upper = difference(spent["with"], spent["without"])
+        print(f"collecting one test takes {without:.1f} ms of processor time without the plugin, {with_:.1f} ms with it")
+        print(f"difference of the medians: {with_ - without:.2f} ms (95%: {lower:.2f} to {upper:.2f} ms)")
+
+
+def difference(one: list[float], other: list[float]) -> tuple[float, float]:
+    """Return the interval, in milliseconds, that holds the difference of the medians with 95% confidence (bootstrap)."""
+    random = Random(1)
+
+    def drawn(values: list[float]) -> float:
+        return median(random.choices(values, k=len(values)))
+
+    found = sorted((drawn(one) - drawn(other)) * 1000 for _ in range(2000))
+    return found[50], found[-51]
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=0, help="100 by default, 5 with --workers")
+    parser.add_argument("--rounds", type=int, default=0, help="100 by default, 5 with --workers, 40 with --startup")
     parser.add_argument("--only", default="", help="names of implementations, with commas")
     parser.add_argument("--workers", action="store_true", help="measure tests on one worker and on two instead")
+    parser.add_argument("--startup", action="store_true", help="measure the start of pytest instead")
     parser.add_argument("--tests", type=int, default=200)
     options = parser.parse_args()
     if options.workers:
         workers(options.tests, options.rounds or 5)
+    elif options.startup:
+        startup(options.rounds or 40)
     else:
         show(interleaved(implementations(set(filter(None, options.only.split(",")))), options.rounds or 100))
 
