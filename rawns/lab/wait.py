@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _socket import AF_INET6
 from time import monotonic
 
 from .. import netns_names, uapi
@@ -38,10 +39,10 @@ def wait_until_usable(lab: Topology, timeout: float) -> None:
     """
     deadline = monotonic() + timeout
     for host in lab.hosts:
-        monitor = host.monitor("link", "address")
         try:
-            with monitor:
-                _wait_for_host(host, monitor, deadline, timeout)
+            if _missing(host):  # most are usable at once, and a monitor costs as much as looking
+                with host.monitor("link", "address") as monitor:
+                    _wait_for_host(host, monitor, deadline, timeout)
         finally:
             host.release()
 
@@ -63,7 +64,8 @@ def _missing(host: Host) -> str:
     """Return what of a host cannot be used yet, as the beginning of a sentence; empty if everything can."""
     links = {link.name: link for link in host.net.links()}
     tentative = {}
-    for address in host.net.addresses():
+    ipv6 = any(wanted.family == AF_INET6 for one in host.interfaces for wanted in one.addresses)
+    for address in host.net.addresses(family=AF_INET6) if ipv6 else ():  # those of IPv4 can be used at once
         if address.flags & uapi.IFA_F_DADFAILED:
             raise RawnsError(f"the address {address} of {host.label} is used by another host on its wire")
         if address.tentative:
