@@ -515,16 +515,20 @@ def listdir(path: str) -> list[str]:
 # -- threads and signals -------------------------------------------------------------------------------------------
 
 
+class ThreadLimitError(RawnsError):
+    """No thread can be started."""
+
+
 def start_thread(start: Callable[..., Answer], *args: Any) -> Answer:
     """Call ``start(*args)``, which starts a thread: `threading.Thread.start` or `_thread.start_new_thread`.
 
-    Raises `RawnsError` with the cause if the thread cannot be started.
+    Raises `ThreadLimitError` with the cause if the thread cannot be started.
     """
     try:
         return start(*args)
     except (RuntimeError, MemoryError) as error:
         cause = PROCESS_LIMIT if str(error) in ("can't start new thread", "") else str(error)
-        raise RawnsError(f"no thread can be started: {cause}") from None
+        raise ThreadLimitError(f"no thread can be started: {cause}") from None
 
 
 # Signals that programs have handlers for and that come from outside; each more costs every `signals_blocked` time.

@@ -20,7 +20,6 @@ from . import stamp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from typing import Any
 
     from .host import Host
 
@@ -134,7 +133,7 @@ def _open_directory(folder: str) -> int | None:
     """Return a descriptor of a directory; None if it is not there, or is a symbolic link.  Raises `SyscallError`."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
-        fd: int = _call("open", os.open, folder, flags)
+        fd: int = observed_call("open", os.open, folder, flags)
         return fd
     except SyscallError as error:
         if error.errno in NOT_A_DIRECTORY:
@@ -160,7 +159,7 @@ def _read(folder: int, file: str) -> str | None:
     if status is None or not stat.S_ISREG(status.st_mode):
         return None
     try:
-        fd = _call("openat", partial(os.open, dir_fd=folder), file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = observed_call("openat", partial(os.open, dir_fd=folder), file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except SyscallError as error:
         if error.errno in NOT_A_DIRECTORY:
             return None  # it was replaced in the meantime
@@ -168,7 +167,7 @@ def _read(folder: int, file: str) -> str | None:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
-        data: bytes = _call("read", os.read, fd, MAX_FILE_BYTES)
+        data: bytes = observed_call("read", os.read, fd, MAX_FILE_BYTES)
         return data.decode("utf-8", "replace")
     finally:
         close(fd)
@@ -189,7 +188,7 @@ def _exists(folder: int, file: str) -> bool:
 
 def _unlink(folder: int, file: str) -> None:
     try:
-        _call("unlinkat", partial(os.unlink, dir_fd=folder), file)
+        observed_call("unlinkat", partial(os.unlink, dir_fd=folder), file)
     except FileNotFoundError:
         pass  # another process was faster
 
@@ -199,12 +198,12 @@ def _replace(folder: int, file: str, text: str) -> None:
     create = partial(os.open, dir_fd=folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
-        fd = _call("openat", create, TEMPORARY, flags, 0o644)
+        fd = observed_call("openat", create, TEMPORARY, flags, 0o644)
     except SyscallError as error:
         if error.errno != EEXIST:
             raise
         _unlink(folder, TEMPORARY)
-        fd = _call("openat", create, TEMPORARY, flags, 0o644)
+        fd = observed_call("openat", create, TEMPORARY, flags, 0o644)
     with Rollback() as undo:
         undo(_unlink, folder, TEMPORARY)
         try:
@@ -212,7 +211,7 @@ def _replace(folder: int, file: str, text: str) -> None:
         finally:
             close(fd)
         rename = partial(os.rename, src_dir_fd=folder, dst_dir_fd=folder)
-        _call("renameat", rename, TEMPORARY, file)
+        observed_call("renameat", rename, TEMPORARY, file)
 
 
 def _write(fd: int, text: str) -> None:
@@ -221,7 +220,7 @@ def _write(fd: int, text: str) -> None:
     except UnicodeEncodeError:
         raise InvalidValue(f"{text[:40]!r} cannot be written to a file: it has characters that are not Unicode text") from None
     while data:
-        data = data[_call("write", os.write, fd, data) :]
+        data = data[observed_call("write", os.write, fd, data) :]
 
 
 def _make_directory(folder: str) -> None:
@@ -239,7 +238,7 @@ def _make_directory(folder: str) -> None:
 def _mkdir(folder: str) -> None:
     for path in (ETC_DIR, folder):
         try:
-            _call("mkdir", os.mkdir, path, 0o755)
+            observed_call("mkdir", os.mkdir, path, 0o755)
         except FileExistsError:
             pass
 
@@ -251,15 +250,3 @@ def _remove_empty(folder: str) -> None:
             os.rmdir(path)
         except OSError:
             return  # it is not empty, or not there; an empty directory that stays does no harm
-
-
-def _call(name: str, function: Any, *args: Any) -> Any:
-    return observed_call(name, function, *args, format_args=_format)
-
-
-def _format(*args: object) -> str:
-    return ", ".join(f'"{printable(one)}"' if isinstance(one, str) else _short(one) for one in args)
-
-
-def _short(value: object) -> str:
-    return f"[{len(value)} bytes]" if isinstance(value, bytes) else str(value)

@@ -79,10 +79,6 @@ class BaseLab(Described):
         """Return the interface of the root namespace with this name."""
         raise NotImplementedError
 
-    def owns(self, link: Link) -> bool:
-        """Return whether a link carries this lab's group and stamp."""
-        raise NotImplementedError
-
     @property
     def verbs(self) -> Any:
         """The lab itself, whose verbs (`verbs.Verbs`) hosts and interfaces offer as methods of their own."""

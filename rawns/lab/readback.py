@@ -25,7 +25,7 @@ from .topology import Topology
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ..objects.link import Link
     from ..objects.qdisc import Shape
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .kernel_state import NamespaceState
 
     Found = tuple[Host, NamespaceState]
+    Made = TypeVar("Made", bound=Interface)
 
 
 def live(name: str) -> Lab:
@@ -77,7 +78,7 @@ class LabReader:
         self._read: dict[tuple[int, str], Interface] = {}  # by host number and name
 
     def read(self) -> None:
-        """Read a value; see `Value.read`."""
+        """Fill the lab."""
         links = [(host, state, link) for host, state in self._states for link in state.ours(self._lab.name)]
         for host, state, link in links:
             kind = Bridge if link.kind == Bridge.kind else kinds.by_kind(link.kind)
@@ -88,7 +89,6 @@ class LabReader:
                 port = self.add(host, state, link, Port)
                 self._ends.setdefault(link.alias or "", []).append(port)
         waiting = [(host, state, link) for host, state, link in links if (host.number, link.name) not in self._read]
-        waiting = [one for one in waiting if not self._link(*one, last=False)]
         while waiting:
             left = [one for one in waiting if not self._link(*one, last=False)]
             if len(left) == len(waiting):  # what they stand on is not there: it is named all the same
@@ -108,18 +108,18 @@ class LabReader:
                     end.loop = True
         self._lab.drop_unwired()
 
-    def add(self, host: Host, state: NamespaceState, link: Link, kind: type[Any], **more: Any) -> Any:
-        """Add an interface for a link."""
-        options: dict[str, Any] = {**more, "master": self._master(host, state, link)}
+    def add(self, host: Host, state: NamespaceState, link: Link, kind: type[Made], parent: Interface | None = None) -> Made:
+        """Add an interface for a link, and return it."""
+        options: dict[str, Any] = {"parent": parent, "master": self._master(host, state, link)}
         for row in LINK_PROPERTIES:
             value = row.kernel_value(link)
             usual = kind.usual_values.get(row.name, row.usual)
-            usual = kind.kernel_mtu(more.get("parent")) if row.name == "mtu" else usual
+            usual = kind.kernel_mtu(parent) if row.name == "mtu" else usual
             options[row.name] = value if value != usual and usual is not None else None
-        for row in kind.properties:
-            if row.readable(link.data):
-                value = row.kernel_value(link.data)
-                options[row.name] = value if value != row.usual or row.explicit else None
+        for own in kind.properties:
+            if own.readable(link.data):
+                value = own.kernel_value(link.data)
+                options[own.name] = value if value != own.usual or own.explicit else None
         master = options["master"]
         carried = state.vlans.get(link.index, DEFAULT_VLANS)
         if master is not None and master.vlan_filtering and carried != DEFAULT_VLANS:
@@ -128,8 +128,6 @@ class LabReader:
         if shape is not None:
             options["shape"] = shape_words(shape)
         addresses = [str(one) for one in our_addresses(state, link.index)]
-        if kind is Bridge:
-            options.pop("master")
         made = host.add(kind(host, link.name, addresses, **options))
         self._read[host.number, link.name] = made
         return made

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..errors import KernelError, RawnsError
-from ..syscalls import MissingModule
+from ..syscalls import MissingModule, ThreadLimitError
 from ..terminal import printable
+from ..threads import call_on_thread
 from . import stamp
 
 TYPE_CHECKING = False
@@ -100,29 +101,11 @@ def delete_links(net: Net, lab: str) -> list[str]:
 
 
 def in_thread(function: Callable[..., Answer], *args: Any) -> Answer:
-    """Call a function in a thread that ends afterwards; in this thread if none can be started.
+    """Call a function on a thread that ends afterwards; on this thread if none can be started.
 
-    A thread that cannot return from another network namespace must not go on, and SystemExit is raised in it.  The caller,
-    which has more to remove, can go on: for it, this is an error like others.
+    A thread that cannot return from another network namespace must not go on.  The caller, which has more to remove, can.
     """
-    from _queue import SimpleQueue  # the C type alone: `queue` costs 3 ms
-    from _thread import start_new_thread
-
-    answer: Any = SimpleQueue()
-
-    def body() -> None:
-        try:
-            answer.put((function(*args), None))
-        except BaseException as error:
-            answer.put((None, error))
-
     try:
-        start_new_thread(body, ())
-    except RuntimeError:  # a limit on threads
+        return call_on_thread(function, *args)
+    except ThreadLimitError:
         return function(*args)
-    result, failure = answer.get()
-    if isinstance(failure, SystemExit):
-        raise RawnsError(str(failure)) from None
-    if failure is not None:
-        raise failure
-    return result  # type: ignore[no-any-return]

@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ..objects.link import Link
     from .interface import Address
     from .kinds.bridge import Bridge, BridgeOptions
 
@@ -174,8 +173,3 @@ class Topology(BaseLab):
     def owner_token(self) -> str:
         """The token of this process in the lab's stamps; empty if it holds no lock."""
         return ""
-
-    def owns(self, link: Link) -> bool:
-        """Return whether a link carries this lab's group and stamp."""
-        mark = stamp.read(link.alias) if link.group == self.group else None
-        return mark is not None and mark.lab == self.name

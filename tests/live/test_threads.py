@@ -263,10 +263,10 @@ LIMIT = "a limit on processes and threads is reached"
 @pytest.mark.parametrize(
     "what, said",
     [
-        ("ns.call(print, 'called')", f"RawnsError no thread can be started: {LIMIT}"),
-        ("Pool(2)", f"RawnsError no thread can be started: {LIMIT}"),
+        ("ns.call(print, 'called')", f"ThreadLimitError no thread can be started: {LIMIT}"),
+        ("Pool(2)", f"ThreadLimitError no thread can be started: {LIMIT}"),
         ("syscalls.fork()", f"SyscallError fork(): Resource temporarily unavailable (EAGAIN); {LIMIT}"),
-        ("ns.run(['true'], mounts=True)", f"RawnsError no thread can be started: {LIMIT}"),
+        ("ns.run(['true'], mounts=True)", f"ThreadLimitError no thread can be started: {LIMIT}"),
     ],
 )
 def test_no_more_processes_and_threads(what: str, said: str) -> None:
