@@ -167,7 +167,7 @@ class Relay:
             self._put(relayed, (member for other, member in self.members.items() if other != name))
         return said
 
-    def say(self, data: bytes, to: str | None = None) -> None:
+    def send(self, data: bytes, to: str | None = None) -> None:
         """Send ``data`` to all members, or to one; nothing happens if that one has left."""
         if to is None:
             self._put(data, self.members.values())

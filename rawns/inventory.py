@@ -83,7 +83,7 @@ def inventory(links: bool = True) -> list[NamespaceUse]:
     if here is None:
         raise RawnsError("/proc is not mounted here, and only there the namespaces of processes can be found")
     device = here[0]
-    for pid in _pids():
+    for pid in pids():
         _add_process(pid, use)
     for name in netns_names.listed():
         one = use(netns_names.path_of(name))
@@ -99,28 +99,40 @@ def inventory(links: bool = True) -> list[NamespaceUse]:
     return sorted(found.values(), key=lambda one: one.inode)
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Return the numbers of all processes that can be seen."""
     return sorted(int(entry) for entry in syscalls.listdir("/proc") if entry.isdigit())
 
 
 def _add_process(pid: int, use: Callable[[str], NamespaceUse | None]) -> None:
     """Note the namespaces of a process's threads, and those of which it has descriptors."""
     inside = set()
-    for task in _entries(f"/proc/{pid}/task"):
-        one = use(f"/proc/{pid}/task/{task}/ns/net")
+    for path in of_threads(pid):
+        one = use(path)
         if one is not None and one.inode not in inside:
             inside.add(one.inode)
             one.pids.append(pid)
+    for path in of_descriptors(pid):
+        one = use(path)
+        if one is not None and one.inode not in inside and pid not in one.holders and pid != os.getpid():
+            one.holders.append(pid)
+
+
+def of_threads(pid: int) -> Iterator[str]:
+    """Yield the files of the network namespaces that the threads of a process are in, the first thread's first."""
+    for task in sorted(_entries(f"/proc/{pid}/task"), key=lambda task: task != str(pid)):
+        yield f"/proc/{pid}/ns/net" if task == str(pid) else f"/proc/{pid}/task/{task}/ns/net"
+
+
+def of_descriptors(pid: int) -> Iterator[str]:
+    """Yield the files of the network namespaces to which a descriptor of a process refers."""
     for fd in _entries(f"/proc/{pid}/fd"):
         path = f"/proc/{pid}/fd/{fd}"
         try:
-            target = os.readlink(path)
+            if os.readlink(path).startswith("net:["):
+                yield path
         except OSError:
-            continue
-        if target.startswith("net:["):
-            one = use(path)
-            if one is not None and one.inode not in inside and pid not in one.holders and pid != os.getpid():
-                one.holders.append(pid)
+            continue  # the process has closed it, or is closed to the caller
 
 
 def _entries(path: str) -> list[str]:

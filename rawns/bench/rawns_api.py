@@ -173,7 +173,7 @@ def chat(trial: Trial) -> Steps:
     before, port = os.sched_getaffinity(0), next(PORTS)
     threads = {thread.native_id for thread in threading.enumerate()}
     with Room(one, "10.0.0.1", port) as room:
-        room.handle_lines(lambda who, text: room.say(text, to=who))
+        room.handle_lines(lambda who, text: room.send(text, to=who))
         for thread in threading.enumerate():
             if thread.native_id not in threads and far >= 0 and thread.native_id is not None:
                 os.sched_setaffinity(thread.native_id, {far})
@@ -184,8 +184,8 @@ def chat(trial: Trial) -> Steps:
             with Peer(two, "10.0.0.1", port) as peer:
                 yield None
                 for _ in range(trial.repeat):
-                    peer.say(LINE)
-                    if peer.hear(10.0) != LINE:
+                    peer.send(LINE)
+                    if peer.receive(10.0) != LINE:
                         raise OSError("another line came back")
                 yield "round trip"
         finally:

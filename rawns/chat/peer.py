@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from ..netns import Reference
 
-MAX_RECV_BYTES = 65536  # read at once, so at most so many lines wait for `Peer.hear`
+MAX_RECV_BYTES = 65536  # read at once, so at most so many lines wait for `Peer.receive`
 
 
 class Peer:
     """A TCP connection to ``port`` at ``host`` (an address or a name), made inside ``ns``.
 
     ``ns`` is a `NetNS`, a name, a path, ``"pid:N"``, or None for the namespace of the calling thread.  ``timeout`` is the
-    number of seconds that connecting may take for each address of the host, and for which a later `say` may make no
+    number of seconds that connecting may take for each address of the host, and for which a later `send` may make no
     progress; None is no limit.  Raises `SyscallError` (so ConnectionRefusedError, TimeoutError ...), `RawnsError` if the
     name is not known or ``ns`` is closed, `InvalidValue` if ``port`` or ``timeout`` cannot be one.
     Equivalent to ``ip netns exec NS nc HOST PORT``.
@@ -42,7 +42,7 @@ class Peer:
             raise RawnsError("this peer's connection is closed")
         return self._socket
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Send ``text``, a line or several, at most 1 MiB.
 
         Raises BrokenPipeError or ConnectionResetError (`SyscallError`) if the other end has closed the connection,
@@ -55,7 +55,7 @@ class Peer:
             except BlockingIOError:
                 tcp.wait(self._poller, sock, select.POLLOUT, self._timeout, "sendto", sockets.format_send, data)
 
-    def hear(self, timeout: float | None = None) -> str | None:
+    def receive(self, timeout: float | None = None) -> str | None:
         """Return the next line, safe to print on a terminal; None after the other end has finished.
 
         Raises TimeoutError (`SyscallError`) if no line has come within ``timeout`` seconds, ConnectionResetError
@@ -75,7 +75,7 @@ class Peer:
         return self._waiting.pop() if self._waiting else None
 
     def finish(self) -> None:
-        """Tell the other end that nothing more will be sent (SHUT_WR); `hear` still works.  As ``nc -N`` at the end of input."""
+        """Tell the other end that nothing more will be sent (SHUT_WR); `receive` still works.  As ``nc -N``."""
         sockets.shutdown(self._open())
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ACCEPT_PAUSE = 1.0  # seconds until accept(2) is tried again after it had no descriptor or no memory
 MUST_WAIT = "a connection must wait"  # the beginning of the notice of such a pause
-MAX_INBOX_TEXTS = 64  # texts that `Room.say` leaves for the room's thread before it waits
+MAX_INBOX_TEXTS = 64  # texts that `Room.send` leaves for the room's thread before it waits
 MAX_TEXT_BYTES = 65536
 
 
@@ -118,7 +118,7 @@ class Room(EventLoop):
     stopped at the end of the block::
 
         with Room(ns1, "10.0.0.1") as room:
-            room.handle_lines(lambda who, text: room.say(f"you said {text}", to=who))
+            room.handle_lines(lambda who, text: room.send(f"you said {text}", to=who))
             peer = Peer(ns2, *room.address)
 
     Everything, callbacks too, happens on one daemon thread inside ``ns``.  A callback that raises ends the room, and
@@ -231,7 +231,7 @@ class Room(EventLoop):
             raise failure
 
     def close(self) -> None:
-        """Deliver what `say` has left, and close everything; `run` calls it at the end."""
+        """Deliver what `send` has left, and close everything; `run` calls it at the end."""
         with self._changed:
             try:
                 self._deliver(len(self._inbox))
@@ -251,7 +251,7 @@ class Room(EventLoop):
 
     # -- what the program says ---------------------------------------------------------------------------------------
 
-    def say(self, text: str, to: str | None = None) -> None:
+    def send(self, text: str, to: str | None = None) -> None:
         """Send ``text``, a line or several, at most 64 KiB, to all peers that have joined, or to the one that ``to`` names.
 
         Can be called from any thread.  On a thread that is not the room's, waits while too much is still to be sent; the
@@ -261,7 +261,7 @@ class Room(EventLoop):
         data = encoded(text, MAX_TEXT_BYTES)
         if self._ident == get_ident():  # this thread alone opens and closes the room
             self._check_open()
-            self.relay.say(data, to)
+            self.relay.send(data, to)
             return
         with self._changed:
             while self._waker is not None and len(self._inbox) >= MAX_INBOX_TEXTS:
@@ -277,7 +277,7 @@ class Room(EventLoop):
 
     def _deliver(self, most: int) -> None:
         for data, to in self._inbox[:most]:
-            self.relay.say(data, to)
+            self.relay.send(data, to)
         del self._inbox[:most]
         self._changed.notify_all()
 

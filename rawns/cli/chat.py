@@ -79,7 +79,7 @@ class StandardInput(Handler):
         except OSError:
             data = b""  # EIO: the terminal has been closed, or this process is in the background
         self._ended = not data
-        self._loop.relay.say(self._typed.feed(data) if data else self._typed.end())
+        self._loop.relay.send(self._typed.feed(data) if data else self._typed.end())
         if self._ended:
             self._at_end()
 

@@ -263,7 +263,7 @@ def _chat(demo: Demo, facts: Facts) -> Iterator[str]:
     ns1, ns2 = demo.namespaces
     facts.update({"address": ADDRESSES[0], "port": PORT, "lines": []})
     with Room(ns1, ADDRESSES[0], PORT) as room:
-        room.handle_lines(lambda who, text: room.say(CONVERSATION.get(text, "Pardon?"), to=who))
+        room.handle_lines(lambda who, text: room.send(CONVERSATION.get(text, "Pardon?"), to=who))
         room.handle_notices(_fail_if_waiting)
         heard = ns2.call(_talk)
     for (said, answer), (back, microseconds) in zip(CONVERSATION.items(), heard):
@@ -286,8 +286,8 @@ def _talk() -> list[tuple[str | None, float]]:
     with Peer(None, ADDRESSES[0], PORT, TIMEOUT) as peer:
         for said in CONVERSATION:
             start = perf_counter_ns()
-            peer.say(said)
-            heard.append((peer.hear(TIMEOUT), (perf_counter_ns() - start) / 1000))
+            peer.send(said)
+            heard.append((peer.receive(TIMEOUT), (perf_counter_ns() - start) / 1000))
     return heard
 
 

@@ -20,7 +20,7 @@ from ..errors import InvalidValue
 from ..objects import prefix
 from ..objects.prefix import family_of
 from .diagnosis import Diagnosis
-from .flow import Flow
+from .flow import PROTOCOLS, Flow
 from .hop import CheckResult, NetworkFault
 from .path import PathTracer
 from .prefixes import link_local, loopback
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     End = Reference
 
 __all__ = ["CheckResult", "Diagnosis", "NetworkFault", "why"]
-
-PROTOCOLS = ("icmp", "tcp", "udp")
 
 
 def why(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .. import uapi
+from ..nft import statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-NUMBERS = {"icmp": uapi.IPPROTO_ICMP, "tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP}
+PROTOCOLS = ("icmp", "tcp", "udp")
 
 
 class Flow:
@@ -21,9 +22,7 @@ class Flow:
 
     def number(self, family: int) -> int:
         """Return the protocol's number in the IP header."""
-        if self.protocol == "icmp" and family == uapi.AF_INET6:
-            return uapi.IPPROTO_ICMPV6
-        return NUMBERS[self.protocol]
+        return statements.PROTOCOLS["icmpv6" if self.protocol == "icmp" and family == uapi.AF_INET6 else self.protocol]
 
     def __str__(self) -> str:
         return "ping" if self.port is None else f"{self.protocol.upper()} port {self.port}"

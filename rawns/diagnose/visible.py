@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 
-from .. import netns_names, sockets, sysctl, uapi
+from .. import inventory, netns_names, sockets, sysctl, uapi
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
 from ..netns import call_inside
@@ -330,10 +330,7 @@ class VisibleNamespaces:
         held = self._held.get(view.identity) or self._open.get(view.identity)
         if held is not None:
             return os.dup(held.fileno())
-        name = view.name
-        return os.open(
-            netns_names.path_of(name.name) if name.name else name.path or netns_names.HERE, netns_names.SAFE_OPEN | os.O_CLOEXEC
-        )
+        return os.open(_path(view.name), netns_names.SAFE_OPEN | os.O_CLOEXEC)
 
     def candidates(self) -> list[VisibleNamespace]:
         """Return the namespaces that may hold the far end of a cable: the two ends, the caller's, the first one, all with a name.
@@ -348,22 +345,23 @@ class VisibleNamespaces:
                 NamespaceName(None, "/proc/1/ns/net", "the root namespace"),
                 *map(NamespaceName, listed),
             ]
-            found = [self._found(name) for name in labels]
-            self._candidates = list(dict.fromkeys([*self.ends, *[view for view in found if view is not None]]))
+            found = (self.at(name) for name in labels)
+            self._candidates = list(dict.fromkeys([*self.ends, *(view for view in found if view is not None)]))
         return self._candidates
 
-    def _found(self, name: NamespaceName) -> VisibleNamespace | None:
-        path = netns_names.path_of(name.name) if name.name else name.path or netns_names.HERE
-        identity = netns_names.identity(path)
-        if identity is None:
-            return None
-        if identity not in self.views:
-            self.views[identity] = VisibleNamespace(self, name, identity)
-        return self.views[identity]
+    def at(self, name: NamespaceName) -> VisibleNamespace | None:
+        """Return the view of the namespace of this name, a new one if the namespace is not known; None if it has gone."""
+        identity = netns_names.identity(_path(name))
+        return None if identity is None else self.views.setdefault(identity, VisibleNamespace(self, name, identity))
 
     def known(self) -> list[VisibleNamespace]:
         """Return the namespaces that have been read."""
         return [view for view in self.views.values() if view.loaded and not view.closed]
+
+
+def _path(name: NamespaceName) -> str:
+    """Return a file that refers to a namespace."""
+    return netns_names.path_of(name.name) if name.name else name.path or netns_names.HERE
 
 
 def _numbers(view: VisibleNamespace, descriptors: list[int]) -> list[int]:
@@ -378,37 +376,27 @@ def _numbers(view: VisibleNamespace, descriptors: list[int]) -> list[int]:
 
 
 def _of_processes(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
-    """Yield the namespaces that only a process holds, by the first process that is in each."""
-    for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
-        path = f"/proc/{pid}/ns/net"
-        identity = netns_names.identity(path)
-        if identity is not None and identity not in visible.views:
-            visible.views[identity] = VisibleNamespace(
-                visible, NamespaceName(None, path, f"the namespace of process {pid}"), identity
-            )
-            yield visible.views[identity]
+    """Yield the namespaces that only a process holds, by the first process that has a thread in each."""
+    for pid in inventory.pids():
+        for path in inventory.of_threads(pid):
+            yield from _new(visible, path, f"the namespace of process {pid}")
 
 
 def _of_descriptors(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
     """Yield the namespaces that only a descriptor of a process holds, those of this process first: a lab without names, say."""
     own = os.getpid()
-    for pid in sorted((int(entry) for entry in os.listdir("/proc") if entry.isdigit()), key=lambda pid: (pid != own, pid)):
-        try:
-            descriptors = os.listdir(f"/proc/{pid}/fd")
-        except OSError:
-            continue  # it has ended, or is closed to the caller
-        for fd in descriptors:
-            path = f"/proc/{pid}/fd/{fd}"
-            try:
-                if not os.readlink(path).startswith("net:["):
-                    continue
-            except OSError:
-                continue
-            identity = netns_names.identity(path)
-            if identity is not None and identity not in visible.views:
-                text = f"the namespace behind descriptor {fd}" + ("" if pid == own else f" of process {pid}")
-                visible.views[identity] = VisibleNamespace(visible, NamespaceName(None, path, text), identity)
-                yield visible.views[identity]
+    for pid in sorted(inventory.pids(), key=lambda pid: (pid != own, pid)):
+        owner = "" if pid == own else f" of process {pid}"
+        for path in inventory.of_descriptors(pid):
+            yield from _new(visible, path, f"the namespace behind descriptor {path.rpartition('/')[2]}{owner}")
+
+
+def _new(visible: VisibleNamespaces, path: str, label: str) -> Iterator[VisibleNamespace]:
+    """Yield the namespace of a file, unless it is known."""
+    known = len(visible.views)
+    view = visible.at(NamespaceName(None, path, label))
+    if view is not None and len(visible.views) > known:
+        yield view
 
 
 def _of(namespace: NetNS) -> NamespaceName:

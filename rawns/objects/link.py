@@ -214,6 +214,7 @@ PORT_OPTIONS = {
     "mcast_router": "IFLA_BRPORT_MULTICAST_ROUTER",
 }
 VXLAN_PORT = 4789  # RFC 7348
+IPVLAN_MODES = {"l2": uapi.IPVLAN_MODE_L2, "l3": uapi.IPVLAN_MODE_L3, "l3s": uapi.IPVLAN_MODE_L3S}
 MACVLAN_MODES = {
     "private": uapi.MACVLAN_MODE_PRIVATE,
     "vepa": uapi.MACVLAN_MODE_VEPA,

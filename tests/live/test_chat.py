@@ -35,10 +35,10 @@ def test_a_few_lines_each_way_between_two_namespaces() -> None:
                 said: queue.Queue[str] = queue.Queue()
                 room.handle_lines(lambda who, text, said=said: said.put(f"{who}: {text}"))  # type: ignore[misc]
                 for number in range(3):
-                    peer.say(f"line {number}")
+                    peer.send(f"line {number}")
                     assert re.fullmatch(re.escape(far) + rf":\d+: line {number}", said.get(timeout=T))
-                    room.say(f"answer {number}")
-                    assert peer.hear(T) == f"answer {number}"
+                    room.send(f"answer {number}")
+                    assert peer.receive(T) == f"answer {number}"
 
 
 def test_a_link_local_peer_is_called_by_its_interface() -> None:
@@ -48,7 +48,7 @@ def test_a_link_local_peer_is_called_by_its_interface() -> None:
         lab.up()
         with Watched(one) as room, Peer(other, "fe80::1%v2", room.address[1]) as peer:  # type: ignore[arg-type]
             assert re.fullmatch(r"\[fe80::[0-9a-f:]+%v1\]:\d+ joined", room.note())
-            peer.say("hi")
+            peer.send("hi")
             assert room.spoken()[1] == "hi"
         with Room(one, "fe80::1%v1") as bound:  # type: ignore[arg-type]
             assert bound.address[0] == "fe80::1%v1"
@@ -68,11 +68,11 @@ def test_what_one_says_all_others_hear(room: Watched) -> None:
     with room.raw() as a, room.peer() as b, room.peer() as c:
         a.sendall(b"hello\r\nworld\n")
         for peer in (b, c):
-            assert [peer.hear(T), peer.hear(T)] == [f"{name_of(a)}: hello", f"{name_of(a)}: world"]
-        b.say("one\ntwo")
-        assert c.hear(T).endswith(": one") and c.hear(T).endswith(": two")  # type: ignore[union-attr]
-        room.say("from the room")
-        assert b.hear(T) == c.hear(T) == "from the room"
+            assert [peer.receive(T), peer.receive(T)] == [f"{name_of(a)}: hello", f"{name_of(a)}: world"]
+        b.send("one\ntwo")
+        assert c.receive(T).endswith(": one") and c.receive(T).endswith(": two")  # type: ignore[union-attr]
+        room.send("from the room")
+        assert b.receive(T) == c.receive(T) == "from the room"
         heard = b""
         while heard.count(b"\n") < 3:
             heard += a.recv(999)
@@ -80,13 +80,13 @@ def test_what_one_says_all_others_hear(room: Watched) -> None:
 
 
 def test_a_callback_may_answer_one_alone(room: Watched) -> None:
-    room.handle_lines(lambda who, text: room.say(f"you said {text}", to=who))
+    room.handle_lines(lambda who, text: room.send(f"you said {text}", to=who))
     with room.peer() as a, room.peer() as b:
-        a.say("x")
-        assert a.hear(T) == "you said x"
-        b.say("y")
-        assert b.hear(T).endswith(": x") and b.hear(T) == "you said y"  # type: ignore[union-attr]
-        assert a.hear(T).endswith(": y")  # type: ignore[union-attr]
+        a.send("x")
+        assert a.receive(T) == "you said x"
+        b.send("y")
+        assert b.receive(T).endswith(": x") and b.receive(T) == "you said y"  # type: ignore[union-attr]
+        assert a.receive(T).endswith(": y")  # type: ignore[union-attr]
 
 
 def test_who_has_come_before_something_is_said_hears_it(room: Watched) -> None:
@@ -94,24 +94,24 @@ def test_who_has_come_before_something_is_said_hears_it(room: Watched) -> None:
     busy, go_on = threading.Event(), threading.Event()
     room.handle_lines(lambda who, text: (busy.set(), go_on.wait(T)))  # type: ignore[func-returns-value]
     with room.peer() as first:
-        first.say("x")
+        first.send("x")
         assert busy.wait(T)
         with Peer(room.ns, LOOP, room.address[1]) as second:
             assert room._listener is not None
             poll = select.poll()
             poll.register(room._listener.fd, select.POLLIN)
             assert poll.poll(T * 1000)
-            room.say("welcome")
+            room.send("welcome")
             go_on.set()
-            assert second.hear(T) == "welcome"
+            assert second.receive(T) == "welcome"
 
 
 def test_many_threads_may_speak_at_once(room: Watched) -> None:
     with room.peer() as peer:
-        threads = [threading.Thread(target=lambda who=who: [room.say(f"{who} {n}") for n in range(300)]) for who in "abcd"]  # type: ignore[func-returns-value]
+        threads = [threading.Thread(target=lambda who=who: [room.send(f"{who} {n}") for n in range(300)]) for who in "abcd"]  # type: ignore[func-returns-value]
         for thread in threads:
             thread.start()
-        lines = [str(peer.hear(T)) for _ in range(1200)]
+        lines = [str(peer.receive(T)) for _ in range(1200)]
         for thread in threads:
             thread.join()
     for who in "abcd":
@@ -119,11 +119,11 @@ def test_many_threads_may_speak_at_once(room: Watched) -> None:
 
 
 def test_who_half_closes_is_answered_and_leaves(room: Watched) -> None:
-    room.handle_lines(lambda who, text: room.say(text.upper(), to=who))
+    room.handle_lines(lambda who, text: room.send(text.upper(), to=who))
     with room.peer() as peer:
-        peer.say("last words")
+        peer.send("last words")
         peer.finish()
-        assert (peer.hear(T), peer.hear(T), peer.hear(T)) == ("LAST WORDS", None, None)
+        assert (peer.receive(T), peer.receive(T), peer.receive(T)) == ("LAST WORDS", None, None)
     assert room.note().endswith(" left")
 
 
@@ -133,17 +133,17 @@ def test_who_half_closes_is_answered_and_leaves(room: Watched) -> None:
 def test_it_stops_and_starts_again(home: NetNS) -> None:
     room = Watched(home)
     with pytest.raises(RawnsError, match="not open"):
-        room.say("nobody there")
+        room.send("nobody there")
     for _ in range(3):
         room.start()
         with pytest.raises(RawnsError, match="open already"):
             room.start()
         with room.peer() as peer:
-            room.say("bye")
+            room.send("bye")
             room.stop()
             room.stop()
-            assert (peer.hear(T), peer.hear(T)) == ("bye", None)
-        for use in (lambda: room.address, lambda: room.say("x")):
+            assert (peer.receive(T), peer.receive(T)) == ("bye", None)
+        for use in (lambda: room.address, lambda: room.send("x")):
             with pytest.raises(RawnsError, match="not open"):
                 use()
 
@@ -189,23 +189,23 @@ def test_it_can_be_started_again_when_there_was_no_thread_to_be_had(home: NetNS,
             room.stop()
     assert set(os.listdir("/proc/self/fd")) == before
     with room, room.peer() as peer:
-        room.say("here I am")
-        assert peer.hear(T) == "here I am"
+        room.send("here I am")
+        assert peer.receive(T) == "here I am"
 
 
 def test_it_may_be_stopped_from_a_callback(room: Watched) -> None:
     room.handle_lines(lambda who, text: room.stop())
     with room.peer() as peer:
-        peer.say("stop")
-        assert peer.hear(T) is None
+        peer.send("stop")
+        assert peer.receive(T) is None
     room.stop()
 
 
 def test_what_a_callback_raises_comes_out_of_stop(room: Watched) -> None:
     room.handle_lines(lambda who, text: 1 // 0)
     with room.peer() as peer:
-        peer.say("x")
-        assert peer.hear(T) is None
+        peer.send("x")
+        assert peer.receive(T) is None
     with pytest.raises(ZeroDivisionError):
         room.stop()
     room.stop()
@@ -217,8 +217,8 @@ def test_an_interpreter_exits_while_a_room_is_running() -> None:
         ns = NetNS.create(); ns.net.set_link("lo", up=True)
         room = Room(ns, "127.0.0.1"); room.start()
         peer = Peer(ns, *room.address)
-        room.handle_lines(lambda who, text: room.say(text, to=who))
-        peer.say("it works"); print(peer.hear(10))
+        room.handle_lines(lambda who, text: room.send(text, to=who))
+        peer.send("it works"); print(peer.receive(10))
     """
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=T)
     assert (done.returncode, done.stdout, done.stderr) == (0, "it works\n", "")
@@ -262,19 +262,19 @@ def test_hearing_and_saying_end_in_time(home: NetNS) -> None:
         with Peer(home, LOOP, deaf.getsockname()[1], timeout=0.1) as peer:
             for timeout in (float("inf"), float("nan")):
                 with pytest.raises(InvalidValue, match="timeout"):
-                    peer.hear(timeout)
+                    peer.receive(timeout)
             for timeout in (0, 0.05):
                 with pytest.raises(TimeoutError, match=r"recvfrom\(\d+, buffer, 65536, 0, NULL, NULL\)"):
-                    peer.hear(timeout)
+                    peer.receive(timeout)
             with pytest.raises(TimeoutError):
                 for _ in range(100):
-                    peer.say("x" * 1_000_000)
+                    peer.send("x" * 1_000_000)
             with pytest.raises(InvalidValue, match="at most 1048576"):
-                peer.say("x" * 1_048_577)
+                peer.send("x" * 1_048_577)
         with pytest.raises(RawnsError, match="closed"):
-            peer.say("x")
+            peer.send("x")
         with pytest.raises(RawnsError, match="closed"):
-            peer.hear()
+            peer.receive()
         peer.close()
 
 
@@ -288,11 +288,11 @@ def test_a_broken_connection_is_no_end(home: NetNS) -> None:
             other.sendall(b"x\n")
             other.close()
             with contextlib.suppress(ConnectionResetError):
-                assert peer.hear(T) == "x"
-                peer.hear(T)
+                assert peer.receive(T) == "x"
+                peer.receive(T)
                 pytest.fail("a reset was taken for an end")
             with pytest.raises(BrokenPipeError):
-                peer.say("anybody there?")
+                peer.send("anybody there?")
 
 
 def test_the_thread_that_connects_stays_where_it_is(home: NetNS, room: Watched) -> None:
@@ -308,6 +308,6 @@ def test_a_room_turns_for_what_happens_and_no_more(room: Watched) -> None:
     with room.peer() as peer:
         turns = room.turns
         for number in range(100):
-            peer.say(str(number))
+            peer.send(str(number))
             assert room.spoken()[1] == str(number)
         assert room.turns - turns <= 200

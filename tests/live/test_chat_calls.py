@@ -39,13 +39,13 @@ PROGRAM = """if True:
     with observed(Recorder()):
         ping(ns, host)
         with Room(ns, host) as room, Peer(ns, *room.address, timeout=20) as peer:
-            room.handle_lines(lambda who, text: room.say(text, to=who))
-            peer.say("Hello, is anybody there?")
-            peer.hear(20)
-            room.say("x" * 99)
-            peer.hear(20)
+            room.handle_lines(lambda who, text: room.send(text, to=who))
+            peer.send("Hello, is anybody there?")
+            peer.receive(20)
+            room.send("x" * 99)
+            peer.receive(20)
             peer.finish()
-            peer.hear(20)
+            peer.receive(20)
     os.getppid()  # to here
     print(json.dumps(events))
 """
@@ -99,7 +99,7 @@ def test_strace_saw_the_same(tmp_path: Path, host: str) -> None:
 # -- each failed in turn ------------------------------------------------------------------------------------------------
 
 
-class Saboteur(Observer):
+class FailingCall(Observer):
     """Fails this thread's calls of one name, or the room's; close(2) lets go whatever it returns, so it is never failed."""
 
     def __init__(self, call: str, of_ours: bool, number: int = errno.ENOMEM) -> None:
@@ -107,7 +107,7 @@ class Saboteur(Observer):
 
     def before(self, call: str, arguments: str) -> None:
         if call == self.call and self.of_ours == (self.thread == threading.get_ident()):
-            raise OSError(self.number, "sabotage")
+            raise OSError(self.number, "a test lets this call fail")
 
 
 def descriptors() -> set[str]:
@@ -117,7 +117,7 @@ def descriptors() -> set[str]:
 @pytest.mark.parametrize("call", ["setns", "socket", "getrandom", "setsockopt", "connect", "getsockname", "poll"])
 def test_a_ping_that_fails_leaves_nothing(home: NetNS, call: str) -> None:
     before = descriptors()
-    with observed(Saboteur(call, True)), pytest.raises(SyscallError, match=rf"^{call}\(.*ENOMEM"):
+    with observed(FailingCall(call, True)), pytest.raises(SyscallError, match=rf"^{call}\(.*ENOMEM"):
         ping(home, LOOP)
     assert descriptors() == before
 
@@ -125,32 +125,32 @@ def test_a_ping_that_fails_leaves_nothing(home: NetNS, call: str) -> None:
 @pytest.mark.parametrize("call", ["setns", "pipe2", "socket", "setsockopt", "bind", "listen", "getsockname"])
 def test_a_room_that_cannot_open_leaves_nothing(home: NetNS, call: str) -> None:
     before, room = descriptors(), Room(home, LOOP)
-    with observed(Saboteur(call, False)), pytest.raises(SyscallError, match=rf"^{call}\(.*ENOMEM"):
+    with observed(FailingCall(call, False)), pytest.raises(SyscallError, match=rf"^{call}\(.*ENOMEM"):
         room.start()
     assert descriptors() == before
     with room, Peer(home, *room.address) as peer:
-        room.say("at last")
-        assert peer.hear(T) == "at last"
+        room.send("at last")
+        assert peer.receive(T) == "at last"
 
 
 @pytest.mark.parametrize("call", ["setns", "socket", "connect", "getsockopt", "poll"])
 def test_a_peer_that_cannot_connect_leaves_nothing(room: Watched, call: str) -> None:
     before = descriptors()
-    with observed(Saboteur(call, True)), pytest.raises(SyscallError, match=rf"^{call}\(.*ENOMEM"):
+    with observed(FailingCall(call, True)), pytest.raises(SyscallError, match=rf"^{call}\(.*ENOMEM"):
         Peer(room.ns, LOOP, room.address[1])
-    room.stop()  # who came as far as its door has left again
+    room.stop()  # which closes a connection that was accepted
     assert descriptors() <= before
 
 
 @pytest.mark.parametrize("call", ["getsockname", "ioctl", "setsockopt"])
 def test_who_cannot_be_let_in_is_not(room: Watched, call: str) -> None:
-    with observed(Saboteur(call, False, errno.EINVAL)), Peer(room.ns, LOOP, room.address[1]) as unlucky:
+    with observed(FailingCall(call, False, errno.EINVAL)), Peer(room.ns, LOOP, room.address[1]) as unlucky:
         if call == "setsockopt":  # a matter of speed
             assert room.note().endswith(" joined")
         else:
-            assert unlucky.hear(T) is None
+            assert unlucky.receive(T) is None
     if call == "setsockopt":
         assert room.note().endswith(" left")
     with room.peer() as peer:
-        room.say("hello")
-        assert peer.hear(T) == "hello"
+        room.send("hello")
+        assert peer.receive(T) == "hello"

@@ -32,7 +32,7 @@ def test_a_line_without_end_comes_in_pieces_with_a_name_before_each(room: Watche
     with room.raw() as bad, room.peer() as good:
         bad.sendall(b"z" * (3 * MAX_LINE_BYTES))
         bad.shutdown(socket.SHUT_WR)
-        lines = [good.hear(T) for _ in range(3)]
+        lines = [good.receive(T) for _ in range(3)]
         assert lines == [f"{name_of(bad)}: " + "z" * MAX_LINE_BYTES + mark for mark in (CUT, CUT, "")]
 
 
@@ -44,8 +44,8 @@ def test_a_reset_is_a_departure(room: Watched) -> None:
             bad.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             bad.close()
             assert re.search(r" left(: Connection reset by peer)?$", room.note())
-        room.say("still here")
-        while good.hear(T) != "still here":
+        room.send("still here")
+        while good.receive(T) != "still here":
             pass
 
 
@@ -53,11 +53,11 @@ def test_who_does_not_read_is_sent_away_and_the_others_miss_nothing(room: Watche
     room.patience = 0.3
     with room.raw(SO_RCVBUF=4096) as deaf, room.peer() as good:
         heard: list[str | None] = []
-        reader = threading.Thread(target=lambda: heard.extend(iter(lambda: good.hear(T), "end")))
+        reader = threading.Thread(target=lambda: heard.extend(iter(lambda: good.receive(T), "end")))
         reader.start()
         for number in range(1000):
-            room.say(f"{number} " + "x" * 10_000)
-        room.say("end")
+            room.send(f"{number} " + "x" * 10_000)
+        room.send("end")
         reader.join()
         assert room.note() == f"{name_of(deaf)} left: does not read what is said"
         assert [str(line).split()[0] for line in heard if line != CUT] == [str(number) for number in range(1000)]
@@ -65,7 +65,7 @@ def test_who_does_not_read_is_sent_away_and_the_others_miss_nothing(room: Watche
 
 def test_who_reads_alone_but_slowly_is_waited_for(room: Watched) -> None:
     with room.raw(SO_RCVBUF=4096) as slow:
-        speaker = threading.Thread(target=lambda: [room.say("y" * 60_000) for _ in range(100)])  # type: ignore[func-returns-value]
+        speaker = threading.Thread(target=lambda: [room.send("y" * 60_000) for _ in range(100)])  # type: ignore[func-returns-value]
         speaker.start()
         left = 100 * 60_001
         while left:
@@ -81,7 +81,7 @@ def test_a_flood_of_empty_lines_harms_nobody(room: Watched) -> None:
         flood = threading.Thread(target=lambda: bad.sendall(b"\n" * count))
         flood.start()
         for _ in range(count):
-            assert good.hear(T) == f"{name_of(bad)}: "
+            assert good.receive(T) == f"{name_of(bad)}: "
         flood.join()
         assert room.notes.empty()
 
@@ -89,12 +89,12 @@ def test_a_flood_of_empty_lines_harms_nobody(room: Watched) -> None:
 def test_one_too_many_is_told_so(home: NetNS) -> None:
     with Watched(home, peers=2) as room, room.peer() as a:
         with room.peer(), Peer(home, LOOP, room.address[1]) as third:
-            assert third.hear(T) == "the room is full"
+            assert third.receive(T) == "the room is full"
             assert room.note().endswith(" found the room full")
         assert room.note().endswith(" left")
         with room.peer() as b:
-            b.say("there is room again")
-            assert a.hear(T).endswith("there is room again")  # type: ignore[union-attr]
+            b.send("there is room again")
+            assert a.receive(T).endswith("there is room again")  # type: ignore[union-attr]
 
 
 def test_no_descriptors_left_is_no_reason_to_spin(home: NetNS, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +109,8 @@ def test_no_descriptors_left_is_no_reason_to_spin(home: NetNS, monkeypatch: pyte
                     taken.append(os.dup(taken[0]))
             late.connect((LOOP, room.address[1]))
             assert room.note() == "a connection must wait: Too many open files"
-            room.say("the others do not notice")
-            assert good.hear(T) == "the others do not notice"
+            room.send("the others do not notice")
+            assert good.receive(T) == "the others do not notice"
             assert room.note() == "a connection must wait: Too many open files"
         finally:
             for fd in taken:

@@ -69,7 +69,7 @@ def test_a_name_that_is_taken_is_left_alone() -> None:
     if taken != ["ns1", "ns2"]:
         for name in taken:
             remove_name(name)
-        pytest.skip("somebody else's ns1 or ns2 stands on this machine")
+        pytest.skip("ns1 or ns2 of another program is on this machine")
     try:
         done = program()
         told, complaint = done.communicate(timeout=60)
@@ -288,20 +288,20 @@ import errno, os, sys
 from rawns.cli import demo
 from rawns.syscalls import Observer, observed
 
-class Saboteur(Observer):
+class FailingCall(Observer):
     seen = 0
     def before(self, call, arguments):
         self.seen += 1
         if self.seen == int(sys.argv[1]):
             raise OSError(errno.EIO, "")
 
-saboteur = Saboteur()
-with observed(saboteur):
+failing = FailingCall()
+with observed(failing):
     try:
         status = demo.main([])
     except Exception as error:
         status, text = 1, str(error)
-print(saboteur.seen, status, file=sys.stderr)
+print(failing.seen, status, file=sys.stderr)
 os._exit(0)
 """
 

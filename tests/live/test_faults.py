@@ -56,7 +56,7 @@ TOLERATED = {
 }
 
 
-class Saboteur(Observer):
+class FailingCall(Observer):
     """Fails the call with this number; remembers all that it has seen."""
 
     def __init__(self, number: int = -1, errno_: int = errno.ENOMEM) -> None:
@@ -67,36 +67,36 @@ class Saboteur(Observer):
         self.calls.append(call)
         if len(self.calls) - 1 == self.number and call != "close":  # which closes, whatever it returns
             self.failed = call
-            raise OSError(self.errno, "sabotage")
+            raise OSError(self.errno, "a test lets this call fail")
 
 
-def create_named(name: str, saboteur: Saboteur) -> None:
-    with observed(saboteur):
+def create_named(name: str, failing: FailingCall) -> None:
+    with observed(failing):
         ns = NetNS.create(name)
     ns.delete()
 
 
-def create_anonymous(name: str, saboteur: Saboteur) -> None:
-    with observed(saboteur):
+def create_anonymous(name: str, failing: FailingCall) -> None:
+    with observed(failing):
         ns = NetNS.create()
     ns.close()
 
 
-def attach(name: str, saboteur: Saboteur) -> None:
-    with NetNS.create() as ns, observed(saboteur):
+def attach(name: str, failing: FailingCall) -> None:
+    with NetNS.create() as ns, observed(failing):
         ns.attach(name)
 
 
-def open_named(name: str, saboteur: Saboteur) -> None:
-    with NetNS.create(name), observed(saboteur):
+def open_named(name: str, failing: FailingCall) -> None:
+    with NetNS.create(name), observed(failing):
         NetNS.open(name).close()
 
 
-def delete(name: str, saboteur: Saboteur) -> None:
+def delete(name: str, failing: FailingCall) -> None:
     """A failed deletion can be repeated."""
     ns = NetNS.create(name)
     try:
-        with observed(saboteur):
+        with observed(failing):
             ns.delete()
     except BaseException:
         if name in NetNS.list() + NetNS.list(stale=True):
@@ -105,25 +105,25 @@ def delete(name: str, saboteur: Saboteur) -> None:
         raise
 
 
-def entered(name: str, saboteur: Saboteur) -> None:
-    with NetNS.create() as ns, observed(saboteur), ns.entered():
+def entered(name: str, failing: FailingCall) -> None:
+    with NetNS.create() as ns, observed(failing), ns.entered():
         pass
 
 
-def call(name: str, saboteur: Saboteur) -> None:
-    with NetNS.create() as ns, observed(saboteur):
+def call(name: str, failing: FailingCall) -> None:
+    with NetNS.create() as ns, observed(failing):
         ns.call(int)
 
 
-def popen(name: str, saboteur: Saboteur) -> None:
+def popen(name: str, failing: FailingCall) -> None:
     before = children()
     with NetNS.create() as ns:
         try:
-            with observed(saboteur):
+            with observed(failing):
                 child = ns.popen(["true"])
             child.wait()
         finally:
-            for pid in children() - before if saboteur.failed else ():  # one forked before the thread could not return
+            for pid in children() - before if failing.failed else ():  # one forked before the thread could not return
                 os.waitpid(pid, 0)
 
 
@@ -133,19 +133,19 @@ def children() -> set[int]:
     return {int(pid) for task in tasks for pid in task.read_text().split()}
 
 
-def run_with_mounts(name: str, saboteur: Saboteur) -> None:
-    with NetNS.create(name) as ns, observed(saboteur):
+def run_with_mounts(name: str, failing: FailingCall) -> None:
+    with NetNS.create(name) as ns, observed(failing):
         ns.run(["true"], mounts=True)
 
 
-def network(name: str, saboteur: Saboteur) -> None:
-    with NetNS.create() as ns, observed(saboteur):
+def network(name: str, failing: FailingCall) -> None:
+    with NetNS.create() as ns, observed(failing):
         ns.net.links()
         ns.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
 
 
-def lab(name: str, saboteur: Saboteur) -> None:
-    with observed(saboteur):
+def lab(name: str, failing: FailingCall) -> None:
+    with observed(failing):
         lab = Lab()
         one, two = lab.netns(name), lab.netns()
         lab.wire(one.port("v1", "10.0.0.1/24"), two.port("v2", "10.0.0.2/24"))
@@ -153,7 +153,7 @@ def lab(name: str, saboteur: Saboteur) -> None:
         lab.down()
 
 
-STORIES = [
+OPERATIONS = [
     create_named,
     create_anonymous,
     attach,
@@ -165,15 +165,15 @@ STORIES = [
     run_with_mounts,
     network,
 ]
-Story = Callable[[str, Saboteur], None]
+Operation = Callable[[str, FailingCall], None]
 
 
-def outcome(story: Story, name: str, saboteur: Saboteur) -> BaseException | None:
+def outcome(operation: Operation, name: str, failing: FailingCall) -> BaseException | None:
     """How it ended, on a thread of its own, which may never return to its namespace."""
 
     def attempt() -> BaseException | None:
         try:
-            story(name, saboteur)
+            operation(name, failing)
         except (RawnsError, NamespaceRestoreError) as error:
             return error
         return None
@@ -188,16 +188,16 @@ def prepared(netns_name: Name) -> Iterator[str]:
     yield netns_name()
 
 
-def check(story: Story, name: str, number: int, code: str, before: State) -> None:
+def check(operation: Operation, name: str, number: int, code: str, before: State) -> None:
     """Fail one call in one way: an error that names the call, or an answer to it; nothing is left behind."""
-    saboteur = Saboteur(number, getattr(errno, code))
-    error = outcome(story, name, saboteur)
-    failed = saboteur.failed
+    failing = FailingCall(number, getattr(errno, code))
+    error = outcome(operation, name, failing)
+    failed = failing.failed
     where = f"call {number}, {failed} {code}: {error!r}"
     spelled = errno_name(getattr(errno, code))
     if error is None:
         assert code in TOLERATED.get(failed, "").split(), where
-    elif story is delete and (failed, code) == ("umount2", "EINVAL"):
+    elif operation is delete and (failed, code) == ("umount2", "EINVAL"):
         assert "unlink(" in str(error) and "EBUSY" in str(error), where  # what says EINVAL, and is mounted, is busy
     else:
         assert f"{failed}(" in str(error) and spelled in str(error), where
@@ -206,29 +206,29 @@ def check(story: Story, name: str, number: int, code: str, before: State) -> Non
     assert not os.path.lexists(f"/run/netns/{name}"), where
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_each_call_failed_in_turn_with_each_error_that_it_can_have(story: Story, prepared: str) -> None:
-    rehearsal = Saboteur()
-    assert outcome(story, prepared, rehearsal) is None
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
+def test_each_call_failed_in_turn_with_each_error_that_it_can_have(operation: Operation, prepared: str) -> None:
+    rehearsal = FailingCall()
+    assert outcome(operation, prepared, rehearsal) is None
     assert rehearsal.calls
     before = state()
     for number, name in enumerate(rehearsal.calls):
         for code in ERRNOS.get(name, "" if name == "close" else "ENOMEM").split():
-            check(story, prepared, number, code, before)
+            check(operation, prepared, number, code, before)
 
 
 def test_each_call_of_a_lab_failed_in_turn(prepared: str) -> None:
-    rehearsal = Saboteur()
+    rehearsal = FailingCall()
     assert outcome(lab, prepared, rehearsal) is None
     before = state()
     for number, name in enumerate(rehearsal.calls):
         if name == "close":
             continue
-        saboteur = Saboteur(number)
-        error = outcome(lab, prepared, saboteur)
+        failing = FailingCall(number)
+        error = outcome(lab, prepared, failing)
         where = f"call {number}, {name}: {error!r}"
         if error is not None:
-            assert saboteur.failed in str(error) and "ENOMEM" in str(error), where
+            assert failing.failed in str(error) and "ENOMEM" in str(error), where
         assert not leaks(before, {"name", "mount", "descriptor"}), where
         assert not os.path.lexists(f"/run/netns/{prepared}"), where
 
@@ -252,16 +252,16 @@ from rawns import RawnsError, rootless
 from rawns.syscalls import observed
 import test_faults as t
 
-def child(saboteur):
+def child(failing):
     reading, writing = os.pipe()
     if not os.fork():
         try:
-            with observed(saboteur):
+            with observed(failing):
                 rootless.enter()
             said = "entered"
         except RawnsError as error:
             said = f"{type(error).__name__}: {error}"
-        os.write(writing, "\\n".join([said, *saboteur.calls]).encode())
+        os.write(writing, "\\n".join([said, *failing.calls]).encode())
         os._exit(0)
     os.close(writing)
     with open(reading) as answer:
@@ -269,10 +269,10 @@ def child(saboteur):
     os.wait()
     return lines
 
-said, *calls = child(t.Saboteur())
+said, *calls = child(t.FailingCall())
 assert said == "entered", said
 for number, name in enumerate(calls):
-    said = child(t.Saboteur(number, errno.EPERM))[0]
+    said = child(t.FailingCall(number, errno.EPERM))[0]
     named = name in said or name == "unshare" and "does not let this root make a user namespace" in said
     if name != "close" and said != "entered" and not (named and "(EPERM)" in said):
         print(number, name, said)
@@ -309,7 +309,7 @@ from rawns import observed
 def mounted():
     return [line for line in open("/proc/self/mountinfo").read().splitlines()]
 before = mounted()
-rehearsal = t.Saboteur()
+rehearsal = t.FailingCall()
 t.outcome(t.create_named, "x", rehearsal)
 assert rehearsal.calls.count("mkdir") == 1 and rehearsal.calls.count("mount") == 4, rehearsal.calls
 def clean():
@@ -321,11 +321,11 @@ def wipe():
 wipe()
 assert clean()
 for number in range(len(rehearsal.calls)):
-    saboteur = t.Saboteur(number)
-    error = t.outcome(t.create_named, "x", saboteur)
-    if saboteur.failed and error is not None and not isinstance(error, t.NamespaceRestoreError):
-        assert saboteur.failed in str(error), error
-        assert clean(), (number, saboteur.failed, os.listdir("/run"))
+    failing = t.FailingCall(number)
+    error = t.outcome(t.create_named, "x", failing)
+    if failing.failed and error is not None and not isinstance(error, t.NamespaceRestoreError):
+        assert failing.failed in str(error), error
+        assert clean(), (number, failing.failed, os.listdir("/run"))
     elif not clean():
         wipe()
 print("all clean")
@@ -349,7 +349,7 @@ def test_the_same_from_outside_the_process(call: str, netns_name: Name) -> None:
         pytest.skip("there is no strace here")
     name = netns_name()
     NetNS.create(name).delete()
-    script = f"import test_faults as t\nt.lab({name!r}, t.Saboteur())"
+    script = f"import test_faults as t\nt.lab({name!r}, t.FailingCall())"
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.pathsep.join([os.path.dirname(here), here, *sys.path])
     done = subprocess.run(

@@ -168,14 +168,14 @@ def test_where_there_are_no_taps(ns: NetNS, number: int) -> None:
 def test_a_failing_ioctl_leaves_no_descriptor(tun: NetNS) -> None:
     for failing in ("TUNSETIFF", "TUNSETOWNER", "TUNSETPERSIST"):
 
-        class Saboteur(Observer):
+        class FailingCall(Observer):
             wanted = failing
 
             def before(self, call: str, arguments: str) -> None:
                 if call == "ioctl" and self.wanted in arguments:
                     raise OSError(errno.ENOMEM, "")
 
-        with observed(Saboteur()), pytest.raises(SyscallError, match=f"ioctl.*{failing}.*ENOMEM"):
+        with observed(FailingCall()), pytest.raises(SyscallError, match=f"ioctl.*{failing}.*ENOMEM"):
             tun.add_tap("tap0", owner=os.getuid())
         assert [link.name for link in tun.net.links()] == ["lo"]
 
@@ -251,14 +251,14 @@ def test_an_overrun_says_so(ns: NetNS) -> None:
 def test_each_call_failed_in_turn(ns: NetNS) -> None:
     for failing in ("socket", "bind", "setsockopt"):
 
-        class Saboteur(Observer):
+        class FailingCall(Observer):
             wanted = failing
 
             def before(self, call: str, arguments: str) -> None:
                 if call == self.wanted:
                     raise OSError(errno.ENOMEM, "")
 
-        with observed(Saboteur()), pytest.raises(SyscallError, match=f"{failing}.*ENOMEM"):
+        with observed(FailingCall()), pytest.raises(SyscallError, match=f"{failing}.*ENOMEM"):
             ns.monitor("link")
 
 

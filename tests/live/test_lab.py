@@ -198,7 +198,7 @@ def large(name: str) -> Lab:
 def test_a_large_lab_that_fails_half_way_leaves_nothing(call: str, netns_name: Name) -> None:
     """Whichever thread it fails in: the error is the caller's, and the other thread has made its last."""
 
-    class Saboteur(Observer):
+    class FailingCall(Observer):
         left = 0
 
         def before(self, called: str, arguments: str) -> None:
@@ -209,16 +209,16 @@ def test_a_large_lab_that_fails_half_way_leaves_nothing(call: str, netns_name: N
 
     name = netns_name()
     for number in (0, 1, 7, 15, 20):
-        saboteur = Saboteur()
-        saboteur.left = number
+        failing = FailingCall()
+        failing.left = number
         lab, before = large(name), set(os.listdir("/proc/self/fd"))
-        with observed(saboteur):
+        with observed(failing):
             try:
                 lab.up()
             except RawnsError as error:
                 assert call in str(error) and "ENOMEM" in str(error)
             else:
-                assert saboteur.left >= 0, "nobody noticed"
+                assert failing.left >= 0, "nobody noticed"
                 lab.down()
         assert set(os.listdir("/proc/self/fd")) == before
         assert not [one for one in NetNS.list() + NetNS.list(stale=True) if one.startswith(name)]

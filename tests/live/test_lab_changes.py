@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from test_lab_command import an_etc_to_write_to  # noqa: F401 (a fixture)
 from test_lab_parts import unless_missing
-from test_lab_standing import Saboteur, lab_name, told  # noqa: F401 (a fixture)
+from test_lab_standing import FailingCall, lab_name, told  # noqa: F401 (a fixture)
 
 from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, SyscallError, netns_names, observed, uapi
 from rawns.lab import build_requests, discover, document, stamp
@@ -337,7 +337,7 @@ def test_whichever_call_fails_what_stood_is_as_it_was(first: int, lab_name: Name
 
 
 def test_a_name_that_cannot_be_looked_at_for_once_is_not_taken_for_none(lab_name: Name) -> None:  # noqa: F811
-    with NetNS.create(lab_name()), observed(Saboteur("stat", 1, errno.ENOMEM)), pytest.raises(SyscallError, match="ENOMEM"):
+    with NetNS.create(lab_name()), observed(FailingCall("stat", 1, errno.ENOMEM)), pytest.raises(SyscallError, match="ENOMEM"):
         NetNS.list()
 
 

@@ -333,7 +333,7 @@ def test_who_gives_up_a_lock_says_who_has_it(lab_name: Name) -> None:
 # -- undone -----------------------------------------------------------------------------------------------------------
 
 
-class Saboteur(Observer):
+class FailingCall(Observer):
     def __init__(self, call: str, number: int, error: int) -> None:
         self.call, self.left, self.error, self.done = call, number, error, False
 
@@ -360,16 +360,16 @@ def test_a_change_that_fails_is_taken_back(call: str, error: str, lab_name: Name
     star(name, 1).up()
     number = 0
     while True:
-        saboteur = Saboteur(call, number, getattr(errno, error))
+        failing = FailingCall(call, number, getattr(errno, error))
         try:
-            with observed(saboteur):
+            with observed(failing):
                 changes = wider().plan() and wider().up()
         except RawnsError as refused:
             assert error in str(refused) and call in str(refused), refused
             assert star(name, 1).up() == [], f"after {call} number {number}"
             assert [one for one in NetNS.list() if one.startswith(name)] == [f"{name}.br0", f"{name}.h1"]
         else:
-            if not saboteur.done:
+            if not failing.done:
                 assert changes
                 break
             discover.remove_lab(name)

@@ -190,7 +190,7 @@ def foreign(*expressions: dict[str, object]) -> Request:
         "NFTA_RULE_CHAIN": "prerouting",
         "NFTA_RULE_EXPRESSIONS": {"NFTA_LIST_ELEM": list(expressions)},
     }
-    return Request(nft_messages.NEWRULE, body, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND, "a rule of somebody's")
+    return Request(nft_messages.NEWRULE, body, uapi.NLM_F_CREATE | uapi.NLM_F_APPEND, "a rule of another program")
 
 
 def test_many_forwards_are_still_one_transaction(router: NetNS) -> None:
@@ -234,23 +234,23 @@ def test_what_the_kernel_lacks_is_named_and_nothing_changes(router: NetNS) -> No
 
 @pytest.mark.parametrize("number", [errno.ENOMEM, errno.ENOBUFS])
 def test_each_call_failed_in_turn_leaves_one_or_the_other(router: NetNS, number: int) -> None:
-    class Saboteur(Observer):
+    class FailingCall(Observer):
         def __init__(self, victim: int) -> None:
             self.victim, self.calls = victim, list[str]()
 
         def before(self, call: str, arguments: str) -> None:
             self.calls.append(call)
             if len(self.calls) - 1 == self.victim and call != "close":
-                raise OSError(number, "sabotage")
+                raise OSError(number, "a test lets this call fail")
 
     before, after = nat.NatTable("before", [Nat("up0")]), nat.NatTable("after", WANTED)
 
-    def told(saboteur: Observer) -> BaseException | None:
+    def told(failing: Observer) -> BaseException | None:
         """With a socket that is not open yet, so that its calls are failed too."""
         with router.entered():
             fresh = Net(Netlink())
         try:
-            with observed(saboteur):
+            with observed(failing):
                 fresh.nft.set_nat("rt", WANTED, "after")
         except RawnsError as error:
             return error
@@ -258,14 +258,14 @@ def test_each_call_failed_in_turn_leaves_one_or_the_other(router: NetNS, number:
             fresh.close()
         return None
 
-    rehearsal = Saboteur(-1)
+    rehearsal = FailingCall(-1)
     assert told(rehearsal) is None and {"ioctl", "setns", "socket", "sendto", "recvfrom"} <= set(rehearsal.calls)
     outcomes = set()
     for victim, call in enumerate(rehearsal.calls):
         if call in ("close", "setns"):
             continue  # a thread that cannot come back does not go on: tested elsewhere
         router.net.nft.set_nat("rt", before.nats or [], before.stamp)
-        error = told(Saboteur(victim))
+        error = told(FailingCall(victim))
         there = router.net.nft.nat("rt")
         assert there in (before, after), call
         assert there == after or error is not None, f"{call}: nobody noticed"

@@ -542,9 +542,9 @@ def test_a_namespace_is_given_in_every_way() -> None:
             for where in (ns, name, f"/run/netns/{name}", f"pid:{child.pid}", ns.fileno()):
                 assert rawns.ping(where, "127.0.0.1").received == 1
                 with rawns.Room(where, "127.0.0.1") as room, rawns.Peer(where, *room.address) as peer:
-                    room.handle_lines(lambda who, text, room=room: room.say(text, to=who))
-                    peer.say("hello")
-                    assert peer.hear(5) == "hello"
+                    room.handle_lines(lambda who, text, room=room: room.send(text, to=who))
+                    peer.send("hello")
+                    assert peer.receive(5) == "hello"
         finally:
             child.communicate()
     for wrong in (3.5, object(), b"x", ["x"]):

@@ -16,34 +16,34 @@ PREAMBLE = """
 import gc, os, random, signal, sys
 from rawns import Lab, NetNS
 
-class Struck(BaseException):
+class Interruption(BaseException):
     pass
 
-armed = False  # one strike a round, and only while the story is being told: a late one is nobody's
+armed = False  # one interruption a round, and only while the operation runs: a late signal is ignored
 
-def strike(number, frame):
+def interrupt(number, frame):
     global armed
     if armed:
         armed = False
-        raise Struck
+        raise Interruption
 
-signal.signal(signal.SIGALRM, strike)
+signal.signal(signal.SIGALRM, interrupt)
 HERE = "/proc/thread-self/ns/net"
 home = os.stat(HERE).st_ino
 name = sys.argv[1]
 random.seed(7)
 
-def struck(story, longest, rounds):
-    \"\"\"How often the story was broken off; after each time this thread must be at home.\"\"\"
+def interruptions(operation, longest, rounds):
+    \"\"\"Return how often the operation was interrupted; after each time the thread must be in its own namespace.\"\"\"
     global armed
     times = 0
     for _ in range(rounds):
         try:
             armed = True
             signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, longest))
-            story()
+            operation()
             armed = False
-        except Struck:
+        except Interruption:
             times += 1
             gone = sys.exc_info()
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -58,34 +58,34 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 """
 
-STORIES = {
+OPERATIONS = {
     "entered": """
 ns = NetNS.create()
-def story():
+def operation():
     with ns.entered():
         pass
 before = descriptors()
-times = struck(story, 6e-5, 4000)
+times = interruptions(operation, 6e-5, 4000)
 after = descriptors()
 """,
     "socket": """
 import socket
 ns = NetNS.create()
-def story():
+def operation():
     ns.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
 before = descriptors()
-times = struck(story, 8e-5, 3000)
+times = interruptions(operation, 8e-5, 3000)
 after = descriptors()
 """,
     "create": """
 NetNS.create(name + "-x").delete()
 made = []
-def story():
-    made.append(NetNS.create(name))  # who has it in hand is responsible for it
+def operation():
+    made.append(NetNS.create(name))  # it is deleted below
 before = descriptors()
 times = 0
 for _ in range(400):
-    times += struck(story, 8e-4, 1)
+    times += interruptions(operation, 8e-4, 1)
     while made:
         made.pop().delete()
     assert name not in NetNS.list() + NetNS.list(stale=True), "a name is left behind"
@@ -95,7 +95,7 @@ after = descriptors()
 from rawns import Pool
 pool = Pool(4)
 made = []
-def story():
+def operation():
     for _ in range(6):
         made.append(pool.take())  # some ready, some made here
     pool.fill()
@@ -104,7 +104,7 @@ pool.fill()
 ready = len(os.listdir("/proc/self/fd")) - before
 times = 0
 for _ in range(300):
-    times += struck(story, 2e-3, 1)
+    times += interruptions(operation, 2e-3, 1)
     while made:
         made.pop().close()
     assert len(pool) <= 4
@@ -120,7 +120,7 @@ before = descriptors()
 times = 0
 for _ in range(40):
     lab.up()
-    times += struck(lab.down, 1e-3, 1)
+    times += interruptions(lab.down, 1e-3, 1)
     left = [one for one in NetNS.list() + NetNS.list(stale=True) if one.startswith(name)]
     assert len(left) in (0, 8), f"half of it is left behind: {left}"  # 8: struck before it had begun
     lab.down()
@@ -129,9 +129,9 @@ after = descriptors()
 }
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_a_handler_that_raises(story: str, netns_name: Callable[[], str]) -> None:
-    script = f"{PREAMBLE}\n{STORIES[story]}\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nprint(times, after - before)"
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_handler_that_raises(operation: str, netns_name: Callable[[], str]) -> None:
+    script = f"{PREAMBLE}\n{OPERATIONS[operation]}\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nprint(times, after - before)"
     name = netns_name()
     done = subprocess.run([sys.executable, "-c", script, name], capture_output=True, text=True, timeout=120)
     try:

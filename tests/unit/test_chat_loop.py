@@ -55,7 +55,7 @@ def say_until_full(loop: EventLoop) -> int:
     """Send texts as long as the loop accepts them; their number."""
     count = 0
     while not loop.full and loop.handlers:
-        loop.relay.say(TEXT)
+        loop.relay.send(TEXT)
         loop.turn(at_once=True)
         count += 1
     return count

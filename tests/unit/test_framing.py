@@ -135,9 +135,9 @@ def test_what_one_says_all_others_hear_and_who_said_it() -> None:
     assert relay.received("a", b"hel") == []
     assert relay.received("b", b"\x1b[1m\r\n\n") == [r"\x1b[1m", ""]
     assert relay.received("a", b"lo\n") == ["hello"]
-    relay.say(b"all\n")
-    relay.say(b"you\n", to="c")
-    relay.say(b"nobody\n", to="z")
+    relay.send(b"all\n")
+    relay.send(b"you\n", to="c")
+    relay.send(b"nobody\n", to="z")
     assert waiting(relay, "a") == b"b: \\x1b[1m\nb: \nall\n"
     assert waiting(relay, "b") == b"a: hello\nall\n"
     assert waiting(relay, "c") == b"b: \\x1b[1m\nb: \na: hello\nall\nyou\n"
@@ -151,7 +151,7 @@ def test_the_last_words_need_no_end_and_who_has_left_hears_nothing() -> None:
     assert relay.received("a", b"") == ["bye"]
     relay.leave("a")
     relay.leave("a")
-    relay.say(b"x\n")
+    relay.send(b"x\n")
     assert list(relay.members) == ["b"] and waiting(relay, "b") == b"a: bye\nx\n"
 
 

@@ -113,11 +113,11 @@ def test_a_port_and_a_bridge_with_everything() -> None:
             }
         ],
     )
-    [(port, plug)] = lab.wires
+    [(port, bridge_port)] = lab.wires
     assert (port.name, port.mac, port.mtu, port.up, port.shape) == ("lan", "02:00:00:00:00:01", 1400, False, {"delay": "20ms"})
-    assert (plug.name, plug.mtu, plug.shape) == ("p1", 1400, {"rate": "10mbit", "delay": "20ms"})
-    assert plug.vlans == {10: (True, True), 20: (False, False)}
-    bridge = plug.master
+    assert (bridge_port.name, bridge_port.mtu, bridge_port.shape) == ("p1", 1400, {"rate": "10mbit", "delay": "20ms"})
+    assert bridge_port.vlans == {10: (True, True), 20: (False, False)}
+    bridge = bridge_port.master
     assert isinstance(bridge, Bridge) and bridge.stp and bridge.vlan_filtering and str(bridge.addresses[0]) == "10.0.0.254/24"
     assert bridge.data["IFLA_BR_AGEING_TIME"] == 1050
     assert bridge.host.name == "shop.br0"

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-KNOWN = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}
+from ... import uapi
+
+KNOWN = {
+    "icmp": uapi.IPPROTO_ICMP,
+    "tcp": uapi.IPPROTO_TCP,
+    "udp": uapi.IPPROTO_UDP,
+    "ipv6-icmp": uapi.IPPROTO_ICMPV6,
+    "sctp": 132,
+}
 
 
 def number_of(text: str) -> int:

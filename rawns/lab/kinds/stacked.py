@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ... import uapi
 from ...errors import InvalidValue
-from ...objects.link import MACVLAN_MODES
+from ...objects.link import IPVLAN_MODES, MACVLAN_MODES
 from .. import values
 from ..interface import Interface
 from ..properties import KindProperty
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..interface import BaseHost
 
 MODES = {word: MACVLAN_MODES[word] for word in ("private", "vepa", "bridge", "passthru")}
-IPVLAN_MODES = {"l2": uapi.IPVLAN_MODE_L2, "l3": uapi.IPVLAN_MODE_L3, "l3s": uapi.IPVLAN_MODE_L3S}
 ISOLATIONS = {"bridge": 0, "private": uapi.IPVLAN_F_PRIVATE, "vepa": uapi.IPVLAN_F_VEPA}
 PROTOCOLS = {"802.1q": uapi.ETH_P_8021Q, "802.1ad": uapi.ETH_P_8021AD}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....objects.link import IPVLAN_MODES as MODES
 from ..grammar import FAILED, CommandError
 from ..keywords import CustomKeyword
 from ..render import OutputField
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ..grammar import Record
     from ..keywords import Keyword
 
-MODES = {"l2": 0, "l3": 1, "l3s": 2}  # IPVLAN_MODE_*
 PRIVATE, VEPA = 1, 2  # IPVLAN_F_*
 HELP = """\
 Usage: ... {} [ mode MODE ] [ FLAGS ]
