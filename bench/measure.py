@@ -1,6 +1,6 @@
 """Measure all figures that are quoted, and write them where they are: bench/figures, bench/README.md and README.md.
 
-    python3 bench/measure.py                      all sets with their full number of rounds, about ten minutes on an idle machine
+    python3 bench/measure.py                      all sets with all their rounds, seven minutes on an idle machine
     python3 bench/measure.py --rounds 3 --only star --output /tmp/new      a trial that touches nothing in the project
     python3 bench/measure.py --tables             measure nothing, write the tables from the results that are there
 
@@ -95,10 +95,11 @@ def all_figures(found: Results) -> str:
     """Return the table of bench/README.md, and below it how each file was made and what its run warned about."""
     lines = ["| case | median | times the baseline | times the fastest other tool | rounds | file |", "|---|---|---|---|---|---|"]
     lines += [row for name, result in found.items() for row in rows(name, result)]
-    lines += ["", "| file | made by | warnings of that run |", "|---|---|---|"]
+    lines += ["", "| file | rawns | made by | warnings of that run |", "|---|---|---|---|"]
     for name, result in found.items():
         warnings = "; ".join(findings.all_warnings(result)) or "none"
-        lines.append(f"| `figures/{name}.json` | `{result['command']}` | {warnings} |")
+        versions = {one["version"] for case in result["cases"] for one in measured(case, RAWNS)}
+        lines.append(f"| `figures/{name}.json` | {', '.join(sorted(versions))} | `{result['command']}` | {warnings} |")
     return "\n".join(lines) + "\n"
 
 

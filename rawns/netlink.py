@@ -185,7 +185,7 @@ class Netlink(NetlinkSocket):
 
     def stream(self, request: Request) -> DumpStream:
         """Return an iterator over the messages that answer a dump request, each as soon as it has come (`DumpStream`)."""
-        return DumpStream(type(self).beside(self), request)
+        return DumpStream(type(self).in_namespace_of(self), request)
 
 
 class DumpStream:

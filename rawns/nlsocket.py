@@ -55,13 +55,13 @@ class NetlinkSocket:
         self._open()
 
     @classmethod
-    def beside(cls: type[Opened], other: NetlinkSocket) -> Opened:
+    def in_namespace_of(cls: type[Opened], other: NetlinkSocket) -> Opened:
         """Open a socket in the namespace that another one belongs to, whatever namespace the calling thread is in.
 
         Raises `SyscallError`; EPERM if that is a foreign namespace and the caller lacks CAP_NET_ADMIN in it.
         """
         opened = cls.__new__(cls)
-        opened._open_beside(other._current())
+        opened._open_in_namespace_of(other._current())
         return opened
 
     def _open(self) -> None:
@@ -80,7 +80,7 @@ class NetlinkSocket:
     def _configure(self) -> None:
         """Set the options of a socket that has just been opened, and forget what belonged to the one before it."""
 
-    def _open_beside(self, other: Socket) -> None:
+    def _open_in_namespace_of(self, other: Socket) -> None:
         """Open in the namespace of ``other``, by a visit; without the privilege for that only if this thread is in it."""
         from .netns import Namespace, adopt, call_inside
 
@@ -109,7 +109,7 @@ class NetlinkSocket:
 
     def _replace(self, inherited: Socket) -> None:
         try:
-            self._open_beside(inherited)
+            self._open_in_namespace_of(inherited)
         except BaseException:
             self._socket = inherited  # the next use tries again
             raise

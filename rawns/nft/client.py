@@ -36,7 +36,7 @@ class Nft:
     def netfilter(self) -> Netfilter:
         """The socket, opened at its first use in the namespace of the other one."""
         if self._netfilter is None:  # two threads may both open one: the one that is not kept closes itself
-            self._netfilter = Netfilter.beside(self._netlink)
+            self._netfilter = Netfilter.in_namespace_of(self._netlink)
         return self._netfilter
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ class RecordedNetlink(Netlink):
         self._process = nlsocket._process
         self._answers: list[bytes] = []
 
-    def _open_beside(self, other: Any) -> None:
+    def _open_in_namespace_of(self, other: Any) -> None:
         self._open()
 
     def _set_option(self, option: str, value: int = 1) -> None:

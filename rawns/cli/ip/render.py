@@ -216,7 +216,7 @@ def put(form: str, value: Any, ip: OutputOptions, colour: str | None = None) -> 
 
 def _put(form: str, value: Any) -> str:
     if isinstance(value, str):
-        value = harmless(value)
+        value = printable_on_terminal(value)
         if not value.isascii():  # C pads to a number of bytes, so each byte must count as one character
             padded = form % value.encode("utf-8", "surrogateescape").decode("latin-1")
             return str(padded.encode("latin-1").decode("utf-8", "surrogateescape"))
@@ -253,7 +253,7 @@ def _on_terminal() -> bool:
     return _terminal
 
 
-def harmless(value: str) -> str:
+def printable_on_terminal(value: str) -> str:
     """Return a name from the kernel as it is, or `printable` if standard output is a terminal."""
     if not _on_terminal():
         return value
