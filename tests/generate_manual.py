@@ -18,6 +18,7 @@ MANUAL = PROJECT / "rawns" / "manual"
 INTERNAL = {
     "Host": set("extras features stamp ordered_routes settle_in unshare found forget delete release fd add free_name".split()),
     "Lab": set("from_source name_ports port_name drop_unwired owns".split()),
+    "Monitor": {"in_namespace_of"},
     "Room": set("flush welcome full turn connect peer_finished deadline_of_reader disconnect_slow disconnect".split()),
 }
 ONLY = {"Bridge": {"port"}, "Port": set[str]()}  # of these all other members are internal

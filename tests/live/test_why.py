@@ -1,4 +1,4 @@
-"""`rawns why`: every fault it knows is made on purpose, found, said, mended by the very command that was advised, and gone."""
+"""`rawns why`: each fault that it knows is made, found, named and removed by the command that was printed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from ways import Net, bridged, mend, pair, routed
+from ways import Net, bridged, pair, routed, run_remedy
 
 from rawns import Diagnosis, why
 from rawns.diagnose import proof
@@ -485,7 +485,7 @@ FAULTS: dict[str, Case] = {
 
 
 def unanswered(net: Net, family: int) -> Diagnosis:
-    """The walk over a network broken on purpose: no answer comes, however long one waits for it."""
+    """The found over a network broken on purpose: no answer comes, however long one waits for it."""
     with pytest.MonkeyPatch.context() as impatient:
         for patience in ("ANSWER_SECONDS", "REFUTATION_SECONDS", "LARGE_ANSWER_SECONDS"):
             impatient.setattr(proof, patience, 0.05)
@@ -493,37 +493,37 @@ def unanswered(net: Net, family: int) -> Diagnosis:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_found_said_and_mended(name: str, net: Net) -> None:
+def test_a_fault_is_found_named_and_removed(name: str, net: Net) -> None:
     build, broken, family, check, sentence = FAULTS[name]
     build(net)
     net.settle()
     whole = why(net["a"], net["b"], family)
     assert whole and whole.refuted is None, str(whole)
     broken(net)
-    walk = unanswered(net, family)
-    assert walk.fault is not None, f"not found: {walk}"
-    said = net.named(str(walk))
+    found = unanswered(net, family)
+    assert found.fault is not None, f"not found: {found}"
+    said = net.named(str(found))
     assert sentence in said or re.search(sentence, said), said
-    assert check in ("", walk.fault.check), repr(walk.fault)
-    faults = [walk.fault]
-    while not walk and len(faults) <= 3:  # IPv6 switched on again has lost its addresses: a fault may hide another
-        assert walk.fault is not None
-        mend(walk.fault.command)
+    assert check in ("", found.fault.check), repr(found.fault)
+    faults = [found.fault]
+    while not found and len(faults) <= 3:  # IPv6 switched on again has lost its addresses: a fault may hide another
+        assert found.fault is not None
+        run_remedy(found.fault.command)
         net.settle()
-        walk = why(net["a"], net["b"], family)
-        assert str(walk.fault) not in map(str, faults), f"{faults[-1].command} did not mend it: {walk}"
-        faults += [walk.fault] if walk.fault is not None else []
-    assert walk and walk.rtt is not None and walk.rtt > 0, net.named(str(walk))
+        found = why(net["a"], net["b"], family)
+        assert str(found.fault) not in map(str, faults), f"{faults[-1].command} did not run_remedy it: {found}"
+        faults += [found.fault] if found.fault is not None else []
+    assert found and found.rtt is not None and found.rtt > 0, net.named(str(found))
 
 
 @pytest.mark.parametrize("build", [pair, bridged, routed, filtering])
 @pytest.mark.parametrize("family", [V4, V6])
-def test_where_all_holds(build: Callable[[Net], None], family: int, net: Net) -> None:
+def test_networks_without_a_fault(build: Callable[[Net], None], family: int, net: Net) -> None:
     build(net)
     net.settle()
-    walk = why(net["a"], net["b"], family)
-    assert walk and walk.fault is None and walk.refuted is None, str(walk)
-    assert walk.hops == (2 if build is routed else 1)
-    assert all(step.fault is None for step in walk.checks) and len(walk.checks) > 20
-    shown = rf"a reaches b \({walk.target}\) in [0-9.]+ ms: {len(walk.checks)} checks, {walk.hops} hops?"
-    assert re.fullmatch(shown, net.named(str(walk)))
+    found = why(net["a"], net["b"], family)
+    assert found and found.fault is None and found.refuted is None, str(found)
+    assert found.hops == (2 if build is routed else 1)
+    assert all(step.fault is None for step in found.checks) and len(found.checks) > 20
+    shown = rf"a reaches b \({found.target}\) in [0-9.]+ ms: {len(found.checks)} checks, {found.hops} hops?"
+    assert re.fullmatch(shown, net.named(str(found)))

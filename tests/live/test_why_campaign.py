@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 from scenes import HEALTHY, SCENES, V6, forget, perform
-from ways import Net, mend
+from ways import Net, run_remedy
 
 from rawns import Diagnosis, why
 from rawns.diagnose import proof
@@ -64,7 +64,7 @@ def test_scene(name: str, net: Net) -> None:
         assert command not in printed, f"printed twice: {command}"
         assert len(printed) < MAX_REMEDIES, f"no end: {printed}"
         printed.append(command)
-        mend(command)
+        run_remedy(command)
         net.settle(ipv6=scene.family == V6)
         found = asked(net, options)
     assert found.rtt is not None or scene.protocol == "udp"

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from conftest import PROJECT, Ordinary
 from scenes import serve
-from ways import Net, bridged, mend, pair, routed
+from ways import Net, bridged, pair, routed, run_remedy
 
 from rawns import Forward, InvalidValue, KernelError, Lab, Nat, NetNS, why
 from rawns.diagnose import proof, visible
@@ -41,8 +41,8 @@ def rawns(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "rawns", *words], env=environment, capture_output=True, text=True, timeout=60)
 
 
-def mended(net: Net, command: str) -> None:
-    mend(command)
+def apply_remedy(net: Net, command: str) -> None:
+    run_remedy(command)
     net.settle()
 
 
@@ -68,10 +68,10 @@ def test_lo_and_oneself(net: Net) -> None:
     assert why(net["a"], "::1").target == "::1"
     net["a"].net.set_link("lo", up=False)
     for b in (net["a"], "10.1.1.1", "127.0.0.1"):
-        walk = why(net["a"], b)
-        assert walk.fault is not None and walk.fault.check == "lo up", str(walk)
-        assert "lo in a is down" in net.named(str(walk))
-    mended(net, walk.fault.command if walk.fault else "")
+        found = why(net["a"], b)
+        assert found.fault is not None and found.fault.check == "lo up", str(found)
+        assert "lo in a is down" in net.named(str(found))
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], net["a"])
 
 
@@ -86,20 +86,20 @@ def masquerading(net: Net) -> None:
 def test_masquerading(net: Net) -> None:
     masquerading(net)
     net.settle()
-    walk = why(net["a"], net["b"])
-    assert walk and walk.refuted is None, str(walk)
+    found = why(net["a"], net["b"])
+    assert found and found.refuted is None, str(found)
     net["r"].net.set_link("rb", up=False)
-    walk = why(net["a"], net["b"])
-    assert walk.fault is not None and "rb in r" in net.named(str(walk)), str(walk)
+    found = why(net["a"], net["b"])
+    assert found.fault is not None and "rb in r" in net.named(str(found)), str(found)
 
 
 def test_masquerading_and_a_filter_on_the_way_back(net: Net) -> None:
     masquerading(net)
     net.settle()
     net.tool("b", "nft 'add table ip t; add chain ip t c { type filter hook output priority 0; policy drop; }'")
-    walk = why(net["a"], net["b"])
-    assert walk.fault is not None and "ip t c in b drops the packet by its policy" in net.named(str(walk)), str(walk)
-    mended(net, walk.fault.command if walk.fault else "")
+    found = why(net["a"], net["b"])
+    assert found.fault is not None and "ip t c in b drops the packet by its policy" in net.named(str(found)), str(found)
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], net["b"])
 
 
@@ -108,10 +108,10 @@ def test_a_firewall_that_lets_answers_through(net: Net) -> None:
     net.settle()
     accept = 'add rule ip t c ct state established,related accept; add rule ip t c iifname "ra" icmp type echo-request accept'
     net.tool("r", f"nft 'add table ip t; add chain ip t c {{ type filter hook forward priority 0; policy drop; }}; {accept}'")
-    walk = why(net["a"], net["b"])
-    assert walk and walk.refuted is None, str(walk)
-    walk = why(net["b"], net["a"])
-    assert walk.fault is not None and "ip t c in r drops the packet by its policy" in net.named(str(walk)), str(walk)
+    found = why(net["a"], net["b"])
+    assert found and found.refuted is None, str(found)
+    found = why(net["b"], net["a"])
+    assert found.fault is not None and "ip t c in r drops the packet by its policy" in net.named(str(found)), str(found)
 
 
 def test_proxy_arp(net: Net) -> None:
@@ -124,11 +124,11 @@ def test_proxy_arp(net: Net) -> None:
     net["b"].net.add_route("default", via="10.0.2.1")
     net["r"].net.add_route("10.0.0.1/32", dev="ra")
     net.sysctl("r", "ipv4/ip_forward", 1)
-    walk = why(net["a"], net["b"])
-    assert walk.fault is not None and walk.fault.check == "next hop exists", str(walk)
+    found = why(net["a"], net["b"])
+    assert found.fault is not None and found.fault.check == "next hop exists", str(found)
     net.sysctl("r", "ipv4/conf/ra/proxy_arp", 1)
-    walk = why(net["a"], net["b"])
-    assert walk and walk.hops == 2 and walk.refuted is None, str(walk)
+    found = why(net["a"], net["b"])
+    assert found and found.hops == 2 and found.refuted is None, str(found)
 
 
 def macvlans(net: Net, mode: int) -> None:
@@ -145,26 +145,26 @@ def macvlans(net: Net, mode: int) -> None:
 def test_macvlan(net: Net) -> None:
     macvlans(net, 4)
     net.settle()
-    walk = why(net["a"], net["b"])
-    assert walk and walk.refuted is None and walk.hops == 1, str(walk)
+    found = why(net["a"], net["b"])
+    assert found and found.refuted is None and found.hops == 1, str(found)
     net["s"].net.set_link("l0", up=False)
-    walk = why(net["a"], net["b"])
-    assert walk.fault is not None and "l0 in s, is down" in net.named(str(walk)), str(walk)
-    mended(net, walk.fault.command if walk.fault else "")
+    found = why(net["a"], net["b"])
+    assert found.fault is not None and "l0 in s, is down" in net.named(str(found)), str(found)
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], net["b"])
 
 
-def test_macvlan_in_a_mode_that_hears_nobody(net: Net) -> None:
+def test_a_macvlan_in_private_mode(net: Net) -> None:
     macvlans(net, 1)
     net.settle()
-    walk = why(net["a"], net["b"])
-    assert walk.fault is not None and walk.fault.check == "macvlan mode", str(walk)
-    assert "is a macvlan in private mode" in str(walk)
-    mended(net, walk.fault.command if walk.fault else "")
-    walk = why(net["a"], net["b"])
-    assert walk.fault is None or "b is a macvlan in private mode" in net.named(str(walk))  # the other one
-    if walk.fault is not None:
-        mended(net, walk.fault.command if walk.fault else "")
+    found = why(net["a"], net["b"])
+    assert found.fault is not None and found.fault.check == "macvlan mode", str(found)
+    assert "is a macvlan in private mode" in str(found)
+    apply_remedy(net, found.fault.command if found.fault else "")
+    found = why(net["a"], net["b"])
+    assert found.fault is None or "b is a macvlan in private mode" in net.named(str(found))  # the other one
+    if found.fault is not None:
+        apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], net["b"])
 
 
@@ -181,12 +181,12 @@ def tunnelled(net: Net) -> None:
 def test_vxlan(net: Net) -> None:
     tunnelled(net)
     net.settle()
-    walk = why(net["a"], "10.9.0.2")
-    assert walk and walk.hops == 1 and walk.refuted is None, str(walk)
+    found = why(net["a"], "10.9.0.2")
+    assert found and found.hops == 1 and found.refuted is None, str(found)
     net["b"].net.set_link("v2", up=False)
-    walk = why(net["a"], "10.9.0.2")
-    assert walk.fault is not None and "v1 in a has no carrier because its far end, v2 in b, is down" in net.named(str(walk))
-    mended(net, walk.fault.command if walk.fault else "")
+    found = why(net["a"], "10.9.0.2")
+    assert found.fault is not None and "v1 in a has no carrier because its far end, v2 in b, is down" in net.named(str(found))
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], "10.9.0.2")
 
 
@@ -195,25 +195,25 @@ def test_a_macvlan_and_the_device_below_it(net: Net) -> None:
     net.address("s", "l0", "10.0.0.9/24")
     net.settle()
     for one, other in (("a", "s"), ("s", "a")):
-        walk = why(net[one], net[other])
-        assert walk.fault is not None
-        assert "m1 in a is a macvlan on l0 in s, and the kernel passes no packets" in net.named(str(walk)), str(walk)
-    mended(net, walk.fault.command if walk.fault else "")
+        found = why(net[one], net[other])
+        assert found.fault is not None
+        assert "m1 in a is a macvlan on l0 in s, and the kernel passes no packets" in net.named(str(found)), str(found)
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], net["s"]) and why(net["s"], net["a"])
 
 
 @pytest.mark.parametrize("key, value", [("IFLA_VXLAN_ID", 43), ("IFLA_VXLAN_PORT", 4790)])
-def test_a_tunnel_to_deaf_ears(key: str, value: int, net: Net) -> None:
+def test_a_tunnel_whose_ends_differ(key: str, value: int, net: Net) -> None:
     tunnelled(net)
     net["b"].net.delete_link("vx")
     data: dict[str, object] = {"IFLA_VXLAN_ID": 42, "IFLA_VXLAN_GROUP": "10.0.0.1", "IFLA_VXLAN_PORT": 4789, key: value}
     linked(net, "b", "vx", "vxlan", data, up=True)
     net.address("b", "vx", "10.9.0.2/24")
     net.settle()
-    walk = why(net["a"], "10.9.0.2")
-    assert walk.fault is not None and walk.fault.check == "tunnel", str(walk)
-    assert "vx in a sends VXLAN 42 to 10.0.0.2, port 4789; vx in b there expects VXLAN 4" in net.named(str(walk))
-    mended(net, walk.fault.command if walk.fault else "")
+    found = why(net["a"], "10.9.0.2")
+    assert found.fault is not None and found.fault.check == "tunnel", str(found)
+    assert "vx in a sends VXLAN 42 to 10.0.0.2, port 4789; vx in b there expects VXLAN 4" in net.named(str(found))
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], "10.9.0.2")
 
 
@@ -238,44 +238,44 @@ def test_an_address_that_is_still_being_detected(net: Net) -> None:
     net.sysctl("b", "ipv6/conf/v2/dad_transmits", 60)
     net["b"].net.add_address("v2", "fd00::2/64")
     detected(net["b"], IFA_F_TENTATIVE)
-    walk = why(net["a"], net["b"], AF_INET6)
-    assert walk.fault is not None and walk.fault.check == "address past detection", str(walk)
-    assert "fd00::2 on v2 in b is still in duplicate address detection" in net.named(str(walk))
-    mended(net, walk.fault.command if walk.fault else "")
+    found = why(net["a"], net["b"], AF_INET6)
+    assert found.fault is not None and found.fault.check == "address past detection", str(found)
+    assert "fd00::2 on v2 in b is still in duplicate address detection" in net.named(str(found))
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], net["b"], AF_INET6)
-    walk = why(net["b"], net["a"], AF_INET6)
-    assert walk
+    found = why(net["b"], net["a"], AF_INET6)
+    assert found
 
 
-def test_an_address_that_somebody_else_has(net: Net) -> None:
+def test_an_address_that_another_host_has(net: Net) -> None:
     pair(net)
     net.settle()
     net["b"].net.delete_address("v2", "fd00::2/64")
     net.sysctl("b", "ipv6/conf/v2/accept_dad", 1)
     net["b"].net.add_address("v2", "fd00::1/64")
     detected(net["b"], IFA_F_DADFAILED)
-    walk = why(net["b"], net["a"], AF_INET6)
-    assert walk.fault is not None and not walk, str(walk)
+    found = why(net["b"], net["a"], AF_INET6)
+    assert found.fault is not None and not found, str(found)
     assert re.search(
-        "fd00::1 (is on v2 in b too|on v2 in b failed duplicate address detection: v1 in a has it)", net.named(str(walk))
+        "fd00::1 (is on v2 in b too|on v2 in b failed duplicate address detection: v1 in a has it)", net.named(str(found))
     )
-    mended(net, walk.fault.command if walk.fault else "")
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["b"], net["a"], AF_INET6)
 
 
 # -- ends of every kind -------------------------------------------------------------------------------------------------
 
 
-def test_an_address_as_the_aim(net: Net) -> None:
+def test_an_address_as_the_destination(net: Net) -> None:
     routed(net)
     net.settle()
-    walk = why(net["a"], "10.0.2.2")
-    assert walk and walk.destination == walk.target == "10.0.2.2" and walk.source == "10.0.1.2" and walk.hops == 2
+    found = why(net["a"], "10.0.2.2")
+    assert found and found.destination == found.target == "10.0.2.2" and found.source == "10.0.1.2" and found.hops == 2
     assert why(net["a"], "fd02::2").family == AF_INET6
-    walk = why(net["a"], "10.0.2.99")
-    assert walk.fault is not None and walk.fault.check == "next hop exists"
-    assert "no host that rb in r leads to has the address 10.0.2.99" in net.named(str(walk))
-    mended(net, walk.fault.command if walk.fault else "")
+    found = why(net["a"], "10.0.2.99")
+    assert found.fault is not None and found.fault.check == "next hop exists"
+    assert "no host that rb in r leads to has the address 10.0.2.99" in net.named(str(found))
+    apply_remedy(net, found.fault.command if found.fault else "")
     assert why(net["a"], "10.0.2.99")
     with pytest.raises(InvalidValue):
         why(net["a"], "10.0.2.2", AF_INET6)
@@ -286,9 +286,9 @@ def test_ends_without_names(net: Net) -> None:
         one.net.add_veth("v1", "v2", peer_ns=two, up=True)
         one.net.add_address("v1", "10.0.0.1/24")
         two.net.add_address("v2", "10.0.0.2/24")
-        walk = why(one, two)
-        assert walk.fault is not None and "v2 in the namespace behind descriptor" in str(walk)
-        mended(net, walk.fault.command if walk.fault else "")
+        found = why(one, two)
+        assert found.fault is not None and "v2 in the namespace behind descriptor" in str(found)
+        apply_remedy(net, found.fault.command if found.fault else "")
         assert why(one, two)
 
 
@@ -300,8 +300,8 @@ def test_a_bridge_whose_namespace_only_a_descriptor_holds() -> None:
         lab.up(wait=10)
         assert why(one, two)
         next(host for host in lab.hosts if host.label == bridge.host.label).net.set_link("sw", up=False)
-        walk = why(one, two)
-        assert walk.fault is not None and "the bridge sw in the namespace behind descriptor" in str(walk)
+        found = why(one, two)
+        assert found.fault is not None and "the bridge sw in the namespace behind descriptor" in str(found)
 
 
 def test_the_way_back_through_a_router_that_only_a_descriptor_holds() -> None:
@@ -315,21 +315,21 @@ def test_the_way_back_through_a_router_that_only_a_descriptor_holds() -> None:
         router.setting("net.ipv4.ip_forward", 1)
         assert why(one, two)
         router.run(["ip", "route", "add", "blackhole", "10.0.1.2/32"], check=True)
-        walk = why(one, two)
-        assert walk.fault is not None and "has the route `blackhole 10.0.1.2/32`" in str(walk)
+        found = why(one, two)
+        assert found.fault is not None and "has the route `blackhole 10.0.1.2/32`" in str(found)
 
 
-def test_a_far_end_that_nobody_sees(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_far_end_that_cannot_be_seen(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visible, "_of_descriptors", lambda _: iter(()))  # as if another user's process held it
     with NetNS.create() as hidden:
         net["a"].net.add_veth("v1", "v2", peer_ns=hidden, up=True)
         net.address("a", "v1", "10.0.0.1/24")
-        walk = why(net["a"], "10.0.0.2")
-        assert walk.fault is not None and "its far end is in a namespace that cannot be seen from here" in str(walk)
+        found = why(net["a"], "10.0.0.2")
+        assert found.fault is not None and "its far end is in a namespace that cannot be seen from here" in str(found)
         hidden.net.set_link("v2", up=True)
         monkeypatch.setattr(proof, "ANSWER_SECONDS", 0.05)
-        walk = why(net["a"], "10.0.0.2")
-        assert walk.fault is not None and "the packet leaves what can be seen by v1 in a" in net.named(str(walk))
+        found = why(net["a"], "10.0.0.2")
+        assert found.fault is not None and "the packet leaves what can be seen by v1 in a" in net.named(str(found))
 
 
 def test_a_namespace_that_only_a_process_holds(net: Net) -> None:
@@ -340,8 +340,8 @@ def test_a_namespace_that_only_a_process_holds(net: Net) -> None:
         kept.net.set_link("v2", up=True)
         process = kept.popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        walk = why(net["a"], "10.0.0.2")
-        assert walk and f"v2 in the namespace of process {process.pid}" in " ".join(map(str, walk.checks))
+        found = why(net["a"], "10.0.0.2")
+        assert found and f"v2 in the namespace of process {process.pid}" in " ".join(map(str, found.checks))
         assert why(net["a"], f"pid:{process.pid}").target == "10.0.0.2"
         assert why(f"/proc/{process.pid}/ns/net", net["a"]).hops == 1
     finally:
@@ -364,7 +364,7 @@ def test_a_host_of_a_lab(net: Net, netns_name: Callable[[], str]) -> None:
 
 
 @pytest.mark.parametrize("end", ["no-such-namespace", "", "pid:x", "pid:0", "a b", "/nowhere", "/etc/hostname"])
-def test_ends_that_are_none(end: str, net: Net) -> None:
+def test_invalid_ends(end: str, net: Net) -> None:
     for words in ([end, name(net, "a")], [name(net, "a"), end]):
         done = rawns("why", *words)
         assert done.returncode == 2 and done.stdout == "", done
@@ -404,7 +404,7 @@ def test_the_command_and_a_fault(net: Net) -> None:
     assert done.returncode == 1 and told["reaches"] is False and told["rtt_ms"] is None
     assert told["fault"] == {"check": "carrier", "where": "v1 in a", "sentence": sentence, "command": command.strip()}
     assert told["checks"][-1] == {"check": "carrier", "where": "v1 in a", "ok": False} and told["checks"][0]["ok"] is True
-    mended(net, json.loads(done.stdout)["fault"]["command"])
+    apply_remedy(net, json.loads(done.stdout)["fault"]["command"])
     told = json.loads(rawns("why", "-j", a, b).stdout)
     assert (told["reaches"], told["fault"], told["source"], told["target"]) == (True, None, "10.0.0.1", "10.0.0.2")
     assert told["rtt_ms"] > 0 and told["hops"] == 1 and told["family"] == "inet"
@@ -441,15 +441,15 @@ def test_names_that_are_traps(netns_name: Callable[[], str]) -> None:
         one.net.add_veth("v1", trap, peer_ns=two, up=True)
         one.net.add_address("v1", "10.0.0.1/24")
         two.net.add_address(trap, "10.0.0.2/24")
-        walk = why(one, two)
-        assert walk.fault is not None and walk.fault.command.endswith(f" link set '{trap}' up")
-        assert "\x1b" not in str(walk) and "\x1b" not in walk.fault.command
-        walk = why(two, one)
-        assert walk.fault is not None and f"'{trap}'" in walk.fault.command
+        found = why(one, two)
+        assert found.fault is not None and found.fault.command.endswith(f" link set '{trap}' up")
+        assert "\x1b" not in str(found) and "\x1b" not in found.fault.command
+        found = why(two, one)
+        assert found.fault is not None and f"'{trap}'" in found.fault.command
 
 
 def test_nothing_is_changed(net: Net) -> None:
-    """A walk, found wanting or not, leaves links, addresses and routes as they were."""
+    """A found, found wanting or not, leaves links, addresses and routes as they were."""
     routed(net)
     net.settle()
 
@@ -515,8 +515,8 @@ def test_a_shipped_lab_is_whole(example: str, netns_name: Callable[[], str], tmp
         net.settle()
         for one, other in LABS[example]:
             for family in (AF_INET, AF_INET6) if example == "dual" else (AF_INET,):
-                walk = why(f"{lab}.{one}", f"{lab}.{other}", family)
-                assert walk and walk.refuted is None, str(walk)
+                found = why(f"{lab}.{one}", f"{lab}.{other}", family)
+                assert found and found.refuted is None, str(found)
     finally:
         assert rawns("lab", "down", str(file)).returncode == 0
 
@@ -649,7 +649,7 @@ def test_a_forwarded_port_of_a_namespace_is_followed(net: Net) -> None:
     net["b"].net.delete_route("default")
     found = why(a, r, port=8080)
     assert found.fault is not None and "b has no route to 10.0.1.2" in net.named(str(found)), str(found)
-    mended(net, found.fault.command)
+    apply_remedy(net, found.fault.command)
     assert why(a, r, port=8080)
     r.setting("net.ipv4.ip_forward", 0)
     found = why(a, r, port=8080)

@@ -137,14 +137,14 @@ def routed(net: Net) -> None:
     net.sysctl("r", "ipv6/conf/all/forwarding", 1)
 
 
-def mend(command: str) -> None:
-    """Do what was advised; skips where that takes a program that is not there."""
+def run_remedy(command: str) -> None:
+    """Run the command of a remedy; skip the test if that needs a program that is not there."""
     for part in command.split(" && "):
         words = shlex.split(part)
         inner = words[words.index("exec") + 2 :] if "exec" in words else words
         for program in (words[0], inner[0]):
             if program != "rawns" and shutil.which(program) is None:
-                pytest.skip(f"there is no `{program}` here to mend it with")
+                pytest.skip(f"there is no `{program}` here, which the remedy needs")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "rawns")
         script.write_text(PROGRAM)

@@ -212,7 +212,7 @@ def fault(diagnosis: Diagnosis) -> NetworkFault:
 # -- the path -----------------------------------------------------------------------------------------------------------
 
 
-def test_all_holds() -> None:
+def test_no_fault() -> None:
     a, b = pair()
     diagnosis = diagnosed(a, b, answer=0.00005)
     assert str(diagnosis) == f"a reaches b (10.0.0.2) in 0.050 ms: {len(diagnosis.checks)} checks, 1 hop"
@@ -224,7 +224,7 @@ def test_all_holds() -> None:
     )
 
 
-def test_all_holds_and_yet() -> None:
+def test_no_fault_and_no_answer() -> None:
     a, b = pair()
     found = fault(diagnosed(a, b))
     assert found.sentence == f"all {len(diagnosed(a, b).checks) - 1} checks hold, yet no answer came"
@@ -256,7 +256,7 @@ def test_without_permission_to_ping() -> None:
     assert fault(found()).check == "both ends up"
 
 
-def test_an_answer_of_somebody_else_refutes_nothing() -> None:
+def test_an_answer_of_another_host_refutes_nothing() -> None:
     a, b = pair()
     b.has.clear()
     b.address(b.named_link("v2"), "10.0.0.1/24")
@@ -265,7 +265,7 @@ def test_an_answer_of_somebody_else_refutes_nothing() -> None:
     assert found.command == "rawns ip -n b addr del 10.0.0.1/24 dev v2 && rawns ip -n b addr add 10.0.0.2/24 dev v2"
 
 
-def test_a_step_is_told_when_it_is_made() -> None:
+def test_a_check_is_reported_when_it_is_made() -> None:
     a, b = pair()
     b.change("v2", ifi_flags=uapi.IFF_BROADCAST)
     a.change("v1", ifi_flags=uapi.IFF_UP | uapi.IFF_BROADCAST)
@@ -275,7 +275,7 @@ def test_a_step_is_told_when_it_is_made() -> None:
     assert fault(diagnosis).sentence == "v1 in a has no carrier because its far end, v2 in b, is down"
 
 
-def test_a_dummy_swallows() -> None:
+def test_a_route_into_a_dummy_device() -> None:
     a, b = pair()
     a.link("d0", kind="dummy")
     a.more.append(("10.0.0.2", 32, None, "d0"))
@@ -283,7 +283,7 @@ def test_a_dummy_swallows() -> None:
     assert (found.check, found.command) == ("leads somewhere", "rawns ip -n a route del 10.0.0.2/32 dev d0")
 
 
-def test_carrier_switched_off_by_hand() -> None:
+def test_carrier_switched_off() -> None:
     a, b = pair()
     for place, name in ((a, "v1"), (b, "v2")):
         place.change(name, ifi_flags=uapi.IFF_UP | uapi.IFF_BROADCAST)
@@ -421,7 +421,7 @@ def test_a_hook_that_is_not_on_the_way() -> None:
     assert diagnosed(a, b, answer=0.001).refuted is None
 
 
-def test_who_drops_by_policy_is_suspected_first() -> None:
+def test_a_chain_that_drops_by_policy_is_suspected_first() -> None:
     a, b = pair()
     a.evaluations["output"], b.evaluations["input"] = fated("accept", None, 3), fated("drop", None, 1)
     assert "in b drops it, unless a rule of it decides otherwise" in fault(diagnosed(a, b)).sentence
@@ -474,7 +474,7 @@ def test_a_bridge_that_filters() -> None:
         ("fd00::1", 128, ["fd00::1", "fd00::"], "fd00::3/128"),
     ],
 )
-def test_an_address_that_nobody_has(like: str, length: int, used: list[str], expected: str) -> None:
+def test_an_unused_address(like: str, length: int, used: list[str], expected: str) -> None:
     assert spare_address(like, length, used) == expected
 
 
@@ -484,7 +484,7 @@ def test_prefixes() -> None:
     assert holds("fd00::", 64, "fd00::ffff") and of_length("0.0.1.0", 32).number == 256
 
 
-def test_the_address_to_ask_for() -> None:
+def test_the_address_of_the_destination() -> None:
     a, b = pair()
     b.has.insert(0, Address({"ifa_index": 2, "ifa_family": uapi.AF_INET, "ifa_prefixlen": 24, "IFA_LOCAL": "192.0.2.1"}))
     assert chosen(a, b, uapi.AF_INET) == "10.0.0.2"  # on a's own subnet
