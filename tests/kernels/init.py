@@ -307,6 +307,7 @@ def ip_kinds() -> str:
     return str(compare())
 
 
+MODULAR_NETFILTER = bool(glob.glob("/modules/netfilter/*nfnetlink.ko"))  # built in from Debian's 7.x on
 BASE = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "a standing lab": standing, "ip": ip}
 CHECKS = {  # by the step of modules that is loaded before them
     "base": {
@@ -314,7 +315,7 @@ CHECKS = {  # by the step of modules that is loaded before them
         "demo --explain": explained,
         f"demo as user {USER}": lambda: rawns("demo", user=USER).splitlines()[-1],
         "demo, user namespaces forbidden": forbidden,
-        "nat without netfilter": lambda: lacking("CONFIG_NETFILTER_NETLINK"),
+        "nat without netfilter": lambda: lacking("CONFIG_NETFILTER_NETLINK" if MODULAR_NETFILTER else "CONFIG_NF_TABLES"),
     },
     "netfilter": {"nat without nf_tables": lambda: lacking("CONFIG_NF_TABLES")},
     "nat": {"nat": nat},
