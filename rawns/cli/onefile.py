@@ -39,7 +39,14 @@ codes = {name: marshal.dumps(compile(source, name, "exec", dont_inherit=True)) f
 sys.stdout.buffer.write(marshal.dumps(codes))
 """
 # Parts that can be left out beside commands, and the beginnings of the names of their files.
-PARTS = {"manual": "rawns/manual/", "nft": "rawns/nft/", "pool": "rawns/pool.py", "events": "rawns/events.py"}
+# `library` is the API for Python programs: what is needed by nothing else is left out with it.
+PARTS = {
+    "library": "",
+    "manual": "rawns/manual/",
+    "nft": "rawns/nft/",
+    "pool": "rawns/pool.py",
+    "events": "rawns/events.py",
+}
 # Packages of the public API that are left out with a command.
 WITH_COMMAND = {"lab": "lab", "icmp": "ping", "diagnose": "why", "chat": "chat"}
 # Modules whose functions import what belongs to the command that is typed, which may have been left out.
@@ -188,9 +195,11 @@ def _needed(files: dict[str, bytes], left_out: set[str]) -> set[str]:
     """Return the files that are needed without some commands: what the others import, and the data beside it."""
     starts = ["rawns", "rawns.__main__", *[f"rawns.cli.{word}" for word in COMMANDS if word not in left_out]]
     public = {module for module in _public_modules() if WITH_COMMAND.get(module.partition(".")[0]) not in left_out}
-    modules = _reachable(files, [*starts, *[f"rawns.{module}" for module in public]])
+    if "library" not in left_out:
+        starts += [f"rawns.{module}" for module in public]
+    modules = _reachable(files, starts)
     kept = {name for name in files if _module(name) in modules or not name.endswith(".py") and _owner(name) in modules}
-    unwanted = tuple(PARTS[word] for word in left_out if word in PARTS) + (("rawns/examples/",) if "lab" in left_out else ())
+    unwanted = tuple(PARTS[word] for word in left_out if PARTS.get(word)) + (("rawns/examples/",) if "lab" in left_out else ())
     return {name for name in kept if not name.startswith(unwanted)}
 
 

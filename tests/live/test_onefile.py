@@ -150,8 +150,9 @@ def test_what_is_left_out_is_named(made: Path, tmp_path: Path) -> None:
 
 def test_the_library_works_out_of_it(made: Path, tmp_path: Path) -> None:
     script = "import rawns; print([link.name for link in rawns.NetNS.create().net.links()][0])"
-    for name in ("rawns.pyz", "ip.pyz", "compiled.pyz"):
-        assert run(sys.executable, "-c", script, cwd=tmp_path, PYTHONPATH=str(made / name)).stdout == "lo\n"
+    onefile("-o", "library.pyz", "--only=ip,library", cwd=tmp_path)
+    for name in (made / "rawns.pyz", tmp_path / "library.pyz", made / "compiled.pyz"):
+        assert run(sys.executable, "-c", script, cwd=tmp_path, PYTHONPATH=str(name)).stdout == "lo\n"
 
 
 def test_every_command_that_is_left_in_can_be_imported(made: Path, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def number(text: str) -> int:
     """Parse an integer as C's ``strtol(text, &end, 0)`` does: decimal, 0x..., 0...  Raises ValueError if more follows."""
+    if text.isdigit() and text.isascii() and text[0] != "0":  # as a rule
+        return int(text)
     digits = text.lstrip(" \t\n\v\f\r")
     sign = digits[:1]
     if sign in ("+", "-"):
@@ -124,6 +126,10 @@ def lladdr(text: str) -> str:
 
 def _ipv4(text: str) -> bytes:
     """Up to four numbers, the missing ones 0 (10.8 is 10.8.0.0 here), each decimal, octal or hex."""
+    try:
+        return inet_pton(AF_INET, text)
+    except (OSError, ValueError):
+        pass  # not four decimal numbers
     parts = [U8(part) for part in text.split(".")]
     if len(parts) > 4:
         raise ValueError(text)

@@ -288,7 +288,10 @@ def _lines(name: str) -> Iterator[str]:
 
 def _split(line: str) -> list[str]:
     """Split a line into words: at blanks, with quotes around words that contain some, up to a comment."""
-    words, rest = [], line.split("#", 1)[0].strip()
+    line = line.partition("#")[0]
+    if "'" not in line and '"' not in line:
+        return line.split()
+    words, rest = [], line.strip()
     while rest:
         if rest[0] in "'\"":
             word, quote, rest = rest[1:].partition(rest[0])

@@ -407,7 +407,7 @@ class Args:
 
     def take(self) -> str:
         """Return the next word.  Raises `CommandError` if there is none."""
-        if not self:
+        if self.at >= len(self.words):
             raise CommandError('Command line is not complete. Try option "help"')
         self.at += 1
         return self.words[self.at - 1]

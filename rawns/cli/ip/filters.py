@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from _socket import inet_pton
+
 from ... import uapi
+from ...objects.prefix import same_bits
 from . import name_tables
 from .arguments import prefix
 from .context import help_of
@@ -13,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...objects.prefix import Prefix
     from .context import Args
     from .grammar import Record
 
@@ -20,6 +24,17 @@ if TYPE_CHECKING:
 def _prefix(args: Args, record: Record) -> None:
     record["prefix"] = prefix(args.take(), record["family"])
     record["family"] = record["family"] or record["prefix"].family
+
+
+def lies_in(address: str | None, family: int, wanted: Prefix, bits: int | None = None) -> bool:
+    """Return whether the first bits of an address (None: zeros) are those of a prefix; by default as many as that is long."""
+    bits = wanted.length if bits is None else bits
+    if wanted.family not in (0, family):
+        return False
+    if not wanted.address or not bits:
+        return True
+    packed = wanted.packed
+    return same_bits(bytes(len(packed)) if address is None else inet_pton(family, address), packed, bits)
 
 
 def group_of(text: str) -> int:

@@ -160,16 +160,33 @@ class CustomKeyword(Keyword):
         self.function(args, record)
 
 
+MAX_KNOWN = 32
+_known: dict[int, tuple[Sequence[Keyword], dict[str, Keyword]]] = {}  # by id: rows, and what words mean to them
+
+
+def _meanings(rows: Sequence[Keyword]) -> dict[str, Keyword]:
+    """Return the words that these rows have been found to fit: the lines of a batch file repeat them."""
+    known = _known.get(id(rows))
+    if known is None or known[0] is not rows:
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        known = _known[id(rows)] = (rows, {})
+    return known[1]
+
+
 def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: Callable[[str, Args, Record], None]) -> Record:
     """Read all words into the record.  ``otherwise`` gets each word that no row fits."""
-    while args:
+    known = _meanings(rows)
+    while args.at < len(args.words):
         word = args.take()
-        for row in rows:
-            if row.fits(word):
-                row.take(args, record)
-                break
-        else:
-            otherwise(word, args, record)
+        row = known.get(word)
+        if row is None:
+            row = next((one for one in rows if one.fits(word)), None)
+            if row is None:
+                otherwise(word, args, record)
+                continue
+            known[word] = row
+        row.take(args, record)
     return record
 
 

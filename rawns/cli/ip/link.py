@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ...objects.prefix import Prefix
     from ...wire import Body, Message
     from .context import Args, IpContext
     from .grammar import Record
@@ -102,19 +101,12 @@ def matcher(record: Record, ip: IpContext) -> Callable[[Body], bool]:
     if "mask" in record:
         checks.append(lambda one: not (record["flags"] ^ show_link.address_flags(one)) & record["mask"])
     if "prefix" in record:
-        checks.append(lambda one: _within(show_link.local_address(one), one, record))
+        from .filters import lies_in
+
+        checks.append(lambda one: lies_in(show_link.local_address(one), one["ifa_family"], record["prefix"]))
     if "label" in record:
         checks.append(lambda one: _labelled(one, record, ip))
     return lambda one: all(check(one) for check in checks)
-
-
-def _within(local: str, address: Body, record: Record) -> bool:
-    wanted: Prefix = record["prefix"]
-    from _socket import inet_pton
-
-    from ...objects.prefix import same_bits
-
-    return same_bits(inet_pton(address["ifa_family"], local), wanted.packed, wanted.length)
 
 
 def _labelled(address: Body, record: Record, ip: IpContext) -> bool:

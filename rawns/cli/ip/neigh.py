@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
-
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from ...objects.prefix import same_bits
 from . import filters
 from .arguments import U32, address, lladdr, prefix
 from .context import ObjectVerbs, help_of, reason
@@ -182,8 +179,7 @@ def fits(entry: Body, record: Record) -> bool:
     wanted = record.get("prefix")
     if wanted is None or not wanted.family or "NDA_DST" not in entry:
         return True
-    raw = inet_pton(family, entry["NDA_DST"])
-    return bool(wanted.family == family and same_bits(raw, wanted.packed, wanted.length))
+    return filters.lies_in(entry["NDA_DST"], family, wanted)
 
 
 def _neighbours(ip: IpContext, record: Record, failure: str = "Dump terminated") -> Iterator[Body]:

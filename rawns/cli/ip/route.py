@@ -5,7 +5,7 @@ The words that create, change, look up and select routes are loaded only if they
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_pton
+from _socket import AF_INET, AF_INET6
 from errno import EEXIST, ENOENT, ESRCH
 
 from ... import rtnl, uapi
@@ -351,8 +351,9 @@ def _routes(ip: IpContext, record: Record, ending: str = "Dump terminated") -> I
     body: Record = {"rtm_family": record["family"], **record["ask"]}
     # A namespace in which no route was ever added has no table main.
     ignored = ENOENT if record["table"] == uapi.RT_TABLE_MAIN else 0
+    fits = matcher(record)
     for reply in ip.stream(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP), ending, KERNEL_REFUSED, ignored):
-        if reply.kind == uapi.RTM_NEWROUTE and fits(reply.body, record):
+        if reply.kind == uapi.RTM_NEWROUTE and fits(reply.body):
             yield reply.body
 
 
@@ -426,55 +427,54 @@ def _flush_cache() -> None:
 # -- whether a route fits -----------------------------------------------------------------------------------------------
 
 
-def fits(route: Body, record: Record) -> bool:
-    """Tell whether a route passes the filter."""
-    if record["family"] not in (0, route["rtm_family"]):
-        return False
-    if bool(route["rtm_flags"] & uapi.RTM_F_CLONED) != bool(record.get("cloned")):
-        return False
-    if record["table"] not in (0, route.get("RTA_TABLE", route["rtm_table"])):
-        return False
-    if "types" in record and not record["types"] & 1 << route["rtm_type"]:
-        return False
-    for key, name in (("protocol", "rtm_protocol"), ("scope", "rtm_scope"), ("tos", "rtm_tos")):
-        if record.get(key, route[name]) != route[name]:
+EXACT = (  # words of the filter, and the fields that they are compared with
+    ("protocol", "rtm_protocol"),
+    ("scope", "rtm_scope"),
+    ("tos", "rtm_tos"),
+    ("oif", "RTA_OIF"),
+    ("iif", "RTA_IIF"),
+    ("mark", "RTA_MARK"),
+    ("metric", "RTA_PRIORITY"),
+)
+
+
+def matcher(record: Record) -> Callable[[Body], bool]:
+    """Return a function that tells whether a route passes the filter; it checks nothing that the filter does not name."""
+    family, table, cloned = record["family"], record["table"], uapi.RTM_F_CLONED if record.get("cloned") else 0
+    exact = [(name, record[key]) for key, name in EXACT if key in record]
+    types, realm, mask = (record.get(key) for key in ("types", "realm", "realm_mask"))
+    prefixes = any(key in record for key in ("dst root", "dst match", "src root", "src match", "via", "prefsrc"))
+
+    def fits(route: Body) -> bool:
+        if family not in (0, route["rtm_family"]) or route["rtm_flags"] & uapi.RTM_F_CLONED != cloned:
             return False
-    for key, name in (("oif", "RTA_OIF"), ("iif", "RTA_IIF"), ("mark", "RTA_MARK"), ("metric", "RTA_PRIORITY")):
-        if key in record and route.get(name, 0) != record[key]:
+        if table and route.get("RTA_TABLE", route["rtm_table"]) != table:
             return False
-    if "realm" in record and (route.get("RTA_FLOW", 0) ^ record["realm"]) & record["realm_mask"]:
-        return False
-    return _in_prefixes(route, record)
+        for name, value in exact:
+            if route.get(name, 0) != value:
+                return False
+        if types is not None and not types & 1 << route["rtm_type"]:
+            return False
+        if realm is not None and (route.get("RTA_FLOW", 0) ^ realm) & mask:
+            return False
+        return not prefixes or _in_prefixes(route, record)
+
+    return fits
 
 
 def _in_prefixes(route: Body, record: Record) -> bool:
-    family = route["rtm_family"]
+    from .filters import lies_in
+
+    def inside(name: str, wanted: Prefix | None, bits: int | None = None) -> bool:
+        return wanted is None or lies_in(route.get(name), route["rtm_family"], wanted, bits)
+
     for key, name, size in (("dst", "RTA_DST", "rtm_dst_len"), ("src", "RTA_SRC", "rtm_src_len")):
-        inside: Prefix | None = record.get(f"{key} root")
-        around: Prefix | None = record.get(f"{key} match")
-        length = route[size]
-        if inside is not None and not (inside.length <= length and _same(route, family, name, inside, inside.length)):
+        root, around, length = record.get(f"{key} root"), record.get(f"{key} match"), route[size]
+        if root is not None and root.length > length or around is not None and around.length < length:
             return False
-        if around is not None and not (around.length >= length and _same(route, family, name, around, length)):
+        if not (inside(name, root) and inside(name, around, length)):
             return False
-    via: Prefix | None = record.get("via")
-    if via is not None and not _same(route, family, "RTA_GATEWAY", via, via.length):
-        return False
-    prefsrc: Prefix | None = record.get("prefsrc")
-    return prefsrc is None or _same(route, family, "RTA_PREFSRC", prefsrc, prefsrc.length)
-
-
-def _same(route: Body, family: int, name: str, wanted: Prefix, bits: int) -> bool:
-    """Tell whether the first bits of a route's address are those of a prefix; a route without the attribute has zeros."""
-    if wanted.family not in (0, family):
-        return False
-    if not wanted.address or not bits:
-        return True
-    text = route.get(name)
-    from ...objects.prefix import same_bits
-
-    packed = wanted.packed
-    return same_bits(bytes(len(packed)) if text is None else inet_pton(family, text), packed, bits)
+    return inside("RTA_GATEWAY", record.get("via")) and inside("RTA_PREFSRC", record.get("prefsrc"))
 
 
 # -- save and restore -----------------------------------------------------------------------------------------------

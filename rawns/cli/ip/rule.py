@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from _socket import AF_INET, inet_pton
+from _socket import AF_INET
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
-from ...objects.prefix import BITS, same_bits
+from ...objects.prefix import BITS
 from .arguments import U16, U32, address, interface, natural, number, prefix
 from .context import ObjectVerbs, complain, help_of
-from .filters import group_of
+from .filters import group_of, lies_in
 from .grammar import FAILED, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
 from .name_tables import named, protocol_number, tos_name, type_name
@@ -20,7 +20,6 @@ from .route_words import realms, route_type, table_number, tos_number
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
     from ...wire import Body
     from .context import Args, IpContext
@@ -223,19 +222,13 @@ def fits(rule: Body, record: Record) -> bool:
         return False
     for key in ("src", "dst"):
         wanted = record.get(key)
-        if wanted is not None and wanted.family and not _covers(wanted, rule, f"FRA_{key.upper()}", rule[f"{key}_len"]):
+        if wanted is None or not wanted.family:
+            continue
+        if wanted.length > rule[f"{key}_len"] or not lies_in(rule.get(f"FRA_{key.upper()}"), rule["family"], wanted):
             return False
     if "table" in record and record["table"] != _table_of(rule):
         return False
     return all(rule.get(key, 0) == value for key, value in record.items() if key == "tos" or str(key).startswith("FRA_"))
-
-
-def _covers(wanted: Any, rule: Body, key: str, length: int) -> bool:
-    """Return whether the rule's prefix lies in the wanted one."""
-    if wanted.family != rule["family"] or wanted.length > length:
-        return False
-    packed = wanted.packed
-    return same_bits(inet_pton(wanted.family, rule[key]) if key in rule else bytes(len(packed)), packed, wanted.length)
 
 
 # -- output -------------------------------------------------------------------------------------------------------
