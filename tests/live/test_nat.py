@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 from conftest import Ordinary
@@ -35,36 +35,35 @@ WANTED = [
 
 
 @pytest.fixture
-def router() -> Iterator[NetNS]:
+def router(netns: NetNS) -> NetNS:
     """A namespace with nothing in it, where the kernel has nf_tables."""
-    with NetNS.create() as ns:
-        try:
-            ns.nft.chains()
-        except (KernelError, SyscallError) as error:
-            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
-                pytest.skip(str(error))
-            raise
-        yield ns
+    try:
+        netns.nft.chains()
+    except (KernelError, SyscallError) as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
+            pytest.skip(str(error))
+        raise
+    return netns
 
 
 @pytest.fixture
-def wired(router: NetNS) -> Iterator[tuple[NetNS, NetNS, NetNS]]:
+def wired(router: NetNS, netns_factory: Callable[[], NetNS]) -> tuple[NetNS, NetNS, NetNS]:
     """inside -- router -- outside; the outside knows no way to the inside."""
-    with NetNS.create() as inside, NetNS.create() as outside:
-        for ns, name, near, far in ((inside, "in0", "1", INSIDE), (outside, "up0", "1", OUTSIDE)):
-            router.net.add_veth(name, "eth0", peer_ns=ns)
-            for family, bits in ((socket.AF_INET, 24), (socket.AF_INET6, 64)):
-                mine = f"{far[family][:-1]}{near}"
-                for one, link, address in ((router, name, mine), (ns, "eth0", far[family])):
-                    one.net.add_address(link, f"{address}/{bits}", nodad=family == socket.AF_INET6)
-            for one, link in ((router, name), (ns, "eth0")):
-                one.net.set_link(link, up=True)
-                if one is router:  # to ask for a neighbour it needs this, and the kernel's own is in doubt for a second or two
-                    one.net.add_address(link, "fe80::1/64", nodad=True)
-        for gateway in ("10.0.0.1", "fd00::1"):
-            inside.net.add_route("default" if "." in gateway else "::/0", via=gateway)
-        configure(router, {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1})
-        yield inside, router, outside
+    inside, outside = netns_factory(), netns_factory()
+    for ns, name, near, far in ((inside, "in0", "1", INSIDE), (outside, "up0", "1", OUTSIDE)):
+        router.net.add_veth(name, "eth0", peer_ns=ns)
+        for family, bits in ((socket.AF_INET, 24), (socket.AF_INET6, 64)):
+            mine = f"{far[family][:-1]}{near}"
+            for one, link, address in ((router, name, mine), (ns, "eth0", far[family])):
+                one.net.add_address(link, f"{address}/{bits}", nodad=family == socket.AF_INET6)
+        for one, link in ((router, name), (ns, "eth0")):
+            one.net.set_link(link, up=True)
+            if one is router:  # to ask for a neighbour it needs this, and the kernel's own is in doubt for a second or two
+                one.net.add_address(link, "fe80::1/64", nodad=True)
+    for gateway in ("10.0.0.1", "fd00::1"):
+        inside.net.add_route("default" if "." in gateway else "::/0", via=gateway)
+    configure(router, {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1})
+    return inside, router, outside
 
 
 def configure(ns: NetNS, settings: dict[str, int]) -> None:

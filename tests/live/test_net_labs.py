@@ -6,7 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,13 +16,13 @@ from rawns.objects.qdisc import Shape
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[NetNS, NetNS]]:
-    with NetNS.create() as one, NetNS.create() as two:
-        one.net.add_veth("v1", peer="v2", peer_ns=two, up=True)
-        two.net.set_link("v2", up=True)
-        one.net.add_address("v1", "10.0.0.1/24")
-        two.net.add_address("v2", "10.0.0.2/24")
-        yield one, two
+def pair(netns_factory: Callable[[], NetNS]) -> tuple[NetNS, NetNS]:
+    one, two = netns_factory(), netns_factory()
+    one.net.add_veth("v1", peer="v2", peer_ns=two, up=True)
+    two.net.set_link("v2", up=True)
+    one.net.add_address("v1", "10.0.0.1/24")
+    two.net.add_address("v2", "10.0.0.2/24")
+    return one, two
 
 
 def told(ns: NetNS, *argv: str) -> Any:

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from conftest import PROJECT
@@ -26,9 +26,8 @@ LINKS, PAIRS_PER_SECOND = 1200, 20
 
 
 @pytest.fixture
-def ns() -> Iterator[NetNS]:
-    with NetNS.create() as namespace:
-        yield namespace
+def ns(netns: NetNS) -> NetNS:
+    return netns
 
 
 def listed(ns: NetNS) -> list[str]:

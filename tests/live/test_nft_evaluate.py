@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,12 +15,10 @@ pytestmark = pytest.mark.skipif(shutil.which("nft") is None, reason="there is no
 
 
 @pytest.fixture
-def ns() -> Iterator[NetNS]:
-    with NetNS.create() as namespace:
-        if namespace.run(["nft", "list", "ruleset"], stderr=subprocess.DEVNULL).returncode:
-            pytest.skip("`nft` cannot list anything here")
-        namespace.net.set_link("lo", up=True)
-        yield namespace
+def ns(netns: NetNS) -> NetNS:
+    if netns.run(["nft", "list", "ruleset"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("`nft` cannot list anything here")
+    return netns
 
 
 def make(ns: NetNS, *lines: str, hook: str = "input", policy: str = "accept", family: str = "inet") -> None:
