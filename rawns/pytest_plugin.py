@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare options and settings."""
     group = parser.getgroup("rawns", "networks in tests (rawns)")
     group.addoption("--rawns-isolation", metavar="MODE", help="auto, userns, mount or none (default: the setting of that name)")
+    group.addoption("--rawns-capture", action="store_true", help="write what passes the ports of labs to files in tmp_path")
     group.addoption("--rawns-required", action="store_true", help="tests fail, and are not skipped, if there is no isolation")
     parser.addini(
         "rawns_isolation", "isolation of tests that use rawns: auto, userns, mount or none; empty: no isolation", default=""
@@ -161,7 +162,8 @@ def _rawns_test(request: pytest.FixtureRequest) -> Iterator[TestState]:
     from .testing.session import TestState
 
     item: pytest.Item = request.node
-    state = TestState(run.session, item.name, item.path.parent, item.config.rootpath)
+    captures = request.getfixturevalue("tmp_path") if request.config.getoption("rawns_capture") else None
+    state = TestState(run.session, item.name, item.path.parent, item.config.rootpath, captures)
     state.begin()
     run.states[item.nodeid] = state
     try:

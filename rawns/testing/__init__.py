@@ -13,6 +13,7 @@
 
 The modules::
 
+    capture     what passes the ports of a lab, in files
     isolation   names and networks of a process's own, also without privileges
     lab         a lab that belongs to one test, and its hosts
     processes   processes in these hosts

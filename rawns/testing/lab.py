@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..lab.document import Source
     from ..lab.lab import Progress
     from ..netns import Command, ProcessOptions
+    from .capture import LabCapture
     from .processes import HostProcess, OutputReader, Ready
 
 MAX_NAME = 48  # characters of a lab's name that is taken from a test's
@@ -72,7 +73,7 @@ class ManagedLab(Lab):
     Hosts are looked up by name: ``lab["web"]``.
     """
 
-    __slots__ = ("_begun", "_maker", "_reader", "ended", "leaked", "processes", "test")
+    __slots__ = ("_begun", "_maker", "_reader", "capture", "ended", "leaked", "processes", "test")
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         super().__init__(name, standing)
@@ -80,6 +81,7 @@ class ManagedLab(Lab):
         self.processes: list[HostProcess] = []  # in the order of their start
         self.test = ""  # the test that it belongs to
         self.ended = False
+        self.capture: LabCapture | None = None  # of all ports, from `up` on
         self._maker = os.getpid()
         self._reader: OutputReader | None = None
         self._begun = NewProcesses()
@@ -114,7 +116,14 @@ class ManagedLab(Lab):
         """Create the lab, as `Lab.up`, and by default wait until it can be used, 10 seconds at most."""
         self.check_process("bring it up")
         self.check_alive("bring it up")
-        return super().up(wait, progress)
+        changes = super().up(None, progress)
+        if self.capture is not None:
+            self.capture.add(port for host in self.hosts if not host.root for port in host.ports)
+        if wait is not None:
+            from ..lab.wait import wait_until_usable
+
+            wait_until_usable(self, wait)
+        return changes
 
     def down(self, wait: float | None = None) -> None:
         """End its processes, the last one first, and remove it, as `Lab.down`."""
@@ -126,9 +135,13 @@ class ManagedLab(Lab):
         """Take it down for good; do nothing in a forked process."""
         if self._maker == os.getpid() and not self.ended:
             self.ended = True
-            self.end_processes()
-            self._end_others()
-            self.down()
+            try:
+                self.end_processes()
+                self._end_others()
+                self.down()
+            finally:
+                if self.capture is not None:
+                    self.capture.close()
 
     def __enter__(self) -> ManagedLab:
         super().__enter__()

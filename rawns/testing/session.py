@@ -85,7 +85,8 @@ class TestState:
 
     __test__ = False
 
-    def __init__(self, session: TestSession, name: str, directory: Path, root: Path) -> None:
+    def __init__(self, session: TestSession, name: str, directory: Path, root: Path, captures: Path | None = None) -> None:
+        self._captures = captures  # the directory for what passes the ports of its labs
         self.name, self._directories = name, (directory, root)
         self.session, self.began = session, monotonic()
         self.labs: list[ManagedLab] = []
@@ -140,6 +141,10 @@ class TestState:
 
     def _own(self, made: ManagedLab) -> ManagedLab:
         made.test = self.name
+        if self._captures is not None:
+            from .capture import LabCapture
+
+            made.capture = LabCapture(self._captures)
         self.labs.append(made)
         return made
 

@@ -11,6 +11,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -324,6 +325,54 @@ def _zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+# -- captures -------------------------------------------------------------------------------------------------------------
+
+PINGS = """
+def test_pings(lab):
+    a, b = lab.netns(label="a"), lab.netns(label="b")
+    lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
+    lab.up()
+    a.run(["ping", "-nqc3", "-i0.01", "-p", "4711", "10.0.0.2"], check=True)
+    assert 0
+"""
+
+
+def frames_of(data: bytes) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """Return the name of the interface, and time, direction and bytes of each frame of a pcapng file, as its draft says."""
+    name, frames, at = b"", [], 0
+    while at < len(data):
+        kind, size = struct.unpack_from("=II", data, at)
+        body = data[at + 8 : at + size - 4]
+        assert size % 4 == 0 and struct.unpack_from("=I", data, at + size - 4)[0] == size
+        if kind == 1:
+            option, length = struct.unpack_from("=HH", body, 8)
+            assert option == 2
+            name = body[12 : 12 + length]
+        elif kind == 6:
+            _, high, low, length, whole = struct.unpack_from("=5I", body)
+            assert length == whole
+            flags = struct.unpack_from("=HHI", body, 20 + -(-length // 4) * 4)
+            assert flags[:2] == (2, 4)
+            frames.append((high << 32 | low, flags[2], body[20 : 20 + length]))
+        at += size
+    return name, frames
+
+
+def test_captures(tmp_path: Path) -> None:
+    """The files have the requests and replies of the real ping, once at each end, in the direction that the end sees."""
+    runner = runner_in(tmp_path, None)
+    runner.files(test_pings_py=PINGS)
+    start = time.time_ns()
+    text = runner.run("--rawns-isolation=auto", "--rawns-capture")["test_pings"][1]
+    assert re.search(r"/a-eth0.pcapng: \d+ frames$", text, re.MULTILINE), text
+    for end, requests in (("a", 2), ("b", 1)):  # outbound at a, inbound at b
+        file = next(tmp_path.glob(f"tmp/test_pings*/{end}-eth0.pcapng"))
+        name, frames = frames_of(file.read_bytes())
+        icmp = [(direction, data[34]) for _, direction, data in frames if data[-4:] == b"\x47\x11\x47\x11"]  # not the report's
+        assert name == f"{end}:eth0".encode() and icmp == [(requests, 8), (3 - requests, 0)] * 3
+        assert all(start < when < time.time_ns() for when, _, _ in frames)
 
 
 # -- the limit of the report ----------------------------------------------------------------------------------------------
