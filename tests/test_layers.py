@@ -53,7 +53,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["faults", "pcap", "select"],
         ["parse", "watch"],
         ["summary", "text"],
-        ["diff", "emit"],
+        ["diff", "emit", "page"],
         [""],
     ],
     "nft": [["messages", "statements"], ["format"], ["records"], ["build", "evaluate"], ["nat"], ["client"], [""]],

@@ -67,6 +67,7 @@ COMMAND = Command(
         Option("--emit", argument="python", choices=["python"], help="a program that sends the same bytes, instead of each call"),
         Option("--diff", help="the operands are two commands, each one word for a shell: show where they differ"),
         Option("-j", "--json", help="one JSON object per line"),
+        Option("--html", argument="FILE", help="write a page with a time line, in which messages unfold to their bytes, too"),
         Option("--pcap", argument="FILE", help="write the netlink messages to a file for Wireshark, too"),
         Option("-o", "--output", argument="FILE", help="write to a file instead of standard error"),
     ],
@@ -148,6 +149,15 @@ class _Output:
 
             self._packet_file = open(pcap, "wb")
             self._packets = Writer(self._packet_file)
+        self._page = None
+        if options["--html"] is not None:
+            from shlex import join
+
+            from ..tracing.page import Page
+
+            self._page_file = open(options["--html"], "w", encoding="utf-8", errors="backslashreplace")
+            words = join(options.rest) if options.rest else f"process {options['--pid']}"
+            self._page = Page(f"rawns trace {printable(words)}")
         self._summary: Summary | Emitter | None = None
         if options["--summary"]:
             from ..tracing.summary import Summary
@@ -169,6 +179,8 @@ class _Output:
         """Write one call."""
         if self._packets is not None:
             self._packets.add(call)
+        if self._page is not None:
+            self._page.add(call)
         if self._summary is not None:
             self._summary.add(call)
         elif self._options["--json"]:
@@ -186,3 +198,6 @@ class _Output:
         self._file.close()
         if self._packets is not None:
             self._packet_file.close()
+        if self._page is not None:
+            with self._page_file:
+                self._page_file.write(self._page.text())

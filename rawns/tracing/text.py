@@ -71,15 +71,15 @@ class Formatter:
                     folded.append(name)
                     continue
                 yield from _fold(folded)
-                yield self._title(call, name, frame, message, spans)
+                yield self.title(call, name, frame, message, spans)
                 yield from self._details(data, spans, frame.end)
         except DecodeError as error:
             yield from _fold(folded)
             yield f"    malformed: {error}: {_hex(data[done:])}"
         yield from _fold(folded)
 
-    def _title(self, call: TracedCall, name: str, frame: nlmsg.Frame, message: bytes, spans: list[Span]) -> str:
-        """Return the line of one message."""
+    def title(self, call: TracedCall, name: str, frame: nlmsg.Frame, message: bytes, spans: list[Span]) -> str:
+        """Return the line of one message, and remember a request until it is answered."""
         key = (call.socket, frame.seq)
         if frame.kind in (nlmsg.ERROR.number, nlmsg.DONE.number):
             return f"    {self._answer(name, key, spans)}"

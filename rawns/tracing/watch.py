@@ -14,6 +14,7 @@ from .record import PROTOCOLS, TracedCall
 from .sockets import AF_NETLINK, FAMILIES, Descriptors
 
 FILE_PREFIXES = (b"/run/netns", b"/var/run/netns", b"/proc/sys/net/", b"/sys/class/net")
+MOUNTS = ("mount", "umount2", "move_mount")
 MAX_NAMES = 100_000  # of namespaces that are remembered
 
 
@@ -79,6 +80,8 @@ class CallWatcher(Watcher):
             if len(self._socket_namespace) >= MAX_NAMES:
                 self._socket_namespace.clear()
             self._socket_namespace[self._descriptors.describe(thread.process.pid, result)] = call.netns
+        elif call.call in MOUNTS:
+            self._namespaces.forget()
         elif call.call == "execve" and not call.error:
             call.program = _program(thread.tid)
             if thread.process.every_call:
@@ -110,6 +113,10 @@ class NamespaceNames:
             return ""
         self._update()
         return self._names.get(link, link)
+
+    def forget(self) -> None:
+        """Read all names again at the next question: a mount on a name does not change the directory."""
+        self._read_at = 0
 
     def _update(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from struct import pack, unpack_from
@@ -434,3 +436,56 @@ def test_programs_that_say_the_same_have_no_difference() -> None:
     different = command("--diff", program=("ip link", "ip addr"))
     assert different.returncode == 1 and re.search(r"^\+RTM_GETADDR dump", different.stdout, re.MULTILINE)
     assert command("--diff", program=("ip link",)).returncode == 2
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+UNFOLD = """<script>new MutationObserver((_, o) => { if (document.body.dataset.ready) { o.disconnect();
+  for (const m of [...document.querySelectorAll('.m')]) m.click(); } }).observe(document.body, {attributes: true})</script>"""
+
+
+def test_a_page_of_two_thousand_messages_is_below_three_megabytes(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    commands = tmp_path / "commands"
+    commands.write_text("link show dev lo\n" * 1000)
+    done = command("--html", str(page), "-o", "/dev/null", program=("ip", "-batch", str(commands)))
+    text = page.read_text()
+    packed = re.search(r'atob\("([^"]*)"', text)
+    assert packed is not None and done.returncode == 0 and len(text.encode()) < 3_000_000
+    data = json.loads(zlib.decompress(base64.b64decode(packed.group(1))))
+    assert sum(len(call[6]) for call in data["calls"]) >= 2000
+    assert not re.search(r"(?:src|href)=", text)
+
+
+def test_a_page_unfolds_in_a_browser(tmp_path: Path) -> None:
+    """The script's own elements, as Chromium has made them."""
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not installed")
+    page = tmp_path / "page.html"
+    command("--html", str(page), "-o", "/dev/null", program=("ip", "link", "show", "dev", "lo"))
+    page.write_text(page.read_text().replace("</html>", f"{UNFOLD}</html>"))
+    done = subprocess.run(
+        [
+            "chromium",
+            *CHROMIUM,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            f"file://{page}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert re.search(r"<td>(?:\xa0|&nbsp;)*IFLA_IFNAME</td>", done.stdout) and '"lo"</td>' in done.stdout
+    assert done.stdout.count("<rect") > 3
+
+
+def test_nothing_that_a_program_sends_is_markup_in_the_page(tmp_path: Path) -> None:
+    request = pack("=IHHII", 52, 16, 5, 9, 0) + bytes(16) + pack("=HH16s", 20, 3, b"</script><b>\0")
+    program = f"import socket;s=socket.socket(16,3,0);s.send(bytes.fromhex('{request.hex()}'));s.recv(65536)"
+    page = tmp_path / "page.html"
+    command("--html", str(page), "-o", "/dev/null", program=(sys.executable, "-I", "-S", "-c", program))
+    text = page.read_text()
+    assert text.count("</script>") == 1 and "<b>" not in text
