@@ -15,7 +15,7 @@ from ..errors import KernelError, RawnsError
 from ..netns import mount_name
 from ..terminal import printable
 from ..threads import call_and_restore
-from . import build_requests, shaping, stamp
+from . import build_requests, stamp
 from .interface import DEFAULT_VLANS
 
 TYPE_CHECKING = False
@@ -296,6 +296,8 @@ class Builder:
         for one in created:
             requests += [build_requests.add_address(one, address) for address in one.given]
             if one.shape:
+                from . import shaping
+
                 requests += shaping.creation(one)
             if one.vlans:
                 requests += build_requests.vlans(one, DEFAULT_VLANS, one.vlans)

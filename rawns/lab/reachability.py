@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     Arrival = tuple["RoutingTable", int, list[Translation]]  # where, and from whom it seems to come
 
 HOPS = 64  # the time to live that Linux gives a packet
-FORWARDING = {
-    4: ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"),
-    6: ("net.ipv6.conf.all.forwarding",),
-}
+FORWARDING = {4: ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"), 6: ("net.ipv6.conf.all.forwarding",)}
 LINK_LOCAL = 0xFE80 << 112 >> 118
 
 

@@ -194,13 +194,7 @@ HOST_KEYS: tuple[HostKey, ...] = (
         lambda host, via: host.route("default", via),
         _gateways,
     ),
-    HostKey(
-        "routes",
-        values.ListOf(ROUTE),
-        f'routes, like "{EXAMPLE_ROUTE}"',
-        lambda host, entry: host.route(**entry),
-        _routes,
-    ),
+    HostKey("routes", values.ListOf(ROUTE), f'routes, like "{EXAMPLE_ROUTE}"', lambda host, entry: host.route(**entry), _routes),
     HostKey("forward", values.FLAG, "whether packets of others are forwarded", lambda host, on: host.forward(on), _forwards),
     HostKey(
         "sysctl",
@@ -212,11 +206,7 @@ HOST_KEYS: tuple[HostKey, ...] = (
     HostKey("nat", values.ListOf(NAT), "address translation out of an uplink", _add_nat, _nats),
     HostKey("hosts", NAMES, "names and addresses for /etc/hosts", _set_names, _names),
     HostKey(
-        "search",
-        values.ListOf(values.DOMAIN),
-        "domains for /etc/resolv.conf",
-        _add_search,
-        lambda host: _lines(host, "search"),
+        "search", values.ListOf(values.DOMAIN), "domains for /etc/resolv.conf", _add_search, lambda host: _lines(host, "search")
     ),
     HostKey(
         "nameservers",

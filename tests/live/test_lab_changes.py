@@ -181,7 +181,7 @@ def test_what_a_person_has_added_stays_where_an_address_changes(lab_name: Name) 
     discover.remove_lab(name)
 
 
-def test_a_second_name_for_a_host_is_somebody_elses(lab_name: Name) -> None:  # noqa: F811
+def test_a_second_name_for_a_host_is_left_alone(lab_name: Name) -> None:  # noqa: F811
     name = lab_name()
     lab_of(name, plain()).up()
     with NetNS.open(f"{name}.web") as ns, NetNS.open(fd=ns.fd) as again:
@@ -393,7 +393,7 @@ def test_names_that_no_interface_can_have(lab_name: Name) -> None:  # noqa: F811
 # -- beside others ----------------------------------------------------------------------------------------------------
 
 
-def test_who_only_looks_takes_no_name_from_an_up_that_goes_on(lab_name: Name) -> None:  # noqa: F811
+def test_plan_removes_no_name_of_an_up_that_runs(lab_name: Name) -> None:  # noqa: F811
     name, seen = lab_name(), 0
 
     class Looker(Observer):

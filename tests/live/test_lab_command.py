@@ -119,7 +119,7 @@ def test_an_example_is_brought_up_answers_and_is_gone(name: str, lab: str, file:
     assert names(lab) == []
 
 
-def test_what_the_kernel_refuses_is_told_with_its_line(lab: str, file: Any, told: Told, tmp_path: Path) -> None:
+def test_an_error_of_the_kernel_names_the_line(lab: str, file: Any, told: Told, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     routes = '{"a": {"routes": [\n"fd09::/64 via fe80::1 dev eth0"]}, "b": {}}'  # its own address
     ends = '[{"host": "a", "addresses": ["fe80::1/64", "fd00::1/64"]}, "b"]'
@@ -184,11 +184,11 @@ def test_down_asks_no_more_of_a_file_than_the_name(lab: str, file: Any, told: To
 
 def test_a_name_that_nobody_has(lab: str, file: Any, told: Told) -> None:
     assert told("ping", file(**PAIR), status=1) == f"rawns lab: {lab} is not up\n"
-    assert "there is no lab called rt-nobody" in told("status", "rt-nobody", status=1)
-    assert "no lab called rt-nobody is up" in told("exec", "rt-nobody", "a", "true", status=1)
+    assert "there is no lab called rt-missing" in told("status", "rt-missing", status=1)
+    assert "no lab called rt-missing is up" in told("exec", "rt-missing", "a", "true", status=1)
 
 
-def test_gc_leaves_alone_what_stands(lab: str, file: Any, told: Told) -> None:
+def test_gc_leaves_standing_labs_alone(lab: str, file: Any, told: Told) -> None:
     told("up", file(**PAIR))
     assert not [one for one in answer(told, "gc")["removed"] if one.startswith(lab)]
     assert len(names(lab)) == 2
@@ -282,7 +282,7 @@ def test_an_ordinary_user_runs_a_lab(ordinary: Ordinary) -> None:
 # -- with very many -------------------------------------------------------------------------------------------------------
 
 
-def test_progress_is_told_on_a_terminal_only(lab: str, file: Any, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+def test_progress_is_shown_on_a_terminal_only(lab: str, file: Any, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
     from rawns.cli import lab as lab_command
 
     monkeypatch.setattr(lab_command, "DELAY", -1.0)
@@ -294,7 +294,7 @@ def test_progress_is_told_on_a_terminal_only(lab: str, file: Any, monkeypatch: p
     told("down", path)
 
 
-def test_a_name_of_somebody_elses_is_left_alone(lab: str, file: Any, told: Told) -> None:
+def test_a_name_of_another_program_is_left_alone(lab: str, file: Any, told: Told) -> None:
     with NetNS.create(f"{lab}.a"):
         said = told("up", file(**PAIR), status=1)
         assert f"the name {lab}.a is taken" in said and len(said.splitlines()) == 1

@@ -422,7 +422,7 @@ def test_what_the_spanning_tree_protocol_changes_is_no_difference(lab_name: Name
         discover.remove_lab(name)
 
 
-def test_a_bridge_whose_ports_still_learn_is_as_described(lab_name: Name) -> None:  # noqa: F811
+def test_a_bridge_whose_ports_are_learning_is_as_described(lab_name: Name) -> None:  # noqa: F811
     """It has no carrier before the first port forwards, two forward delays after `up`."""
     name = lab_name()
     data = {"hosts": ["a"], "bridges": {"x": {"stp": True}}, "wires": [{"ends": ["a 10.0.0.1/24", "x"]}]}
@@ -531,7 +531,7 @@ def test_a_setting_that_the_kernel_accepts_is_no_difference_afterwards(value: st
 
 
 @pytest.mark.parametrize(("key", "value"), [("net.ipv4.conf.nope.forwarding", 1), ("net.ipv4.ip_forward", "x")])
-def test_a_setting_that_the_kernel_refuses_is_told_with_its_host_and_line(key: str, value: object, lab_name: Name) -> None:  # noqa: F811
+def test_a_setting_that_the_kernel_refuses_is_reported_with_its_host_and_line(key: str, value: object, lab_name: Name) -> None:  # noqa: F811
     name = lab_name()
     text = f'{{"name": "{name}", "hosts":\n{{"b": {{}}, "a": {{"sysctl": {{\n"{key}": {json.dumps(value)}}}}}}}}}'
     with pytest.raises(SyscallError) as caught:

@@ -319,7 +319,7 @@ def test_a_killed_run_command_is_run_again(lab_name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("call", ["setns", "sendto", "close"])
-def test_up_makes_a_lab_whole_that_lacked_only_the_record(call: str, lab_name: str, tmp_path: Path) -> None:
+def test_up_completes_a_lab_that_lacks_only_the_record(call: str, lab_name: str, tmp_path: Path) -> None:
     """Killed before any call from its commands on, a lab is completed by the next `up`, and then `gc` leaves it alone."""
     script = f"""
 import os, signal

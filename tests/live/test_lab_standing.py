@@ -165,7 +165,7 @@ def test_what_a_person_made_by_hand_is_left_alone(lab_name: Name) -> None:
     discover.remove_lab(name)
 
 
-def test_a_name_that_is_somebody_elses_is_refused_and_stays(lab_name: Name) -> None:
+def test_a_name_of_another_program_is_refused_and_stays(lab_name: Name) -> None:
     mine, other = lab_name(), lab_name()
     star(other, 1).up()
     with NetNS.create(f"{mine}.h2"):
@@ -307,7 +307,7 @@ def test_two_at_once_wait_for_each_other(lab_name: Name) -> None:
     discover.remove_lab(name)
 
 
-def test_who_gives_up_a_lock_says_who_has_it(lab_name: Name) -> None:
+def test_a_lock_that_is_not_waited_for_names_its_holder(lab_name: Name) -> None:
     from rawns.lab.lock import LabBusyError, LabLock
 
     name = lab_name()
@@ -378,7 +378,7 @@ def test_a_change_that_fails_is_taken_back(call: str, error: str, lab_name: Name
     discover.remove_lab(name)
 
 
-def test_a_host_that_somebody_deletes_while_we_build(lab_name: Name) -> None:
+def test_a_host_that_another_process_deletes_during_the_build(lab_name: Name) -> None:
     name = lab_name()
     star(name, 2).up()
 

@@ -287,7 +287,7 @@ except OSError as error:
     assert said in done.stdout and done.stdout.count("\n") == 1
 
 
-def test_nobody_is_told_what_to_do(ordinary: object) -> None:
+def test_the_user_nobody_is_told_what_to_do(ordinary: object) -> None:
     done = ordinary.run([sys.executable, "-c", "from rawns import NetNS; NetNS.create()"])  # type: ignore[attr-defined]
     assert done.stdout.splitlines()[-1].endswith(
         "unshare(CLONE_NEWNET): Operation not permitted (EPERM); run as root, or inside `rawns rootless`"
@@ -330,7 +330,7 @@ def test_a_descriptor_is_not_copied_or_pickled() -> None:
                 attempt(ns)
 
 
-def test_its_network_outlives_who_only_asked_for_it() -> None:
+def test_a_network_outlives_the_object_it_was_taken_from() -> None:
     script = """
 import gc
 from rawns import NetNS

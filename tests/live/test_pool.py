@@ -194,7 +194,7 @@ def test_one_that_is_dropped_ends_by_itself() -> None:
 # -- what goes wrong ----------------------------------------------------------------------------------------------------
 
 
-def test_what_keeps_them_from_being_made_meets_who_takes() -> None:
+def test_an_error_of_the_creation_is_raised_by_take() -> None:
     with observed(Refusing()):
         pool = Pool(2)
         with pytest.raises(SyscallError, match=r"unshare\(CLONE_NEWNET\): No space left") as caught:
@@ -208,7 +208,7 @@ def test_what_keeps_them_from_being_made_meets_who_takes() -> None:
         assert len(pool) == 2
 
 
-def test_a_prepare_that_fails_meets_who_takes_and_leaves_nothing() -> None:
+def test_an_error_of_prepare_is_raised_by_take_and_leaves_nothing() -> None:
     trouble, seen = [ValueError("no luck")], queue.Queue[int]()
 
     def prepare(ns: NetNS) -> None:

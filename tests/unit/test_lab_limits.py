@@ -89,7 +89,7 @@ def test_what_is_hostile_is_one_sentence_in_bounded_time(case: str, tmp_path: Pa
     assert all(len(line) < 1000 and line.isprintable() for line in err.splitlines())
 
 
-def test_the_limit_of_ports_is_told_before_anything_is_made() -> None:
+def test_the_limit_of_ports_is_checked_before_anything_is_created() -> None:
     with pytest.raises(InvalidValue, match=r"x of x has 1100 ports, and the kernel allows a bridge 1023: use several bridges$"):
         Lab.from_source(document.parse(HOSTILE["1,100 hosts on one bridge"], "shop.json"))
     lab = Lab("shop")

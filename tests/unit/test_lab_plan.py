@@ -107,7 +107,7 @@ WRONG = {
         ["wires[0].ends[0]: eth0 of a has an MTU of 9000, and eth0 of b, at the other end, one of 1500: "
          "longer packets would be lost"],
     ),
-    "VLANs that nobody minds": (
+    "VLANs of a bridge that does not filter them": (
         {"hosts": HOSTS, "bridges": ["br0"], "wires": wires("a", {"bridge": "br0", "vlans": 7})},
         ["wires[0].ends[1]: a port of br0 has VLANs, but br0 of br0 does not filter them: vlan_filtering = true"],
     ),
@@ -207,7 +207,7 @@ def both(*pairs: str) -> set[str]:
     return {f"{one}>{other}" for pair in pairs for one, other in (pair.split("-"), pair.split("-")[::-1])}
 
 
-def test_a_router_forwards_only_if_it_is_told_to() -> None:
+def test_a_router_forwards_only_if_it_is_described_so() -> None:
     ends = wires("a 10.0.1.1/24", "r 10.0.1.254/24", "b 10.0.2.1/24", "r 10.0.2.254/24")
     hosts: dict[str, Any] = {"a": {"gateway": "10.0.1.254"}, "b": {"gateway": "10.0.2.254"}, "r": {"forward": True}}
     assert reached(lab_of(hosts=hosts, wires=ends)) == both("a-b", "a-r", "b-r")
@@ -283,7 +283,7 @@ def test_the_longest_prefix_decides_then_the_metric() -> None:
     ends = wires("a 10.0.0.1/24", "br0", "r 10.0.0.2/24", "br0", "r 10.9.0.254/16", "t 10.9.0.1/16 10.9.9.1/16")
     pairs, _ = Reach(lab_of(hosts=hosts, bridges=["br0"], wires=ends)).pairs()
     mine = {pair.address.address for pair in pairs if (pair.source.label, pair.target.label) == ("a", "t")}
-    assert mine == {"10.9.0.1"}, "10.9.9.1 is sent to a gateway that nobody is"
+    assert mine == {"10.9.0.1"}, "10.9.9.1 is sent to a gateway that no host is"
 
 
 def test_routes_in_a_circle_come_to_an_end() -> None:
@@ -370,7 +370,7 @@ def test_a_long_chain_is_no_deeper_than_python() -> None:
     assert svg.draw(lab).count("<rect") == 1501, "and a sample in the legend"
 
 
-def test_the_state_is_told_and_coloured() -> None:
+def test_the_state_is_shown_and_coloured() -> None:
     lab = example("article")
     one, other = lab.wires[0]
     states = {"ns1": "up", "ns2": "missing", one: "down", other: "missing"}
