@@ -10,7 +10,7 @@ from .arguments import U32, prefix
 from .context import complain, dispatch
 from .grammar import BAD_WORD, FAILED, CommandError, wrong
 from .keywords import CustomKeyword, ValueKeyword, read
-from .render import OutputField, put
+from .render import LINE_END, OutputRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,26 +23,18 @@ if TYPE_CHECKING:
 NO_LABEL = 0xFFFFFFFF
 
 
-def addrlabel(record: Body, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
-    """Yield the fields of one label."""
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-    if "IFAL_ADDRESS" in record:
-        address, length = record["IFAL_ADDRESS"], record["ifal_prefixlen"]
-        shown = _as_ipv4_mapped(address)
-        yield OutputField("address", shown, put("prefix %s", shown, ip, "inet6"))
-        yield OutputField("prefixlen", length, f"/{length} ")
-    if record["ifal_index"]:
-        name = ip.name_of(record["ifal_index"])
-        yield OutputField("ifname", name, put("dev %s ", name, ip, "ifname"))
-    if "IFAL_LABEL" in record:
-        yield OutputField("label", record["IFAL_LABEL"], f"label {record['IFAL_LABEL']} ")
-    yield OutputField("", None, "\n")
-
-
-def _as_ipv4_mapped(address: str) -> str:
+def _as_ipv4_mapped(address: str, record: Body, ip: IpContext) -> str:
     """Return the mapped prefix as C's inet_ntop(3) writes it, which differs from newer ones for an empty IPv4 part."""
     return "::ffff:0.0.0.0" if address == "::ffff:0:0" else address
+
+
+ROWS = (
+    OutputRow("IFAL_ADDRESS", "address", "prefix %s", _as_ipv4_mapped, colour="inet6"),
+    OutputRow("ifal_prefixlen", "prefixlen", "/%s ", lambda value, record, ip: value if "IFAL_ADDRESS" in record else None),
+    OutputRow("ifal_index", "ifname", "dev %s ", lambda value, record, ip: ip.name_of(value) if value else None, colour="ifname"),
+    OutputRow("IFAL_LABEL", "label", "label %s "),
+    LINE_END,
+)
 
 
 def _prefix(args: Args, record: Record) -> None:
@@ -101,7 +93,7 @@ def show(args: Args) -> int:
     """List the labels."""
     if args:
         raise CommandError('"ip addrlabel show" does not take any arguments.', FAILED)
-    args.ip.print_all(addrlabel(one, args.ip) for one in _labels(args.ip, "Dump terminated", BAD_WORD))
+    args.ip.print_rows(ROWS, _labels(args.ip, "Dump terminated", BAD_WORD))
     return 0
 
 

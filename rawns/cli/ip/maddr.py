@@ -83,27 +83,28 @@ def show(args: Args) -> int:
             for index, name, one in reader():
                 if device in (None, name):
                     found.setdefault(index, (name, []))[1].append(one)
-    ip.print_all(_fields(index, *found[index], ip) for index in sorted(found))
+    groups = [(index, *found[index]) for index in sorted(found)]
+    if ip.oneline:  # a line for each address, and in JSON an object
+        groups = [(index, name, [one]) for index, name, members in groups for one in members]
+    ip.print_all(_fields(*group, ip) for group in groups)
     return 0
 
 
 def _fields(index: int, name: str, members: list[Membership], ip: IpContext) -> Iterator[OutputField]:
-    head = put(f"{index}:\t%s", name, ip)
-    yield OutputField("ifindex", index, "" if ip.oneline else head)
-    yield OutputField("ifname", name, "" if ip.oneline else "\n")
-    objects = [JsonObject(_member(one)) for one in members]
-    start = f"{head}\\" if ip.oneline else ""
-    lines = [start + "".join(field.text for field in one) + "\n" for one in objects]
-    yield OutputField("maddr", objects, "".join(lines))
+    yield OutputField("ifindex", index, f"{index}:")
+    shown = put("%s", name, ip, "ifname")
+    yield OutputField("ifname", name, shown.replace(name, f"\t{name}", 1) + put("\n", None, ip))
+    objects = [JsonObject(_member(one, ip)) for one in members]
+    yield OutputField("maddr", objects, "".join([f"{''.join([field.text for field in one])}\n" for one in objects]))
 
 
-def _member(one: Membership) -> Iterator[OutputField]:
+def _member(one: Membership, ip: IpContext) -> Iterator[OutputField]:
     if one.family == AF_PACKET:
-        yield OutputField("link", one.address, f"\tlink  {one.address}")
+        yield OutputField("link", one.address, put("\tlink  %s", one.address, ip, "mac"))
     else:
         name = "inet" if one.family == AF_INET else "inet6"
         yield OutputField("family", name, f"\t{name:<5} ")
-        yield OutputField("address", one.address, one.address)
+        yield OutputField("address", one.address, put("%s", ip.host(one.address), ip, name))
     if one.users != 1:
         yield OutputField("users", one.users, f" users {one.users}")
     if one.static:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .context import Args, IpContext
     from .grammar import Record
 
-    Call = Callable[[Any, Body, bool, IpContext, int], Iterator[OutputField]]
+    Call = Callable[[Any, Body, IpContext, int], Iterator[OutputField]]
 
 MAX_FILE_BYTES = 1 << 28
 MAX_STORED_BYTES = 16384  # of one message in a file
@@ -100,16 +100,17 @@ class EventSocket(NetlinkSocket):
 
 
 class EventKind:
-    """How the events of one object are shown: their label, where they name an interface, and the function that shows them.
+    """How the events of one object are shown: their label, where they name an interface, and the rows that show them.
 
-    ``show`` is MODULE.FUNCTION, loaded for the first event; it is called with the body, the context and whether the object was
-    deleted, or as ``call`` says.  ``marked`` says that it knows nothing of deletion.
+    ``show`` is MODULE.NAME, loaded for the first event: rows, or a function that is called with the body and the context.
+    ``call`` gets it and the index of the only interface that is shown, 0 for all.  ``deletion`` says whether `ip` has a word
+    for the end of such an object.
     """
 
-    __slots__ = ("call", "index", "label", "marked", "show")
+    __slots__ = ("call", "deletion", "index", "label", "show")
 
-    def __init__(self, label: str, show: str, index: str = "", marked: bool = False, call: Call | None = None) -> None:
-        self.label, self.show, self.index, self.marked, self.call = label, show, index, marked, call
+    def __init__(self, label: str, show: str, index: str = "", call: Call | None = None, deletion: bool = True) -> None:
+        self.label, self.show, self.index, self.call, self.deletion = label, show, index, call, deletion
 
     def fields(self, body: Body, deleted: bool, ip: IpContext, index: int) -> Iterator[OutputField]:
         """Yield the fields of an event; none if it is about another interface than the one with ``index``, unless that is 0."""
@@ -117,48 +118,43 @@ class EventKind:
             return
         module, _, name = self.show.partition(".")
         show = getattr(__import__(f"{__package__}.{module}", fromlist=[name]), name)
-        if self.marked and deleted:
+        if deleted and self.deletion:
             yield OutputField("deleted", True, "Deleted ")
         if self.call is not None:
-            yield from self.call(show, body, deleted, ip, index)
+            yield from self.call(show, body, ip, index)
         else:
-            yield from show(body, ip) if self.marked else show(body, ip, deleted)
+            yield from fields(show, body, ip) if isinstance(show, tuple) else show(body, ip)
 
 
-_ROUTE: Call = lambda show, body, deleted, ip, index: show(body, ip, ("dev",) if index else (), deleted)  # noqa: E731
-_NEIGHBOUR: Call = lambda show, body, deleted, ip, index: show(  # noqa: E731
-    body, ip, {"index": index} if index else {}, "Deleted" if deleted else ""
-)
-_ADDRESS: Call = lambda show, body, deleted, ip, index: show(body, ip, named=True)  # noqa: E731
-# `ip` does not say that a bucket is deleted.
-_BUCKET: Call = lambda show, body, deleted, ip, index: fields(show, body, ip)  # noqa: E731
 EVENTS = {  # by the name of the message without RTM_NEW or RTM_DEL
-    "LINK": EventKind("[LINK]", "show_link.event", "ifi_index", marked=True),
-    "ADDR": EventKind("[ADDR]", "show_link.address", "ifa_index", marked=True, call=_ADDRESS),
-    "ROUTE": EventKind("[ROUTE]", "route.route", "RTA_OIF", call=_ROUTE),
-    "NEIGH": EventKind("[NEIGH]", "neigh.neighbour", "ndm_ifindex", call=_NEIGHBOUR),
+    "LINK": EventKind("[LINK]", "show_link.event", "ifi_index"),
+    "ADDR": EventKind("[ADDR]", "show_link.address", "ifa_index", lambda show, body, ip, _: show(body, ip, named=True)),
+    "ROUTE": EventKind(
+        "[ROUTE]", "route.route", "RTA_OIF", lambda show, body, ip, index: show(body, ip, ("dev",) if index else ())
+    ),
+    "NEIGH": EventKind(
+        "[NEIGH]",
+        "neigh.neighbour",
+        "ndm_ifindex",
+        lambda show, body, ip, index: show(body, ip, {"index": index} if index else {}),
+    ),
     "RULE": EventKind("[RULE]", "rule.rule_fields"),
     "NEXTHOP": EventKind("[NEXTHOP]", "nexthop.nexthop"),
-    "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "nexthop.BUCKET", call=_BUCKET),
-    "NETCONF": EventKind("[NETCONF]", "netconf.netconf", "NETCONFA_IFINDEX"),
+    "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "nexthop.BUCKET", deletion=False),
+    "NETCONF": EventKind("[NETCONF]", "netconf.ROWS", "NETCONFA_IFINDEX"),
     "NSID": EventKind("[NSID]", "monitor.nsid"),
-    "ADDRLABEL": EventKind("[ADDRLABEL]", "addrlabel.addrlabel"),
-    "PREFIX": EventKind("[PREFIX]", "prefix.prefix", marked=True),
-    "STATS": EventKind("[STATS]", "stats.hardware", marked=True),
+    "ADDRLABEL": EventKind("[ADDRLABEL]", "addrlabel.ROWS"),
+    "PREFIX": EventKind("[PREFIX]", "prefix.prefix"),
+    "STATS": EventKind("[STATS]", "stats.hardware"),
 }
 MULTICAST_ROUTE = EventKind("[MROUTE]", "mroute.mroute", "RTA_IIF")
 _names: dict[int, str] = {}  # of namespaces by id, kept because a name may be gone when the id's end is reported
 
 
-def nsid(body: Body, ip: IpContext, deleted: bool) -> Iterator[OutputField]:
+def nsid(body: Body, ip: IpContext) -> Iterator[OutputField]:
     """Yield the fields of an id of a namespace that has come or gone."""
     number = body.get("NETNSA_NSID", -1)
-    if not deleted:
-        _note_names(ip)
     name = _names.get(number)
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-        _names.pop(number, None)
     yield OutputField("nsid", number, f"nsid {number} ")
     if name is not None:
         yield OutputField("name", name, f"(iproute2 netns name: {name})")
@@ -208,8 +204,12 @@ def _print(data: bytes, frame: Frame, nsid: int, record: Record, ip: IpContext) 
             event = MULTICAST_ROUTE
     elif event.label == "[NEIGH]" and ip.family not in (0, body["ndm_family"]):
         return
+    if reply.kind == uapi.RTM_NEWNSID:
+        _note_names(ip)
     head = OutputField("", None, _head(event.label, nsid, record, ip))  # `ip` prints it also of what `dev` leaves out
     ip.print_text([[head], event.fields(body, deleted, ip, record.get("index", 0))])
+    if reply.kind == uapi.RTM_DELNSID:
+        _names.pop(body.get("NETNSA_NSID", -1), None)
 
 
 def _complain_of(frame: Frame) -> None:

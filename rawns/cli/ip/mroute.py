@@ -65,7 +65,9 @@ def _to(word: str, args: Args, record: Record) -> None:
 def show(args: Args) -> int:
     """List the routes that a filter fits."""
     ip = args.ip
-    ip.family = FAMILIES.get(ip.family, ip.family)
+    if ip.family not in FAMILIES:
+        return 0  # iproute2 prints nothing, not even an empty array
+    ip.family = FAMILIES[ip.family]
     default = uapi.RT_TABLE_MAIN if ip.family == uapi.RTNL_FAMILY_IP6MR else uapi.RT_TABLE_DEFAULT
     record = read(WORDS, args, {"family": ip.family, "table": default}, _to)
     if "iif" in record:
@@ -77,7 +79,7 @@ def show(args: Args) -> int:
     if record["table"]:
         body["RTA_TABLE"] = record["table"]
     replies = ip.stream(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
-    ip.print_all(mroute(reply.body, ip, record=record) for reply in replies if _fits(reply.body, record))
+    ip.print_all(mroute(reply.body, ip, record) for reply in replies if _fits(reply.body, record))
     return 0
 
 
@@ -88,10 +90,8 @@ def _fits(route: Body, record: Record) -> bool:
     return record["table"] in (0, table) and record.get("iif", route.get("RTA_IIF")) == route.get("RTA_IIF")
 
 
-def mroute(route: Body, ip: IpContext, deleted: bool = False, record: Record | None = None) -> Iterator[OutputField]:
+def mroute(route: Body, ip: IpContext, record: Record | None = None) -> Iterator[OutputField]:
     """Yield the fields of one multicast route."""
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
     source, group = (ip.host(route[key]) if key in route else "unknown" for key in ("RTA_SRC", "RTA_DST"))
     yield OutputField("src", source)
     yield OutputField("dst", group, f"{f'({source},{group})':<32} Iif: ")

@@ -6,6 +6,7 @@ from _socket import AF_INET6
 
 from ... import uapi
 from . import rule
+from .grammar import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.R
 def run(args: Args) -> int:
     """Run ``ip mrule`` with its words; return the exit status."""
     ip = args.ip
-    if ip.family in FAMILIES:
-        ip.family = FAMILIES[ip.family]
+    if ip.family not in FAMILIES:
+        raise CommandError(f"Multicast rules are only supported for IPv4/IPv6, was: {ip.family}")
+    ip.family = FAMILIES[ip.family]
     return rule.run(args)

@@ -9,7 +9,7 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from .context import complain, complaint, dispatch
 from .grammar import FAILED, CommandError, matches
-from .render import OutputField, put, text
+from .render import LINE_END, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,40 +19,34 @@ if TYPE_CHECKING:
     from .context import Args, IpContext
     from .grammar import Record
 
-ALL, DEFAULT = uapi.NETCONFA_IFINDEX_ALL, uapi.NETCONFA_IFINDEX_DEFAULT
+EVERY = {uapi.NETCONFA_IFINDEX_ALL: "all", uapi.NETCONFA_IFINDEX_DEFAULT: "default"}
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6", uapi.AF_MPLS: "mpls"}
-SWITCHES = {  # in the order in which `ip` names them
-    "NETCONFA_FORWARDING": "forwarding",
-    "NETCONFA_RP_FILTER": "rp_filter",
-    "NETCONFA_MC_FORWARDING": "mc_forwarding",
-    "NETCONFA_PROXY_NEIGH": "proxy_neigh",
-    "NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN": "ignore_routes_with_linkdown",
-    "NETCONFA_INPUT": "input",
-}
+SWITCHES = "forwarding rp_filter mc_forwarding proxy_neigh ignore_routes_with_linkdown input".split()
 REVERSE_PATH = {0: "off", 1: "strict", 2: "loose"}
 
 
-def netconf(record: Body, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
-    """Yield the fields of one interface's configuration, or of ``all`` or ``default``."""
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-    family = FAMILIES.get(record["ncm_family"])
-    if family is not None:
-        yield OutputField("family", family, f"{family} ")
-    if "NETCONFA_IFINDEX" in record:
-        index = record["NETCONFA_IFINDEX"]
-        name = {ALL: "all", DEFAULT: "default"}.get(index) or ip.name_of(index)
-        yield OutputField("interface", name, put("%s ", name, ip, "ifname" if index > 0 else None))
-    for key, name in SWITCHES.items():
-        if key not in record:
-            continue
-        value = record[key]
-        if name == "rp_filter":
-            shown = REVERSE_PATH.get(value, "unknown mode")
-            yield OutputField(name, shown, f"{name} {shown} ")
-        else:
-            yield OutputField(name, bool(value), f"{name} {'on' if value else 'off'} ")
-    yield OutputField("", None, "\n")
+def _switch(name: str) -> OutputRow:
+    """Return the row of an attribute that is on or off, or of the mode of the reverse path filter."""
+    if name == "rp_filter":
+        read = lambda value, record, ip: REVERSE_PATH.get(value, "unknown mode")  # noqa: E731
+        return OutputRow("NETCONFA_RP_FILTER", name, f"{name} %s ", read)
+    return OutputRow(
+        f"NETCONFA_{name.upper()}",
+        name,
+        f"{name} %s ",
+        lambda value, record, ip: bool(value),
+        lambda value, record, ip: "on" if value else "off",
+    )
+
+
+ROWS = (
+    OutputRow("ncm_family", "family", "%s ", lambda value, record, ip: FAMILIES.get(value)),
+    OutputRow(
+        "NETCONFA_IFINDEX", "interface", "%s ", lambda value, record, ip: EVERY.get(value) or ip.name_of(value), colour="ifname"
+    ),
+    *map(_switch, SWITCHES),
+    LINE_END,
+)
 
 
 def show(args: Args) -> int:
@@ -65,18 +59,13 @@ def show(args: Args) -> int:
             record["index"] = ip.index_of(name)
             if not record["index"]:
                 raise CommandError(f'Device "{name}" does not exist.', FAILED)
-    families = [ip.family] if ip.family else [AF_INET, AF_INET6, uapi.AF_MPLS]
-    if ip.family and "index" in record:
-        return _one(ip, ip.family, record["index"])
-    ip.print_all(netconf(found, ip) for found in _list(ip, families, record.get("index")))
-    return 0
-
-
-def _one(ip: IpContext, family: int, index: int) -> int:
-    """Print one interface's configuration; as text, because iproute2 ignores -json here."""
-    answer = ip.kernel.get(Request(rtnl.GETNETCONF, {"ncm_family": family, "NETCONFA_IFINDEX": index}))
-    ip.json = False
-    ip.write(text(netconf(answer.body, ip)))
+    families = [ip.family] if ip.family else list(FAMILIES)
+    if not (ip.family and "index" in record):
+        ip.print_rows(ROWS, _list(ip, families, record.get("index")))
+    elif ip.family in (AF_INET, AF_INET6):  # iproute2 shows nothing of others, and ignores -json
+        body = {"ncm_family": ip.family, "NETCONFA_IFINDEX": record["index"]}
+        answer = ip.kernel.get(Request(rtnl.GETNETCONF, body))
+        ip.print_text([fields(ROWS, answer.body, ip)])
     return 0
 
 

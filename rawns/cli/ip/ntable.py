@@ -140,7 +140,7 @@ def ntable(table: Body, ip: IpContext) -> Iterator[OutputField]:
     parameters = table.get("NDTA_PARMS", {})
     if "NDTPA_IFINDEX" in parameters:
         name = ip.name_of(parameters["NDTPA_IFINDEX"])
-        yield OutputField("dev", name, put("    dev %s ", name, ip))
+        yield OutputField("dev", name, put("    dev %s ", name, ip, "ifname"))
         yield _line(ip)
     elif "NDTA_THRESH1" in table:
         yield from _thresholds(table, ip)

@@ -9,7 +9,7 @@ from ...nlmsg import Request
 from .arguments import prefix
 from .context import complain, dispatch
 from .grammar import FAILED, CommandError, wrong
-from .render import OutputField, put
+from .render import OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from .context import Args, IpContext
 
 
-def _fields(link: Body, ip: IpContext) -> Iterator[OutputField]:
-    token, name = link["IFLA_PROTINFO"]["IFLA_INET6_TOKEN"], link.get("IFLA_IFNAME", "")
-    yield OutputField("token", token, f"token {token} ")
-    yield OutputField("ifname", name, put("dev %s", name, ip))
-    yield OutputField("", None, "\n")
+def _device_line(link: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield the device; the end of the line is in its colour."""
+    name = link.get("IFLA_IFNAME", "")
+    shown = put("dev %s", name, ip, "ifname")
+    yield OutputField("ifname", name, f"{shown[:-4]}\n{shown[-4:]}" if ip.colour else f"{shown}\n")
+
+
+ROWS = (
+    OutputRow("", "token", "token %s", lambda link, _, ip: link["IFLA_PROTINFO"]["IFLA_INET6_TOKEN"], colour="inet6"),
+    OutputGroup("", lambda link, _, ip: (OutputField("", None, " "),)),
+    OutputGroup("", _device_line),
+)
 
 
 def _device(args: Args) -> int:
@@ -49,7 +56,7 @@ def show(args: Args) -> int:
             index = _device(args)
     request = Request(rtnl.GETLINK, {"ifi_family": AF_INET6}, uapi.NLM_F_DUMP)
     links = [reply.body for reply in ip.dump(request)]
-    ip.print_all(_fields(link, ip) for link in links if index in (0, link["ifi_index"]) and _has_token(link))
+    ip.print_rows(ROWS, (link for link in links if index in (0, link["ifi_index"]) and _has_token(link)))
     return 0
 
 

@@ -12,7 +12,7 @@ from .arguments import interface, leading_integer
 from .context import dispatch, reason
 from .grammar import FAILED, CommandError, garbage, matches
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, read
-from .render import JsonObject, OutputField, put
+from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def show(args: Args) -> int:
     ip = args.ip
     body = {"IFLA_LINKINFO": {"IFLA_INFO_KIND": "tun"}, "IFLA_EXT_MASK": uapi.RTEXT_FILTER_VF}
     links = [reply.body for reply in ip.dump(Request(rtnl.GETLINK, body, uapi.NLM_F_DUMP))]
-    ip.print_all(_fields(link, ip) for link in links if link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") == "tun")
+    ip.print_rows(ROWS, (link for link in links if link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") == "tun"))
     return 0
 
 
@@ -164,23 +164,35 @@ def _flags(name: str, data: Body) -> int:
     return found | int(data.get("IFLA_TUN_TYPE", 0)) | (0 if data.get("IFLA_TUN_PI") else uapi.IFF_NO_PI)
 
 
-def _fields(link: Body, ip: IpContext) -> Iterator[OutputField]:
-    name, data = link["IFLA_IFNAME"], link["IFLA_LINKINFO"].get("IFLA_INFO_DATA", {})
-    yield OutputField("ifname", name, put("%s:", name, ip))
-    number = _flags(name, data)
+def _flag_words(link: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
+    number = _flags(link["IFLA_IFNAME"], _data(link))
     flags = [TYPES.get(number & (uapi.IFF_TUN | uapi.IFF_TAP), "")] + [word for word, bit in FLAGS.items() if number & bit]
     if not number & uapi.IFF_NO_PI:
         flags = [flags[0], "pi", *flags[1:], "filter"]  # iproute2 takes one bit for two things
     yield OutputField("flags", flags, "".join(f" {flag}" for flag in flags))
-    for word, key in (("user", "IFLA_TUN_OWNER"), ("group", "IFLA_TUN_GROUP")):
-        if key in data:
-            yield OutputField(word, data[key], f" {word} {data[key]}")
-    yield OutputField("", None, "\n")
+
+
+def _data(link: Body) -> Body:
+    data: Body = link["IFLA_LINKINFO"].get("IFLA_INFO_DATA", {})
+    return data
+
+
+def _processes(link: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
     if ip.details:
-        found = list(_holders(name))
+        found = list(_holders(link["IFLA_IFNAME"]))
         words = "".join(f" {process}({pid})" for process, pid in found)
         objects = [JsonObject([OutputField("name", process), OutputField("pid", int(pid))]) for process, pid in found]
-        yield OutputField("processes", objects, f"\tAttached to processes:{words}\n")
+        yield OutputField("processes", objects, put("\n", None, ip) + f"\tAttached to processes:{words}")
+
+
+ROWS = (
+    OutputRow("IFLA_IFNAME", "ifname", "%s:", colour="ifname"),
+    OutputGroup("", _flag_words),
+    OutputRow("", "user", " user %s", lambda link, _, ip: _data(link).get("IFLA_TUN_OWNER")),
+    OutputRow("", "group", " group %s", lambda link, _, ip: _data(link).get("IFLA_TUN_GROUP")),
+    OutputGroup("", _processes),
+    LINE_END,
+)
 
 
 def _holders(name: str) -> Iterator[tuple[str, str]]:
