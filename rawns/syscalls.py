@@ -379,6 +379,8 @@ mount = LibcFunction(
     ("data", "path", ""),
 )
 umount2 = LibcFunction("umount2", ("target", "path", ""), ("flags", "int", ("MNT_", "UMOUNT_")))
+inotify_init1 = LibcFunction("inotify_init1", ("flags", "int", ""))
+inotify_add_watch = LibcFunction("inotify_add_watch", ("fd", "int", ""), ("pathname", "path", ""), ("mask", "int", "IN_"))
 capset = LibcFunction("capset", ("hdrp", "path", ""), ("datap", "path", ""))  # pointers to structures, given as bytes
 prctl = LibcFunction("prctl", ("option", "int", ""), *((f"arg{number}", "ulong", "") for number in range(2, 6)))
 

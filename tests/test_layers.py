@@ -96,7 +96,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["route_words"],
         ["kinds", "route_filter", "nexthop"],
         ["addr_change", "link_set", "route_change", "show_link"],
-        ["kinds.netkit", "kinds.simple", "link_property", "prefix", "stats"],
+        ["kinds.netkit", "kinds.simple", "link_property", "netns_monitor", "prefix", "stats"],
         ["link"],
         ["addr", "addrlabel", "maddr", "mroute", "neigh", "netconf", "netns", "ntable", "route", "rule", "tunnel"],
         ["command", "monitor", "mrule"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from universe import Both, two_universes  # noqa: F401 (the fixture `both`)
 
@@ -332,3 +334,43 @@ def test_parity(both: Both, object: str) -> None:
         universe.run(["mount", "-t", "sysfs", "none", "/sys"])  # that of its network namespace
     found = both.differences(CASES[object], VOLATILE.get(object, ""), same_help=True)
     assert not found, "\n".join(found)
+
+
+SAVED_RULES = """
+rule add pref 5 from 10.0.0.0/8 fwmark 7 lookup 99
+rule add pref 6 iif v3 to 10.9.0.0/16 prohibit
+rule add pref 7 ipproto tcp sport 1-5 uidrange 1-9 goto 32766
+"""
+WRONG_FILES = """
+rule save x
+rule restore
+rule restore <<< abc
+rule restore <<< abcdefgh
+mrule restore <<< abcdefgh
+mrule save x
+rule rest
+"""
+
+
+def without_numbers(data: bytes) -> bytes:
+    """Return saved messages without sequence number and port, which are those of the process that saved them."""
+    found, at = data[:4], 4
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], sys.byteorder)
+        found += data[at : at + 8] + data[at + 16 : at + size]
+        at += size + 3 & ~3
+    return found
+
+
+def test_saved_rules(both: Both) -> None:
+    """Each program restores what the other one has saved."""
+    both.prepare(SAVED_RULES)
+    saved = [universe.run([*universe.program, "rule", "save"]).stdout for universe in (both.real, both.ours)]
+    assert without_numbers(saved[0]) == without_numbers(saved[1]) and len(saved[0]) > 300
+    both.prepare("rule flush")
+    for universe, data in ((both.ours, saved[0]), (both.real, saved[1])):
+        done = universe.run([*universe.program, "rule", "restore"], stdin=None, input=data)
+        assert (done.returncode, done.stderr) == (0, b"")
+    found = both.differences("rule" + WRONG_FILES)
+    assert not found, "\n".join(found)
+    assert "sport 1-5" in both.real.ip("rule")[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
+import shutil
 import signal
 import struct
 import subprocess
@@ -90,6 +91,8 @@ def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
             assert done.returncode == 0, (command, done.stderr)
         lines = []
         for line in monitor.stdout:
+            if b" lladdr 33:33:" in line or b" lladdr 01:00:5e:" in line:
+                continue  # the kernel removes neighbours of multicast addresses when it is time
             lines.append(line.decode())
             if any(prefix in lines[-1] for prefix in LAST):
                 break
@@ -280,6 +283,37 @@ def test_lost_events_are_reported_and_the_state_is_right_again(both: Both) -> No
     """The real `ip` goes on with the old name of the link: the manual says so."""
     assert _flooded(both.real) == ({OVERRUN}, "203.0.114.0/24 dev v2 scope link \n")
     assert _flooded(both.ours) == ({OVERRUN}, "203.0.114.0/24 dev w2 scope link \n")
+
+
+# -- names of namespaces --------------------------------------------------------------------------------------------------
+
+
+def _names(universe: Universe) -> list[bytes]:
+    """Return what `ip netns monitor` prints while names come and go."""
+    monitor = universe.start(["stdbuf", "-oL", *universe.program, "netns", "monitor"])  # the real `ip` does not flush
+    assert monitor.stdin is not None and monitor.stdout is not None
+    limit = threading.Timer(SECONDS, monitor.kill)
+    limit.start()
+    try:
+        deadline, descriptors = time.monotonic() + SECONDS, Path(f"/proc/{monitor.pid}/fdinfo")
+        while not any("inotify wd" in path.read_text() for path in descriptors.iterdir()):
+            assert time.monotonic() < deadline, "the monitor does not watch"
+            time.sleep(0.02)
+        universe.prepare("netns add c\nnetns del c\nnetns add d\n")
+        return [monitor.stdout.readline() for _ in range(3)]
+    finally:
+        limit.cancel()
+        limit.join()
+        monitor.kill()
+        monitor.wait()
+        monitor.stdin.close()
+        monitor.stdout.close()
+
+
+def test_names_of_namespaces(both: Both) -> None:
+    if shutil.which("stdbuf") is None:
+        pytest.skip("stdbuf is not installed")
+    assert _names(both.real) == _names(both.ours) == [b"add c\n", b"delete c\n", b"add d\n"]
 
 
 WRONG = """

@@ -52,6 +52,7 @@ HEADERS = """
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/inotify.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <linux/version.h>

@@ -7,7 +7,7 @@ from _socket import AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import U32, prefix
-from .context import complain, dispatch
+from .context import ObjectVerbs, complain
 from .grammar import BAD_WORD, FAILED, CommandError, wrong
 from .keywords import CustomKeyword, ValueKeyword, read
 from .render import LINE_END, OutputRow
@@ -106,28 +106,10 @@ def flush(args: Args) -> int:
     return 0
 
 
-def help() -> CommandError:
-    """Return the help text of `ip addrlabel`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["addrlabel"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS = (
+run = ObjectVerbs(
+    "addrlabel",
     ("list|lst|show", show),
     ("add", lambda args: modify(args, rtnl.NEWADDRLABEL, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("delete", lambda args: modify(args, rtnl.DELADDRLABEL)),
     ("flush", flush),
-    ("help", _help),
 )
-
-
-def run(args: Args) -> int:
-    """Run ``ip addrlabel`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "addrlabel")

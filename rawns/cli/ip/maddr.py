@@ -8,7 +8,7 @@ from _socket import AF_INET, AF_INET6, inet_ntop
 from ... import syscalls
 from ...errors import SyscallError
 from .arguments import interface, lladdr
-from .context import dispatch, reason
+from .context import ObjectVerbs, help_of, reason
 from .grammar import AF_PACKET, FAILED, CommandError, duplicate, garbage, matches
 from .render import JsonObject, OutputField, put
 
@@ -73,7 +73,7 @@ def show(args: Args) -> int:
         if word == "dev":
             word = args.take()
         elif matches(word, "help"):
-            raise help()
+            raise help_of("maddress")
         if device is not None:
             raise garbage("dev", word)
         device = word
@@ -124,7 +124,7 @@ def modify(args: Args, request: str) -> int:
         if matches(word, "address"):
             word = args.take()
         if matches(word, "help"):
-            raise help()
+            raise help_of("maddress")
         if address:
             raise duplicate("address", word)
         address = word
@@ -156,27 +156,10 @@ def _ioctl(request: str, ifreq: bytes, device: str) -> None:
         control.close()
 
 
-def help() -> CommandError:
-    """Return the help text of `ip maddress`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["maddress"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS = (
+run = ObjectVerbs(
+    "maddr",
     ("add", lambda args: modify(args, "SIOCADDMULTI")),
     ("delete", lambda args: modify(args, "SIOCDELMULTI")),
     ("list|show|lst", show),
-    ("help", _help),
+    help="maddress",
 )
-
-
-def run(args: Args) -> int:
-    """Run ``ip maddress`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "maddr")

@@ -8,8 +8,8 @@ from ... import rtnl, uapi
 from ...nlmsg import Request
 from . import name_tables
 from .arguments import prefix
-from .context import dispatch
-from .grammar import FAILED, CommandError, matches, wrong
+from .context import ObjectVerbs, help_of
+from .grammar import matches, wrong
 from .keywords import CustomKeyword, read
 from .render import JsonObject, JsonText, OutputField, put
 from .route_words import table_number
@@ -35,7 +35,7 @@ def _table(args: Args, record: Record) -> None:
         if word == "all":
             record["table"] = 0
         elif word == "help":
-            raise help() from None
+            raise help_of("mroute") from None
         else:
             raise wrong(word, "table id value is invalid\n") from None
 
@@ -58,7 +58,7 @@ def _to(word: str, args: Args, record: Record) -> None:
     if word == "to":
         word = args.take()
     if matches(word, "help"):
-        raise help()
+        raise help_of("mroute")
     record["to"] = prefix(word, record["family"])
 
 
@@ -71,10 +71,7 @@ def show(args: Args) -> int:
     default = uapi.RT_TABLE_MAIN if ip.family == uapi.RTNL_FAMILY_IP6MR else uapi.RT_TABLE_DEFAULT
     record = read(WORDS, args, {"family": ip.family, "table": default}, _to)
     if "iif" in record:
-        name = record["iif"]
-        record["iif"] = ip.index_of(name)
-        if not record["iif"]:
-            raise CommandError(f'Cannot find device "{name}"', FAILED)
+        record["iif"] = ip.device(record["iif"])
     body: Body = {"rtm_family": ip.family}
     if record["table"]:
         body["RTA_TABLE"] = record["table"]
@@ -139,19 +136,4 @@ def _statistics(route: Body, ip: IpContext) -> Iterator[OutputField]:
         yield OutputField("expires", JsonText(age), f", Age {age}")
 
 
-def help() -> CommandError:
-    """Return the help text of `ip mroute`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["mroute"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-def run(args: Args) -> int:
-    """Run ``ip mroute`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch((("show|list|lst", show), ("help", _help)), args.take(), args, "mroute")
+run = ObjectVerbs("mroute", ("show|list|lst", show))

@@ -7,8 +7,8 @@ from _socket import AF_INET, AF_INET6
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
-from .context import complain, complaint, dispatch
-from .grammar import FAILED, CommandError, matches
+from .context import ObjectVerbs, complain, complaint
+from .grammar import FAILED, CommandError
 from .render import LINE_END, OutputRow, fields
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ...wire import Body
     from .context import Args, IpContext
     from .grammar import Record
+    from .render import Row
 
 EVERY = {uapi.NETCONFA_IFINDEX_ALL: "all", uapi.NETCONFA_IFINDEX_DEFAULT: "default"}
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6", uapi.AF_MPLS: "mpls"}
@@ -39,7 +40,7 @@ def _switch(name: str) -> OutputRow:
     )
 
 
-ROWS = (
+ROWS: tuple[Row, ...] = (
     OutputRow("ncm_family", "family", "%s ", lambda value, record, ip: FAMILIES.get(value)),
     OutputRow(
         "NETCONFA_IFINDEX", "interface", "%s ", lambda value, record, ip: EVERY.get(value) or ip.name_of(value), colour="ifname"
@@ -84,22 +85,4 @@ def _list(ip: IpContext, families: list[int], index: int | None) -> Iterator[Bod
                 yield reply.body
 
 
-def help() -> CommandError:
-    """Return the help text of `ip netconf`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["netconf"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-def run(args: Args) -> int:
-    """Run ``ip netconf`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    word = args.take()
-    if matches(word, "help"):
-        raise help()
-    return dispatch((("show|lst|list", show), ("help", _help)), word, args, "netconf")
+run = ObjectVerbs("netconf", ("show|lst|list", show))

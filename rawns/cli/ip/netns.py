@@ -369,6 +369,12 @@ def _everywhere(args: Args) -> int:
 # -- the verbs ----------------------------------------------------------------------------------------------------
 
 
+def _monitor(args: Args) -> int:
+    from .netns_monitor import monitor
+
+    return monitor(args)
+
+
 VERBS = ObjectVerbs(
     "netns",
     ("list|show|lst", list_names),
@@ -379,6 +385,7 @@ VERBS = ObjectVerbs(
     ("identify", identify),
     ("pids", pids),
     ("exec", execute),
+    ("monitor", _monitor),
     ("attach", attach),
 )
 

@@ -7,10 +7,10 @@ from _socket import AF_INET, AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import U32, natural
-from .context import dispatch
-from .grammar import FAILED, CommandError, matches, wrong
+from .context import ObjectVerbs, help_of
+from .grammar import CommandError, matches, wrong
 from .keywords import CustomKeyword, Keyword, ValueKeyword, read
-from .render import OutputField, put
+from .render import LINE_END, OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 U64 = natural(64)
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}
-THRESHOLDS = {"thresh1": "NDTA_THRESH1", "thresh2": "NDTA_THRESH2", "thresh3": "NDTA_THRESH3"}
+THRESHOLDS = {**{f"thresh{number}": f"NDTA_THRESH{number}" for number in (1, 2, 3)}, "gc_interval": "NDTA_GC_INTERVAL"}
 COUNTS = {  # parameters that count something; all others are times
     "queue": "NDTPA_QUEUE_LEN",
     "app_probes": "NDTPA_APP_PROBES",
@@ -69,14 +69,15 @@ def _device(args: Args, record: Record) -> None:
 
 def _words() -> list[Keyword]:
     named: list[Keyword] = [CustomKeyword("name", _name, "NAME"), CustomKeyword("dev", _device, "DEV")]
-    rows = {**dict.fromkeys([*THRESHOLDS.items(), *COUNTS.items()], U32), **dict.fromkeys(TIMES.items(), U64)}
-    named += [ValueKeyword(word, key, take, f'"{word}" value is invalid') for (word, key), take in rows.items()]
-    return [*named, ValueKeyword("gc_int", "NDTA_GC_INTERVAL", U64, '"gc_int" value is invalid')]
+    thresholds = {"gc_int" if word == "gc_interval" else word: key for word, key in THRESHOLDS.items()}
+    rows = {**dict.fromkeys([*thresholds.items(), *COUNTS.items()], U32), **dict.fromkeys(TIMES.items(), U64)}
+    rows["gc_int", "NDTA_GC_INTERVAL"] = U64
+    return [*named, *[ValueKeyword(word, key, take, f'"{word}" value is invalid') for (word, key), take in rows.items()]]
 
 
 def _unknown(word: str, args: Args, record: Record) -> None:
     if matches(word, "help"):
-        raise help()
+        raise help_of("ntable")
     raise wrong(word, "unknown")
 
 
@@ -93,9 +94,7 @@ def change(args: Args) -> int:
     if parameters:
         where = {}
         if "dev" in found:
-            where["NDTPA_IFINDEX"] = ip.index_of(found["dev"])
-            if not where["NDTPA_IFINDEX"]:
-                raise CommandError(f'Cannot find device "{found["dev"]}"', FAILED)
+            where["NDTPA_IFINDEX"] = ip.device(found["dev"])
         record["NDTA_PARMS"] = {**where, **parameters}
     ip.do(Request(rtnl.SETNEIGHTBL, {"ndtm_family": ip.family, **record}, uapi.NLM_F_REPLACE))
     return 0
@@ -120,7 +119,7 @@ def show(args: Args) -> int:
         else:
             _unknown(word, args, record)
     request = Request(rtnl.GETNEIGHTBL, {"ndtm_family": ip.family}, uapi.NLM_F_DUMP)
-    ip.print_all(ntable(reply.body, ip) for reply in ip.dump(request) if _fits(reply.body, record, ip))
+    ip.print_rows(ROWS, (reply.body for reply in ip.dump(request) if _fits(reply.body, record, ip)))
     return 0
 
 
@@ -130,12 +129,8 @@ def _fits(table: Body, record: Record, ip: IpContext) -> bool:
     return "index" not in record or table.get("NDTA_PARMS", {}).get("NDTPA_IFINDEX") == record["index"]
 
 
-def ntable(table: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield the fields of a table, or of one interface's parameters in it."""
-    family = FAMILIES.get(table["ndtm_family"], str(table["ndtm_family"]))
-    yield OutputField("family", family, f"{family} ")
-    if "NDTA_NAME" in table:
-        yield OutputField("name", table["NDTA_NAME"], f"{table['NDTA_NAME']} ")
+def _parameters(table: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield the lines below the first one: the device or the thresholds, and the parameters."""
     yield _line(ip)
     parameters = table.get("NDTA_PARMS", {})
     if "NDTPA_IFINDEX" in parameters:
@@ -143,16 +138,24 @@ def ntable(table: Body, ip: IpContext) -> Iterator[OutputField]:
         yield OutputField("dev", name, put("    dev %s ", name, ip, "ifname"))
         yield _line(ip)
     elif "NDTA_THRESH1" in table:
-        yield from _thresholds(table, ip)
+        yield from _numbers("", "thresh1 thresh2 thresh3 gc_interval", table, THRESHOLDS, ip, {"gc_interval": "gc_int"})
+        if ip.stats and "NDTA_CONFIG" in table:
+            yield from _configuration(table["NDTA_CONFIG"], ip)
     for words in LINES:
-        yield OutputField("", None, "    ")
-        for word in words.split():
-            if PARAMETERS[word] in parameters:
-                yield _number(word, parameters[PARAMETERS[word]])
-        yield _line(ip)
+        yield from _numbers("", words, parameters, PARAMETERS, ip)
     if ip.stats and "NDTA_STATS" in table:
-        yield from _statistics(table["NDTA_STATS"], ip)
-    yield OutputField("", None, "\n")
+        counters = {f"ndts_{word}": 0 for _, words in STATISTICS for word in words.split()}
+        names = {name[len("ndts_") :]: name for name in counters}
+        for start, words in STATISTICS:
+            yield from _numbers(start, words, {**counters, **table["NDTA_STATS"]}, names, ip)
+
+
+ROWS = (
+    OutputRow("ndtm_family", "family", "%s ", lambda value, record, ip: FAMILIES.get(value, str(value))),
+    OutputRow("NDTA_NAME", "name", "%s "),
+    OutputGroup("", _parameters),
+    LINE_END,
+)
 
 
 def _line(ip: IpContext) -> OutputField:
@@ -163,16 +166,15 @@ def _number(name: str, value: int, word: str = "") -> OutputField:
     return OutputField(name, value, f"{word or name} {value} ")
 
 
-def _thresholds(table: Body, ip: IpContext) -> Iterator[OutputField]:
-    yield OutputField("", None, "    ")
-    for name, key in THRESHOLDS.items():
-        if key in table:
-            yield _number(name, table[key])
-    if "NDTA_GC_INTERVAL" in table:
-        yield _number("gc_interval", table["NDTA_GC_INTERVAL"], "gc_int")
+def _numbers(
+    start: str, words: str, found: Body, keys: dict[str, str], ip: IpContext, text: dict[str, str] | None = None
+) -> Iterator[OutputField]:
+    """Yield a line of numbers, those that there are; ``text`` has the words that differ from their names in JSON."""
+    yield OutputField("", None, f"    {start}")
+    for word in words.split():
+        if keys[word] in found:
+            yield _number(word, found[keys[word]], (text or {}).get(word, ""))
     yield _line(ip)
-    if ip.stats and "NDTA_CONFIG" in table:
-        yield from _configuration(table["NDTA_CONFIG"], ip)
 
 
 def _configuration(config: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -197,30 +199,8 @@ def _configuration(config: Body, ip: IpContext) -> Iterator[OutputField]:
     yield _line(ip)
 
 
-def _statistics(found: Body, ip: IpContext) -> Iterator[OutputField]:
-    for start, words in STATISTICS:
-        yield OutputField("", None, f"    {start}")
-        for word in words.split():
-            yield _number(word, found.get(f"ndts_{word}", 0))
-        yield _line(ip)
-
-
-def help() -> CommandError:
-    """Return the help text of `ip ntable`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["ntable"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS = (("change|chg", change), ("show|lst|list", show), ("help", _help))
-
-
-def run(args: Args) -> int:
-    """Run ``ip ntable`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "ntable")
+run = ObjectVerbs(
+    "ntable",
+    ("change|chg", change),
+    ("show|lst|list", show),
+)

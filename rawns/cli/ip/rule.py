@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from _socket import AF_INET
+from errno import EEXIST
 
 from ... import rtnl, uapi
+from ...errors import KernelError
 from ...nlmsg import Request
 from ...objects.prefix import BITS
 from .arguments import U16, U32, address, interface, natural, number, prefix
 from .context import ObjectVerbs, complain, help_of
 from .filters import group_of, lies_in
-from .grammar import FAILED, CommandError, matches, wrong
+from .grammar import BAD_WORD, FAILED, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
 from .name_tables import named, protocol_number, tos_name, type_name
 from .protocols import name_of, number_of
-from .render import LINE_END, NULL, OutputField, OutputGroup, OutputRow, fields, flag
+from .render import LINE_END, NULL, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, put
 from .route_words import realms, route_type, table_number, tos_number
 
 TYPE_CHECKING = False
@@ -251,7 +253,8 @@ def _prefix_shown(key: str, word: str, default: str = "") -> OutputGroup:
                 yield OutputField(key, default, f"{word} {default} ")
             return
         whole = address is not None and length == BITS.get(rule["family"])
-        yield OutputField(key, address or "0", f"{word} {address or '0'}{' ' if whole else ''}")
+        shown = put(f"{word} %s", address or "0", ip, family_colour(rule["family"]) if address is not None else None)
+        yield OutputField(key, address or "0", f"{shown}{' ' if whole else ''}")
         if not whole:
             yield OutputField(f"{key}len", length, f"/{length} ")
 
@@ -268,10 +271,14 @@ def _mark_shown(rule: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
         yield OutputField("fwmask", mask, f"/{mask} ")
 
 
-def _interface(key: str, name: str, detached: int) -> tuple[OutputRow, OutputRow]:
+def _interface(key: str, name: str, detached: int) -> tuple[OutputGroup, OutputRow]:
     """Return the rows of an interface that a rule names, and of the note that there is none of this name now."""
     note = OutputRow(key, f"{name}_detached", "[detached] ", lambda value, rule, ip: NULL if rule["flags"] & detached else None)
-    return OutputRow(key, name, f"{name} %s "), note
+
+    def show(value: str, rule: Body, ip: IpContext) -> Iterator[OutputField]:
+        yield OutputField(name, value, put(f"{name} %s", value, ip, "ifname") + " ")
+
+    return OutputGroup(key, show), note
 
 
 def _range(key: str, one: str, start: str, end: str, word: str) -> OutputGroup:
@@ -362,7 +369,7 @@ ROWS = (
 
 def _rules(ip: IpContext, record: Record) -> list[Body]:
     request = Request(rtnl.GETRULE, {"family": ip.family or AF_INET}, uapi.NLM_F_DUMP)
-    return [reply.body for reply in ip.dump(request) if fits(reply.body, record)]
+    return [reply.body for reply in ip.stream(request, status=BAD_WORD) if fits(reply.body, record)]
 
 
 def show(args: Args) -> int:
@@ -382,10 +389,37 @@ def flush(args: Args) -> int:
     return 0
 
 
+def save(args: Args) -> int:
+    """Write the rules to standard output, for `restore`."""
+    from .saved import write
+
+    if args:
+        raise CommandError('"ip rule save" does not take any arguments.', FAILED)
+    request = Request(rtnl.GETRULE, {"family": args.ip.family or AF_INET}, uapi.NLM_F_DUMP)
+    write("rule", [(rtnl.NEWRULE, reply.body) for reply in args.ip.stream(request, status=BAD_WORD)])
+    return 0
+
+
+def restore(args: Args) -> int:
+    """Add the rules that `save` has written, from standard input; those that are there already are left alone."""
+    from .saved import read_messages
+
+    for message, body in read_messages("rule"):
+        if message is rtnl.NEWRULE:
+            try:
+                args.ip.do(Request(message, body, uapi.NLM_F_CREATE))
+            except KernelError as error:
+                if error.errno != EEXIST:
+                    raise
+    return 0
+
+
 run = ObjectVerbs(
     "rule",
     ("list|lst|show", show),
     ("add", lambda args: modify(args, False)),
     ("delete", lambda args: modify(args, True)),
     ("flush", flush),
+    ("save", save),
+    ("restore", restore),
 )

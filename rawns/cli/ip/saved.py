@@ -1,4 +1,4 @@
-"""Files of `ip route save` and `ip addr save`: a magic number, then netlink messages as the kernel sends them.
+"""Files of `ip route save`, `ip addr save` and `ip rule save`: a magic number, then netlink messages as the kernel sends them.
 
 The numbers are iproute2's; a file saved by either program can be restored by the other.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...wire import Body, Message
 
-MAGIC = {"route": 0x45311224, "address": 0x47361222}
+MAGIC = {"route": 0x45311224, "address": 0x47361222, "rule": 0x71706986}
 MAX_BYTES = 1 << 28  # of a file
 
 
@@ -27,7 +27,10 @@ def write(kind: str, messages: Iterable[tuple[Message, Body]]) -> None:
     if os.isatty(1):
         raise CommandError("Not sending a binary stream to stdout")
     chunks = [MAGIC[kind].to_bytes(4, sys.byteorder)]
-    chunks += [nlmsg.Request(message, body, uapi.NLM_F_MULTI).pack(0) for message, body in messages]
+    for message, body in messages:
+        payload = message.pack(body)
+        head = nlmsg.NLMSGHDR.pack_members(nlmsg.NLMSGHDR.size + len(payload), message.number, uapi.NLM_F_MULTI, 0, 0)
+        chunks.append(head + payload + bytes(-len(payload) % 4))
     data = b"".join(chunks)
     try:
         while data:

@@ -258,7 +258,7 @@ def _named(names: list[str]) -> list[Suite]:
 
 def _help_after(word: str) -> CommandError:
     complain(f'What is "{word}"?')
-    return CommandError(help().text, EINVAL)
+    return CommandError(help_of("stats").text, EINVAL)
 
 
 def _read(args: Args) -> tuple[int, list[Suite]]:
@@ -274,7 +274,7 @@ def _read(args: Args) -> tuple[int, list[Suite]]:
                 raise garbage("dev", name)
             device = interface(name, "dev")
         elif word == "help":
-            raise CommandError(help().text, 0)
+            raise CommandError(help_of("stats").text, 0)
         elif word in LEVELS:
             level, name = LEVELS.index(word), args.take()
             if level > len(names):
@@ -285,14 +285,7 @@ def _read(args: Args) -> tuple[int, list[Suite]]:
         else:
             raise _help_after(word)
     chosen += _named(names)
-    return _index(args.ip, device) if device is not None else 0, [suite for suite in SUITES if suite in chosen]
-
-
-def _index(ip: IpContext, name: str) -> int:
-    index = ip.index_of(name)
-    if not index:
-        raise CommandError(f'Cannot find device "{name}"', FAILED)
-    return index
+    return args.ip.device(device) if device is not None else 0, [suite for suite in SUITES if suite in chosen]
 
 
 def _request(index: int, chosen: list[Suite], dump: bool) -> Request:
@@ -346,14 +339,14 @@ def set_(args: Args) -> int:
                 raise _wrong(f'Error: argument of "l3_stats" must be one of "off", "on", not "{value}"')
             switch = value == "on"
         elif word == "help":
-            raise CommandError(help().text, 0)
+            raise CommandError(help_of("stats").text, 0)
         else:
             raise _help_after(word)
     if device is None:
         raise CommandError('Not enough information: "dev" argument is required.')
     if switch is None:
         raise CommandError("Not enough information: stat type to toggle is required.")
-    body = {"ifindex": _index(args.ip, device), "IFLA_STATS_SET_OFFLOAD_XSTATS_L3_STATS": int(switch)}
+    body = {"ifindex": args.ip.device(device), "IFLA_STATS_SET_OFFLOAD_XSTATS_L3_STATS": int(switch)}
     args.ip.do(Request(rtnl.SETSTATS, body))
     return 0
 
@@ -388,7 +381,7 @@ def xstats(args: Args) -> int:
         if word in XSTATS_WORDS[base]:
             suite = XSTATS_WORDS[base][word]
         elif word == "dev":
-            index = _index(ip, args.take())
+            index = ip.device(args.take())
         elif word == "help":
             ip.write([f"Usage: ... {base} [ {next(iter(XSTATS_WORDS[base]))} ] [ dev DEVICE ]\n"])
             return 0
@@ -443,23 +436,15 @@ def _of_families(body: Body, ip: IpContext) -> Iterator[OutputField]:
     yield _line(ip)
 
 
-def help() -> CommandError:
-    """Return the help text of `ip stats`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["stats"])
-
-
 def run(args: Args) -> int:
     """Run ``ip stats`` with its words; return the exit status."""
     word = args.take() if args else ""
-    if not word:
-        return show(args)
     if word == "show":
         args.ip.stats += args.ip.details + 1
+    if word in ("", "show"):
         return show(args)
     if word == "set":
         return set_(args)
     if word == "help":
-        raise CommandError(help().text, 0)
+        raise CommandError(help_of("stats").text, 0)
     raise CommandError(f'Command "{word}" is unknown, try "ip stats help".', FAILED)

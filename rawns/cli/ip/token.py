@@ -7,8 +7,8 @@ from _socket import AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import prefix
-from .context import complain, dispatch
-from .grammar import FAILED, CommandError, wrong
+from .context import ObjectVerbs, complain
+from .grammar import FAILED, wrong
 from .render import OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
@@ -80,28 +80,10 @@ def change(args: Args, token: bytes | None) -> int:
     return 0
 
 
-def help() -> CommandError:
-    """Return the help text of `ip token`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["token"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS = (
+run = ObjectVerbs(
+    "token",
     ("list|lst|show", show),
     ("set|add", lambda args: change(args, None)),
     ("get", show),
     ("del", lambda args: change(args, bytes(16))),
-    ("help", _help),
 )
-
-
-def run(args: Args) -> int:
-    """Run ``ip token`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "token")

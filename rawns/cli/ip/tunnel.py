@@ -11,7 +11,7 @@ from ...errors import SyscallError
 from ...nlmsg import Request
 from ...tunnel_ioctl import PARM, PARM6, PRL, SIXRD, call, pack, routers, unpack
 from .arguments import U8, address, interface, prefix
-from .context import complain, reason
+from .context import complain, help_of, reason
 from .grammar import FAILED, CommandError, garbage, matches, pick, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read
 from .kinds.kind import either
@@ -382,7 +382,7 @@ def _parse(args: Args, family: TunnelFamily, record: Record, changes: bool = Fal
         if word == "name":
             word = args.take()
         elif matches(word, "help"):
-            raise _help(family.number)
+            raise help_of("tunnel" if family.number == AF_INET else "tunnel6")
         if record["name"]:
             raise garbage("name", word)
         record["name"] = interface(word, "name")
@@ -394,9 +394,7 @@ def _parse(args: Args, family: TunnelFamily, record: Record, changes: bool = Fal
     if family.number == AF_INET:
         _complete(record)
     if "dev" in record:
-        record["link"] = args.ip.index_of(record["dev"])
-        if not record["link"]:
-            raise CommandError(f'Cannot find device "{record["dev"]}"', FAILED)
+        record["link"] = args.ip.device(record["dev"])
     return record
 
 
@@ -575,12 +573,6 @@ def _generic(request: str, device: str, data: bytes) -> None:
         raise CommandError("", FAILED)
 
 
-def _help(family: int) -> CommandError:
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["tunnel" if family == AF_INET else "tunnel6"])
-
-
 VERBS = (
     ("add", _add("SIOCADDTUNNEL")),
     ("change", _add("SIOCCHGTUNNEL")),
@@ -606,7 +598,7 @@ def run(args: Args) -> int:
     verb = pick(VERBS + (IPV4_VERBS if family.number == AF_INET else ()), word)
     if verb is None:
         if matches(word, "help"):
-            raise _help(family.number)
+            raise help_of("tunnel" if family.number == AF_INET else "tunnel6")
         advice = '"ip tunnel help"' if family.number == AF_INET else '"ip -f inet6 tunnel help".'
         raise CommandError(f'Command "{word}" is unknown, try {advice}')
     verb(args, family)

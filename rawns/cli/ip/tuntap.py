@@ -9,7 +9,7 @@ from ...errors import SyscallError
 from ...nlmsg import Request
 from ...tap import IFREQ
 from .arguments import interface, leading_integer
-from .context import dispatch, reason
+from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, garbage, matches
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, read
 from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, put
@@ -92,7 +92,7 @@ def _name(word: str, args: Args, record: Record) -> None:
     if word == "name":
         word = args.take()
     elif matches(word, "help"):
-        raise help()
+        raise help_of("tuntap")
     if record.get("name"):
         raise garbage("name", word)
     record["name"] = interface(word, "name")
@@ -208,22 +208,9 @@ def _holders(name: str) -> Iterator[tuple[str, str]]:
             continue  # it has ended, or belongs to another user
 
 
-def help() -> CommandError:
-    """Return the help text of `ip tuntap`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["tuntap"])
-
-
-def _help(args: Args) -> int:
-    raise help()
-
-
-VERBS = (("add", add), ("delete", delete), ("show|lst|list", show), ("help", _help))
-
-
-def run(args: Args) -> int:
-    """Run ``ip tuntap`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    return dispatch(VERBS, args.take(), args, "tuntap")
+run = ObjectVerbs(
+    "tuntap",
+    ("add", add),
+    ("delete", delete),
+    ("show|lst|list", show),
+)

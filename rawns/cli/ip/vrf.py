@@ -9,14 +9,12 @@ import os
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
-from .context import complain
-from .grammar import FAILED, CommandError, matches, wrong
-from .render import OutputField, document, text
+from .context import ObjectVerbs, complain, help_of
+from .grammar import FAILED, CommandError, wrong
+from .render import LINE_END, OutputRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ...wire import Body
     from .context import Args, IpContext
 
@@ -36,11 +34,11 @@ def _is_vrf(name: str, ip: IpContext) -> bool:
     return _table(ip.link(ip.index_of(name) or -1)) != 0
 
 
-def _fields(link: Body) -> Iterator[OutputField]:
-    name, table = link["IFLA_IFNAME"], _table(link)
-    yield OutputField("name", name, f"{name:<16}")
-    yield OutputField("table", table, f" {table:>5}")
-    yield OutputField("", None, "\n")
+ROWS = (
+    OutputRow("IFLA_IFNAME", "name", "%-16s"),
+    OutputRow("", "table", " %5s", lambda link, _, ip: _table(link)),
+    LINE_END,
+)
 
 
 def show(args: Args) -> int:
@@ -48,7 +46,7 @@ def show(args: Args) -> int:
     ip = args.ip
     name = args.take() if args else ""
     if args:
-        raise help()
+        raise help_of("vrf")
     if name:
         if not _is_vrf(name, ip):
             raise CommandError("Invalid VRF")
@@ -57,11 +55,11 @@ def show(args: Args) -> int:
     kind = {"IFLA_INFO_KIND": "vrf"}
     request = Request(rtnl.GETLINK, {"IFLA_LINKINFO": kind, "IFLA_EXT_MASK": uapi.RTEXT_FILTER_VF}, uapi.NLM_F_DUMP)
     links = [reply.body for reply in ip.dump(request) if _table(reply.body)]
-    if ip.json:
-        ip.write([document((_fields(link) for link in links), ip)])
-        return 0
-    ip.write([TITLE, *(piece for link in links for piece in text(_fields(link)))])
-    if not links:
+    if not ip.json:
+        ip.write([TITLE])
+    if links or ip.json:
+        ip.print_rows(ROWS, links)
+    else:
         ip.write(["No VRF has been configured\n"])
     return 0
 
@@ -122,24 +120,4 @@ def execute(args: Args) -> int:
     raise CommandError('"ip vrf exec" is not supported by rawns; bind the socket to the device instead (SO_BINDTODEVICE).')
 
 
-def help() -> CommandError:
-    """Return the help text of `ip vrf`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["vrf"])
-
-
-VERBS = {"identify": identify, "pids": pids, "exec": execute, "show": show, "lst": show, "list": show}
-
-
-def run(args: Args) -> int:
-    """Run ``ip vrf`` with its words; return the exit status."""
-    if not args:
-        return show(args)
-    word = args.take()
-    for verb, function in VERBS.items():
-        if matches(word, verb):
-            return function(args)
-    if matches(word, "help"):
-        raise help()
-    raise CommandError(f'Command "{word}" is unknown, try "ip vrf help".')
+run = ObjectVerbs("vrf", ("identify", identify), ("pids", pids), ("exec", execute), ("show|lst|list", show))
