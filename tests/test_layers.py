@@ -56,7 +56,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["diff", "emit", "page"],
         [""],
     ],
-    "nft": [["messages", "statements"], ["format"], ["records"], ["build", "evaluate"], ["nat"], ["client"], [""]],
+    "nft": [["messages", "statements"], ["format"], ["records"], ["build", "evaluate"], ["firewall", "nat"], ["client"], [""]],
     "lab": [
         ["lock", "positions", "problems", "relay", "values"],
         ["document", "properties", "stamp"],

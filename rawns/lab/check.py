@@ -85,6 +85,10 @@ def _in_host(host: Host) -> Problems:
     if host.routes and not host.root:
         yield from _routes(host)
     names = {one.name for one in host.interfaces}
+    for rule in host.firewall:
+        out = rule.partition(" on ")[2]
+        if out and out not in names:
+            yield Problem(f"the firewall rule {rule!r}, but {host.label} has no interface {out}", host.where)
     for nat in host.nats:
         if nat.out not in names and not host.root:
             yield Problem(f"NAT out of {nat.out}, but {host.label} has no interface of that name", host.where)

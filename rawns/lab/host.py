@@ -82,19 +82,20 @@ class Host(BaseHost):
     are those of the `NetNS` in ``namespace``; they raise `RawnsError` while the lab is not up.
     """
 
-    __slots__ = ("_identity", "_namespace", "commands", "files", "nats", "routes", "sysctls")
+    __slots__ = ("_identity", "_namespace", "commands", "files", "firewall", "nats", "routes", "sysctls")
 
     _namespace: NetNS | None
     _identity: tuple[int, int] | None  # known from creation on, also while no descriptor is open
     routes: Sequence[LabRoute]
     sysctls: dict[str, str] | None
     nats: Sequence[Nat]
+    firewall: Sequence[str]  # rules of `nft.firewall`
     files: dict[str, str] | None  # content by file name, for /etc
     commands: Sequence[list[str]]
 
     def __init__(self, lab: BaseLab, name: str | None, label: str) -> None:
         self._init(lab=lab, name=name, label=label, where="", number=0, interfaces=[], _names=None)
-        self._init(_namespace=None, _identity=None, routes=(), sysctls=None, nats=(), files=None, commands=())
+        self._init(_namespace=None, _identity=None, routes=(), sysctls=None, nats=(), firewall=(), files=None, commands=())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}{'' if self.there else ' (planned)'}>"
@@ -177,15 +178,29 @@ class Host(BaseHost):
         """Plan whether it forwards packets, of both families.  Raises `InvalidValue`."""
         self.sysctl(dict.fromkeys(FORWARDING, int(check_flag("forward", on))))
 
-    def nat(self, out: str, *sources: str, forwards: Sequence[Forward] = ()) -> Nat:
+    def allow(self, rule: str) -> None:
+        """Plan a rule that allows packets: ``in tcp port 80 from 10.0.0.0/8``; see `nft.firewall`.  Raises `InvalidValue`."""
+        self.add_rule(f"allow {rule}")
+
+    def deny(self, rule: str) -> None:
+        """Plan a rule that drops packets: ``forward on wan``; see `nft.firewall`.  Raises `InvalidValue`."""
+        self.add_rule(f"deny {rule}")
+
+    def add_rule(self, rule: str) -> None:
+        """Plan a rule of its firewall, after those that there are: ``deny in tcp port 22``.  Raises `InvalidValue`."""
+        from ..nft.firewall import FirewallRule
+
+        self.firewall = [*self.firewall, str(FirewallRule(rule))]
+
+    def nat(self, out: str, *sources: str, forwards: Sequence[Forward] = (), random: bool = False) -> Nat:
         """Plan that packets that leave through ``out`` get the address of that interface, if they come from ``sources``.
 
-        ``sources`` are prefixes (none: all of IPv4), ``forwards`` are ports forwarded in (`nft.nat.Forward`).  Raises
-        `InvalidValue`.
+        ``sources`` are prefixes (none: all of IPv4), ``forwards`` are ports forwarded in (`nft.nat.Forward`); with ``random``
+        each connection gets a source port at random.  Raises `InvalidValue`.
         """
         from ..nft.nat import ALL_IPV4, Nat
 
-        nat = Nat(out, sources or (ALL_IPV4,), forwards)
+        nat = Nat(out, sources or (ALL_IPV4,), forwards, random)
         if any(nat.out == other.out for other in self.nats):
             raise InvalidValue(f"{self.label} translates addresses out of {out} twice")
         self.nats = [*self.nats, nat]
@@ -194,12 +209,13 @@ class Host(BaseHost):
     @property
     def extras(self) -> bool:
         """Whether something is described that `host_config` applies: settings, address translation, files."""
-        return bool(self.sysctls or self.nats or self.files)
+        return bool(self.sysctls or self.nats or self.files or self.firewall)
 
     @property
     def features(self) -> frozenset[str]:
         """What its stamp names, so that it is read back: ``routes``, ``nat``, ``files``, ``forward``, ``shape``, ``vlans``."""
-        found = [word for word, there in (("routes", self.routes), ("nat", self.nats), ("files", self.files)) if there]
+        extras = {"routes": self.routes, "nat": self.nats, "files": self.files, "firewall": self.firewall}
+        found = [word for word, there in extras.items() if there]
         if self.sysctls and any(self.sysctls.get(key, "0") != "0" for key in FORWARDING):
             found.append("forward")
         for one in self.interfaces:
@@ -357,7 +373,7 @@ class RootHost(Host):
         """Raise `InvalidValue`: a lab may create links only in this namespace."""
         raise InvalidValue("links are all that a lab may make in the namespace that the lab is built from")
 
-    sysctl = nat = route
+    sysctl = nat = add_rule = route
 
     def delete(self) -> None:
         """Delete the lab's links in it."""

@@ -13,7 +13,7 @@ from ..netns import ETC_DIR
 from ..terminal import printable
 from . import etc_files, stamp
 from .change import Change
-from .kernel_state import nat_table, settings_of
+from .kernel_state import firewall_table, nat_table, settings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +29,36 @@ def changes(host: Host, state: NamespaceState | None) -> Iterator[Change]:
     """Yield what differs; everything that is described, if the host is to be created."""
     yield from _sysctls(host, state)
     yield from _nat(host, state.nats if state is not None else None)
+    yield from _firewall(host, state.firewall if state is not None else [])
     if state is not None and state.faults:
         yield from _faults(host, state)
     if host.name is not None:
         yield from _files(host)
+
+
+def _firewall(host: Host, there: list[str] | None) -> Iterator[Change]:
+    if not host.firewall and there == []:
+        return
+    from ..nft.firewall import FirewallRule, ordered
+
+    wanted = ordered(FirewallRule(one) for one in host.firewall)
+    if wanted == there:
+        return
+    sign = "+" if there == [] else "~" if wanted else "-"
+    now = "other rules" if there is None else f"{len(there)} rules"
+    what = "; ".join(wanted) if sign == "+" else f"{now} -> {'; '.join(wanted) or 'none'}"
+    back = partial(_set_firewall, host, there or [])
+    yield Change(sign, f"firewall of {host.label}: {what}", host, host.where).with_action(
+        partial(_set_firewall, host, wanted), back
+    )
+
+
+def _set_firewall(host: Host, rules: list[str]) -> None:
+    name = firewall_table(host.lab.name)
+    if rules:
+        host.net.nft.set_firewall(name, rules, str(stamp.Stamp(host.lab.name)))
+    else:
+        _no_table(host, name)
 
 
 def _faults(host: Host, state: NamespaceState) -> Iterator[Change]:
@@ -76,20 +102,20 @@ def _nat(host: Host, there: NatTable | None) -> Iterator[Change]:
     if wanted == (there.nats if there is not None else []):
         return
     before = there.nats if there is not None else None
-    back = partial(_nat_now, host, before) if before else partial(_no_nat, host, name)
+    back = partial(_nat_now, host, before) if before else partial(_no_table, host, name)
     if wanted:
         what = f"nat of {host.label} out of {', '.join(one.out for one in wanted)}"
         change = Change("~" if there is not None else "+", what, host, host.where)
         yield change.with_action(partial(_nat_now, host, wanted), back)
     elif there is not None:
-        yield Change("-", f"nat of {host.label}", host).with_action(partial(_no_nat, host, name), back)
+        yield Change("-", f"nat of {host.label}", host).with_action(partial(_no_table, host, name), back)
 
 
 def _nat_now(host: Host, nats: list[Nat]) -> None:
     host.net.nft.set_nat(nat_table(host.lab.name), nats, str(stamp.Stamp(host.lab.name)))
 
 
-def _no_nat(host: Host, name: str) -> None:
+def _no_table(host: Host, name: str) -> None:
     try:
         host.net.nft.delete_table(name)
     except KernelError as error:

@@ -42,7 +42,7 @@ WANTED = (
 class NamespaceState:
     """A namespace: ``links`` by name, ``addresses``, ``shapes`` and ``vlans`` by index; ``stamp`` is that of ``lo``."""
 
-    __slots__ = ("addresses", "faults", "links", "nats", "relayed", "routes", "shapes", "stamp", "sysctls", "vlans")
+    __slots__ = ("addresses", "faults", "firewall", "links", "nats", "relayed", "routes", "shapes", "stamp", "sysctls", "vlans")
 
     def __init__(self, links: Iterable[Link]) -> None:
         self.links: dict[str, Link] = {one.name: one for one in links}
@@ -54,6 +54,7 @@ class NamespaceState:
         self.vlans: dict[int, dict[int, tuple[bool, bool]]] = {}  # of the ports of filtering bridges
         self.sysctls: dict[str, str] = {}
         self.nats: NatTable | None = None  # our table
+        self.firewall: list[str] | None = []  # the rules of our table; None if it holds anything else
         self.faults: list[Fault] = []  # what keeps it from others, made at run time
         self.relayed: dict[int, Shape] = {}  # the shapes of links, by index, whose frames a relay carries; in `shapes` too
 
@@ -89,6 +90,8 @@ def read(host: Host) -> NamespaceState:
         state.routes = [one for one in net.routes() if one.protocol == stamp.PROTOCOL]
     if "shape" in wanted:
         _shapes(net, state)
+    if "firewall" in wanted:
+        state.firewall = net.nft.firewall(firewall_table(host.lab.name))
     if "faults" in wanted:
         from . import faults
 
@@ -117,6 +120,11 @@ def read(host: Host) -> NamespaceState:
 def nat_table(lab: str) -> str:
     """Return the name of a lab's nf_tables table, in each host that translates addresses."""
     return f"rawns_{lab}"
+
+
+def firewall_table(lab: str) -> str:
+    """Return the name of the table of a lab's firewall, in each host that has one."""
+    return f"rawns_{lab}_firewall"
 
 
 def settings_of(host: Host, state: NamespaceState | None) -> dict[str, str]:

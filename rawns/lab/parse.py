@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Made = TypeVar("Made", bound=Topology)
 
-SHARED = ("routes", "sysctls", "nats", "files", "commands")  # attributes that all hosts of a ``count`` have in common
+SHARED = ("routes", "sysctls", "nats", "firewall", "files", "commands")  # attributes that all hosts of a ``count`` have in common
 
 
 def lab_of(source: Source, create: Callable[[str, bool], Made]) -> Made:

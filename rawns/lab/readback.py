@@ -190,6 +190,7 @@ def _routes(host: Host, state: NamespaceState) -> None:
         metric = None if route.metric == IP6_METRIC and route.family == AF_INET6 else route.metric or None
         to = "::/0" if str(route) == "default" and route.family == AF_INET6 else str(route)
         host.route(to, route.gateway, dev.name if dev is not None and not plain else None, metric)
+    host.firewall = state.firewall or ()
     host.nats = (state.nats.nats if state.nats is not None else None) or ()
     if state.stamp is not None and "forward" in state.stamp.features:
         forwards = {key: value for key, value in host.settings(FORWARDING).items() if value != "0"}

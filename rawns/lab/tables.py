@@ -126,14 +126,14 @@ def _sysctls(host: Host) -> dict[str, str]:
 
 
 def _add_nat(host: Host, entry: dict[str, Any]) -> None:
-    host.nat(entry["out"], *entry.get("source", ()), forwards=entry.get("forward", ()))
+    host.nat(entry["out"], *entry.get("source", ()), forwards=entry.get("forward", ()), random=entry.get("random", False))
 
 
 def _nats(host: Host) -> list[dict[str, Any]]:
     found = []
     for nat in host.nats:
         forwards = [FORWARDING_VALUE.write(one) for one in nat.forwards]
-        entry = {"out": nat.out, "source": list(nat.sources), "forward": forwards}
+        entry = {"out": nat.out, "source": list(nat.sources), "forward": forwards, "random": nat.random}
         found.append(
             {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in entry.items() if value}
         )
@@ -180,6 +180,7 @@ NAT = TableValue(
     Key("out", values.INTERFACE_NAME, "the uplink", required=True),
     Key("source", values.ListOf(values.TEXT), "prefixes whose packets get the address of the uplink"),
     Key("forward", values.ListOf(FORWARDING_VALUE), 'ports forwarded in, like "tcp 8080 10.0.0.2:80"'),
+    Key("random", values.FLAG, "whether each connection gets a source port at random, and does not keep its own"),
 )
 
 # Before these come ``count`` and ``netns``, which say how many hosts there are and what their namespaces are called.
@@ -204,6 +205,13 @@ HOST_KEYS: tuple[HostKey, ...] = (
         _sysctls,
     ),
     HostKey("nat", values.ListOf(NAT), "address translation out of an uplink", _add_nat, _nats),
+    HostKey(
+        "firewall",
+        values.ListOf(values.FIREWALL_RULE),
+        'rules, of which the first that matches decides, like "deny in tcp port 22 from 10.9.0.0/16"',
+        lambda host, rule: host.add_rule(rule),
+        lambda host: list(host.firewall),
+    ),
     HostKey("hosts", NAMES, "names and addresses for /etc/hosts", _set_names, _names),
     HostKey(
         "search", values.ListOf(values.DOMAIN), "domains for /etc/resolv.conf", _add_search, lambda host: _lines(host, "search")

@@ -312,6 +312,12 @@ def _tunnel_address(word: str) -> str:
     return address.address
 
 
+def _firewall_rule(word: str) -> str:
+    from ..nft.firewall import FirewallRule
+
+    return str(FirewallRule(word))
+
+
 def mac_bytes(word: str) -> bytes:
     """Return the six bytes of a MAC address.  Raises `InvalidValue` for a wrong length, for multicast and for all zeros."""
     digits = word.replace("-", ":").split(":")
@@ -498,5 +504,6 @@ INTERFACE_ADDRESS = CheckedText(_interface_address, pattern="/[0-9]+$")
 MAC_ADDRESS = CheckedText(_mac, pattern="^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$")
 VLAN_ID = WholeNumber("a VLAN", vlan.MIN_VID, vlan.MAX_VID)
 UDP_PORT = WholeNumber("a UDP port", 1, 65535)
+FIREWALL_RULE = CheckedText(_firewall_rule, pattern="^(allow|deny) +(in|out|forward)( |$)")
 METRIC = WholeNumber("a metric", 0, uapi.UINT32_MAX)
 USER_ID = WholeNumber("a user id", 0, uapi.UINT32_MAX - 1)

@@ -117,6 +117,31 @@ class Nft:
                 return nat.NatTable(found.comment, nat.read(table, chains, rules))
         return None
 
+    # -- firewall -------------------------------------------------------------------------------------------------
+
+    def set_firewall(self, table: str, rules: Sequence[str], stamp: str = "") -> None:
+        """Create a table of family inet with these rules of a `firewall` and nothing else, or replace it, in one transaction.
+
+        Raises `InvalidValue` for what is not a rule.
+        """
+        from .firewall import FirewallRule, replace
+
+        self.netfilter.transact(*replace(table, [FirewallRule(one) for one in rules], stamp), context=f"table inet {table}")
+
+    def firewall(self, table: str) -> list[str] | None:
+        """Return the rules that `set_firewall` has set in a table, and no rules if there is no such table.
+
+        None if the table holds anything else.  Raises `Interrupted` as `ruleset` does, `InvalidValue`.
+        """
+        from . import build, firewall
+
+        build.check_table(table)
+        requests = records.tables(INET), records.chains(INET), records.rules(INET, table)
+        tables, chains, rules = self._of_one_generation(*requests)
+        if all(NftTable(reply.body).name != table for reply in tables):
+            return []
+        return firewall.read(table, chains, rules)
+
     def delete_table(self, table: str) -> None:
         """Delete a table of family inet and all that is in it: ``nft delete table inet TABLE``.  `KernelError` ENOENT: none."""
         from .build import delete_table

@@ -23,7 +23,7 @@ from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from .. import uapi
 from ..errors import InvalidValue
 from ..objects import prefix
-from ..objects.link import check_name
+from ..objects.link import check_flag, check_name
 from ..terminal import short_repr
 from . import build, records, statements
 from . import messages as nft_messages
@@ -86,15 +86,18 @@ class Forward(_Value):
 class Nat(_Value):
     """NAT at the interface ``out``: packets from ``sources`` that leave by it get its address, ``forwards`` are forwarded in.
 
-    ``sources`` are prefixes, by default all of IPv4; ``'::/0'`` is all of IPv6; without any nothing is masqueraded.  Equivalent
+    ``sources`` are prefixes, by default all of IPv4; ``'::/0'`` is all of IPv6; without any nothing is masqueraded.  The source
+    port is kept if it is free; with ``random`` each connection gets one at random (``masquerade fully-random``).  Equivalent
     to ``nft ... oifname OUT ip saddr SOURCE masquerade``, or ``iptables -t nat -A POSTROUTING -o OUT -s SOURCE -j MASQUERADE``.
     Raises `InvalidValue`.
     """
 
-    __slots__ = ("out", "sources", "forwards")
+    __slots__ = ("out", "sources", "forwards", "random")
 
-    def __init__(self, out: str, sources: Sequence[str] | str = (ALL_IPV4,), forwards: Sequence[Forward] = ()) -> None:
-        self.out = check_name(out)
+    def __init__(
+        self, out: str, sources: Sequence[str] | str = (ALL_IPV4,), forwards: Sequence[Forward] = (), random: bool = False
+    ) -> None:
+        self.out, self.random = check_name(out), check_flag("random", random)
         for given in (sources, forwards):
             if not isinstance(given, (str, list, tuple)):
                 raise InvalidValue(f"expected a list, not {short_repr(given)}")
@@ -156,7 +159,7 @@ def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
     for nat in nats:
         made += [_rule(table, PREROUTING, _forwarded(nat.out, one), f"{one} of {nat.out}") for one in nat.forwards]
     for nat in nats:
-        made += [_rule(table, POSTROUTING, _masqueraded(nat.out, one), f"{one} out of {nat.out}") for one in nat.sources]
+        made += [_rule(table, POSTROUTING, _masqueraded(nat, one), f"{one} out of {nat.out}") for one in nat.sources]
     return made
 
 
@@ -168,10 +171,11 @@ def _rule(table: str, chain: tuple[str, int, int], expressions: list[Body], cont
     return build.new_rule(table, chain[0], expressions, context)
 
 
-def _masqueraded(out: str, source: str) -> list[Body]:
+def _masqueraded(nat: Nat, source: str) -> list[Body]:
     where = prefix.parse(source)
-    steps = [*build.interface("OIFNAME", out), *build.ip_family(where.family)]
-    return [*steps, *build.in_network(build.SOURCE, where), build.expression("masq")]
+    steps = [*build.interface("OIFNAME", nat.out), *build.ip_family(where.family)]
+    flags = {"NFTA_MASQ_FLAGS": uapi.NF_NAT_RANGE_PROTO_RANDOM_FULLY} if nat.random else {}
+    return [*steps, *build.in_network(build.SOURCE, where), build.expression("masq", **flags)]
 
 
 def _forwarded(out: str, forward: Forward) -> list[Body]:
@@ -226,6 +230,7 @@ def _interpret(rules: list[list[NftStatement]]) -> list[Nat]:
     """Return the `Nat`s that `replace` may have built the rules from; rules that it does not build are ignored."""
     sources: dict[str, list[str]] = {}
     forwards: dict[str, list[Forward]] = {}
+    random: set[str] = set()
     for steps in rules:
         compared = [step.values for step in steps if step.kind == "cmp" and len(step.values) == 3]
         facts = {selector: value for selector, _, value in compared}
@@ -233,6 +238,8 @@ def _interpret(rules: list[list[NftStatement]]) -> list[Nat]:
         try:
             if out is not None:
                 sources.setdefault(_interface(out), []).append(_source_of(facts))
+                if steps[-1].kind == "masq" and steps[-1].values[0]:
+                    random.add(_interface(out))
             elif into is not None:
                 forwards.setdefault(_interface(into), []).append(_forward_of(facts, steps[-1]))
         except (InvalidValue, KeyError, TypeError, ValueError):
@@ -240,7 +247,7 @@ def _interpret(rules: list[list[NftStatement]]) -> list[Nat]:
     found = []
     for name in sorted({*sources, *forwards}):
         try:
-            found.append(Nat(name, sources.get(name, ()), forwards.get(name, ())))
+            found.append(Nat(name, sources.get(name, ()), forwards.get(name, ()), name in random))
         except InvalidValue:
             pass
     return found
