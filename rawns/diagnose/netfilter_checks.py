@@ -9,7 +9,9 @@ from __future__ import annotations
 from _socket import PACKET_HOST, inet_pton
 
 from .. import uapi
+from ..lab import stamp
 from ..nft.evaluate import Packet
+from ..nft.firewall import described
 from ..nft.records import FAMILIES
 from ..objects.prefix import family_of
 from ..terminal import printable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ..nft.evaluate import Evaluation
     from ..nft.records import NftChain
     from ..objects.link import Link
     from .hop import Hop
@@ -127,10 +130,30 @@ def check_chains(
         hop.suspects.append(FilterSuspect(view, hook, evaluation, packet))
     if evaluation.verdict == "accept" or not evaluation.certain or evaluation.chain is None:
         return None
+    made_by_lab = _fault_of_lab(hop, view, evaluation, packet, why)
+    if made_by_lab is not None:
+        return made_by_lab
     by = "its policy" if evaluation.rule is None else f"its rule `{printable(str(evaluation.rule))}`"
     does = {"drop": "drops", "reject": "rejects"}.get(evaluation.verdict, f"sends to {evaluation.verdict}")
     sentence = f"the nf_tables chain {chain_name(evaluation.chain)} in {view.name} {does} the packet by {by}{why}"
     return NetworkFault(sentence, accepting_rule(hop, view, evaluation.chain, packet))
+
+
+def _fault_of_lab(hop: Hop, view: NamespaceView, evaluation: Evaluation, packet: Packet, why: str) -> NetworkFault | None:
+    """Return the fault in the words of a lab's description or verb, if the rule that decides is one of a lab's."""
+    rule, chain = evaluation.rule, evaluation.chain
+    if rule is None or chain is None:
+        return None
+    mark = stamp.read(rule.comment)
+    if mark is not None and chain.family == uapi.NFPROTO_NETDEV:  # made at run time: `lab.faults`
+        words = printable(rule.comment[len(f"{stamp.WORD} lab={mark.lab} ") :])
+        named = view.name.name is not None
+        heal = remedy.Remedy(remedy.Action(f"rawns lab heal {mark.lab}")) if named else accepting_rule(hop, view, chain, packet)
+        return NetworkFault(f"{view.name} drops the packet: the lab {mark.lab} was told to `{words}`{why}", heal)
+    if chain.table.startswith("rawns_") and chain.table.endswith("_firewall") and described(rule):
+        sentence = f"the firewall of {view.name} drops the packet by its rule `{printable(rule.comment)}`{why}"
+        return NetworkFault(sentence, accepting_rule(hop, view, chain, packet))
+    return None
 
 
 def _first(faults: Iterator[NetworkFault | None]) -> NetworkFault | None:

@@ -176,6 +176,16 @@ def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[st
     return [str(one) for one in texts] if same_chains and by_chain[0] == by_chain[1] else None
 
 
+def described(rule: records.NftRule) -> bool:
+    """Return whether a rule is what its comment says."""
+    try:
+        said = FirewallRule(rule.comment)
+    except InvalidValue:
+        return False
+    request = build.new_rule(rule.table, rule.chain, said.expressions(), "")
+    return records.NftRule(request.body).statements == rule.statements
+
+
 def _place(chain: records.NftChain) -> tuple[str, ...]:
     return tuple(map(str, (chain.name, chain.hook, chain.type, chain.priority, chain.policy)))
 

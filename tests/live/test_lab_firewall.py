@@ -66,7 +66,7 @@ def test_the_first_rule_that_matches_decides_and_replies_pass(lab: Lab) -> None:
         assert not reaches(lab, "a", "b", 81)
         assert not reaches(lab, "b", "a", 80)
         found = why(host(lab, "a"), host(lab, "b"), port=81, protocol="tcp")
-        assert not found and "deny in tcp on eth0" in str(found)
+        assert not found and "the firewall of b drops the packet by its rule `deny in tcp on eth0`" in str(found)
     finally:
         for server in servers:
             server.kill()

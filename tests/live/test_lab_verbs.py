@@ -216,6 +216,20 @@ def test_waits_that_fail_say_why(lab: Lab) -> None:
         host(lab, "a").wait_for_port(80, timeout=0)
 
 
+def test_why_says_the_words_of_the_verb(lab: Lab) -> None:
+    cases: list[tuple[Any, str]] = [
+        (lambda: lab.isolate("b"), "b drops the packet: the lab verbs was told to `isolate b`"),
+        (lambda: lab.partition("a", "b"), "a drops the packet: the lab verbs was told to `partition a | b`"),
+        (lambda: lab.block("a", "b"), "a drops the packet: the lab verbs was told to `block a b`"),
+    ]
+    for verb, words in cases:
+        verb()
+        with pytest.raises(LabTimeoutError) as caught:
+            lab.wait_reachable("a", "b", timeout=0.05)
+        assert words in str(caught.value)
+        lab.heal()
+
+
 def test_a_wait_for_a_port_ends_with_its_process(lab: Lab) -> None:
     process = host(lab, "a").popen([sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(RawnsError, match="has ended with status 3"):

@@ -241,7 +241,7 @@ REFUSED = {
     "no flag": ({"hosts": {"web": {"forward": 1}}}, "hosts.web.forward: 1 is neither true nor false"),
     "no table": (
         {"hosts": {"web": "10.0.0.1"}},
-        'hosts.web: "10.0.0.1" is not a table: a host has the keys count, netns, gateway, routes, forward, sysctl, nat, hosts, '
+        'hosts.web: "10.0.0.1" is not a table: a host has the keys count, netns, gateway, routes, forward, sysctl, nat, firewall, hosts, '
         "search, nameservers and run",
     ),
     "no rate": ({**TWO, "wires": [{**WIRE, "rate": "fast"}]}, "wires[0].rate: 'fast' is not a rate such as '10mbit'"),
