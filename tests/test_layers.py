@@ -64,7 +64,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["interface"],
         ["change", "kinds"],
         ["host"],
-        ["relayed"],
+        ["presets", "relayed"],
         ["build_requests", "etc_files", "kernel_state", "prefetch", "topology"],
         ["graph", "host_config", "segments", "shaping", "tables", "wait"],
         ["check", "diff", "discover", "export", "parse_tables", "reachability", "reference", "wait_for"],

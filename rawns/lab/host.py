@@ -178,6 +178,13 @@ class Host(BaseHost):
         """Plan whether it forwards packets, of both families.  Raises `InvalidValue`."""
         self.sysctl(dict.fromkeys(FORWARDING, int(check_flag("forward", on))))
 
+    def uplink(self, kind: str) -> None:
+        """Plan it as a router of a kind: ``home``, ``cgnat``, ``corporate`` or ``none``; ``home on wan`` names its uplink (eth0).
+
+        That is forwarding, NAT, and rules of its firewall: `presets`.  Raises `InvalidValue`.
+        """
+        self.lab.verbs.apply_uplink(self, kind)
+
     def allow(self, rule: str) -> None:
         """Plan a rule that allows packets: ``in tcp port 80 from 10.0.0.0/8``; see `nft.firewall`.  Raises `InvalidValue`."""
         self.add_rule(f"allow {rule}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..errors import InvalidValue
 from . import values
 from .parse_tables import InvalidAt, TableParser
+from .presets import LINKS
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, shape_of
 from .tables import END_TABLE, MAX_HOSTS, SHORT_END
 
@@ -157,19 +158,23 @@ class LinkParser(TableParser):
     def wire(self, entry: TableValues) -> None:
         """Read one of ``[[wires]]``."""
         ends, before, loop = entry.pop("ends", None), len(self.problems), entry.pop("loop", False)
+        preset = entry.pop("preset", None)
+        kinds: list[dict[str, Any]] = [{}, {}] if preset is None else [LINKS[preset].up, LINKS[preset].down]
         if not isinstance(ends, list) or len(ends) != 2:
             if entry.whole:
                 self.note(entry.path, EXAMPLE_ENDS)
             return
         places = [(*entry.path, "ends", number) for number in range(2)]
-        one, other = [self.attempt(place, self._end, end, place, entry) for end, place in zip(ends, places)]
+        one, other = [
+            self.attempt(place, self._end, end, place, {**kind, **entry}) for end, place, kind in zip(ends, places, kinds)
+        ]
         if one is not None and other is not None:
             self.attempt(entry.path, self._wires, entry.path, one, other, loop)
         if not entry.whole or len(self.problems) > before:
             for end in (one, other):
                 self.mark_incomplete(end.hosts if end is not None else ())
 
-    def _end(self, value: object, path: Path, wire: TableValues) -> End:
+    def _end(self, value: object, path: Path, wire: dict[str, Any]) -> End:
         """Return one end, in its short form (``"web:eth0 10.0.0.1/24"``) or as a table; keys of the wire hold for both ends."""
         if isinstance(value, str):
             words = value.split() or [""]

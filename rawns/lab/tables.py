@@ -9,6 +9,7 @@ from ..errors import InvalidValue
 from . import values
 from .host import FORWARDING, Host
 from .kinds import TABLES
+from .presets import LINKS, UPLINKS, apply_uplink, link_preset, split_uplink
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, Key
 
 TYPE_CHECKING = False
@@ -171,6 +172,16 @@ def _add_command(host: Host, words: list[str]) -> None:
     host.commands = [*host.commands, words]
 
 
+def _uplink(text: str) -> str:
+    split_uplink(text)
+    return text
+
+
+def _preset(text: str) -> str:
+    link_preset(text)
+    return text
+
+
 ROUTE = RouteValue()
 NAMES = values.NamesValue()
 COMMAND = values.CommandValue()
@@ -205,6 +216,13 @@ HOST_KEYS: tuple[HostKey, ...] = (
         _sysctls,
     ),
     HostKey("nat", values.ListOf(NAT), "address translation out of an uplink", _add_nat, _nats),
+    HostKey(
+        "uplink",
+        values.CheckedText(_uplink),
+        f'its kind as a router, {values.join_words(list(UPLINKS))}, out of eth0 or "on" another interface: "home on wan"',
+        apply_uplink,
+        lambda host: None,  # it has become NAT and rules of a firewall
+    ),
     HostKey(
         "firewall",
         values.ListOf(values.FIREWALL_RULE),
@@ -243,6 +261,11 @@ ADDRESSES = Key("addresses", values.ListOf(values.INTERFACE_ADDRESS), "addresses
 PARENT = Key("parent", values.TEXT, 'interface that it stands on, "HOST:NAME", or "NAME" for one of the same host', required=True)
 ENDS = Key("ends", values.Value({"type": "array", "minItems": 2, "maxItems": 2}), "the two ends", required=True)
 LOOP = Key("loop", values.FLAG, "whether the wire may close a loop of bridges without spanning tree protocol")
+PRESET = Key(
+    "preset",
+    values.CheckedText(_preset, enum=list(LINKS)),
+    f"kind of link, whose user is at the first end: {values.join_words(list(LINKS))}",
+)
 LAB_NAME = Key(
     "name", values.Value({"type": "string", "pattern": "^[\\w-]{1,64}$"}), "name of the lab; by default that of the file"
 )
@@ -264,7 +287,7 @@ def bridge_keys() -> Keys:
 
 
 HOST_TABLE = keys_of(COUNT, NETNS, HOST_KEYS)
-WIRE_TABLE = keys_of(ENDS, LOOP, [row for row in LINK_PROPERTIES if row.name != "mac"], SHAPE_KEYS)
+WIRE_TABLE = keys_of(ENDS, LOOP, PRESET, [row for row in LINK_PROPERTIES if row.name != "mac"], SHAPE_KEYS)
 SHORT_END = keys_of(NAME, ADDRESSES)
 END_TABLE = keys_of(HOST, BRIDGE, VRF, VLANS, SHORT_END.values(), LINK_PROPERTIES, SHAPE_KEYS)
 TOP = ("name", "hosts", "bridges", "wires", *TABLES)

@@ -133,6 +133,26 @@ class Verbs(Topology):
             if len(used) > MAX_CONNECTED or host.name is not None:
                 host.release()
 
+    # -- presets ------------------------------------------------------------------------------------------------------
+
+    def apply_uplink(self, host: Host, kind: str) -> None:
+        """Plan a host as a router of a kind; see `Host.uplink`."""
+        from .presets import apply_uplink
+
+        apply_uplink(host, kind)
+
+    def preset(self, port: PortWord, name: str) -> None:
+        """Plan how both ends of a wire send, as a kind of link: ``4g``, ``dsl``, ``satellite`` ...; ``port`` is the user's end.
+
+        Before `up`, or again after it.  The kinds are in `presets.LINKS`, and with their figures in the manual.
+        """
+        from .presets import link_preset
+
+        found, one = link_preset(name), self.find_port(port)
+        if one.peer is None:
+            raise InvalidValue(f"{printable(str(one))} has no other end")
+        one.shape, one.peer.shape = dict(found.up), dict(found.down)
+
     # -- links down and up --------------------------------------------------------------------------------------------
 
     def set_down(self, *ports: PortWord) -> None:
