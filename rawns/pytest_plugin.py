@@ -22,7 +22,8 @@ NAME = "rawns-run"  # of the object that is registered as a plugin while a run i
 FIXTURES = ("lab", "lab_file", "netns", "netns_factory")
 SCOPES = ("function", "class", "module", "package", "session")
 MARKERS = (
-    "lab(path, scope='function'): bring up the lab of a file for the fixture `lab`, or the same for all tests of a scope (rawns)",
+    "lab(path, scope='function', port=None, presets=()): bring up the lab of a file for the fixture `lab`, or the same for all "
+    "tests of a scope; with presets, once for each of these kinds of link at the wire of a port (rawns)",
     "netns(host=None): run the test inside the namespace of the fixture `netns`, or of a host of its lab (rawns)",
 )
 
@@ -104,6 +105,15 @@ class Run:
             items.sort(key=uses_network)
         return answer
 
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a test of each kind of link that the marker ``lab`` names: the argument ``preset``."""
+        marker = metafunc.definition.get_closest_marker("lab")
+        presets = marker.kwargs.get("presets") if marker is not None else None
+        if presets:
+            if "preset" not in metafunc.fixturenames:
+                metafunc.fixturenames.append("preset")
+            metafunc.parametrize("preset", list(presets))
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Run a test that is marked with ``netns`` inside a namespace."""
@@ -182,11 +192,13 @@ def _share_lab(request: pytest.FixtureRequest, state: TestState) -> None:
     path, scope = _marked(request)
     if path is not None and scope != "function":
         labs: dict[str, ManagedLab] = request.getfixturevalue(f"_rawns_{scope}_labs")
-        file = state.find(path)
-        made = labs.get(file)
+        file, preset = state.find(path), _preset(request)
+        made = labs.get(f"{file} {preset}")
         if made is None:
-            made = labs[file] = state.load(file)
-            made.up()
+            for key in [key for key in labs if key.startswith(f"{file} ")]:  # the same lab, with another kind of link
+                labs.pop(key).end()
+            made = labs[f"{file} {preset}"] = state.load(file)
+            _bring_up(made, request)
         else:
             state.labs.append(made)
         state.shared = made
@@ -197,11 +209,29 @@ def _marked(request: pytest.FixtureRequest) -> tuple[str | None, str]:
     marker = request.node.get_closest_marker("lab")
     if marker is None:
         return None, "function"
-    unknown = set(marker.kwargs) - {"path", "scope"}
+    unknown = set(marker.kwargs) - {"path", "scope", "port", "presets"}
     path, scope = marker.args[0] if marker.args else marker.kwargs.get("path"), marker.kwargs.get("scope", "function")
     if unknown or len(marker.args) > 1 or not isinstance(path, str) or scope not in SCOPES:
         pytest.fail(f"the marker is lab(PATH, scope=SCOPE), with one of the scopes {', '.join(SCOPES)}", pytrace=False)
     return path, scope
+
+
+def _preset(request: pytest.FixtureRequest) -> str:
+    """Return the kind of link that is the test's parameter, or an empty string."""
+    marker = request.node.get_closest_marker("lab")
+    parameters = getattr(getattr(request.node, "callspec", None), "params", {})
+    return str(parameters["preset"]) if marker is not None and marker.kwargs.get("presets") else ""
+
+
+def _bring_up(made: ManagedLab, request: pytest.FixtureRequest) -> None:
+    """Bring the lab of a marker up, with the kind of link that is the test's parameter."""
+    preset = _preset(request)
+    if preset:
+        port = request.node.get_closest_marker("lab").kwargs.get("port")
+        if port is None:
+            pytest.fail("the marker lab needs a port for its presets: lab(PATH, port='HOST:NAME', presets=[...])", pytrace=False)
+        made.verbs.preset(port, preset)
+    made.up()
 
 
 @pytest.fixture
@@ -214,7 +244,7 @@ def lab(request: pytest.FixtureRequest, _rawns_test: TestState) -> Iterator[Mana
     made = _rawns_test.empty_lab() if path is None else _rawns_test.load(path)
     with made:
         if path is not None:
-            made.up()
+            _bring_up(made, request)
         yield _give(request, made)
 
 
