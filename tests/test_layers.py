@@ -36,9 +36,9 @@ LAYERS = [  # from the lowest; the modules of one entry, and those of a package,
     ["icmp"],
     ["lab", "pool", "chat", "tracing"],
     ["inventory"],
-    ["diagnose", "bench", "doctor", "pairs"],
+    ["diagnose", "doctor", "pairs"],
     ["testing"],
-    ["pytest_plugin"],
+    ["bench", "pytest_plugin"],
     ["cli"],
 ]
 INSIDE = {  # the layers inside packages; "" is the package's __init__

@@ -42,6 +42,7 @@ def cases(peers: Peers) -> list[Case]:
         ("rawns, requests", rawns_api.article_requests, ("stamp",)),
         ("rawns, verbs", rawns_api.article_verbs, ("stamp", "queues")),
     )
+    fixture = (("rawns, Lab", rawns_api.plain_lab, ()), ("rawns, fixture", rawns_api.fixture_lab, ()))
     pool = (("rawns, create", rawns_api.create_several, ()), ("rawns, Pool", rawns_api.pool_take, ()))
     found = [
         case("anonymous", "a namespace without a name, and a netlink socket in it", rawns_api.anonymous, quick=True),
@@ -49,6 +50,7 @@ def cases(peers: Peers) -> list[Case]:
         case("verbs", "two namespaces and a veth pair, verb by verb", rawns_api.verbs),
         case("moved", "two namespaces and a veth pair, both ends moved", rawns_api.moved, share=0.5),
         case("article", "two named namespaces, a veth pair, addresses, all up", *article, quick=True),
+        case("fixture", "two hosts and a wire for a test, up and down", *fixture, baseline="rawns, Lab", quick=True),
         case("enter", "setns into a namespace and back", rawns_api.enter, repeat=100, quick=True, **one_ns),
         case("exec", "`true` in a namespace, without the mounts", rawns_api.execute(False), **one_ns),
         case("mounts", "`true` in a namespace, with the mounts of `ip netns exec`", rawns_api.execute(True), **one_ns),

@@ -99,6 +99,42 @@ def article_lab(trial: Trial) -> Steps:
         yield "lab.down"
 
 
+def plain_lab(trial: Trial) -> Steps:
+    """Bring up two hosts and a wire, wait until they can be used, and take them down."""
+    with Lab("fixture") as lab:
+        yield from _wired(lab, trial)
+        lab.down()
+        yield "lab.down"
+
+
+def fixture_lab(trial: Trial) -> Steps:
+    """Do what the fixture `lab` of the pytest plugin does for a test that brings up the same: with its watch for leaks."""
+    from pathlib import Path
+
+    from ..testing.session import TestSession, TestState
+
+    state = TestState(TestSession("none"), "fixture", Path(), Path())
+    state.begin()
+    state.watch()
+    with state.empty_lab() as lab:
+        yield "before the test"
+        yield from _wired(lab, trial)
+        lab.end()
+        yield "lab.down"
+    left = state.end()
+    yield "leaks"
+    assert not left, left
+
+
+def _wired(lab: Lab, trial: Trial) -> Steps:
+    one, two = lab.netns(trial.names[0], label="a"), lab.netns(trial.names[1], label="b")
+    lab.wire(one.port("eth0", "10.0.0.1/24"), two.port("eth0", "10.0.0.2/24"))
+    yield "description"
+    lab.up(10.0)
+    yield "lab.up"
+    yield Ready(trial.names)
+
+
 def article_verbs(trial: Trial) -> Steps:
     """Build the article with the first lines of the README."""
     with NetNS.create(trial.names[0]) as ns1, NetNS.create(trial.names[1]) as ns2:
