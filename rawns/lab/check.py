@@ -13,7 +13,6 @@ from ..objects import prefix
 from ..objects.prefix import BITS
 from .interface import DEFAULT_MTU
 from .problems import Problem
-from .segments import Segments
 from .values import LINK_LOCAL, inside, mac_bytes
 
 TYPE_CHECKING = False
@@ -252,6 +251,8 @@ def _on_segments(lab: Topology, incomplete: Collection[str]) -> Problems:
                 yield from _networks(ends, any(one.host.label in incomplete for one in wire))
         return
     yield from _loops(lab)
+    from .segments import Segments
+
     segments = Segments(lab)
     found: dict[int, list[Interface]] = {}
     unsure: set[int | None] = set(segments.open)
@@ -275,6 +276,8 @@ def _loops(lab: Topology) -> Problems:
     stacked = (one.bridged and (one.parent is not None or one.tunnel) for host in lab.hosts for one in host.interfaces)
     if not any(between) and not any(stacked):
         return
+    from .segments import Segments
+
     for one, other in Segments(lab, working=True, spanning_tree=True).loops:
         text = f"{one} and {other} close a loop of bridges, in which frames circulate without end"
         yield Problem(f"{text}: stp = true on one of the bridges, or loop = true on the wire", one.where)

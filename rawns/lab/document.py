@@ -114,6 +114,28 @@ def read(path: str) -> Source:
 
     Raises `InvalidValue` with the line if it is neither, `SyscallError` if it cannot be read.
     """
+    return parse(*_text_and_name(path))
+
+
+def lab_name(path: str) -> str:
+    """Return the name of the lab that a file describes.  Raises as `read`.
+
+    Most files begin with ``name = "shop"``.  Then the rest is not parsed: it may be faulty by now, and `tomllib` takes 7 of
+    the 21 ms of `rawns lab down FILE`.
+    """
+    text, file = _text_and_name(path)
+    first = next(filter(None, (line.partition("#")[0].split() for line in text.splitlines())), [])
+    if len(first) == 3 and first[:2] == ["name", "="] and first[2][0] == first[2][-1] == '"':
+        name = first[2][1:-1]
+        if name.isascii() and name.replace("-", "").replace("_", "").isalnum():
+            return name
+    data = parse(text, file).data
+    found = data.get("name") if isinstance(data, dict) else None
+    return found if isinstance(found, str) else path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _text_and_name(path: str) -> tuple[str, str]:
+    """Return the text of a file, and its name for messages."""
     name = "standard input" if path == "-" else path
     try:
         raw = _bytes(path)
@@ -126,7 +148,7 @@ def read(path: str) -> Source:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InvalidValue(f"{printable(name)}:{line}: this is not UTF-8, and so not a description") from None
-    return parse(text, name)
+    return text, name
 
 
 def _bytes(path: str) -> bytes:

@@ -12,7 +12,7 @@ from _socket import AF_INET6
 from .. import sysctl, uapi
 from ..errors import InvalidValue
 from ..netns_names import check
-from ..objects import link, prefix, vlan
+from ..objects import link, prefix
 from ..objects.prefix import BITS, Prefix
 from ..terminal import printable
 
@@ -502,7 +502,7 @@ PEER_ADDRESS = CheckedText(_peer_address)
 TUNNEL_ADDRESS = CheckedText(_tunnel_address)
 INTERFACE_ADDRESS = CheckedText(_interface_address, pattern="/[0-9]+$")
 MAC_ADDRESS = CheckedText(_mac, pattern="^[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}$")
-VLAN_ID = WholeNumber("a VLAN", vlan.MIN_VID, vlan.MAX_VID)
+VLAN_ID = WholeNumber("a VLAN", link.MIN_VID, link.MAX_VID)
 UDP_PORT = WholeNumber("a UDP port", 1, 65535)
 FIREWALL_RULE = CheckedText(_firewall_rule, pattern="^(allow|deny) +(in|out|forward)( |$)")
 METRIC = WholeNumber("a metric", 0, uapi.UINT32_MAX)

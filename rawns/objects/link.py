@@ -71,6 +71,9 @@ if TYPE_CHECKING:
         mcast_router: int | None
 
 
+MIN_VID, MAX_VID = 1, 4094  # 0 and 4095 are reserved
+
+
 class Link(Record):
     """One interface.
 

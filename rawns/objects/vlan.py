@@ -6,15 +6,12 @@ from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..terminal import short_repr
-from .link import check_flag
+from .link import MAX_VID, MIN_VID, check_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-
-MIN_VID, MAX_VID = 1, 4094  # 0 and 4095 are reserved
 
 
 class Vlan:

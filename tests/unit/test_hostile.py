@@ -23,6 +23,7 @@ from rawns.nft import nat, records
 from rawns.nft.evaluate import Packet
 from rawns.nft.nat import Forward, Nat
 from rawns.objects import address, link, neighbour, nsid, prefix, qdisc, route, rule, units, vlan
+from rawns.objects.link import MAX_VID
 from rawns.objects.record import Record
 from rawns.rtnl import tc
 from rawns.syscalls import Event
@@ -82,7 +83,7 @@ def test_mutated_answers_become_records_or_decode_errors() -> None:
                     examined(kind(reply.body))
                     outcomes["record"] += 1
                 if reply.kind == uapi.RTM_NEWLINK:
-                    assert len(vlan.read(reply.body)) <= 2 * vlan.MAX_VID
+                    assert len(vlan.read(reply.body)) <= 2 * MAX_VID
                 if reply.kind == uapi.RTM_NEWQDISC:
                     shape = qdisc.read([qdisc.Qdisc(reply.body)])
                     assert shape is None or repr(shape)
@@ -133,7 +134,7 @@ def test_ranges_of_vlans_do_not_fill_the_memory() -> None:
         {"flags": begin, "vid": 1},
         {"flags": end, "vid": 65535},
     ]
-    assert len(vlan.read({"ifi_index": 1, "IFLA_AF_SPEC": {"IFLA_BRIDGE_VLAN_INFO": infos}})) <= 2 * vlan.MAX_VID
+    assert len(vlan.read({"ifi_index": 1, "IFLA_AF_SPEC": {"IFLA_BRIDGE_VLAN_INFO": infos}})) <= 2 * MAX_VID
 
 
 # -- hostile text and values --------------------------------------------------------------------------------------------

@@ -642,3 +642,21 @@ def test_whatever_is_said_it_is_a_lab_or_faults_each_on_its_line() -> None:
             text.draw(lab), svg.draw(lab)
             Reach(lab).pairs()
     assert made > 20
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "name"),
+    [
+        ("x.toml", '# a comment\n\nname = "shop"  # and one more\n[hosts.a]\nthis = is = faulty', "shop"),
+        ("x.toml", 'name="shop"\nhosts = []', "shop"),
+        ("x.toml", 'hosts = ["a"]\nname = "shop"', "shop"),
+        ("x.toml", 'name = "a\\u0062"', "ab"),
+        ("x.toml", "hosts = []", "x"),
+        ("x.json", '{"name": "shop"}', "shop"),
+        ("x.json", "[]", "x"),
+    ],
+)
+@toml
+def test_the_name_of_a_lab_is_found_without_the_rest(file: str, text: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(text)
+    assert document.lab_name(str(tmp_path / file)) == name

@@ -52,11 +52,9 @@ def name_of(word: str) -> str:
     """Return the name of a lab, whatever else its file says: what is up can be removed even if the file is faulty by now."""
     if not is_file(word):
         return word
-    from ...lab.document import read
+    from ...lab.document import lab_name
 
-    source = read(word)
-    name = source.data.get("name") if isinstance(source.data, dict) else None
-    return name if isinstance(name, str) else word.rpartition("/")[2].rpartition(".")[0]
+    return lab_name(word)
 
 
 def netns_of(word: str, host: str) -> str:
