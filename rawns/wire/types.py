@@ -310,14 +310,15 @@ class Struct(Type):
     struct gives the members it has; ``whole`` says that a shorter one is malformed (headers).
     """
 
-    __slots__ = ("name", "members", "whole", "size", "order", "_names", "defaults", "_raw", "_struct")
+    __slots__ = ("name", "members", "whole", "size", "order", "_names", "defaults", "form", "_raw", "_struct")
 
     def __init__(self, name: str, *members: tuple[str, Scalar | Raw], order: str = "=", whole: bool = False) -> None:
         self.name, self.members, self.whole, self.order = name, members, whole, order
         self._names = tuple(member for member, _ in members)
         self.defaults = {name: b"" if isinstance(kind, Raw) else 0 for name, kind in members}
         self._raw = [(member, kind) for member, kind in members if isinstance(kind, Raw)]
-        self._struct = _Struct(order + "".join(kind.code for _, kind in members))
+        self.form = order + "".join([kind.code for _, kind in members])  # in the notation of the `struct` module
+        self._struct = _Struct(self.form)
         self.size = self._struct.size
 
     def pack_from(self, value: Mapping[Any, Any]) -> bytes:

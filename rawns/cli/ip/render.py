@@ -62,7 +62,8 @@ class OutputRow:
     ``text`` is a %-format; a newline in it is where a line breaks, which ``-oneline`` makes a backslash.  ``read``
     makes the value shown of the one in the record; None of it leaves the field out.  ``plain`` is the read of text
     alone, where that differs from JSON.  Without a key the row is about the record as a whole, which is then the value.
-    ``cached`` says that what is shown depends on the value alone, or on those of some keys: it is then made once for each.
+    ``cached`` says that what is shown depends on the value alone, or on what a function returns for the record: it is then
+    made once for each.
     """
 
     __slots__ = ("cached", "colour", "key", "name", "plain", "read", "text")
@@ -75,26 +76,30 @@ class OutputRow:
         read: Read | None = None,
         plain: Read | None = None,
         colour: Colour = None,
-        cached: bool | tuple[str, ...] = False,
+        cached: bool | Callable[[Body], Any] = False,
     ) -> None:
         self.key, self.name, self.text, self.read, self.plain, self.colour = key, name, text, read, plain, colour
         self.cached = cached
 
-    def fields(self, record: Body, ip: OutputOptions) -> Iterable[OutputField]:
-        """Return the field of a record; nothing if the record lacks the key."""
+    def shown(self, record: Body, ip: OutputOptions) -> Any:
+        """Return the value shown of a record; None if it has none, or if it is not shown."""
         value = record.get(self.key) if self.key else record
-        if value is None:
-            return ()
-        shown = value if self.read is None else self.read(value, record, ip)
-        if shown is None:
-            return ()
-        if ip.json:
-            return (OutputField(self.name, shown),)
-        words = shown if self.plain is None else self.plain(value, record, ip)
+        return value if value is None or self.read is None else self.read(value, record, ip)
+
+    def text_of(self, shown: Any, record: Body, ip: OutputOptions) -> str:
+        """Return the text of a value that `shown` has returned."""
+        value = record.get(self.key) if self.key else record
+        if self.plain is not None:
+            shown = self.plain(value, record, ip)
         colour = self.colour if ip.colour else None
         if colour is not None and not isinstance(colour, str):
             colour = colour(value, record)
-        return (OutputField(self.name, shown, put(self.text, words, ip, colour)),)
+        return put(self.text, shown, ip, colour)
+
+    def fields(self, record: Body, ip: OutputOptions) -> Iterable[OutputField]:
+        """Return the field of a record; nothing if the record lacks the key."""
+        shown = self.shown(record, ip)
+        return () if shown is None else (OutputField(self.name, shown, "" if ip.json else self.text_of(shown, record, ip)),)
 
 
 class OutputGroup:
@@ -107,7 +112,7 @@ class OutputGroup:
         key: str,
         show: Callable[[Any, Body, Any], Iterable[OutputField]],
         name: str = "",
-        cached: bool | tuple[str, ...] = False,
+        cached: bool | Callable[[Body], Any] = False,
     ) -> None:
         self.key, self.show, self.name, self.cached = key, show, name, cached
 
@@ -142,10 +147,12 @@ class Renderer:
 
     def __init__(self, rows: Iterable[Row], ip: OutputOptions, hidden: Container[str] = (), depth: int = 1) -> None:
         self._ip, self._depth = ip, depth
-        self._parts = [(row.key, self._part(row)) for row in rows if row.name not in hidden and not (ip.json and row is LINE_END)]
-        self._plans: dict[tuple[Any, ...], list[Callable[[Body], str]]] = {}
         self._space = "\n" + INDENT * (depth + 1) if ip.pretty else ""
-        self._end = "\n" + INDENT * depth + "}" if ip.pretty else "}"
+        self._colon = '": ' if ip.pretty else '":'
+        ends = [row for row in rows if row is LINE_END]
+        self._end = ("\n" + INDENT * depth + "}" if ip.pretty else "}") if ip.json else "\n" * len(ends)
+        self._parts = [(row.key, self._part(row)) for row in rows if row.name not in hidden and row is not LINE_END]
+        self._plans: dict[tuple[Any, ...], list[Callable[[Body], str]]] = {}
 
     def __call__(self, record: Body) -> str:
         """Return the text of a record, or the JSON object that it is."""
@@ -155,42 +162,51 @@ class Renderer:
             plan = [part for key, part in self._parts if not key or key in record]
             if len(self._plans) < MAX_CACHED:
                 self._plans[keys] = plan
+        pieces = [piece for part in plan if (piece := part(record))]
         if not self._ip.json:
-            return "".join([part(record) for part in plan])
-        body = ",".join([piece for part in plan if (piece := part(record))])
-        return f"{{{body}{self._end if body else '}'}"
+            return "".join(pieces) + self._end
+        return f"{{{','.join(pieces)}{self._end if pieces else '}'}"
 
     def _part(self, row: Row) -> Callable[[Body], str]:
-        make = self._members if self._ip.json else self._text
+        """Return a function that makes a row's part of a record's text, empty if there is none."""
+        make = self._one(row) if isinstance(row, OutputRow) else self._several(row)
         if not row.cached:
-            return lambda record: make(row, record)
-        key, keys = row.key, row.cached
+            return make
+        key, of = row.key, None if row.cached is True else row.cached
         made: dict[Any, str] = {}
 
         def part(record: Body) -> str:
-            value = tuple([record.get(one) for one in keys]) if isinstance(keys, tuple) else record[key]
+            value = record[key] if of is None else of(record)
             piece = made.get(value)
             if piece is None:
-                piece = make(row, record)
+                piece = make(record)
                 if len(made) < MAX_CACHED:
                     made[value] = piece
             return piece
 
         return part
 
-    def _text(self, row: Row, record: Body) -> str:
-        return "".join([field.text for field in row.fields(record, self._ip)])
+    def _one(self, row: OutputRow) -> Callable[[Body], str]:
+        ip, depth, head = self._ip, self._depth + 1, f'{self._space}"{row.name}{self._colon}'
 
-    def _members(self, row: Row, record: Body) -> str:
+        def member(record: Body) -> str:
+            shown = row.shown(record, ip)
+            return "" if shown is None else head + encode(shown, ip.pretty, depth)
+
+        def text(record: Body) -> str:
+            shown = row.shown(record, ip)
+            return "" if shown is None else row.text_of(shown, record, ip)
+
+        return text if not ip.json else member if row.name else lambda record: ""
+
+    def _several(self, row: OutputGroup) -> Callable[[Body], str]:
         ip, depth = self._ip, self._depth + 1
-        colon = '": ' if ip.pretty else '":'
-        return ",".join(
-            [
-                f'{self._space}"{field.name}{colon}{encode(field.value, ip.pretty, depth)}'
-                for field in row.fields(record, ip)
-                if field.name
-            ]
-        )
+
+        def members(record: Body) -> str:
+            named = [field for field in row.fields(record, ip) if field.name]
+            return ",".join([f'{self._space}"{one.name}{self._colon}{encode(one.value, ip.pretty, depth)}' for one in named])
+
+        return members if ip.json else lambda record: "".join([field.text for field in row.fields(record, ip)])
 
 
 COLOURS = {"ifname": 36, "mac": 33, "inet": 35, "inet6": 34, "up": 32, "down": 31}  # of ECMA-48; bold on a dark background

@@ -30,7 +30,7 @@ from .render import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from typing import Any
 
     from ...objects.prefix import Prefix
@@ -98,8 +98,7 @@ def hidden(wanted: Record) -> set[str]:
         prefix = wanted.get(key)
         if prefix is not None and prefix.family and prefix.length == BITS[prefix.family]:
             found.add(name)
-    if wanted.get("cloned"):
-        found |= NOT_OF_LOOKUP
+    found |= NOT_OF_LOOKUP if wanted.get("cloned") else {"cache"}
     return found | ({"flow"} if wanted.get("realm_mask") == 0xFFFFFFFF else set())
 
 
@@ -118,8 +117,8 @@ def _destination(record: Body, _: Body, ip: IpContext) -> str:
     return _prefix(record, "RTA_DST", record["rtm_dst_len"], ip) or "default"
 
 
-def _source(record: Body, _: Body, ip: IpContext) -> str | None:
-    return _prefix(record, "RTA_SRC", record["rtm_src_len"], ip)
+def _source(length: int, record: Body, ip: IpContext) -> str | None:
+    return _prefix(record, "RTA_SRC", length, ip) if length or "RTA_SRC" in record else None
 
 
 def _prefix(record: Body, key: str, length: int, ip: IpContext) -> str | None:
@@ -181,13 +180,15 @@ def _realms(value: int, record: Body, ip: IpContext) -> Iterator[OutputField]:
     yield OutputField("flow", inner, f"realms {source}/{target} " if value >> 16 else f"realm {target} ")
 
 
-def _cache(record: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield what the kernel has noted about a route: for IPv4 only of the answer to a look-up."""
-    if record["rtm_family"] == AF_INET and record["rtm_flags"] & uapi.RTM_F_CLONED:
-        yield _cache_flags(record["rtm_flags"], ip)
-        yield from cache_info(record.get("RTA_CACHEINFO"), ip)
-    elif record["rtm_family"] == AF_INET6:
-        yield from cache_info(record.get("RTA_CACHEINFO"), ip)
+def _cache(flags: int, record: Body, ip: IpContext) -> Iterable[OutputField]:
+    """Yield what the kernel has noted about a route that is the answer to a look-up in IPv4."""
+    if record["rtm_family"] != AF_INET or not flags & uapi.RTM_F_CLONED:
+        return ()
+    return (_cache_flags(flags, ip), *cache_info(record.get("RTA_CACHEINFO"), ip))
+
+
+def _cache6(info: Mapping[str, int], record: Body, ip: IpContext) -> Iterable[OutputField]:
+    return cache_info(info, ip) if record["rtm_family"] == AF_INET6 else ()
 
 
 def _cache_flags(value: int, ip: IpContext) -> OutputField:
@@ -277,7 +278,7 @@ GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", _host, colour=_colour("
 ROWS = (
     OutputRow("rtm_type", "type", "%s ", _type, cached=True),
     OutputRow("", "dst", "%s ", _destination, colour=_colour("RTA_DST")),
-    OutputRow("", "from", "from %s ", _source, colour=_colour("RTA_SRC")),
+    OutputRow("rtm_src_len", "from", "from %s ", _source, colour=_colour("RTA_SRC")),
     NEW_DESTINATION,
     ENCAPSULATION,
     OutputRow("rtm_tos", "tos", "tos %s ", tos_name, cached=True),
@@ -285,7 +286,7 @@ ROWS = (
     GATEWAY,
     OutputGroup("RTA_VIA", _via),
     OutputRow("RTA_OIF", "dev", "dev %s ", device_name, colour="ifname", cached=True),
-    OutputRow("", "table", "table %s ", _table, cached=("RTA_TABLE", "rtm_table")),
+    OutputRow("", "table", "table %s ", _table, cached=lambda record: record.get("RTA_TABLE", record["rtm_table"])),
     OutputRow("rtm_protocol", "protocol", "proto %s ", named_unless("rt_protos", uapi.RTPROT_BOOT), cached=True),
     OutputRow("rtm_scope", "scope", "scope %s ", named_unless("rt_scopes", uapi.RT_SCOPE_UNIVERSE), cached=True),
     OutputRow("RTA_PREFSRC", "prefsrc", "src %s ", colour=_colour("RTA_PREFSRC")),
@@ -294,7 +295,8 @@ ROWS = (
     OutputRow("RTA_MARK", "mark", "mark %s ", _mark, _mark_text),
     OutputGroup("RTA_FLOW", _realms, "flow"),
     OutputRow("RTA_UID", "uid", "uid %s "),
-    OutputGroup("", _cache),
+    OutputGroup("rtm_flags", _cache, "cache"),
+    OutputGroup("RTA_CACHEINFO", _cache6),
     OutputGroup("RTA_METRICS", _metrics),
     OutputRow("RTA_IIF", "iif", "iif %s ", device_name, colour="ifname"),
     OutputRow("RTA_PREF", "pref", "pref %s", _preference),

@@ -12,7 +12,7 @@ from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, d
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from ...wire import Body
@@ -316,25 +316,18 @@ def _address_flags(value: int, record: Body, ip: IpContext) -> Iterator[OutputFi
         yield OutputField("ifa_flags", f"{left:02x}", f"flags {left:02x} ")
 
 
-def _valid(value: Body, record: Body, ip: IpContext) -> int:
-    seconds: int = value["ifa_valid"]
-    return seconds
+def _life_times(value: Body, record: Body) -> tuple[int, int]:
+    """Return the seconds for which an address is valid, and preferred."""
+    valid, preferred = value["ifa_valid"], value["ifa_prefered"]
+    if preferred != FOREVER and preferred >> 31 and address_flags(record) & uapi.IFA_F_DEPRECATED:
+        preferred -= 1 << 32
+    return valid, preferred
 
 
-def _preferred(value: Body, record: Body, ip: IpContext) -> int:
-    seconds: int = value["ifa_prefered"]
-    negative = seconds != FOREVER and seconds >= 1 << 31 and address_flags(record) & uapi.IFA_F_DEPRECATED
-    return seconds - (1 << 32) if negative else seconds
-
-
-def _lifetime(read: Callable[[Body, Body, IpContext], int]) -> Callable[[Body, Body, IpContext], str]:
-    """Return the read of a lifetime for text."""
-
-    def text(value: Body, record: Body, ip: IpContext) -> str:
-        seconds = read(value, record, ip)
-        return "forever" if seconds == FOREVER else f"{seconds}sec"
-
-    return text
+def _life_time_fields(value: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    valid, preferred = ((seconds, "forever" if seconds == FOREVER else f"{seconds}sec") for seconds in _life_times(value, record))
+    yield OutputField("valid_life_time", valid[0], put("\n       valid_lft %s", valid[1], ip))
+    yield OutputField("preferred_life_time", preferred[0], put(" preferred_lft %s", preferred[1], ip))
 
 
 BRIEF_ADDRESS: tuple[Row, ...] = (
@@ -349,10 +342,9 @@ ADDRESS_ROWS: tuple[Row, ...] = (
     OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", _host, colour=_address_colour),
     OutputRow("IFA_ANYCAST", "anycast", "any %s ", _host, colour=_address_colour),
     OutputRow("ifa_scope", "scope", "scope %s ", named("rt_scopes"), cached=True),
-    OutputGroup("ifa_flags", _address_flags, cached=("ifa_flags", "IFA_FLAGS", "ifa_family")),
+    OutputGroup("ifa_flags", _address_flags, cached=lambda record: (address_flags(record), record["ifa_family"])),
     OutputRow("IFA_LABEL", "label", "%s", cached=True),
-    OutputRow("IFA_CACHEINFO", "valid_life_time", "\n       valid_lft %s", _valid, _lifetime(_valid)),
-    OutputRow("IFA_CACHEINFO", "preferred_life_time", " preferred_lft %s", _preferred, _lifetime(_preferred)),
+    OutputGroup("IFA_CACHEINFO", _life_time_fields, cached=lambda record: _life_times(record["IFA_CACHEINFO"], record)),
     LINE_END,
 )
 ADDRESS_DEVICE: tuple[Row, ...] = (
