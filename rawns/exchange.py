@@ -83,18 +83,19 @@ class Exchange:
 
     def receive(self, data: Buffer) -> None:
         """Take one datagram from the kernel.  Raises `DecodeError` if it is malformed."""
+        first, asked, received = self._first, len(self._requests), self._received
         for frame in nlmsg.split(data):
-            number = (frame.seq - self._first) & 0xFFFFFFFF
-            if self.state is IDLE or number >= len(self._requests):
+            number = (frame.seq - first) & 0xFFFFFFFF
+            if number >= asked or self.state is IDLE:
                 continue
             if frame.flags & uapi.NLM_F_DUMP_INTR:
                 self.interrupted = True
-            if frame.kind == uapi.NLMSG_ERROR:
+            if frame.kind >= uapi.NLMSG_MIN_TYPE:
+                received[number].append((frame, data))
+            elif frame.kind == uapi.NLMSG_ERROR:
                 self._acknowledged(number, nlmsg.ERROR, data, frame)
             elif frame.kind == uapi.NLMSG_DONE:
                 self._acknowledged(number, nlmsg.DONE, data, frame)
-            elif frame.kind >= uapi.NLMSG_MIN_TYPE:
-                self._received[number].append((frame, data))
 
     def _decode(self, number: int) -> list[Reply]:
         """Return the answers to one request, decoded; what this took is forgotten."""

@@ -7,9 +7,9 @@ Words become one record, and a record is rendered as text or JSON::
     render      rows of output, text and JSON       arguments  values of words
                                                     name_tables, help_texts  iproute2's names and help
 
-Each object is a module with ``run(args)``, loaded when it is named; ``kinds`` has a module for each family of kinds of
-links, and ``show_...`` print what has more than a few rows.  A new object is a row of `command.OBJECTS` and a module; a
-new option is a row.
+Each object is a module with ``run(args)`` (an `ObjectVerbs`), loaded when it is named; ``kinds`` has a module for each family
+of kinds of links.  An object's output is a tuple of rows, which `render.fields` shows one by one and `render.Renderer` for
+lists.  A new object is a row of `command.OBJECTS` and a module; a new option is a row.
 """
 
 from .command import main
