@@ -6,7 +6,7 @@ threads; they take turns, one conversation at a time.  `Netfilter` does the same
 
 from __future__ import annotations
 
-from errno import EMSGSIZE, ENOBUFS, EPERM, EPROTONOSUPPORT
+from errno import EMSGSIZE, ENOBUFS, EPERM
 from time import monotonic
 
 from . import rtnl, uapi
@@ -244,14 +244,6 @@ class Netfilter(Netlink):
         from .nft.messages import MESSAGES
 
         return MESSAGES
-
-    def _open(self) -> None:
-        try:
-            super()._open()
-        except SyscallError as error:
-            if error.errno == EPROTONOSUPPORT:
-                error.hint = "this kernel has no netfilter for user space (CONFIG_NETFILTER_NETLINK)"
-            raise
 
     def _configure(self) -> None:
         super()._configure()

@@ -162,6 +162,11 @@ def _format_args(*args: object) -> str:
 
 # -- what a failure means ------------------------------------------------------------------------------------------
 
+LACKING = {  # call, errno and a word of its arguments: what the kernel was then built without
+    ("socket", errno.EAFNOSUPPORT, "AF_INET6"): "IPv6 (CONFIG_IPV6, or ipv6.disable=1 at its start)",
+    ("socket", errno.EAFNOSUPPORT, "AF_PACKET"): "packet sockets (CONFIG_PACKET)",
+    ("socket", errno.EPROTONOSUPPORT, "NETLINK_NETFILTER"): "netfilter for user space (CONFIG_NETFILTER_NETLINK)",
+}
 PROCESS_LIMIT = "a limit on processes and threads is reached (`ulimit -u`, pids.max of the cgroup), or memory is short"
 
 
@@ -182,6 +187,9 @@ def _syscall_error(number: int, call: str, arguments: str) -> SyscallError:
         hint = "the file system is mounted read-only"
     elif number == errno.ENOENT and arguments.startswith('"/proc/') and not os.path.exists("/proc/self"):
         hint = "/proc must be mounted"
+    for (name, code, word), what in LACKING.items():
+        if (name, code) == (call, number) and word in arguments:
+            hint = f"this kernel has no {what}"
     return SyscallError(number, call, arguments, hint)
 
 

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
             one,
             other,
             uapi.AF_INET if options["-4"] else uapi.AF_INET6 if options["-6"] else None,
-            _say if options["--verbose"] and not options["--json"] else _silent,
+            _print_check if options["--verbose"] and not options["--json"] else _ignore,
             port=port,
             protocol=None if port is None else "udp" if options["--udp"] else "tcp",
         )
@@ -96,9 +96,9 @@ def _host(end: str, lab: str | None) -> str:
     return end if lab is None or diagnose.address(end) is not None else f"{lab}.{end}"
 
 
-def _silent(result: CheckResult) -> None:
+def _ignore(result: CheckResult) -> None:
     pass
 
 
-def _say(result: CheckResult) -> None:
+def _print_check(result: CheckResult) -> None:
     print(f"{'ok   ' if result.fault is None else 'FAULT'}  {result.check:<26}  {printable(result.subject)}", flush=True)

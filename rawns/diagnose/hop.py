@@ -62,10 +62,10 @@ class CheckResult:
 class FilterSuspect:
     """A chain of nf_tables whose effect on the packet could not be determined, and where the packet meets it."""
 
-    __slots__ = ("evaluation", "hook", "packet", "view")
+    __slots__ = ("evaluation", "packet", "view")
 
-    def __init__(self, view: NamespaceView, hook: str, evaluation: Evaluation, packet: Packet) -> None:
-        self.view, self.hook, self.evaluation, self.packet = view, hook, evaluation, packet
+    def __init__(self, view: NamespaceView, evaluation: Evaluation, packet: Packet) -> None:
+        self.view, self.evaluation, self.packet = view, evaluation, packet
 
 
 class Hop:

@@ -127,7 +127,7 @@ def check_chains(
         return None
     evaluation = view.evaluate(packet, hook, families)
     if not evaluation.certain:
-        hop.suspects.append(FilterSuspect(view, hook, evaluation, packet))
+        hop.suspects.append(FilterSuspect(view, evaluation, packet))
     if evaluation.verdict == "accept" or not evaluation.certain or evaluation.chain is None:
         return None
     made_by_lab = _fault_of_lab(hop, view, evaluation, packet, why)

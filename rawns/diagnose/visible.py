@@ -14,7 +14,6 @@ from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
 from ..netns import call_inside
 from ..nft import evaluate as nft_evaluate
-from ..nft import records
 from ..nft.records import NftChain, NftRule, NftTable
 from ..objects import neighbour, nsid, route
 from ..objects.neighbour import Neighbour
@@ -130,13 +129,10 @@ class VisibleNamespace(NamespaceView):
         return self.net.neighbours()
 
     def fdb(self) -> Sequence[Neighbour]:
-        return self._once("fdb", self._fdb)
-
-    def _fdb(self) -> list[Neighbour]:
-        try:
+        def ask() -> list[Neighbour]:
             return [Neighbour(reply.body) for reply in self.net.netlink.dump(neighbour.dump(uapi.AF_BRIDGE))]
-        except KernelError:
-            return []
+
+        return self._once("fdb", lambda: _none_if_refused(ask))
 
     def vlans(self, index: int) -> dict[int, Vlan]:
         return {one.vid: one for one in self._once("vlans", self.net.vlans) if one.index == index}
@@ -150,12 +146,9 @@ class VisibleNamespace(NamespaceView):
 
     def _ruleset(self) -> Ruleset:
         try:
-            chains = self.net.nft.chains()
-            rules = self.net.nft.rules() if chains else []
-            tables = [NftTable(reply.body) for reply in self.net.nft.netfilter.dump(records.tables())] if chains else []
+            return self.net.nft.ruleset()
         except KernelError:
             return [], [], []
-        return tables, chains, rules
 
     def chains(self) -> Sequence[NftChain]:
         tables, chains, _ = self._nft
@@ -175,11 +168,9 @@ class VisibleNamespace(NamespaceView):
             for link in self.links.values()
             if (link.body.get("IFLA_XDP") or {}).get("IFLA_XDP_ATTACHED")
         ]
-        try:
-            queues = [one for one in self._once("qdiscs", self.net.qdiscs) if one.index in self.links]
-        except KernelError:
-            queues = []
-        return found + [f"qdisc {one.kind} on {self.links[one.index].name}" for one in queues if one.kind not in PLAIN_QDISCS]
+        qdiscs = self._once("qdiscs", lambda: _none_if_refused(self.net.qdiscs))
+        classful = [one for one in qdiscs if one.index in self.links and one.kind not in PLAIN_QDISCS]
+        return found + [f"qdisc {one.kind} on {self.links[one.index].name}" for one in classful]
 
     def _lines(self, table: str) -> list[str]:
         """Return the lines of a file under /proc/net of this namespace; empty if there is no such file."""
@@ -210,6 +201,14 @@ class VisibleNamespace(NamespaceView):
             return int(call_inside(self.visible.opened(self), sysctl.read, f"net/{name}").split()[0])
         except (SyscallError, InvalidValue, ValueError, IndexError):
             return None  # this kernel, or this namespace, has no such setting
+
+
+def _none_if_refused(ask: Callable[[], list[Answer]]) -> list[Answer]:
+    """Return what the kernel lists; nothing if it was built without that, or is too old."""
+    try:
+        return ask()
+    except KernelError:
+        return []
 
 
 class VisibleNamespaces:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from errno import EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
+from errno import EAFNOSUPPORT, EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
+from socket import AF_INET, AF_INET6, SOCK_DGRAM
 
 import pytest
 
-from rawns import Interrupted, KernelError, Observer, SyscallError, netlink, observed, rtnl, uapi
+from rawns import Interrupted, KernelError, Observer, SyscallError, netlink, observed, rtnl, sockets, uapi
 from rawns.errors import DecodeError
 from rawns.netlink import MAX_DUMP_ATTEMPTS, Netfilter, Netlink
 from rawns.nft import nat, records
@@ -247,6 +248,14 @@ def test_a_kernel_without_netfilter(netfilter: Callable[..., tuple[Netfilter, Pa
     with observed(Failing("socket", EPROTONOSUPPORT)), pytest.raises(SyscallError, match=r"CONFIG_NETFILTER_NETLINK\)$"):
         Netfilter()
     socket.close()
+
+
+def test_a_kernel_without_ipv6() -> None:
+    with observed(Failing("socket", EAFNOSUPPORT)):
+        with pytest.raises(SyscallError, match=r"\(EAFNOSUPPORT\); this kernel has no IPv6 \(CONFIG_IPV6"):
+            sockets.socket(AF_INET6, SOCK_DGRAM)
+        with pytest.raises(SyscallError, match=r"\(EAFNOSUPPORT\)$"):
+            sockets.socket(AF_INET, SOCK_DGRAM)
 
 
 def test_a_transaction_that_no_datagram_holds(netfilter: Callable[..., tuple[Netfilter, Paper]]) -> None:

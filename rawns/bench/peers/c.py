@@ -52,16 +52,19 @@ class PlainC:
 
     def verbs(self, trial: Trial) -> Steps:
         """Build two namespaces and a veth pair, one message for each step."""
-        c = self.c
-        for number in (0, 1):
-            c.create(number, None)
-        yield "two namespaces"
-        for number in (0, 1):
-            c.socket(number)
-        yield "netlink sockets"
-        c.pair(0, 1)
+        yield from self._two_namespaces()
+        self.c.pair(0, 1)
         yield "pair, created in place"
         yield from self._rest(2, 2)
+
+    def _two_namespaces(self) -> Steps:
+        """Create two namespaces, and open a netlink socket in each."""
+        for number in (0, 1):
+            self.c.create(number, None)
+        yield "two namespaces"
+        for number in (0, 1):
+            self.c.socket(number)
+        yield "netlink sockets"
 
     def _rest(self, near: int, far: int) -> Steps:
         """Add addresses and a route, set the links up, and delete the namespaces."""
@@ -85,12 +88,7 @@ class PlainC:
     def moved(self, trial: Trial) -> Steps:
         """Create the pair in the current namespace and move both ends."""
         c, near, far = self.c, trial.near, trial.far
-        for number in (0, 1):
-            c.create(number, None)
-        yield "two namespaces"
-        for number in (0, 1):
-            c.socket(number)
-        yield "netlink sockets"
+        yield from self._two_namespaces()
         c.moved_pair(2, near, far)
         yield "pair, created here"
         indexes = c.move(2, near, 0, "v1"), c.move(2, far, 1, "v2")
