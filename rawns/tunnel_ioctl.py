@@ -11,6 +11,7 @@ from array import array
 from struct import pack as _pack
 
 from . import uapi
+from .errors import WireError
 from .packets import IPV4
 from .syscalls import ioctl_struct, quoted
 from .wire import S32, U8, U16, U32, Raw, Struct
@@ -29,6 +30,7 @@ PARM = Struct(
     ("i_key", U32),
     ("o_key", U32),
     ("iph", Raw(20)),  # struct iphdr: what the header in front of a packet is to be
+    whole=True,
 )
 PARM6 = Struct(
     "ip6_tnl_parm2",
@@ -46,9 +48,14 @@ PARM6 = Struct(
     ("o_flags", U16),
     ("i_key", U32),
     ("o_key", U32),
+    whole=True,
 )
-SIXRD = Struct("ip_tunnel_6rd", ("prefix", Raw(16)), ("relay_prefix", Raw(4)), ("prefixlen", U16), ("relay_prefixlen", U16))
-PRL = Struct("ip_tunnel_prl", ("addr", Raw(4)), ("flags", U16), ("__reserved", U16), ("datalen", U32), ("__reserved2", U32))
+SIXRD = Struct(
+    "ip_tunnel_6rd", ("prefix", Raw(16)), ("relay_prefix", Raw(4)), ("prefixlen", U16), ("relay_prefixlen", U16), whole=True
+)
+PRL = Struct(
+    "ip_tunnel_prl", ("addr", Raw(4)), ("flags", U16), ("__reserved", U16), ("datalen", U32), ("__reserved2", U32), whole=True
+)
 IPH = IPV4.header
 MAX_ROUTERS = 16  # entries of SIOCGETPRL
 BIG_ENDIAN: dict[str, Callable[[Any], Any]] = {
@@ -67,7 +74,10 @@ def _same(value: Any) -> Any:
 
 def pack(described: Struct, values: Mapping[str, Any]) -> bytes:
     """Return a structure; the members of struct iphdr stand among the others.  Raises `WireError`."""
-    found: dict[str, Any] = {name: BIG_ENDIAN.get(name, _same)(value) for name, value in values.items()}
+    try:
+        found: dict[str, Any] = {name: BIG_ENDIAN.get(name, _same)(value) for name, value in values.items()}
+    except OverflowError as error:
+        raise WireError(f"struct {described.name}: {error}") from None
     if described is PARM:
         inner = {name: found.pop(name) for name in _IPH_MEMBERS & set(found)}
         found["iph"] = IPH.pack(inner, inner)
@@ -77,7 +87,7 @@ def pack(described: Struct, values: Mapping[str, Any]) -> bytes:
 
 
 def unpack(described: Struct, data: bytes) -> dict[str, Any]:
-    """Return the members of a structure, those of struct iphdr among them."""
+    """Return the members of a structure, those of struct iphdr among them.  Raises `DecodeError` if it is too short."""
     found: dict[str, Any] = described.unpack(data, 0, len(data), {}, None, ())
     for name in BIG_ENDIAN.keys() & found.keys():
         found[name] = BIG_ENDIAN[name](found[name])

@@ -52,7 +52,6 @@ OBJECTS = (
     ("ioam", None),
     ("help", "help"),
     ("stats", "stats"),
-    ("amt", None),
 )
 
 
