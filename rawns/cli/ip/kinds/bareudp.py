@@ -6,7 +6,7 @@ from ..arguments import U16
 from ..keywords import ConstantKeyword, ValueKeyword
 from ..render import OutputField, OutputRow, fields
 from .ethertypes import ethertype, ethertype_name
-from .kind import LinkKind, flag_row, required, words
+from .kind import described, flag_row, required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,4 +57,4 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
     return fields(ROWS, {"IFLA_BAREUDP_MULTIPROTO_MODE": False, **data}, ip)
 
 
-KINDS = {"bareudp": LinkKind(HELP, words("bareudp", WORDS, HELP, finish=_finish, once=True), _show)}
+KINDS = {"bareudp": described("bareudp", HELP, WORDS, _show, finish=_finish, once=True)}

@@ -11,7 +11,7 @@ from ..arguments import U8, U16, U32, address, integer, lladdr
 from ..grammar import FAILED
 from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow, put
-from .kind import DeviceKeyword, LinkKind, ipv4_address, named_rows, show, signed, words
+from .kind import DeviceKeyword, described, ipv4_address, named_rows, show, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _place(names: tuple[str, ...]) -> Callable[[str], int]:
 
 
 def _ipv6(text: str) -> bytes:
-    return address(text, AF_INET6)[1]
+    return address(text, AF_INET6)[1] or bytes(16)
 
 
 def _keyword(name: str, key: str, reader: Any) -> Keyword:
@@ -138,7 +138,8 @@ def _keyword(name: str, key: str, reader: Any) -> Keyword:
         return DeviceKeyword(spellings, key, FAILED)
     if reader in (TARGETS4, TARGETS6):
         return CustomKeyword(spellings, _targets(key, ipv4_address if reader is TARGETS4 else _ipv6))
-    return ValueKeyword(spellings, key, _place(reader) if isinstance(reader, tuple) else reader, f"invalid {name}")
+    why = f"invalid {spellings.replace('*', '')}"
+    return ValueKeyword(spellings, key, _place(reader) if isinstance(reader, tuple) else reader, why)
 
 
 EXACT = ("ns_ip6_target", "arp_missed_max", "lacp_active")  # are not abbreviated
@@ -233,6 +234,6 @@ PORT_ROWS = (
     *_lacp_rows("partner"),
 )
 KINDS = {
-    "bond": LinkKind(HELP, words("bond", WORDS, HELP), _show),
-    "bond_slave": LinkKind(PORT_HELP, words("bond_slave", PORT_WORDS, PORT_HELP, "unknown option"), show(PORT_ROWS)),
+    "bond": described("bond", HELP, WORDS, _show),
+    "bond_slave": described("bond_slave", PORT_HELP, PORT_WORDS, show(PORT_ROWS), "unknown option"),
 }

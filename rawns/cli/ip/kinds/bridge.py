@@ -7,12 +7,12 @@ calls its value, if that is not its name in capitals.  Its attribute and its nam
 from __future__ import annotations
 
 from .. import name_tables
-from ..arguments import U8, U16, U32, lladdr, natural
+from ..arguments import U8, U16, U32, lladdr, number
 from ..grammar import wrong
 from ..keywords import ConstantKeyword, CustomKeyword, Keyword, OnOffKeyword, ValueKeyword
 from ..render import JsonText, OutputRow
 from .ethertypes import ethertype, ethertype_name
-from .kind import LinkKind, boolean, hexadecimal, link_name, named_rows, show, signed, words
+from .kind import boolean, described, hexadecimal, link_name, named_rows, show, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from ..grammar import Record
 
 USER_HZ = 100  # the unit of the timers
-SIZES = {"8": U8, "16": U16, "32": U32, "64": natural(64), "p": ethertype}
+
+
+def _u64(text: str) -> int:
+    """Parse a number as strtoull(3) does: what is negative wraps around.  Raises ValueError."""
+    value = number(text)
+    if abs(value) >> 64:
+        raise ValueError(text)
+    return value & (1 << 64) - 1
+
+
+SIZES = {"8": U8, "16": U16, "32": U32, "64": _u64, "p": ethertype}
 BOOLEANS = ("no_linklocal_learn", "mcast_vlan_snooping")  # BR_BOOLOPT_*
 
 # In the order of help.
@@ -249,6 +259,6 @@ PORT_HELP = "\n\t\t\t".join(
     ]
 )
 KINDS = {
-    "bridge": LinkKind(BRIDGE_HELP, words("bridge", BRIDGE_WORDS, BRIDGE_HELP), show(BRIDGE_ROWS)),
-    "bridge_slave": LinkKind(PORT_HELP, words("bridge_slave", PORT_WORDS, PORT_HELP, "unknown option"), show(PORT_ROWS)),
+    "bridge": described("bridge", BRIDGE_HELP, BRIDGE_WORDS, show(BRIDGE_ROWS)),
+    "bridge_slave": described("bridge_slave", PORT_HELP, PORT_WORDS, show(PORT_ROWS), "unknown option"),
 }

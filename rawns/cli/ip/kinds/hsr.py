@@ -6,7 +6,7 @@ from ..arguments import U8
 from ..grammar import wrong
 from ..keywords import CustomKeyword, Keyword, ValueKeyword
 from ..render import OutputRow
-from .kind import LinkKind, show, words
+from .kind import described, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,4 +59,4 @@ ROWS = (
     OutputRow("IFLA_HSR_SUPERVISION_ADDR", "supervision_addr", "supervision %s "),
     OutputRow("IFLA_HSR_PROTOCOL", "proto", "proto %d "),
 )
-KINDS = {"hsr": LinkKind(HELP, words("hsr", WORDS, HELP, "what is"), show(ROWS))}
+KINDS = {"hsr": described("hsr", HELP, WORDS, show(ROWS), "what is")}

@@ -9,7 +9,7 @@ from _socket import AF_INET, AF_INET6, IPPROTO_IPIP, IPPROTO_IPV6
 
 from ....uapi import IP6_TNL_F_MIP6_DEV, SIT_ISATAP
 from ..arguments import U32, prefix
-from ..grammar import CommandError, wrong
+from ..grammar import CommandError
 from ..keywords import CustomKeyword, FlagKeyword, ValueKeyword
 from ..render import OutputRow
 from . import tunnel
@@ -92,13 +92,13 @@ def _mode(modes: dict[int, str]) -> Keyword:
     return ValueKeyword("mode", f"{PREFIX}_PROTO", read_mode, "Cannot guess tunnel mode.")
 
 
-def _prefix(name: str, key: str, family: int, complaint: str) -> Keyword:
+def _prefix(name: str, key: str, family: int) -> Keyword:
+    any_address = b"" if family == AF_INET6 else bytes(4)  # as iproute2 sends it
+
     def take(args: Args, record: Record) -> None:
         word = args.take()
         found = prefix(word, family)
-        if not found.address:
-            raise wrong(word, complaint)
-        record[f"{PREFIX}_{key}"], record[f"{PREFIX}_{key}LEN"] = found.address, found.length
+        record[f"{PREFIX}_{key}"], record[f"{PREFIX}_{key}LEN"] = found.address or any_address, found.length
 
     return CustomKeyword(name, take, "ADDR")
 
@@ -113,8 +113,8 @@ WORDS4 = [
     *tunnel.end_words(PREFIX, AF_INET, ""),
     *tunnel.ipv4_words(PREFIX, ""),
     *tunnel.encap_words(PREFIX),
-    _prefix("6rd-prefix", "6RD_PREFIX", AF_INET6, "invalid 6rd_prefix\n"),
-    _prefix("6rd-relay_prefix", "6RD_RELAY_PREFIX", AF_INET, "invalid 6rd-relay_prefix\n"),
+    _prefix("6rd-prefix", "6RD_PREFIX", AF_INET6),
+    _prefix("6rd-relay_prefix", "6RD_RELAY_PREFIX", AF_INET),
     CustomKeyword("6rd-reset", _reset),
 ]
 IPIP_WORDS = [_mode(IPIP_MODES), *WORDS4]

@@ -6,7 +6,7 @@ from ....objects.link import IPVLAN_MODES as MODES
 from ..grammar import FAILED, CommandError
 from ..keywords import CustomKeyword
 from ..render import OutputField
-from .kind import LinkKind, words
+from .kind import LinkKind, described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
 def _kind(kind: str) -> LinkKind:
     text = HELP.replace("{}", kind)
     flags = [_flag(kind, name, bits, text) for name, bits in (("private", PRIVATE), ("vepa", VEPA), ("bridge", 0))]
-    return LinkKind(text, words(kind, [CustomKeyword("mode*", _mode), *flags], text, "unknown option", _finish), _show)
+    return described(kind, text, [CustomKeyword("mode*", _mode), *flags], _show, "unknown option", _finish)
 
 
 KINDS = {kind: _kind(kind) for kind in ("ipvlan", "ipvtap")}

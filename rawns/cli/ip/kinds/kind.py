@@ -28,25 +28,26 @@ class LinkKind:
 
     ``help`` is the text of ``ip link help KIND`` (empty: there is none).  ``parse`` reads the words of the options into
     the data of the kind; it is told the index of the link that is changed, 0 if one is created.  ``show`` yields the fields of
-    ``ip -d link``.
+    ``ip -d link``.  ``rows`` are the words, for completion.
     """
 
-    __slots__ = ("help", "parse", "show")
+    __slots__ = ("help", "parse", "rows", "show")
 
-    def __init__(self, help: str = "", parse: Parse = None, show: Show = None) -> None:
-        self.help, self.parse, self.show = help, parse, show
+    def __init__(self, help: str = "", parse: Parse = None, show: Show = None, rows: Sequence[Keyword] = ()) -> None:
+        self.help, self.parse, self.show, self.rows = help, parse, show, rows
 
 
-def words(
+def described(
     kind: str,
-    rows: Sequence[Keyword],
     help: str,
+    rows: Sequence[Keyword],
+    shown: Show,
     complaint: str = "unknown command",
     finish: Callable[[Record, bool], Record] | None = None,
     once: bool = False,
     start: Callable[[Args, int], Record] | None = None,
-) -> Callable[[Args, int], Record]:
-    """Return a parser of the words in ``rows``.
+) -> LinkKind:
+    """Return the description of a kind whose options are the words in ``rows``.
 
     A word that no row fits is refused by ``complaint``, or, if that is empty, by the help alone.  ``start`` returns
     the record to begin with.  ``finish`` checks the record and completes it; it is told whether a link is created.  With
@@ -63,7 +64,7 @@ def words(
         record = read(checked, args, {} if start is None else start(args, index), otherwise)
         return record if finish is None else finish(record, not index)
 
-    return parse
+    return LinkKind(help, parse, shown, rows)
 
 
 def _once(row: Keyword) -> Keyword:
@@ -152,7 +153,7 @@ def hexadecimal_or_none(value: int, record: Body, ip: Any) -> str | None:
 def ipv4_address(text: str) -> bytes:
     """Parse an IPv4 address where `ip` has a sentence of its own for a wrong one.  Raises `CommandError`."""
     try:
-        return address(text, AF_INET)[1]
+        return address(text, AF_INET)[1] or bytes(4)
     except CommandError:
         raise CommandError(f'Error: an IP address is expected rather than "{text}"', FAILED, exits=True) from None
 

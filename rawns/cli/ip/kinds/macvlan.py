@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ....objects.link import MACVLAN_MODES as MODES
 from ..arguments import U32, lladdr
+from ..context import complain
 from ..grammar import FAILED, CommandError
-from ..keywords import ConstantKeyword, CustomKeyword
+from ..keywords import CustomKeyword, FlagKeyword
 from ..render import OutputField
-from .kind import LinkKind, signed, words
+from .kind import LinkKind, described, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ....wire import Body
     from ..context import Args, IpContext
     from ..grammar import Record
+    from ..keywords import Keyword
 
 FLAG_NOPROMISC, FLAG_NODST = 1, 2  # MACVLAN_FLAG_*
 ADD, DELETE, FLUSH, SET = 0, 1, 2, 3  # MACVLAN_MACADDR_*
@@ -46,22 +48,34 @@ def _flag(args: Args, record: Record) -> None:
     record["IFLA_MACVLAN_FLAGS"] = record.get("IFLA_MACVLAN_FLAGS", 0) | bits[word]
 
 
-def _addresses(args: Args, record: Record) -> None:
-    """``macaddr { { add | del } MAC | set [ MAC ... ] | flush }``."""
+def _ethernet(word: str) -> str:
+    """Parse an Ethernet address.  Raises `CommandError`, without a sentence if it is of another length."""
+    address = lladdr(word)
+    if address.count(":") != 5:
+        raise CommandError("", FAILED)
+    return address
+
+
+def _addresses(args: Args, record: Record) -> bool:
+    """Read ``{ { add | del } MAC | set [ MAC ... ] | flush }``; return False if it is none of these."""
     word = args.take()
+    if word not in ("add", "del", "set", "flush"):
+        return False
+    record["IFLA_MACVLAN_MACADDR_MODE"] = {"add": ADD, "del": DELETE, "set": SET, "flush": FLUSH}[word]
     if word in ("add", "del"):
-        record["IFLA_MACVLAN_MACADDR_MODE"] = ADD if word == "add" else DELETE
-        record["IFLA_MACVLAN_MACADDR"] = lladdr(args.take())
+        record["IFLA_MACVLAN_MACADDR"] = _ethernet(args.take())
     elif word == "set":
-        record["IFLA_MACVLAN_MACADDR_MODE"] = SET
-        found = []
-        while args:
-            found.append(lladdr(args.take()))
+        found: list[str] = []
         record["IFLA_MACVLAN_MACADDR_DATA"] = {"IFLA_MACVLAN_MACADDR": found}
-    elif word == "flush":
-        record["IFLA_MACVLAN_MACADDR_MODE"] = FLUSH
-    else:
-        raise CommandError(HELP.replace("{}", "macvlan"), FAILED)
+        while args:
+            try:
+                found.append(_ethernet(args.words[args.at]))
+            except CommandError as error:  # the next word of the link; iproute2 complains of it nevertheless
+                if error.text:
+                    complain(error.text)
+                break
+            args.at += 1
+    return True
 
 
 def _queue_length(args: Args, record: Record) -> None:
@@ -82,14 +96,19 @@ def _finish(kind: str, text: str) -> Callable[[Record, bool], Record]:
     return finish
 
 
-WORDS = [
-    CustomKeyword("mode*", _mode),
-    CustomKeyword("flag*", _flag),
-    CustomKeyword("macaddr*", _addresses),
-    ConstantKeyword("nopromisc*", "IFLA_MACVLAN_FLAGS", FLAG_NOPROMISC),
-    ConstantKeyword("nodst*", "IFLA_MACVLAN_FLAGS", FLAG_NODST),
-    CustomKeyword("bcqueuelen*", _queue_length),
-]
+def _words(text: str) -> list[Keyword]:
+    def addresses(args: Args, record: Record) -> None:
+        if not _addresses(args, record):
+            raise CommandError(text, FAILED)
+
+    return [
+        CustomKeyword("mode*", _mode),
+        CustomKeyword("flag*", _flag),
+        CustomKeyword("macaddr*", addresses),
+        FlagKeyword("nopromisc*", FLAG_NOPROMISC, "IFLA_MACVLAN_FLAGS"),
+        FlagKeyword("nodst*", FLAG_NODST, "IFLA_MACVLAN_FLAGS"),
+        CustomKeyword("bcqueuelen*", _queue_length),
+    ]
 
 
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -116,7 +135,7 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
 
 def _kind(kind: str) -> LinkKind:
     text = HELP.replace("{}", kind)
-    return LinkKind(text, words(kind, WORDS, text, "unknown option", _finish(kind, text)), _show)
+    return described(kind, text, _words(text), _show, "unknown option", _finish(kind, text))
 
 
 KINDS = {kind: _kind(kind) for kind in ("macvlan", "macvtap")}

@@ -10,7 +10,7 @@ from ..grammar import FAILED, CommandError, garbage, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow
 from ..route_words import tos_number
-from .kind import DeviceKeyword, LinkKind, either, flag_row, hexadecimal_or_none, link_name, named, show, true, words
+from .kind import DeviceKeyword, described, either, flag_row, hexadecimal_or_none, link_name, named, show, true
 from .tunnel import UNSPECIFIED, is_multicast, tos_row
 
 TYPE_CHECKING = False
@@ -104,14 +104,19 @@ def _id(prefix: str) -> Keyword:
 
 
 def _address(prefix: str, name: str, attribute: str) -> Keyword:
-    key = f"{prefix}_{attribute}"
+    """Return the word of an address, which must be of the same family as the one of the other end."""
+    key, other = f"{prefix}_{attribute}", f"{prefix}_{'GROUP' if attribute == 'LOCAL' else 'LOCAL'}"
 
     def take(args: Args, record: Record) -> None:
+        before = record.get(key, record.get(f"{key}6"))
+        if before is not None and is_multicast(before) != (name == "group"):
+            raise CommandError("vxlan: both group and remote cannot be specified", FAILED)
         word = args.take()
-        if key in record or f"{key}6" in record:
+        if before is not None:
             raise garbage(name, word)
-        family, data = address(word, 0)
-        if is_multicast(data) != (name == "group"):
+        expected = AF_INET if other in record else AF_INET6 if f"{other}6" in record else 0
+        family, data = address(word, expected)
+        if not family or is_multicast(data) != (name == "group"):
             raise wrong(word, f"invalid {name} address")
         record[f"{key}6" if family == AF_INET6 else key] = data
 
@@ -200,6 +205,7 @@ GENEVE_WORDS = [
     _address(GENEVE, "remote", "REMOTE"),
     *_header_words(GENEVE, 1, "dstport"),
     ConstantKeyword("external*", "IFLA_GENEVE_COLLECT_METADATA", True),
+    ConstantKeyword("noexternal*", "IFLA_GENEVE_COLLECT_METADATA", False),
     *_choices(GENEVE, *CHECKSUMS),
     ConstantKeyword("innerprotoinherit", "IFLA_GENEVE_INNER_PROTO_INHERIT", True),
 ]
@@ -238,6 +244,9 @@ def _finish_geneve(record: Record, creates: bool) -> Record:
     remote = "IFLA_GENEVE_REMOTE" in record or "IFLA_GENEVE_REMOTE6" in record
     if creates and not external and not remote:
         raise CommandError("geneve: remote link partner not specified", FAILED)
+    for key in ("IFLA_GENEVE_PORT", "IFLA_GENEVE_COLLECT_METADATA"):
+        if not record.get(key, True):
+            del record[key]
     for key in ("ID", "TTL", "TOS", "LABEL") if creates else ():
         record.setdefault(f"IFLA_GENEVE_{key}", 0)
     return record
@@ -341,7 +350,7 @@ GENEVE_ROWS = (
     OutputRow("IFLA_GENEVE_INNER_PROTO_INHERIT", "inner_proto_inherit", "innerprotoinherit "),
 )
 KINDS = {
-    kind: LinkKind(help, words(kind, rows, help, finish=finish, once=True), show(shown))
+    kind: described(kind, help, rows, show(shown), finish=finish, once=True)
     for kind, help, rows, finish, shown in (
         ("vxlan", VXLAN_HELP, VXLAN_WORDS, _finish_vxlan, VXLAN_ROWS),
         ("geneve", GENEVE_HELP, GENEVE_WORDS, _finish_geneve, GENEVE_ROWS),

@@ -23,7 +23,7 @@ from ..grammar import BAD_WORD, FAILED, CommandError, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow, fields
 from ..route_words import tos_number
-from .kind import DeviceKeyword, LinkKind, bit, either, hexadecimal_or_none, ipv4_address, link_name, words
+from .kind import DeviceKeyword, LinkKind, bit, described, either, hexadecimal_or_none, ipv4_address, link_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class TunnelRequest:
     """What is particular to the requests for one kind of tunnel.
 
     ``defaults`` are the attributes that are always sent, with the values that they have when a tunnel is created and no word
-    sets them; those in ``optional`` are sent if they are not 0.  All names are without their prefix.
+    sets them.  Those in ``optional`` are sent if a word sets them, or if the tunnel has them and they are not 0.  All names are
+    without their prefix.
     """
 
     def __init__(self, prefix: str, defaults: dict[str, int], optional: str = "") -> None:
@@ -71,18 +72,21 @@ class TunnelRequest:
     def kind(
         self, kind: str, help: str, rows: Sequence[Keyword], shown: Sequence[OutputRow], finish: Callable[[Record], Record]
     ) -> LinkKind:
-        """Return the description of a kind.  ``finish`` completes the record before what is empty is removed."""
+        """Return the description of a kind.  ``finish`` completes the record before ends that are empty are removed."""
 
         def complete(record: Record, creates: bool) -> Record:
             record = finish(record)
-            return {key: value for key, value in record.items() if key in self.defaults or not _is_empty(value)}
+            for name in ("REMOTE", "LOCAL"):
+                if not any(record.get(f"{self.prefix}_{name}", b"")):
+                    record.pop(f"{self.prefix}_{name}", None)
+            return record
 
         def show(data: Body, ip: IpContext) -> Iterator[OutputField]:
             missing = {f"{self.prefix}_REMOTE": "::", f"{self.prefix}_LOCAL": "::", f"{self.prefix}_TTL": 0}
             yield from fields(shown, {**missing, **data}, ip)
             yield from _encap(data, self.prefix)
 
-        return LinkKind(help, words(kind, rows, help, "", complete, start=self.start), show)
+        return described(kind, help, rows, show, "", complete, start=self.start)
 
     def start(self, args: Args, index: int) -> Record:
         """Return the record that words change: the defaults, or what the tunnel with this index has.
@@ -102,10 +106,6 @@ class TunnelRequest:
 def is_multicast(packed: bytes) -> bool:
     """Return whether a packed address, of IPv4 or IPv6, is a multicast one."""
     return packed[:1] == b"\xff" if len(packed) > 4 else len(packed) == 4 and packed[0] >> 4 == 0xE
-
-
-def _is_empty(value: Any) -> bool:
-    return not any(value) if isinstance(value, bytes) else value is None
 
 
 # -- words --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from ..grammar import wrong
 from ..keywords import CustomKeyword, FlagSwitch, ValueKeyword
 from ..render import JsonObject, OutputField, put
 from .ethertypes import ethertype, ethertype_name
-from .kind import LinkKind, words
+from .kind import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,15 +50,15 @@ def _map(key: str, name: str) -> Callable[[Args, Record], None]:
 
     def take(args: Args, record: Record) -> None:
         found = []
+        if not args:
+            args.take()  # raises: at least one word must follow
         while args and ":" in args.words[args.at]:
             word = args.take()
             start, _, end = word.partition(":")
             try:
-                wanted = {"from": U32(start)}
-                word = start
-                found.append({**wanted, "to": U32(end)})
+                found.append({"from": U32(start), "to": U32(end)})
             except ValueError:
-                raise wrong(word, f"invalid {name}") from None
+                raise wrong(start, f"invalid {name}") from None
         record[key] = {"IFLA_VLAN_QOS_MAPPING": found}
 
     return take
@@ -95,4 +95,4 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
             yield OutputField(json, values, put(f"\n      {name} {{ %s}} ", text, ip))
 
 
-KINDS = {"vlan": LinkKind(HELP, words("vlan", WORDS, HELP), _show)}
+KINDS = {"vlan": described("vlan", HELP, WORDS, _show)}

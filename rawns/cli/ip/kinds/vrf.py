@@ -6,7 +6,7 @@ from .. import name_tables
 from ..grammar import wrong
 from ..keywords import CustomKeyword
 from ..render import OutputField
-from .kind import LinkKind, words
+from .kind import LinkKind, described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,6 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
 
 
 KINDS = {
-    "vrf": LinkKind(HELP, words("vrf", [CustomKeyword("table*", _table)], HELP, "unknown option"), _show),
+    "vrf": described("vrf", HELP, [CustomKeyword("table*", _table)], _show, "unknown option"),
     "vrf_slave": LinkKind("", None, _show),
 }

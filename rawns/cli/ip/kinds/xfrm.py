@@ -6,7 +6,7 @@ from ..arguments import U32
 from ..grammar import FAILED, CommandError
 from ..keywords import ConstantKeyword, ValueKeyword
 from ..render import OutputRow
-from .kind import DeviceKeyword, LinkKind, hexadecimal, required, show, words
+from .kind import DeviceKeyword, described, hexadecimal, required, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,4 +53,4 @@ def _finish(record: Record, creates: bool) -> Record:
     return record
 
 
-KINDS = {"xfrm": LinkKind(HELP, words("xfrm", WORDS, HELP, "", _finish), show(ROWS))}
+KINDS = {"xfrm": described("xfrm", HELP, WORDS, show(ROWS), "", _finish)}
