@@ -38,7 +38,8 @@ LAYERS = [  # from the lowest; the modules of one entry, and those of a package,
     ["inventory"],
     ["diagnose", "doctor", "pairs"],
     ["testing"],
-    ["bench", "pytest_plugin"],
+    ["bench", "pytest_fixtures"],
+    ["pytest_plugin"],
     ["cli"],
 ]
 INSIDE = {  # the layers inside packages; "" is the package's __init__
@@ -121,7 +122,7 @@ PURE_MAY = {"__future__", "struct", "typing", "typing_extensions", "collections.
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # allowed in pure modules, from `_socket` or `socket`
 EXTRAS = {  # the exceptions to "nothing but the standard library", by the beginning of the module's name
     "bench.peers": {"cffi", "pyroute2", "mininet"},
-    "pytest_plugin": {"pytest"},
+    "pytest_": {"pytest"},
 }
 
 
