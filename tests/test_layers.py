@@ -54,7 +54,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["faults", "pcap", "select"],
         ["parse", "watch"],
         ["summary", "text"],
-        ["diff", "emit", "page"],
+        ["diff", "emit", "own", "page"],
         [""],
     ],
     "nft": [["messages", "statements"], ["format"], ["records"], ["build", "evaluate"], ["firewall", "nat"], ["client"], [""]],

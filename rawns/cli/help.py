@@ -41,7 +41,10 @@ def overview() -> str:
     pages = topics()
     if pages:
         blocks.append("Topics of the manual (`rawns help TOPIC`):\n" + columns(pages.items()))
-    blocks.append("`rawns COMMAND --help` shows the options of a command.")
+    blocks.append(
+        "`rawns COMMAND --help` shows the options of a command.  `ip`, `lab`, `ping`, `why` and others accept\n"
+        "--explain[=brief|attributes|bytes]: each system call, and the messages in it, on standard error."
+    )
     return "\n\n".join(blocks)
 
 

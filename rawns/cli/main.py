@@ -10,12 +10,14 @@ import os
 import sys
 
 from ..errors import RawnsError
+from ..terminal import printable
 from . import signals
 from .output import NO_DESCRIPTORS, Unwritable, complain, install, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from .output import StandardOutput
 
@@ -41,6 +43,8 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
 }
 SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
 APPLETS = ("ip", "ping")  # programs that a link of this name is
+EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
+EXPLAINABLE = ("ip", "lab", "ping", "why", "chat", "ls", "doctor")
 COMPLETE = "__complete"  # what the scripts of `rawns completion` call
 INTERRUPTED = 130  # the exit status after Ctrl-C
 
@@ -54,13 +58,43 @@ def run(argv: Sequence[str]) -> int:
             return _unknown(word)
         module, function = (word, "main") if word in COMMANDS else ("completion", "complete")
         command = __import__(f"rawns.cli.{module}", fromlist=[function])
-        status: int = getattr(command, function)(list(argv[1:]))
+        words = list(argv[1:])
+        with _explained(word, words):
+            status: int = getattr(command, function)(words)
     except Exception as error:
         failed = _failed(word, error)
         if failed is None:
             raise
         return failed
     return status if argv else 2
+
+
+class _Unexplained:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+def _explained(word: str, words: list[str]) -> AbstractContextManager[object]:
+    """Take ``--explain[=LEVEL]`` out of a command line; return the block in which the command runs, which prints its calls."""
+    found = [one for one in words if one == EXPLAIN or one.startswith(f"{EXPLAIN}=")] if word in EXPLAINABLE else []
+    if not found or "--" in words[: words.index(found[0])]:
+        return _Unexplained()
+    words.remove(found[0])
+    from ..syscalls import observed
+    from .options import UsageError, did_you_mean
+
+    try:
+        from ..tracing.own import ExplainObserver
+        from ..tracing.text import LEVELS
+    except ModuleNotFoundError:
+        raise UsageError(f"rawns {word}", f"{EXPLAIN}: this copy of rawns was made without `trace`") from None
+    level = found[0].partition("=")[2] or "bytes"
+    if level not in LEVELS:
+        raise UsageError(f"rawns {word}", f"--explain: there is no level {printable(level)}{did_you_mean(level, LEVELS)}")
+    return observed(ExplainObserver(sys.stderr, LEVELS[level]))
 
 
 def _unknown(word: str) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .record import TracedCall
 
 BRIEF, ATTRIBUTES, BYTES = range(3)  # the levels
+LEVELS = {"brief": BRIEF, "attributes": ATTRIBUTES, "bytes": BYTES}
 MAX_REMEMBERED = 10_000  # requests without an answer
 MAX_WORDS = 24  # of one message on one line
 MAX_HEX_BYTES = 64  # of a message without a description

@@ -489,3 +489,24 @@ def test_nothing_that_a_program_sends_is_markup_in_the_page(tmp_path: Path) -> N
     command("--html", str(page), "-o", "/dev/null", program=(sys.executable, "-I", "-S", "-c", program))
     text = page.read_text()
     assert text.count("</script>") == 1 and "<b>" not in text
+
+
+# -- our own commands -----------------------------------------------------------------------------------------------
+
+
+def test_explain_shows_the_calls_that_strace_sees_and_the_output_is_unchanged() -> None:
+    """The calls on netlink sockets and namespaces, by strace of the same command."""
+    argv = [sys.executable, "-m", "rawns", "ip", "link", "show", "dev", "lo"]
+    plain = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT)
+    explained = subprocess.run([*argv, "--explain=brief"], capture_output=True, text=True, cwd=PROJECT)
+    assert explained.stdout == plain.stdout and "    RTM_GETLINK" in explained.stderr
+    names = re.findall(r"^rawns\(\d+\) (\w+)\(", explained.stderr, re.MULTILINE)
+    seen = [name for name, _ in of_strace(argv)]
+    assert [name for name in names if name in CALLS.split(",")] == seen
+
+
+def test_explain_does_not_take_words_of_a_command_that_is_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rawns", "ip", "--explain=loud", "link"], capture_output=True, text=True, cwd=PROJECT
+    )
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("rawns ip: --explain: there is no level loud")
