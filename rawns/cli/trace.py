@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # `signal` imports enum: 5 ms
 import os
-import signal
 
 from ..terminal import printable
 from .options import Command, Option

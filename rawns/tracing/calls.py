@@ -6,8 +6,8 @@ by address is read from its memory, bounded, and quoted.
 
 from __future__ import annotations
 
+import _socket as socket  # the C module: `socket` imports enum and selectors, a third of the tracer's start
 import os
-import socket
 from struct import Struct
 
 from ..syscalls import quoted
@@ -55,6 +55,8 @@ MSG_FLAGS = {
 }
 OPEN_TREE_FLAGS = {1: "OPEN_TREE_CLONE", os.O_CLOEXEC: "OPEN_TREE_CLOEXEC", 0x1000: "AT_EMPTY_PATH", 0x8000: "AT_RECURSIVE"}
 MOVE_MOUNT_FLAGS = {4: "MOVE_MOUNT_F_EMPTY_PATH", 0x40: "MOVE_MOUNT_T_EMPTY_PATH"}
+FAMILIES = {number: name for name, number in vars(socket).items() if name.startswith("AF_") and name != "AF_ROUTE"}  # an alias
+KINDS = {getattr(socket, name): name for name in ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_SEQPACKET")}
 SOCKET_FLAGS = {int(socket.SOCK_CLOEXEC): "SOCK_CLOEXEC", int(socket.SOCK_NONBLOCK): "SOCK_NONBLOCK"}
 IOCTLS = {  # <linux/sockios.h>, <linux/if_tun.h>, <linux/nsfs.h>
     0x8910: "SIOCGIFNAME",
@@ -161,25 +163,19 @@ def _open_flags(context: Context, value: int) -> str:
 
 
 def _domain(context: Context, value: int) -> str:
-    return _enumerated(socket.AddressFamily, signed(value))
+    return FAMILIES.get(signed(value), str(signed(value)))
 
 
 def _socket_type(context: Context, value: int) -> str:
     extra = named_bits(value & ~0xF, SOCKET_FLAGS) if value & ~0xF else ""
-    return "|".join(filter(None, [_enumerated(socket.SocketKind, value & 0xF), extra]))
+    return "|".join(filter(None, [KINDS.get(value & 0xF, str(value & 0xF)), extra]))
 
 
 def _protocol(context: Context, value: int) -> str:
-    from .sockets import AF_NETLINK, FAMILIES
+    from .sockets import AF_NETLINK
+    from .sockets import FAMILIES as PROTOCOLS
 
-    return FAMILIES.get(value, str(value)) if signed(context.entry.args[0]) == AF_NETLINK else str(signed(value))
-
-
-def _enumerated(kind: type, value: int) -> str:
-    try:
-        return str(kind(value).name)
-    except ValueError:
-        return str(value)
+    return PROTOCOLS.get(value, str(value)) if signed(context.entry.args[0]) == AF_NETLINK else str(signed(value))
 
 
 def socket_address(length: int) -> Callable[[Context, int], str]:
@@ -197,7 +193,7 @@ def format_sockaddr(data: bytes) -> str:
     if len(data) < 2:
         return "{}"
     family = int.from_bytes(data[:2], "little" if Struct("=H").pack(1)[0] else "big")
-    name = _enumerated(socket.AddressFamily, family)
+    name = FAMILIES.get(family, str(family))
     if family == socket.AF_NETLINK and len(data) >= 12:
         port, groups = Struct("=II").unpack_from(data, 4)
         return f"{{{name}, nl_pid={port}, nl_groups={groups:#x}}}"

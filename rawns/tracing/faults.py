@@ -7,8 +7,6 @@ on its way back, and the request is restored.  The kernel never acts on it, and 
 
 from __future__ import annotations
 
-import errno
-import re
 import time
 from struct import Struct
 
@@ -54,6 +52,9 @@ class InjectedFault:
 
 def parse_failure(text: str) -> InjectedFault:
     """Read ``RTM_NEWADDR=EEXIST`` or ``unshare=ENOSPC:when=2``.  Raises ValueError with a sentence."""
+    import errno
+    import re
+
     match = re.fullmatch(r"(\w+)=(E\w+)(?::when=([1-9]\d{0,8}))?", text, re.ASCII)
     if match is None:
         raise ValueError(f'"{text}" is not written as CALL=ERROR, MESSAGE=ERROR or either with :when=N')
@@ -66,6 +67,8 @@ def parse_failure(text: str) -> InjectedFault:
 
 def parse_delay(text: str) -> InjectedFault:
     """Read ``RTM_NEWLINK=50ms`` or ``unshare=1s:when=1``.  Raises ValueError with a sentence."""
+    import re
+
     match = re.fullmatch(r"(\w+)=(\d{1,9}(?:\.\d{1,9})?)(us|ms|s)(?::when=([1-9]\d{0,8}))?", text, re.ASCII)
     if match is None:
         raise ValueError(f'"{text}" is not written as NAME=TIME, with the unit us, ms or s')

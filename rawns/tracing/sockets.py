@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import socket
+from _socket import SOL_SOCKET, socket  # as in `calls`
 
 _libc = ctypes.CDLL(None, use_errno=True)
 PIDFD_GETFD = 438  # the same number on all architectures
@@ -81,10 +81,13 @@ class Descriptors:
             copy = _duplicate(pid, fd)
         except OSError:
             return _listed_family(pid, inode)
-        with socket.socket(fileno=copy) as sock:
-            if sock.getsockopt(socket.SOL_SOCKET, SO_DOMAIN) != AF_NETLINK:
+        sock = socket(fileno=copy)
+        try:
+            if sock.getsockopt(SOL_SOCKET, SO_DOMAIN) != AF_NETLINK:
                 return None
-            return sock.getsockopt(socket.SOL_SOCKET, SO_PROTOCOL)
+            return sock.getsockopt(SOL_SOCKET, SO_PROTOCOL)
+        finally:
+            sock.close()
 
 
 def _duplicate(pid: int, fd: int) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BRIEF, ATTRIBUTES, BYTES = range(3)  # the levels
 LEVELS = {"brief": BRIEF, "attributes": ATTRIBUTES, "bytes": BYTES}
-MAX_REMEMBERED = 10_000  # requests without an answer
+MAX_REMEMBERED = 1000  # requests without an answer
 MAX_WORDS = 24  # of one message on one line
 MAX_HEX_BYTES = 64  # of a message without a description
 FLAGS_SHOWN = (
@@ -86,7 +86,7 @@ class Formatter:
             return f"    {self._answer(name, key, spans)}"
         if frame.flags & uapi.NLM_F_REQUEST:
             if len(self._requests) >= MAX_REMEMBERED:
-                self._requests.clear()
+                del self._requests[next(iter(self._requests))]  # the oldest
             self._requests[key] = [_moved(span, frame.offset) for span in spans]
         flags = next((span.text() for span in spans if span.name == "nlmsg_flags"), "")
         if name.isdigit():
