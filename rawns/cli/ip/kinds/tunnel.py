@@ -7,17 +7,7 @@ from __future__ import annotations
 
 from _socket import AF_INET, inet_ntop
 
-from ....uapi import (
-    IP6_TNL_F_ALLOW_LOCAL_REMOTE,
-    IP6_TNL_F_IGN_ENCAP_LIMIT,
-    IP6_TNL_F_RCV_DSCP_COPY,
-    IP6_TNL_F_USE_ORIG_FLOWLABEL,
-    IP6_TNL_F_USE_ORIG_FWMARK,
-    IP6_TNL_F_USE_ORIG_TCLASS,
-    TUNNEL_ENCAP_FLAG_CSUM,
-    TUNNEL_ENCAP_FLAG_CSUM6,
-    TUNNEL_ENCAP_FLAG_REMCSUM,
-)
+from .... import uapi
 from ..arguments import U8, U16, U32, address, number
 from ..grammar import BAD_WORD, FAILED, CommandError, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
@@ -38,6 +28,11 @@ if TYPE_CHECKING:
 KEY, SEQ, CSUM = 0x2000, 0x1000, 0x8000  # GRE_*, in this machine's order of bytes
 TCLASS, FLOWLABEL = 0x0FF00000, 0x000FFFFF  # the parts of IFLA_*_FLOWINFO
 ENCAPS = ("none", "fou", "gue")  # TUNNEL_ENCAP_*
+CHECKSUMS = {  # of the UDP header, by the name in words and in the output
+    "csum": ("csum", uapi.TUNNEL_ENCAP_FLAG_CSUM),
+    "udp6-csum": ("csum6", uapi.TUNNEL_ENCAP_FLAG_CSUM6),
+    "remcsum": ("remcsum", uapi.TUNNEL_ENCAP_FLAG_REMCSUM),
+}
 UNSPECIFIED = ("0.0.0.0", "::")
 HOP_LIMIT, ENCAP_LIMIT = 64, 4  # iproute2's defaults over IPv6
 ENCAP_HELP = """\
@@ -120,14 +115,19 @@ def end_words(prefix: str, family: int, abbreviated: str = "*") -> list[Keyword]
     ]
 
 
+def _spellings(abbreviated: str) -> tuple[str, str]:
+    """Return how the time to live and the type of service are called; where words are not abbreviated, one is."""
+    if abbreviated:
+        return "ttl*|hoplimit*|hlim*", "tos*|tclass*|dsfield*"
+    return "ttl|hoplimit|hlim", "tos|tclass|tc|dsfield*"
+
+
 def ipv4_words(prefix: str, abbreviated: str = "*") -> list[Keyword]:
     """Return the words for the outer header of IPv4."""
-    ttl, tos = (name.replace("*", abbreviated) for name in ("ttl*|hoplimit*|hlim*", "tos*|tclass*|dsfield"))
+    ttl, tos = _spellings(abbreviated)
     return [
         ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid TTL\n"),
-        ValueKeyword(
-            f"{tos}*" if abbreviated else f"{tos}*|tc", f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value"
-        ),
+        ValueKeyword(tos, f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value"),
         ConstantKeyword(f"nopmtudisc{abbreviated}", f"{prefix}_PMTUDISC", 0),
         ConstantKeyword(f"pmtudisc{abbreviated}", f"{prefix}_PMTUDISC", 1),
         ValueKeyword("fwmark", f"{prefix}_FWMARK", U32, "invalid fwmark\n"),
@@ -191,43 +191,41 @@ def _dscp(prefix: str) -> Callable[[Args, Record], None]:
         word = args.take()
         if word != "inherit":
             raise wrong(word, "not inherit")
-        record[f"{prefix}_FLAGS"] |= IP6_TNL_F_RCV_DSCP_COPY
+        record[f"{prefix}_FLAGS"] |= uapi.IP6_TNL_F_RCV_DSCP_COPY
 
     return take
 
 
 def ipv6_words(prefix: str, abbreviated: str = "*") -> list[Keyword]:
     """Return the words for the outer header of IPv6."""
-    ttl, tos = (name.replace("*", abbreviated) for name in ("ttl*|hoplimit*|hlim*", "tos*|tclass*|dsfield"))
-    tos = f"{tos}*" if abbreviated else f"{tos}*|tc"
-    label, limit = hexadecimal_number(FLOWLABEL), IP6_TNL_F_IGN_ENCAP_LIMIT
+    ttl, tos = _spellings(abbreviated)
+    label, limit = hexadecimal_number(FLOWLABEL), uapi.IP6_TNL_F_IGN_ENCAP_LIMIT
     return [
         ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid HLIM\n"),
-        InheritKeyword(tos, prefix, "FLOWINFO", IP6_TNL_F_USE_ORIG_TCLASS, hexadecimal_number(255), "invalid TClass", TCLASS),
-        InheritKeyword("flowlabel|fl", prefix, "FLOWINFO", IP6_TNL_F_USE_ORIG_FLOWLABEL, label, "invalid Flowlabel", FLOWLABEL),
+        InheritKeyword(
+            tos, prefix, "FLOWINFO", uapi.IP6_TNL_F_USE_ORIG_TCLASS, hexadecimal_number(255), "invalid TClass", TCLASS
+        ),
+        InheritKeyword(
+            "flowlabel|fl", prefix, "FLOWINFO", uapi.IP6_TNL_F_USE_ORIG_FLOWLABEL, label, "invalid Flowlabel", FLOWLABEL
+        ),
         CustomKeyword("dscp", _dscp(prefix)),
-        InheritKeyword("fwmark", prefix, "FWMARK", IP6_TNL_F_USE_ORIG_FWMARK, U32, "invalid fwmark\n"),
-        FlagKeyword("allow-localremote", IP6_TNL_F_ALLOW_LOCAL_REMOTE, f"{prefix}_FLAGS"),
-        FlagKeyword("noallow-localremote", IP6_TNL_F_ALLOW_LOCAL_REMOTE, f"{prefix}_FLAGS", on=False),
+        InheritKeyword("fwmark", prefix, "FWMARK", uapi.IP6_TNL_F_USE_ORIG_FWMARK, U32, "invalid fwmark\n"),
+        FlagKeyword("allow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, f"{prefix}_FLAGS"),
+        FlagKeyword("noallow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, f"{prefix}_FLAGS", on=False),
         InheritKeyword("encaplimit", prefix, "ENCAP_LIMIT", limit, U8, "invalid ELIM", inherits="none"),
     ]
 
 
 def encap_words(prefix: str) -> list[Keyword]:
     """Return the words for the UDP header that a tunnel's packets may have (ip-fou(8)), and ``external``."""
-    key, rows = f"{prefix}_ENCAP", []
-    for name, flag in (
-        ("csum", TUNNEL_ENCAP_FLAG_CSUM),
-        ("udp6-csum", TUNNEL_ENCAP_FLAG_CSUM6),
-        ("remcsum", TUNNEL_ENCAP_FLAG_REMCSUM),
-    ):
-        rows += [FlagKeyword(f"{no}encap-{name}", flag, f"{key}_FLAGS", on=not no) for no in ("", "no")]
+    key = f"{prefix}_ENCAP"
+    flags = [(f"{no}encap-{name}", mask, not no) for name, (_, mask) in CHECKSUMS.items() for no in ("", "no")]
     return [
         ConstantKeyword("noencap", f"{key}_TYPE", 0),
         ValueKeyword("encap", f"{key}_TYPE", ENCAPS.index, "Invalid encap type."),
         ValueKeyword("encap-sport", f"{key}_SPORT", either("auto", 0, U16), "Invalid source port."),
         ValueKeyword("encap-dport", f"{key}_DPORT", U16, "Invalid destination port."),
-        *rows,
+        *[FlagKeyword(name, mask, f"{key}_FLAGS", on=on) for name, mask, on in flags],
         ConstantKeyword("external", f"{prefix}_COLLECT_METADATA", True),
     ]
 
@@ -316,8 +314,8 @@ def _unless(prefix: str, flag: int, read: Callable[[int], Any]) -> Read:
 
 def ipv6_rows(prefix: str, between: tuple[OutputRow, ...] = ()) -> tuple[OutputRow, ...]:
     """Return the rows of the outer header of IPv6; some kinds have more ``between`` them."""
-    limit, tclass = IP6_TNL_F_IGN_ENCAP_LIMIT, IP6_TNL_F_USE_ORIG_TCLASS
-    label, mark = IP6_TNL_F_USE_ORIG_FLOWLABEL, IP6_TNL_F_USE_ORIG_FWMARK
+    limit, tclass = uapi.IP6_TNL_F_IGN_ENCAP_LIMIT, uapi.IP6_TNL_F_USE_ORIG_TCLASS
+    label, mark = uapi.IP6_TNL_F_USE_ORIG_FLOWLABEL, uapi.IP6_TNL_F_USE_ORIG_FWMARK
     flowinfo = f"{prefix}_FLOWINFO"
     return (
         OutputRow(f"{prefix}_TTL", "ttl", "hoplimit %s ", None, _or_inherit),
@@ -327,9 +325,9 @@ def ipv6_rows(prefix: str, between: tuple[OutputRow, ...] = ()) -> tuple[OutputR
         OutputRow(flowinfo, "tclass", "tclass %s ", _unless(prefix, tclass, lambda value: f"0x{(value & TCLASS) >> 20:02x}")),
         _flag_row(prefix, "use_orig_flowlabel", label, "flowlabel inherit"),
         OutputRow(flowinfo, "flowlabel", "flowlabel %s ", _unless(prefix, label, lambda value: f"0x{value & FLOWLABEL:05x}")),
-        _flag_row(prefix, "rcv_dscp_copy", IP6_TNL_F_RCV_DSCP_COPY, "dscp inherit"),
+        _flag_row(prefix, "rcv_dscp_copy", uapi.IP6_TNL_F_RCV_DSCP_COPY, "dscp inherit"),
         *between,
-        _flag_row(prefix, "allow_local_remote", IP6_TNL_F_ALLOW_LOCAL_REMOTE, "allow-localremote"),
+        _flag_row(prefix, "allow_local_remote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, "allow-localremote"),
         _flag_row(prefix, "use_orig_fwmark", mark, "fwmark inherit"),
         OutputRow(
             f"{prefix}_FWMARK", "fwmark", "fwmark %s ", _unless(prefix, mark, lambda value: f"{value:#x}" if value else None)
@@ -358,11 +356,7 @@ def _encap(data: Body, prefix: str) -> Iterator[OutputField]:
     found = [OutputField("type", name, f"encap {name or 'unknown'} ")]
     found.append(OutputField("sport", sport, f"encap-sport {sport or 'auto'} "))
     found.append(OutputField("dport", dport, f"encap-dport {dport} "))
-    for word, mask in (
-        ("csum", TUNNEL_ENCAP_FLAG_CSUM),
-        ("csum6", TUNNEL_ENCAP_FLAG_CSUM6),
-        ("remcsum", TUNNEL_ENCAP_FLAG_REMCSUM),
-    ):
+    for word, mask in CHECKSUMS.values():
         on = bool(flags & mask)
         found.append(OutputField(word, on, f"{'' if on else 'no'}encap-{word} "))
     yield OutputField("encap", JsonObject(found))
