@@ -101,6 +101,8 @@ class Exchange:
         """Return the answers to one request, decoded; what this took is forgotten."""
         received, self._received[number] = self._received[number], []
         reading = self._requests[number].reading
+        if reading is None and received:  # as a rule all are of one number, which is looked up once
+            reading = self._messages.get(received[0][0].kind)
         return [nlmsg.decode(data, frame, self._messages, reading) for frame, data in received]
 
     def _acknowledged(self, number: int, answer: Message, data: Buffer, frame: Frame) -> None:

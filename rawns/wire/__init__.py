@@ -215,7 +215,7 @@ class _Shape:
                 form += f"I{kind.code}{size - kind.size}x"
             else:
                 form += f"I{size}s"
-                if isinstance(kind, Payload) and kind is not RAW:
+                if isinstance(kind, Payload) and kind is not RAW or isinstance(kind, Struct) and size >= kind.size:
                     self.plain.append((name, kind.convert))
                 elif kind is not None and kind is not RAW:
                     self.rest.append((name, kind, offset + 4 - start, offset + length - start))
@@ -239,29 +239,24 @@ class _Shape:
 class _Shapes:
     """The shapes that a table or a layout has met, by length in bytes; None for a length that has been met once."""
 
-    __slots__ = ("_by_length",)
+    __slots__ = ("by_length",)
 
     def __init__(self) -> None:
-        self._by_length: dict[int, _Shape | None] = {}
-
-    def unpack_into(self, values: Body, data: Buffer, start: int, end: int, path: Path) -> bool:
-        """Decode ``data[start:end]`` if it has a shape that has been met; return False, and do nothing, if not."""
-        shape = self._by_length.get(end - start)
-        return shape is not None and shape.unpack_into(values, data, start, path)
+        self.by_length: dict[int, _Shape | None] = {}
 
     def learn(self, run: Run, data: Buffer, start: int, end: int, header: Struct | None = None) -> None:
         """Remember the shape of a run the second time in succession that one of this length has been decoded one by one."""
         size = end - start
-        if self._by_length.get(size, self) is not None:
-            if len(self._by_length) >= MAX_SHAPES:
-                self._by_length.clear()
-            self._by_length[size] = None
+        if self.by_length.get(size, self) is not None:
+            if len(self.by_length) >= MAX_SHAPES:
+                self.by_length.clear()
+            self.by_length[size] = None
         elif (
             run
             and len({name for _, _, name, _ in run}) == len(run)
             and not any(kind is not None and (kind.repeated or isinstance(kind, SubMessage)) for *_, kind in run)
         ):
-            self._by_length[size] = _Shape(run, data, start, header)
+            self.by_length[size] = _Shape(run, data, start, header)
 
 
 class Attrs(Type):
@@ -332,7 +327,9 @@ class Attrs(Type):
         """Decode the attributes of ``data[start:end]`` into ``values``.  Raises `DecodeError`."""
         if trace is not None:
             self.walk(values, data, start, end, trace, path)
-        elif start < end and not self._shapes.unpack_into(values, data, start, end, path):
+            return
+        shape = self._shapes.by_length.get(end - start)
+        if start < end and (shape is None or not shape.unpack_into(values, data, start, path)):
             self._shapes.learn(self.walk(values, data, start, end, None, path), data, start, end)
 
     def walk(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> Run:
@@ -384,7 +381,8 @@ class Layout(Type):
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         values: Body = {}
-        if trace is None and self._shapes.unpack_into(values, data, start, end, path):
+        shape = self._shapes.by_length.get(end - start) if trace is None else None
+        if shape is not None and shape.unpack_into(values, data, start, path):
             return values
         stop = start + self.header.size
         values = self.header.unpack(data, start, min(stop, end), siblings, trace, path)

@@ -230,9 +230,6 @@ class Text(Payload):
         return ascii(value)[1:-1].join('""')
 
 
-_FAMILY_OF_LENGTH = {4: AF_INET, 16: AF_INET6}
-
-
 class _Ip(Payload):
     """An IPv4 or IPv6 address as text; the length of the payload tells which.  A payload of another length is kept as bytes."""
 
@@ -249,8 +246,10 @@ class _Ip(Payload):
             raise WireError(f"{shortened(value)} is not an IPv4 or IPv6 address") from None
 
     def convert(self, payload: bytes) -> str | bytes:
-        family = _FAMILY_OF_LENGTH.get(len(payload))
-        return inet_ntop(family, payload) if family else payload
+        size = len(payload)
+        if size == 4:
+            return inet_ntop(AF_INET, payload)
+        return inet_ntop(AF_INET6, payload) if size == 16 else payload
 
     def format(self, value: Any) -> str:
         return value if isinstance(value, str) else value.hex(" ")
@@ -339,6 +338,10 @@ class Struct(Type):
         """Return all members at ``offset``, in order.  The caller guarantees that they are there."""
         return self._struct.unpack_from(data, offset)
 
+    def convert(self, data: Buffer, offset: int = 0) -> Body:
+        """Return the members at ``offset`` by name.  The caller guarantees that they are there."""
+        return dict(zip(self._names, self._struct.unpack_from(data, offset)))
+
     def pack_members(self, *values: Any) -> bytes:
         """Return the struct made of all members, in order.  The caller guarantees that they fit."""
         return self._struct.pack(*values)
@@ -351,7 +354,7 @@ class Struct(Type):
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         if end - start >= self.size:
-            values = dict(zip(self._names, self._struct.unpack_from(data, start)))
+            values = self.convert(data, start)
             if trace is None:
                 return values
         elif self.whole:

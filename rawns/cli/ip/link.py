@@ -11,7 +11,7 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from .context import BRIEFLY, ObjectVerbs, complain, complaint, help_of, reason
 from .grammar import AF_PACKET, FAILED, CommandError
-from .render import JsonText, OutputField, Renderer, document
+from .render import JsonText, OutputField, Renderer, array, document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def matcher(record: Record, ip: IpContext) -> Callable[[Body], bool]:
         checks.append(lambda one: lies_in(show_link.local_address(one), one["ifa_family"], record["prefix"]))
     if "label" in record:
         checks.append(lambda one: _labelled(one, record, ip))
-    return lambda one: all(check(one) for check in checks)
+    return (lambda one: all(check(one) for check in checks)) if checks else lambda one: True
 
 
 def _labelled(address: Body, record: Record, ip: IpContext) -> bool:
@@ -197,7 +197,9 @@ def _addresses(link: Body, found: AddressesByLink, record: Record, ip: IpContext
     family, shown = record["family"], Renderer(address_rows(ip, ip.echo), ip, depth=3)
     empty = "{}" if ip.json else ""
     texts = [shown(one) if fitting else empty for one, fitting in mine if family in (0, one["ifa_family"])]
-    return OutputField("addr_info", list(map(JsonText, texts)) if ip.json else None, "" if ip.json else "".join(texts))
+    if ip.json:
+        return OutputField("addr_info", JsonText(array(texts, ip.pretty)))
+    return OutputField("addr_info", None, "".join(texts))
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:

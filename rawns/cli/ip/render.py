@@ -312,7 +312,12 @@ def encode(value: Any, pretty: bool, depth: int = 0) -> str:
         return "null" if value is None else str(value)
     if isinstance(value, JsonObject):
         return _object(value, pretty, depth)
-    inner = ",".join([encode(one, pretty, depth + 1) for one in value])
+    return array([encode(one, pretty, depth + 1) for one in value], pretty)
+
+
+def array(elements: Iterable[str], pretty: bool) -> str:
+    """Return a JSON array of elements that are JSON already."""
+    inner = ",".join(elements)
     if not pretty:
         return f"[{inner}]"
     return f"[ {inner} ]" if inner else "[ ]"
