@@ -115,6 +115,13 @@ class TestUnittest(unittest.TestCase):
         self.assertEqual([host.label for host in self.lab], ["web", "db"])
 
 
+@pytest.mark.lab("shop.toml", port="web:eth0", presets=["lan", "4g"])
+def test_presets_pass(lab: Any, preset: str) -> None:
+    """The real ping needs two delays of 85 ms over a link like 4G."""
+    done = lab["web"].run(["ping", "-nqc1", "10.0.0.2"], capture_output=True, text=True, check=True)
+    assert (float(done.stdout.rpartition(" = ")[2].partition("/")[0]) >= 170) == (preset == "4g")
+
+
 # -- wrong uses -------------------------------------------------------------------------------------------------------
 
 
