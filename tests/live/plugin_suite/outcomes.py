@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from rawns.testing import report
+
+report.LIMIT = 30.0  # seconds: a busy machine must not decide what is found
 SERVER = "import socket; s = socket.create_server(('', 8080)); print('serving', flush=True); s.accept(); s.accept()"
 KEPT: list[Any] = []  # what tests leave behind
 
