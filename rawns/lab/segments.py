@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .interface import BaseHost, Interface, Vlans
+    from .interface import Interface, Vlans
     from .topology import Topology
 
 TAG_BITS = 12  # of a node, below those of its interface
@@ -30,7 +30,6 @@ class Segments:
         self._parent: dict[int, int] = {}
         self._outside: list[int] = []
         self.loops: list[tuple[Interface, Interface]] = []
-        tunnels: dict[object, list[Interface]] = {}
         self._device_tags = {one.tag for host in lab.hosts for one in host.interfaces if one.parent is not None} - {0}
         for one, other in lab.wires:
             self._join(one, other)
@@ -38,12 +37,16 @@ class Segments:
             for found in host.interfaces:
                 if found.parent is not None and found.on_parents_segment:
                     self._join(found, found.parent, found.tag)
-                elif found.tunnel:
-                    tunnels.setdefault(found.tunnel_key, []).append(found)
                 if found.leads_out:
                     self._leads_out(found)
-        for ends in tunnels.values():
-            self._tunnels(ends)
+        joined: set[int] = set()
+        for end, others in tunnels(lab):
+            for far in others:
+                if id(far) not in joined:
+                    self._join(end, far)
+            joined.add(id(end))
+            if not others:
+                self._leads_out(end)
         self.open = {self._root(node) for node in self._outside}
 
     def of(self, one: Interface) -> int | None:
@@ -97,22 +100,20 @@ class Segments:
             if node is not None:
                 self._outside.append(node)
 
-    def _tunnels(self, ends: list[Interface]) -> None:
-        """Join the tunnels of one number: two are the ends of one if the remote of each is an address of the other's host."""
-        addresses = [_addresses(end.host) for end in ends]
-        for number, one in enumerate(ends):
-            matched = False
-            for place, other in enumerate(ends):
-                if place != number and one.remote in addresses[place] and other.remote in addresses[number]:
-                    if place > number:
-                        self._join(one, other)
-                    matched = True
-            if not matched:
-                self._leads_out(one)
 
-
-def _addresses(host: BaseHost) -> set[str]:
-    return {one.address for interface in host.interfaces for one in interface.addresses}
+def tunnels(lab: Topology) -> list[tuple[Interface, list[Interface]]]:
+    """Return each tunnel with those that it leads to: of the same number, each to an address of the other's host."""
+    ends: dict[object, list[tuple[Interface, set[str]]]] = {}
+    for host in lab.hosts:
+        mine = [one for one in host.interfaces if one.tunnel]
+        addresses = {one.address for interface in host.interfaces for one in interface.addresses} if mine else set()
+        for one in mine:
+            ends.setdefault(one.tunnel_key, []).append((one, addresses))
+    return [
+        (one, [other for other, there in same if other is not one and one.remote in there and other.remote in here])
+        for same in ends.values()
+        for one, here in same
+    ]
 
 
 def _blocking(one: Interface) -> bool:

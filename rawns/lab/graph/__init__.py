@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ...terminal import printable
+from ..segments import tunnels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,15 +126,20 @@ class Graph:
 
     def _rest(self, lab: Topology) -> None:
         """Stacked interfaces, tunnels, and what else leads out of the lab."""
-        tunnels = [one for host in lab.hosts for one in host.interfaces if one.tunnel]
         for host in lab.hosts:
             for one in host.interfaces:
                 if one.parent is not None:
                     self._stacked(one, one.parent)
-                elif one.tunnel:
-                    self._tunnel(one, tunnels)
                 if one.program:
                     self._leaf("tap", one, f"a program at {one}")
+        drawn: set[int] = set()
+        for one, others in tunnels(lab):
+            for other in others:
+                if id(other) not in drawn:
+                    self._edge("tunnel", one, other, one.note)
+            drawn.add(id(one))
+            if not others:
+                self._leaf("tunnel", one, f"machine {one.remote}", one.note)
 
     def _stacked(self, one: Interface, parent: Interface) -> None:
         there = self._beyond(f"{parent.name} of this machine") if parent.existing else self._at(parent)
@@ -144,19 +150,6 @@ class Graph:
         """Add an edge to something outside of the lab."""
         ends = self._at(one), self._beyond(name)
         self.edges.append(Edge(kind, ends, (_label(one), ""), self._state(one), note))
-
-    def _tunnel(self, one: Interface, tunnels: list[Interface]) -> None:
-        others = [each for each in tunnels if each is not one and each.tunnel_key == one.tunnel_key]
-        others = [each for each in others if _leads(one, each) and _leads(each, one)]
-        for other in others:
-            if tunnels.index(one) < tunnels.index(other):
-                self._edge("tunnel", one, other, one.note)
-        if not others:
-            self._leaf("tunnel", one, f"machine {one.remote}", one.note)
-
-
-def _leads(one: Interface, other: Interface) -> bool:
-    return any(address.address == one.remote for each in other.host.interfaces for address in each.addresses)
 
 
 def _addresses(one: Interface) -> str:
