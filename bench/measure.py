@@ -123,7 +123,7 @@ def _beside(text: str, ours: float, other: float) -> str:
 def updated(page: str, table: str) -> str:
     """Return a page with a table in place of the old one, which stands between two comments."""
     before, _, rest = page.partition(MARK)
-    return f"{before}{MARK}\n{table}\n{END}{rest.partition(END)[2]}"
+    return f"{before}{MARK}{table}\n{END}{rest.partition(END)[2]}"
 
 
 def write_tables() -> None:
