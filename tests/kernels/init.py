@@ -307,6 +307,22 @@ def ip_kinds() -> str:
     return str(compare())
 
 
+def netkit() -> str:
+    """Create a netkit pair, which the real `ip` 6.1 cannot describe, and change it; an older kernel must say that it has none."""
+    words = "link add nk0 type netkit mode l2 blackhole scrub none peer forward name nk1"
+    told = subprocess.run([sys.executable, "-m", "rawns", "ip", *words.split()], stdout=-1, stderr=-2, text=True)
+    if told.returncode:
+        expect((told.returncode, told.stdout) == (2, "Error: Unknown device type.\n"), told)
+        return "there is none"
+    shown = rawns("ip", "-d", "link", "show", "nk0")
+    expect("netkit mode l2 type primary policy blackhole peer policy forward" in shown, shown)
+    rawns("ip", "link", "set", "nk0", "type", "netkit", "forward")
+    expect("type primary policy forward peer policy forward" in rawns("ip", "-d", "link", "show", "nk0"), "not changed")
+    rawns("ip", "link", "del", "nk1")
+    expect("nk0" not in rawns("ip", "link"), "the pair is not gone")
+    return shown.strip().splitlines()[-1].strip().partition(" addrgenmode")[0]
+
+
 MODULAR_NETFILTER = bool(glob.glob("/modules/netfilter/*nfnetlink.ko"))  # built in from Debian's 7.x on
 BASE = {"demo": lambda: rawns("demo").splitlines()[-1], "twenty labs": lab, "a standing lab": standing, "ip": ip}
 CHECKS = {  # by the step of modules that is loaded before them
@@ -327,7 +343,7 @@ CHECKS = {  # by the step of modules that is loaded before them
         "shaping": shaping,
     },
     "tunnels": {f"{name}, tunnels": check for name, check in BASE.items()},
-    "kinds": {"ip-kinds": ip_kinds},
+    "kinds": {"ip-kinds": ip_kinds, "netkit": netkit},
 }
 
 
