@@ -299,6 +299,7 @@ KINDS: dict[str, Callable[[list[str]], list[str]]] = {
     "GROUP": _hosts,
     "HOST": _hosts,
     "HOST:PORT": _ports,
+    "HOST[:PORT]": _ports,
     "LAB": _labs,
     "NS": _namespaces,
     "TOPIC": _topics,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..nlmsg import Request
     from ..objects.prefix import Prefix
     from ..objects.qdisc import Shape, ShapeOptions
+    from .capture import FrameCapture
     from .relayed import RelayControl
 
     HostWord = Union[Host, str]  # a host, or its label
@@ -389,6 +390,37 @@ class Verbs(Topology):
                         self._forget(host, {fault_tables.FEATURE})
                 self._release([host])
         self._release(used)
+
+    # -- capture ------------------------------------------------------------------------------------------------------
+
+    def capture(
+        self,
+        *ports: PortWord,
+        file: str,
+        max_bytes: int | None = None,
+        max_packets: int | None = None,
+        seconds: float | None = None,
+    ) -> FrameCapture:
+        """Capture what ports send and receive into one file (pcapng), until the end of the block or a limit::
+
+            with lab.capture("web", "db:eth0", file="shop.pcapng") as capture:
+                ...
+            print(capture.packets, capture.dropped)
+
+        A host stands for all its interfaces.  Without a limit a file has at most 1 GiB.  Equivalent to ``tcpdump -w FILE``, in
+        several namespaces at once.  Raises as `FrameCapture`.
+        """
+        from .capture import FrameCapture
+
+        chosen: list[Interface] = []
+        for word in ports:
+            if isinstance(word, str) and ":" not in word:
+                chosen += [one for one in self.find_host(word).interfaces if not one.existing]
+            else:
+                chosen.append(self.find_port(word))
+        self.name_ports()
+        pairs = [(self.ready(self.find_host(one.host)), one) for one in dict.fromkeys(chosen)]  # type: ignore[arg-type]
+        return FrameCapture(pairs, file, max_bytes, max_packets, seconds)
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class ManagedLab(Lab):
     Hosts are looked up by name: ``lab["web"]``.
     """
 
-    __slots__ = ("_begun", "_maker", "_reader", "capture", "ended", "leaked", "processes", "test")
+    __slots__ = ("_begun", "_maker", "_reader", "ended", "leaked", "port_captures", "processes", "test")
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         super().__init__(name, standing)
@@ -81,7 +81,7 @@ class ManagedLab(Lab):
         self.processes: list[HostProcess] = []  # in the order of their start
         self.test = ""  # the test that it belongs to
         self.ended = False
-        self.capture: LabCapture | None = None  # of all ports, from `up` on
+        self.port_captures: LabCapture | None = None  # of all ports, from `up` on
         self._maker = os.getpid()
         self._reader: OutputReader | None = None
         self._begun = NewProcesses()
@@ -117,8 +117,8 @@ class ManagedLab(Lab):
         self.check_process("bring it up")
         self.check_alive("bring it up")
         changes = super().up(None, progress)
-        if self.capture is not None:
-            self.capture.add(port for host in self.hosts if not host.root for port in host.ports)
+        if self.port_captures is not None:
+            self.port_captures.add(port for host in self.hosts if not host.root for port in host.ports)
         if wait is not None:
             from ..lab.wait import wait_until_usable
 
@@ -140,8 +140,8 @@ class ManagedLab(Lab):
                 self._end_others()
                 self.down()
             finally:
-                if self.capture is not None:
-                    self.capture.close()
+                if self.port_captures is not None:
+                    self.port_captures.close()
 
     def __enter__(self) -> ManagedLab:
         super().__enter__()

@@ -50,8 +50,8 @@ def explain(lab: ManagedLab, since: float = 0.0, limit: float = LIMIT) -> list[S
         found = _Findings()
         _ask_child(lab, found, end - RESERVE)
         sections = found.sections() + sections
-    if lab.capture is not None:
-        sections.append(("captured frames", "\n".join(str(port) for port in lab.capture.ports.values())))
+    if lab.port_captures is not None:
+        sections.append(("captured frames", "\n".join(str(port) for port in lab.port_captures.ports.values())))
     return [*sections, *([("requests that the kernel refused", refused)] if refused else [])]
 
 

@@ -144,7 +144,7 @@ class TestState:
         if self._captures is not None:
             from .capture import LabCapture
 
-            made.capture = LabCapture(self._captures)
+            made.port_captures = LabCapture(self._captures)
         self.labs.append(made)
         return made
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rawns import genl, nlmsg, packets, sock_diag, tap, tunnel_ioctl, uapi
+from rawns import genl, nlmsg, packet_ring, packets, sock_diag, tap, tunnel_ioctl, uapi
 from rawns.nft import messages as nft_messages
 from rawns.rtnl import (
     address,
@@ -63,6 +63,7 @@ HEADERS = """
 #include <linux/if_bridge.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/if_packet.h>
 #include <linux/if_vlan.h>
 #include <linux/fib_rules.h>
 #include <linux/pkt_sched.h>
@@ -188,6 +189,7 @@ def structs() -> dict[str, Struct]:
         nft_messages,
         genl,
         sock_diag,
+        packet_ring,
         packets,
     ):
         for one in walk(list(vars(module).values()), set()):

@@ -11,7 +11,7 @@ from time import monotonic
 
 from ...errors import RawnsError
 from ...terminal import printable
-from ..options import Command, Group, Option, seconds
+from ..options import Command, Group, Option, integer, seconds
 from ..output import report
 
 TYPE_CHECKING = False
@@ -44,6 +44,12 @@ DRAWINGS = [
     Option("--svg", help="print an SVG picture"),
 ]
 WAIT_TIMEOUT = Option("--timeout", argument="S", parse=seconds, default=DEFAULT_WAIT, help="seconds to wait at most (30)")
+CAPTURE = [
+    Option("-o", "--output", argument="FILE", help="file to write, which is replaced"),
+    Option("-c", "--count", argument="N", parse=integer(1, 10**9), help="end after N packets"),
+    Option("--bytes", argument="N", parse=integer(1, 1 << 40), help="end when the file would exceed N bytes (1 GiB)"),
+    Option("--seconds", argument="S", parse=seconds, help="end after S seconds"),
+]
 BOTH = Option("--both", help="the other end of the wire as well")
 ONE = [("--tcp", "--udp")]
 PROTOCOLS = [Option("--tcp", help="TCP only"), Option("--udp", help="UDP only")]
@@ -71,6 +77,7 @@ COMMAND = Group(
         Command("impair", "set how a port sends: delay 20ms jitter 2ms loss 1% ...", "FILE|LAB HOST:PORT WORD...", [BOTH]),
         Command("clear", "let a port send as fast as it can", "FILE|LAB HOST:PORT", [BOTH]),
         Command("restore", "take back all that these verbs have changed", "FILE|LAB"),
+        Command("capture", "write what ports send and receive to a file, as pcapng", "FILE|LAB HOST[:PORT]...", CAPTURE),
         Command("wait", "wait until a host reaches another, or its TCP port", "FILE|LAB HOST HOST[:N]", [WAIT_TIMEOUT]),
         Command("export", "print the lab's description as JSON", "FILE|LAB"),
         Command("gc", "remove what killed processes have left of labs"),
@@ -95,7 +102,10 @@ FUNCTIONS = {
     "shell": ("exec", "shell"),
     "run": ("exec", "run"),
     "set": ("verbs", "set_link"),
-    **{verb: ("verbs", verb) for verb in ("isolate", "partition", "heal", "block", "impair", "clear", "restore", "wait")},
+    **{
+        verb: ("verbs", verb)
+        for verb in ("isolate", "partition", "heal", "block", "impair", "clear", "restore", "wait", "capture")
+    },
     "unblock": ("verbs", "block"),
     "schema": ("examples", "schema"),
     "examples": ("examples", "examples"),

@@ -135,3 +135,23 @@ def wait(options: Parsed) -> int:
     lab = lab_of(word)
     seconds = lab.wait_reachable(source, target, int(digits) if colon else None, timeout=options["--timeout"])
     return _done(options, lab, f"{source} reaches {end} after {seconds * 1000:.1f} ms", seconds=round(seconds, 6))
+
+
+def capture(options: Parsed) -> int:
+    """Capture what ports send and receive until Ctrl-C, or a limit."""
+    word, *ports = [options.operands[0], *options.rest]
+    if options["--output"] is None:
+        stop("the file is missing: -o FILE")
+    lab = lab_of(word)
+    limits = {"max_packets": options["--count"], "max_bytes": options["--bytes"], "seconds": options["--seconds"]}
+    with lab.capture(*ports, file=options["--output"], **limits) as found:
+        if not options["--json"]:
+            print(f"rawns: capturing {printable(', '.join(ports))}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        try:
+            found.wait()
+        except KeyboardInterrupt:
+            pass  # what has come is written at the end of the block
+    lost = {name: number for name, number in found.dropped.items() if number}
+    dropped = f"; the kernel dropped {', '.join(f'{number} at {name}' for name, number in lost.items())}" if lost else ""
+    sentence = f"{count(found.packets, 'packet')}, {found.bytes} bytes in {options['--output']}{dropped}"
+    return _done(options, lab, sentence, packets=found.packets, bytes=found.bytes, dropped=found.dropped)
