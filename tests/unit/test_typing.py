@@ -30,6 +30,8 @@ with NetNS.create() as ns, NetNS.create() as other:
     status: int = ns.run(["true"], check=True, text=True, cwd="/").returncode + ns.popen("true", shell=True).pid
     total: int = ns.call(sum, [1, 2])
     again: NetNS = NetNS.resolve("pid:1") if total else NetNS.resolve(ns)
+    bridge = rawns.Lab("shop").bridge("br0", stp=True)
+    ports: int = len(bridge.host.net.links()) + bridge.host.run(["true"]).returncode
 """
 
 WRONG = {
@@ -50,6 +52,7 @@ WRONG = {
     'ns.net.add_vxlan("x", 1, remot="10.0.0.1")': 'Unexpected keyword argument "remot" for "add_vxlan"',
     'ns.net.links()[0].nmae': '"Link" has no attribute "nmae"',
     'len(ns.net.links()[0].mtu)': 'incompatible type "int"; expected "Sized"',
+    'bridge.host.net.linkz()': '"Net" has no attribute "linkz"',
     'ns.net.nat("t", [])': '"Net" has no attribute "nat"',
 }  # fmt: skip
 
