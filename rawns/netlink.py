@@ -171,9 +171,7 @@ class Netlink(NetlinkSocket):
         """
         self._current()
         with self._lock:
-            if not self._strict:
-                self._try_option("NETLINK_GET_STRICT_CHK")  # without it (before Linux 4.20) the caller has to filter
-                self._strict = True
+            self.check_strictly()
             for attempt in range(attempts):
                 if attempt:
                     _sleep(DUMP_BACKOFF_SECONDS * 2 ** (attempt - 1))
@@ -182,6 +180,12 @@ class Netlink(NetlinkSocket):
                 if complete or self._exchange.refused:
                     break
             return Listing(self._result()[0], complete)
+
+    def check_strictly(self) -> None:
+        """Have the kernel refuse what it does not know in requests that ask for something (NETLINK_GET_STRICT_CHK)."""
+        if not self._strict:
+            self._try_option("NETLINK_GET_STRICT_CHK")  # without it (before Linux 4.20) the caller has to filter
+            self._strict = True
 
     def stream(self, request: Request) -> DumpStream:
         """Return an iterator over the messages that answer a dump request, each as soon as it has come (`DumpStream`)."""

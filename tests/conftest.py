@@ -74,6 +74,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(lesser)
 
 
+def pytest_keyboard_interrupt() -> None:
+    """Take note of Ctrl-C: what the interrupted test leaves behind is no failure, and would hide the reason."""
+    global _interrupted
+    _interrupted = True
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Report how long each directory of tests took beside what it may take; no test fails because of it."""
     spent = dict.fromkeys(LIMITS, 0.0)
@@ -225,6 +231,8 @@ def open_directory() -> str:
 
 # -- the watch ------------------------------------------------------------------------------------------------------
 
+_interrupted = False  # by Ctrl-C
+
 State = dict[str, set[str]]
 
 
@@ -346,7 +354,7 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     try:
         before = state()
         yield
-        found = leaks(before) and watch.settle(before)
+        found = [] if _interrupted else leaks(before) and watch.settle(before)
     finally:
         watch.close()
     if found:
@@ -359,7 +367,7 @@ def nothing_left_in_the_end() -> Iterator[None]:
     watch = Watch() if os.path.exists("/proc/self/mountinfo") else None
     before = state()
     yield
-    if watch is None:
+    if watch is None or _interrupted:
         return
     for kind in ("descriptor", "thread"):
         before[kind] = {*before[kind], *state()[kind]}  # pytest's own come and go

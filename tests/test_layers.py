@@ -92,10 +92,11 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     "cli.ip": [  # what is not named here counts as the last
         ["exec", "grammar", "help_texts", "render"],
         ["arguments", "context", "saved"],
-        ["keywords", "link_vf", "name_tables", "protocols", "show_stats"],
+        ["keywords", "name_tables", "protocols", "show_stats"],
         ["filters", "route_encap"],
         ["route_words"],
         ["kinds", "route_filter", "nexthop"],
+        ["link_vf"],
         ["addr_change", "link_set", "route_change", "show_link"],
         ["kinds.netkit", "kinds.simple", "link_property", "netns_monitor", "prefix", "stats"],
         ["link"],

@@ -26,7 +26,11 @@ VALUES = {
     "TYPE": "blackhole unreachable prohibit throw",
     "PROTO": "static boot kernel 77 x",
     "SWITCH": "on off maybe",
-    "SHOW": "-d -j -o -4 -6 -br -N",
+    "SHOW": "-d -j -o -4 -6 -br -N -c -p",
+    "KIND": "bridge veth vxlan macvlan ifb tun none",
+    "METRIC": "mtu advmss hoplimit window rtt rto_min initcwnd quickack",
+    "MODE": "bridge private vepa passthru source x",
+    "TEMPLATE": "x1 x2 v2 10.0.0.1 77",
 }
 FORMS = """
 SHOW addr show
@@ -76,6 +80,79 @@ token set ::N dev DEV
 netns add NEW
 netns del NEW
 netns set a N
+netns list-id
+SHOW link show type KIND
+SHOW link show master DEV
+SHOW link show group N
+SHOW addr show to PREFIX
+SHOW addr show scope PROTO
+SHOW addr show up label DEV
+SHOW route show dev DEV proto PROTO
+SHOW route show match PREFIX
+SHOW route show root PREFIX type TYPE
+SHOW neigh show nud permanent
+SHOW neigh show proxy
+SHOW ntable show name nope
+SHOW maddr show dev DEV
+SHOW mroute show
+SHOW stats show dev DEV group nope
+SHOW tunnel show
+SHOW rule show table TABLE
+SHOW rule show from PREFIX
+SHOW nexthop show dev DEV
+SHOW nexthop show groups
+SHOW vrf show
+addr change ADDR/24 dev DEV valid_lft forever preferred_lft forever
+addr replace ADDR/24 brd + dev DEV metric N
+addr add ADDR peer PREFIX dev DEV
+addr add ADDR/24 dev DEV noprefixroute nodad
+link add NEW type veth peer name NEW
+link add NEW link DEV type macvlan mode MODE
+link add NEW type vxlan id N remote ADDR dstport N
+link add NEW type bridge forward_delay N ageing_time 5000
+link set DEV master DEV
+link set DEV nomaster
+link set DEV type bridge priority N
+link set DEV type bridge_slave cost N
+link set DEV name NEW
+link set DEV address MAC
+link set DEV promisc SWITCH arp SWITCH
+link set DEV numtxqueues N
+link set DEV protodown SWITCH
+link property add dev DEV altname NEW
+link property del dev DEV altname NEW
+link set group N down
+route add PREFIX nexthop via ADDR dev DEV weight N nexthop dev DEV
+route add PREFIX dev DEV METRIC N
+route add PREFIX dev DEV METRIC lock N
+route add PREFIX nhid N
+route replace default via ADDR dev DEV onlink
+route change PREFIX dev DEV src ADDR
+route add PREFIX via ADDR dev DEV encap ip id N dst ADDR
+route get ADDR from ADDR iif DEV
+route get fibmatch ADDR
+rule add from PREFIX to PREFIX sport N-N dport N
+rule add not iif DEV uidrange N-N table TABLE
+rule add pref N goto N
+rule add pref N TYPE
+rule add l3mdev pref N
+rule flush table TABLE
+rule del from PREFIX
+neigh add proxy ADDR dev DEV
+neigh change ADDR lladdr MAC dev DEV nud STATE router
+neigh flush dev DEV nud STATE
+nexthop add id N group N/N
+nexthop add id N group N,N/N type resilient buckets N
+nexthop replace id N via ADDR dev DEV onlink
+nexthop flush dev DEV
+nexthop get id N
+addrlabel del prefix PREFIX
+addrlabel flush
+maddr add MAC dev DEV
+tuntap add dev NEW mode tap
+tuntap del dev NEW mode tap
+ntable change name arp_cache thresh1 N
+-batch TEMPLATE
 """.strip().splitlines()
 JUNK = ("nothing", "dev", "via", "help", "10.0.0.1", "", "all")
 
@@ -95,8 +172,10 @@ def _mutated(words: list[str], random: Random) -> list[str]:
 
 def _filled(word: str, random: Random) -> str:
     for name, values in VALUES.items():
-        if word.strip("/24:") == name:
-            return word.replace(name, random.choice(values.split()))
+        if name in word.replace("-", "/").replace(",", "/").replace("::", "").split("/"):
+            for _ in range(word.count(name)):
+                word = word.replace(name, random.choice(values.split()), 1)
+            return word
     return word
 
 

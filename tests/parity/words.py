@@ -55,8 +55,8 @@ def bases(only: str = "") -> list[tuple[str, list[str], str]]:
 
 
 def _reaches_out(word: str, value: str) -> bool:
-    """Return whether the value may be the number of a process whose namespace is not one of ours."""
-    return "netns".startswith(word) and value[:1].isdigit()
+    """Return whether the value may move a link to the namespace of a process that is not ours, or out of our sight."""
+    return "netns".startswith(word) and (value[:1].isdigit() or value == "a")
 
 
 def cases(command: str, words: list[str], after: str) -> Iterator[str]:

@@ -69,6 +69,14 @@ def natural(bits: int) -> Callable[[str], int]:
     return read_natural
 
 
+def unsigned64(text: str) -> int:
+    """Parse a number of 64 bits; a negative one is counted from the end, as strtoull(3) does.  Raises ValueError."""
+    value = number(text)
+    if not -1 << 64 < value < 1 << 64:
+        raise ValueError(text)
+    return value & (1 << 64) - 1
+
+
 U8, U16, U32 = natural(8), natural(16), natural(32)
 
 

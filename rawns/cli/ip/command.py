@@ -286,8 +286,7 @@ def _lines(name: str) -> Iterator[str]:
 
 
 def _split(line: str) -> list[str]:
-    """Split a line into words: at blanks, with quotes around words that contain some, up to a comment."""
-    line = line.partition("#")[0]
+    """Split a line into words: at blanks, with quotes around words that contain some."""
     if "'" not in line and '"' not in line:
         return line.split()
     words, rest = [], line.strip()
@@ -307,9 +306,9 @@ def batch(name: str, force: bool, ip: IpContext) -> int:
     """Run the commands of a file, one a line, until one fails; with ``force``, all of them."""
     status, pending, family, ip.batch = 0, "", ip.family, True
     for number, line in enumerate(_lines(name), 1):
-        pending += line.rstrip("\n").partition("\0")[0]  # a string of C ends there
-        if pending.endswith("\\"):
-            pending = pending[:-1]
+        pending += line.partition("\0")[0].partition("#")[0]  # a string of C ends at a zero byte
+        if pending.endswith("\\\n"):
+            pending = pending[:-2]
             continue
         args, pending = _split(pending), ""
         ip.family = family
@@ -319,6 +318,8 @@ def batch(name: str, force: bool, ip: IpContext) -> int:
             status = FAILED
             if not force:
                 break
+    if pending:
+        complain("Missing continuation line")
     return status
 
 

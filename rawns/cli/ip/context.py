@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket
 import os
 import sys
+from errno import ENOENT
 
 from ... import rtnl, uapi
 from ...errors import KernelError, SyscallError
@@ -161,9 +162,10 @@ class IpContext:
         try:
             yield from answers
         except KernelError as error:
-            if error.errno == ignored:
+            if error.errno == ignored or (self.batch and error.errno == ENOENT):  # iproute2 filters in a batch by itself
                 return
-            complain(complaint(error))
+            if error.message or error.errno != ENOENT:  # iproute2 says nothing about this one
+                complain(complaint(error))
             raise CommandError(failure, status) from None
         finally:
             answers.close()

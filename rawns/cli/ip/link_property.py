@@ -6,7 +6,7 @@ from ... import uapi
 from ...nlmsg import Request
 from ...rtnl.link import DELLINKPROP, NEWLINKPROP
 from .context import help_of
-from .grammar import CommandError, garbage, matches
+from .grammar import CommandError, garbage, matches, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def run(args: Args) -> int:
             word = args.take()
         if device is not None:
             raise garbage("dev", word)
+        if not word or any(char in "/ \t\n\v\f\r" for char in word):
+            raise wrong(word, '"dev" not a valid ifname')
         device = word
     if device is None:
         raise CommandError('Not enough of information: "dev" argument is required.')

@@ -172,6 +172,17 @@ def scope_number(text: str) -> int:
     return number_of("rt_scopes", text, 255)
 
 
+def tos_number(text: str) -> int:
+    """Return a DS field by its name or its number, which is in hex.  Raises ValueError."""
+    for value, name in table("rt_dsfield").items():
+        if name == text:
+            return value
+    digits = text[2:] if text[:2] in ("0x", "0X") else text
+    if not digits or set(digits.lower()) - set("0123456789abcdef") or int(digits[:9], 16) > 255:
+        raise ValueError(text)
+    return int(digits, 16)
+
+
 # -- reads of rows of output ----------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from ...nlmsg import Request
 from . import name_tables
 from .arguments import U16, U32, address
 from .context import ObjectVerbs, complain, complaint, help_of
-from .grammar import FAILED, FAMILIES, wrong
+from .grammar import FAILED, FAMILIES, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
 from .name_tables import named_unless, protocol_number
 from .render import (
@@ -142,12 +142,14 @@ GROUP_TYPES = {"mpath": uapi.NEXTHOP_GRP_TYPE_MPATH, "resilient": uapi.NEXTHOP_G
 # -- words of add and replace -----------------------------------------------------------------------------------------
 
 
-def _device(key: str) -> Callable[[Args, Record], None]:
+def _device(key: str, adds: bool = False) -> Callable[[Args, Record], None]:
     def take(args: Args, record: Record) -> None:
         word = args.take()
         record[key] = args.ip.index_of(word)
         if not record[key]:
             raise wrong(word, "Device does not exist\n")
+        if adds:
+            record["nh_family"] = record["nh_family"] or AF_INET
 
     return take
 
@@ -190,7 +192,8 @@ def _take_group(args: Args, record: Record) -> None:
         try:
             entry: Record = {"id": U32(number), "weight": 0, "weight_high": 0, "resvd2": 0}
         except ValueError:
-            raise wrong(word, '"group" value is invalid\n') from None
+            first = word.partition("/")[0].partition(",")[0]
+            raise wrong(first, '"group" value is invalid\n') from None
         if comma:
             try:
                 entry["weight"] = U32(weight) - 1
@@ -220,7 +223,10 @@ def _type(args: Args, record: Record) -> None:
 
 
 def _seconds(text: str) -> int:
-    return U32(text) * TIMER_HZ & 0xFFFFFFFF
+    value = U32(text)
+    if value >= 0xFFFFFFFF // TIMER_HZ:
+        raise ValueError(text)
+    return value * TIMER_HZ
 
 
 RESILIENT: list[Keyword] = [
@@ -230,7 +236,7 @@ RESILIENT: list[Keyword] = [
 ]
 KEYWORDS: list[Keyword] = [
     ValueKeyword("id", "NHA_ID", U32, "invalid id value", hint="ID"),
-    CustomKeyword("dev", _device("NHA_OIF"), "DEV"),
+    CustomKeyword("dev", _device("NHA_OIF", adds=True), "DEV"),
     CustomKeyword("via", _via, "ADDRESS"),
     CustomKeyword("encap", _take_encapsulation, "ENCAPTYPE ENCAPHDR"),
     CustomKeyword("blackhole", _blackhole),
@@ -249,6 +255,11 @@ def _otherwise(word: str, args: Args, record: Record) -> None:
     raise wrong(word, "")
 
 
+def _no_filter(word: str, args: Args, record: Record) -> None:
+    """Refuse a word that no filter fits, or show the help."""
+    raise help_of("nexthop") if matches(word, "help") else wrong(word, "")
+
+
 def _usage(word: str, args: Args, record: Record) -> None:
     """Show the help for a word that no keyword fits."""
     raise help_of("nexthop")
@@ -258,10 +269,6 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Add, replace or delete a next hop; return the exit status."""
     ip = args.ip
     record = read(KEYWORDS, args, {"nh_family": ip.family}, _otherwise)
-    if "NHA_GROUP" in record:
-        record["nh_family"] = 0
-    elif "NHA_OIF" in record:
-        record["nh_family"] = record["nh_family"] or AF_INET
     ip.do(Request(message, record, flags))
     return 0
 
@@ -278,25 +285,25 @@ def _vrf(args: Args, record: Record) -> None:
 
 
 FILTERS: list[Keyword] = [
-    CustomKeyword("dev", _device("NHA_OIF"), "DEV"),
-    ConstantKeyword("groups", "NHA_GROUPS", True),
-    CustomKeyword("master", _device("NHA_MASTER"), "DEV"),
+    CustomKeyword("dev*", _device("NHA_OIF"), "DEV"),
+    ConstantKeyword("groups*", "NHA_GROUPS", True),
+    CustomKeyword("master*", _device("NHA_MASTER"), "DEV"),
     CustomKeyword("vrf*", _vrf, "NAME"),
     ValueKeyword("id", "id", U32, "invalid id value", hint="ID"),
     ValueKeyword("protocol*", "protocol", U32, "invalid protocol value", hint="ID"),
-    ConstantKeyword("fdb", "NHA_FDB", True),
+    ConstantKeyword("fdb*", "NHA_FDB", True),
 ]
 BUCKET_FILTERS: list[Keyword] = [
     *[keyword for keyword in FILTERS if keyword.name not in ("id", "groups", "protocol", "fdb")],
     ValueKeyword("id", "NHA_ID", U32, "invalid id value", hint="ID"),
-    ValueKeyword("nhid", "nhid", U32, "invalid nexthop id value", hint="ID"),
+    ValueKeyword("nhid", "nhid", U32, "invalid id value", hint="ID"),
 ]
 
 
 def _listed(args: Args, failure: str) -> tuple[Record, list[Body] | None]:
     """Return the filter that words describe, and what fits it; None instead if one is asked for by its id."""
     ip = args.ip
-    record = read(FILTERS, args, {"nh_family": ip.family}, _otherwise)
+    record = read(FILTERS, args, {"nh_family": ip.family}, _no_filter)
     if "id" in record:
         return record, None
     wanted = record.pop("protocol", 0)
@@ -355,8 +362,10 @@ def get(args: Args) -> int:
 
 def _bucket_list(args: Args) -> int:
     ip = args.ip
-    record = read(BUCKET_FILTERS, args, {"nh_family": ip.family}, _otherwise)
+    record = read(BUCKET_FILTERS, args, {"nh_family": ip.family}, _no_filter)
     wanted = record.pop("nhid", 0)
+    if not record.get("NHA_ID"):
+        record.pop("NHA_ID", None)
     if wanted:
         record["NHA_RES_BUCKET"] = {"NHA_RES_BUCKET_NH_ID": wanted}
     replies = ip.stream(Request(rtnl.GETNEXTHOPBUCKET, record, uapi.NLM_F_DUMP), "Dump terminated", KERNEL_REFUSED)
@@ -365,8 +374,8 @@ def _bucket_list(args: Args) -> int:
 
 
 def _bucket_get(args: Args) -> int:
-    index = ValueKeyword("index", "index", U16, "invalid index value", hint="INDEX")
-    record = read([KEYWORDS[0], index], args, {}, _otherwise)
+    index = ValueKeyword("index", "index", U16, "invalid bucket index value", hint="INDEX")
+    record = read([KEYWORDS[0], index], args, {}, _usage)
     if not record.get("NHA_ID") or "index" not in record:
         raise help_of("nexthop")
     record["NHA_RES_BUCKET"] = {"NHA_RES_BUCKET_INDEX": record.pop("index")}

@@ -6,9 +6,9 @@ from _socket import AF_INET, AF_INET6
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
-from .arguments import U32, natural
-from .context import ObjectVerbs, help_of
-from .grammar import CommandError, matches, wrong
+from .arguments import U32, unsigned64
+from .context import ObjectVerbs
+from .grammar import CommandError, duplicate, wrong
 from .keywords import CustomKeyword, Keyword, ValueKeyword, read
 from .render import LINE_END, OutputField, OutputGroup, OutputRow, put
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .context import Args, IpContext
     from .grammar import Record
 
-U64 = natural(64)
+
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}
 THRESHOLDS = {**{f"thresh{number}": f"NDTA_THRESH{number}" for number in (1, 2, 3)}, "gc_interval": "NDTA_GC_INTERVAL"}
 COUNTS = {  # parameters that count something; all others are times
@@ -60,24 +60,25 @@ STATISTICS = (
 
 
 def _name(args: Args, record: Record) -> None:
-    record["NDTA_NAME"] = args.take()
+    word = args.take()
+    if "NDTA_NAME" in record:
+        raise duplicate("NAME", word)
+    record["NDTA_NAME"] = word
 
 
 def _device(args: Args, record: Record) -> None:
-    record["dev"] = args.take()
+    record["dev"] = args.ip.device(args.take())
 
 
 def _words() -> list[Keyword]:
     named: list[Keyword] = [CustomKeyword("name", _name, "NAME"), CustomKeyword("dev", _device, "DEV")]
     thresholds = {"gc_int" if word == "gc_interval" else word: key for word, key in THRESHOLDS.items()}
-    rows = {**dict.fromkeys([*thresholds.items(), *COUNTS.items()], U32), **dict.fromkeys(TIMES.items(), U64)}
-    rows["gc_int", "NDTA_GC_INTERVAL"] = U64
+    rows = {**dict.fromkeys([*thresholds.items(), *COUNTS.items()], U32), **dict.fromkeys(TIMES.items(), unsigned64)}
+    rows["gc_int", "NDTA_GC_INTERVAL"] = unsigned64
     return [*named, *[ValueKeyword(word, key, take, f'"{word}" value is invalid') for (word, key), take in rows.items()]]
 
 
 def _unknown(word: str, args: Args, record: Record) -> None:
-    if matches(word, "help"):
-        raise help_of("ntable")
     raise wrong(word, "unknown")
 
 
@@ -94,7 +95,7 @@ def change(args: Args) -> int:
     if parameters:
         where = {}
         if "dev" in found:
-            where["NDTPA_IFINDEX"] = ip.device(found["dev"])
+            where["NDTPA_IFINDEX"] = found["dev"]
         record["NDTA_PARMS"] = {**where, **parameters}
     ip.do(Request(rtnl.SETNEIGHTBL, {"ndtm_family": ip.family, **record}, uapi.NLM_F_REPLACE))
     return 0

@@ -15,12 +15,10 @@ KNOWN = {
 
 def number_of(text: str) -> int:
     """Return the number of a protocol, by name or number.  Raises ValueError."""
-    from .arguments import U8
-
     if text in KNOWN:
         return KNOWN[text]
     try:
-        return U8(text)
+        return decimal(text)
     except ValueError:
         from _socket import getprotobyname
 
@@ -28,6 +26,13 @@ def number_of(text: str) -> int:
             return getprotobyname(text)
         except (OSError, ValueError):
             raise ValueError(text) from None
+
+
+def decimal(text: str) -> int:
+    """Return a byte that is written as a decimal number, possibly with zeros before it.  Raises ValueError."""
+    if not text.isascii() or not text.isdigit() or int(text) > 255:
+        raise ValueError(text)
+    return int(text)
 
 
 def name_of(value: int) -> str:

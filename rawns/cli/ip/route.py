@@ -484,10 +484,10 @@ def _in_prefixes(route: Body, record: Record) -> bool:
 
 def save(args: Args) -> int:
     """Write the routes that a filter fits to standard output, as netlink messages behind a magic number."""
-    from .saved import write
+    from . import saved
 
-    ip = args.ip
-    write("route", [(rtnl.NEWROUTE, body) for body in _routes(ip, _wanted(args))])
+    saved.begin("route")  # before the words are read, as iproute2 does
+    saved.write_messages([(rtnl.NEWROUTE, body) for body in _routes(args.ip, _wanted(args))])
     return 0
 
 

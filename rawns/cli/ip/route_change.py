@@ -10,8 +10,9 @@ from .arguments import U32, address, natural, prefix
 from .context import complain, help_of
 from .grammar import FAILED, CommandError, matches, wrong
 from .keywords import CustomKeyword, ValueKeyword, read
+from .name_tables import tos_number
 from .protocols import number_of as ip_protocol
-from .route_words import ROUTE_ROWS, is_default, read_nexthops, route_type, take_device, tos_number
+from .route_words import ROUTE_ROWS, is_default, read_nexthops, route_type, take_device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,5 +187,6 @@ def look_up(args: Args) -> Iterator[Body]:
         record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTM_F_LOOKUP_TABLE
     record.pop("found")
     connected = record.pop("connected", 0)
+    ip.kernel.check_strictly()
     for _ in range(1 + connected):  # a connected socket looks up once more, and `ip` shows both answers
         yield ip.kernel.get(Request(rtnl.GETROUTE, record)).body

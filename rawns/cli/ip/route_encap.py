@@ -10,9 +10,10 @@ import sys
 from _socket import AF_INET, AF_INET6
 
 from ... import uapi
-from .arguments import U8, U32, address, number
-from .grammar import CommandError, wrong
+from .arguments import U8, U32, address, number, unsigned64
+from .grammar import FAILED, CommandError, garbage, wrong
 from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword
+from .name_tables import tos_number
 from .render import OutputField
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .context import Args, IpContext
     from .grammar import Record
 
+NO_MODE = 0xFFFFFFFF  # what iproute2 sends if there is none, for the kernel to refuse
 MAX_LABEL = 0xFFFFF
 MAX_LABELS = 16
 MAX_SEGMENTS = 64
@@ -30,29 +32,19 @@ SEG6_MODES = ("inline", "encap", "l2encap", "encap.red", "l2encap.red")  # SEG6_
 TUNNEL_CSUM, TUNNEL_KEY, TUNNEL_SEQ = 0x1, 0x4, 0x8  # TUNNEL_* in network order, <linux/if_tunnel.h>
 
 
-def _address_of(family: int, key: str) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        record[key] = address(args.take(), family)[1]
-
-    return take
-
-
-def _key(text: str) -> int:
-    value = number(text)
-    if not 0 <= value < 1 << 64:
-        raise ValueError(text)
-    return value
+def _address(family: int) -> Callable[[str], bytes]:
+    return lambda text: address(text, family)[1]
 
 
 def _ip_keywords(prefix: str, family: int, hops: str, tos: str) -> list[Keyword]:
     """Return the keywords of ``encap ip`` or ``encap ip6``, whose attributes differ in their prefix."""
     flags = f"{prefix}_FLAGS"
     return [
-        ValueKeyword("id", f"{prefix}_ID", _key, '"id" value is invalid\n', True, "ID"),
-        CustomKeyword("dst", _address_of(family, f"{prefix}_DST"), "ADDRESS"),
-        CustomKeyword("src", _address_of(family, f"{prefix}_SRC"), "ADDRESS"),
-        ValueKeyword(tos, f"{prefix}_{tos.upper()}", U8, f'"{tos}" value is invalid\n', True, "TOS"),
-        ValueKeyword(hops, f"{prefix}_{hops.upper()}", U8, f'"{hops}" value is invalid\n', True, "TTL"),
+        ValueKeyword("id", f"{prefix}_ID", unsigned64, '"id" value is invalid\n'),
+        ValueKeyword("dst", f"{prefix}_DST", _address(family), hint="ADDRESS"),
+        ValueKeyword("src", f"{prefix}_SRC", _address(family), hint="ADDRESS"),
+        ValueKeyword(tos, f"{prefix}_{tos.upper()}", tos_number, f'"{tos}" value is invalid\n'),
+        ValueKeyword(hops, f"{prefix}_{hops.upper()}", U8, f'"{hops}" value is invalid\n', hint="TTL"),
         FlagKeyword("key", TUNNEL_KEY, flags),
         FlagKeyword("csum", TUNNEL_CSUM, flags),
         FlagKeyword("seq", TUNNEL_SEQ, flags),
@@ -64,13 +56,17 @@ IP6_KEYWORDS = _ip_keywords("LWTUNNEL_IP6", AF_INET6, "hoplimit", "tc")
 
 
 def _take_keywords(keywords: list[Keyword], args: Args) -> Body:
-    """Read the words of a header up to the first that is not one of its own."""
+    """Read the words of a header up to the first that is not one of its own; each may be there once."""
     body: Body = {}
+    seen = set()
     while args:
         keyword = next((one for one in keywords if one.fits(args.words[args.at])), None)
         if keyword is None:
             break
         args.at += 1
+        if keyword in seen:
+            raise garbage(keyword.name, keyword.name if isinstance(keyword, FlagKeyword) else args.take())
+        seen.add(keyword)
         keyword.take(args, body)
     return body
 
@@ -82,38 +78,50 @@ def _labels(args: Args) -> Body:
     try:
         numbers = [number(label) for label in labels]
     except ValueError:
-        raise wrong(word, "mpls label is invalid") from None
+        numbers = [-1]
     if len(numbers) > MAX_LABELS or not all(0 <= label <= MAX_LABEL for label in numbers):
-        raise wrong(word, "mpls label is invalid")
+        raise CommandError(f'Error: mpls address is expected rather than "{word}".', FAILED, exits=True)
     stack = b"".join(
         (label << 12 | (1 << 8 if place == len(numbers) - 1 else 0)).to_bytes(4, "big") for place, label in enumerate(numbers)
     )
     body: Body = {"MPLS_IPTUNNEL_DST": stack}
-    return {**body, **_take_keywords([ValueKeyword("ttl", "MPLS_IPTUNNEL_TTL", U8, '"ttl" value is invalid\n', True)], args)}
+    return {**body, **_take_keywords([ValueKeyword("ttl", "MPLS_IPTUNNEL_TTL", U8, '"ttl" value is invalid\n')], args)}
+
+
+def _key_id(text: str) -> int:
+    try:
+        return U32(text)
+    except ValueError:
+        return 0  # as iproute2 does
+
+
+def _segment_list(args: Args, record: Record) -> None:
+    word = args.take()
+    if "mode" not in record:
+        raise wrong(word, '"segs" provided before "mode"\n')
+    record["segs"] = word
 
 
 def _segments(args: Args) -> Body:
-    """Read ``[mode MODE] segs ADDRESS[,ADDRESS...] [hmac ID]`` into a segment routing header (RFC 8754)."""
+    """Read ``mode MODE segs ADDRESS[,ADDRESS...] [hmac ID]`` into a segment routing header (RFC 8754)."""
     keywords: list[Keyword] = [
-        ValueKeyword("mode", "mode", SEG6_MODES.index, '"mode" value is invalid\n', True),
-        ValueKeyword("segs", "segs", str, "", True),
-        ValueKeyword("hmac", "hmac", U32, "invalid hmac key id\n", True),
+        ValueKeyword("mode", "mode", SEG6_MODES.index, '"mode" value is invalid\n'),
+        CustomKeyword("segs", _segment_list),
+        ValueKeyword("hmac", "hmac", _key_id),
     ]
     record = _take_keywords(keywords, args)
-    if "segs" not in record:
-        raise CommandError('Error: argument "segs" is missing')
-    words = [word for word in record["segs"].split(",") if word]
+    words = [word for word in record.get("segs", "").split(",") if word]
     if len(words) > MAX_SEGMENTS:
         raise wrong(record["segs"], "Segment list too long")
-    mode = record.get("mode", SEG6_MODES.index("encap"))
+    mode = record.get("mode", NO_MODE)
     segments = [address(word, AF_INET6)[1] for word in words]
-    if SEG6_MODES[mode] == "inline":
+    if mode == SEG6_MODES.index("inline"):
         segments.append(bytes(16))  # the kernel puts the packet's own destination there
     hmac = record.get("hmac", 0)
     tail = b"\5\x26\0\0" + hmac.to_bytes(4, "big") + bytes(32) if hmac else b""  # TLV 5, 38 bytes long
     flags = 0x08 if hmac else 0
     size = 8 + 16 * len(segments) + len(tail)
-    last = len(segments) - 1
+    last = len(segments) - 1 & 0xFF
     header = bytes([0, (size >> 3) - 1, 4, last, last, flags, 0, 0])
     return {"SEG6_IPTUNNEL_SRH": mode.to_bytes(4, sys.byteorder) + header + b"".join(reversed(segments)) + tail}
 
@@ -181,14 +189,21 @@ TYPES = {
     ),
     "seg6": Encapsulation(uapi.LWTUNNEL_ENCAP_SEG6, _segments, _show_segments),
 }
-OTHER_NAMES = {2: "ip", 3: "ila", 5: "seg6", 6: "bpf", 7: "seg6local", 8: "rpl", 9: "ioam6", 10: "xfrm"}
+NAMES = ("mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")  # LWTUNNEL_ENCAP_*, from 1 on
+HELP = "Usage: ip route ... encap TYPE [ OPTIONS ] [...]\nmpls TYPE := "
 
 
 def take(args: Args, record: Record) -> None:
     """Read ``encap TYPE HEADER`` into RTA_ENCAP_TYPE and RTA_ENCAP.  Raises `CommandError`."""
     word = args.take()
+    if word == "help":
+        raise CommandError("\n".join([HELP, *(f"{name}       " for name in NAMES[1:])]))
     if word not in TYPES:
         raise wrong(word, '"encap type" value is invalid\n')
+    args.take()
+    if not args:
+        raise CommandError('Error: unexpected end of line after "encap"')
+    args.at -= 1
     record["RTA_ENCAP_TYPE"], record["RTA_ENCAP"] = TYPES[word].number, TYPES[word].read(args)
 
 
@@ -198,7 +213,8 @@ def encapsulation(record: Body, ip: IpContext) -> Iterator[OutputField]:
     if kind is None or body is None:
         return
     name, found = next(
-        ((name, one) for name, one in TYPES.items() if one.number == kind), (OTHER_NAMES.get(kind, "unknown"), None)
+        ((name, one) for name, one in TYPES.items() if one.number == kind),
+        (NAMES[kind - 1] if 0 < kind <= len(NAMES) else "unknown", None),
     )
     yield OutputField("encap", name, f" encap {name} ")
     if found is not None and isinstance(body, dict):

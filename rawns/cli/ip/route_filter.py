@@ -7,8 +7,8 @@ from .arguments import U32, prefix
 from .context import help_of
 from .grammar import FAMILIES, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
-from .name_tables import protocol_number, scope_number
-from .route_words import realms, route_type, table_number, tos_number, vrf_table
+from .name_tables import protocol_number, scope_number, tos_number
+from .route_words import realms, route_type, table_number, vrf_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,15 +62,13 @@ def _realms(args: Args, record: Record) -> None:
 
 
 def _prefixes(args: Args, record: Record, word: str, key: str) -> None:
-    """Read ``[root|match|exact] PREFIX``: routes inside it, around it, or exactly it."""
-    if matches(word, "root"):
-        record[f"{key} root"] = prefix(args.take(), record["family"])
-    elif matches(word, "match"):
-        record[f"{key} match"] = prefix(args.take(), record["family"])
-    else:
-        if matches(word, "exact"):
-            word = args.take()
-        record[f"{key} root"] = record[f"{key} match"] = prefix(word, record["family"])
+    """Read ``[root|match|exact] PREFIX``: routes inside it, around it, or exactly it; ``all`` of no family fits every route."""
+    kinds = next(([name] for name in ("root", "match") if matches(word, name)), ["root", "match"])
+    if len(kinds) == 1 or matches(word, "exact"):
+        word = args.take()
+    found = prefix(word, record["family"])
+    for kind in kinds:
+        record[f"{key} {kind}"] = None if word in ("all", "any") and not found.family else found
 
 
 def _from(args: Args, record: Record) -> None:

@@ -8,6 +8,7 @@ from .arguments import U8, U32, address, number, prefix
 from .grammar import FAMILIES, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword
 from .name_tables import protocol_number, scope_number
+from .name_tables import tos_number as tos_number  # kinds of links take it from here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from .context import Args, IpContext
     from .grammar import Record
 
-WHOLE_TYPES = {"none", "local", "nat", "brd", "throw"}  # that cannot be abbreviated
+WHOLE_TYPES = {"local", "nat", "brd", "throw"}  # that cannot be abbreviated
+ABBREVIATED_TYPES = ("broadcast", "anycast", "multicast", "prohibit", "unreachable", "blackhole", "xresolve", "unicast")
 PREFERENCES = {"low": 3, "medium": 0, "high": 1}  # ICMPV6_ROUTER_PREF_*, RFC 4191
 MAX_HOPLIMIT = 255
 MAX_WEIGHT = 256
@@ -32,9 +34,11 @@ def is_default(word: str) -> bool:
 
 def route_type(text: str) -> int:
     """Return the number of a type of route (RTN_*).  Raises ValueError."""
-    for name, value in name_tables.ROUTE_TYPES.items():
-        if name == text or (name not in WHOLE_TYPES and matches(text, name)):
-            return value
+    if text in WHOLE_TYPES:
+        return name_tables.ROUTE_TYPES[text]
+    for name in ABBREVIATED_TYPES:
+        if matches(text, name):
+            return name_tables.ROUTE_TYPES[name]
     return U8(text)
 
 
@@ -43,19 +47,10 @@ def table_number(text: str) -> int:
     return name_tables.number_of("rt_tables", text, 0xFFFFFFFF)
 
 
-def tos_number(text: str) -> int:
-    """Return a DS field by its name or its number, which is in hex.  Raises ValueError."""
-    for value, name in name_tables.table("rt_dsfield").items():
-        if name == text:
-            return value
-    digits = text[2:] if text[:2] in ("0x", "0X") else text
-    if not digits or set(digits.lower()) - set("0123456789abcdef") or int(digits[:9], 16) > 255:
-        raise ValueError(text)
-    return int(digits, 16)
-
-
 def realms(text: str) -> int:
     """Return two realms as the kernel has them, from ``FROM/TO``, ``TO`` or a number.  Raises ValueError."""
+    if not text:
+        return 0
     if "/" in text:
         source, _, target = text.partition("/")
         return name_tables.number_of("rt_realms", source, 255) << 16 | (
@@ -66,10 +61,10 @@ def realms(text: str) -> int:
 
 def milliseconds(text: str) -> tuple[int, bool]:
     """Return a time, and whether it was written without a unit (then it is in the kernel's own).  Raises ValueError."""
-    size = next((at for at, char in enumerate(text) if char not in "0123456789."), len(text))
-    if not size or text.count(".") > 1 or size > 18:
+    digits = text.rstrip("smecSMEC")
+    value, unit = float(digits) if "." in digits else float(number(digits)), text[len(digits) :].lower()
+    if not (0 if "." in digits else -1 << 63) <= value < 1 << 64:  # of an unsigned number C takes the negative, too
         raise ValueError(text)
-    value, unit = float(text[:size]) if "." in text[:size] else float(number(text[:size])), text[size:].lower()
     if unit in ("s", "sec", "secs"):
         value *= 1000
     elif unit not in ("", "ms", "msec", "msecs"):
@@ -313,9 +308,24 @@ def _hop_onlink(args: Args, record: Record) -> None:
     record["rtnh_flags"] = record.get("rtnh_flags", 0) | uapi.RTNH_F_ONLINK
 
 
+def _hop_gateway(args: Args, record: Record) -> None:
+    """Read ``via``; the kernel heeds the first of several gateways only."""
+    first = {key: record[key] for key in ("RTA_GATEWAY", "RTA_VIA") if key in record}
+    record.pop("gateway", None)
+    take_gateway(args, record)
+    record.update(first)
+
+
+def _hop_device(args: Args, record: Record) -> None:
+    word = args.take()
+    record["rtnh_ifindex"] = args.ip.index_of(word)
+    if not record["rtnh_ifindex"]:
+        raise CommandError(f'Cannot find device "{word}"\nError: cannot parse nexthop')
+
+
 HOP_ROWS: list[Keyword] = [
-    CustomKeyword("via", take_gateway, "[ FAMILY ] ADDRESS"),
-    ValueKeyword("dev", "dev", str, hint="STRING"),
+    CustomKeyword("via", _hop_gateway, "[ FAMILY ] ADDRESS"),
+    CustomKeyword("dev", _hop_device, "STRING"),
     ValueKeyword("weight", "rtnh_hops", _weight, '"weight" is invalid\n', hint="NUMBER"),
     CustomKeyword("onlink", _hop_onlink),
     ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
@@ -341,10 +351,6 @@ def read_nexthops(args: Args, record: Record, ip: IpContext) -> list[Record]:
             if row is None:
                 raise CommandError(f'Error: "nexthop" or end of line is expected instead of "{word}"')
             row.take(args, hop)
-        try:
-            take_device(hop, ip, "rtnh_ifindex")
-        except CommandError as error:
-            raise CommandError(f"{error.text}\nError: cannot parse nexthop") from None
         record["rtm_family"] = record["rtm_family"] or hop["rtm_family"]
         hops.append({key: value for key, value in hop.items() if key not in ("rtm_family", "gateway")})
     return hops

@@ -9,15 +9,15 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from ...objects.prefix import BITS
-from .arguments import U16, U32, address, interface, natural, number, prefix
+from .arguments import U32, interface, number, prefix, unsigned64
 from .context import ObjectVerbs, complain, help_of
 from .filters import group_of, lies_in
 from .grammar import BAD_WORD, FAILED, CommandError, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
-from .name_tables import named, protocol_number, tos_name, type_name
+from .name_tables import named, protocol_number, tos_name, tos_number, type_name
 from .protocols import name_of, number_of
 from .render import LINE_END, NULL, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, put
-from .route_words import realms, route_type, table_number, tos_number
+from .route_words import realms, route_type, table_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .context import Args, IpContext
     from .grammar import Record
 
-U64 = natural(64)
+MAX_INT = 0x7FFFFFFF
 
 
 # -- words --------------------------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def _mark(args: Args, record: Record) -> None:
     try:
         record["FRA_FWMARK"] = U32(mark)
     except ValueError:
-        raise wrong(word, "fwmark value is invalid\n") from None
+        raise wrong(mark, "fwmark value is invalid\n") from None
     if slash:
         try:
             record["FRA_FWMASK"] = U32(mask)
@@ -80,19 +80,42 @@ def _name(key: str, name: str) -> Callable[[Args, Record], None]:
 
 def _uid_range(args: Args, record: Record) -> None:
     word = args.take()
-    start, dash, end = word.partition("-")
-    try:
-        if not dash:
-            raise ValueError(word)
-        record["FRA_UID_RANGE"] = {"start": number(start), "end": number(end)}
-    except ValueError:
-        raise wrong(word, "invalid UID range\n") from None
+    found = _scanned(word, 32)
+    if len(found) < 2:
+        raise wrong(word, "invalid UID range\n")
+    record["FRA_UID_RANGE"] = {"start": found[0], "end": found[1]}
+
+
+def _scanned(text: str, bits: int) -> list[int]:
+    """Return the numbers that sscanf(3) finds for ``%u-%u``, at most two; what follows them, it does not mind."""
+    found: list[int] = []
+    while len(found) < 2:
+        digits = text.lstrip(" \t\n\v\f\r")
+        negative, digits = digits.startswith("-"), digits[1:] if digits[:1] in ("+", "-") else digits
+        text = digits.lstrip("0123456789")
+        if len(text) == len(digits):
+            break
+        value = min(int(digits[: min(len(digits) - len(text), 25)]), (1 << 64) - 1)
+        found.append((-value if negative else value) & (1 << bits) - 1)
+        if not text.startswith("-"):
+            break
+        text = text[1:]
+    return found
 
 
 def _port_range(text: str) -> Record:
     """Parse ``NUMBER[-NUMBER]``; the kernel says whether it is a range.  Raises ValueError."""
-    start, dash, end = text.partition("-")
-    return {"start": U16(start), "end": U16(end) if dash else U16(start)}
+    found = _scanned(text, 16)
+    if not found:
+        raise ValueError(text)
+    return {"start": found[0], "end": found[-1]}
+
+
+def _prefix_length(text: str) -> int:
+    value = number(text)
+    if not 0 <= value <= MAX_INT:
+        raise ValueError(text)
+    return value
 
 
 def _goto(args: Args, record: Record) -> None:
@@ -105,8 +128,11 @@ def _goto(args: Args, record: Record) -> None:
 
 
 def _nat(args: Args, record: Record) -> None:
+    from .kinds.kind import ipv4_address
+
+    word = args.take()
     complain("Warning: route NAT is deprecated")
-    record[uapi.RTA_GATEWAY] = address(args.take(), AF_INET)[1]
+    record[uapi.RTA_GATEWAY] = ipv4_address(word)
     record["action"] = uapi.RTN_NAT
 
 
@@ -123,9 +149,11 @@ WORDS = [
     CustomKeyword("fwmark", _mark),
     ValueKeyword("realms*", "FRA_FLOW", realms, "invalid realms\n"),
     ValueKeyword("protocol*", "FRA_PROTOCOL", protocol_number, '"protocol" value is invalid\n'),
-    ValueKeyword("tun_id*", "FRA_TUN_ID", U64, '"tun_id" value is invalid\n'),
+    ValueKeyword("tun_id*", "FRA_TUN_ID", unsigned64, '"tun_id" value is invalid\n'),
     CustomKeyword("table*|lookup", _table),
-    ValueKeyword("suppress_prefixlength*|sup_pl", "FRA_SUPPRESS_PREFIXLEN", U32, "suppress_prefixlength value is invalid\n"),
+    ValueKeyword(
+        "suppress_prefixlength*|sup_pl", "FRA_SUPPRESS_PREFIXLEN", _prefix_length, "suppress_prefixlength value is invalid\n"
+    ),
     ValueKeyword("suppress_ifgroup*|sup_group", "FRA_SUPPRESS_IFGROUP", group_of, 'Invalid "suppress_ifgroup" value\n'),
     CustomKeyword("dev|iif", _name("FRA_IIFNAME", 'iif"/"dev')),
     CustomKeyword("oif", _name("FRA_OIFNAME", "oif")),
@@ -134,7 +162,7 @@ WORDS = [
     CustomKeyword("nat|map-to*", _nat),
     ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
     ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
-    ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid port range\n"),
+    ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid dport range\n"),
 ]
 
 
@@ -144,9 +172,9 @@ def _action(word: str, args: Args, record: Record) -> None:
         word = args.take()
     if matches(word, "help"):
         raise help_of("rule")
-    if word == "goto":
+    if matches(word, "goto"):
         _goto(args, record)
-    elif word == "nop":
+    elif matches(word, "nop"):
         record.update({"action": uapi.FR_ACT_NOP, "table given": True})
     else:
         try:
@@ -182,27 +210,37 @@ def _filter_prefix(key: str) -> Callable[[Args, Record], None]:
     return take
 
 
+def _filter_protocol(args: Args, record: Record) -> None:
+    word = args.take()
+    try:
+        record["protocol"] = protocol_number(word)
+    except ValueError:
+        if word != "all":
+            raise wrong(word, 'invalid "protocol"\n') from None
+        record.pop("protocol", None)
+
+
 FILTERS = [
     ValueKeyword("preference*|order*|priority*", "FRA_PRIORITY", U32, "preference value is invalid\n"),
     FlagKeyword("not", uapi.FIB_RULE_INVERT, "not"),
-    ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
+    ValueKeyword("tos|dsfield", "tos", tos_number, "TOS value is invalid\n"),
     CustomKeyword("fwmark", _mark),
-    ValueKeyword("dev|iif", "FRA_IIFNAME", str),
-    ValueKeyword("oif", "FRA_OIFNAME", str),
+    CustomKeyword("dev|iif", _name("FRA_IIFNAME", 'iif"/"dev')),
+    CustomKeyword("oif", _name("FRA_OIFNAME", "oif")),
     ConstantKeyword("l3mdev", "FRA_L3MDEV", 1),
     CustomKeyword("uidrange", _uid_range),
-    ValueKeyword("tun_id*", "FRA_TUN_ID", U64, '"tun_id" value is invalid\n'),
-    ValueKeyword("lookup|table*", "table", table_number, "invalid table ID\n"),
-    CustomKeyword("from", _filter_prefix("src")),
-    ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n'),
+    ValueKeyword("tun_id*", "FRA_TUN_ID", unsigned64, '"tun_id" value is invalid\n'),
+    ValueKeyword("lookup|table*", "table", table_number, "table id value is invalid\n"),
+    CustomKeyword("from*|src*", _filter_prefix("src")),
+    CustomKeyword("protocol*", _filter_protocol),
     ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
     ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
-    ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid port range\n"),
+    ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid dport range\n"),
 ]
 
 
 def _filter_to(word: str, args: Args, record: Record) -> None:
-    if matches(word, "dst") or word == "to":
+    if matches(word, "dst") or matches(word, "to"):
         word = args.take()
     record["dst"] = prefix(word, record["family"])
 
@@ -417,6 +455,8 @@ def restore(args: Args) -> int:
 run = ObjectVerbs(
     "rule",
     ("list|lst|show", show),
+    ("save", save),
+    ("restore", restore),
     ("add", lambda args: modify(args, False)),
     ("delete", lambda args: modify(args, True)),
     ("flush", flush),

@@ -22,16 +22,30 @@ MAGIC = {"route": 0x45311224, "address": 0x47361222, "rule": 0x71706986}
 MAX_BYTES = 1 << 28  # of a file
 
 
-def write(kind: str, messages: Iterable[tuple[Message, Body]]) -> None:
-    """Write messages to standard output.  Raises `CommandError` if it is a terminal, or cannot be written."""
+def begin(kind: str) -> None:
+    """Write the magic number to standard output.  Raises `CommandError` if it is a terminal, or cannot be written."""
     if os.isatty(1):
         raise CommandError("Not sending a binary stream to stdout")
-    chunks = [MAGIC[kind].to_bytes(4, sys.byteorder)]
+    _write(MAGIC[kind].to_bytes(4, sys.byteorder))
+
+
+def write(kind: str, messages: Iterable[tuple[Message, Body]]) -> None:
+    """Write messages to standard output.  Raises `CommandError` if it is a terminal, or cannot be written."""
+    begin(kind)
+    write_messages(messages)
+
+
+def write_messages(messages: Iterable[tuple[Message, Body]]) -> None:
+    """Write messages to standard output, behind the magic number.  Raises `CommandError` if they cannot be written."""
+    chunks = []
     for message, body in messages:
         payload = message.pack(body)
         head = nlmsg.NLMSGHDR.pack_members(nlmsg.NLMSGHDR.size + len(payload), message.number, uapi.NLM_F_MULTI, 0, 0)
         chunks.append(head + payload + bytes(-len(payload) % 4))
-    data = b"".join(chunks)
+    _write(b"".join(chunks))
+
+
+def _write(data: bytes) -> None:
     try:
         while data:
             data = data[os.write(1, data) :]

@@ -41,7 +41,7 @@ def _group(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _queue(value: int, record: Body, ip: IpContext) -> int | None:
-    return value or None
+    return (value - (value >> 31 << 32)) or None  # a C int
 
 
 def _type(value: int, record: Body, ip: IpContext) -> str:

@@ -355,7 +355,7 @@ def set_(args: Args) -> int:
 
 XSTATS_HELP = "Usage: ... xstats type TYPE [ ARGS ]\n"
 # The words that choose a suite of a kind of link.
-XSTATS_WORDS = {"bridge": {"igmp": "mcast", "stp": "stp"}, "bond": {"lacp": "802.3ad", "802.3ad": "802.3ad"}}
+XSTATS_WORDS = {"bridge": {"igmp": "mcast", "mcast": "mcast", "stp": "stp"}, "bond": {"lacp": "802.3ad", "802.3ad": "802.3ad"}}
 
 
 def xstats(args: Args) -> int:

@@ -7,8 +7,8 @@ from _socket import AF_INET6
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import prefix
-from .context import ObjectVerbs, complain
-from .grammar import FAILED, wrong
+from .context import ObjectVerbs, complain, help_of
+from .grammar import FAILED, matches, wrong
 from .render import OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
@@ -66,7 +66,12 @@ def change(args: Args, token: bytes | None) -> int:
     while args:
         word = args.take()
         if word == "dev":
-            index = _device(args)
+            if index:
+                args.take()  # only the first device counts
+            else:
+                index = _device(args)
+        elif matches(word, "help"):
+            raise help_of("token")
         elif token is None:
             token = prefix(word, AF_INET6).packed
     if token is None:
@@ -85,5 +90,5 @@ run = ObjectVerbs(
     ("list|lst|show", show),
     ("set|add", lambda args: change(args, None)),
     ("get", show),
-    ("del", lambda args: change(args, bytes(16))),
+    ("delete", lambda args: change(args, bytes(16))),
 )

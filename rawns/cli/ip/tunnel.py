@@ -27,9 +27,8 @@ from .kinds.tunnel import (
     hexadecimal_number,
     key_number,
 )
-from .name_tables import tos_name
+from .name_tables import tos_name, tos_number
 from .render import NULL, JsonObject, OutputField, OutputGroup, OutputRow, device_name, encode, fields, flag, put, text
-from .route_words import tos_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -35,11 +35,11 @@ TYPES = {uapi.IFF_TUN: "tun", uapi.IFF_TAP: "tap"}
 
 def _mode(args: Args, record: Record) -> None:
     word = args.take()
-    if record.get("mode"):
-        raise CommandError("You managed to ask for more than one tunnel mode.")
-    mode = next((MODES[name] for name in MODES if matches(word, name)), 0) if len(word) > 1 else 0
+    mode = next((MODES[name] for name in MODES if matches(word, name)), 0)
     if not mode:
         raise CommandError(f'Unknown tunnel mode "{word}"')
+    if record.get("mode", mode) != mode:
+        raise CommandError("You managed to ask for more than one tunnel mode.")
     record["mode"] = mode
 
 
@@ -77,19 +77,19 @@ def _device(args: Args, record: Record) -> None:
 
 
 WORDS = [
-    CustomKeyword("mode", _mode, "{ tun | tap }"),
+    CustomKeyword("mode*", _mode, "{ tun | tap }"),
     CustomKeyword("user*", _id("user", "/etc/passwd"), "USER"),
     CustomKeyword("group*", _id("group", "/etc/group"), "GROUP"),
     ConstantKeyword("pi*", "pi", True),
     FlagKeyword("one_queue*", uapi.IFF_ONE_QUEUE, "flags"),
     FlagKeyword("vnet_hdr*", uapi.IFF_VNET_HDR, "flags"),
     FlagKeyword("multi_queue*", uapi.IFF_MULTI_QUEUE, "flags"),
-    CustomKeyword("dev", _device, "PHYS_DEV"),
+    CustomKeyword("dev*", _device, "PHYS_DEV"),
 ]
 
 
 def _name(word: str, args: Args, record: Record) -> None:
-    if word == "name":
+    if matches(word, "name"):
         word = args.take()
     elif matches(word, "help"):
         raise help_of("tuntap")
@@ -99,7 +99,8 @@ def _name(word: str, args: Args, record: Record) -> None:
 
 
 def _attach(args: Args, persist: int) -> int:
-    record = read(WORDS, args, {"flags": 0}, _name)
+    rows = WORDS if persist else [row for row in WORDS if row.name not in ("user", "group")]
+    record = read(rows, args, {"flags": 0}, _name)
     if not record.get("mode"):
         raise CommandError("You failed to specify a tunnel mode", FAILED)
     flags = record["flags"] | record["mode"] | (0 if "pi" in record else uapi.IFF_NO_PI)
