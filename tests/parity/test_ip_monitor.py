@@ -226,6 +226,8 @@ def test_stored_events(both: Both, tmp_path: Path) -> None:
         (tmp_path / str(number)).write_bytes(message(rtnl.NEWNSID, NETNSA_NSID=4) + damage)
         lines.append(f"monitor file {tmp_path}/{number}")
     found = both.differences("\n".join(lines), same_help=True)
+    timed = f"-t monitor file {tmp_path}/all all\n-ts monitor file {tmp_path}/all"
+    found += both.differences(timed, r"\d\d:\d\d:\d\d(\.\d{6})?|\b\d{1,6}(?= usec)")
     assert not found, "\n".join(found)
 
 

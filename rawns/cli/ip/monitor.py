@@ -173,7 +173,7 @@ def _head(label: str, nsid: int, record: Record, ip: IpContext) -> str:
 
         now, rest = divmod(time_ns() // 1000, 1_000_000)
         form = "[%Y-%m-%dT%H:%M:%S" if ip.timestamp == 2 else "Timestamp: %a %b %e %H:%M:%S %Y"
-        pieces.append(strftime(form, localtime(now)) + (f".{rest:06d}] " if ip.timestamp == 2 else f" {rest:06d} usec\n"))
+        pieces.append(strftime(form, localtime(now)) + (f".{rest:06d}] " if ip.timestamp == 2 else f" {rest} usec\n"))
     if "all nsids" in record:
         pieces.append("[nsid current]" if nsid < 0 else f"[nsid {nsid}]")
     if "label" in record:

@@ -108,7 +108,7 @@ def _pair(head: str, cells: list[tuple[str, int | None]], widths: list[int], ip:
     return above + "".join([f" {title:>{width}}" for (title, _), width in zip(cells, widths[1:])]), below
 
 
-def columns(lines: Iterable[tuple[str, Sequence[str], Sequence[int]]], ip: IpContext) -> list[str]:
+def columns(lines: Iterable[tuple[str, Sequence[str], Sequence[int]]], ip: IpContext, indent: str = "    ") -> list[str]:
     """Format counters that are not those of a link: each line has a head (``RX``), titles, and the numbers below them."""
     shown = [(head, titles, [_count(value, ip) for value in values]) for head, titles, values in lines]
     widths = [9, *WIDTHS[1:]]
@@ -117,9 +117,9 @@ def columns(lines: Iterable[tuple[str, Sequence[str], Sequence[int]]], ip: IpCon
     found = []
     for head, titles, numbers in shown:
         found.append(
-            f"    {head}: " + " ".join(f"{title:>{width}}" for title, width in zip(titles, [widths[0] - 4, *widths[1:]]))
+            f"{indent}{head}: " + " ".join(f"{title:>{width}}" for title, width in zip(titles, [widths[0] - 4, *widths[1:]]))
         )
-        found.append("    " + "".join(f"{number:>{width}} " for number, width in zip(numbers, widths)))
+        found.append(indent + "".join(f"{number:>{width}} " for number, width in zip(numbers, widths)))
     return found
 
 

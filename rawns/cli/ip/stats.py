@@ -41,19 +41,21 @@ def _object(values: Body) -> JsonObject:
     return JsonObject([OutputField(name, value) for name, value in values.items()])
 
 
+def _ways(counters: Body, last: str, title: str, ip: IpContext, indent: str = "    ") -> tuple[list[OutputField], str]:
+    """Return what was received and sent, as members of an object and in columns; ``last`` counts what was received only."""
+    common = "bytes packets errors dropped".split()
+    rx, tx = ({word: counters.get(f"{way}_{word}", 0) for word in common} for way in ("rx", "tx"))
+    rx[last] = counters.get(f"rx_{last}", counters.get(last, 0))
+    lines = columns((("RX", [*common, title], [*rx.values()]), ("TX", common, [*tx.values()])), ip, indent)
+    return [OutputField("rx", _object(rx)), OutputField("tx", _object(tx))], put("\n", None, ip).join(lines)
+
+
 def _two_ways(name: str, last: str, title: str) -> Show:
-    """Return what shows received and sent in columns; ``last`` is a counter of what was received only."""
+    """Return what shows received and sent as an object of this name."""
 
     def show(counters: Body, ip: IpContext) -> Iterator[OutputField]:
-        common = "bytes packets errors dropped".split()
-        rx, tx = ({word: counters.get(f"{way}_{word}", 0) for word in common} for way in ("rx", "tx"))
-        rx[last] = counters.get(f"rx_{last}", counters.get(last, 0))
-        parts = [
-            OutputField(way, JsonObject(OutputField(*item) for item in one.items())) for way, one in (("rx", rx), ("tx", tx))
-        ]
-        titles = [*common, title]
-        lines = columns((("RX", titles, [*rx.values()]), ("TX", titles[:4], [*tx.values()])), ip)
-        yield OutputField(name, JsonObject(parts), put("\n", None, ip).join(lines))
+        members, lines = _ways(counters, last, title, ip)
+        yield OutputField(name, JsonObject(members), lines)
 
     return show
 
@@ -429,11 +431,12 @@ def afstats(args: Args) -> int:
 
 
 def _of_families(body: Body, ip: IpContext) -> Iterator[OutputField]:
-    name = ip.name_of(body["ifindex"])
-    yield OutputField("ifname", name, put(f"{body['ifindex']}: %s\n", name, ip))
-    yield OutputField("", None, "    mpls:\n")
-    yield from SUITES[0].show(SUITES[0].of(body), ip)
-    yield _line(ip)
+    index, name = body["ifindex"], ip.name_of(body["ifindex"])
+    members, lines = _ways(SUITES[0].of(body), "noroute", "noroute", ip, " " * 8)
+    yield OutputField("ifindex", index, f"{index}:")
+    yield OutputField("ifname", name, put("%s", name, ip, "ifname"))
+    yield from members
+    yield OutputField("", None, put("\n    mpls:\n", None, ip) + f"{lines}\n")
 
 
 def run(args: Args) -> int:
