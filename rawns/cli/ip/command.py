@@ -100,10 +100,6 @@ def _timestamp(form: int) -> Callable[[GlobalOptions], None]:
     return lambda options: setattr(options.ip, "timestamp", form)
 
 
-def _nothing(options: GlobalOptions) -> None:
-    """Accepted; it changes nothing here."""
-
-
 def _namespace(options: GlobalOptions) -> None:
     from .netns import enter
 

@@ -197,6 +197,18 @@ class Renderer:
             shown = row.shown(record, ip)
             return "" if shown is None else row.text_of(shown, record, ip)
 
+        def plain_text(record: Body) -> str:  # what `put` comes to if there is nothing to pad, to colour or to make safe
+            shown = row.shown(record, ip)
+            return "" if shown is None else form % shown
+
+        form = row.text
+        if (
+            row.plain is None
+            and "\n" not in form
+            and form.partition("%")[2][:1] in ("s", "d")
+            and not (ip.colour or _on_terminal())
+        ):
+            text = plain_text
         return text if not ip.json else member if row.name else lambda record: ""
 
     def _several(self, row: OutputGroup) -> Callable[[Body], str]:
