@@ -12,10 +12,10 @@ from _socket import AF_INET6
 from .. import uapi
 from ..errors import InvalidValue, KernelError, RawnsError
 from ..net import NetNS
-from ..objects import link
+from ..objects import address, link
 from ..syscalls import signals_blocked
 from ..terminal import printable, short_repr
-from . import build_requests
+from . import build_requests, stamp
 from . import faults as fault_tables
 from .discover import read_stamp
 from .faults import Fault, FaultTable
@@ -179,6 +179,47 @@ class Verbs(Topology):
                 self._find_indices(host, ones)
                 self._send(host, [request for one in ones for request in _raised(host, one)])
         self._release(chosen)
+
+    def replug(self, port: PortWord, target: HostWord) -> str:
+        """Move an end of a wire into another host, or to another bridge, with its addresses; return its name there.
+
+        ``target`` is a host, or the name of a bridge.  The other end keeps its addresses and routes; it loses its carrier for a
+        moment.  Until `restore` this lab calls the end by its described place, in which it is missing.
+        Equivalent to ``ip link set NAME netns HOST``, ``ip link set NAME master BRIDGE up`` and ``ip addr add``.
+        """
+        one = self.find_port(port)
+        if one.peer is None:
+            raise InvalidValue(f"{printable(str(one))} is not an end of a wire")
+        bridges = [each for host in self.hosts for each in host.interfaces if each.switches and each.name == target]
+        bridge = bridges[0] if bridges and not isinstance(target, Host) else None
+        old = self.find_host(one.host)  # type: ignore[arg-type]
+        new = self.find_host(bridge.host) if bridge is not None else self.find_host(target)  # type: ignore[arg-type]
+        with self._changing(), signals_blocked():
+            name = self._moved(one, self.ready(old), self.ready(new))
+            links = {there.name: there for there in new.net.links()}
+            if bridge is not None and bridge.name not in links:
+                raise _gone(bridge)
+            master = links[bridge.name or ""].index if bridge is not None else 0
+            index = links[name].index
+            requests = [link.change(index, master=master), link.change(index, up=True)]
+            for given in one.addresses if not master else ():
+                requests.append(address.new(index, given, nodad=True, protocol=stamp.PROTOCOL))
+                requests[-1].flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE
+            new.net.do(*requests)
+        self._release([old, new])
+        return name
+
+    def _moved(self, one: Interface, old: Host, new: Host) -> str:
+        """Move an interface into the namespace of another host, unless it is there; return its name there."""
+        there = next((each for each in old.net.links() if each.name == one.name), None)
+        if there is None:
+            raise _gone(one)
+        if old is new:
+            return there.name
+        taken = {each.name for each in new.net.links()} | {each.name for each in new.interfaces}
+        name = next(word for word in (there.name, *(f"eth{number}" for number in range(len(taken) + 1))) if word not in taken)
+        old.net.do(link.change(there.index, new_name=name, netns_fd=new.fileno()))
+        return name
 
     def _find_indices(self, host: Host, ones: Sequence[Interface]) -> None:
         """Set the index of interfaces from what the kernel has: routes and addresses need it."""

@@ -127,6 +127,31 @@ def test_a_verb_of_another_process_is_seen_and_taken_back(netns_name: Any) -> No
             remove_name(one.name)
 
 
+def test_an_end_is_replugged_into_another_host_and_bridge(lab: Lab) -> None:
+    other = lab.bridge("lan2")
+    e = lab.netns(label="e")
+    lab.wire(other.port(), e.port("eth0", "10.0.0.5/24"))
+    lab.up()
+    before = everything(lab)
+    far = host(lab, "a").ports[0].peer
+    assert far is not None
+    assert not pings(lab, "a", "10.0.0.5") and pings(lab, "a", "10.0.0.2")
+    lab.replug(far, "lan2")
+    lab.wait_reachable("a", "e", timeout=SOON)
+    assert pings(lab, "a", "10.0.0.5") and not pings(lab, "a", "10.0.0.2")
+    assert lab.replug("d:eth0", "e") == "eth1"
+    assert told(lab, "e", "addr", "show", "eth1")[0]["addr_info"][0]["local"] == "10.9.0.2"
+    assert pings(lab, "c", "10.9.0.2")
+    assert lab.plan()
+    lab.restore()
+    assert lab.plan() == []
+    lab.wait_reachable("a", "b", timeout=SOON)
+    after = everything(lab)
+    assert {label: one["addresses"] for label, one in after.items()} == {label: one["addresses"] for label, one in before.items()}
+    with pytest.raises(InvalidValue, match="verbs has no host called lan3; did you mean lan"):
+        lab.replug("a", "lan3")
+
+
 # -- hosts kept from each other -----------------------------------------------------------------------------------------
 
 

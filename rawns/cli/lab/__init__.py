@@ -69,6 +69,7 @@ COMMAND = Group(
         Command("graph", "draw the lab", "FILE|LAB", DRAWINGS, exclusive=[("--dot", "--mermaid", "--svg", "--json")]),
         Command("run", "create the lab, run CMD (by default a shell), and remove it; works without root too", "FILE [CMD...]"),
         Command("set", "set an interface of a host up or down", "FILE|LAB HOST:PORT up|down"),
+        Command("replug", "move an end of a wire to another host or bridge", "FILE|LAB HOST:PORT HOST"),
         Command("isolate", "drop all that hosts send and receive", "FILE|LAB HOST..."),
         Command("partition", "let hosts of different groups (web,db cache) not reach each other", "FILE|LAB GROUP..."),
         Command("heal", "take back what isolate, partition and block have done", "FILE|LAB"),
@@ -106,6 +107,7 @@ FUNCTIONS = {
         verb: ("verbs", verb)
         for verb in ("isolate", "partition", "heal", "block", "impair", "clear", "restore", "wait", "capture")
     },
+    "replug": ("verbs", "replug"),
     "unblock": ("verbs", "block"),
     "schema": ("examples", "schema"),
     "examples": ("examples", "examples"),

@@ -38,6 +38,14 @@ def set_link(options: Parsed) -> int:
     return _done(options, lab, f"{port} is {state}")
 
 
+def replug(options: Parsed) -> int:
+    """Move an end of a wire to another host or bridge."""
+    word, port, target = options.operands
+    lab = lab_of(word)
+    name = lab.replug(port, target)
+    return _done(options, lab, f"{port} is now {name} of {target}", name=name)
+
+
 def isolate(options: Parsed) -> int:
     """Isolate hosts."""
     lab = lab_of(options.operands[0])
