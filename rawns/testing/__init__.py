@@ -118,7 +118,7 @@ def namespace(name: str | None = None) -> Iterator[NetNS]:
 @contextmanager
 def watched() -> Iterator[None]:
     """Raise `LeakError` at the end of a block that succeeds and leaves something behind; processes and names are removed."""
-    before = leaks.Snapshot()
+    before = leaks.Snapshot(names=_isolation is not None and _isolation.mode != "none")
     yield
     _fail_on(before.leaks())
 

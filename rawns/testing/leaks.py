@@ -86,12 +86,15 @@ def _last_pid() -> int:
 
 
 class Snapshot:
-    """What there is before a test."""
+    """What there is before a test.
+
+    Without ``names`` those under /run/netns are left alone, because other processes use the directory too.
+    """
 
     __slots__ = ("_children", "_descriptors", "_names", "_threads")
 
-    def __init__(self) -> None:
-        self._names = _names()
+    def __init__(self, names: bool = True) -> None:
+        self._names = _names() if names else None
         self._children = children()
         self._threads = set(threading.enumerate())
         self._descriptors = _descriptors()
@@ -100,7 +103,7 @@ class Snapshot:
         """Return what has come since and stays, ``without`` these processes, and with or without descriptors."""
         threads = [one for one in threading.enumerate() if one not in self._threads and not one.name.startswith(IDLE_THREADS)]
         _join(threads)
-        found = [Leak("namespace", name) for name in sorted(_names() - self._names)]
+        found = [Leak("namespace", name) for name in sorted(_names() - self._names)] if self._names is not None else []
         found += [Leak("process", f"{pid} ({command_of(pid)})", pid) for pid in sorted(self._new_children(without))]
         found += [Leak("thread", printable(one.name)) for one in threads if one.is_alive()]
         if descriptors and self._new_descriptors():

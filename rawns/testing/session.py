@@ -104,7 +104,7 @@ class TestState:
 
     def watch(self) -> None:
         """Remember what is there before the test."""
-        self._before = leaks.Snapshot()
+        self._before = leaks.Snapshot(names=self.session.isolation is not None and self.session.isolation.mode != "none")
 
     def end(self) -> list[str]:
         """Move the process back; return what a test that has succeeded has left behind, as sentences.  Processes are killed."""

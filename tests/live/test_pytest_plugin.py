@@ -271,7 +271,7 @@ def test_time_out(tmp_path: Path) -> None:
 STAYS = """
 import os, signal, sys
 def test_stays(lab):
-    a = lab.netns("a")
+    a = lab.netns("rt-plugin")
     lab.up()
     server = a.start(["sleep", "60"])
     os.write(int(os.environ["TELL"]), f"{server.pid} {os.readlink('/proc/self/ns/mnt')}\\n".encode())
@@ -279,16 +279,22 @@ def test_stays(lab):
 """
 
 
-@pytest.mark.parametrize("end", ["signal.pause()", "os._exit(1)", "raise KeyboardInterrupt"])
-def test_nothing_is_left(tmp_path: Path, end: str) -> None:
-    """A run that is killed, one that exits at once and one that is interrupted leave no process and no name."""
+@pytest.mark.parametrize(
+    ("end", "isolation"),
+    [("signal.pause()", "auto"), ("os._exit(1)", "auto"), ("raise KeyboardInterrupt", "auto"), ("signal.pause()", "none")],
+)
+def test_nothing_is_left(tmp_path: Path, end: str, isolation: str) -> None:
+    """A run that is killed, one that exits at once and one that is interrupted leave no process and no name.
+
+    With the isolation ``none`` a name is left, which `rawns lab gc` removes.
+    """
     runner = runner_in(tmp_path, None)
     runner.files(test_stays_py=STAYS.replace("{end}", end))
     before = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
     reading, writing = os.pipe()
     environment = {**runner.environment(), "TELL": str(writing)}
     process = subprocess.Popen(
-        runner.command("--rawns-isolation=auto", "-s"),
+        runner.command(f"--rawns-isolation={isolation}", "-s"),
         cwd=tmp_path,
         env=environment,
         pass_fds=[writing],
@@ -306,6 +312,11 @@ def test_nothing_is_left(tmp_path: Path, end: str) -> None:
             assert select.select([child], [], [], SECONDS)[0], "the process in the host outlives the run"
             os.close(child)
         assert not os.path.exists(f"/proc/{pid}") or _zombie(pid)
+        if isolation == "none":
+            assert "rt-plugin" in os.listdir("/run/netns")
+            subprocess.run(
+                [sys.executable, "-m", "rawns", "lab", "gc"], env=runner.environment(), check=True, capture_output=True
+            )
         assert (os.listdir("/run/netns") if os.path.isdir("/run/netns") else []) == before
     finally:
         process.kill()
