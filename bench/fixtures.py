@@ -185,26 +185,42 @@ def test_lab(lab, number):
 """
 
 
+CONFTEST = """
+import os, time
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol():
+    start = time.monotonic()
+    answer = yield
+    with open(f"times-{os.getpid()}", "a") as file:
+        file.write(f"{start} {time.monotonic()}\\n")
+    return answer
+"""
+
+
 def workers(tests: int, rounds: int) -> None:
-    """Print the throughput of tests on one worker and on two, without the start of pytest: that of a run of one test."""
-    with tempfile.TemporaryDirectory() as directory:
+    """Print the throughput of tests on one worker and on two: from the beginning of the first test to the end of the last one."""
+    plugins = ["-p", "xdist.plugin", "-p", "rawns.pytest_plugin", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-        def run(number: int, count: int) -> float:
-            Path(directory, "test_bench.py").write_text(TESTS.format(tests=number))
-            options = ["-q", "-p", "no:cacheprovider", "-p", "rawns.pytest_plugin", "--rawns-isolation=auto", "-n", str(count)]
-            environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-            start = perf_counter()
-            subprocess.run(
-                [sys.executable, "-m", "pytest", *options], cwd=directory, env=environment, check=True, stdout=subprocess.DEVNULL
-            )
-            return perf_counter() - start
+    def run(count: int) -> float:
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "test_bench.py").write_text(TESTS.format(tests=tests))
+            Path(directory, "conftest.py").write_text(CONFTEST)
+            command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rawns-isolation=auto", "-n", str(count)]
+            subprocess.run(command, cwd=directory, env=environment, check=True, stdout=subprocess.DEVNULL)
+            times = [line.split() for file in Path(directory).glob("times-*") for line in file.read_text().splitlines()]
+            return max(float(end) for _, end in times) - min(float(start) for start, _ in times)
 
-        spent: dict[int, list[float]] = {1: [], 2: []}
-        for _ in range(rounds):
-            for count in (1, 2):
-                spent[count].append(run(tests, count) - run(count, count))
-        one, two = (median(spent[count]) for count in (1, 2))
-        print(f"{tests} tests: {one:.2f} s on one worker, {two:.2f} s on two: {one / two:.2f} times the throughput")
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    for number in range(rounds):
+        for count in sorted(spent, reverse=bool(number % 2)):
+            spent[count].append(run(count))
+    one, two = (median(spent[count]) for count in (1, 2))
+    print(f"load {os.getloadavg()[0]:.2f}; {tests} tests: {one:.2f} s on one worker, {two:.2f} s on two")
+    print(f"throughput of two: {one / two:.2f} times that of one")
 
 
 # -- the start of pytest ------------------------------------------------------------------------------------------------
