@@ -2,6 +2,7 @@
 
     python3 bench/fixtures.py [--rounds 100] [--only NAME,...]      as root, or as an ordinary user: then in a user namespace
     python3 bench/fixtures.py --workers [--tests 200]               needs pytest-xdist
+    python3 bench/fixtures.py --carrier                             a link that fails; needs a C compiler
     python3 bench/fixtures.py --startup                             what the plugin adds to pytest's start while it is off
 
 The implementations run in turn, A B C, then B C A.  Each creates two namespaces and a veth pair with an address at each end, both
@@ -29,9 +30,10 @@ sys.path.insert(0, str(PROJECT))
 
 from rawns import Lab  # noqa: E402
 from rawns.lab.wait import RemovalWait  # noqa: E402
-from rawns.testing import ManagedLab  # noqa: E402
+from rawns.testing import ManagedHost, ManagedLab  # noqa: E402
 from rawns.testing.session import TestSession, TestState  # noqa: E402
 
+IFF_LOWER_UP = 1 << 16  # <linux/if.h>
 PATIENCE = 60.0  # seconds for the kernel's clean-up
 
 
@@ -223,6 +225,56 @@ def workers(tests: int, rounds: int) -> None:
     print(f"throughput of two: {one / two:.2f} times that of one")
 
 
+# -- a link that fails ----------------------------------------------------------------------------------------------------
+
+
+def carrier(rounds: int) -> None:
+    """Print the time from `Lab.set_down` until the other end's monitor reports that the carrier is gone, beside plain C.
+
+    The kernel reports a lost carrier once a second at most (net/core/link_watch.c), which is nearly all of it.
+    """
+    session = TestSession("auto")
+    state = TestState(session, "carrier", PROJECT, PROJECT)
+    state.begin()
+    batches, each = max(1, rounds // 5), 5
+    with state.empty_lab() as lab, tempfile.TemporaryDirectory() as directory:
+        a, b = lab.netns(label="a"), lab.netns(label="b")
+        lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
+        lab.up()
+        program = f"{directory}/carrier"
+        subprocess.run(["cc", "-O2", "-o", program, str(Path(__file__).with_name("carrier.c"))], check=True)
+        paths = [f"/proc/{os.getpid()}/fd/{host.fileno()}" for host in (a, b)]
+        ours: list[float] = []
+        theirs: list[float] = []
+        for _ in range(batches + 1):  # in turn; the first batch does not count
+            done = subprocess.run([program, *paths, "eth0", str(each)], check=True, capture_output=True, text=True)
+            theirs += [int(line) / 1e9 for line in done.stdout.split()]
+            ours += [fail_and_mend(lab, b) for _ in range(each)]
+        one, other = median(ours[each:]), median(theirs[each:])
+        print(
+            f"load {os.getloadavg()[0]:.2f}; from down to the event at the other end: {one * 1e6:.0f} us, C {other * 1e6:.0f} us"
+        )
+        print(f"times C: {one / other:.2f}")
+
+
+def fail_and_mend(lab: ManagedLab, far: ManagedHost) -> float:
+    """Set a link down and up again; return the seconds until the other end has lost its carrier."""
+
+    def until(carrier: bool) -> None:
+        flags: list[int] = []
+        while not any(bool(one & IFF_LOWER_UP) == carrier for one in flags):
+            flags = [event.body["ifi_flags"] for event in monitor.receive(PATIENCE) if event.name == "RTM_NEWLINK"]
+
+    with far.monitor("link") as monitor:
+        start = perf_counter()
+        lab.set_down("a:eth0")
+        until(False)
+        took = perf_counter() - start
+        lab.set_up("a:eth0")
+        until(True)
+        return took
+
+
 # -- the start of pytest ------------------------------------------------------------------------------------------------
 
 
@@ -262,14 +314,17 @@ def difference(one: list[float], other: list[float]) -> tuple[float, float]:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=0, help="100 by default, 5 with --workers, 40 with --startup")
+    parser.add_argument("--rounds", type=int, default=0, help="default: 100; --workers 5, --carrier 20, --startup 40")
     parser.add_argument("--only", default="", help="names of implementations, with commas")
     parser.add_argument("--workers", action="store_true", help="measure tests on one worker and on two instead")
+    parser.add_argument("--carrier", action="store_true", help="measure how soon a failing link is reported instead")
     parser.add_argument("--startup", action="store_true", help="measure the start of pytest instead")
     parser.add_argument("--tests", type=int, default=200)
     options = parser.parse_args()
     if options.workers:
         workers(options.tests, options.rounds or 5)
+    elif options.carrier:
+        carrier(options.rounds or 20)
     elif options.startup:
         startup(options.rounds or 40)
     else:
