@@ -48,7 +48,7 @@ def test_no_such_file(both: Both) -> None:
 
 def test_ten_thousand_lines(both: Both) -> None:
     """A line in a hundred runs a program in another namespace; a few fail, and ``-force`` goes on."""
-    lines = [f"addr add 10.{at >> 8 & 255}.{at & 255}.1/32 dev lo" for at in range(LINES)]
+    lines = [f"route add blackhole 10.{at >> 8 & 255}.{at & 255}.1" for at in range(LINES)]
     lines[50::100] = [f"netns exec a echo {at}" for at in range(50, LINES, 100)]
     lines[77::1000] = [f"link show nope{at}" for at in range(77, LINES, 1000)]
     real, ours = both.ask("-force", "-batch", "-", given="\n".join(lines) + "\n")
@@ -57,4 +57,4 @@ def test_ten_thousand_lines(both: Both) -> None:
     assert real[2].count("Command failed -:") == LINES // 1000
     states = both.state()
     assert states[0] == states[1]
-    assert states[0].count(" scope global lo") > LINES * 0.95
+    assert states[0].count("blackhole 10.") > LINES * 0.95
