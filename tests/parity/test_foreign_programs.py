@@ -196,7 +196,6 @@ from mininet.topo import LinearTopo
 
 net = Mininet(LinearTopo(2, 1), switch=LinuxBridge, controller=None, link=Link, autoSetMacs=True)
 net.start()
-print(net.ping(timeout=1))
 for host in net.hosts:
     print(host.cmd("ip -o link; ip addr; ip route; ip route get 10.0.0.9"))
 net.configLinkStatus("h1", "s1", "down")
