@@ -283,6 +283,7 @@ def request(args: Args, message: Message, flags: int) -> Request:
         if record.pop("unnamed", False):
             del record["name"]
         record["index"] = ip.device(record.pop("dev"))
+        record.pop("link", None)  # only a new link has it
     else:
         raise CommandError('Not enough information: "dev" argument is required.')
     body = {"ifi_family": ip.family, **_body(record, ip)}

@@ -177,7 +177,7 @@ def _header_words(prefix: str, inherits: Any, port: str) -> list[Keyword]:
         _ttl(prefix, inherits),
         ValueKeyword("tos*|dsfield*", f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value"),
         ValueKeyword("df", f"{prefix}_DF", DF.index, "DF must be 'unset', 'set' or 'inherit'"),
-        ValueKeyword("label*|flowlabel*", f"{prefix}_LABEL", _label, "invalid flowlabel"),
+        ValueKeyword("flowlabel*|label*", f"{prefix}_LABEL", _label, "invalid flowlabel"),
         ValueKeyword("dstport*", f"{prefix}_PORT", U16, port),
     ]
 
