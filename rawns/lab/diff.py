@@ -350,10 +350,10 @@ class Plan:
         """Yield for the created interfaces what only a relay can do."""
         for one in self.created[host.number]:
             if one.shape:
-                from . import netem, shaping
+                from . import netem_support, shaping
 
                 wanted = shaping.shape_of(one)
-                if netem.needs_relay(wanted):
+                if netem_support.needs_relay(wanted):
                     change = self._on(one, "+", f"relay of {one}: {wanted}")
                     shaping.set_requests(change, host, one, None, False, wanted)
                     change.requests = change.undo = ()

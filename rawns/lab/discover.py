@@ -231,7 +231,7 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
 
     removal = Removal()
     if os.path.lexists(f"{lock.LOCK_DIR}/{lab}.relay"):
-        from .relayed import end_named
+        from .relay_client import end_named
 
         removal.attempt(f"relay of lab {lab}", end_named, lab)
     # Without the name that says that the lab is whole, the rest is a half-made lab, whose removal `gc` completes.

@@ -229,7 +229,7 @@ class Host(BaseHost):
             if one.shape:
                 found.append("shape")
                 if not one.shape.keys() <= {"rate", "burst", "latency"}:
-                    from .netem import RELAY, kernel_has_netem
+                    from .netem_support import RELAY, kernel_has_netem
 
                     found += [] if kernel_has_netem() else [RELAY]
             if one.vlans:

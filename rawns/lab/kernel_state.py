@@ -97,10 +97,10 @@ def read(host: Host) -> NamespaceState:
 
         state.faults = faults.read(net, host.lab.name)
     if "relay" in wanted:
-        from . import relayed
+        from . import relay_client
 
         indices = {one.name: one.index for one in state.links.values()}
-        state.relayed = {indices[port]: shape for port, shape in relayed.read(host).items() if port in indices}
+        state.relayed = {indices[port]: shape for port, shape in relay_client.read(host).items() if port in indices}
         state.shapes.update(state.relayed)
     if "vlans" in wanted:
         from ..objects import vlan

@@ -13,7 +13,7 @@ from ..errors import KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
 from . import stamp
-from .verbs import Verbs
+from .runtime import RuntimeVerbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], object]
 
 
-class Lab(Verbs):
+class Lab(RuntimeVerbs):
     """Namespaces, what is in them, and the wires between.  As a context manager it is taken down at the end of the block.
 
     ``name`` stands in its stamp and in messages.  A ``standing`` lab outlives its process, as one that is loaded from a
@@ -228,7 +228,7 @@ class Lab(Verbs):
         last device; `LabTimeoutError` (TimeoutError) after so many seconds.
         """
         if self.relay_control is not None:
-            from .relayed import end_of
+            from .relay_client import end_of
 
             end_of(self)
         if self.standing:

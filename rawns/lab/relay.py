@@ -1,6 +1,6 @@
 """The relay: a process that delays, loses and changes frames, for kernels without netem (tc-netem(8)).
 
-Of each impaired port it reads the frames that nf_tables diverts to a tap device beside the port (`relayed`), and sends them
+Of each impaired port it reads the frames that nf_tables diverts to a tap device beside the port (`relay_client`), and sends them
 out of the port itself, later, or not at all::
 
     the host's stack -> port, egress hook: fwd to tap -> this process -> packet socket, marked -> port, egress hook: passes
@@ -10,7 +10,7 @@ that, or of a standing lab from any process of the same user that finds the sock
 namespaces of its ports have lost their names.  It stores nothing: what is to be done to frames is in the kernel too, as data
 of the table that diverts them.
 
-Run by `relayed.start`, single-threaded, in a network namespace of its own.
+Started by `relay_client`, single-threaded, in a network namespace of its own.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
 
-from . import build_requests, netem, relayed
+from . import build_requests, netem_support, relay_client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def requests(one: Interface, now: Shape | None, relayed_now: bool, then: Shape |
 def creation(one: Interface) -> list[Request]:
     """Return the requests that shape an interface that has just been created."""
     then = shape_of(one)
-    return requests(one, None, False, then, netem.needs_relay(then))
+    return requests(one, None, False, then, netem_support.needs_relay(then))
 
 
 def set_requests(change: Change, host: Host, one: Interface, now: Shape | None, relayed_now: bool, then: Shape | None) -> Change:
     """Set what makes a change from one shape to another, and what takes it back."""
-    relayed_then = netem.needs_relay(then)
+    relayed_then = netem_support.needs_relay(then)
     change.requests = requests(one, now, relayed_now, then, relayed_then)
     change.undo = requests(one, then, relayed_then, now, relayed_now)
     if relayed_now or relayed_then:
@@ -52,16 +52,16 @@ def set_requests(change: Change, host: Host, one: Interface, now: Shape | None, 
 def _carry(host: Host, one: Interface, shape: Shape | None) -> None:
     """Let the relay carry what an interface sends, or no longer."""
     if shape is None:
-        relayed.give_back(host, one.name or "")
+        relay_client.give_back(host, one.name or "")
     else:
-        relayed.divert(host, one, shape)
+        relay_client.divert(host, one, shape)
 
 
 def carried(lab: Any) -> set[tuple[str, str]]:
     """Return the interfaces, by labels and names, that the relay of a lab carries; none if it has ended."""
     try:
-        control = relayed.relay_of(lab, start=False)
+        control = relay_client.relay_of(lab, start=False)
         _, lines = control.lines() if control is not None else (0, [])
-    except relayed.RelayError:
+    except relay_client.RelayError:
         return set()
     return {(one["host"], one["port"]) for one in lines}

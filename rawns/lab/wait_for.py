@@ -53,7 +53,7 @@ def explanation(source: Host, target: Host, port: int | None = None, protocol: s
 
 
 def wait_carrier(host: Host, one: Interface, carrier: bool, timeout: float) -> float:
-    """Wait until an interface has a carrier, or none; see `Verbs.wait_carrier`."""
+    """Wait until an interface has a carrier, or none; see `RuntimeVerbs.wait_carrier`."""
     _check_timeout(timeout)
     start = monotonic()
 
@@ -94,7 +94,7 @@ def _carrier_cause(one: Interface) -> str:
 
 
 def wait_reachable(source: Host, target: Host, port: int | None, protocol: str | None, timeout: float) -> float:
-    """Wait until one host reaches another; see `Verbs.wait_reachable`."""
+    """Wait until one host reaches another; see `RuntimeVerbs.wait_reachable`."""
     _check_timeout(timeout)
     if protocol not in (None, "tcp" if port else "icmp"):
         raise InvalidValue(f"{short_repr(protocol)}: what is waited for is a TCP connection to a port, or else an answer to ICMP")
@@ -107,7 +107,7 @@ def wait_reachable(source: Host, target: Host, port: int | None, protocol: str |
 
 
 def wait_unreachable(source: Host, target: Host, timeout: float) -> float:
-    """Wait until one host does not reach another; see `Verbs.wait_unreachable`."""
+    """Wait until one host does not reach another; see `RuntimeVerbs.wait_unreachable`."""
     _check_timeout(timeout)
     seconds = _probe_until(source, target, None, False, timeout)
     if seconds is None:
@@ -178,7 +178,7 @@ def _connects(address: str, port: int, patience: float) -> bool:
 
 
 def wait_for_port(host: Host, port: int, protocol: str, address: str | None, timeout: float, process: Any) -> float:
-    """Wait until a socket receives on a port; see `Verbs.wait_for_port`."""
+    """Wait until a socket receives on a port; see `RuntimeVerbs.wait_for_port`."""
     _check_timeout(timeout)
     if protocol not in sockets.LISTENING:
         raise InvalidValue(f"{short_repr(protocol)} has no ports that can be waited for: tcp and udp have")

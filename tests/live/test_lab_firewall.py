@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_lab_verbs import SERVER, SOON, differences, host
+from test_lab_runtime import SERVER, SOON, differences, host
 
 from rawns import InvalidValue, Lab, why
 from rawns.lab import document

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from conftest import NETNS, remove_name
-from test_lab_verbs import host
+from test_lab_runtime import host
 
 from rawns import InvalidValue, Lab, Shape
-from rawns.lab import document, netem, relayed
+from rawns.lab import document, netem_support, relay_client
 
 SOON = 10.0  # seconds; only a fault ever waits so long
 ADDRESS = "10.0.0.2"
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(not has_tap(), reason="/dev/net/tun cannot be op
 
 @pytest.fixture
 def without_netem() -> None:
-    if netem.kernel_has_netem():
+    if netem_support.kernel_has_netem():
         pytest.skip("this kernel has netem, and needs no relay")
 
 
@@ -267,7 +267,7 @@ def test_the_relay_of_a_standing_lab_outlives_its_process_and_ends_with_the_lab(
         subprocess.run([sys.executable, "-c", program], check=True)
         assert lab.plan() == []
         assert min(ping(lab, "-c2", "-i0.01")[1]) >= 10
-        control = relayed.relay_of(lab, start=False)
+        control = relay_client.relay_of(lab, start=False)
         assert control is not None
         pid, _ = control.lines()
         lab.impair("b", delay="10ms")

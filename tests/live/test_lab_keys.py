@@ -18,7 +18,7 @@ from test_lab_standing import lab_name  # noqa: F401 (a fixture)
 from rawns import InvalidValue, KernelError, Lab, NetNS
 from rawns.lab import discover, document, kinds, tables
 from rawns.lab.export import data_of
-from rawns.lab.netem import kernel_has_netem
+from rawns.lab.netem_support import kernel_has_netem
 from rawns.lab.readback import live
 
 Name = Callable[[], str]

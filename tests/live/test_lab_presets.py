@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lab_verbs import SOON, host
+from test_lab_runtime import SOON, host
 
 from rawns import InvalidValue, Lab, Shape
 from rawns.lab import document

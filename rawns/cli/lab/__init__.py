@@ -102,13 +102,13 @@ FUNCTIONS = {
     "exec": ("exec", "execute"),
     "shell": ("exec", "shell"),
     "run": ("exec", "run"),
-    "set": ("verbs", "set_link"),
+    "set": ("runtime", "set_link"),
     **{
-        verb: ("verbs", verb)
+        verb: ("runtime", verb)
         for verb in ("isolate", "partition", "heal", "block", "impair", "clear", "restore", "wait", "capture")
     },
-    "replug": ("verbs", "replug"),
-    "unblock": ("verbs", "block"),
+    "replug": ("runtime", "replug"),
+    "unblock": ("runtime", "block"),
     "schema": ("examples", "schema"),
     "examples": ("examples", "examples"),
 }

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..objects.prefix import Prefix
     from ..objects.qdisc import Shape, ShapeOptions
     from .capture import FrameCapture
-    from .relayed import RelayControl
+    from .relay_client import RelayControl
 
     HostWord = Union[Host, str]  # a host, or its label
     PortWord = Union[Interface, str]  # an interface, or HOST:NAME
@@ -45,7 +45,7 @@ MAX_CONNECTED = 64  # hosts whose sockets stay open after a verb
 MAX_NAMES = 12  # hosts or interfaces that an error lists
 
 
-class Verbs(Topology):
+class RuntimeVerbs(Topology):
     """The verbs of a lab that is up.
 
     A host is given as the object or by its label (``"web"``), a port as the object or as ``"HOST:NAME"`` (``"web:eth0"``; the
@@ -267,11 +267,11 @@ class Verbs(Topology):
         return list(dict.fromkeys(found))
 
     def _set_shape(self, chosen: dict[Host, list[Interface]], shape: Shape | None) -> None:
-        from . import netem, shaping
+        from . import netem_support, shaping
         from .change import Change
         from .kernel_state import read
 
-        features = ["shape", *([netem.RELAY] if netem.needs_relay(shape) else [])]
+        features = ["shape", *([netem_support.RELAY] if netem_support.needs_relay(shape) else [])]
         root = next((one for ones in chosen.values() for one in ones if one.host.root), None)
         if root is not None:
             raise InvalidValue(f"{printable(str(root))} is in the namespace that the lab is built from: impair its other end")
@@ -292,9 +292,9 @@ class Verbs(Topology):
                             change.action()
                     state.shapes.pop(one.index, None)
                     state.relayed.pop(one.index, None)
-                left = {*(["shape"] if state.shapes else []), *([netem.RELAY] if state.relayed else [])}
+                left = {*(["shape"] if state.shapes else []), *([netem_support.RELAY] if state.relayed else [])}
                 if shape is None:
-                    self._forget(host, {"shape", netem.RELAY} - left)
+                    self._forget(host, {"shape", netem_support.RELAY} - left)
         self._release(chosen)
 
     # -- hosts kept from each other -----------------------------------------------------------------------------------
@@ -561,7 +561,7 @@ def _addresses(host: Host) -> list[Prefix]:
     return found
 
 
-def _group(lab: Verbs, group: Iterable[HostWord]) -> list[Host]:
+def _group(lab: RuntimeVerbs, group: Iterable[HostWord]) -> list[Host]:
     return [lab.find_host(word) for word in ([group] if isinstance(group, (str, Host)) else group)]
 
 
