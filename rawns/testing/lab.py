@@ -118,7 +118,7 @@ class ManagedLab(Lab):
         self.check_alive("bring it up")
         changes = super().up(None, progress)
         if self.port_captures is not None:
-            self.port_captures.add(port for host in self.hosts if not host.root for port in host.ports)
+            self.port_captures.add(host for host in self.hosts if not host.root)
         if wait is not None:
             from ..lab.wait import wait_until_usable
 
@@ -138,10 +138,10 @@ class ManagedLab(Lab):
             try:
                 self.end_processes()
                 self._end_others()
-                self.down()
-            finally:
                 if self.port_captures is not None:
                     self.port_captures.close()
+            finally:
+                self.down()
 
     def __enter__(self) -> ManagedLab:
         super().__enter__()

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 PATIENCE = 1.0  # seconds for threads that are about to end; only a leak takes so long
 MAX_NUMBERS = 1000  # of processes that are looked at one by one; the list of all is read if there could be more
 NAMESPACE_FILE = "net:["
-IDLE_THREADS = (
-    "rawns-output",
-    "rawns-capture",
-    "Trio thread",
-)  # beginnings of names; Trio keeps threads for 10 s
+IDLE_THREADS = ("rawns-output", "Trio thread")  # beginnings of names; Trio keeps threads for ten seconds
 
 
 class Leak:

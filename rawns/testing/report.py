@@ -51,7 +51,7 @@ def explain(lab: ManagedLab, since: float = 0.0, limit: float = LIMIT) -> list[S
         _ask_child(lab, found, end - RESERVE)
         sections = found.sections() + sections
     if lab.port_captures is not None:
-        sections.append(("captured frames", "\n".join(str(port) for port in lab.port_captures.ports.values())))
+        sections.append(("captured frames", str(lab.port_captures)))
     return [*sections, *([("requests that the kernel refused", refused)] if refused else [])]
 
 
