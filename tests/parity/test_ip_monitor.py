@@ -6,7 +6,6 @@ import difflib
 import os
 import shlex
 import shutil
-import signal
 import struct
 import subprocess
 import threading
@@ -78,7 +77,7 @@ def _wait_until_links_are_up(universe: Universe) -> None:
 
 
 def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
-    """Return how a monitor ended by SIGINT, and what it printed until the last of the commands."""
+    """Return how a monitor has ended, and what it printed until the last of the commands."""
     _wait_until_links_are_up(universe)
     monitor = universe.start([*universe.program, *shlex.split(words)])
     assert monitor.stdout is not None and monitor.stdin is not None
@@ -96,7 +95,7 @@ def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
             lines.append(line.decode())
             if any(prefix in lines[-1] for prefix in LAST):
                 break
-        monitor.send_signal(signal.SIGINT)
+        monitor.terminate()  # not by SIGINT, which a shell in the background ignores for its children
         return monitor.wait(SECONDS), "".join(lines)
     finally:
         limit.cancel()
@@ -267,7 +266,7 @@ def _flooded(universe: Universe) -> tuple[set[str], str]:
         for line in iter(lines.get, b""):
             if line.startswith(b"203.0.114.0/24"):
                 break
-        monitor.send_signal(signal.SIGINT)
+        monitor.terminate()  # not by SIGINT, which a shell in the background ignores for its children
         monitor.wait(SECONDS)
         return {*(errors + monitor.stderr.read()).decode().splitlines()}, line.decode()
     finally:
