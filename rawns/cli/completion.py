@@ -6,17 +6,24 @@ of labs, hosts and namespaces, from the kernel.
 
 from __future__ import annotations
 
+import _socket
+
 from .main import available
 from .options import Command, Group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
+    from .ip.keywords import Keyword
     from .options import Option
 
 SHELLS = ("bash", "zsh", "fish")
 FILES, PROGRAMS = ":files", ":programs"  # answers that leave the candidates to the shell
+# Modules beside that of an object of `ip` which hold its words: those of changes, and those of lists.
+IP_CHANGES = {"link": ("link_set",), "addr": ("addr_change",), "route": ("route_words", "route_change")}
+IP_FILTERS = {"link": ("filters",), "addr": ("filters",), "route": ("route_filter",)}
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:@%+,=/-")
 
 BASH = r"""# bash completion for rawns; `eval "$(rawns completion bash)"`, or a file in /etc/bash_completion.d
@@ -308,14 +315,71 @@ KINDS: dict[str, Callable[[list[str]], list[str]]] = {
 
 
 def _ip_candidates(before: Sequence[str], last: str) -> list[str]:
-    """Return objects, and names of namespaces where `ip` expects one; its grammar is not a table of this kind."""
+    """Return objects, their verbs, the words of the object's tables, kinds of links, and names of devices and namespaces."""
     from .ip.command import OBJECTS
 
-    if before[-1:] and before[-1] in ("-n", "-netns", "netns"):
-        return starting(last, _namespaces([]) if before[-1] != "netns" else ["add", "attach", "delete", "exec", "identify"])
-    if len(before) >= 2 and before[-2] == "netns" and before[-1] in ("del", "delete", "exec", "pids", "set"):
+    if before[-1:] and before[-1] in ("-n", "-netns"):
         return starting(last, _namespaces([]))
-    if any(not word.startswith("-") for word in before):
+    words = _without_options(before)
+    known = {name: module for names, module in OBJECTS if module is not None for name in names.split("|")}
+    if not words:
+        return starting(last, known)
+    module = next((module for name, module in known.items() if name.startswith(words[0])), None)
+    if module is None or module == "help":
         return []
-    names = [name for names, module in OBJECTS if module is not None for name in names.split("|")]
-    return starting(last, names)
+    loaded = __import__(f"rawns.cli.ip.{module}", fromlist=["run"])
+    if len(words) == 1:
+        return starting(last, _verbs(loaded))
+    return starting(last, _ip_words(module, loaded, words))
+
+
+def _without_options(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line of `ip` without its global options and their arguments."""
+    found: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif found or not word.startswith("-"):
+            found.append(word)
+        else:
+            skip = word in ("-n", "-netns", "-f", "-family", "-b", "-batch", "-rc", "-rcvbuf", "-l", "-loops")
+    return found
+
+
+def _verbs(module: Any) -> list[str]:
+    """Return the verbs of an object of `ip`."""
+    from .ip.context import ObjectVerbs
+
+    tables = [one for one in vars(module).values() if isinstance(one, ObjectVerbs)]
+    plain = getattr(module, "VERBS", ())
+    written = [names for table in tables for names in table.names]
+    written += [names for names, _ in plain] if isinstance(plain, tuple) else []
+    return [name for names in written for name in names.split("|")]
+
+
+def _ip_words(module: str, loaded: Any, words: Sequence[str]) -> list[str]:
+    """Return what can follow the verb of an object of `ip`."""
+    from .ip import kinds
+
+    if words[-1] in ("dev", "master", "vrf") or module == "link" and len(words) == 2 and words[1] in ("set", "show", "delete"):
+        return [name for _, name in _socket.if_nameindex()]
+    if words[-1] == "netns" or module == "netns" and len(words) == 2 and words[1] in ("del", "delete", "exec", "pids", "set"):
+        return _namespaces([])
+    if module == "link" and words[-1] == "type":
+        return list(kinds.MODULES)
+    if module == "link" and "type" in words[:-1]:
+        found = kinds.find(words[words.index("type") + 1])
+        return [row.name for row in found.rows] if found is not None else []
+    return list(dict.fromkeys(row.name for row in _rows(module, words[1])))
+
+
+def _rows(module: str, verb: str) -> Iterator[Keyword]:
+    """Yield the rows of all tables of words that the modules of an object have."""
+    from .ip.keywords import Keyword
+
+    listing = verb in ("show", "list", "lst", "flush", "save")
+    for name in (module, *(IP_FILTERS if listing else IP_CHANGES).get(module, ())):
+        for value in vars(__import__(f"rawns.cli.ip.{name}", fromlist=["__name__"])).values():
+            if isinstance(value, (tuple, list)):
+                yield from (row for row in value if isinstance(row, Keyword))

@@ -44,7 +44,7 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
 SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
 APPLETS = ("ip", "ping")  # programs that a link of this name is
 EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
-EXPLAINABLE = ("ip", "lab", "ping", "why", "chat", "ls", "doctor")
+EXPLAINABLE = ("ip", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own
 COMPLETE = "__complete"  # what the scripts of `rawns completion` call
 INTERRUPTED = 130  # the exit status after Ctrl-C
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 from test_rootless import rawns
 
 ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path), "LANG": "C.UTF-8"}
@@ -125,3 +126,24 @@ def test_every_table_can_be_completed(by: Callable[[Path, str], set[str]], progr
 def test_a_shell_that_is_not_known() -> None:
     done = rawns("completion", "tcsh")
     assert done.returncode == 2 and "is not one of bash, zsh, fish" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ip ro", {"route"}),
+        ("ip rule sh", {"show"}),
+        ("ip -br link set lo mt", {"mtu"}),
+        ("ip link add v1 type vx", {"vxlan"}),
+        ("ip link add v1 type gre ttl 3 ike", {"ikey"}),
+        ("ip addr add 10.0.0.1/24 dev l", {"lo"}),
+        ("ip -d route add 10.0.0.0/8 vi", {"via"}),
+        ("ip tunnel cha", {"change"}),
+    ],
+)
+def test_words_of_ip(line: str, expected: set[str]) -> None:
+    """The real ip has each of these words; its own completion knows fewer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rawns", "__complete", "bash", "--", *line.split()], capture_output=True, text=True, cwd=PROJECT
+    )
+    assert expected <= set(done.stdout.split())

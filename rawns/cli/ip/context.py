@@ -437,6 +437,11 @@ class ObjectVerbs:
         self._object, self._help = object, help or object
         self._verbs = (*verbs, ("help", self._raise_help))
 
+    @property
+    def names(self) -> list[str]:
+        """The verbs as they are written in the table."""
+        return [names for names, _ in self._verbs]
+
     def _raise_help(self, args: Args) -> int:
         raise help_of(self._help)
 
