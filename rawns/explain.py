@@ -101,6 +101,9 @@ def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, 
             done = start + length + 3 & ~3
             yield name, length, list(hex_rows(data, spans, start + length))
     except DecodeError as error:  # a wrong length: where the next message begins is unknown
+        if 0 < done < len(data) and not any(data[done:]):  # iproute2 sends its whole buffer
+            yield PADDING, len(data) - done, list(_padding(data, done, len(data), 0))
+            return
         yield "malformed", len(data) - done, [HexRow(done, data[done:], 0, f"malformed: {error}", None, "")]
 
 

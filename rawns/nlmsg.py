@@ -163,6 +163,29 @@ def _error_spans(data: Buffer, frame: Frame, messages: Mapping[int, Message], tr
     _ACK_ATTRS.unpack_into({}, data, end + 3 & ~3, frame.end, trace, ())
 
 
+def _has_short_header(message: Message, frame: Frame) -> bool:
+    """Return whether a rtnetlink dump is asked for with ``struct rtgenmsg``, as busybox does, and the kernel allows."""
+    header = getattr(message.layout, "header", None)
+    short = header is not None and 0 < frame.end - frame.start < header.size
+    return short and message.name.startswith("RTM_GET") and frame.flags & uapi.NLM_F_DUMP == uapi.NLM_F_DUMP
+
+
+def _short_header(message: Message) -> Struct:
+    """Return ``struct rtgenmsg``, one byte: the family, with which the message's own header begins, too; padding follows."""
+    return Struct("rtgenmsg", ("rtgen_family", message.layout.header.members[0][1]))
+
+
+def ignored(data: Buffer) -> int:
+    """Return from which byte on the kernel ignores a datagram sent to it: behind the first wrong length (netlink_rcv_skb())."""
+    offset = 0
+    while len(data) - offset >= NLMSGHDR.size:
+        length = NLMSGHDR.read(data, offset)[0]
+        if length < NLMSGHDR.size or offset + length > len(data):
+            return offset
+        offset = min(offset + (length + 3 & ~3), len(data))
+    return offset
+
+
 def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, list[Span]]]:
     """Yield for each message of a datagram its name and the spans of all its bytes, header first.
 
@@ -175,6 +198,8 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
             message = _ANSWERS.get(frame.kind) or messages.get(frame.kind)
             if message is ERROR and not frame.flags & uapi.NLM_F_CAPPED:
                 _error_spans(data, frame, messages, trace)
+            elif message is not None and _has_short_header(message, frame):
+                _short_header(message).unpack(data, frame.start, frame.start + 1, {}, trace, ())
             elif message is not None:
                 message.unpack(data, frame.start, frame.end, trace)
         except DecodeError as error:

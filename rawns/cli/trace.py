@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .options import Parsed
 
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1}
+ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+MAX_LEFT_SHOWN = 5  # processes that are still followed when the program has ended
 KINDS = ("link", "addr", "route", "rule", "neigh", "nft", "ns")
 
 
@@ -93,7 +95,8 @@ def main(argv: list[str]) -> int:
     selection = Selection(options["--only"] or (), options["--netns"], options["--failed"])
     with _Output(options) as output:
         following = tracer(selection.before(output.report), options["--files"], [*options["--fail"], *options["--delay"]])
-        return _follow(following, options["--pid"], options.rest)
+        status = _follow(following, options["--pid"], options.rest)
+    return status if output.complete else status or 1
 
 
 def _diff(options: Parsed) -> int:
@@ -111,7 +114,11 @@ def _diff(options: Parsed) -> int:
 
 
 def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:
-    """Follow until the end; return the exit status.  Signals of the terminal reach the program, which decides what they mean."""
+    """Follow until the end; return the exit status.
+
+    Signals of the terminal reach a program that was started here, which decides what they mean; when it has ended they end the
+    tracer, and with it what the program has left running.
+    """
     if pid is not None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: tracer.detach_all())
@@ -124,11 +131,26 @@ def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:
         if child:
             os.kill(child, number)
 
+    def program_ended(left: list[int]) -> None:
+        nonlocal child
+        child = 0
+        for number in ENDING:
+            signal.signal(number, lambda *_: tracer.stop())
+        names = ", ".join(f"{printable(program_name(one))}({one})" for one in left[:MAX_LEFT_SHOWN])
+        more = f" and {len(left) - MAX_LEFT_SHOWN} more" if len(left) > MAX_LEFT_SHOWN else ""
+        complain(f"rawns trace: {printable(argv[0])} has ended; still following {names}{more} (Ctrl-C ends them, too)")
+
+    from ..tracing.ptrace import program_name
+    from .output import complain
+
+    tracer.after_main = program_ended
+    inherited = [number for number in ENDING if signal.getsignal(number) == signal.SIG_IGN]  # nohup
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, pass_on)
-    child = tracer.start(argv)
+        if number not in inherited:
+            signal.signal(number, pass_on)
+    child = tracer.start(argv, inherited)
     code = os.waitstatus_to_exitcode(tracer.run())
     return code if code >= 0 else 128 - code
 
@@ -138,6 +160,7 @@ class _Output:
 
     def __init__(self, options: Parsed) -> None:
         self._options = options
+        self._failed: Exception | None = None
 
     def __enter__(self) -> _Output:
         options = self._options
@@ -176,7 +199,24 @@ class _Output:
         return self
 
     def report(self, call: TracedCall) -> None:
-        """Write one call."""
+        """Write one call.  What cannot be written (a full disk) is said once, and the program goes on without being disturbed."""
+        if self._failed is not None:
+            return
+        try:
+            self._write(call)
+        except (OSError, ValueError) as error:  # ValueError: closed
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Say once that the trace cannot be written."""
+        from .output import complain, reason
+
+        if self._failed is None:
+            self._failed = error
+            words = reason(error) if isinstance(error, OSError) else str(error)
+            complain(f"rawns trace: the trace cannot be written any more: {words}; the program goes on")
+
+    def _write(self, call: TracedCall) -> None:
         if self._packets is not None:
             self._packets.add(call)
         if self._page is not None:
@@ -193,11 +233,27 @@ class _Output:
             print("\n".join(self._formatter.lines(call)), file=self._file)
 
     def __exit__(self, *exc: object) -> None:
-        if self._summary is not None:
-            print("\n".join(self._summary.lines()), file=self._file)
-        self._file.close()
+        for finish in (self._finish_text, self._finish_packets, self._finish_page):
+            try:
+                finish()
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+
+    def _finish_text(self) -> None:
+        with self._file:
+            if self._summary is not None and self._failed is None:
+                print("\n".join(self._summary.lines()), file=self._file)
+
+    def _finish_packets(self) -> None:
         if self._packets is not None:
             self._packet_file.close()
+
+    def _finish_page(self) -> None:
         if self._page is not None:
             with self._page_file:
                 self._page_file.write(self._page.text())
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the trace was written."""
+        return self._failed is None

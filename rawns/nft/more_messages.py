@@ -11,6 +11,7 @@ from ..wire import BE32, BE64, RAW, TEXT, Attrs, Layout, Message, Repeated, Type
 from ..wire.indexed import Indexed
 from .messages import DATA, EXPRESSION, MESSAGES, NAME, NFGENMSG, USERDATA
 
+NFNL_SUBSYS_NFT_COMPAT = 11  # <linux/netfilter/nfnetlink.h>
 TYPE_NAMES = (
     "NEWTABLE GETTABLE DELTABLE NEWCHAIN GETCHAIN DELCHAIN NEWRULE GETRULE DELRULE NEWSET GETSET DELSET NEWSETELEM GETSETELEM "
     "DELSETELEM NEWGEN GETGEN TRACE NEWOBJ GETOBJ DELOBJ GETOBJ_RESET NEWFLOWTABLE GETFLOWTABLE DELFLOWTABLE GETRULE_RESET"
@@ -79,4 +80,13 @@ def _message(number: int, name: str) -> Message:
     return known or Message(number, f"NFT_MSG_{name}", Layout(NFGENMSG, attrs))
 
 
-ALL = {**MESSAGES, **{message.number: message for message in map(_message, range(len(TYPE_NAMES)), TYPE_NAMES)}}
+COMPAT_GET = Message(  # which match or target of xtables a program asks for: <linux/netfilter/nf_tables_compat.h>
+    NFNL_SUBSYS_NFT_COMPAT << 8,
+    "NFNL_MSG_COMPAT_GET",
+    Layout(NFGENMSG, _attrs("NFTA_COMPAT_", NAME=TEXT, REV=BE32, TYPE=BE32)),
+)
+ALL = {
+    **MESSAGES,
+    COMPAT_GET.number: COMPAT_GET,
+    **{message.number: message for message in map(_message, range(len(TYPE_NAMES)), TYPE_NAMES)},
+}

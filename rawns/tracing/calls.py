@@ -60,12 +60,19 @@ KINDS = {getattr(socket, name): name for name in ("SOCK_STREAM", "SOCK_DGRAM", "
 SOCKET_FLAGS = {int(socket.SOCK_CLOEXEC): "SOCK_CLOEXEC", int(socket.SOCK_NONBLOCK): "SOCK_NONBLOCK"}
 IOCTLS = {  # <linux/sockios.h>, <linux/if_tun.h>, <linux/nsfs.h>
     0x8910: "SIOCGIFNAME",
+    0x8912: "SIOCGIFCONF",
     0x8913: "SIOCGIFFLAGS",
     0x8914: "SIOCSIFFLAGS",
     0x8915: "SIOCGIFADDR",
     0x8916: "SIOCSIFADDR",
+    0x8917: "SIOCGIFDSTADDR",
+    0x8918: "SIOCSIFDSTADDR",
+    0x8919: "SIOCGIFBRDADDR",
+    0x891A: "SIOCSIFBRDADDR",
     0x891B: "SIOCGIFNETMASK",
     0x891C: "SIOCSIFNETMASK",
+    0x891D: "SIOCGIFMETRIC",
+    0x891E: "SIOCSIFMETRIC",
     0x8921: "SIOCGIFMTU",
     0x8922: "SIOCSIFMTU",
     0x8923: "SIOCSIFNAME",
@@ -75,6 +82,8 @@ IOCTLS = {  # <linux/sockios.h>, <linux/if_tun.h>, <linux/nsfs.h>
     0x8942: "SIOCGIFTXQLEN",
     0x8943: "SIOCSIFTXQLEN",
     0x8946: "SIOCETHTOOL",
+    0x8970: "SIOCGIFMAP",
+    0x8971: "SIOCSIFMAP",
     0x894C: "SIOCGSKNS",
     0x89A0: "SIOCBRADDBR",
     0x89A1: "SIOCBRDELBR",
@@ -95,6 +104,7 @@ IOCTLS = {  # <linux/sockios.h>, <linux/if_tun.h>, <linux/nsfs.h>
     0xB703: "NS_GET_NSTYPE",
     0xB704: "NS_GET_OWNER_UID",
 }
+WITHOUT_NAME = ("SIOCGIFCONF", "SIOCGSKNS")  # their argument is not a struct ifreq
 IFREQ_NAME_BYTES = 16
 
 
@@ -104,8 +114,8 @@ class Context:
     ``returned`` says that the call has succeeded, and so has filled in what it returns by address.
     """
 
-    def __init__(self, tid: int, pid: int, entry: Entry, descriptors: Descriptors, returned: bool = False) -> None:
-        self.tid, self.pid, self.entry, self.descriptors, self.returned = tid, pid, entry, descriptors, returned
+    def __init__(self, tid: int, entry: Entry, descriptors: Descriptors, returned: bool = False) -> None:
+        self.tid, self.entry, self.descriptors, self.returned = tid, entry, descriptors, returned
         self.word = entry.architecture.word
 
 
@@ -137,7 +147,7 @@ def _descriptor(context: Context, value: int) -> str:
     number = signed(value)
     if number == -100:
         return "AT_FDCWD"
-    what = context.descriptors.name(context.pid, number)
+    what = context.descriptors.name(context.tid, number)
     return f"{number}<{printable(what)}>" if what else str(number)
 
 
@@ -223,7 +233,8 @@ def _request(context: Context, value: int) -> str:
 def _ioctl_data(context: Context, value: int) -> str:
     """Return the argument of an ioctl: of those on links the interface's name, with which ``struct ifreq`` begins."""
     number = context.entry.args[1] & 0xFFFFFFFF
-    if number >> 8 & 0xFF == 0x89 or IOCTLS.get(number) in ("TUNSETIFF", "TUNGETIFF"):
+    known = IOCTLS.get(number, "")
+    if known not in WITHOUT_NAME and number >> 8 & 0xFF == 0x89 or known in ("TUNSETIFF", "TUNGETIFF"):
         name = memory.read(context.tid, value, IFREQ_NAME_BYTES).partition(b"\0")[0]
         return f"{{{quoted(name)}}}"
     return hex(value) if value else "0"
@@ -325,7 +336,7 @@ def payloads(context: Context, result: int) -> list[bytes]:
         found = []
         for number in range(min(max(result, 0), memory.MAX_IOVECS)):
             at = args[1] + number * step
-            sizes = memory.read_words(tid, at + MSGHDR_WORDS * word, 1, 4)
+            sizes = memory.read_words(tid, at + MSGHDR_WORDS * word, 1, 4) if name in RECEIVES else [memory.MAX_BYTES]
             found.append(_message_data(tid, at, word, sizes[0] if sizes else 0))
         return found
     return []

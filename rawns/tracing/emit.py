@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 BYTES_PER_LINE = 16
 BEGIN = '''#!/usr/bin/env python3
-"""Sends the netlink messages that `{command}` sent, with the same bytes.  Needs nothing but Python; see netlink(7)."""
+# Sends the netlink messages that this command sent, with the same bytes: {command}
+# Needs nothing but Python; see netlink(7).
 
 import os
 import socket

@@ -162,6 +162,9 @@ class Injector:
                 if frame.kind != nlmsg.ERROR.number or pending is None:
                     continue
                 error, kind, flags = pending
+                repeated = data[frame.start + REPEATED_OFFSET + TYPE_OFFSET : frame.start + REPEATED_OFFSET + FLAGS_OFFSET]
+                if repeated != U16.pack(NLMSG_NOOP):
+                    continue  # the answer to another request of the same number
                 at = calls.address_of(context, frame.start, 4)
                 head = calls.address_of(context, frame.start + REPEATED_OFFSET + TYPE_OFFSET, 4)
                 if at and head:

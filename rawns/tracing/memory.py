@@ -9,7 +9,7 @@ import ctypes
 import os
 from struct import Struct
 
-MAX_BYTES = 1 << 20  # of one call's data
+MAX_BYTES = 16 << 20  # of one call's data
 MAX_PATH_BYTES = 4096  # PATH_MAX
 MAX_IOVECS = 1024  # UIO_MAXIOV
 _PAGE = 4096

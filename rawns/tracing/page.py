@@ -85,7 +85,9 @@ class Page:
         """Return the page."""
         data = {"lanes": list(self._lanes), "strings": list(self._strings), "calls": self._calls, "left_out": self.left_out}
         packed = base64.b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode("ascii")
-        return PAGE.replace("TITLE", html.escape(self._title)).replace("DATA", packed)
+        title = html.escape(self._title)
+        before, heading, script = PAGE.split("TITLE")
+        return title.join([before, heading, script.replace("DATA", packed, 1)])
 
 
 PAGE = """<!DOCTYPE html>

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAGIC_NANOSECONDS = 0xA1B23C4D  # in the byte order of this machine
 LINKTYPE_NETLINK = 253
-MAX_PACKET_BYTES = 1 << 20
+MAX_PACKET_BYTES = 1 << 18  # the greatest that Wireshark reads; what is longer is cut off, with its length in the header
 ARPHRD_NETLINK = 824
 RECEIVED, SENT = 0, 4  # PACKET_HOST, PACKET_OUTGOING
 FILE_HEADER = Struct("=IHHiIII")  # magic, version, time zone, accuracy, greatest length, link type
@@ -37,6 +37,7 @@ class Writer:
         if not call.payload or call.number is None or "MSG_PEEK" in call.arguments:
             return
         cooked = COOKED.pack(RECEIVED if call.call in calls.RECEIVES else SENT, ARPHRD_NETLINK, call.number)
+        packet = (cooked + call.payload)[:MAX_PACKET_BYTES]
         size = COOKED.size + len(call.payload)
-        self._file.write(PACKET_HEADER.pack(*divmod(call.time, 1_000_000_000), size, size) + cooked + call.payload)
+        self._file.write(PACKET_HEADER.pack(*divmod(call.time, 1_000_000_000), len(packet), size) + packet)
         self._file.flush()

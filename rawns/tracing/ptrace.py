@@ -25,7 +25,7 @@ from .memory import Iovec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 INFO = Struct("=B3xIQQ")  # struct ptrace_syscall_info: op, arch, instruction_pointer, stack_pointer; then a union
 ENTRY, EXIT = Struct("=7Q"), Struct("=qB")  # nr and six arguments; rval and is_error
@@ -41,6 +41,8 @@ OPTIONS = (
 )
 NEW_TASK = (c.PTRACE_EVENT_FORK, c.PTRACE_EVENT_VFORK, c.PTRACE_EVENT_CLONE)
 STOP_SIGNALS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+# What this process, or Python at its start, handles or ignores, and a program must not inherit.
+RESET_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
 MAX_ATTACH_ROUNDS = 100  # over /proc/PID/task, while threads start others
 EXEC_FAILED = 127
 
@@ -48,6 +50,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _ptrace = _libc.ptrace
 _ptrace.restype = ctypes.c_long
 _ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class _Stopped(Exception):
+    """`Tracer.stop` was called."""
 
 
 class SockFprog(ctypes.Structure):
@@ -59,9 +65,10 @@ class SockFprog(ctypes.Structure):
 class Process:
     """What the threads of a traced process have in common."""
 
-    def __init__(self, pid: int, every_call: bool) -> None:
+    def __init__(self, pid: int, every_call: bool, filtered: bool) -> None:
         self.pid = pid
         self.every_call = every_call  # whether it stops at each call instead of those of the filter
+        self.filtered = filtered  # whether it has a filter
 
 
 class Entry:
@@ -92,6 +99,9 @@ class Watcher:
     def started(self, thread: Thread, parent: Thread | None) -> None:
         """Called when a thread is followed from now on; ``parent`` has started it."""
 
+    def renamed(self, thread: Thread, former: int) -> None:
+        """Called when an exec by the thread ``former`` has given it the id of its process's first thread, which is gone."""
+
     def ended(self, thread: Thread, status: int) -> None:
         """Called when a thread has ended, with a wait status; it may have been in a call."""
 
@@ -107,14 +117,15 @@ class Tracer:
         self.names, self.watcher, self.passed = names, watcher, passed
         self.threads: dict[int, Thread] = {}
         self.filtered = False  # whether the programs have a filter, and so cannot outlive the tracer
+        self.after_main: Callable[[list[int]], None] | None = None  # called with what still runs when the first has ended
         self._main = 0
         self._status = 0
         self._leaving = False
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
-    def start(self, argv: Sequence[str]) -> int:
-        """Start a program under the filter; return its pid.
+    def start(self, argv: Sequence[str], ignored: Sequence[int] = ()) -> int:
+        """Start a program under the filter; return its pid.  It ignores the signals ``ignored``, and no others.
 
         Raises `RawnsError` if there is no such program, or on an unknown processor; `SyscallError` if tracing is forbidden.
         """
@@ -126,7 +137,7 @@ class Tracer:
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _become(path, argv, code, reading, writing)
+            _become(path, argv, ignored, code, (reading, writing))
         os.close(reading)
         try:
             _request(c.PTRACE_SEIZE, pid, 0, OPTIONS | c.PTRACE_O_EXITKILL)
@@ -138,12 +149,14 @@ class Tracer:
         finally:
             os.close(writing)
         self.filtered, self._main = True, pid
-        self._add(pid, Process(pid, every_call=False), None)
+        self._add(pid, Process(pid, every_call=False, filtered=True), None)
         return pid
 
     def attach(self, pid: int) -> None:
         """Follow a running process, all threads.  Raises `SyscallError` if it does not exist, or if that is forbidden."""
-        process = Process(pid, every_call=True)
+        process = Process(pid, every_call=True, filtered=False)
+        if not os.path.isdir(f"/proc/{pid}"):
+            raise RawnsError(f"there is no process {pid}")
         for _ in range(MAX_ATTACH_ROUNDS):
             new = [int(tid) for tid in syscalls.listdir(f"/proc/{pid}/task") if int(tid) not in self.threads]
             if not new:
@@ -168,13 +181,12 @@ class Tracer:
     # -- until the end -----------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Follow until all have ended; return the wait status of the first process."""
+        """Follow until all have ended, or `stop`; return the wait status of the first process."""
         while self.threads:
             try:
-                tid, status = os.waitpid(-1, c.WAIT_ALL | c.WAIT_OWN_THREAD)
-            except ChildProcessError:
+                self.take(*os.waitpid(-1, c.WAIT_ALL | c.WAIT_OWN_THREAD))
+            except (ChildProcessError, _Stopped):
                 break
-            self.take(tid, status)
         return self._status
 
     def take(self, tid: int, status: int) -> None:
@@ -193,7 +205,9 @@ class Tracer:
         if thread is not None:
             self.watcher.ended(thread, status)
         if tid == self._main:
-            self._status = status
+            self._status, self._main = status, 0
+            if self.threads and self.after_main is not None:
+                self.after_main(sorted({one.process.pid for one in self.threads.values()}))
 
     def _stopped(self, tid: int, number: int, event: int) -> None:
         thread = self.threads.get(tid)
@@ -228,19 +242,21 @@ class Tracer:
         if siblings:
             return siblings[0].process, siblings[0]
         parents = [one for one in self.threads.values() if one.process.pid == parent]
-        return Process(group, parents[0].process.every_call if parents else not self.filtered), parents[0] if parents else None
+        every_call = parents[0].process.every_call if parents else not self.filtered
+        return Process(group, every_call, self.filtered), parents[0] if parents else None
 
     def _new_task(self, parent: Thread, tid: int) -> None:
         if tid and tid not in self.threads:
             group, _ = _status_ids(tid)
             same = group == parent.process.pid
-            process = parent.process if same else Process(group or tid, parent.process.every_call)
+            process = parent.process if same else Process(group or tid, parent.process.every_call, self.filtered)
             self._add(tid, process, parent)
 
     def _executed(self, thread: Thread, former: int) -> None:
         """Handle an exec: the thread that made it has the process's id from now on, and all others are gone."""
         if former != thread.tid and former in self.threads:
             thread.entry = self.threads.pop(former).entry
+            self.watcher.renamed(thread, former)
 
     def _call(self, thread: Thread) -> None:
         op, audit, fields = _syscall_info(thread.tid)
@@ -258,6 +274,10 @@ class Tracer:
                     thread.entry = entry
 
     # -- leaving -----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Let `run` end, from a signal handler; programs that have a filter are killed when this process ends."""
+        raise _Stopped
 
     def detach_all(self) -> None:
         """Let everything run on without us, at the next stop of each; `run` then ends.  Not for programs with a filter."""
@@ -284,11 +304,12 @@ def _executable(word: str) -> str:
     raise RawnsError(f"{printable(word)}: no such program")
 
 
-def _become(path: str, argv: Sequence[str], code: bytes, reading: int, writing: int) -> None:
+def _become(path: str, argv: Sequence[str], ignored: Sequence[int], code: bytes, pipe: tuple[int, int]) -> None:
     """Wait, in the forked child, until it is traced; then install the filter and execute the program.  Does not return."""
     try:
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
+        for number in RESET_SIGNALS:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        reading, writing = pipe
         os.close(writing)
         if os.read(reading, 1):
             filter_ = SockFprog(len(code) // seccomp.INSTRUCTION.size, code)
@@ -310,7 +331,10 @@ def _request(request: int, tid: int, address: int = 0, data: int = 0) -> int:
     ctypes.set_errno(0)
     answer: int = _ptrace(request, tid, address, data)
     if answer < 0 and ctypes.get_errno():
-        raise SyscallError(ctypes.get_errno(), "ptrace", f"{_NAMES.get(request, request)}, {tid}", _hint(ctypes.get_errno()))
+        number = ctypes.get_errno()
+        raise SyscallError(
+            number, "ptrace", f"{_NAMES.get(request, request)}, {tid}", _hint(tid) if number == errno.EPERM else ""
+        )
     return answer
 
 
@@ -349,10 +373,18 @@ def _get_registers(tid: int, kind: int) -> bytes:
 _NAMES = {number: name for name, number in vars(c).items() if name.startswith("PTRACE_") and "_O_" not in name}
 
 
-def _hint(number: int) -> str:
-    """Return why tracing may be forbidden here, and what to do; empty for other errors than EPERM."""
-    if number != errno.EPERM:
-        return ""
+def _hint(tid: int) -> str:
+    """Return why a thread cannot be traced, and what to do: by what /proc tells about it, or by the settings."""
+    fields = _status_fields(tid)
+    tracer = fields.get(b"TracerPid", b"0").decode("ascii")
+    if tid == os.getpid():
+        return "a process cannot trace itself"
+    if fields.get(b"Kthread") == b"1":
+        return "it is a thread of the kernel, which makes no system calls"
+    if tracer not in ("0", str(os.getpid())):
+        return f"process {tracer} ({printable(program_name(int(tracer)))}) traces it already; a thread can have one tracer only"
+    if os.geteuid() and fields.get(b"Uid", b"").split()[:1] != [b"%d" % os.getuid()]:
+        return "it belongs to another user: run `rawns trace` as root"
     try:
         with open("/proc/sys/kernel/yama/ptrace_scope", "rb") as file:
             scope = int(file.read())
@@ -362,7 +394,16 @@ def _hint(number: int) -> str:
         return "kernel.yama.ptrace_scope is 3: no process may be traced until the next start of the machine"
     if scope:
         return f"kernel.yama.ptrace_scope is {scope}: only root may attach to running processes; `trace CMD` starts one"
-    return "the process belongs to another user, is traced already, or a container's seccomp profile forbids ptrace"
+    return "`rawns trace` is traced itself, the process has more privileges, or a container's seccomp profile forbids ptrace"
+
+
+def program_name(pid: int) -> str:
+    """Return the name of a process as in ps(1)."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read(64).rstrip(b"\n").decode("utf-8", "backslashreplace")
+    except OSError:
+        return "?"
 
 
 def _event_message(tid: int) -> int:
@@ -379,15 +420,16 @@ def _syscall_info(tid: int) -> tuple[int, int, bytes]:
     return op, audit, buffer.raw[INFO.size :]
 
 
-def _status_ids(tid: int) -> tuple[int, int]:
-    """Return the process of a thread and that process's parent (Tgid and PPid of proc_pid_status(5)); 0 if it has ended."""
-    ids = {b"Tgid:": tid, b"PPid:": 0}
+def _status_fields(tid: int) -> dict[bytes, bytes]:
+    """Return the lines of /proc/TID/status, proc_pid_status(5); none if the thread has ended."""
     try:
         with open(f"/proc/{tid}/status", "rb") as file:
-            for line in file:
-                word, _, rest = line.partition(b"\t")
-                if word in ids:
-                    ids[word] = int(rest)
-    except (OSError, ValueError):
-        pass
-    return ids[b"Tgid:"], ids[b"PPid:"]
+            return {word: rest.strip() for word, _, rest in (line.partition(b":") for line in file)}
+    except OSError:
+        return {}
+
+
+def _status_ids(tid: int) -> tuple[int, int]:
+    """Return the process of a thread and that process's parent; the thread itself and 0 if it has ended."""
+    fields = _status_fields(tid)
+    return int(fields.get(b"Tgid", tid)), int(fields.get(b"PPid", 0))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # What `explain` calls the netlink families that have descriptions.
 PROTOCOLS: dict[int | None, str] = {0: "rtnetlink", 4: "sock_diag", 12: "nftables", 16: "generic"}
+# What a call that a signal interrupts returns to the kernel, never to the program (<linux/errno.h>).
+RESTARTED = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 516: "ERESTART_RESTARTBLOCK"}
 
 
 class TracedCall(Event):
@@ -38,7 +40,13 @@ class TracedCall(Event):
         self.unfinished = False
 
     def __str__(self) -> str:
-        return f"{self.call}({self.arguments}) = ?" if self.unfinished else super().__str__()
+        if self.unfinished:
+            return f"{self.call}({self.arguments}) = ?"
+        if self.error in RESTARTED:
+            return (
+                f"{self.call}({self.arguments}) = ? {RESTARTED[self.error]} (a signal: the call is repeated, or fails with EINTR)"
+            )
+        return super().__str__()
 
 
 class Trace:

@@ -11,6 +11,7 @@ import os
 from _socket import SOL_SOCKET, socket  # as in `calls`
 
 _libc = ctypes.CDLL(None, use_errno=True)
+PIDFD_THREAD = os.O_EXCL  # <linux/pidfd.h>
 PIDFD_GETFD = 438  # the same number on all architectures
 SO_PROTOCOL, SO_DOMAIN = 38, 39  # <asm-generic/socket.h>
 AF_NETLINK = 16
@@ -37,50 +38,53 @@ FAMILIES = {  # NETLINK_* of <linux/netlink.h>
 
 
 class Descriptors:
-    """The descriptors of all traced processes, asked once for each socket."""
+    """The descriptors of all traced threads, asked once for each socket.
+
+    The kernel is asked about the thread, not about its process: a process whose first thread has ended shows no descriptors.
+    """
 
     def __init__(self) -> None:
         self._families: dict[str, int | None] = {}  # by what the link in /proc says: socket:[INODE]
 
-    def describe(self, pid: int, fd: int) -> str:
-        """Return what a descriptor is: the link in /proc/PID/fd, ``socket:[17]``, or a path; empty if it is not open."""
+    def describe(self, tid: int, fd: int) -> str:
+        """Return what a descriptor is: the link in /proc/TID/fd, ``socket:[17]``, or a path; empty if it is not open."""
         try:
-            return os.readlink(f"/proc/{pid}/fd/{fd}")
+            return os.readlink(f"/proc/{tid}/fd/{fd}")
         except OSError:
             return ""
 
-    def family(self, pid: int, fd: int) -> int | None:
+    def family(self, tid: int, fd: int) -> int | None:
         """Return the netlink family (NETLINK_*) of a descriptor; None if it is no netlink socket."""
         if not 0 <= fd < 1 << 31:
             return None
-        link = self.describe(pid, fd)
+        link = self.describe(tid, fd)
         if not link.startswith("socket:"):
             return None
         if link not in self._families:
             if len(self._families) >= MAX_KNOWN:
                 self._families.clear()
-            self._families[link] = self._ask(pid, fd, link[len("socket:[") : -1])
+            self._families[link] = self._ask(tid, fd, link[len("socket:[") : -1])
         return self._families[link]
 
-    def name(self, pid: int, fd: int) -> str:
+    def name(self, tid: int, fd: int) -> str:
         """Return what a descriptor is, in words: a path, ``net:[4026531840]``, or a netlink family."""
-        family = self.family(pid, fd)
-        return self.describe(pid, fd) if family is None else FAMILIES.get(family, f"NETLINK_{family}")
+        family = self.family(tid, fd)
+        return self.describe(tid, fd) if family is None else FAMILIES.get(family, f"NETLINK_{family}")
 
-    def has_netlink(self, pid: int) -> bool:
-        """Return whether a process has a netlink socket."""
+    def has_netlink(self, tid: int) -> bool:
+        """Return whether a thread has a netlink socket."""
         try:
-            numbers = os.listdir(f"/proc/{pid}/fd")
+            numbers = os.listdir(f"/proc/{tid}/fd")
         except OSError:
             return False
-        return any(self.family(pid, int(number)) is not None for number in numbers)
+        return any(self.family(tid, int(number)) is not None for number in numbers)
 
     @staticmethod
-    def _ask(pid: int, fd: int, inode: str) -> int | None:
+    def _ask(tid: int, fd: int, inode: str) -> int | None:
         try:
-            copy = _duplicate(pid, fd)
+            copy = _duplicate(tid, fd)
         except OSError:
-            return _listed_family(pid, inode)
+            return _listed_family(tid, inode)
         sock = socket(fileno=copy)
         try:
             if sock.getsockopt(SOL_SOCKET, SO_DOMAIN) != AF_NETLINK:
@@ -90,11 +94,14 @@ class Descriptors:
             sock.close()
 
 
-def _duplicate(pid: int, fd: int) -> int:
-    """Return a descriptor of ours for one of another process.  Raises OSError."""
+def _duplicate(tid: int, fd: int) -> int:
+    """Return a descriptor of ours for one of another thread.  Raises OSError."""
     if not hasattr(os, "pidfd_open"):
         raise OSError("this Python has no pidfd_open")
-    pidfd = os.pidfd_open(pid)
+    try:
+        pidfd = os.pidfd_open(tid, PIDFD_THREAD)
+    except OSError:  # before Linux 6.9
+        pidfd = os.pidfd_open(tid)
     try:
         copy: int = _libc.syscall(PIDFD_GETFD, pidfd, fd, 0)
         if copy < 0:
@@ -106,10 +113,10 @@ def _duplicate(pid: int, fd: int) -> int:
         os.close(pidfd)
 
 
-def _listed_family(pid: int, inode: str) -> int | None:
+def _listed_family(tid: int, inode: str) -> int | None:
     """Return the family of a socket from the list of netlink sockets in its process's network namespace."""
     try:
-        with open(f"/proc/{pid}/net/netlink", "rb") as file:
+        with open(f"/proc/{tid}/net/netlink", "rb") as file:
             for line in file:
                 words = line.split()  # sk Eth Pid Groups ... Inode
                 if words[-1] == inode.encode():

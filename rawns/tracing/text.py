@@ -10,6 +10,7 @@ import os
 from .. import explain, nlmsg, uapi
 from ..errors import DecodeError, errno_name
 from ..terminal import printable
+from . import memory
 from .watch import NamespaceNames
 
 TYPE_CHECKING = False
@@ -63,10 +64,11 @@ class Formatter:
         try:
             for (name, spans), frame in zip(nlmsg.spans(data, known), nlmsg.split(data)):
                 message = data[frame.offset : frame.end]
-                done = frame.end
+                done = min(frame.end + 3 & ~3, len(data))
                 if (
                     frame.flags & uapi.NLM_F_MULTI
                     and self.level == BRIEF
+                    and not name.isdigit()
                     and frame.kind not in (nlmsg.DONE.number, nlmsg.ERROR.number)
                 ):
                     folded.append(name)
@@ -76,7 +78,7 @@ class Formatter:
                 yield from self._details(data, spans, frame.end)
         except DecodeError as error:
             yield from _fold(folded)
-            yield f"    malformed: {error}: {_hex(data[done:])}"
+            yield f"    {_remainder(call, error)}: {_hex(data[done:])}"
         yield from _fold(folded)
 
     def title(self, call: TracedCall, name: str, frame: nlmsg.Frame, message: bytes, spans: list[Span]) -> str:
@@ -90,7 +92,8 @@ class Formatter:
             self._requests[key] = [_moved(span, frame.offset) for span in spans]
         flags = next((span.text() for span in spans if span.name == "nlmsg_flags"), "")
         if name.isdigit():
-            return f"    {call.family} message {name}, {len(message)} bytes: {_hex(message[nlmsg.NLMSGHDR.size :])}"
+            body = message[nlmsg.NLMSGHDR.size :]
+            return f"    {call.family} message {name}, {len(message)} bytes{': ' + _hex(body) if body else ''}"
         shown = [
             word.removeprefix("NLM_F_").lower() for word in flags.replace(DUMP, "NLM_F_DUMP").split("|") if word in FLAGS_SHOWN
         ]
@@ -117,6 +120,16 @@ class Formatter:
                 if span.kind is None or not span.name.startswith("nlmsg_"):
                     text = printable(span.text()) if span.kind is not None else ""
                     yield f"        {'  ' * (len(span.path) - 1)}{span.name}{' ' + text if text else ''}"
+
+
+def _remainder(call: TracedCall, error: DecodeError) -> str:
+    """Return what the bytes are behind the last message of a datagram that has a right length."""
+    rest = call.payload[nlmsg.ignored(call.payload) :]
+    if len(call.payload) >= memory.MAX_BYTES:
+        return f"cut off: only the first {memory.MAX_BYTES} bytes of a call are read"
+    if len(rest) < len(call.payload) and not any(rest):
+        return f"{len(rest)} bytes behind the last message, all zero; the kernel ignores them"
+    return f"malformed: {error}"
 
 
 def _fold(names: list[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from time import perf_counter_ns, time_ns
 from .. import netns_names
 from . import calls, seccomp
 from .faults import Injector
-from .ptrace import Entry, Thread, Watcher
+from .ptrace import Entry, Thread, Watcher, program_name
 from .record import PROTOCOLS, TracedCall
 from .sockets import AF_NETLINK, FAMILIES, Descriptors
 
@@ -34,24 +34,24 @@ class CallWatcher(Watcher):
         pid, name = thread.process.pid, entry.name
         family = None
         if name in calls.ON_NETLINK:
-            family = self._descriptors.family(pid, calls.signed(entry.args[0]))
+            family = self._descriptors.family(thread.tid, calls.signed(entry.args[0]))
             if family is None:
                 return False
         if name == "ioctl" and not seccomp.wanted_ioctl(entry.args[1]):
             return False
-        context = calls.Context(thread.tid, pid, entry, self._descriptors)
+        context = calls.Context(thread.tid, entry, self._descriptors)
         if name in ("clone", "clone3") and not calls.creates_namespace(context):
             return False
         if name in calls.FILES and not _is_network_file(calls.path_of(context)):
             return False
         call = TracedCall(name, calls.format_arguments(context), PROTOCOLS.get(family, ""), pid, thread.tid)
         call.time = time_ns()
-        call.program = _program(thread.tid)
+        call.program = program_name(thread.tid)
         call.netns = self._namespaces.of_thread(thread.tid)
         if family is not None:
             call.number = family
             call.family = FAMILIES.get(family, f"NETLINK_{family}")
-            call.socket = self._descriptors.describe(pid, calls.signed(entry.args[0]))
+            call.socket = self._descriptors.describe(thread.tid, calls.signed(entry.args[0]))
             call.netns = self._socket_namespace.get(call.socket, call.netns)
             if name in calls.SENDS:
                 call.payload = _joined(calls.payloads(context, calls.signed(entry.args[2])))
@@ -67,11 +67,11 @@ class CallWatcher(Watcher):
         call, start = running
         call.nanoseconds = perf_counter_ns() - start
         if self._injector is not None:
-            context = calls.Context(thread.tid, thread.process.pid, entry, self._descriptors)
+            context = calls.Context(thread.tid, entry, self._descriptors)
             result = self._injector.leave(thread, context, result, call.socket)
         call.error, call.result = (-result, None) if -4096 < result < 0 else (0, result)
         if call.family and call.call in calls.RECEIVES and result > 0:
-            context = calls.Context(thread.tid, thread.process.pid, entry, self._descriptors, returned=True)
+            context = calls.Context(thread.tid, entry, self._descriptors, returned=True)
             call.arguments = calls.format_arguments(context)  # with the sender's address, which the kernel has written
             call.payload = _joined(calls.payloads(context, result))
         elif call.call == "socket" and result >= 0:
@@ -79,14 +79,21 @@ class CallWatcher(Watcher):
                 thread.process.every_call = True  # it may read and write the socket, too, with calls that the filter lets through
             if len(self._socket_namespace) >= MAX_NAMES:
                 self._socket_namespace.clear()
-            self._socket_namespace[self._descriptors.describe(thread.process.pid, result)] = call.netns
+            self._socket_namespace[self._descriptors.describe(thread.tid, result)] = call.netns
         elif call.call in MOUNTS:
             self._namespaces.forget()
         elif call.call == "execve" and not call.error:
-            call.program = _program(thread.tid)
-            if thread.process.every_call:
-                thread.process.every_call = self._descriptors.has_netlink(thread.process.pid)
+            call.program = program_name(thread.tid)
+            if thread.process.filtered and thread.process.every_call:
+                thread.process.every_call = self._descriptors.has_netlink(thread.tid)
         self._report(call)
+
+    def renamed(self, thread: Thread, former: int) -> None:
+        self.ended(thread, 0)  # the thread that had this id
+        running = self._running.pop(former, None)
+        if running is not None:
+            self._running[thread.tid] = running
+            running[0].tid = thread.tid
 
     def ended(self, thread: Thread, status: int) -> None:
         if self._injector is not None:
@@ -131,14 +138,6 @@ class NamespaceNames:
             identity = netns_names.identity(netns_names.path_of(name))
             if identity is not None:
                 self._names[f"net:[{identity[1]}]"] = name
-
-
-def _program(tid: int) -> str:
-    try:
-        with open(f"/proc/{tid}/comm", "rb") as file:
-            return file.read(64).rstrip(b"\n").decode("utf-8", "backslashreplace")
-    except OSError:
-        return ""
 
 
 def _is_network_file(path: bytes) -> bool:

@@ -82,12 +82,17 @@ def expected(what: str, value: object) -> WireError:
     return WireError(f"expected {what}, not {shortened(value)}" + (f" ({type(value).__name__})" if known else ""))
 
 
+_names_of: dict[str, dict[int, str]] = {}  # by prefix: a search takes about a millisecond
+
+
 def names_of(prefix: str) -> dict[int, str]:
     """Return the `uapi` names that begin with ``prefix``, by number (of several names for a number the first)."""
-    found: dict[int, str] = {}
-    for name, number in vars(uapi).items():
-        if name.startswith(prefix) and isinstance(number, int):
-            found.setdefault(number, name)
+    found = _names_of.get(prefix)
+    if found is None:
+        found = _names_of[prefix] = {}
+        for name, number in vars(uapi).items():
+            if name.startswith(prefix) and isinstance(number, int):
+                found.setdefault(number, name)
     return found
 
 

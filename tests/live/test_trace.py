@@ -19,7 +19,9 @@ import pytest
 from conftest import PROJECT
 
 import rawns
-from rawns.tracing import architectures, constants, seccomp
+from rawns import explain, nlmsg
+from rawns.tracing import architectures, calls, constants, seccomp
+from rawns.wire import RAW
 
 Name = Callable[[], str]
 CALLS = "unshare,setns,mount,umount2,socket,bind,connect,sendto,sendmsg,recvfrom,recvmsg"
@@ -510,3 +512,120 @@ def test_explain_does_not_take_words_of_a_command_that_is_run() -> None:
         [sys.executable, "-m", "rawns", "ip", "--explain=loud", "link"], capture_output=True, text=True, cwd=PROJECT
     )
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("rawns ip: --explain: there is no level loud")
+
+
+def python(program: str) -> list[str]:
+    """The command line of a Python program without site packages."""
+    return [sys.executable, "-I", "-S", "-c", program]
+
+
+GETLINK = pack("=IHHII", 32, 18, 0x5, 7, 0) + pack("=BxHiII", 0, 0, 1, 0, 0)
+THREADS = f"""
+import ctypes, os, socket, sys, _thread, time
+LIBC, REQUEST = ctypes.CDLL(None), bytes.fromhex("{GETLINK.hex()}")
+sock = socket.socket(16, 3, 0)
+reading, writing = os.pipe()
+"""
+
+
+def test_a_thread_that_executes_a_program_takes_the_place_of_the_first_one() -> None:
+    """The first thread waits in a call, which never returns; the call of the other one is its execve."""
+    program = THREADS + (
+        "def run():\n while open(f'/proc/{os.getpid()}/syscall').read().split()[0] in ('running', '-1'): time.sleep(0.001)\n"
+        " os.write(writing, b'x'); os.execv('/bin/true', ['true'])\n"
+        "_thread.start_new_thread(run, ()); os.read(reading, 1); sock.recv(1)"
+    )
+    calls = [(call.call, call.unfinished, call.result) for call in rawns.trace(python(program))]
+    assert calls[-1] == ("execve", False, 0)
+    assert ("recvfrom", True, None) in calls or "recvfrom" not in dict.fromkeys(name for name, _, _ in calls)
+
+
+def test_the_sockets_of_a_process_whose_first_thread_has_ended_are_known() -> None:
+    number = {"x86_64": 60, "aarch64": 93}.get(os.uname().machine)  # exit(2), of one thread
+    if number is None:
+        pytest.skip("the number of exit(2) is not known here")
+    program = THREADS + (
+        "def run():\n os.read(reading, 1)\n"
+        " while 'Z' not in open(f'/proc/{os.getpid()}/stat').read().rpartition(')')[2][:3]: time.sleep(0.001)\n"
+        " sock.send(REQUEST); sock.recv(65536); os._exit(0)\n"
+        f"_thread.start_new_thread(run, ()); os.write(writing, b'x'); LIBC.syscall({number}, 0)"
+    )
+    sent = [call for call in rawns.trace(python(program)) if call.payload and call.call == "sendto"]
+    assert [(call.payload, call.family) for call in sent] == [(GETLINK, "NETLINK_ROUTE")]
+    assert sent[0].tid != sent[0].pid
+
+
+def test_all_datagrams_of_sendmmsg_are_read() -> None:
+    program = THREADS + (
+        "import struct; buffer = ctypes.create_string_buffer(REQUEST, 32)\n"
+        "vector = ctypes.create_string_buffer(struct.pack('PN', ctypes.addressof(buffer), 32))\n"
+        "head = struct.pack('PIPNPNiN', 0, 0, ctypes.addressof(vector), 1, 0, 0, 0, 0)\n"
+        "both = ctypes.create_string_buffer(head * 2)\n"
+        "assert LIBC.sendmmsg(sock.fileno(), both, 2, 0) == 2"
+    )
+    run = rawns.trace(python(program))
+    assert run.status == 0 and [call.payload for call in run if call.call == "sendmmsg"] == [GETLINK * 2]
+
+
+def test_a_process_that_is_followed_is_followed_into_the_program_that_it_executes(tmp_path: Path) -> None:
+    """A process without a filter stops at each call, whatever it executes."""
+    program = "import os, sys; print('ready', flush=True); sys.stdin.read(1); os.execvp('ip', ['ip', 'link'])"
+    with subprocess.Popen(python(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None and child.stdout is not None and child.stdout.readline() == b"ready\n"
+        argv = [sys.executable, "-m", "rawns", "trace", "-o", str(tmp_path / "out"), "-p", str(child.pid)]
+        with subprocess.Popen(argv, cwd=PROJECT) as tracer:
+            status = Path(f"/proc/{child.pid}/status")
+            while f"TracerPid:\t{tracer.pid}\n" not in status.read_text():
+                assert tracer.poll() is None
+            child.stdin.write(b"x")
+            child.stdin.close()
+            child.stdout.read()
+            assert child.wait(30) == 0 and tracer.wait(30) == 0
+    assert "RTM_GETLINK dump" in (tmp_path / "out").read_text()
+
+
+def test_a_full_disk_does_not_disturb_the_program() -> None:
+    for option in ("-o", "--pcap", "--html"):
+        found = command(option, "/dev/full", program=("sh", "-c", "ip link >/dev/null; echo alive"))
+        assert (found.returncode, found.stdout) == (1, "alive\n") and found.stderr.count("No space left on device") == 1
+
+
+def test_what_a_program_leaves_running_is_named_and_ends_with_the_tracer(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "rawns", "trace", "-o", str(tmp_path / "out"), "sh", "-c", "sleep 600 >/dev/null 2>&1 & exit 3"]
+    with subprocess.Popen(argv, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        said = tracer.stderr.readline()
+        tracer.send_signal(signal.SIGINT)
+        assert re.fullmatch(r"rawns trace: sh has ended; still following \w+\(\d+\) .*\n", said)
+        assert tracer.wait(30) == 3 and tracer.stderr.read() == ""
+
+
+def test_busybox_asks_for_a_dump_with_one_byte() -> None:
+    """`struct rtgenmsg`, and what iproute2 sends behind its last message, are not malformed."""
+    if shutil.which("busybox") is None:
+        pytest.skip("busybox is not installed")
+    for argv in (["busybox", "ip", "link"], ["busybox", "ip", "route"], ["ip", "route"]):
+        found = command("-b", program=tuple(argv)).stderr
+        assert "malformed" not in found and ("rtgen_family" in found) == (argv[0] == "busybox")
+
+
+def test_nearly_every_byte_of_other_programs_has_a_name() -> None:
+    """At least 99 of 100 bytes: those without a name are in attributes and messages that are shown by number."""
+    rules = "table inet t { chain c { type filter hook input priority 0; tcp dport { 22, 80 } counter accept; } }"
+    script = f"""
+        ip link add v1 type veth peer name v2; ip addr add 10.0.0.1/24 dev v1; ip -d link; ip -s addr; ip -6 route; ip rule
+        ip neigh; ip nexthop; tc qdisc add dev v1 root tbf rate 1mbit burst 10k latency 10ms; tc -s qdisc; bridge link
+        bridge fdb; ss -tan; ss -xa; nft add table ip x; nft '{rules}'; nft list ruleset; busybox ip link; busybox ip addr
+        iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-nft -L -n"""
+    total, unnamed = 0, dict[str, int]()
+    for call in rawns.trace(["unshare", "-n", "sh", "-c", f"exec >/dev/null 2>&1; {script}"]):
+        data = call.payload[: nlmsg.ignored(call.payload)] if call.call in calls.SENDS else call.payload
+        for name, spans in nlmsg.spans(data, explain.descriptions(call.protocol)):
+            size = spans[0].value  # nlmsg_len
+            # An element of an array has a number for its name, too, and a kind; what has no description is raw.
+            missing = sum(one.length for one in spans if one.kind is RAW and (one.name.strip("[]").isdigit() or one.name == "?"))
+            missing = size if name.isdigit() or any(one.kind is None for one in spans) else missing
+            total += size
+            if missing:
+                unnamed[name] = unnamed.get(name, 0) + missing
+    assert total > 10_000 and sum(unnamed.values()) <= total / 100, unnamed
