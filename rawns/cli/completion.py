@@ -176,11 +176,7 @@ def _command_candidates(command: Command, before: Sequence[str], last: str) -> l
         option = command.find(name)
         return [f"{name}={one}" for one in _argument_candidates(option, text) if one[0] != ":"] if option is not None else []
     names = command.operands.split()
-    if (
-        not ended
-        and last.startswith("-")
-        and not (len(operands) >= len(names) and names and names[-1].strip("[]").endswith("..."))
-    ):
+    if not ended and last.startswith("-") and not (len(operands) >= len(names) and names and names[-1].strip("[]") == "CMD..."):
         return starting(last, _spellings(command.options))
     if len(operands) >= len(names):
         last_name = names[-1].strip("[]") if names else ""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Parse = Callable[[str], Any]
 
+COMMAND_LINE = "CMD..."  # the operand whose words may begin with a dash
 MAX_SECONDS = 86400
 MAX_DIGITS = 18  # of a number in an argument; Python refuses to convert thousands
 HELP_COLUMNS = 110
@@ -93,9 +94,9 @@ HELP = Option("-h", "--help", help="show this help")
 class Parsed:
     """A command line after parsing.
 
-    ``verb`` is the name of the `Command`, ``operands`` its words, ``rest`` the words of a command to be run (an operand
-    written ``CMD...`` in the table), ``given`` the keys of the options that were present.  ``parsed["--json"]`` is an option's
-    value: its argument, True, or the default if it was not given.
+    ``verb`` is the name of the `Command`, ``operands`` its words, ``rest`` the words of the last operand if that
+    is written with dots (``CMD...``, ``HOST...``), ``given`` the keys of the options that were present.  ``parsed["--json"]`` is
+    an option's value: its argument, True, or the default if it was not given.
     """
 
     __slots__ = ("_values", "given", "operands", "rest", "verb")
@@ -128,8 +129,9 @@ class Parsed:
 class Command:
     """A command: its name, a summary of one line, operands, options, and further paragraphs for its help.
 
-    ``operands`` is written as in a usage line: ``"FILE [NAME]"``; a last one with dots (``"LAB HOST CMD..."``, ``"[CMD...]"``)
-    takes everything that follows as it is, options included.  At most one option of each tuple in ``exclusive`` may be given.
+    ``operands`` is written as in a usage line: ``"FILE [NAME]"``; a last one with dots (``"LAB HOST..."``) may be repeated.
+    ``CMD...`` is a command to be run: it takes everything that follows as it is, options included.  At most one option of each
+    tuple in ``exclusive`` may be given.
     ``details`` are paragraphs, separated by empty lines.
     """
 
@@ -153,36 +155,38 @@ class Command:
         """Parse the words after the command's name.  Raises `UsageError` and `HelpRequested`."""
         words = list(argv)
         parsed = Parsed(self.name, self.options)
-        required, most, runs = self._arity()
+        required, most, repeats = self._arity()
         seen: list[Option] = []
         while words:
             word = words.pop(0)
             if word == "--":
-                self._operands(parsed, words, most, runs)
+                self._operands(parsed, words, most, repeats)
                 break
             if len(word) > 1 and word[0] == "-":
                 seen += self._option(parsed, word, words)
-            elif runs and len(parsed.operands) == most:
+            elif self.operands.rstrip("]").endswith(COMMAND_LINE) and len(parsed.operands) == most:
                 parsed.rest = [word, *words]
                 break
+            elif repeats and len(parsed.operands) == most:
+                parsed.rest.append(word)
             else:
                 parsed.operands.append(word)
         self._check(parsed, seen, required, most)
         return parsed
 
     def _arity(self) -> tuple[int, int, bool]:
-        """Return the least and the greatest number of operands, and whether a command follows them."""
+        """Return the least and the greatest number of operands before one with dots, and whether there is such a one."""
         names = self.operands.split()
-        runs = bool(names) and names[-1].strip("[]").endswith("...")
-        fixed = names[:-1] if runs else names
-        return sum(not name.startswith("[") for name in fixed), len(fixed), runs
+        repeats = bool(names) and names[-1].strip("[]").endswith("...")
+        fixed = names[:-1] if repeats else names
+        return sum(not name.startswith("[") for name in fixed), len(fixed), repeats
 
     @staticmethod
-    def _operands(parsed: Parsed, words: list[str], most: int, runs: bool) -> None:
+    def _operands(parsed: Parsed, words: list[str], most: int, repeats: bool) -> None:
         """Take what follows ``--``."""
-        missing = max(most - len(parsed.operands), 0) if runs else len(words)
+        missing = max(most - len(parsed.operands), 0) if repeats else len(words)
         parsed.operands += words[:missing]
-        parsed.rest = words[missing:]
+        parsed.rest += words[missing:]
 
     def _option(self, parsed: Parsed, word: str, words: list[str]) -> list[Option]:
         """Take the option, or the joined short options, of one word, and the arguments that follow in ``words``."""

@@ -30,6 +30,7 @@ COMMAND = Command(
 )
 RUNS = Command("exec", "Run.", "HOST CMD...", (Option("--json", help="data"),))
 SHELL = Command("shell", "Run.", "[CMD...]")
+HOSTS = Command("capture", "Capture.", "LAB HOST...", (Option("--json", help="data"), Option("-o", argument="FILE", help="file")))
 LAB = Group(
     "lab",
     "Labs.",
@@ -49,6 +50,16 @@ def test_options_stand_anywhere_and_mean_what_getopt_says() -> None:
         parsed = COMMAND.parse(words)
         assert parsed.operands == operands
         assert (parsed["--json"], parsed["--verbose"], parsed["--count"]) == (True, True, int(dict(given)["--count"]))
+
+
+def test_options_stand_anywhere_among_operands_that_may_be_repeated() -> None:
+    """All orders of these options and operands; after ``--`` there are operands only, as getopt has it."""
+    for words in itertools.permutations(["--json", "-ofile", "lab", "one", "two"]):
+        given, operands = getopt.gnu_getopt(list(words), "o:", ["json"])
+        parsed = HOSTS.parse(words)
+        assert [*parsed.operands, *parsed.rest] == operands
+        assert (parsed["--json"], parsed["-o"]) == ("--json" in dict(given), dict(given)["-o"])
+    assert HOSTS.parse(["lab", "one", "--", "--json"]).rest == ["one", "--json"]
 
 
 @pytest.mark.parametrize(
