@@ -44,6 +44,9 @@ class Net:
     move a link to) by a `NetNS`, a name, a path, ``'pid:N'`` or a descriptor.  ``family`` is AF_INET, AF_INET6, or 0 for both.
 
     Lists are read until they are consistent; on a machine that changes too fast for that, ``complete`` of the `Listing` is False.
+
+    All methods raise `InvalidValue` before anything is sent if a value does not fit, `KernelError` with the kernel's sentence if
+    the kernel refuses (EPERM without CAP_NET_ADMIN, ENODEV for a link that does not exist), `SyscallError` if the socket fails.
     """
 
     def __init__(self, netlink: Netlink) -> None:

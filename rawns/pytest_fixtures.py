@@ -29,10 +29,10 @@ def begin(config: pytest.Config, options: argparse.Namespace, mode: str) -> None
     from .testing import isolation, session
 
     if mode not in isolation.MODES:
-        raise pytest.UsageError(f"rawns_isolation is {mode!r}; it is one of {', '.join(isolation.MODES)}")
+        raise pytest.UsageError(f"rawns_isolation is {mode!r}; set it to one of {', '.join(isolation.MODES)}")
     leaks = config.getini("rawns_leaks")
     if leaks not in ("fail", "ignore"):
-        raise pytest.UsageError(f"rawns_leaks is {leaks!r}; it is fail or ignore")
+        raise pytest.UsageError(f"rawns_leaks is {leaks!r}; set it to fail or ignore")
     if session.must_execute_again(mode, sys.argv[0]) and config.invocation_params.args == tuple(sys.argv[1:]):
         capture = config.pluginmanager.getplugin("capturemanager")
         if capture is not None:
@@ -57,7 +57,7 @@ class Run:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
-        """Give tests with markers their fixtures; move tests to the end after which a process lacks the machine's network."""
+        """Add the fixtures of markers; move tests to the end if the process cannot return to the machine's network after them."""
         for item in items:
             for mark in ("lab", "netns"):
                 fixtures = getattr(item, "fixturenames", None)
@@ -96,7 +96,7 @@ class Run:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Let a failing test say what is wrong with its labs."""
+        """Add a report about its labs to a failing test."""
         found = yield
         state = self.states.get(item.nodeid)
         if state is not None and found.failed and call.when != "teardown":
@@ -172,7 +172,10 @@ def _marked(request: pytest.FixtureRequest) -> tuple[str | None, str]:
     unknown = set(marker.kwargs) - {"path", "scope", "port", "presets"}
     path, scope = marker.args[0] if marker.args else marker.kwargs.get("path"), marker.kwargs.get("scope", "function")
     if unknown or len(marker.args) > 1 or not isinstance(path, str) or scope not in SCOPES:
-        pytest.fail(f"the marker is lab(PATH, scope=SCOPE), with one of the scopes {', '.join(SCOPES)}", pytrace=False)
+        pytest.fail(
+            f"write the marker as lab(PATH, scope=SCOPE, port='HOST:NAME', presets=[...]); scopes are {', '.join(SCOPES)}",
+            pytrace=False,
+        )
     return path, scope
 
 

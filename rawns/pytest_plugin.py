@@ -26,10 +26,10 @@ def pytest_addoption(parser: Any) -> None:
     """Declare options and settings."""
     group = parser.getgroup("rawns", "networks in tests (rawns)")
     group.addoption("--rawns-isolation", metavar="MODE", help="auto, userns, mount or none (default: the setting of that name)")
-    group.addoption("--rawns-capture", action="store_true", help="write what passes the ports of labs to files in tmp_path")
+    group.addoption("--rawns-capture", action="store_true", help="capture the ports of labs into files in tmp_path")
     group.addoption("--rawns-required", action="store_true", help="tests fail, and are not skipped, if there is no isolation")
     parser.addini("rawns_isolation", "isolation of tests that use rawns: auto, userns, mount or none (default: off)", default="")
-    parser.addini("rawns_leaks", "what a test does that leaves something behind: fail, or ignore", default="fail")
+    parser.addini("rawns_leaks", "whether a test that leaves something behind fails: fail, or ignore", default="fail")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,4 +1,4 @@
-"""Capture what ports of a lab send and receive: one pcapng file, each interface under its name, written by a thread."""
+"""Capture of the frames that ports of a lab send and receive, into one pcapng file that names each interface."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ ETHERNET = (1, 772)  # ARPHRD_ETHER and ARPHRD_LOOPBACK: frames with an Ethernet
 
 
 class FrameCapture:
-    """Captures from its creation until `stop`, the end of a ``with`` block, or a limit.  It has its own thread.
+    """Captures from its creation until `stop`, the end of a ``with`` block, or a limit.  A thread writes the file.
 
-    ``packets`` and ``bytes`` are what has been written, ``dropped`` what the kernel had no room for, by the names of the ports;
-    ``full`` says that a limit was reached.  Raises `SyscallError` (EPERM without CAP_NET_RAW; OSError for the file),
+    ``packets`` and ``bytes`` count what has been written; ``dropped`` has the number of packets that the kernel dropped, by the
+    names of the ports; ``full`` is true if a limit was reached.
+
+    Raises `SyscallError` (EPERM without CAP_NET_RAW; OSError for the file),
     `InvalidValue`.
     """
 
@@ -45,10 +47,10 @@ class FrameCapture:
         if not ports:
             raise InvalidValue("no port is given")
         if len(ports) > MAX_PORTS:
-            raise InvalidValue(f"{len(ports)} ports are more than the {MAX_PORTS} that can be captured at once")
+            raise InvalidValue(f"{len(ports)} ports are more than the {MAX_PORTS} that can be captured at once: name fewer")
         for what, number in (("bytes", max_bytes), ("packets", max_packets), ("seconds", seconds)):
             if number is not None and (not isinstance(number, (int, float)) or isinstance(number, bool) or number <= 0):
-                raise InvalidValue(f"{short_repr(number)} is not a limit of {what}")
+                raise InvalidValue(f"{short_repr(number)} is not a limit of {what}: give a number above 0")
         self.packets = self.bytes = 0
         self.dropped: dict[str, int] = {}
         self.full = False
@@ -138,7 +140,7 @@ class FrameCapture:
         return self._ended.wait(timeout)
 
     def stop(self) -> None:
-        """Write what has come until now, and end.  Raises what writing has raised."""
+        """End the capture after writing the frames that have arrived.  Raises OSError if the file could not be written."""
         if self._stop_write >= 0:
             os.write(self._stop_write, b"x")
             self._ended.wait()

@@ -1,6 +1,6 @@
-"""Hosts that are kept from each other at run time: isolated, in different partitions, or blocked.
+"""Faults injected at run time by `isolate`, `partition` and `block`: nf_tables rules that drop frames between hosts.
 
-Each is a table of nf_tables of family netdev in the namespace of a host, which drops frames where they enter and leave the
+A fault is a table of family netdev in the namespace of a host.  Its chains drop frames at the ingress and egress hooks of the
 host's interfaces::
 
     table netdev rawns_shop_partition {
@@ -9,8 +9,8 @@ host's interfaces::
         chain egress { type filter hook egress devices = { eth0 } priority 0; ip daddr 10.0.0.2 drop }
     }
 
-There the kernel drops without an error: a program that sends gets none, as if the frame were lost on the way.  The comment is
-the lab's stamp and the words of the verb, so nothing has to be remembered elsewhere.  ``faults`` in the stamp of the host says
+A program that sends gets no error, as if the frame had been lost on the wire.  The comment is the lab's stamp and the words of
+the verb, so the kernel holds all state.  ``faults`` in the stamp of the host says
 that there are such tables.  The requests of nf_tables are imported when a table is built: a lab without faults needs none.
 """
 
@@ -41,7 +41,7 @@ NO_EGRESS = "this kernel's nf_tables cannot filter what an interface sends (Linu
 
 
 class Fault:
-    """What keeps a host from others: the name of its table, and the ``words`` of the verb, like ``partition web | db``."""
+    """A fault of one host: the name of its ``table``, and the ``words`` of the verb, such as ``partition web | db``."""
 
     __slots__ = ("table", "words")
 
@@ -50,7 +50,7 @@ class Fault:
 
 
 def table_name(lab: str, verb: str, words: str = "") -> str:
-    """Return the name of a verb's table; ``words`` tell several of one verb apart."""
+    """Return the name of a verb's table; if a verb can have several, ``words`` distinguish them."""
     return f"rawns_{lab}_{verb}" + (f"_{stamp.hash_of(words):016x}" if words else "")
 
 
@@ -68,7 +68,7 @@ def read(net: Net, lab: str) -> list[Fault]:
 
 
 def remove(net: Net, faults: Sequence[Fault]) -> None:
-    """Remove faults, in one transaction.  Raises `KernelError`; one that has gone already is no error."""
+    """Remove faults, in one transaction.  A fault that does not exist any more is ignored.  Raises `KernelError`."""
     from ..nft import build
 
     try:
@@ -86,7 +86,7 @@ def remove(net: Net, faults: Sequence[Fault]) -> None:
 
 
 class FaultTable:
-    """The table of one verb in one host, to be built: ``dropped_in`` and ``dropped_out`` add rules, `requests` returns it."""
+    """Builder of the table of one verb in one host: `drop` and `drop_addresses` add rules, `requests` returns the messages."""
 
     def __init__(self, lab: str, verb: str, words: str, devices: Sequence[str], key: str = "") -> None:
         comment = f"{stamp.WORD} lab={lab} {words}"
@@ -96,13 +96,13 @@ class FaultTable:
         self._rules: dict[str, list[list[Body]]] = {"ingress": [], "egress": []}
 
     def drop(self, chain: str, *conditions: Body) -> None:
-        """Add a rule that drops what meets all conditions; ``chain`` is ``ingress`` or ``egress``."""
+        """Add a rule that drops frames that meet all conditions; ``chain`` is ``ingress`` or ``egress``."""
         from ..nft import build
 
         self._rules[chain].append([*conditions, build.verdict(uapi.NF_DROP)])
 
     def drop_addresses(self, chain: str, addresses: Iterable[Prefix], *further: Body) -> None:
-        """Add rules that drop what comes from (``ingress``) or goes to (``egress``) these addresses."""
+        """Add rules that drop packets from (``ingress``) or to (``egress``) these addresses."""
         from ..nft import build
 
         end = build.SOURCE if chain == "ingress" else build.DESTINATION
@@ -129,7 +129,7 @@ class FaultTable:
 
 
 def explain(error: KernelError) -> None:
-    """Add to a refusal what the kernel lacks."""
+    """Set the hint of a refusal if this kernel lacks the egress hook."""
     if error.code == "EOPNOTSUPP" and error.request in ("NFT_MSG_NEWCHAIN", "NFT_MSG_NEWTABLE"):
         error.hint = NO_EGRESS
 

@@ -81,7 +81,7 @@ class BaseLab(Described):
 
     @property
     def verbs(self) -> Any:
-        """The lab itself, whose verbs (`runtime.RuntimeVerbs`) hosts and interfaces offer as methods of their own."""
+        """The lab itself, with the verbs of `runtime.RuntimeVerbs`, which hosts and interfaces offer as methods."""
         return self
 
 

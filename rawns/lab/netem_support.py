@@ -1,4 +1,4 @@
-"""Whether this kernel has netem (tc-netem(8)), or a relay must do in its place what a shape asks for."""
+"""Detection of netem (tc-netem(8)) in this kernel; without it a relay applies delay, loss and the like."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _netem: bool | None = None
 
 
 def kernel_has_netem() -> bool:
-    """Return whether this kernel has netem; it is tried once, in a namespace of its own."""
+    """Return whether this kernel has netem.  The first call tries it in a new namespace.
+
+    Raises `KernelError`, `SyscallError`.
+    """
     global _netem
     if _netem is None:
         with NetNS.create() as fresh:
@@ -28,5 +31,5 @@ def kernel_has_netem() -> bool:
 
 
 def needs_relay(shape: Shape | None) -> bool:
-    """Return whether a port of this shape needs a relay."""
+    """Return whether a shape asks for more than a rate, and this kernel has no netem."""
     return shape is not None and shape.impaired and not kernel_has_netem()

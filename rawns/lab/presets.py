@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LinkPreset:
-    """A kind of link: how each end sends, the user's (``up``) and that of the network (``down``), and where that is from."""
+    """A kind of link: how the user's end (``up``) and the network's end (``down``) send, and the ``source`` of the figures."""
 
     __slots__ = ("down", "source", "up")
 
@@ -54,7 +54,7 @@ LINKS = {
 SHARED_ADDRESSES = "100.64.0.0/10"  # RFC 6598: between the routers of customers and that of their provider
 DEFAULT_OUT = "eth0"
 UPLINKS = {
-    "home": "a router at home: NAT that keeps ports, and lets in answers only from whom something was sent to (port-restricted)",
+    "home": "a router at home: NAT that keeps ports, and lets in answers only, from the port that was sent to (port-restricted)",
     "cgnat": "a provider's router, for home routers behind it: NAT of 100.64.0.0/10, otherwise like home",
     "corporate": "a company's router: NAT with a port for each connection (symmetric), TCP 80 and 443 out, nothing else",
     "none": "a router without NAT and filters",
@@ -89,7 +89,7 @@ def split_uplink(text: str) -> tuple[str, str]:
 
 
 def apply_uplink(host: Host, text: str) -> None:
-    """Plan what an uplink stands for in a host, a router: forwarding, NAT, and rules of its firewall.  Raises `InvalidValue`."""
+    """Plan the forwarding, NAT and firewall rules of an uplink in a host.  Raises `InvalidValue`."""
     kind, out = split_uplink(text)
     host.forward()
     if kind == "none":
@@ -100,6 +100,6 @@ def apply_uplink(host: Host, text: str) -> None:
             host.add_rule(rule)
     else:
         host.add_rule(f"deny forward on {out}")
-    # Dropped here, a packet that was not asked for leaves no entry in conntrack.  An entry would take the ports that a
-    # connection from inside to the same peer needs, and that would then leave from another port.
+    # An unsolicited packet that is dropped here leaves no conntrack entry.  An entry would occupy the port that a later
+    # connection from inside to the same peer needs, and NAT would then choose another port for that.
     host.add_rule(f"deny in on {out}")

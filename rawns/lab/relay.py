@@ -5,10 +5,10 @@ out of the port itself, later, or not at all::
 
     the host's stack -> port, egress hook: fwd to tap -> this process -> packet socket, marked -> port, egress hook: passes
 
-There is one process for each lab.  It gets its orders on a socket: from the process of the lab, and then it ends with
-that, or of a standing lab from any process of the same user that finds the socket under /run/rawns.  It also ends when all
-namespaces of its ports have lost their names.  It stores nothing: what is to be done to frames is in the kernel too, as data
-of the table that diverts them.
+There is one process for each lab.  It receives orders on a socket.  The relay of a lab that ends with its process is controlled
+by that process, and ends with it.  The relay of a standing lab is controlled by any process of the same user, through a socket
+under /run/rawns, and ends when all namespaces of its ports have lost their names.  A relay stores nothing: the orders are in the
+kernel too, as data of the table that diverts the frames.
 
 Started by `relay_client`, single-threaded, in a network namespace of its own.
 """
@@ -71,7 +71,7 @@ class Line:
         os.set_blocking(self.tap, False)
 
     def set(self, numbers: list[int]) -> None:
-        """Set what is done to the frames that come from now on."""
+        """Set what is done to frames that arrive after this."""
         self.delay, self.jitter, loss, self.limit, duplicate, reorder, corrupt = numbers
         self.loss, self.duplicate, self.reorder, self.corrupt = (one / 0xFFFFFFFF for one in (loss, duplicate, reorder, corrupt))
 
@@ -128,7 +128,7 @@ def _with_wrong_bit(frame: bytes) -> bytes:
 
 
 class FrameRelay:
-    """Carries the frames of all lines, and takes orders from ``control``: a listening socket, or the only connection."""
+    """Forwards the frames of all ports, and receives orders on ``control``: a listening socket, or the only connection."""
 
     def __init__(self, control: socket, standing: bool) -> None:
         self._control, self._standing = control, standing
@@ -144,7 +144,7 @@ class FrameRelay:
         self._next_check = monotonic_ns() + CHECK_NANOSECONDS
 
     def run(self) -> None:
-        """Carry frames until the end is ordered, or nothing is left to do."""
+        """Forward frames until the order ``end`` comes, the controlling process ends, or no port is left."""
         heap, epoll = self._heap, self._epoll
         waited = [epoll.fileno()]
         while not self._ended:
@@ -211,7 +211,7 @@ class FrameRelay:
     # -- orders -----------------------------------------------------------------------------------------------------------
 
     def _hear(self, fd: int) -> None:
-        """Take an order, or accept a connection."""
+        """Receive an order, or accept a connection."""
         if self._standing and fd == self._control.fileno():
             number, _ = self._control._accept()  # type: ignore[attr-defined]
             made = socket(fileno=number)

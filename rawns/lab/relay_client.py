@@ -1,4 +1,4 @@
-"""Ports whose frames a relay carries, because this kernel has no netem: diverted, given back, and read from the kernel.
+"""Diversion of ports to a relay, for kernels without netem; start and control of the relay process.
 
 A diverted port has a tap device beside it, and a table of nf_tables of family netdev that sends all frames there that do not
 come from the relay (`relay`)::
@@ -9,7 +9,7 @@ come from the relay (`relay`)::
     }
 
 The port itself stays as it is, with its addresses, routes and connections.  The table also holds, as user data that nft does
-not show, what the relay is to do: so a relay that was killed can be replaced.
+not show, the orders for the relay, so that a relay that was killed can be replaced.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ def _diversion(lab: str, port: str, index: int, shape: Shape) -> list[Request]:
 
 
 def divert(host: Host, one: Interface, shape: Shape) -> None:
-    """Let the relay carry what a port sends, or change what it does; start the relay if there is none.
+    """Divert what a port sends to the relay, or change its orders; start the relay if there is none.
 
-    Raises `KernelError`, `SyscallError`, `RelayError`; what has been made is removed again then.
+    If it raises `KernelError`, `SyscallError` or `RelayError`, what has been made is removed again.
     """
     lab: Any = host.lab
     port = one.name or ""
@@ -137,7 +137,7 @@ def divert(host: Host, one: Interface, shape: Shape) -> None:
 
 
 def give_back(host: Host, port: str) -> None:
-    """Let a port send by itself again; what the relay holds of it is lost."""
+    """End the diversion of a port.  Frames of it that the relay holds are lost."""
     try:
         host.net.nft.transact(build.delete_table(table_name(host.lab.name, port), NETDEV))
     except KernelError as error:
@@ -173,7 +173,7 @@ class RelayControl:
         self._owner = os.getpid()
 
     def ask(self, order: dict[str, Any], *descriptors: int) -> dict[str, Any]:
-        """Give an order and return the answer.  Raises `RelayError` if there is none, or if the order failed."""
+        """Send an order and return the answer.  Raises `RelayError` after 5 seconds, or if the order failed."""
         import json
         from _socket import SCM_RIGHTS, SOL_SOCKET
 
@@ -201,7 +201,7 @@ class RelayControl:
         self.ask(order, host.fileno())
 
     def lines(self) -> tuple[int, list[dict[str, Any]]]:
-        """Return the process id of the relay, and for each port that it carries the counters."""
+        """Return the process id of the relay, and the counters of each port that it serves."""
         answer = self.ask({"verb": "list"})
         return answer["pid"], answer["lines"]
 
@@ -216,10 +216,11 @@ class RelayControl:
 
     @property
     def usable(self) -> bool:
-        """Whether it leads to a relay that lives, and belongs to this process."""
+        """Whether the relay runs, and this process has opened the connection."""
         if self._owner != os.getpid() or self._connection.fileno() < 0:
             return False
-        return not sockets.poll({self._connection.fileno(): POLLIN}, 0)  # it says nothing unasked: readable is the end
+        # The relay sends nothing but answers: a connection that is readable now has ended.
+        return not sockets.poll({self._connection.fileno(): POLLIN}, 0)
 
     def close(self) -> None:
         """Close the connection."""
@@ -248,7 +249,7 @@ def _path(name: str) -> str:
 
 
 def _connect(name: str) -> RelayControl | None:
-    """Return a connection to the relay of a standing lab; None if none lives."""
+    """Return a connection to the relay of a standing lab; None if no relay runs."""
     from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, socket
 
     made = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
@@ -292,11 +293,11 @@ def _start(name: str, standing: bool) -> RelayControl:
 
 
 def _spawn(control: int, standing: bool) -> None:
-    """Execute the relay as a process of its own, with no descriptor of ours but the control socket."""
+    """Execute the relay as a new process, which inherits no descriptor but the control socket."""
     import fcntl
 
     if not sys.executable:
-        raise RelayError("no relay can be started: this program does not know where its Python is (sys.executable)")
+        raise RelayError("no relay can be started, because sys.executable is empty: set it to the path of a Python interpreter")
     place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     program = f"import sys; sys.path.insert(0, {place!r}); from rawns.lab.relay import main; main({standing})"
     high = fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, 64)
@@ -320,7 +321,7 @@ def end_of(lab: Any) -> None:
 
 
 def end_named(name: str) -> None:
-    """End the relay of a standing lab, if it lives, and remove its socket."""
+    """End the relay of a standing lab, if it runs, and remove its socket."""
     control = _connect(name)
     if control is not None:
         control.end()

@@ -1,4 +1,4 @@
-"""What changes a lab that is up: links set down and up, hosts isolated, partitioned, blocked, ports moved; and waits.
+"""Changes of a lab that is up: links set down and up, hosts isolated, partitioned, blocked, ports moved; and waits.
 
 A change is in the kernel and nowhere else: it survives the process that made it, `Lab.plan` shows it as a difference, and
 `Lab.restore`, or the next `Lab.up`, takes it back.  Each verb may be repeated.  A standing lab is locked while a verb changes
@@ -57,7 +57,7 @@ class RuntimeVerbs(Topology):
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         super().__init__(name, standing)
-        self.relay_control: RelayControl | None = None  # of the process that impairs ports for want of netem
+        self.relay_control: RelayControl | None = None  # connection to the relay that impairs ports if this kernel has no netem
 
     # -- what words mean ----------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class RuntimeVerbs(Topology):
             port = self.find_port(word)
             found.setdefault(self.find_host(port.host), []).append(port)  # type: ignore[arg-type]
         if not found:
-            raise InvalidValue("no port is given")
+            raise InvalidValue("no port is given: name at least one, such as web:eth0")
         return found
 
     def _changing(self) -> LabLock:
@@ -128,7 +128,7 @@ class RuntimeVerbs(Topology):
         return LabLock(self.name if self.standing else None)
 
     def _release(self, hosts: Iterable[Host]) -> None:
-        """Close what is open of hosts if there are many; for a few, the next verb is faster if it stays open."""
+        """Close the sockets of hosts if there are many; for a few hosts they stay open, so that the next verb is faster."""
         used = list(hosts)
         for host in used:
             if len(used) > MAX_CONNECTED or host.name is not None:
@@ -151,7 +151,7 @@ class RuntimeVerbs(Topology):
 
         found, one = link_preset(name), self.find_port(port)
         if one.peer is None:
-            raise InvalidValue(f"{printable(str(one))} has no other end")
+            raise InvalidValue(f"{printable(str(one))} has no other end: choose a port of a wire")
         one.shape, one.peer.shape = dict(found.up), dict(found.down)
 
     # -- links down and up --------------------------------------------------------------------------------------------
@@ -246,8 +246,8 @@ class RuntimeVerbs(Topology):
         ``options`` are rate (bits a second), burst, latency, delay, jitter (seconds), loss, duplicate, reorder, corrupt
         (fractions) and limit (packets), each a number or text with a unit (``rate="10mbit", delay="20ms", loss="1%"``); see
         `Shape`.  They replace what was set before, described or not.  `clear` removes it, `restore` returns to the description.
-        Equivalent to ``tc qdisc replace dev NAME root netem ...``; a kernel without netem is helped out by a relay, a process
-        of the lab's own.  Raises `InvalidValue` for what is out of range.
+        Equivalent to ``tc qdisc replace dev NAME root netem ...``; on a kernel without netem a relay, a
+        process of the lab, does the same.  Raises `InvalidValue` for what is out of range.
         """
         from ..objects.qdisc import Shape
 
@@ -306,7 +306,7 @@ class RuntimeVerbs(Topology):
         """
         chosen = [self.find_host(word) for word in hosts]
         if not chosen:
-            raise InvalidValue("no host is given")
+            raise InvalidValue("no host is given: name at least one, such as web")
         plans = {host: self._table(host, fault_tables.ISOLATE, f"isolate {host.label}") for host in chosen}
         for table in plans.values():
             table.drop("ingress")
@@ -341,9 +341,11 @@ class RuntimeVerbs(Topology):
     def block(self, source: HostWord, target: HostWord, port: int | None = None, protocol: str | None = None) -> None:
         """Drop what one host sends to another, all of it or that to a port, until `unblock`, `heal` or `restore`.
 
-        ``protocol`` is ``"tcp"``, ``"udp"``, or None for both.  The other direction is not affected; without it, of course,
-        nothing is answered.  Dropped is what has the address of the target when it leaves the source, and what has the
-        address of the source when it arrives: the target of a packet may have been translated in between.
+        ``protocol`` is ``"tcp"``, ``"udp"``, or None for both.  What the target sends still arrives at the source, whose answers
+        are dropped.  A packet is dropped if it has an address of the target when it leaves the source, or an address of the
+        source when it arrives at the target, because NAT may have translated it in between.
+
+        Raises `InvalidValue` for a port or protocol that does not exist.
         """
         sender, receiver = self.find_host(source), self.find_host(target)
         words = _block_words(sender, receiver, port, protocol)
@@ -355,17 +357,17 @@ class RuntimeVerbs(Topology):
         self._apply(plans)
 
     def unblock(self, source: HostWord, target: HostWord, port: int | None = None, protocol: str | None = None) -> None:
-        """Take a `block` back that was made with the same words; do nothing if there is none."""
+        """Undo a `block` that was made with the same arguments; do nothing if there is none."""
         sender, receiver = self.find_host(source), self.find_host(target)
         name = fault_tables.table_name(self.name, fault_tables.BLOCK, _block_words(sender, receiver, port, protocol))
         self._remove_faults([sender, receiver], lambda fault: fault.table == name)
 
     def heal(self) -> None:
-        """Take back all that `isolate`, `partition` and `block` have done."""
+        """Undo all that `isolate`, `partition` and `block` have done."""
         self._remove_faults([host for host in self.hosts if not host.root and (host.there or self.standing)], lambda fault: True)
 
     def faults(self) -> dict[str, list[str]]:
-        """Return what keeps hosts from others, in the words of the verbs, by the label of the host."""
+        """Return the faults of hosts by label, in the words of the verbs: ``{"web": ["isolate web"]}``."""
         found: dict[str, list[str]] = {}
         for host in self.hosts:
             if not host.root and (host.there or self.standing):
@@ -382,7 +384,7 @@ class RuntimeVerbs(Topology):
         self.name_ports()
         devices = [one.name for one in host.interfaces if one.name and not one.existing]
         if not devices:
-            raise InvalidValue(f"{printable(host.label)} has no interface that could be cut off")
+            raise InvalidValue(f"{printable(host.label)} has no interface of this lab, so there is nothing to drop frames at")
         return FaultTable(self.name, verb, words, devices, key)
 
     def _apply(self, plans: dict[Host, FaultTable]) -> None:
@@ -401,16 +403,18 @@ class RuntimeVerbs(Topology):
         self._release(plans)
 
     def _announce(self, host: Host, *features: str) -> None:
-        """Let the stamp of a host say what else has to be read back and removed."""
+        """Add features to the stamp of a host, so that they are read back and removed."""
         mark = read_stamp(host.namespace)
         if mark is None:
-            raise RawnsError(f"the namespace of {printable(host.label)} does not bear the stamp of a lab any more")
+            raise RawnsError(
+                f"the namespace of {printable(host.label)} has lost the stamp of its lab (the alias of lo): it is left alone"
+            )
         if not mark.features.issuperset(features):
             mark.features = mark.features.union(features)
             host.net.do(build_requests.lo(str(mark)))
 
     def _forget(self, host: Host, features: set[str]) -> None:
-        """Let the stamp of a host no longer name what is gone."""
+        """Remove features from the stamp of a host."""
         mark = read_stamp(host.namespace)
         if mark is not None and mark.features & features:
             mark.features -= features

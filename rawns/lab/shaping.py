@@ -1,4 +1,4 @@
-"""How interfaces send: the requests, and if this kernel lacks netem the relay, that turn one shape into another."""
+"""Changes of an interface's shape: the tc requests, and the orders to the relay if this kernel lacks netem."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shape_of(one: Interface) -> Shape | None:
 
 
 def requests(one: Interface, now: Shape | None, relayed_now: bool, then: Shape | None, relayed_then: bool) -> list[Request]:
-    """Return the requests that change what the kernel does: all of a shape, or its rate if a relay does the rest."""
+    """Return the tc requests that change a shape; only those for its rate if a relay does the rest."""
     made = then.requests(one.index, netem=not relayed_then) if then is not None else []
     if not made and now is not None and (now.rate or not relayed_now):
         return [build_requests.unshape(one)]
@@ -39,7 +39,7 @@ def creation(one: Interface) -> list[Request]:
 
 
 def set_requests(change: Change, host: Host, one: Interface, now: Shape | None, relayed_now: bool, then: Shape | None) -> Change:
-    """Set what makes a change from one shape to another, and what takes it back."""
+    """Add to a change the requests and actions that turn one shape into another, and those that undo it."""
     relayed_then = netem_support.needs_relay(then)
     change.requests = requests(one, now, relayed_now, then, relayed_then)
     change.undo = requests(one, then, relayed_then, now, relayed_now)
@@ -50,7 +50,7 @@ def set_requests(change: Change, host: Host, one: Interface, now: Shape | None, 
 
 
 def _carry(host: Host, one: Interface, shape: Shape | None) -> None:
-    """Let the relay carry what an interface sends, or no longer."""
+    """Divert what an interface sends to the relay; without a shape, stop diverting it."""
     if shape is None:
         relay_client.give_back(host, one.name or "")
     else:
@@ -58,7 +58,7 @@ def _carry(host: Host, one: Interface, shape: Shape | None) -> None:
 
 
 def carried(lab: Any) -> set[tuple[str, str]]:
-    """Return the interfaces, by labels and names, that the relay of a lab carries; none if it has ended."""
+    """Return the label of the host and the name of each interface that a lab's relay serves; none if the relay has ended."""
     try:
         control = relay_client.relay_of(lab, start=False)
         _, lines = control.lines() if control is not None else (0, [])

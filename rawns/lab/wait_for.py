@@ -1,6 +1,6 @@
-"""Waits for a state of a lab that is up: a carrier, a host that is reached, a port that is listened on.
+"""Waiting for a state of a lab that is up: a carrier, a reachable host, a listening port.
 
-Each has a limit, and its error says what `why` finds.  Where the kernel sends events they are waited for; where it sends none
+Each wait has a limit, and its error says what `why` finds.  If the kernel sends events, they are waited for; if it sends none
 (a socket that begins to listen), its tables are read again after growing pauses.
 """
 
@@ -97,7 +97,7 @@ def wait_reachable(source: Host, target: Host, port: int | None, protocol: str |
     """Wait until one host reaches another; see `RuntimeVerbs.wait_reachable`."""
     _check_timeout(timeout)
     if protocol not in (None, "tcp" if port else "icmp"):
-        raise InvalidValue(f"{short_repr(protocol)}: what is waited for is a TCP connection to a port, or else an answer to ICMP")
+        raise InvalidValue(f"{short_repr(protocol)}: with a port the protocol is tcp, without one icmp")
     seconds = _probe_until(source, target, port, True, timeout)
     if seconds is None:
         what = printable(target.label) + (f" port {port}" if port else "")
@@ -178,7 +178,7 @@ def _connects(address: str, port: int, patience: float) -> bool:
 
 
 def wait_for_port(host: Host, port: int, protocol: str, address: str | None, timeout: float, process: Any) -> float:
-    """Wait until a socket receives on a port; see `RuntimeVerbs.wait_for_port`."""
+    """Wait until a socket listens on a port; see `RuntimeVerbs.wait_for_port`."""
     _check_timeout(timeout)
     if protocol not in sockets.LISTENING:
         raise InvalidValue(f"{short_repr(protocol)} has no ports that can be waited for: tcp and udp have")

@@ -7,7 +7,7 @@ A rule is one line of text, in this order; what is left out does not matter::
     deny in tcp port 22 from 10.9.0.0/16        allow forward tcp port 80-443        deny forward on wan
 
 ``port`` is the destination's.  ``on`` is the interface by which a packet comes in, with ``out`` the one by which it leaves.
-The first rule that matches decides, and what none matches is allowed.  What belongs to a connection that was let through is
+The first rule that matches decides, and what none matches is allowed.  Packets of a connection that was let through are
 always allowed.  All of it is one table of family inet, replaced in one transaction; the comment of each of its rules is the
 text that it stands for::
 
@@ -136,7 +136,7 @@ def _port(text: str) -> int:
 
 
 def replace(table: str, rules: Sequence[FirewallRule], stamp: str = "") -> list[Request]:
-    """Return the requests of a transaction that creates a table with these rules and nothing else, or replaces it by that."""
+    """Return the requests of a transaction that creates a table with exactly these rules, or replaces the table of that name."""
     made = build.fresh_table(table, stamp)
     for direction, (chain, hook) in CHAINS.items():
         mine = [rule for rule in rules if rule.direction == direction]
@@ -158,7 +158,7 @@ def _replies() -> list[dict[str, Any]]:
 def read(table: str, chains: Iterable[Reply], rules: Iterable[Reply]) -> list[str] | None:
     """Return the rules that `replace` was given as texts, by direction; None if the table holds anything else.
 
-    The comments say what the rules are, and are believed only if the rules built from them are those that are there.
+    The comments are the texts of the rules.  They count only if the rules built from them equal those of the kernel.
     """
     found = [records.NftRule(reply.body) for reply in rules]
     found = [one for one in found if (one.family, one.table) == (uapi.NFPROTO_INET, table)]

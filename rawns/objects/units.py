@@ -51,7 +51,7 @@ def fraction(value: Quantity) -> float:
     """Read a fraction from 0 to 1.  Text is in percent, with the sign or without; a number is the fraction itself."""
     found = _read(value, {"%": 0.01, "": 0.01}, "fraction", "1%")
     if found > 1:
-        raise InvalidValue(f"{short_repr(value)} is more than the whole")
+        raise InvalidValue(f"{short_repr(value)} is more than the whole, which is 100% or the number 1")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Networks in tests: what the pytest plugin offers, for unittest and for scripts.
+"""Labs and network namespaces in tests, for unittest and for scripts; the pytest plugin has fixtures for the same.
 
 ::
 
@@ -13,13 +13,13 @@
 
 The modules::
 
-    capture     what passes the ports of a lab, in files
-    isolation   names and networks of a process's own, also without privileges
+    capture     capture of the ports of a lab
+    isolation   private names and a private network for this process, also without privileges
     lab         a lab that belongs to one test, and its hosts
     processes   processes in these hosts
-    leaks       what a test leaves behind
-    report      what a failing test says about its lab
-    session     what a test framework keeps of a run and of each test
+    leaks       detection of what a test leaves behind
+    report      report of a failing test about its lab
+    session     state of a test run and of each test, for a test framework
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _isolation: Isolation | None = None
 
 
 class LeakError(RawnsError):
-    """A block has left something behind; the sentence names each thing."""
+    """A block has left a namespace, a process, a thread or a descriptor behind; the message names each, one a line."""
 
 
 def isolate(mode: str = "auto") -> Isolation:
@@ -78,10 +78,10 @@ def isolate(mode: str = "auto") -> Isolation:
 
 @contextmanager
 def lab(name: str = "lab") -> Iterator[ManagedLab]:
-    """Make an empty lab for a block.  At its end the processes are ended, and the lab is removed.
+    """Provide an empty lab for a block.  At its end the processes are ended, and the lab is removed.
 
-    If the block raises an exception, what the lab says about itself is written to standard error first.  Raises `LeakError` if a
-    block that succeeds leaves a namespace, a process, a thread or a descriptor behind.
+    If the block raises an exception, a report about the lab is written to standard error first.  Raises `LeakError` if a block
+    that succeeds leaves a namespace, a process, a thread or a descriptor behind.
     """
     with _ended(ManagedLab(name_of(name))) as made:
         yield made
@@ -89,7 +89,10 @@ def lab(name: str = "lab") -> Iterator[ManagedLab]:
 
 @contextmanager
 def lab_file(path: str | os.PathLike[str], wait: float = 10.0) -> Iterator[ManagedLab]:
-    """Bring the lab of a file up for a block, and wait until it can be used; otherwise as `lab`."""
+    """Bring up the lab of a file for a block, and wait ``wait`` seconds at most until it can be used; see `lab`.
+
+    Raises `InvalidDescription`, `LabTimeoutError`, `KernelError`, `SyscallError`, and `LeakError` as `lab` does.
+    """
     with _ended(load_lab(path)) as made:
         made.up(wait)
         yield made
@@ -110,7 +113,10 @@ def _ended(made: ManagedLab) -> Iterator[ManagedLab]:
 
 @contextmanager
 def namespace(name: str | None = None) -> Iterator[NetNS]:
-    """Create a network namespace with ``lo`` up for a block: ``ip netns add NAME``, or one without a name."""
+    """Create a network namespace with ``lo`` up for a block: ``ip netns add NAME``, or one without a name.
+
+    Raises `InvalidValue` for a wrong name, FileExistsError for one that exists, `SyscallError`, `KernelError`.
+    """
     with new_namespace(name) as made:
         yield made
 

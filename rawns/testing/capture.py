@@ -1,4 +1,4 @@
-"""What passes the ports of a lab, in one pcapng file for each port, for tests that fail."""
+"""Capture of the ports of a lab into one pcapng file for each port, for tests that fail."""
 
 from __future__ import annotations
 

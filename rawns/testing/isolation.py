@@ -1,4 +1,4 @@
-"""Isolation of a test process: names of its own under /run/netns, and a network of its own while a lab is used.
+"""Isolation of a test process: private names under /run/netns, and a private network while a lab is used.
 
 The modes, as ``rawns_isolation`` in pytest's configuration has them::
 
@@ -103,7 +103,7 @@ class PrivateNetwork:
             self._machine = -1
 
     def _forget_parents(self) -> None:
-        """After a fork, let the child create a network of its own: what it makes there must not appear in its parent's."""
+        """After a fork, drop the parent's network, so that what the child creates does not appear there."""
         if self._namespace is not None and self._process != os.getpid():
             if self.returns:
                 self.close()
@@ -176,10 +176,10 @@ def check_mode(mode: str) -> str:
 def _lacking() -> str:
     """Return why this process lacks the privileges to create namespaces with names."""
     if not syscalls.capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN):
-        who = "this root lacks" if os.geteuid() == 0 else "this user has not"
+        user = "this root" if os.geteuid() == 0 else "this user"
         return (
-            f"{who} the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN, which rawns_isolation = auto does without if the machine "
-            "allows user namespaces (a container has dropped them? `docker run --cap-add NET_ADMIN --cap-add SYS_ADMIN`)"
+            f"{user} lacks CAP_NET_ADMIN and CAP_SYS_ADMIN: use rawns_isolation = auto, which needs user namespaces instead, or "
+            "in a container `docker run --cap-add NET_ADMIN --cap-add SYS_ADMIN`"
         )
     if not os.access("/run", os.W_OK):
         return "/run cannot be written to, where namespaces have their names; make it writable"

@@ -198,7 +198,9 @@ class ManagedLab(Lab):
         """Raise `RawnsError` if the lab has ended."""
         if self.ended:
             of = f" of {self.test}" if self.test else ""
-            raise RawnsError(f"the lab {self.name}{of} has ended with its test: it cannot {what} any more")
+            raise RawnsError(
+                f"the lab {self.name}{of} has ended with its test: it cannot {what} any more; use a lab of the test that runs"
+            )
 
 
 def name_of(test: str) -> str:

@@ -1,6 +1,6 @@
-"""What a test leaves behind: names of namespaces, processes, threads and descriptors that were not there before it.
+"""Detection of leaks: names of namespaces, processes, threads and descriptors that a test leaves behind.
 
-A `Snapshot` is taken before the test; `Snapshot.leaks` says what has come since and stays.  What ends by itself a moment later is
+A `Snapshot` is taken before the test; `Snapshot.leaks` returns what has appeared since.  Threads that are about to end are
 waited for.
 """
 
@@ -51,9 +51,9 @@ class Leak:
 
 
 class NewProcesses:
-    """Finds the processes that have begun since, by the namespaces that they are in: also those that have changed their parent.
+    """Finds processes that have started since its creation, by their network namespaces, whatever their parent is now.
 
-    The kernel gives numbers in ascending order, and /proc/loadavg has the last one: usually there are none to look at.
+    The kernel assigns process ids in ascending order, and /proc/loadavg has the last one: only the ids since are examined.
     """
 
     __slots__ = ("_last",)
@@ -62,7 +62,7 @@ class NewProcesses:
         self._last = _last_pid()
 
     def within(self, namespaces: Collection[tuple[int, int]]) -> list[int]:
-        """Return those in the network namespaces with these identities, sorted; not this process."""
+        """Return the process ids in network namespaces with these identities (st_dev, st_ino), sorted, without this process."""
         last = _last_pid()
         if not 0 <= last - self._last <= MAX_NUMBERS:
             found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid > self._last or last < self._last]
@@ -73,7 +73,7 @@ class NewProcesses:
 
 
 def _last_pid() -> int:
-    """Return the number that the kernel has given last to a process or thread; 0 if it does not say."""
+    """Return the id that the kernel has assigned last to a process or thread; 0 if /proc/loadavg cannot be read."""
     try:
         with open("/proc/loadavg", "rb") as file:
             return int(file.read().split()[-1])
@@ -96,7 +96,7 @@ class Snapshot:
         self._descriptors = _descriptors()
 
     def leaks(self, descriptors: bool = True, without: Iterable[int] = ()) -> list[Leak]:
-        """Return what has come since and stays, ``without`` these processes, and with or without descriptors."""
+        """Return what has appeared since, except the processes ``without``, and descriptors only if ``descriptors`` is true."""
         threads = [one for one in threading.enumerate() if one not in self._threads and not one.name.startswith(IDLE_THREADS)]
         _join(threads)
         found = [Leak("namespace", name) for name in sorted(_names() - self._names)] if self._names is not None else []

@@ -1,4 +1,4 @@
-"""Processes in the hosts of a lab: started with a condition for being ready, ended in order, with their last output at hand.
+"""Processes in the hosts of a lab: started with a condition for readiness, ended in reverse order, with their last output kept.
 
 A process ends with the thread that has started it, at the latest (PR_SET_PDEATHSIG of prctl(2)): a test run that is killed leaves
 none behind.  So it is started by the main thread, which lives as long as the test run.
@@ -37,7 +37,7 @@ READY = re.compile(r"(?:(udp|tcp) )?port (\d{1,5})|output (.+)", re.DOTALL)
 
 
 class ProcessError(RawnsError):
-    """A process has not become ready, or has ended too early; the sentence has its last lines."""
+    """A process has not become ready, or has ended too early; the message has its last lines of output."""
 
 
 class HostProcess:
@@ -122,7 +122,7 @@ class HostProcess:
     # -- its output, on the thread of an `OutputReader` ---------------------------------------------------------------
 
     def add_output(self, data: bytes) -> None:
-        """Keep a piece of output, and drop the oldest if it is too much."""
+        """Keep a piece of output, and drop the oldest beyond `MAX_KEPT_BYTES`."""
         with self.changed:
             self._chunks.append(data)
             self._kept += len(data)
@@ -146,7 +146,7 @@ class HostProcess:
             self._wait_until(lambda: pattern.search(self.output), f"its output contains {found[3]!r}", timeout)
         else:
             raise InvalidValue(
-                f"{ready!r} does not say when a process is ready: 'port 8080', 'udp port 53', 'output PATTERN', or a function"
+                f"{ready!r} is not a condition for readiness: give 'port 8080', 'udp port 53', 'output PATTERN', or a function"
             )
 
     def _wait_for_port(self, protocol: str, port: int, timeout: float) -> None:
@@ -177,7 +177,7 @@ class HostProcess:
             look = min(look * 2, LAST_LOOK)
 
     def _await_output_end(self, deadline: float) -> None:
-        """Give the reading thread the time to read what the process has written last."""
+        """Wait, until the deadline at most, until the reading thread has read what the process wrote last."""
         with self.changed:
             while self.popen.stdout is not None and not self.popen.stdout.closed and monotonic() < deadline:
                 if not self.changed.wait(min(0.05, max(0.0, deadline - monotonic()))):

@@ -1,8 +1,8 @@
-"""What a failing test says about its lab, within a second.
+"""Report of a failing test about its lab, within a second.
 
 `explain` returns sections: what differs from the description, which hosts reach each other, why those do not that should, the
-last lines of each process, and the last requests that the kernel refused.  What asks the kernel runs in a forked child, which is
-killed when the time is over, so that the limit holds whatever it waits for.
+last lines of each process, and the last requests that the kernel refused.  The kernel is queried by a forked child, which is
+killed at the limit, so that the limit holds even if the child blocks.
 """
 
 from __future__ import annotations

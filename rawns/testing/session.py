@@ -1,6 +1,6 @@
-"""What a test framework keeps: the isolation of the run, and for each test its labs, its namespaces and what it must not leave.
+"""State of a test run and of each test: isolation, labs, namespaces and leaks, independent of the test framework.
 
-The pytest plugin calls it from its hooks and fixtures; nothing here imports pytest.
+The pytest plugin calls it from its hooks and fixtures.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TestSession:
 
 
 def must_execute_again(mode: str, program: str) -> bool:
-    """Return whether a user namespace is needed that this process cannot enter, because it has threads, and a new one could."""
+    """Return whether a user namespace is needed that this process cannot enter because it has threads, but a new process can."""
     if mode not in ("auto", "userns") or BEFORE_EXEC in os.environ or isolation.number_of_threads() == 1:
         return False
     from ..rootless import privileged
@@ -86,7 +86,7 @@ class TestState:
     __test__ = False
 
     def __init__(self, session: TestSession, name: str, directory: Path, root: Path, captures: Path | None = None) -> None:
-        self._captures = captures  # the directory for what passes the ports of its labs
+        self._captures = captures  # the directory for captures of the ports of its labs
         self.name, self._directories = name, (directory, root)
         self.session, self.began = session, monotonic()
         self.labs: list[ManagedLab] = []
@@ -103,7 +103,7 @@ class TestState:
             found.network.enter()
 
     def watch(self) -> None:
-        """Remember what is there before the test."""
+        """Take the snapshot with which `end` finds leaks."""
         self._before = leaks.Snapshot(names=self.session.isolation is not None and self.session.isolation.mode != "none")
 
     def end(self) -> list[str]:
@@ -149,7 +149,7 @@ class TestState:
         return made
 
     def explain(self) -> list[Section]:
-        """Return what its labs say about themselves, within the limit of `report` for all of them."""
+        """Return the reports of its labs, within `report.LIMIT` seconds for all of them."""
         end = monotonic() + report.LIMIT
         sections: list[Section] = []
         for lab in self.labs:

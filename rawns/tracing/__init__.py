@@ -1,4 +1,4 @@
-"""What any program says to the kernel about namespaces and networks: its system calls, with the netlink messages in them.
+"""Tracing of other programs: the system calls that concern namespaces and networks, with the netlink messages in them.
 
 `trace` runs a program under ptrace(2) and returns its calls as records; ``rawns trace`` prints them while they happen.
 """
@@ -23,8 +23,8 @@ MAX_CALLS = 1_000_000  # that `trace` keeps
 def tracer(report: Callable[[TracedCall], None], files: bool, faults: Sequence[InjectedFault] = ()) -> Tracer:
     """Return a tracer that passes each call of interest to ``report`` and applies ``faults``.
 
-    ``files`` adds calls that open files, which costs every program that does.  A filter cannot tell netlink sockets from files:
-    `read` and `write` are seen only in processes that have a netlink socket.
+    ``files`` adds calls that open files, so that the program is stopped at each of them.  A seccomp filter cannot tell netlink
+    sockets from files: `read` and `write` are reported only of processes that have a netlink socket.
     """
     names = set(calls.CALLS) | {"socketcall"}
     return Tracer(
@@ -37,9 +37,10 @@ def tracer(report: Callable[[TracedCall], None], files: bool, faults: Sequence[I
 def trace(argv: Sequence[str], files: bool = False) -> Trace:
     """Run a program until it and all that it has started have ended; return its system calls that concern networks.
 
-    ``files`` includes calls that open files of namespaces, /proc/sys/net and /sys/class/net.  Raises `SyscallError` if tracing
-    is forbidden, `RawnsError` on a processor that is not supported.  The program's output goes where this process's goes.  Like
-    ``strace -f -e trace=network,...``; ptrace(2).
+    ``files`` includes calls that open files of namespaces, /proc/sys/net and /sys/class/net.  The program inherits standard
+    input, output and error.  At most a million calls are kept.  Equivalent to ``rawns trace CMD``, and similar to
+    ``strace -f -e trace=network,unshare,setns,mount``; ptrace(2).  Raises `SyscallError` if tracing is forbidden,
+    `RawnsError` if there is no such program, or on a processor that is not supported.
     """
     from ..threads import call_on_thread
 

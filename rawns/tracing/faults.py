@@ -1,8 +1,8 @@
-"""Faults in other people's programs: a system call that fails, a netlink request that the kernel refuses, and delays.
+"""Faults injected into a traced program: a system call that fails, a netlink request that is refused, and delays.
 
 A call fails without being made: its number is replaced by -1 before the kernel looks at it.  A request is replaced, in the
 program's memory, by a message that the kernel only acknowledges (NLMSG_NOOP); the acknowledgement is changed into a refusal
-on its way back, and the request is restored.  The kernel never acts on it, and the program cannot tell.
+on its way back, and the request is restored.  The kernel never acts on the request, and the program sees an ordinary refusal.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FAILABLE = calls.NAMESPACES | calls.ON_NETLINK | calls.FILES | {"socket", "ioctl
 
 
 class InjectedFault:
-    """One fault: ``name`` of a call or of a message (RTM_NEWADDR), and the ``error`` (errno) or the ``delay`` in seconds.
+    """One fault: the ``name`` of a call or of a message (RTM_NEWADDR), and the ``error`` (errno) or the ``delay`` in seconds.
 
     ``number`` counts from 1: only that occurrence is concerned; None for all.
     """
@@ -60,7 +60,7 @@ def parse_failure(text: str) -> InjectedFault:
         raise ValueError(f'"{text}" is not written as CALL=ERROR, MESSAGE=ERROR or either with :when=N')
     name, error, number = match.groups()
     if not hasattr(errno, error):
-        raise ValueError(f"{error} is not the name of an error")
+        raise ValueError(f"{error} is not the name of an error, such as EPERM or ENOSPC (errno(3))")
     _check(name)
     return InjectedFault(name, getattr(errno, error), number=int(number) if number else None)
 
@@ -82,7 +82,9 @@ def parse_delay(text: str) -> InjectedFault:
 
 def _check(name: str) -> None:
     if name not in FAILABLE and name not in {message.name for message in rtnl.MESSAGES.values()}:
-        raise ValueError(f"{name} is neither a call nor an rtnetlink message that can fail here")
+        raise ValueError(
+            f"{name} is neither a call that the tracer follows, such as unshare, nor an rtnetlink message, such as RTM_NEWADDR"
+        )
 
 
 class Injector:
@@ -98,7 +100,7 @@ class Injector:
         return bool(self._faults)
 
     def enter(self, thread: Thread, context: Context, socket: str, protocol: str, payload: bytes) -> None:
-        """Apply what concerns a call that begins; ``socket`` identifies its netlink socket, if it has one."""
+        """Apply the faults that concern a call that begins; ``socket`` identifies its netlink socket, if it has one."""
         name = context.entry.name
         for fault in self._faults:
             if fault.occurs(name):

@@ -1,4 +1,4 @@
-"""The calls of this process as ``--explain`` prints them: with every message, and a comment that says why they are made."""
+"""Printing of this process's own system calls (``--explain``), with their netlink messages and the reason for each call."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PROTOCOLS = {"rtnetlink": (0, "NETLINK_ROUTE"), "nftables": (12, "NETLINK_NETFIL
 REASONS = {
     "unshare": "a new network namespace, in which this thread is from now on",
     "setns": "this thread enters a namespace",
-    "mount": "the namespace is mounted on a file, and so lives without a process; or the directory of names is prepared",
-    "umount2": "the name goes, and with it the namespace if nothing else holds it",
+    "mount": "the namespace is mounted on a file, so that it exists without a process; or the directory of names is prepared",
+    "umount2": "the name is unmounted; the namespace ends if nothing else holds it",
     "socket": "netlink sockets belong to the namespace in which they are created",
     "setsockopt": "errors come with the kernel's sentence; lists are strict",
     "sendto": "requests, several in one datagram",

@@ -158,7 +158,12 @@ class Tracer:
         if not os.path.isdir(f"/proc/{pid}"):
             raise RawnsError(f"there is no process {pid}")
         for _ in range(MAX_ATTACH_ROUNDS):
-            new = [int(tid) for tid in syscalls.listdir(f"/proc/{pid}/task") if int(tid) not in self.threads]
+            try:
+                new = [int(tid) for tid in syscalls.listdir(f"/proc/{pid}/task") if int(tid) not in self.threads]
+            except SyscallError as error:
+                if error.errno == errno.ENOENT:
+                    error.hint = f"no process has the number {pid}"
+                raise
             if not new:
                 break
             for tid in new:

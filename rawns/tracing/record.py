@@ -1,6 +1,6 @@
 """A system call of a traced program as a record, and the calls of a run.
 
-`TracedCall` is an `Event`, the record of which `observed` tells for this process's own calls, so that `explain` reads both.
+`TracedCall` extends `Event`, with which `observed` reports this process's own calls, so that `explain` reads both.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ RESTARTED = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 5
 class TracedCall(Event):
     """One system call of a traced program.
 
-    ``pid``, ``tid`` and ``program`` (its name as in ps(1)) say who made it, ``netns`` in which network namespace: its name, or
-    ``net:[INODE]``.  ``time`` is when it began, in nanoseconds since 1970; ``nanoseconds`` how long it took, with the two
+    ``pid``, ``tid`` and ``program`` (its name as in ps(1)) identify the thread that made it, ``netns`` its network namespace: a
+    name, or ``net:[INODE]``.  ``time`` is its start in nanoseconds since 1970; ``nanoseconds`` its duration, with the two
     stops that the tracer needs.  ``family`` is the netlink family of the socket (NETLINK_ROUTE), empty for other calls,
     ``number`` its number, and ``payload`` what was sent or received, as bytes.  ``unfinished`` says that the thread ended
     inside the call.
@@ -69,7 +69,7 @@ class Trace:
 
 
 def as_object(call: TracedCall) -> dict[str, Any]:
-    """Return a call as what JSON can hold: that of `explain.record`, and who made it where and when."""
+    """Return a call as a dict for JSON: `explain.record`, with the thread, the namespace and the time (seconds since 1970)."""
     return {
         "time": call.time / 1e9,
         "program": call.program,

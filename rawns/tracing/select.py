@@ -1,4 +1,4 @@
-"""Which calls of a traced program are shown."""
+"""Selection of the calls of a traced program that are shown: by object, network namespace and failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MESSAGES = {
 
 
 class Selection:
-    """Let through what was asked for: kinds of objects, one network namespace, failures only; nothing given lets all through."""
+    """Select calls by kinds of objects, by network namespace, or by failure.  Without arguments all calls are selected."""
 
     def __init__(self, kinds: Collection[str] = (), netns: str | None = None, failed: bool = False) -> None:
         self._kinds, self._netns, self._failed = kinds, netns, failed

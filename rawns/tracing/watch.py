@@ -1,4 +1,4 @@
-"""From stops to records: which calls are of interest, what they moved, and in which namespace they were made."""
+"""Conversion of ptrace stops to records: which calls are of interest, their data, and the namespace of the caller."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_wrong_settings(tmp_path: Path) -> None:
     runner = runner_in(tmp_path, None)
     runner.files(test_one_py="def test_one(): pass\n")
     assert runner.run("--rawns-isolation=some") == {}
-    assert "rawns_isolation is 'some'; it is one of auto, userns, mount, none" in runner.output
+    assert "rawns_isolation is 'some'; set it to one of auto, userns, mount, none" in runner.output
 
 
 def test_user_namespaces_forbidden(ordinary: Ordinary) -> None:

@@ -149,7 +149,7 @@ def capture(options: Parsed) -> int:
     """Capture what ports send and receive until Ctrl-C, or a limit."""
     word, *ports = [options.operands[0], *options.rest]
     if options["--output"] is None:
-        stop("the file is missing: -o FILE")
+        stop("no file is given: say -o FILE")
     lab = lab_of(word)
     limits = {"max_packets": options["--count"], "max_bytes": options["--bytes"], "seconds": options["--seconds"]}
     with lab.capture(*ports, file=options["--output"], **limits) as found:

@@ -145,7 +145,7 @@ def test_wrong_uses_pass(lab: Any) -> None:
     code = "import sys; sys.stdout.write('no\\n'); sys.exit(3)"
     with pytest.raises(Exception, match="(?s)has ended with status 3.*its last lines:\n    no$"):
         a.start([sys.executable, "-c", code], ready="port 80")
-    with pytest.raises(Exception, match="'soon' does not say when a process is ready"):
+    with pytest.raises(Exception, match="'soon' is not a condition for readiness"):
         a.start(["true"], ready="soon")
     with pytest.raises(Exception, match="has no host called c; it has a, b"):
         lab["c"]
