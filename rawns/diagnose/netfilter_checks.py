@@ -149,7 +149,7 @@ def _fault_of_lab(hop: Hop, view: NamespaceView, evaluation: Evaluation, packet:
         words = printable(rule.comment[len(f"{stamp.WORD} lab={mark.lab} ") :])
         named = view.name.name is not None
         heal = remedy.Remedy(remedy.Action(f"rawns lab heal {mark.lab}")) if named else accepting_rule(hop, view, chain, packet)
-        return NetworkFault(f"{view.name} drops the packet: the lab {mark.lab} was told to `{words}`{why}", heal)
+        return NetworkFault(f"{view.name} drops the packet: `{words}` is in effect in the lab {mark.lab}{why}", heal)
     if chain.table.startswith("rawns_") and chain.table.endswith("_firewall") and described(rule):
         sentence = f"the firewall of {view.name} drops the packet by its rule `{printable(rule.comment)}`{why}"
         return NetworkFault(sentence, accepting_rule(hop, view, chain, packet))

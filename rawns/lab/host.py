@@ -18,6 +18,7 @@ from .values import SYSCTLS, host_address, network
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from subprocess import Popen
     from typing import Any, TypeVar
 
     from typing_extensions import ParamSpec, Unpack
@@ -220,7 +221,7 @@ class Host(BaseHost):
 
     @property
     def features(self) -> frozenset[str]:
-        """What its stamp names, so that it is read back: ``routes``, ``nat``, ``files``, ``forward``, ``shape``, ``vlans``."""
+        """Words of its stamp for what is read back: routes, nat, files, firewall, forward, shape, relay, vlans."""
         extras = {"routes": self.routes, "nat": self.nats, "files": self.files, "firewall": self.firewall}
         found = [word for word, there in extras.items() if there]
         if self.sysctls and any(self.sysctls.get(key, "0") != "0" for key in FORWARDING):
@@ -343,7 +344,13 @@ class Host(BaseHost):
         return self.namespace.monitor(*groups)
 
     def wait_for_port(
-        self, port: int, *, protocol: str = "tcp", address: str | None = None, timeout: float = 5.0, process: Any = None
+        self,
+        port: int,
+        *,
+        protocol: str = "tcp",
+        address: str | None = None,
+        timeout: float = 5.0,
+        process: Popen[Any] | None = None,
     ) -> float:
         """Wait until a socket inside listens on a port; see `Lab.wait_for_port`."""
         found: float = self.lab.verbs.wait_for_port(

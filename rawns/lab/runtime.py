@@ -28,6 +28,7 @@ from .values import nearest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from subprocess import Popen
     from typing import Any, Union
 
     from typing_extensions import Unpack
@@ -512,7 +513,7 @@ class RuntimeVerbs(Topology):
         protocol: str = "tcp",
         address: str | None = None,
         timeout: float = 5.0,
-        process: Any = None,
+        process: Popen[Any] | None = None,
     ) -> float:
         """Wait until a socket of a host listens on a port; return the seconds.
 

@@ -20,6 +20,7 @@ from .wait import LabTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from subprocess import Popen
     from typing import Any
 
     from .host import Host
@@ -177,7 +178,7 @@ def _connects(address: str, port: int, patience: float) -> bool:
 # -- a port that is listened on -------------------------------------------------------------------------------------------
 
 
-def wait_for_port(host: Host, port: int, protocol: str, address: str | None, timeout: float, process: Any) -> float:
+def wait_for_port(host: Host, port: int, protocol: str, address: str | None, timeout: float, process: Popen[Any] | None) -> float:
     """Wait until a socket listens on a port; see `RuntimeVerbs.wait_for_port`."""
     _check_timeout(timeout)
     if protocol not in sockets.LISTENING:
@@ -192,7 +193,7 @@ def wait_for_port(host: Host, port: int, protocol: str, address: str | None, tim
             found = _listeners(host, protocol)
             if any(number == port and (usable is None or place in usable) for place, number in found):
                 return monotonic() - start
-            if ending.over:
+            if process is not None and ending.over:
                 raise RawnsError(f"the process that was to listen on {what} has ended with status {process.returncode}")
             left = timeout - (monotonic() - start)
             if left <= 0:
@@ -226,7 +227,7 @@ def _lines(protocol: str) -> list[str]:
 class _Ending:
     """Waits for a time that ends early when a process does, if there is one."""
 
-    def __init__(self, process: Any) -> None:
+    def __init__(self, process: Popen[Any] | None) -> None:
         self._process, self._fd = process, -1
 
     def __enter__(self) -> _Ending:

@@ -243,9 +243,9 @@ def test_waits_that_fail_say_why(lab: Lab) -> None:
 
 def test_why_says_the_words_of_the_verb(lab: Lab) -> None:
     cases: list[tuple[Any, str]] = [
-        (lambda: lab.isolate("b"), "b drops the packet: the lab verbs was told to `isolate b`"),
-        (lambda: lab.partition("a", "b"), "a drops the packet: the lab verbs was told to `partition a | b`"),
-        (lambda: lab.block("a", "b"), "a drops the packet: the lab verbs was told to `block a b`"),
+        (lambda: lab.isolate("b"), "b drops the packet: `isolate b` is in effect in the lab verbs"),
+        (lambda: lab.partition("a", "b"), "a drops the packet: `partition a | b` is in effect in the lab verbs"),
+        (lambda: lab.block("a", "b"), "a drops the packet: `block a b` is in effect in the lab verbs"),
     ]
     for verb, words in cases:
         verb()

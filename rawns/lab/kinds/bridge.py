@@ -78,6 +78,7 @@ class Bridge(Interface):
 
     @property
     def carrier_due(self) -> bool:
+        """Whether it gets a carrier: if it is up and one of its ports gets one."""
         return self.up and any(port.master is self and port.carrier_due for port in self.host.interfaces)
 
     def port(self, name: str | None = None, *, vlans: Iterable[int] | None = None, **options: Unpack[InterfaceOptions]) -> Port:

@@ -38,7 +38,8 @@ class Tap(Interface):
 
     @property
     def carrier_due(self) -> bool:
-        return False  # only while a program has opened it
+        """Whether it gets a carrier: False, since it has one only while a program has opened it."""
+        return False
 
     def late_options(self) -> dict[str, Any]:
         """Return what TUNSETIFF cannot set."""

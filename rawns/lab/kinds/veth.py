@@ -39,6 +39,7 @@ class Port(Interface):
 
     @property
     def carrier_due(self) -> bool:
+        """Whether it gets a carrier: if both ends are up."""
         return self.up and self.peer is not None and self.peer.up
 
     @property
