@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # `signal` imports enum: 5 ms
 import os
 
+from ..errors import RawnsError
 from ..terminal import printable
 from .options import Command, Option
 
@@ -106,8 +107,11 @@ def _diff(options: Parsed) -> int:
 
     if len(options.rest) != 2:
         raise COMMAND.error("--diff needs two commands, each as one word: 'ip link' 'busybox ip link'")
-    said = [Said(trace(["sh", "-c", f"exec {line}"], options["--files"])) for line in options.rest]
-    differences = compare(*said)
+    runs = [trace(["sh", "-c", f"exec {line}"], options["--files"]) for line in options.rest]
+    for line, run in zip(options.rest, runs):
+        if run.status in (126, 127):  # the shell has said why
+            raise RawnsError(f"{printable(line)} could not be executed, so there is nothing to compare")
+    differences = compare(*map(Said, runs))
     for line in differences:
         print(printable(line))
     return 1 if differences else 0

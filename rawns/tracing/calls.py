@@ -342,17 +342,16 @@ def payloads(context: Context, result: int) -> list[bytes]:
     return []
 
 
-def address_of(context: Context, offset: int, size: int) -> int:
-    """Return where byte ``offset`` of a call's data is in the program's memory; 0 if ``size`` bytes do not lie together there.
+def address_of(context: Context, datagram: int, offset: int, size: int) -> int:
+    """Return where byte ``offset`` of one of a call's datagrams (`payloads`) is in the program's memory.
 
-    The calls that carry several datagrams (`sendmmsg`, `recvmmsg`) are left out: 0.
+    Returns 0 if ``size`` bytes do not lie together there.
     """
     name, args, tid, word = context.entry.name, context.entry.args, context.tid, context.word
     if name in ("read", "write", "send", "recv", "sendto", "recvfrom"):
         return args[1] + offset
-    if name not in ("sendmsg", "recvmsg"):
-        return 0
-    head = memory.read_words(tid, args[1], 4, word)
+    header = args[1] + datagram * (MSGHDR_WORDS + 1) * word  # more than one: struct mmsghdr
+    head = memory.read_words(tid, header, 4, word)
     vectors = memory.read_words(tid, head[2], 2 * min(head[3], memory.MAX_IOVECS), word) if len(head) == 4 else []
     for base, length in zip(vectors[::2], vectors[1::2]):
         if offset < length:

@@ -94,12 +94,12 @@ class Injector:
         self._faults = faults
         self._failing: dict[int, int] = {}  # errno by thread, in a call that is skipped
         self._replaced: dict[int, list[tuple[int, bytes]]] = {}  # by thread: what to restore, address and bytes
-        self._pending: dict[tuple[str, int], tuple[int, int, int]] = {}  # by socket and sequence: errno, type, flags
+        self._pending: dict[tuple[str, int], list[tuple[int, int, int]]] = {}  # by socket and sequence: errno, type, flags
 
     def __bool__(self) -> bool:
         return bool(self._faults)
 
-    def enter(self, thread: Thread, context: Context, socket: str, protocol: str, payload: bytes) -> None:
+    def enter(self, thread: Thread, context: Context, socket: str, protocol: str) -> None:
         """Apply the faults that concern a call that begins; ``socket`` identifies its netlink socket, if it has one."""
         name = context.entry.name
         for fault in self._faults:
@@ -110,28 +110,25 @@ class Injector:
                     self._failing[thread.tid] = fault.error
                     return
         if protocol == "rtnetlink" and name in calls.SENDS:
-            self._enter_send(thread, context, socket, payload)
+            for number, data in enumerate(calls.payloads(context, calls.signed(context.entry.args[2]))):
+                for frame in nlmsg.split(data[: nlmsg.ignored(data)]):
+                    self._enter_request(thread, context, socket, number, frame)
 
-    def _enter_send(self, thread: Thread, context: Context, socket: str, payload: bytes) -> None:
-        try:
-            frames = list(nlmsg.split(payload))
-        except DecodeError:
-            return  # the kernel will refuse it
-        for frame in frames:
-            message = rtnl.MESSAGES.get(frame.kind)
-            for fault in self._faults:
-                if message is None or not fault.occurs(message.name):
-                    continue
-                time.sleep(fault.delay)
-                if fault.error and self._replace(thread, context, frame):
-                    if len(self._pending) >= MAX_PENDING:
-                        self._pending.clear()
-                    self._pending[socket, frame.seq] = fault.error, frame.kind, frame.flags
-                    break
+    def _enter_request(self, thread: Thread, context: Context, socket: str, datagram: int, frame: nlmsg.Frame) -> None:
+        message = rtnl.MESSAGES.get(frame.kind)
+        for fault in self._faults:
+            if message is None or not fault.occurs(message.name):
+                continue
+            time.sleep(fault.delay)
+            if fault.error and self._replace(thread, context, datagram, frame):
+                if len(self._pending) >= MAX_PENDING:
+                    self._pending.clear()
+                self._pending.setdefault((socket, frame.seq), []).append((fault.error, frame.kind, frame.flags))
+                break
 
-    def _replace(self, thread: Thread, context: Context, frame: nlmsg.Frame) -> bool:
+    def _replace(self, thread: Thread, context: Context, datagram: int, frame: nlmsg.Frame) -> bool:
         """Turn a request into one that is only acknowledged; return whether that was possible."""
-        at = calls.address_of(context, frame.offset + TYPE_OFFSET, 4)
+        at = calls.address_of(context, datagram, frame.offset + TYPE_OFFSET, 4)
         if not at:
             return False
         flags = uapi.NLM_F_REQUEST | uapi.NLM_F_ACK
@@ -154,7 +151,7 @@ class Injector:
         return result
 
     def _change_answers(self, thread: Thread, context: Context, result: int, socket: str) -> None:
-        for data in calls.payloads(context, result):
+        for number, data in enumerate(calls.payloads(context, result)):
             try:
                 frames = list(nlmsg.split(data))
             except DecodeError:
@@ -163,17 +160,19 @@ class Injector:
                 pending = self._pending.get((socket, frame.seq))
                 if frame.kind != nlmsg.ERROR.number or pending is None:
                     continue
-                error, kind, flags = pending
+                error, kind, flags = pending[0]
                 repeated = data[frame.start + REPEATED_OFFSET + TYPE_OFFSET : frame.start + REPEATED_OFFSET + FLAGS_OFFSET]
                 if repeated != U16.pack(NLMSG_NOOP):
                     continue  # the answer to another request of the same number
-                at = calls.address_of(context, frame.start, 4)
-                head = calls.address_of(context, frame.start + REPEATED_OFFSET + TYPE_OFFSET, 4)
+                at = calls.address_of(context, number, frame.start, 4)
+                head = calls.address_of(context, number, frame.start + REPEATED_OFFSET + TYPE_OFFSET, 4)
                 if at and head:
                     memory.write(thread.tid, at, S32.pack(-error))
                     memory.write(thread.tid, head, U16.pack(kind) + U16.pack(flags))
                 if "MSG_PEEK" not in calls.format_arguments(context):
-                    del self._pending[socket, frame.seq]
+                    del pending[0]
+                    if not pending:
+                        del self._pending[socket, frame.seq]
 
     def ended(self, thread: Thread) -> None:
         """Forget a thread that has ended."""

@@ -10,7 +10,7 @@ import os
 from .. import explain, nlmsg, uapi
 from ..errors import DecodeError, errno_name
 from ..terminal import printable
-from . import memory
+from . import calls, memory
 from .watch import NamespaceNames
 
 TYPE_CHECKING = False
@@ -129,6 +129,8 @@ def _remainder(call: TracedCall, error: DecodeError) -> str:
         return f"cut off: only the first {memory.MAX_BYTES} bytes of a call are read"
     if len(rest) < len(call.payload) and not any(rest):
         return f"{len(rest)} bytes behind the last message, all zero; the kernel ignores them"
+    if isinstance(call.result, int) and call.result > len(call.payload) and call.call in calls.RECEIVES:
+        return f"cut off: only {len(call.payload)} of {call.result} bytes fit into the program's buffer"
     return f"malformed: {error}"
 
 

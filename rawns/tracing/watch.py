@@ -14,6 +14,7 @@ from .record import PROTOCOLS, TracedCall
 from .sockets import AF_NETLINK, FAMILIES, Descriptors
 
 FILE_PREFIXES = (b"/run/netns", b"/var/run/netns", b"/proc/sys/net/", b"/sys/class/net")
+S_ISUID = 0o4000  # <sys/stat.h>
 MOUNTS = ("mount", "umount2", "move_mount")
 MAX_NAMES = 100_000  # of namespaces that are remembered
 
@@ -57,7 +58,7 @@ class CallWatcher(Watcher):
                 call.payload = _joined(calls.payloads(context, calls.signed(entry.args[2])))
         self._running[thread.tid] = call, perf_counter_ns()
         if self._injector is not None:
-            self._injector.enter(thread, context, call.socket, call.protocol, call.payload)
+            self._injector.enter(thread, context, call.socket, call.protocol)
         return True
 
     def leave(self, thread: Thread, entry: Entry, result: int) -> None:
@@ -84,6 +85,8 @@ class CallWatcher(Watcher):
             self._namespaces.forget()
         elif call.call == "execve" and not call.error:
             call.program = program_name(thread.tid)
+            if _lost_privilege(thread.tid):
+                call.arguments += " /* set-user-ID, but without that privilege, because it is traced */"
             if thread.process.filtered and thread.process.every_call:
                 thread.process.every_call = self._descriptors.has_netlink(thread.tid)
         self._report(call)
@@ -138,6 +141,15 @@ class NamespaceNames:
             identity = netns_names.identity(netns_names.path_of(name))
             if identity is not None:
                 self._names[f"net:[{identity[1]}]"] = name
+
+
+def _lost_privilege(tid: int) -> bool:
+    """Return whether a thread executes a set-user-ID program without being that user."""
+    try:
+        program = os.stat(f"/proc/{tid}/exe")
+        return bool(program.st_mode & S_ISUID) and program.st_uid != os.stat(f"/proc/{tid}").st_uid
+    except OSError:
+        return False
 
 
 def _is_network_file(path: bytes) -> bool:

@@ -555,16 +555,19 @@ def test_the_sockets_of_a_process_whose_first_thread_has_ended_are_known() -> No
     assert sent[0].tid != sent[0].pid
 
 
-def test_all_datagrams_of_sendmmsg_are_read() -> None:
+def test_all_datagrams_of_sendmmsg_are_read_and_can_fail() -> None:
     program = THREADS + (
         "import struct; buffer = ctypes.create_string_buffer(REQUEST, 32)\n"
         "vector = ctypes.create_string_buffer(struct.pack('PN', ctypes.addressof(buffer), 32))\n"
         "head = struct.pack('PIPNPNiN', 0, 0, ctypes.addressof(vector), 1, 0, 0, 0, 0)\n"
         "both = ctypes.create_string_buffer(head * 2)\n"
-        "assert LIBC.sendmmsg(sock.fileno(), both, 2, 0) == 2"
+        "assert LIBC.sendmmsg(sock.fileno(), both, 2, 0) == 2\n"
+        "sys.exit(sum(struct.unpack_from('=Hxxxxxxxxxxi', sock.recv(65536), 4) == (2, -17) for _ in range(2)))"
     )
     run = rawns.trace(python(program))
     assert run.status == 0 and [call.payload for call in run if call.call == "sendmmsg"] == [GETLINK * 2]
+    refused = command("-o", "/dev/null", "--fail", "RTM_GETLINK=EEXIST", program=tuple(python(program)))
+    assert refused.returncode == 2  # both, though their sequence numbers are equal
 
 
 def test_a_process_that_is_followed_is_followed_into_the_program_that_it_executes(tmp_path: Path) -> None:
