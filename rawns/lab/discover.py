@@ -141,7 +141,7 @@ class FoundLab:
 
     @property
     def state(self) -> str:
-        """``standing``, or who uses it, or ``left half-made``: the end of a sentence."""
+        """``standing``, or the process that uses it, or ``left half-made``: the end of a sentence."""
         state = next((one.stamp.state for one in self._stamped if one.stamp.state), "")
         if not self._stamped:
             state = stamp.WHOLE

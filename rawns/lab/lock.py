@@ -187,7 +187,7 @@ def lab_is_locked(name: str) -> str:
 
 
 def abandon(tokens: Collection[str]) -> None:
-    """Let owners that have finished count as dead, before a removal of what they made: `gc` completes one that is interrupted."""
+    """Mark owners that have finished as dead before their labs are removed, so that `gc` completes an interrupted removal."""
     for token in tokens:
         if is_token(token) and owner_state(token) == FINISHED:
             _rename(DONE + token, OWNER + token)

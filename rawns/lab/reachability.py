@@ -126,7 +126,7 @@ def _resolved(
 
 
 class Reach:
-    """Answers, for one lab as it is described now, who should reach whom."""
+    """Derives from the description of a lab which hosts should reach each other."""
 
     def __init__(self, lab: Topology) -> None:
         self.lab = lab
@@ -217,7 +217,7 @@ class Reach:
                     yield Pair(source, target, address)
 
     def pairs(self, most: int = 4096, some: int = 512) -> tuple[list[Pair], bool]:
-        """Return who should reach whom, and whether that is all.
+        """Return the pairs of hosts that should reach each other, and whether that is all.
 
         Where it would be more than ``most`` it is a choice of about ``some``: first each host and its neighbour in the list,
         two by two, so that every one is in it; then those further apart, 2, 4, 8 ... places on, as long as there is room.

@@ -255,7 +255,10 @@ class RuntimeVerbs(Topology):
         self._set_shape(self._by_host(self._with_peers(ports, both)), Shape(**options))
 
     def clear(self, *ports: PortWord, both: bool = False) -> None:
-        """Let ports send as fast as they can, whatever was described or impaired; with ``both`` the other ends as well."""
+        """Remove rate, delay and loss from ports, described or set by `impair`; with ``both`` from the other ends as well.
+
+        Equivalent to ``tc qdisc del dev NAME root``.
+        """
         self._set_shape(self._by_host(self._with_peers(ports, both)), None)
 
     def _with_peers(self, ports: Sequence[PortWord], both: bool) -> list[PortWord]:

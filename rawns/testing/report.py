@@ -106,7 +106,7 @@ class _Findings:
         elif self.difference:
             sections.append(("difference from the description", self.difference))
         if self.difference is not None and (self.matrix or not self.ended):
-            sections.append(("who reaches whom (milliseconds)", self.matrix or self.error or late))
+            sections.append(("reachability (milliseconds)", self.matrix or self.error or late))
         told = [f"{pair}: {self.reasons[pair]}" for pair in self.pairs if pair in self.reasons]
         left = [pair for pair in self.pairs if pair not in self.reasons]
         if left:
@@ -165,7 +165,7 @@ def _receive(reading: int, found: _Findings, deadline: float) -> None:
 
 
 def _examine(lab: ManagedLab, send: Callable[..., None]) -> None:
-    """Say what differs, who reaches whom, and why not; the most important first."""
+    """Send the differences, the reachability matrix, and the faults of pairs that fail, in this order."""
     from ..pairs import PairResult
 
     send("difference", _difference(lab))

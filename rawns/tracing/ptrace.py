@@ -281,11 +281,11 @@ class Tracer:
     # -- leaving -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Let `run` end, from a signal handler; programs that have a filter are killed when this process ends."""
+        """Make `run` end; may be called from a signal handler; programs that have a filter are killed when this process ends."""
         raise _Stopped
 
     def detach_all(self) -> None:
-        """Let everything run on without us, at the next stop of each; `run` then ends.  Not for programs with a filter."""
+        """Detach from each thread at its next stop; `run` then ends.  Must not be used for programs with a filter."""
         self._leaving = True
         for tid in list(self.threads):
             try:
@@ -344,7 +344,7 @@ def _request(request: int, tid: int, address: int = 0, data: int = 0) -> int:
 
 
 def skip_call(tid: int, architecture: Architecture) -> None:
-    """Let a call that is about to begin not be made: its number becomes -1.  Raises `RawnsError` on other processors."""
+    """Prevent a call that is about to begin: its number becomes -1.  Raises `RawnsError` on other processors."""
     if architecture.name == "aarch64":
         _set_registers(tid, c.NT_ARM_SYSTEM_CALL, Struct("=i").pack(-1))
     elif os.uname().machine == "x86_64":

@@ -124,7 +124,7 @@ def test_outcomes(runner: Runner) -> None:
     assert "there is no file missing.toml in " in found["test_missing_file_is_an_error"][1]
     text = found["test_link_down_fails"][1]
     assert "lab test_link_down_fails: difference from the description" in text and "~ eth0 of b: down -> up" in text
-    assert "who reaches whom" in text and re.search(r"^a +- +FAILS$", text, re.MULTILINE)
+    assert "reachability" in text and re.search(r"^a +- +FAILS$", text, re.MULTILINE)
     assert "b -> a 10.0.0.1: eth0 in b is down" in text
     assert re.search(r"^b: .*python.* \(pid \d+\) runs\n    serving$", text, re.MULTILINE)
     assert re.search(r"RTM_NEWADDR.* refused: .*EEXIST", text)
@@ -407,7 +407,7 @@ def test_report_is_killed_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         start = time.monotonic()
         sections = dict(report.explain(made, limit=0.3))
         assert time.monotonic() - start < 5  # the limit, and what a busy machine adds
-    assert sections["who reaches whom (milliseconds)"] == "the matrix"
+    assert sections["reachability (milliseconds)"] == "the matrix"
     assert sections["why"] == "a -> b 10.0.0.2: it is down\nnot examined: the time was over for b -> a 10.0.0.1"
 
 

@@ -1,4 +1,4 @@
-"""What follows from a description without a kernel: faults of the whole, who should reach whom, and what it looks like."""
+"""What follows from a description without a kernel: faults of the whole, reachability, and what it looks like."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_thousand_hosts_are_looked_at_in_no_time() -> None:
     assert perf_counter() - start < 1
 
 
-# -- who reaches whom ---------------------------------------------------------------------------------------------------
+# -- reachability --------------------------------------------------------------------------------------------------------
 
 
 def reached(lab: Lab) -> set[str]:

@@ -35,7 +35,7 @@ class Macvlan(Interface):
         KindProperty(
             "mode",
             values.Choice("a mode of a macvlan", MODES),
-            "who may talk to each other on the same parent",
+            "which links on the same parent may exchange frames",
             "IFLA_MACVLAN_MODE",
             default="bridge",
             explicit=True,

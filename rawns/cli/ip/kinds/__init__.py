@@ -1,4 +1,4 @@
-"""What is particular to a kind of link: the words of its options, its help, and how ``-d`` prints it.
+"""Kinds of links for `rawns ip`: the words of their options, their help, and their output with ``-d``.
 
 One module describes a family of kinds.  To add a kind, add it to its family's module and to `MODULES`.
 """

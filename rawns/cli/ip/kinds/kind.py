@@ -1,4 +1,4 @@
-"""The description of one kind of link, and what the descriptions have in common."""
+"""The class that describes one kind of link, and functions that several descriptions use."""
 
 from __future__ import annotations
 

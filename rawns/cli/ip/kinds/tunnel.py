@@ -1,4 +1,4 @@
-"""What tunnels over IPv4 and IPv6 have in common: words, requests, output (ip-link(8), `<linux/if_tunnel.h>`).
+"""Common parts of tunnels over IPv4 and IPv6: words, requests, output (ip-link(8), `<linux/if_tunnel.h>`).
 
 The functions get the prefix of the attributes' names (IFLA_GRE, IFLA_IPTUN, IFLA_VTI), because the names differ in nothing else.
 """
