@@ -15,7 +15,7 @@ import zlib
 
 from .. import explain, nlmsg
 from ..errors import DecodeError, errno_name
-from .text import BRIEF, Formatter
+from .text import BRIEF, Formatter, remainder
 from .watch import NamespaceNames
 
 TYPE_CHECKING = False
@@ -67,11 +67,8 @@ class Page:
     def _messages(self, call: TracedCall) -> list[Any]:
         """Return for each message its line, its bytes in hexadecimal, and its rows: offset, length, depth, name, value."""
         found: list[Any] = []
-        try:
-            spans = list(nlmsg.spans(call.payload, explain.descriptions(call.protocol)))
-            frames = list(nlmsg.split(call.payload))
-        except DecodeError as error:
-            return [[self._string(f"malformed: {error}"), call.payload.hex(), []]]
+        data = call.payload[: nlmsg.ignored(call.payload)]
+        spans, frames = nlmsg.spans(data, explain.descriptions(call.protocol)), nlmsg.split(data)
         for (name, trace), frame in zip(spans, frames):
             line = self._formatter.title(call, name, frame, call.payload[frame.offset : frame.end], trace).strip()
             rows = [
@@ -79,6 +76,10 @@ class Page:
                 for row in explain.hex_rows(call.payload, trace, frame.end)
             ]
             found.append([self._string(line), call.payload[frame.offset : frame.end].hex(), rows])
+        try:
+            list(nlmsg.split(call.payload[len(data) :]))
+        except DecodeError as error:
+            found.append([self._string(remainder(call, error)), call.payload[len(data) :].hex(), []])
         return found
 
     def text(self) -> str:

@@ -78,7 +78,7 @@ class Formatter:
                 yield from self._details(data, spans, frame.end)
         except DecodeError as error:
             yield from _fold(folded)
-            yield f"    {_remainder(call, error)}: {_hex(data[done:])}"
+            yield f"    {remainder(call, error)}: {_hex(data[done:])}"
         yield from _fold(folded)
 
     def title(self, call: TracedCall, name: str, frame: nlmsg.Frame, message: bytes, spans: list[Span]) -> str:
@@ -122,7 +122,7 @@ class Formatter:
                     yield f"        {'  ' * (len(span.path) - 1)}{span.name}{' ' + text if text else ''}"
 
 
-def _remainder(call: TracedCall, error: DecodeError) -> str:
+def remainder(call: TracedCall, error: DecodeError) -> str:
     """Return what the bytes are behind the last message of a datagram that has a right length."""
     rest = call.payload[nlmsg.ignored(call.payload) :]
     if len(call.payload) >= memory.MAX_BYTES:
