@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "nsid": (uapi.RTNLGRP_NSID,),
 }
 MAX_DATAGRAMS = 4096  # in one `receive`: a namespace that changes without pause must not keep the caller for ever
+MAX_DISCARDED = 100_000  # datagrams; a receive buffer holds fewer
 
 
 class Monitor(NetlinkSocket):
@@ -68,7 +69,7 @@ class Monitor(NetlinkSocket):
         """Return the events that have come; if there are none, wait for some, ``timeout`` seconds at most (None: for ever).
 
         Raises `Interrupted` if events were lost, because more came than the socket's buffer holds, or by a fork: read the
-        state anew.  `DecodeError`: not a message.
+        state anew.  The events that still wait then are discarded.  `DecodeError`: not a message.
         """
         events = self._received()
         if not events and timeout != 0:
@@ -98,10 +99,22 @@ class Monitor(NetlinkSocket):
                 except SyscallError as error:
                     if error.errno != ENOBUFS:
                         raise
+                    self._discard()
                     raise Interrupted("events were lost: more came than the socket's buffer holds (ENOBUFS)") from None
                 frames = [frame for frame in nlmsg.split(data) if frame.kind >= uapi.NLMSG_MIN_TYPE]
                 events += [nlmsg.decode(data, frame, rtnl.MESSAGES) for frame in frames]
         return events
+
+    def _discard(self) -> None:
+        """Discard what waits: the kernel reports further losses only after the queue has been empty."""
+        for _ in range(MAX_DISCARDED):
+            try:
+                self._receive_datagram()
+            except BlockingIOError:
+                return
+            except SyscallError as error:
+                if error.errno != ENOBUFS:
+                    raise
 
     def __repr__(self) -> str:
         return f"<Monitor {' '.join(self.groups)} fd={self._socket.fileno()}>"

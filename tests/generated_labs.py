@@ -5,7 +5,11 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from rawns.syscalls import in_initial_user_namespace
+
 Data = dict[str, Any]
+
+OTHER_USER = 1234 if in_initial_user_namespace() else 0  # the only one that a user namespace of `rawns rootless` has
 
 
 class Generator:
@@ -119,7 +123,7 @@ class Generator:
     def _others(self, hosts: list[str]) -> None:
         place: Data = {"host": hosts[0]}
         if "tun" in self.features and self.chance():
-            self.data["taps"] = [{**place, "name": "tap0", "owner": self.random.choice([0, 1000])}]
+            self.data["taps"] = [{**place, "name": "tap0", "owner": self.random.choice([0, OTHER_USER])}]
         if "vxlan" in self.features and self.chance():
             remote: Data = self.random.choice([{"remote": "198.51.100.2"}, {"remote": "2001:db8::2", "port": 4790}])
             self.data["vxlans"] = [{**place, "name": "vx0", "vni": self.random.randrange(1, 1 << 24), **remote}]

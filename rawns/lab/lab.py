@@ -169,11 +169,13 @@ class Lab(RuntimeVerbs):
 
     def _release_ownership(self, down: bool) -> None:
         """Release that lock; if the lab is ``down``, remove its file, too."""
-        owner, self._owner = self._owner, None
-        if owner is not None and down:
-            owner.remove()
-        elif owner is not None:
-            owner.release()
+        if self._owner is not None:
+            with signals_blocked():  # a handler's exception must not separate the lab from a lock that is still held
+                if down:
+                    self._owner.remove()
+                else:
+                    self._owner.release()
+                self._owner = None
 
     def _finish_work(self, new_hosts: bool) -> None:
         """Record that what this process has made is complete, and outlives it."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from generated_labs import generated
+from generated_labs import OTHER_USER, generated
 from test_lab_command import an_etc_to_write_to  # noqa: F401 (a fixture)
 from test_lab_standing import lab_name  # noqa: F401 (a fixture)
 
@@ -228,7 +228,7 @@ CASES: dict[str, Case] = {
         lambda p: p.link("a", "eth0")["master"],
         "blue",
     ),
-    "taps.owner": (link("taps", owner=1234), lambda p: p.info("a", "x0")["user"], 1234),
+    "taps.owner": (link("taps", owner=OTHER_USER), lambda p: p.info("a", "x0")["user"], OTHER_USER or "root"),
 }
 LINK_CASES: dict[str, tuple[Any, Callable[[Probe, str, str], object], object]] = {
     "mac": ("02:00:00:00:00:07", lambda p, h, name: p.link(h, name)["address"], "02:00:00:00:00:07"),

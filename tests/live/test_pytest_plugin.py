@@ -63,7 +63,11 @@ class Runner:
     def environment(self) -> dict[str, str]:
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         ids = (self.user is not None and "65534 65534 65534") or f"{os.getuid()} {os.getgid()} {os.geteuid()}"
-        base = self.user.environment if self.user else {**os.environ, "PYTHONPATH": str(PROJECT)}
+        base = (
+            self.user.environment
+            if self.user
+            else {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
+        )
         network = os.readlink("/proc/self/ns/net")
         return {**base, "EXPECTED_USER": str(ids), "EXPECTED_NETWORK": network, "EXPECTED_MOUNTS": " ".join(mounts)}
 

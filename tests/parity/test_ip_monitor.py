@@ -289,6 +289,17 @@ def test_lost_events_are_reported_and_the_state_is_right_again(both: Both) -> No
 # -- names of namespaces --------------------------------------------------------------------------------------------------
 
 
+def _texts(directory: Path) -> str:
+    """Return the contents of all files of a directory; descriptors come and go while a program starts."""
+    found = ""
+    for path in directory.iterdir():
+        try:
+            found += path.read_text()
+        except FileNotFoundError:
+            pass
+    return found
+
+
 def _names(universe: Universe) -> list[bytes]:
     """Return what `ip netns monitor` prints while names come and go."""
     monitor = universe.start(["stdbuf", "-oL", *universe.program, "netns", "monitor"])  # the real `ip` does not flush
@@ -297,7 +308,7 @@ def _names(universe: Universe) -> list[bytes]:
     limit.start()
     try:
         deadline, descriptors = time.monotonic() + SECONDS, Path(f"/proc/{monitor.pid}/fdinfo")
-        while not any("inotify wd" in path.read_text() for path in descriptors.iterdir()):
+        while "inotify wd" not in _texts(descriptors):
             assert time.monotonic() < deadline, "the monitor does not watch"
             time.sleep(0.02)
         universe.prepare("netns add c\nnetns del c\nnetns add d\n")

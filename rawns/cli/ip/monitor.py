@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import sys
 from errno import ENOBUFS
+from select import select
 
 from ... import nlmsg, rtnl, uapi
 from ...errors import SyscallError, WireError
@@ -71,6 +72,10 @@ class EventSocket(NetlinkSocket):
         mask = sum(1 << group - 1 for group in self._groups if group <= 32)  # all at once, so that no event is seen in part
         told = f"{{AF_NETLINK, nl_groups={mask:#x}}}, 12"
         observed_call("bind", sock.bind, (0, mask), format_args=lambda _: f"{sock.fileno()}, {told}")
+
+    def empty(self) -> bool:
+        """Return whether no datagram waits."""
+        return not select([self._socket], [], [], 0)[0]
 
     def receive(self) -> tuple[bytes, int]:
         """Wait for a datagram; return it, and the id of the namespace that it concerns, -1 for the own one.
@@ -322,7 +327,11 @@ def run(args: Args) -> int:
         return _from_file(record["file"], record, ip)
     with EventSocket(_groups(record["objects"], ip.family), "all nsids" in record, ip.receive_buffer) as events:
         _read_state(ip)
+        lost = False
         while True:
+            if lost and events.empty():  # until then the kernel drops further events without a word
+                _read_state(ip)
+                lost = False
             try:
                 data, nsid = events.receive()
             except SyscallError as error:
@@ -330,6 +339,7 @@ def run(args: Args) -> int:
                     raise
                 complain(f"netlink receive error {error.strerror} ({error.errno})")
                 _read_state(ip)  # a name may have changed in an event that was lost
+                lost = True
                 continue
             for frame in nlmsg.split(data):
                 _print(data, frame, nsid, record, ip)
