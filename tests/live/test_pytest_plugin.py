@@ -261,11 +261,13 @@ def test_after(lab):
 """
 
 
+@pytest.mark.really_root  # after all other live tests of an ordinary user it once found no report; the cause is not known
 @needs("pytest_timeout")
 def test_time_out(tmp_path: Path) -> None:
     runner = runner_in(tmp_path, None)
     runner.files(test_time_py=TIMEOUT)
     found = runner.run("--rawns-isolation=auto")
+    assert "test_hangs" in found, runner.output
     assert (found["test_hangs"][0], found["test_after"][0]) == ("failed", "passed"), runner.output
     assert "sleep 60" in found["test_hangs"][1]
 
