@@ -60,8 +60,8 @@ class Request:
 
     @property
     def dump(self) -> bool:
-        """Whether this asks for a list (NLM_F_DUMP)."""
-        return self.flags & uapi.NLM_F_DUMP == uapi.NLM_F_DUMP
+        """Whether this asks for a list: a GET with NLM_F_DUMP.  In a NEW, the same bits are NLM_F_REPLACE and NLM_F_EXCL."""
+        return self.flags & uapi.NLM_F_DUMP == uapi.NLM_F_DUMP and "_GET" in self.message.name
 
     def pack(self, seq: int, flags: int = 0) -> bytes:
         """Return the whole message, header and padding included.  Raises `WireError`."""

@@ -16,9 +16,10 @@ from collections.abc import Callable
 import pytest
 from conftest import PROJECT
 
-from rawns import NetNS, Observer, observed
+from rawns import NetNS, Observer, observed, rtnl, uapi
 from rawns.net import Net
 from rawns.netlink import Netlink
+from rawns.nlmsg import Request
 from rawns.objects import link as links
 
 RUNS_IP = pytest.mark.skipif(shutil.which("ip") is None, reason="there is no `ip` here")
@@ -34,6 +35,17 @@ def listed(ns: NetNS) -> list[str]:
     """The names of all links, as the real `ip` lists them."""
     done = ns.run(["ip", "-j", "link"], stdout=subprocess.PIPE, check=True)
     return [one["ifname"] for one in json.loads(done.stdout)]
+
+
+# -- flags ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_creation_that_replaces_and_excludes_is_no_list(ns: NetNS) -> None:
+    """NLM_F_REPLACE and NLM_F_EXCL are the bits of NLM_F_DUMP; the kernel acknowledges a creation only if that is asked for."""
+    flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE | uapi.NLM_F_EXCL
+    body = {"ifa_family": uapi.AF_INET, "ifa_prefixlen": 24, "ifa_index": 1, "IFA_LOCAL": "10.9.9.1"}
+    assert ns.net.netlink.do(Request(rtnl.NEWADDR, body, flags)) == [[]]
+    assert "10.9.9.1" in [one.address for one in ns.net.addresses("lo")]
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------------

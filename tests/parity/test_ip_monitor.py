@@ -10,6 +10,8 @@ import struct
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -76,14 +78,28 @@ def _wait_until_links_are_up(universe: Universe) -> None:
         time.sleep(0.02)
 
 
+@contextmanager
+def bounded(monitor: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a monitor with the block, or after `SECONDS`: one that misses the last event ends the test, not the suite."""
+    limit = threading.Timer(SECONDS, monitor.kill)
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
+        limit.join()
+        monitor.kill()
+        monitor.wait()
+        for stream in filter(None, (monitor.stdin, monitor.stdout, monitor.stderr)):
+            stream.close()
+
+
 def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
     """Return how a monitor has ended, and what it printed until the last of the commands."""
     _wait_until_links_are_up(universe)
     monitor = universe.start([*universe.program, *shlex.split(words)])
     assert monitor.stdout is not None and monitor.stdin is not None
-    limit = threading.Timer(SECONDS, monitor.kill)  # a monitor that misses the last event ends the test, not the suite
-    limit.start()
-    try:
+    with bounded(monitor):
         _wait_until_it_listens(monitor)
         for command in filter(None, commands.splitlines()):
             done = universe.run(shlex.split(command))
@@ -97,13 +113,6 @@ def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
                 break
         monitor.terminate()  # not by SIGINT, which a shell in the background ignores for its children
         return monitor.wait(SECONDS), "".join(lines)
-    finally:
-        limit.cancel()
-        limit.join()
-        monitor.kill()
-        monitor.wait()
-        monitor.stdin.close()
-        monitor.stdout.close()
 
 
 @pytest.mark.parametrize(
@@ -304,22 +313,13 @@ def _names(universe: Universe) -> list[bytes]:
     """Return what `ip netns monitor` prints while names come and go."""
     monitor = universe.start(["stdbuf", "-oL", *universe.program, "netns", "monitor"])  # the real `ip` does not flush
     assert monitor.stdin is not None and monitor.stdout is not None
-    limit = threading.Timer(SECONDS, monitor.kill)
-    limit.start()
-    try:
+    with bounded(monitor):
         deadline, descriptors = time.monotonic() + SECONDS, Path(f"/proc/{monitor.pid}/fdinfo")
         while "inotify wd" not in _texts(descriptors):
             assert time.monotonic() < deadline, "the monitor does not watch"
             time.sleep(0.02)
         universe.prepare("netns add c\nnetns del c\nnetns add d\n")
         return [monitor.stdout.readline() for _ in range(3)]
-    finally:
-        limit.cancel()
-        limit.join()
-        monitor.kill()
-        monitor.wait()
-        monitor.stdin.close()
-        monitor.stdout.close()
 
 
 def test_names_of_namespaces(both: Both) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -20,28 +21,15 @@ from typing import Any
 
 import pytest
 
-from rawns import genl, nlmsg, packet_ring, packets, sock_diag, tap, tunnel_ioctl, uapi
+from rawns import genl, nlmsg, packet_ring, packets, rtnl, sock_diag, tap, tunnel_ioctl, uapi
 from rawns.nft import messages as nft_messages
-from rawns.rtnl import (
-    address,
-    addrlabel,
-    bridge,
-    kinds,
-    link,
-    neighbour,
-    neightable,
-    netconf,
-    nexthop,
-    nsid,
-    prefix,
-    route,
-    rule,
-    stats,
-    tc,
-)
+from rawns.rtnl import neighbour
 from rawns.wire import U32, Raw, Struct, Type
 
 cffi = pytest.importorskip("cffi")
+
+RTNL = [importlib.import_module(f"rawns.rtnl.{one.name}") for one in pkgutil.iter_modules(rtnl.__path__)]
+DESCRIPTIONS = [nlmsg, *RTNL, tap, tunnel_ioctl, nft_messages, genl, sock_diag, packet_ring, packets]
 
 HEADERS = """
 #include <stdint.h>
@@ -167,31 +155,7 @@ def constants() -> dict[str, int]:
 def structs() -> dict[str, Struct]:
     """Every `Struct` that the descriptions lead to, by C name."""
     found: dict[str, Struct] = {}
-    for module in (
-        nlmsg,
-        address,
-        addrlabel,
-        bridge,
-        kinds,
-        link,
-        neighbour,
-        neightable,
-        netconf,
-        nexthop,
-        nsid,
-        prefix,
-        route,
-        rule,
-        stats,
-        tc,
-        tap,
-        tunnel_ioctl,
-        nft_messages,
-        genl,
-        sock_diag,
-        packet_ring,
-        packets,
-    ):
+    for module in DESCRIPTIONS:
         for one in walk(list(vars(module).values()), set()):
             assert layout(found.setdefault(one.name, one)) == layout(one), f"two different structs called {one.name}"
     return found

@@ -263,6 +263,14 @@ def _help_after(word: str) -> CommandError:
     return CommandError(help_of("stats").text, EINVAL)
 
 
+def _device(args: Args, before: str | None) -> str:
+    """Return the name after ``dev``.  Raises `CommandError` if the words have named a device before."""
+    name = args.take()
+    if before is not None:
+        raise garbage("dev", name)
+    return interface(name, "dev")
+
+
 def _read(args: Args) -> tuple[int, list[Suite]]:
     """Read the words of ``show``; return the index of the device, 0 for all, and the suites."""
     chosen: list[Suite] = []
@@ -271,10 +279,7 @@ def _read(args: Args) -> tuple[int, list[Suite]]:
     while args:
         word = args.take()
         if word == "dev":
-            name = args.take()
-            if device is not None:
-                raise garbage("dev", name)
-            device = interface(name, "dev")
+            device = _device(args, device)
         elif word == "help":
             raise CommandError(help_of("stats").text, 0)
         elif word in LEVELS:
@@ -329,10 +334,7 @@ def set_(args: Args) -> int:
     while args:
         word = args.take()
         if word == "dev":
-            name = args.take()
-            if device is not None:
-                raise garbage("dev", name)
-            device = interface(name, "dev")
+            device = _device(args, device)
         elif word == "l3_stats":
             value = args.take()
             if switch is not None:

@@ -468,7 +468,7 @@ def _list(ip: IpContext, family: TunnelFamily, record: Record) -> None:
 
 
 def _texts(links: list[Body], ip: IpContext, family: TunnelFamily, record: Record) -> Iterator[str]:
-    """Yield the text or JSON of each tunnel that fits what was said."""
+    """Yield the text or JSON of each tunnel that has the addresses, keys and device of the command line."""
     for link in links:
         name = link["IFLA_IFNAME"]
         if record["name"] not in ("", name):
