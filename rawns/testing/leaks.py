@@ -54,6 +54,8 @@ class NewProcesses:
     """Finds processes that have started since its creation, by their network namespaces, whatever their parent is now.
 
     The kernel assigns process ids in ascending order, and /proc/loadavg has the last one: only the ids since are examined.
+    Threads have ids of the same kind, which are left out: kill(2) with the id of a thread ends its whole process, and a thread
+    of this process that was started inside a host has its namespace until the end.
     """
 
     __slots__ = ("_last",)
@@ -69,7 +71,8 @@ class NewProcesses:
         else:
             found = list(range(self._last + 1, last + 1))
         own = os.getpid()
-        return [pid for pid in sorted(found) if pid != own and netns_names.identity(f"/proc/{pid}/ns/net") in namespaces]
+        inside = [pid for pid in sorted(found) if pid != own and netns_names.identity(f"/proc/{pid}/ns/net") in namespaces]
+        return [pid for pid in inside if is_process(pid)]
 
 
 def _last_pid() -> int:
@@ -148,6 +151,15 @@ def children() -> set[int]:
         except OSError:
             pass  # the thread has just ended
     return found
+
+
+def is_process(number: int) -> bool:
+    """Return whether a number is the id of a process, and not that of one of its other threads.  proc_pid_status(5)."""
+    try:
+        with open(f"/proc/{number}/status", "rb") as file:
+            return f"\nTgid:\t{number}\n".encode() in file.read(4096)
+    except OSError:
+        return False  # it has ended meanwhile
 
 
 def runs(pid: int) -> bool:

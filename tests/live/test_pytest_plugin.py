@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET  # noqa: N817
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT, Ordinary
+
+from rawns import NetNS
+from rawns.testing.leaks import NewProcesses
 
 SUITE = Path(__file__).parent / "plugin_suite"
 PLUGIN = ["-p", "rawns.pytest_plugin", "-p", "no:cacheprovider", "-q", "--rootdir=."]
@@ -261,7 +265,6 @@ def test_after(lab):
 """
 
 
-@pytest.mark.really_root  # after all other live tests of an ordinary user it once found no report; the cause is not known
 @needs("pytest_timeout")
 def test_time_out(tmp_path: Path) -> None:
     runner = runner_in(tmp_path, None)
@@ -283,6 +286,25 @@ def test_stays(lab):
     os.write(int(os.environ["TELL"]), f"{server.pid} {os.readlink('/proc/self/ns/mnt')}\\n".encode())
     {end}
 """
+
+
+def test_threads_are_not_processes() -> None:
+    """A thread that was started inside a host has an id like a process, and a signal to it would end this process."""
+    with NetNS.create() as namespace:
+        new = NewProcesses()
+        ending = threading.Event()
+        with namespace.entered():
+            thread = threading.Thread(target=ending.wait)
+            thread.start()
+            child = subprocess.Popen(["sleep", "60"])
+        try:
+            assert os.readlink(f"/proc/{thread.native_id}/ns/net") == os.readlink(f"/proc/{child.pid}/ns/net")
+            assert new.within({namespace.identity}) == [child.pid]
+        finally:
+            ending.set()
+            thread.join()
+            child.kill()
+            child.wait()
 
 
 @pytest.mark.parametrize(
