@@ -101,6 +101,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["kinds.netkit", "kinds.simple", "link_property", "netns_monitor", "prefix", "stats"],
         ["link"],
         ["addr", "addrlabel", "maddr", "mroute", "neigh", "netconf", "netns", "ntable", "route", "rule", "tunnel"],
+        ["program"],
         ["command", "monitor", "mrule"],
         [""],
     ],

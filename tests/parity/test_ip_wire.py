@@ -18,7 +18,7 @@ import pytest
 from universe import missing
 
 from rawns import NetNS
-from rawns.cli.ip import command, context, kinds
+from rawns.cli.ip import command, context, kinds, program
 from rawns.cli.ip.keywords import ConstantKeyword, FlagKeyword
 from rawns.cli.ip.kinds import macvlan, overlay
 from rawns.nlmsg import Request
@@ -447,7 +447,7 @@ def difference(ns: NetNS, line: str, monkeypatch: pytest.MonkeyPatch) -> str:
         sent.append(request.pack(0))
 
     monkeypatch.setattr(context.IpContext, "change", change)
-    for module in (command, context, macvlan, overlay):
+    for module in (program, context, macvlan, overlay):
         monkeypatch.setattr(module, "complain", said.append)
     with ns.entered():
         ours = command.main(words)

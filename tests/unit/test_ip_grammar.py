@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import rtnl, uapi
-from rawns.cli.ip import arguments, context, grammar, keywords, link_set, name_tables, render
+from rawns.cli.ip import arguments, context, grammar, keywords, link_set, name_tables, program, render
 from rawns.cli.ip import command as ip
 from rawns.cli.ip.context import Args, IpContext
 from rawns.cli.ip.grammar import CommandError
@@ -305,14 +305,14 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What would be said on standard error."""
     said: list[str] = []
     monkeypatch.setattr(context, "complain", said.append)
-    monkeypatch.setattr(ip, "complain", said.append)
+    monkeypatch.setattr(program, "complain", said.append)
     return said
 
 
 def run(argv: list[str]) -> Recorded:
     here = Recorded()
-    options = ip.read_options(argv, here)
-    ip.command(Args(options.words[options.at :], here))
+    options = ip.PROGRAM.read_options(argv, here)
+    ip.PROGRAM.command(Args(options.words[options.at :], here))
     return here
 
 
@@ -533,8 +533,8 @@ def test_an_error_of_our_own_is_not_presented_as_the_kernels(quiet: list[str], m
         def fail(args: Args, error: Exception = error) -> int:
             raise error
 
-        monkeypatch.setattr(ip, "command", fail)
-        assert ip.attempt(Args([], IpContext())) == status
+        monkeypatch.setattr(ip.PROGRAM, "command", fail)
+        assert ip.PROGRAM.attempt(Args([], IpContext())) == status
         assert quiet.pop() == f"rawns ip: {error}"
 
 
@@ -554,7 +554,7 @@ def test_every_object_is_available_or_refused_by_name(quiet: list[str]) -> None:
         for name in names.split("|"):
             if module is None:
                 with pytest.raises(CommandError, match="is not supported by rawns") as refused:
-                    ip.command(Args([name], IpContext()))
+                    ip.PROGRAM.command(Args([name], IpContext()))
                 assert refused.value.status == 255
             else:
-                assert f" {name} " in ip.usage().text.replace("\n", " ")
+                assert f" {name} " in ip.help().text.replace("\n", " ")

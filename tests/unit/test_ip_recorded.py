@@ -13,7 +13,7 @@ import pytest
 from recorded import RecordedNetlink, index_of, recording
 
 from rawns import netlink, rtnl
-from rawns.cli.ip import command, context
+from rawns.cli.ip import command, context, program
 from rawns.nlmsg import Request
 
 KINDS = recording("recorded_kinds")
@@ -102,7 +102,7 @@ def test_netkit_is_asked_for_as_iproute2_does(words: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("words", NETKIT_REFUSALS)
 def test_netkit_is_refused_as_iproute2_does(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(command, "complain", said.append)
+    monkeypatch.setattr(program, "complain", said.append)
     monkeypatch.setattr(netlink, "Netlink", RecordedNetlink)
     status = command.main(["link", "add", "nk0", "type", "netkit", *words.split()])
     sentence, expected = NETKIT_REFUSALS[words]
