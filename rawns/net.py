@@ -463,6 +463,11 @@ class NetNS(Namespace):
         return net
 
     @property
+    def connected(self) -> bool:
+        """Whether the socket that `net` uses is open."""
+        return self._net is not None
+
+    @property
     def nft(self) -> Nft:
         """Its nf_tables: tables, chains, rules, address translation (``nft list ruleset``)."""
         return self.net.nft

@@ -895,7 +895,11 @@ IN_Q_OVERFLOW = 0x4000
 # <linux/sockios.h>
 SIOCADDMULTI = 0x8931
 SIOCDELMULTI = 0x8932
+SIOCETHTOOL = 0x8946
 SIOCGSKNS = 0x894C
+
+# <linux/ethtool.h>
+ETHTOOL_GLINK = 0x0A
 
 # <linux/if_tunnel.h>, requests of ioctl
 SIOCGETTUNNEL = 0x89F0

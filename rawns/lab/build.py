@@ -3,7 +3,8 @@
 A new namespace is visited once and receives one datagram.  A host is configured as soon as all namespaces exist to which its
 wires lead, and whichever end is configured first creates the wire.  So the hosts of a star are configured when they are
 created, and the bridge in the middle last.  A name leads to its namespace only after that: every name has a stamp behind
-it.  Descriptors and sockets are closed after each host.
+it.  When all hosts are configured, every interface that has a carrier is made to transmit (`activation`).  Of many hosts,
+descriptors and sockets are closed after each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..netns import mount_name
 from ..terminal import printable
 from ..threads import call_and_restore
 from . import build_requests, stamp
+from .activation import activate
 from .interface import DEFAULT_VLANS
 
 TYPE_CHECKING = False
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
 DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
 HOSTS_PER_VISIT = 64  # after so many hosts this thread returns to its namespace, and blocked signals are delivered
+MAX_CONNECTED = 64  # hosts whose sockets stay open until all are configured, because `activate` uses them again
 MIN_PREFETCHED = 16  # new hosts for which a thread that creates namespaces ahead is worth its start
 
 
@@ -61,6 +64,7 @@ class Builder:
                     self._awaited[one.host.number].add(~parent.host.number)
         self._waiting: dict[int, list[Host]] = {}  # hosts by the event that they wait for
         self._past: set[int] = set()  # the events that have happened
+        self._connected: list[Host] = []  # hosts that are configured and whose sockets are still open
         self._lo_requests: dict[str, Request] = {}
         self._mark = str(stamp.Stamp(self._lab.name, token)).encode()
         self._stamp_is_complete = False  # whether the last datagram has written that the lab is whole
@@ -116,6 +120,10 @@ class Builder:
             created.close()
         for number in list(self._awaited):  # two hosts with macvlans, each on the other's interface: any order will do
             self._configure(hosts[number])
+        busy = [host for host in hosts if self._busy(host)]
+        activate(self._lab, [one for host in busy for one in host.interfaces])
+        for host in self._connected:
+            host.release()
         for host in hosts:
             if self._new(host):
                 self._run(host)
@@ -260,7 +268,10 @@ class Builder:
                 change.action()
         if self._new(host):
             mount_name(host.namespace, self._undo)
-        host.release()
+        if len(self._connected) < MAX_CONNECTED:
+            self._connected.append(host)
+        else:
+            host.release()
         self._happened(~host.number)
 
     def _tap(self, host: Host, one: Interface) -> None:

@@ -326,6 +326,11 @@ class Host(BaseHost):
         return self.namespace.net
 
     @property
+    def connected(self) -> bool:
+        """Whether the netlink socket that `net` uses is open."""
+        return self._namespace is not None and self._namespace.connected
+
+    @property
     def fd(self) -> int:
         """The descriptor of its namespace; -1 while none is open."""
         return -1 if self._namespace is None else self._namespace.fd

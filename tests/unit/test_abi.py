@@ -68,6 +68,7 @@ HEADERS = """
 #include <linux/seg6_iptunnel.h>
 #include <linux/net_namespace.h>
 #include <linux/sockios.h>
+#include <linux/ethtool.h>
 #include <linux/netconf.h>
 #include <linux/if_tunnel.h>
 #include <linux/ip6_tunnel.h>
