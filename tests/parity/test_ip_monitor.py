@@ -6,6 +6,7 @@ import difflib
 import os
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import threading
@@ -248,7 +249,7 @@ OVERRUN = "netlink receive error No buffer space available (105)"
 def _flooded(universe: Universe) -> tuple[set[str], str]:
     """Return the errors of a monitor whose buffer was too small for a flood of events, and the last event that it shows.
 
-    Its output is not read while the events come.  A link changes its name meanwhile.
+    It is stopped while the events come.  A link changes its name meanwhile.
     """
     monitor = universe.start([*universe.program, "-rc", "4096", "monitor", "route"], stderr=subprocess.PIPE)
     assert monitor.stdin is not None and monitor.stdout is not None and monitor.stderr is not None
@@ -264,10 +265,15 @@ def _flooded(universe: Universe) -> tuple[set[str], str]:
     reader = threading.Thread(target=read)
     try:
         _wait_until_it_listens(monitor)
+        reader.start()
+        universe.prepare("route add 203.0.113.0/24 dev v2\n")
+        assert lines.get(timeout=SECONDS), "it has read the names of links before it shows an event"
+        monitor.send_signal(signal.SIGSTOP)  # else it could find its buffer empty before the name changes
+        os.waitid(os.P_PID, monitor.pid, os.WSTOPPED | os.WNOWAIT)
         prefixes = [f"11.{number >> 8}.{number & 255}.0/24 dev v2" for number in range(EVENTS // 2)]
         universe.prepare("".join([f"route add {prefix}\nroute del {prefix}\n" for prefix in prefixes]))
         universe.prepare("link set v2 down\nlink set v2 name w2\nlink set w2 up\n")
-        reader.start()
+        monitor.send_signal(signal.SIGCONT)
         errors = monitor.stderr.readline()
         while any(int(words[4]) for words in _listens(monitor)):  # bytes that wait for it
             time.sleep(0.01)
