@@ -106,7 +106,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["command", "monitor", "mrule"],
         [""],
     ],
-    "testing": [["capture", "isolation", "leaks"], ["processes"], ["lab"], ["report"], ["session"], [""]],
+    "testing": [["capture", "isolation", "leaks"], ["processes", "watchdog"], ["lab"], ["report"], ["session"], [""]],
     "bench": [
         ["samples", "equivalence", "environment"],
         ["cleanup_barrier"],

@@ -13,6 +13,7 @@ from .leaks import Leak, NewProcesses, command_of, runs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from subprocess import CompletedProcess, Popen
     from typing import Any
 
     from typing_extensions import Unpack
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..lab.change import Change
     from ..lab.document import Source
     from ..lab.lab import Progress
-    from ..netns import Command, ProcessOptions
+    from ..netns import Command, ProcessOptions, RunOptions
     from .capture import LabCapture
     from .processes import HostProcess, OutputReader, Ready
 
@@ -60,11 +61,23 @@ class ManagedHost(Host):
         from .processes import start
 
         self.managed.check_process("start a process")
+        self.managed.check_alive("start a process")
+        self.managed.watch()
         process = start(self, argv, options)
         self.managed.started(process)
         if ready is not None:
             process.wait_ready(ready, timeout)
         return process
+
+    def popen(self, argv: Command, *, mounts: bool = False, **options: Unpack[ProcessOptions]) -> Popen[Any]:
+        """Start a command inside, as `Host.popen`; it is killed if the test run is."""
+        self.managed.watch()
+        return super().popen(argv, mounts=mounts, **options)
+
+    def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> CompletedProcess[Any]:
+        """Run a command inside and wait for it, as `Host.run`; it is killed if the test run is."""
+        self.managed.watch()
+        return super().run(argv, mounts=mounts, **options)
 
 
 class ManagedLab(Lab):
@@ -73,7 +86,7 @@ class ManagedLab(Lab):
     Hosts are looked up by name: ``lab["web"]``.
     """
 
-    __slots__ = ("_begun", "_maker", "_reader", "ended", "leaked", "port_captures", "processes", "test")
+    __slots__ = ("_begun", "_maker", "_reader", "_watched", "ended", "leaked", "port_captures", "processes", "test")
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         super().__init__(name, standing)
@@ -85,6 +98,7 @@ class ManagedLab(Lab):
         self._maker = os.getpid()
         self._reader: OutputReader | None = None
         self._begun = NewProcesses()
+        self._watched: set[tuple[int, int]] = set()  # network namespaces that the watchdog knows
         self.leaked: list[Leak] = []  # processes that were in its hosts at its end, and that `ManagedHost.start` has not started
 
     def __getitem__(self, label: str) -> ManagedHost:
@@ -129,6 +143,7 @@ class ManagedLab(Lab):
         """End its processes, the last one first, and remove it, as `Lab.down`."""
         self.check_process("take it down")
         self.end_processes()
+        self._forget_watched()
         super().down(wait)
 
     def end(self) -> None:
@@ -160,6 +175,21 @@ class ManagedLab(Lab):
         if self._reader is None:
             self._reader = OutputReader()
         self._reader.add(process)
+
+    def watch(self) -> None:
+        """Have what runs in its hosts killed if this process is killed."""
+        if os.getpid() == self._maker:
+            from . import watchdog
+
+            self._watched.update(host.identity for host in self.hosts if host.there and not host.root)
+            watchdog.watch(self._watched)
+
+    def _forget_watched(self) -> None:
+        if self._watched:
+            from . import watchdog
+
+            watchdog.forget(self._watched)
+            self._watched.clear()
 
     def end_processes(self) -> None:
         """End all its processes, the last one first."""

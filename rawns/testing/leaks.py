@@ -17,12 +17,14 @@ from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 PATIENCE = 1.0  # seconds for threads that are about to end; only a leak takes so long
 MAX_NUMBERS = 1000  # of processes that are looked at one by one; the list of all is read if there could be more
 NAMESPACE_FILE = "net:["
 IDLE_THREADS = ("rawns-output", "Trio thread")  # beginnings of names; Trio keeps threads for ten seconds
+
+own_descriptors: set[int] = set()  # of this package, which stay open until the process ends
 
 
 class Leak:
@@ -43,7 +45,7 @@ class Leak:
         """Kill a process and remove a name.  Threads and descriptors belong to code that may still use them."""
         try:
             if self.kind == "process":
-                os.kill(self.number, signal.SIGKILL)
+                kill(self.number, lambda: command_of(self.number) in self.what)
             elif self.kind == "namespace" and not self.number:
                 netns_names.remove(self.what)
         except OSError:
@@ -115,7 +117,8 @@ class Snapshot:
 
     def _new_descriptors(self) -> list[tuple[int, str]]:
         now = _descriptors()
-        return sorted((number, target) for number, target in now.items() if self._descriptors.get(number) != target)
+        appeared = [(number, target) for number, target in now.items() if self._descriptors.get(number) != target]
+        return sorted((number, target) for number, target in appeared if number not in own_descriptors)
 
 
 def _describe(number: int, target: str) -> Leak:
@@ -151,6 +154,45 @@ def children() -> set[int]:
         except OSError:
             pass  # the thread has just ended
     return found
+
+
+def kill_within(namespaces: Collection[tuple[int, int]]) -> int:
+    """Kill the processes in network namespaces with these identities (st_dev, st_ino); return how many there were."""
+    if not namespaces:
+        return 0
+
+    def inside(pid: int) -> bool:
+        return netns_names.identity(f"/proc/{pid}/ns/net") in namespaces and runs(pid)
+
+    found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != os.getpid() and inside(pid)]
+    for pid in found:
+        kill(pid, lambda pid=pid: inside(pid))  # type: ignore[misc]
+    return len(found)
+
+
+def kill(pid: int, still: Callable[[], object]) -> None:
+    """Send SIGKILL to a process if ``still`` says that the id belongs to the process that is meant.
+
+    The answer is asked for while a descriptor holds the process (pidfd_open(2)), so that an id that has been reused is not hit.
+    """
+    try:
+        held = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):  # before Linux 5.3, or a thread
+        held = -1
+    try:
+        if not still():
+            return
+        if held >= 0:
+            signal.pidfd_send_signal(held, signal.SIGKILL)
+        elif is_process(pid):
+            os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass  # it has ended meanwhile, or belongs to another user
+    finally:
+        if held >= 0:
+            os.close(held)
 
 
 def is_process(number: int) -> bool:

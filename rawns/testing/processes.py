@@ -1,7 +1,8 @@
 """Processes in the hosts of a lab: started with a condition for readiness, ended in reverse order, with their last output kept.
 
 A process ends with the thread that has started it, at the latest (PR_SET_PDEATHSIG of prctl(2)): a test run that is killed leaves
-none behind.  So it is started by the main thread, which lives as long as the test run.
+none behind.  So it is started by the main thread, which lives as long as the test run.  What such a process has started itself
+is left to `watchdog`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..terminal import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Union
+    from typing import Any, Union
 
     from ..lab.host import Host
     from ..netns import Command, ProcessOptions
@@ -61,8 +62,23 @@ class HostProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status, negative for a signal; None while it runs."""
-        return self.popen.poll()
+        """Its exit status, negative for a signal; None while it runs.
+
+        A process that has ended is not reaped before `stop`: its id, which is that of its group, is not reused until then.
+        """
+        if self.popen.returncode is None:
+            try:
+                found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # something else has waited for it
+                return self.popen.poll()
+            if found is None:
+                return None
+            return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+        return self.popen.returncode
+
+    def poll(self) -> int | None:
+        """Return `returncode`, as `subprocess.Popen.poll` does."""
+        return self.returncode
 
     @property
     def command(self) -> str:
@@ -82,15 +98,39 @@ class HostProcess:
 
     def wait(self, timeout: float) -> int:
         """Wait until it has ended; return its exit status.  Raises `ProcessError` after ``timeout`` seconds."""
+        status = self._await_end(timeout)
+        if status is None:
+            raise ProcessError(self._told(f"still runs after {timeout:g} s"))
+        return status
+
+    def _await_end(self, seconds: float) -> int | None:
+        """Wait until it has ended, without reaping it; return `returncode`."""
+        deadline, look = monotonic() + seconds, FIRST_LOOK
         try:
-            return self.popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise ProcessError(self._told(f"still runs after {timeout:g} s")) from None
+            held = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):  # it has been reaped, or the kernel is older than Linux 5.3
+            held = -1
+        try:
+            while self.returncode is None and (left := deadline - monotonic()) > 0:
+                select.select([held] if held >= 0 else [], [], [], left if held >= 0 else min(look, left))
+                look = min(look * 2, LAST_LOOK)
+        finally:
+            if held >= 0:
+                os.close(held)
+        return self.returncode
 
     def send_signal(self, number: int) -> None:
         """Send a signal to its process group; do nothing if it has ended.  kill(2)."""
-        if self.popen.poll() is None:
-            os.killpg(self.pid, number)
+        if self.returncode is None:
+            self._signal_group(number)
+
+    def _signal_group(self, number: int) -> None:
+        """Send a signal to its group, unless it has been reaped: its id may be that of another process then."""
+        if self.popen.returncode is None:
+            try:
+                os.killpg(self.pid, number)
+            except (ProcessLookupError, PermissionError):
+                pass  # the whole group has ended
 
     def stop(self, grace: float = GRACE) -> int:
         """End it: SIGTERM, and SIGKILL if it still runs after ``grace`` seconds; return its exit status.
@@ -98,16 +138,9 @@ class HostProcess:
         What is left of its process group is killed as well.
         """
         self.send_signal(signal.SIGTERM)
-        try:
-            self.popen.wait(grace)
-        except subprocess.TimeoutExpired:
-            self.send_signal(signal.SIGKILL)
-            self.popen.wait()
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # the whole group has ended
-        return int(self.popen.returncode)
+        self._await_end(grace)
+        self._signal_group(signal.SIGKILL)
+        return int(self.popen.wait())
 
     def _told(self, what: str) -> str:
         last = "".join(f"\n    {line}" for line in self.last_lines(10))
@@ -151,8 +184,9 @@ class HostProcess:
 
     def _wait_for_port(self, protocol: str, port: int, timeout: float) -> None:
         deadline = monotonic() + timeout
+        process: Any = self  # it has `pid` and `poll` of a Popen, and is not reaped by a poll
         try:
-            self.host.wait_for_port(port, protocol=protocol, timeout=timeout, process=self.popen)
+            self.host.wait_for_port(port, protocol=protocol, timeout=timeout, process=process)
         except InvalidValue:
             raise
         except RawnsError as error:

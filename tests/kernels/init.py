@@ -307,6 +307,13 @@ def ip_kinds() -> str:
     return str(compare())
 
 
+def impairments() -> str:
+    """Measure each impairment by netem and by the relay in its place."""
+    from impairments import compare
+
+    return " | ".join(compare())
+
+
 def netkit() -> str:
     """Create a netkit pair, which the real `ip` 6.1 cannot describe, and change it; an older kernel must say that it has none."""
     words = "link add nk0 type netkit mode l2 blackhole scrub none peer forward name nk1"
@@ -342,6 +349,7 @@ CHECKS = {  # by the step of modules that is loaded before them
         "vlans": vlans,
         "shaping": shaping,
     },
+    "relay": {"netem and relay": impairments},
     "tunnels": {f"{name}, tunnels": check for name, check in BASE.items()},
     "kinds": {"ip-kinds": ip_kinds, "netkit": netkit},
 }

@@ -36,8 +36,10 @@ NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "i
 NAT = ["crc32c_generic", "nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
 LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan geneve macvlan macvtap ipvlan 8021q vrf".split()
 GRE = "ip_gre ip6_gre ip6_tunnel ip_vti ip6_vti fou fou6"
+RELAY = ["nft_fwd_netdev"]  # what a relay needs beside nf_tables and tun
 KINDS = f"{GRE} xfrm_interface bareudp hsr nlmon bonding vcan vxcan wireguard ipvtap macvtap netkit team".split()
 MODULES = {"base": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
+MODULES["relay"] = RELAY
 MODULES["kinds"] = KINDS
 COMMAND_LINE = (
     "console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check mitigations=off"  # mitigations only cost time here
@@ -112,7 +114,8 @@ def filesystem(kernel: Path) -> bytes:
         archive.copy(path, f"rawns/rawns/{os.path.relpath(path, PACKAGE)}")
     for number, (step, name, data) in enumerate(modules(kernel)):
         archive.add(f"modules/{step}/{number:02}-{name}.ko", data)
-    archive.copy(str(HERE / "ip_kinds.py"), "rawns/ip_kinds.py")
+    for name in ("ip_kinds.py", "impairments.py"):
+        archive.copy(str(HERE / name), f"rawns/{name}")
     archive.add("dev/console", b"", stat.S_IFCHR | 0o600, device=os.makedev(5, 1))
     archive.add("init", f"#!{PYTHON}\n".encode() + (HERE / "init.py").read_bytes(), stat.S_IFREG | 0o755)
     archive.add("TRAILER!!!", b"", 0)

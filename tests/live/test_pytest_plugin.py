@@ -282,8 +282,8 @@ import os, signal, sys
 def test_stays(lab):
     a = lab.netns("rt-plugin")
     lab.up()
-    server = a.start(["sleep", "60"])
-    os.write(int(os.environ["TELL"]), f"{server.pid} {os.readlink('/proc/self/ns/mnt')}\\n".encode())
+    server = a.start(["sh", "-c", "setsid sleep 60 & echo $!; exec sleep 61"], ready="output [0-9]+")
+    os.write(int(os.environ["TELL"]), f"{server.pid} {server.output.strip()}\\n".encode())
     {end}
 """
 
@@ -312,7 +312,7 @@ def test_threads_are_not_processes() -> None:
     [("signal.pause()", "auto"), ("os._exit(1)", "auto"), ("raise KeyboardInterrupt", "auto"), ("signal.pause()", "none")],
 )
 def test_nothing_is_left(tmp_path: Path, end: str, isolation: str) -> None:
-    """A run that is killed, one that exits at once and one that is interrupted leave no process and no name.
+    """A run that is killed, one that exits at once and one that is interrupted leave no process, no daemon and no name.
 
     With the isolation ``none`` a name is left, which `rawns lab gc` removes.
     """
@@ -331,15 +331,16 @@ def test_nothing_is_left(tmp_path: Path, end: str, isolation: str) -> None:
     try:
         os.close(writing)
         with os.fdopen(reading) as told:
-            pid = int(told.readline().split()[0])
-        child = _pidfd(pid)
+            pids = list(map(int, told.readline().split()))
+        children = [_pidfd(pid) for pid in pids]
         if end == "signal.pause()":
             process.send_signal(signal.SIGKILL)
         process.wait(SECONDS)
-        if child >= 0:
-            assert select.select([child], [], [], SECONDS)[0], "the process in the host outlives the run"
-            os.close(child)
-        assert not os.path.exists(f"/proc/{pid}") or _zombie(pid)
+        for child in children:
+            if child >= 0:
+                assert select.select([child], [], [], SECONDS)[0], "the process in the host outlives the run"
+                os.close(child)
+        assert len(pids) == 2 and all(not os.path.exists(f"/proc/{pid}") or _zombie(pid) for pid in pids)
         if isolation == "none":
             assert "rt-plugin" in os.listdir("/run/netns")
             subprocess.run(
