@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .link import NEWLINK as NEWLINK
     from .link import NEWLINKPROP as NEWLINKPROP
     from .link import SETLINK as SETLINK
+    from .mdb import DELMDB as DELMDB
+    from .mdb import GETMDB as GETMDB
+    from .mdb import NEWMDB as NEWMDB
     from .neighbour import DELNEIGH as DELNEIGH
     from .neighbour import GETNEIGH as GETNEIGH
     from .neighbour import NEWNEIGH as NEWNEIGH
@@ -63,6 +66,12 @@ if TYPE_CHECKING:
     from .tc import GETTCLASS as GETTCLASS
     from .tc import NEWQDISC as NEWQDISC
     from .tc import NEWTCLASS as NEWTCLASS
+    from .vlan import DELVLAN as DELVLAN
+    from .vlan import GETVLAN as GETVLAN
+    from .vlan import NEWVLAN as NEWVLAN
+    from .vni import DELTUNNEL as DELTUNNEL
+    from .vni import GETTUNNEL as GETTUNNEL
+    from .vni import NEWTUNNEL as NEWTUNNEL
 
 MODULES = {
     "addrlabel": "NEWADDRLABEL DELADDRLABEL GETADDRLABEL",
@@ -76,6 +85,9 @@ MODULES = {
     "neighbour": "NEWNEIGH DELNEIGH GETNEIGH",
     "prefix": "NEWPREFIX",
     "stats": "NEWSTATS GETSTATS SETSTATS",
+    "mdb": "NEWMDB DELMDB GETMDB",
+    "vlan": "NEWVLAN DELVLAN GETVLAN",
+    "vni": "NEWTUNNEL DELTUNNEL GETTUNNEL",
     "nsid": "NEWNSID DELNSID GETNSID",
     "tc": "NEWQDISC DELQDISC GETQDISC NEWTCLASS DELTCLASS GETTCLASS",
 }

@@ -36,6 +36,8 @@ NEIGH = Layout(
         NDA_NH_ID=U32,
         NDA_FDB_EXT_ATTRS=attrs(True, NFEA_ACTIVITY_NOTIFY=U8, NFEA_DONT_REFRESH=FLAG),
         NDA_FLAGS_EXT=U32,
+        NDA_NDM_STATE_MASK=U16.bits("NUD_"),  # which bits of the header a flush compares
+        NDA_NDM_FLAGS_MASK=U8.bits("NTF_"),
     ),
 )
 

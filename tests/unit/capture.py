@@ -7,6 +7,7 @@
     python3 tests/unit/capture.py kinds > tests/unit/captured_kinds.txt  (the kinds of links of labs)
     python3 tests/unit/capture.py tunnels > tests/unit/captured_tunnels.txt  (tunnels, HSR, MACsec)
     python3 tests/unit/capture.py stats > tests/unit/captured_stats.txt    (statistics, and what the kernel only announces)
+    python3 tests/unit/capture.py bridge > tests/unit/captured_bridge.txt  (ports, addresses, groups and identifiers of bridges)
     python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
@@ -96,11 +97,9 @@ ip -d link show dev mv0
 ip -d link show dev tap7
 ip -d link show dev v1
 bridge link set dev v1 cost 5 learning off isolated on
-bridge link show
 bridge vlan add dev v1 vid 10 pvid untagged
 bridge vlan add dev v1 vid 20-30
 bridge vlan add dev br0 vid 10 self
-bridge vlan show
 bridge vlan del dev v1 vid 10
 ip route replace default via 10.0.0.254 mtu 1400
 ip route add unreachable 10.66.0.0/16 metric 7
@@ -242,6 +241,47 @@ ip link xstats type bridge_slave
 ip stats set dev v1 l3_stats on
 """.strip().splitlines()
 
+BRIDGE_BEFORE = """
+link add br0 index 20 address 02:00:00:00:00:10 type bridge mcast_snooping 1
+link add v1 index 11 address 02:00:00:00:00:01 type veth peer name v2 index 12 address 02:00:00:00:00:02
+link add vx0 index 30 address 02:00:00:00:00:30 type vxlan dstport 4789 external vnifilter
+link set v1 master br0
+link set vx0 master br0
+link set br0 up
+link set v1 up
+link set v2 up
+""".strip().splitlines()
+
+BRIDGE = """
+bridge link set dev v1 cost 7 learning_sync off mcast_router 2 backup_port vx0 state 3 self master
+bridge link set dev v1 hwmode vepa
+bridge fdb add 02:00:00:00:00:77 dev v1 master static sticky vlan 5
+bridge fdb append 02:00:00:00:00:79 dev vx0 dst 10.0.0.7 src_vni 8 vni 9 port 99 via v2
+bridge fdb replace 02:00:00:00:00:79 dev vx0 nhid 5
+bridge fdb del 02:00:00:00:00:77 dev v1 master
+bridge fdb get 02:00:00:00:00:01 br br0
+bridge fdb show br br0
+bridge fdb flush dev br0 brport v1 vlan 5 nopermanent sticky
+bridge mdb add dev br0 port v1 grp 239.1.1.1 src 10.0.0.9 permanent vid 5
+bridge mdb add dev br0 port v1 grp ff05::1
+bridge mdb del dev br0 port v1 grp ff05::1
+bridge mdb add dev br0 port br0 grp 239.1.1.2 permanent
+bridge mdb show
+bridge vlan add dev v1 vid 5-9 untagged self
+bridge vlan add dev v1 vid 5-9 tunnel_info id 100-104
+bridge vlan del dev v1 vid 5
+bridge vlan set dev v1 vid 5-9 state forwarding mcast_router 1
+bridge vlan global set dev br0 vid 5 mcast_querier 1 mcast_query_interval 5000 mcast_igmp_version 3
+bridge -d -s vlan show
+bridge vlan global show
+bridge vni add vni 100,200-210 dev vx0
+bridge vni add vni 300 remote fd00::5 dev vx0
+bridge vni add vni 301 group 239.1.1.1 dev vx0
+bridge vni delete vni 100 dev vx0
+bridge vni show
+bridge -s vni show dev vx0
+""".strip().splitlines()
+
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
 BY_HAND = {
     "RTM_NEWADDR 10.0.0.1/99 on lo": "28000000140005060100000000000000026300000100000008000200 0a000001080001000a000001",
@@ -368,14 +408,21 @@ SUBJECT = {
     "ntable": 66,
     "stats": 94,
     "xstats": 94,
+    "mdb": 86,
+    "vni": 122,
+    "options": 114,
 }
 LINKPROP, SETLINK, SETNEIGHTBL, SETSTATS = 110, 19, 67, 95
 
 
-def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+def relevant(words: list[str], buffers: list[tuple[str, bytes]], tool: str = "ip") -> list[tuple[str, bytes]]:
     """Without the tool's probing of the kernel and its look-ups of names on the way."""
     if "bucket" in words:
         words = ["bucket", *words]
+    if tool == "bridge":
+        options = words[0] == "-d" or words[:2] == ["vlan", "set"] or "global" in words
+        words = [word for word in words if word[0] != "-"]
+        words[0] = {"fdb": "neigh", "vlan": "options" if options else "vlan"}.get(words[0], words[0])
     if "xstats" in words:
         words = ["xstats", "show", *words]
     subject = LINKPROP if "property" in words else SUBJECT[words[1] if words[0] in ("-d", "-4", "-6") else words[0]]
@@ -386,7 +433,8 @@ def relevant(words: list[str], buffers: list[tuple[str, bytes]]) -> list[tuple[s
         length, kind, _, seq = struct.unpack_from("=IHHI", data)
         if arrow == ">":
             changes = subject - 2 <= kind < subject or kind in (SETLINK, SETNEIGHTBL, SETSTATS)
-            wanted = seq != 0 and (kind == subject if asks else changes)
+            all_names = tool == "bridge" and kind == SUBJECT["link"] and data[16] == 0  # it reads them first
+            wanted = seq != 0 and not all_names and (kind == subject if asks else changes)
             data = padding_cleared(data[:length])  # `ip addr show` sends 128 zeros more than its message has
         if wanted:
             kept.append((arrow, data))
@@ -399,7 +447,7 @@ def run(command: str, trace: str, tool: str = "ip") -> list[tuple[str, bytes]]:
     argv = ["strace", *options, tool, "-n", A, *(B if word == "B" else word for word in words)]
     subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with open(trace) as text:
-        return relevant(words, dumped(text.read()))
+        return relevant(words, dumped(text.read()), tool)
 
 
 def announced() -> None:
@@ -524,6 +572,7 @@ if __name__ == "__main__":
             "tunnels": lambda: several(IP_BEFORE, TUNNELS),
             "tables": lambda: several(IP_BEFORE, TABLES),
             "stats": stats,
+            "bridge": lambda: several(BRIDGE_BEFORE, BRIDGE),
             "announced": announced,
             "nft": nft,
         }[sys.argv[1]]()

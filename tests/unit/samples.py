@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from samples_bridge import BRIDGE_REQUESTS
 from samples_ip import IP_FILE_REQUESTS
 from samples_lab import LAB_REQUESTS
 from samples_stats import STATS_REQUESTS
@@ -39,7 +40,7 @@ def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-FILES = ("", "_lab", "_6_1", "_ip", "_tables", "_tunnels", "_stats")
+FILES = ("", "_lab", "_6_1", "_ip", "_tables", "_tunnels", "_stats", "_bridge")
 CAPTURED = captured(*[f"captured{name}.txt" for name in FILES])
 
 
@@ -274,4 +275,5 @@ REQUESTS = {
     **TABLE_REQUESTS,
     **TUNNEL_REQUESTS,
     **STATS_REQUESTS,
+    **BRIDGE_REQUESTS,
 }

@@ -135,10 +135,16 @@ NEWER = {
 }
 
 # What we describe as a structure and C does not.
-NO_SUCH_STRUCT = {"done": "netlink(7): NLMSG_DONE carries a bare int"}
+NO_SUCH_STRUCT = {
+    "done": "netlink(7): NLMSG_DONE carries a bare int",
+    "router_port": "the header has it in a comment: a u32, then attributes",
+}
 NO_SUCH_FIELD = {
     ("rtnl_link_ifmap", "__pad"): "the compiler's own padding to the widest member",
     ("tc_stats", "__pad"): "the same",
+    ("br_port_msg", "__pad1"): "the same",
+    ("br_port_msg", "__pad2"): "the same",
+    ("br_mdb_entry", "__pad"): "the same",
     ("ip6_tnl_parm2", "__pad"): "the same",
     ("ifreq", "__rest"): "what is left of a union",
     ("gnet_stats_basic", "__pad"): "the same",
