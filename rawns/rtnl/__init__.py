@@ -66,6 +66,15 @@ if TYPE_CHECKING:
     from .tc import GETTCLASS as GETTCLASS
     from .tc import NEWQDISC as NEWQDISC
     from .tc import NEWTCLASS as NEWTCLASS
+    from .tc_filter import DELACTION as DELACTION
+    from .tc_filter import DELCHAIN as DELCHAIN
+    from .tc_filter import DELTFILTER as DELTFILTER
+    from .tc_filter import GETACTION as GETACTION
+    from .tc_filter import GETCHAIN as GETCHAIN
+    from .tc_filter import GETTFILTER as GETTFILTER
+    from .tc_filter import NEWACTION as NEWACTION
+    from .tc_filter import NEWCHAIN as NEWCHAIN
+    from .tc_filter import NEWTFILTER as NEWTFILTER
     from .vlan import DELVLAN as DELVLAN
     from .vlan import GETVLAN as GETVLAN
     from .vlan import NEWVLAN as NEWVLAN
@@ -90,6 +99,7 @@ MODULES = {
     "vni": "NEWTUNNEL DELTUNNEL GETTUNNEL",
     "nsid": "NEWNSID DELNSID GETNSID",
     "tc": "NEWQDISC DELQDISC GETQDISC NEWTCLASS DELTCLASS GETTCLASS",
+    "tc_filter": "NEWTFILTER DELTFILTER GETTFILTER NEWCHAIN DELCHAIN GETCHAIN NEWACTION DELACTION GETACTION",
 }
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names.split()}  # by name: NEWLINK, GETROUTE ...
 _NAME_OF = {getattr(uapi, f"RTM_{name}"): name for name in _MODULE_OF}

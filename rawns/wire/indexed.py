@@ -16,8 +16,20 @@ class Indexed(Attrs):
     __slots__ = ()
 
     def __init__(self, kind: Type, nested: bool = False) -> None:
-        super().__init__({}, nested)
+        super().__init__(_EveryName(kind), nested)
         self._numbers = _EveryNumber(kind)
+
+
+class _EveryName(dict[str, tuple[int, Type]]):
+    """A table of attributes in which every ``[NUMBER]`` is found."""
+
+    def __init__(self, kind: Type) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def get(self, name: object, default: Any = None) -> Any:
+        number = name[1:-1] if isinstance(name, str) and name[:1] == "[" and name[-1:] == "]" else ""
+        return (int(number), self._kind) if number.isascii() and number.isdigit() else default
 
 
 class _EveryNumber(dict[int, tuple[str, Type]]):

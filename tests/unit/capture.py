@@ -8,6 +8,7 @@
     python3 tests/unit/capture.py tunnels > tests/unit/captured_tunnels.txt  (tunnels, HSR, MACsec)
     python3 tests/unit/capture.py stats > tests/unit/captured_stats.txt    (statistics, and what the kernel only announces)
     python3 tests/unit/capture.py bridge > tests/unit/captured_bridge.txt  (ports, addresses, groups and identifiers of bridges)
+    python3 tests/unit/capture.py tc > tests/unit/captured_tc.txt    (filters, actions and disciplines of tc)
     python3 tests/unit/capture.py nft > tests/unit/captured_nft.txt      (with nftables)
 
 Only for making the file anew; the tests read it.  Each command stands on a line with a hash sign; below it, in hex,
@@ -282,6 +283,35 @@ bridge vni show
 bridge -s vni show dev vx0
 """.strip().splitlines()
 
+TC = """
+tc qdisc add dev va clsact
+tc qdisc add dev vb root handle 1: htb default 10
+tc filter add dev vb parent 1: protocol ip prio 5 u32 match ip dst 10.0.0.1/32 match ip sport 80 0xffff flowid 1:10
+tc filter add dev va ingress protocol all pref 7 u32 match u32 0 0 action mirred egress redirect dev vb
+tc filter get dev vb parent 1: protocol ip pref 5 handle 800::800 u32
+tc filter show dev vb
+tc filter show dev va ingress
+tc filter add dev va egress pref 3 matchall skip_hw action drop
+tc filter add dev va egress protocol ip pref 4 flower ip_proto tcp dst_port 80 src_ip 10.0.0.0/8 action vlan push id 5 priority 2
+tc filter replace dev va egress protocol ip pref 4 handle 5 fw classid 1:3 police rate 1mbit burst 10k drop
+tc filter add dev va egress pref 8 basic classid 1:4
+tc filter del dev vb parent 1: pref 5
+tc chain add dev va ingress chain 5
+tc chain show dev va ingress
+tc chain del dev va ingress chain 5
+tc actions add action mirred egress mirror dev va index 3
+tc actions add action skbedit mark 5/0xff queue_mapping 3
+tc actions show action mirred
+tc actions get action mirred index 3
+tc actions del action mirred index 3
+tc qdisc add dev vb parent 1:10 handle 10: red limit 400000 min 30000 max 90000 avpkt 1000 burst 55 ecn bandwidth 10Mbit
+tc qdisc add dev vb parent 1:10 handle 10: sfq perturb 10 divisor 1024
+tc qdisc add dev vb parent 1:10 handle 10: fq limit 1000 maxrate 1mbit nopacing horizon_drop
+tc qdisc add dev vb parent 1:10 handle 10: codel target 6ms ecn
+tc qdisc add dev vb parent 1:10 handle 10: prio bands 4
+tc qdisc add dev vb parent 1:10 handle 10: netem delay 10ms loss gemodel 1% 10% 70% 0.1% slot 20ms packets 5
+""".strip().splitlines()
+
 # Messages that `ip` would not send, or not with NETLINK_CAP_ACK (as rawns does) and NETLINK_GET_STRICT_CHK.
 BY_HAND = {
     "RTM_NEWADDR 10.0.0.1/99 on lo": "28000000140005060100000000000000026300000100000008000200 0a000001080001000a000001",
@@ -407,6 +437,9 @@ SUBJECT = {
     "netconf": 82,
     "ntable": 66,
     "stats": 94,
+    "filter": 46,
+    "chain": 102,
+    "actions": 50,
     "xstats": 94,
     "mdb": 86,
     "vni": 122,
@@ -571,6 +604,7 @@ if __name__ == "__main__":
             "ip": lambda: several(IP_BEFORE, IP_COMMANDS),
             "tunnels": lambda: several(IP_BEFORE, TUNNELS),
             "tables": lambda: several(IP_BEFORE, TABLES),
+            "tc": lambda: several(KINDS_BEFORE, TC),
             "stats": stats,
             "bridge": lambda: several(BRIDGE_BEFORE, BRIDGE),
             "announced": announced,

@@ -15,6 +15,7 @@ from samples_ip import IP_FILE_REQUESTS
 from samples_lab import LAB_REQUESTS
 from samples_stats import STATS_REQUESTS
 from samples_tables import TABLE_REQUESTS
+from samples_tc import TC_REQUESTS
 from samples_tunnels import TUNNEL_REQUESTS
 
 from rawns import nlmsg, rtnl, uapi
@@ -40,7 +41,7 @@ def captured(*files: str) -> dict[str, list[tuple[str, bytes]]]:
     return found
 
 
-FILES = ("", "_lab", "_6_1", "_ip", "_tables", "_tunnels", "_stats", "_bridge")
+FILES = ("", "_lab", "_6_1", "_ip", "_tables", "_tc", "_tunnels", "_stats", "_bridge")
 CAPTURED = captured(*[f"captured{name}.txt" for name in FILES])
 
 
@@ -273,6 +274,7 @@ REQUESTS = {
     **LAB_REQUESTS,
     **IP_FILE_REQUESTS,
     **TABLE_REQUESTS,
+    **TC_REQUESTS,
     **TUNNEL_REQUESTS,
     **STATS_REQUESTS,
     **BRIDGE_REQUESTS,

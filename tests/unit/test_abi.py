@@ -55,6 +55,11 @@ HEADERS = """
 #include <linux/if_vlan.h>
 #include <linux/fib_rules.h>
 #include <linux/pkt_sched.h>
+#include <linux/pkt_cls.h>
+#include <linux/tc_act/tc_gact.h>
+#include <linux/tc_act/tc_mirred.h>
+#include <linux/tc_act/tc_vlan.h>
+#include <linux/tc_act/tc_skbedit.h>
 #include <linux/gen_stats.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
@@ -148,6 +153,7 @@ NO_SUCH_FIELD = {
     ("ip6_tnl_parm2", "__pad"): "the same",
     ("ifreq", "__rest"): "what is left of a union",
     ("gnet_stats_basic", "__pad"): "the same",
+    ("tc_u32_sel", "__pad"): "the compiler's own padding to the next member",
     ("iphdr", "version_ihl"): "two bit fields in C: ihl and version",
 }
 
