@@ -34,6 +34,37 @@ def descriptions(protocol: str) -> Mapping[int, Message]:
     return NETLINK.get(protocol, {})
 
 
+def message_names(protocol: str) -> set[str]:
+    """Return the names of all messages of a protocol, those of the commands of generic netlink included."""
+    found = set()
+    for message in descriptions(protocol).values():
+        found |= {message.name, *_commands(message).values()}
+    return found
+
+
+def names_of_message(protocol: str, data: bytes, frame: nlmsg.Frame) -> list[str]:
+    """Return the names of one message of a datagram: its own, and of generic netlink that of its command; none if unknown."""
+    message = descriptions(protocol).get(frame.kind)
+    if message is None:
+        return []
+    command = (
+        _commands(message, bool(frame.flags & uapi.NLM_F_REQUEST)).get(data[frame.start]) if frame.start < frame.end else None
+    )
+    return [message.name] if command is None else [message.name, command]
+
+
+def _commands(message: Message, request: bool = True) -> dict[int, str]:
+    """Return the commands of a family of generic netlink by number, the first byte of its header; none of other messages."""
+    names: Any = getattr(message.layout, "names", None)
+    if callable(names):
+        found: dict[int, str] = names(request)
+        return found
+    header = getattr(message.layout, "header", None)
+    if header is None or header.name != "genlmsghdr":
+        return {}
+    return dict(header.members[0][1].names)
+
+
 class HexRow:
     """Some bytes of a message under one name: ``offset``, ``data``, ``depth`` of nesting, ``name``, ``value``, ``text``.
 

@@ -8,7 +8,7 @@ of the header in front tell which of the structures follows.  The numbers stand 
 from __future__ import annotations
 
 from . import uapi
-from .wire import IP, RAW, TEXT, U8, U16, U32, U64, Attrs, Layout, Message, Raw, Struct, Type, Vector
+from .wire import IP, RAW, TEXT, U8, U16, U32, U64, Attrs, Layout, Message, Raw, Scalar, Struct, Type, Vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,40 @@ if TYPE_CHECKING:
 SOCK_DIAG_BY_FAMILY = 20
 SOCK_DESTROY = 21
 FLAGS_BEFORE_BODY = 10  # bytes from nlmsg_flags to the end of struct nlmsghdr
+
+
+def _bits(words: str, prefix: str) -> dict[int, str]:
+    """Return names of bits, from the lowest on."""
+    return {1 << number: prefix + word for number, word in enumerate(words.split())}
+
+
+STATES = "ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING".split()
+SOCKET_TYPES = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 4: "SOCK_RDM", 5: "SOCK_SEQPACKET", 6: "SOCK_DCCP"}
+PROTOCOLS = {6: "IPPROTO_TCP", 17: "IPPROTO_UDP", 33: "IPPROTO_DCCP", 132: "IPPROTO_SCTP", 136: "IPPROTO_UDPLITE"}
+PROTOCOLS.update({1: "IPPROTO_ICMP", 58: "IPPROTO_ICMPV6", 255: "IPPROTO_RAW", 262: "IPPROTO_MPTCP"})
+SHOWN_INET = _bits("MEMINFO INFO VEGASINFO CONG TOS TCLASS SKMEMINFO SHUTDOWN", "INET_DIAG_")  # 1 << (number - 1)
+SHOWN_UNIX = _bits("NAME VFS PEER ICONS RQLEN MEMINFO UID", "UDIAG_SHOW_")
+SHOWN_NETLINK = _bits("MEMINFO GROUPS RING_CFG FLAGS", "NDIAG_SHOW_")
+SHOWN_PACKET = _bits("INFO MCLIST RING_CFG FANOUT MEMINFO FILTER", "PACKET_SHOW_")
+NETLINK_PROTOCOLS = {
+    number: f"NETLINK_{name}"
+    for number, name in enumerate(
+        "ROUTE UNUSED USERSOCK FIREWALL SOCK_DIAG NFLOG XFRM SELINUX ISCSI AUDIT FIB_LOOKUP CONNECTOR NETFILTER IP6_FW DNRTMSG "
+        "KOBJECT_UEVENT GENERIC".split()
+    )
+}
+KINDS: dict[str, Scalar | Raw] = {"8": U8, "16": U16, "32": U32, "64": Raw(8), "family": U8.named("AF_")}
+KINDS.update(
+    type=Scalar("B", SOCKET_TYPES),
+    state=Scalar("B", {number: f"TCP_{name}" for number, name in enumerate(STATES, 1)}),
+    states=U32.bits({1 << number: f"TCPF_{name}" for number, name in enumerate(STATES, 1)}),
+    protocol=Scalar("B", PROTOCOLS),
+    netlink=Scalar("B", {**NETLINK_PROTOCOLS, 255: "NDIAG_PROTO_ALL"}),
+    inet=U8.bits(SHOWN_INET),
+    udiag_=U32.bits(SHOWN_UNIX),
+    ndiag_=U32.bits(SHOWN_NETLINK),
+    pdiag_=U32.bits(SHOWN_PACKET),
+)
 
 
 class _PortBytes(Raw):
@@ -49,9 +83,8 @@ def _id() -> list[tuple[str, Any]]:
 
 
 def _members(prefix: str, words: str) -> list[tuple[str, Any]]:
-    """Return members of a structure, written ``NAME:BITS``."""
-    kinds = {"8": U8, "16": U16, "32": U32, "64": Raw(8)}
-    return [(prefix + name, kinds[bits]) for name, _, bits in (word.partition(":") for word in words.split())]
+    """Return members of a structure, written ``NAME:KIND`` with the kinds of `KINDS`."""
+    return [(prefix + name, KINDS[kind]) for name, _, kind in (word.partition(":") for word in words.split())]
 
 
 def _attrs(prefix: str, first: int, **kinds: Type) -> Attrs:
@@ -63,21 +96,16 @@ MEMINFO = Struct("inet_diag_meminfo", *_members("idiag_", "rmem:32 wmem:32 fmem:
 INET_REQUEST = Layout(
     Struct(
         "inet_diag_req_v2",
-        ("sdiag_family", U8.named("AF_")),
-        ("sdiag_protocol", U8.named("IPPROTO_")),
-        ("idiag_ext", U8),
-        ("pad", U8),
-        ("idiag_states", U32),
+        *_members("", "sdiag_family:family sdiag_protocol:protocol idiag_ext:inet pad:8 idiag_states:states"),
         *_id(),
         whole=True,
     ),
-    _attrs("INET_DIAG_REQ_", 1, BYTECODE=RAW, SK_BPF_STORAGES=RAW, PROTOCOL=U32),
+    _attrs("INET_DIAG_REQ_", 1, BYTECODE=RAW, SK_BPF_STORAGES=RAW, PROTOCOL=Scalar("I", PROTOCOLS)),
 )
 INET_ANSWER = Layout(
     Struct(
         "inet_diag_msg",
-        ("idiag_family", U8.named("AF_")),
-        *_members("idiag_", "state:8 timer:8 retrans:8"),
+        *_members("idiag_", "family:family state:state timer:8 retrans:8"),
         *_id(),
         *_members("idiag_", "expires:32 rqueue:32 wqueue:32 uid:32 inode:32"),
         whole=True,
@@ -94,7 +122,7 @@ INET_ANSWER = Layout(
         SKMEMINFO=Vector(U32),
         SHUTDOWN=U8,
         DCTCPINFO=RAW,
-        PROTOCOL=U8,
+        PROTOCOL=Scalar("B", PROTOCOLS),
         SKV6ONLY=U8,
         LOCALS=RAW,
         PEERS=RAW,
@@ -113,16 +141,16 @@ INET_ANSWER = Layout(
 
 def _request(name: str, prefix: str) -> Layout:
     """Return the request for sockets of another family; they differ in the names of their members."""
-    head = _members("sdiag_", "family:8 protocol:8")
+    head = _members("sdiag_", "family:family protocol:" + ("netlink" if prefix == "ndiag_" else "8"))
     return Layout(Struct(name, *head, ("pad", U16), *_members(prefix, _REQUEST[prefix]), whole=True), Attrs({}))
 
 
-_SHOWN = "ino:32 show:32 cookie:64"
-_REQUEST = {"udiag_": f"states:32 {_SHOWN}", "ndiag_": _SHOWN, "pdiag_": _SHOWN}
+_SHOWN = {prefix: f"ino:32 show:{prefix} cookie:64" for prefix in ("udiag_", "ndiag_", "pdiag_")}
+_REQUEST = {**_SHOWN, "udiag_": f"states:states {_SHOWN['udiag_']}"}
 UNIX_ANSWER = Layout(
     Struct(
         "unix_diag_msg",
-        *_members("udiag_", "family:8 type:8 state:8"),
+        *_members("udiag_", "family:family type:type state:state"),
         ("pad", U8),
         *_members("udiag_", "ino:32 cookie:64"),
         whole=True,
@@ -143,20 +171,21 @@ UNIX_ANSWER = Layout(
 NETLINK_ANSWER = Layout(
     Struct(
         "netlink_diag_msg",
-        *_members("ndiag_", "family:8 type:8 protocol:8 state:8 portid:32 dst_portid:32 dst_group:32 ino:32 cookie:64"),
+        *_members(
+            "ndiag_", "family:family type:type protocol:netlink state:8 portid:32 dst_portid:32 dst_group:32 ino:32 cookie:64"
+        ),
         whole=True,
     ),
     _attrs("NETLINK_DIAG_", 0, MEMINFO=Vector(U32), GROUPS=RAW, RX_RING=RAW, TX_RING=RAW, FLAGS=U32),
 )
 PACKET_ANSWER = Layout(
-    Struct("packet_diag_msg", *_members("pdiag_", "family:8 type:8 num:16 ino:32 cookie:64"), whole=True),
+    Struct("packet_diag_msg", *_members("pdiag_", "family:family type:type num:16 ino:32 cookie:64"), whole=True),
     _attrs(
         "PACKET_DIAG_", 0, INFO=RAW, MCLIST=RAW, RX_RING=RAW, TX_RING=RAW, FANOUT=U32, UID=U32, MEMINFO=Vector(U32), FILTER=RAW
     ),
 )
-AF_UNIX = 1
 LAYOUTS = {  # the request and the answer of each family
-    AF_UNIX: (_request("unix_diag_req", "udiag_"), UNIX_ANSWER),
+    uapi.AF_UNIX: (_request("unix_diag_req", "udiag_"), UNIX_ANSWER),
     uapi.AF_INET: (INET_REQUEST, INET_ANSWER),
     uapi.AF_INET6: (INET_REQUEST, INET_ANSWER),
     uapi.AF_NETLINK: (_request("netlink_diag_req", "ndiag_"), NETLINK_ANSWER),

@@ -47,7 +47,8 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     "icmp": [["session"], ["socket"], [""]],
     "chat": [["event_loop", "tcp"], ["peer"], ["room"], [""]],
     "tracing": [
-        ["architectures", "constants", "memory", "sockets"],
+        ["architectures", "constants", "memory", "names"],
+        ["sockets"],
         ["seccomp"],
         ["ptrace", "record"],
         ["calls"],

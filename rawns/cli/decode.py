@@ -6,7 +6,7 @@ import sys
 
 from .options import Command, Option
 
-FAMILIES = {"route": 0, "netfilter": 12}
+FAMILIES = {"route": 0, "sock_diag": 4, "netfilter": 12, "generic": 16}
 
 COMMAND = Command(
     "decode",
@@ -27,9 +27,9 @@ COMMAND = Command(
 def main(argv: list[str]) -> int:
     """Run ``rawns decode``; return the exit status."""
     options = COMMAND.parse(argv)
+    from ..tracing.names import NETLINK_PROTOCOLS as NAMES
     from ..tracing.parse import MAX_INPUT_BYTES, datagrams
     from ..tracing.record import PROTOCOLS, TracedCall, as_object
-    from ..tracing.sockets import FAMILIES as NAMES
     from ..tracing.text import ATTRIBUTES, BRIEF, BYTES, Formatter
 
     path = options.operand(0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 
 from . import calls
-from .faults import InjectedFault, Injector
 from .ptrace import Tracer
 from .record import Trace, TracedCall
 from .watch import CallWatcher
@@ -16,6 +15,8 @@ from .watch import CallWatcher
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from .faults import InjectedFault
 
 MAX_CALLS = 1_000_000  # that `trace` keeps
 
@@ -26,12 +27,13 @@ def tracer(report: Callable[[TracedCall], None], files: bool, faults: Sequence[I
     ``files`` adds calls that open files, so that the program is stopped at each of them.  A seccomp filter cannot tell netlink
     sockets from files: `read` and `write` are reported only of processes that have a netlink socket.
     """
+    injector = None
+    if faults:
+        from .faults import Injector
+
+        injector = Injector(faults)
     names = set(calls.CALLS) | {"socketcall"}
-    return Tracer(
-        names if files else names - calls.FILES,
-        CallWatcher(report, Injector(faults) if faults else None),
-        passed={"read", "write"},
-    )
+    return Tracer(names if files else names - calls.FILES, CallWatcher(report, injector), passed={"read", "write"})
 
 
 def trace(argv: Sequence[str], files: bool = False) -> Trace:

@@ -7,12 +7,12 @@ by address is read from its memory, bounded, and quoted.
 from __future__ import annotations
 
 import _socket as socket  # the C module: `socket` imports enum and selectors, a third of the tracer's start
-import os
 from struct import Struct
 
 from ..syscalls import quoted
 from ..terminal import printable
-from . import constants, memory
+from ..uapi import AF_NETLINK, AF_PACKET
+from . import memory, names
 from .architectures import SOCKETCALLS
 
 TYPE_CHECKING = False
@@ -26,86 +26,10 @@ MAX_PATH_SHOWN = 200  # bytes
 MAX_ADDRESS_BYTES = 128  # struct sockaddr_storage
 MSGHDR_WORDS = 7  # name, namelen, iov, iovlen, control, controllen, flags
 
-MOUNT_FLAGS = {
-    1: "MS_RDONLY",
-    2: "MS_NOSUID",
-    4: "MS_NODEV",
-    8: "MS_NOEXEC",
-    0x20: "MS_REMOUNT",
-    0x1000: "MS_BIND",
-    0x2000: "MS_MOVE",
-    0x4000: "MS_REC",
-    0x8000: "MS_SILENT",
-    0x20000: "MS_UNBINDABLE",
-    0x40000: "MS_PRIVATE",
-    0x80000: "MS_SLAVE",
-    0x100000: "MS_SHARED",
-    0x200000: "MS_RELATIME",
-}
-UMOUNT_FLAGS = {1: "MNT_FORCE", 2: "MNT_DETACH", 4: "MNT_EXPIRE", 8: "UMOUNT_NOFOLLOW"}
-CLONE_FLAGS = {number: name for name, number in vars(constants).items() if name.startswith("CLONE_")}
-NAMESPACE_FLAGS = {number: name for number, name in CLONE_FLAGS.items() if name.startswith("CLONE_NEW")}
-OPEN_FLAGS = {
-    getattr(os, name): name
-    for name in "O_WRONLY O_RDWR O_CREAT O_EXCL O_TRUNC O_APPEND O_NONBLOCK O_DIRECTORY O_NOFOLLOW O_CLOEXEC O_PATH".split()
-}
-MSG_FLAGS = {
-    getattr(socket, name): name
-    for name in "MSG_PEEK MSG_TRUNC MSG_DONTWAIT MSG_NOSIGNAL MSG_WAITALL MSG_CTRUNC MSG_MORE MSG_CMSG_CLOEXEC".split()
-}
-OPEN_TREE_FLAGS = {1: "OPEN_TREE_CLONE", os.O_CLOEXEC: "OPEN_TREE_CLOEXEC", 0x1000: "AT_EMPTY_PATH", 0x8000: "AT_RECURSIVE"}
-MOVE_MOUNT_FLAGS = {4: "MOVE_MOUNT_F_EMPTY_PATH", 0x40: "MOVE_MOUNT_T_EMPTY_PATH"}
-FAMILIES = {number: name for name, number in vars(socket).items() if name.startswith("AF_") and name != "AF_ROUTE"}  # an alias
-KINDS = {getattr(socket, name): name for name in ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_SEQPACKET")}
-SOCKET_FLAGS = {int(socket.SOCK_CLOEXEC): "SOCK_CLOEXEC", int(socket.SOCK_NONBLOCK): "SOCK_NONBLOCK"}
-IOCTLS = {  # <linux/sockios.h>, <linux/if_tun.h>, <linux/nsfs.h>
-    0x8910: "SIOCGIFNAME",
-    0x8912: "SIOCGIFCONF",
-    0x8913: "SIOCGIFFLAGS",
-    0x8914: "SIOCSIFFLAGS",
-    0x8915: "SIOCGIFADDR",
-    0x8916: "SIOCSIFADDR",
-    0x8917: "SIOCGIFDSTADDR",
-    0x8918: "SIOCSIFDSTADDR",
-    0x8919: "SIOCGIFBRDADDR",
-    0x891A: "SIOCSIFBRDADDR",
-    0x891B: "SIOCGIFNETMASK",
-    0x891C: "SIOCSIFNETMASK",
-    0x891D: "SIOCGIFMETRIC",
-    0x891E: "SIOCSIFMETRIC",
-    0x8921: "SIOCGIFMTU",
-    0x8922: "SIOCSIFMTU",
-    0x8923: "SIOCSIFNAME",
-    0x8924: "SIOCSIFHWADDR",
-    0x8927: "SIOCGIFHWADDR",
-    0x8933: "SIOCGIFINDEX",
-    0x8942: "SIOCGIFTXQLEN",
-    0x8943: "SIOCSIFTXQLEN",
-    0x8946: "SIOCETHTOOL",
-    0x8970: "SIOCGIFMAP",
-    0x8971: "SIOCSIFMAP",
-    0x894C: "SIOCGSKNS",
-    0x89A0: "SIOCBRADDBR",
-    0x89A1: "SIOCBRDELBR",
-    0x89A2: "SIOCBRADDIF",
-    0x89A3: "SIOCBRDELIF",
-    0x89F0: "SIOCGETTUNNEL",
-    0x89F1: "SIOCADDTUNNEL",
-    0x89F2: "SIOCDELTUNNEL",
-    0x89F3: "SIOCCHGTUNNEL",
-    0x400454CA: "TUNSETIFF",
-    0x400454CB: "TUNSETPERSIST",
-    0x400454CC: "TUNSETOWNER",
-    0x400454CE: "TUNSETGROUP",
-    0x800454CF: "TUNGETFEATURES",
-    0x800454D2: "TUNGETIFF",
-    0xB701: "NS_GET_USERNS",
-    0xB702: "NS_GET_PARENT",
-    0xB703: "NS_GET_NSTYPE",
-    0xB704: "NS_GET_OWNER_UID",
-}
 WITHOUT_NAME = ("SIOCGIFCONF", "SIOCGSKNS")  # their argument is not a struct ifreq
 IFREQ_NAME_BYTES = 16
+CLONE_NEWTIME = 0x80  # in clone(2) part of the exit signal
+U16 = Struct("=H")
 
 
 class Context:
@@ -119,13 +43,14 @@ class Context:
         self.word = entry.architecture.word
 
 
-def named_bits(value: int, names: dict[int, str]) -> str:
-    """Return flags in C notation; bits without a name follow in hexadecimal."""
-    words = [name for number, name in names.items() if value & number == number]
-    rest = value
-    for number in names:
-        rest &= ~number
-    return "|".join([*words, *([hex(rest)] if rest or not words else [])]) if value else "0"
+def named_bits(value: int, known: dict[int, str]) -> str:
+    """Return flags in C notation; bits without a name follow in hexadecimal.  A name of several bits counts before its parts."""
+    words, rest = [], value
+    for number, name in known.items():
+        if number and rest & number == number:
+            words.append(name)
+            rest &= ~number
+    return "|".join([*words, *([hex(rest)] if rest else [])]) or "0"
 
 
 def signed(value: int) -> int:
@@ -162,30 +87,33 @@ def _address(context: Context, value: int) -> str:
     return hex(value) if value else "NULL"
 
 
-def flags(names: dict[int, str]) -> Callable[[Context, int], str]:
+def flags(known: dict[int, str]) -> Callable[[Context, int], str]:
     """Return the kind of an argument whose bits have these names."""
-    return lambda context, value: named_bits(value & 0xFFFFFFFF, names)
+    return lambda context, value: named_bits(value & 0xFFFFFFFF, known)
 
 
 def _open_flags(context: Context, value: int) -> str:
-    words = named_bits(value & 0xFFFFFFFF & ~3, OPEN_FLAGS) if value & ~3 else ""
+    known = names.OPEN_FLAGS_ARM if context.entry.architecture.name == "aarch64" else names.OPEN_FLAGS_X86
+    words = named_bits(value & 0xFFFFFFFF & ~3, known) if value & ~3 else ""
     return "|".join(filter(None, [["O_RDONLY", "O_WRONLY", "O_RDWR", "3"][value & 3], words]))
 
 
 def _domain(context: Context, value: int) -> str:
-    return FAMILIES.get(signed(value), str(signed(value)))
+    return names.FAMILIES.get(signed(value), str(signed(value)))
 
 
 def _socket_type(context: Context, value: int) -> str:
-    extra = named_bits(value & ~0xF, SOCKET_FLAGS) if value & ~0xF else ""
-    return "|".join(filter(None, [KINDS.get(value & 0xF, str(value & 0xF)), extra]))
+    extra = named_bits(value & 0xFFFFFFF0, names.SOCKET_FLAGS) if value & 0xFFFFFFF0 else ""
+    return "|".join(filter(None, [names.SOCKET_TYPES.get(value & 0xF, str(value & 0xF)), extra]))
 
 
 def _protocol(context: Context, value: int) -> str:
-    from .sockets import AF_NETLINK
-    from .sockets import FAMILIES as PROTOCOLS
-
-    return PROTOCOLS.get(value, str(value)) if signed(context.entry.args[0]) == AF_NETLINK else str(signed(value))
+    """Return the protocol of a socket, which depends on its family: packet(7) has a type of Ethernet in network order."""
+    family, number = signed(context.entry.args[0]), signed(value)
+    if family == AF_PACKET and number:
+        return f"htons({int.from_bytes(U16.pack(number & 0xFFFF), 'big'):#06x})"
+    known = names.NETLINK_PROTOCOLS if family == AF_NETLINK else names.PROTOCOLS
+    return known.get(number, str(number)) if family in (AF_NETLINK, socket.AF_INET, socket.AF_INET6) else str(number)
 
 
 def socket_address(length: int) -> Callable[[Context, int], str]:
@@ -203,8 +131,8 @@ def format_sockaddr(data: bytes) -> str:
     if len(data) < 2:
         return "{}"
     family = int.from_bytes(data[:2], "little" if Struct("=H").pack(1)[0] else "big")
-    name = FAMILIES.get(family, str(family))
-    if family == socket.AF_NETLINK and len(data) >= 12:
+    name = names.FAMILIES.get(family, str(family))
+    if family == AF_NETLINK and len(data) >= 12:
         port, groups = Struct("=II").unpack_from(data, 4)
         return f"{{{name}, nl_pid={port}, nl_groups={groups:#x}}}"
     if family == socket.AF_INET and len(data) >= 8:
@@ -217,23 +145,35 @@ def format_sockaddr(data: bytes) -> str:
 
 
 def _clone_args(context: Context, value: int) -> str:
-    words = memory.read_words(context.tid, value, 1, 8)  # flags is the first member of struct clone_args
-    return f"{{flags={named_bits(words[0] & ~0xFF, CLONE_FLAGS)}}}" if words else hex(value)
+    """Return the flags and the exit signal of a ``struct clone_args``, its first and its fifth member."""
+    words = memory.read_words(context.tid, value, 5, 8)
+    if not words:
+        return hex(value)
+    ending = f", exit_signal={_signal_name(words[4])}" if len(words) == 5 and words[4] else ""
+    return f"{{flags={named_bits(words[0], names.CLONE_FLAGS)}{ending}}}"
 
 
 def _clone_flags(context: Context, value: int) -> str:
-    return named_bits(value & 0xFFFFFF00, CLONE_FLAGS)
+    """Return the flags of clone(2); the lowest byte is the signal that tells the parent of the end."""
+    words = named_bits(value & 0xFFFFFF00, names.CLONE_FLAGS) if value & 0xFFFFFF00 else ""
+    return "|".join(filter(None, [words, _signal_name(value & 0xFF) if value & 0xFF else ""])) or "0"
+
+
+def _signal_name(number: int) -> str:
+    import _signal  # type: ignore[import-not-found]  # `signal` imports enum
+
+    found = (name for name, value in vars(_signal).items() if name.startswith("SIG") and "_" not in name and value == number)
+    return next(found, str(number))
 
 
 def _request(context: Context, value: int) -> str:
-    number = value & 0xFFFFFFFF
-    return IOCTLS.get(number, hex(number))
+    return names.IOCTLS.get(value & 0xFFFFFFFF, hex(value & 0xFFFFFFFF))
 
 
 def _ioctl_data(context: Context, value: int) -> str:
     """Return the argument of an ioctl: of those on links the interface's name, with which ``struct ifreq`` begins."""
     number = context.entry.args[1] & 0xFFFFFFFF
-    known = IOCTLS.get(number, "")
+    known = names.IOCTLS.get(number, "")
     if known not in WITHOUT_NAME and number >> 8 & 0xFF == 0x89 or known in ("TUNSETIFF", "TUNGETIFF"):
         name = memory.read(context.tid, value, IFREQ_NAME_BYTES).partition(b"\0")[0]
         return f"{{{quoted(name)}}}"
@@ -267,26 +207,26 @@ CALLS: dict[str, list[Callable[[Context, int], str]]] = {
     "clone": [_clone_flags],
     "clone3": [_clone_args],
     "execve": [_string],
-    "unshare": [flags(CLONE_FLAGS)],
-    "setns": [_descriptor, flags(NAMESPACE_FLAGS)],
-    "mount": [_string, _string, _string, flags(MOUNT_FLAGS), _address],
-    "umount2": [_string, flags(UMOUNT_FLAGS)],
-    "move_mount": [_descriptor, _string, _descriptor, _string, flags(MOVE_MOUNT_FLAGS)],
-    "open_tree": [_descriptor, _string, flags(OPEN_TREE_FLAGS)],
+    "unshare": [flags(names.CLONE_FLAGS)],
+    "setns": [_descriptor, flags(names.NAMESPACE_FLAGS)],
+    "mount": [_string, _string, _string, flags(names.MOUNT_FLAGS), _address],
+    "umount2": [_string, flags(names.UMOUNT_FLAGS)],
+    "move_mount": [_descriptor, _string, _descriptor, _string, flags(names.MOVE_MOUNT_FLAGS)],
+    "open_tree": [_descriptor, _string, flags(names.OPEN_TREE_FLAGS)],
     "pivot_root": [_string, _string],
     "chroot": [_string],
     "socket": [_domain, _socket_type, _protocol],
     "bind": [_descriptor, socket_address(2), _integer],
     "connect": [_descriptor, socket_address(2), _integer],
-    "send": [_descriptor, _data_size, _size, flags(MSG_FLAGS)],
-    "sendto": [_descriptor, _data_size, _size, flags(MSG_FLAGS), socket_address(5), _integer],
-    "sendmsg": [_descriptor, _message_header, flags(MSG_FLAGS)],
-    "sendmmsg": [_descriptor, _address, _integer, flags(MSG_FLAGS)],
-    "recv": [_descriptor, _data_size, _size, flags(MSG_FLAGS)],
-    "recvfrom": [_descriptor, _data_size, _size, flags(MSG_FLAGS), _address, _address],
-    "recvmsg": [_descriptor, _message_header, flags(MSG_FLAGS)],
-    "recvmmsg": [_descriptor, _address, _integer, flags(MSG_FLAGS), _address],
-    "recvmmsg_time64": [_descriptor, _address, _integer, flags(MSG_FLAGS), _address],
+    "send": [_descriptor, _data_size, _size, flags(names.MSG_FLAGS)],
+    "sendto": [_descriptor, _data_size, _size, flags(names.MSG_FLAGS), socket_address(5), _integer],
+    "sendmsg": [_descriptor, _message_header, flags(names.MSG_FLAGS)],
+    "sendmmsg": [_descriptor, _address, _integer, flags(names.MSG_FLAGS)],
+    "recv": [_descriptor, _data_size, _size, flags(names.MSG_FLAGS)],
+    "recvfrom": [_descriptor, _data_size, _size, flags(names.MSG_FLAGS), _address, _address],
+    "recvmsg": [_descriptor, _message_header, flags(names.MSG_FLAGS)],
+    "recvmmsg": [_descriptor, _address, _integer, flags(names.MSG_FLAGS), _address],
+    "recvmmsg_time64": [_descriptor, _address, _integer, flags(names.MSG_FLAGS), _address],
 }
 SENDS = {"write", "send", "sendto", "sendmsg", "sendmmsg"}
 RECEIVES = {"read", "recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64"}
@@ -305,7 +245,7 @@ def creates_namespace(context: Context) -> bool:
     """Return whether a `clone` or `clone3` creates a namespace."""
     entry = context.entry
     words = memory.read_words(context.tid, entry.args[0], 1, 8) if entry.name == "clone3" else [entry.args[0] & ~0xFF]
-    return any(number & word for number in NAMESPACE_FLAGS for word in words if number != constants.CLONE_NEWTIME)
+    return any(number & word for number in names.NAMESPACE_FLAGS for word in words if number != CLONE_NEWTIME)
 
 
 def unpack_socketcall(tid: int, entry: Entry) -> bool:

@@ -1,4 +1,4 @@
-"""Numbers of <linux/ptrace.h>, <linux/seccomp.h>, <linux/filter.h> and <linux/sched.h> under their C names."""
+"""Numbers of <linux/ptrace.h>, <linux/seccomp.h> and <linux/filter.h> under their C names."""
 
 from __future__ import annotations
 
@@ -53,18 +53,3 @@ NO_CALL = 0xFFFFFFFFFFFFFFFF  # -1 as the number of a call
 
 WAIT_ALL = 0x40000000  # __WALL of waitpid(2): threads, too
 WAIT_OWN_THREAD = 0x20000000  # __WNOTHREAD: only what the calling thread traces or has forked
-
-CLONE_NEWTIME = 0x80
-CLONE_VM = 0x100
-CLONE_FS = 0x200
-CLONE_FILES = 0x400
-CLONE_VFORK = 0x4000
-CLONE_THREAD = 0x10000
-CLONE_NEWNS = 0x20000
-CLONE_NEWCGROUP = 0x2000000
-CLONE_NEWUTS = 0x4000000
-CLONE_NEWIPC = 0x8000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
-CLONE_IO = 0x80000000

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from struct import Struct
 
-from .. import nlmsg, rtnl, uapi
+from .. import explain, nlmsg, uapi
 from ..errors import DecodeError
 from . import calls, memory
 from .ptrace import set_result, skip_call
+from .record import PROTOCOLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 FAILABLE = calls.NAMESPACES | calls.ON_NETLINK | calls.FILES | {"socket", "ioctl"}
 
 
+# The kernel does not treat what follows the beginning of a batch as a transaction if that is replaced.
+BATCHES = ("NFNL_MSG_BATCH_BEGIN", "NFNL_MSG_BATCH_END")
+
+
 class InjectedFault:
     """One fault: the ``name`` of a call or of a message (RTM_NEWADDR), and the ``error`` (errno) or the ``delay`` in seconds.
 
@@ -42,9 +47,9 @@ class InjectedFault:
         self.name, self.error, self.delay, self.number = name, error, delay, number
         self._seen = 0
 
-    def occurs(self, name: str) -> bool:
-        """Count a call or a message of a name; return whether this fault concerns it."""
-        if name != self.name:
+    def occurs(self, *names: str) -> bool:
+        """Count a call or a message that has these names; return whether this fault concerns it."""
+        if self.name not in names:
             return False
         self._seen += 1
         return self.number is None or self._seen == self.number
@@ -81,9 +86,12 @@ def parse_delay(text: str) -> InjectedFault:
 
 
 def _check(name: str) -> None:
-    if name not in FAILABLE and name not in {message.name for message in rtnl.MESSAGES.values()}:
+    if name in BATCHES:
+        raise ValueError(f"{name} only marks a batch: let one of its messages fail, such as NFT_MSG_NEWRULE")
+    if name not in FAILABLE and not any(name in explain.message_names(protocol) for protocol in PROTOCOLS.values()):
         raise ValueError(
-            f"{name} is neither a call that the tracer follows, such as unshare, nor an rtnetlink message, such as RTM_NEWADDR"
+            f"{name} is neither a call that the tracer follows, such as unshare, nor a message, such as RTM_NEWADDR, "
+            "nor a family of generic netlink that this kernel has"
         )
 
 
@@ -109,25 +117,28 @@ class Injector:
                     skip_call(thread.tid, context.entry.architecture)
                     self._failing[thread.tid] = fault.error
                     return
-        if protocol == "rtnetlink" and name in calls.SENDS:
+        if protocol and name in calls.SENDS:
             for number, data in enumerate(calls.payloads(context, calls.signed(context.entry.args[2]))):
                 for frame in nlmsg.split(data[: nlmsg.ignored(data)]):
-                    self._enter_request(thread, context, socket, number, frame)
+                    names = explain.names_of_message(protocol, data, frame)
+                    for fault in self._faults:
+                        if fault.occurs(*names):
+                            time.sleep(fault.delay)
+                            if fault.error and self._replace(thread, context, number, frame):
+                                self._expect(socket, frame, fault.error)
+                                break
 
-    def _enter_request(self, thread: Thread, context: Context, socket: str, datagram: int, frame: nlmsg.Frame) -> None:
-        message = rtnl.MESSAGES.get(frame.kind)
-        for fault in self._faults:
-            if message is None or not fault.occurs(message.name):
-                continue
-            time.sleep(fault.delay)
-            if fault.error and self._replace(thread, context, datagram, frame):
-                if len(self._pending) >= MAX_PENDING:
-                    self._pending.clear()
-                self._pending.setdefault((socket, frame.seq), []).append((fault.error, frame.kind, frame.flags))
-                break
+    def _expect(self, socket: str, frame: nlmsg.Frame, error: int) -> None:
+        """Remember a request that was replaced until its acknowledgement comes."""
+        if len(self._pending) >= MAX_PENDING:
+            self._pending.clear()
+        self._pending.setdefault((socket, frame.seq), []).append((error, frame.kind, frame.flags))
 
     def _replace(self, thread: Thread, context: Context, datagram: int, frame: nlmsg.Frame) -> bool:
-        """Turn a request into one that is only acknowledged; return whether that was possible."""
+        """Turn a request into one that is only acknowledged; return whether that was possible.
+
+        In a batch of nf_tables the kernel answers with EINVAL instead and gives the batch up, as after any refusal.
+        """
         at = calls.address_of(context, datagram, frame.offset + TYPE_OFFSET, 4)
         if not at:
             return False
@@ -157,22 +168,26 @@ class Injector:
             except DecodeError:
                 continue
             for frame in frames:
-                pending = self._pending.get((socket, frame.seq))
-                if frame.kind != nlmsg.ERROR.number or pending is None:
-                    continue
-                error, kind, flags = pending[0]
-                repeated = data[frame.start + REPEATED_OFFSET + TYPE_OFFSET : frame.start + REPEATED_OFFSET + FLAGS_OFFSET]
-                if repeated != U16.pack(NLMSG_NOOP):
-                    continue  # the answer to another request of the same number
-                at = calls.address_of(context, number, frame.start, 4)
-                head = calls.address_of(context, number, frame.start + REPEATED_OFFSET + TYPE_OFFSET, 4)
-                if at and head:
-                    memory.write(thread.tid, at, S32.pack(-error))
-                    memory.write(thread.tid, head, U16.pack(kind) + U16.pack(flags))
-                if "MSG_PEEK" not in calls.format_arguments(context):
-                    del pending[0]
-                    if not pending:
-                        del self._pending[socket, frame.seq]
+                at = frame.start + REPEATED_OFFSET + TYPE_OFFSET
+                repeated = data[at : frame.start + REPEATED_OFFSET + FLAGS_OFFSET]
+                if frame.kind == nlmsg.ERROR.number and repeated == U16.pack(NLMSG_NOOP):
+                    self._change_answer(thread, context, number, frame, socket)
+
+    def _change_answer(self, thread: Thread, context: Context, datagram: int, frame: nlmsg.Frame, socket: str) -> None:
+        """Turn the answer to a request that was replaced into a refusal of the original one."""
+        pending = self._pending.get((socket, frame.seq))
+        if pending is None:
+            return
+        error, kind, flags = pending[0]
+        at = calls.address_of(context, datagram, frame.start, 4)
+        head = calls.address_of(context, datagram, frame.start + REPEATED_OFFSET + TYPE_OFFSET, 4)
+        if at and head:
+            memory.write(thread.tid, at, S32.pack(-error))
+            memory.write(thread.tid, head, U16.pack(kind) + U16.pack(flags))
+        if "MSG_PEEK" not in calls.format_arguments(context):
+            del pending[0]
+            if not pending:
+                del self._pending[socket, frame.seq]
 
     def ended(self, thread: Thread) -> None:
         """Forget a thread that has ended."""

@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-INFO = Struct("=B3xIQQ")  # struct ptrace_syscall_info: op, arch, instruction_pointer, stack_pointer; then a union
+INFO = Struct("=B3xI16x")  # struct ptrace_syscall_info: op, arch, then instruction_pointer and stack_pointer; then a union
 ENTRY, EXIT = Struct("=7Q"), Struct("=qB")  # nr and six arguments; rval and is_error
 INFO_BYTES = 96
 MAX_REGISTER_BYTES = 1024
@@ -87,7 +87,7 @@ class Thread:
 
 
 class Watcher:
-    """What a `Tracer` tells.  All methods are called while the thread is stopped."""
+    """What a `Tracer` tells.  All methods but `resumed` are called while the thread is stopped."""
 
     def enter(self, thread: Thread, entry: Entry) -> bool:
         """Called when a thread begins a call; return whether its end is of interest."""
@@ -105,6 +105,9 @@ class Watcher:
     def ended(self, thread: Thread, status: int) -> None:
         """Called when a thread has ended, with a wait status; it may have been in a call."""
 
+    def resumed(self) -> None:
+        """Called when the thread runs again, or has ended: the time for work that does not need it, such as writing."""
+
 
 class Tracer:
     """Follow a program and everything that it starts.
@@ -121,6 +124,8 @@ class Tracer:
         self._main = 0
         self._status = 0
         self._leaving = False
+        self._info = ctypes.create_string_buffer(INFO_BYTES)  # of the last stop, struct ptrace_syscall_info
+        self._info_address = ctypes.addressof(self._info)
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
@@ -204,6 +209,7 @@ class Tracer:
             except SyscallError as error:
                 if error.errno != errno.ESRCH:  # killed in the meantime; its end follows
                     raise
+        self.watcher.resumed()
 
     def _ended(self, tid: int, status: int) -> None:
         thread = self.threads.pop(tid, None)
@@ -264,13 +270,14 @@ class Tracer:
             self.watcher.renamed(thread, former)
 
     def _call(self, thread: Thread) -> None:
-        op, audit, fields = _syscall_info(thread.tid)
+        _request(c.PTRACE_GET_SYSCALL_INFO, thread.tid, INFO_BYTES, self._info_address)
+        op, audit = INFO.unpack_from(self._info)
         if op == c.PTRACE_SYSCALL_INFO_EXIT:
             entry, thread.entry = thread.entry, None
             if entry is not None:
-                self.watcher.leave(thread, entry, EXIT.unpack_from(fields)[0])
+                self.watcher.leave(thread, entry, EXIT.unpack_from(self._info, INFO.size)[0])
         elif op in (c.PTRACE_SYSCALL_INFO_ENTRY, c.PTRACE_SYSCALL_INFO_SECCOMP) and thread.entry is None:
-            number, *args = ENTRY.unpack_from(fields)
+            number, *args = ENTRY.unpack_from(self._info, INFO.size)
             architecture = ARCHITECTURES.get(audit)
             name = architecture.calls.get(number) if architecture is not None else None
             if architecture is not None and name in self.names:
@@ -333,9 +340,8 @@ def _become(path: str, argv: Sequence[str], ignored: Sequence[int], code: bytes,
 
 def _request(request: int, tid: int, address: int = 0, data: int = 0) -> int:
     """Make a ptrace request.  Raises `SyscallError`."""
-    ctypes.set_errno(0)
     answer: int = _ptrace(request, tid, address, data)
-    if answer < 0 and ctypes.get_errno():
+    if answer < 0:  # none of the requests made here can return a negative value otherwise
         number = ctypes.get_errno()
         raise SyscallError(
             number, "ptrace", f"{_NAMES.get(request, request)}, {tid}", _hint(tid) if number == errno.EPERM else ""
@@ -415,14 +421,6 @@ def _event_message(tid: int) -> int:
     message = ctypes.c_ulong()
     _request(c.PTRACE_GETEVENTMSG, tid, 0, ctypes.addressof(message))
     return message.value
-
-
-def _syscall_info(tid: int) -> tuple[int, int, bytes]:
-    """Return what a thread has stopped for: PTRACE_SYSCALL_INFO_*, AUDIT_ARCH_*, and the bytes of the union."""
-    buffer = ctypes.create_string_buffer(INFO_BYTES)
-    _request(c.PTRACE_GET_SYSCALL_INFO, tid, INFO_BYTES, ctypes.addressof(buffer))
-    op, audit, _, _ = INFO.unpack_from(buffer.raw)
-    return op, audit, buffer.raw[INFO.size :]
 
 
 def _status_fields(tid: int) -> dict[bytes, bytes]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from .. import explain
 from ..syscalls import Event
 
 TYPE_CHECKING = False
@@ -70,6 +69,8 @@ class Trace:
 
 def as_object(call: TracedCall) -> dict[str, Any]:
     """Return a call as a dict for JSON: `explain.record`, with the thread, the namespace and the time (seconds since 1970)."""
+    from .. import explain
+
     return {
         "time": call.time / 1e9,
         "program": call.program,

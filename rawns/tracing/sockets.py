@@ -10,31 +10,14 @@ import ctypes
 import os
 from _socket import SOL_SOCKET, socket  # as in `calls`
 
+from .names import NETLINK_PROTOCOLS
+
 _libc = ctypes.CDLL(None, use_errno=True)
 PIDFD_THREAD = os.O_EXCL  # <linux/pidfd.h>
 PIDFD_GETFD = 438  # the same number on all architectures
 SO_PROTOCOL, SO_DOMAIN = 38, 39  # <asm-generic/socket.h>
 AF_NETLINK = 16
 MAX_KNOWN = 10_000  # sockets that are remembered
-
-FAMILIES = {  # NETLINK_* of <linux/netlink.h>
-    0: "NETLINK_ROUTE",
-    2: "NETLINK_USERSOCK",
-    4: "NETLINK_SOCK_DIAG",
-    5: "NETLINK_NFLOG",
-    6: "NETLINK_XFRM",
-    7: "NETLINK_SELINUX",
-    8: "NETLINK_ISCSI",
-    9: "NETLINK_AUDIT",
-    10: "NETLINK_FIB_LOOKUP",
-    11: "NETLINK_CONNECTOR",
-    12: "NETLINK_NETFILTER",
-    15: "NETLINK_KOBJECT_UEVENT",
-    16: "NETLINK_GENERIC",
-    18: "NETLINK_SCSITRANSPORT",
-    20: "NETLINK_RDMA",
-    21: "NETLINK_CRYPTO",
-}
 
 
 class Descriptors:
@@ -69,7 +52,7 @@ class Descriptors:
     def name(self, tid: int, fd: int) -> str:
         """Return what a descriptor is, in words: a path, ``net:[4026531840]``, or a netlink family."""
         family = self.family(tid, fd)
-        return self.describe(tid, fd) if family is None else FAMILIES.get(family, f"NETLINK_{family}")
+        return self.describe(tid, fd) if family is None else NETLINK_PROTOCOLS.get(family, f"NETLINK_{family}")
 
     def has_netlink(self, tid: int) -> bool:
         """Return whether a thread has a netlink socket."""

@@ -105,6 +105,9 @@ class Formatter:
         values = {span.name: span.value for span in spans}
         number = -values.get("error", 0) if isinstance(values.get("error"), int) else 0
         about = next((span.text() for span in spans if span.name == "msg.nlmsg_type"), "")
+        command = next((span.text() for span in request if span.path == ("cmd",)), "")  # of generic netlink
+        if not command.isdigit():
+            about = command or about
         if not number:
             return f"{name}: {about + ' ' if about else ''}{'done' if name == 'NLMSG_DONE' else 'acknowledged'}"
         place = _offending(request, values.get("NLMSGERR_ATTR_OFFS"))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from time import perf_counter_ns, time_ns
 
 from .. import netns_names
 from . import calls, seccomp
-from .faults import Injector
+from .names import NETLINK_PROTOCOLS
 from .ptrace import Entry, Thread, Watcher, program_name
 from .record import PROTOCOLS, TracedCall
-from .sockets import AF_NETLINK, FAMILIES, Descriptors
+from .sockets import AF_NETLINK, Descriptors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .faults import Injector
 
 FILE_PREFIXES = (b"/run/netns", b"/var/run/netns", b"/proc/sys/net/", b"/sys/class/net")
 S_ISUID = 0o4000  # <sys/stat.h>
@@ -20,7 +25,7 @@ MAX_NAMES = 100_000  # of namespaces that are remembered
 
 
 class CallWatcher(Watcher):
-    """Makes a `TracedCall` of each call of interest and passes it to ``report`` when it has returned."""
+    """Makes a `TracedCall` of each call of interest; passes it to ``report`` when it has returned and the thread runs again."""
 
     def __init__(self, report: Callable[[TracedCall], None], injector: Injector | None = None) -> None:
         self._report, self._injector = report, injector
@@ -28,38 +33,39 @@ class CallWatcher(Watcher):
         self._namespaces = NamespaceNames()
         self._socket_namespace: dict[str, str] = {}  # of sockets whose creation was seen
         self._running: dict[int, tuple[TracedCall, int]] = {}  # by thread, with the time of its start
+        self._returned: list[TracedCall] = []  # not yet reported
 
     def enter(self, thread: Thread, entry: Entry) -> bool:
         if entry.name == "socketcall" and not calls.unpack_socketcall(thread.tid, entry):
             return False
-        pid, name = thread.process.pid, entry.name
         family = None
-        if name in calls.ON_NETLINK:
+        if entry.name in calls.ON_NETLINK:
             family = self._descriptors.family(thread.tid, calls.signed(entry.args[0]))
             if family is None:
                 return False
-        if name == "ioctl" and not seccomp.wanted_ioctl(entry.args[1]):
-            return False
         context = calls.Context(thread.tid, entry, self._descriptors)
-        if name in ("clone", "clone3") and not calls.creates_namespace(context):
+        if not _concerns_networks(context):
             return False
-        if name in calls.FILES and not _is_network_file(calls.path_of(context)):
-            return False
-        call = TracedCall(name, calls.format_arguments(context), PROTOCOLS.get(family, ""), pid, thread.tid)
-        call.time = time_ns()
+        call = TracedCall(entry.name, calls.format_arguments(context), PROTOCOLS.get(family, ""), thread.process.pid, thread.tid)
         call.program = program_name(thread.tid)
         call.netns = self._namespaces.of_thread(thread.tid)
         if family is not None:
-            call.number = family
-            call.family = FAMILIES.get(family, f"NETLINK_{family}")
-            call.socket = self._descriptors.describe(thread.tid, calls.signed(entry.args[0]))
-            call.netns = self._socket_namespace.get(call.socket, call.netns)
-            if name in calls.SENDS:
-                call.payload = _joined(calls.payloads(context, calls.signed(entry.args[2])))
+            self._add_socket(call, context, family)
+        call.time = time_ns()
         self._running[thread.tid] = call, perf_counter_ns()
         if self._injector is not None:
             self._injector.enter(thread, context, call.socket, call.protocol)
         return True
+
+    def _add_socket(self, call: TracedCall, context: calls.Context, family: int) -> None:
+        """Add to a call its netlink socket, the namespace of that, and what is sent."""
+        args = context.entry.args
+        call.number = family
+        call.family = NETLINK_PROTOCOLS.get(family, f"NETLINK_{family}")
+        call.socket = self._descriptors.describe(call.tid, calls.signed(args[0]))
+        call.netns = self._socket_namespace.get(call.socket, call.netns)
+        if call.call in calls.SENDS:
+            call.payload = _joined(calls.payloads(context, calls.signed(args[2])))
 
     def leave(self, thread: Thread, entry: Entry, result: int) -> None:
         running = self._running.pop(thread.tid, None)
@@ -76,20 +82,33 @@ class CallWatcher(Watcher):
             call.arguments = calls.format_arguments(context)  # with the sender's address, which the kernel has written
             call.payload = _joined(calls.payloads(context, result))
         elif call.call == "socket" and result >= 0:
-            if calls.signed(entry.args[0]) == AF_NETLINK:
-                thread.process.every_call = True  # it may read and write the socket, too, with calls that the filter lets through
-            if len(self._socket_namespace) >= MAX_NAMES:
-                self._socket_namespace.clear()
-            self._socket_namespace[self._descriptors.describe(thread.tid, result)] = call.netns
+            self._created(thread, call, result, calls.signed(entry.args[0]) == AF_NETLINK)
         elif call.call in MOUNTS:
             self._namespaces.forget()
         elif call.call == "execve" and not call.error:
-            call.program = program_name(thread.tid)
-            if _lost_privilege(thread.tid):
-                call.arguments += " /* set-user-ID, but without that privilege, because it is traced */"
-            if thread.process.filtered and thread.process.every_call:
-                thread.process.every_call = self._descriptors.has_netlink(thread.tid)
-        self._report(call)
+            self._executed(thread, call)
+        self._returned.append(call)
+
+    def _created(self, thread: Thread, call: TracedCall, fd: int, netlink: bool) -> None:
+        """Remember the namespace of a socket."""
+        if netlink:
+            thread.process.every_call = True  # it may read and write the socket, too, with calls that the filter lets through
+        if len(self._socket_namespace) >= MAX_NAMES:
+            self._socket_namespace.clear()
+        self._socket_namespace[self._descriptors.describe(thread.tid, fd)] = call.netns
+
+    def _executed(self, thread: Thread, call: TracedCall) -> None:
+        """Note the new program of a process, and whether it still has a netlink socket."""
+        call.program = program_name(thread.tid)
+        if _lost_privilege(thread.tid):
+            call.arguments += " /* set-user-ID, but without that privilege, because it is traced */"
+        if thread.process.filtered and thread.process.every_call:
+            thread.process.every_call = self._descriptors.has_netlink(thread.tid)
+
+    def resumed(self) -> None:
+        for call in self._returned:
+            self._report(call)
+        self._returned.clear()
 
     def renamed(self, thread: Thread, former: int) -> None:
         self.ended(thread, 0)  # the thread that had this id
@@ -105,7 +124,7 @@ class CallWatcher(Watcher):
         if running is not None:
             call, start = running
             call.nanoseconds, call.unfinished = perf_counter_ns() - start, True
-            self._report(call)
+            self._returned.append(call)
 
 
 class NamespaceNames:
@@ -141,6 +160,16 @@ class NamespaceNames:
             identity = netns_names.identity(netns_names.path_of(name))
             if identity is not None:
                 self._names[f"net:[{identity[1]}]"] = name
+
+
+def _concerns_networks(context: calls.Context) -> bool:
+    """Return whether the arguments of a call say that it concerns namespaces or networks."""
+    entry = context.entry
+    if entry.name == "ioctl":
+        return seccomp.wanted_ioctl(entry.args[1])
+    if entry.name in ("clone", "clone3"):
+        return calls.creates_namespace(context)
+    return entry.name not in calls.FILES or _is_network_file(calls.path_of(context))
 
 
 def _lost_privilege(tid: int) -> bool:

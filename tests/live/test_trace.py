@@ -8,20 +8,22 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from struct import pack, unpack_from
+from typing import Any
 
 import pytest
 from conftest import PROJECT
 
 import rawns
-from rawns import explain, nlmsg
+from rawns import explain, genl, nlmsg
 from rawns.tracing import architectures, calls, constants, seccomp
-from rawns.wire import RAW
+from rawns.wire import RAW, Span
 
 Name = Callable[[], str]
 CALLS = "unshare,setns,mount,umount2,socket,bind,connect,sendto,sendmsg,recvfrom,recvmsg"
@@ -282,6 +284,31 @@ def test_a_message_fails_as_the_program_would_see_it_and_the_kernel_never_acts_o
                 assert (done.returncode, done.stderr) == (2, "RTNETLINK answers: Device or resource busy\n")
 
 
+def test_messages_of_other_families_fail_too(netns_name: Name, tmp_path: Path) -> None:
+    """A rule in a batch of nf_tables, which the kernel then gives up as a whole; a command of generic netlink; sock_diag."""
+    for tool in ("nft", "ss"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    rules = tmp_path / "rules"
+    rules.write_text("table ip t { chain c { counter; }; }\n")
+    with rawns.NetNS.create(netns_name()) as ns:
+        for fault, argv, sentence in (
+            ("NFT_MSG_NEWRULE=ENOSPC", ["nft", "-f", str(rules)], "No space left on device"),
+            ("SOCK_DIAG_BY_FAMILY=EPERM", ["ss", "-tn"], "Operation not permitted"),
+            ("CTRL_CMD_GETFAMILY=EXDEV", ["ip", "macsec", "show"], "Invalid cross-device link"),
+            ("nlctrl=EXDEV", ["ip", "macsec", "show"], "Invalid cross-device link"),
+        ):
+            done = ns.run(
+                [sys.executable, "-m", "rawns", "trace", "-o", "/dev/null", "--fail", fault, *argv],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            )
+            assert sentence in done.stderr, (fault, done)
+        tables = ns.run(["nft", "list", "tables"], capture_output=True, text=True)
+        assert (tables.returncode, tables.stdout) == (0, "")
+
+
 def test_a_call_fails_without_being_made() -> None:
     done = command("--fail", "unshare=ENOSPC", "-o", "/dev/null", program=("unshare", "-n", "true"))
     assert done.returncode == 1 and "No space left on device" in done.stderr
@@ -291,6 +318,7 @@ def test_a_call_fails_without_being_made() -> None:
     "words",
     [
         ("--fail", "foo=EBUSY"),
+        ("--fail", "NFNL_MSG_BATCH_BEGIN=EBUSY"),
         ("--fail", "unshare=EFOO"),
         ("--fail", "unshare"),
         ("--fail", "unshare=EPERM:when=0"),
@@ -413,6 +441,64 @@ def test_families_of_generic_netlink_have_their_names() -> None:
     """The family that lists the others is asked for a name, by the real ip."""
     text = command("-v", program=("ip", "macsec", "show")).stderr
     assert 'CTRL_ATTR_FAMILY_NAME "macsec"' in text and "cmd CTRL_CMD_GETFAMILY" in text
+
+
+def generic(family: str) -> int:
+    """The number of a family of generic netlink, asked without rawns; skips if the kernel does not have it."""
+    with socket.socket(16, socket.SOCK_RAW, 16) as sock:
+        name = family.encode() + b"\0"
+        size = 4 + len(name)
+        sock.send(pack("=IHHIIBBH", 20 + (size + 3 & ~3), 16, 1, 1, 0, 3, 1, 0) + pack("=HH", size, 2) + name + bytes(-size % 4))
+        data = sock.recv(65536)
+    if unpack_from("=H", data, 4)[0] == 2:
+        pytest.skip(f"this kernel has no {family}")
+    at = 20
+    while unpack_from("=H", data, at + 2)[0] != 1:  # CTRL_ATTR_FAMILY_ID
+        at += unpack_from("=H", data, at)[0] + 3 & ~3
+    return int(unpack_from("=H", data, at + 4)[0])
+
+
+def test_the_kernel_gives_types_to_attributes_of_families_without_a_description() -> None:
+    """TASKSTATS_CMD_ATTR_PID is a number of 32 bits (<linux/taskstats.h>); in an answer, attributes have other numbers."""
+    family = generic("TASKSTATS")
+    request = pack("=IHHIIBBHHHI", 28, family, 1, 7, 0, 1, 1, 0, 8, 1, 77)
+    assert decoded(request.hex().encode(), "-f", "generic", "-s").stdout == b"TASKSTATS: cmd 1, version 1, [1] 77\n"
+    answer = pack("=IHHIIBBHHHI", 28, family, 0, 7, 0, 1, 1, 0, 8, 1, 77)
+    assert decoded(answer.hex().encode(), "-f", "generic", "-s").stdout == b"TASKSTATS: cmd 1, version 1, [1] 4d 00 00 00\n"
+
+
+def test_nests_without_end_are_read_to_a_bound() -> None:
+    """A policy can contain itself; 60,000 bytes of nests in each other are no error of the reader."""
+    from rawns.genl import policy
+    from rawns.wire import Layout, Message
+
+    row = {"NL_POLICY_TYPE_ATTR_TYPE": 13, "NL_POLICY_TYPE_ATTR_POLICY_IDX": 0}
+    answers: list[dict[str, Any]] = [
+        {"CTRL_ATTR_POLICY": {"[0]": {"[1]": row}}},
+        {"CTRL_ATTR_OP_POLICY": {"[5]": {"CTRL_ATTR_POLICY_DO": 0}}},
+    ]
+    (_, attrs) = policy.commands(answers)[5]
+    nested = b"".join(pack("=HH", size, 1) for size in range(60_000, 0, -4))
+    spans: list[Span] = []
+    Message(5, "x", Layout(genl.base.header({}), attrs)).unpack(bytes(4) + nested, trace=spans)
+    assert 10 < len(spans) < 100
+
+
+def test_ethtool_is_read(netns_name: Name) -> None:
+    """A request as `ethtool lo` sends it, and the kernel's answer: the name of the interface, and whether it has a carrier."""
+    family = generic("ethtool")
+    name = pack("=HH4s", 7, 2, b"lo\0\0")
+    request = pack("=IHHIIBBHHH", 20 + 4 + 8, family, 5, 7, 0, 6, 1, 0, 12, 0x8001) + name
+    program = f"import socket;s=socket.socket(16,3,16);s.send(bytes.fromhex('{request.hex()}'));s.recv(65536)"
+    with rawns.NetNS.create(netns_name()) as ns:
+        run = ns.run(
+            [sys.executable, "-m", "rawns", "trace", "-v", sys.executable, "-I", "-S", "-c", program],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        )
+    assert "cmd ETHTOOL_MSG_LINKSTATE_GET\n" in run.stderr and 'ETHTOOL_A_HEADER_DEV_NAME "lo"\n' in run.stderr
+    assert "cmd ETHTOOL_MSG_LINKSTATE_GET_REPLY\n" in run.stderr and "ETHTOOL_A_LINKSTATE_LINK 0\n" in run.stderr
 
 
 # -- the same bytes again, and two programs side by side --------------------------------------------------------------

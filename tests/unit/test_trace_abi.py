@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from rawns import genl, sock_diag
+from rawns.genl import ethtool, wireguard
 from rawns.nft import more_messages
-from rawns.tracing import architectures, calls, constants, ptrace, sockets
+from rawns.tracing import architectures, constants, names, ptrace, sockets
 from rawns.wire import Attrs, Layout, Repeated, SubMessage
 
 COMPILER = os.environ.get("CC", "cc")
@@ -34,9 +35,15 @@ PROGRAM = """
 #include <linux/in6.h>
 #include <linux/if_tunnel.h>
 #include <linux/nsfs.h>
+#include <sys/socket.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
 #include <linux/prctl.h>
 #include <asm/unistd.h>
 #include <linux/genetlink.h>
+#include <linux/ethtool_netlink.h>
+#include <linux/wireguard.h>
+#include <netinet/tcp.h>
 #include <linux/sock_diag.h>
 #include <linux/inet_diag.h>
 #include <linux/unix_diag.h>
@@ -77,18 +84,27 @@ def printed(names: list[str], directory: Path) -> dict[str, int]:
     source, program = directory / "p.c", directory / "p"
     source.write_text(PROGRAM % "\n".join(f'printf("%s %lld\\n", "{name}", (long long)({name}));' for name in names))
     try:
-        subprocess.run([COMPILER, "-w", "-o", program, source], check=True, capture_output=True, text=True)
+        done = subprocess.run([COMPILER, "-w", "-o", program, source], capture_output=True, text=True)
     except FileNotFoundError:
         pytest.skip(f"no {COMPILER} here")
+    assert done.returncode == 0, done.stderr
     lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
     return {name: int(value) for name, value in (line.rsplit(maxsplit=1) for line in lines)}
 
 
 def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
     ours = {name: number for name, number in vars(constants).items() if name.isupper()}
-    for table in (calls.MOUNT_FLAGS, calls.UMOUNT_FLAGS, calls.IOCTLS, sockets.FAMILIES, calls.MOVE_MOUNT_FLAGS):
+    other = names.OPEN_FLAGS_X86 if os.uname().machine == "aarch64" else names.OPEN_FLAGS_ARM
+    for table in (vars(names)[word] for word in dir(names) if word.isupper() and vars(names)[word] is not other):
         ours.update({name: number for number, name in table.items()})
-    ours.update({name: number for number, name in calls.OPEN_TREE_FLAGS.items()})
+    for table in (sock_diag.SHOWN_UNIX, sock_diag.SHOWN_NETLINK, sock_diag.SHOWN_PACKET, sock_diag.PROTOCOLS):
+        ours.update({name: number for number, name in table.items()})
+    ours.update({f"TCP_{name}": number for number, name in enumerate(sock_diag.STATES, 1)})
+    ours.update({name: number for number, name in sock_diag.SOCKET_TYPES.items()})
+    ours.update({f"1 << ({name} - 1)": bit for bit, name in sock_diag.SHOWN_INET.items()})
+    ours.update({name: number for number, name in genl.ATTRIBUTE_TYPES.items() if number < 16})  # SINT and UINT: since Linux 6.7
+    ours.update({name: number for number, name in genl.OPERATION_FLAGS.items()})
+    del ours["O_LARGEFILE"]  # which the C library defines as 0 if all files may be large
     ours["NO_CALL"] -= 1 << 64  # as the compiler's signed number
     ours["__NR_pidfd_getfd"] = sockets.PIDFD_GETFD
     for one in (architectures.X86_64, architectures.I386, architectures.AARCH64):
@@ -119,6 +135,10 @@ def test_numbers_of_foreign_families_are_those_of_the_headers(tmp_path: Path) ->
     for request, answer in sock_diag.LAYOUTS.values():
         attributes(request, ours), attributes(answer, ours)
     attributes(genl.CONTROL, ours)
+    for commands in (wireguard.BODY.requests, ethtool.BODY.requests, ethtool.BODY.answers):
+        for number, (name, attrs) in commands.items():
+            ours[name] = number
+            attributes(attrs, ours)
     attributes(more_messages.LAYOUTS, ours)
     attributes(more_messages.ELEMENT, ours)
     ours.update({f"NFT_MSG_{name}": number for number, name in enumerate(more_messages.TYPE_NAMES) if name != "GETRULE_RESET"})
