@@ -231,7 +231,7 @@ def _remove(lab: str, marked: list[StampedName], unread: dict[str, Exception]) -
 
     removal = Removal()
     if os.path.lexists(f"{lock.LOCK_DIR}/{lab}.relay"):
-        from .relay_client import end_named
+        from .relay_process import end_named
 
         removal.attempt(f"relay of lab {lab}", end_named, lab)
     # Without the name that says that the lab is whole, the rest is a half-made lab, whose removal `gc` completes.
@@ -264,7 +264,8 @@ def remove_root_links(lab: str) -> list[str]:
 def collect_garbage() -> list[str]:
     """Remove what killed processes have left of labs; return what that was.
 
-    That is half-made labs, labs that should have ended with their process, and what an interrupted `up` has added.  What
+    That is half-made labs, labs that should have ended with their process, what an interrupted `up` has added, and relays whose
+    labs are gone, or that do not answer.  What
     stands is left alone, and so is everything whose owner is alive or cannot be judged.  Raises `RemovalError` for what
     could not be removed.
     """
@@ -283,10 +284,32 @@ def collect_garbage() -> list[str]:
             continue
         except RawnsError as error:  # one lab must not keep the others from being cleaned up
             removal.left(f"lab {lab}", error)
+    _collect_relays(removal)
     with signals_blocked():
         removal.finish()
         _remove_unused_owner_files()
     return sorted(removal.removed)
+
+
+def _collect_relays(removal: Removal) -> None:
+    """End relays whose labs are gone, and those that do not answer."""
+    from . import relay_process
+
+    for lab in relay_process.named():
+        try:
+            with lock.LabLock(stamp.check_lab_name(lab), wait=False) as lab_lock:
+                survey = Survey()
+                gone = not survey.of(lab) and not any(name.startswith(f"{lab}.") for name in survey.unread)
+                if gone or relay_process.hangs(lab):
+                    removal.attempt(f"relay of lab {lab}", relay_process.end_named, lab)
+                if gone:
+                    lab_lock.remove()
+        except lock.LabBusyError:
+            continue
+        except RawnsError as error:
+            removal.left(f"relay of lab {lab}", error)
+    for pid, lab in relay_process.left_over().items():
+        removal.attempt(f"relay of lab {lab} (process {pid})", relay_process.kill_left_over, pid)
 
 
 def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:

@@ -230,7 +230,7 @@ class Lab(RuntimeVerbs):
         last device; `LabTimeoutError` (TimeoutError) after so many seconds.
         """
         if self.relay_control is not None:
-            from .relay_client import end_of
+            from .relay_process import end_of
 
             end_of(self)
         if self.standing:

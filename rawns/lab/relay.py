@@ -10,7 +10,7 @@ by that process, and ends with it.  The relay of a standing lab is controlled by
 under /run/rawns, and ends when all namespaces of its ports have lost their names.  A relay stores nothing: the orders are in the
 kernel too, as data of the table that diverts the frames.
 
-Started by `relay_client`, single-threaded, in a network namespace of its own.
+Started by `relay_process`, single-threaded, in a network namespace of its own.
 """
 
 from __future__ import annotations
@@ -251,10 +251,16 @@ class FrameRelay:
     def _reply(self, connection: socket, data: bytes, descriptors: list[int]) -> None:
         import json
 
+        order: Any = None
         try:
-            answer = self._obey(json.loads(data), descriptors)
+            order = json.loads(data)
+            answer = self._obey(order, descriptors)
+            answer["order"] = order.get("order")
         except (RawnsError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            answer = {"error": str(error) or type(error).__name__}
+            answer = {
+                "error": str(error) or type(error).__name__,
+                "order": order.get("order") if isinstance(order, dict) else None,
+            }
         try:
             connection.send(json.dumps(answer).encode())
         except OSError:
@@ -322,5 +328,7 @@ def main(standing: bool) -> None:
         pass  # then frames are up to 50 us late
     control = socket(fileno=CONTROL_FD)
     control.setblocking(False)
+    if standing:
+        control.listen(8)  # again: so the credentials that a connection shows are those of this process
     os.set_inheritable(CONTROL_FD, False)
     FrameRelay(control, standing).run()

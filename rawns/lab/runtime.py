@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..objects.prefix import Prefix
     from ..objects.qdisc import Shape, ShapeOptions
     from .capture import FrameCapture
-    from .relay_client import RelayControl
+    from .relay_process import RelayControl
 
     HostWord = Union[Host, str]  # a host, or its label
     PortWord = Union[Interface, str]  # an interface, or HOST:NAME

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _functools import partial  # type: ignore[import-not-found]  # the C type alone: `functools` costs 2 ms
 
-from . import build_requests, netem_support, relay_client
+from . import build_requests, netem_support, relay_client, relay_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def _carry(host: Host, one: Interface, shape: Shape | None) -> None:
 def carried(lab: Any) -> set[tuple[str, str]]:
     """Return the label of the host and the name of each interface that a lab's relay serves; none if the relay has ended."""
     try:
-        control = relay_client.relay_of(lab, start=False)
+        control = relay_process.relay_of(lab, start=False)
         _, lines = control.lines() if control is not None else (0, [])
-    except relay_client.RelayError:
+    except relay_process.RelayError:
         return set()
     return {(one["host"], one["port"]) for one in lines}

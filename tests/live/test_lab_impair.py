@@ -18,8 +18,8 @@ import pytest
 from conftest import NETNS, remove_name
 from test_lab_runtime import host
 
-from rawns import InvalidValue, Lab, Shape
-from rawns.lab import document, netem_support, relay_client
+from rawns import InvalidValue, Lab, RawnsError, Shape
+from rawns.lab import discover, document, netem_support, relay_process
 
 SOON = 10.0  # seconds; only a fault ever waits so long
 ADDRESS = "10.0.0.2"
@@ -180,12 +180,14 @@ def test_iperf3_measures_the_rate_that_headers_leave(lab: Lab, delay: str | None
         pytest.skip("iperf3 is not installed")
     options: Any = {"delay": delay} if delay else {}
     lab.impair("a", rate="100mbit", **options)
-    server = host(lab, "b").popen(["iperf3", "-s", "-1", "-J"], stdout=subprocess.DEVNULL)
+    server = host(lab, "b").popen(["iperf3", "-s", "-J"], stdout=subprocess.DEVNULL)
     try:
         host(lab, "b").wait_for_port(5201, timeout=SOON, process=server)
-        command = ["iperf3", "-c", ADDRESS, "-J", "-t", "2", "-O", "1"]
-        said = host(lab, "a").run(command, stdout=subprocess.PIPE, check=True).stdout
-        assert json.loads(said)["end"]["sum_received"]["bits_per_second"] == pytest.approx(95.6e6, rel=0.03)
+        command, measured = ["iperf3", "-c", ADDRESS, "-J", "-t", "1", "-O", "1"], [0.0]
+        while max(measured) < 95.6e6 * 0.97 and len(measured) < 8:  # a busy machine sends less, and never more
+            said = host(lab, "a").run(command, stdout=subprocess.PIPE, check=True).stdout
+            measured.append(json.loads(said)["end"]["sum_received"]["bits_per_second"])
+        assert max(measured) == pytest.approx(95.6e6, rel=0.03), measured
     finally:
         server.kill()
         server.wait()
@@ -254,9 +256,7 @@ def test_a_relay_that_was_killed_is_seen_and_replaced(lab: Lab) -> None:
     assert lab.plan() == [] and ping(lab, "-c1")[1]
 
 
-@needs_relay
-def test_a_relay_ends_with_the_process_of_its_lab() -> None:
-    program = """
+BAD = """
 import sys, time
 from rawns import Lab
 lab = Lab("bad")
@@ -267,7 +267,11 @@ lab.impair("a", delay="5ms")
 print(lab.relay_control.lines()[0], flush=True)
 time.sleep(99)
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+
+
+@needs_relay
+def test_a_relay_ends_with_the_process_of_its_lab() -> None:
+    with subprocess.Popen([sys.executable, "-c", BAD], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         assert running(pid)
@@ -286,7 +290,7 @@ def test_the_relay_of_a_standing_lab_outlives_its_process_and_ends_with_the_lab(
         subprocess.run([sys.executable, "-c", program], check=True)
         assert lab.plan() == []
         assert min(ping(lab, "-c2", "-i0.01")[1]) >= 10
-        control = relay_client.relay_of(lab, start=False)
+        control = relay_process.relay_of(lab, start=False)
         assert control is not None
         pid, _ = control.lines()
         lab.impair("b", delay="10ms")
@@ -314,6 +318,47 @@ def test_a_relay_ends_when_its_namespaces_have_lost_their_names(netns_name: Any)
         subprocess.run(["ip", "netns", "del", f"{name}.{one}"], check=True)
     assert until_ended(pid)
     lab.down()
+
+
+@needs_relay
+def test_a_relay_that_hangs_is_killed(netns_name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is stopped (SIGSTOP) never answers, so the time that an answer is waited for may be short."""
+    name = netns_name()
+    wires = [{"ends": ["a:eth0 10.0.0.1/24", "b:eth0 10.0.0.2/24"]}]
+    lab = Lab.from_source(document.parse(json.dumps({"name": name, "hosts": {"a": {}, "b": {}}, "wires": wires})))
+    lab.up()
+    pids = []
+    for end in (lambda: lab.impair("a", delay="2ms"), discover.collect_garbage, lab.down):
+        lab.impair("a", delay="1ms")
+        assert lab.relay_control is not None
+        pids.append(lab.relay_control.lines()[0])
+        os.kill(pids[-1], signal.SIGSTOP)
+        with monkeypatch.context() as patched:
+            patched.setattr(relay_process, "ANSWER_SECONDS", 0.2)
+            if len(pids) == 1:
+                with pytest.raises(
+                    RawnsError, match=rf"relay \(process {pids[0]}\) does not answer within 0.2 s, and was killed"
+                ):
+                    end()
+            else:
+                end()
+        assert until_ended(pids[-1])
+        if len(pids) < 3:
+            assert any("its relay has ended" in str(one) for one in lab.plan())
+    assert len({*pids}) == 3 and not [one for one in os.listdir("/run/rawns") if name in one]
+
+
+@needs_relay
+def test_a_relay_that_outlives_its_lab_is_garbage() -> None:
+    """A relay that is stopped cannot end with the process of its lab."""
+    with subprocess.Popen([sys.executable, "-c", BAD], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        assert discover.collect_garbage() == []
+        process.kill()
+    assert discover.collect_garbage() == [f"relay of lab bad (process {pid})"]
+    assert until_ended(pid)
 
 
 def test_the_namespace_that_a_lab_is_built_from_is_not_impaired(lab: Lab) -> None:

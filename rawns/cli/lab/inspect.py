@@ -67,7 +67,7 @@ def _run_time(plan: Plan, word: str) -> dict[str, Any]:
     words = {label: [one.words for one in state.faults] for label, state in faults.items() if state is not None and state.faults}
     found: dict[str, Any] = {"faults": words, "differences": [str(one) for one in plan.changes()] if is_file(word) else []}
     if any(state is not None and state.relayed for state in plan.states):
-        from ...lab.relay_client import RelayError, relay_of
+        from ...lab.relay_process import RelayError, relay_of
 
         try:
             control = relay_of(plan.lab, start=False)
