@@ -50,7 +50,18 @@ setup(
     zip_safe=False,
     install_requires=[],
     extras_require={
-        "test": ["pytest", "pytest-cov", "pytest-xdist", "pytest-asyncio", "pytest-timeout", "anyio", "cffi", "setuptools", "ruff~=0.17.0", "mypy"],
+        "test": [
+            "pytest",
+            "pytest-cov",
+            "pytest-xdist",
+            "pytest-asyncio",
+            "pytest-timeout",
+            "anyio",
+            "cffi",
+            "setuptools",
+            "ruff~=0.17.0",
+            "mypy",
+        ],
         "bench": ["cffi", "setuptools", "pyroute2"],
     },
     entry_points={

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from errno import EACCES, EINVAL, ENOENT, ENOSPC, EPERM
-from struct import pack
 
 from . import syscalls, uapi
 from .errors import RawnsError, SyscallError
 from .netlink import Netlink
 from .objects import link
 from .syscalls import capable, in_initial_user_namespace, owns_namespace
+from .user_maps import inherit_capabilities, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def enter_as_same_user() -> None:
     uid = os.geteuid()
     _enter(uid, os.getegid(), uapi.CLONE_NEWUSER | uapi.CLONE_NEWNS)
     if uid != 0:
-        _keep_capabilities()
+        inherit_capabilities(sum(1 << number for number in KEPT_CAPABILITIES))
 
 
 def _enter(inner_uid: int, inner_gid: int, namespaces: int) -> None:
@@ -68,9 +68,9 @@ def _enter(inner_uid: int, inner_gid: int, namespaces: int) -> None:
         raise RawnsError("/proc must be mounted to set up a user namespace; mount it (`mount -t proc proc /proc`)")
     try:
         syscalls.unshare(namespaces)
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{inner_uid} {uid} 1")
-        _write("/proc/self/gid_map", f"{inner_gid} {gid} 1")
+        write_file("/proc/self/setgroups", "deny")
+        write_file("/proc/self/uid_map", f"{inner_uid} {uid} 1")
+        write_file("/proc/self/gid_map", f"{inner_gid} {gid} 1")
         syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
         _replace_directory("/run")
     except SyscallError as error:
@@ -87,23 +87,6 @@ def _enter(inner_uid: int, inner_gid: int, namespaces: int) -> None:
             raise
         who = "this root" if uid == 0 else "an ordinary user"
         raise RawnsError(f"this machine does not let {who} make a user namespace: {remedy}") from error
-
-
-def _keep_capabilities() -> None:
-    """Drop all capabilities but `KEPT_CAPABILITIES`, and let programs that are executed inherit these.  capabilities(7)."""
-    kept = sum(1 << number for number in KEPT_CAPABILITIES)
-    header = pack("=Ii", uapi._LINUX_CAPABILITY_VERSION_3, 0)
-    syscalls.capset(header, pack("=6I", kept, kept, kept, 0, 0, 0))  # effective, permitted, inheritable; 32 bits each
-    for number in KEPT_CAPABILITIES:
-        syscalls.prctl(uapi.PR_CAP_AMBIENT, uapi.PR_CAP_AMBIENT_RAISE, number, 0, 0)
-
-
-def _write(path: str, text: str) -> None:
-    fd = syscalls.open_(path, os.O_WRONLY)
-    try:
-        syscalls.observed_call("write", os.write, fd, text.encode(), format_args=lambda *_: f'"{path}", "{text}"')
-    finally:
-        syscalls.close(fd)
 
 
 # -- a private /run --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`rawns applets`: links named ``ip`` and ``ping``, through which this program is started as those programs."""
+"""`rawns applets`: links named ``ip``, ``ping`` and so on, through which this program is started as those programs."""
 
 from __future__ import annotations
 

@@ -34,15 +34,17 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
     "trace": "what any program says to the kernel about namespaces and networks",
     "decode": "netlink messages from a hex dump, a log of strace or a capture, with every byte named",
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
+    "nsenter": "a program in namespaces of another process",
+    "unshare": "a program in new namespaces",
     "rootless": "a shell or a command in a user namespace, in which all of this works without root",
     "completion": "a script that makes bash, zsh or fish complete command lines of rawns",
-    "applets": "links named ip and ping that start this program",
+    "applets": "links named ip, ping and so on, which start this program",
     "onefile": "write rawns into one executable file",
     "help": "this overview, or a page of the manual",
     "version": "the version of rawns",
 }
 SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
-APPLETS = ("ip", "ping")  # programs that a link of this name is
+APPLETS = ("ip", "ping", "nsenter", "unshare")  # programs that a link of this name is
 EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
 EXPLAINABLE = ("ip", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own
 COMPLETE = "__complete"  # what the scripts of `rawns completion` call

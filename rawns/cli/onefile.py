@@ -67,8 +67,8 @@ COMMAND = Command(
         Option("--compile", help="add compiled modules for this version of Python: a larger file that starts faster"),
     ),
     exclusive=[("--without", "--only")],
-    details="The file is reproducible: the same package and options give the same bytes. Started through a link named ip or "
-    "ping, it is that program.",
+    details="The file is reproducible: the same package and options give the same bytes. Started through a link named ip, "
+    "ping, nsenter or unshare, it is that program.",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` imports `enum`: 5 ms
 import os
 from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
 
@@ -11,25 +12,28 @@ SHELL = b"/bin/sh"
 def become(command: list[bytes]) -> OSError:
     """Replace this process by a command, looked up in PATH; return the error if that fails.
 
-    Like execvp(3), a file the kernel does not know how to run is given to the shell.  What Python has changed of the
-    signals (it ignores SIGPIPE) is put back first.
+    Like execvp(3), a file the kernel does not know how to run is given to the shell.  The signals are those of
+    `restore_signals`.  Nothing is imported: the root directory may be another one by now.
     """
-    from signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
-
-    for number in (SIGPIPE, SIGXFSZ):
-        signal(number, SIG_DFL)
+    restore_signals()
     if b"/" in command[0]:
         return _attempt(command[0], command)
     error = OSError(ENOENT, os.strerror(ENOENT))
     if not command[0]:
         return error
-    for directory in os.get_exec_path():
-        found = _attempt(os.fsencode(directory) + b"/" + command[0], command)
+    for directory in os.environb.get(b"PATH", os.fsencode(os.defpath)).split(b":"):
+        found = _attempt((directory or b".") + b"/" + command[0], command)
         if found.errno == EACCES:
             error = found  # it is there, somewhere: that is what to tell, unless a later one can be run
         elif found.errno not in (ENOENT, ENOTDIR):
             return found
     return error
+
+
+def restore_signals() -> None:
+    """Undo what Python has changed of the signals (it ignores SIGPIPE), for a program that is executed."""
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
 
 
 def _attempt(path: bytes, command: list[bytes]) -> OSError:
