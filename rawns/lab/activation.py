@@ -1,54 +1,77 @@
-"""Let interfaces transmit as soon as they have a carrier.
+"""Let interfaces transmit, and IPv6 addresses receive, before the verb that has set them up returns.
+
+The kernel leaves two things to work queues, which may be late.
 
 The end of a wire that is opened first has no carrier then.  When the other end is opened, the kernel reports the carrier of both
 at once, but a work queue (linkwatch) activates the first end later: until then it drops what it is given, its bridge does not
 forward, IPv6 does not use it, and the interfaces that stand on it have no carrier.  `ethtool.link_detected` makes the kernel
 complete this for one interface before it answers.
+
+An IPv6 address, even one without duplicate address detection, joins its solicited-node multicast group and gets its local route
+in a work queue (addrconf).  Until then neighbour solicitations for it are dropped, and a peer asks again after a second.  The
+route comes last.  If it is not there yet, the event RTM_NEWADDR that follows is waited for.
 """
 
 from __future__ import annotations
 
-from _socket import socket
+from _socket import AF_INET6, socket
 from errno import ENODEV, EOPNOTSUPP
 from itertools import groupby
 
 from .. import uapi
 from ..errors import RawnsError, SyscallError
 from ..ethtool import link_detected
+from ..net import connect
 from ..nlsocket import SOCKET_TYPE
+from ..objects import route
 from ..syscalls import observed_call
 from ..threads import call_and_restore, enter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from .host import Host
     from .interface import Interface
     from .topology import Topology
 
-    Places = Sequence[tuple[Host, str]]  # interfaces: each the host that it is in, and its name
+    Place = tuple[Host, str]  # of an interface: the host that it is in, and its name
+    Visit = tuple[Host, list[str], Collection[str]]  # a host, names of interfaces, IPv6 addresses
 
 HOSTS_PER_VISIT = 64  # after so many hosts this thread returns to its namespace
+ADDRESS_SECONDS = 10.0  # that the IPv6 addresses of a host are waited for
 
 
-def activate(lab: Topology, ones: Iterable[Interface], moved: Places = ()) -> None:
+def activate(lab: Topology, ones: Iterable[Interface], moved: Sequence[Place] = ()) -> list[Place]:
     """Let interfaces of a lab transmit if they have a carrier, with the other ends of their wires and what stands on both.
 
-    ``moved`` are places of ends of wires outside of the description, which come first.  An interface that is down, has no
-    carrier, or is not where it is described is left as it is.  Raises `SyscallError`.
+    The IPv6 addresses that are described of ``ones`` are waited for, `ADDRESS_SECONDS` at most.  ``moved`` are places of ends of
+    wires outside of the description, which come first.  An interface that is down or has no carrier is left as it is.  Return
+    the places at which there is no interface.  Raises `SyscallError`, `KernelError`.
     """
-    places = [*moved]
-    for one in _with_dependents(lab, ones):
+    chosen = set(ones)
+    places: list[Place] = [*moved]
+    for one in _with_dependents(lab, chosen):
         if one.up and one.name is not None and not one.existing:
             places.append((lab.hosts[one.host.number], one.name))
-    visits = [(host, [name for _, name in names]) for host, names in groupby(places, key=lambda place: place[0])]
+    addresses: dict[Host, set[str]] = {}
+    for one in chosen:
+        if one.up and one.addresses:
+            found = [each.address for each in one.addresses if each.family == AF_INET6]
+            if found:
+                addresses.setdefault(lab.hosts[one.host.number], set()).update(found)
+    visits: list[Visit] = []
+    for host, group in groupby(places, key=lambda place: place[0]):
+        visits.append((host, [name for _, name in group], addresses.pop(host, ())))
+    visits += [(host, [], wanted) for host, wanted in addresses.items()]
+    missing: list[Place] = []
     for start in range(0, len(visits), HOSTS_PER_VISIT):
         some = visits[start : start + HOSTS_PER_VISIT]
-        if all(host.connected for host, _ in some):
-            _visit(some)
+        if all(host.connected for host, _, _ in some):
+            _visit(some, missing)
         else:
-            call_and_restore(_visit, some)
+            call_and_restore(_visit, some, missing)
+    return missing
 
 
 def _with_dependents(lab: Topology, ones: Iterable[Interface]) -> list[Interface]:
@@ -73,19 +96,27 @@ def _with_dependents(lab: Topology, ones: Iterable[Interface]) -> list[Interface
     return found
 
 
-def _visit(visits: Sequence[tuple[Host, list[str]]]) -> None:
+def _visit(visits: Sequence[Visit], missing: list[Place]) -> None:
     """Ask in each host; this may leave the calling thread in one of their namespaces."""
-    for host, names in visits:
+    for host, names, addresses in visits:
         if host.connected:
-            _ask(host, host.net.netlink.fileno(), names)
+            missing += _ask(host, host.net.netlink.fileno(), names)
+            wait_for_addresses(host, addresses)
         elif _is_there(host):
             was_open = host.fd >= 0
             enter(host.fileno())
-            sock = observed_call("socket", socket, uapi.AF_NETLINK, SOCKET_TYPE, uapi.NETLINK_ROUTE)
             try:
-                _ask(host, sock.fileno(), names)
+                if names:
+                    sock = observed_call("socket", socket, uapi.AF_NETLINK, SOCKET_TYPE, uapi.NETLINK_ROUTE)
+                    try:
+                        missing += _ask(host, sock.fileno(), names)
+                    finally:
+                        sock.close()
+                if addresses:
+                    connect(host.namespace)
+                    wait_for_addresses(host, addresses)
+                    host.namespace.disconnect()
             finally:
-                sock.close()
                 if not was_open:
                     host.release()
 
@@ -101,12 +132,42 @@ def _is_there(host: Host) -> bool:
     return True
 
 
-def _ask(host: Host, fd: int, names: Iterable[str]) -> None:
+def _ask(host: Host, fd: int, names: Iterable[str]) -> list[Place]:
+    """Let the kernel complete changes of the carrier of interfaces of a host, in this order; return those that are not there."""
+    missing: list[Place] = []
     for name in names:
         try:
             link_detected(fd, name)
         except SyscallError as error:
             if error.errno == EOPNOTSUPP:
                 host.net.link(name)  # which does the same, from Linux 6.9 on
-            elif error.errno != ENODEV:  # it has been removed or moved by other means
+            elif error.errno == ENODEV:  # it has been removed or moved by other means
+                missing.append((host, name))
+            else:
                 raise
+    return missing
+
+
+# -- IPv6 addresses -----------------------------------------------------------------------------------------------------
+
+
+def addresses_without_route(host: Host, addresses: Collection[str]) -> list[str]:
+    """Return those of a host's IPv6 addresses that cannot receive yet, because they have no local route."""
+    wanted = set(addresses)
+    if not wanted:
+        return []
+    replies = host.net.netlink.dump(route.dump(AF_INET6, table=0, type=uapi.RTN_LOCAL))
+    return sorted(wanted - {reply.body.get("RTA_DST") for reply in replies if reply.body["rtm_type"] == uapi.RTN_LOCAL})
+
+
+def wait_for_addresses(host: Host, addresses: Collection[str]) -> None:
+    """Wait until a host's IPv6 addresses can receive, `ADDRESS_SECONDS` at most."""
+    if not addresses_without_route(host, addresses):
+        return
+    from ..events import wait_until
+
+    with host.monitor("address") as monitor:
+        try:
+            wait_until(lambda: not addresses_without_route(host, addresses), monitor, timeout=ADDRESS_SECONDS)
+        except TimeoutError:
+            pass  # they were removed by other means, or the machine is too busy: the lab is not taken down for that

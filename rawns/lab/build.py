@@ -4,7 +4,7 @@ A new namespace is visited once and receives one datagram.  A host is configured
 wires lead, and whichever end is configured first creates the wire.  So the hosts of a star are configured when they are
 created, and the bridge in the middle last.  A name leads to its namespace only after that: every name has a stamp behind
 it.  When all hosts are configured, every interface that has a carrier is made to transmit (`activation`).  Of many hosts,
-descriptors and sockets are closed after each.
+descriptors and sockets are closed after each; of a few they stay open until then.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 GONE = ("ENODEV", "ESRCH", "EADDRNOTAVAIL")
 DEVNULL = -3  # of `subprocess`, which is not loaded before there is a command
 HOSTS_PER_VISIT = 64  # after so many hosts this thread returns to its namespace, and blocked signals are delivered
-MAX_CONNECTED = 64  # hosts whose sockets stay open until all are configured, because `activate` uses them again
 MIN_PREFETCHED = 16  # new hosts for which a thread that creates namespaces ahead is worth its start
 
 
@@ -268,8 +267,8 @@ class Builder:
                 change.action()
         if self._new(host):
             mount_name(host.namespace, self._undo)
-        if len(self._connected) < MAX_CONNECTED:
-            self._connected.append(host)
+        if self._total < MIN_PREFETCHED:
+            self._connected.append(host)  # `activate` uses its socket again
         else:
             host.release()
         self._happened(~host.number)

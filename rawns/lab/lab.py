@@ -72,8 +72,10 @@ class Lab(RuntimeVerbs):
     def up(self, wait: float | None = None, progress: Progress | None = None) -> list[Change]:
         """Create the lab, or what is missing of it, and change what differs; return what was done.  If it fails, undo that.
 
-        With ``wait`` it returns when interfaces have carrier and addresses are usable; `LabTimeoutError` (TimeoutError) after
-        so many seconds.  ``progress`` is called with the number of hosts that are done, and the total.
+        When it returns, every interface that it has set up and that has a carrier transmits, and the IPv6 addresses that it has
+        added receive: no first packet is lost.  With ``wait`` it returns when all interfaces have the carrier that the
+        description promises, and all addresses and bridges are usable; `LabTimeoutError` (TimeoutError) after so many
+        seconds.  ``progress`` is called with the number of hosts that are done, and the total.
         A standing lab that another process changes is waited for.  Raises `InvalidValue` with all problems of the
         description, FileExistsError (`RawnsError`) if a name is taken, `LabBusyError` if another process uses the lab,
         `SyscallError` or `KernelError` if the kernel refuses, naming the port and the host.

@@ -172,20 +172,23 @@ class RuntimeVerbs(Topology):
     def set_up(self, *ports: PortWord) -> None:
         """Set interfaces up, with the addresses and routes that the kernel has taken away: ``ip link set NAME up``.
 
-        One question and one datagram for each host.
+        When it returns, those that have a carrier transmit, and so do the other ends of their wires and what stands on both; see
+        `up`.  One question and one datagram for each host.
         """
         chosen = self._by_host(ports)
         with self._changing():
             for host, ones in chosen.items():
                 self._find_indices(host, ones)
                 self._send(host, [request for one in ones for request in _raised(host, one)])
+            self._activate([one for ones in chosen.values() for one in ones])
         self._release(chosen)
 
     def replug(self, port: PortWord, target: HostWord) -> str:
         """Move an end of a wire into another host, or to another bridge, with its addresses; return its name there.
 
         ``target`` is a host, or the name of a bridge.  The other end keeps its addresses and routes; it loses its carrier for a
-        moment.  Until `restore` this lab calls the end by its described place, in which it is missing.
+        moment.  When it returns, both ends transmit if they have a carrier.  Until `restore` this lab calls the end by its
+        described place, in which it is missing.
         Equivalent to ``ip link set NAME netns HOST``, ``ip link set NAME master BRIDGE up`` and ``ip addr add``.
         """
         one = self.find_port(port)
@@ -195,6 +198,8 @@ class RuntimeVerbs(Topology):
         bridge = bridges[0] if bridges and not isinstance(target, Host) else None
         old = self.find_host(one.host)  # type: ignore[arg-type]
         new = self.find_host(bridge.host) if bridge is not None else self.find_host(target)  # type: ignore[arg-type]
+        from .activation import activate, wait_for_addresses
+
         with self._changing(), signals_blocked():
             name = self._moved(one, self.ready(old), self.ready(new))
             links = {there.name: there for there in new.net.links()}
@@ -207,6 +212,9 @@ class RuntimeVerbs(Topology):
                 requests.append(address.new(index, given, nodad=True, protocol=stamp.PROTOCOL))
                 requests[-1].flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE
             new.net.do(*requests)
+            activate(self, [one.peer, *([bridge] if bridge is not None else [])], moved=[(new, name)])
+            if not master:
+                wait_for_addresses(new, [given.address for given in one.addresses if given.family == AF_INET6])
         self._release([old, new])
         return name
 
@@ -221,6 +229,17 @@ class RuntimeVerbs(Topology):
         name = next(word for word in (there.name, *(f"eth{number}" for number in range(len(taken) + 1))) if word not in taken)
         old.net.do(link.change(there.index, new_name=name, netns_fd=new.fileno()))
         return name
+
+    def _activate(self, ones: Sequence[Interface]) -> None:
+        """Let interfaces and the other ends of their wires transmit, also those that `replug` has moved."""
+        from .activation import activate
+
+        if activate(self, ones):
+            aliases = {build_requests.alias(self.name, one) for one in ones if one.peer is not None}
+            hosts = [self.ready(host) for host in self.hosts if not host.root]
+            moved = [(host, there.name) for host in hosts for there in host.net.links("veth") if there.alias in aliases]
+            activate(self, (), moved)
+            self._release(hosts)
 
     def _find_indices(self, host: Host, ones: Sequence[Interface]) -> None:
         """Set the index of interfaces from what the kernel has: routes and addresses need it."""
@@ -499,7 +518,7 @@ class RuntimeVerbs(Topology):
         return wait_unreachable(sender, receiver, timeout)
 
     def wait_carrier(self, port: PortWord, carrier: bool = True, *, timeout: float = 5.0) -> float:
-        """Wait until an interface has a carrier, or has none; return the seconds that took.
+        """Wait until an interface has a carrier and transmits, or has no carrier; return the seconds that took.
 
         It waits for events (RTM_NEWLINK).  Raises `LabTimeoutError` (TimeoutError) after ``timeout`` seconds.
         """

@@ -11,6 +11,7 @@ from ..events import Monitor, wait_until
 from ..net import NetNS
 from ..objects import nsid
 from ..terminal import printable
+from .activation import activate, addresses_without_route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..netns import Namespace
     from ..objects.link import Link
     from .host import Host
+    from .interface import Interface
     from .topology import Topology
 
 SETTLED = (uapi.BR_STATE_FORWARDING, uapi.BR_STATE_BLOCKING)  # the spanning tree protocol blocks ports on purpose
@@ -33,25 +35,29 @@ class LabTimeoutError(RawnsError, TimeoutError):
 
 
 def wait_until_usable(lab: Topology, timeout: float) -> None:
-    """Wait until interfaces have the carrier that the description promises, addresses are usable, and bridges forward.
+    """Wait until interfaces have the carrier that is described and transmit, addresses are usable, and bridges forward.
 
     Raises `LabTimeoutError` after ``timeout`` seconds, saying what is missing; `RawnsError` for a duplicate address.
     """
     deadline = monotonic() + timeout
+    late: list[Interface] = []
     for host in lab.hosts:
         try:
-            if _missing(host):  # most are usable at once, and a monitor costs as much as looking
+            if _missing(host, late):  # most are usable at once, and a monitor costs as much as looking
+                late += host.interfaces
                 with host.monitor("link", "address") as monitor:
                     _wait_for_host(host, monitor, deadline, timeout)
         finally:
             host.release()
+    if late:
+        activate(lab, late)
 
 
 def _wait_for_host(host: Host, monitor: Monitor, deadline: float, timeout: float) -> None:
     missing = [""]
 
     def usable() -> bool:
-        missing[0] = _missing(host)
+        missing[0] = _missing(host, [])
         return not missing[0]
 
     try:
@@ -60,8 +66,11 @@ def _wait_for_host(host: Host, monitor: Monitor, deadline: float, timeout: float
         raise LabTimeoutError(f"{missing[0]}, and so it has been for {timeout:g} s") from None
 
 
-def _missing(host: Host) -> str:
-    """Return what of a host cannot be used yet, as the beginning of a sentence; empty if everything can."""
+def _missing(host: Host, inactive: list[Interface]) -> str:
+    """Return what of a host cannot be used yet, as the beginning of a sentence; empty if everything can.
+
+    Interfaces that have a carrier and may not transmit yet are added to ``inactive``.
+    """
     links = {link.name: link for link in host.net.links()}
     tentative = {}
     ipv6 = any(wanted.family == AF_INET6 for one in host.interfaces for wanted in one.addresses)
@@ -76,12 +85,17 @@ def _missing(host: Host) -> str:
             return f"{one} is not there"
         if one.carrier_due and not link.carrier:
             return f"{one} has no carrier"
+        if one.carrier_due and link.operstate != uapi.IF_OPER_UP:
+            inactive.append(one)
         if one.bridged and one.carrier_due and one.master is not None and one.master.up and _port_state(link) not in SETTLED:
             reason = ": its bridge uses the spanning tree protocol" if one.master.stp else ""
             return f"{one} does not forward yet{reason}"
         for wanted in one.addresses:
             if (link.index, str(wanted)) in tentative:
                 return f"the address {wanted} of {one} is still being checked for duplicates"
+    expected = [wanted.address for one in host.interfaces if one.up for wanted in one.addresses if wanted.family == AF_INET6]
+    for unready in addresses_without_route(host, expected):
+        return f"the address {unready} of {host.label} cannot receive yet"
     return ""
 
 

@@ -16,6 +16,7 @@ from ..errors import InvalidValue, RawnsError, SyscallError
 from ..events import wait_until
 from ..netns import call_inside
 from ..terminal import printable, short_repr
+from .activation import activate
 from .wait import LabTimeoutError
 
 TYPE_CHECKING = False
@@ -73,6 +74,8 @@ def wait_carrier(host: Host, one: Interface, carrier: bool, timeout: float) -> f
         finally:
             if host.name is not None:
                 host.release()
+    if carrier:
+        activate(host.lab.verbs, [one])
     return monotonic() - start
 
 

@@ -85,11 +85,16 @@ class Route(Record):
         return self.destination
 
 
-def dump(family: int = 0, table: int = uapi.RT_TABLE_MAIN) -> Request:
-    """List the routes of one table, of one family or both: ``ip route show [table ID]``.  Table 0 is all tables."""
+def dump(family: int = 0, table: int = uapi.RT_TABLE_MAIN, type: int = 0) -> Request:
+    """List the routes of one table, of one family or both: ``ip route show [table ID] [type TYPE]``.  Table 0 is all tables.
+
+    A kernel before Linux 4.20 lists more than it is asked for: other tables, and types (RTN_*) other than ``type``.
+    """
     fields: dict[str, Any] = {"rtm_family": family}
     if table:
         fields["RTA_TABLE"] = table
+    if type:
+        fields["rtm_type"] = type
     return Request(rtnl.GETROUTE, fields, uapi.NLM_F_DUMP)
 
 

@@ -267,6 +267,10 @@ def test_what_a_killed_up_leaves_is_put_right(call: str, mend: str, lab_name: Na
         if mend == "gc":
             discover.collect_garbage()
             left = [one for one in NetNS.list() + NetNS.list(stale=True) if one.startswith(name)]
+            if call == "close" and [one.state for one in discover.find_labs() if one.name == name] == ["standing"]:
+                assert star(name, 3).up() == []  # the last calls of an `up` come when the lab is whole
+                discover.remove_lab(name)
+                continue
             assert not left, f"killed before {call} number {number}: {left}"
         else:
             star(name, 3).up()
