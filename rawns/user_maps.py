@@ -36,7 +36,7 @@ class IdRange:
         """
         count = self.count
         if self.outer <= outer <= self.outer + count or self.inner <= inner <= self.inner + count:
-            count -= 1
+            count = max(count - 1, 0)
         first, second = sorted((min(max(inner - self.inner, 0), count), min(max(outer - self.outer, 0), count)))
         yield IdRange(inner, outer, 1)
         next_inner, next_outer = self.inner, self.outer

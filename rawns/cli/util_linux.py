@@ -196,7 +196,11 @@ def default_signals() -> None:
 
 
 def forbid_imports() -> None:
-    """Let Python import no further files: with another root directory they would be those of another machine or container."""
+    """Let Python import no further files: with another root directory they would be those of another machine or container.
+
+    What `complain` needs, and imports at its first use, is imported before.
+    """
+    printable("\a")
     sys.path_hooks.clear()
     sys.path_importer_cache.clear()
     sys.path.clear()
