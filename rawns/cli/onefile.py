@@ -68,7 +68,7 @@ COMMAND = Command(
     ),
     exclusive=[("--without", "--only")],
     details="The file is reproducible: the same package and options give the same bytes. Started through a link named ip, "
-    "ping, nsenter or unshare, it is that program.",
+    "ping, bridge, nsenter or unshare, it is that program.",
 )
 
 

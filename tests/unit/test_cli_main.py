@@ -127,6 +127,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         assert told.startswith("usage: rawns COMMAND") and all(f"\n  {word} " in told for word in COMMANDS)
     assert main.run([]) == 2, "no command is no success"
     assert set(COMMANDS) == {path.stem for path in (PROJECT / "rawns" / "cli").glob("*.py") if has_main(path)} | {
+        "bridge",
         "ip",
         "lab",
     }

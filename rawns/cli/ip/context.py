@@ -85,6 +85,7 @@ class IpContext:
         self._names: dict[int, str] = {}  # of links that have not been asked for
         self._nsids: dict[int, str] | None = None
         self.held: list[int] = []  # descriptors that a request will name
+        self.closes_json = True  # whether a list that an error ends is closed
 
     # -- the kernel -----------------------------------------------------------------------------------------------
 
@@ -353,7 +354,7 @@ class IpContext:
 
     def print_texts(self, texts: Iterable[str]) -> None:
         """Print the text of records as it comes, as the elements of an array with -json."""
-        pieces, first = ["[ " if self.pretty else "["] if self.json else [], True
+        pieces, first, complete = ["[ " if self.pretty else "["] if self.json else [], True, False
         try:
             for one in texts:
                 if self.json and not first:
@@ -363,8 +364,9 @@ class IpContext:
                 if len(pieces) >= MAX_PIECES:
                     self.write(pieces)
                     pieces.clear()
+            complete = True
         finally:
-            if self.json:
+            if self.json and (complete or self.closes_json):
                 pieces.append(" ]\n" if self.pretty and not first else "]\n")
             self.write(pieces)
 
@@ -419,40 +421,39 @@ class Args:
         return Args(self.words[self.at :], self.ip)
 
 
-def help_of(object: str) -> CommandError:
-    """Return the help text of an object, which ends the command."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS[object])
+def help_of(object: str, program: str = "ip") -> CommandError:
+    """Return the help text of an object of a program, which ends the command."""
+    texts = __import__(f"rawns.cli.{program}.help_texts", fromlist=["OBJECTS"])
+    return CommandError(texts.OBJECTS[object])
 
 
 class ObjectVerbs:
     """The verbs of an object, each ``name|name`` with a function, in iproute2's order: it decides what an abbreviation means.
 
-    Called with the words after the object, it runs the verb that they begin with, without words the verb ``show``, and returns
-    the exit status.  Its last verb is ``help``, which raises the help text.
+    "=" in front of a name: not to be abbreviated.  Called with the words after the object, it runs the verb that they begin
+    with, without words the verb ``show``, and returns the exit status.  Its last verb is ``help``, which raises the help text.
     """
 
-    def __init__(self, object: str, *verbs: tuple[str, Callable[[Args], int]], help: str = "") -> None:
-        self._object, self._help = object, help or object
+    def __init__(self, object: str, *verbs: tuple[str, Callable[[Args], int]], help: str = "", program: str = "ip") -> None:
+        self._object, self._help, self._program = object, help or object, program
         self._verbs = (*verbs, ("help", self._raise_help))
 
     @property
     def names(self) -> list[str]:
-        """The verbs as they are written in the table."""
-        return [names for names, _ in self._verbs]
+        """The verbs as they are written in the table, without the marks of those that are not abbreviated."""
+        return [names.replace("=", "") for names, _ in self._verbs]
 
     def _raise_help(self, args: Args) -> int:
-        raise help_of(self._help)
+        raise help_of(self._help, self._program)
 
     def __call__(self, args: Args) -> int:
-        return dispatch(self._verbs, args.take() if args else "show", args, self._object)
+        return dispatch(self._verbs, args.take() if args else "show", args, self._object, self._program)
 
 
-def dispatch(verbs: Iterable[tuple[str, Callable[[Args], int]]], word: str, args: Args, object: str) -> int:
+def dispatch(verbs: Iterable[tuple[str, Callable[[Args], int]]], word: str, args: Args, object: str, program: str = "ip") -> int:
     """Run the verb of an object that ``word`` abbreviates; return its exit status.  Raises `CommandError` where there is none."""
     verb = pick(verbs, word)
     if verb is None:
-        raise CommandError(f'Command "{word}" is unknown, try "ip {object} help".')
+        raise CommandError(f'Command "{word}" is unknown, try "{program} {object} help".')
     status: int = verb(args)
     return status

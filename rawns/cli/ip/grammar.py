@@ -50,8 +50,8 @@ def garbage(name: str, word: str) -> CommandError:
 
 
 def matches(word: str, full: str) -> bool:
-    """Return whether ``word`` abbreviates ``full``: iproute2 accepts any beginning of it."""
-    return word != "" and full.startswith(word)
+    """Return whether ``word`` abbreviates ``full``: iproute2 accepts any beginning of it, unless it is marked with "="."""
+    return word == full[1:] if full[0] == "=" else word != "" and full.startswith(word)
 
 
 def pick(table: Iterable[tuple[str, Any]], word: str) -> Any:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from ...nlmsg import Frame
+    from ...nlmsg import Frame, Reply
     from ...wire import Body
     from .context import Args, IpContext
     from .grammar import Record
 
     Call = Callable[[Any, Body, IpContext, int], Iterator[OutputField]]
+    Show = Callable[[bytes, Frame, int], None]
 
 MAX_FILE_BYTES = 1 << 28
 MAX_STORED_BYTES = 16384  # of one message in a file
@@ -170,15 +171,20 @@ def _note_names(ip: IpContext) -> None:
     _names.update({found: name for name, found in ip.nsids() if isinstance(found, int) and found >= 0})
 
 
+def time_of_event(ip: IpContext) -> str:
+    """Return the time as -timestamp and -tshort put it before an event; without these options an empty string."""
+    if not ip.timestamp:
+        return ""
+    from time import localtime, strftime, time_ns
+
+    now, rest = divmod(time_ns() // 1000, 1_000_000)
+    form = "[%Y-%m-%dT%H:%M:%S" if ip.timestamp == 2 else "Timestamp: %a %b %e %H:%M:%S %Y"
+    return strftime(form, localtime(now)) + (f".{rest:06d}] " if ip.timestamp == 2 else f" {rest} usec\n")
+
+
 def _head(label: str, nsid: int, record: Record, ip: IpContext) -> str:
     """Return what stands before an event: its time, its namespace, its label."""
-    pieces = []
-    if ip.timestamp:
-        from time import localtime, strftime, time_ns
-
-        now, rest = divmod(time_ns() // 1000, 1_000_000)
-        form = "[%Y-%m-%dT%H:%M:%S" if ip.timestamp == 2 else "Timestamp: %a %b %e %H:%M:%S %Y"
-        pieces.append(strftime(form, localtime(now)) + (f".{rest:06d}] " if ip.timestamp == 2 else f" {rest} usec\n"))
+    pieces = [time_of_event(ip)]
     if "all nsids" in record:
         pieces.append("[nsid current]" if nsid < 0 else f"[nsid {nsid}]")
     if "label" in record:
@@ -186,18 +192,26 @@ def _head(label: str, nsid: int, record: Record, ip: IpContext) -> str:
     return "".join(pieces)
 
 
-def _print(data: bytes, frame: Frame, nsid: int, record: Record, ip: IpContext) -> None:
-    """Print one event, as text also with ``-json``: iproute2 has no JSON for events.  A malformed one is reported."""
+def decoded(data: bytes, frame: Frame, ip: IpContext, program: str = "ip") -> Reply | None:
+    """Return an event, and take note of a link.  None for a control message, and for a malformed one, which is reported."""
     if frame.kind < uapi.NLMSG_MIN_TYPE:
-        return
+        return None
     try:
         reply = nlmsg.decode(data, frame, rtnl.MESSAGES)
     except WireError as error:
-        complain(f"rawns ip: {error}")
+        complain(f"rawns {program}: {error}")
+        return None
+    if reply.kind in (uapi.RTM_NEWLINK, uapi.RTM_DELLINK):
+        ip.remember(reply.body, reply.kind == uapi.RTM_DELLINK)
+    return reply
+
+
+def _print(data: bytes, frame: Frame, nsid: int, record: Record, ip: IpContext) -> None:
+    """Print one event, as text also with ``-json``: iproute2 has no JSON for events."""
+    reply = decoded(data, frame, ip)
+    if reply is None:
         return
     body, deleted = reply.body, reply.name.startswith("RTM_DEL")
-    if reply.kind in (uapi.RTM_NEWLINK, uapi.RTM_DELLINK):
-        ip.remember(body, deleted)
     event = EVENTS.get(reply.name[len("RTM_NEW") :]) if reply.name.startswith(("RTM_NEW", "RTM_DEL")) else None
     if event is None:
         _complain_of(frame)
@@ -287,8 +301,8 @@ def _groups(objects: list[str], family: int) -> list[int]:
 # -- files ----------------------------------------------------------------------------------------------------------------
 
 
-def _from_file(name: str, record: Record, ip: IpContext) -> int:
-    """Print the events of a file that rtmon(8) has written."""
+def from_file(name: str, ip: IpContext, show: Show) -> int:
+    """Show the events of a file that rtmon(8) has written; return the exit status."""
     try:
         with open(name, "rb") as stream:
             data = stream.read(MAX_FILE_BYTES)
@@ -301,7 +315,7 @@ def _from_file(name: str, record: Record, ip: IpContext) -> int:
             if frame.kind == RTM_TSTAMP and frame.end - frame.start >= 8:
                 ip.write([_stored_time(data[frame.start : frame.start + 8])])
             else:
-                _print(data, frame, -1, record, ip)
+                show(data, frame, -1)
     except WireError:
         length = int.from_bytes(data[end : end + 4], sys.byteorder, signed=True)
         if len(data) - end < HEADER or HEADER <= length <= MAX_STORED_BYTES:
@@ -323,9 +337,18 @@ def run(args: Args) -> int:
     """Run ``ip monitor`` with its words, until a signal ends it; return the exit status."""
     ip = args.ip
     record = read(WORDS, args, {"objects": []}, _otherwise)
+
+    def show(data: bytes, frame: Frame, nsid: int) -> None:
+        _print(data, frame, nsid, record, ip)
+
     if "file" in record:
-        return _from_file(record["file"], record, ip)
-    with EventSocket(_groups(record["objects"], ip.family), "all nsids" in record, ip.receive_buffer) as events:
+        return from_file(record["file"], ip, show)
+    return watch(_groups(record["objects"], ip.family), ip, show, "all nsids" in record)
+
+
+def watch(groups: list[int], ip: IpContext, show: Show, everywhere: bool = False) -> int:
+    """Show what the kernel reports to these groups until a signal ends the program."""
+    with EventSocket(groups, everywhere, ip.receive_buffer) as events:
         _read_state(ip)
         lost = False
         while True:
@@ -342,7 +365,7 @@ def run(args: Args) -> int:
                 lost = True
                 continue
             for frame in nlmsg.split(data):
-                _print(data, frame, nsid, record, ip)
+                show(data, frame, nsid)
 
 
 def _read_state(ip: IpContext) -> None:

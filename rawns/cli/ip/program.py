@@ -141,7 +141,7 @@ class Program:
         if matches(head, "color") and (not equals or colour in ("always", "auto", "never")):
             return _colour(colour or "always")
         for names, act in self.options:
-            if any(name == one[1:] if one[0] == "=" else matches(name, one) for one in names.split("|")):
+            if any(matches(name, one) for one in names.split("|")):
                 return act
         raise CommandError(f'Option "{word}" is unknown, try "{self.name} {self.help_option}".')
 

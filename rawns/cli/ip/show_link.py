@@ -122,7 +122,7 @@ STATE = (OutputRow("IFLA_OPERSTATE", "operstate", "%-14s ", _nth(name_tables.OPE
 MAC = (OutputRow("IFLA_ADDRESS", "address", "%s ", _lladdr, None, "mac"),)
 
 
-def _name(record: Body, ip: IpContext, form: str) -> Iterator[OutputField]:
+def name_and_lower(record: Body, ip: IpContext, form: str) -> Iterator[OutputField]:
     """Format ``name@lower``: in JSON the lower link comes first, by name, or by index where it is in another namespace."""
     name, lower = record.get("IFLA_IFNAME", "<nil>"), record.get("IFLA_LINK")
     shown = name
@@ -138,7 +138,8 @@ def _name(record: Body, ip: IpContext, form: str) -> Iterator[OutputField]:
     yield OutputField("ifname", name, put(form, shown, ip, "ifname"))
 
 
-def _flags(record: Body, ip: IpContext) -> OutputField:
+def flag_names(record: Body, ip: IpContext) -> OutputField:
+    """Return the names of a link's flags, in angle brackets for text."""
     flags = record["ifi_flags"]
     words = ["NO-CARRIER"] if flags & uapi.IFF_UP and not flags & uapi.IFF_RUNNING else []
     left = flags & ~uapi.IFF_RUNNING
@@ -201,8 +202,8 @@ def _other_names(record: Body, ip: IpContext) -> Iterator[OutputField]:
 def link(record: Body, ip: IpContext, whole: bool) -> Iterator[OutputField]:
     """Yield a link as `ip link show` prints it (``whole``), or as the head of its addresses."""
     yield OutputField("ifindex", record["ifi_index"], f"{record['ifi_index']}: ")
-    yield from _name(record, ip, "%s: ")
-    yield _flags(record, ip)
+    yield from name_and_lower(record, ip, "%s: ")
+    yield flag_names(record, ip)
     yield from fields(FIRST, record, ip)
     if whole:
         yield from fields(LINKMODE, record, ip)
@@ -227,11 +228,11 @@ def link(record: Body, ip: IpContext, whole: bool) -> Iterator[OutputField]:
 
 def brief(record: Body, ip: IpContext) -> Iterator[OutputField]:
     """Yield a link in one line of columns; for `ip link`, with its address and flags."""
-    yield from _name(record, ip, "%-16s ")
+    yield from name_and_lower(record, ip, "%-16s ")
     yield from fields(STATE, record, ip)
     if ip.family == AF_PACKET:
         yield from fields(MAC, record, ip)
-        yield _flags(record, ip)
+        yield flag_names(record, ip)
         yield OutputField("", None, "\n")
 
 
@@ -245,8 +246,8 @@ def event(record: Body, ip: IpContext) -> Iterator[OutputField]:
         yield from brief(record, ip)
         return
     yield OutputField("ifindex", record["ifi_index"], f"{record['ifi_index']}: ")
-    yield from _name(record, ip, "%s: ")
-    yield _flags(record, ip)
+    yield from name_and_lower(record, ip, "%s: ")
+    yield flag_names(record, ip)
     yield from fields(FIRST, record, ip)
     yield from fields(GROUP[:1], record, ip)
     number = record.get("IFLA_EVENT", 0)
