@@ -102,6 +102,18 @@ class Net:
         """Return one link: ``ip link show dev NAME``.  Raises `KernelError` (ENODEV) if there is none."""
         return link.Link(self.netlink.get(link.get(ref)).body)
 
+    def link_detected(self, ref: Ref) -> bool:
+        """Return whether a link has a carrier; one that has also transmits then: ``ethtool NAME``, "Link detected".
+
+        `Link.carrier` of a list says less: when a veth pair is set up, the end that was set up first has a carrier at once, and
+        drops what it is given until a work queue of the kernel has run.  Call this for both ends before sending a first packet that
+        must not be lost; a `Lab` does.  Raises `SyscallError` (ENODEV) if there is no such link.
+        """
+        from .ethtool import link_detected
+
+        name = ref if isinstance(ref, str) else self.link(ref).name
+        return link_detected(self.netlink.fileno(), link.check_name(name))
+
     def add_link(
         self,
         name: str,

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,11 +30,13 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
 
 #define NETNS_DIR "/run/netns"
@@ -394,6 +397,16 @@ int bench_route(int number, const char *to, int length, const char *via) {
     return exchange(number, &batch);
 }
 
+/* Return when an interface that has a carrier transmits: the kernel completes the change for ethtool's question.
+ * Without it the end of a pair that was opened first drops what is sent until a work queue has run. */
+static int activate(int number, const char *name) {
+    struct ethtool_value value = {.cmd = ETHTOOL_GLINK};
+    struct ifreq request = {.ifr_data = (void *)&value};
+    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    TRY(ioctl(sockets[number], SIOCETHTOOL, &request));
+    return 0;
+}
+
 /* -- the article ---------------------------------------------------------------------------------------------------- */
 
 /* `Lab.up`: both ends created in place, one datagram to each namespace, the lab's stamp on everything.  Names may be NULL. */
@@ -426,6 +439,8 @@ int bench_lab_up(const char *one, const char *other, const char *mark, const cha
     CHECK(exchange(1, &batch));
     if (one)
         CHECK(bind_name(namespaces[1], paths[1]));
+    CHECK(activate(0, "v1"));
+    CHECK(activate(1, "v2"));
     for (int number = 0; number < 2; number++) {
         TRY(close(sockets[number]));
         sockets[number] = -1;
@@ -514,10 +529,22 @@ static int configure_host(int number) {
         veth(&batch, (struct end){2, "eth0", -1}, (struct end){2 + number, port, namespaces[0]}, 1, star.group, 0, star.flags);
     set_link(&batch, 2, !(star.flags & BY_GROUP), alias);
     address(&batch, 2, host_address(number - 1), 16, 1);
-    CHECK(exchange(number, &batch));
-    TRY(close(sockets[number]));
-    sockets[number] = -1;
-    return 0;
+    return exchange(number, &batch);
+}
+
+/* Let the ends of the wires transmit, and then the bridge. */
+static int activate_star(int hosts) {
+    char port[16];
+    for (int number = 1; number <= hosts; number++) {
+        CHECK(activate(number, "eth0"));
+        TRY(close(sockets[number]));
+        sockets[number] = -1;
+    }
+    for (int number = 1; number <= hosts; number++) {
+        snprintf(port, sizeof port, "p%d", number);
+        CHECK(activate(0, port));
+    }
+    return activate(0, "br0");
 }
 
 static int create_bridge(void) {
@@ -599,7 +626,7 @@ int bench_star_up(int hosts, int flags, const char *lab, const char *mark, const
     snprintf(alias, sizeof alias, "rawns lab=%s bridge", lab);
     set_link(&batch, 2, 1, alias);
     CHECK(exchange(0, &batch));
-    return 0;
+    return activate_star(hosts);
 }
 
 int bench_star_down(int hosts) {

@@ -113,7 +113,10 @@ class Link(Record):
 
     @property
     def carrier(self) -> bool:
-        """Whether it can send now: it is up, and so is the other end of its cable (IFF_LOWER_UP)."""
+        """Whether it is up, and so is the other end of its cable (IFF_LOWER_UP).
+
+        The kernel may let it transmit a little later: `Net.link_detected` waits for that.
+        """
         return bool(self.flags & uapi.IFF_LOWER_UP)
 
     @property

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from rawns import KernelError, Lab, NetNS, uapi
-from rawns.ethtool import link_detected
+from rawns import InvalidValue, KernelError, Lab, NetNS, SyscallError, uapi
 from rawns.lab.host import Host
 from rawns.lab.kinds.stacked import Ipvlan, Macvlan, VlanDevice
 
@@ -174,12 +173,19 @@ def test_what_stands_on_a_wire(kind: str) -> None:
             assert inactive(lab) == [] and up_ports(lab) == 4
 
 
-def test_ethtool_reads_the_same() -> None:
+def test_link_detected() -> None:
+    """The end that is set up first transmits when its carrier has been asked for; the witness is again a dump."""
     with NetNS.create() as near, NetNS.create() as far:
         near.net.add_veth("v1", peer="v2", peer_ns=far)
-        near.net.set_link("v1", up=True)
-        assert not link_detected(near.net.netlink.fileno(), "v1")
-        far.net.set_link("v2", up=True)
-        assert link_detected(near.net.netlink.fileno(), "v1")
-        with pytest.raises(OSError, match="SIOCETHTOOL.*missing"):
-            link_detected(near.net.netlink.fileno(), "missing")
+        for _ in range(ROUNDS):
+            near.net.set_link("v1", up=True)
+            assert not near.net.link_detected("v1")
+            far.net.set_link("v2", up=True)
+            assert near.net.link_detected("v1") and far.net.link_detected(far.net.link("v2"))
+            assert [ns.net.links("veth")[0].operstate for ns in (near, far)] == [uapi.IF_OPER_UP, uapi.IF_OPER_UP]
+            far.net.set_link("v2", up=False)
+            near.net.set_link("v1", up=False)
+        with pytest.raises(SyscallError, match="SIOCETHTOOL.*missing"):
+            near.net.link_detected("missing")
+        with pytest.raises(InvalidValue):
+            near.net.link_detected("a/b")
