@@ -106,8 +106,8 @@ class Net:
         """Return whether a link has a carrier; one that has also transmits then: ``ethtool NAME``, "Link detected".
 
         `Link.carrier` of a list says less: when a veth pair is set up, the end that was set up first has a carrier at once, and
-        drops what it is given until a work queue of the kernel has run.  Call this for both ends before sending a first packet that
-        must not be lost; a `Lab` does.  Raises `SyscallError` (ENODEV) if there is no such link.
+        drops what it is given until a work queue of the kernel has run.  Call this for both ends before sending a first packet
+        that must not be lost; a `Lab` does.  Raises `SyscallError` (ENODEV) if there is no such link.
         """
         from .ethtool import link_detected
 

@@ -174,6 +174,7 @@ def _prepare(demo: Demo, facts: Facts) -> Iterator[str]:
     with NetNS.create() as discarded:
         discarded.call(discarded.net.links)
         discarded.net.add_address("lo", "127.0.0.1/8")
+        discarded.net.link_detected("lo")
     demo.descriptors, demo.threads = _listed("fd"), _listed("task")
     yield "a namespace was created, its links were listed, lo got an address, and the namespace was discarded"
 
