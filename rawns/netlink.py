@@ -234,6 +234,26 @@ class DumpStream:
         self.close()
 
 
+class SockDiag(Netlink):
+    """A NETLINK_SOCK_DIAG socket in the calling thread's network namespace, which lists sockets (`sock_diag.DiagRequest`).
+
+    Raises `SyscallError` if the socket cannot be opened.
+    """
+
+    family = "NETLINK_SOCK_DIAG"
+    protocol = "sock_diag"
+
+    @property
+    def messages(self) -> Mapping[int, Message]:
+        from .sock_diag import MESSAGES
+
+        return MESSAGES
+
+    def _configure(self) -> None:
+        super()._configure()
+        self._strict = True  # inet_diag has no such option
+
+
 class Netfilter(Netlink):
     """A NETLINK_NETFILTER socket in the calling thread's network namespace, for nf_tables.
 

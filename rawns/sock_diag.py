@@ -1,13 +1,16 @@
 """Messages of sock_diag, with which `ss` lists sockets (sock_diag(7), `<linux/inet_diag.h>` and its neighbours).
 
 A request and its answers have one number, SOCK_DIAG_BY_FAMILY; the address family, which is the first byte of both, and the flags
-of the header in front tell which of the structures follows.  The numbers stand here and not in `uapi`, because only
-``rawns trace`` and ``rawns decode`` need them.
+of the header in front tell which of the structures follows.  So `DiagRequest` names the structures of its request and its
+answers; ``rawns trace`` and ``rawns decode`` find them out.  The numbers stand here and not in `uapi`, because nothing else
+needs them.
 """
 
 from __future__ import annotations
 
 from . import uapi
+from .errors import DecodeError
+from .nlmsg import Request
 from .wire import IP, RAW, TEXT, U8, U16, U32, U64, Attrs, Layout, Message, Raw, Scalar, Struct, Type, Vector
 
 TYPE_CHECKING = False
@@ -92,6 +95,24 @@ def _attrs(prefix: str, first: int, **kinds: Type) -> Attrs:
     return Attrs({prefix + name: (number, kind) for number, (name, kind) in enumerate(kinds.items(), first)})
 
 
+TCP_INFO = Struct(  # <linux/tcp.h>
+    "tcp_info",
+    *_members("tcpi_", "state:8 ca_state:8 retransmits:8 probes:8 backoff:8 options:8 wscale:8 app_limited:8 rto:32 ato:32"),
+    *_members("tcpi_", "snd_mss:32 rcv_mss:32 unacked:32 sacked:32 lost:32 retrans:32 fackets:32 last_data_sent:32"),
+    *_members("tcpi_", "last_ack_sent:32 last_data_recv:32 last_ack_recv:32 pmtu:32 rcv_ssthresh:32 rtt:32 rttvar:32"),
+    *_members("tcpi_", "snd_ssthresh:32 snd_cwnd:32 advmss:32 reordering:32 rcv_rtt:32 rcv_space:32 total_retrans:32"),
+    *[(f"tcpi_{name}", U64) for name in ("pacing_rate", "max_pacing_rate", "bytes_acked", "bytes_received")],
+    *_members("tcpi_", "segs_out:32 segs_in:32 notsent_bytes:32 min_rtt:32 data_segs_in:32 data_segs_out:32"),
+    *[(f"tcpi_{name}", U64) for name in ("delivery_rate", "busy_time", "rwnd_limited", "sndbuf_limited")],
+    *_members("tcpi_", "delivered:32 delivered_ce:32"),
+    *[(f"tcpi_{name}", U64) for name in ("bytes_sent", "bytes_retrans")],
+    *_members("tcpi_", "dsack_dups:32 reord_seen:32 rcv_ooopack:32 snd_wnd:32"),
+)
+VEGASINFO = Struct("tcpvegas_info", *_members("tcpv_", "enabled:32 rttcnt:32 rtt:32 minrtt:32"))
+DCTCPINFO = Struct(
+    "tcp_dctcp_info", ("dctcp_enabled", U16), ("dctcp_ce_state", U16), *_members("dctcp_", "alpha:32 ab_ecn:32 ab_tot:32")
+)
+BBRINFO = Struct("tcp_bbr_info", *_members("bbr_", "bw_lo:32 bw_hi:32 min_rtt:32 pacing_gain:32 cwnd_gain:32"))
 MEMINFO = Struct("inet_diag_meminfo", *_members("idiag_", "rmem:32 wmem:32 fmem:32 tmem:32"))
 INET_REQUEST = Layout(
     Struct(
@@ -114,21 +135,21 @@ INET_ANSWER = Layout(
         "INET_DIAG_",
         1,
         MEMINFO=MEMINFO,
-        INFO=RAW,
-        VEGASINFO=RAW,
+        INFO=TCP_INFO,
+        VEGASINFO=VEGASINFO,
         CONG=TEXT,
         TOS=U8,
         TCLASS=U8,
         SKMEMINFO=Vector(U32),
         SHUTDOWN=U8,
-        DCTCPINFO=RAW,
+        DCTCPINFO=DCTCPINFO,
         PROTOCOL=Scalar("B", PROTOCOLS),
         SKV6ONLY=U8,
         LOCALS=RAW,
         PEERS=RAW,
         PAD=RAW,
         MARK=U32,
-        BBRINFO=RAW,
+        BBRINFO=BBRINFO,
         CLASS_ID=U32,
         MD5SIG=RAW,
         ULP_INFO=RAW,
@@ -176,12 +197,26 @@ NETLINK_ANSWER = Layout(
         ),
         whole=True,
     ),
-    _attrs("NETLINK_DIAG_", 0, MEMINFO=Vector(U32), GROUPS=RAW, RX_RING=RAW, TX_RING=RAW, FLAGS=U32),
+    _attrs("NETLINK_DIAG_", 0, MEMINFO=Vector(U32), GROUPS=Vector(U32), RX_RING=RAW, TX_RING=RAW, FLAGS=U32),
 )
+_RING = Struct(
+    "packet_diag_ring",
+    *_members("pdr_", "block_size:32 block_nr:32 frame_size:32 frame_nr:32 retire_tmo:32 sizeof_priv:32 features:32"),
+)
+_PACKET_INFO = Struct("packet_diag_info", *_members("pdi_", "index:32 version:32 reserve:32 copy_thresh:32 tstamp:32 flags:32"))
 PACKET_ANSWER = Layout(
     Struct("packet_diag_msg", *_members("pdiag_", "family:family type:type num:16 ino:32 cookie:64"), whole=True),
     _attrs(
-        "PACKET_DIAG_", 0, INFO=RAW, MCLIST=RAW, RX_RING=RAW, TX_RING=RAW, FANOUT=U32, UID=U32, MEMINFO=Vector(U32), FILTER=RAW
+        "PACKET_DIAG_",
+        0,
+        INFO=_PACKET_INFO,
+        MCLIST=RAW,
+        RX_RING=_RING,
+        TX_RING=_RING,
+        FANOUT=U32,
+        UID=U32,
+        MEMINFO=Vector(U32),
+        FILTER=RAW,
     ),
 )
 LAYOUTS = {  # the request and the answer of each family
@@ -209,3 +244,49 @@ MESSAGES = {
     number: Message(number, name, _ByFamily())  # type: ignore[arg-type]  # it is decoded, never built
     for number, name in ((SOCK_DIAG_BY_FAMILY, "SOCK_DIAG_BY_FAMILY"), (SOCK_DESTROY, "SOCK_DESTROY"))
 }
+
+
+class _Reading(Message):
+    """The answers to a `DiagRequest`: a pair of the header's members, in order, and the attributes by name.
+
+    Without ``attributes``, those of IPv6 only are decoded: whether `::` also stands for 0.0.0.0 is one of them.
+    """
+
+    __slots__ = ("attributes",)
+
+    def __init__(self, layout: Layout, attributes: bool) -> None:
+        super().__init__(SOCK_DIAG_BY_FAMILY, "SOCK_DIAG_BY_FAMILY", layout)
+        self.attributes = attributes
+
+    def unpack(self, data: Buffer, start: int = 0, end: int | None = None, trace: Trace = None) -> Any:
+        """Return the pair.  Raises `DecodeError` if the message is too short."""
+        stop, header = len(data) if end is None else end, self.layout.header
+        if stop - start < header.size:
+            raise DecodeError(f"{self.name}: {stop - start} bytes instead of the {header.size} of struct {header.name}")
+        if not self.attributes and data[start] == uapi.AF_INET:
+            return header.read(data, start), {}
+        attributes: dict[Any, Any] = {}
+        self.layout.attrs.unpack_into(attributes, data, start + header.size, stop, None, ())
+        return header.read(data, start), attributes
+
+
+class DiagRequest(Request):
+    """A request for the list of the sockets of one family, or to destroy one socket (``number`` SOCK_DESTROY).
+
+    The body of each `Reply` is a pair: the members of the answer's header as a tuple, and its attributes by name.
+    ``attributes`` says whether these are needed.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, body: Mapping[Any, Any], attributes: bool = True, number: int = SOCK_DIAG_BY_FAMILY) -> None:
+        family = body.get("sdiag_family", 0)
+        request, answer = LAYOUTS[family]
+        flags = uapi.NLM_F_DUMP if number == SOCK_DIAG_BY_FAMILY else 0
+        super().__init__(Message(number, MESSAGES[number].name, request), body, flags)
+        self.reading = _Reading(answer, attributes)
+
+    @property
+    def dump(self) -> bool:
+        """Whether this asks for a list."""
+        return self.message.number == SOCK_DIAG_BY_FAMILY

@@ -15,7 +15,7 @@ from .syscalls import observed_call, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     SocketAddress = tuple[Any, ...]  # a sockaddr as Python has it: host, port, and of IPv6 flow and scope
@@ -49,7 +49,7 @@ OPTIONS = {  # level and number: <linux/in.h>, <linux/in6.h>, <linux/icmp.h>, <l
     "ICMPV6_FILTER": (58, 1),
 }
 MSG_ERRQUEUE = 0x2000
-LISTENING = {"tcp": "0A", "udp": "07"}  # the states in /proc/net/tcp and udp: TCP_LISTEN, TCP_CLOSE
+LISTENING = {"tcp": 10, "udp": 7}  # the states in /proc/net/tcp and udp: TCP_LISTEN, TCP_CLOSE
 MAX_TIMEOUT_MS = 2**31 - 1  # milliseconds, an int
 
 
@@ -230,23 +230,39 @@ def recvmsg(sock: _socket.socket, size: int, ancillary: int, flags: int, protoco
 # -- what receives ------------------------------------------------------------------------------------------------------
 
 
-def listeners(protocol: str, lines: Iterable[str]) -> list[tuple[str, int]]:
-    """Return address and port of each socket that receives, from the lines of /proc/net/tcp, tcp6, udp or udp6 (proc(5))."""
-    found = []
+class ProcSocket:
+    """A socket as a file of /proc/net describes it (proc(5)): addresses as bytes with their ports, and the state as a number."""
+
+    __slots__ = ("local", "remote", "state", "send_queue", "receive_queue", "uid", "inode")
+
+    def __init__(self, words: list[str]) -> None:
+        self.local, self.remote = _proc_address(words[1]), _proc_address(words[2])
+        self.state = int(words[3], 16)
+        self.send_queue, self.receive_queue = (int(size, 16) for size in words[4].split(":"))
+        self.uid, self.inode = int(words[7]), int(words[9])
+
+
+def proc_sockets(lines: Iterable[str]) -> Iterator[ProcSocket]:
+    """Yield each socket in the lines of /proc/net/tcp, udp, raw, or of one of their files for IPv6."""
     for line in lines:
         words = line.split()
-        address, colon, port = words[1].partition(":") if len(words) > 3 else ("", "", "")
-        if colon and words[3] == LISTENING[protocol]:
-            found.append((_proc_address(address), int(port, 16)))
-    return found
+        if len(words) > 9 and ":" in words[1]:  # not the headline
+            yield ProcSocket(words)
 
 
-def _proc_address(text: str) -> str:
-    """Return an address of /proc/net: words of 32 bits in the order of the machine."""
+def listeners(protocol: str, lines: Iterable[str]) -> list[tuple[str, int]]:
+    """Return address and port of each socket that receives, from the lines of /proc/net/tcp, tcp6, udp or udp6 (proc(5))."""
+    found = [one.local for one in proc_sockets(lines) if one.state == LISTENING[protocol]]
+    return [(_socket.inet_ntop(_socket.AF_INET if len(data) == 4 else _socket.AF_INET6, data), port) for data, port in found]
+
+
+def _proc_address(text: str) -> tuple[bytes, int]:
+    """Return an address and a port of /proc/net; the address consists of words of 32 bits in the order of the machine."""
     import sys
 
-    words = [int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8)]
-    return _socket.inet_ntop(_socket.AF_INET if len(words) == 1 else _socket.AF_INET6, b"".join(words))
+    address, _, port = text.partition(":")
+    words = [int(address[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8)]
+    return b"".join(words), int(port, 16)
 
 
 # -- waiting --------------------------------------------------------------------------------------------------------------

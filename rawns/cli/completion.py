@@ -140,6 +140,8 @@ def candidates(words: Sequence[str]) -> list[str]:
         return starting(last, available())
     if before[0] == "ip":
         return _ip_candidates(before[1:], last)
+    if before[0] == "ss":
+        return _ss_candidates(before[1:], last)
     table = getattr(__import__(f"rawns.cli.{before[0]}", fromlist=["COMMAND"]), "COMMAND", None)
     if isinstance(table, Group):
         place = table.verb_place(before[1:])
@@ -327,6 +329,30 @@ def _ip_candidates(before: Sequence[str], last: str) -> list[str]:
     if len(words) == 1:
         return starting(last, _verbs(loaded))
     return starting(last, _ip_words(module, loaded, words))
+
+
+def _ss_candidates(before: Sequence[str], last: str) -> list[str]:
+    """Return options, names of families, tables, states and namespaces, and the words of filters."""
+    from .ss import filter, options, selection
+
+    known: dict[str, Iterable[str]] = {
+        **dict.fromkeys(("-f", "--family"), selection.FAMILIES),
+        **dict.fromkeys(("-A", "--query", "--socket"), selection.NAMES),
+        **dict.fromkeys(("state", "exclude"), [*selection.GROUPS, *(typed for _, typed in selection.STATES[1:])]),
+    }
+    previous = before[-1] if before else ""
+    if previous in ("-N", "--net"):
+        return starting(last, _namespaces([]))
+    if previous in ("-F", "--filter"):
+        return [FILES]
+    if previous == "dev":
+        return starting(last, [name for _, name in _socket.if_nameindex()])
+    if previous in known:
+        return starting(last, known[previous])
+    if last.startswith("-"):
+        here = [(f"--{name}", f"-{letter}") for name, letter, _ in options.OPTIONS if name not in options.LEFT_OUT]
+        return starting(last, [one for names in here for one in names if one != "-"])
+    return starting(last, ["state", "exclude", *(word for word in filter.WORDS if word.isalpha())])
 
 
 def _without_options(words: Sequence[str]) -> list[str]:

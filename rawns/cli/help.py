@@ -14,7 +14,21 @@ from .output import complain
 
 COMMAND = Command("help", "Show the commands and the topics of the manual, or the page of a topic.", "[TOPIC]")
 # The pages: importlib.resources would list them, but needs modules that python3-minimal lacks.
-TOPICS = ("architecture", "article", "bench", "commands", "errors", "ip", "labs", "python", "rootless", "testing", "trace", "why")
+TOPICS = (
+    "architecture",
+    "article",
+    "bench",
+    "commands",
+    "errors",
+    "ip",
+    "labs",
+    "python",
+    "rootless",
+    "ss",
+    "testing",
+    "trace",
+    "why",
+)
 PAGERS = ("less", "more")
 
 

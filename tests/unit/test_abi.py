@@ -155,6 +155,8 @@ NO_SUCH_FIELD = {
     ("gnet_stats_basic", "__pad"): "the same",
     ("tc_u32_sel", "__pad"): "the compiler's own padding to the next member",
     ("iphdr", "version_ihl"): "two bit fields in C: ihl and version",
+    ("tcp_info", "tcpi_wscale"): "two bit fields in C: tcpi_snd_wscale and tcpi_rcv_wscale",
+    ("tcp_info", "tcpi_app_limited"): "two bit fields in C: tcpi_delivery_rate_app_limited and tcpi_fastopen_client_fail",
 }
 
 

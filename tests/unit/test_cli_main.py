@@ -130,6 +130,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         "bridge",
         "ip",
         "lab",
+        "ss",
     }
     capsys.readouterr()
     for words in (["version"], ["--version"], ["-V"]):
