@@ -236,8 +236,13 @@ _interrupted = False  # by Ctrl-C
 State = dict[str, set[str]]
 
 
+def mountinfo() -> str:
+    """Return the mounts that this process sees, with bytes that are not UTF-8 as surrogates.  proc_pid_mountinfo(5)."""
+    return Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+
+
 def _mounts() -> set[str]:
-    lines = [line.split(" ", 5) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    lines = [line.split(" ", 5) for line in mountinfo().splitlines()]
     points = {line[0]: line[4] for line in lines}
     stacked = {f"{point} (mount {number}, on another)" for number, parent, _, _, point, _ in lines if points.get(parent) == point}
     return {*points.values(), *stacked} - {str(NETNS)}  # the first `ip netns add` of a machine leaves that one

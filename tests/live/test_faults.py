@@ -307,7 +307,7 @@ mount("fresh", "/run", "tmpfs", 0, None)
 import test_faults as t
 from rawns import observed
 def mounted():
-    return [line for line in open("/proc/self/mountinfo").read().splitlines()]
+    return [line for line in open("/proc/self/mountinfo", errors="surrogateescape").read().splitlines()]
 before = mounted()
 rehearsal = t.FailingCall()
 t.outcome(t.create_named, "x", rehearsal)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROJECT, remove_name
+from conftest import PROJECT, mountinfo, remove_name
 from test_rootless import rawns
 
 ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -124,12 +124,12 @@ def test_netns_exec_in_a_chroot(tmp_path: Path) -> None:
         " echo status $?; stat -c %i /run/netns/inside; python3 -m rawns ip netns del inside"
     )
     script = CHROOT.format(root=tmp_path, project=PROJECT, command=command)
-    before = Path("/proc/self/mountinfo").read_text()
+    before = mountinfo()
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60)
     entered, status, expected = done.stdout.splitlines()
     assert entered == expected and status == "status 0", done.stderr
     assert "mount --make-rslave /" in done.stderr and done.stderr.count("\n") == 1
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert mountinfo() == before
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

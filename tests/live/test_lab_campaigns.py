@@ -45,7 +45,7 @@ def names():
     return sorted(one for one in there if one.startswith(name + "."))
 
 def mounts():
-    return sum(f"/run/netns/{name}." in line for line in open("/proc/self/mountinfo"))
+    return sum(f"/run/netns/{name}." in line for line in open("/proc/self/mountinfo", errors="surrogateescape"))
 
 def files():
     return [one for one in os.listdir("/etc/netns") if one.startswith(name + ".")] if os.path.isdir("/etc/netns") else []

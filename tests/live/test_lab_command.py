@@ -92,7 +92,7 @@ def test_an_example_is_brought_up_answers_and_is_gone(name: str, lab: str, file:
     for host, said in data["hosts"].items():
         if "netns" in said:
             said["netns"] = f"{lab}.{host}"
-        if "count" in said and not really_root():
+        if said.get("count", 0) > 200 and not really_root():
             said["count"] = 200  # the thousand of the example are tried as root
     path = file(**{**data, "name": lab})
     try:

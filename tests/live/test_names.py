@@ -194,7 +194,7 @@ def test_no_internals_among_the_names_that_an_interpreter_completes() -> None:
     assert public == {
         *("create", "open", "resolve", "current", "list", "remove", "identity", "fileno", "names", "pids"),
         *("attach", "delete", "close", "entered", "enter", "call", "socket", "popen", "run", "fd", "name"),
-        *("net", "monitor", "setting", "settings", "add_tap", "open_tap", "nft", "disconnect"),
+        *("net", "monitor", "setting", "settings", "add_tap", "open_tap", "nft", "connected", "disconnect"),
     }
 
 

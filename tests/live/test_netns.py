@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import mountinfo
 
 from rawns import InvalidValue, NetNS, RawnsError
 
@@ -31,7 +32,7 @@ def test_a_named_namespace_is_a_mount_under_its_name(netns_name: Name) -> None:
     with NetNS.create(name) as ns:
         assert ns.name == name and name in NetNS.list()
         assert identity(f"/run/netns/{name}") == ns.identity != home
-        line = next(line for line in Path("/proc/self/mountinfo").read_text().splitlines() if line.split()[4].endswith(name))
+        line = next(line for line in mountinfo().splitlines() if line.split()[4].endswith(name))
         assert line.split()[3] == f"net:[{ns.identity[1]}]" and " - nsfs " in line
         assert identity(HERE) == home
     assert name not in NetNS.list() and not os.path.lexists(f"/run/netns/{name}")
@@ -40,7 +41,7 @@ def test_a_named_namespace_is_a_mount_under_its_name(netns_name: Name) -> None:
 def test_the_directory_is_a_shared_mount_as_ip_makes_it(netns_name: Name) -> None:
     for _ in range(3):
         with NetNS.create(netns_name()):
-            lines = Path("/proc/self/mountinfo").read_text().splitlines()
+            lines = mountinfo().splitlines()
             own = [line for line in lines if line.split()[4] == "/run/netns"]
             assert " shared:" in own[-1]
 

@@ -39,7 +39,7 @@ def test_without_fixtures_passes(tmp_path: Path) -> None:
     """User, network, mounts and the permissions of files are those outside of pytest."""
     assert f"{os.getuid()} {os.getgid()} {os.geteuid()}" == os.environ["EXPECTED_USER"]
     assert os.readlink("/proc/self/ns/net") == os.environ["EXPECTED_NETWORK"]
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()]
     assert [one for one in os.environ["EXPECTED_MOUNTS"].split() if one not in points] == []
     closed = tmp_path / "closed"
     closed.write_text("text")
