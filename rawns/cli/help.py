@@ -1,6 +1,7 @@
 """`rawns help [TOPIC]`: the commands, or a page of the manual, in a pager if standard output is a terminal.
 
 The pages are package data, ``rawns/manual/TOPIC.md``; they are found in a directory, in a wheel and in a one-file program.
+``learn-NAME`` is a chapter of `rawns learn`, whose page is made from the chapter itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ TOPICS = (
     "errors",
     "ip",
     "labs",
+    "learn",
     "python",
     "rootless",
     "ss",
@@ -29,6 +31,7 @@ TOPICS = (
     "trace",
     "why",
 )
+CHAPTER = "learn-"
 PAGERS = ("less", "more")
 
 
@@ -72,6 +75,8 @@ def read(topic: str) -> str | None:
     """Return the page of a topic, or None if there is none."""
     if not topic.replace("-", "").replace("_", "").isalnum():
         return None
+    if topic.startswith(CHAPTER):
+        return _chapter(topic[len(CHAPTER) :])
     from pkgutil import get_data
 
     try:
@@ -79,6 +84,16 @@ def read(topic: str) -> str | None:
     except OSError:
         return None
     return None if data is None else data.decode("utf-8")
+
+
+def _chapter(name: str) -> str | None:
+    """Return the page of a chapter, or None if there is no such chapter, or no `rawns learn` in this copy."""
+    try:
+        screen = __import__("rawns.learn.screen", fromlist=["page_of"])  # by name: a one-file program may lack it
+    except ModuleNotFoundError:
+        return None
+    page: str | None = screen.page_of(name)
+    return page
 
 
 def command_help(word: str) -> str | None:

@@ -35,6 +35,7 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
     "ls": "every network namespace of this machine, and what keeps it alive",
     "trace": "what any program says to the kernel about namespaces and networks",
     "decode": "netlink messages from a hex dump, a log of strace or a capture, with every byte named",
+    "learn": "network namespaces, chapter by chapter, with tasks for your own shell",
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
     "nsenter": "a program in namespaces of another process",
     "unshare": "a program in new namespaces",

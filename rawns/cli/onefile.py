@@ -52,6 +52,9 @@ WITH_COMMAND = {"lab": "lab", "icmp": "ping", "diagnose": "why", "chat": "chat"}
 # Modules whose functions import what belongs to the command that is typed, which may have been left out.
 DISPATCHERS = ("rawns.cli.main", "rawns.cli.completion")
 
+# Packages whose modules are imported by name.
+BY_NAME = ("rawns.cli.", "rawns.learn.chapters")
+
 COMMAND = Command(
     "onefile",
     "Write this package into one executable file, which needs nothing but Python 3.9 or newer.",
@@ -224,7 +227,8 @@ def _owner(name: str) -> str:
 def _reachable(files: dict[str, bytes], starts: list[str]) -> set[str]:
     """Return the modules that are imported from some modules, and from those that they import.
 
-    A package of commands imports its modules by name (``rawns.cli.lab``): if it is needed, all its modules are.
+    A package of commands imports its modules by name (``rawns.cli.lab``), and so do the chapters of `rawns learn`: if one of
+    these packages is needed, all its modules are.
     """
     known = {module: name for name in files if (module := _module(name))}
     found: set[str] = set()
@@ -235,7 +239,7 @@ def _reachable(files: dict[str, bytes], starts: list[str]) -> set[str]:
             continue
         found.add(module)
         waiting.append(module.rpartition(".")[0])
-        if module.startswith("rawns.cli.") and known[module].endswith("__init__.py"):
+        if module.startswith(BY_NAME) and known[module].endswith("__init__.py"):
             waiting += [one for one in known if one.startswith(f"{module}.")]
         waiting += _imports(module, known[module].endswith("__init__.py"), files[known[module]])
     return found

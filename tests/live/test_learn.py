@@ -1,0 +1,170 @@
+"""`rawns learn`: solutions reach their goals, faults are found and removed, and nothing that a learner does is a traceback."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from breaking import break_and_repair
+from conftest import PROJECT
+
+from rawns import RawnsError
+from rawns.diagnose import proof
+from rawns.learn import chapters, faults, scratch, solving
+
+SOLUTIONS = [(name, number) for name in chapters.NAMES for number in range(len(chapters.load(name).solutions))]
+PATIENCE = 60
+
+
+@pytest.mark.parametrize(("name", "number"), SOLUTIONS)
+def test_a_solution_reaches_all_goals(name: str, number: int) -> None:
+    chapter = chapters.load(name)
+    solution = chapter.solutions[number]
+    missing = solution.missing(os.environ.get("PATH", os.defpath))
+    if missing:
+        pytest.skip(f"{', '.join(missing)} is not installed")
+    try:
+        outputs, goals = solving.solve(chapter, solution)
+    except scratch.Missing as error:
+        pytest.skip(str(error))
+    assert goals == [], "\n".join(outputs)
+    assert len(outputs) == len(solution.commands)
+
+
+def test_no_goal_is_reached_before_the_learner_begins() -> None:
+    """All goals of a chapter together; one of them may hold from the start, such as that nothing has been broken."""
+    from rawns.learn.chapter import Solution
+
+    for name in ("cable", "names"):
+        _, goals = solving.solve(chapters.load(name), Solution("true"))
+        assert goals, name
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_each_fault_is_found_and_its_remedy_makes_the_network_whole(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "REFUTATION_SECONDS", 0.01)  # for faults made on purpose no answer comes, however long one waits
+    monkeypatch.setattr(proof, "LARGE_ANSWER_SECONDS", 0.1)
+    names = list(faults.FAULTS)[part::2]
+    problems = break_and_repair([(name,) for name in names], f"rt-{os.getpid()}-l{part}-")
+    assert problems == []
+
+
+# -- the shell -------------------------------------------------------------------------------------------------------------------
+
+
+def learn(*words: str, lines: str = "", state: Path, shell: str = "/bin/sh") -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "SHELL": shell, "XDG_STATE_HOME": str(state), "HOME": "/"}
+    command = [sys.executable, "-m", "rawns", "learn", *words]
+    return subprocess.run(command, input=lines, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def test_a_chapter_without_a_terminal(tmp_path: Path) -> None:
+    """Commands from standard input: check, hint, solution, next, and leaving; what is done is kept."""
+    if shutil.which("bash") is None:
+        pytest.skip("there is no bash, which reads its commands one by one")
+    lines = 'check\nhint\neval "$(solution)"\ncheck\necho status $?\nnext\nnever\ncheck\nquit\nnever\n'
+    done = learn("1", lines=lines, state=tmp_path, shell="/bin/bash")
+    assert done.returncode == 1, done.stdout + done.stderr  # the second chapter was left
+    assert "there is no namespace called red" in done.stdout and "Hint 1 of 3" in done.stdout
+    assert "status 0" in done.stdout and "Chapter 2 of 14" in done.stdout
+    assert "The chapter was left before it was done; `rawns learn cable` starts it again." in done.stdout
+    assert (tmp_path / "rawns" / "learn.json").read_text() == '{"done": ["namespace"]}'
+    assert "x  1  namespace" in learn(state=tmp_path).stdout
+    assert not os.path.lexists(scratch.DIRECTORY)
+
+
+def test_a_learner_who_removes_everything_or_cannot_write_gets_one_sentence(tmp_path: Path) -> None:
+    state = tmp_path / "file"
+    state.write_text("")
+    solve = "ip netns add red; ip -n red link set lo up; ip netns exec red tail -f /dev/null & check"
+    done = learn("namespace", lines=f"{solve}\nrm -rf {scratch.DIRECTORY}/session\n/bin/true\nrawns learn check\n", state=state)
+    said = done.stderr.splitlines()
+    assert [line for line in said if "the progress was not kept" in line and "Not a directory" in line], said
+    assert [line for line in said if "the files of this chapter are gone" in line], said
+    assert "Traceback" not in done.stderr
+    for lines in ("umount -l /run; rawns learn check\n", "rm -rf /run/*; exec true\n", "kill -9 $$\n", "umount -a -l; exit\n"):
+        done = learn("cable", lines=lines, state=tmp_path)
+        assert "Traceback" not in done.stderr and "left before it was done" in done.stdout, done.stderr
+
+
+def test_wrong_words_are_one_line(tmp_path: Path) -> None:
+    for words in (["15"], ["0"], ["brige"], ["break", "9"], ["1", "2"], ["--html", "x", "1"]):
+        done = learn(*words, state=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    for word in ("check", "hint", "solution", "explain", "task", "next", "quit", "join"):
+        done = learn(word, state=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+
+
+def test_something_broken_is_repaired_by_what_why_says(tmp_path: Path) -> None:
+    lines = 'task\nhint\nhint\neval "$(solution)"\ncheck\nexplain\n'
+    for name in ("no way back",):
+        done = subprocess.run(
+            [sys.executable, "-c", f"from rawns.cli import learn; learn._study('break:1:{name}')"],
+            input=lines,
+            env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "SHELL": "/bin/sh", "XDG_STATE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert "A user says: web cannot reach db." in done.stdout, done.stderr
+        assert "rawns why web 10.2.0.20" in done.stdout and f"What was broken: {name}." in done.stdout
+        assert "Traceback" not in done.stderr
+        assert re.search(r"\[x\] db answers web\n\[x\] nothing on the way", done.stdout), done.stdout
+
+
+def test_in_a_terminal(tmp_path: Path) -> None:
+    """The shell is interactive; `quit` ends it although it would not read another line."""
+    shell = shutil.which("bash") or "/bin/sh"
+    environment = {
+        "PATH": os.defpath,
+        "PYTHONPATH": str(PROJECT),
+        "SHELL": shell,
+        "XDG_STATE_HOME": str(tmp_path),
+        "TERM": "dumb",
+    }
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "rawns", "learn", "cable"], environment)
+    shown = b""
+    try:
+        shown += until(terminal, rb"\(learn[^\n]*[$#] $")
+        os.write(terminal, b"check\n")
+        shown += until(terminal, rb"`hint` helps\.")
+        os.write(terminal, b"ip netns exec red sh\n")
+        shown += until(terminal, rb"# $")
+        os.write(terminal, b"quit\n")
+        shown += until(terminal, rb"starts it again")
+    finally:
+        status = os.waitpid(pid, 0)[1]
+        os.close(terminal)
+    assert os.WEXITSTATUS(status) == 1, shown
+
+
+def until(terminal: int, pattern: bytes) -> bytes:
+    """Read until a pattern is shown."""
+    shown = b""
+    while not re.search(pattern, shown):
+        assert select.select([terminal], [], [], PATIENCE)[0], shown
+        shown += os.read(terminal, 4096)
+    return shown
+
+
+def test_explain_names_every_byte_of_the_solution() -> None:
+    chapter = chapters.load("cable")
+    outputs, goals = solving.solve(chapter, chapter.solutions[0], "bytes")
+    assert goals == []
+    assert "VETH_INFO_PEER" in outputs[0] and "IFLA_INFO_KIND" in outputs[0] and "RTM_NEWLINK" in outputs[1]
+
+
+def test_a_killed_chapter_leaves_nothing(tmp_path: Path) -> None:
+    """The process that holds the namespaces is killed; the command says so, and does not wait for ever."""
+    with pytest.raises(RawnsError, match="was killed"):
+        scratch.in_scratch(lambda: os.kill(os.getpid(), 9) or {})  # type: ignore[func-returns-value]
