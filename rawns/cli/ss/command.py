@@ -122,12 +122,12 @@ def _show(selection: SocketSelection, chosen: set[str], words: list[str]) -> int
     from .view import View
 
     parsed = None
+    if not selection.tables:
+        raise SsError("ss: no socket tables to show with such filter.", 0)
     if words:
         from .filter import parse
 
         parsed = parse(words, selection)
-    if not selection.tables:
-        raise SsError("ss: no socket tables to show with such filter.", 0)
     from .columns import write
 
     gc.disable()  # thousands of records without cycles

@@ -37,7 +37,8 @@ OPERATORS = {  # that may follow the word of a condition
     **dict.fromkeys(("dev", "fwmark", "cgroup"), ("=", "!=")),
 }
 JUMP, S_GE, S_LE, D_GE, D_LE, AUTO, S_COND, D_COND, MARK, CGROUP = 1, 2, 3, 4, 5, 6, 7, 8, 10, 13
-ANY_PORT = -1
+RANGES = {"src>=": S_GE, "src<=": S_LE, "dst>=": D_GE, "dst<=": D_LE}
+ANY_PORT, MAX_PORT = -1, 0xFFFF
 BYTES = {uapi.AF_INET: 4, uapi.AF_INET6: 16}  # of an address
 MAX_DEPTH = 500  # of parentheses and negations
 
@@ -142,7 +143,8 @@ def _condition(sign: str, operator: str, value: Any) -> Any:
 # -- values -------------------------------------------------------------------------------------------------------
 
 
-def _device(word: str) -> int:
+def _interface(word: str) -> int:
+    """Return the index of an interface, by name or number.  Raises ValueError."""
     import _socket
 
     try:
@@ -150,7 +152,14 @@ def _device(word: str) -> int:
     except (OSError, ValueError):
         if word.isascii() and word.isdigit() and int(word) < 1 << 31:
             return int(word)
-    raise SsError("Cannot parse device.", FAILED)
+    raise ValueError("")
+
+
+def _device(word: str) -> int:
+    try:
+        return _interface(word)
+    except ValueError:
+        raise SsError("Cannot parse device.", FAILED) from None
 
 
 def _mark(word: str) -> tuple[int, int]:
@@ -211,7 +220,7 @@ def _hosts(word: str, is_port: bool, selection: SocketSelection) -> tuple[int, l
         address = word.encode("utf-8", "surrogateescape")
         return family, [HostCondition(family, address, 8 * len(address))]
     if family in (uapi.AF_PACKET, uapi.AF_NETLINK):
-        return family, [_numbered(word, family)]
+        return family, [_numbered(f":{word.removeprefix(':')}" if is_port else word, family)]
     port: str | None
     if word.startswith("["):
         word, bracket, port = word[1:].partition("]")
@@ -246,7 +255,7 @@ def _numbered(word: str, family: int) -> HostCondition:
         if port.isascii() and port.isdigit():
             host.port = int(port)
         elif family == uapi.AF_PACKET:
-            host.port = _device(port)
+            host.port = _interface(port)
         elif port == "kernel":
             host.port = 0
         else:
@@ -279,7 +288,7 @@ def _addresses(word: str, family: int, port: int) -> list[HostCondition]:
         pass
     name_family = family if family in inet else _socket.AF_INET
     try:
-        answers = _socket.getaddrinfo(word, None, name_family, _socket.SOCK_STREAM) if "/" not in word else []
+        answers = _socket.getaddrinfo(word, None, name_family, _socket.SOCK_STREAM) if not {"/", ":"}.intersection(word) else []
     except (OSError, ValueError):
         answers = []
     if not answers:
@@ -314,14 +323,15 @@ def bytecode(node: Any) -> bytes:
         return _op(CGROUP, 12, 16) + struct.pack("=Q", node[1])
     if kind in ("src", "dst"):
         return _host_conditions(S_COND if kind == "src" else D_COND, node[1])
-    codes = {"src>=": S_GE, "src<=": S_LE, "dst>=": D_GE, "dst<=": D_LE}
-    return _op(codes[kind], 8, 12) + _op(0, 0, node[1] & 0xFFFF) if kind in codes else b""
+    return _op(RANGES[kind], 8, 12) + _op(0, 0, node[1] & MAX_PORT) if kind in RANGES else b""
 
 
 def decided_by_kernel(node: Any) -> bool:
     """Return whether the kernel's answer is final: what it takes for autobound, `ss` compares with its range of ports, too."""
     if node[0] in ("and", "or", "not"):
         return all(decided_by_kernel(one) for one in node[1:])
+    if node[0] in RANGES:
+        return bool(0 <= node[1] <= MAX_PORT)  # the kernel takes 16 bits of it
     return node[0] not in ("dev", "autobound")
 
 

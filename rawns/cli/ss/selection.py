@@ -72,7 +72,9 @@ class SocketSelection:
         self.tables: set[str] = set()
         self.families: set[int] = set()
         self.states = self.preferred = 0
+        self._usual = CONNECTED  # shown if the states that are named exclude each other
         self.default = True  # nothing has been selected
+        self.queried = False
 
     def add_table(self, table: str) -> None:
         """Select a table: ``-t``, ``-u``, ``-w``."""
@@ -88,8 +90,10 @@ class SocketSelection:
         self.states |= 1 << CLOSE if family in (uapi.AF_PACKET, uapi.AF_NETLINK) else CONNECTED
 
     def query(self, text: str) -> None:
-        """Select tables by name: ``-A``.  Raises `SsError`."""
-        self.default = False
+        """Select tables by name: ``-A``, of which the first replaces what was selected before.  Raises `SsError`."""
+        if not self.queried:
+            self.tables.clear()
+        self.default, self.queried = False, True
         for word in text.split(","):
             name = word.removeprefix("!")
             if name in OTHERS:
@@ -105,7 +109,8 @@ class SocketSelection:
         """Add what the options have not said; ``states`` are those that ``-a`` or ``-l`` selects, or 0."""
         if self.default:
             self.tables.update(TABLES)
-        self.states = states or self.states or CONNECTED
+        self._usual = self.states or CONNECTED
+        self.states = states or (CONNECTED if self.queried else self._usual)
         for family, tables in TABLES_OF.items():
             if family in self.families and not self.tables.intersection(tables):
                 self.tables.update(tables)
@@ -131,7 +136,7 @@ class SocketSelection:
             else:
                 self.states = (self.states if said else ALL) & ~bits
             said = True
-        self.states = self.states or CONNECTED
+        self.states = self.states or self._usual
 
 
 def state_bits(name: str) -> int:
