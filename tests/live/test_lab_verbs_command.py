@@ -44,6 +44,9 @@ def test_each_verb_is_seen_in_status_and_taken_back(shop: str, told: Told) -> No
         assert difference in told("plan", shop)
         found = answer(told, "status", name, status=1)
         assert found["state"] == "not as described"
+        if words[0] == "set":
+            ends = {f"{one['host']}:{end['name']}": end["down"] for one in found["hosts"] for end in one["interfaces"]}
+            assert (ends["web:eth0"], ends["lan:web"], ends["db:eth0"]) == ("set down", "no carrier", None)
         told("restore", name if words[0] != "set" else shop)
         assert told("plan", shop).endswith("there is nothing to change\n")
     assert told("heal", name) == f"{name}: nothing kept its hosts from each other\n"
@@ -66,6 +69,7 @@ def test_impair_and_clear(shop: str, told: Told) -> None:  # noqa: F811
     )
     shown = told("status", shop, status=1)
     assert "differs: ~ eth0 of web: delay 3ms loss 1% -> not shaped" in shown and "differs: ~ web of lan: delay 3ms" in shown
+    assert "10.0.0.1/24 (delay 3ms loss 1%" in told("status", name)
     found = answer(told, "status", shop, status=1)
     if "relay" in found:
         assert {f"{one['host']}:{one['port']}" for one in found["relay"]["ports"]} == {"web:eth0", "lan:web"}

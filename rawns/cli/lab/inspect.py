@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..options import Parsed
 
     Row = tuple[Host, str, list[tuple[Interface, str]]]
+    Notes = dict[Interface, dict[str, Any]]  # what the kernel has of an interface: shape, relay, down
 
 MAX_FULL = 50  # hosts that are all shown; of more, only those that are not up
 COLOURS = {"up": "32", "down": "33", "missing": "31", "differs": "35"}
@@ -50,15 +51,35 @@ def status(options: Parsed) -> int:
         expect_all_up(lab)
     rows = [(host, states.get(host.label, ""), [(one, states.get(one, "")) for one in host.interfaces]) for host in lab.hosts]
     overall = _overall(plan, rows)
-    found = _run_time(plan, word)
+    found, notes = _run_time(plan, word), _notes(plan)
     if found["faults"] and overall == UP:
         overall = NOT_AS_DESCRIBED
     if options["--json"]:
-        emit({"lab": lab.name, "state": overall, "hosts": [_host_record(*row) for row in rows], **found})
+        emit({"lab": lab.name, "state": overall, "hosts": [_host_record(*row, notes) for row in rows], **found})
     else:
-        say_status(lab, overall, rows)
+        _say_status(lab, overall, rows, notes)
         _say_run_time(found)
     return 0 if overall == UP else 1
+
+
+def _notes(plan: Plan) -> Notes:
+    """Return how each interface sends, if it is shaped, and that it has been set down, or lacks a carrier."""
+    from ...lab.readback import shape_words
+
+    found: Notes = {}
+    for host in plan.lab.hosts:
+        state = plan.states[host.number]
+        for one in host.interfaces if state is not None else ():
+            there = state.links.get(one.name or "") if state is not None else None
+            if state is None or there is None or one.existing:
+                continue
+            words = shape_words(state.shapes[there.index]) if there.index in state.shapes else {}
+            found[one] = {
+                "shape": " ".join(f"{word} {value}" for word, value in words.items()) or None,
+                "relay": there.index in state.relayed,
+                "down": None if there.carrier else "no carrier" if there.up else "set down",
+            }
+    return found
 
 
 def _run_time(plan: Plan, word: str) -> dict[str, Any]:
@@ -112,15 +133,21 @@ def _as_described(one: Interface, how: str) -> bool:
     return how in ("up", "") or how == "down" and not one.carrier_due
 
 
-def _host_record(host: Host, state: str, ones: list[tuple[Interface, str]]) -> dict[str, Any]:
+def _host_record(host: Host, state: str, ones: list[tuple[Interface, str]], notes: Notes) -> dict[str, Any]:
     interfaces = [
-        {"name": one.name, "kind": one.kind or None, "state": how, "addresses": [str(address) for address in one.addresses]}
+        {
+            "name": one.name,
+            "kind": one.kind or None,
+            "state": how,
+            "addresses": [str(address) for address in one.addresses],
+            **notes.get(one, {}),
+        }
         for one, how in ones
     ]
     return {"host": host.label, "netns": host.name, "state": state, "interfaces": interfaces}
 
 
-def say_status(lab: Lab, overall: str, rows: list[Row]) -> None:
+def _say_status(lab: Lab, overall: str, rows: list[Row], notes: Notes) -> None:
     """Print the state of a lab, a line for each host and interface."""
     print(f"{printable(lab.name)}: {_painted(overall, 'up' if overall == UP else 'missing')}, {count(len(rows), 'host')}")
     shown = 0
@@ -131,9 +158,18 @@ def say_status(lab: Lab, overall: str, rows: list[Row]) -> None:
         print(f"  {printable(host.label):<20} {_painted(state, state)}")
         for one, how in ones:
             name = printable(one.name or "(port)")
-            print(f"    {name:<18} {_painted(f'{how:<8}', how)} {' '.join(map(str, one.addresses))}".rstrip())
+            words = [*map(str, one.addresses), *_words(notes.get(one))]
+            print(f"    {name:<18} {_painted(f'{how:<8}', how)} {' '.join(words)}".rstrip())
     if len(rows) > MAX_FULL and shown < len(rows):
         print(f"  {len(rows) - shown} {'more ' if shown else ''}hosts are up")
+
+
+def _words(note: dict[str, Any] | None) -> list[str]:
+    """Return what the line of an interface says of it besides its addresses."""
+    if note is None:
+        return []
+    shape = f"({note['shape']}{', by the relay' if note['relay'] else ''})" if note["shape"] else ""
+    return [word for word in (shape, f"({note['down']})" if note["down"] else "") if word]
 
 
 def _painted(text: str, state: str) -> str:
