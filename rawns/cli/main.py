@@ -28,6 +28,7 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
     "ip": "namespaces, links, addresses and routes, with the words of iproute2's `ip`",
     "bridge": "ports, addresses, groups and VLANs of bridges, with the words of iproute2's `bridge`",
     "ss": "sockets and who has them open, with the words of iproute2's `ss`",
+    "tc": "queueing disciplines, classes, filters and actions, with the words of iproute2's `tc`",
     "ping": "ICMP echo, from inside a namespace if one is named",
     "why": "whether packets get from one namespace to another, and what stops them",
     "chat": "lines of text over TCP, between two terminals or two namespaces",
@@ -47,9 +48,9 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
     "version": "the version of rawns",
 }
 SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
-APPLETS = ("ip", "ss", "ping", "bridge", "nsenter", "unshare")  # programs that a link of this name is
+APPLETS = ("ip", "ss", "ping", "bridge", "tc", "nsenter", "unshare")  # programs that a link of this name is
 EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
-EXPLAINABLE = ("ip", "ss", "bridge", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own
+EXPLAINABLE = ("ip", "ss", "bridge", "tc", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own
 COMPLETE = "__complete"  # what the scripts of `rawns completion` call
 INTERRUPTED = 130  # the exit status after Ctrl-C
 

@@ -221,6 +221,8 @@ QDISCS: dict[str, Type] = {
     "pfifo_fast": PRIO,
     "pfifo": _FIFO,
     "bfifo": _FIFO,
+    "ingress": attrs(),
+    "clsact": attrs(),
 }
 FQ_CODEL_CLASS = Struct(
     "tc_fq_codel_cl_stats",

@@ -1,6 +1,6 @@
 """Runs programs in the namespaces of this process: a line of JSON on standard input asks for one, a line of JSON answers.
 
-``python3 -I -S fork_server.py PROJECT``.  A request has ``argv`` (a program, or the words of `rawns ip` if ``ours``), ``input``,
+``python3 -I -S fork_server.py PROJECT``.  A request has ``argv`` (a program, or the words of `rawns` if ``ours``), ``input``,
 ``env``.  `rawns` is imported once and each of its commands is a fork, so that a command costs milliseconds and not an
 interpreter's start.
 """
@@ -57,7 +57,7 @@ def become(request: dict[str, Any], *descriptors: int) -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as the interpreter does when it starts
         os.environ.clear()
         os.environ.update(request["env"])
-        sys.argv = ["rawns", "ip", *request["argv"]]
+        sys.argv = ["rawns", *request["argv"]]
         from rawns.cli.main import entry
 
         entry()

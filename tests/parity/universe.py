@@ -68,8 +68,8 @@ BY_ITSELF = re.compile(
 class Universe:
     """Runs commands in a mount and a network namespace of its own."""
 
-    def __init__(self, program: list[str], ours: bool) -> None:
-        self.program, self._ours = program, ours
+    def __init__(self, program: list[str], ours: bool, tool: str = "ip") -> None:
+        self.program, self._ours, self._tool = program, ours, tool
         server = [PYTHON, "-I", "-S", str(SERVER), str(PROJECT)]
         self._holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "sh", "-ec", HOLDER, "sh", *server],
@@ -100,9 +100,9 @@ class Universe:
         return subprocess.run(self._inside(argv), **{**given, **options})  # type: ignore[call-overload,no-any-return]
 
     def ask(self, words: Sequence[str], given: str = "", env: dict[str, str] | None = None, real: bool = False) -> None:
-        """Start this universe's `ip`, or the ``real`` one, with standard input ``given``; `answer` waits for its end."""
+        """Start this universe's tool, or the ``real`` `ip`, with standard input ``given``; `answer` waits for its end."""
         ours = self._ours and not real
-        argv = list(words) if ours else [REAL, *words]
+        argv = [self._tool, *words] if ours else [REAL if real else self.program[0], *words]
         text = given.encode("utf-8", "surrogateescape").decode("latin-1")
         assert self._holder.stdin is not None
         self._holder.stdin.write(json.dumps({"ours": ours, "argv": argv, "input": text, "env": env or {}}) + "\n")
@@ -135,11 +135,12 @@ class Universe:
 class Both:
     """The two universes; what is said to both."""
 
-    def __init__(self) -> None:
+    def __init__(self, tool: str = "ip") -> None:
         code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from rawns.cli.main import entry; entry()"
-        self.real = Universe([REAL], ours=False)
+        self._tool = tool
+        self.real = Universe([shutil.which(tool) or tool], ours=False, tool=tool)
         try:
-            self.ours = Universe([PYTHON, "-I", "-S", "-c", code, "ip"], ours=True)
+            self.ours = Universe([PYTHON, "-I", "-S", "-c", code, tool], ours=True, tool=tool)
         except BaseException:
             self.real.close()
             raise
@@ -186,7 +187,7 @@ class Both:
             if not ordered:
                 real, ours = _sorted(real), _sorted(ours)
             if real != ours and (same_help or not _both_help(real, ours)):
-                found.append(f"ip {line}\n   real: {real}\n   ours: {ours}")
+                found.append(f"{self._tool} {line}\n   real: {real}\n   ours: {ours}")
         real_state, our_state = self.state()
         if real_state != our_state:
             found += difflib.unified_diff(real_state.splitlines(), our_state.splitlines(), "real", "ours", n=0, lineterm="")

@@ -130,9 +130,11 @@ class Program:
         failed: int = FAILED,
         refused: int = KERNEL_REFUSED,
         context: Callable[[], IpContext] = IpContext,
+        unknown: int = FAILED,
     ) -> None:
         self.name, self.package, self.version, self.objects, self.options = name, package, version, objects, options
         self.usage, self.help_option, self.failed, self.refused, self.context = usage, help_option, failed, refused, context
+        self.unknown = unknown  # the exit status for an object that is unknown
 
     def _option(self, word: str) -> Act:
         """Return the function of an option.  Raises `CommandError` if there is none."""
@@ -168,7 +170,7 @@ class Program:
             if known:
                 sentence = f'"{self.name} help" lists the objects that are.'
                 raise CommandError(f'Object "{word}" is not supported by rawns; {sentence}')
-            raise CommandError(f'Object "{word}" is unknown, try "{self.name} help".', FAILED)
+            raise CommandError(f'Object "{word}" is unknown, try "{self.name} help".', self.unknown, False)
         if module == "help":
             raise self.usage()
         status: int = __import__(f"{self.package}.{module}", fromlist=["run"]).run(args)

@@ -1,0 +1,336 @@
+"""Words and values that several objects of tc(8) have in common: handles, protocols, controls of actions, options in rows."""
+
+from __future__ import annotations
+
+from ... import uapi
+from ..ip.arguments import U16
+from ..ip.grammar import FAILED, CommandError, matches
+from ..ip.keywords import Keyword
+from ..ip.render import JsonObject, OutputField, put
+from . import units
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from ...wire import Body
+    from ..ip.context import Args
+    from ..ip.grammar import Record
+    from .context import TcContext
+
+CLSACT_HANDLE = uapi.TC_H_CLSACT & 0xFFFF0000
+PARENTS = {"ingress": CLSACT_HANDLE | uapi.TC_H_MIN_INGRESS, "egress": CLSACT_HANDLE | uapi.TC_H_MIN_EGRESS}
+
+
+def failed(text: str) -> CommandError:
+    """Return the error for options that tc could not read: it ends the command, but not a batch."""
+    return CommandError(text, FAILED)
+
+
+def refused(text: str) -> CommandError:
+    """Return the error for a command that tc gives up with status 255, which does not end a batch."""
+    return CommandError(text, exits=False)
+
+
+def unsupported(what: str) -> CommandError:
+    """Return the error for what tc has, and this program has not."""
+    return CommandError(f"rawns tc: {what} is not supported", exits=False)
+
+
+# -- handles ------------------------------------------------------------------------------------------------------
+
+
+def _hex(text: str) -> int:
+    """Return a number in hex as strtoul(3) reads it.  Raises ValueError."""
+    value = units.decimal(64, 16)(text)
+    return int(value)
+
+
+def handle(text: str) -> int:
+    """Parse the handle of a discipline: ``1:``, ``1`` or ``none``.  Raises ValueError."""
+    head, _, _ = text.partition(":")
+    major = 0 if text == "none" else _hex(head)
+    if major > 0xFFFF:
+        raise ValueError(text)
+    return major << 16
+
+
+def classid(text: str) -> int:
+    """Parse the handle of a class: ``1:10``, ``:10``, ``root`` or ``none``, in hex.  Raises ValueError."""
+    if text in ("root", "none"):
+        return uapi.TC_H_ROOT if text == "root" else 0
+    head, colon, tail = text.partition(":")
+    major = _hex(head) if head or not colon else 0
+    if not colon:
+        return major & uapi.UINT32_MAX
+    minor = _hex(tail) if tail else 0
+    if major > 0xFFFF or minor > 0xFFFF:
+        raise ValueError(text)
+    return major << 16 | minor
+
+
+def format_classid(value: int, ip: TcContext) -> str:
+    """Return a handle as text, with ``-names`` with the name that /etc/iproute2/tc_cls has for it."""
+    major, minor = value >> 16, value & 0xFFFF
+    text = f"{f'{major:x}' if major else ''}:{f'{minor:x}' if minor else ''}"
+    text = {uapi.TC_H_ROOT: "root", 0: "none"}.get(value, text)
+    name = ip.class_names().get(value) if ip.names else None
+    return f"{name}#{text}" if name else text
+
+
+# -- protocols ----------------------------------------------------------------------------------------------------
+
+PROTOCOLS = {  # <linux/if_ether.h>, in the words of iproute2; of several names for a number the first is printed
+    **dict(
+        zip(
+            "loop pup pupat ip x25 arp bpq ieeepup ieeepupat".split(),
+            (0x60, 0x200, 0x201, 0x800, 0x805, 0x806, 0x8FF, 0xA00, 0xA01),
+        )
+    ),
+    **{name: 0x6000 + number for number, name in enumerate("dec dna_dl dna_rc dna_rt lat diag cust sca".split())},
+    **dict(zip("rarp atalk aarp ipx ipv6 ppp_disc ppp_ses".split(), (0x8035, 0x809B, 0x80F3, 0x8137, 0x86DD, 0x8863, 0x8864))),
+    **dict(zip("atmmpoa atmfate 802_3 ax25 all 802_2 snap".split(), (0x884C, 0x8884, 1, 2, 3, 4, 5))),
+    **dict(zip("ddcmp wan_ppp ppp_mp localtalk can ppptalk".split(), (6, 7, 8, 9, 0xC, 0x10))),
+    **dict(zip("tr_802_2 mobitex control irda econet".split(), (0x11, 0x15, 0x16, 0x17, 0x18))),
+    **dict(zip("tipc profinet aoe ethercat 802.1Q 802.1ad".split(), (0x88CA, 0x8892, 0x88A2, 0x88A4, 0x8100, 0x88A8))),
+    **dict(zip("mpls_uc mpls_mc teb LLDP ipv4".split(), (0x8847, 0x8848, 0x6558, 0x88CC, 0x800))),
+}
+
+
+def protocol(text: str) -> int:
+    """Parse the protocol of a frame, by name or number.  Raises ValueError."""
+    found = next((number for name, number in PROTOCOLS.items() if name.lower() == text.lower()), None)
+    return U16(text) if found is None else found
+
+
+def format_protocol(value: int, ip: TcContext) -> str:
+    """Return the name of the protocol of a frame, or its number in brackets."""
+    found = None if ip.numeric else next((name for name, number in PROTOCOLS.items() if number == value), None)
+    return found or f"[{value}]"
+
+
+def swapped(value: int) -> int:
+    """Return a number of 16 bits with its bytes exchanged if that is what htons(3) does here."""
+    return int.from_bytes(value.to_bytes(2, "big"), _native())
+
+
+def _native() -> Any:
+    import sys
+
+    return sys.byteorder
+
+
+def link_layer(text: str) -> int:
+    """Parse the kind of link that sizes are computed for.  Raises ValueError."""
+    for name, number in (
+        ("ethernet", uapi.TC_LINKLAYER_ETHERNET),
+        ("atm", uapi.TC_LINKLAYER_ATM),
+        ("adsl", uapi.TC_LINKLAYER_ATM),
+    ):
+        if matches(text, name):
+            return number
+    raise ValueError(text)
+
+
+LINK_LAYERS = {0: "unspec", uapi.TC_LINKLAYER_ETHERNET: "ethernet", uapi.TC_LINKLAYER_ATM: "atm"}
+
+
+def percent_rate(text: str, device: str) -> int:
+    """Parse a rate in percent of the speed of a link.  Raises `CommandError` with tc's sentence, or ValueError."""
+    if not device:
+        raise failed("No device specified; specify device to rate limit by percentage")
+    try:
+        with open(f"/sys/class/net/{device}/speed", encoding="ascii") as file:
+            speed = int(file.read())
+    except OSError as error:
+        raise failed(f"fopen /sys/class/net/{device}/speed: {error.strerror}") from None
+    try:
+        share = units.fraction(text)
+    except ValueError:
+        raise failed(f"Invalid rate specified; should be between [0,100]% but is {text}") from None
+    return int(share * speed * 1_000_000 / 8)
+
+
+# -- fields of output ---------------------------------------------------------------------------------------------
+
+
+def field(name: str, value: Any, form: str, ip: TcContext, shown: Any = None) -> OutputField:
+    """Return one thing shown: JSON has ``value``, text ``shown`` (the same if it is None) in ``form``."""
+    return OutputField(name, value, put(form, value if shown is None else shown, ip))
+
+
+def plain(text: str) -> OutputField:
+    """Return what only text has, as it is."""
+    return OutputField("", None, text)
+
+
+def line_end(ip: TcContext) -> OutputField:
+    """Return the end of a line, which ``-oneline`` makes a backslash."""
+    return OutputField("", None, "\\" if ip.oneline else "\n")
+
+
+def nest(name: str, fields: Iterable[OutputField]) -> OutputField:
+    """Return fields that JSON has in an object of their own."""
+    inner = JsonObject(fields)
+    return OutputField(name, inner, "".join([one.text for one in inner]))
+
+
+def size_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    """Return a size in bytes."""
+    return field(name, value, form, ip, units.format_size(value))
+
+
+def rate_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    """Return a rate in bytes per second; text has bits."""
+    return field(name, value, form, ip, units.format_rate(value, ip.iec))
+
+
+def time_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    """Return a time in microseconds."""
+    return field(name, value, form, ip, units.format_time(value))
+
+
+def time64_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    """Return a time in nanoseconds."""
+    return field(name, value, form, ip, units.format_time64(value))
+
+
+class Option(Keyword):
+    """One option of a discipline: its word, its value in the message, and its place in the output.
+
+    ``read`` parses the value; a ValueError makes the complaint ``illegal``.  ``show`` is `field` or one of its kin, with
+    ``form``; no form: it is not shown.  A value in ``hidden`` is not shown.
+    """
+
+    __slots__ = ("form", "hidden", "illegal", "key", "label", "read", "show")
+
+    def __init__(
+        self,
+        names: str,
+        key: str,
+        read: Callable[[str], Any],
+        show: Callable[[str, int, str, TcContext], OutputField] = field,
+        form: str = "",
+        hidden: tuple[int, ...] = (),
+        illegal: str = "",
+        label: str = "",
+    ) -> None:
+        super().__init__(names, key.rpartition("_")[2])
+        self.key, self.read, self.show, self.form, self.hidden = key, read, show, form, hidden
+        self.label, self.illegal = label or self.name, illegal or f'Illegal "{self.name}"'
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the value."""
+        word = args.take()
+        try:
+            record[self.key] = self.read(word)
+        except ValueError:
+            raise failed(self.illegal.replace("WORD", word)) from None
+
+    def fields(self, options: Body, ip: TcContext) -> Iterator[OutputField]:
+        """Yield the field of this option, if the message has it."""
+        value = options.get(self.key)
+        if value is not None and self.form and value not in self.hidden:
+            yield self.show(self.label, value, self.form, ip)
+
+
+class RateOption(Option):
+    """An option whose value is a rate, or a share of the speed of the link."""
+
+    __slots__ = ()
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the value."""
+        word = args.take()
+        try:
+            record[self.key] = percent_rate(word, args.device) if "%" in word else self.read(word)  # type: ignore[attr-defined]
+        except ValueError:
+            raise failed(self.illegal.replace("WORD", word)) from None
+        except CommandError as error:
+            raise failed(f"{error.text}\n{self.illegal.replace('WORD', word)}") from None
+
+
+class Switch(Option):
+    """An option without a value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, names: str, key: str, value: int, **rest: Any) -> None:
+        super().__init__(names, key, int, **rest)
+        self.value, self.hint = value, ""
+
+    def take(self, args: Args, record: Record) -> None:
+        """Set the value."""
+        record[self.key] = self.value
+
+
+# -- what follows an action -----------------------------------------------------------------------------------------
+
+CONTROLS = (
+    ("continue", uapi.TC_ACT_UNSPEC),
+    ("drop", uapi.TC_ACT_SHOT),
+    ("shot", uapi.TC_ACT_SHOT),
+    ("pass", uapi.TC_ACT_OK),
+    ("ok", uapi.TC_ACT_OK),
+    ("reclassify", uapi.TC_ACT_RECLASSIFY),
+    ("pipe", uapi.TC_ACT_PIPE),
+    ("goto", uapi.TC_ACT_GOTO_CHAIN),
+    ("jump", uapi.TC_ACT_JUMP),
+    ("trap", uapi.TC_ACT_TRAP),
+)
+_CONTROL_NAMES = {number: name for name, number in reversed(CONTROLS)} | {
+    uapi.TC_ACT_SHOT: "drop",
+    uapi.TC_ACT_OK: "pass",
+    uapi.TC_ACT_STOLEN: "stolen",
+}
+
+
+def control_of(word: str, numbers: bool = False) -> int | None:
+    """Return the number of a control, by its name or, with ``numbers``, by itself; None if it is none."""
+    found = next((number for name, number in CONTROLS if matches(word, name)), None)
+    if found is None and numbers:
+        digits = word.strip().lstrip("+-")
+        return int(word) if digits.isascii() and digits.isdigit() else None
+    return found
+
+
+def take_control(args: Args, numbers: bool = False) -> int:
+    """Read a control, with its chain or count.  Raises `CommandError`."""
+    word = args.take()
+    found = control_of(word, numbers)
+    if found is None:
+        raise refused(f"Bad action type {word}")
+    if found == uapi.TC_ACT_GOTO_CHAIN:
+        if not matches(args.take(), "chain"):
+            raise refused('"chain index" expected')
+        return found | _extra(args.take(), 'Illegal "chain index"')
+    if found == uapi.TC_ACT_JUMP:
+        word = args.take()
+        return found | _extra(word, f'Invalid "jump count" ({word})')
+    return found
+
+
+def _extra(word: str, complaint: str) -> int:
+    try:
+        return units.decimal(28)(word)
+    except ValueError:
+        raise refused(complaint) from None
+
+
+def control_or(args: Args, default: int) -> int:
+    """Read a control if the next word is one, otherwise return the default."""
+    return take_control(args) if args and control_of(args.words[args.at]) is not None else default
+
+
+def control_fields(value: int, before: str, after: str, ip: TcContext) -> Iterator[OutputField]:
+    """Yield a control as tc prints it."""
+    kind, extra = value & 0xF0000000 if value > 0 else 0, value & uapi.TC_ACT_EXT_VAL_MASK
+    inner = [field("type", _CONTROL_NAMES.get(kind or value, str(value)), "%s", ip)]
+    if kind == uapi.TC_ACT_GOTO_CHAIN:
+        inner.append(field("chain", extra, " chain %u", ip))
+    elif kind == uapi.TC_ACT_JUMP:
+        inner.append(field("jump", extra, " %u", ip))
+    yield plain(before)
+    yield nest("control_action", inner)
+    yield plain(after)
