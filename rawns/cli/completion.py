@@ -140,6 +140,8 @@ def candidates(words: Sequence[str]) -> list[str]:
         return starting(last, available())
     if before[0] == "ip":
         return _ip_candidates(before[1:], last)
+    if before[0] == "tc":
+        return _tc_candidates(before[1:], last)
     if before[0] == "ss":
         return _ss_candidates(before[1:], last)
     table = getattr(__import__(f"rawns.cli.{before[0]}", fromlist=["COMMAND"]), "COMMAND", None)
@@ -353,6 +355,13 @@ def _ss_candidates(before: Sequence[str], last: str) -> list[str]:
         here = [(f"--{name}", f"-{letter}") for name, letter, _ in options.OPTIONS if name not in options.LEFT_OUT]
         return starting(last, [one for names in here for one in names if one != "-"])
     return starting(last, ["state", "exclude", *(word for word in filter.WORDS if word.isalpha())])
+
+
+def _tc_candidates(before: Sequence[str], last: str) -> list[str]:
+    """Return objects, their verbs, kinds of disciplines and filters and their words, and names of devices."""
+    from .tc import completion
+
+    return starting(last, completion.words(before))
 
 
 def _without_options(words: Sequence[str]) -> list[str]:

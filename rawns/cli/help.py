@@ -27,6 +27,7 @@ TOPICS = (
     "python",
     "rootless",
     "ss",
+    "tc",
     "testing",
     "trace",
     "why",

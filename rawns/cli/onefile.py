@@ -71,7 +71,7 @@ COMMAND = Command(
     ),
     exclusive=[("--without", "--only")],
     details="The file is reproducible: the same package and options give the same bytes. Started through a link named ip, "
-    "ping, bridge, nsenter or unshare, it is that program.",
+    "ping, bridge, tc, nsenter or unshare, it is that program.",
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from universe import Both, missing
 
-# What tc prints of the time that has passed, and counters of packets that nobody controls.
+# What tc prints of the time that has passed, and counters of packets that the kernel sends by itself.
 VOLATILE = r"|".join(
     (
         r"\b8[0-9a-f]{3}:(?=[ 1\"[])",  # handles that the kernel has chosen, which are counted for the whole machine

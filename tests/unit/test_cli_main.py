@@ -131,6 +131,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         "ip",
         "lab",
         "ss",
+        "tc",
     }
     capsys.readouterr()
     for words in (["version"], ["--version"], ["-V"]):

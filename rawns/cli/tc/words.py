@@ -196,7 +196,7 @@ def time64_field(name: str, value: int, form: str, ip: TcContext) -> OutputField
     return field(name, value, form, ip, units.format_time64(value))
 
 
-class Option(Keyword):
+class KindOption(Keyword):
     """One option of a discipline: its word, its value in the message, and its place in the output.
 
     ``read`` parses the value; a ValueError makes the complaint ``illegal``.  ``show`` is `field` or one of its kin, with
@@ -235,7 +235,7 @@ class Option(Keyword):
             yield self.show(self.label, value, self.form, ip)
 
 
-class RateOption(Option):
+class RateOption(KindOption):
     """An option whose value is a rate, or a share of the speed of the link."""
 
     __slots__ = ()
@@ -251,7 +251,7 @@ class RateOption(Option):
             raise failed(f"{error.text}\n{self.illegal.replace('WORD', word)}") from None
 
 
-class Switch(Option):
+class Switch(KindOption):
     """An option without a value."""
 
     __slots__ = ("value",)

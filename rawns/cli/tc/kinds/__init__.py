@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...ip.keywords import read
-from ..words import Option, failed
+from ..words import KindOption, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class QdiscKind:
 
     def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
         """Return the options as they are shown."""
-        return [one for row in self.rows if isinstance(row, Option) for one in row.fields(options, ip)]
+        return [one for row in self.rows if isinstance(row, KindOption) for one in row.fields(options, ip)]
 
     def statistics(self, data: bytes, ip: TcContext) -> Iterable[OutputField]:
         """Return the statistics that only this kind has; nothing if it has none."""

@@ -12,7 +12,7 @@ from ...ip.keywords import CustomKeyword
 from ...ip.render import JsonText, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import Option, RateOption, Switch, failed, field, line_end, plain, size_field, unsupported
+from ..words import KindOption, RateOption, Switch, failed, field, line_end, plain, size_field, unsupported
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ MAX_LOG = 32
 LARGE_WEIGHT = 10  # the logarithm from which on tc warns
 
 
-class FlagOption(Option):
+class FlagOption(KindOption):
     """A word that sets a bit of the flags."""
 
     __slots__ = ("bit",)
@@ -121,12 +121,12 @@ class Red(QdiscKind):
     """red."""
 
     rows: list[Keyword] = [
-        Option("limit", "limit", units.size),
-        Option("min", "qth_min", units.size),
-        Option("max", "qth_max", units.size),
-        Option("burst", "burst", U32),
-        Option("avpkt", "avpkt", units.size),
-        Option("probability", "probability", probability),
+        KindOption("limit", "limit", units.size),
+        KindOption("min", "qth_min", units.size),
+        KindOption("max", "qth_max", units.size),
+        KindOption("burst", "burst", U32),
+        KindOption("avpkt", "avpkt", units.size),
+        KindOption("probability", "probability", probability),
         RateOption("bandwidth", "bandwidth", units.rate),
         FlagOption("ecn", uapi.TC_RED_ECN),
         FlagOption("harddrop", uapi.TC_RED_HARDDROP),
@@ -197,19 +197,19 @@ class Sfq(QdiscKind):
     """sfq."""
 
     rows: list[Keyword] = [
-        Option("quantum", "v0.quantum", units.size, illegal='Illegal "limit"'),
-        Option("perturb", "v0.perturb_period", signed),
-        Option("limit", "v0.limit", U32),
-        Option("divisor", "v0.divisor", U32),
-        Option("flows", "v0.flows", U32),
-        Option("depth", "depth", U32, illegal='Illegal "flows"'),
+        KindOption("quantum", "v0.quantum", units.size, illegal='Illegal "limit"'),
+        KindOption("perturb", "v0.perturb_period", signed),
+        KindOption("limit", "v0.limit", U32),
+        KindOption("divisor", "v0.divisor", U32),
+        KindOption("flows", "v0.flows", U32),
+        KindOption("depth", "depth", U32, illegal='Illegal "flows"'),
         Switch("headdrop", "headdrop", 1),
-        Option("redflowlimit", "limit", U32),
-        Option("min", "qth_min", U32),
-        Option("max", "qth_max", U32),
-        Option("burst", "burst", U32),
-        Option("avpkt", "avpkt", units.size),
-        Option("probability", "probability", probability),
+        KindOption("redflowlimit", "limit", U32),
+        KindOption("min", "qth_min", U32),
+        KindOption("max", "qth_max", U32),
+        KindOption("burst", "burst", U32),
+        KindOption("avpkt", "avpkt", units.size),
+        KindOption("probability", "probability", probability),
         FlagOption("ecn", uapi.TC_RED_ECN),
         FlagOption("harddrop", uapi.TC_RED_HARDDROP),
     ]

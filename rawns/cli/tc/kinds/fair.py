@@ -9,7 +9,7 @@ from ...ip.keywords import CustomKeyword
 from ...ip.render import NULL, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import Option, RateOption, Switch, failed, field, line_end, rate_field, size_field, time64_field, time_field
+from ..words import KindOption, RateOption, Switch, failed, field, line_end, rate_field, size_field, time64_field, time_field
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -63,21 +63,21 @@ class Fq(QdiscKind):
     """fq."""
 
     rows = [
-        Option("limit", "TCA_FQ_PLIMIT", U32, field, "limit %up "),
-        Option("flow_limit", "TCA_FQ_FLOW_PLIMIT", U32, field, "flow_limit %up "),
-        Option("buckets", "TCA_FQ_BUCKETS_LOG", _bucket_log, _buckets, "buckets %u "),
-        Option("orphan_mask", "TCA_FQ_ORPHAN_MASK", U32, field, "orphan_mask %u ", illegal='Illegal "initial_quantum"'),
+        KindOption("limit", "TCA_FQ_PLIMIT", U32, field, "limit %up "),
+        KindOption("flow_limit", "TCA_FQ_FLOW_PLIMIT", U32, field, "flow_limit %up "),
+        KindOption("buckets", "TCA_FQ_BUCKETS_LOG", _bucket_log, _buckets, "buckets %u "),
+        KindOption("orphan_mask", "TCA_FQ_ORPHAN_MASK", U32, field, "orphan_mask %u ", illegal='Illegal "initial_quantum"'),
         Switch("pacing", "TCA_FQ_RATE_ENABLE", 1),
         Switch("nopacing", "TCA_FQ_RATE_ENABLE", 0, show=word("pacing", False), form="nopacing ", hidden=(1,)),
-        Option("quantum", "TCA_FQ_QUANTUM", U32, size_field, "quantum %s "),
-        Option("initial_quantum", "TCA_FQ_INITIAL_QUANTUM", U32, size_field, "initial_quantum %s "),
+        KindOption("quantum", "TCA_FQ_QUANTUM", U32, size_field, "quantum %s "),
+        KindOption("initial_quantum", "TCA_FQ_INITIAL_QUANTUM", U32, size_field, "initial_quantum %s "),
         RateOption("maxrate", "TCA_FQ_FLOW_MAX_RATE", units.rate, rate_field, "maxrate %s ", (ALL,)),
         RateOption("defrate", "TCA_FQ_FLOW_DEFAULT_RATE", units.rate, rate_field, "defrate %s ", (0,)),
-        Option("low_rate_threshold", "TCA_FQ_LOW_RATE_THRESHOLD", units.rate, rate_field, "low_rate_threshold %s ", (0,)),
-        Option("refill_delay", "TCA_FQ_FLOW_REFILL_DELAY", units.time, time_field, "refill_delay %s "),
-        Option("ce_threshold", "TCA_FQ_CE_THRESHOLD", units.time, time_field, "ce_threshold %s ", (ALL,)),
-        Option("timer_slack", "TCA_FQ_TIMER_SLACK", _timer_slack, time64_field, "timer_slack %s "),
-        Option("horizon", "TCA_FQ_HORIZON", units.time, time_field, "horizon %s "),
+        KindOption("low_rate_threshold", "TCA_FQ_LOW_RATE_THRESHOLD", units.rate, rate_field, "low_rate_threshold %s ", (0,)),
+        KindOption("refill_delay", "TCA_FQ_FLOW_REFILL_DELAY", units.time, time_field, "refill_delay %s "),
+        KindOption("ce_threshold", "TCA_FQ_CE_THRESHOLD", units.time, time_field, "ce_threshold %s ", (ALL,)),
+        KindOption("timer_slack", "TCA_FQ_TIMER_SLACK", _timer_slack, time64_field, "timer_slack %s "),
+        KindOption("horizon", "TCA_FQ_HORIZON", units.time, time_field, "horizon %s "),
         Switch("horizon_cap", "TCA_FQ_HORIZON_DROP", 0, show=word("horizon_cap", NULL), form="horizon_cap ", hidden=(1,)),
         Switch("horizon_drop", "TCA_FQ_HORIZON_DROP", 1, show=word("horizon_drop", NULL), form="horizon_drop ", hidden=(0,)),
     ]
@@ -111,8 +111,8 @@ class Fq(QdiscKind):
 
 def _thresholds(prefix: str) -> list[Keyword]:
     return [
-        Option("target", f"{prefix}_TARGET", units.time, time_field, "target %s "),
-        Option("ce_threshold", f"{prefix}_CE_THRESHOLD", units.time, time_field, "ce_threshold %s "),
+        KindOption("target", f"{prefix}_TARGET", units.time, time_field, "target %s "),
+        KindOption("ce_threshold", f"{prefix}_CE_THRESHOLD", units.time, time_field, "ce_threshold %s "),
     ]
 
 
@@ -145,9 +145,9 @@ class Codel(QdiscKind):
     """codel.  What tc takes for "not given" is not sent: as a rule 0."""
 
     rows = [
-        Option("limit", "TCA_CODEL_LIMIT", U32, field, "limit %up "),
+        KindOption("limit", "TCA_CODEL_LIMIT", U32, field, "limit %up "),
         *_thresholds("TCA_CODEL"),
-        Option("interval", "TCA_CODEL_INTERVAL", units.time, time_field, "interval %s "),
+        KindOption("interval", "TCA_CODEL_INTERVAL", units.time, time_field, "interval %s "),
         *_marks("TCA_CODEL"),
     ]
 
@@ -175,20 +175,20 @@ class FqCodel(Codel):
     """fq_codel."""
 
     rows = [
-        Option("limit", "TCA_FQ_CODEL_LIMIT", U32, field, "limit %up "),
-        Option("flows", "TCA_FQ_CODEL_FLOWS", U32, field, "flows %u "),
-        Option("quantum", "TCA_FQ_CODEL_QUANTUM", U32, field, "quantum %u "),
+        KindOption("limit", "TCA_FQ_CODEL_LIMIT", U32, field, "limit %up "),
+        KindOption("flows", "TCA_FQ_CODEL_FLOWS", U32, field, "flows %u "),
+        KindOption("quantum", "TCA_FQ_CODEL_QUANTUM", U32, field, "quantum %u "),
         *_thresholds("TCA_FQ_CODEL"),
         CustomKeyword("ce_threshold_selector", _selector, "VALUE/MASK"),
-        Option("interval", "TCA_FQ_CODEL_INTERVAL", units.time, time_field, "interval %s "),
-        Option("memory_limit", "TCA_FQ_CODEL_MEMORY_LIMIT", units.size, size_field, "memory_limit %s "),
+        KindOption("interval", "TCA_FQ_CODEL_INTERVAL", units.time, time_field, "interval %s "),
+        KindOption("memory_limit", "TCA_FQ_CODEL_MEMORY_LIMIT", units.size, size_field, "memory_limit %s "),
         *_marks("TCA_FQ_CODEL"),
-        Option("drop_batch", "TCA_FQ_CODEL_DROP_BATCH_SIZE", U32, field, "drop_batch %u ", (0,)),
+        KindOption("drop_batch", "TCA_FQ_CODEL_DROP_BATCH_SIZE", U32, field, "drop_batch %u ", (0,)),
     ]
 
     def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
         for row in self.rows:
-            if isinstance(row, Option):
+            if isinstance(row, KindOption):
                 yield from row.fields(options, ip)
                 continue
             values = [options.get(f"TCA_FQ_CODEL_CE_THRESHOLD_{name}", 0) for name in ("SELECTOR", "MASK")]

@@ -11,7 +11,7 @@ from ...ip.keywords import CustomKeyword
 from ...ip.render import JsonText, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import Option, Switch, failed, field, nest, percent_rate, rate_field
+from ..words import KindOption, Switch, failed, field, nest, percent_rate, rate_field
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -179,13 +179,13 @@ class Netem(QdiscKind):
     """netem."""
 
     rows: list[Keyword] = [
-        Option("limit*", "limit", units.size),
+        KindOption("limit*", "limit", units.size),
         CustomKeyword("latency*|delay*", _delay, "TIME"),
         CustomKeyword("loss*|drop*", _loss, "PERCENT"),
         Switch("ecn*", "TCA_NETEM_ECN", 1),
         _chance("TCA_NETEM_REORDER", "reorder"),
         _chance("TCA_NETEM_CORRUPT", "corrupt"),
-        Option("gap*", "gap", U32),
+        KindOption("gap*", "gap", U32),
         CustomKeyword("duplicate*", _duplicate, "PERCENT"),
         CustomKeyword("distribution*", _distribution, "NAME"),
         CustomKeyword("rate*", _rate, "RATE"),

@@ -9,7 +9,7 @@ from ...ip.keywords import read
 from ...ip.render import NULL, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import LINK_LAYERS, Option, RateOption, failed, field, link_layer, percent_rate, plain, rate_field, size_field
+from ..words import LINK_LAYERS, KindOption, RateOption, failed, field, link_layer, percent_rate, plain, rate_field, size_field
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ TBF_ILLEGAL = 'tbf: illegal value for "NAME": "WORD"'
 U16, U32 = units.decimal(16), units.decimal(32)
 
 
-class TbfOption(Option):
+class TbfOption(KindOption):
     """An option of tbf that may be given once; ``alias`` is what is said if it is given again."""
 
     __slots__ = ("alias",)
@@ -69,7 +69,7 @@ class Tbf(QdiscKind):
         TbfOption("rate", "rate", units.rate64),
         TbfOption("peakrate*", "peakrate", units.rate64),
         TbfOption("overhead*", "overhead", U16),
-        Option("linklayer*", "linklayer", link_layer, illegal=TBF_ILLEGAL.replace("NAME", "linklayer")),
+        KindOption("linklayer*", "linklayer", link_layer, illegal=TBF_ILLEGAL.replace("NAME", "linklayer")),
     ]
 
     def build(self, record: Record, args: OptionArgs) -> Any:
@@ -156,7 +156,7 @@ def _link_layer(found: Body, ip: TcContext) -> Iterator[OutputField]:
 # -- htb ----------------------------------------------------------------------------------------------------------
 
 
-class _HtbOption(Option):
+class _HtbOption(KindOption):
     """An option of htb; the complaint about its value names the word as it was typed if it has several names."""
 
     __slots__ = ()
@@ -185,7 +185,7 @@ class _HtbRate(RateOption):
         super().take(args, record)
 
 
-class _HtbFlag(Option):
+class _HtbFlag(KindOption):
     __slots__ = ()
 
     def take(self, args: Any, record: Record) -> None:

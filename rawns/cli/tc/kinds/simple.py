@@ -6,7 +6,7 @@ from ...ip.arguments import signed
 from ...ip.render import OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import Option, failed, field, plain, refused, size_field
+from ..words import KindOption, failed, field, plain, refused, size_field
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ class Fifo(QdiscKind):
     def __init__(self, name: str, usage: str) -> None:
         super().__init__(name, usage)
         show, form = (size_field, "limit %s") if name == "bfifo" else (field, "limit %up")
-        self.rows = [Option("limit", "limit", units.size, show, form, illegal=f'{name}: Illegal value for "limit": "WORD"')]
+        self.rows = [KindOption("limit", "limit", units.size, show, form, illegal=f'{name}: Illegal value for "limit": "WORD"')]
 
     def build(self, record: Record, args: OptionArgs) -> Any:
         return record or None
