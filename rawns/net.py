@@ -7,10 +7,10 @@ for what can never be right.
 
 from __future__ import annotations
 
-from errno import ENOENT
+from errno import ENOENT, EOPNOTSUPP
 
 from . import uapi
-from .errors import KernelError
+from .errors import KernelError, SyscallError
 from .netlink import Netlink
 from .netns import Namespace, call_inside
 from .nlmsg import Listing
@@ -112,7 +112,12 @@ class Net:
         from .ethtool import link_detected
 
         name = ref if isinstance(ref, str) else self.link(ref).name
-        return link_detected(self.netlink.fileno(), link.check_name(name))
+        try:
+            return link_detected(self.netlink.fileno(), link.check_name(name))
+        except SyscallError as error:
+            if error.errno != EOPNOTSUPP:
+                raise
+            return self.link(ref).carrier  # RTM_GETLINK of one link does the same, from Linux 6.9 on
 
     def add_link(
         self,

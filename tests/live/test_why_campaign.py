@@ -26,9 +26,9 @@ def net(netns_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Itera
         yield Net(stack, netns_name)
 
 
-def pings(net: Net, target: str) -> bool:
+def pings(net: Net, target: str, seconds: float = 10.0) -> bool:
     """Whether the real ping is answered."""
-    command = ["ping", "-n", "-c", "1", "-W", "0.2", target]
+    command = ["ping", "-n", "-c", "1", "-W", str(seconds), target]
     return net["a"].run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
@@ -53,7 +53,7 @@ def test_scene(name: str, net: Net) -> None:
     assert not found, f"found no fault: {said}"
     assert found.fault is not None and re.search(scene.says, net.named(found.fault.sentence), re.S), said
     if scene.silent and found.target is not None and scene.remedy:
-        assert not pings(net, found.target), f"the real ping is answered, yet: {said}"
+        assert not pings(net, found.target, 0.2), f"the real ping is answered, yet: {said}"
     if not scene.remedy:
         return
     printed: list[str] = []

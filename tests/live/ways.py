@@ -20,7 +20,7 @@ import pytest
 from conftest import PROJECT
 
 from rawns import KernelError, NetNS
-from rawns.uapi import AF_INET6, IFA_F_DADFAILED, IFF_RUNNING, RT_TABLE_LOCAL
+from rawns.uapi import AF_INET6, IFA_F_DADFAILED, RT_TABLE_LOCAL
 
 PATIENCE = 20.0  # seconds
 NEWS = 0x1 | 0x100 | 0x400  # RTMGRP_LINK, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE
@@ -92,10 +92,10 @@ class Net:
 
 
 def settled(place: NetNS, ipv6: bool = True) -> bool:
-    """Whether each carrier has made its link run, and each IPv6 address is taken for an own one (the local table)."""
+    """Let each link that has a carrier transmit; return whether each IPv6 address is taken for an own one (the local table)."""
     links = {link.index: link for link in place.net.links()}
-    if not all(link.flags & IFF_RUNNING or not link.carrier for link in links.values()):
-        return False
+    for link in links.values():
+        place.net.link_detected(link)
     if not ipv6:
         return True
     local = {one.body.get("RTA_DST") for one in place.net.routes(AF_INET6, table=RT_TABLE_LOCAL)}
