@@ -167,7 +167,8 @@ def _check(argument: str | None) -> int:
             progress.mark(running.progress, chapter.name)
     except OSError as error:
         complain(f"rawns learn: the progress was not kept: {printable(running.progress)}: {os.strerror(error.errno or 0)}")
-    print("\nDone.  `next` goes on, `explain` shows what a solution says to the kernel, `quit` leaves.")
+    explained = "says what was broken" if chapter.explanation else "shows what a solution says to the kernel"
+    print(f"\nDone.  `next` goes on, `explain` {explained}, `quit` leaves.")
     return 0
 
 

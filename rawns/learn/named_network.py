@@ -7,7 +7,7 @@ import socket
 from time import monotonic
 
 from ..net import NetNS
-from ..uapi import IFF_RUNNING, NUD_PERMANENT
+from ..uapi import AF_INET6, IFF_RUNNING, NUD_PERMANENT, RT_TABLE_LOCAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 BACKLOG = 64
 SETTLE_SECONDS = 10.0
+
+
+def settled(place: NetNS) -> bool:
+    """Tell whether each carrier has made its link run, and each IPv6 address of such a link is in the local table."""
+    links = {link.index: link for link in place.net.links()}
+    if any(link.carrier and not link.flags & IFF_RUNNING for link in links.values()):
+        return False
+    local = {one.destination.partition("/")[0] for one in place.net.routes(AF_INET6, table=RT_TABLE_LOCAL)}
+    return all(one.address in local for one in place.net.addresses(family=AF_INET6) if links[one.index].carrier)
 
 
 class NamedNetwork:
@@ -71,11 +80,11 @@ class NamedNetwork:
         self[name].setting("net.ipv4.ip_forward", 1)
 
     def settle(self) -> None:
-        """Wait until the kernel has taken note of every carrier, which it does when it has time, and reports (rtnetlink(7))."""
+        """Wait until every carrier counts and every IPv6 address receives: the kernel sees to that later, and reports it."""
         for place in self.places.values():
-            with place.monitor("link") as news:
+            with place.monitor("link", "address", "route") as news:
                 deadline = monotonic() + SETTLE_SECONDS
-                while any(one.carrier and not one.flags & IFF_RUNNING for one in place.net.links()) and monotonic() < deadline:
+                while not settled(place) and monotonic() < deadline:
                     news.receive(max(0.0, deadline - monotonic()))
 
     def forget(self) -> None:

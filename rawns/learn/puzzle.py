@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import diagnose
+from ..errors import KernelError
 from . import faults
 from .chapter import Chapter, Goal, Solution
 from .faults import FAULTS
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 LEVELS = ("1", "2", "3")
 TEXT = """\
-Six hosts, each in a namespace of its name: sw, web, app, r, db, inet.  Everything
-worked until a moment ago.  Then something was changed in one of them."""
+Six hosts, each in a namespace of its name: sw, web, app, r, db, inet.
+Everything worked until a moment ago.  Then something was changed in one host."""
 
 
 def choose(level: int) -> list[str]:
@@ -51,11 +52,11 @@ class Puzzle(Chapter):
         super().__init__(
             "break",
             f"Something is broken (level {level})",
-            text=TEXT.replace("something was changed in one of them", "two things were changed") if level == 3 else TEXT,
+            text=TEXT.replace("something was changed in one host", "two things were changed") if level == 3 else TEXT,
             picture=faults.PICTURE,
             task=f"A user says: {complaint}.  Find out why ({many} broken), and repair it.",
             goals=goals_of(complaint),
-            hints=(f"Look at {areas}.", self.said),
+            hints=(f"Look at {areas}.", self.failing_check, self.said),
             solutions=(),
             given=self.make,
             kinds=("veth", "bridge", "nf_tables"),
@@ -65,9 +66,16 @@ class Puzzle(Chapter):
     def make(self, network: NamedNetwork) -> None:
         """Build the network and break it."""
         faults.build(network)
-        for fault in self.faults:
-            fault.make(network)
-        network.forget()
+        break_all(network, self.faults)
+
+    def failing_check(self) -> str:
+        """Return the name of the check at which `rawns why` stops now."""
+        fault = ask_why(self.complaint, "").fault
+        return (
+            "Nothing on the way is wrong any more."
+            if fault is None
+            else f"What fails is the check `{fault.check}` of `rawns why`."
+        )
 
     def said(self) -> str:
         """Return what `rawns why` says now."""
@@ -116,6 +124,19 @@ def nothing_wrong(complaint: Complaint) -> Question:
             raise Unmet("something is still wrong")
 
     return ask
+
+
+def break_all(network: NamedNetwork, parts: Sequence[faults.BrokenPart]) -> int:
+    """Make faults, those of links last, because a link that is down loses routes; return how many could be made."""
+    made = 0
+    for part in sorted(parts, key=lambda part: part.area == faults.LINKS):
+        try:
+            part.make(network)
+            made += 1
+        except KernelError:  # what it would break is not there any more
+            pass
+    network.forget()
+    return made
 
 
 def whole(network: NamedNetwork, complaints: Sequence[Complaint] = faults.COMPLAINTS) -> list[str]:

@@ -52,9 +52,8 @@ def _one(network: NamedNetwork, names: Sequence[str]) -> tuple[str, bool]:
     """Make faults and repair them; return what went wrong, and whether all remedies were of the kind that leaves no settings."""
     made = [FAULTS[name] for name in names]
     complaint = made[0].complaint
-    for fault in made:
-        fault.make(network)
-    network.forget()
+    if puzzle.break_all(network, made) < len(made):
+        return "", False  # one of them takes away what the other would break
     found = puzzle.ask_why(complaint, network.prefix)
     if found:
         return "why finds nothing", False

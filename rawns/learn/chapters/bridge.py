@@ -22,9 +22,10 @@ CHAPTER = Chapter(
 A veth pair connects two namespaces.  A bridge connects many: it is a link that
 forwards Ethernet frames between other links, its ports, as a switch does.
 
-For each frame that comes in, the bridge notes by which port its source address is
-reached: the forwarding database (fdb).  A frame to an address that is known goes
-out by one port; a frame to an unknown address, or a broadcast, by all the others.
+For each frame that comes in, the bridge notes by which port its source address
+is reached: the forwarding database (fdb).  A frame to an address that is known
+goes out by one port; a frame to an unknown address, or a broadcast, by all the
+others.
 
 A link becomes a port when the bridge is set as its master.  Addresses are not
 needed on ports.  The bridge itself only needs one if its own host takes part.

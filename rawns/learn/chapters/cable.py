@@ -16,15 +16,15 @@ CHAPTER = Chapter(
     "cable",
     "The cable: a veth pair",
     text="""\
-A veth pair is two links.  What is sent into one comes out of the other.  The two
-can be in different namespaces, which they then connect as a cable would.
+A veth pair is two links.  What is sent into one comes out of the other.  The
+two can be in different namespaces, which they then connect as a cable would.
 
 The kernel creates both ends in one step, and can create each in the namespace
-where it belongs.  The pair is one object: if one end is deleted, or the namespace
-that it is in ends, the other end is gone too.
+where it belongs.  The pair is one object: if one end is deleted, or the
+namespace that it is in ends, the other end is gone too.
 
-A link has two conditions.  You set it up or down.  It has a carrier if the other
-end is up as well; without one `ip link` shows NO-CARRIER.
+A link has two conditions.  You set it up or down.  It has a carrier if the
+other end is up as well; without one `ip link` shows NO-CARRIER.
 
   ip link add A netns NS1 type veth peer name B netns NS2
   ip -n NS1 link set A up

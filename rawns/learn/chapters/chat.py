@@ -23,8 +23,8 @@ Sockets belong to the namespace in which they are created.  Port 7000 in red and
 port 7000 in blue are different ports, and 127.0.0.1 in red is red itself.
 
 A server binds an address and a port and listens.  A client in another namespace
-reaches it by an address of the server's namespace, over the cable.  A server that
-binds 127.0.0.1 is reached from its own namespace only.
+reaches it by an address of the server's namespace, over the cable.  A server
+that binds 127.0.0.1 is reached from its own namespace only.
 
   rawns chat listen ADDRESS PORT       like `nc -l`, for several peers
   rawns chat connect ADDRESS PORT      like `nc ADDRESS PORT`

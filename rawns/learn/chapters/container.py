@@ -61,10 +61,10 @@ CHAPTER = Chapter(
     "A container by hand",
     text="""\
 The kernel knows no containers.  It knows namespaces of several types, and a
-container is a process with its own of each: user (ids and capabilities), mount (a
-root file system), pid (process 1), uts (the host name), network.  All of them come
-from one call of unshare().  container.py in this directory does that, in about
-forty lines of Python without a library: `less container.py`.
+container is a process with its own of each: user (ids and capabilities), mount
+(a root file system), pid (process 1), uts (the host name), network.  All of
+them come from one call of unshare().  container.py in this directory does that,
+in about forty lines of Python without a library: `less container.py`.
 
   python3 container.py COMMAND     run it: `python3 container.py sh`
   lsns                             lists the namespaces of processes
@@ -73,8 +73,8 @@ forty lines of Python without a library: `less container.py`.
   cat pid                          its number, which container.py has written
 
 The network namespace of the container has lo only, and no name.  Here, it is
-given by the number of a process in it.  What a container engine adds to all this:
-images, a limit of resources (cgroups), and a filter of system calls.""",
+given by the number of a process in it.  What a container engine adds to all
+this: images, a limit of resources (cgroups), and a filter of system calls.""",
     picture="""\
     this shell                    the container "box"
     +------------------+          +------------------------+

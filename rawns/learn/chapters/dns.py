@@ -23,14 +23,15 @@ CHAPTER = Chapter(
     "dns",
     "/etc/netns and DNS",
     text="""\
-Names such as shop.test are looked up by the C library, in the process that asks.
-It reads /etc/resolv.conf and sends a datagram to port 53 of the name server there.
-The file does not belong to a network namespace: all processes see the same one,
-although the server that it names may not be reachable from theirs.
+Names such as shop.test are looked up by the C library, in the process that
+asks. It reads /etc/resolv.conf and sends a datagram to port 53 of the name
+server there. The file does not belong to a network namespace: all processes see
+the same one, although the server that it names may not be reachable from
+theirs.
 
 `ip netns exec red` helps.  For each file in /etc/netns/red it mounts that file
-over the one of the same name in /etc, in a mount namespace that only the command
-has.  It does the same with /etc/netns/red/hosts and others.
+over the one of the same name in /etc, in a mount namespace that only the
+command has.  It does the same with /etc/netns/red/hosts and others.
 
 Only commands that `ip netns exec` starts see these files.  Containers get their
 /etc/resolv.conf in the same way: as a mount.

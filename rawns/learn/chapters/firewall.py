@@ -24,8 +24,8 @@ CHAPTER = Chapter(
     "A firewall, and what the kernel answers",
     text="""\
 A chain of type filter at the hook input sees packets for this host, at output
-those that it sends, and at forward those that pass through.  The first rule with
-a verdict decides; if none does, the chain's policy.
+those that it sends, and at forward those that pass through.  The first rule
+with a verdict decides; if none does, the chain's policy.
 
 What the sender of a connection request gets, if it is not accepted:
 
@@ -36,8 +36,8 @@ What the sender of a connection request gets, if it is not accepted:
   reject with icmpx admin-prohibited ICMP prohibited      No route to host
   reject with tcp reset              TCP reset            Connection refused
 
-So silence means a drop (or a broken way), and an error at once means that a host
-or a firewall has answered.  `rawns chat connect` shows which error it is.
+So silence means a drop (or a broken way), and an error at once means that a
+host or a firewall has answered.  `rawns chat connect` shows which error it is.
 
   nft 'add chain inet TABLE CHAIN { type filter hook input priority 0; }'
   nft add rule inet TABLE CHAIN tcp dport PORT VERDICT""",

@@ -25,18 +25,19 @@ CHAPTER = Chapter(
     "kubernetes",
     "What Kubernetes does with all this",
     text="""\
-A pod is a network namespace that several containers share: they have one address
-and reach each other at 127.0.0.1.  A process that only waits (pause) holds it.
+A pod is a network namespace that several containers share: they have one
+address and reach each other at 127.0.0.1.  A process that only waits (pause)
+holds it.
 
 For each pod the runtime calls a program, the CNI plugin, with the path of the
-namespace.  The usual plugin makes a veth pair, with eth0 in the pod, and the other
-end in a bridge of the node; it picks an address, and sets a default route.  Between
-nodes it adds routes, or a VXLAN.  You have done all of this.
+namespace.  The usual plugin makes a veth pair, with eth0 in the pod, and the
+other end in a bridge of the node; it picks an address, and sets a default
+route.  Between nodes it adds routes, or a VXLAN.  You have done all of this.
 
 A Service is an address that no link has.  On each node, kube-proxy writes rules
-that change the destination of connections to it into the address of a pod: nat, at
-the hook prerouting, before the route is chosen.  A network policy is a filter at
-the hook forward.
+that change the destination of connections to it into the address of a pod: nat,
+at the hook prerouting, before the route is chosen.  A network policy is a
+filter at the hook forward.
 
   nft 'add chain ip TABLE CHAIN { type nat hook prerouting priority -100; }'
   nft add rule ip TABLE CHAIN ip daddr A tcp dport P dnat to B:Q""",

@@ -20,16 +20,18 @@ CHAPTER = Chapter(
     "What a name of a namespace is",
     text="""\
 /proc/PID/ns/net refers to the network namespace of a process.  If this file is
-mounted on another file (a bind mount), the namespace exists as long as the mount.
-`ip netns add red` does just that: it creates /run/netns/red, unshares, and mounts
-/proc/self/ns/net on it.  Nothing else knows the name; the kernel does not.
+mounted on another file (a bind mount), the namespace exists as long as the
+mount. `ip netns add red` does just that: it creates /run/netns/red, unshares,
+and mounts /proc/self/ns/net on it.  Nothing else knows the name; the kernel
+does not.
 
-A namespace can have several names, or none.  `ip netns del` unmounts the name and
-removes the file.  The namespace ends when nothing refers to it any more.
+A namespace can have several names, or none.  `ip netns del` unmounts the name
+and removes the file.  The namespace ends when nothing refers to it any more.
 
-`ip netns exec red CMD` opens /run/netns/red and calls setns().  Then it unshares
-the mount namespace, mounts a new /sys, in which /sys/class/net shows the links of
-red, binds the files of /etc/netns/red over those of /etc, and executes CMD.
+`ip netns exec red CMD` opens /run/netns/red and calls setns().  Then it
+unshares the mount namespace, mounts a new /sys, in which /sys/class/net shows
+the links of red, binds the files of /etc/netns/red over those of /etc, and
+executes CMD.
 
   mount --bind FILE1 FILE2      umount FILE      stat -fc %T FILE
   unshare --net=FILE true       a new namespace, bound on FILE, which must exist""",

@@ -11,9 +11,10 @@ CHAPTER = Chapter(
     text="""\
 The kernel keeps its network state in a structure: links, addresses, routes,
 neighbours, firewall rules, sockets.  A network namespace is one such structure.
-Each process is in exactly one, and sees nothing of the others.  A machine starts
-with one; the system call unshare(CLONE_NEWNET) makes another, and setns() enters
-one that exists.  A new namespace has a single link, lo, which is down.
+Each process is in exactly one, and sees nothing of the others.  A machine
+starts with one; the system call unshare(CLONE_NEWNET) makes another, and
+setns() enters one that exists.  A new namespace has a single link, lo, which is
+down.
 
 A namespace exists while something refers to it: a process in it, a socket, an
 open descriptor, or a mount.  `ip netns add` makes a mount under /run/netns, so

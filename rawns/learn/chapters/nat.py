@@ -27,18 +27,20 @@ CHAPTER = Chapter(
 red has a private address, to which hosts outside have no route.  r forwards the
 packets of red, out receives them, but its answers have no way back.
 
-Source NAT changes this.  When a connection leaves by wan, r puts its own address
-in as the source (masquerade).  The kernel's connection tracking remembers the
-connection, and changes the destination of the answers back.
+Source NAT changes this.  When a connection leaves by wan, r puts its own
+address in as the source (masquerade).  The kernel's connection tracking
+remembers the connection, and changes the destination of the answers back.
 
 nf_tables is the part of the kernel that filters and translates.  A table holds
-chains; a chain of type nat is called at a hook, here postrouting, after the route
-has been chosen; a rule matches packets and says what to do with them.
+chains; a chain of type nat is called at a hook, here postrouting, after the
+route has been chosen; a rule matches packets and says what to do with them.
 
-  ip netns exec NS nft add table ip TABLE
-  ip netns exec NS nft 'add chain ip TABLE CHAIN { type nat hook postrouting priority 100; }'
-  ip netns exec NS nft add rule ip TABLE CHAIN oifname LINK masquerade
-  ip netns exec NS nft list ruleset""",
+Run nft inside the namespace: `ip netns exec r nft ...`.
+
+  nft add table ip TABLE
+  nft 'add chain ip TABLE CHAIN { type nat hook postrouting priority 100; }'
+  nft add rule ip TABLE CHAIN oifname LINK masquerade
+  nft list ruleset""",
     picture="""\
     red               r                              out
     eth0 ============ lan              wan ========= eth0

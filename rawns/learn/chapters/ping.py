@@ -18,8 +18,8 @@ CHAPTER = Chapter(
     "Addresses and the first ping",
     text="""\
 An address is given to a link, with the length of its network's prefix.
-10.0.0.1/24 does two things.  The kernel accepts packets to 10.0.0.1, and it adds
-a route: 10.0.0.0/24 is reached directly over this link.
+10.0.0.1/24 does two things.  The kernel accepts packets to 10.0.0.1, and it
+adds a route: 10.0.0.0/24 is reached directly over this link.
 
 Before the first packet, the sender has to know the link-layer (MAC) address of
 10.0.0.2.  It asks all hosts on the link by ARP, and keeps the answer in its

@@ -22,14 +22,14 @@ CHAPTER = Chapter(
     "router",
     "Two subnets and a router",
     text="""\
-red and blue are in different subnets, so neither asks for the other by ARP.  Each
-looks up a route.  If none matches, the packet is not sent: `Network is
-unreachable`.  A default route matches everything; it names a gateway, an address
-that must be reached directly.  The packet keeps its destination address; only
-the frame is addressed to the gateway.
+red and blue are in different subnets, so neither asks for the other by ARP.
+Each looks up a route.  If none matches, the packet is not sent: `Network is
+unreachable`.  A default route matches everything; it names a gateway, an
+address that must be reached directly.  The packet keeps its destination
+address; only the frame is addressed to the gateway.
 
-A host drops packets for other addresses, unless forwarding is on.  A router is a
-host with net.ipv4.ip_forward = 1.  Each namespace has its own setting.
+A host drops packets for other addresses, unless forwarding is on.  A router is
+a host with net.ipv4.ip_forward = 1.  Each namespace has its own setting.
 
 The answer needs a route, too.  Most faults in routing are in the way back.
 

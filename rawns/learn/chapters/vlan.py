@@ -21,22 +21,23 @@ CHAPTER = Chapter(
     text="""\
 One cable can serve several namespaces without a bridge and without a router.
 
-A macvlan is a link on top of another, with a MAC of its own.  Frames to that MAC
-go to the macvlan instead of the link below.  In mode bridge, macvlans of one link
-reach each other and what the cable leads to, but never the host below: its own
-frames go straight to the cable.
+A macvlan is a link on top of another, with a MAC of its own.  Frames to that
+MAC go to the macvlan instead of the link below.  In mode bridge, macvlans of
+one link reach each other and what the cable leads to, but never the host below:
+its own frames go straight to the cable.
 
-A VLAN is a link on top of another, too.  Its frames carry a tag of four bytes with
-a number, so that several networks share a cable and do not see each other:
-`ip link add L link LOWER type vlan id 10`.  A bridge with vlan_filtering 1 keeps
-them apart, port by port (`bridge vlan add dev PORT vid 10 pvid untagged`).
+A VLAN is a link on top of another, too.  Its frames carry a tag of four bytes
+with a number, so that several networks share a cable and do not see each other:
+`ip link add L link LOWER type vlan id 10`.  A bridge with vlan_filtering 1
+keeps them apart, port by port (`bridge vlan add dev PORT vid 10 pvid
+untagged`).
 
   ip -n NS link add LINK link LOWER type macvlan mode bridge
   ip -n NS link set LINK netns OTHER      move a link into another namespace
   ip -n NS link set LINK name NEW         while it is down""",
     picture="""\
     red  eth0 10.1.0.2 (macvlan) --+
-                                   +-- host eth0 10.1.0.1 ===== eth0 10.1.0.9 out
+                                   +-- host eth0 10.1.0.1 ==== eth0 10.1.0.9 out
     blue eth0 10.1.0.3 (macvlan) --+""",
     task="Make two macvlans of eth0 in host; they become eth0 in red (10.1.0.2/24) and eth0 in blue (10.1.0.3/24).",
     goals=(

@@ -23,18 +23,18 @@ CHAPTER = Chapter(
     "vxlan",
     "Two machines and VXLAN",
     text="""\
-c1 and c2 are containers on different machines.  They have addresses of one subnet,
-but the network between the machines knows nothing of it.  A tunnel carries their
-frames: a VXLAN device packs an Ethernet frame into a UDP datagram (port 4789) to
-the other machine, where it comes out of the VXLAN device there.  A number of 24
-bits, the VNI, tells several such networks apart.
+c1 and c2 are containers on different machines.  They have addresses of one
+subnet, but the network between the machines knows nothing of it.  A tunnel
+carries their frames: a VXLAN device packs an Ethernet frame into a UDP datagram
+(port 4789) to the other machine, where it comes out of the VXLAN device there.
+A number of 24 bits, the VNI, tells several such networks apart.
 
 A VXLAN device can be a port of a bridge.  Then two bridges on two machines are
-one.  It needs to know where to send: here one remote address; with more than two
-machines, entries of its forwarding database, or a multicast group.
+one.  It needs to know where to send: here one remote address; with more than
+two machines, entries of its forwarding database, or a multicast group.
 
-The outer headers take 50 bytes, so the MTU of a VXLAN device is 1450 if that of the
-link below is 1500.  Containers on it should have 1450 as well.
+The outer headers take 50 bytes, so the MTU of a VXLAN device is 1450 if that of
+the link below is 1500.  Containers on it should have 1450 as well.
 
   ip -n NS link add LINK type vxlan id VNI remote ADDRESS dstport 4789
   ip -n NS link set LINK master BRIDGE""",
