@@ -11,6 +11,7 @@ from .options import Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..tracing.emit import Emitter
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..tracing.ptrace import Tracer
     from ..tracing.record import TracedCall
     from ..tracing.summary import Summary
+    from ..tracing.text import Formatter
     from .options import Parsed
 
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1}
@@ -91,11 +93,14 @@ def main(argv: list[str]) -> int:
     if options["--diff"]:
         return _diff(options)
     from ..tracing import tracer
-    from ..tracing.select import Selection
 
-    selection = Selection(options["--only"] or (), options["--netns"], options["--failed"])
     with _Output(options) as output:
-        following = tracer(selection.before(output.report), options["--files"], [*options["--fail"], *options["--delay"]])
+        report: Callable[[TracedCall], None] = output.report
+        if options["--only"] or options["--netns"] is not None or options["--failed"]:
+            from ..tracing.select import Selection
+
+            report = Selection(options["--only"] or (), options["--netns"], options["--failed"]).before(report)
+        following = tracer(report, options["--files"], [*options["--fail"], *options["--delay"]])
         status = _follow(following, options["--pid"], options.rest)
     return status if output.complete else status or 1
 
@@ -196,10 +201,7 @@ class _Output:
             from ..tracing.emit import Emitter
 
             self._summary = Emitter(printable(join(options.rest)))
-        elif not options["--json"]:
-            from ..tracing.text import ATTRIBUTES, BRIEF, BYTES, Formatter
-
-            self._formatter = Formatter(BYTES if options["--bytes"] else ATTRIBUTES if options["--verbose"] else BRIEF)
+        self._formatter: Formatter | None = None
         return self
 
     def report(self, call: TracedCall) -> None:
@@ -234,6 +236,11 @@ class _Output:
 
             print(json.dumps(as_object(call)), file=self._file)
         else:
+            if self._formatter is None:  # the program runs already while this is imported
+                from ..tracing.text import ATTRIBUTES, BRIEF, BYTES, Formatter
+
+                options = self._options
+                self._formatter = Formatter(BYTES if options["--bytes"] else ATTRIBUTES if options["--verbose"] else BRIEF)
             print("\n".join(self._formatter.lines(call)), file=self._file)
 
     def __exit__(self, *exc: object) -> None:

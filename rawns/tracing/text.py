@@ -153,16 +153,20 @@ def _words(spans: list[Span]) -> list[str]:
     """Return the values of a message that are not zero, each with the end of its C name: ``ifname v1``."""
     found = []
     for number, span in enumerate(spans):
-        if span.kind is None:
-            found.append(span.name)  # malformed
-            continue
         following = spans[number + 1] if number + 1 < len(spans) else None
-        contains = following is not None and following.offset < span.offset + span.length
-        text = span.text()
-        if contains or span.name.startswith("nlmsg_") or not span.head and span.value in (0, b"", None):
+        contains = following is not None and following.kind is not None and following.offset < span.offset + span.length
+        if contains or span.name.startswith("nlmsg_") or not span.head and span.value in (0, b"", None) and span.kind is not None:
             continue
-        found.append(f"{_short(span.name)} {printable(text)}" if text else _short(span.name))
-    return found if len(found) <= MAX_WORDS else [*found[:MAX_WORDS], f"{len(found) - MAX_WORDS} more"]
+        found.append(span)
+    words = [_word(span) for span in found[:MAX_WORDS]]
+    return words if len(found) <= MAX_WORDS else [*words, f"{len(found) - MAX_WORDS} more"]
+
+
+def _word(span: Span) -> str:
+    if span.kind is None:
+        return span.name  # malformed
+    text = printable(span.text())
+    return f"{_short(span.name)} {text}" if text else _short(span.name)
 
 
 def _short(name: str) -> str:

@@ -82,17 +82,23 @@ def expected(what: str, value: object) -> WireError:
     return WireError(f"expected {what}, not {shortened(value)}" + (f" ({type(value).__name__})" if known else ""))
 
 
-_names_of: dict[str, dict[int, str]] = {}  # by prefix: a search takes about a millisecond
+_names_of: dict[str, dict[int, str]] = {}  # by prefix
+_alphabet: list[tuple[str, int, int]] = []  # all names of `uapi` in alphabetical order, with their place in it and their number
 
 
 def names_of(prefix: str) -> dict[int, str]:
     """Return the `uapi` names that begin with ``prefix``, by number (of several names for a number the first)."""
     found = _names_of.get(prefix)
     if found is None:
+        from _bisect import bisect_left
+
+        if not _alphabet:
+            names = enumerate(vars(uapi).items())
+            _alphabet.extend(sorted((name, place, number) for place, (name, number) in names if isinstance(number, int)))
+        rows = _alphabet[bisect_left(_alphabet, (prefix,)) : bisect_left(_alphabet, (prefix + chr(0x7F),))]
         found = _names_of[prefix] = {}
-        for name, number in vars(uapi).items():
-            if name.startswith(prefix) and isinstance(number, int):
-                found.setdefault(number, name)
+        for _, name, number in sorted((place, name, number) for name, place, number in rows):
+            found.setdefault(number, name)
     return found
 
 
