@@ -28,6 +28,8 @@ NLMSGHDR = Struct(
     whole=True,
 )
 
+IFINFOMSG_BYTES = 16
+
 # What follows the header of an acknowledgement.  The kernel repeats the request's header in it (and, without
 # NETLINK_CAP_ACK, its payload, so `Netlink` always sets that option).
 NLMSGERR = Struct("nlmsgerr", ("error", S32), *[(f"msg.{name}", kind) for name, kind in NLMSGHDR.members], whole=True)
@@ -148,7 +150,8 @@ _OWN = {
 
 def _flags(message: str) -> Scalar:
     """Return how to read the flags of a message called this: whatever the family, its verb is part of its name."""
-    own = next((names for word, names in _OWN.items() if word in message), [])
+    # Messages without a verb (generic netlink, sock_diag) ask for a list with the flags of a GET.
+    own = next((names for word, names in _OWN.items() if word in message), _OWN["_GET"] if message else [])
     return U16.bits({getattr(uapi, f"NLM_F_{name}"): f"NLM_F_{name}" for name in _BASE + own})
 
 
@@ -163,11 +166,15 @@ def _error_spans(data: Buffer, frame: Frame, messages: Mapping[int, Message], tr
     _ACK_ATTRS.unpack_into({}, data, end + 3 & ~3, frame.end, trace, ())
 
 
-def _has_short_header(message: Message, frame: Frame) -> bool:
-    """Return whether a rtnetlink dump is asked for with ``struct rtgenmsg``, as busybox does, and the kernel allows."""
-    header = getattr(message.layout, "header", None)
-    short = header is not None and 0 < frame.end - frame.start < header.size
-    return short and message.name.startswith("RTM_GET") and frame.flags & uapi.NLM_F_DUMP == uapi.NLM_F_DUMP
+def _has_other_header(message: Message, frame: Frame, data: Buffer) -> bool:
+    """Return whether a rtnetlink dump is asked for with another header than the message's own, which the kernel allows.
+
+    busybox sends ``struct rtgenmsg``, and Go's netlink package ``struct ifinfomsg`` without a value; the kernel reads the family.
+    """
+    header, size = getattr(message.layout, "header", None), frame.end - frame.start
+    if header is None or not message.name.startswith("RTM_GET") or frame.flags & uapi.NLM_F_DUMP != uapi.NLM_F_DUMP:
+        return False
+    return 0 < size < header.size or header.size < size == IFINFOMSG_BYTES and not any(data[frame.start + 1 : frame.end])
 
 
 def _short_header(message: Message) -> Struct:
@@ -198,7 +205,7 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
             message = _ANSWERS.get(frame.kind) or messages.get(frame.kind)
             if message is ERROR and not frame.flags & uapi.NLM_F_CAPPED:
                 _error_spans(data, frame, messages, trace)
-            elif message is not None and _has_short_header(message, frame):
+            elif message is not None and _has_other_header(message, frame, data):
                 _short_header(message).unpack(data, frame.start, frame.start + 1, {}, trace, ())
             elif message is not None:
                 message.unpack(data, frame.start, frame.end, trace)

@@ -8,6 +8,8 @@ needs them.
 
 from __future__ import annotations
 
+from struct import Struct as _Struct
+
 from . import uapi
 from .errors import DecodeError
 from .nlmsg import Request
@@ -228,21 +230,36 @@ LAYOUTS = {  # the request and the answer of each family
 }
 
 
+OLD_REQUEST = Struct(  # of TCPDIAG_GETSOCK and DCCPDIAG_GETSOCK, before Linux 3.3
+    "inet_diag_req",
+    *_members("idiag_", "family:family src_len:8 dst_len:8 ext:inet"),
+    *_id(),
+    *_members("idiag_", "states:states dbs:32"),
+    whole=True,
+)
+
+
+_KIND_AND_FLAGS = _Struct("=HH")  # in struct nlmsghdr
+
+
 class _ByFamily(Type):
     """The body of a message: the layout for its family and direction.  It can be decoded behind its header only."""
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         if start < FLAGS_BEFORE_BODY or start >= end or data[start] not in LAYOUTS:
             return RAW.unpack(data, start, end, siblings, trace, path)
-        flags = U16.unpack(data, start - FLAGS_BEFORE_BODY, start, {}, None, ())
+        kind, flags = _KIND_AND_FLAGS.unpack_from(data, start - FLAGS_BEFORE_BODY - 2)
         request, answer = LAYOUTS[data[start]]
+        if kind < SOCK_DIAG_BY_FAMILY:
+            request = Layout(OLD_REQUEST, INET_REQUEST.attrs)
         layout = request if flags & uapi.NLM_F_REQUEST else answer
         return layout.unpack(data, start, end, siblings, trace, path)
 
 
+_NAMES = {18: "TCPDIAG_GETSOCK", 19: "DCCPDIAG_GETSOCK", SOCK_DIAG_BY_FAMILY: "SOCK_DIAG_BY_FAMILY", SOCK_DESTROY: "SOCK_DESTROY"}
 MESSAGES = {
     number: Message(number, name, _ByFamily())  # type: ignore[arg-type]  # it is decoded, never built
-    for number, name in ((SOCK_DIAG_BY_FAMILY, "SOCK_DIAG_BY_FAMILY"), (SOCK_DESTROY, "SOCK_DESTROY"))
+    for number, name in _NAMES.items()
 }
 
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 from .. import uapi
 from ..wire import BE32, BE64, RAW, TEXT, Attrs, Layout, Message, Repeated, Type
 from ..wire.indexed import Indexed
-from .messages import DATA, EXPRESSION, MESSAGES, NAME, NFGENMSG, USERDATA
+from .messages import DATA, EXPRESSION, MESSAGES, NAME, NFGENMSG, USERDATA, Userdata
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NFNL_SUBSYS_NFT_COMPAT = 11  # <linux/netfilter/nfnetlink.h>
 TYPE_NAMES = (
@@ -23,6 +27,17 @@ def _attrs(prefix: str, **kinds: Type) -> Attrs:
     return Attrs({prefix + name: (number, kind) for number, (name, kind) in enumerate(kinds.items(), 1)}, True)
 
 
+class SetUserdata(Userdata):
+    """User data of a set, with the names of libnftnl's `udata.h` for what only nft(8) reads."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _kind(number: int, value: bytes) -> tuple[Any, Type]:
+        return f"NFTNL_UDATA_SET_{SET_ENTRIES[number]}" if number < len(SET_ENTRIES) else number, RAW
+
+
+SET_ENTRIES = "KEYBYTEORDER DATABYTEORDER MERGE_ELEMENTS KEY_TYPEOF DATA_TYPEOF EXPR DATA_INTERVAL COMMENT".split()
 EXPRESSIONS = Attrs({"NFTA_LIST_ELEM": (uapi.NFTA_LIST_ELEM, Repeated(EXPRESSION))}, True)
 ELEMENT = _attrs(
     "NFTA_SET_ELEM_",
@@ -53,12 +68,14 @@ LAYOUTS = {
         ID=BE32,
         TIMEOUT=BE64,
         GC_INTERVAL=BE32,
-        USERDATA=USERDATA,
+        USERDATA=SetUserdata(),
         PAD=RAW,
         OBJ_TYPE=BE32,
         HANDLE=BE64,
         EXPR=EXPRESSION,
         EXPRESSIONS=EXPRESSIONS,
+        TYPE=TEXT,  # this and the next since Linux 6.16
+        COUNT=BE32,
     ),
     "SETELEM": _attrs(
         "NFTA_SET_ELEM_LIST_",

@@ -83,22 +83,26 @@ def expected(what: str, value: object) -> WireError:
 
 
 _names_of: dict[str, dict[int, str]] = {}  # by prefix
-_alphabet: list[tuple[str, int, int]] = []  # all names of `uapi` in alphabetical order, with their place in it and their number
+_by_word: dict[
+    str, list[tuple[str, int]]
+] = {}  # the names of `uapi` and their numbers, by what stands before the first underscore
 
 
 def names_of(prefix: str) -> dict[int, str]:
-    """Return the `uapi` names that begin with ``prefix``, by number (of several names for a number the first)."""
+    """Return the `uapi` names that begin with ``prefix``, by number (of several names for a number the first).
+
+    The prefix contains the whole first word of the names, and the underscore behind it.
+    """
     found = _names_of.get(prefix)
     if found is None:
-        from _bisect import bisect_left
-
-        if not _alphabet:
-            names = enumerate(vars(uapi).items())
-            _alphabet.extend(sorted((name, place, number) for place, (name, number) in names if isinstance(number, int)))
-        rows = _alphabet[bisect_left(_alphabet, (prefix,)) : bisect_left(_alphabet, (prefix + chr(0x7F),))]
+        if not _by_word:
+            for name, number in vars(uapi).items():
+                if isinstance(number, int):
+                    _by_word.setdefault(name.partition("_")[0], []).append((name, number))
         found = _names_of[prefix] = {}
-        for _, name, number in sorted((place, name, number) for name, place, number in rows):
-            found.setdefault(number, name)
+        for name, number in _by_word.get(prefix.partition("_")[0], ()):
+            if name.startswith(prefix):
+                found.setdefault(number, name)
     return found
 
 

@@ -124,6 +124,13 @@ NEWER = {
     "NETCONFA_FORCE_FORWARDING": (6, 17),
     "IFLA_MACVLAN_BC_CUTOFF": (6, 4),
     "IFLA_VXLAN_LOCALBYPASS": (6, 5),
+    "IFLA_VXLAN_LABEL_POLICY": (6, 8),
+    "IFLA_VXLAN_RESERVED_BITS": (6, 14),
+    **dict.fromkeys(
+        [f"IFLA_BRPORT_{name}" for name in "MAB MCAST_N_GROUPS MCAST_MAX_GROUPS NEIGH_VLAN_SUPPRESS".split()], (6, 4)
+    ),
+    "IFLA_BRPORT_BACKUP_NHID": (6, 6),
+    **dict.fromkeys(["IFLA_BR_FDB_N_LEARNED", "IFLA_BR_FDB_MAX_LEARNED"], (6, 8)),
     "IFLA_DEVLINK_PORT": (6, 2),
     "IFLA_GSO_IPV4_MAX_SIZE": (6, 3),
     "IFLA_GRO_IPV4_MAX_SIZE": (6, 3),

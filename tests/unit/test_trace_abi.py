@@ -144,7 +144,9 @@ def test_numbers_of_foreign_families_are_those_of_the_headers(tmp_path: Path) ->
     ours.update({f"NFT_MSG_{name}": number for number, name in enumerate(more_messages.TYPE_NAMES) if name != "GETRULE_RESET"})
     ours.update({name: number for number, name in genl.CONTROL_COMMANDS.items()})
     ours.update(GENL_ID_CTRL=16, SOCK_DIAG_BY_FAMILY=sock_diag.SOCK_DIAG_BY_FAMILY, SOCK_DESTROY=sock_diag.SOCK_DESTROY)
-    assert len(ours) > 120
+    for name in ("NFTA_SET_TYPE", "NFTA_SET_COUNT"):  # of Linux 6.16
+        del ours[name]
+    assert len(ours) > 300
     assert printed(list(ours), tmp_path) == ours
 
 
