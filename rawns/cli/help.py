@@ -20,6 +20,7 @@ TOPICS = (
     "article",
     "bench",
     "commands",
+    "confine",
     "errors",
     "ip",
     "labs",

@@ -86,7 +86,7 @@ def _in_host(host: Host) -> Problems:
     names = {one.name for one in host.interfaces}
     for rule in host.firewall:
         out = rule.partition(" on ")[2]
-        if out and out not in names:
+        if out and out not in names and out != "lo" and not host.root:
             yield Problem(f"the firewall rule {rule!r}, but {host.label} has no interface {out}", host.where)
     for nat in host.nats:
         if nat.out not in names and not host.root:

@@ -33,7 +33,7 @@ def test_every_kind_of_block_is_found() -> None:
 def test_commands(page: Path, tmp_path: Path) -> None:
     """Run a page's commands one after the other, each block in the state that the one before left."""
     commands = [block for block in blocks(page, "sh") if "tests/run" not in block]
-    begin = f'set -e; cd {tmp_path}; PATH="{tmp_path}:$PATH"'
+    begin = f'set -e; cd {tmp_path}; export PYTHONPATH="{PROJECT}" PATH="{tmp_path}:$PATH"'
     (tmp_path / "rawns").write_text(f'#!/bin/sh\nPYTHONPATH="{PROJECT}" exec "{sys.executable}" -m rawns "$@"\n')
     (tmp_path / "rawns").chmod(0o755)
     done = rawns("rootless", "sh", "-c", "\n".join([begin, *commands, "echo names:; rawns ip netns list"]))

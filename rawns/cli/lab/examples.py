@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..options import Parsed
 
-NAMES = ("article", "bridge", "router", "nat", "star", "dual", "vxlan")
+NAMES = ("article", "bridge", "router", "nat", "star", "dual", "vxlan", "confined")
 
 
 def text_of(name: str, ending: str = "toml") -> str:
