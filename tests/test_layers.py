@@ -93,7 +93,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         [""],
     ],
     "cli.ip": [  # what is not named here counts as the last
-        ["exec", "grammar", "help_texts", "render"],
+        ["grammar", "help_texts", "render"],
         ["arguments", "context", "saved"],
         ["keywords", "name_tables", "protocols", "show_stats"],
         ["filters", "route_encap"],

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     """Run ``rawns rootless``.  Does not return if the command could be started."""
     options = COMMAND.parse(argv)
     from .. import rootless
-    from .ip.exec import become
+    from .exec import become
 
     command = options.rest or [os.environ.get("SHELL") or "/bin/sh"]
     rootless.enter()

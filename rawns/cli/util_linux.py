@@ -12,7 +12,7 @@ import sys
 
 from .. import uapi
 from ..terminal import printable
-from .ip.exec import become, restore_signals
+from .exec import become, restore_signals
 from .options import HELP, Command, HelpRequested, Option
 
 TYPE_CHECKING = False

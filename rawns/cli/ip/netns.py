@@ -316,7 +316,7 @@ def _enter_with_mounts(name: str) -> None:
 
 def _run(name: str, command: list[bytes]) -> int:
     """Enter the namespace and execute the command in place of this process.  Returns only if that fails."""
-    from .exec import become
+    from ..exec import become
 
     _enter_with_mounts(name)
     error = become(command)

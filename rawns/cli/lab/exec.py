@@ -46,7 +46,7 @@ def _become(name: str, command: list[str]) -> int:
 
 
 def _exec(command: list[str]) -> int:
-    from ..ip.exec import become
+    from ..exec import become
 
     error = become([os.fsencode(word) for word in command])
     print(f"rawns lab: {printable(command[0])}: {error.strerror}", file=sys.stderr, flush=True)
