@@ -117,6 +117,8 @@ def source_is_foreign(hop: Hop, there: NamespaceView, ingress: Link) -> NetworkF
     """Check that the receiver does not have the source address itself: it would drop the packet as a martian."""
     source = hop.source
     held = None if source is None or there is hop.here else there.holder(source)
+    if not hop.reply and there in hop.tracked:  # it has translated the source itself; the packet goes round in circles
+        return None
     if held is None or there.conf(hop.family, ingress, "accept_local"):
         return None
     sentence = f"{there.named(held[0])} has {source} too, the source address of the packet, and therefore drops the packet"

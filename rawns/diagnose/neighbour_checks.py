@@ -133,6 +133,9 @@ def _not_connected(hop: Hop, egress: Link, destination: NamespaceView, port: Lin
     if wrong is not None:
         return NetworkFault(f"{sentence}, which does not lead there; wrong is {wrong[0]}", wrong[1])
     for link, receiver in holders_across(hop, [link for link in ip_links(here, hop.family) if link is not egress]):
+        if not link.up:  # a route over it would be refused
+            sentence += f"; {printable(link.name)}, which leads to {receiver.view.named(receiver.link)}, is down"
+            return NetworkFault(sentence, remedy.set_up(here, link))
         sentence += f", but {receiver.view.named(receiver.link)} is connected to {printable(link.name)}"
         return NetworkFault(sentence, host_route(hop, f"dev {word(link.name)}"))
     sentence += f", which does not lead to {destination.named(port)}"

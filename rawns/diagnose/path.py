@@ -180,7 +180,8 @@ class PathTracer:
             self.diagnosis.hops += not reply and not nested
             if here.holder(target) is not None:
                 return None, here
-            if (id(here), iif.index, target) in seen:
+            back = source is not None and here.holder(source) is not None and any(one.here is here for one in trail)
+            if back or (id(here), iif.index, target) in seen:  # one that has the source itself would drop it
                 return self._routing_loop(trail), None
             seen.add((id(here), iif.index, target))
         return self._routing_loop(trail), None

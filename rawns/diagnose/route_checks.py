@@ -14,7 +14,7 @@ from .hop import NetworkFault
 from .namespace_view import RouteRefused
 from .prefixes import covers, family_name, holds, link_local, loopback, multicast, network, on_link, spare_address, spare_name
 from .remedy import IPV6_MIN_MTU, Remedy
-from .topology import global_addresses, holders_across, ip_links, leads_on, routers
+from .topology import global_addresses, holders_across, ip_links, leads_on, routers, routers_without_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -286,6 +286,9 @@ def _no_route(hop: Hop) -> NetworkFault:
         sentence = f"{here.name} has no usable route to {hop.target} ({errno_name(_errno(hop))})"
     elif hop.iif is None or hop.reply:
         sentence += ", not even a default route"
+    if all(one.table != uapi.RT_TABLE_MAIN for one in here.rules() if one.family == hop.family):  # a new route would be of no use
+        sentence += ", and no policy rule leads to its table main"
+        return NetworkFault(sentence, remedy.change_rule(here, hop.family, "add", "pref 32766 lookup main"))
     for _, router in routers(hop):
         return NetworkFault(sentence, remedy.change_route(here, hop.family, "add", f"{destination} via {router}"))
     for link, receiver in holders_across(hop, ip_links(here, hop.family)):
@@ -295,6 +298,14 @@ def _no_route(hop: Hop) -> NetworkFault:
             sentence = f"{here.named(link)}, to which {other} is connected, has no {family_name(hop.family)} address"
             return NetworkFault(sentence, given_address(hop, here, link, hop.target, held[1].prefixlen))
         return NetworkFault(sentence, host_route(hop, f"dev {word(link.name)}"))
+    for own, receiver in routers_without_address(hop):
+        gateway = spare_address(own.address, own.prefixlen, hop.taken())
+        added = remedy.add_address(receiver.view, receiver.link, gateway)
+        sentence += (
+            f"; {receiver.view.named(receiver.link)}, by which a router is reached, has no {family_name(hop.family)} address"
+        )
+        words = f"{destination} via {gateway.partition('/')[0]}"
+        return NetworkFault(sentence, added + remedy.change_route(here, hop.family, "add", words))
     return NetworkFault(sentence)
 
 

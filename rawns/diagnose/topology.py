@@ -114,6 +114,19 @@ def routers(hop: Hop, first: Link | None = None) -> Iterator[tuple[Link, str]]:
             yield link, router
 
 
+def routers_without_address(hop: Hop) -> Iterator[tuple[Address, Receiver]]:
+    """Yield routers nearer to the destination that lack an address on a link of the sender, with the sender's address there."""
+    far, destination = distances(hop), destination_of(hop)
+    nearer = far.get(id(hop.here), MAX_VIEWS)
+    for link in ip_links(hop.here, hop.family):
+        mine = global_addresses(hop.here, hop.family, link)
+        for receiver in neighbours_on(hop, hop.here, link) if mine and link.up else []:
+            view = receiver.view
+            addressed = global_addresses(view, hop.family, receiver.link)
+            if not addressed and view is not destination and far.get(id(view), nearer) < nearer:
+                yield mine[0], receiver
+
+
 def leads_on(hop: Hop, index: int | None, next_hop: str | None) -> bool:
     """Return whether a next hop exists on a link of the sender and is nearer to the destination than the sender."""
     link = hop.here.links.get(index or 0)

@@ -297,6 +297,9 @@ FAULTS: dict[str, BrokenPart] = {
     "wrong source address": BrokenPart(2, ROUTES, _wrong_source, "10.8.0.1"),
     "better route to nobody": BrokenPart(1, ROUTES, lambda n: _route_by(n, "web", "10.2.0.20/32", "10.1.0.50"), "10.1.0.50"),
     "better route to the wrong host": BrokenPart(2, ROUTES, lambda n: _route_by(n, "r", "10.2.0.20/32", "10.1.0.20"), "app"),
+    "better route to the outside": BrokenPart(
+        2, ROUTES, lambda n: _route_by(n, "r", "10.2.0.20/32", "192.0.2.2"), "inet is on the way to 10.2.0.20"
+    ),
     "blackhole": BrokenPart(1, ROUTES, lambda n: n["r"].net.add_route("10.2.0.20/32", type="blackhole"), "blackhole"),
     "prohibit": BrokenPart(1, ROUTES, lambda n: n["web"].net.add_route("10.2.0.0/24", type="prohibit"), "prohibit"),
     "unreachable, for the answer": BrokenPart(

@@ -104,7 +104,7 @@ def test_wrong_words_are_one_line(tmp_path: Path) -> None:
 
 
 def test_something_broken_is_repaired_by_what_why_says(tmp_path: Path) -> None:
-    lines = 'task\nhint\nhint\neval "$(solution)"\ncheck\nexplain\n'
+    lines = 'task\nhint\nhint\nhint\neval "$(solution)"\ncheck\nexplain\n'
     for name in ("no way back",):
         done = subprocess.run(
             [sys.executable, "-c", f"from rawns.cli import learn; learn._study('break:1:{name}')"],
