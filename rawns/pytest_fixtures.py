@@ -224,6 +224,7 @@ def lab_file(_rawns_test: TestState) -> Iterator[Callable[..., ManagedLab]]:
     made: list[ManagedLab] = []
 
     def load(path: str, up: bool = True, wait: float | None = 10.0) -> ManagedLab:
+        _rawns_test.check_runs("lab_file")
         made.append(_rawns_test.load(path))
         if up:
             made[-1].up(wait)
@@ -241,6 +242,7 @@ def netns_factory(_rawns_test: TestState) -> Iterator[Callable[..., NetNS]]:
     made: list[NetNS] = []
 
     def create(name: str | None = None) -> NetNS:
+        _rawns_test.check_runs("netns_factory")
         made.append(new_namespace(name))
         return made[-1]
 

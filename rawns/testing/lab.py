@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from _thread import get_ident
 
 from ..errors import InvalidValue, RawnsError
 from ..lab.host import Host
 from ..lab.lab import Lab
+from ..netns_names import identity
+from ..terminal import printable
 from .leaks import Leak, NewProcesses, command_of, runs
 
 TYPE_CHECKING = False
@@ -19,8 +22,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ..lab.change import Change
+    from ..lab.diff import Plan
     from ..lab.document import Source
     from ..lab.lab import Progress
+    from ..lab.lock import LabLock
+    from ..net import NetNS
     from ..netns import Command, ProcessOptions, RunOptions
     from .capture import LabCapture
     from .processes import HostProcess, OutputReader, Ready
@@ -39,6 +45,16 @@ class ManagedHost(Host):
         lab: Any = self.lab
         found: ManagedLab = lab
         return found
+
+    @property
+    def namespace(self) -> NetNS:
+        """Its network namespace, as `Host.namespace`; `RawnsError` names the test if its lab has ended with it."""
+        if not self.there:
+            self.managed.check_alive(f"reach {printable(self.label)}")
+        return super().namespace
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return self.managed.__reduce_ex__(protocol)
 
     @property
     def processes(self) -> list[HostProcess]:
@@ -60,8 +76,7 @@ class ManagedHost(Host):
         """
         from .processes import start
 
-        self.managed.check_process("start a process")
-        self.managed.check_alive("start a process")
+        self.managed.check("start a process")
         self.managed.watch()
         process = start(self, argv, options)
         self.managed.started(process)
@@ -86,7 +101,19 @@ class ManagedLab(Lab):
     Hosts are looked up by name: ``lab["web"]``.
     """
 
-    __slots__ = ("_begun", "_maker", "_reader", "_watched", "ended", "leaked", "port_captures", "processes", "test")
+    __slots__ = (
+        "_begun",
+        "_maker",
+        "_maker_thread",
+        "_place",
+        "_reader",
+        "_watched",
+        "ended",
+        "leaked",
+        "port_captures",
+        "processes",
+        "test",
+    )
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
         super().__init__(name, standing)
@@ -95,7 +122,8 @@ class ManagedLab(Lab):
         self.test = ""  # the test that it belongs to
         self.ended = False
         self.port_captures: LabCapture | None = None  # of all ports, from `up` on
-        self._maker = os.getpid()
+        self._maker, self._maker_thread = os.getpid(), get_ident()
+        self._place = _place()
         self._reader: OutputReader | None = None
         self._begun = NewProcesses()
         self._watched: set[tuple[int, int]] = set()  # network namespaces that the watchdog knows
@@ -128,8 +156,7 @@ class ManagedLab(Lab):
 
     def up(self, wait: float | None = 10.0, progress: Progress | None = None) -> list[Change]:
         """Create the lab, as `Lab.up`, and by default wait until it can be used, 10 seconds at most."""
-        self.check_process("bring it up")
-        self.check_alive("bring it up")
+        self.check("bring it up")
         changes = super().up(None, progress)
         if self.port_captures is not None:
             self.port_captures.add(host for host in self.hosts if not host.root)
@@ -142,6 +169,7 @@ class ManagedLab(Lab):
     def down(self, wait: float | None = None) -> None:
         """End its processes, the last one first, and remove it, as `Lab.down`."""
         self.check_process("take it down")
+        self._check_thread("take it down")
         self.end_processes()
         self._forget_watched()
         super().down(wait)
@@ -216,6 +244,45 @@ class ManagedLab(Lab):
 
     # -- wrong uses -----------------------------------------------------------------------------------------------------
 
+    def _changing(self) -> LabLock:
+        self.check("change it")
+        return super()._changing()
+
+    def compare(self, mending: bool = False) -> Plan:
+        """Return what differs from the kernel, as `Lab.compare`."""
+        self.check_alive("be compared")
+        return super().compare(mending)
+
+    def ready(self, host: Host) -> Host:
+        """Return a host whose namespace can be used, as `Lab.ready`."""
+        self.check_alive(f"reach {printable(host.label)}")
+        return super().ready(host)
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError(
+            f"the lab {self.name} belongs to process {self._maker}, and cannot be copied or pickled: give the other process the "
+            "names of its hosts, or start it in a host"
+        )
+
+    def check(self, what: str) -> None:
+        """Raise `RawnsError` if the lab has ended, or if this process or thread cannot change it."""
+        self.check_process(what)
+        self.check_alive(what)
+        self._check_thread(what)
+
+    def _check_thread(self, what: str) -> None:
+        """Raise `RawnsError` on a thread that sees other names than the one that has made the lab.
+
+        That is one that began before the run was isolated.  In another network, too, it would create the lab's links there.
+        """
+        if get_ident() != self._maker_thread:
+            place = _place()
+            if place[0] != self._place[0] or (place[1] != self._place[1] and self.root.interfaces):
+                raise RawnsError(
+                    f"this thread cannot {what}: it began before its process was isolated, and so has other names under "
+                    f"/run/netns, or another network, than the lab {self.name}; start the thread during the test"
+                )
+
     def check_process(self, what: str) -> None:
         """Raise `RawnsError` in a process that was forked from the one to which the lab belongs."""
         if os.getpid() != self._maker:
@@ -231,6 +298,11 @@ class ManagedLab(Lab):
             raise RawnsError(
                 f"the lab {self.name}{of} has ended with its test: it cannot {what} any more; use a lab of the test that runs"
             )
+
+
+def _place() -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Return the identities of the calling thread's mount and network namespaces."""
+    return identity("/proc/thread-self/ns/mnt"), identity("/proc/thread-self/ns/net")
 
 
 def name_of(test: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 from time import monotonic
 
@@ -18,6 +19,7 @@ from ..terminal import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from typing import Any
 
 PATIENCE = 1.0  # seconds for threads that are about to end; only a leak takes so long
 MAX_NUMBERS = 1000  # of processes that are looked at one by one; the list of all is read if there could be more
@@ -25,6 +27,10 @@ NAMESPACE_FILE = "net:["
 IDLE_THREADS = ("rawns-output", "Trio thread")  # beginnings of names; Trio keeps threads for ten seconds
 
 own_descriptors: set[int] = set()  # of this package, which stay open until the process ends
+HELPERS = {  # of multiprocessing, which start once and stay: module, object, and the attributes of its process and descriptors
+    "multiprocessing.resource_tracker": ("_resource_tracker", "_pid", ("_fd",)),
+    "multiprocessing.forkserver": ("_forkserver", "_forkserver_pid", ("_forkserver_alive_fd",)),
+}
 
 
 class Leak:
@@ -113,12 +119,23 @@ class Snapshot:
         return found
 
     def _new_children(self, without: Iterable[int]) -> list[int]:
-        return [pid for pid in children() - self._children - set(without) if runs(pid)]
+        return [pid for pid in children() - self._children - set(without) - _helpers()[0] if runs(pid)]
 
     def _new_descriptors(self) -> list[tuple[int, str]]:
         now = _descriptors()
         appeared = [(number, target) for number, target in now.items() if self._descriptors.get(number) != target]
-        return sorted((number, target) for number, target in appeared if number not in own_descriptors)
+        return sorted((number, target) for number, target in appeared if number not in own_descriptors | _helpers()[1])
+
+
+def _helpers() -> tuple[set[int], set[int]]:
+    """Return the processes that multiprocessing has started for itself, and its descriptors for them."""
+    processes: set[Any] = set()
+    descriptors: set[Any] = set()
+    for module, (name, process, fds) in HELPERS.items():
+        helper = getattr(sys.modules.get(module), name, None)
+        processes.add(getattr(helper, process, None))
+        descriptors.update(getattr(helper, fd, None) for fd in fds)
+    return {one for one in processes if one is not None}, {one for one in descriptors if one is not None}
 
 
 def _describe(number: int, target: str) -> Leak:

@@ -91,7 +91,7 @@ class TestState:
         self.session, self.began = session, monotonic()
         self.labs: list[ManagedLab] = []
         self.shared: ManagedLab | None = None  # with other tests
-        self.failed = False
+        self.failed = self.over = False
         self._before: leaks.Snapshot | None = None
 
     # -- its beginning and end ----------------------------------------------------------------------------------------
@@ -108,6 +108,7 @@ class TestState:
 
     def end(self) -> list[str]:
         """Move the process back; return what a test that has succeeded has left behind, as sentences.  Processes are killed."""
+        self.over = True
         try:
             if self._before is None or self.failed:  # the traceback of a failed test holds its variables
                 return []
@@ -120,6 +121,11 @@ class TestState:
             found_isolation = self.session.isolation
             if found_isolation is not None and found_isolation.network is not None:
                 found_isolation.network.leave()
+
+    def check_runs(self, fixture: str) -> None:
+        """Raise `RawnsError` if a fixture of this test is used after its end."""
+        if self.over:
+            raise RawnsError(f"the fixture {fixture} of {self.name} has ended with its test; use that of the test that runs")
 
     # -- labs and namespaces ------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rawns import syscalls, uapi
 from rawns.testing import report
 
 report.LIMIT = 30.0  # seconds: a busy machine must not decide what is found
@@ -94,6 +97,7 @@ def test_inside_a_namespace_passes(netns: Any) -> None:
 
 def test_factory_passes(netns_factory: Callable[..., Any]) -> None:
     one, other = netns_factory("one"), netns_factory()
+    KEPT.append(netns_factory)
     assert one != other and os.listdir("/run/netns") == ["one"]
     assert other.run(["ip", "-br", "link"], capture_output=True, text=True).stdout.split()[:2] == ["lo", "UNKNOWN"]
 
@@ -125,6 +129,26 @@ def test_presets_pass(lab: Any, preset: str) -> None:
     assert (float(done.stdout.rpartition(" = ")[2].partition("/")[0]) >= 170) == (preset == "4g")
 
 
+def sentence(use: Callable[[], object]) -> str:
+    """What is said against a use; nothing if it is allowed."""
+    try:
+        use()
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+def changes(lab: Any) -> list[Callable[[], object]]:
+    return [
+        lambda: lab.set_down("a:eth0"),
+        lambda: lab.impair("a:eth0", rate="1mbit"),
+        lambda: lab.isolate("a"),
+        lambda: lab.replug("a:eth0", "b"),
+        lab.heal,
+        lab.restore,
+    ]
+
+
 # -- wrong uses -------------------------------------------------------------------------------------------------------
 
 
@@ -151,21 +175,48 @@ def test_wrong_uses_pass(lab: Any) -> None:
         lab["c"]
     pid = os.fork()
     if pid == 0:
-        try:
-            lab.down()
-        except Exception as error:
-            os._exit("cannot take it down" in str(error))
-        os._exit(9)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1 and lab.is_up
+        refused = [sentence(use) for use in (lab.up, lab.down, lambda: a.start(["true"]), *changes(lab))]
+        os._exit(all("belongs to process" in one and "cannot" in one for one in refused))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1 and lab.is_up and lab.plan() == []
+    for one in (lab, a, a.ports[0]):
+        with pytest.raises(TypeError, match="cannot be copied or pickled: give the other process the names of its hosts"):
+            pickle.dumps(one)
     lab.down()
     with pytest.raises(Exception, match="the host a has no network namespace: its lab is not up"):
         a.run(["true"])
-    KEPT.append(lab)
+    KEPT.extend([lab, KEPT.pop()])
 
 
 def test_after_its_test_passes(netns: Any) -> None:
-    with pytest.raises(Exception, match="the lab test_wrong_uses_pass of test_wrong_uses_pass has ended with its test"):
-        KEPT[0].up()
+    lab = KEPT[0]
+    uses: list[Any] = [lab.up, lab.plan, lambda: lab.netns("c"), lambda: lab.wait_reachable("a", "b"), *changes(lab)]
+    uses += [lambda: lab["a"].run(["true"]), lambda: lab["a"].start(["true"]), lambda: lab["a"].entered().__enter__()]
+    for use in uses:
+        assert "the lab test_wrong_uses_pass of test_wrong_uses_pass has ended with its test" in sentence(use)
+    assert "the fixture netns_factory of test_factory_passes has ended" in sentence(KEPT[1])
+
+
+def test_thread_of_another_time_passes(lab: Any) -> None:
+    """A thread that began before the run was isolated has other mounts; here it leaves them by itself."""
+    wired(lab)
+    found: list[str] = []
+
+    def in_thread() -> None:
+        syscalls.unshare(uapi.CLONE_NEWNS)
+        found.extend(sentence(use) for use in (lab.up, lab.down, *changes(lab)))
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert len(found) > 4 and all("it began before its process was isolated" in one for one in found), found
+
+
+def test_multiprocessing_passes(netns: Any) -> None:
+    """The helper that multiprocessing starts for itself, and keeps, is not left behind by the test."""
+    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    process.start()
+    process.join()
+    process.close()
 
 
 @pytest.mark.lab("missing.toml")
