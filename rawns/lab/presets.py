@@ -20,36 +20,25 @@ if TYPE_CHECKING:
 
 
 class LinkPreset:
-    """A kind of link: how the user's end (``up``) and the network's end (``down``) send, and the ``source`` of the figures."""
+    """A kind of link: how the user's end (``up``) and the network's end (``down``) send."""
 
-    __slots__ = ("down", "source", "up")
+    __slots__ = ("down", "up")
 
-    def __init__(self, source: str, down: Words, **differs: Any) -> None:
-        self.source, self.down = source, down
+    def __init__(self, down: Words, **differs: Any) -> None:
+        self.down = down
         self.up: Words = {**down, **differs}  # the user's end, if it differs
 
 
-LINKS = {
-    "lan": LinkPreset("1000BASE-T (IEEE 802.3ab); the delay of a switch or two", {"rate": "1gbit", "delay": "0.1ms"}),
-    "wifi": LinkPreset(
-        "802.11n, one stream at 65 Mbit/s, about half of it for data",
-        {"rate": "30mbit", "delay": "2ms", "jitter": "1ms", "loss": "0.2%"},
-    ),
-    "dsl": LinkPreset("WebPageTest, profile DSL", {"rate": "1500kbit", "delay": "25ms"}, rate="384kbit"),
-    "cable": LinkPreset("WebPageTest, profile Cable", {"rate": "5mbit", "delay": "14ms"}, rate="1mbit"),
-    "3g": LinkPreset("WebPageTest, profile 3G", {"rate": "1600kbit", "delay": "150ms"}, rate="768kbit"),
-    "4g": LinkPreset("WebPageTest, profile 4G", {"rate": "9mbit", "delay": "85ms"}),
-    "5g": LinkPreset(
-        "IMT-2020 (ITU-R M.2410): 100 and 50 Mbit/s for a user; the delay with a core network",
-        {"rate": "100mbit", "delay": "10ms", "jitter": "2ms"},
-        rate="50mbit",
-    ),
-    "satellite": LinkPreset(
-        "a geostationary satellite: 2 x 35,786 km at the speed of light are 239 ms; the rest is processing",
-        {"rate": "20mbit", "delay": "270ms", "jitter": "10ms", "loss": "0.5%"},
-        rate="3mbit",
-    ),
-    "lossy": LinkPreset("no real link: a bad one for tests", {"rate": "10mbit", "delay": "20ms", "jitter": "5ms", "loss": "5%"}),
+LINKS = {  # the sources of the figures are in the manual
+    "lan": LinkPreset({"rate": "1gbit", "delay": "0.1ms"}),
+    "wifi": LinkPreset({"rate": "30mbit", "delay": "2ms", "jitter": "1ms", "loss": "0.2%"}),
+    "dsl": LinkPreset({"rate": "1500kbit", "delay": "25ms"}, rate="384kbit"),
+    "cable": LinkPreset({"rate": "5mbit", "delay": "14ms"}, rate="1mbit"),
+    "3g": LinkPreset({"rate": "1600kbit", "delay": "150ms"}, rate="768kbit"),
+    "4g": LinkPreset({"rate": "9mbit", "delay": "85ms"}),
+    "5g": LinkPreset({"rate": "100mbit", "delay": "10ms", "jitter": "2ms"}, rate="50mbit"),
+    "satellite": LinkPreset({"rate": "20mbit", "delay": "270ms", "jitter": "10ms", "loss": "0.5%"}, rate="3mbit"),
+    "lossy": LinkPreset({"rate": "10mbit", "delay": "20ms", "jitter": "5ms", "loss": "5%"}),
 }
 SHARED_ADDRESSES = "100.64.0.0/10"  # RFC 6598: between the routers of customers and that of their provider
 DEFAULT_OUT = "eth0"

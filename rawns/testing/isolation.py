@@ -13,6 +13,7 @@ return to that network: it belongs to another user namespace (setns(2)).
 
 from __future__ import annotations
 
+import errno
 import os
 
 from .. import netns_names, rootless, syscalls, threads, uapi
@@ -200,8 +201,26 @@ def _own_names() -> None:
         syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
         for directory, mode in PRIVATE_DIRECTORIES:
             syscalls.mount("rawns", directory, "tmpfs", 0, f"mode={mode}")
+    except SyscallError as error:
+        error.hint = _forbidden_by(error) or error.hint
+        raise IsolationError(f"this process cannot have names of its own under /run/netns: {error}") from error
     except OSError as error:
         raise IsolationError(f"this process cannot have names of its own under /run/netns: {error}") from error
+
+
+def _forbidden_by(error: SyscallError) -> str:
+    """Return what forbids a call to a process that has the capabilities for it, with the remedy; an empty string if unknown."""
+    if error.errno == errno.EACCES and error.call == "mount":
+        return (
+            "a security module forbids it, in a container the profile docker-default of AppArmor: start the container with "
+            "`--security-opt apparmor=unconfined`, or use rawns_isolation = none"
+        )
+    if error.errno == errno.EPERM and syscalls.capable(uapi.CAP_SYS_ADMIN):
+        return (
+            "this process has CAP_SYS_ADMIN, so a seccomp filter forbids it: start the container with "
+            "`--security-opt seccomp=unconfined`, or run the tests outside of it"
+        )
+    return ""
 
 
 def number_of_threads() -> int:
