@@ -321,6 +321,7 @@ def main() -> None:
     parser.add_argument("--startup", action="store_true", help="measure the start of pytest instead")
     parser.add_argument("--tests", type=int, default=200)
     options = parser.parse_args()
+    print(f"python3 {' '.join(sys.argv)}; CPython {sys.version.split()[0]}, Linux {os.uname().release}")
     if options.workers:
         workers(options.tests, options.rounds or 5)
     elif options.carrier:

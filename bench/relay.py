@@ -5,6 +5,7 @@ Run as root: ``PYTHONPATH=. python3 bench/relay.py``.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -50,6 +51,7 @@ def round_trips(a: Host) -> str:
 
 def main() -> None:
     """Print a line for each way of sending."""
+    print(f"PYTHONPATH=. python3 {' '.join(sys.argv)}; load {os.getloadavg()[0]:.2f}")
     with Lab("relay") as lab:
         a, b = lab.netns(label="a"), lab.netns(label="b")
         lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", f"{ADDRESS}/24"))

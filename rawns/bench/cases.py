@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM
 
 from .. import Lab, NetNS, __version__
 from . import rawns_api
@@ -60,6 +61,9 @@ def cases(peers: Peers) -> list[Case]:
         case("chat-2", "a line's round trip, on two processors", rawns_api.chat, repeat=100, prepare=_pair("two")),
         case("pool", "a namespace taken from a Pool", *pool, repeat=8, baseline="rawns, create", share=0.5, quick=True),
     ]
+    relay = (("plain wire", rawns_api.echo("plain"), ()), ("impaired wire", rawns_api.echo("impaired"), ()))
+    title = "a datagram's round trip over a wire that netem or the relay impairs, without a delay"
+    found.append(case("relay", title, *relay, repeat=100, prepare=_impaired, baseline="plain wire", share=0.5))
     for k in (1, 2, 4):
         found.append(case(f"threads-{k}", f"64 namespaces, {k} thread{'s' * (k > 1)}", rawns_api.threads(k), n=64, share=0.2))
     for k in (10, 100, 1000):
@@ -97,6 +101,28 @@ def _pair(processors: str | None) -> Callable[[Trial], Any]:
             yield
 
     return prepare
+
+
+@contextmanager
+def _impaired(trial: Trial) -> Iterator[None]:
+    """Prepare two wires with connected sockets at their ends; one of the wires is impaired at both ends, by a limit alone."""
+    with ExitStack() as stack:
+        lab = stack.enter_context(Lab("relay"))
+        for number, wire in enumerate(("plain", "impaired")):
+            hosts = [lab.netns(label=f"{wire}-{end}") for end in (1, 2)]
+            addresses = [f"10.0.{number}.{end}" for end in (1, 2)]
+            near, far = (host.port("eth0", f"{address}/24") for host, address in zip(hosts, addresses))
+            lab.wire(near, far)
+            lab.up(10.0)
+            if wire == "impaired":
+                lab.impair(f"{wire}-1:eth0", both=True, limit=1000)
+            sockets = [stack.enter_context(host.socket(AF_INET, SOCK_DGRAM)) for host in hosts]
+            for one, own, other in zip(sockets, addresses, reversed(addresses)):
+                one.settimeout(10.0)
+                one.bind((own, 7000))
+                one.connect((other, 7000))
+            trial.prepared[wire] = sockets
+        yield
 
 
 @contextmanager

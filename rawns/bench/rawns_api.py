@@ -240,6 +240,21 @@ def connect(trial: Trial) -> Steps:
     yield None
 
 
+def echo(wire: str) -> Run:
+    """Return an implementation that sends datagrams over a prepared wire and back, one after the other."""
+
+    def run(trial: Trial) -> Steps:
+        near, far = trial.prepared[wire]
+        for _ in range(trial.repeat):
+            near.send(LINE.encode())
+            far.recv(100)
+            far.send(LINE.encode())
+            near.recv(100)
+        yield "round trip"
+
+    return run
+
+
 def star(trial: Trial) -> Steps:
     """Build a `Lab` of ``n`` hosts on a bridge."""
     with Lab("star") as lab:
