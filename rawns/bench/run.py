@@ -106,8 +106,12 @@ class _CaseRun:
         if case.prepare is None:
             self._rounds(rounds)
         else:
-            with case.prepare(self._trial):
-                self._rounds(rounds)
+            try:
+                with case.prepare(self._trial):
+                    self._rounds(rounds)
+            except (RawnsError, OSError) as error:  # the kernel lacks what the case needs
+                for one in case.implementations:
+                    one.failed = one.failed or f"it cannot be prepared: {error}"
         self._barrier.wait()
         found = [self._result(one) for one in case.implementations]
         return {
