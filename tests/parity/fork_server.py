@@ -1,7 +1,7 @@
 """Runs programs in the namespaces of this process: a line of JSON on standard input asks for one, a line of JSON answers.
 
-``python3 -I -S fork_server.py PROJECT``.  A request has ``argv`` (a program, or the words of `rawns` if ``ours``), ``input``,
-``env``.  `rawns` is imported once and each of its commands is a fork, so that a command costs milliseconds and not an
+``python3 -I -S fork_server.py PROJECT``.  A request has ``argv`` (a program and its words, or those of `rawns` if ``ours``),
+``input``, ``env``.  `rawns` is imported once and each of its commands is a fork, so that a command costs milliseconds and not an
 interpreter's start.
 """
 
@@ -20,14 +20,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.
 
 def preload() -> None:
     """Import what commands import, so that their forks need not."""
+    import rawns.cli.bridge.command
     import rawns.cli.ip.command
     import rawns.cli.main
     import rawns.netlink
     import rawns.netns
 
-    for _, module in rawns.cli.ip.command.OBJECTS:
-        if module and module != "help":
-            __import__(f"rawns.cli.ip.{module}")
+    for program in (rawns.cli.ip.command.PROGRAM, rawns.cli.bridge.command.PROGRAM):
+        for _, module in program.objects:
+            if module and module != "help":
+                __import__(f"{program.package}.{module}")
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ addr add fd00:0:0:1::1/64 dev v2 valid_lft forever preferred_lft 0
 # What `ip` is asked to tell all that it can; lines of routes and neighbours have no order.
 STATE = ("-d addr", "-n a -d addr", "-n b -d addr", "netns", "-4 rule", "-6 rule", "-d nexthop", "addrlabel", "token")
 UNORDERED = ("-d -4 route show table all", "-d -6 route show table all", "neigh show nud all", "neigh show proxy")
+TIMERS = re.compile(r"(?<=timer) +\d+\.\d\d")  # of bridges
 BY_ITSELF = re.compile(
     "ff02::|224|multicast|(fe80::.*|.* (PROBE|DELAY|FAILED|INCOMPLETE)) $"
 )  # the kernel adds it when it is time
@@ -162,7 +163,7 @@ class Both:
             for universe in told:
                 universe.ask(words.split(), real=True)
             for universe, texts in told.items():
-                text = universe.answer()[1]
+                text = TIMERS.sub("", universe.answer()[1])
                 if words in UNORDERED:
                     text = "".join(sorted(line for line in text.splitlines(True) if not BY_ITSELF.match(line)))
                 texts.append(f"{words}:\n{text}")

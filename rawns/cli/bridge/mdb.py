@@ -141,7 +141,7 @@ def event(body: Body, ip: IpContext) -> Iterator[OutputField]:
     ports = body.get("MDBA_ROUTER", {}).get("MDBA_ROUTER_PORT", ())
     if ports:
         names = ip.name_of(ports[0]["ifindex"]), ip.name_of(body["ifindex"])
-        yield OutputField("", None, put("router port dev %s ", names[0], ip) + put("master %s\n", names[1], ip))
+        yield OutputField("", None, put("router port dev %s ", names[0], ip) + put("master %s", names[1], ip) + "\n")
 
 
 # -- the verbs ----------------------------------------------------------------------------------------------------

@@ -291,6 +291,7 @@ def _statistics(found: Body, wanted: int, ip: IpContext) -> Iterator[list[Output
             yield [OutputField("vid", one["vid"], f"{one['vid']}"), *_flags(one["flags"]), _line(ip), *_counters(one)]
 
 
+STATISTICS = ("IFLA_STATS_LINK_XSTATS", "IFLA_STATS_LINK_XSTATS_SLAVE")  # of bridges, of ports
 OPTIONS = (
     OutputRow("BRIDGE_VLANDB_ENTRY_STATE", *STATE),
     OutputRow("BRIDGE_VLANDB_ENTRY_MCAST_ROUTER", "mcast_router", "mcast_router %u "),
@@ -333,7 +334,8 @@ def _global_options(entry: Body, wanted: int, ip: IpContext) -> list[OutputField
     found = [*_range("vlan", first, last), _line(ip), OutputField("", None, f"{BLANK}  "), *fields(GLOBAL_ROWS, entry, ip)]
     found.append(_line(ip))
     if "BRIDGE_VLANDB_GOPTS_MCAST_ROUTER_PORTS" in entry:
-        found.append(_router_ports(entry["BRIDGE_VLANDB_GOPTS_MCAST_ROUTER_PORTS"].get("MDBA_ROUTER_PORT", []), ip))
+        routers = entry["BRIDGE_VLANDB_GOPTS_MCAST_ROUTER_PORTS"].get("MDBA_ROUTER", {})
+        found.append(_router_ports(routers.get("MDBA_ROUTER_PORT", []), ip))
     return found
 
 
@@ -389,13 +391,13 @@ def _counted(args: Args, wanted: Record) -> int:
     ip = args.ip
 
     def ports() -> Iterator[Iterator[OutputField]]:
-        for name in ("LINK_XSTATS", "LINK_XSTATS_SLAVE"):
-            key = f"IFLA_STATS_{name}"
-            mask = 1 << uapi.__dict__[key] - 1
+        for key in STATISTICS:
+            mask = 1 << getattr(uapi, key) - 1
             for reply in ip.stream(Request(rtnl.GETSTATS, {"filter_mask": mask}, uapi.NLM_F_DUMP)):
                 index = reply.body["ifindex"]
                 if wanted["index"] in (0, index):
-                    yield _port(index, "vlans", _statistics(reply.body.get(key, {}), wanted["vlan"], ip), ip)
+                    for found in filter(None, map(reply.body.get, STATISTICS)):
+                        yield _port(index, "vlans", _statistics(found, wanted["vlan"], ip), ip)
 
     _print(ip, f"{NAME % 'port'}vlan-id\n", ports())
     return 0
