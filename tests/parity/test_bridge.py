@@ -604,7 +604,7 @@ def tunnel(id: int, vid: int, flags: int = 0) -> dict[str, int]:
 
 
 VLAN_LISTS = [vlan_info(1, PVID | UNTAGGED), vlan_info(5, BEGIN), vlan_info(9, END), vlan_info(4000, BEGIN | UNTAGGED)]
-PORTS = [
+PORTS: list[dict[str, Any]] = [
     {
         "ifi_index": 1,
         "IFLA_AF_SPEC": {
