@@ -21,7 +21,7 @@ PAGE = PROJECT / "rawns" / "manual" / "confine.md"
 
 # Runs in the confined program: tries every way out, and prints what happened to each.
 PROBE = r"""
-import ctypes, fcntl, json, os, socket, struct, sys
+import ctypes, fcntl, json, os, shutil, socket, struct, subprocess, sys
 proxy, path = sys.argv[1], sys.argv[2]
 told = {}
 
@@ -82,6 +82,10 @@ def configure():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         fcntl.ioctl(s, 0x8916, request)  # SIOCSIFADDR
 
+def curl(*options):
+    done = subprocess.run(["curl", "-sS", "--max-time", "20", *options, "http://203.0.113.2/"], capture_output=True, text=True)
+    return done.stdout or "Error %d" % done.returncode
+
 def look_up():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(2)
@@ -94,6 +98,9 @@ def unix(address):
 
 echo = b"\x08\x00\xf7\xff\x00\x00\x00\x00"
 attempt("allowed", lambda: through_proxy("203.0.113.2:80"))
+if shutil.which("curl"):
+    attempt("curl", lambda: curl("--proxytunnel", "--proxy", "http://" + proxy + ":3128"))
+    attempt("curl without the proxy", curl)
 attempt("not allowed", lambda: through_proxy("203.0.113.2:81"))
 for name, where in (("world", "203.0.113.2"), ("machine", "10.200.0.1"), ("machine's other address", "203.0.113.1")):
     attempt("TCP to " + name, lambda: tcp(socket.AF_INET, where, 80))
@@ -300,11 +307,12 @@ def test_nothing_but_the_proxy(ordinary: Ordinary) -> None:
             stack.callback(case.close)
         for case in cases:
             told, seen, left = case.result()
-            assert {name: answer for name, answer in told.items() if "rror" not in str(answer)} == CONFINED, case.way
+            expected = {**CONFINED, **({"curl": "hello"} if shutil.which("curl", path=os.defpath) else {})}
+            assert {name: answer for name, answer in told.items() if "rror" not in str(answer)} == expected, case.way
             assert {tuple(one) for one in seen} == {("TCP", "203.0.113.1"), ("IPv4", "203.0.113.1"), ("TCP", "unix")}, case.way
             assert case.way == "lab" or left == "NAMES ['world'] [] ['lo', 'uplink']"
         told, seen, _ = control.result()
-        expected = ["TCP to world", "UDP to world", "raw ICMP to world", "TCP to machine", "frame", "new address"]
-        expected.append("setns /run/netns/world")
-        assert {name: told[name] for name in expected} == dict.fromkeys(expected, "done")
+        reached = ["TCP to world", "UDP to world", "raw ICMP to world", "TCP to machine", "frame", "new address"]
+        reached.append("setns /run/netns/world")
+        assert {name: told[name] for name in reached} == dict.fromkeys(reached, "done")
         assert ["data", "out"] in seen and ["IPv4", "10.200.0.2"] in seen
