@@ -75,6 +75,13 @@ class _PaddedAddress(Raw):
         return IP.format(IP.convert(value if any(value[4:]) else value[:4]))
 
 
+class _Address6(Raw):
+    """An IPv6 address."""
+
+    def format(self, value: Any) -> str:
+        return IP.format(IP.convert(value))
+
+
 def _id() -> list[tuple[str, Any]]:
     """Return the members of ``struct inet_diag_sockid``."""
     return [
@@ -221,10 +228,19 @@ PACKET_ANSWER = Layout(
         FILTER=RAW,
     ),
 )
+
+
+def _of_ipv6(layout: Layout) -> Layout:
+    """Return the same layout with addresses that are IPv6 even if only their first four bytes are not zero."""
+    header = layout.header
+    members = [(name, _Address6(16) if isinstance(kind, _PaddedAddress) else kind) for name, kind in header.members]
+    return Layout(Struct(header.name, *members, whole=True), layout.attrs)
+
+
 LAYOUTS = {  # the request and the answer of each family
     uapi.AF_UNIX: (_request("unix_diag_req", "udiag_"), UNIX_ANSWER),
     uapi.AF_INET: (INET_REQUEST, INET_ANSWER),
-    uapi.AF_INET6: (INET_REQUEST, INET_ANSWER),
+    uapi.AF_INET6: (_of_ipv6(INET_REQUEST), _of_ipv6(INET_ANSWER)),
     uapi.AF_NETLINK: (_request("netlink_diag_req", "ndiag_"), NETLINK_ANSWER),
     uapi.AF_PACKET: (_request("packet_diag_req", "pdiag_"), PACKET_ANSWER),
 }
