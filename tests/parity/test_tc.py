@@ -20,9 +20,7 @@ VOLATILE = r"|".join(
 )
 SETUP = """
 link add v1 address 02:00:00:00:00:01 index 11 type veth peer name v2 address 02:00:00:00:00:02 index 12
-link set v1 up
-link set v2 up
-"""
+"""  # down, so that the kernel sends nothing by itself
 
 
 @pytest.fixture(name="both", scope="module")
@@ -224,5 +222,211 @@ qdisc show
 """
 
 
+FILTERS = (
+    """
+qdisc replace dev v1 root handle 1: htb default 10
+class add dev v1 parent 1: classid 1:10 htb rate 1mbit
+qdisc add dev v2 clsact
+filter show
+filter show dev v1
+-j filter show dev v1
+ADD protocol ip prio 5 u32 match ip dst 10.0.0.1/32 match ip sport 80 0xffff flowid 1:10
+ADD protocol ip prio 5 u32 match ip src 10.0.0.0/8 match ip protocol 6 0xff match ip tos 0x10 0xfc classid 1:10
+ADD protocol ip prio 5 u32 match ip dport 80 0xffff match ip sport 90 0xffff match ip ihl 5 0xf flowid 1:10
+ADD protocol ip prio 5 u32 match ip nofrag match ip icmp_type 8 0xff match ip icmp_code 0 0xff flowid 1:10
+ADD protocol ip prio 5 u32 match ip firstfrag match ip df match u8 0x45 0xff at 0 match u16 0x1 0xf at 2 flowid 1:10
+ADD protocol ip prio 5 u32 match tcp dst 80 0xffff match udp src 5 0xff match icmp type 8 0xff flowid 1:10
+ADD protocol ip prio 5 u32 match u32 5 ff at nexthdr+4 match u32 6 ff at nexthdr+ 8 flowid 1:10
+ADD protocol ipv6 prio 6 u32 match ip6 dst fd00::1/128 match ip6 src fd00::/60 flowid 1:10
+ADD protocol ipv6 prio 6 u32 match ip6 priority 5 ff match ip6 dport 5 ffff match ip6 flowlabel 5 fffff flowid 1:10
+ADD protocol all prio 7 u32 match ether src 02:00:00:00:00:01 match ether dst 2:0:0:0:0:2 flowid 1:10
+ADD protocol ip prio 8 handle 5: u32 divisor 256
+ADD protocol ip prio 8 u32 ht 5:7: match ip src 10.0.0.7 flowid 1:10
+ADD protocol ip prio 8 u32 ht 5: sample ip src 10.0.0.9 divisor 256 match ip src 10.0.0.9 flowid 1:10
+ADD protocol ip prio 8 u32 ht 800:: match ip src 10.0.0.0/8 link 5: hashkey mask 000000ff at 12
+ADD protocol ip prio 9 u32 match mark 5 0xff flowid 1:10
+ADD protocol ip prio 9 handle 801::55 u32 match u32 0 0 skip_hw flowid 1:10
+ADD protocol ip prio 9 u32 order 77 match u32 0 0 indev v2 flowid 1:10
+filter show dev v1
+-s filter show dev v1
+-p filter show dev v1
+-d -r filter show dev v1
+-o filter show dev v1
+-j filter show dev v1
+-s -j filter show dev v1
+-N filter show dev v1
+ADD protocol ip prio 8 u32 match ip src 0/0 link 5: offset at 0 mask 0f00 shift 6 plus 4 eat
+-s filter show dev v1 prio 8
+filter show dev v1 parent 1:
+filter show dev v1 prio 9
+filter show dev v1 protocol ipv6
+filter show dev v1 root
+filter get dev v1 parent 1: protocol ip pref 5 handle 800::800 u32
+-j filter get dev v1 parent 1: protocol ip pref 5 handle 800::800 u32
+filter get dev v1 parent 1: protocol ip pref 5 handle 800::900 u32
+filter get dev v1 parent 1: protocol ip pref 5 u32
+filter get dev v1 parent 1: pref 5 handle 800::800 u32
+filter get dev v1 parent 1: protocol ip handle 800::800 u32
+filter get dev v1 protocol ip pref 5 handle 800::800 u32
+filter get parent 1: protocol ip pref 5 handle 800::800 u32
+filter get dev v1 parent 1: protocol ip pref 5 handle 800::800
+filter change dev v1 parent 1: protocol ip prio 5 handle 800::800 u32 match ip dst 10.0.0.1/32 flowid 1:20
+filter replace dev v1 parent 1: protocol ip prio 5 handle 800::801 u32 match ip dst 10.0.0.3/32 flowid 1:10
+filter del dev v1 parent 1: protocol ip prio 5 handle 800::801 u32
+filter del dev v1 parent 1: protocol ip prio 99
+filter show dev v1 pref 5
+ADD u32
+ADD u32 help
+ADD u32 what
+ADD u32 match
+ADD u32 match ip
+ADD u32 match what 5
+ADD u32 match ip what 5 5
+ADD u32 match ip src x
+ADD u32 match ip protocol 600 0xff
+ADD u32 match u32 5
+ADD u32 match u32 5 0x
+ADD u32 match u32 5 5 at 3
+ADD u32 match u32 5 5 at x
+ADD u32 match u16 0x10000 5
+ADD u32 match ether what 5
+ADD u32 match ether src 5
+ADD u32 match mark 5 3
+ADD u32 match ip src 10.0.0.1 match ip src 10.0.0.2
+ADD u32 classid x
+ADD u32 divisor 3
+ADD u32 link 800::5
+ADD u32 ht x
+ADD u32 sample u32 0
+ADD u32 match u32 0 0 skip_sw skip_hw
+ADD u32 offset at 3
+ADD u32 hashkey at 3
+ADD handle x u32
+ADD handle 5::5 u32 order 6 match u32 0 0
+ADD handle 5
+ADD handle 5 handle 6
+ADD prio 70000 u32
+ADD prio 5 prio 6 u32
+ADD protocol what u32
+ADD protocol 0x88cc prio 3 u32 match u32 0 0 flowid 1:10
+ADD protocol 0x1234 prio 4 u32 match u32 0 0 flowid 1:10
+filter show dev v1 pref 3
+filter show dev v1 pref 4
+filter add dev v1 block 5 u32
+filter show dev v1 block 5
+filter show block 5
+filter show block x
+ADD chain x u32
+ADD root u32
+filter add dev v1 parent x u32
+filter add dev v1 dev v2 u32
+filter add dev nope u32
+filter show dev nope
+filter show what
+ADD what
+ADD what x
+ADD matchall
+filter add help
+filter what
+filter help
+filter del dev v1
+filter show dev v1
+filter add dev v2 ingress protocol all pref 1 u32 match u32 0 0 action mirred egress redirect dev v1
+filter add dev v2 egress protocol ip pref 2 u32 match u32 0 0 MIRROR pipe action mirred ingress redirect dev v1 index 77
+filter add dev v2 egress protocol ip pref 3 u32 match u32 0 0 action mirred egress mirror dev v1 cookie aabbccdd flowid 1:1
+filter add dev v2 egress protocol ip pref 4 chain 7 u32 match u32 0 0 action mirred egress mirror dev v1 drop
+filter add dev v2 egress protocol ip pref 5 u32 match u32 0 0 action mirred egress mirror dev v1 goto chain 7
+filter add dev v2 egress protocol ip pref 6 u32 match u32 0 0 action mirred egress mirror dev v1 jump 2 no_percpu skip_sw
+filter show dev v2 ingress
+filter show dev v2 egress
+-s -d filter show dev v2 egress
+-j filter show dev v2 egress
+-s -j -p filter show dev v2 ingress
+-o -s filter show dev v2 egress
+filter show dev v2 egress chain 7
+filter show dev v2
+chain show dev v2 egress
+-j chain show dev v2 egress
+chain add dev v2 egress chain 9
+chain add dev v2 egress chain 9
+chain get dev v2 egress chain 9
+chain show dev v2 egress chain 9
+chain del dev v2 egress chain 9
+chain del dev v2 egress chain 9
+chain what
+chain help
+MATCH action
+MATCH action help
+MATCH action what
+MATCH action mirred
+MATCH action mirred help
+MATCH action mirred what
+MATCH action mirred egress
+MATCH action mirred egress ingress dev v1
+MATCH action mirred egress what dev v1
+MATCH action mirred egress redirect mirror dev v1
+MATCH action mirred egress redirect dev nope
+MATCH action mirred egress redirect index x dev v1
+MATCH action mirred egress redirect dev v1 cookie xy
+MATCH action mirred egress redirect dev v1 hw_stats what
+MATCH action drop
+MATCH action gact what
+MATCH action goto chain x
+MATCH action vlan push
+MATCH action vlan push id x
+MATCH action vlan push pop
+MATCH action vlan pop id 5
+MATCH action vlan push_eth dst_mac 02:00:00:00:00:01
+MATCH action vlan push id 5 protocol ip
+MATCH action skbedit
+MATCH action skbedit what
+MATCH action skbedit priority x
+MATCH action skbedit ptype x
+MATCH action police
+MATCH action police what
+MATCH action police rate x
+MATCH action police rate 1mbit
+MATCH action police rate 1mbit rate 2mbit
+MATCH police burst 5
+MATCH police rate 1mbit burst 5k conform-exceed x
+actions
+actions what
+actions help
+actions ls
+actions ls action mirred
+-s -d actions ls action mirred
+-j actions ls action mirred
+-j -p actions ls action mirred
+actions add action mirred egress mirror dev v1 index 303
+actions add action mirred egress mirror dev v1 index 303
+actions replace action mirred egress redirect dev v2 index 303
+actions get action mirred index 303
+-j actions get action mirred index 303
+-s actions get action mirred index 303
+actions get action mirred index 99
+actions get action mirred
+actions get action what index 5
+actions del action mirred index 303
+actions del action mirred index 303
+actions flush action mirred
+actions add
+actions add action
+actions add action what
+actions ls action what
+actions ls action gact
+filter del dev v2 ingress
+filter del dev v2 egress
+qdisc del dev v2 clsact
+qdisc del dev v1 root
+""".replace("\nADD ", "\nfilter add dev v1 parent 1: ")
+    .replace("MIRROR", "action mirred egress mirror dev v1")
+    .replace("\nMATCH ", "\nfilter add dev v2 ingress u32 match u32 0 0 ")
+)
+
+
 def test_disciplines_and_classes(both: Both) -> None:
     assert both.differences(QDISCS, VOLATILE, same_help=True) == []
+
+
+def test_filters_chains_and_actions(both: Both) -> None:
+    assert both.differences(FILTERS, VOLATILE, same_help=True) == []

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 OBJECTS = (
     ("qdisc", "qdisc"),
     ("class", "classes"),
-    ("filter", None),
-    ("chain", None),
-    ("actions", None),
+    ("filter", "filter"),
+    ("chain", "chain"),
+    ("actions", "actions"),
     ("monitor", None),
     ("exec", None),
     ("help", "help"),

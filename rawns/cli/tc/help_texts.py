@@ -69,7 +69,8 @@ Where: \tACTSPECOP := ACR | GD | FL
 \tSKIPSPEC := [ skip_sw | skip_hw ]
 \tACTDETAIL := <ACTNAME> <ACTPARAMS>
 \t\tExample ACTNAME is gact, mirred, bpf, etc
-\t\tEach action has its own parameters (ACTPARAMS)""",
+\t\tEach action has its own parameters (ACTPARAMS)
+""",
 }
 QDISCS = {
     "pfifo": """\
@@ -275,7 +276,8 @@ Where: \tACTION := reclassify | drop | continue | pass | pipe |
 \tRANDTYPE := netrand | determ
 \tVAL : = value not exceeding 10000
 \tJUMP_COUNT := Absolute jump from start of action list
-\tINDEX := index value used""",
+\tINDEX := index value used
+""",
     "police": """\
 Usage: ... police [ rate BPS burst BYTES[/BYTES] ]\x20
 \t\t[ pkts_rate RATE pkts_burst PACKETS ] [ mtu BYTES[/BYTES] ]

@@ -1,0 +1,614 @@
+"""The actions of filters: mirred, gact, police, vlan and skbedit, each with its words and its output (tc-actions(8))."""
+
+from __future__ import annotations
+
+from ... import uapi
+from ..ip.arguments import U8, U16, U32, lladdr
+from ..ip.grammar import CommandError, duplicate, matches, wrong
+from ..ip.render import NULL, OutputField
+from . import units
+from .help_texts import ACTIONS as HELP
+from .words import (
+    CONTROLS,
+    LINK_LAYERS,
+    classid,
+    control_fields,
+    control_of,
+    control_or,
+    field,
+    format_classid,
+    format_protocol,
+    line_end,
+    link_layer,
+    nest,
+    plain,
+    protocol,
+    refused,
+    size_field,
+    take_control,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ...wire import Body
+    from ..ip.context import Args
+    from .context import TcContext
+
+USER_HZ = 100
+DECIMAL = units.decimal(32)
+OTHERS = frozenset("bpf connmark csum ct ctinfo gate ife ipt mpls nat pedit sample simple skbmod tunnel_key xt".split())
+
+
+def peek(args: Args) -> str:
+    """Return the next word; empty if there is none."""
+    return args.words[args.at] if args else ""
+
+
+def help_of(kind: str) -> CommandError:
+    """Return the help of an action, at which tc ends even a batch."""
+    return CommandError(HELP[kind])
+
+
+def _index(args: Args, complaint: str = 'Illegal "index"') -> int:
+    try:
+        return DECIMAL(args.take())
+    except ValueError:
+        raise refused(complaint) from None
+
+
+def _last_index(args: Args, parameters: dict[str, Any], kind: str) -> bool:
+    """Read ``index NUMBER`` if it follows; return whether it does."""
+    if not matches(peek(args), "index"):
+        return False
+    args.take()
+    parameters["index"] = _index(args, f'{kind}: Illegal "index"')
+    return True
+
+
+def need(args: Args) -> None:
+    """Raise `CommandError` if no word follows."""
+    if not args:
+        args.take()
+
+
+# -- mirred -------------------------------------------------------------------------------------------------------
+
+MIRRED = {
+    uapi.TCA_EGRESS_REDIR: ("Egress Redirect", "redirect", "egress"),
+    uapi.TCA_INGRESS_REDIR: ("Ingress Redirect", "redirect", "ingress"),
+    uapi.TCA_EGRESS_MIRROR: ("Egress Mirror", "mirror", "egress"),
+    uapi.TCA_INGRESS_MIRROR: ("Ingress Mirror", "mirror", "ingress"),
+}
+
+
+def _mirred(args: Args) -> dict[str, Any]:
+    args.take()
+    need(args)
+    word = peek(args)
+    if matches(word, "help"):
+        raise help_of("mirred")
+    if not any(matches(word, one) for one in ("egress", "ingress", "index")):
+        raise refused(f"mirred option not supported {word}")
+    found = {"direction": "", "what": "", "dev": ""}
+    parameters: dict[str, Any] = {}
+    numbered = _direction(args, found, parameters)
+    if not found["direction"] and not numbered:
+        raise refused("")
+    if found["dev"]:
+        parameters["ifindex"] = args.ip.device(found["dev"])
+    if found["what"] == "mirror":
+        parameters["action"] = control_or(args, uapi.TC_ACT_PIPE)
+    if numbered and matches(peek(args), "index"):
+        raise refused("mirred: Illegal double index")
+    _last_index(args, parameters, "mirred")
+    return {"TCA_MIRRED_PARMS": parameters}
+
+
+def _direction(args: Args, found: dict[str, str], parameters: dict[str, Any]) -> bool:
+    """Read which way, what, and through which link; return whether there was an index."""
+    numbered = False
+    while args:
+        word = peek(args)
+        if matches(word, "action"):
+            args.take()
+            need(args)
+            break
+        way = next((one for one in ("egress", "ingress") if found["direction"] != one and matches(word, one)), "")
+        if way:
+            if found["direction"]:
+                raise refused(f"Can't have both {way} and {found['direction']}")
+            found["direction"] = way
+            args.take()
+            need(args)
+            continue
+        what = next((one for one in ("mirror", "redirect") if found["what"] != one and matches(word, one)), "")
+        if matches(word, "index"):
+            args.take()
+            need(args)
+            parameters["index"] = _index(args)
+            args.at -= 1
+            numbered = True
+            if not found["direction"]:
+                args.take()
+                break
+        elif not found["direction"]:
+            raise refused(f"was expecting egress or ingress ({word})")
+        elif what:
+            if found["what"]:
+                raise refused("Can't have both mirror and redir")
+            found["what"] = what
+            kinds = {(name, way): number for number, (_, name, way) in MIRRED.items()}
+            parameters["eaction"] = kinds[what, found["direction"]]
+            parameters["action"] = uapi.TC_ACT_PIPE if what == "mirror" else uapi.TC_ACT_STOLEN
+        elif found["what"] and matches(word, "dev"):
+            args.take()
+            found["dev"] = args.take()[: uapi.IFNAMSIZ - 1]
+            break
+        args.take()
+        need(args)
+    return numbered
+
+
+def _show_mirred(options: Body, ip: TcContext) -> Iterator[OutputField]:
+    found = options["TCA_MIRRED_PARMS"]
+    title, what, way = MIRRED.get(found["eaction"], ("unknown", "unknown", "unknown"))
+    yield plain(f"({title}")
+    yield OutputField("mirred_action", what)
+    yield OutputField("direction", way)
+    yield field("to_dev", ip.name_of(found["ifindex"]), " to device %s)", ip)
+    yield from control_fields(found["action"], " ", "", ip)
+    yield line_end(ip)
+
+
+# -- gact ---------------------------------------------------------------------------------------------------------
+
+RANDOM = ("none", "netrand", "determ")
+MAX_VALUE = 10_000
+
+
+def _control(args: Args, kind: str) -> int:
+    try:
+        return take_control(args)
+    except CommandError as error:
+        raise error if error.exits else CommandError(f"{error.text}\n{HELP[kind]}") from None
+
+
+def _gact(args: Args) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    options: dict[str, Any] = {"TCA_GACT_PARMS": parameters}
+    if matches(peek(args), "gact"):
+        args.take()
+        need(args)
+    if not matches(peek(args), "index"):
+        parameters["action"] = _control(args, "gact")
+        if matches(peek(args), "random"):
+            args.take()
+            options["TCA_GACT_PROB"] = _chance(args)
+        elif matches(peek(args), "help"):
+            raise help_of("gact")
+    if matches(peek(args), "index"):
+        args.take()
+        parameters["index"] = _index(args)
+    elif matches(peek(args), "help"):
+        raise help_of("gact")
+    return options
+
+
+def _chance(args: Args) -> dict[str, int]:
+    word = args.take()
+    kind = next((number for number, name in enumerate(RANDOM) if number and matches(word, name)), 0)
+    if not kind:
+        raise refused('Illegal "random type"')
+    need(args)
+    action = _control(args, "gact")
+    value = 0
+    try:
+        value = units.decimal(16)(args.take())
+        if value > MAX_VALUE:
+            raise refused(f"Illegal probability val  0x{value:x}")
+    except ValueError:
+        raise refused("Illegal probability val 0x0") from None
+    return {"ptype": kind, "pval": value, "paction": action}
+
+
+def _show_gact(options: Body, ip: TcContext) -> Iterator[OutputField]:
+    chance = options.get("TCA_GACT_PROB", {"ptype": 0, "pval": 0, "paction": 0})
+    yield from control_fields(options["TCA_GACT_PARMS"]["action"], "action ", "", ip)
+    kind = RANDOM[chance["ptype"]] if chance["ptype"] < len(RANDOM) else "none"
+    inner = [line_end(ip), field("random_type", kind, "\t random type %s", ip)]
+    inner += [*control_fields(chance["paction"], " ", " ", ip), field("val", chance["pval"], "val %d", ip)]
+    yield nest("prob", inner)
+    yield line_end(ip)
+
+
+# -- police -------------------------------------------------------------------------------------------------------
+
+LARGE = 1 << 32
+# Abbreviated names first, as tc looks them up; the last is the name in messages.
+POLICE_WORDS: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
+    ("index*", "index", DECIMAL, "index"),
+    ("burst*|buffer|maxburst", "burst", units.size_and_cell, "buffer/burst"),
+    ("mtu|minburst", "mtu", units.size_and_cell, "mtu/minburst"),
+    ("mpu", "mpu", units.size, "mpu"),
+    ("rate", "rate", units.rate64, "rate"),
+    ("avrate", "avrate", units.rate, "avrate"),
+    ("peakrate*", "peakrate", units.rate64, "peakrate"),
+    ("overhead*", "overhead", units.decimal(16), "overhead"),
+    ("linklayer*", "linklayer", link_layer, "linklayer"),
+    ("pkts_rate*", "pkts_rate", units.decimal(64), "pkts_rate"),
+    ("pkts_burst*", "pkts_burst", units.decimal(64), "pkts_burst"),
+)
+ONCE = {"burst", "mtu", "mpu", "rate", "avrate", "peakrate", "pkts_rate", "pkts_burst"}
+
+
+def police(args: Args, named: bool = False) -> dict[str, Any]:
+    """Return the attributes of a policer; ``named`` says that its name is still to be read.  Raises `CommandError`."""
+    if named:
+        args.take()
+    need(args)
+    record: dict[str, Any] = {"action": uapi.TC_ACT_RECLASSIFY}
+    count = 0
+    while args:
+        word = peek(args)
+        row = next((one for one in POLICE_WORDS[:7] if _fits(word, one[0])), None)
+        control = any(matches(word, name) for name, _ in CONTROLS if name not in ("jump", "trap"))
+        if row is None and control:
+            record["action"] = take_control(args)
+        elif row is None and word == "conform-exceed":
+            args.take()
+            need(args)
+            _conform_exceed(args, record)
+        else:
+            row = row or next((one for one in POLICE_WORDS[7:] if _fits(word, one[0])), None)
+            if row is None:
+                if word == "help":
+                    raise help_of("police")
+                break
+            args.take()
+            _police_value(args, record, row)
+        count += 1
+    if not count:
+        raise refused("")
+    return _police(record)
+
+
+def _fits(word: str, names: str) -> bool:
+    return any(matches(word, one[:-1]) if one.endswith("*") else word == one for one in names.split("|"))
+
+
+def _police_value(args: Args, record: dict[str, Any], row: tuple[str, str, Callable[[str], Any], str]) -> None:
+    _, key, read, name = row
+    word = args.take()
+    if key in ONCE and record.get(key) and record[key] != (0, -1):
+        raise duplicate(name, word)
+    try:
+        record[key] = read(word)
+    except ValueError:
+        raise wrong(word, "buffer" if key == "burst" else key) from None
+
+
+def _conform_exceed(args: Args, record: dict[str, Any]) -> None:
+    head, slash, tail = peek(args).partition("/")
+    if slash:
+        exceed, conform = control_of(head, True), control_of(tail, True)
+        if exceed is None or conform is None:
+            raise refused("")
+        args.take()
+        record["action"], record["result"] = exceed, conform
+        return
+    record["action"] = take_control(args, True)
+    if peek(args) == "/":
+        args.take()
+        need(args)
+        record["result"] = take_control(args, True)
+
+
+def _police(record: dict[str, Any]) -> dict[str, Any]:
+    (buffer, cell), (mtu, peak_cell) = record.get("burst", (0, -1)), record.get("mtu", (0, -1))
+    rate, peak, average, packets = (record.get(key, 0) for key in ("rate", "peakrate", "avrate", "pkts_rate"))
+    wrongs = (
+        (rate and average, ""),
+        (
+            not (rate or average or record.get("index") or mtu or packets),
+            "'rate' or 'avrate' or 'mtu' or 'pkts_rate' MUST be specified.",
+        ),
+        (rate and not buffer and not average, "'burst' requires 'rate'."),
+        (packets and not record.get("pkts_burst"), "'pkts_burst' requires 'pkts_rate'."),
+        (packets and rate, "'rate' and 'pkts_rate' are not allowed in same action."),
+        (peak and not rate, "'peakrate' requires 'rate'."),
+        (peak and not mtu, "'mtu' is required, if 'peakrate' is requested."),
+    )
+    for is_wrong, sentence in wrongs:
+        if is_wrong:
+            raise refused(sentence)
+    rest = (mtu, record.get("mpu", 0), record.get("overhead", 0), record.get("linklayer", uapi.TC_LINKLAYER_ETHERNET))
+    parameters = {"index": record.get("index", 0), "action": record["action"], "mtu": mtu}
+    options: dict[str, Any] = {"TCA_POLICE_TBF": parameters}
+    for name, value, log, key in (("rate", rate, cell, "RATE"), ("peakrate", peak, peak_cell, "PEAKRATE")):
+        if value:
+            members, options[f"TCA_POLICE_{key}"] = units.rate_table(name, value, log, *rest)
+            parameters.update(members)
+            if value >= LARGE:
+                options[f"TCA_POLICE_{key}64"] = value
+    if rate:
+        parameters["burst"] = units.transmission_ticks(rate, buffer)
+    if average:
+        options["TCA_POLICE_AVRATE"] = average
+    if record.get("result"):
+        options["TCA_POLICE_RESULT"] = record["result"]
+    if packets:
+        options["TCA_POLICE_PKTRATE64"] = packets
+        options["TCA_POLICE_PKTBURST64"] = units.transmission_ticks(packets, record["pkts_burst"] & uapi.UINT32_MAX)
+    return options
+
+
+def police_fields(options: Body, ip: TcContext) -> Iterator[OutputField]:
+    """Yield a policer as tc prints it, to its end."""
+    yield OutputField("kind", "police")
+    if "TCA_POLICE_TBF" not in options:
+        return
+    found = options["TCA_POLICE_TBF"]
+    rate = options.get("TCA_POLICE_RATE64", found["rate.rate"])
+    peak = options.get("TCA_POLICE_PEAKRATE64", found["peakrate.rate"])
+    yield OutputField("index", found["index"], f" police 0x{found['index']:x} ")
+    text = f"rate {units.format_rate(rate, ip.iec)} burst {units.format_size(units.bytes_in(rate, found['burst']))} "
+    text += f"mtu {units.format_size(found['mtu'])} "
+    text += f"[{found['burst']:08x}] " if ip.raw else ""
+    text += f"peakrate {units.format_rate(peak, ip.iec)} " if peak else ""
+    if "TCA_POLICE_AVRATE" in options:
+        text += f"avrate {units.format_rate(options['TCA_POLICE_AVRATE'], ip.iec)} "
+    yield plain(text)
+    if "TCA_POLICE_PKTRATE64" in options and "TCA_POLICE_PKTBURST64" in options:
+        packets = options["TCA_POLICE_PKTRATE64"]
+        yield field("pkts_rate", packets, "pkts_rate %u ", ip)
+        burst = units.bytes_in(packets, options["TCA_POLICE_PKTBURST64"] & uapi.UINT32_MAX)
+        yield field("pkts_burst", burst, "pkts_burst %u ", ip)
+    yield from control_fields(found["action"], "action ", "", ip)
+    if "TCA_POLICE_RESULT" in options:
+        yield from control_fields(options["TCA_POLICE_RESULT"], "/", " ", ip)
+    else:
+        yield plain(" ")
+    yield size_field("overhead", found["rate.overhead"], "overhead %s ", ip)
+    kind = found["rate.linklayer"] & 0xF
+    if kind > uapi.TC_LINKLAYER_ETHERNET or ip.details:
+        yield field("linklayer", LINK_LAYERS.get(kind, "unknown"), "linklayer %s ", ip)
+    yield line_end(ip)
+    yield field("ref", found["refcnt"], "\tref %d ", ip)
+    yield field("bind", found["bindcnt"], "bind %d ", ip)
+    if ip.stats and "TCA_POLICE_TM" in options:
+        yield from times(options["TCA_POLICE_TM"], ip)
+    yield line_end(ip)
+
+
+# -- vlan ---------------------------------------------------------------------------------------------------------
+
+VLAN = {
+    uapi.TCA_VLAN_ACT_POP: "pop",
+    uapi.TCA_VLAN_ACT_PUSH: "push",
+    uapi.TCA_VLAN_ACT_MODIFY: "modify",
+    uapi.TCA_VLAN_ACT_POP_ETH: "pop_eth",
+    uapi.TCA_VLAN_ACT_PUSH_ETH: "push_eth",
+}
+PUSHES = (uapi.TCA_VLAN_ACT_PUSH, uapi.TCA_VLAN_ACT_MODIFY)
+
+
+def _priority(text: str) -> int:
+    if U8(text) > 7:
+        raise ValueError(text)
+    return U8(text)
+
+
+def _mac(text: str) -> str:
+    try:
+        return lladdr(text)
+    except CommandError:
+        raise ValueError(text) from None
+
+
+VLAN_WORDS: tuple[tuple[str, str, Callable[[str], Any], str, str], ...] = (
+    ("id", "TCA_VLAN_PUSH_VLAN_ID", U16, "id", "push/modify"),
+    ("protocol", "TCA_VLAN_PUSH_VLAN_PROTOCOL", protocol, "protocol", "push/modify"),
+    ("priority", "TCA_VLAN_PUSH_VLAN_PRIORITY", _priority, "prio", "push/modify"),
+    ("dst_mac", "TCA_VLAN_PUSH_ETH_DST", _mac, "dst_mac", "push_eth"),
+    ("src_mac", "TCA_VLAN_PUSH_ETH_SRC", _mac, "src_mac", "push_eth"),
+)
+
+
+def _vlan(args: Args) -> dict[str, Any]:
+    args.take()
+    need(args)
+    kind = 0
+    options: dict[str, Any] = {"TCA_VLAN_PARMS": {}}
+    while args:
+        word = peek(args)
+        named = next((number for number, name in VLAN.items() if matches(word, name)), 0)
+        row = next((one for one in VLAN_WORDS if matches(word, one[0])), None)
+        if named:
+            if kind:
+                raise refused(f'unexpected "{word}" - action already specified\n{HELP["vlan"]}')
+            kind = named
+            args.take()
+        elif row is not None:
+            _, key, read, name, only = row
+            if kind not in (PUSHES if only == "push/modify" else (uapi.TCA_VLAN_ACT_PUSH_ETH,)):
+                raise wrong(word, f"only valid for {only}")
+            args.take()
+            word = args.take()
+            try:
+                options[key] = read(word)
+            except ValueError:
+                raise wrong(word, f"{name} is invalid") from None
+        elif matches(word, "help"):
+            raise help_of("vlan")
+        else:
+            break
+    parameters = options["TCA_VLAN_PARMS"]
+    parameters.update(action=control_or(args, uapi.TC_ACT_PIPE), v_action=kind)
+    _last_index(args, parameters, "vlan")
+    needed = {"id": "TCA_VLAN_PUSH_VLAN_ID"} if kind in PUSHES else {}
+    if kind == uapi.TCA_VLAN_ACT_PUSH_ETH:
+        needed = {"dst_mac": "TCA_VLAN_PUSH_ETH_DST", "src_mac": "TCA_VLAN_PUSH_ETH_SRC"}
+    for name, key in needed.items():
+        if key not in options:
+            raise refused(f"{name} needs to be set for {VLAN[kind]}\n{HELP['vlan']}")
+    if options.get("TCA_VLAN_PUSH_VLAN_PROTOCOL", uapi.ETH_P_8021Q) not in (uapi.ETH_P_8021Q, uapi.ETH_P_8021AD):
+        raise refused(f"protocol not supported\n{HELP['vlan']}")
+    return options
+
+
+def _show_vlan(options: Body, ip: TcContext) -> Iterator[OutputField]:
+    found = options["TCA_VLAN_PARMS"]
+    kind = found["v_action"]
+    yield field("vlan_action", VLAN.get(kind, "(null)"), " %s", ip)
+    if kind in PUSHES:
+        if "TCA_VLAN_PUSH_VLAN_ID" in options:
+            yield field("id", options["TCA_VLAN_PUSH_VLAN_ID"], " id %u", ip)
+        if "TCA_VLAN_PUSH_VLAN_PROTOCOL" in options:
+            yield field("protocol", format_protocol(options["TCA_VLAN_PUSH_VLAN_PROTOCOL"], ip), " protocol %s", ip)
+        if "TCA_VLAN_PUSH_VLAN_PRIORITY" in options:
+            yield field("priority", options["TCA_VLAN_PUSH_VLAN_PRIORITY"], " priority %u", ip)
+    elif kind == uapi.TCA_VLAN_ACT_PUSH_ETH:
+        for name, key in (("dst_mac", "TCA_VLAN_PUSH_ETH_DST"), ("src_mac", "TCA_VLAN_PUSH_ETH_SRC")):
+            if key in options:
+                yield field(name, options[key], f" {name} %s", ip)
+    yield from control_fields(found["action"], " ", "", ip)
+    yield line_end(ip)
+
+
+# -- skbedit ------------------------------------------------------------------------------------------------------
+
+PACKET_TYPES = (("host", 0), ("broadcast", 1), ("multicast", 2), ("otherhost", 3))  # PACKET_HOST ..., <linux/if_packet.h>
+
+
+def _skbedit(args: Args) -> dict[str, Any]:
+    args.take()
+    need(args)
+    options: dict[str, Any] = {"TCA_SKBEDIT_PARMS": {}}
+    while args:
+        word = peek(args)
+        name = next((one for one in SKBEDIT_WORDS if matches(word, one)), None)
+        if name is None:
+            if matches(word, "help"):
+                raise help_of("skbedit")
+            break
+        args.take()
+        if name == "inheritdsfield":
+            options["TCA_SKBEDIT_FLAGS"] = uapi.SKBEDIT_F_INHERITDSFIELD
+        else:
+            SKBEDIT_WORDS[name](args.take(), options)
+    parameters = options["TCA_SKBEDIT_PARMS"]
+    parameters["action"] = control_or(args, uapi.TC_ACT_PIPE)
+    numbered = _last_index(args, parameters, "skbedit")
+    if len(options) == 1 and not numbered:
+        raise refused(HELP["skbedit"])
+    return options
+
+
+def _edit(key: str, read: Callable[[str], Any], name: str) -> Callable[[str, dict[str, Any]], None]:
+    def put(text: str, options: dict[str, Any]) -> None:
+        try:
+            options[key] = read(text)
+        except ValueError:
+            raise refused(f"Illegal {name}") from None
+
+    return put
+
+
+def _edit_mark(text: str, options: dict[str, Any]) -> None:
+    head, slash, tail = text.partition("/")
+    _edit("TCA_SKBEDIT_MARK", U32, "mark")(head, options)
+    if slash:
+        _edit("TCA_SKBEDIT_MASK", U32, "mask")(tail, options)
+
+
+def _edit_type(text: str, options: dict[str, Any]) -> None:
+    found = next((number for name, number in PACKET_TYPES if matches(text, name)), None)
+    if found is None:
+        raise refused(f"Illegal ptype ({text})")
+    options["TCA_SKBEDIT_PTYPE"] = found
+
+
+SKBEDIT_WORDS: dict[str, Callable[[str, dict[str, Any]], None]] = {
+    "queue_mapping": _edit("TCA_SKBEDIT_QUEUE_MAPPING", units.decimal(16), "queue_mapping"),
+    "priority": _edit("TCA_SKBEDIT_PRIORITY", classid, "priority"),
+    "mark": _edit_mark,
+    "ptype": _edit_type,
+    "inheritdsfield": _edit_type,
+}
+
+
+def _show_skbedit(options: Body, ip: TcContext) -> Iterator[OutputField]:
+    found = options.get
+    if found("TCA_SKBEDIT_QUEUE_MAPPING") is not None:
+        yield field("queue_mapping", options["TCA_SKBEDIT_QUEUE_MAPPING"], "queue_mapping %u", ip)
+    if found("TCA_SKBEDIT_PRIORITY") is not None:
+        yield field("priority", format_classid(options["TCA_SKBEDIT_PRIORITY"], ip), " priority %s", ip)
+    if found("TCA_SKBEDIT_MARK") is not None:
+        yield field("mark", options["TCA_SKBEDIT_MARK"], " mark %u", ip)
+    if found("TCA_SKBEDIT_MASK") is not None:
+        mask = options["TCA_SKBEDIT_MASK"]
+        yield OutputField("mask", f"{mask:x}", f"/{f'{mask:#x}' if mask else '0'}")
+    if found("TCA_SKBEDIT_PTYPE") is not None:
+        number = options["TCA_SKBEDIT_PTYPE"]
+        yield field("ptype", next((name for name, one in PACKET_TYPES if one == number), number), " ptype %s", ip)
+    if found("TCA_SKBEDIT_FLAGS", 0) & uapi.SKBEDIT_F_INHERITDSFIELD:
+        yield field("inheritdsfield", NULL, " inheritdsfield", ip)
+    yield from control_fields(options["TCA_SKBEDIT_PARMS"]["action"], " ", "", ip)
+    yield line_end(ip)
+
+
+# -- all ------------------------------------------------------------------------------------------------------------
+
+PARSERS: dict[str, Callable[[Args], dict[str, Any]]] = {
+    "mirred": _mirred,
+    "gact": _gact,
+    "police": lambda args: police(args, named=True),
+    "vlan": _vlan,
+    "skbedit": _skbedit,
+}
+RENDERERS = {
+    "mirred": (_show_mirred, "\tindex %u"),
+    "gact": (_show_gact, "\t index %u"),
+    "vlan": (_show_vlan, "\t index %u"),
+    "skbedit": (_show_skbedit, "\t index %u"),
+}
+
+
+def times(found: Body, ip: TcContext) -> Iterator[OutputField]:
+    """Yield how long an action exists, and when it was used."""
+    for key, name, word in (
+        ("install", "installed", "installed"),
+        ("lastuse", "last_used", "used"),
+        ("firstuse", "first_used", "firstused"),
+        ("expires", "expires", "expires"),
+    ):
+        if found.get(key):
+            yield field(name, found[key] // USER_HZ, f" {word} %u sec", ip)
+
+
+def fields(kind: str, options: Any, ip: TcContext) -> Iterator[OutputField]:
+    """Yield an action as tc prints it."""
+    if kind == "police":
+        yield from police_fields(options or {}, ip)
+        return
+    if kind not in RENDERERS:
+        yield plain(f"[Unknown action, optlen={len(options)}] " if options else "")
+        return
+    yield field("kind", kind, "%s ", ip)
+    parameters = options.get(f"TCA_{kind.upper()}_PARMS") if isinstance(options, dict) else None
+    if parameters is None:
+        return
+    show, index = RENDERERS[kind]
+    yield from show(options, ip)
+    yield field("index", parameters["index"], index, ip)
+    yield field("ref", parameters["refcnt"], " ref %d", ip)
+    yield field("bind", parameters["bindcnt"], " bind %d", ip)
+    if ip.stats:
+        yield from times(options.get(f"TCA_{kind.upper()}_TM", {}), ip)
+    yield line_end(ip)
+
+
+__all__ = ["OTHERS", "PARSERS", "fields", "need", "peek", "police", "police_fields"]

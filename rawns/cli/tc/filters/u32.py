@@ -1,0 +1,521 @@
+"""u32: filters that compare words of a packet with masks (tc-u32(8))."""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+from .... import uapi
+from ...ip.arguments import U32, signed
+from ...ip.arguments import prefix as address_prefix
+from ...ip.grammar import CommandError, matches
+from ...ip.keywords import CustomKeyword
+from ...ip.render import OutputField
+from .. import units
+from ..action_kinds import need, peek, police_fields
+from ..actions import listed
+from ..help_texts import FILTERS
+from ..words import failed, field, format_classid, line_end, nest, plain, swapped
+from . import FilterKind, action_row, class_row, flag_fields, flag_row, link_row, police_row
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from ....wire import Body
+    from ...ip.context import Args
+    from ...ip.grammar import Record
+    from ..context import TcContext
+
+__all__ = ["KINDS"]
+HEX = units.decimal(32, 16)
+MAX_KEYS = 128
+NEXT_HEADER = "nexthdr+"
+NODE, BUCKET, TABLE = 0xFFF, 0xFF000, 0xFFF00000  # of a handle
+
+
+class _Illegal(Exception):
+    """A selector that cannot be read; its text is what tc says first."""
+
+
+# -- handles ------------------------------------------------------------------------------------------------------
+
+
+def handle(text: str) -> int:
+    """Parse ``TABLE:BUCKET:NODE``, in hex.  Raises ValueError."""
+    if ":" not in text:
+        if not text.startswith("0x"):
+            raise ValueError(text)
+        return HEX(text)
+    parts = text.split(":")
+    if len(parts) > 3:
+        raise ValueError(text)
+    values = [HEX(part) if part else 0 for part in parts] + [0, 0]
+    if values[0] >= 0x1000 or values[1] >= 0x100 or values[2] >= 0x1000:
+        raise ValueError(text)
+    return values[0] << 20 | values[1] << 12 | values[2]
+
+
+def format_handle(value: int, ip: TcContext) -> str:
+    """Return a handle as text."""
+    if not value:
+        return "none"
+    table, bucket, node = value >> 20, value >> 12 & 0xFF, value & NODE
+    text = f"{table:x}:" if table else ""
+    text += f"{bucket:x}" if bucket else ""
+    text += f":{node:x}" if node else ""
+    return f"{text}[{value:08x}]" if ip.raw else text
+
+
+# -- keys ---------------------------------------------------------------------------------------------------------
+
+
+def _pack(record: Record, value: int, mask: int, off: int, offmask: int) -> None:
+    """Add a key of 32 bits to the selector, or to the key that is there for these bytes."""
+    value &= mask
+    for key in record["keys"]:
+        if key["off"] == off and key["offmask"] == offmask:
+            before, known = (int.from_bytes(key[name], "big") for name in ("val", "mask"))
+            if (value ^ before) & mask & known:
+                raise _Illegal
+            key.update(val=(before | value).to_bytes(4, "big"), mask=(known | mask).to_bytes(4, "big"))
+            return
+    if len(record["keys"]) >= MAX_KEYS or off % 4:
+        raise _Illegal
+    record["keys"].append({"val": value.to_bytes(4, "big"), "mask": mask.to_bytes(4, "big"), "off": off, "offmask": offmask})
+
+
+def _pack_part(record: Record, bits: int, value: int, mask: int, off: int, offmask: int) -> None:
+    """Add a key of 8, 16 or 32 bits."""
+    if max(value, mask) >> bits:
+        raise _Illegal
+    shift = {32: 0, 16: 0 if off & 3 else 16, 8: 24 - 8 * (off & 3)}[bits]
+    _pack(record, value << shift, mask << shift, off if bits == 32 else off & ~3, offmask)
+
+
+def _at(args: Args, off: int, offmask: int) -> tuple[int, int]:
+    """Read ``at OFFSET`` if it follows."""
+    if peek(args) != "at":
+        return off, offmask
+    args.take()
+    need(args)
+    word = args.take()
+    if word.startswith(NEXT_HEADER) and word != NEXT_HEADER:
+        word, offmask = word[len(NEXT_HEADER) :], -1
+    elif matches(word, NEXT_HEADER):
+        word, offmask = args.take(), -1
+    try:
+        return signed(word), offmask
+    except ValueError:
+        raise _Illegal from None
+
+
+def _value(bits: int, off: int, offmask: int = 0) -> Callable[[Args, Record], None]:
+    """Return a function that reads ``VALUE MASK [at OFFSET]``."""
+
+    def take(args: Args, record: Record) -> None:
+        if len(args.words) - args.at < 2:
+            raise _Illegal
+        try:
+            value, mask = U32(args.take()), HEX(args.take())
+        except ValueError:
+            raise _Illegal from None
+        if bits == 8 and max(value, mask) > 0xFF:
+            raise _Illegal
+        _pack_part(record, bits, value, mask, *_at(args, off, offmask))
+
+    return take
+
+
+def _address(family: int, off: int) -> Callable[[Args, Record], None]:
+    """Return a function that reads a prefix."""
+
+    def take(args: Args, record: Record) -> None:
+        need(args)
+        try:
+            found = address_prefix(args.take(), family)
+        except CommandError:
+            raise _Illegal from None
+        size = 4 if family == AF_INET else 16
+        octets = inet_pton(family, found.address) if found.address else bytes(size)
+        start, offmask = _at(args, off, 0)
+        bits = (1 << size * 8) - (1 << size * 8 - found.length)
+        masks = bits.to_bytes(size, "big")
+        for word in range(0, size, 4):
+            mask = int.from_bytes(masks[word : word + 4], "big")
+            if mask or family == AF_INET:
+                _pack(record, int.from_bytes(octets[word : word + 4], "big"), mask, start + word, offmask)
+
+    return take
+
+
+def _fixed(value: int, mask: int) -> Callable[[Args, Record], None]:
+    return lambda args, record: _pack_part(record, 16, value, mask, 6, 0)
+
+
+def _class(args: Args, record: Record) -> None:
+    try:
+        value, mask = U32(args.take()), HEX(args.take())
+    except ValueError:
+        raise _Illegal from None
+    if max(value, mask) > 0xFF:
+        raise _Illegal
+    _pack(record, value << 20, mask << 20, 0, 0)
+
+
+def _ether(off: int) -> Callable[[Args, Record], None]:
+    def take(args: Args, record: Record) -> None:
+        need(args)
+        word = args.take()
+        try:
+            octets = [int(part, 16) & 0xFF for part in word.split(":")]
+            if len(octets) != 6:
+                raise ValueError(word)
+        except ValueError:
+            raise _Illegal(f"parse_ether_addr: improperly formed address '{word}'") from None
+        start, offmask = _at(args, off, 0)
+        for place, octet in enumerate(octets):
+            _pack_part(record, 8, octet, 0xFF, start + place, offmask)
+
+    return take
+
+
+# Fields by protocol; a name that ends in * may be abbreviated.
+FIELDS: dict[str, dict[str, Callable[[Args, Record], None]]] = {
+    "ip": {
+        "src": _address(AF_INET, 12),
+        "dst": _address(AF_INET, 16),
+        "tos|dsfield*|precedence*": _value(8, 1),
+        "ihl": _value(8, 0),
+        "protocol": _value(8, 9),
+        "nofrag": _fixed(0, 0x3FFF),
+        "firstfrag": _fixed(0x2000, 0x3FFF),
+        "df": _fixed(0x4000, 0x4000),
+        "mf": _fixed(0x2000, 0x2000),
+        "dport": _value(16, 22),
+        "sport": _value(16, 20),
+        "icmp_type": _value(8, 20),
+        "icmp_code": _value(8, 21),
+    },
+    "ip6": {
+        "src": _address(AF_INET6, 8),
+        "dst": _address(AF_INET6, 24),
+        "priority": _class,
+        "protocol": _value(8, 6),
+        "flowlabel": _value(32, 0),
+        "dport": _value(16, 42),
+        "sport": _value(16, 40),
+        "icmp_type": _value(8, 40),
+        "icmp_code": _value(8, 41, 1),
+    },
+    "udp": {"src": _value(16, 0, -1), "dst": _value(16, 2, -1)},
+    "tcp": {"src": _value(16, 0, -1), "dst": _value(16, 2, -1)},
+    "icmp": {"type": _value(8, 0, -1), "code": _value(8, 1, -1)},
+    "ether": {"src": _ether(-8), "dst": _ether(-14)},
+}
+SELECTORS = ("u32", "u16", "u8", "ip", "ip6", "udp", "tcp", "icmp", "mark", "ether")  # in tc's order
+
+
+def select(args: Args, record: Record) -> None:
+    """Read one selector.  Raises `_Illegal`."""
+    name = next((one for one in SELECTORS if matches(peek(args), one)), None)
+    if name is None:
+        raise _Illegal
+    args.take()
+    need(args)
+    if name[0] == "u" and name[1:].isdigit():
+        _value(int(name[1:]), 0)(args, record)
+    elif name == "mark":
+        _mark(args, record)
+    else:
+        if len(args.words) - args.at < 2:
+            raise _Illegal
+        word = args.take()
+        for names, take in FIELDS[name].items():
+            if any(matches(word, one[:-1]) if one.endswith("*") else word == one for one in names.split("|")):
+                if take not in _ALONE:
+                    need(args)
+                take(args, record)
+                return
+        raise _Illegal(f"Unknown match: ether {word}" if name == "ether" else "")
+
+
+_ALONE = [FIELDS["ip"][name] for name in ("nofrag", "firstfrag", "df", "mf")]
+
+
+def _mark(args: Args, record: Record) -> None:
+    if len(args.words) - args.at < 2:
+        raise _Illegal
+    found = {}
+    for key, name in (("val", "value"), ("mask", "mask")):
+        try:
+            found[key] = U32(args.take())
+        except ValueError:
+            raise _Illegal(f'Illegal "mark" {name}') from None
+        need(args)
+    if found["val"] & found["mask"] != found["val"]:
+        raise _Illegal('Illegal "mark" (impossible combination)')
+    record["TCA_U32_MARK"] = found
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def _or(complaint: str, function: Callable[[Args, Record], None]) -> Callable[[Args, Record], None]:
+    """Return a function that ends the command with a complaint where another one raises `_Illegal` or ValueError."""
+
+    def take(args: Args, record: Record) -> None:
+        need(args)
+        try:
+            function(args, record)
+        except (_Illegal, ValueError) as error:
+            said = str(error) if isinstance(error, _Illegal) else ""
+            raise failed(f"{said}\n{complaint}" if said else complaint) from None
+
+    return take
+
+
+def _match(args: Args, record: Record) -> None:
+    record.setdefault("keys", [])
+    record["selects"] = True
+    select(args, record)
+
+
+def _offset(args: Args, record: Record) -> None:
+    found = record.setdefault("selector", {})
+    while args:
+        name = next((one for one in ("plus", "at", "mask", "shift", "eat") if matches(peek(args), one)), None)
+        if name is None:
+            return
+        args.take()
+        bit = {"plus": uapi.TC_U32_OFFSET, "eat": uapi.TC_U32_EAT}.get(name, uapi.TC_U32_VAROFFSET)
+        if name == "mask":
+            found["offmask"] = units.decimal(16, 16)(args.take()).to_bytes(2, "big")
+        elif name != "eat":
+            value = signed(args.take())
+            if name == "at" and value % 2:
+                raise _Illegal('offset "at" must be even')
+            key, size = {"plus": ("off", 0xFFFF), "at": ("offoff", 0xFFFF), "shift": ("offshift", 0xFF)}[name]
+            found[key] = value & size if name != "at" else (value + 0x8000 & 0xFFFF) - 0x8000
+        found["flags"] = found.get("flags", 0) | bit
+
+
+def _hash_key(args: Args, record: Record) -> None:
+    found = record.setdefault("selector", {})
+    while args:
+        name = next((one for one in ("mask", "at") if matches(peek(args), one)), None)
+        if name is None:
+            return
+        args.take()
+        if name == "mask":
+            found["hmask"] = HEX(args.take()).to_bytes(4, "big")
+        else:
+            value = signed(args.take())
+            if value % 4:
+                raise _Illegal
+            found["hoff"] = (value + 0x8000 & 0xFFFF) - 0x8000
+
+
+def _divisor_of(text: str) -> int:
+    value = U32(text)
+    if not 0 < value <= 0x100 or value & (value - 1):
+        raise ValueError(text)
+    return value
+
+
+def _divisor(args: Args, record: Record) -> None:
+    record["TCA_U32_DIVISOR"] = _divisor_of(args.take())
+
+
+def _order(args: Args, record: Record) -> None:
+    record["order"] = U32(args.take())
+
+
+def _link(args: Args, record: Record) -> None:
+    value = handle(args.take())
+    if value & NODE:
+        raise failed('"link" must be a hash table.')
+    record["TCA_U32_LINK"] = value
+
+
+def _table(args: Args, record: Record) -> None:
+    value = handle(args.take())
+    if value & NODE and record.get("handled"):
+        raise failed('"ht" must be a hash table.')
+    before = record.get("table", 0)
+    record["table"] = before & BUCKET | value & TABLE if record.get("sampled") else value & (TABLE | BUCKET)
+
+
+def _sample(args: Args, record: Record) -> None:
+    sample: Record = {"keys": []}
+    select(args, sample)
+    if len(sample["keys"]) != 1:
+        raise failed('"sample" must contain exactly ONE key.')
+    divisor = 0x100
+    if peek(args) == "divisor":
+        args.take()
+        try:
+            divisor = _divisor_of(args.take())
+        except ValueError:
+            raise failed('Illegal sample "divisor"') from None
+        need(args)
+    value, mask = (int.from_bytes(sample["keys"][0][name], "big") for name in ("val", "mask"))
+    folded = (value & mask) >> ((mask & -mask).bit_length() - 1 if mask else 0)
+    record["table"] = folded % divisor << 12 | record.get("table", 0) & TABLE
+    record["sampled"] = True
+
+
+class U32Filter(FilterKind):
+    """u32."""
+
+    rows = [
+        CustomKeyword("match*", _or('Illegal "match"', _match), "SELECTOR"),
+        CustomKeyword("offset*", _or('Illegal "offset"', _offset), "OFFSET_SPEC"),
+        CustomKeyword("hashkey*", _or('Illegal "hashkey"', _hash_key), "HASHKEY_SPEC"),
+        class_row("TCA_U32"),
+        CustomKeyword("divisor*", _or('Illegal "divisor"', _divisor), "DIVISOR"),
+        CustomKeyword("order*", _or('Illegal "order"', _order), "ORDER"),
+        CustomKeyword("link", _or('Illegal "link"', _link), "HTID"),
+        CustomKeyword("ht", _or('Illegal "ht"', _table), "HTID"),
+        CustomKeyword("sample", _or('Illegal "sample"', _sample), "SAMPLE"),
+        link_row("TCA_U32"),
+        action_row("TCA_U32"),
+        police_row("TCA_U32"),
+        flag_row("skip_hw", "TCA_U32", uapi.TCA_CLS_FLAGS_SKIP_HW),
+        flag_row("skip_sw", "TCA_U32", uapi.TCA_CLS_FLAGS_SKIP_SW),
+    ]
+
+    def handle(self, text: str) -> tuple[int, Record]:
+        try:
+            return handle(text), {"handled": True}
+        except ValueError:
+            raise failed("Illegal filter ID") from None
+
+    def build(self, options: Record, record: Record) -> Any:
+        own = {key: options.pop(key, None) for key in ("keys", "selector", "selects", "order", "table", "sampled", "handled")}
+        if own["order"]:
+            node = record.get("tcm_handle", 0) & NODE
+            if node and own["order"] != node:
+                raise failed('"order" contradicts "handle"')
+            record["tcm_handle"] = record.get("tcm_handle", 0) | own["order"]
+        if own["table"]:
+            options["TCA_U32_HASH"] = own["table"]
+        if own["selects"]:
+            selector = {**(own["selector"] or {}), "keys": own["keys"]}
+            if any(key in options for key in ("TCA_U32_CLASSID", "TCA_U32_ACT", "TCA_U32_POLICE")):
+                selector["flags"] = selector.get("flags", 0) | uapi.TC_U32_TERMINAL
+            options["TCA_U32_SEL"] = selector
+        self.check_flags(options)
+        return options
+
+    # -- output ---------------------------------------------------------------------------------------------------
+
+    def fields(self, options: Body, handle: int, info: int, ip: TcContext) -> Iterable[OutputField]:
+        selector = options.get("TCA_U32_SEL")
+        yield from _heading(options, handle, selector, ip)
+        counted = options.get("TCA_U32_PCNT") if ip.stats and selector is not None else None
+        if counted is not None and len(counted) >= 2:
+            yield field("rule_hit", counted[0], "(rule hit %u ", ip)
+            yield field("success", counted[1], "success %u)", ip)
+        if "TCA_U32_MARK" in options:
+            mark = options["TCA_U32_MARK"]
+            yield line_end(ip)
+            for name, key, label in (("fwmark_value", "val", "  mark "), ("fwmark_mask", "mask", "")):
+                yield OutputField(name, f"{mark[key]:#x}" if mark[key] else "0", f"{label}0x{mark[key]:04x} ")
+            yield field("fwmark_success", mark["success"], "(success %d)", ip)
+        if selector is not None:
+            yield from _selector(selector, counted, swapped(info & 0xFFFF), ip)
+        if "TCA_U32_POLICE" in options:
+            yield line_end(ip)
+            yield from police_fields(options["TCA_U32_POLICE"], ip)
+        if "TCA_U32_INDEV" in options:
+            yield line_end(ip)
+            yield field("input_dev", options["TCA_U32_INDEV"], "  input dev %s", ip)
+            yield line_end(ip)
+        if "TCA_U32_ACT" in options:
+            yield listed(options["TCA_U32_ACT"], ip)
+
+
+def _heading(options: Body, handle: int, selector: Body | None, ip: TcContext) -> Iterator[OutputField]:
+    if handle:
+        yield field("fh", format_handle(handle, ip), "fh %s ", ip)
+    if handle & NODE:
+        yield field("order", handle & NODE, "order %d ", ip)
+    if "TCA_U32_DIVISOR" in options:
+        yield field("ht_divisor", options["TCA_U32_DIVISOR"], "ht divisor %d ", ip)
+    elif "TCA_U32_HASH" in options:
+        table = options["TCA_U32_HASH"]
+        yield OutputField("key_ht", f"{table >> 20:x}", f"key ht {table >> 20:x} ")
+        yield OutputField("bkt", f"{table >> 12 & 0xFF:x}", f"bkt {table >> 12 & 0xFF:x} ")
+    terminal = selector is not None and selector["flags"] & uapi.TC_U32_TERMINAL
+    if "TCA_U32_CLASSID" in options:
+        yield plain("*" if terminal else "")
+        yield field("flowid", format_classid(options["TCA_U32_CLASSID"], ip), "flowid %s ", ip)
+    elif terminal:
+        yield plain("terminal flowid ")
+    if "TCA_U32_LINK" in options:
+        yield field("link", format_handle(options["TCA_U32_LINK"], ip), "link %s ", ip)
+    yield from flag_fields(options.get("TCA_U32_FLAGS", 0), "", " ", ip)
+
+
+def _selector(selector: Body, counted: list[int] | None, protocol: int, ip: TcContext) -> Iterator[OutputField]:
+    for number, key in enumerate(selector["keys"]):
+        if ip.pretty and protocol in (uapi.ETH_P_IP, uapi.ETH_P_IPV6):
+            yield from _named_key(key, protocol == uapi.ETH_P_IP, ip)
+        else:
+            yield _raw_key(key, ip)
+        if counted is not None and number + 2 < len(counted):
+            yield field("success", counted[number + 2], " (success %u ) ", ip)
+    flags = selector["flags"]
+    if flags & (uapi.TC_U32_VAROFFSET | uapi.TC_U32_OFFSET):
+        yield line_end(ip)
+        yield plain("    offset ")
+        if flags & uapi.TC_U32_VAROFFSET:
+            mask = int.from_bytes(selector["offmask"], "big")
+            yield OutputField("offset_mask", f"{mask:x}", f"{mask:04x}")
+            yield field("offset_shift", selector["offshift"], ">>%d ", ip)
+            yield field("offset_off", selector["offoff"], "at %d ", ip)
+        if selector["off"]:
+            yield field("plus", selector["off"], "plus %d ", ip)
+    if flags & uapi.TC_U32_EAT:
+        yield plain(" eat ")
+    if any(selector["hmask"]):
+        mask = int.from_bytes(selector["hmask"], "big")
+        yield line_end(ip)
+        yield OutputField("hash_mask", f"{mask:x}", f"    hash mask {mask:08x} ")
+        yield field("hash_off", selector["hoff"], "at %d ", ip)
+
+
+def _raw_key(key: Body, ip: TcContext) -> OutputField:
+    value, mask = (int.from_bytes(key[name], "big") for name in ("val", "mask"))
+    start = NEXT_HEADER if key["offmask"] else ""
+    shown = [line_end(ip), OutputField("value", f"{value:x}", f"  match {value:08x}")]
+    shown += [OutputField("mask", f"{mask:x}", f"/{mask:08x} "), OutputField("offmask", start, f"at {start}")]
+    return nest("match", [*shown, field("off", key["off"], "%d", ip)])
+
+
+def _named_key(key: Body, is_ipv4: bool, ip: TcContext) -> Iterator[OutputField]:
+    """Yield a key with ``-pretty``: as a field of the IP header if it is one, otherwise (in tc, too) nothing."""
+    value, mask = (int.from_bytes(key[name], "big") for name in ("val", "mask"))
+    host = ~mask & uapi.UINT32_MAX
+    text = ""
+    if key["off"] == 0 and mask == 0x0F000000:
+        text = f"\n  match IP ihl {value >> 24}"
+    elif key["off"] == 0 and mask == 0x00FF0000:
+        text = f"\n  match IP dsfield {f'{value >> 16:#x}' if value >> 16 else '0'}"
+    elif key["off"] == 8 and mask == 0x00FF0000:
+        text = f"\n  match IP protocol {value >> 16}"
+    elif key["off"] in (12, 16) and not host & (host + 1):
+        way = "src" if key["off"] == 12 else "dst"
+        text = f"\n  match IP {way} {inet_ntop(AF_INET, key['val'])}/{32 - host.bit_length()}"
+    elif key["off"] == 20 and mask == 0xFFFF:
+        text = f"match dport {value & 0xFFFF}" if is_ipv4 else f"\n  match sport {value & 0xFFFF}"
+    elif key["off"] == 20 and mask == 0xFFFF0000:
+        text = f"\n  match sport {value >> 16}" if is_ipv4 else f"match dport {value >> 16}"
+    elif key["off"] == 20 and mask == 0xFFFFFFFF:
+        low, high = ("dport", "sport") if is_ipv4 else ("sport", "dport")
+        text = f"\n  match {low} {value & 0xFFFF}, match {high} {value >> 16}"
+    yield plain(text.replace("\n", "\\") if ip.oneline else text)
+
+
+KINDS = {"u32": U32Filter("u32", "TCA_U32", FILTERS["u32"])}
