@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 HEADER = ("Netid", "State", "Recv-Q", "Send-Q", "Local Address:", "Port", "Peer Address:", "Port", "Process")
 GAPS = ("", " ", " ", " ", " ", "", " ", "", "")  # in front of each column
 RIGHT = (4, 6)  # columns that are flushed right
+LAST = len(HEADER) - 1
 DEFAULT_SCREEN = 80
 
 
@@ -76,10 +77,11 @@ def write(rows: list[tuple[str, ...]], hidden: set[int], header: bool) -> None:
     if not rows:
         return
     longest = [0 if number in hidden else max(map(len, cells)) for number, cells in enumerate(zip(*rows))]
+    longest[LAST] = max((len(row[LAST]) for row in rows[:-1]), default=0)  # `ss` does not count the last cell
     form = ""
     for number, width in enumerate(widths(longest, screen_width())):
         if not width:
-            form += "%.0s"  # an empty column
+            form += "%s" if number == LAST else "%.0s"  # an empty column
             continue
         gap = GAPS[number] if form.strip("%.0s") else ""
         form += f"{gap}%{'' if number in RIGHT else '-'}{width - len(gap)}s"
