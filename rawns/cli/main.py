@@ -48,7 +48,7 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
     "version": "the version of rawns",
 }
 SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
-APPLETS = ("ip", "ss", "ping", "bridge", "tc", "nsenter", "unshare")  # programs that a link of this name is
+APPLETS = ("ip", "ping", "ss", "bridge", "tc", "nsenter", "unshare")  # programs that a link of this name is
 EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
 EXPLAINABLE = ("ip", "ss", "bridge", "tc", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own
 COMPLETE = "__complete"  # what the scripts of `rawns completion` call

@@ -124,7 +124,7 @@ def _packet_details(view: View, attributes: dict[Any, Any], inode: int, number: 
         if ring:
             size, count, frame, frames, timeout, _, features = ring.values()
             text += f"{line or ' '}ring_{name}(blk_size:{size},blk_nr:{count},frm_size:{frame},frm_nr:{frames}"
-            text += f",tmo:{timeout},features:{features:#x})" if features else f",tmo:{timeout},features:0)"
+            text += f",tmo:{timeout},features:{features:#x})"
     if "PACKET_DIAG_FANOUT" in attributes:
         kind, group = divmod(attributes["PACKET_DIAG_FANOUT"], 1 << 16)
         text += f"{line or ' '}fanout(id:{group},type:{FANOUTS[kind] if kind < len(FANOUTS) else hex(kind)})"

@@ -40,7 +40,7 @@ JUMP, S_GE, S_LE, D_GE, D_LE, AUTO, S_COND, D_COND, MARK, CGROUP = 1, 2, 3, 4, 5
 RANGES = {"src>=": S_GE, "src<=": S_LE, "dst>=": D_GE, "dst<=": D_LE}
 ANY_PORT, MAX_PORT = -1, 0xFFFF
 BYTES = {uapi.AF_INET: 4, uapi.AF_INET6: 16}  # of an address
-MAX_DEPTH = 500  # of parentheses and negations
+MAX_CONDITIONS = 250  # with parentheses and negations; the kernel takes a few thousand, Python nests as many calls
 
 _op = struct.Struct("=BBH").pack  # struct inet_diag_bc_op: what it is, where to go on if it holds, and if not
 
@@ -59,7 +59,7 @@ def parse(words: Iterable[str], selection: SocketSelection) -> Any:
     parser = _FilterParser(words, selection)
     if parser.next is None:
         return None
-    found = parser.expressions(0)
+    found = parser.expressions()
     if parser.next is not None:
         raise parser.syntax()
     return found
@@ -70,7 +70,7 @@ class _FilterParser:
 
     def __init__(self, words: Iterable[str], selection: SocketSelection) -> None:
         self._words: Iterator[str] = iter([part for word in words for part in word.split()])
-        self._selection, self._about = selection, ""
+        self._selection, self._about, self._parts = selection, "", 0
         self.next: Any = None
         self.take()
 
@@ -97,21 +97,24 @@ class _FilterParser:
             return _cgroup(word)
         return hosts(word, self._about in ("sport", "dport"), self._selection)
 
-    def expressions(self, depth: int) -> Any:
-        found = self._expression(depth)
+    def expressions(self) -> Any:
+        found = self._expression()
         while self.next is not None and self.next != ")":
             sign = self.take() if self.next in ("and", "or") else "and"
-            found = (sign, found, self._expression(depth))
+            found = (sign, found, self._expression())
         return found
 
-    def _expression(self, depth: int) -> Any:
+    def _expression(self) -> Any:
         sign = self.take()
-        if depth > MAX_DEPTH or not isinstance(sign, str):
+        self._parts += 1
+        if self._parts > MAX_CONDITIONS:
+            raise SsError(f"ss: a filter of rawns has at most {MAX_CONDITIONS} conditions", BAD_USAGE)
+        if not isinstance(sign, str):
             raise self.syntax()
         if sign == "!":
-            return ("not", self._expression(depth + 1))
+            return ("not", self._expression())
         if sign == "(":
-            found = self.expressions(depth + 1)
+            found = self.expressions()
             if self.take() != ")":
                 raise self.syntax()
             return found

@@ -8,14 +8,18 @@ from .columns import clean
 
 RAW = 255  # the protocol of raw sockets
 PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
-ETHERTYPES = {
-    0x0800: "ip",
-    0x0806: "arp",
-    0x86DD: "ipv6",
-    0x8100: "802.1Q",
-    0x88A8: "802.1ad",
-    0x8863: "ppp_disc",
-    0x8864: "ppp_ses",
+ETHERTYPES = {  # the names of iproute2 (<linux/if_ether.h>)
+    int(number, 16): name
+    for number, _, name in (
+        word.partition("=")
+        for word in (
+            "1=802_3 2=ax25 4=802_2 5=snap 6=ddcmp 7=wan_ppp 8=ppp_mp 9=localtalk c=can 10=ppptalk 11=tr_802_2 15=mobitex "
+            "16=control 17=irda 18=econet 60=loop 200=pup 201=pupat 800=ip 805=x25 806=arp 8ff=bpq a00=ieeepup a01=ieeepupat "
+            "6000=dec 6001=dna_dl 6002=dna_rc 6003=dna_rt 6004=lat 6005=diag 6006=cust 6007=sca 6558=teb 8035=rarp 809b=atalk "
+            "80f3=aarp 8100=802.1Q 8137=ipx 86dd=ipv6 8847=mpls_uc 8848=mpls_mc 884c=atmmpoa 8863=ppp_disc 8864=ppp_ses "
+            "8884=atmfate 8892=profinet 88a2=aoe 88a4=ethercat 88a8=802.1ad 88ca=tipc 88cc=LLDP"
+        ).split()
+    )
 }
 
 
