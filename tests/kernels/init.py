@@ -247,6 +247,50 @@ def lab_kinds() -> str:
     return f"{len(tables)} tables, {len(made)} changes"
 
 
+def activation() -> str:
+    """Read dumps, which change nothing, when a verb returns: what has a carrier transmits, IPv6 addresses have local routes."""
+    from rawns import Lab, uapi
+    from rawns.lab.kinds.stacked import Ipvlan, Macvlan, VlanDevice
+
+    kinds, rounds = {"veth", "bridge", "macvlan", "vlan", "ipvlan"}, 20
+    seen: dict[str, int] = {}
+
+    def examine(lab: Lab, verb: str) -> None:
+        lists = [(host, host.net.links()) for host in lab.hosts]
+        for host, links in lists:
+            for link in links:
+                if link.kind in kinds and link.carrier:
+                    expect(link.operstate == uapi.IF_OPER_UP, f"after {verb}: {host.label} {link}")
+                    seen[str(link.kind)] = seen.get(str(link.kind), 0) + 1
+            local = [route.destination for route in host.net.routes(uapi.AF_INET6, table=uapi.RT_TABLE_LOCAL)]
+            for one in host.interfaces:
+                for address in one.addresses:
+                    expect(address.family != uapi.AF_INET6 or f"{address.address}/128" in local, f"after {verb}: {address}")
+
+    for _ in range(rounds):
+        with Lab("active") as lab:
+            a, b, c, d = (lab.netns(label=label) for label in "abcd")
+            lan = lab.bridge("lan", "10.0.0.9/24")
+            for number, host in enumerate((a, b), 1):
+                lab.wire(host.port("eth0", f"10.0.0.{number}/24", f"fd00::{number}/64"), lan.port())
+            lab.wire(a.port("eth1"), c.port("eth0", "fd02::3/64"))
+            lab.wire(b.port("eth1"), c.port("eth1"))
+            (lower, other), far = [host.interfaces[1] for host in (a, b)], c.interfaces[0]
+            for number, host in enumerate((a, d), 1):
+                host.add(Macvlan(host, f"m{number}", (f"fd02::{number}/64",), parent=lower))
+                host.add(VlanDevice(host, f"v{number}", (f"fd03::{number}/64",), parent=lower, id=number))
+                host.add(Ipvlan(host, f"i{number}", (f"10.4.0.{number}/24",), parent=other))
+            lab.up()
+            examine(lab, "up")
+            for verb in (lab.set_up, lambda *_: lab.restore()):
+                lab.set_down("a:eth0", far)
+                far.peer.wait_carrier(False, timeout=60)
+                verb("a:eth0", far)
+                examine(lab, "set_up or restore")
+    expect(set(seen) == kinds, seen)
+    return f"{rounds} labs: {seen}"
+
+
 def vlans() -> str:
     """Set VLANs of a port and of the bridge, tagged and untagged, in ranges."""
     from rawns import NetNS
@@ -346,6 +390,7 @@ CHECKS = {  # by the step of modules that is loaded before them
         "a standing lab of all kinds": lambda: standing(parts=True),
         "kinds of links": kinds,
         "a lab of every kind of link": lab_kinds,
+        "activation": activation,
         "vlans": vlans,
         "shaping": shaping,
     },
