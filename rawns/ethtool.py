@@ -10,13 +10,10 @@ from .syscalls import ioctl_struct, quoted
 
 
 def link_detected(fd: int, name: str) -> bool:
-    """Return whether an interface has a carrier, and let the kernel first complete a change of it: ETHTOOL_GLINK.
+    """Return whether an interface has a carrier: ETHTOOL_GLINK.  Equivalent to ``ethtool NAME`` ("Link detected").
 
-    ``fd`` is a socket of any family; its network namespace is the one in which the interface is looked up.  A carrier is
-    reported (IFLA_CARRIER, IFF_LOWER_UP) before the interface transmits: a work queue of the kernel lets it transmit
-    later, sets its operational state (RFC 2863) and tells the interfaces above it.  The kernel does this for the interface
-    before it answers this request.  ``rtnl_getlink()`` (RTM_GETLINK of one interface) does so only since Linux 6.9, a dump never.
-    No privilege is needed.  Equivalent to ``ethtool NAME`` ("Link detected").
+    ``fd`` is a socket of any family; its network namespace is the one in which the interface is looked up.  Since Linux 6.8 the
+    kernel first completes a change of the carrier, as `link_state` says.  No privilege is needed.
 
     Raises `SyscallError`: ENODEV if there is no such interface, EOPNOTSUPP if its driver does not answer the request.
     """

@@ -49,12 +49,23 @@ class Monitor(NetlinkSocket):
     _lost = False
 
     def __init__(self, *groups: str) -> None:
+        self._set_groups(groups)
+        super().__init__()
+
+    @classmethod
+    def beside(cls, other: NetlinkSocket, *groups: str) -> Monitor:
+        """Open a monitor in the namespace of another netlink socket; see `NetlinkSocket.in_namespace_of`."""
+        opened = cls.__new__(cls)
+        opened._set_groups(groups)
+        opened._open_in_namespace_of(other._current())
+        return opened
+
+    def _set_groups(self, groups: tuple[str, ...]) -> None:
         unknown = [group for group in groups if group not in GROUPS]
         if unknown or not groups:
             name = repr(unknown[0]) if unknown else "nothing"
             raise InvalidValue(f"{name} cannot be watched; what can be watched is {', '.join(GROUPS)}")
         self.groups = groups
-        super().__init__()
 
     def _configure(self) -> None:
         observed_call("bind", self._socket.bind, (0, 0), format_args=lambda _: f"{self._socket.fileno()}, {{AF_NETLINK}}, 12")

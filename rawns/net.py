@@ -7,10 +7,10 @@ for what can never be right.
 
 from __future__ import annotations
 
-from errno import ENOENT, EOPNOTSUPP
+from errno import ENOENT
 
 from . import uapi
-from .errors import KernelError, SyscallError
+from .errors import KernelError
 from .netlink import Netlink
 from .netns import Namespace, call_inside
 from .nlmsg import Listing
@@ -107,17 +107,13 @@ class Net:
 
         `Link.carrier` of a list says less: when a veth pair is set up, the end that was set up first has a carrier at once, and
         drops what it is given until a work queue of the kernel has run.  Call this for both ends before sending a first packet
-        that must not be lost; a `Lab` does.  Raises `SyscallError` (ENODEV) if there is no such link.
+        that must not be lost; a `Lab` does.  Raises `KernelError` (ENODEV) if there is no such link.
         """
-        from .ethtool import link_detected
+        from .link_state import complete
 
-        name = ref if isinstance(ref, str) else self.link(ref).name
-        try:
-            return link_detected(self.netlink.fileno(), link.check_name(name))
-        except SyscallError as error:
-            if error.errno != EOPNOTSUPP:
-                raise
-            return self.link(ref).carrier  # RTM_GETLINK of one link does the same, from Linux 6.9 on
+        one = self.link(ref)
+        complete(self.netlink, [one.name])
+        return self.link(one.index).carrier
 
     def add_link(
         self,

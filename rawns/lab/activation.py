@@ -4,8 +4,7 @@ The kernel leaves two things to work queues, which may be late.
 
 The end of a wire that is opened first has no carrier then.  When the other end is opened, the kernel reports the carrier of both
 at once, but a work queue (linkwatch) activates the first end later: until then it drops what it is given, its bridge does not
-forward, IPv6 does not use it, and the interfaces that stand on it have no carrier.  `ethtool.link_detected` makes the kernel
-complete this for one interface before it answers.
+forward, IPv6 does not use it, and the interfaces that stand on it have no carrier.  `link_state.complete` ends this.
 
 An IPv6 address, even one without duplicate address detection, joins its solicited-node multicast group and gets its local route
 in a work queue (addrconf).  Until then neighbour solicitations for it are dropped, and a peer asks again after a second.  The
@@ -14,17 +13,13 @@ route comes last.  If it is not there yet, the event RTM_NEWADDR that follows is
 
 from __future__ import annotations
 
-from _socket import AF_INET6, socket
-from errno import ENODEV, EOPNOTSUPP
+from _socket import AF_INET6
 from itertools import groupby
 
-from .. import uapi
+from .. import link_state, uapi
 from ..errors import RawnsError, SyscallError
-from ..ethtool import link_detected
 from ..net import connect
-from ..nlsocket import SOCKET_TYPE
 from ..objects import route
-from ..syscalls import observed_call
 from ..threads import call_and_restore, enter
 
 TYPE_CHECKING = False
@@ -97,28 +92,25 @@ def _with_dependents(lab: Topology, ones: Iterable[Interface]) -> list[Interface
 
 
 def _visit(visits: Sequence[Visit], missing: list[Place]) -> None:
-    """Ask in each host; this may leave the calling thread in one of their namespaces."""
+    """Let the interfaces of each host transmit, and wait for its addresses; add to ``missing`` the places without an interface.
+
+    This may leave the calling thread in one of their namespaces.
+    """
     for host, names, addresses in visits:
-        if host.connected:
-            missing += _ask(host, host.net.netlink.fileno(), names)
-            wait_for_addresses(host, addresses)
-        elif _is_there(host):
-            was_open = host.fd >= 0
+        was_open, connected = host.fd >= 0, host.connected
+        if not connected:
+            if not _is_there(host):
+                continue
             enter(host.fileno())
-            try:
-                if names:
-                    sock = observed_call("socket", socket, uapi.AF_NETLINK, SOCKET_TYPE, uapi.NETLINK_ROUTE)
-                    try:
-                        missing += _ask(host, sock.fileno(), names)
-                    finally:
-                        sock.close()
-                if addresses:
-                    connect(host.namespace)
-                    wait_for_addresses(host, addresses)
-                    host.namespace.disconnect()
-            finally:
-                if not was_open:
-                    host.release()
+            connect(host.namespace)
+        try:
+            missing += [(host, name) for name in link_state.complete(host.net.netlink, names)]
+            wait_for_addresses(host, addresses)
+        finally:
+            if not connected:
+                host.namespace.disconnect()
+            if not was_open:
+                host.release()
 
 
 def _is_there(host: Host) -> bool:
@@ -130,22 +122,6 @@ def _is_there(host: Host) -> bool:
     except RawnsError:
         return False
     return True
-
-
-def _ask(host: Host, fd: int, names: Iterable[str]) -> list[Place]:
-    """Let the kernel complete changes of the carrier of interfaces of a host, in this order; return those that are not there."""
-    missing: list[Place] = []
-    for name in names:
-        try:
-            link_detected(fd, name)
-        except SyscallError as error:
-            if error.errno == EOPNOTSUPP:
-                host.net.link(name)  # which does the same, from Linux 6.9 on
-            elif error.errno == ENODEV:  # it has been removed or moved by other means
-                missing.append((host, name))
-            else:
-                raise
-    return missing
 
 
 # -- IPv6 addresses -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,86 @@
+"""Let the kernel complete a change of the carrier of links, so that those that have one transmit.
+
+The kernel reports a carrier (IFLA_CARRIER, IFF_LOWER_UP) before the link transmits.  A work queue (linkwatch) later lets it
+transmit, sets its operational state (IFLA_OPERSTATE, RFC 2863) and tells the links above it.  This concerns the end of a veth
+pair that was set up first, bridges, and what stands on either.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import ENODEV, EOPNOTSUPP
+
+from . import uapi
+from .errors import KernelError, SyscallError
+from .ethtool import link_detected
+from .events import Monitor, wait_until
+from .objects import link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .netlink import Netlink
+
+SYNCHRONOUS = (6, 9)  # the Linux from which on the kernel completes the change before it answers ETHTOOL_GLINK or RTM_GETLINK
+WAIT_SECONDS = 10.0  # that an older kernel is waited for
+
+
+def complete(netlink: Netlink, names: Sequence[str]) -> list[str]:
+    """Let the links with these names transmit if they have a carrier; return the names that no link has.
+
+    Name a link after those that its carrier comes from.  An older kernel (`SYNCHRONOUS`) is waited for, `WAIT_SECONDS` at most.
+    Raises `SyscallError`, `KernelError`.
+    """
+    missing: list[str] = []
+    for name in names:
+        try:
+            link_detected(netlink.fileno(), name)
+        except SyscallError as error:
+            if error.errno not in (ENODEV, EOPNOTSUPP):
+                raise
+            if error.errno == ENODEV or not _asked(netlink, name):
+                missing.append(name)
+    if _release() < SYNCHRONOUS and len(missing) < len(names):
+        _wait(netlink, frozenset(names))
+    return missing
+
+
+def _asked(netlink: Netlink, name: str) -> bool:
+    """Ask for a link whose driver does not know ETHTOOL_GLINK; return whether it is there."""
+    try:
+        netlink.get(link.get(name))
+    except KernelError as error:
+        if error.errno != ENODEV:
+            raise
+        return False
+    return True
+
+
+def _release() -> tuple[int, ...]:
+    """Return the version of the running kernel: (6, 12)."""
+    numbers = os.uname().release.split("-")[0].split(".")[:2]
+    return tuple([int(number) for number in numbers if number.isdigit()])
+
+
+def _wait(netlink: Netlink, names: frozenset[str]) -> None:
+    """Wait until none of the links has a carrier that the kernel has not yet dealt with.
+
+    A link whose carrier has never changed (IFLA_CARRIER_CHANGES 0), such as ``lo``, transmits while its state is unknown.
+    """
+
+    def completed() -> bool:
+        for reply in netlink.dump(link.dump()):
+            one = link.Link(reply.body)
+            changed = one.carrier and one.body.get("IFLA_CARRIER_CHANGES", 1)
+            if changed and one.operstate != uapi.IF_OPER_UP and one.name in names:
+                return False
+        return True
+
+    if completed():
+        return
+    with Monitor.beside(netlink, "link") as monitor:
+        try:
+            wait_until(completed, monitor, timeout=WAIT_SECONDS)
+        except TimeoutError:
+            pass  # something else keeps it from its state; the caller has waited long enough
