@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .netlink import Netlink
 
 SYNCHRONOUS = (6, 9)  # the Linux from which on the kernel completes the change before it answers ETHTOOL_GLINK or RTM_GETLINK
+RELEASE = tuple([int(number) for number in os.uname().release.split("-")[0].split(".")[:2] if number.isdigit()])
 WAIT_SECONDS = 10.0  # that an older kernel is waited for
 
 
@@ -41,7 +42,7 @@ def complete(netlink: Netlink, names: Sequence[str]) -> list[str]:
                 raise
             if error.errno == ENODEV or not _asked(netlink, name):
                 missing.append(name)
-    if _release() < SYNCHRONOUS and len(missing) < len(names):
+    if RELEASE < SYNCHRONOUS and len(missing) < len(names):
         _wait(netlink, frozenset(names))
     return missing
 
@@ -55,12 +56,6 @@ def _asked(netlink: Netlink, name: str) -> bool:
             raise
         return False
     return True
-
-
-def _release() -> tuple[int, ...]:
-    """Return the version of the running kernel: (6, 12)."""
-    numbers = os.uname().release.split("-")[0].split(".")[:2]
-    return tuple([int(number) for number in numbers if number.isdigit()])
 
 
 def _wait(netlink: Netlink, names: frozenset[str]) -> None:

@@ -284,7 +284,7 @@ def activation() -> str:
             examine(lab, "up")
             for verb in (lab.set_up, lambda *_: lab.restore()):
                 lab.set_down("a:eth0", far)
-                far.peer.wait_carrier(False, timeout=60)
+                lab.wait_carrier(lower, False, timeout=60)
                 verb("a:eth0", far)
                 examine(lab, "set_up or restore")
     expect(set(seen) == kinds, seen)
