@@ -30,6 +30,7 @@ from contextlib import contextmanager
 
 from ..errors import RawnsError
 from ..net import NetNS
+from ..rootless import privileged
 from . import isolation, leaks, report
 from .isolation import Isolation, IsolationError
 from .lab import ManagedHost, ManagedLab, name_of
@@ -39,6 +40,7 @@ from .session import load_lab, new_namespace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from unittest import TestCase
 
 __all__ = [
     "Isolation",
@@ -51,6 +53,7 @@ __all__ = [
     "isolate",
     "lab",
     "lab_file",
+    "lab_for",
     "name_of",
     "namespace",
     "watched",
@@ -81,7 +84,8 @@ def lab(name: str = "lab") -> Iterator[ManagedLab]:
     """Provide an empty lab for a block.  At its end the processes are ended, and the lab is removed.
 
     If the block raises an exception, a report about the lab is written to standard error first.  Raises `LeakError` if a block
-    that succeeds leaves a namespace, a process, a thread or a descriptor behind.
+    that succeeds leaves a namespace, a process, a thread or a descriptor behind; `IsolationError` if this process lacks the
+    privileges, and has not called `isolate`.
     """
     with _ended(ManagedLab(name_of(name))) as made:
         yield made
@@ -98,17 +102,68 @@ def lab_file(path: str | os.PathLike[str], wait: float = 10.0) -> Iterator[Manag
         yield made
 
 
+def lab_for(case: TestCase) -> ManagedLab:
+    """Return an empty lab for a test of unittest, named after it; for `setUp`, or for the test itself.
+
+    When the test ends, the processes are ended, and the lab is removed.  If the test has failed, a report about the lab is
+    written to standard error first; otherwise what it leaves behind is an error (`LeakError`).
+
+    Raises `IsolationError` as `lab` does.
+    """
+    _check_privileges()
+    made, before = ManagedLab(name_of(case.id())), _snapshot()
+
+    def end() -> None:
+        failed = _has_failed(case)
+        if failed:
+            _explain(made)
+        made.end()
+        if not failed:
+            _fail_on(made.leaked + before.leaks(without=[one.number for one in made.leaked]))
+
+    case.addCleanup(end)
+    return made
+
+
 @contextmanager
 def _ended(made: ManagedLab) -> Iterator[ManagedLab]:
+    _check_privileges()
     with watched(), made:
         try:
             yield made
         except Exception:
-            for title, text in report.explain(made):
-                print(f"-- lab {made.name}: {title}\n{text}", file=sys.stderr)
+            _explain(made)
             raise
         made.end()
         _fail_on(made.leaked)
+
+
+def _has_failed(case: TestCase) -> bool:
+    """Return whether a test of unittest has failed so far.  There is no public way to ask that in a clean-up."""
+    outcome = getattr(case, "_outcome", None)
+    result = getattr(outcome, "result", None)
+    bad = [test for test, _ in (*getattr(result, "failures", ()), *getattr(result, "errors", ()))]
+    bad += [test for test, error in getattr(outcome, "errors", None) or () if error]  # before Python 3.11
+    in_pytest = bool(getattr(result, "_excinfo", None))
+    return in_pytest or any(getattr(test, "test_case", test) is case for test in bad)
+
+
+def _explain(made: ManagedLab) -> None:
+    for title, text in report.explain(made):
+        print(f"-- lab {made.name}: {title}\n{text}", file=sys.stderr)
+
+
+def _check_privileges() -> None:
+    """Raise `IsolationError` if this process has no privileges, and has not asked for isolation."""
+    if _isolation is None and not privileged():
+        raise IsolationError(
+            "this process may not create network namespaces: call `rawns.testing.isolate()` at the beginning of the program, "
+            "before threads are started, or run it as root"
+        )
+
+
+def _snapshot() -> leaks.Snapshot:
+    return leaks.Snapshot(names=_isolation is not None and _isolation.mode != "none")
 
 
 @contextmanager
@@ -124,7 +179,7 @@ def namespace(name: str | None = None) -> Iterator[NetNS]:
 @contextmanager
 def watched() -> Iterator[None]:
     """Raise `LeakError` at the end of a block that succeeds and leaves something behind; processes and names are removed."""
-    before = leaks.Snapshot(names=_isolation is not None and _isolation.mode != "none")
+    before = _snapshot()
     yield
     _fail_on(before.leaks())
 

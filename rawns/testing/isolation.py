@@ -158,7 +158,7 @@ def enter(mode: str = "auto") -> Isolation:
     if number_of_threads() > 1:
         raise IsolationError(
             f"a user namespace can be entered only by a process with one thread, and this one has {number_of_threads()}; "
-            "run it as root, or inside `rawns rootless`"
+            "isolate it before other threads are started, run it as root, or inside `rawns rootless`"
         )
     reason = try_in_child(_prove)
     if reason:

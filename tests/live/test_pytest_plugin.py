@@ -416,6 +416,55 @@ def test_captures(tmp_path: Path) -> None:
         assert all(start < when < time.time_ns() for when, _, _ in frames)
 
 
+# -- unittest ---------------------------------------------------------------------------------------------------------------
+
+CASES = """
+import subprocess, unittest
+from rawns import testing
+from rawns.testing import report
+
+report.LIMIT = report.explain.__defaults__[1] * 30  # a busy machine must not decide what is found
+report.explain.__defaults__ = (0.0, report.LIMIT)
+testing.isolate()
+
+class Cases(unittest.TestCase):
+    def setUp(self):
+        self.lab = testing.lab_for(self)
+        a, b = self.lab.netns("a"), self.lab.netns("b")
+        self.lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
+        self.lab.up()
+
+    def test_fails(self):
+        self.lab.set_down("b:eth0")
+        self.fail("in words")
+
+    def test_leaves_a_process(self):
+        subprocess.Popen.__del__ = lambda self: None
+        self.lab["a"].popen(["sleep", "60"])
+
+    def test_passes(self):
+        self.lab.wait_reachable("a", "b", timeout=30)
+
+unittest.main()
+"""
+
+
+def test_unittest(runner: Runner) -> None:
+    """A test of unittest that fails explains its lab, and one that leaves a process behind is an error."""
+    command, given = [runner.python, "-c", CASES, "-v"], {"cwd": runner.directory, "env": runner.environment()}
+    if runner.user:
+        done = runner.user.run(command, timeout=SECONDS, **given)
+    else:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, **given)  # type: ignore[call-overload]
+    words = done.stdout
+    assert "-- lab __main__-Cases-test_fails: difference from the description\n~ eth0 of b: down -> up" in words
+    assert "b -> a 10.0.0.1: eth0 in b is down" in words
+    assert re.search(r"LeakError: a process is left behind: \d+ \(sleep 60\)\n", words)
+    assert "FAILED (failures=1, errors=1)" in words and "test_passes (__main__.Cases.test_passes) ... ok" in words.replace(
+        "test_passes (__main__.Cases) ...", "test_passes (__main__.Cases.test_passes) ..."
+    )
+
+
 # -- the limit of the report ----------------------------------------------------------------------------------------------
 
 
