@@ -183,10 +183,10 @@ def test_iperf3_measures_the_rate_that_headers_leave(lab: Lab, delay: str | None
     server = host(lab, "b").popen(["iperf3", "-s", "-J"], stdout=subprocess.DEVNULL)
     try:
         host(lab, "b").wait_for_port(5201, timeout=SOON, process=server)
-        command, measured = ["iperf3", "-c", ADDRESS, "-J", "-t", "1", "-O", "1"], [0.0]
+        command, measured = ["iperf3", "-c", ADDRESS, "-J", "-t", "2", "-O", "1"], [0.0]
         while max(measured) < 95.6e6 * 0.97 and len(measured) < 8:  # a busy machine sends less, and never more
-            said = host(lab, "a").run(command, stdout=subprocess.PIPE, check=True).stdout
-            measured.append(json.loads(said)["end"]["sum_received"]["bits_per_second"])
+            said = json.loads(host(lab, "a").run(command, stdout=subprocess.PIPE).stdout)
+            measured.append(said["end"].get("sum_received", {"bits_per_second": 0.0})["bits_per_second"])
         assert max(measured) == pytest.approx(95.6e6, rel=0.03), measured
     finally:
         server.kill()
