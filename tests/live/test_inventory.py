@@ -29,13 +29,18 @@ def inode(path: str) -> int:
 
 
 @pytest.mark.skipif(shutil.which("lsns") is None, reason="lsns (util-linux) is not installed")
+def by_lsns() -> set[int]:
+    command = ["lsns", "-t", "net", "-n", "-r", "-o", "NS"]
+    return set(map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
+
+
 def test_namespaces_of_processes_are_those_of_lsns() -> None:
     with NetNS.create() as ns:
         sleeper = ns.popen(["sleep", "60"])
         try:
-            there = subprocess.run(["lsns", "-t", "net", "-n", "-r", "-o", "NS"], capture_output=True, text=True, check=True)
+            before = by_lsns()
             ours = {one["inode"] for one in listed() if one["pids"]}
-            assert ns.identity[1] in ours and {int(line) for line in there.stdout.split()} <= ours
+            assert ns.identity[1] in ours and before & by_lsns() <= ours  # those of other tests come and go
         finally:
             sleeper.kill()
             sleeper.wait()
