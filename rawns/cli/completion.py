@@ -138,8 +138,8 @@ def candidates(words: Sequence[str]) -> list[str]:
     *before, last = words or [""]
     if not before:
         return starting(last, available())
-    if before[0] == "ip":
-        return _ip_candidates(before[1:], last)
+    if before[0] in ("ip", "bridge"):
+        return _ip_candidates(before[0], before[1:], last)
     if before[0] == "tc":
         return _tc_candidates(before[1:], last)
     if before[0] == "ss":
@@ -314,23 +314,37 @@ KINDS: dict[str, Callable[[list[str]], list[str]]] = {
 }
 
 
-def _ip_candidates(before: Sequence[str], last: str) -> list[str]:
-    """Return objects, their verbs, the words of the object's tables, kinds of links, and names of devices and namespaces."""
-    from .ip.command import OBJECTS
-
+def _ip_candidates(program: str, before: Sequence[str], last: str) -> list[str]:
+    """Return objects of `ip` or `bridge`, their verbs, the words of their tables, kinds of links, and names of devices."""
+    objects = __import__(f"rawns.cli.{program}.command", fromlist=["OBJECTS"]).OBJECTS
     if before[-1:] and before[-1] in ("-n", "-netns"):
         return starting(last, _namespaces([]))
     words = _without_options(before)
-    known = {name: module for names, module in OBJECTS if module is not None for name in names.split("|")}
+    known = {name: module for names, module in objects if module is not None for name in names.split("|")}
     if not words:
         return starting(last, known)
     module = next((module for name, module in known.items() if name.startswith(words[0])), None)
     if module is None or module == "help":
         return []
-    loaded = __import__(f"rawns.cli.ip.{module}", fromlist=["run"])
-    if len(words) == 1:
+    loaded = __import__(f"rawns.cli.{program}.{module}", fromlist=["run"])
+    if len(words) == 1 and module != "monitor":
         return starting(last, _verbs(loaded))
+    if program == "bridge":
+        return starting(last, _bridge_words(loaded, words))
     return starting(last, _ip_words(module, loaded, words))
+
+
+def _bridge_words(module: Any, words: Sequence[str]) -> list[str]:
+    """Return what can follow the verb of an object of `bridge`."""
+    from .ip.keywords import Keyword
+
+    if words[-1] in ("dev", "port", "br", "brport", "via", "backup_port"):
+        return [name for _, name in _socket.if_nameindex()]
+    prefixes = {"show": "FILTERS", "list": "FILTERS", "get": "GET_", "flush": "FLUSH_", "set": "OPTION_", "global": "GLOBAL_"}
+    wanted = prefixes.get(words[1] if len(words) > 1 else "", "WORDS")
+    tables = {name: value for name, value in vars(module).items() if isinstance(value, list) and value}
+    chosen = [value for name, value in tables.items() if name.startswith(wanted)] or [tables.get("WORDS", [])]
+    return [row.name for value in chosen for row in value if isinstance(row, Keyword)]
 
 
 def _ss_candidates(before: Sequence[str], last: str) -> list[str]:

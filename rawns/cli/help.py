@@ -19,6 +19,7 @@ TOPICS = (
     "architecture",
     "article",
     "bench",
+    "bridge",
     "commands",
     "confine",
     "errors",

@@ -139,6 +139,14 @@ def test_a_shell_that_is_not_known() -> None:
         ("ip addr add 10.0.0.1/24 dev l", {"lo"}),
         ("ip -d route add 10.0.0.0/8 vi", {"via"}),
         ("ip tunnel cha", {"change"}),
+        ("bridge fd", {"fdb"}),
+        ("bridge fdb fl", {"flush"}),
+        ("bridge link set mcast_to", {"mcast_to_unicast"}),
+        ("bridge -d vlan show dev l", {"lo"}),
+        ("bridge vlan global set mcast_querier_", {"mcast_querier_interval"}),
+        ("bridge fdb flush noext", {"noextern_learn"}),
+        ("bridge vlan add tun", {"tunnel_info"}),
+        ("bridge monitor md", {"mdb"}),
     ],
 )
 def test_words_of_ip(line: str, expected: set[str]) -> None:
