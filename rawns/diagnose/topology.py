@@ -77,7 +77,7 @@ def distances(hop: Hop) -> dict[int, int]:
     while todo and len(found) < MAX_VIEWS:
         view = todo.popleft()
         for link in ip_links(view, hop.family):
-            for receiver in neighbours_on(hop, view, link) if link.up else []:
+            for receiver in neighbours_on(hop, view, link) if link.up or view is destination else []:  # its links may be set up
                 if id(receiver.view) not in found:
                     found[id(receiver.view)] = found[id(view)] + 1
                     todo.append(receiver.view)

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"  # where nft is; the PATH of ordinary users often lacks them
 
 
+def has_command(name: str) -> bool:
+    """Tell whether this copy of rawns has a command of this name."""
+    from importlib.util import find_spec
+
+    return find_spec(f"rawns.cli.{name}") is not None
+
+
 class Goal:
     """One thing that must be true when the task is done: the ``sentence`` that the learner reads, and the ``question``.
 
@@ -40,8 +47,8 @@ class Solution:
         self.commands, self.needs = commands, tuple(needs)
 
     def missing(self, path: str) -> list[str]:
-        """Return the programs that are not found in these directories."""
-        return [program for program in self.needs if which(program, path=f"{path}:{SYSTEM_DIRECTORIES}") is None]
+        """Return the programs that are not found in these directories, and that rawns does not have either."""
+        return [one for one in self.needs if which(one, path=f"{path}:{SYSTEM_DIRECTORIES}") is None and not has_command(one)]
 
 
 class Chapter:

@@ -12,7 +12,7 @@ import sys
 
 from .. import rootless, syscalls, uapi
 from ..errors import RawnsError
-from .chapter import SYSTEM_DIRECTORIES, lacking
+from .chapter import SYSTEM_DIRECTORIES, has_command, lacking
 from .named_network import NamedNetwork
 
 TYPE_CHECKING = False
@@ -188,7 +188,7 @@ def _write_scripts() -> None:
     rawns = f"{quote(sys.executable)} -m rawns"
     path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRECTORIES}"
     scripts = {"rawns": rawns, **{word: f"{rawns} learn {word}" for word in WORDS}}
-    scripts.update({tool: f"{rawns} {tool}" for tool in TOOLS if which(tool, path=path) is None and _has(tool)})
+    scripts.update({tool: f"{rawns} {tool}" for tool in TOOLS if which(tool, path=path) is None and has_command(tool)})
     if which("python3", path=path) is None:
         scripts["python3"] = quote(sys.executable)
     for name, command in scripts.items():
@@ -200,12 +200,6 @@ def _write_scripts() -> None:
             wrappers[tool] = f'{rawns} trace "--$RAWNS_TRACE" {quote(found)}'
     for name, command in wrappers.items():
         write(f"{WRAPPERS}/{name}", f'#!/bin/sh\nexec {command} "$@"\n', 0o755)
-
-
-def _has(tool: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(f"rawns.cli.{tool}") is not None
 
 
 def environment(explain: str = "") -> dict[str, str]:

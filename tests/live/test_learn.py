@@ -17,6 +17,7 @@ from conftest import PROJECT
 
 from rawns import RawnsError
 from rawns.diagnose import proof
+from rawns.learn import chapter as chapter_module
 from rawns.learn import chapters, faults, scratch, solving
 
 SOLUTIONS = [(name, number) for name in chapters.NAMES for number in range(len(chapters.load(name).solutions))]
@@ -162,6 +163,32 @@ def test_explain_names_every_byte_of_the_solution() -> None:
     outputs, goals = solving.solve(chapter, chapter.solutions[0], "bytes")
     assert goals == []
     assert "VETH_INFO_PEER" in outputs[0] and "IFLA_INFO_KIND" in outputs[0] and "RTM_NEWLINK" in outputs[1]
+
+
+def test_without_iproute2_and_iputils_those_of_rawns_are_used(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sh").symlink_to(shutil.which("sh") or "/absent")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for module in (chapter_module, scratch):
+        monkeypatch.setattr(module, "SYSTEM_DIRECTORIES", str(tmp_path))
+    chapter = chapters.load("ping")
+    outputs, goals = solving.solve(chapter, chapter.solution(str(tmp_path)))
+    assert goals == [], "\n".join(outputs)
+
+
+def test_a_second_terminal_joins(tmp_path: Path) -> None:
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "SHELL": "/bin/sh", "XDG_STATE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "rawns", "learn", "cable"]
+    first = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdin is not None and first.stdout is not None
+    try:
+        first.stdin.write("echo ready; ip netns add third\n")
+        first.stdin.flush()
+        while (line := first.stdout.readline()) != "ready\n":
+            assert line
+        joined = learn("join", lines="until ip netns list | grep -q third; do :; done; rawns learn hint\n", state=tmp_path)
+        assert "Hint 1 of 2" in joined.stdout, joined.stderr
+    finally:
+        first.communicate("quit\n", timeout=PATIENCE)
 
 
 def test_a_killed_chapter_leaves_nothing(tmp_path: Path) -> None:
