@@ -106,13 +106,16 @@ def main(argv: list[str]) -> int:
 
 
 def _diff(options: Parsed) -> int:
-    """Trace two commands one after the other; show what differs; return 1 if anything does."""
+    """Trace two commands one after the other; show what differs; return 1 if anything does.
+
+    What the commands print goes to standard error, so that standard output holds the differences only.
+    """
     from ..tracing import trace
     from ..tracing.diff import Said, compare
 
     if len(options.rest) != 2:
         raise COMMAND.error("--diff needs two commands, each as one word: 'ip link' 'busybox ip link'")
-    runs = [trace(["sh", "-c", f"exec {line}"], options["--files"]) for line in options.rest]
+    runs = [trace(["sh", "-c", f"exec >&2; exec {line}"], options["--files"]) for line in options.rest]
     for line, run in zip(options.rest, runs):
         if run.status in (126, 127):  # the shell has said why
             raise RawnsError(f"{printable(line)} could not be executed, so there is nothing to compare")

@@ -32,15 +32,15 @@ failed = 0
 
 
 def talk(family: int, answers: int, request: bytes) -> None:
-    """Send a datagram; receive until so many acknowledgements or ends of lists have come, or a second of silence."""
+    """Send a datagram; receive until so many acknowledgements or ends of lists have come, or a second of silence; then errors."""
     global failed
     with socket.socket(AF_NETLINK, socket.SOCK_RAW, family) as sock:
-        sock.settimeout(1.0)
         sock.send(request)
-        while answers > 0:
+        while True:
+            sock.settimeout(1.0 if answers > 0 else 0.0)  # errors come unasked, and are there when the request has been sent
             try:
                 data = sock.recv(1 << 20)
-            except TimeoutError:
+            except (socket.timeout, BlockingIOError):
                 return
             at = 0
             while at + 16 <= len(data):

@@ -25,6 +25,39 @@ if TYPE_CHECKING:
     from .record import TracedCall
 
 MAX_CALLS = 100_000  # in a page
+HEADERS = {  # in which header of the kernel names are that begin so; the first that fits counts
+    "nlmsg_": "linux/netlink.h",
+    "msg.": "linux/netlink.h",
+    "NLMSGERR_": "linux/netlink.h",
+    "IFLA_": "linux/if_link.h",
+    "ifi_": "linux/rtnetlink.h",
+    "VETH_": "linux/veth.h",
+    "IFA_": "linux/if_addr.h",
+    "ifa_": "linux/if_addr.h",
+    "RTA_": "linux/rtnetlink.h",
+    "RTAX_": "linux/rtnetlink.h",
+    "rtm_": "linux/rtnetlink.h",
+    "rtnh_": "linux/rtnetlink.h",
+    "TCA_HTB_": "linux/pkt_sched.h",
+    "TCA_TBF_": "linux/pkt_sched.h",
+    "TCA_": "linux/rtnetlink.h",
+    "tcm_": "linux/rtnetlink.h",
+    "NDA_": "linux/neighbour.h",
+    "ndm_": "linux/neighbour.h",
+    "FRA_": "linux/fib_rules.h",
+    "NHA_": "linux/nexthop.h",
+    "NETCONFA_": "linux/netconf.h",
+    "NETNSA_": "linux/net_namespace.h",
+    "NFTA_": "linux/netfilter/nf_tables.h",
+    "nfgen_": "linux/netfilter/nfnetlink.h",
+    "INET_DIAG_": "linux/inet_diag.h",
+    "idiag_": "linux/inet_diag.h",
+    "udiag_": "linux/unix_diag.h",
+    "UNIX_DIAG_": "linux/unix_diag.h",
+    "CTRL_ATTR_": "linux/genetlink.h",
+    "ETHTOOL_": "linux/ethtool_netlink.h",
+    "WG": "linux/wireguard.h",
+}
 
 
 class Page:
@@ -85,6 +118,7 @@ class Page:
     def text(self) -> str:
         """Return the page."""
         data = {"lanes": list(self._lanes), "strings": list(self._strings), "calls": self._calls, "left_out": self.left_out}
+        data["headers"] = list(HEADERS.items())
         packed = base64.b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode("ascii")
         title = html.escape(self._title)
         before, heading, script = PAGE.split("TITLE")
@@ -98,7 +132,7 @@ PAGE = """<!DOCTYPE html>
 :root { color-scheme: light dark; --line: #8884; --mark: #f6c34355; --bad: #d33; --call: #36c; }
 body { font: 15px/1.4 system-ui, sans-serif; margin: 0 auto; padding: 1em; max-width: 75em; }
 h1 { font-size: 1.2em; overflow-wrap: anywhere; }
-code, .c, .m, table { font-family: ui-monospace, monospace; font-size: 13px; }
+code, .c, .m, .b, table { font-family: ui-monospace, monospace; font-size: 13px; }
 svg { width: 100%; display: block; border: 1px solid var(--line); }
 svg rect { fill: var(--call); } svg rect.bad { fill: var(--bad); } svg text { font: 11px sans-serif; fill: currentColor; }
 .c, .m { overflow-wrap: anywhere; cursor: pointer; border-top: 1px solid var(--line); padding: .2em 0; }
@@ -136,7 +170,8 @@ function bytes(m) {
     for (const e of [row, ...mine]) {
       e.onmouseenter = e.onclick = () => light(true); e.onmouseleave = () => light(false);
     }
-    for (const s of mine) s.title = S[name] + " " + S[value];
+    const from = D.headers.find(([start]) => S[name].startsWith(start));
+    for (const s of mine) s.title = S[name] + " " + S[value] + (from ? "  <" + from[1] + ">" : "");
     table.append(row);
   }
   box.append(hex, table); return box;

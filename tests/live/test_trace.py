@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
@@ -19,11 +20,13 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT
+from named import Count
 
 import rawns
-from rawns import explain, genl, nlmsg
+from rawns import genl
 from rawns.tracing import architectures, calls, constants, seccomp
-from rawns.wire import RAW, Span
+from rawns.tracing.text import BYTES, Formatter
+from rawns.wire import Span
 
 Name = Callable[[], str]
 CALLS = "unshare,setns,mount,umount2,socket,bind,connect,sendto,sendmsg,recvfrom,recvmsg"
@@ -507,20 +510,27 @@ def test_ethtool_is_read(netns_name: Name) -> None:
 def test_an_emitted_program_has_the_effect_of_the_traced_one(netns_name: Name, tmp_path: Path) -> None:
     """It runs without rawns, in a namespace of its own."""
     script = tmp_path / "again.py"
-    add = ["ip", "link", "add", "v1", "type", "veth", "peer", "name", "v2"]
+    if shutil.which("nft") is None:
+        pytest.skip("nft is not installed")
+    commands = "ip link add v1 type veth peer name v2; ip addr add 10.0.0.1/24 dev v1; ip link set v1 up"
+    add = ["sh", "-c", f"{commands}; ip route add 10.9.0.0/16 dev v1; nft add table ip x; nft create chain ip x c"]
+    state = ["sh", "-c", "ip -o addr show to 10.0.0.0/8; ip route show 10.9.0.0/16; nft list ruleset"]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     with rawns.NetNS.create(netns_name()) as first, rawns.NetNS.create(netns_name()) as second:
         first.run(
             [sys.executable, "-m", "rawns", "trace", "--emit", "python", "-o", str(script), *add], env=environment, check=True
         )
         second.run([sys.executable, "-I", "-S", str(script)], capture_output=True)
-        assert sorted(link.name for link in second.net.links() if link.kind == "veth") == ["v1", "v2"]
-        assert second.run([sys.executable, "-I", "-S", str(script)], stderr=subprocess.PIPE).returncode == 1  # they exist
+        assert second.run(state, capture_output=True).stdout == first.run(state, capture_output=True).stdout != b""
+        again = second.run([sys.executable, "-I", "-S", str(script)], capture_output=True, text=True)
+        assert again.returncode == 1 and again.stderr.count("refused: File exists\n") >= 3  # links, address and chain
 
 
 def test_programs_that_say_the_same_have_no_difference() -> None:
-    same = command("--diff", program=("ip link", "ip link"))
-    assert same.returncode == 0 and "@@" not in same.stdout
+    for line in ("ip link", "nft list tables", "ss -tn", "ip route add 10.9.0.0/16 dev nosuch"):
+        if shutil.which(line.split()[0]) is not None:
+            same = command("--diff", program=(line, line))
+            assert (same.returncode, same.stdout) == (0, ""), line
     different = command("--diff", program=("ip link", "ip addr"))
     assert different.returncode == 1 and re.search(r"^\+RTM_GETADDR dump", different.stdout, re.MULTILINE)
     assert command("--diff", program=("ip link",)).returncode == 2
@@ -530,7 +540,13 @@ def test_programs_that_say_the_same_have_no_difference() -> None:
 
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 UNFOLD = """<script>new MutationObserver((_, o) => { if (document.body.dataset.ready) { o.disconnect();
-  for (const m of [...document.querySelectorAll('.m')]) m.click(); } }).observe(document.body, {attributes: true})</script>"""
+  for (const m of [...document.querySelectorAll('.m')]) m.click();
+  const byte = [...document.querySelectorAll('.b span')].find(s => s.title.startsWith('IFLA_IFNAME "'));
+  byte.dispatchEvent(new MouseEvent('mouseenter'));
+  const row = [...document.querySelectorAll('tr.on td')].map(e => e.textContent.trim());
+  document.body.dataset.hover = row.join('|') + '|' + byte.title;
+  document.body.dataset.fits = document.documentElement.scrollWidth <= innerWidth;
+  } }).observe(document.body, {attributes: true})</script>"""
 
 
 def test_a_page_of_two_thousand_messages_is_below_three_megabytes(tmp_path: Path) -> None:
@@ -559,6 +575,7 @@ def test_a_page_unfolds_in_a_browser(tmp_path: Path) -> None:
             *CHROMIUM,
             f"--user-data-dir={tmp_path / 'profile'}",
             "--virtual-time-budget=5000",
+            "--window-size=500,800",
             "--dump-dom",
             f"file://{page}",
         ],
@@ -568,6 +585,19 @@ def test_a_page_unfolds_in_a_browser(tmp_path: Path) -> None:
     )
     assert re.search(r"<td>(?:\xa0|&nbsp;)*IFLA_IFNAME</td>", done.stdout) and '"lo"</td>' in done.stdout
     assert done.stdout.count("<rect") > 3
+    hover = re.search(r'data-hover="([^"]*)"', done.stdout)
+    assert hover is not None and html.unescape(hover[1]).endswith('|IFLA_IFNAME|"lo"|IFLA_IFNAME "lo"  <linux/if_link.h>')
+    assert 'data-fits="true"' in done.stdout  # nothing has to be scrolled sideways
+
+
+def test_the_headers_that_the_page_names_hold_such_names() -> None:
+    from rawns.tracing.page import HEADERS
+
+    if not Path("/usr/include/linux/netlink.h").exists():
+        pytest.skip("the kernel's headers are not installed")
+    for start, header in HEADERS.items():
+        path = Path("/usr/include") / header
+        assert re.search(rf"\b{start.replace('msg.', 'msg')}", path.read_text()), (start, header)
 
 
 def test_nothing_that_a_program_sends_is_markup_in_the_page(tmp_path: Path) -> None:
@@ -641,6 +671,36 @@ def test_the_sockets_of_a_process_whose_first_thread_has_ended_are_known() -> No
     assert sent[0].tid != sent[0].pid
 
 
+HOSTILE = {  # modes of hostile.c, and the exit status
+    "double": 0,
+    "vfork": 0,
+    "garbage": 0,
+    "spoil": 0,
+    "badptr": 0,
+    "traceme": 0,
+    "die": -signal.SIGABRT,
+    "stop": 5,
+}
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+def test_hostile_programs_end_as_without_the_tracer(bits: int, tmp_path: Path) -> None:
+    """Double forks, vfork, garbage, a thread that rewrites the buffer, wrong addresses, deaths and stops: `hostile.c`."""
+    program = tmp_path / "hostile"
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    source = Path(__file__).with_name("hostile.c")
+    build = [str(compiler), f"-m{bits}", "-w", "-pthread", "-o", str(program), str(source)]
+    if compiler is None or subprocess.run(build, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip(f"no compiler for programs of {bits} bits")
+    for mode, status in HOSTILE.items():
+        run = rawns.trace(["sh", "-c", f'exec "$0" {mode} >/dev/null 2>&1', str(program)])
+        text = "\n".join(line for call in run for line in Formatter(BYTES).lines(call))
+        assert run.status == status and "socket(AF_NETLINK" in text and text.replace("\n", "").isprintable(), mode
+        sent = [call for call in run if call.call in calls.SENDS and call.payload]
+        if mode in ("double", "die", "stop"):
+            assert [len(call.payload) for call in sent] == [32]
+
+
 def test_all_datagrams_of_sendmmsg_are_read_and_can_fail() -> None:
     program = THREADS + (
         "import struct; buffer = ctypes.create_string_buffer(REQUEST, 32)\n"
@@ -706,15 +766,7 @@ def test_nearly_every_byte_of_other_programs_has_a_name() -> None:
         ip neigh; ip nexthop; tc qdisc add dev v1 root tbf rate 1mbit burst 10k latency 10ms; tc -s qdisc; bridge link
         bridge fdb; ss -tan; ss -xa; nft add table ip x; nft '{rules}'; nft list ruleset; busybox ip link; busybox ip addr
         iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-nft -L -n"""
-    total, unnamed = 0, dict[str, int]()
+    count = Count()
     for call in rawns.trace(["unshare", "-n", "sh", "-c", f"exec >/dev/null 2>&1; {script}"]):
-        data = call.payload[: nlmsg.ignored(call.payload)] if call.call in calls.SENDS else call.payload
-        for name, spans in nlmsg.spans(data, explain.descriptions(call.protocol)):
-            size = spans[0].value  # nlmsg_len
-            # An element of an array has a number for its name, too, and a kind; what has no description is raw.
-            missing = sum(one.length for one in spans if one.kind is RAW and (one.name.strip("[]").isdigit() or one.name == "?"))
-            missing = size if name.isdigit() or any(one.kind is None for one in spans) else missing
-            total += size
-            if missing:
-                unnamed[name] = unnamed.get(name, 0) + missing
-    assert total > 10_000 and sum(unnamed.values()) <= total / 100, unnamed
+        count.add(call)
+    assert count.bytes > 10_000 and count.without <= count.bytes / 100, count.row("all")
