@@ -316,3 +316,11 @@ def test_nothing_but_the_proxy(ordinary: Ordinary) -> None:
         reached.append("setns /run/netns/world")
         assert {name: told[name] for name in reached} == dict.fromkeys(reached, "done")
         assert ["data", "out"] in seen and ["IPv4", "10.200.0.2"] in seen
+
+
+def test_an_ordinary_user_needs_no_rootless_shell(ordinary: Ordinary) -> None:
+    """The program without a link gets its box by itself, and keeps the machine's network for the proxy."""
+    (program,) = (one for one in blocks(PAGE, "python") if "threading" in one)
+    probe = "import os; print(os.getuid(), os.listdir('/sys/class/net'), open('/proc/net/dev').read().count(':'))"
+    done = ordinary.run([ordinary.python, "-c", program, ordinary.python, "-c", probe])
+    assert done.returncode == 0 and done.stdout.startswith(f"{NOBODY} ") and done.stdout.endswith(" 1\nstatus 0\n"), done.stdout
