@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import socket
 
 import pytest
 
 from rawns import uapi
+from rawns.cli.completion import candidates
 from rawns.cli.ss import filter as filters
+from rawns.cli.ss import processes
 from rawns.cli.ss.command import main
 from rawns.cli.ss.options import LEFT_OUT, OPTIONS, SsError
 from rawns.cli.ss.selection import SocketSelection
@@ -78,6 +82,30 @@ def test_conditions_have_a_limit(part: str) -> None:
     most = part * 124 + "autobound" + " )" * (124 if "(" in part else 0)
     side = filters.Endpoint(uapi.AF_INET, bytes(4), 1)
     assert filters.bytecode(parsed(most)) and filters.matches(parsed(most), side, side, 0, {}, bool)
+
+
+def test_processes_are_named_only_if_they_have_a_socket_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the links, nothing of /proc is read but the names of the owners."""
+    opened: list[str] = []
+    really = open
+
+    def noted(path: str, *args: object, **options: object) -> object:
+        opened.append(str(path))
+        return really(path, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("builtins.open", noted)
+    with socket.socket() as mine:
+        inode = os.fstat(mine.fileno()).st_ino
+        shown = processes.owners([inode, 0], False)
+        number = mine.fileno()
+    assert set(shown) == {inode} and shown[inode].endswith(f",pid={os.getpid()},fd={number}))")
+    assert opened == [f"/proc/{os.getpid()}/stat"]
+
+
+def test_words_are_completed() -> None:
+    assert {"-t", "--tcp", "--processes"} <= set(candidates(["ss", "-"])) and "-d" not in candidates(["ss", "-"])
+    assert candidates(["ss", "-t", "state", "est"]) == ["established"] and candidates(["ss", "-f", "inet"]) == ["inet", "inet6"]
+    assert candidates(["ss", "sp"]) == ["sport"] and "lo" in candidates(["ss", "dev", "l"])
 
 
 def test_what_is_left_out_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:

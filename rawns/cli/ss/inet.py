@@ -179,13 +179,6 @@ def _address(view: View, family: int, address: bytes, only6: bool) -> str:
     return f"[{text}]" if name == text else name
 
 
-def tcp_info(attributes: dict[Any, Any], options: bool, numeric: bool) -> str:
-    """Return what ``-i`` shows; the module is read when it is needed."""
-    from .tcp_info import shown
-
-    return shown(attributes, options, numeric)
-
-
 def _more(view: View, table: str, members: tuple[Any, ...], attributes: dict[Any, Any], owners: dict[int, str]) -> str:
     _, _, timer, retransmissions, _, _, _, _, _, number, expires, _, _, uid, inode = members
     text = owners.get(inode, "")
@@ -214,7 +207,7 @@ def _more(view: View, table: str, members: tuple[Any, ...], attributes: dict[Any
         if view.memory:
             text += memory(attributes.get("INET_DIAG_SKMEMINFO"))
         if view.info:
-            text += tcp_info(attributes, view.timers, view.names.numeric)
+            text += view.tcp_info(attributes, view.timers, view.names.numeric)
     return text
 
 

@@ -32,6 +32,10 @@ class View:
         self.processes = self.threads or "processes" in options
         self.kill, self.oneline = "kill" in options, "oneline" in options
         self.names = Names("numeric" in options, "resolve" in options)
+        if self.info:
+            from .tcp_info import shown
+
+            self.tcp_info = shown
         self._cgroups: dict[int, str] | None = None
 
     @property
