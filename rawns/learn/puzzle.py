@@ -31,9 +31,12 @@ def choose(level: int) -> list[str]:
     random = SystemRandom()
     if level < 3:
         return [random.choice([name for name, fault in FAULTS.items() if fault.level == level])]
-    first = random.choice(list(FAULTS))
-    others = [name for name, fault in FAULTS.items() if fault.area != FAULTS[first].area and pairable(FAULTS[first], fault)]
-    return [first, random.choice(others)]
+    others = {
+        name: [other for other, two in FAULTS.items() if two.area != one.area and pairable(one, two)]
+        for name, one in FAULTS.items()
+    }
+    first = random.choice([name for name, found in others.items() if found])  # not every fault has a second one
+    return [first, random.choice(others[first])]
 
 
 def pairable(one: faults.BrokenPart, other: faults.BrokenPart) -> bool:
