@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["KINDS"]
 MAX_DISTRIBUTION = 16 * 1024  # values
 LARGE = 1 << 32
+DIRECTORIES = (
+    "/usr/lib/tc/",
+    "/usr/lib/x86_64-linux-gnu/tc/",
+    "/usr/lib/aarch64-linux-gnu/tc/",
+    "/usr/lib64/tc/",
+)  # of distributions, where iproute2 has been installed
 
 
 def _number_follows(args: Args, signs: str = "") -> bool:
@@ -163,7 +169,9 @@ def _distribution(args: Args, record: Record) -> None:
 
 def distribution(name: str) -> list[int]:
     """Return the values of a distribution, from the file that iproute2 brings along.  Raises `CommandError`."""
-    path = f"{os.environ.get('TC_LIB_DIR', '/usr/lib/tc/')}/{name}.dist"
+    directories = [os.environ["TC_LIB_DIR"]] if "TC_LIB_DIR" in os.environ else DIRECTORIES
+    paths = [f"{directory}/{name}.dist" for directory in directories]
+    path = next(filter(os.path.exists, paths), paths[0])
     try:
         with open(path, encoding="ascii", errors="replace") as lines:
             words = [word for line in lines if not line.startswith("#") for word in line.split()]
