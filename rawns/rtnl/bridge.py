@@ -103,7 +103,7 @@ BRIDGE_PORT = attrs(
     IFLA_BRPORT_NEIGH_VLAN_SUPPRESS=U8,
     IFLA_BRPORT_BACKUP_NHID=U32,
 )
-BRIDGE_VLAN_INFO = Struct("bridge_vlan_info", ("flags", U16.bits("BRIDGE_VLAN_INFO_")), ("vid", U16))
+BRIDGE_VLAN_INFO = Struct("bridge_vlan_info", ("flags", U16.bits("BRIDGE_VLAN_INFO_")), ("vid", U16), whole=True)
 BRIDGE_SPEC = attrs(  # the same attribute under ifi_family AF_BRIDGE: bridge(8)
     IFLA_BRIDGE_FLAGS=U16.bits("BRIDGE_FLAGS_"),
     IFLA_BRIDGE_MODE=U16,

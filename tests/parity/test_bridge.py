@@ -6,6 +6,7 @@ to load (`netlink_answers.c`), what changes them by the requests, which the kern
 
 from __future__ import annotations
 
+import random
 import re
 import shlex
 import shutil
@@ -22,7 +23,7 @@ from universe import Both, Universe, missing
 
 from rawns import nlmsg, rtnl, uapi
 from rawns.cli.bridge import command
-from rawns.cli.ip import context, program
+from rawns.cli.ip import context, monitor, program
 from rawns.cli.ip.context import IpContext
 from rawns.nlmsg import Reply, Request
 from rawns.rtnl import mdb
@@ -576,6 +577,20 @@ def test_stored_events(both: Both, tmp_path: Path) -> None:
     lines = [f"{options} monitor file {tmp_path}/all {words}" for options in OPTION_SETS for words in ("", "all")]
     found = both.differences("\n".join(lines))
     assert not found, "\n".join(found)
+
+
+def test_damaged_events(said: tuple[list[str], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a file has in place of events is shown or refused in words."""
+    monkeypatch.setattr(monitor, "complain", said[1].append)
+    dice, data = random.Random(20261125), stored()
+    for number in range(300):
+        damaged = bytearray(data)
+        for _ in range(dice.randint(1, 12)):
+            damaged[dice.randrange(len(data))] = dice.choice((*range(17), 255))
+        (tmp_path / "events").write_bytes(damaged)
+        colour = ["-color=always"] if number % 2 else []
+        assert command.main(["-d", "-s", *colour, "monitor", "file", str(tmp_path / "events")]) in (0, 1)
+    assert said[0] and said[1]
 
 
 OPTION_SETS = (

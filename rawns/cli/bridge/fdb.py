@@ -166,7 +166,7 @@ def _via_fields(index: int, body: Body, ip: IpContext) -> Iterable[OutputField]:
 def _times(info: Body, body: Body, ip: IpContext) -> Iterable[OutputField]:
     if not ip.stats:
         return ()
-    used, updated = info["ndm_used"] // USER_HZ, info["ndm_updated"] // USER_HZ
+    used, updated = (info.get(f"ndm_{name}", 0) // USER_HZ for name in ("used", "updated"))
     return (OutputField("used", used, f"used {used}/{updated} "), OutputField("updated", updated))
 
 
@@ -188,7 +188,7 @@ def _flags(value: int, body: Body, ip: IpContext) -> Iterable[OutputField]:
 ROWS = (
     OutputRow("NDA_LLADDR", "mac", "%s ", colour="mac"),
     OutputRow("ndm_ifindex", "ifname", "dev %s ", lambda index, body, ip: ip.name_of(index) if index else None, colour="ifname"),
-    OutputRow("NDA_DST", "dst", "dst %s ", colour=lambda value, body: "inet6" if ":" in value else "inet"),
+    OutputRow("NDA_DST", "dst", "dst %s ", colour=lambda value, body: "inet6" if ":" in str(value) else "inet"),
     OutputRow("NDA_VLAN", "vlan", "vlan %u ", lambda value, body, ip: value or None),
     OutputRow("NDA_PORT", "port", "port %u "),
     OutputRow("NDA_VNI", "vni", "vni %u "),

@@ -241,7 +241,7 @@ class IpContext:
         if index <= 0:
             return f"if{index}" if index else "*"
         body = self._links.get(index)
-        if body is not None:
+        if body is not None and "IFLA_IFNAME" in body:  # a file with events may lack it
             return str(body["IFLA_IFNAME"])
         name = self._names.get(index)
         if name is None:
