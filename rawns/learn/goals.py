@@ -265,7 +265,7 @@ def reaches(name: str, target: str) -> Question:
 
     def ask(kernel: Kernel) -> None:
         try:
-            answered = ping(kernel.at(name), target, timeout=ANSWER_SECONDS).received
+            answered = ping(kernel.at(name), target, timeout=max(ANSWER_SECONDS, kernel.patience)).received
         except SyscallError as error:
             raise Unmet(f"{target} cannot be reached from {name or 'here'}: {os.strerror(error.errno or 0)}") from None
         if not answered:
@@ -321,7 +321,7 @@ def connecting(name: str, target: str, port: int, expected: str | int | None) ->
     """Ask how an attempt to connect ends: ``"connected"``, the errno of a refusal, or None for silence."""
 
     def ask(kernel: Kernel) -> None:
-        found: str | int | None = attempt_outcome(kernel.at(name), target, port, expected)
+        found: str | int | None = attempt_outcome(kernel.at(name), target, port, expected, kernel.patience)
         if found != expected:
             told = OUTCOMES.get(found) or f"fails with `{os.strerror(int(found or 0))}`"
             raise Unmet(f"a connection from {name} to port {port} {told}")
@@ -329,9 +329,9 @@ def connecting(name: str, target: str, port: int, expected: str | int | None) ->
     return ask
 
 
-def attempt_outcome(place: NetNS, target: str, port: int, expected: str | int | None) -> str | int | None:
+def attempt_outcome(place: NetNS, target: str, port: int, expected: str | int | None, patience: float = 0.0) -> str | int | None:
     """Return how an attempt to connect ends; wait longer for an answer that is expected than for one that is not."""
-    found = attempt(place, target, port, SILENCE_SECONDS if expected is None else ANSWER_SECONDS)
+    found = attempt(place, target, port, SILENCE_SECONDS if expected is None else max(ANSWER_SECONDS, patience))
     if isinstance(found, socket.socket):
         found.close()
         return "connected"

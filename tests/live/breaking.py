@@ -34,7 +34,8 @@ def break_and_repair(cases: Sequence[Sequence[str]], prefix: str) -> list[str]:
             if network is None:
                 network = NamedNetwork(prefix)
                 faults.build(network)
-                assert puzzle.whole(network) == []
+                wrong = puzzle.whole(network)
+                assert wrong == [], f"before anything was broken: {wrong}"
                 pristine = state(network)
             problem, clean = _one(network, names)
             if problem:
