@@ -24,7 +24,7 @@ from rawns.bench.peers import Peers
 from rawns.bench.peers.source import PeerMissing, PeerSource
 from rawns.bench.run import _CaseRun
 
-ALL = "anonymous named verbs moved article enter exec mounts packet connect relay chat-1 pool star-10"
+ALL = "anonymous named verbs moved article enter exec mounts packet connect chat-1 pool relay star-10"
 SMALL = (ALL if really_root() else "anonymous verbs article star-10").split()  # each is tried once
 
 
