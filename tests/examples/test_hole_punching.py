@@ -40,7 +40,7 @@ def said_by_peers(lab: Any, kind: str) -> list[str]:
     server.start([*PROGRAM, "rendezvous", str(PORT)], ready=f"udp port {PORT}")
     peers = [host.start([*PROGRAM, "peer", "198.51.100.1", str(PORT)]) for host in hosts]
     for one in peers:
-        one.wait_ready("output answer", SECONDS)
+        one.wait_ready("output answers?\n", SECONDS)  # the whole line
     print(server.processes[0].output, *(one.output for one in peers))
     return [one.output for one in peers]
 

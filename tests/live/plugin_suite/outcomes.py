@@ -60,7 +60,7 @@ def test_lab_passes(lab: Any) -> None:
     server = b.start([sys.executable, "-c", SERVER], ready="port 8080")
     with a.entered():
         socket.create_connection(("10.0.0.2", 8080), timeout=5).close()
-    server.wait_ready("output serv.ng", 5)
+    server.wait_ready("output serv.ng\n", 5)
     assert server.output == "serving\n" and b.processes == [server] and a.processes == []
 
 
