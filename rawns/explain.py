@@ -6,9 +6,8 @@ that leave no byte out; `rows` and `call` return rows as text, `record` as what 
 
 from __future__ import annotations
 
-from . import nlmsg, packets, rtnl, uapi
+from . import nlmsg, rtnl, uapi
 from .errors import DecodeError, errno_name
-from .nft import messages as nft_messages
 from .wire import NLATTR
 
 TYPE_CHECKING = False
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 ROW_BYTES = 8  # in a line
 PADDING = "(padding)"
-NETLINK: dict[str, Mapping[int, Message]] = {"rtnetlink": rtnl.MESSAGES, "nftables": nft_messages.MESSAGES}
 FOREIGN = {"nftables": ("nft.more_messages", "ALL"), "sock_diag": ("sock_diag", "MESSAGES"), "generic": ("genl", "MESSAGES")}
 
 
@@ -31,7 +29,7 @@ def descriptions(protocol: str) -> Mapping[int, Message]:
         module, name = FOREIGN[protocol]
         found: Mapping[int, Message] = getattr(__import__(f"rawns.{module}", fromlist=[name]), name)
         return found
-    return NETLINK.get(protocol, {})
+    return rtnl.MESSAGES if protocol == "rtnetlink" else {}
 
 
 def message_names(protocol: str) -> set[str]:
@@ -118,10 +116,13 @@ def _padding(data: bytes, start: int, end: int, depth: int) -> Iterable[HexRow]:
 
 def messages(event: Event) -> Iterator[tuple[str, int, list[HexRow]]]:
     """Yield each message that a system call sent or received: its name, its length in bytes, and its rows."""
-    if event.protocol in NETLINK or event.protocol in FOREIGN:
+    if event.protocol == "rtnetlink" or event.protocol in FOREIGN:
         yield from _datagram(event.payload, descriptions(event.protocol))
-    elif event.protocol in packets.PROTOCOLS:
-        yield event.protocol, len(event.payload), _packet(event.protocol, event.payload)
+    elif event.protocol:
+        from . import packets
+
+        if event.protocol in packets.PROTOCOLS:
+            yield event.protocol, len(event.payload), _packet(event.protocol, event.payload)
 
 
 def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, int, list[HexRow]]]:
@@ -139,6 +140,8 @@ def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, 
 
 
 def _packet(protocol: str, data: bytes) -> list[HexRow]:
+    from . import packets
+
     spans: list[Span] = []
     error_row = []
     try:

@@ -51,6 +51,7 @@ SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "versi
 APPLETS = ("ip", "ping", "ss", "bridge", "tc", "nsenter", "unshare")  # programs that a link of this name is
 EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
 EXPLAINABLE = ("ip", "ss", "bridge", "tc", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own
+EXPLAINABLE_FIRST = ("unshare", "nsenter")  # of these as the first word only: the others may belong to the program that they run
 COMPLETE = "__complete"  # what the scripts of `rawns completion` call
 INTERRUPTED = 130  # the exit status after Ctrl-C
 
@@ -85,7 +86,8 @@ class _Unexplained:
 
 def _explained(word: str, words: list[str]) -> AbstractContextManager[object]:
     """Take ``--explain[=LEVEL]`` out of a command line; return the block in which the command runs, which prints its calls."""
-    found = [one for one in words if one == EXPLAIN or one.startswith(f"{EXPLAIN}=")] if word in EXPLAINABLE else []
+    searched = words if word in EXPLAINABLE else words[:1] if word in EXPLAINABLE_FIRST else []
+    found = [one for one in searched if one == EXPLAIN or one.startswith(f"{EXPLAIN}=")]
     if not found or "--" in words[: words.index(found[0])]:
         return _Unexplained()
     words.remove(found[0])

@@ -5,14 +5,15 @@ from __future__ import annotations
 from _thread import get_native_id
 
 from ..syscalls import Event, Observer
-from .record import TracedCall
+from .names import NETLINK_PROTOCOLS
+from .record import PROTOCOLS, TracedCall
 from .text import Formatter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-PROTOCOLS = {"rtnetlink": (0, "NETLINK_ROUTE"), "nftables": (12, "NETLINK_NETFILTER")}
+NUMBERS = {protocol: number for number, protocol in PROTOCOLS.items()}  # of the netlink families
 REASONS = {
     "unshare": "a new network namespace, in which this thread is from now on",
     "setns": "this thread enters a namespace",
@@ -42,6 +43,7 @@ class ExplainObserver(Observer):
         call.program = "rawns"
         call.error, call.result, call.nanoseconds = event.error, event.result, event.nanoseconds
         call.payload = event.payload
-        if event.protocol in PROTOCOLS:
-            call.number, call.family = PROTOCOLS[event.protocol]
+        number = NUMBERS.get(event.protocol)
+        if number is not None:
+            call.number, call.family = number, NETLINK_PROTOCOLS[number]
         print("\n".join(self._formatter.lines(call)), file=self._file)

@@ -623,6 +623,18 @@ def test_explain_shows_the_calls_that_strace_sees_and_the_output_is_unchanged() 
     assert [name for name in names if name in CALLS.split(",")] == seen
 
 
+def test_explain_shows_messages_of_every_family_and_of_programs_that_run_others() -> None:
+    def said(*argv: str) -> str:
+        done = subprocess.run([sys.executable, "-m", "rawns", *argv], capture_output=True, text=True, cwd=PROJECT)
+        return done.stderr if done.returncode == 0 else f"failed: {done.stderr}"
+
+    assert "    SOCK_DIAG_BY_FAMILY dump: family AF_INET" in said("ss", "--explain=brief", "-tn")
+    assert re.search(
+        r"^rawns\(\d+\) setns\(", said("nsenter", "--explain=brief", "--net=/proc/self/ns/net", "true"), re.MULTILINE
+    )
+    assert said("unshare", "-n", "echo", "--explain=brief") == ""
+
+
 def test_explain_does_not_take_words_of_a_command_that_is_run() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rawns", "ip", "--explain=loud", "link"], capture_output=True, text=True, cwd=PROJECT
