@@ -281,6 +281,13 @@ def _shape_words(operands: list[str]) -> list[str]:
     return [one for one in WORDS if one not in operands] if len(operands) % 2 == 0 else []
 
 
+def _chapters(operands: list[str]) -> list[str]:
+    from ..learn.chapters import NAMES
+    from .learn import VERBS
+
+    return [*NAMES, "break", *VERBS]
+
+
 def _topics(operands: list[str]) -> list[str]:
     from .help import topics
 
@@ -310,6 +317,7 @@ KINDS: dict[str, Callable[[list[str]], list[str]]] = {
     "LAB": _labs,
     "NS": _namespaces,
     "TOPIC": _topics,
+    "CHAPTER": _chapters,
     "WORD": _shape_words,
 }
 
