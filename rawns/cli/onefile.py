@@ -12,7 +12,7 @@ import sys
 
 from ..errors import RawnsError
 from ..terminal import printable
-from .main import COMMANDS
+from .main import APPLETS, COMMANDS
 from .options import Command, Option, did_you_mean
 from .output import report
 
@@ -70,8 +70,8 @@ COMMAND = Command(
         Option("--compile", help="add compiled modules for this version of Python: a larger file that starts faster"),
     ),
     exclusive=[("--without", "--only")],
-    details="The file is reproducible: the same package and options give the same bytes. Started through a link named ip, "
-    "ping, bridge, tc, nsenter or unshare, it is that program.",
+    details="The file is reproducible: the same package and options give the same bytes. Started through a link named "
+    f"{', '.join(APPLETS[:-1])} or {APPLETS[-1]}, it is that program.",
 )
 
 

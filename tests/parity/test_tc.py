@@ -56,6 +56,12 @@ qdisc change dev v1 root handle 5: bfifo limit 20kb
 qdisc link dev v1 handle 5: root bfifo limit 30kb
 qdisc del dev v1 root
 qdisc del dev v1 root
+qdisc add dev v1 root netem delay
+qdisc add dev v1 root netem loss
+qdisc add dev v1 root netem delay 1ms loss gemodel
+qdisc add dev v1 root netem slot
+qdisc add dev v1 root netem rate
+qdisc add dev v1 root netem delay x
 qdisc add dev v1 root tbf rate 1mbit burst 10kb latency 50ms
 qdisc show dev v1
 -d qdisc show dev v1

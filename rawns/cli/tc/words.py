@@ -140,11 +140,19 @@ def percent_rate(text: str, device: str) -> int:
     """Parse a rate in percent of the speed of a link.  Raises `CommandError` with tc's sentence, or ValueError."""
     if not device:
         raise failed("No device specified; specify device to rate limit by percentage")
+    path = f"/sys/class/net/{device}/speed"
+    unknown = failed(f'property "speed" in file {path} is currently unknown\nFailed to parse {path}')
     try:
-        with open(f"/sys/class/net/{device}/speed", encoding="ascii") as file:
+        with open(path, encoding="ascii") as file:
             speed = int(file.read())
     except OSError as error:
-        raise failed(f"fopen /sys/class/net/{device}/speed: {error.strerror}") from None
+        if error.filename is not None:  # of open()
+            raise failed(f"fopen {path}: {error.strerror}") from None
+        raise unknown from None  # the kernel refuses to read the speed of a virtual link, or of one that is down
+    except ValueError:
+        raise unknown from None
+    if speed < 0:  # a link whose driver does not know the speed; tc takes it as a number and requests an absurd rate
+        raise unknown
     try:
         share = units.fraction(text)
     except ValueError:

@@ -42,8 +42,9 @@ def _number_follows(args: Args, signs: str = "") -> bool:
 
 
 def _read(args: Args, read: Callable[[str], Any], name: str) -> Any:
+    text = args.take()  # a missing word is an error of its own
     try:
-        return read(args.take())
+        return read(text)
     except ValueError:
         raise failed(f'Illegal "{name}"') from None
     except CommandError as error:
