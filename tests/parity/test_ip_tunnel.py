@@ -245,7 +245,7 @@ def answering_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ask(server: subprocess.Popen[bytes], argv: list[str], environment: dict[str, str], ours: bool) -> dict[str, object]:
     """Run a program by `fork_server.py`."""
     assert server.stdin is not None and server.stdout is not None
-    request = {"ours": ours, "argv": argv if ours else [REAL, *argv], "input": "", "env": environment}
+    request = {"ours": ours, "argv": ["ip" if ours else REAL, *argv], "input": "", "env": environment}
     server.stdin.write(json.dumps(request).encode() + b"\n")
     server.stdin.flush()
     answer: dict[str, object] = json.loads(server.stdout.readline())
