@@ -140,6 +140,12 @@ fwmark 7/
 )
 not
 sport = 1 or
+) foo
+sport dport foo
+( sport = :80 foo
+sport = :80 = foo
+-A !what
+-A tcp,!
 autobound = 1
 state
 state foo

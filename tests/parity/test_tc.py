@@ -356,6 +356,9 @@ chain show dev v2 egress
 chain add dev v2 egress chain 9
 chain add dev v2 egress chain 9
 chain get dev v2 egress chain 9
+chain get dev v2 egress chain 9 index 5
+chain get dev v2 egress chain 9 what more words
+chain get dev v2 egress chain 9 what
 chain show dev v2 egress chain 9
 chain del dev v2 egress chain 9
 chain del dev v2 egress chain 9

@@ -66,27 +66,39 @@ def parse(words: Iterable[str], selection: SocketSelection) -> Any:
 
 
 class _FilterParser:
-    """Reads one word ahead, and evaluates other words by the condition in which it stands, as `ss` does."""
+    """Reads a word when the grammar needs it, and evaluates other words by the condition in which they stand, as `ss` does.
+
+    So a wrong order of words is reported before a wrong value behind it, and no name is looked up in vain.
+    """
 
     def __init__(self, words: Iterable[str], selection: SocketSelection) -> None:
         self._words: Iterator[str] = iter([part for word in words for part in word.split()])
         self._selection, self._about, self._parts = selection, "", 0
-        self.next: Any = None
-        self.take()
+        self._ahead: list[Any] = []  # what was looked at and not taken
 
     def syntax(self) -> SsError:
         return SsError('ss: bison bellows (while parsing filter): "syntax error!" Sorry.', BAD_USAGE, True)
 
+    @property
+    def next(self) -> Any:
+        """The next sign or value, None at the end."""
+        if not self._ahead:
+            self._ahead.append(self._read())
+        return self._ahead[0]
+
     def take(self) -> Any:
-        """Return the next sign or value, and read the one behind it."""
-        taken, word = self.next, next(self._words, None)
-        self.next = None
-        if word is not None:
-            sign = WORDS.get(word)
-            self.next = sign or (self._value(word),)
-            if sign in OPERATORS:
-                self._about = sign
+        taken = self.next
+        self._ahead.clear()
         return taken
+
+    def _read(self) -> Any:
+        word = next(self._words, None)
+        if word is None:
+            return None
+        sign = WORDS.get(word)
+        if sign in OPERATORS:
+            self._about = sign
+        return sign or (self._value(word),)
 
     def _value(self, word: str) -> Any:
         if self._about == "dev":

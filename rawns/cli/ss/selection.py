@@ -99,7 +99,7 @@ class SocketSelection:
             if name in OTHERS:
                 raise left_out(f"-A {name}", f"sockets of {name}")
             if name not in NAMES:
-                raise SsError(f'ss: "{name}" is illegal socket table id', BAD_USAGE, True)
+                raise SsError(f'ss: "{word}" is illegal socket table id', BAD_USAGE, True)
             if word == name:
                 self.tables.update(NAMES[name])
             else:

@@ -275,6 +275,8 @@ def get(args: Args, message: Message | None = None) -> int:
         _kind_of(kind, args, record)
         if handle is None:
             raise refused('Must specify filter "handle"')
+    elif args:
+        raise refused(f'Garbage instead of arguments "{args.take()} ...". Try "tc filter help".')
     for key in ("handle", "protocol", "priority"):
         record.pop(key, None)
     try:
