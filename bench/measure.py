@@ -116,7 +116,7 @@ def quoted_figures(found: Results) -> str:
 
 
 def _beside(text: str, ours: float, other: float) -> str:
-    faster = f" ({comparison([other], ours)})" if other < ours and "ip" in text else ""
+    faster = f" ({comparison([other], ours)} than rawns)" if other < ours and "ip" in text else ""
     return f"{text} {format_duration(other)}{faster}"
 
 
