@@ -96,7 +96,7 @@ def test_an_example_is_brought_up_answers_and_is_gone(name: str, lab: str, file:
             said["count"] = 200  # the thousand of the example are tried as root
     path = file(**{**data, "name": lab})
     try:
-        assert answer(told, "up", path, "--wait", "20")["ok"]
+        assert answer(told, "up", path, "--wait", "120")["ok"]
     except AssertionError as error:
         if "qdisc kind is unknown" in str(error):
             pytest.skip(f"this kernel has no such queueing discipline: {error}")
@@ -117,7 +117,7 @@ def test_an_example_is_brought_up_answers_and_is_gone(name: str, lab: str, file:
         }
         assert answer(told, "status", lab)["state"] == "up"
         assert answer(told, "export", lab)["name"] == lab
-    assert len(answer(told, "down", path, "--wait", "20")["removed"]) >= len(data["hosts"])
+    assert len(answer(told, "down", path, "--wait", "120")["removed"]) >= len(data["hosts"])
     assert names(lab) == []
 
 
