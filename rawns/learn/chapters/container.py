@@ -53,7 +53,7 @@ os.chdir(root)
 call("syscall", ctypes.c_long({"x86_64": 155, "aarch64": 41}[os.uname().machine]), b".", b".")  # pivot_root
 call("umount2", b".", DETACH)                  # the old root is gone
 os.chdir("/")
-os.execvp(sys.argv[1], sys.argv[1:])           # net: lo only, until somebody adds a link
+os.execvp(sys.argv[1], sys.argv[1:])           # net: lo only, until a link is added
 """
 
 CHAPTER = Chapter(
