@@ -199,21 +199,43 @@ def spans(data: Buffer, messages: Mapping[int, Message]) -> Iterator[tuple[str, 
     A message that cannot be decoded ends in a span named after the error.  Raises `DecodeError` if a header's length is wrong.
     """
     for frame in split(data):
-        trace: list[Span] = []
-        NLMSGHDR.unpack(data, frame.offset, frame.start, {}, trace, ())
-        try:
-            message = _ANSWERS.get(frame.kind) or messages.get(frame.kind)
-            if message is ERROR and not frame.flags & uapi.NLM_F_CAPPED:
-                _error_spans(data, frame, messages, trace)
-            elif message is not None and _has_other_header(message, frame, data):
-                _short_header(message).unpack(data, frame.start, frame.start + 1, {}, trace, ())
-            elif message is not None:
-                message.unpack(data, frame.start, frame.end, trace)
-        except DecodeError as error:
-            trace.append(Span(frame.end, 0, (f"malformed: {error}",), None, None))
-        for number, span in enumerate(trace):  # the header; in an acknowledgement, the repeated one too
-            if span.name.endswith("nlmsg_type"):
-                about = _ANSWERS.get(span.value) or messages.get(span.value)
-                name = "" if about is None else about.name
-                span.kind, trace[number + 1].kind = Scalar("H", {span.value: name} if name else ""), _flags(name)
-        yield message.name if message is not None else str(frame.kind), trace
+        yield name_of(frame, messages), message_spans(data, frame, messages)
+
+
+def name_of(frame: Frame, messages: Mapping[int, Message]) -> str:
+    """Return the C name of a message of a datagram; its number if it has none."""
+    message = _ANSWERS.get(frame.kind) or messages.get(frame.kind)
+    return message.name if message is not None else str(frame.kind)
+
+
+def message_spans(data: Buffer, frame: Frame, messages: Mapping[int, Message]) -> list[Span]:
+    """Return the spans of all bytes of one message of a datagram, header first.
+
+    If it cannot be decoded, the last span is named after the error.
+    """
+    trace: list[Span] = []
+    NLMSGHDR.unpack(data, frame.offset, frame.start, {}, trace, ())
+    headers = [0]  # places in `trace`
+    try:
+        message = _ANSWERS.get(frame.kind) or messages.get(frame.kind)
+        if message is ERROR:
+            headers.append(len(trace) + 1)  # the header of the request, repeated behind the error's number
+        if message is ERROR and not frame.flags & uapi.NLM_F_CAPPED:
+            _error_spans(data, frame, messages, trace)
+        elif message is not None and _has_other_header(message, frame, data):
+            _short_header(message).unpack(data, frame.start, frame.start + 1, {}, trace, ())
+        elif message is not None:
+            message.unpack(data, frame.start, frame.end, trace)
+    except DecodeError as error:
+        trace.append(Span(frame.end, 0, (f"malformed: {error}",), None, None))
+    for place in headers:
+        if len(trace) > place + 2:
+            _name_header(trace[place + 1], trace[place + 2], messages)
+    return trace
+
+
+def _name_header(kind: Span, flags: Span, messages: Mapping[int, Message]) -> None:
+    """Give the type and the flags of a header the names that they have in its message."""
+    about = _ANSWERS.get(kind.value) or messages.get(kind.value)
+    name = "" if about is None else about.name
+    kind.kind, flags.kind = Scalar("H", {kind.value: name} if name else ""), _flags(name)

@@ -305,11 +305,16 @@ class _Libc:
         class Path(module._SimpleCData):  # type: ignore[misc]
             _type_ = "z"
 
+        class Char(module._SimpleCData):  # type: ignore[misc]
+            _type_ = "c"
+
         class Function(module.CFuncPtr):  # type: ignore[misc]
             _flags_ = module.FUNCFLAG_CDECL | module.FUNCFLAG_USE_ERRNO
             _restype_ = Int
 
         self._function, self._types = Function, {"int": Int, "ulong": UnsignedLong, "path": Path}
+        self._char: Any = Char
+        self._address_of: Callable[[Any], int] = module.addressof
         self.last_error: Callable[[], int] = module.get_errno
 
     def function(self, name: str, kinds: list[str]) -> Any:
@@ -317,6 +322,11 @@ class _Libc:
         function: Any = self._function((name, self))
         function.argtypes = [self._types[kind] for kind in kinds]
         return function
+
+    def buffer(self, size: int) -> tuple[Any, int]:
+        """Return memory for the kernel to write to, whose bytes are its attribute ``raw``, and its address."""
+        memory = (self._char * size)()
+        return memory, self._address_of(memory)
 
 
 _libc: _Libc | None = None
@@ -328,6 +338,14 @@ def _load_libc() -> _Libc:
     if _libc is None:
         _libc = _Libc()
     return _libc
+
+
+def buffer(size: int) -> tuple[Any, int]:
+    """Return ``size`` bytes for the kernel to write to, all zero: an object with the attribute ``raw``, and its address.
+
+    The address is valid as long as the object exists.  Raises as `_Libc`.
+    """
+    return _load_libc().buffer(size)
 
 
 class LibcFunction:

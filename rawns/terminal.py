@@ -16,11 +16,10 @@ MAX_REPR_CHARACTERS = 80  # of a value in an error message
 
 # Characters that str.isprintable accepts although they show nothing: joiners, fillers and variation selectors (Unicode's
 # Default_Ignorable_Code_Point; those of the categories Cf and Cn are not printable to begin with).
-_INVISIBLE = frozenset(
-    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0))
-) | frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+_FIRST_SELECTORS, _SECOND_SELECTORS = ("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef")  # the first and the last of a range
 # Characters that str.isprintable rejects although they are only spaces (category Zs).
-_SPACES = frozenset(map(chr, [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]))
+_SPACES = frozenset("\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000")
 
 
 def printable(text: Text) -> str:
@@ -34,7 +33,7 @@ def printable(text: Text) -> str:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
-    if text.isprintable() and (text.isascii() or _INVISIBLE.isdisjoint(text)):
+    if text.isprintable() and text.isascii():
         return text
     return "".join(map(_printable_character, text))
 
@@ -49,8 +48,14 @@ def short_repr(value: object) -> str:
 
 
 def _printable_character(char: str) -> str:
-    if char.isprintable() and char not in _INVISIBLE or char in _SPACES:
+    if char.isprintable() and not _is_invisible(char) or char in _SPACES:
         return char
     if "\udc80" <= char <= "\udcff":  # a byte that surrogateescape has kept
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode("ascii")
+
+
+def _is_invisible(char: str) -> bool:
+    """Return whether a character shows nothing although Unicode calls it printable."""
+    selects = _FIRST_SELECTORS[0] <= char <= _FIRST_SELECTORS[1] or _SECOND_SELECTORS[0] <= char <= _SECOND_SELECTORS[1]
+    return selects or char in _INVISIBLE

@@ -5,48 +5,43 @@ The program can change what is being read; sizes that it gives are bounded.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from struct import Struct
+
+from ..errors import SyscallError
+from ..syscalls import LibcFunction, buffer
 
 MAX_BYTES = 16 << 20  # of one call's data
 MAX_PATH_BYTES = 4096  # PATH_MAX
 MAX_IOVECS = 1024  # UIO_MAXIOV
 _PAGE = 4096
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Iovec(ctypes.Structure):
-    """``struct iovec``."""
-
-    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
-
-
-_process_vm_readv = getattr(_libc, "process_vm_readv", None)  # not in every C library
-if _process_vm_readv is not None:
-    _process_vm_readv.restype = ctypes.c_ssize_t
-    _process_vm_readv.argtypes = [
-        ctypes.c_int,
-        ctypes.POINTER(Iovec),
-        ctypes.c_ulong,
-        ctypes.POINTER(Iovec),
-        ctypes.c_ulong,
-        ctypes.c_ulong,
-    ]
+IOVEC = Struct("@PN")  # struct iovec: iov_base, iov_len
+MAX_ADDRESS = (1 << IOVEC.size * 4) - 1
+_process_vm_readv = LibcFunction(
+    "process_vm_readv",
+    ("pid", "int", ""),
+    ("local_iov", "path", ""),  # an array of struct iovec, given as bytes
+    ("liovcnt", "ulong", ""),
+    ("remote_iov", "path", ""),
+    ("riovcnt", "ulong", ""),
+    ("flags", "ulong", ""),
+)
 
 
 def read(tid: int, address: int, size: int) -> bytes:
     """Return the bytes at an address of a thread's memory: at most `MAX_BYTES`, and fewer where nothing is mapped."""
     size = min(size, MAX_BYTES)
-    if size <= 0 or address <= 0:
+    if size <= 0 or not 0 < address <= MAX_ADDRESS:  # a program can give any address, and what is added to it can overflow
         return b""
-    if _process_vm_readv is not None:
-        buffer = ctypes.create_string_buffer(size)
-        local = Iovec(ctypes.addressof(buffer), size)
-        taken = _process_vm_readv(tid, ctypes.byref(local), 1, ctypes.byref(Iovec(address, size)), 1, 0)
-        if taken > 0:
-            return buffer.raw[:taken]
+    local, place = buffer(size)
+    try:
+        taken = _process_vm_readv(tid, IOVEC.pack(place, size), 1, IOVEC.pack(address, size), 1, 0)
+    except (SyscallError, AttributeError):  # AttributeError: not in every C library
+        taken = 0
+    if taken > 0:
+        found: bytes = local.raw[:taken]
+        return found
     return _read_file(tid, address, size)
 
 

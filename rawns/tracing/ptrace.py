@@ -10,7 +10,6 @@ All requests must come from the thread that attached: a `Tracer` is used by one 
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` imports enum: 5 ms
-import ctypes
 import errno
 import os
 from struct import Struct
@@ -21,7 +20,7 @@ from ..terminal import printable
 from . import constants as c
 from . import seccomp
 from .architectures import ARCHITECTURES, RUN_BY, Architecture
-from .memory import Iovec
+from .memory import IOVEC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 INFO = Struct("=B3xI16x")  # struct ptrace_syscall_info: op, arch, then instruction_pointer and stack_pointer; then a union
 ENTRY, EXIT = Struct("=7Q"), Struct("=qB")  # nr and six arguments; rval and is_error
 INFO_BYTES = 96
+UNSIGNED_LONG = Struct("@L")
 MAX_REGISTER_BYTES = 1024
 OPTIONS = (
     c.PTRACE_O_TRACESYSGOOD
@@ -46,20 +46,13 @@ RESET_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, s
 MAX_ATTACH_ROUNDS = 100  # over /proc/PID/task, while threads start others
 EXEC_FAILED = 127
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_ptrace = _libc.ptrace
-_ptrace.restype = ctypes.c_long
-_ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+_ptrace = syscalls.LibcFunction(
+    "ptrace", ("request", "int", ""), ("pid", "int", ""), ("addr", "ulong", ""), ("data", "ulong", "")
+)
 
 
 class _Stopped(Exception):
     """`Tracer.stop` was called."""
-
-
-class SockFprog(ctypes.Structure):
-    """``struct sock_fprog`` of <linux/filter.h>."""
-
-    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
 class Process:
@@ -124,8 +117,7 @@ class Tracer:
         self._main = 0
         self._status = 0
         self._leaving = False
-        self._info = ctypes.create_string_buffer(INFO_BYTES)  # of the last stop, struct ptrace_syscall_info
-        self._info_address = ctypes.addressof(self._info)
+        self._info, self._info_address = syscalls.buffer(INFO_BYTES)  # of the last stop, struct ptrace_syscall_info
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
@@ -233,7 +225,8 @@ class Tracer:
         elif event == c.PTRACE_EVENT_EXEC:
             self._executed(thread, _event_message(tid))
         elif event == c.PTRACE_EVENT_SECCOMP or number == signal.SIGTRAP | 0x80:
-            self._call(thread)
+            if not event or thread.entry is None:  # a process that stops at each call has stopped at this one just now
+                self._call(thread)
         elif event == c.PTRACE_EVENT_STOP:
             if number in STOP_SIGNALS:
                 _request(c.PTRACE_LISTEN, tid)  # it stays stopped, and SIGCONT continues it
@@ -308,11 +301,12 @@ class Tracer:
 
 def _executable(word: str) -> str:
     """Return the path of a program, found as a shell finds it.  Raises `RawnsError`."""
-    places = [""] if "/" in word else os.get_exec_path()
+    path = os.environ.get("PATH", os.defpath)  # os.get_exec_path imports warnings
+    places = [""] if "/" in word else path.split(os.pathsep)
     for place in places:
-        path = os.path.join(place, word)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
+        found = os.path.join(place, word)
+        if os.path.isfile(found) and os.access(found, os.X_OK):
+            return found
     raise RawnsError(f"{printable(word)}: no such program")
 
 
@@ -324,13 +318,11 @@ def _become(path: str, argv: Sequence[str], ignored: Sequence[int], code: bytes,
         reading, writing = pipe
         os.close(writing)
         if os.read(reading, 1):
-            filter_ = SockFprog(len(code) // seccomp.INSTRUCTION.size, code)
-            prctl = _libc.prctl
-            if prctl(c.PR_SET_SECCOMP, c.SECCOMP_MODE_FILTER, ctypes.byref(filter_), 0, 0):
-                prctl(c.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # without privilege it is the condition for a filter
-                if prctl(c.PR_SET_SECCOMP, c.SECCOMP_MODE_FILTER, ctypes.byref(filter_), 0, 0):
-                    os.write(2, f"rawns trace: no seccomp filter: {os.strerror(ctypes.get_errno())}\n".encode())
-                    os._exit(EXEC_FAILED - 1)
+            try:
+                seccomp.install(code)
+            except SyscallError as error:
+                os.write(2, f"rawns trace: no seccomp filter: {error.strerror}\n".encode())
+                os._exit(EXEC_FAILED - 1)
             os.execv(path, list(argv))
     except OSError as error:
         os.write(2, f"rawns trace: {printable(path)}: {error.strerror}\n".encode())
@@ -340,13 +332,12 @@ def _become(path: str, argv: Sequence[str], ignored: Sequence[int], code: bytes,
 
 def _request(request: int, tid: int, address: int = 0, data: int = 0) -> int:
     """Make a ptrace request.  Raises `SyscallError`."""
-    answer: int = _ptrace(request, tid, address, data)
-    if answer < 0:  # none of the requests made here can return a negative value otherwise
-        number = ctypes.get_errno()
-        raise SyscallError(
-            number, "ptrace", f"{_NAMES.get(request, request)}, {tid}", _hint(tid) if number == errno.EPERM else ""
-        )
-    return answer
+    try:
+        return _ptrace(request, tid, address, data)  # none of the requests made here can return -1 otherwise
+    except SyscallError as error:
+        number = error.errno or 0
+    hint = _hint(tid) if number == errno.EPERM else ""
+    raise SyscallError(number, "ptrace", f"{_NAMES.get(request, request)}, {tid}", hint)
 
 
 def skip_call(tid: int, architecture: Architecture) -> None:
@@ -369,16 +360,20 @@ def set_result(tid: int, architecture: Architecture, result: int) -> None:
 
 
 def _set_registers(tid: int, kind: int, data: bytes) -> None:
-    buffer = ctypes.create_string_buffer(data, len(data))
-    vector = Iovec(ctypes.addressof(buffer), len(data))
-    _request(c.PTRACE_SETREGSET, tid, kind, ctypes.addressof(vector))
+    registers, address = syscalls.buffer(len(data))
+    registers.raw = data
+    vector, vector_address = syscalls.buffer(IOVEC.size)
+    vector.raw = IOVEC.pack(address, len(data))
+    _request(c.PTRACE_SETREGSET, tid, kind, vector_address)
 
 
 def _get_registers(tid: int, kind: int) -> bytes:
-    buffer = ctypes.create_string_buffer(MAX_REGISTER_BYTES)
-    vector = Iovec(ctypes.addressof(buffer), MAX_REGISTER_BYTES)
-    _request(c.PTRACE_GETREGSET, tid, kind, ctypes.addressof(vector))
-    return buffer.raw[: vector.size]
+    registers, address = syscalls.buffer(MAX_REGISTER_BYTES)
+    vector, vector_address = syscalls.buffer(IOVEC.size)
+    vector.raw = IOVEC.pack(address, MAX_REGISTER_BYTES)
+    _request(c.PTRACE_GETREGSET, tid, kind, vector_address)
+    found: bytes = registers.raw[: IOVEC.unpack(vector.raw)[1]]
+    return found
 
 
 _NAMES = {number: name for name, number in vars(c).items() if name.startswith("PTRACE_") and "_O_" not in name}
@@ -418,9 +413,10 @@ def program_name(pid: int) -> str:
 
 
 def _event_message(tid: int) -> int:
-    message = ctypes.c_ulong()
-    _request(c.PTRACE_GETEVENTMSG, tid, 0, ctypes.addressof(message))
-    return message.value
+    message, address = syscalls.buffer(UNSIGNED_LONG.size)
+    _request(c.PTRACE_GETEVENTMSG, tid, 0, address)
+    number: int = UNSIGNED_LONG.unpack(message.raw)[0]
+    return number
 
 
 def _status_fields(tid: int) -> dict[bytes, bytes]:

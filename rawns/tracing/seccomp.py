@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from struct import Struct
 
+from .. import syscalls
+from ..errors import SyscallError
 from .constants import (
     BPF_AND_K,
     BPF_JEQ_K,
     BPF_JGE_K,
     BPF_LD_W_ABS,
     BPF_RET_K,
+    PR_SET_NO_NEW_PRIVS,
+    PR_SET_SECCOMP,
+    SECCOMP_MODE_FILTER,
     SECCOMP_RET_ALLOW,
     SECCOMP_RET_TRACE,
 )
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
     from .architectures import Architecture
 
+SOCK_FPROG = Struct("@HP")  # struct sock_fprog: len, filter
 INSTRUCTION = Struct("=HBBI")  # struct sock_filter: code, jt, jf, k
 NUMBER, ARCH, SECOND_ARGUMENT = 0, 4, 24  # offsets in struct seccomp_data; of an argument the low half, on little-endian
 
@@ -50,6 +56,19 @@ def program(architectures: Sequence[Architecture], names: set[str]) -> bytes:
         lines += [(BPF_LD_W_ABS, 0, 0, ARCH), (BPF_JEQ_K, 0, len(block), architecture.audit), *block]
     lines.append((BPF_RET_K, 0, 0, SECCOMP_RET_ALLOW))
     return b"".join(INSTRUCTION.pack(*line) for line in lines)
+
+
+def install(code: bytes) -> None:
+    """Put the calling process under a filter that `program` has made: prctl(2), PR_SET_SECCOMP.  Raises `SyscallError`."""
+    lines, lines_address = syscalls.buffer(len(code))
+    lines.raw = code
+    filter_, address = syscalls.buffer(SOCK_FPROG.size)
+    filter_.raw = SOCK_FPROG.pack(len(code) // INSTRUCTION.size, lines_address)
+    try:
+        syscalls.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, address, 0, 0)
+    except SyscallError:  # without privilege, programs that gain privileges must be ruled out first
+        syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        syscalls.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, address, 0, 0)
 
 
 def _block(architecture: Architecture, names: set[str]) -> list[Line]:

@@ -6,13 +6,13 @@ inherited, received, or created before tracing began are known, too.  Older kern
 
 from __future__ import annotations
 
-import ctypes
 import os
 from _socket import SOL_SOCKET, socket  # as in `calls`
 
+from ..syscalls import LibcFunction
 from .names import NETLINK_PROTOCOLS
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = LibcFunction("syscall", *((name, "ulong", "") for name in ("number", "pidfd", "fd", "flags")))
 PIDFD_THREAD = os.O_EXCL  # <linux/pidfd.h>
 PIDFD_GETFD = 438  # the same number on all architectures
 SO_PROTOCOL, SO_DOMAIN = 38, 39  # <asm-generic/socket.h>
@@ -86,10 +86,7 @@ def _duplicate(tid: int, fd: int) -> int:
     except OSError:  # before Linux 6.9
         pidfd = os.pidfd_open(tid)
     try:
-        copy: int = _libc.syscall(PIDFD_GETFD, pidfd, fd, 0)
-        if copy < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+        copy = _syscall(PIDFD_GETFD, pidfd, fd, 0)
         os.set_inheritable(copy, False)
         return copy
     finally:

@@ -62,8 +62,8 @@ class Formatter:
         data, done = call.payload, 0
         folded: list[str] = []
         try:
-            for (name, spans), frame in zip(nlmsg.spans(data, known), nlmsg.split(data)):
-                message = data[frame.offset : frame.end]
+            for frame in nlmsg.split(data):
+                name = nlmsg.name_of(frame, known)
                 done = min(frame.end + 3 & ~3, len(data))
                 if (
                     frame.flags & uapi.NLM_F_MULTI
@@ -71,9 +71,10 @@ class Formatter:
                     and not name.isdigit()
                     and frame.kind not in (nlmsg.DONE.number, nlmsg.ERROR.number)
                 ):
-                    folded.append(name)
+                    folded.append(name)  # without being decoded
                     continue
                 yield from _fold(folded)
+                spans, message = nlmsg.message_spans(data, frame, known), data[frame.offset : frame.end]
                 yield self.title(call, name, frame, message, spans)
                 yield from self._details(data, spans, frame.end)
         except DecodeError as error:
@@ -152,12 +153,12 @@ def _fold(names: list[str]) -> Iterator[str]:
 def _words(spans: list[Span]) -> list[str]:
     """Return the values of a message that are not zero, each with the end of its C name: ``ifname v1``."""
     found = []
-    for number, span in enumerate(spans):
-        following = spans[number + 1] if number + 1 < len(spans) else None
+    for span, following in zip(spans, [*spans[1:], None]):
+        if not span.head and span.value in (0, b"", None) and span.kind is not None:
+            continue  # most members of structs
         contains = following is not None and following.kind is not None and following.offset < span.offset + span.length
-        if contains or span.name.startswith("nlmsg_") or not span.head and span.value in (0, b"", None) and span.kind is not None:
-            continue
-        found.append(span)
+        if not contains and not span.name.startswith("nlmsg_"):
+            found.append(span)
     words = [_word(span) for span in found[:MAX_WORDS]]
     return words if len(found) <= MAX_WORDS else [*words, f"{len(found) - MAX_WORDS} more"]
 

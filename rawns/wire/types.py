@@ -83,26 +83,24 @@ def expected(what: str, value: object) -> WireError:
 
 
 _names_of: dict[str, dict[int, str]] = {}  # by prefix
-_by_word: dict[
-    str, list[tuple[str, int]]
-] = {}  # the names of `uapi` and their numbers, by what stands before the first underscore
+_all_names: list[str] = []  # of `uapi`, one a line, once `names_of` has been called
 
 
 def names_of(prefix: str) -> dict[int, str]:
-    """Return the `uapi` names that begin with ``prefix``, by number (of several names for a number the first).
-
-    The prefix contains the whole first word of the names, and the underscore behind it.
-    """
+    """Return the `uapi` names that begin with ``prefix``, by number (of several names for a number the first)."""
     found = _names_of.get(prefix)
     if found is None:
-        if not _by_word:
-            for name, number in vars(uapi).items():
-                if isinstance(number, int):
-                    _by_word.setdefault(name.partition("_")[0], []).append((name, number))
+        if not _all_names:
+            _all_names.append("\n".join(["", *vars(uapi), ""]))
+        text, numbers = _all_names[0], vars(uapi)  # a search in one text takes a tenth of the time of 2,000 comparisons
         found = _names_of[prefix] = {}
-        for name, number in _by_word.get(prefix.partition("_")[0], ()):
-            if name.startswith(prefix):
-                found.setdefault(number, name)
+        at = text.find("\n" + prefix)
+        while at >= 0:
+            end = text.index("\n", at + 1)
+            name = text[at + 1 : end]
+            if isinstance(numbers[name], int):
+                found.setdefault(numbers[name], name)
+            at = text.find("\n" + prefix, end)
     return found
 
 
@@ -370,21 +368,27 @@ class Struct(Type):
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         if end - start >= self.size:
             values = self.convert(data, start)
-            if trace is None:
-                return values
         elif self.whole:
             raise DecodeError(f"{end - start} bytes at offset {start} instead of the {self.size} of struct {self.name}")
+        else:
+            values = self._first_members(data, start, end)
+        if trace is not None:
+            offset = start
+            for (name, kind), value in zip(self.members, values.values()):
+                trace.append(Span(offset, kind.size, (*path, name), kind, value))
+                offset += kind.size
+            if offset < end:
+                trace.append(Span(offset, end - offset, (*path, "?"), RAW, bytes(data[offset:end])))
+        return values
+
+    def _first_members(self, data: Buffer, start: int, end: int) -> Body:
+        """Return the members that lie before ``end``."""
         values, offset = {}, start
         for name, kind in self.members:
             if offset + kind.size > end:
                 break
-            size = kind.size if isinstance(kind, Raw) else _Struct(self.order + kind.code).size
             values[name] = _Struct(self.order + kind.code).unpack_from(data, offset)[0]
-            if trace is not None:
-                trace.append(Span(offset, size, (*path, name), kind, values[name]))
-            offset += size
-        if trace is not None and offset < end:
-            trace.append(Span(offset, end - offset, (*path, "?"), RAW, bytes(data[offset:end])))
+            offset += kind.size
         return values
 
 
