@@ -1,8 +1,8 @@
 """`rawns onefile`: write a copy of this package into one executable file, which needs nothing but Python.
 
 The file is a zip archive after a line that names the interpreter.  The same package gives the same bytes: names are sorted,
-times are fixed.  It always contains the source; with ``--compile`` also the compiled modules, which the Python version that
-has written them uses, and every other version ignores.
+times are fixed.  It always contains the source, without comments and docstrings unless ``--comments`` is given; with
+``--compile`` also the compiled modules, which the Python version that has written them uses, and every other version ignores.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ COMMAND = Command(
             help=f"leave out these commands and what only they need; also {', '.join(PARTS)}",
         ),
         Option("--only", argument="COMMAND,...", many=True, help="leave out all others; `--only ip` is the smallest"),
+        Option("--comments", help="keep comments and docstrings; without them the file is a fifth smaller"),
         Option("--compile", help="add compiled modules for this version of Python: a larger file that starts faster"),
     ),
     exclusive=[("--without", "--only")],
@@ -81,7 +82,7 @@ def main(argv: list[str]) -> int:
     named = {word for given in [*options["--without"], *options["--only"]] for word in given.split(",") if word}
     _check(named, [*NEEDED] if options["--without"] else [])
     left_out = {*COMMANDS, *PARTS} - {*named, *NEEDED} if options["--only"] else named
-    data = archive(left_out, options["--compile"])
+    data = archive(left_out, options["--compile"], options["--comments"])
     _write(options["--output"], data)
     report(f"{printable(options['--output'])}: {len(data)} bytes")
     return 0
@@ -96,13 +97,15 @@ def _check(named: set[str], needed: list[str]) -> None:
             raise RawnsError(f"there is no command or part {printable(word)}{did_you_mean(word, [*COMMANDS, *PARTS])}")
 
 
-def archive(left_out: set[str], compiled: bool) -> bytes:
+def archive(left_out: set[str], compiled: bool = False, comments: bool = False) -> bytes:
     """Return the bytes of the file."""
     import io
     import zipfile
 
     files = dict(package_files())
     kept = sorted(_needed(files, left_out) if left_out else files)
+    if not comments:
+        files.update((name, _without_comments(files[name])) for name in kept if name.endswith(".py"))
     codes = _compile([(name, files[name]) for name in kept if name.endswith(".py")]) if compiled else {}
     held = io.BytesIO()
     held.write(INTERPRETER)
@@ -113,6 +116,32 @@ def archive(left_out: set[str], compiled: bool) -> bytes:
                 target.writestr(_entry(f"{name}c"), codes[name], zipfile.ZIP_STORED)
             target.writestr(_entry(name), files[name], zipfile.ZIP_DEFLATED, 9)
     return held.getvalue()
+
+
+def _without_comments(source: bytes) -> bytes:
+    """Return a module without comments and docstrings.  All lines keep their numbers, which tracebacks show."""
+    import ast
+    import io
+    import tokenize
+
+    text = source.decode()
+    lines = text.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    for node in ast.walk(ast.parse(text)):
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
+            first = node.body[0]
+            end = first.end_lineno or first.lineno
+            before = lines[first.lineno - 1].encode()[: first.col_offset].decode()  # ast counts bytes
+            lines[first.lineno - 1 : end] = [before + '""' if len(node.body) == 1 else before.rstrip()] + [""] * (
+                end - first.lineno
+            )
+    return "\n".join(lines).encode()
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
