@@ -211,6 +211,7 @@ class Namespace(InsideNamespace):
 
     fd: int = -1
     name: str | None = None
+    _in_block = False
 
     def __init__(self, *args: object, **options: object) -> None:
         kind = type(self).__name__
@@ -406,21 +407,30 @@ class Namespace(InsideNamespace):
             syscalls.close(fd)
 
     def __enter__(self: Self) -> Self:
+        self._in_block = True
         return self
 
     def __exit__(self, *exc: object) -> None:
+        with syscalls.signals_blocked():
+            self._in_block = False
+            self._delete_own()
+            self.close()
+
+    def _delete_own(self) -> None:
+        """Delete the name that `create` has made, unless another program has removed or replaced it."""
         if self.fd >= 0 and self._owner == os.getpid() and self.name is not None:
             try:
                 if not _replaced(self.name, self.identity):
                     self.delete()
             except FileNotFoundError:
                 pass  # another program has removed the name
-        self.close()
 
     def __del__(self) -> None:
         try:
+            if self._in_block:  # a signal handler raised between the end of the block and `__exit__`
+                self._delete_own()
             Namespace.close(self)  # not its `net`, which may still be in use: NetNS.current().net.links()
-        except OSError:
+        except (OSError, RawnsError):
             pass  # the descriptor was closed by other code
 
 

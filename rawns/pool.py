@@ -22,7 +22,7 @@ from weakref import ref
 
 from .errors import InvalidValue, NamespaceRestoreError, RawnsError
 from .net import NetNS
-from .syscalls import set_signal_mask, signal_mask, signals_blocked, start_thread
+from .syscalls import call_with_mask, signal_mask, signals_blocked, start_thread
 from .threads import mark_own_thread
 
 TYPE_CHECKING = False
@@ -199,15 +199,12 @@ class Pool:
 
     def _call_prepare(self, ns: NetNS, prepare: Callable[[NetNS], object], unblocked: set[int]) -> None:
         """Prepare a namespace with signals unblocked: commands that are started then inherit the mask."""
-        blocked = set_signal_mask(unblocked)
         try:
-            prepare(ns)
+            call_with_mask(unblocked, prepare, ns)
         except BaseException:
             self._unprepared.pop(id(ns), None)
             ns.close()
             raise
-        finally:
-            set_signal_mask(blocked)
         with _creating:
             known = self._unprepared.pop(id(ns), None) is ns  # not if `prepare` has forked, and this is the child
             if known and len(self._ready) < self.size:

@@ -21,6 +21,8 @@ import _signal  # type: ignore[import-not-found]  # `signal` imports `enum`: 5 m
 import errno
 import os
 import sys
+from _thread import _local as local  # `threading.local` without `threading`, which takes 3 ms to import
+from _thread import get_native_id
 from time import perf_counter_ns
 
 from . import uapi
@@ -560,10 +562,11 @@ def start_thread(start: Callable[..., Answer], *args: Any) -> Answer:
 
 
 # Signals that programs have handlers for and that come from outside; each more costs every `signals_blocked` time.
-_SIGNALS = frozenset(
-    getattr(_signal, f"SIG{name}")
+_NUMBERS: list[int] = [
+    int(getattr(_signal, f"SIG{name}"))
     for name in "HUP INT QUIT USR1 USR2 PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU URG XCPU VTALRM PROF WINCH IO PWR".split()
-)
+]
+_SIGNALS = frozenset(_NUMBERS)
 
 
 def signal_mask() -> set[int]:
@@ -578,32 +581,151 @@ def set_signal_mask(mask: set[int]) -> set[int]:
     return previous
 
 
-class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
-    """Block signals in the calling thread until the end of the ``with`` block.
+class _BlockState(local):
+    """Whether the calling thread is in a `signals_blocked` block."""
 
-    A handler's exception (KeyboardInterrupt) then cannot come between a step and the registration of its undoing.  Python
-    runs handlers in the main thread only, but the kernel may deliver a signal to any thread that does not block it:
-    in a process with threads, this makes such an exception rare, not impossible.
+    blocking = False
+
+
+_state = _BlockState()
+_deferred: dict[int, Any] = {}  # while the main thread is in a block: the handlers that `_defer` stands in for
+_arrived: list[int] = []  # the signals that have arrived in the meantime
+MAX_INTERRUPTIONS = 100  # of a few steps that must not be left half done
+
+
+def _defer(number: int, frame: object) -> None:
+    """Remember a signal until the block ends: what its handler raises must not break the block off."""
+    if number not in _arrived:
+        _arrived.append(number)
+
+
+def _replace_handlers() -> BaseException | None:
+    """Let `_defer` stand in for all handlers in Python; return what one of them has raised before that."""
+    interruption: BaseException | None = None
+    for _ in range(MAX_INTERRUPTIONS):
+        try:
+            for number, handler in zip(_NUMBERS, map(_signal.getsignal, _NUMBERS)):
+                if handler.__class__ is not int and handler is not _defer and callable(handler):
+                    _deferred[number] = handler  # first: `signal` returns it, but an exception can come before the assignment
+                    _signal.signal(number, _defer)
+            break
+        except ValueError:  # only the main thread of the main interpreter may do this, and only there do handlers run
+            break
+        except BaseException as error:
+            interruption = interruption or error
+    return interruption
+
+
+def _restore_handlers() -> BaseException | None:
+    """Take back what `_replace_handlers` has done; return what a handler has raised.  One may have set others (SIG_IGN)."""
+    interruption: BaseException | None = None
+    for _ in range(MAX_INTERRUPTIONS):
+        try:
+            for number, handler in list(_deferred.items()):
+                if _signal.getsignal(number) is _defer:
+                    _signal.signal(number, handler)
+                _deferred.pop(number, None)
+            while _arrived:  # since the handlers were called: the kernel sends them once more
+                _signal.raise_signal(_arrived.pop())
+            break
+        except BaseException as error:
+            interruption = interruption or error
+    return interruption
+
+
+def _call_handlers() -> BaseException | None:
+    """Call the handlers of the signals that have arrived, as the interpreter would; return what the first of them raises."""
+    interruption: BaseException | None = None
+    for _ in range(MAX_INTERRUPTIONS):
+        if not _arrived:
+            break
+        number = _arrived.pop(0)
+        handler = _deferred.get(number)
+        if handler is not None and _signal.getsignal(number) is _defer:  # no handler has replaced it
+            try:
+                handler(number, sys._getframe(1))
+            except BaseException as error:
+                interruption = interruption or error
+    return interruption
+
+
+def _after_fork() -> None:
+    """Restore the handlers in a child that another thread has forked while the main thread was in a block."""
+    _arrived.clear()
+    if not _state.blocking:
+        _restore_handlers()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
+    """Let no signal interrupt the calling thread until the end of the ``with`` block.
+
+    A handler's exception (KeyboardInterrupt) then cannot come between a step and the registration of its undoing; it is raised
+    at the end of the block.  The thread blocks signals, so that the kernel keeps them, or delivers them to another thread.
+    Python runs handlers in the main thread nevertheless, wherever that is; so in the main thread they are replaced as well,
+    and called at the end.
     """
 
-    __slots__ = ("_previous",)
-    _previous: set[int] | None
+    __slots__ = ("_main", "_previous")
+
+    def __init__(self) -> None:
+        self._previous: set[int] | None = None  # the mask before the block; None outside of it, and inside another block
 
     def __enter__(self) -> None:
-        self._previous = None
-        previous = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
-        if previous >= _SIGNALS:  # inside another block: saves 2 of 3 system calls
-            return
-        self._previous = previous
-        try:
-            _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)  # runs the handlers of signals that have arrived already
-        except BaseException:
-            set_signal_mask(previous)
-            raise
+        interruption = self._begin()
+        if interruption is not None:
+            self.end()
+            raise interruption
+
+    def _begin(self) -> BaseException | None:
+        """Begin the block; return what a handler has raised meanwhile."""
+        if _state.blocking:
+            return None
+        self._main = get_native_id() == os.getpid()
+        interruption = _replace_handlers() if self._main else None
+        self._previous = _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
+        _state.blocking = True
+        return interruption
 
     def __exit__(self, *exc: object) -> None:
-        if self._previous is not None:
-            set_signal_mask(self._previous)
+        self.end()
+
+    def end(self, undo: Callable[[], object] | None = None) -> None:
+        """End the block.  Raises what a handler raises; ``undo`` is called before, while no other signal can interrupt it."""
+        if self._previous is None:
+            return
+        interruption: BaseException | None = None
+        try:
+            set_signal_mask(self._previous)  # what the kernel has kept arrives now
+            if _arrived and self._main:
+                interruption = _call_handlers()
+                if interruption is not None and undo is not None:
+                    undo()
+        finally:
+            self._previous, _state.blocking = None, False
+            late = _restore_handlers() if self._main else None
+            if interruption or late:
+                raise interruption or late  # type: ignore[misc]
+
+
+def call_with_mask(mask: set[int], function: Callable[..., object], *args: Any) -> None:
+    """Call ``function(*args)`` inside a `signals_blocked` block as if it were outside: with this mask, and with its handlers."""
+    blocking, main = _state.blocking, bool(_deferred) and get_native_id() == os.getpid()
+    blocked = set_signal_mask(mask)
+    _state.blocking = False
+    interruption = _restore_handlers() if main else None
+    try:
+        if interruption is not None:
+            raise interruption
+        function(*args)
+    finally:
+        interruption = _replace_handlers() if main else None
+        _state.blocking = blocking
+        set_signal_mask(blocked)
+        if interruption is not None:
+            raise interruption
 
 
 class Rollback:
@@ -639,21 +761,25 @@ class Rollback:
 
     def call_unblocked(self, function: Callable[..., object], *args: Any) -> None:
         """Call ``function(*args)``, which may take long, with signals unblocked: what a handler raises is raised here."""
-        self._blocked.__exit__()
         try:
+            self._blocked.end()
             function(*args)
         finally:
-            self._blocked.__enter__()
+            interruption = self._blocked._begin()  # in any case: an interruption ends the block, and is undone in it
+            if interruption is not None:
+                raise interruption
 
     def __enter__(self) -> Rollback:
         self._blocked.__enter__()
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is not None:
-            self.undo()
         try:
-            self._blocked.__exit__()
+            try:
+                if kind is not None:
+                    self.undo()
+            finally:
+                self._blocked.end(self.undo)
         except BaseException:
             with signals_blocked():
                 self.undo()

@@ -212,13 +212,15 @@ def remove_lab(name: str, wait: float | None = None) -> list[str]:
 
 def _remove_locked(name: str, wait: float | None) -> list[str]:
     with lock.LabLock(name) as lab_lock:
-        survey = Survey()
-        marked = survey.of(name)
         if wait is None:
-            gone = _remove(name, marked, survey.unread)
+            with signals_blocked():
+                survey = Survey()
+                gone = _remove(name, survey.of(name), survey.unread)
         else:
             from .wait import RemovalWait
 
+            survey = Survey()
+            marked = survey.of(name)
             with RemovalWait([one.name for one in marked if not one.stale], wait):
                 gone = _remove(name, marked, survey.unread)
         lab_lock.remove()

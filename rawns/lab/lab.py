@@ -266,9 +266,17 @@ class Lab(RuntimeVerbs):
         self._process = os.getpid()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        if self._process == os.getpid():  # a forked child leaves the parent's lab alone
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if self._process != os.getpid():
+            return  # a forked child leaves the parent's lab alone
+        try:
             self.down()
+        except Exception:
+            raise
+        except BaseException:  # the first interruption does not keep the lab up; a second one ends the wait for its lock
+            if kind is None or issubclass(kind, Exception):
+                self.down()
+            raise
 
     def __repr__(self) -> str:
         state = "up" if any(host.there for host in self.hosts) else "planned"

@@ -5,10 +5,12 @@ The moments are chosen at random by a timer; what has to hold, holds for all of 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +61,19 @@ def descriptors():
 """
 
 OPERATIONS = {
+    "block": """
+NetNS.create(name + "-x").delete()
+def operation():
+    with NetNS.create(name):
+        pass
+before = descriptors()
+times = 0
+for _ in range(400):
+    times += interruptions(operation, 1e-3, 1)
+    gc.collect()
+    assert name not in NetNS.list() + NetNS.list(stale=True), "a name is left behind"
+after = descriptors()
+""",
     "entered": """
 ns = NetNS.create()
 def operation():
@@ -145,6 +160,85 @@ def test_a_handler_that_raises(operation: str, netns_name: Callable[[], str]) ->
             if os.path.lexists(path):
                 subprocess.run(["umount", "-l", path], capture_output=True)
                 os.unlink(path)
+
+
+OTHER_THREAD = """
+import json, os, signal, sys, threading
+from rawns import Lab, NetNS, Observer, observed
+
+name, step = sys.argv[1], int(sys.argv[2])
+arrived, sent = os.pipe2(os.O_NONBLOCK)
+os.set_blocking(arrived, True)
+signal.set_wakeup_fd(sent)
+gate = threading.Event()
+other = threading.Thread(target=gate.wait, daemon=True)
+other.start()
+
+class At(Observer):
+    # At one system call, of whichever thread, the kernel gives SIGINT to a thread that does not block it.
+    def __init__(self, number):
+        self.number, self.calls = number, 0
+    def after(self, event):
+        self.calls += 1
+        if self.calls - 1 == self.number:
+            signal.pthread_kill(other.ident, signal.SIGINT)
+            os.read(arrived, 1)
+
+def block():
+    with NetNS.create(name):
+        pass
+
+def attach():
+    with NetNS.create() as ns:
+        ns.attach(name)
+        ns.delete()
+
+def lab(hosts, standing=False):
+    with Lab(name, standing=standing) as lab:
+        first, *others = [lab.netns(f"{name}.{number}") for number in range(hosts)]
+        for number, other in enumerate(others):
+            lab.wire(first.port(None, f"10.0.{number}.1/24"), other.port(None, f"10.0.{number}.2/24"))
+        lab.up()
+
+OPERATIONS = {
+    "block": block, "attach": attach, "lab": lambda: lab(2), "standing": lambda: lab(2, True), "threads": lambda: lab(16)
+}
+
+def names():
+    return [one for one in os.listdir("/run/netns") if one.startswith(name)] if os.path.isdir("/run/netns") else []
+
+operation, interrupted, number = OPERATIONS[sys.argv[3]], 0, 0
+operation()
+while True:
+    at = At(number)
+    try:
+        with observed(at):
+            operation()
+    except KeyboardInterrupt:
+        interrupted += 1
+    mounts = [line for line in open("/proc/self/mountinfo", errors="surrogateescape") if f"/run/netns/{name}" in line]
+    assert not names() and not mounts, f"call {number}: {names()}"
+    if at.calls <= number:
+        break
+    number += step
+print(json.dumps([number, interrupted]))
+"""
+
+
+@pytest.mark.parametrize(("operation", "step"), [("block", 1), ("attach", 3), ("lab", 3), ("standing", 7), ("threads", 61)])
+def test_another_thread_takes_the_signal(operation: str, step: int, netns_name: Callable[[], str]) -> None:
+    """The kernel gives a signal that the main thread blocks to another thread, and Python runs its handler in the main thread."""
+    name = netns_name()
+    argv = [sys.executable, "-c", OTHER_THREAD, name, str(step), operation]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    try:
+        assert done.returncode == 0, done.stderr
+        calls, interrupted = json.loads(done.stdout)
+        assert interrupted >= calls / step * 0.9 > 5
+    finally:
+        for left in Path("/run/netns").glob(f"{name}*"):
+            subprocess.run(["umount", "-l", str(left)], capture_output=True)
+            left.unlink()
 
 
 def test_a_dump_broken_off_does_not_spoil_the_next(netns_name: Callable[[], str]) -> None:
