@@ -126,7 +126,8 @@ class Generator:
             self.data["taps"] = [{**place, "name": "tap0", "owner": self.random.choice([0, OTHER_USER])}]
         if "vxlan" in self.features and self.chance():
             remote: Data = self.random.choice([{"remote": "198.51.100.2"}, {"remote": "2001:db8::2", "port": 4790}])
-            self.data["vxlans"] = [{**place, "name": "vx0", "vni": self.random.randrange(1, 1 << 24), **remote}]
+            other = {"underlay": hosts[-1]} if self.chance(0.3) else {}
+            self.data["vxlans"] = [{**place, **other, "name": "vx0", "vni": self.random.randrange(1, 1 << 24), **remote}]
         if "macvlan" in self.features and self.chance() and "taps" in self.data:
             mode = self.random.choice(["private", "vepa", "bridge"])
             self.data["macvlans"] = [{"host": hosts[-1], "name": "mv0", "parent": f"{hosts[0]}:tap0", "mode": mode}]

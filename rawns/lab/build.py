@@ -48,19 +48,19 @@ class Builder:
         self._lab: Topology = plan.lab
         self._plan, self._undo, self._progress = plan, undo, progress
         self._made: dict[int, bool] = {}  # by id, the interfaces that exist: whether their creation has set everything
-        self._guests: dict[int, list[Interface]] = {}  # by host: what is created on its interfaces and lives in another host
+        self._guests: dict[int, list[Interface]] = {}  # by host: what is created in it and lives in another host
         # What must have happened before a host is configured: N that host N exists, ~N that it has been configured.
         self._awaited: dict[int, set[int]] = {host.number: set() for host in self._lab.hosts if self._busy(host)}
         for created in plan.created:
             for one in created:
-                far, parent = one.peer, one.parent
+                far, origin = one.peer, one.created_in
                 if far is not None:
                     self._await(one.host, far.host)
-                elif parent is not None and parent.host is not one.host:
-                    self._guests.setdefault(parent.host.number, []).append(one)
-                    self._awaited.setdefault(parent.host.number, set())
-                    self._await(parent.host, one.host)
-                    self._awaited[one.host.number].add(~parent.host.number)
+                elif origin is not one.host:
+                    self._guests.setdefault(origin.number, []).append(one)
+                    self._awaited.setdefault(origin.number, set())
+                    self._await(origin, one.host)
+                    self._awaited[one.host.number].add(~origin.number)
         self._waiting: dict[int, list[Host]] = {}  # hosts by the event that they wait for
         self._past: set[int] = set()  # the events that have happened
         self._connected: list[Host] = []  # hosts that are configured and whose sockets are still open
@@ -296,8 +296,7 @@ class Builder:
         for one in masters:
             requests += one.create(host)
         for one in others:
-            here = one.parent is None or one.parent.host is host
-            if id(one) not in self._made and here and not one.by_ioctl:
+            if id(one) not in self._made and one.created_in is host and not one.by_ioctl:
                 requests += self._create(host, one)
         for guest in sorted(self._guests.get(host.number, ()), key=_depth):
             requests += guest.create(host)

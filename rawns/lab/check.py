@@ -43,6 +43,7 @@ def problems_of(lab: Topology, incomplete: Collection[str] = ()) -> list[str]:
         if one.mtu != other.mtu and one.mtu and other.mtu:
             found.append(_unequal(one, other))
     found += _shared_parents(lab)
+    found += _tunnels(lab, incomplete)
     found += _on_segments(lab, incomplete)
     return found
 
@@ -91,9 +92,6 @@ def _in_host(host: Host) -> Problems:
     for nat in host.nats:
         if nat.out not in names and not host.root:
             yield Problem(f"NAT out of {nat.out}, but {host.label} has no interface of that name", host.where)
-    tunnels = [one for one in host.interfaces if one.tunnel]
-    if tunnels:
-        yield from _tunnels(host, tunnels)
 
 
 def _of_interface(host: Host, one: Interface) -> Problems:
@@ -228,15 +226,18 @@ def _gateway(host: Host, route: LabRoute, networks: Networks, on_link: Networks)
         yield Problem(f"the gateway {route.via} of {host.label} is in no network{out} that it has an address in", where)
 
 
-def _tunnels(host: Host, tunnels: list[Interface]) -> Problems:
-    mine = {address.address for one in host.interfaces for address in one.addresses}
+def _tunnels(lab: Topology, incomplete: Collection[str]) -> Problems:
+    """Yield tunnels whose packets cannot leave: the addresses and numbers are those of the host that carries them."""
     seen: dict[object, Interface] = {}
-    for one in tunnels:
-        if one.local is not None and one.local not in mine and not host.root:
-            yield Problem(f"{one} sends from {one.local}, which is not an address of {host.label}", one.where)
-        before = seen.setdefault(one.tunnel_key, one)
+    for one in [one for host in lab.hosts if host.label not in incomplete for one in host.interfaces if one.tunnel]:
+        carrier = one.created_in
+        mine = {address.address for interface in carrier.interfaces for address in interface.addresses}
+        if one.local is not None and one.local not in mine and not carrier.root and carrier.label not in incomplete:
+            yield Problem(f"{one} sends from {one.local}, which is not an address of {carrier.label}", one.where)
+        before = seen.setdefault((carrier.number, one.tunnel_key), one)
         if before is not one:
-            yield Problem(f"{one} and {before.name} have the same number on the same port: {one.note}", one.where)
+            name = before.name if before.host is one.host else str(before)
+            yield Problem(f"{one} and {name} have the same number on the same port: {one.note}", one.where)
 
 
 # -- one segment of Ethernet ----------------------------------------------------------------------------------------------

@@ -139,15 +139,16 @@ class Plan:
         self._unsettled[host.number].add(there.index)
 
     def _remove_stacked(self, hosts: Sequence[Host]) -> None:
-        """Create stacked interfaces again whose parents are: they disappear with them."""
-        stacked = [(host, one) for host in hosts for one in host.interfaces if one.parent is not None]
+        """Create stacked interfaces and tunnels again whose parents or underlays are: they disappear with them."""
+        stacked = [(host, one) for host in hosts for one in host.interfaces if one.parent is not None or one.underlay is not None]
         created = {id(one) for several in self.created for one in several} if stacked else set()
         more = bool(stacked)
         while more:
             more = False
             for host, one in stacked:
                 state = self.states[host.number]
-                if state is not None and id(one.parent) in created and id(one) not in created:
+                lost = self.states[one.created_in.number] is None or id(one.parent) in created
+                if state is not None and lost and id(one) not in created:
                     created.add(id(one))
                     self.created[host.number].append(one)
                     self._remove(host, state.links[one.name or ""])
@@ -191,8 +192,8 @@ class Plan:
         stacked = [one for host in hosts for one in host.interfaces if one.parent is not None and one.parent.existing]
         self.problems += [text for one in stacked for text in self._on_existing(one)]
         for one in [one for host in hosts for one in self.created[host.number]]:
-            if one.parent is not None and one.parent.host is not one.host:
-                one.index = max(self._next_index(host) for host in (one.host, one.parent.host))
+            if one.created_in is not one.host:
+                one.index = max(self._next_index(host) for host in (one.host, one.created_in))
 
     def _on_existing(self, one: Interface) -> Iterator[str]:
         """Yield why the kernel would refuse an interface on the existing one that is its parent."""
@@ -211,8 +212,8 @@ class Plan:
     def _next_index(self, host: BaseHost) -> int:
         """Return an index that nothing in a host has.
 
-        A link that is created from another namespace, its parent's, needs one that is free in both: before Linux 6.14 the kernel
-        refuses it with EEXIST if the sender's namespace has that index.
+        A link that is created from another namespace, its parent's or its underlay's, needs one that is free in both: before
+        Linux 6.14 the kernel refuses it with EEXIST if the sender's namespace has that index.
         """
         state = self.states[host.number]
         return max([self.lab.first_index if state is None else state.next_index, *(one.index + 1 for one in host.interfaces)])

@@ -123,5 +123,13 @@ def _link(one: Interface) -> Data:
     if one.master is not None:
         place = {"bridge": one.master.name} if one.bridged else {**place, "vrf": one.master.name}
     parent = f"{one.parent.host.label}:{one.parent.name}" if one.parent is not None else None
-    entry = {**place, "vlans": list(one.vlans or ()), "parent": parent, "name": one.name, "addresses": _texts(one.addresses)}
+    underlay = one.underlay.label if one.underlay is not None else None
+    entry = {
+        **place,
+        "vlans": list(one.vlans or ()),
+        "parent": parent,
+        "underlay": underlay,
+        "name": one.name,
+        "addresses": _texts(one.addresses),
+    }
     return _without_empty({**entry, **_properties(one)})

@@ -154,13 +154,14 @@ class Host(BaseHost):
         local: str | None = None,
         port: int = 4789,
         master: Interface | None = None,
+        underlay: Host | None = None,
         **options: Unpack[InterfaceOptions],
     ) -> Vxlan:
-        """Plan a tunnel to another machine's lab; ``master`` is a bridge of this host."""
+        """Plan a tunnel to another machine's lab; ``master`` is a bridge of this host, ``underlay`` carries its packets."""
         from .kinds.tunnel import Vxlan
 
-        made = Vxlan(self, name, addresses, vni=vni, remote=remote, local=local, port=port, master=master, **options)
-        return self.add(made)
+        tunnel: dict[str, Any] = {"vni": vni, "remote": remote, "local": local, "port": port, "underlay": underlay}
+        return self.add(Vxlan(self, name, addresses, master=master, **tunnel, **options))
 
     def _parent(self, parent: Interface | str) -> Interface:
         return self.lab.existing(parent) if isinstance(parent, str) else parent

@@ -202,6 +202,7 @@ class Interface(Described):
     vlan_filtering: bool = False  # whether it is a bridge that keeps the traffic of VLANs apart
     remote: str = ""  # the address of the other end of a tunnel
     local: str | None = None  # the address that a tunnel sends from
+    underlay: BaseHost | None = None  # the host whose network carries the packets of a tunnel; None for its own
     owner: int | None = None  # the user who may open a tap
 
     def __init_subclass__(cls) -> None:
@@ -271,6 +272,11 @@ class Interface(Described):
     def bridged(self) -> bool:
         """Whether it is a port of a bridge, which has the addresses in its place."""
         return self.master is not None and self.master.switches
+
+    @property
+    def created_in(self) -> BaseHost:
+        """The host in whose namespace it is created, and to which what is below it belongs: its own for most kinds."""
+        return self.parent.host if self.parent is not None else self.underlay or self.host
 
     @property
     def given(self) -> Sequence[Prefix]:
@@ -352,7 +358,7 @@ class Interface(Described):
         """What its alias says after the lab's stamp: what it is, so that it is recognized when it is read back."""
         if self.parent is not None:
             return f"{self.kind} {self.parent.host.label}:{self.parent.name}"
-        return self.kind
+        return self.kind if self.underlay is None else f"{self.kind} {self.underlay.label}:"
 
     def creation(self, speaker: BaseHost) -> dict[str, Any]:
         """Return keywords for its creation by a socket in the host ``speaker``: index, group, properties and namespace."""
@@ -368,7 +374,7 @@ class Interface(Described):
         return options
 
     def create(self, speaker: BaseHost) -> list[Request]:
-        """Return the requests that create it, sent in the host ``speaker``: its own, or that of its parent."""
+        """Return the requests that create it, sent in the host ``speaker``: that of `created_in`."""
         assert self.name is not None
         options = self.creation(speaker)
         if self.host is speaker:

@@ -273,6 +273,9 @@ class LinkParser(TableParser):
                 own["vlans"] = vlan_map(entry["vlans"])
         self._count(path, len(hosts))
 
+        if "underlay" in entry:
+            own["underlay"] = self.host_of(entry["underlay"], (*path, "underlay"))
+
         def make(number: int, addresses: list[Prefix], options: dict[str, Any]) -> Interface:
             host = hosts[number]
             if "vrf" in entry:

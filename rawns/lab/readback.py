@@ -108,9 +108,10 @@ class LabReader:
                     end.loop = True
         self._lab.drop_unwired()
 
-    def add(self, host: Host, state: NamespaceState, link: Link, kind: type[Made], parent: Interface | None = None) -> Made:
-        """Add an interface for a link, and return it."""
-        options: dict[str, Any] = {"parent": parent, "master": self._master(host, state, link)}
+    def add(self, host: Host, state: NamespaceState, link: Link, kind: type[Made], **below: Interface | Host | None) -> Made:
+        """Add an interface for a link, and return it; ``below`` is its ``parent`` or ``underlay``."""
+        options: dict[str, Any] = {"master": self._master(host, state, link), **below}
+        parent = options.get("parent")
         for row in LINK_PROPERTIES:
             value = row.kernel_value(link)
             usual = kind.usual_values.get(row.name, row.usual)
@@ -144,10 +145,13 @@ class LabReader:
         kind = kinds.by_kind(link.kind)
         if kind is None:
             return True
+        label, colon, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
+        if kind.tunnel and colon:
+            self.add(host, state, link, kind, underlay=self._lab.root if label == "root" else self._hosts.get(label))
+            return True
         if not kind.stacked:
             self.add(host, state, link, kind)
             return True
-        label, colon, name = (link.alias or "").rpartition(" ")[2].rpartition(":")
         there = self._hosts.get(label)
         parent = self._read.get((there.number, name)) if there is not None else None
         if not colon:  # the alias has a hash of the words

@@ -102,12 +102,16 @@ class Segments:
 
 
 def tunnels(lab: Topology) -> list[tuple[Interface, list[Interface]]]:
-    """Return each tunnel with those that it leads to: of the same number, each to an address of the other's host."""
+    """Return each tunnel with those that it leads to: of the same number, each to an address where the other is carried."""
     ends: dict[object, list[tuple[Interface, set[str]]]] = {}
+    carried: dict[int, list[Interface]] = {}  # by the host that carries them
     for host in lab.hosts:
-        mine = [one for one in host.interfaces if one.tunnel]
-        addresses = {one.address for interface in host.interfaces for one in interface.addresses} if mine else set()
-        for one in mine:
+        for one in host.interfaces:
+            if one.tunnel:
+                carried.setdefault(one.created_in.number, []).append(one)
+    for number, several in carried.items():
+        addresses = {one.address for interface in lab.hosts[number].interfaces for one in interface.addresses}
+        for one in several:
             ends.setdefault(one.tunnel_key, []).append((one, addresses))
     return [
         (one, [other for other, there in same if other is not one and one.remote in there and other.remote in here])

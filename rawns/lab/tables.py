@@ -259,6 +259,7 @@ VLANS = Key("vlans", values.ListOf(values.VLAN_ID), "VLANs of a bridge port; the
 NAME = Key("name", values.INTERFACE_NAME, "name of the interface; by default eth0, eth1 ..., or at a bridge the other host's")
 ADDRESSES = Key("addresses", values.ListOf(values.INTERFACE_ADDRESS), "addresses with prefix length; count up with `count`")
 PARENT = Key("parent", values.TEXT, 'interface that it stands on, "HOST:NAME", or "NAME" for one of the same host', required=True)
+UNDERLAY = Key("underlay", values.TEXT, "host whose network carries its packets, if not its own; `root` as for `host`")
 ENDS = Key("ends", values.Value({"type": "array", "minItems": 2, "maxItems": 2}), "the two ends", required=True)
 LOOP = Key("loop", values.FLAG, "whether the wire may close a loop of bridges without spanning tree protocol")
 PRESET = Key(
@@ -275,7 +276,7 @@ def link_keys(kind: type[Interface]) -> Keys:
     """Return the keys of a table that describes links of one kind."""
     place: tuple[Key, ...] = (HOST, BRIDGE, VLANS) if kind.bridgeable else (HOST,)
     place += () if kind.routes else (VRF,)
-    parent = (PARENT,) if kind.stacked else ()
+    parent = (PARENT,) if kind.stacked else (UNDERLAY,) if kind.tunnel else ()
     return keys_of(place, parent, kind.properties, NAME, ADDRESSES, LINK_PROPERTIES, SHAPE_KEYS)
 
 

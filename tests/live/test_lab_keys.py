@@ -297,6 +297,9 @@ def case_of(key: str) -> Case:
         return {**data, "vrfs": [{"host": "a", "name": "blue", "table": 10}]}, lambda p: p.link("a", "x0")["master"], "blue"
     if word == "parent":
         return link(table, host="b"), lambda p: p.link("b", "x0")["linkinfo"]["info_kind"], kinds.by_table(table).kind
+    if word == "underlay":
+        data = {**PAIR, table: [{"host": "b", "name": "x0", "underlay": "a", **NEEDED[table]}]}
+        return data, lambda p: p.link("b", "x0")["link_netnsid"] >= 0, True
     if word in ("name", "host"):
         return link(table), lambda p: p.link("a", "x0")["ifname"], "x0"
     if word in ("bridge", "vlans"):

@@ -31,6 +31,7 @@ def interface_of(one: Interface) -> dict[str, Any]:
         "shape": one.shape,
         "vlans": one.vlans,
         "parent": parent,
+        "underlay": one.underlay.label if one.underlay is not None else None,
         "master": master,
     }
     return {"kind": one.kind, "name": one.name, **properties, **links}

@@ -31,9 +31,13 @@ def _port(attribute: str, default: int) -> KindProperty:
 
 
 class Tunnel(Interface):
-    """A tunnel to another machine: ``vni`` is its number, ``remote`` the other machine's address, ``port`` a UDP port."""
+    """A tunnel to another machine: ``vni`` is its number, ``remote`` the other machine's address, ``port`` a UDP port.
 
-    __slots__ = ("port", "remote", "vni")
+    With ``underlay`` its packets travel in the network of that host: the kernel sends them from the namespace that the device
+    was created in, though it has moved since.
+    """
+
+    __slots__ = ("port", "remote", "underlay", "vni")
 
     bridgeable = True
     tunnel = True
@@ -42,8 +46,9 @@ class Tunnel(Interface):
     port: int
     remote: str
 
-    def __init__(self, host: BaseHost, name: str | None, *args: Any, **options: Any) -> None:
+    def __init__(self, host: BaseHost, name: str | None, *args: Any, underlay: BaseHost | None = None, **options: Any) -> None:
         super().__init__(host, name, *args, **options)
+        self._init(underlay=None if underlay is host else underlay)
         if self.local is not None and (":" in self.local) is not (":" in self.remote):
             raise InvalidValue(f"local and remote of a tunnel are of one family: {self.local} and {self.remote} are not")
 
