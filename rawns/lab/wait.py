@@ -5,11 +5,14 @@ from __future__ import annotations
 from _socket import AF_INET6
 from time import monotonic
 
-from .. import netns_names, uapi
+from .. import netns_names, rtnl, uapi
 from ..errors import RawnsError
 from ..events import Monitor, wait_until
 from ..net import NetNS
+from ..objects import link as links
 from ..objects import nsid
+from ..objects.link import Link
+from ..rtnl.link import LINKINFO
 from ..terminal import printable
 from .activation import activate, addresses_without_route
 
@@ -18,13 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..netns import Namespace
-    from ..objects.link import Link
     from .host import Host
     from .interface import Interface
     from .topology import Topology
 
 SETTLED = (uapi.BR_STATE_FORWARDING, uapi.BR_STATE_BLOCKING)  # the spanning tree protocol blocks ports on purpose
 MAX_OPEN = 64  # namespaces whose descriptors are open at once
+# What is read of links; all of their attributes take ten times as long to decode.
+STATE = rtnl.NEWLINK.select(
+    "IFLA_IFNAME", "IFLA_OPERSTATE", IFLA_LINKINFO=LINKINFO.select("IFLA_INFO_SLAVE_KIND", "IFLA_INFO_SLAVE_DATA")
+)
 
 
 class LabTimeoutError(RawnsError, TimeoutError):
@@ -71,7 +77,7 @@ def _missing(host: Host, inactive: list[Interface]) -> str:
 
     Interfaces that have a carrier and may not transmit yet are added to ``inactive``.
     """
-    links = {link.name: link for link in host.net.links()}
+    found = _links(host)
     tentative = {}
     ipv6 = any(wanted.family == AF_INET6 for one in host.interfaces for wanted in one.addresses)
     for address in host.net.addresses(family=AF_INET6) if ipv6 else ():  # those of IPv4 can be used at once
@@ -80,7 +86,7 @@ def _missing(host: Host, inactive: list[Interface]) -> str:
         if address.tentative:
             tentative[address.index, str(address)] = True
     for one in host.interfaces:
-        link = links.get(one.name or "")
+        link = found.get(one.name or "")
         if link is None:
             return f"{one} is not there"
         if one.carrier_due and not link.carrier:
@@ -97,6 +103,13 @@ def _missing(host: Host, inactive: list[Interface]) -> str:
     for unready in addresses_without_route(host, expected):
         return f"the address {unready} of {host.label} cannot receive yet"
     return ""
+
+
+def _links(host: Host) -> dict[str, Link]:
+    """Return the links of a host by name, as far as `STATE` says."""
+    asked = links.request({}, all=True, stats=False)
+    asked.reading = STATE
+    return {one.name: one for one in map(Link, [reply.body for reply in host.net.netlink.dump(asked)])}
 
 
 def _port_state(link: Link) -> int | None:

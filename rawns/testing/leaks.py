@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
+PIECE = 1 << 16  # bytes of a file that are read at once
 PATIENCE = 1.0  # seconds for threads that are about to end; only a leak takes so long
 MAX_NUMBERS = 1000  # of processes that are looked at one by one; the list of all is read if there could be more
 NAMESPACE_FILE = "net:["
@@ -83,11 +84,22 @@ class NewProcesses:
         return [pid for pid in inside if is_process(pid)]
 
 
+def _contents(path: str) -> bytes:
+    """Return what a file of /proc holds, with a third of the system calls that a file object makes."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = b""
+        while piece := os.read(fd, PIECE):
+            found += piece
+        return found
+    finally:
+        os.close(fd)
+
+
 def _last_pid() -> int:
     """Return the id that the kernel has assigned last to a process or thread; 0 if /proc/loadavg cannot be read."""
     try:
-        with open("/proc/loadavg", "rb") as file:
-            return int(file.read().split()[-1])
+        return int(_contents("/proc/loadavg").split()[-1])
     except (OSError, ValueError, IndexError):
         return 0
 
@@ -166,8 +178,7 @@ def children() -> set[int]:
     found: set[int] = set()
     for task in os.listdir("/proc/self/task"):
         try:
-            with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
-                found.update(map(int, file.read().split()))
+            found.update(map(int, _contents(f"/proc/self/task/{task}/children").split()))
         except OSError:
             pass  # the thread has just ended
     return found
