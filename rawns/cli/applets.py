@@ -8,22 +8,29 @@ import sys
 
 from ..errors import RawnsError
 from ..terminal import printable
-from .main import APPLETS, available
+from .main import APPLETS, CNI_PLUGINS, available
 from .options import Command, Option
 from .output import complain, report
 
 COMMAND = Command(
     "applets",
     "List the programs that a link to this program can be, or create links to it in a directory.",
-    options=(Option("--install", argument="DIR", help="create the links in this directory; a file that is there is left alone"),),
+    options=(
+        Option("--install", argument="DIR", help="create the links in this directory; a file that is there is left alone"),
+        Option("--install-cni", argument="DIR", help="create links with the names of the CNI plugins (`rawns help cni`)"),
+    ),
+    exclusive=[("--install", "--install-cni")],
     details="Exit status: 0 if every link is there afterwards, 1 if another file has its name or it cannot be created.",
 )
 
 
 def main(argv: list[str]) -> int:
     """Run ``rawns applets``; return the exit status."""
-    directory = COMMAND.parse(argv)["--install"]
+    options = COMMAND.parse(argv)
+    directory = options["--install-cni"] or options["--install"]
     names = [name for name in APPLETS if name in available()]
+    if options["--install-cni"] is not None:
+        names = [*CNI_PLUGINS, "rawns"] if "cni" in available() else []
     if directory is None:
         print("\n".join(names))
         return 0

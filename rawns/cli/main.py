@@ -36,6 +36,7 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
     "ls": "every network namespace of this machine, and what keeps it alive",
     "trace": "what any program says to the kernel about namespaces and networks",
     "decode": "netlink messages from a hex dump, a log of strace or a capture, with every byte named",
+    "cni": "plugins that connect containers to networks, for container engines",
     "learn": "network namespaces, chapter by chapter, with tasks for your own shell",
     "doctor": "what would make rawns fail or be slow on this machine, and the remedies",
     "nsenter": "a program in namespaces of another process",
@@ -49,6 +50,13 @@ COMMANDS = {  # the modules ``rawns.cli.COMMAND``, and a summary of each
 }
 SYNONYMS = {"--help": "help", "-h": "help", "--version": "version", "-V": "version"}
 APPLETS = ("ip", "ping", "ss", "bridge", "tc", "nsenter", "unshare")  # programs that a link of this name is
+CNI_PLUGINS = (  # CNI plugins that a link of this name is; bridge(8) has no CNI_COMMAND in its environment
+    "bridge",
+    "host-local",
+    "loopback",
+    "portmap",
+    "static",
+)
 EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
 EXPLAINABLE = ("ip", "ss", "bridge", "tc", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own
 EXPLAINABLE_FIRST = ("unshare", "nsenter")  # of these as the first word only: the others may belong to the program that they run
@@ -174,8 +182,12 @@ def entry(program: str = "rawns") -> None:
     gc.set_threshold(20_000)  # what a command imports stays; looking for garbage in it takes half a millisecond
     argv = sys.argv[1:]
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
-    if name in APPLETS:
+    if name in (*CNI_PLUGINS, "rawns", "firewall") and not argv and "CNI_COMMAND" in os.environ:
+        argv = ["cni", name]
+    elif name in APPLETS:
         argv = [name, *argv]
+    elif name in CNI_PLUGINS:
+        argv = ["cni", name, *argv]
     try:
         status = _run_to_the_end(argv, " ".join([program, *argv[:1]]), install())
     except KeyboardInterrupt:  # while the last line was written

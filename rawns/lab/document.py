@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .. import json_text
 from ..errors import InvalidValue, SyscallError
 from ..terminal import printable
 
@@ -218,29 +219,17 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class _Scanning:
-    """The attributes that the C scanner reads from its context."""
+class _Pairs(json_text.Scanning):
+    """What the C scanner is told: keep keys that are there twice."""
 
-    strict, object_hook, object_pairs_hook = True, None, staticmethod(_pairs)
-    parse_float, parse_int, memo = float, int, None
-
-    @staticmethod
-    def parse_constant(word: str) -> Any:
-        raise ValueError(f"{word} is not JSON")
+    object_pairs_hook = staticmethod(_pairs)
 
 
 def _json(text: str, name: str) -> Any:
-    space = " \t\n\r"
-    start = len(text) - len(text.lstrip(space))
     try:
-        from _json import make_scanner
-
-        data, end = make_scanner(_Scanning)(text, start)  # type: ignore[arg-type]
-        if not text[end:].strip(space):
-            return data
-    except (ImportError, StopIteration, ValueError, SystemError):  # the last one at the end of a text that is nested deeply
-        pass
-    return _json_slowly(text, name)
+        return json_text.scan(text, _Pairs)
+    except json_text.Unscannable:
+        return _json_slowly(text, name)
 
 
 def _json_slowly(text: str, name: str) -> Any:
@@ -248,7 +237,7 @@ def _json_slowly(text: str, name: str) -> Any:
     import json
 
     try:
-        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_Scanning.parse_constant)
+        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_Pairs.parse_constant)
     except json.JSONDecodeError as error:
         raise InvalidValue(f"{printable(name)}:{error.lineno}: this is not JSON: {_lower(error.msg)}") from None
     except ValueError as error:

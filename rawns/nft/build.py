@@ -11,6 +11,7 @@ from .. import uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..terminal import short_repr
+from ..wire import U32
 from . import messages as nft_messages
 from .records import FAMILIES
 
@@ -195,6 +196,23 @@ def destination_port(first: int, last: int | None = None) -> list[Body]:
         return [load, compare(first.to_bytes(2, "big"))]
     limits = (first, uapi.NFT_CMP_GTE), (last, uapi.NFT_CMP_LTE)
     return [load, *[compare(port.to_bytes(2, "big"), operation) for port, operation in limits]]
+
+
+def local_destination() -> list[Body]:
+    """Compare the type of the destination: an address of this machine: ``fib daddr type local``."""
+    load = expression(
+        "fib",
+        NFTA_FIB_DREG=uapi.NFT_REG_1,
+        NFTA_FIB_RESULT=uapi.NFT_FIB_RESULT_ADDRTYPE,
+        NFTA_FIB_FLAGS=uapi.NFTA_FIB_F_DADDR,
+    )
+    return [load, compare(U32.pack(uapi.RTN_LOCAL, {}))]
+
+
+def redirected() -> list[Body]:
+    """Compare whether the destination of the connection has been translated: ``ct status dnat``."""
+    load = expression("ct", NFTA_CT_KEY=uapi.NFT_CT_STATUS, NFTA_CT_DREG=uapi.NFT_REG_1)
+    return [load, masked(U32.pack(uapi.IPS_DST_NAT, {})), compare(bytes(4), uapi.NFT_CMP_NEQ)]
 
 
 def immediate(register: int, value: bytes) -> Body:

@@ -87,15 +87,24 @@ def format_statement(statement: NftStatement, family: int = 0) -> str:
     return word
 
 
+LOCAL = uapi.NFT_FIB_RESULT_ADDRTYPE, uapi.NFTA_FIB_F_DADDR
+_RTN_LOCAL, _DNAT = U32.pack(uapi.RTN_LOCAL, {}), U32.pack(uapi.IPS_DST_NAT, {})
+
+
 def _format_comparison(family: int, selector: Selector, operation: int, value: bytes) -> str:
     mask = b"\xff" * len(value)
     if selector[0] == "&":
         if selector[1] == ("ct", uapi.NFT_CT_STATE) and operation == uapi.NFT_CMP_NEQ and not any(value):
             return f"ct state {_format_states(selector[2])}"
+        if selector[1] == ("ct", uapi.NFT_CT_STATUS) and selector[2] == _DNAT and operation == uapi.NFT_CMP_NEQ:
+            return "ct status dnat"
         _, selector, mask = selector
     sign = OPERATIONS.get(operation, "")
     if selector[0] == "payload":
         return _format_payload(ADDRESSES.get(family, {**_IPV4, **_IPV6}), selector, sign, value, mask)
+    if selector[0] == "fib":
+        what = "daddr type local" if (selector[1:], value) == (LOCAL, _RTN_LOCAL) else f"{selector[1]} {_format_number(value)}"
+        return f"fib {sign}{what}"
     if selector[0] == "ct":
         name = "ct state" if selector[1] == uapi.NFT_CT_STATE else f"ct {selector[1]}"
         return f"{name} {sign}{_format_states(value) if name == 'ct state' else _format_number(value)}"

@@ -141,7 +141,6 @@ def _source(text: str) -> str:
 
 PREROUTING = ("prerouting", uapi.NF_INET_PRE_ROUTING, -100)  # NF_IP_PRI_NAT_DST
 POSTROUTING = ("postrouting", uapi.NF_INET_POST_ROUTING, 100)  # NF_IP_PRI_NAT_SRC
-_NFPROTO = {AF_INET: uapi.NFPROTO_IPV4, AF_INET6: uapi.NFPROTO_IPV6}
 
 
 def replace(table: str, nats: Sequence[Nat], stamp: str = "") -> list[Request]:
@@ -185,12 +184,19 @@ def _forwarded(out: str, forward: Forward) -> list[Body]:
         *build.ip_family(family),
         *build.meta("L4PROTO", bytes([PROTOCOLS[forward.protocol]])),
         *build.destination_port(forward.port),
-        build.immediate(uapi.NFT_REG_1, inet_pton(family, forward.address)),
-        build.immediate(uapi.NFT_REG_2, forward.to_port.to_bytes(2, "big")),
+        *dnat_to(inet_pton(family, forward.address), forward.to_port),
+    ]
+
+
+def dnat_to(address: bytes, port: int) -> list[Body]:
+    """Return the expressions that send a packet on to an address, as 4 or 16 bytes, and a port: ``dnat to ADDRESS:PORT``."""
+    return [
+        build.immediate(uapi.NFT_REG_1, address),
+        build.immediate(uapi.NFT_REG_2, port.to_bytes(2, "big")),
         build.expression(
             "nat",
             NFTA_NAT_TYPE=uapi.NFT_NAT_DNAT,
-            NFTA_NAT_FAMILY=_NFPROTO[family],
+            NFTA_NAT_FAMILY=uapi.NFPROTO_IPV4 if len(address) == 4 else uapi.NFPROTO_IPV6,
             NFTA_NAT_REG_ADDR_MIN=uapi.NFT_REG_1,
             NFTA_NAT_REG_PROTO_MIN=uapi.NFT_REG_2,
             NFTA_NAT_FLAGS=uapi.NF_NAT_RANGE_PROTO_SPECIFIED,

@@ -48,8 +48,8 @@ class NftStatement:
     others   the name of the expression, and its attributes: `masq`, `reject`, `counter`, and all that is unknown here
     ======== ==============================================================================================
 
-    A selector is ``('meta', key)``, ``('ct', key)`` or ``('payload', base, offset, length)``, and ``('&', selector,
-    mask)`` if only some bits of it are compared.
+    A selector is ``('meta', key)``, ``('ct', key)``, ``('payload', base, offset, length)`` or ``('fib', result, flags)``, and
+    ``('&', selector, mask)`` if only some bits of it are compared.
     """
 
     __slots__ = ("values", "kind")
@@ -108,7 +108,7 @@ def _statement(name: str, data: Mapping[Any, Any], registers: dict[int, Any]) ->
 
 def _load(name: str, data: Mapping[Any, Any], registers: Mapping[int, Any]) -> tuple[int, Selector | None]:
     """Return which register an expression loads, and what it selects; None if it loads none, or something unknown."""
-    words = {"meta": ["KEY"], "ct": ["KEY"], "payload": ["BASE", "OFFSET", "LEN"]}.get(name)
+    words = {"meta": ["KEY"], "ct": ["KEY"], "payload": ["BASE", "OFFSET", "LEN"], "fib": ["RESULT", "FLAGS"]}.get(name)
     if words is not None and "NFTA_CT_DIRECTION" not in data:
         target, *place = (data.get(f"NFTA_{name.upper()}_{word}") for word in ["DREG", *words])
         return (0, None) if target is None or None in place else (target, (name, *place))

@@ -1,0 +1,39 @@
+"""`rawns cni`: the CNI plugins of rawns, which container engines call."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .options import Command
+
+COMMAND = Command(
+    "cni",
+    "Be a CNI plugin: CNI_COMMAND and the other CNI_* variables say what to do, standard input has the configuration.",
+    "[PLUGIN]",
+    details="Container engines call links with the names of the plugins (`rawns applets --install-cni DIR`), or one named "
+    "rawns, whose configuration has a whole chain.\n"
+    "Without CNI_COMMAND, the plugin's keys are listed; without PLUGIN, the plugins.\n\n"
+    "Exit status: 0, or 1 with the error of the specification on standard output.",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run ``rawns cni``; return the exit status."""
+    if "CNI_COMMAND" in os.environ and len(argv) < 2 and argv[:1] != ["--help"]:
+        return plugin(argv[0] if argv else "rawns")
+    options = COMMAND.parse(argv)
+    from ..cni.reference import describe
+
+    print(describe(options.operand(0)))
+    return 0
+
+
+def plugin(name: str) -> int:
+    """Be one plugin: carry out the call that the environment and standard input describe; return the exit status."""
+    from ..cni.program import MAX_INPUT_BYTES, run
+
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+    status, output = run(name, os.environ, data)
+    sys.stdout.write(output)
+    return status

@@ -1,0 +1,315 @@
+"""The plugin bridge: a cable from the container to a bridge of the node."""
+
+from __future__ import annotations
+
+from errno import EEXIST, ENODEV
+
+from .. import sysctl, uapi
+from ..errors import KernelError
+from ..link_state import complete
+from ..nft import build
+from ..objects import link, prefix, vlan
+from ..objects.link import Link
+from . import nat_tables, pod
+from .call import random_mac
+from .failure import INVALID_CONFIG, REFUSED, TRY_AGAIN, CniError
+from .ipam import IPAM, source
+from .keys import FLAG, LINK, MAC, MTU, VLAN, ConfigKey, invalid, list_of, scalar, table
+from .plugin import CniPlugin, different
+from .result import CniResult
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..nlmsg import Request
+    from ..objects.prefix import Prefix
+    from .call import Call
+
+TRUNK = (
+    ConfigKey("id", VLAN, "a VLAN"),
+    ConfigKey("minID", VLAN, "the first of several VLANs"),
+    ConfigKey("maxID", VLAN, "the last of them"),
+)
+MAX_ATTEMPTS = 8
+FORWARDING = {uapi.AF_INET: "net/ipv4/ip_forward", uapi.AF_INET6: "net/ipv6/conf/all/forwarding"}
+ANY_JSON = scalar("a list", list)
+
+
+class BridgePlugin(CniPlugin):
+    """Connect containers to a bridge."""
+
+    name = "bridge"
+    summary = "a cable from the container to a bridge of the node, which is created if there is none"
+    keys = (
+        ConfigKey("bridge", LINK, "the name of the bridge", "cni0"),
+        ConfigKey("isGateway", FLAG, "give the bridge the gateway's address, and switch forwarding on", False),
+        ConfigKey("isDefaultGateway", FLAG, "as isGateway, and make it the container's default gateway", False),
+        ConfigKey("forceAddress", FLAG, "replace another address of the bridge", False),
+        ConfigKey("ipMasq", FLAG, "masquerade what the container sends beyond its network (nf_tables)", False),
+        ConfigKey("mtu", MTU, "the MTU of the cable and of the bridge; 0 is the kernel's default", 0),
+        ConfigKey("hairpinMode", FLAG, "let the bridge send a frame back to the port that it came from", False),
+        ConfigKey("promiscMode", FLAG, "let the bridge receive all frames", False),
+        ConfigKey("vlan", VLAN, "the VLAN of the container; 0 is none", 0),
+        ConfigKey("vlanTrunk", list_of(table(TRUNK)), "VLANs whose frames reach the container with a tag", []),
+        ConfigKey("preserveDefaultVlan", FLAG, "leave the port in VLAN 1 as well", True),
+        ConfigKey("disableContainerInterface", FLAG, "leave the container's interface down", False),
+        ConfigKey("macspoofchk", FLAG, "drop frames that do not come from the container's MAC address (nf_tables)", False),
+        ConfigKey("portIsolation", FLAG, "let the container reach no other port that is isolated", False),
+        ConfigKey("enabledad", FLAG, "detect duplicates of IPv6 addresses, and wait for that", False),
+        ConfigKey("mac", MAC, "the MAC address of the container's interface"),
+        IPAM,
+    )
+    capabilities = {"mac": MAC, "ips": ANY_JSON, "ipRanges": ANY_JSON}
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        config = self.config
+        config["isGateway"] |= config["isDefaultGateway"]
+        if config["hairpinMode"] and config["promiscMode"]:
+            raise invalid("promiscMode", "hairpinMode and promiscMode exclude each other")
+        self.ipam = source(call)
+        if config["disableContainerInterface"] and self.ipam is not None:
+            raise invalid("ipam", "an interface that is left down (disableContainerInterface) gets no addresses")
+        self.trunk = [_vids(one, f"vlanTrunk[{number}]") for number, one in enumerate(config["vlanTrunk"])]
+        self.filtering = bool(config["vlan"] or self.trunk)
+
+    # -- ADD ------------------------------------------------------------------------------------------------------
+
+    def add(self) -> CniResult:
+        call, config = self.call, self.config
+        mac = call.mac(config["mac"]) or random_mac()
+        pod.connect(call.pod, {})
+        result = self.ipam.add() if self.ipam is not None else CniResult()
+        if self.ipam is not None and not result.ips:
+            raise CniError(REFUSED, "the IPAM plugin has given no address")
+        if config["isDefaultGateway"]:
+            self._default_routes(result)
+        for one in result.ips:
+            if config["isGateway"] and one["gateway"] is None:
+                one["gateway"] = prefix.Prefix.of(one["address"].family, one["address"].network.number + 1).address
+        bridge = self._bridge()
+        gateway = self._gateway_link(bridge) if config["isGateway"] else bridge
+        host_mac = random_mac()
+        index = self._cable(bridge, mac, host_mac)
+        number = [
+            result.add_interface(bridge.name, bridge.address),
+            result.add_interface(call.attachment.host_link, host_mac),
+            result.add_interface(call.ifname, mac, call.netns_path, config["mtu"] or None),
+        ][-1]
+        for one in result.ips:
+            one["interface"] = number
+        if config["isGateway"]:
+            self._gateway_addresses(gateway, result)
+        pod.configure(call, result, index, dad=config["enabledad"], up=not config["disableContainerInterface"])
+        for rules in self._rules(result, mac):
+            rules.install()
+        if not config["disableContainerInterface"]:
+            complete(call.host.netlink, [call.attachment.host_link])
+        result.dns = config["dns"] if any((config["dns"] or {}).values()) else result.dns
+        return result
+
+    def _default_routes(self, result: CniResult) -> None:
+        """Add default routes of the families that have addresses, unless IPAM has given some."""
+        for one in result.ips:
+            family = one["address"].family
+            everything = prefix.destination("default", family)
+            if not any(known["dst"] == everything for known in result.routes):
+                gateway = one["gateway"] or prefix.Prefix.of(family, one["address"].network.number + 1).address
+                route = dict.fromkeys(("mtu", "advmss", "priority", "table", "scope"))
+                result.routes.append({**route, "dst": everything, "gw": gateway})
+
+    def _bridge(self) -> Link:
+        """Return the bridge, which is created if there is none."""
+        name, host = self.config["bridge"], self.call.host
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                found = host.link(name)
+                break
+            except KernelError as error:
+                if error.errno != ENODEV:
+                    raise
+            try:
+                options: dict[str, Any] = {"mtu": self.config["mtu"]} if self.config["mtu"] else {}
+                data = {"IFLA_BR_VLAN_FILTERING": 1} if self.filtering else {}
+                host.do(link.new(name, "bridge", data, up=True, address=random_mac(), **options))
+                _write_if_different(f"net/ipv6/conf/{name}/accept_ra", "0")
+            except FileExistsError:
+                pass  # another plugin was faster
+        else:
+            raise CniError(TRY_AGAIN, f"the bridge {name} comes and goes")
+        if found.kind != "bridge":
+            raise CniError(INVALID_CONFIG, f"bridge: {name} exists, and is not a bridge")
+        changes: list[Request] = []
+        if self.filtering and not found.data.get("IFLA_BR_VLAN_FILTERING"):
+            changes.append(link.reconfigure(found.index, "bridge", {"IFLA_BR_VLAN_FILTERING": 1}))
+        if self.config["promiscMode"] and not found.flags & uapi.IFF_PROMISC:
+            changes.append(pod.flags_request(found.index, uapi.IFF_PROMISC, uapi.IFF_PROMISC))
+        if not found.up:
+            changes.append(link.change(found.index, up=True))
+        if changes:
+            host.do(*changes)
+        return found
+
+    def _cable(self, bridge: Link, mac: str, host_mac: str) -> int:
+        """Create the cable, whose node's end is a port of the bridge and up; return the index of the container's end."""
+        call, config, name = self.call, self.config, self.call.attachment.host_link
+        both: dict[str, Any] = {"mtu": config["mtu"]} if config["mtu"] else {}
+
+        def requests(index: int) -> list[Request]:
+            far = {**both, "netns_fd": call.pod.fileno(), "address": mac, "index": index}
+            near = {**both, "address": host_mac, "index": index, "master": bridge.index, "up": True}
+            made = [link.veth(name, call.ifname, far, **near), link.change(index, alias=call.attachment.stamp)]
+            port = {"hairpin": config["hairpinMode"] or None, "isolated": config["portIsolation"] or None}
+            if any(port.values()):
+                made.append(link.change_port(index, **port))
+            return made + self._vlan_requests(index)
+
+        return pod.create(call, requests)
+
+    def _vlan_requests(self, index: int) -> list[Request]:
+        vid = self.config["vlan"]
+        made = [vlan.set(index, vid, pvid=True, untagged=True)] if vid else []
+        made += [vlan.set(index, first, last if last > first else None) for first, last in self.trunk]
+        if self.filtering and not self.config["preserveDefaultVlan"] and vid != 1:
+            made.append(vlan.delete(index, 1))
+        return made
+
+    # -- the gateway ------------------------------------------------------------------------------------------------
+
+    def _gateway_link(self, bridge: Link) -> Link:
+        """Return the link that has the gateway's addresses: the bridge, or a port of it in the VLAN of the containers."""
+        vid = self.config["vlan"]
+        if not vid:
+            return bridge
+        name, host = f"{bridge.name}.{vid}", self.call.host
+        try:
+            return host.link(name)
+        except KernelError as error:
+            if error.errno != ENODEV:
+                raise
+        link.check_name(name)
+        index = pod.new_index()
+        port = "vlan" + self.call.attachment.token[:11]
+        near: Any = {"master": bridge.index, "up": True, "index": index}
+        requests = [link.veth(port, name, {"address": random_mac()}, **near), *self._vlan_requests(index)]
+        try:
+            host.do(*requests)
+        except KernelError as error:
+            if error.errno != EEXIST:
+                raise
+        host.set_link(name, up=True)
+        return host.link(name)
+
+    def _gateway_addresses(self, gateway: Link, result: CniResult) -> None:
+        """Give the gateway its addresses, one for each address of the container, and switch forwarding on."""
+        host = self.call.host
+        there = host.addresses(gateway.index)
+        for one in result.ips:
+            given: Prefix = one["address"]
+            wanted = prefix.Prefix(given.family, one["gateway"], given.length)
+            if any(str(known) == str(wanted) for known in there):
+                continue
+            for known in there:
+                other = prefix.parse(str(known))
+                overlaps = other.family == given.family and (given.family == uapi.AF_INET or _overlap(other, wanted))
+                if overlaps and not self.config["forceAddress"]:
+                    raise CniError(
+                        INVALID_CONFIG, f"{gateway.name} has the address {known}, not {wanted}; forceAddress replaces it"
+                    )
+                if overlaps:
+                    host.delete_address(gateway.index, str(known))
+            try:
+                host.do(pod.address_request(gateway.index, wanted))
+            except FileExistsError:
+                pass  # another plugin was faster
+        for family in {one["address"].family for one in result.ips}:
+            _write_if_different(FORWARDING[family], "1")
+
+    def _rules(self, result: CniResult, mac: str) -> list[nat_tables.Rules]:
+        """Return the tables of nf_tables."""
+        made: list[nat_tables.Rules] = []
+        addresses = [one["address"] for one in result.ips]
+        if self.config["ipMasq"] and addresses:
+            made.append(nat_tables.masquerade(self.call, addresses))
+        if self.config["macspoofchk"]:
+            rules = nat_tables.Rules(self.call, nat_tables.BRIDGE)
+            rules.chain("prerouting", uapi.NF_INET_PRE_ROUTING, -300, kind="filter")
+            source_mac = build.payload(uapi.NFT_PAYLOAD_LL_HEADER, 6, 6)
+            differs = build.compare(bytes.fromhex(mac.replace(":", "")), uapi.NFT_CMP_NEQ)
+            port = build.interface("IIFNAME", self.call.attachment.host_link)
+            rules.rule("prerouting", *port, source_mac, differs, build.verdict(uapi.NF_DROP))
+            made.append(rules)
+        return made
+
+    # -- the other verbs --------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        result = self.call.previous(required=True)
+        assert result is not None
+        if self.ipam is not None:
+            self.ipam.check()
+        mine = pod.check(self.call, result)
+        host = self.call.host
+        try:
+            bridge, port = host.link(self.config["bridge"]), host.link(self.call.attachment.host_link)
+        except KernelError as error:
+            raise different(f"the node lacks an interface: {error}") from None
+        if port.master != bridge.index:
+            raise different(f"{port.name} is not a port of {bridge.name}")
+        if not port.up or not mine.up and not self.config["disableContainerInterface"]:
+            raise different(f"{mine.name if port.up else port.name} is down")
+        if self.config["isGateway"]:
+            there = {one.address for one in host.addresses()}
+            for one in result.ips:
+                if one["gateway"] and one["gateway"] not in there:
+                    raise different(f"the node lacks the gateway's address {one['gateway']}")
+        for rules in self._rules(result, mine.address or ""):
+            nat_tables.check(self.call, rules)
+
+    def delete(self) -> None:
+        call = self.call
+        if self.config["ipMasq"]:
+            nat_tables.remove(call)
+        if self.config["macspoofchk"]:
+            nat_tables.remove(call, nat_tables.BRIDGE)
+        if not pod.delete_link(call.host, call.attachment.host_link):
+            inside = call.pod_if_any  # it may have been made by another implementation, which names its end differently
+            if inside is not None:
+                pod.delete_link(inside.net, call.ifname)
+        if self.ipam is not None:
+            self.ipam.delete()
+
+    def collect(self) -> None:
+        pod.delete_stale(self.call)
+        nat_tables.collect(self.call)
+        if self.ipam is not None:
+            self.ipam.collect()
+
+    def status(self) -> None:
+        if self.ipam is not None:
+            self.ipam.status()
+
+
+def _vids(given: dict[str, Any], place: str) -> tuple[int, int]:
+    """Return the first and last VLAN of an entry of ``vlanTrunk``."""
+    one, first, last = given["id"], given["minID"], given["maxID"]
+    if (one is None) == (first is None and last is None) or (first is None) != (last is None):
+        raise invalid(place, "expected id, or minID and maxID")
+    first, last = (one, one) if one is not None else (first, last)
+    if not 0 < first <= last:
+        raise invalid(place, f"{first} to {last} are not VLANs")
+    return first, last
+
+
+def _overlap(one: Prefix, other: Prefix) -> bool:
+    return one.network in other.network or other.network in one.network
+
+
+def _write_if_different(name: str, value: str) -> None:
+    """Set a setting of the node's network, unless it has this value."""
+    try:
+        if sysctl.read(name) != value:
+            sysctl.write(name, value)
+    except FileNotFoundError:
+        pass  # a kernel without IPv6

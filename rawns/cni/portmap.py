@@ -1,0 +1,151 @@
+"""The plugin portmap: ports of the node that lead to the container, by nf_tables."""
+
+from __future__ import annotations
+
+from _socket import inet_pton
+
+from .. import sysctl, uapi
+from ..errors import KernelError
+from ..nft import build
+from ..nft.nat import PREROUTING, dnat_to
+from ..nft.statements import PROTOCOLS
+from ..objects import prefix, route
+from ..objects.route import Route
+from . import nat_tables
+from .failure import UNSUPPORTED_FIELD, CniError
+from .keys import FLAG, IP, TEXT, ConfigKey, choice, list_of, number, table
+from .plugin import CniPlugin
+from .result import CniResult
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..objects.prefix import Prefix
+    from .call import Call
+
+    Body = dict[str, Any]
+
+PORT = number(1, 65535)
+SPECIFIC = ("0.0.0.0", "::")  # these mean any address
+MAPPING = (
+    ConfigKey("hostPort", PORT, "the port of the node", required=True),
+    ConfigKey("containerPort", PORT, "the port of the container", required=True),
+    ConfigKey("protocol", choice("tcp", "udp", "sctp", "TCP", "UDP", "SCTP"), "tcp, udp or sctp", "tcp"),
+    ConfigKey("hostIP", TEXT, "the address of the node; by default all of its addresses", ""),
+)
+NOT_TRANSLATED = {
+    "conditionsV4": "conditions of iptables mean nothing to nf_tables",
+    "conditionsV6": "conditions of iptables mean nothing to nf_tables",
+    "externalSetMarkChain": "a chain of iptables cannot be called from nf_tables",
+}
+
+
+class PortmapPlugin(CniPlugin):
+    """Publish ports of containers."""
+
+    name = "portmap"
+    summary = "ports of the node that lead to the container (nf_tables)"
+    chained = True
+    keys = (
+        ConfigKey("snat", FLAG, "let the node (127.0.0.1) and the container's own network use the node's ports", True),
+        ConfigKey("masqAll", FLAG, "masquerade all that comes by these ports", False),
+        ConfigKey("markMasqBit", number(0, 31), "has no effect: no marks are needed here"),
+        ConfigKey("backend", choice("nftables", "iptables"), "has no effect: nf_tables is always used"),
+        *(ConfigKey(name, list_of(TEXT) if "V" in name else TEXT, "is refused if it is not empty") for name in NOT_TRANSLATED),
+    )
+    capabilities = {"portMappings": list_of(table(MAPPING, lenient=True))}
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        for name, reason in NOT_TRANSLATED.items():
+            if self.config[name]:
+                raise CniError(UNSUPPORTED_FIELD, f"{name}: {reason}")
+        self.mappings: list[dict[str, Any]] = self.config["runtimeConfig.portMappings"] or []
+        for n, one in enumerate(self.mappings):
+            one["hostIP"] = IP.read(one["hostIP"], f"runtimeConfig.portMappings[{n}].hostIP") if one["hostIP"] else ""
+
+    def add(self) -> CniResult:
+        result = self.call.previous(required=True)
+        assert result is not None
+        addresses = self._addresses(result)
+        if self.mappings and addresses:
+            if self.config["snat"]:
+                self._allow_localhost(addresses)
+            self._rules(addresses).install()
+        return result
+
+    def _addresses(self, result: CniResult) -> list[Prefix]:
+        """Return the first address of each family that the container has."""
+        found: dict[int, Prefix] = {}
+        for one in result.in_sandbox(self.call.netns_path, self.call.ifname):
+            found.setdefault(one.family, one)
+        return list(found.values())
+
+    def _allow_localhost(self, addresses: list[Prefix]) -> None:
+        """Let packets from 127.0.0.1 leave by the interface that leads to the container."""
+        for one in addresses:
+            if one.family == uapi.AF_INET:
+                try:
+                    leads = Route(self.call.host.netlink.get(route.get(one.address)).body)
+                except KernelError:
+                    continue
+                if leads.index is not None:
+                    sysctl.write(f"net/ipv4/conf/{self.call.host.link(leads.index).name}/route_localnet", 1)
+
+    def _rules(self, addresses: list[Prefix]) -> nat_tables.Rules:
+        rules = nat_tables.Rules(self.call)
+        for chain in (PREROUTING, nat_tables.OUTPUT):
+            rules.chain(*chain)
+        for given in addresses:
+            for one in self.mappings:
+                if one["hostIP"] and prefix.family_of(one["hostIP"]) != given.family:
+                    continue
+                for chain in (PREROUTING, nat_tables.OUTPUT):
+                    rules.rule(chain[0], *_published(one, given))
+                for source in self._masqueraded(given):
+                    rules.masquerade(*_came_by_port(one, given, source))
+        return rules
+
+    def _masqueraded(self, given: Prefix) -> list[str]:
+        """Return the sources whose packets must return by the node: replies would otherwise take another way."""
+        if self.config["masqAll"]:
+            return ["0.0.0.0/0" if given.family == uapi.AF_INET else "::/0"]
+        if not self.config["snat"]:
+            return []
+        return [str(given.network), *(["127.0.0.0/8"] if given.family == uapi.AF_INET else [])]
+
+    def check(self) -> None:
+        result = self.call.previous(required=True)
+        assert result is not None
+        if self.mappings:
+            nat_tables.check(self.call, self._rules(self._addresses(result)))
+
+    def delete(self) -> None:
+        nat_tables.remove(self.call)
+
+    def collect(self) -> None:
+        nat_tables.collect(self.call)
+
+    def status(self) -> None:
+        self.call.host.nft.tables()
+
+
+def _published(one: dict[str, Any], given: Prefix) -> list[Body]:
+    """Return the rule: to an address of the node (or to the one that is named) and this port; send it to the container."""
+    steps = [*build.ip_family(given.family), *build.local_destination()]
+    if one["hostIP"] and one["hostIP"] not in SPECIFIC:
+        steps += build.in_network(build.DESTINATION, prefix.parse(one["hostIP"]))
+    steps += [*_protocol(one), *build.destination_port(one["hostPort"])]
+    return [*steps, *dnat_to(inet_pton(given.family, given.address), one["containerPort"])]
+
+
+def _came_by_port(one: dict[str, Any], given: Prefix, source: str) -> list[Body]:
+    """Return the conditions: redirected, from ``source``, now to the container's port."""
+    alone = prefix.Prefix(given.family, given.address, prefix.BITS[given.family])
+    steps = [*build.ip_family(given.family), *build.redirected(), *build.in_network(build.SOURCE, prefix.parse(source))]
+    return [*steps, *build.in_network(build.DESTINATION, alone), *_protocol(one), *build.destination_port(one["containerPort"])]
+
+
+def _protocol(one: dict[str, Any]) -> list[Body]:
+    return build.meta("L4PROTO", bytes([{**PROTOCOLS, "sctp": 132}[one["protocol"].lower()]]))

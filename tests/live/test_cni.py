@@ -1,0 +1,381 @@
+"""The CNI plugins as a container engine calls them; what they have made is read back with the real ``ip`` and ``nft``."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cni_engine import Engine, Json, PluginFailed, as_process, in_process, ip, nft, ours, path_of
+
+from rawns import NetNS
+from rawns.syscalls import Observer, observed
+
+
+def has_vlan_filtering() -> bool:
+    with NetNS.create() as scratch:
+        made = scratch.run(["ip", "link", "add", "probe", "type", "bridge", "vlan_filtering", "1"], capture_output=True)
+        return made.returncode == 0
+
+
+@pytest.fixture
+def node() -> Iterator[NetNS]:
+    with NetNS.create() as namespace:
+        namespace.net.set_link("lo", up=True)
+        yield namespace
+
+
+@pytest.fixture
+def pod() -> Iterator[NetNS]:
+    with NetNS.create() as namespace:
+        yield namespace
+
+
+@pytest.fixture
+def other_pod() -> Iterator[NetNS]:
+    with NetNS.create() as namespace:
+        yield namespace
+
+
+def network(tmp_path: Path, version: str = "1.1.0", **bridge: Any) -> Json:
+    ranges = [[{"subnet": "10.88.0.0/24"}], [{"subnet": "fd00:88::/64"}]]
+    ipam = {"type": "host-local", "dataDir": str(tmp_path / "networks"), "ranges": ranges}
+    plugin = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isDefaultGateway": True,
+        "ipMasq": True,
+        "hairpinMode": True,
+        "ipam": ipam,
+        **bridge,
+    }
+    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return {"cniVersion": version, "name": "net1", "plugins": [plugin, ports]}
+
+
+def chained(configuration: Json) -> Json:
+    """Return a network whose only plugin is a chain in one process."""
+    inside = [{key: value for key, value in one.items() if key != "capabilities"} for one in configuration["plugins"]]
+    outer = {"type": "rawns", "capabilities": {"portMappings": True, "mac": True, "ips": True}, "plugins": inside}
+    return {**configuration, "plugins": [outer]}
+
+
+def names(namespace: NetNS) -> set[str]:
+    return {one["ifname"] for one in ip(namespace, "link")}
+
+
+def leases(tmp_path: Path) -> set[str]:
+    return {one.name for one in (tmp_path / "networks" / "net1").glob("*") if one.name[0] in "1f"}
+
+
+def serve(pod: NetNS, address: str = "0.0.0.0", port: int = 80) -> socket.socket:
+    server = pod.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.bind((address, port))
+    server.listen()
+    return server
+
+
+def connect(namespace: NetNS, address: str, port: int) -> socket.socket:
+    client = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    client.settimeout(20)
+    client.connect((address, port))
+    return client
+
+
+@pytest.mark.parametrize(("version", "whole"), [("0.4.0", False), ("1.1.0", True)], ids=["plugins", "chain"])
+def test_life_of_a_container(node: NetNS, pod: NetNS, other_pod: NetNS, tmp_path: Path, version: str, whole: bool) -> None:
+    configuration = network(tmp_path, version)
+    engine = Engine(in_process(node), chained(configuration) if whole else configuration)
+    mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
+    result = engine.add("one", path_of(pod), portMappings=[mapping])
+    engine.add("two", path_of(other_pod))
+
+    there = {one["ifname"]: one for one in ip(pod, "addr")}["eth0"]
+    assert [one["address"] for one in result["ips"]] == ["10.88.0.2/24", "fd00:88::2/64"]
+    assert ("version" in result["ips"][0]) == (version < "1.0.0")
+    inside = {f"{one['local']}/{one['prefixlen']}" for one in there["addr_info"] if one["scope"] == "global"}
+    assert inside == {one["address"] for one in result["ips"]}
+    eth0 = next(one for one in result["interfaces"] if one["name"] == "eth0")
+    assert eth0["mac"] == there["address"] and eth0["sandbox"] == path_of(pod)
+    assert {one["gateway"] for one in ip(pod, "route") if one["dst"] == "default"} == {"10.88.0.1"}
+    bridge, cable = (next(one for one in ip(node, "link") if one["ifname"] == one_["name"]) for one_ in result["interfaces"][:2])
+    assert cable["master"] == "cni0" and cable["address"] == result["interfaces"][1]["mac"]
+    assert bridge["address"] == result["interfaces"][0]["mac"]
+    assert leases(tmp_path) == {"10.88.0.2", "10.88.0.3", "fd00:88::2", "fd00:88::3"}
+
+    with serve(pod) as server:  # from the node, from the other container and from the container itself, by the published port
+        for namespace, address in ((node, "127.0.0.1"), (node, "10.88.0.1"), (other_pod, "10.88.0.1"), (pod, "10.88.0.1")):
+            with connect(namespace, address, 8080):
+                accepted, _ = server.accept()
+                accepted.close()
+
+    engine.check("one", path_of(pod))
+    pod.net.delete_route("default", via="10.88.0.1")
+    with pytest.raises(PluginFailed, match="lacks the route to default"):
+        engine.check("one", path_of(pod))
+    for _ in range(2):  # DEL may be repeated
+        engine.delete("one", path_of(pod))
+        engine.delete("two", "/run/netns/no-such-namespace")
+    assert names(pod) == names(other_pod) == {"lo"} and names(node) == {"lo", "cni0"}
+    assert leases(tmp_path) == set() and nft(node) == ""
+
+
+def test_addresses_and_mac_that_the_engine_asks_for(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    engine = Engine(in_process(node), chained(network(tmp_path)))
+    result = engine.add("one", path_of(pod), args="IgnoreUnknown=1;K8S_POD_NAME=x", ips=["10.88.0.77"], mac="02:11:22:33:44:55")
+    assert result["ips"][0]["address"] == "10.88.0.77/24"
+    assert next(one for one in ip(pod, "link") if one["ifname"] == "eth0")["address"] == "02:11:22:33:44:55"
+
+
+def test_masquerading(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """What the container sends beyond its network has the node's address."""
+    with NetNS.create() as world:
+        node.net.add_veth("up0", "down0", world)
+        node.net.add_address("up0", "192.0.2.1/24")
+        world.net.add_address("down0", "192.0.2.2/24")
+        node.net.set_link("up0", up=True)
+        world.net.set_link("down0", up=True)
+        engine = Engine(in_process(node), network(tmp_path))
+        engine.add("one", path_of(pod))
+        node.net.link_detected("up0"), world.net.link_detected("down0")
+        with serve(world, port=7000) as server, connect(pod, "192.0.2.2", 7000):
+            accepted, peer = server.accept()
+            accepted.close()
+        assert peer[0] == "192.0.2.1"
+
+
+def test_vlans(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    if not has_vlan_filtering():
+        pytest.skip("this kernel has no VLAN filtering of bridges")
+    options: Json = {"vlan": 100, "vlanTrunk": [{"id": 7}, {"minID": 200, "maxID": 202}], "preserveDefaultVlan": False}
+    engine = Engine(in_process(node), network(tmp_path, **options))
+    result = engine.add("one", path_of(pod))
+    port = result["interfaces"][1]["name"]
+    listed = json.loads(node.run(["bridge", "-j", "vlan", "show", "dev", port], capture_output=True, check=True).stdout)
+    vids = {one["vlan"]: one.get("vlanEnd") for one in listed[0]["vlans"]}
+    assert vids.keys() - {201, 202} == {7, 100, 200} and 1 not in vids
+    assert {one["local"] for one in ip(node, "addr", "show", "dev", "cni0.100")[0]["addr_info"]} >= {"10.88.0.1"}
+    engine.delete("one", path_of(pod))
+
+
+def test_gc_removes_what_no_valid_attachment_names(node: NetNS, tmp_path: Path) -> None:
+    engine = Engine(in_process(node), network(tmp_path))
+    other = Engine(in_process(node), {**network(tmp_path), "name": "net10"})
+    pods = [NetNS.create() for _ in range(4)]
+    try:
+        for number, one in enumerate(pods[:3]):
+            engine.add(f"c{number}", path_of(one), portMappings=[{"hostPort": 8000 + number, "containerPort": 80}])
+        engine.results.clear()
+        with pytest.raises(PluginFailed, match="10.88.0.1"):  # the bridge has the address of another network already
+            Engine(
+                in_process(node),
+                {
+                    **network(tmp_path),
+                    "name": "net10",
+                    "plugins": [
+                        {
+                            **network(tmp_path)["plugins"][0],
+                            "ipam": {"type": "static", "addresses": [{"address": "10.99.0.2/24"}]},
+                        }
+                    ],
+                },
+            ).add("c1", path_of(pods[3]))
+        other.add("c1", path_of(pods[3]))
+        engine.collect([("c1", "eth0")])
+        assert [names(one) for one in pods] == [{"lo"}, {"lo", "eth0"}, {"lo"}, {"lo", "eth0"}]
+        assert leases(tmp_path) == {"10.88.0.3", "fd00:88::3"}
+        rules = nft(node)
+        assert "8001" in rules and "8000" not in rules and "8002" not in rules and "cni net10 c1 eth0" in rules
+        engine.collect([])
+        other.collect([])
+        assert names(node) == {"lo", "cni0"} and nft(node) == "" and leases(tmp_path) == set()
+    finally:
+        for one in pods:
+            one.close()
+
+
+class Stop(Observer):
+    """Ends the process, as SIGKILL does, before the system call with this number."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def before(self, call: str, arguments: str) -> None:
+        self.left -= 1
+        if self.left < 0:
+            os._exit(99)
+
+
+def killed_before(node: NetNS, configuration: Json, netns: str, number: int) -> bool:
+    """Call ADD in a child that is ended before a system call; return whether it was."""
+    child = os.fork()
+    if not child:
+        try:
+            with observed(Stop(number)):
+                Engine(in_process(node), configuration).add("one", netns, portMappings=[{"hostPort": 8080, "containerPort": 80}])
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, 99)
+    return status == 99
+
+
+def test_killed_before_a_system_call(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """After DEL, or GC, nothing is left of an ADD that was killed; `tests/campaigns/cni_killed.py` tries every call."""
+    kill_at(node, pod, tmp_path, range(13, 400, 37))
+
+
+def kill_at(node: NetNS, pod: NetNS, tmp_path: Path, numbers: range) -> None:
+    """Kill ADD before the system calls with these numbers, and then call DEL and GC by turns."""
+    configuration = chained(network(tmp_path))
+    engine = Engine(in_process(node), configuration)
+    for turn, number in enumerate(numbers):
+        killed = killed_before(node, configuration, path_of(pod), number)
+        engine.delete("one", path_of(pod)) if turn % 2 else engine.collect([])
+        assert names(pod) == {"lo"} and names(node) <= {"lo", "cni0"}, number
+        assert nft(node) == "" and leases(tmp_path) == set(), number
+        if not killed:
+            return
+    raise AssertionError("ADD makes more system calls than this test expects")
+
+
+def test_as_processes(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """The command, by its exit status and output."""
+    engine = Engine(as_process(node, ours), chained(network(tmp_path)))
+    engine.status()
+    engine.add("one", path_of(pod))
+    engine.check("one", path_of(pod))
+    engine.delete("one")
+    assert names(pod) == {"lo"} and leases(tmp_path) == set()
+    status, answer = engine.invoke("rawns", {"CNI_COMMAND": "VERSION"}, {"cniVersion": "1.0.0"})
+    assert status == 0 and answer["cniVersion"] == "1.0.0" and {"0.4.0", "1.0.0", "1.1.0"} <= {*answer["supportedVersions"]}
+
+
+BAD: list[tuple[Json, int, str]] = [
+    ({"bridge": 7}, 7, "bridge: expected"),
+    ({"brigde": "cni0"}, 2, "brigde"),
+    ({"isgateway": True}, 2, "isGateway"),
+    ({"isGateway": "yes"}, 7, "isGateway: expected true or false"),
+    ({"mtu": -1}, 7, "mtu"),
+    ({"bridge": "a/b"}, 7, "slash"),
+    ({"bridge": "lo"}, 7, "not a bridge"),
+    ({"vlan": 4095}, 7, "4094"),
+    ({"hairpinMode": True, "promiscMode": True}, 7, "exclude"),
+    ({"mac": "01:00:5e:00:00:01"}, 7, "MAC"),
+    ({"ipam": {"type": "dhcp"}}, 7, "host-local"),
+    ({"ipam": {"type": "host-local"}}, 7, "ranges"),
+    ({"ipam": {"type": "host-local", "subnet": "10.1.0.1/24"}}, 7, "host bits"),
+    ({"ipam": {"type": "host-local", "subnet": "10.1.0.0/31"}}, 7, "too small"),
+    ({"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "10.1.0.0/16"}]]}}, 7, "overlaps"),
+    ({"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24", "gateway": "10.2.0.1"}]]}}, 7, "is not in"),
+    ({"ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.3"}}, 7, "after"),
+    ({"ipam": {"type": "host-local", "subnet": "10.1.0.0/24", "dataDir": "tmp"}}, 7, "absolute"),
+    ({"ipam": {"type": "static", "addresses": [{"address": "10.1.0.1"}]}}, 7, "addresses[0].address"),
+    ({"name": "../x"}, 7, "cannot name a network"),
+    ({"cniVersion": "2.0.0"}, 1, "2.0.0"),
+    ({"type": "firewall"}, 7, "cannot override the drop"),
+    ({"type": "nothing"}, 7, "no plugin"),
+]  # fmt: skip
+BAD_ENVIRONMENT: list[tuple[dict[str, str], int, str]] = [
+    ({"CNI_COMMAND": "PUT"}, 4, "CNI_COMMAND"),
+    ({"CNI_CONTAINERID": "../../etc"}, 4, "CNI_CONTAINERID"),
+    ({"CNI_CONTAINERID": ""}, 4, "CNI_CONTAINERID"),
+    ({"CNI_IFNAME": "much-too-long-name"}, 4, "CNI_IFNAME"),
+    ({"CNI_IFNAME": "", "CNI_NETNS": ""}, 4, "CNI_IFNAME, CNI_NETNS"),
+    ({"CNI_IFNAME": "lo"}, 102, "lo exists in the container already"),
+    ({"CNI_NETNS": "/nowhere/net"}, 3, "/nowhere/net"),
+    ({"CNI_NETNS": "/etc/passwd"}, 4, "not a network namespace"),
+    ({"CNI_NETNS": "/proc/self/ns/mnt"}, 4, "not a network namespace"),
+    ({"CNI_NETNS": "/proc/thread-self/ns/net"}, 4, "own namespace"),
+    ({"CNI_ARGS": "FOO=1"}, 4, "FOO"),
+    ({"CNI_ARGS": "IP=10.9.9.9"}, 7, "10.9.9.9"),
+    ({"CNI_ARGS": "MAC=x"}, 4, "MAC"),
+]
+
+
+def test_bad_input(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """Every mistake is one error of the specification, and nothing is made."""
+    good = {**network(tmp_path)["plugins"][0], "cniVersion": "1.1.0", "name": "net1"}
+    environment = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "one", "CNI_IFNAME": "eth0", "CNI_NETNS": path_of(pod)}
+    invoke = in_process(node)
+    cases: Any = [({**good, **changed}, environment, *rest) for changed, *rest in BAD]
+    cases += [(good, {**environment, **changed}, *rest) for changed, *rest in BAD_ENVIRONMENT]
+    for config, variables, code, words in cases:
+        status, answer = invoke(config["type"], variables, config)
+        assert (status, answer["code"]) == (1, code) and words in answer["msg"], (words, answer)
+        assert "\n" not in answer["msg"]
+        assert leases(tmp_path) == set(), words
+    assert names(pod) == {"lo"} and names(node) <= {"lo", "cni0"}
+
+
+def test_exhausted_range_and_round_robin(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """The address after the last one is next; when none is free, that is said, and nothing changes."""
+    directory = tmp_path / "networks"
+    ipam = {"type": "host-local", "dataDir": str(directory), "subnet": "10.1.0.0/29", "rangeEnd": "10.1.0.3"}
+    config = {"cniVersion": "1.1.0", "name": "net1", "type": "bridge", "ipam": ipam}
+    invoke = in_process(node)
+
+    def call(command: str, container: str) -> Any:
+        given = {"CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_IFNAME": "eth0", "CNI_NETNS": path_of(pod)}
+        return invoke("host-local", given, config)
+
+    assert [call("ADD", one)[1]["ips"][0]["address"] for one in ("a", "b")] == ["10.1.0.2/29", "10.1.0.3/29"]
+    status, answer = call("ADD", "c")
+    assert (status, answer["code"]) == (1, 101) and "10.1.0.0/29" in answer["msg"]
+    status, answer = invoke("host-local", {"CNI_COMMAND": "STATUS"}, config)
+    assert (status, answer["code"]) == (1, 50)
+    assert (directory / "net1" / "10.1.0.2").read_bytes() == b"a\r\neth0"
+    assert (directory / "net1" / "last_reserved_ip.0").read_text() == "10.1.0.3"
+    assert call("DEL", "a")[0] == call("DEL", "a")[0] == 0
+    assert call("ADD", "c")[1]["ips"][0]["address"] == "10.1.0.2/29"
+
+
+def test_files_of_other_users_are_not_trusted(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    engine = Engine(in_process(node), network(tmp_path))
+    directory = tmp_path / "networks" / "net1"
+    directory.mkdir(parents=True)
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+
+    def refused(words: str) -> None:
+        with pytest.raises(PluginFailed, match=words) as caught:
+            engine.add("one", path_of(pod))
+        assert caught.value.error["code"] == 5 and names(pod) == {"lo"}
+
+    directory.chmod(0o777)
+    refused("not trusted")
+    directory.chmod(0o755)
+    if os.getuid() == 0:
+        try:
+            os.chown(directory, 1, 1)
+        except OSError:
+            pass  # an ordinary user's namespace has one id
+        else:
+            refused("not trusted")
+            os.chown(directory, 0, 0)
+    (directory / "lock").symlink_to(victim)
+    refused("lock|ELOOP")
+    (directory / "lock").unlink()
+    (directory / "10.88.0.2").symlink_to(victim)
+    (directory / ".rawns-new").symlink_to(victim)
+    refused("ELOOP")
+    (directory / ".rawns-new").unlink()
+    assert engine.add("one", path_of(pod))["ips"][0]["address"] == "10.88.0.3/24"
+    assert victim.read_text() == "kept"
+    engine.delete("one")
+    assert leases(tmp_path) == {"10.88.0.2"}
+
+
+def test_loopback(node: NetNS, pod: NetNS) -> None:
+    engine = Engine(in_process(node), {"cniVersion": "1.0.0", "name": "lo", "plugins": [{"type": "loopback"}]})
+    result = engine.add("one", path_of(pod), ifname="lo")
+    assert result["ips"][0] == {"address": "127.0.0.1/8", "interface": 0}
+    assert "UP" in ip(pod, "link", "show", "lo")[0]["flags"]
+    engine.check("one", path_of(pod), ifname="lo")
+    engine.delete("one", path_of(pod), ifname="lo")
+    assert "UP" not in ip(pod, "link", "show", "lo")[0]["flags"]
