@@ -118,7 +118,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         [""],
     ],
     "learn": [
-        ["named_network", "progress"],
+        ["named_network", "processes", "progress"],
         ["goals", "services"],
         ["chapter"],
         ["chapters"],

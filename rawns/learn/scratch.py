@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from _signal import SIG_IGN, SIGHUP, SIGTERM, signal  # type: ignore[import-not-found]  # `signal` imports enum
+from contextlib import suppress
 
 from .. import rootless, syscalls, uapi
 from ..errors import RawnsError
 from .chapter import SYSTEM_DIRECTORIES, has_command, lacking
 from .named_network import NamedNetwork
+from .processes import end_descendants, end_members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +29,8 @@ DIRECTORY = "/run/rawns-learn"
 BIN, WORK, WRAPPERS = f"{DIRECTORY}/bin", f"{DIRECTORY}/work", f"{DIRECTORY}/explain"
 WORDS = ("check", "hint", "solution", "explain", "task", "next", "quit")  # commands of a chapter
 TOOLS = ("ip", "ping", "bridge", "tc", "ss", "nsenter", "unshare")  # replaced by those of rawns, if it has them, where missing
-TRACED = ("nft", "bridge", "python3")  # programs whose messages `explain` shows by tracing them
-MAX_GENERATIONS = 64  # of processes that start others while they are ended
+PIPE_BYTES = 1 << 16
+TRACED = ("nft", "bridge", "python3", "unshare", "mount", "umount")  # programs whose messages `explain` shows by tracing them
 
 
 class Missing(RawnsError):
@@ -41,7 +44,8 @@ class Ended(BaseException):
 def in_scratch(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Call a function in a child in new namespaces, of which this user is root; return what it returns, by way of JSON.
 
-    Raises `RawnsError` with the sentence of the child's `RawnsError` or OSError, or if the child has been killed.
+    Raises `RawnsError` with the sentence of the child's `RawnsError` or OSError, or if the child has been killed.  When this
+    returns, no process is left in the namespaces, not even if the child was killed by SIGKILL.
     """
     reading, writing = os.pipe()
     parent = os.getpid()
@@ -52,14 +56,14 @@ def in_scratch(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         _child(function, writing, parent)
     os.close(writing)
     try:
-        with open(reading, "rb") as pipe:
-            answer = pipe.read()
+        namespace, _, answer = _told_by(child, reading).partition(b"\n")
     except BaseException:
-        os.kill(child, _signal("SIGTERM"))
+        os.kill(child, SIGTERM)
         raise
     finally:
         os.waitpid(child, 0)
     if not answer:
+        end_members(namespace.decode())
         raise RawnsError("the process that held the chapter's namespaces was killed; start it again")
     told: dict[str, Any] = json.loads(answer)
     if "missing" in told:
@@ -69,78 +73,79 @@ def in_scratch(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def _signal(name: str) -> int:
-    import _signal as numbers  # type: ignore[import-not-found]  # `signal` imports enum
+def _told_by(child: int, reading: int) -> bytes:
+    """Return what a child writes until it ends: what it has started may hold the other end of the pipe for longer."""
+    from select import POLLIN, poll
 
-    number: int = getattr(numbers, name)
-    return number
+    told = b""
+    pidfd = os.pidfd_open(child)
+    try:
+        waiting = poll()
+        for fd in (reading, pidfd):
+            waiting.register(fd, POLLIN)
+        while True:
+            ready = dict(waiting.poll())
+            if reading not in ready:  # the child has ended, and all has been read
+                return told
+            piece = os.read(reading, PIPE_BYTES)
+            told += piece
+            if not piece:
+                return told
+    finally:
+        os.close(pidfd)
+        os.close(reading)
 
 
 def _child(function: Callable[[], dict[str, Any]], writing: int, parent: int) -> NoReturn:
-    """Enter new namespaces, call the function, write its answer, end all descendants, and end."""
-    import _signal
+    """Enter new namespaces, call the function, end all processes in them, write the answer, and end."""
+    answer: dict[str, Any] = {"error": "the chapter was ended by a signal"}
+    namespace = ""  # of users, once it is entered
+
+    def ignore() -> None:
+        for number in (SIGTERM, SIGHUP):
+            signal(number, SIG_IGN)
 
     def end(number: int, frame: object) -> None:
-        _signal.signal(number, _signal.SIG_IGN)
+        ignore()  # the end of a terminal sends both: the second must not interrupt what follows
         raise Ended
 
-    answer: dict[str, Any] = {"error": "the chapter was ended by a signal"}
+    def work() -> None:
+        nonlocal answer, namespace
+        for number in (SIGTERM, SIGHUP):
+            signal(number, end)
+        syscalls.prctl(uapi.PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0)
+        syscalls.prctl(uapi.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if os.getppid() == parent:
+            rootless.enter()
+            namespace = os.readlink("/proc/self/ns/user")
+            os.write(writing, f"{namespace}\n".encode())
+            answer = function()
+
+    def clean() -> None:
+        ignore()
+        end_descendants()
+        if namespace:
+            end_members(namespace)
+        sys.stdout.flush()
+        with suppress(BrokenPipeError):  # the parent has been killed
+            os.write(writing, ("" if namespace else "\n").encode() + json.dumps(answer).encode())
+
     try:
         try:
-            for number in (_signal.SIGTERM, _signal.SIGHUP):
-                _signal.signal(number, end)
-            syscalls.prctl(uapi.PR_SET_PDEATHSIG, _signal.SIGTERM, 0, 0, 0)
-            syscalls.prctl(uapi.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-            if os.getppid() == parent:
-                rootless.enter()
-                answer = function()
+            work()
         except Missing as error:
             answer = {"missing": str(error)}
         except (RawnsError, OSError) as error:
             answer = {"error": str(error)}
-        except Ended:
-            pass
-        finally:
-            end_descendants()
-        sys.stdout.flush()
-        os.write(writing, json.dumps(answer).encode())
+        clean()
+    except Ended:
+        clean()
     except BaseException:
         import traceback
 
         traceback.print_exc()
     finally:
         os._exit(0)
-
-
-def end_descendants() -> None:
-    """Kill all children of this process, and theirs, which become its own as their parents end."""
-    import _signal
-
-    for _ in range(MAX_GENERATIONS):
-        mine = _children()
-        if not mine:
-            return
-        for pid in mine:
-            try:
-                os.kill(pid, _signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass
-
-
-def _children() -> list[int]:
-    """Return the children of this process (proc(5), /proc/PID/stat)."""
-    mine = []
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal():
-            try:
-                with open(f"/proc/{entry}/stat", "rb") as file:
-                    parent = int(file.read().rpartition(b")")[2].split()[1])
-            except OSError:
-                continue
-            if parent == os.getpid():
-                mine.append(int(entry))
-    return mine
 
 
 # -- the directory -------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from _signal import SIGKILL  # type: ignore[import-not-found]  # `signal` imports enum
+
+from .processes import end_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +24,11 @@ def serve_dns(network: NamedNetwork, host: str, addresses: dict[str, str]) -> in
     """Answer look-ups of names with IPv4 addresses in one host; return the number of the process, a child of this one."""
     sock = network[host].socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("0.0.0.0", DNS_PORT))
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
+            end_with_parent(SIGKILL, parent)
             while True:
                 question, sender = sock.recvfrom(MAX_DATAGRAM)
                 found = reply(question, addresses)

@@ -13,6 +13,7 @@ import sys
 from ..errors import RawnsError
 from . import scratch
 from .chapter import SYSTEM_DIRECTORIES
+from .processes import end_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def _become(spec: str, keeper: int, progress: str, command: list[str], environme
     import _signal
 
     try:
+        end_with_parent(_signal.SIGHUP, keeper)
         Session(spec, keeper, os.getpid(), progress).write()
         for number in range(1, 32):
             if number not in (_signal.SIGKILL, _signal.SIGSTOP):

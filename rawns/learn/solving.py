@@ -22,13 +22,13 @@ def missing_goals(chapter: Chapter, home: str, patience: float) -> list[tuple[st
     """Ask the kernel about each goal; return the sentences of those that are not reached, and what is so instead."""
     missing = []
     with Kernel(home, patience) as kernel:
+        kernel.forget()  # what the learner has sent before the last repair
         for goal in chapter.goals:
             try:
                 goal.question(kernel)
-            except Unmet as error:
+            except (Unmet, OSError) as error:
                 missing.append((goal.sentence, str(error)))
-            except OSError as error:
-                missing.append((goal.sentence, str(error)))
+                kernel.forget()  # what the question has sent in vain
     return missing
 
 

@@ -7,9 +7,13 @@ import pty
 import re
 import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from breaking import break_and_repair
@@ -19,9 +23,12 @@ from rawns import RawnsError
 from rawns.diagnose import proof
 from rawns.learn import chapter as chapter_module
 from rawns.learn import chapters, faults, scratch, solving
+from rawns.learn.goals import Kernel
+from rawns.learn.named_network import NamedNetwork
 
 SOLUTIONS = [(name, number) for name in chapters.NAMES for number in range(len(chapters.load(name).solutions))]
 PATIENCE = 60
+Name = Callable[[], str]
 
 
 @pytest.mark.parametrize(("name", "number"), SOLUTIONS)
@@ -175,23 +182,80 @@ def test_without_iproute2_and_iputils_those_of_rawns_are_used(name: str, tmp_pat
     assert goals == [], "\n".join(outputs)
 
 
-def test_a_second_terminal_joins(tmp_path: Path) -> None:
+def test_a_second_terminal_joins_and_ends_with_the_first(tmp_path: Path) -> None:
     environment = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "SHELL": "/bin/sh", "XDG_STATE_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "rawns", "learn", "cable"]
-    first = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert first.stdin is not None and first.stdout is not None
-    try:
-        first.stdin.write("echo ready; ip netns add third\n")
-        first.stdin.flush()
-        while (line := first.stdout.readline()) != "ready\n":
-            assert line
-        joined = learn("join", lines="until ip netns list | grep -q third; do :; done; rawns learn hint\n", state=tmp_path)
-        assert "Hint 1 of 2" in joined.stdout, joined.stderr
-    finally:
-        first.communicate("quit\n", timeout=PATIENCE)
+    options: dict[str, Any] = {"env": environment, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-m", "rawns", "learn"]
+    with subprocess.Popen([*command, "cable"], **options) as first:
+        say(first, "echo ready; ip netns add third", "ready")
+        with subprocess.Popen([*command, "join"], **options) as joined:
+            say(joined, "until ip netns list | grep -q third; do :; done; rawns learn hint", "Hint 1 of 2")
+            first.communicate("quit\n", timeout=PATIENCE)
+            assert joined.wait(PATIENCE) != 0
+
+
+def say(process: subprocess.Popen[str], line: str, answer: str) -> None:
+    """Send a line, and read lines up to one that begins with the answer."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    while not (read := process.stdout.readline()).startswith(answer):
+        assert read
 
 
 def test_a_killed_chapter_leaves_nothing(tmp_path: Path) -> None:
-    """The process that holds the namespaces is killed; the command says so, and does not wait for ever."""
+    """The process that holds the namespaces is killed: the command says so, and ends what that process has started."""
+    reading, writing = os.pipe()
+
+    def killed() -> dict[str, Any]:
+        if os.fork() == 0:  # a service in a session of its own, which holds the pipe
+            os.setsid()
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            while True:
+                signal.pause()
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
     with pytest.raises(RawnsError, match="was killed"):
-        scratch.in_scratch(lambda: os.kill(os.getpid(), 9) or {})  # type: ignore[func-returns-value]
+        scratch.in_scratch(killed)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert pipe.read() == b""  # its end: no process holds it any more
+
+
+# -- wrong and right answers -------------------------------------------------------------------------------------------------
+
+
+def test_two_pairs_with_the_same_indexes_are_not_one_cable() -> None:
+    """An index means something in one namespace only: each namespace has both ends of a pair of its own here."""
+    wrong = [f"ip -n {name} link add v1 type veth peer name v2" for name in ("red", "blue")]
+    up = [f"ip -n {name} link set {link} up" for name in ("red", "blue") for link in ("v1", "v2")]
+    _, goals = solving.solve(chapters.load("cable"), chapter_module.Solution(*wrong, *up))
+    assert [sentence for sentence, _ in goals] == ["v1 in red and v2 in blue are the ends of a veth pair"]
+
+
+def test_a_connection_to_a_server_of_ipv6_counts() -> None:
+    """Programs that listen on :: see a client of IPv4 at a mapped address; the kernel lists the connection in another file."""
+    server = "import socket as s; l = s.socket(s.AF_INET6); l.bind(('::', 7000)); l.listen(); c = l.accept(); l.accept()"
+    wait = "until ip netns exec red ss -tln | grep -q 7000; do :; done"
+    client = "import socket as s; c = s.create_connection(('10.0.0.1', 7000)); c.recv(1)"
+    commands = [f'ip netns exec red python3 -c "{server}" &', wait, f'ip netns exec blue python3 -c "{client}" &']
+    _, goals = solving.solve(chapters.load("chat"), chapter_module.Solution(*commands))
+    assert goals == []
+
+
+def test_packets_lost_before_the_repair_do_not_delay_those_after_it(netns_name: Name) -> None:
+    """`check` deletes entries that wait for an answer, of which the real `ip` then shows none."""
+    name = netns_name()
+    with NamedNetwork() as network:
+        network.add(name)
+        network[name].net.add_veth("v1", "v2", up=True)
+        network[name].net.set_link("v2", up=True)
+        network.address(name, "v1", "10.0.0.1/24")
+        with network[name].socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"", ("10.0.0.9", 9))
+        shown = ["ip", "-n", name, "neigh", "show", "10.0.0.9", "nud", "all"]
+        assert b"10.0.0.9" in subprocess.run(shown, capture_output=True, check=True).stdout
+        with Kernel(name, 0.0) as kernel:
+            kernel.forget()
+        assert subprocess.run(shown, capture_output=True, check=True).stdout == b""

@@ -61,10 +61,10 @@ CHAPTER = Chapter(
     "A container by hand",
     text="""\
 The kernel knows no containers.  It knows namespaces of several types, and a
-container is a process with its own of each: user (ids and capabilities), mount
-(a root file system), pid (process 1), uts (the host name), network.  All of
-them come from one call of unshare().  container.py in this directory does that,
-in about forty lines of Python without a library: `less container.py`.
+container is a process with its own of these: user (ids and capabilities), mount
+(a root file system), pid (process 1), uts (the host name), network (engines add
+ipc and cgroup).  One call of unshare() makes all of them: container.py in this
+directory does that, in forty lines of Python without a library.
 
   python3 container.py COMMAND     run it: `python3 container.py sh`
   lsns                             lists the namespaces of processes

@@ -24,8 +24,9 @@ CHAPTER = Chapter(
     "A firewall, and what the kernel answers",
     text="""\
 A chain of type filter at the hook input sees packets for this host, at output
-those that it sends, and at forward those that pass through.  The first rule
-with a verdict decides; if none does, the chain's policy.
+those that it sends, and at forward those that pass through.  In each chain the
+first rule with a verdict decides; if none does, the chain's policy.  A drop is
+final; what one chain accepts, the next one at this hook can still drop.
 
 What the sender of a connection request gets, if it is not accepted:
 

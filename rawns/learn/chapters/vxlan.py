@@ -33,8 +33,9 @@ A VXLAN device can be a port of a bridge.  Then two bridges on two machines are
 one.  It needs to know where to send: here one remote address; with more than
 two machines, entries of its forwarding database, or a multicast group.
 
-The outer headers take 50 bytes, so the MTU of a VXLAN device is 1450 if that of
-the link below is 1500.  Containers on it should have 1450 as well.
+The frame's own header and the outer IP, UDP and VXLAN headers take 50 bytes, so
+the MTU of a VXLAN device is 1450 if that of the link below is 1500.  Containers
+on it should have 1450 as well.
 
   ip -n NS link add LINK type vxlan id VNI remote ADDRESS dstport 4789
   ip -n NS link set LINK master BRIDGE""",
