@@ -154,17 +154,45 @@ class InsideNamespace:
         import subprocess
 
         given: Any = options
-        return self._start(mounts, lambda: subprocess.Popen(argv, **given))
+        mask = syscalls.signal_mask()
+
+        def start() -> subprocess.Popen[Any]:
+            blocked = syscalls.set_signal_mask(mask)  # the command inherits it
+            try:
+                return subprocess.Popen(argv, **given)
+            finally:
+                syscalls.set_signal_mask(blocked)
+
+        with syscalls.Rollback() as undo:  # a handler's exception must not leave a process that nothing refers to
+            process = self._start(mounts, start)
+            undo(process.wait)
+            undo(process.kill)
+        return process
 
     def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> subprocess.CompletedProcess[Any]:
         """Run a command inside and wait for it: ``ip netns exec NAME CMD``, `subprocess.run`, whose ``options`` these are.
 
-        ``mounts`` and the errors are those of `popen`.
+        ``mounts`` and the errors are those of `popen`.  If the wait is interrupted, or lasts for more than ``timeout``, the
+        process is killed.
         """
         import subprocess
 
         given: Any = options
-        return self._start(mounts, lambda: subprocess.run(argv, **given))
+        data, seconds, check = given.pop("input", None), given.pop("timeout", None), given.pop("check", False)
+        pipes = ["stdin"] if data is not None else []
+        pipes += ["stdout", "stderr"] if given.pop("capture_output", False) else []
+        for one in pipes:
+            if given.setdefault(one, subprocess.PIPE) != subprocess.PIPE:
+                raise ValueError(f"{one} is a pipe if `input` or `capture_output` is given")
+        with self.popen(argv, mounts=mounts, **given) as process:
+            try:
+                output, errors = process.communicate(data, timeout=seconds)
+            except BaseException:
+                process.kill()
+                raise
+        if check and process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, process.args, output, errors)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def _start(self, mounts: bool, function: Callable[[], Answer]) -> Answer:
         """Call a function that forks, inside: a child begins in the namespaces of the thread that forks it."""

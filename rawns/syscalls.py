@@ -570,8 +570,8 @@ _SIGNALS = frozenset(_NUMBERS)
 
 
 def signal_mask() -> set[int]:
-    """Return the signals that the calling thread blocks."""
-    mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+    """Return the signals that the calling thread blocks; inside a `signals_blocked` block, those that it blocks outside."""
+    mask: set[int] = _state.outside if _state.blocking else _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
     return mask
 
 
@@ -582,9 +582,10 @@ def set_signal_mask(mask: set[int]) -> set[int]:
 
 
 class _BlockState(local):
-    """Whether the calling thread is in a `signals_blocked` block."""
+    """Whether the calling thread is in a `signals_blocked` block, and the signals that it has blocked outside of it."""
 
     blocking = False
+    outside: set[int] = set()  # noqa: RUF012 (it is never changed)
 
 
 _state = _BlockState()
@@ -685,7 +686,7 @@ class signals_blocked:  # noqa: N801 (used as a function, in a with statement)
             return None
         self._main = get_native_id() == os.getpid()
         interruption = _replace_handlers() if self._main else None
-        self._previous = _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
+        self._previous = _state.outside = _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
         _state.blocking = True
         return interruption
 

@@ -9,6 +9,8 @@ descriptors and sockets are closed after each; of a few they stay open until the
 
 from __future__ import annotations
 
+import os
+from _signal import SIGKILL  # type: ignore[import-not-found]  # `signal` imports `enum`
 from errno import EBUSY, EEXIST
 
 from .. import netns_names, syscalls
@@ -343,8 +345,12 @@ def _depth(one: Interface) -> int:
 
 
 def _run(host: Host, argv: Sequence[str]) -> None:
-    """Run a command in a host.  Raises `RawnsError` if it fails."""
-    done = host.run(argv, mounts=True, stdin=DEVNULL, stdout=2)
+    """Run a command in a host.  Raises `RawnsError` if it fails.  If it is interrupted, its process group is killed."""
+    with syscalls.Rollback() as undo:
+        done = host.popen(argv, mounts=True, stdin=DEVNULL, stdout=2, start_new_session=True)
+        undo(done.wait)
+        undo(os.killpg, done.pid, SIGKILL)
+        undo.call_unblocked(done.wait)
     host.release()
     if done.returncode:
         words = argv[2] if argv[:2] == ["/bin/sh", "-c"] else " ".join(argv)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -239,6 +240,54 @@ def test_another_thread_takes_the_signal(operation: str, step: int, netns_name: 
         for left in Path("/run/netns").glob(f"{name}*"):
             subprocess.run(["umount", "-l", str(left)], capture_output=True)
             left.unlink()
+
+
+AT_FORK = """
+import os, signal, sys
+from rawns import Observer, observed
+from rawns.cli import main
+
+when, path = sys.argv[1:]
+process = os.getpid()
+
+class AtFork(Observer):
+    def act(self, call, moment):
+        if call == "fork" and moment == when and os.getpid() == process:
+            os.kill(process, signal.SIGTERM)
+    def before(self, call, arguments):
+        self.act(call, "before")
+    def after(self, event):
+        self.act(event.call, "after")
+
+sys.argv[1:] = ["lab", "run", path, "--", "sleep", "1000"]
+with observed(AtFork()):
+    main.entry()
+"""
+
+
+@pytest.mark.really_root
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_signal_when_the_command_is_forked(when: str, netns_name: Callable[[], str], tmp_path: Path) -> None:
+    """It ends the command, or prevents it; it is never lost between the two."""
+    path = tmp_path / "lab.json"
+    path.write_text(json.dumps({"name": netns_name(), "hosts": {"a": {}}}))
+    done = subprocess.run([sys.executable, "-c", AT_FORK, when, str(path)], timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.really_root
+def test_a_host_s_command_ends_with_the_up_that_runs_it(netns_name: Callable[[], str], tmp_path: Path) -> None:
+    name, path, fifo = netns_name(), tmp_path / "lab.json", tmp_path / "fifo"
+    os.mkfifo(fifo)
+    command = f"sleep 1000 & echo $$ $! > {fifo}; wait"
+    path.write_text(json.dumps({"name": name, "hosts": {"a": {"run": command}}}))
+    process = subprocess.Popen([sys.executable, "-m", "rawns", "lab", "up", str(path)])
+    pids = fifo.read_text().split()
+    process.terminate()
+    assert process.wait(timeout=60) == -signal.SIGTERM and len(pids) == 2
+    status = [Path(f"/proc/{pid}/status") for pid in pids]
+    assert not any(one.exists() and "zombie" not in one.read_text() for one in status)
+    assert not os.path.lexists(f"/run/netns/{name}.a")
 
 
 def test_a_dump_broken_off_does_not_spoil_the_next(netns_name: Callable[[], str]) -> None:

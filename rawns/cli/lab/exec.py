@@ -133,21 +133,27 @@ class ChildSignals:
     def run(self, command: list[str]) -> int:
         """Run the command to its end; return the exit status that a shell would give.  Raises `SyscallError` (fork)."""
         sys.stdout.flush()
-        if self._end:
-            return 128 + self._end
-        self._child = syscalls.observed_call("fork", os.fork)
-        if not self._child:
-            self._become(command)
-        _, status = os.waitpid(self._child, 0)
-        self._child = 0
+        mask = syscalls.signal_mask()
+        with syscalls.signals_blocked():  # a signal is either noted before the fork, or passed on to the child
+            if self._end:
+                return 128 + self._end
+            self._child = syscalls.observed_call("fork", os.fork)
+            if not self._child:
+                self._become(command, mask)
+        os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOWAIT)
+        with syscalls.signals_blocked():  # after waitpid(2) another process may have the number
+            _, status = os.waitpid(self._child, 0)
+            self._child = 0
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
-    def _become(self, command: list[str]) -> NoReturn:
+    def _become(self, command: list[str], mask: set[int]) -> NoReturn:
         """Restore the signals and become the command, in the child."""
+        ignore, default = self._signal.SIG_IGN, self._signal.SIG_DFL
         status = 126
         try:
             for number, handler in self._before.items():
-                self._signal.signal(number, handler)
+                self._signal.signal(number, ignore if handler == ignore else default)
+            syscalls.set_signal_mask(mask)
             status = _exec(command)
         finally:
             os._exit(status)
