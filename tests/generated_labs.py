@@ -61,6 +61,8 @@ class Generator:
         if self.chance(0.1):
             found["txqueuelen"] = self.random.choice([0, 7, 1000])
         if self.chance(0.1):
+            found["ipv6"] = False
+        if self.chance(0.1):
             found["up"] = False
         if shaped and self.chance(0.2) and found.get("txqueuelen") != 0:
             found.update(self._shape())

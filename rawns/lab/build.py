@@ -303,7 +303,10 @@ class Builder:
         for guest in sorted(self._guests.get(host.number, ()), key=_depth):
             requests += guest.create(host)
         for one in others + masters:
-            requests += build_requests.complete(lab.name, one, self._made.get(id(one), False) and one.parent is None)
+            if one.ipv6 is not None:
+                requests += build_requests.link_local(one, one.index)
+            finished = self._made.get(id(one), False) and one.parent is None and one.up == one.up_at_creation
+            requests += build_requests.complete(lab.name, one, finished)
         for one in created:
             requests += [build_requests.add_address(one, address) for address in one.given]
             if one.shape:

@@ -5,11 +5,14 @@ In the datagram of a host that is created they stand in this order::
     lo up, with the stamp
     bridges and VRFs                    down; nothing is flooded while ports are attached
     wires and all other interfaces      both ends of a wire where they will live, the near one up
+    link-local IPv6 addresses or not    which must be said before there is a carrier
     what creation cannot set            the far end up, masters, aliases; bridges up
     addresses, VLANs, shaping, routes
 """
 
 from __future__ import annotations
+
+import os
 
 from .. import uapi
 from ..objects import address, link, prefix, route
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from ..objects.prefix import Prefix
     from .host import Host, LabRoute
     from .interface import Interface, Vlans
+
+
+MIN_IPV6_MTU = 1280  # RFC 8200: a link with less has no IPv6
+IPV6_IS_THERE = "/proc/net/if_inet6"
 
 
 def alias(lab: str, one: Interface) -> str:
@@ -47,6 +54,13 @@ def complete(lab: str, one: Interface, near: bool) -> list[Request]:
     if one.altname is not None:
         requests.append(one.labelled(link.add_altname(one.index, one.altname)))
     return requests
+
+
+def link_local(one: Interface, index: int) -> list[Request]:
+    """Say whether an interface gets a link-local IPv6 address, before it has a carrier; nothing where IPv6 is not possible."""
+    if one.ipv6 is None or one.mtu is not None and one.mtu < MIN_IPV6_MTU or not os.path.exists(IPV6_IS_THERE):
+        return []
+    return [one.labelled(link.change(index, ipv6_link_local=one.ipv6))]
 
 
 def delete(one: Interface) -> Request:

@@ -160,7 +160,7 @@ class Plan:
 
     def _same(self, one: Interface, there: Link) -> bool:
         """Return whether a link is the described one, so that what differs can be changed in place."""
-        if there.alias != build_requests.alias(self.lab.name, one) or there.kind != one.kind:
+        if there.alias != build_requests.alias(self.lab.name, one) or there.kind != one.kind or not _same_ipv6(one, there):
             return False
         far = one.peer
         return one.same_link(there) if far is None else self._wired(far, there)
@@ -173,6 +173,7 @@ class Plan:
             other is not None
             and (other.alias, other.kind) == (there.alias, there.kind)
             and (there.peer, other.peer) == (other.index, there.index)
+            and _same_ipv6(far, other)
         )
 
     def _number(self, hosts: Sequence[Host]) -> None:
@@ -391,6 +392,11 @@ def _learning(one: Interface) -> bool:
     index = next((link.index for link in links if link.name == one.name), None)
     ports = [link.port for link in links if link.master and link.master == index]
     return any(port.get("IFLA_BRPORT_STATE") in (uapi.BR_STATE_LISTENING, uapi.BR_STATE_LEARNING) for port in ports)
+
+
+def _same_ipv6(one: Interface, there: Link) -> bool:
+    """Return whether a link has a link-local address as described; that is not changed in place."""
+    return one.ipv6 is None or there.ipv6_link_local in (None, one.ipv6)
 
 
 def _created(one: Interface) -> str:

@@ -221,6 +221,7 @@ class Interface(Described):
     mac: str | None
     mtu: int | None
     txqueuelen: int | None
+    ipv6: bool | None
     up: bool
 
     def __init__(
@@ -277,6 +278,11 @@ class Interface(Described):
     def created_in(self) -> BaseHost:
         """The host in whose namespace it is created, and to which what is below it belongs: its own for most kinds."""
         return self.parent.host if self.parent is not None else self.underlay or self.host
+
+    @property
+    def up_at_creation(self) -> bool:
+        """Whether its creation sets it up: a VLAN device can only be set up after its parent, others after ``ipv6`` is set."""
+        return self.up and self.parent is None and self.ipv6 is None
 
     @property
     def given(self) -> Sequence[Prefix]:
@@ -378,7 +384,7 @@ class Interface(Described):
         assert self.name is not None
         options = self.creation(speaker)
         if self.host is speaker:
-            options["up"] = self.up and self.parent is None  # a VLAN device can only be set up after its parent
+            options["up"] = self.up_at_creation
             if self.master is not None:
                 options["master"] = self.master.index
         return [self.labelled(link.new(self.name, self.kind, self.data, **options))]
@@ -404,6 +410,8 @@ class Interface(Described):
 
         ``there`` is the link as it is, ``ports`` are the MTUs of the links that are enslaved to it, by name.
         """
+        if row.name == "ipv6":
+            return None  # what a new link has may be inherited from the first namespace (net.core.devconf_inherit_init_net)
         return self.usual_mtu(ports, there.mtu) if row.name == "mtu" else self.usual_values.get(row.name, row.usual)
 
     def usual_mtu(self, ports: Mapping[str, int], now: int | None = None) -> int | None:

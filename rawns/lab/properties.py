@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         mac: str | None
         mtu: int | None  # bytes
         txqueuelen: int | None  # packets
+        ipv6: bool | None  # a link-local address
         up: bool
         shape: ShapeOptions | None
 
@@ -102,6 +103,17 @@ class UpProperty(LinkProperty):
         return "down -> up" if then else "up -> down"
 
 
+class Ipv6Property(LinkProperty):
+    """Whether it gets a link-local IPv6 address; set before it is up, because the kernel only asks then."""
+
+    __slots__ = ()
+
+    at_creation = False  # the kernel refuses it there
+
+    def same_value(self, now: Any, then: Any) -> bool:
+        return then is None or now is None or now == then
+
+
 class MacProperty(LinkProperty):
     """The MAC address, whose spelling does not matter."""
 
@@ -156,6 +168,13 @@ LINK_PROPERTIES: tuple[LinkProperty, ...] = (
         "packets that the device's queue holds (1000)",
         "txqlen",
         usual=1000,  # DEFAULT_TX_QUEUE_LEN of the kernel
+    ),
+    Ipv6Property(
+        "ipv6",
+        values.FLAG,
+        "whether it gets a link-local IPv6 address; unset: as the kernel does",
+        "ipv6_link_local",
+        usual=True,
     ),
     UpProperty("up", values.FLAG, "whether the interface is up", "up", default=True),
 )

@@ -199,6 +199,7 @@ class RuntimeVerbs(Topology):
         old = self.find_host(one.host)  # type: ignore[arg-type]
         new = self.find_host(bridge.host) if bridge is not None else self.find_host(target)  # type: ignore[arg-type]
         from .activation import activate, wait_for_addresses
+        from .build_requests import link_local
 
         with self._changing(), signals_blocked():
             name = self._moved(one, self.ready(old), self.ready(new))
@@ -207,7 +208,7 @@ class RuntimeVerbs(Topology):
                 raise _gone(bridge)
             master = links[bridge.name or ""].index if bridge is not None else 0
             index = links[name].index
-            requests = [link.change(index, master=master), link.change(index, up=True)]
+            requests = [link.change(index, master=master), *link_local(one, index), link.change(index, up=True)]
             for given in one.addresses if not master else ():
                 requests.append(address.new(index, given, nodad=True, protocol=stamp.PROTOCOL))
                 requests[-1].flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE

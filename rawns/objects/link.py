@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import rtnl, uapi
 from ..errors import InvalidValue
 from ..nlmsg import Request
-from ..rtnl.link import LINKINFO
+from ..rtnl.link import IPV6_SETTINGS, LINKINFO
 from ..terminal import short_repr
 from . import prefix
 from .record import Record, field
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         txqueues: int | None
         rxqueues: int | None
         group: int | None
+        ipv6_link_local: bool | None
         alias: str | None
         master: Ref | None
         link: Ref | None
@@ -105,6 +106,12 @@ class Link(Record):
     def up(self) -> bool:
         """Whether it is set up (IFF_UP)."""
         return bool(self.flags & uapi.IFF_UP)
+
+    @property
+    def ipv6_link_local(self) -> bool | None:
+        """Whether the kernel gives it a link-local IPv6 address when it is set up; None if it has no settings of IPv6."""
+        conf = self.body.get("IFLA_AF_SPEC", {}).get("AF_INET6", {}).get("IFLA_INET6_CONF", ())
+        return conf[uapi.DEVCONF_ADDR_GEN_MODE] != uapi.IN6_ADDR_GEN_MODE_NONE if len(conf) > uapi.DEVCONF_ADDR_GEN_MODE else None
 
     @property
     def loopback(self) -> bool:
@@ -201,6 +208,7 @@ OPTIONS = {
     "netns_fd": "IFLA_NET_NS_FD",
     "netns_pid": "IFLA_NET_NS_PID",
     "new_name": "IFLA_IFNAME",
+    "ipv6_link_local": "IFLA_AF_SPEC",
 }
 PORT_OPTIONS = {
     "hairpin": "IFLA_BRPORT_MODE",
@@ -241,6 +249,9 @@ def body(options: Mapping[str, object]) -> dict[str, Any]:
             continue
         if word == "up":
             fields["ifi_flags"], fields["ifi_change"] = uapi.IFF_UP if check_flag(word, value) else 0, uapi.IFF_UP
+        elif word == "ipv6_link_local":
+            mode = uapi.IN6_ADDR_GEN_MODE_EUI64 if check_flag(word, value) else uapi.IN6_ADDR_GEN_MODE_NONE
+            fields[OPTIONS[word]] = {"AF_INET6": {"IFLA_INET6_ADDR_GEN_MODE": mode}}
         elif word in OPTIONS:
             fields[OPTIONS[word]] = value.index if isinstance(value, Link) else value
         else:
@@ -290,7 +301,10 @@ def dump(kind: str | None = None) -> Request:
 def brief(*names: str) -> Request:
     """List all links without their statistics, and decode only these attributes and those of their kinds: for thousands."""
     found = request({}, all=True, stats=False)
-    found.reading = rtnl.NEWLINK.select(*names, IFLA_LINKINFO=LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA"))
+    nests: dict[str, Any] = {"IFLA_LINKINFO": LINKINFO.select("IFLA_INFO_KIND", "IFLA_INFO_DATA")}
+    if "IFLA_AF_SPEC" in names:
+        nests["IFLA_AF_SPEC"] = IPV6_SETTINGS
+    found.reading = rtnl.NEWLINK.select(*names, **nests)
     return found
 
 

@@ -68,6 +68,7 @@ INET6 = attrs(
     IFLA_INET6_RA_MTU=U32,
 )
 AF_SPEC = attrs(AF_INET=attrs(IFLA_INET_CONF=Vector(S32, "IPV4_DEVCONF_", first=1)), AF_INET6=INET6)
+IPV6_SETTINGS = attrs(AF_INET6=INET6.select("IFLA_INET6_CONF"))  # of IFLA_AF_SPEC, for thousands of links
 XDP = attrs(
     IFLA_XDP_FD=S32,
     IFLA_XDP_ATTACHED=U8.named("XDP_ATTACHED_"),

@@ -168,6 +168,7 @@ CASES: dict[str, Case] = {
     "bridges.ageing": (bridge(ageing=12.5), lambda p: p.info("br0", "br0")["ageing_time"], 1250),
     "bridges.mac": (bridge(mac="02:00:00:00:00:05"), lambda p: p.link("br0", "br0")["address"], "02:00:00:00:00:05"),
     "bridges.mtu": (bridge(mtu=1400), lambda p: p.link("br0", "br0")["mtu"], 1400),
+    "bridges.ipv6": (bridge(ipv6=False), lambda p: p.link("br0", "br0")["inet6_addr_gen_mode"], "none"),
     "bridges.txqueuelen": (bridge(txqueuelen=7), lambda p: p.link("br0", "br0")["txqlen"], 7),
     "bridges.up": (bridge(up=False), lambda p: "UP" in p.link("br0", "br0")["flags"], False),
     "wires.ends": (PAIR, lambda p: p.link("a", "eth0")["linkinfo"]["info_kind"], "veth"),
@@ -180,6 +181,11 @@ CASES: dict[str, Case] = {
         {**PAIR, "wires": [{**WIRE, "mtu": 1400}]},
         lambda p: [p.link(name, "eth0")["mtu"] for name in "ab"],
         [1400] * 2,
+    ),
+    "wires.ipv6": (
+        {**PAIR, "wires": [{**WIRE, "ipv6": False}]},
+        lambda p: [one["family"] for name in "ab" for one in p.json(name, "ip", "addr", "show", "dev", "eth0")[0]["addr_info"]],
+        ["inet", "inet"],
     ),
     "wires.txqueuelen": (
         {**PAIR, "wires": [{**WIRE, "txqueuelen": 7}]},
@@ -234,6 +240,7 @@ LINK_CASES: dict[str, tuple[Any, Callable[[Probe, str, str], object], object]] =
     "mac": ("02:00:00:00:00:07", lambda p, h, name: p.link(h, name)["address"], "02:00:00:00:00:07"),
     "mtu": (1300, lambda p, h, name: p.link(h, name)["mtu"], 1300),
     "txqueuelen": (7, lambda p, h, name: p.link(h, name)["txqlen"], 7),
+    "ipv6": (False, lambda p, h, name: p.link(h, name)["inet6_addr_gen_mode"], "none"),
     "up": (False, lambda p, h, name: "UP" in p.link(h, name)["flags"], False),
     "addresses": (["10.7.0.1/24"], lambda p, h, name: p.addresses(h, name), ["10.7.0.1/24"]),
 }

@@ -60,6 +60,7 @@ def test_a_value_is_read_written_encoded_and_decoded() -> None:
         "mac": "02:00:00:00:00:01",
         "mtu": 1400,
         "txqueuelen": 7,
+        "ipv6": False,
         "up": False,
         "stp": True,
         "vlan_filtering": True,
@@ -76,5 +77,5 @@ def test_a_value_is_read_written_encoded_and_decoded() -> None:
 
 
 def test_an_unknown_keyword_names_those_there_are() -> None:
-    with pytest.raises(TypeError, match="Port has no option 'mut'; it has mac, mtu, txqueuelen, up"):
+    with pytest.raises(TypeError, match="Port has no option 'mut'; it has mac, mtu, txqueuelen, ipv6, up"):
         Lab().netns().port(mut=1400)  # type: ignore[call-arg]

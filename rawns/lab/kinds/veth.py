@@ -43,6 +43,11 @@ class Port(Interface):
         return self.up and self.peer is not None and self.peer.up
 
     @property
+    def up_at_creation(self) -> bool:
+        """Whether it is set up when it is created at the near end; its carrier comes later."""
+        return self.up
+
+    @property
     def alias_words(self) -> str:
         """The two ends of the wire, the same at both."""
         ends = [f"{end.host.label}:{end.name}" for end in (self, self.far)]
@@ -60,7 +65,7 @@ class Port(Interface):
         near = self.creation(speaker)
         if self.master is not None:
             near["master"] = self.master.index
-        request = link.veth(self.name, far.name, far.creation(speaker), up=self.up, **near)
+        request = link.veth(self.name, far.name, far.creation(speaker), up=self.up_at_creation, **near)
         place = f", {self.where}" if self.where else ""
         request.context = f"wire {self} -- {far}{place}"  # either end may be what is refused
         return [request]
