@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-REAL, OURS = ["/usr/bin/ip"], [sys.executable, "-m", "rawns", "ip"]
+REAL, OURS = ["/real/ld.so", "--library-path", "/real", "/real/ip"], [sys.executable, "-m", "rawns", "ip"]
 RECORD = Path("/run/files/kinds.json")
 FORMS = (
     "-d link",

@@ -1,173 +1,124 @@
 #!/usr/bin/env python3
-"""Run the project on other kernels: each is booted in qemu, with nothing in it but Python, rawns, the real ip and a few modules.
+"""Run the project on other kernels and processors: each is booted in QEMU, with nothing in it but Python, rawns and iproute2.
 
-    python3 tests/kernels/run.py KERNEL ...
+    python3 tests/kernels/run.py [MACHINE ...]
 
-A KERNEL is Debian's ``linux-image-*-amd64_*.deb`` (``apt-get download linux-image-6.1.0-56-cloud-amd64``), or a directory
-into which one was unpacked with ``dpkg-deb -x`` (from 6.19 on ``linux-binary-*`` and ``linux-modules-*``, into the same).
-Prints a line for each kernel and check; the exit status is 1 if one failed.  The checks are in init.py, which is process 1
-of the booted machine.
-The real ip, if it is installed here, is in there as well, for the check "ip-kinds" (see ip_kinds.py).
-Needs qemu-system-x86_64, and dpkg-deb for a package; no root, no KVM, no network.  pytest does not collect it.
+A MACHINE is one of `machines.MACHINES`; by default all of them are booted, one after the other.  Kernels, Python and iproute2
+are packages of Debian, which are downloaded by name into ~/.cache/rawns-kernels (packages.py) at the first run.  A file
+``linux-image-*.deb``, or a directory into which one was unpacked, is a MACHINE, too: its kernel is booted with bookworm's Python.
+
+Prints a line for each machine and check, and the table that the manual has; the exit status is 1 if a check failed.  The
+checks are in init.py, which is process 1 of the booted machine, checks.py and programs.py.
+Needs qemu-system-x86, qemu-system-arm, qemu-system-misc, apt and dpkg-deb; no root, no KVM.  pytest does not collect it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import lzma
 import os
-import re
 import shutil
-import stat
 import subprocess
 import sys
-import sysconfig
 import tempfile
-from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from time import monotonic
 
-HERE = Path(__file__).resolve().parent
-PACKAGE = HERE.parent.parent / "rawns"
-PYTHON = os.path.realpath(sys.executable)
-NEEDLESS = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip"}
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-# Loaded one after the other: what the demo needs, what labs use, and what puts devices of its own into every new namespace.
-NAT = ["crc32c_generic", "nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct"]
-LABS = "sch_tbf sch_htb sch_netem dummy ifb vxlan geneve macvlan macvtap ipvlan 8021q vrf".split()
-GRE = "ip_gre ip6_gre ip6_tunnel ip_vti ip6_vti fou fou6"
-RELAY = ["nft_fwd_netdev"]  # what a relay needs beside nf_tables and tun
-KINDS = f"{GRE} xfrm_interface bareudp hsr nlmon bonding vcan vxcan wireguard ipvtap macvtap netkit team".split()
-MODULES = {"base": ["veth", "bridge", "tun"], "netfilter": ["nfnetlink"], "nat": NAT, "labs": LABS, "tunnels": ["ipip", "sit"]}
-MODULES["relay"] = RELAY
-MODULES["kinds"] = KINDS
-COMMAND_LINE = (
-    "console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check mitigations=off"  # mitigations only cost time here
-)
+import image
+from machines import MACHINES, PACKAGES, Machine, command
+
+# The command line of each kernel.  Mitigations only cost time here.
+WORDS = "quiet panic=-1 random.trust_cpu=on no_timer_check mitigations=off"
 
 
-def modules(root: Path) -> list[tuple[str, str, bytes]]:
-    """Return step, name and bytes of each module in an order in which they can be loaded; depmod may not be installed."""
-    files = {path.name.split(".")[0].replace("-", "_"): path for path in root.rglob("*.ko*")}
-    ordered: dict[str, tuple[str, str, bytes]] = {}
-
-    def need(step: str, name: str) -> None:
-        path = files.get(name)
-        if path is None or name in ordered:
-            return  # built in, or not built at all, which the checks will show
-        data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-        rests_on = re.search(rb"\0depends=([^\0]*)\0", data)
-        for other in rests_on[1].decode().replace("-", "_").split(",") if rests_on else []:
-            need(step, other)
-        ordered[name] = step, name, data
-
-    for step, names in MODULES.items():
-        for name in names:
-            need(step, name)
-    return list(ordered.values())
+def roots_of(machine: Machine, offline: bool, scratch: Path) -> list[Path]:
+    """Return the directories with the files of a machine's kernel."""
+    path = Path(machine.kernel)
+    if path.is_dir():
+        return [path]
+    if path.is_file():
+        subprocess.run(["dpkg-deb", "-x", str(path), str(scratch / "kernel")], check=True)
+        return [scratch / "kernel"]
+    return image.kernel(machine, offline)[1]
 
 
-class Archive:
-    """A cpio archive (Documentation/driver-api/early-userspace/buffer-format.rst)."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self._known: set[str] = set()
-
-    def add(self, name: str, data: bytes, mode: int = stat.S_IFREG | 0o644, mtime: int = 0, device: int = 0) -> None:
-        """Add a file, with the directories that lead to it."""
-        parent = os.path.dirname(name)
-        if parent and parent not in self._known:
-            self.add(parent, b"", stat.S_IFDIR | 0o755)
-        self._known.add(name)
-        path = name.encode() + b"\0"
-        numbers = [len(self._known), mode, 0, 0, 1, mtime, len(data), 0, 0, os.major(device), os.minor(device), len(path), 0]
-        for part in (b"070701" + b"".join(b"%08x" % number for number in numbers) + path, data):
-            self.data += part + bytes(-len(part) % 4)
-
-    def copy(self, path: str, name: str) -> None:
-        status = os.stat(path)
-        self.add(name, Path(path).read_bytes(), status.st_mode | 0o444, int(status.st_mtime))
-
-
-def tree(root: str) -> Iterator[str]:
-    for directory, names, files in os.walk(root):
-        names[:] = [name for name in names if name not in NEEDLESS and not name.startswith("config-")]
-        yield from (os.path.join(directory, file) for file in files)
-
-
-def filesystem(kernel: Path) -> bytes:
-    """Return an initramfs with Python and its library, rawns, the kernel's modules, and init.py as process 1."""
-    archive = Archive()
-    python = [PYTHON, *tree(sysconfig.get_path("stdlib"))]
-    real = shutil.which("ip")
-    tools = [os.path.realpath(real)] if real else []
-    binaries = [PYTHON, *tools, *[path for path in python if path.endswith(".so")]]
-    needs = subprocess.run(["ldd", *binaries], capture_output=True, text=True)
-    libraries = set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", needs.stdout, re.MULTILINE))
-    libraries |= {re.sub(r"/libc\.so\.6$", "/libgcc_s.so.1", path) for path in libraries}  # which glibc loads when a thread ends
-    for path in [*python, *libraries]:
-        archive.copy(path, path.lstrip("/"))
-    for path in tools:
-        archive.copy(path, "usr/bin/ip")
-    for path in tree(str(PACKAGE)):
-        archive.copy(path, f"rawns/rawns/{os.path.relpath(path, PACKAGE)}")
-    for number, (step, name, data) in enumerate(modules(kernel)):
-        archive.add(f"modules/{step}/{number:02}-{name}.ko", data)
-    for name in ("ip_kinds.py", "impairments.py"):
-        archive.copy(str(HERE / name), f"rawns/{name}")
-    archive.add("dev/console", b"", stat.S_IFCHR | 0o600, device=os.makedev(5, 1))
-    archive.add("init", f"#!{PYTHON}\n".encode() + (HERE / "init.py").read_bytes(), stat.S_IFREG | 0o755)
-    archive.add("TRAILER!!!", b"", 0)
-    return bytes(archive.data)
-
-
-def boot(kernel: Path, scratch: Path, options: argparse.Namespace) -> list[dict[str, str]]:
-    """Boot a kernel and return what init.py wrote to the second serial line; a crash is a failed check."""
-    initrd, console, told = scratch / "initrd", scratch / "console", scratch / "told"
-    image = next((path for path in kernel.rglob("vmlinuz*") if path.is_file()), None)
-    if image is None:
-        raise SystemExit(f"{kernel}: no kernel (vmlinuz*) is in there")
-    initrd.write_bytes(filesystem(kernel))
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-no-reboot"]
-    command += ["-display", "none", "-serial", f"file:{console}", "-serial", f"file:{told}"]
-    command += ["-kernel", str(image), "-initrd", str(initrd), "-append", f"{COMMAND_LINE} {options.append}"]
+def boot(machine: Machine, scratch: Path, options: argparse.Namespace) -> list[dict[str, str]]:
+    """Boot a machine and return what init.py wrote to the console; a crash is a failed check."""
+    program = machine.emulator.command[0]
+    if shutil.which(program) is None:
+        package = PACKAGES.get(machine.architecture, "qemu-system-arm")
+        return [{"check": "the machine", "how": "FAILED", "says": f"{program} is not installed (apt install {package})"}]
+    kernel, initrd, console = scratch / "vmlinuz", scratch / "initrd", scratch / "console"
+    roots = roots_of(machine, options.offline, scratch)
+    kernel.write_bytes(image.executable(roots))
+    initrd.write_bytes(image.filesystem(machine, roots, options.offline))
+    words = f"{WORDS} {'slow' if machine.emulator.slow else ''} {options.append}"
     trouble = "it stopped before the last check"
     try:
-        subprocess.run(command, stdin=subprocess.DEVNULL, timeout=options.timeout)
+        subprocess.run(command(machine, kernel, initrd, console, words), stdin=subprocess.DEVNULL, timeout=options.timeout)
     except subprocess.TimeoutExpired:
         trouble = f"not over within {options.timeout:.0f} s"
-    lines = told.read_text(errors="replace").splitlines() if told.exists() else []
-    checks = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    lines = console.read_text(errors="replace").splitlines() if console.exists() else []
+    checks = [json.loads(line[2:]) for line in lines if line.startswith("@@{") and line.endswith("}")]
     for file in [one for one in checks if "file" in one]:
         checks.remove(file)
         if options.keep:
-            Path(options.keep, file["file"]).write_text(file["text"])
+            Path(options.keep, f"{machine.name}-{file['file']}").write_text(file["text"])
     if checks and checks[-1]["check"] == "end":
         return checks[:-1]
-    words = console.read_text(errors="replace").splitlines() if console.exists() else []
-    said = "\n    | ".join([trouble, *words[-80:]])
-    return [*checks, {"check": "the machine", "how": "FAILED", "says": said, "seconds": "?"}]
+    said = "\n    | ".join([trouble, *[line for line in lines if line.strip() and not line.startswith("@@")][-60:]])
+    return [*checks, {"check": "the machine", "how": "FAILED", "says": said}]
+
+
+def row(checks: list[dict[str, str]]) -> str:
+    """Return the line of the manual's table for one machine."""
+    says = {check["check"]: check["says"] for check in checks}
+    release, _, processor = says.get("kernel", "? ?").partition(" ")
+    counted = [check for check in checks if check["check"] not in ("kernel", "python") and check["how"] in ("ok", "FAILED")]
+    passed = sum(check["how"] == "ok" for check in counted)
+    trouble = [f"{check['check']}: FAILED" for check in checks if check["how"] == "FAILED"]
+    lacking = [f"no {check['check']}" for check in checks if check["how"] == "lacks"]
+    cells = [release, processor, says.get("python", "?"), f"{passed} of {len(counted)}", says.get("unit tests", "")]
+    cells += [says.get("ip-kinds", ""), "; ".join(trouble + lacking)]
+    return f"| {' | '.join(cells)} |"
+
+
+HEAD = (
+    "| kernel | processor | Python | checks that succeed | unit tests on bytes | `ip` beside iproute2 6.1 | remarks |\n"
+    "|---|---|---|---|---|---|---|"
+)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run rawns on other kernels, in qemu.")
-    parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="a .deb, or a directory with its contents")
-    parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for each kernel (default 600)")
+    parser = argparse.ArgumentParser(description="Run rawns on other kernels and processors, in QEMU.")
+    parser.add_argument("machines", nargs="*", metavar="MACHINE", help=", ".join(machine.name for machine in MACHINES))
+    parser.add_argument("--timeout", type=float, default=900, metavar="S", help="seconds for each machine (default 900)")
     parser.add_argument("--append", default="", metavar="WORDS", help="for its command line; only=WORD picks checks")
     parser.add_argument("--keep", metavar="DIR", help="write files that checks have left there")
+    parser.add_argument("--offline", action="store_true", help="do not ask whether there are newer packages")
     options = parser.parse_args()
-    failures = 0
-    for word in options.kernels:
+    known = {machine.name: machine for machine in MACHINES}
+    chosen = [
+        known.get(word) or Machine(os.path.basename(word), "amd64", "", word, "bookworm") for word in options.machines or known
+    ]
+    unknown = [machine.name for machine in chosen if machine.name not in known and not os.path.exists(machine.kernel)]
+    if unknown:
+        parser.error(f"there is no machine {unknown[0]}: {', '.join(known)}")
+    rows, failures = [], 0
+    for machine in chosen:
+        start = monotonic()
         with tempfile.TemporaryDirectory() as directory:
-            root = Path(word) if os.path.isdir(word) else Path(directory, "kernel")
-            if root != Path(word):
-                subprocess.run(["dpkg-deb", "-x", word, root], check=True)
-            for check in boot(root, Path(directory), options):
-                if check["check"] == "kernel":
-                    word = check["says"]
-                print(f"{word:<26} {check['check']:<32} {check['how']:<6} {check['seconds']:>5} s  {check['says']}", flush=True)
-                failures += check["how"] == "FAILED"
+            checks = boot(machine, Path(directory), options)
+        for check in checks:
+            seconds = f"{check.get('seconds', '?'):>5} s"
+            print(f"{machine.name:<12} {check['check']:<32} {check['how']:<6} {seconds}  {check['says']}", flush=True)
+            failures += check["how"] == "FAILED"
+        print(f"{machine.name:<12} in {monotonic() - start:.0f} s", flush=True)
+        rows.append(row(checks))
+    print("", f"{date.today()}, `python3 tests/kernels/run.py`:", "", HEAD, *rows, sep="\n")
     return int(failures > 0)
 
 
