@@ -1,14 +1,15 @@
 """Every network namespace of this machine that the caller can see, and what keeps each of them alive (lsns(8)).
 
 A namespace lives as long as a thread is in it, a descriptor refers to it, a file is mounted on it, or an object of the
-kernel (a socket, an interface's peer) needs it.  The first three are found here by reading /proc.
+kernel (a socket) needs it.  The first three are found by reading /proc; a namespace that only an object of the kernel keeps
+alive, or a mount or a descriptor that the caller cannot see, is found by listns(2) on Linux 6.19 and later.
 """
 
 from __future__ import annotations
 
 import os
 
-from . import netns_names, syscalls
+from . import netns_names, nsfs, syscalls
 from .errors import KernelError, RawnsError, SyscallError
 from .net import NetNS
 
@@ -28,10 +29,11 @@ class NamespaceUse:
     ``identity`` is (st_dev, st_ino) of its nsfs file; ``names`` are names under /run/netns, ``mounts`` the other files on
     which it is mounted; ``pids`` the processes with a thread in it, ``holders`` those that only have a descriptor of it;
     ``nsid`` is the id by which the caller's namespace knows it, or None; ``links`` the names of its interfaces, or None
-    if the caller may not enter it; ``current`` says whether the caller is in it.
+    if the caller may not enter it; ``current`` says whether the caller is in it, ``held_elsewhere`` that nothing which the
+    caller can see keeps it alive: a socket may, or a mount in another mount namespace.
     """
 
-    __slots__ = ("current", "holders", "identity", "links", "mounts", "names", "nsid", "path", "pids")
+    __slots__ = ("current", "held_elsewhere", "holders", "identity", "links", "mounts", "names", "nsid", "path", "pids")
 
     def __init__(self, identity: Identity, path: str) -> None:
         self.identity, self.path = identity, path
@@ -41,7 +43,7 @@ class NamespaceUse:
         self.holders: list[int] = []
         self.nsid: int | None = None
         self.links: list[str] | None = None
-        self.current = False
+        self.current = self.held_elsewhere = False
 
     @property
     def inode(self) -> int:
@@ -62,14 +64,17 @@ class NamespaceUse:
             "nsid": self.nsid,
             "links": self.links,
             "current": self.current,
+            "held_elsewhere": self.held_elsewhere,
         }
 
 
 def inventory(links: bool = True) -> list[NamespaceUse]:
     """List the network namespaces that the caller can see: ``lsns -t net`` and ``ip netns list`` in one.
 
-    Processes that the caller may not look into are left out, as are namespaces that end while the list is made.  With
-    ``links`` each namespace is entered to list its interfaces.  Sorted by inode.  Raises `RawnsError` if there is no /proc.
+    Processes that the caller may not look into are left out, as are namespaces that end while the list is made.  On Linux
+    6.19 and later, the list has also the namespaces to which neither a process nor a name nor a mount refers that the caller
+    can see.  With ``links`` each namespace is entered to list its interfaces.  Sorted by inode.  Raises `RawnsError` if there
+    is no /proc.
     """
     found: dict[Identity, NamespaceUse] = {}
 
@@ -93,10 +98,36 @@ def inventory(links: bool = True) -> list[NamespaceUse]:
         one = use(path)
         if one is not None and os.path.dirname(path) not in (netns_names.NETNS_DIR, "/var/run/netns"):
             one.mounts.append(path)
-    for one in found.values():
-        one.current = one.identity == here
-    _ask(list(found.values()), links)
+    others = _others(found)
+    try:
+        for one in found.values():
+            one.current = one.identity == here
+        _ask(list(found.values()), links)
+    finally:
+        for fd in others:
+            syscalls.close(fd)
     return sorted(found.values(), key=lambda one: one.inode)
+
+
+def _others(found: dict[Identity, NamespaceUse]) -> list[int]:
+    """Add the namespaces that only the kernel's own list has, if it has one; return the descriptors that hold them."""
+    held: list[int] = []
+    for number in nsfs.all_ids() or ():
+        try:
+            fd = nsfs.open_by_id(number)
+        except SyscallError:  # as many descriptors are open as may be
+            break
+        if fd is None:
+            continue
+        status = syscalls.stat(fd)
+        identity = (status.st_dev, status.st_ino)
+        if identity in found:
+            syscalls.close(fd)
+        else:
+            held.append(fd)
+            found[identity] = NamespaceUse(identity, f"/proc/thread-self/fd/{fd}")
+            found[identity].held_elsewhere = True
+    return held
 
 
 def pids() -> list[int]:

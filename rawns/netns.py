@@ -273,19 +273,27 @@ class Namespace(InsideNamespace):
             raise
 
     @classmethod
-    def open(cls: type[Self], name: Name | None = None, *, pid: int | None = None, fd: int | None = None) -> Self:
+    def open(
+        cls: type[Self], name: Name | None = None, *, pid: int | None = None, fd: int | None = None, pidfd: int | None = None
+    ) -> Self:
         """Open a namespace by its name or a path (anything with a slash), that of a process, or a descriptor's (duplicated).
 
-        ``name`` may also be ``'pid:N'``.  Raises FileNotFoundError (`SyscallError`) if there is none, `InvalidValue` for what
-        cannot be a name and for a file that is not a network namespace (a stale name, for instance).
+        ``name`` may also be ``'pid:N'``.  ``pidfd`` is a descriptor of a process (`os.pidfd_open`): unlike a number, it never
+        leads to another process that has got the same number in the meantime.  Raises FileNotFoundError (`SyscallError`) if
+        there is none, ProcessLookupError if the process of ``pidfd`` has ended, `InvalidValue` for what cannot be a name and
+        for a file that is not a network namespace (a stale name, for instance).
         """
-        if [name, pid, fd].count(None) != 2:
-            raise InvalidValue("one of name, pid and fd must say which network namespace to open")
-        for number, what in ((pid, "the number of a process"), (fd, "a descriptor")):
+        if [name, pid, fd, pidfd].count(None) != 3:
+            raise InvalidValue("one of name, pid, fd and pidfd must say which network namespace to open")
+        for number, what in ((pid, "the number of a process"), (fd, "a descriptor"), (pidfd, "a descriptor of a process")):
             if number is not None and not (isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 31):
                 raise InvalidValue(f"{what} is an integer from 0 to {(1 << 31) - 1}")
         if fd is not None:
             return cls._open_descriptor(fd)
+        if pidfd is not None:
+            from .nsfs import open_of_process
+
+            return adopt(cls, open_of_process(pidfd))
         text = os.fspath(name) if name is not None else f"pid:{pid}"
         if not isinstance(text, str):
             raise InvalidValue(f"{text!r} cannot name a network namespace: it must be text")

@@ -55,8 +55,8 @@ class Run:
         found = self.session.isolation
         return f"rawns: isolation {found.mode}" if found is not None else f"rawns: no isolation: {self.session.reason}"
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, None]:
         """Add the fixtures of markers; move tests to the end if the process cannot return to the machine's network after them."""
         for item in items:
             for mark in ("lab", "netns"):
@@ -66,10 +66,9 @@ class Run:
                     name = "lab" if mark == "lab" or marker.args or marker.kwargs else "netns"
                     if name not in fixtures:
                         fixtures.append(name)
-        answer = yield
+        yield
         if not self.session.keeps_machine_network:
             items.sort(key=uses_network)
-        return answer
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make a test of each kind of link that the marker ``lab`` names: the argument ``preset``."""
@@ -80,30 +79,29 @@ class Run:
                 metafunc.fixturenames.append("preset")
             metafunc.parametrize("preset", list(presets))
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
         """Run a test that is marked with ``netns`` inside a namespace."""
         marker = item.get_closest_marker("netns")
         if marker is None:
-            return (yield)
+            yield
+            return
         label = marker.args[0] if marker.args else marker.kwargs.get("host")
         given = getattr(item, "funcargs", {})
         inside: Any = given["netns"] if label is None else given["lab"][label]
         with inside.entered():
-            return (yield)
+            yield
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
         """Add a report about its labs to a failing test."""
-        found = yield
+        outcome = yield
+        found: pytest.TestReport = outcome.get_result()
         state = self.states.get(item.nodeid)
         if state is not None and found.failed and call.when != "teardown":
             state.failed = True
             for title, text in state.explain():
                 _add_section(found, title, text)
-        return found
 
 
 def uses_network(item: pytest.Item) -> bool:

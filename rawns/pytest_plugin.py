@@ -32,11 +32,11 @@ def pytest_addoption(parser: Any) -> None:
     parser.addini("rawns_leaks", "whether a test that leaves something behind fails: fail, or ignore", default="fail")
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # `wrapper` does not exist before pluggy 1.2: Debian 12 has 1.0
 def pytest_load_initial_conftests(early_config: Any) -> Any:
     """Isolate the run as early as possible: before output is captured, and before other plugins start threads."""
     _begin(early_config, early_config.known_args_namespace)
-    return (yield)
+    yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -331,6 +331,7 @@ class _Libc:
         return memory, self._address_of(memory)
 
 
+OTHER_NUMBERS = ("alpha", "mips")  # processors whose system calls have other numbers than all others
 _libc: _Libc | None = None
 
 
@@ -351,12 +352,15 @@ def buffer(size: int) -> tuple[Any, int]:
 
 
 class LibcFunction:
-    """A function of libc, by its name and prototype: ``(parameter, C type, prefix of its flags' names)`` for each parameter."""
+    """A function of libc, by its name and prototype: ``(parameter, C type, prefix of its flags' names)`` for each parameter.
 
-    __slots__ = ("_function", "_has_paths", "name", "parameters")
+    With ``number`` it is a system call that libc has no function for: syscall(2).
+    """
 
-    def __init__(self, name: str, *parameters: tuple[str, str, Prefixes]) -> None:
-        self.name, self.parameters = name, parameters
+    __slots__ = ("_function", "_has_paths", "_number", "name", "parameters")
+
+    def __init__(self, name: str, *parameters: tuple[str, str, Prefixes], number: int | None = None) -> None:
+        self.name, self.parameters, self._number = name, parameters, number
         self._has_paths = any(kind == "path" for _, kind, _ in parameters)
         self._function: Callable[..., int] | None = None
 
@@ -364,8 +368,20 @@ class LibcFunction:
         """Look the function up, unless that has been done.  Raises `RawnsError` or `SyscallError` if that is impossible."""
         function = self._function
         if function is None:
-            function = self._function = _load_libc().function(self.name, [kind for _, kind, _ in self.parameters])
+            function = self._look_up([kind for _, kind, _ in self.parameters])
+            self._function = function
         return function
+
+    def _look_up(self, kinds: list[str]) -> Callable[..., int]:
+        """Return the C function.  A system call is refused with ENOSYS on the processors whose numbers are others."""
+        number = self._number
+        if number is None:
+            named: Callable[..., int] = _load_libc().function(self.name, kinds)
+            return named
+        if os.uname().machine.startswith(OTHER_NUMBERS):
+            raise _syscall_error(errno.ENOSYS, self.name, "")
+        call = _load_libc().function("syscall", ["ulong", *kinds])
+        return lambda *args: call(number, *args)  # type: ignore[no-any-return]
 
     def __call__(self, *args: Any) -> int:
         if _observer is not None:
@@ -409,6 +425,15 @@ mount = LibcFunction(
 umount2 = LibcFunction("umount2", ("target", "path", ""), ("flags", "int", ("MNT_", "UMOUNT_")))
 inotify_init1 = LibcFunction("inotify_init1", ("flags", "int", ""))
 inotify_add_watch = LibcFunction("inotify_add_watch", ("fd", "int", ""), ("pathname", "path", ""), ("mask", "int", "IN_"))
+listns = LibcFunction(  # a structure, given as bytes; the address of the ids
+    "listns",
+    ("req", "path", ""),
+    ("ns_ids", "ulong", ""),
+    ("nr_ns_ids", "ulong", ""),
+    ("flags", "int", ""),
+    number=uapi.__NR_listns,
+)
+open_by_handle_at = LibcFunction("open_by_handle_at", ("mount_fd", "int", ""), ("handle", "path", ""), ("flags", "int", ""))
 capset = LibcFunction("capset", ("hdrp", "path", ""), ("datap", "path", ""))  # pointers to structures, given as bytes
 prctl = LibcFunction("prctl", ("option", "int", ""), *((f"arg{number}", "ulong", "") for number in range(2, 6)))
 
@@ -513,7 +538,7 @@ def ioctl(fd: int, request: int) -> int:
 
 
 def _format_ioctl(fd: int, request: int) -> str:
-    names = (name for name, value in vars(uapi).items() if value == request and name.startswith(("NS_GET_", "SIOC")))
+    names = (name for name, value in vars(uapi).items() if value == request and name.startswith(("NS_GET_", "PIDFD_", "SIOC")))
     return f"{fd}, {next(names, hex(request))}"
 
 

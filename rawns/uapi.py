@@ -1287,6 +1287,17 @@ NS_GET_USERNS = 0xB701
 NS_GET_PARENT = 0xB702
 NS_GET_NSTYPE = 0xB703
 NS_GET_OWNER_UID = 0xB704
+NS_GET_ID = 0x8008B70D  # Linux 6.18
+NS_ID_REQ_SIZE_VER0 = 32  # of struct ns_id_req
+
+# <linux/fcntl.h>
+FD_NSFS_ROOT = -10003  # Linux 6.18
+
+# <linux/pidfd.h>
+PIDFD_GET_NET_NAMESPACE = 0xFF04  # Linux 6.11
+
+# <asm-generic/unistd.h>: all processors but alpha and mips have the same numbers since Linux 5.1
+__NR_listns = 470  # Linux 6.19
 
 # <linux/magic.h>
 TMPFS_MAGIC = 0x1021994

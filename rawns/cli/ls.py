@@ -44,13 +44,13 @@ def table(uses: Sequence[NamespaceUse]) -> list[str]:
 
 
 def _row(one: NamespaceUse) -> tuple[str, ...]:
-    names = [printable(name) for name in [*one.names, *one.mounts]]
+    names, holders = [printable(name) for name in [*one.names, *one.mounts]], one.holders[:MAX_SHOWN]
     return (
         f"{one.inode}{' *' if one.current else ''}",
         _some(names),
         "-" if one.nsid is None else str(one.nsid),
         _some([f"{pid} {_command(pid)}" for pid in one.pids[:MAX_SHOWN]], len(one.pids)),
-        _some([f"{pid} {_command(pid)}" for pid in one.holders[:MAX_SHOWN]], len(one.holders)),
+        "(not visible)" if one.held_elsewhere else _some([f"{pid} {_command(pid)}" for pid in holders], len(one.holders)),
         "?" if one.links is None else _some([printable(name) for name in one.links[:MAX_SHOWN]], len(one.links)),
     )
 

@@ -28,9 +28,17 @@ PROCESSORS = {  # the directory of its headers, and the options that lay structu
     "x86-64": ("x86_64-linux-gnu", []),
     "arm64": ("aarch64-linux-gnu", []),
     "s390x": ("s390x-linux-gnu", []),
-    "armhf": ("arm-linux-gnueabihf", ["-m32", "-malign-double"]),
+    "armhf": ("arm-linux-gnueabihf", ["-m32", "-malign-double", "-D__ARM_EABI__"]),
     "i386": ("i386-linux-gnu", ["-m32"]),
 }
+# Headers that cannot be included beside <fcntl.h> of the C library unless the structures that both describe are renamed.
+BESIDE_FCNTL = """
+#define flock linux_flock
+#define flock64 linux_flock64
+#define f_owner_ex linux_f_owner_ex
+#include <linux/pidfd.h>
+"""
+
 # Of which ours is longer.  The kernel sends and reads fewer bytes: what is decoded ends earlier, and an ioctl ignores the rest.
 SHORTER = {
     "armhf": {"ifreq": "a union with pointers"},
@@ -43,7 +51,12 @@ SHORTER = {
 
 def source(asked: dict[str, str]) -> str:
     """Return a program that has the answers as constants, one to a line whose file is the label."""
-    lines = ["#define _GNU_SOURCE", test_abi.HEADERS, '__attribute__((section(".answers"))) const long long answers[] = {']
+    lines = [
+        "#define _GNU_SOURCE",
+        test_abi.HEADERS,
+        BESIDE_FCNTL,
+        '__attribute__((section(".answers"))) const long long answers[] = {',
+    ]
     for label, expression in asked.items():
         lines += [f'#line 1 "?{label}?"', f"(long long)({expression}),"]
     return "\n".join([*lines, "};"])

@@ -47,7 +47,7 @@ MODULES = {
     "kinds": f"{GRE} xfrm_interface bareudp hsr nlmon bonding vcan vxcan wireguard ipvtap macvtap netkit team".split(),
 }
 DRIVERS = "bonding|can|wireguard|vxlan|ipvlan|team|virtio|char/hw_random"
-KEEP = rf"boot/vmlinu|/kernel/(net|crypto|lib|arch)/|/kernel/drivers/(net/[^/]+\.ko|net/({DRIVERS})/|virtio/|char/hw_random/)"
+KEEP = rf"/vmlinu|/kernel/(net|crypto|lib|arch)/|/kernel/drivers/(net/[^/]+\.ko|net/({DRIVERS})/|virtio/|char/hw_random/)"
 
 
 # -- the kernel ------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def kernel(machine: Machine, offline: bool) -> tuple[str, list[Path]]:
 
 def executable(roots: list[Path]) -> bytes:
     """Return the kernel as QEMU boots it; QEMU before 8.0 does not unpack what only EFI would start (CONFIG_EFI_ZBOOT)."""
-    (image,) = [path for root in roots for path in root.glob("boot/vmlinu*")]
+    (image,) = [path for root in roots for path in root.rglob("vmlinu*") if path.is_file()]
     data = image.read_bytes()
     if data[4:8] == b"zimg":
         offset, size = struct.unpack_from("<II", data, 8)

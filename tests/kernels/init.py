@@ -78,9 +78,8 @@ def check(name: str) -> dict[str, str]:
     return {"check": name, "how": how, "says": says.removeprefix("lacks: "), "seconds": f"{monotonic() - start:.1f}"}
 
 
-def kernel_log() -> dict[str, str]:
-    """Return whether the kernel has complained about itself."""
-    file = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+def kernel_log(file: int) -> dict[str, str]:
+    """Return whether the kernel has complained about itself since its log was opened."""
     lines = []
     try:
         while True:
@@ -95,6 +94,8 @@ def kernel_log() -> dict[str, str]:
 def main() -> None:
     """Run all checks, or those that the kernel's command line selects, and stop the machine."""
     prepare()
+    log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    os.lseek(log, 0, os.SEEK_END)  # what it says of the emulated processor does not matter here
     from programs import CHECKS, left_out
 
     words = Path("/proc/cmdline").read_text().split()
@@ -106,7 +107,7 @@ def main() -> None:
         for name in checks:
             if only in name.replace(" ", "-") and (only or not left_out(name)):
                 tell(**check(name))
-    tell(**kernel_log())
+    tell(**kernel_log(log))
     for path in glob.glob("/run/files/*"):
         tell(file=os.path.basename(path), text=Path(path).read_text())
     tell(check="end")

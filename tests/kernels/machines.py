@@ -53,7 +53,7 @@ MACHINES = [
     Machine("arm64-7", "arm64", "trixie-backports", r"linux-image-[7-9]\.[\w.+]*-arm64", "trixie"),
     Machine("armhf-6.12", "armhf", "trixie", r"linux-image-6\.12[\w.+]*-armmp", "trixie"),
     Machine("i386-6.1", "i386", "bookworm", r"linux-image-6\.1\.[\d.]+-\d+-686-pae", "bookworm"),
-    Machine("s390x-6.12", "s390x", "trixie", r"linux-image-6\.12[\w.+]*-s390x", "trixie"),
+    Machine("s390x-6.1", "s390x", "bookworm", r"linux-image-6\.1\.[\d.]+-\d+-s390x", "bookworm"),
 ]
 
 

@@ -168,6 +168,30 @@ def children(pid: int) -> list[str]:
         return file.read().split()
 
 
+def every_namespace() -> str:
+    """Let `rawns ls` list a namespace that only a socket keeps alive, if the kernel has its own list; open one by a pidfd."""
+    import socket
+
+    from rawns import NetNS, nsfs
+
+    pidfd = os.pidfd_open(os.getpid())
+    with NetNS.open(pidfd=pidfd) as one, NetNS.current() as here:
+        expect(one == here, (one, here))
+    os.close(pidfd)
+    if nsfs.all_ids() is None:
+        expect("(not visible)" not in rawns("ls"), "something is held elsewhere")
+        return "lacks: listns"
+    with NetNS.create() as ns:
+        inode = ns.identity[1]
+        number = nsfs.namespace_id(ns.fileno())
+        held = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with held:
+        shown = [line for line in rawns("ls").splitlines() if line.startswith(str(inode))]
+        expect(len(shown) == 1 and "(not visible)" in shown[0], shown)
+    expect(str(inode) not in rawns("ls"), "it is still there")
+    return f"id {number}: {' '.join(shown[0].split())}"
+
+
 def unit_tests() -> str:
     """Run the unit tests on bytes: encoding, decoding, conversations."""
     files = [path for name in UNIT_TESTS.split() for path in glob.glob(f"/rawns/tests/unit/test_{name}.py")]
@@ -209,6 +233,7 @@ CHECKS: dict[str, dict[str, Callable[[], str]]] = {  # by the step of modules th
         "chat": chat,
         "unshare, nsenter": unshare,
         "trace": trace,
+        "a namespace held by a socket": every_namespace,
         "unit tests": unit_tests,
     },
     "netfilter": {"nat without nf_tables": lambda: checks.lacking("CONFIG_NF_TABLES")},

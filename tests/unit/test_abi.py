@@ -43,6 +43,7 @@ HEADERS = """
 #include <sys/inotify.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <linux/version.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -143,6 +144,9 @@ NEWER = {
     "IFLA_NETNS_IMMUTABLE": (6, 15),
     "DEVCONF_FORCE_FORWARDING": (6, 17),
     "IFLA_HEADROOM": (6, 18),
+    "PIDFD_GET_NET_NAMESPACE": (6, 11),
+    **dict.fromkeys(["NS_GET_ID", "FD_NSFS_ROOT"], (6, 18)),
+    **dict.fromkeys(["NS_ID_REQ_SIZE_VER0", "__NR_listns"], (6, 19)),
     "IFLA_TAILROOM": (6, 18),
 }
 

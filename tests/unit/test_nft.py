@@ -10,7 +10,7 @@ import struct
 from typing import Any
 
 import pytest
-from samples import captured
+from samples import captured, skip_on_big_endian
 
 from rawns import InvalidValue, explain, nlmsg, uapi
 from rawns.errors import KernelError, WireError
@@ -23,6 +23,7 @@ from rawns.nlmsg import Reply, Request
 from rawns.syscalls import Event
 from rawns.wire import Message, Span
 
+skip_on_big_endian()
 CAPTURED = captured("captured_nft.txt")
 MADE = next(command for command in CAPTURED if command.startswith("nft add table inet lab"))
 FILTER = next(command for command in CAPTURED if command.startswith("nft add table ip filter"))

@@ -1,0 +1,98 @@
+"""Newer ways to hold and find namespaces, and what is done on kernels without them; /proc is the second opinion."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from errno import ENOSYS, ENOTTY, EPERM
+
+import pytest
+
+from rawns import InvalidValue, NetNS, nsfs
+from rawns.inventory import inventory
+from rawns.syscalls import Observer, observed
+
+
+class Refuse(Observer):
+    """Refuse calls that contain a word, as an older kernel or a seccomp filter does."""
+
+    def __init__(self, word: str, error: int) -> None:
+        self.word, self.error, self.count = word, error, 0
+
+    def before(self, call: str, arguments: str) -> None:
+        if self.word in f"{call}({arguments})":
+            self.count += 1
+            raise OSError(self.error, "")
+
+
+@pytest.fixture(params=["as this kernel does", "as before Linux 6.11"])
+def way(request: pytest.FixtureRequest) -> Iterator[Observer]:
+    """Let a namespace be opened by the ioctl, if this kernel has it, and by setns."""
+    old = request.param != "as this kernel does"
+    observer = Refuse("PIDFD_GET_NET_NAMESPACE", ENOTTY) if old else Observer()
+    with observed(observer):
+        yield observer
+    assert not isinstance(observer, Refuse) or observer.count
+
+
+def test_the_namespace_of_a_process(way: Observer) -> None:
+    with NetNS.create() as ns:
+        process = ns.popen(["cat"], stdin=subprocess.PIPE)
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            with NetNS.open(pidfd=pidfd) as found:
+                assert found == ns and found != NetNS.current()
+                assert found.identity[1] == os.stat(f"/proc/{process.pid}/ns/net").st_ino
+            process.communicate()
+            with pytest.raises(ProcessLookupError, match="the process has ended"):
+                NetNS.open(pidfd=pidfd)
+        finally:
+            os.close(pidfd)
+    assert NetNS.current().identity[1] == os.stat("/proc/self/ns/net").st_ino
+
+
+def test_what_is_not_a_process(way: Observer) -> None:
+    with open("/dev/null") as file, pytest.raises(InvalidValue, match="is not one of a process"):
+        NetNS.open(pidfd=file.fileno())
+
+
+def test_ids_are_not_reused() -> None:
+    """The kernel gives the inode of a namespace that has ended to the next one, but not its id."""
+    found = []
+    for _ in range(20):
+        with NetNS.create() as ns:
+            number = nsfs.namespace_id(ns.fileno())
+            if number is None:
+                pytest.skip("this kernel has no NS_GET_ID (6.18)")
+            with NetNS.open(fd=ns.fileno()) as same:
+                assert nsfs.namespace_id(same.fileno()) == number
+            found.append(number)
+    assert len(set(found)) == 20
+
+
+def test_a_kernel_without_ids() -> None:
+    with NetNS.current() as here, observed(Refuse("NS_GET_ID", ENOTTY)):
+        assert nsfs.namespace_id(here.fileno()) is None
+
+
+def test_a_namespace_that_only_a_socket_holds() -> None:
+    """It is in no directory of /proc that says so; the kernel's own list has it since Linux 6.19."""
+    if nsfs.all_ids() is None:
+        pytest.skip("this kernel has no listns (6.19)")
+    with NetNS.create() as ns:
+        inode = ns.identity[1]
+        held = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with held:
+        (one,) = [one for one in inventory() if one.inode == inode]
+        assert one.held_elsewhere and one.links == ["lo"]
+
+
+@pytest.mark.parametrize("error", [ENOSYS, EPERM])
+def test_a_kernel_without_its_own_list(error: int) -> None:
+    refuse = Refuse("listns", error)
+    with NetNS.create() as ns, observed(refuse):
+        assert nsfs.all_ids() is None
+        assert ns.identity[1] not in {one.inode for one in inventory() if one.held_elsewhere}
+    assert refuse.count == 2
