@@ -56,6 +56,12 @@ CNI_PLUGINS = (  # CNI plugins that a link of this name is; bridge(8) has no CNI
     "loopback",
     "portmap",
     "static",
+    "ptp",
+    "tuning",
+    "bandwidth",
+    "macvlan",
+    "ipvlan",
+    "host-device",
 )
 EXPLAIN = "--explain"  # of each of these: every system call with its messages, on standard error
 EXPLAINABLE = ("ip", "ss", "bridge", "tc", "lab", "why", "chat", "ls", "doctor")  # `demo` and `ping` have an option of their own

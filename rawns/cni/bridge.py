@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EEXIST, ENODEV
+from errno import EEXIST
 
-from .. import sysctl, uapi
+from .. import uapi
 from ..errors import KernelError
 from ..link_state import complete
 from ..nft import build
@@ -12,10 +12,10 @@ from ..objects import link, prefix, vlan
 from ..objects.link import Link
 from . import nat_tables, pod
 from .call import random_mac
-from .failure import INVALID_CONFIG, REFUSED, TRY_AGAIN, CniError
-from .ipam import IPAM, source
-from .keys import FLAG, LINK, MAC, MTU, VLAN, ConfigKey, invalid, list_of, scalar, table
-from .plugin import CniPlugin, different
+from .failure import INVALID_CONFIG, TRY_AGAIN, CniError
+from .ipam import IPAM, RANGE_SETS, InterfacePlugin
+from .keys import FLAG, LINK, MAC, MTU, TEXT, VLAN, ConfigKey, invalid, list_of, table
+from .plugin import different
 from .result import CniResult
 
 TYPE_CHECKING = False
@@ -32,11 +32,9 @@ TRUNK = (
     ConfigKey("maxID", VLAN, "the last of them"),
 )
 MAX_ATTEMPTS = 8
-FORWARDING = {uapi.AF_INET: "net/ipv4/ip_forward", uapi.AF_INET6: "net/ipv6/conf/all/forwarding"}
-ANY_JSON = scalar("a list", list)
 
 
-class BridgePlugin(CniPlugin):
+class BridgePlugin(InterfacePlugin):
     """Connect containers to a bridge."""
 
     name = "bridge"
@@ -60,7 +58,7 @@ class BridgePlugin(CniPlugin):
         ConfigKey("mac", MAC, "the MAC address of the container's interface"),
         IPAM,
     )
-    capabilities = {"mac": MAC, "ips": ANY_JSON, "ipRanges": ANY_JSON}
+    capabilities = {"mac": MAC, "ips": list_of(TEXT), "ipRanges": RANGE_SETS}
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
@@ -68,7 +66,6 @@ class BridgePlugin(CniPlugin):
         config["isGateway"] |= config["isDefaultGateway"]
         if config["hairpinMode"] and config["promiscMode"]:
             raise invalid("promiscMode", "hairpinMode and promiscMode exclude each other")
-        self.ipam = source(call)
         if config["disableContainerInterface"] and self.ipam is not None:
             raise invalid("ipam", "an interface that is left down (disableContainerInterface) gets no addresses")
         self.trunk = [_vids(one, f"vlanTrunk[{number}]") for number, one in enumerate(config["vlanTrunk"])]
@@ -80,9 +77,7 @@ class BridgePlugin(CniPlugin):
         call, config = self.call, self.config
         mac = call.mac(config["mac"]) or random_mac()
         pod.connect(call.pod, {})
-        result = self.ipam.add() if self.ipam is not None else CniResult()
-        if self.ipam is not None and not result.ips:
-            raise CniError(REFUSED, "the IPAM plugin has given no address")
+        result = self.addresses()
         if config["isDefaultGateway"]:
             self._default_routes(result)
         for one in result.ips:
@@ -92,13 +87,9 @@ class BridgePlugin(CniPlugin):
         gateway = self._gateway_link(bridge) if config["isGateway"] else bridge
         host_mac = random_mac()
         index = self._cable(bridge, mac, host_mac)
-        number = [
-            result.add_interface(bridge.name, bridge.address),
-            result.add_interface(call.attachment.host_link, host_mac),
-            result.add_interface(call.ifname, mac, call.netns_path, config["mtu"] or None),
-        ][-1]
-        for one in result.ips:
-            one["interface"] = number
+        result.add_interface(bridge.name, bridge.address)
+        result.add_interface(call.attachment.host_link, host_mac)
+        self.set_interface(result, mac, config["mtu"])
         if config["isGateway"]:
             self._gateway_addresses(gateway, result)
         pod.configure(call, result, index, dad=config["enabledad"], up=not config["disableContainerInterface"])
@@ -106,7 +97,6 @@ class BridgePlugin(CniPlugin):
             rules.install()
         if not config["disableContainerInterface"]:
             complete(call.host.netlink, [call.attachment.host_link])
-        result.dns = config["dns"] if any((config["dns"] or {}).values()) else result.dns
         return result
 
     def _default_routes(self, result: CniResult) -> None:
@@ -123,17 +113,14 @@ class BridgePlugin(CniPlugin):
         """Return the bridge, which is created if there is none."""
         name, host = self.config["bridge"], self.call.host
         for _ in range(MAX_ATTEMPTS):
-            try:
-                found = host.link(name)
+            found = pod.find(host, name)
+            if found is not None:
                 break
-            except KernelError as error:
-                if error.errno != ENODEV:
-                    raise
             try:
                 options: dict[str, Any] = {"mtu": self.config["mtu"]} if self.config["mtu"] else {}
                 data = {"IFLA_BR_VLAN_FILTERING": 1} if self.filtering else {}
                 host.do(link.new(name, "bridge", data, up=True, address=random_mac(), **options))
-                _write_if_different(f"net/ipv6/conf/{name}/accept_ra", "0")
+                pod.set_setting(f"net/ipv6/conf/{name}/accept_ra", 0)
             except FileExistsError:
                 pass  # another plugin was faster
         else:
@@ -165,7 +152,7 @@ class BridgePlugin(CniPlugin):
                 made.append(link.change_port(index, **port))
             return made + self._vlan_requests(index)
 
-        return pod.create(call, requests)
+        return pod.create(call, requests, call.host, name)
 
     def _vlan_requests(self, index: int) -> list[Request]:
         vid = self.config["vlan"]
@@ -183,12 +170,10 @@ class BridgePlugin(CniPlugin):
         if not vid:
             return bridge
         name, host = f"{bridge.name}.{vid}", self.call.host
-        try:
-            return host.link(name)
-        except KernelError as error:
-            if error.errno != ENODEV:
-                raise
         link.check_name(name)
+        found = pod.find(host, name)
+        if found is not None:
+            return found
         index = pod.new_index()
         port = "vlan" + self.call.attachment.token[:11]
         near: Any = {"master": bridge.index, "up": True, "index": index}
@@ -223,8 +208,7 @@ class BridgePlugin(CniPlugin):
                 host.do(pod.address_request(gateway.index, wanted))
             except FileExistsError:
                 pass  # another plugin was faster
-        for family in {one["address"].family for one in result.ips}:
-            _write_if_different(FORWARDING[family], "1")
+        pod.forward(result)
 
     def _rules(self, result: CniResult, mac: str) -> list[nat_tables.Rules]:
         """Return the tables of nf_tables."""
@@ -247,14 +231,13 @@ class BridgePlugin(CniPlugin):
     def check(self) -> None:
         result = self.call.previous(required=True)
         assert result is not None
-        if self.ipam is not None:
-            self.ipam.check()
+        self.check_addresses()
         mine = pod.check(self.call, result)
         host = self.call.host
-        try:
-            bridge, port = host.link(self.config["bridge"]), host.link(self.call.attachment.host_link)
-        except KernelError as error:
-            raise different(f"the node lacks an interface: {error}") from None
+        names = (self.config["bridge"], self.call.attachment.host_link)
+        bridge, port = (pod.find(host, name) for name in names)
+        if bridge is None or port is None:
+            raise different(f"the node lacks the interface {names[bridge is not None]}")
         if port.master != bridge.index:
             raise different(f"{port.name} is not a port of {bridge.name}")
         if not port.up or not mine.up and not self.config["disableContainerInterface"]:
@@ -273,22 +256,13 @@ class BridgePlugin(CniPlugin):
             nat_tables.remove(call)
         if self.config["macspoofchk"]:
             nat_tables.remove(call, nat_tables.BRIDGE)
-        if not pod.delete_link(call.host, call.attachment.host_link):
-            inside = call.pod_if_any  # it may have been made by another implementation, which names its end differently
-            if inside is not None:
-                pod.delete_link(inside.net, call.ifname)
-        if self.ipam is not None:
-            self.ipam.delete()
+        pod.delete_cable(call)
+        super().delete()
 
     def collect(self) -> None:
         pod.delete_stale(self.call)
         nat_tables.collect(self.call)
-        if self.ipam is not None:
-            self.ipam.collect()
-
-    def status(self) -> None:
-        if self.ipam is not None:
-            self.ipam.status()
+        super().collect()
 
 
 def _vids(given: dict[str, Any], place: str) -> tuple[int, int]:
@@ -304,12 +278,3 @@ def _vids(given: dict[str, Any], place: str) -> tuple[int, int]:
 
 def _overlap(one: Prefix, other: Prefix) -> bool:
     return one.network in other.network or other.network in one.network
-
-
-def _write_if_different(name: str, value: str) -> None:
-    """Set a setting of the node's network, unless it has this value."""
-    try:
-        if sysctl.read(name) != value:
-            sysctl.write(name, value)
-    except FileNotFoundError:
-        pass  # a kernel without IPv6

@@ -7,6 +7,7 @@ import os
 from ..errors import InvalidValue
 from ..objects import prefix
 from ..terminal import printable, short_repr
+from . import pod
 from .failure import EXHAUSTED, EXISTS, INVALID_CONFIG, IO_FAILURE, CniError
 from .keys import CIDR, IP, OBJECT, SUBNET, TEXT, ConfigKey, invalid, list_of, read, table
 from .leases import Leases
@@ -352,3 +353,47 @@ class StaticPlugin(IpamPlugin):
 
 
 IPAM = ConfigKey("ipam", OBJECT, "where addresses come from: `host-local` or `static`")
+
+
+class InterfacePlugin(CniPlugin):
+    """The common part of plugins that give the container an interface, with addresses of an IPAM plugin if one is named."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.ipam = source(call)
+
+    def addresses(self) -> CniResult:
+        """Return a result with addresses, routes and DNS; without anything if there is no IPAM plugin."""
+        result = self.ipam.add() if self.ipam is not None else CniResult()
+        if any((self.config["dns"] or {}).values()):
+            result.dns = self.config["dns"]
+        return result
+
+    def set_interface(self, result: CniResult, mac: str | None, mtu: int) -> None:
+        """Add the container's interface to a result; the addresses are those of this interface."""
+        number = result.add_interface(self.call.ifname, mac, self.call.netns_path, mtu or None)
+        for one in result.ips:
+            one["interface"] = number
+
+    def check_addresses(self) -> None:
+        """Raise `CniError` if the addresses are not reserved."""
+        if self.ipam is not None:
+            self.ipam.check()
+
+    def check(self) -> None:
+        result = self.call.previous(required=True)
+        assert result is not None
+        self.check_addresses()
+        pod.check(self.call, result)
+
+    def delete(self) -> None:
+        if self.ipam is not None:
+            self.ipam.delete()
+
+    def collect(self) -> None:
+        if self.ipam is not None:
+            self.ipam.collect()
+
+    def status(self) -> None:
+        if self.ipam is not None:
+            self.ipam.status()

@@ -17,6 +17,7 @@ from .plugin import different
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ..net import Net, NetNS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .result import CniResult
 
 FIRST_INDEX, INDEXES = 1 << 20, 1 << 30  # of links whose index is chosen here: far above those that kernels choose
+FORWARDING = {uapi.AF_INET: "net/ipv4/ip_forward", uapi.AF_INET6: "net/ipv6/conf/all/forwarding"}
 MAX_ATTEMPTS = 8
 DAD_SECONDS = 10.0  # that duplicate address detection is waited for
 
@@ -44,13 +46,13 @@ def connect(pod: NetNS, settings: dict[str, Any]) -> Net:
         if not pod.connected:
             open_socket(pod)
         for name, value in settings.items():
-            _set(name, value)
+            set_setting(name, value)
 
     call_and_restore(visit)
     return pod.net
 
 
-def _set(name: str, value: Any) -> None:
+def set_setting(name: str, value: Any) -> None:
     """Change a setting that differs; one that this kernel does not have is left alone."""
     try:
         if sysctl.read(name) != str(value):
@@ -137,8 +139,8 @@ def _settle(pod: NetNS, index: int) -> None:
             raise CniError(REFUSED, f"{one} is in use already: duplicate address detection has found another host")
 
 
-def create(call: Call, make: Any) -> int:
-    """Create an interface by ``make(index)``, a request for a link of the container; return its index.
+def create(call: Call, make: Callable[[int], Sequence[Request]], net: Net, name: str) -> int:
+    """Create an interface by the requests ``make(index)``; return its index.  It will be found in ``net`` as ``name``.
 
     If another link has the index, another index is tried.  Raises `CniError` (code 102) if its name is taken.
     Nothing is left behind then.
@@ -148,16 +150,29 @@ def create(call: Call, make: Any) -> int:
         try:
             call.host.do(*make(index))
         except KernelError as error:
-            delete_link(call.host, index)  # it may have been created, and a later request refused
+            made = find(net, name)
+            if made is not None and made.index == index:  # it has been created, and a later request was refused
+                delete_link(net, index)
+                raise
             if error.errno not in (EEXIST, EBUSY):
                 raise
             taken = _taken(call)
             if taken:
                 raise CniError(EXISTS, taken) from None
         else:
-            call.undo(delete_link, call.host, index)
+            call.undo(delete_link, net, index)
             return index
     raise CniError(TRY_AGAIN, "no index is free for the interface")
+
+
+def find(net: Net, name: str) -> Link | None:
+    """Return the link of this name; None if there is none."""
+    try:
+        return net.link(name)
+    except KernelError as error:
+        if error.errno != ENODEV:
+            raise
+    return None
 
 
 def _taken(call: Call) -> str:
@@ -166,12 +181,7 @@ def _taken(call: Call) -> str:
         (call.pod.net, call.ifname, "in the container"),
         (call.host, call.attachment.host_link, "on the node"),
     ):
-        try:
-            net.link(name)
-        except KernelError as error:
-            if error.errno != ENODEV:
-                raise
-        else:
+        if find(net, name) is not None:
             return f"an interface {name} exists {where} already"
     return ""
 
@@ -179,12 +189,9 @@ def _taken(call: Call) -> str:
 def check(call: Call, result: CniResult) -> Link:
     """Raise `CniError` if the container's interface, an address or a route of a result is not there; return the interface."""
     net = call.pod.net
-    try:
-        found = net.link(call.ifname)
-    except KernelError as error:
-        if error.errno != ENODEV:
-            raise
-        raise different(f"the container has no interface {call.ifname}") from None
+    found = find(net, call.ifname)
+    if found is None:
+        raise different(f"the container has no interface {call.ifname}")
     mine = next((one for one in result.interfaces if one["name"] == call.ifname and one.get("sandbox")), None)
     if mine is None:
         raise different(f"prevResult has no interface {call.ifname} of the container")
@@ -217,6 +224,20 @@ def delete_link(net: Net, name: Ref) -> bool:
             raise
         return False
     return True
+
+
+def delete_cable(call: Call) -> None:
+    """Delete the cable of an attachment by its end on the node, or in the container if another implementation has made it."""
+    if not delete_link(call.host, call.attachment.host_link):
+        inside = call.pod_if_any
+        if inside is not None:
+            delete_link(inside.net, call.ifname)
+
+
+def forward(result: CniResult) -> None:
+    """Switch forwarding on, on the node, for the families of the addresses."""
+    for family in {one["address"].family for one in result.ips}:
+        set_setting(FORWARDING[family], 1)
 
 
 def delete_stale(call: Call, beginning: str = "veth") -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from ..errors import KernelError, RawnsError
 from ..net import NetNS
 from ..nft import build
-from ..objects import link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .plugin import CniPlugin
 
 NEEDED = {"bridge": ("bridge", "veth"), "ptp": ("veth",), "bandwidth": ("ifb",)}
+STACKED = ("macvlan", "ipvlan")
 
 
 def missing(plugin: CniPlugin) -> str:
     """Return a sentence that says what is missing; empty if nothing is."""
-    kinds = NEEDED.get(plugin.name, ())
+    kinds = ("veth", plugin.name) if plugin.name in STACKED else NEEDED.get(plugin.name, ())
     nat = plugin.name == "portmap" or plugin.config.get("ipMasq") or plugin.config.get("macspoofchk")
     if not kinds and not nat:
         return ""
@@ -34,9 +34,13 @@ def missing(plugin: CniPlugin) -> str:
 
 
 def _tried(scratch: NetNS, kind: str) -> str:
-    request = link.veth("probe0", "probe1") if kind == "veth" else link.new("probe2", kind)
     try:
-        scratch.net.do(request)
+        if kind == "veth":
+            scratch.net.add_veth("probe0", "probe1")
+        elif kind in STACKED:
+            scratch.net.add_link("probe2", kind, link="probe0")
+        else:
+            scratch.net.add_link("probe2", kind)
     except KernelError as error:
         return f"this kernel has no links of the kind {kind} ({error.code})"
     return ""

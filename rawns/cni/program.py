@@ -26,6 +26,12 @@ PLUGINS = {  # the module and class of each; modules are imported when they are 
     "loopback": ("loopback", "LoopbackPlugin"),
     "portmap": ("portmap", "PortmapPlugin"),
     "static": ("ipam", "StaticPlugin"),
+    "ptp": ("ptp", "PtpPlugin"),
+    "tuning": ("tuning", "TuningPlugin"),
+    "bandwidth": ("bandwidth", "BandwidthPlugin"),
+    "macvlan": ("lower_links", "MacvlanPlugin"),
+    "ipvlan": ("lower_links", "IpvlanPlugin"),
+    "host-device": ("host_device", "HostDevicePlugin"),
 }
 FIREWALL = "firewall is left out: an accept in one table of nf_tables cannot override the drop of another"
 KEPT = ("prevResult", "cni.dev/valid-attachments", "cni.dev/attachments")  # what each plugin of a chain gets as well
