@@ -7,13 +7,12 @@ numbers of this machine and addresses as bytes; what the kernel has in the order
 from __future__ import annotations
 
 from _socket import SOCK_DGRAM, htonl, htons, socket
-from array import array
 from struct import pack as _pack
 
 from . import uapi
 from .errors import WireError
 from .packets import IPV4
-from .syscalls import ioctl_struct, quoted
+from .syscalls import buffer, ioctl_struct, quoted
 from .wire import S32, U8, U16, U32, Raw, Struct
 
 TYPE_CHECKING = False
@@ -103,8 +102,8 @@ def call(request: str, family: int, name: str, data: bytes) -> bytes:
 
     ``request`` is its name in `uapi`, ``family`` AF_INET or AF_INET6.  Raises `SyscallError`.
     """
-    structure = array("B", data)
-    address, _ = structure.buffer_info()
+    structure, address = buffer(len(data))
+    structure.raw = data
     encoded = name.encode("utf-8", "surrogateescape")[: uapi.IFNAMSIZ]
     control = socket(family, SOCK_DGRAM)
     try:
@@ -112,7 +111,8 @@ def call(request: str, family: int, name: str, data: bytes) -> bytes:
         ioctl_struct(control.fileno(), request, _pack("16sP16x", encoded, address), text)
     finally:
         control.close()
-    return structure.tobytes()
+    changed: bytes = structure.raw
+    return changed
 
 
 def routers(family: int, name: str) -> list[tuple[bytes, int]]:

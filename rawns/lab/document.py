@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .positions import Path
 
 MAX_BYTES = 1 << 24  # in a file: a description of 100,000 hosts has fewer
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_KEY = 100  # characters of a key in a message
 MAX_DEPTH = 32  # of tables and lists in each other, and parts of a dotted key: a description has at most 6
 
@@ -144,8 +145,9 @@ def _text_and_name(path: str) -> tuple[str, str]:
         raise SyscallError(error.errno or 0, "open", f'"{printable(path)}", O_RDONLY|O_CLOEXEC') from None
     if len(raw) > MAX_BYTES:
         raise InvalidValue(f"{printable(name)}: a description has at most {MAX_BYTES >> 20} MiB")
+    raw = raw.removeprefix(BYTE_ORDER_MARK)  # the codec utf-8-sig is a module of its own
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InvalidValue(f"{printable(name)}:{line}: this is not UTF-8, and so not a description") from None
