@@ -13,6 +13,7 @@ from struct import Struct as _Struct
 from . import uapi
 from .errors import DecodeError
 from .nlmsg import Request
+from .socket_names import IP_PROTOCOLS, NETLINK_PROTOCOLS, SOCKET_TYPES
 from .wire import IP, RAW, TEXT, U8, U16, U32, U64, Attrs, Layout, Message, Raw, Scalar, Struct, Type, Vector
 
 TYPE_CHECKING = False
@@ -33,20 +34,11 @@ def _bits(words: str, prefix: str) -> dict[int, str]:
 
 
 STATES = "ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING".split()
-SOCKET_TYPES = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 4: "SOCK_RDM", 5: "SOCK_SEQPACKET", 6: "SOCK_DCCP"}
-PROTOCOLS = {6: "IPPROTO_TCP", 17: "IPPROTO_UDP", 33: "IPPROTO_DCCP", 132: "IPPROTO_SCTP", 136: "IPPROTO_UDPLITE"}
-PROTOCOLS.update({1: "IPPROTO_ICMP", 58: "IPPROTO_ICMPV6", 255: "IPPROTO_RAW", 262: "IPPROTO_MPTCP"})
 SHOWN_INET = _bits("MEMINFO INFO VEGASINFO CONG TOS TCLASS SKMEMINFO SHUTDOWN", "INET_DIAG_")  # 1 << (number - 1)
 SHOWN_UNIX = _bits("NAME VFS PEER ICONS RQLEN MEMINFO UID", "UDIAG_SHOW_")
 SHOWN_NETLINK = _bits("MEMINFO GROUPS RING_CFG FLAGS", "NDIAG_SHOW_")
 SHOWN_PACKET = _bits("INFO MCLIST RING_CFG FANOUT MEMINFO FILTER", "PACKET_SHOW_")
-NETLINK_PROTOCOLS = {
-    number: f"NETLINK_{name}"
-    for number, name in enumerate(
-        "ROUTE UNUSED USERSOCK FIREWALL SOCK_DIAG NFLOG XFRM SELINUX ISCSI AUDIT FIB_LOOKUP CONNECTOR NETFILTER IP6_FW DNRTMSG "
-        "KOBJECT_UEVENT GENERIC".split()
-    )
-}
+PROTOCOLS = {number: name for number, name in IP_PROTOCOLS.items() if number}  # 0 has no meaning for other families
 KINDS: dict[str, Scalar | Raw] = {"8": U8, "16": U16, "32": U32, "64": Raw(8), "family": U8.named("AF_")}
 KINDS.update(
     type=Scalar("B", SOCKET_TYPES),

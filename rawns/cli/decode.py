@@ -27,7 +27,7 @@ COMMAND = Command(
 def main(argv: list[str]) -> int:
     """Run ``rawns decode``; return the exit status."""
     options = COMMAND.parse(argv)
-    from ..tracing.names import NETLINK_PROTOCOLS as NAMES
+    from ..socket_names import NETLINK_PROTOCOLS as NAMES
     from ..tracing.parse import MAX_INPUT_BYTES, datagrams
     from ..tracing.record import PROTOCOLS, TracedCall, as_object
     from ..tracing.text import ATTRIBUTES, BRIEF, BYTES, Formatter

@@ -25,7 +25,7 @@ def tracer(report: Callable[[TracedCall], None], files: bool, faults: Sequence[I
     """Return a tracer that passes each call of interest to ``report`` and applies ``faults``.
 
     ``files`` adds calls that open files, so that the program is stopped at each of them.  A seccomp filter cannot tell netlink
-    sockets from files: `read` and `write` are reported only of processes that have a netlink socket.
+    sockets from files: `read`, `write` and their kin are reported only of processes that have a netlink socket.
     """
     injector = None
     if faults:
@@ -33,7 +33,7 @@ def tracer(report: Callable[[TracedCall], None], files: bool, faults: Sequence[I
 
         injector = Injector(faults)
     names = set(calls.CALLS) | {"socketcall"}
-    return Tracer(names if files else names - calls.FILES, CallWatcher(report, injector), passed={"read", "write"})
+    return Tracer(names if files else names - calls.FILES, CallWatcher(report, injector), calls.ON_ANY_DESCRIPTOR)
 
 
 def trace(argv: Sequence[str], files: bool = False) -> Trace:

@@ -9,11 +9,17 @@ from __future__ import annotations
 _NUMBERS = """
 read 0 3 63
 write 1 4 64
+readv 19 145 65
+writev 20 146 66
+preadv2 327 378 286
+pwritev2 328 379 287
+setsockopt 54 366 208
 open 2 5 -
 close 3 6 57
 ioctl 16 54 29
 clone 56 120 220
 execve 59 11 221
+execveat 322 358 281
 unshare 272 310 97
 setns 308 346 268
 clone3 435 435 435
@@ -47,6 +53,7 @@ SOCKETCALLS = {
     10: "recv",
     11: "sendto",
     12: "recvfrom",
+    14: "setsockopt",
     16: "sendmsg",
     17: "recvmsg",
     19: "recvmmsg",

@@ -9,9 +9,10 @@ from __future__ import annotations
 import _socket as socket  # the C module: `socket` imports enum and selectors, a third of the tracer's start
 from struct import Struct
 
+from .. import socket_names
 from ..syscalls import quoted
 from ..terminal import printable
-from ..uapi import AF_NETLINK, AF_PACKET
+from ..uapi import AF_NETLINK, AF_PACKET, SOL_NETLINK
 from . import memory, names
 from .architectures import SOCKETCALLS
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_PATH_SHOWN = 200  # bytes
 MAX_ADDRESS_BYTES = 128  # struct sockaddr_storage
+MEMBERSHIPS = (1, 2)  # NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP
+SOL_SOCKET, NETLINK_ROUTE = socket.SOL_SOCKET, 0
 MSGHDR_WORDS = 7  # name, namelen, iov, iovlen, control, controllen, flags
 
 WITHOUT_NAME = ("SIOCGIFCONF", "SIOCGSKNS")  # their argument is not a struct ifreq
@@ -104,7 +107,7 @@ def _domain(context: Context, value: int) -> str:
 
 def _socket_type(context: Context, value: int) -> str:
     extra = named_bits(value & 0xFFFFFFF0, names.SOCKET_FLAGS) if value & 0xFFFFFFF0 else ""
-    return "|".join(filter(None, [names.SOCKET_TYPES.get(value & 0xF, str(value & 0xF)), extra]))
+    return "|".join(filter(None, [socket_names.SOCKET_TYPES.get(value & 0xF, str(value & 0xF)), extra]))
 
 
 def _protocol(context: Context, value: int) -> str:
@@ -112,7 +115,7 @@ def _protocol(context: Context, value: int) -> str:
     family, number = signed(context.entry.args[0]), signed(value)
     if family == AF_PACKET and number:
         return f"htons({int.from_bytes(U16.pack(number & 0xFFFF), 'big'):#06x})"
-    known = names.NETLINK_PROTOCOLS if family == AF_NETLINK else names.PROTOCOLS
+    known = socket_names.NETLINK_PROTOCOLS if family == AF_NETLINK else socket_names.IP_PROTOCOLS
     return known.get(number, str(number)) if family in (AF_NETLINK, socket.AF_INET, socket.AF_INET6) else str(number)
 
 
@@ -184,6 +187,37 @@ def _data_size(context: Context, value: int) -> str:
     return "buffer" if value else "NULL"
 
 
+def _vectors(context: Context, value: int) -> str:
+    count = signed(context.entry.args[2])
+    return f"{{{count} buffer{'s' if count != 1 else ''}}}"
+
+
+def _option_level(context: Context, value: int) -> str:
+    return {SOL_SOCKET: "SOL_SOCKET", SOL_NETLINK: "SOL_NETLINK"}.get(signed(value), str(signed(value)))
+
+
+def _option(context: Context, value: int) -> str:
+    known = {SOL_SOCKET: names.SOCKET_OPTIONS, SOL_NETLINK: names.NETLINK_OPTIONS}.get(signed(context.entry.args[1]), {})
+    return known.get(signed(value), str(signed(value)))
+
+
+def _option_value(context: Context, value: int) -> str:
+    """Return the value of an option if it is an ``int``; of the groups of rtnetlink their names."""
+    number = memory.read_words(context.tid, value, 1, 4) if signed(context.entry.args[4]) == 4 else []
+    if not number:
+        return _address(context, value)
+    joins = signed(context.entry.args[1]) == SOL_NETLINK and signed(context.entry.args[2]) in MEMBERSHIPS
+    if joins and context.descriptors.family(context.tid, signed(context.entry.args[0])) == NETLINK_ROUTE:
+        return f"[{_groups().get(number[0], number[0])}]"
+    return f"[{signed(number[0])}]"
+
+
+def _groups() -> dict[int, str]:
+    from .. import uapi
+
+    return {value: name for name, value in vars(uapi).items() if name.startswith("RTNLGRP_")}
+
+
 def _message_header(context: Context, value: int) -> str:
     """Return a ``struct msghdr``: the address and the number of its buffers."""
     words = memory.read_words(context.tid, value, MSGHDR_WORDS, context.word)
@@ -200,6 +234,11 @@ def _message_header(context: Context, value: int) -> str:
 CALLS: dict[str, list[Callable[[Context, int], str]]] = {
     "read": [_descriptor, _data_size, _size],
     "write": [_descriptor, _data_size, _size],
+    "readv": [_descriptor, _vectors, _integer],
+    "writev": [_descriptor, _vectors, _integer],
+    "preadv2": [_descriptor, _vectors, _integer],
+    "pwritev2": [_descriptor, _vectors, _integer],
+    "setsockopt": [_descriptor, _option_level, _option, _option_value, _integer],
     "open": [_string, _open_flags],
     "openat": [_descriptor, _string, _open_flags],
     "openat2": [_descriptor, _string, _address, _size],
@@ -207,6 +246,7 @@ CALLS: dict[str, list[Callable[[Context, int], str]]] = {
     "clone": [_clone_flags],
     "clone3": [_clone_args],
     "execve": [_string],
+    "execveat": [_descriptor, _string],
     "unshare": [flags(names.CLONE_FLAGS)],
     "setns": [_descriptor, flags(names.NAMESPACE_FLAGS)],
     "mount": [_string, _string, _string, flags(names.MOUNT_FLAGS), _address],
@@ -228,9 +268,13 @@ CALLS: dict[str, list[Callable[[Context, int], str]]] = {
     "recvmmsg": [_descriptor, _address, _integer, flags(names.MSG_FLAGS), _address],
     "recvmmsg_time64": [_descriptor, _address, _integer, flags(names.MSG_FLAGS), _address],
 }
-SENDS = {"write", "send", "sendto", "sendmsg", "sendmmsg"}
-RECEIVES = {"read", "recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64"}
-ON_NETLINK = SENDS | RECEIVES | {"bind", "connect"}  # of interest on netlink sockets only
+IN_ONE_BUFFER = {"read", "write", "send", "recv", "sendto", "recvfrom"}
+IN_VECTORS = {"readv", "writev", "preadv2", "pwritev2"}
+SENDS = {"write", "writev", "pwritev2", "send", "sendto", "sendmsg", "sendmmsg"}
+RECEIVES = {"read", "readv", "preadv2", "recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64"}
+ON_NETLINK = SENDS | RECEIVES | {"bind", "connect", "setsockopt"}  # of interest on netlink sockets only
+# Calls on any descriptor, which the filter lets through: they are seen of processes that stop at each of their calls.
+ON_ANY_DESCRIPTOR = IN_VECTORS | {"read", "write", "setsockopt"}
 FILES = {"open", "openat", "openat2"}
 NAMESPACES = {"unshare", "setns", "clone", "clone3", "mount", "umount2", "move_mount", "open_tree", "pivot_root"}
 
@@ -266,9 +310,12 @@ def path_of(context: Context) -> bytes:
 def payloads(context: Context, result: int) -> list[bytes]:
     """Return the datagrams that a call sends or has received; ``result`` is the call's value (before a call: its size)."""
     name, args, tid, word = context.entry.name, context.entry.args, context.tid, context.word
-    if name in ("read", "write", "send", "recv", "sendto", "recvfrom"):
+    if name in IN_ONE_BUFFER:
         length = result if name in RECEIVES else args[2]
         return [memory.read(tid, args[1], min(length, args[2]))]
+    if name in IN_VECTORS:
+        most = result if name in RECEIVES else memory.MAX_BYTES
+        return [memory.read_vectors(tid, args[1], min(args[2], memory.MAX_IOVECS), word, min(most, memory.MAX_BYTES))]
     if name in ("sendmsg", "recvmsg"):
         return [_message_data(tid, args[1], word, result if name in RECEIVES else memory.MAX_BYTES)]
     if name in ("sendmmsg", "recvmmsg", "recvmmsg_time64"):
@@ -282,22 +329,38 @@ def payloads(context: Context, result: int) -> list[bytes]:
     return []
 
 
-def address_of(context: Context, datagram: int, offset: int, size: int) -> int:
-    """Return where byte ``offset`` of one of a call's datagrams (`payloads`) is in the program's memory.
+def places(context: Context, datagram: int, offset: int, size: int) -> list[tuple[int, int]]:
+    """Return where bytes of one of a call's datagrams (`payloads`) are in the program's memory: addresses and sizes.
 
-    Returns 0 if ``size`` bytes do not lie together there.
+    A message can lie in several buffers.  What is not in any of them is left out.
     """
     name, args, tid, word = context.entry.name, context.entry.args, context.tid, context.word
-    if name in ("read", "write", "send", "recv", "sendto", "recvfrom"):
-        return args[1] + offset
-    header = args[1] + datagram * (MSGHDR_WORDS + 1) * word  # more than one: struct mmsghdr
-    head = memory.read_words(tid, header, 4, word)
-    vectors = memory.read_words(tid, head[2], 2 * min(head[3], memory.MAX_IOVECS), word) if len(head) == 4 else []
+    if name in IN_ONE_BUFFER:
+        return [(args[1] + offset, size)]
+    if name in IN_VECTORS:
+        array, count = args[1], args[2]
+    else:
+        head = memory.read_words(tid, args[1] + datagram * (MSGHDR_WORDS + 1) * word, 4, word)  # of several: struct mmsghdr
+        array, count = (head[2], head[3]) if len(head) == 4 else (0, 0)
+    vectors = memory.read_words(tid, array, 2 * min(count, memory.MAX_IOVECS), word)
+    found = []
     for base, length in zip(vectors[::2], vectors[1::2]):
-        if offset < length:
-            return base + offset if offset + size <= length else 0
+        if offset < length and size > 0:
+            here = min(size, length - offset)
+            found.append((base + offset, here))
+            offset, size = offset + here, size - here
         offset -= length
-    return 0
+    return found
+
+
+def write(context: Context, datagram: int, offset: int, data: bytes) -> bool:
+    """Write over bytes of one of a call's datagrams in the program's memory; return whether all of them were written."""
+    done = 0
+    for address, size in places(context, datagram, offset, len(data)):
+        if not memory.write(context.tid, address, data[done : done + size]):
+            return False
+        done += size
+    return done == len(data)
 
 
 def _message_data(tid: int, at: int, word: int, length: int) -> bytes:

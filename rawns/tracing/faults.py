@@ -12,7 +12,7 @@ from struct import Struct
 
 from .. import explain, nlmsg, uapi
 from ..errors import DecodeError
-from . import calls, memory
+from . import calls
 from .ptrace import set_result, skip_call
 from .record import PROTOCOLS
 
@@ -101,7 +101,7 @@ class Injector:
     def __init__(self, faults: Sequence[InjectedFault]) -> None:
         self._faults = faults
         self._failing: dict[int, int] = {}  # errno by thread, in a call that is skipped
-        self._replaced: dict[int, list[tuple[int, bytes]]] = {}  # by thread: what to restore, address and bytes
+        self._replaced: dict[int, list[tuple[int, int, bytes]]] = {}  # by thread: what to restore, datagram, offset and bytes
         self._pending: dict[tuple[str, int], list[tuple[int, int, int]]] = {}  # by socket and sequence: errno, type, flags
 
     def __bool__(self) -> bool:
@@ -139,20 +139,18 @@ class Injector:
 
         In a batch of nf_tables the kernel answers with EINVAL instead and gives the batch up, as after any refusal.
         """
-        at = calls.address_of(context, datagram, frame.offset + TYPE_OFFSET, 4)
-        if not at:
-            return False
+        at = frame.offset + TYPE_OFFSET
         flags = uapi.NLM_F_REQUEST | uapi.NLM_F_ACK
-        if not memory.write(thread.tid, at, U16.pack(NLMSG_NOOP) + U16.pack(flags)):
+        if not calls.write(context, datagram, at, U16.pack(NLMSG_NOOP) + U16.pack(flags)):
             return False
         original = U16.pack(frame.kind) + U16.pack(frame.flags)
-        self._replaced.setdefault(thread.tid, []).append((at, original))
+        self._replaced.setdefault(thread.tid, []).append((datagram, at, original))
         return True
 
     def leave(self, thread: Thread, context: Context, result: int, socket: str) -> int:
         """Complete what `enter` began, and change acknowledgements that the call has received; return the call's result."""
-        for at, original in self._replaced.pop(thread.tid, ()):
-            memory.write(thread.tid, at, original)
+        for datagram, at, original in self._replaced.pop(thread.tid, ()):
+            calls.write(context, datagram, at, original)
         error = self._failing.pop(thread.tid, 0)
         if error:
             set_result(thread.tid, context.entry.architecture, -error)
@@ -179,11 +177,8 @@ class Injector:
         if pending is None:
             return
         error, kind, flags = pending[0]
-        at = calls.address_of(context, datagram, frame.start, 4)
-        head = calls.address_of(context, datagram, frame.start + REPEATED_OFFSET + TYPE_OFFSET, 4)
-        if at and head:
-            memory.write(thread.tid, at, S32.pack(-error))
-            memory.write(thread.tid, head, U16.pack(kind) + U16.pack(flags))
+        calls.write(context, datagram, frame.start, S32.pack(-error))
+        calls.write(context, datagram, frame.start + REPEATED_OFFSET + TYPE_OFFSET, U16.pack(kind) + U16.pack(flags))
         if "MSG_PEEK" not in calls.format_arguments(context):
             del pending[0]
             if not pending:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _thread import get_native_id
 
+from ..socket_names import NETLINK_PROTOCOLS
 from ..syscalls import Event, Observer
-from .names import NETLINK_PROTOCOLS
 from .record import PROTOCOLS, TracedCall
 from .text import Formatter
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from _socket import SOL_SOCKET, socket  # as in `calls`
 
+from ..socket_names import NETLINK_PROTOCOLS
 from ..syscalls import LibcFunction
-from .names import NETLINK_PROTOCOLS
 
 _syscall = LibcFunction("syscall", *((name, "ulong", "") for name in ("number", "pidfd", "fd", "flags")))
 PIDFD_THREAD = os.O_EXCL  # <linux/pidfd.h>

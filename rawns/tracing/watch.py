@@ -6,8 +6,8 @@ import os
 from time import perf_counter_ns, time_ns
 
 from .. import netns_names
+from ..socket_names import NETLINK_PROTOCOLS
 from . import calls, seccomp
-from .names import NETLINK_PROTOCOLS
 from .ptrace import Entry, Thread, Watcher, program_name
 from .record import PROTOCOLS, TracedCall
 from .sockets import AF_NETLINK, Descriptors
@@ -85,7 +85,7 @@ class CallWatcher(Watcher):
             self._created(thread, call, result, calls.signed(entry.args[0]) == AF_NETLINK)
         elif call.call in MOUNTS:
             self._namespaces.forget()
-        elif call.call == "execve" and not call.error:
+        elif call.call in ("execve", "execveat") and not call.error:
             self._executed(thread, call)
         self._returned.append(call)
 

@@ -728,6 +728,38 @@ def test_all_datagrams_of_sendmmsg_are_read_and_can_fail() -> None:
     assert refused.returncode == 2  # both, though their sequence numbers are equal
 
 
+def test_requests_in_pieces_and_in_constant_memory_fail_too(tmp_path: Path) -> None:
+    """Each way to send ends a buffer inside the type of the message; one message is in memory that cannot be written."""
+    page = tmp_path / "page"
+    page.write_bytes(GETLINK)
+    program = THREADS + (
+        "import mmap as m, struct; mapped = memoryview(m.mmap(os.open(sys.argv[1], 0), 32, m.MAP_PRIVATE, m.PROT_READ))\n"
+        "parts, fd, refused = [mapped[:5], mapped[5:30], mapped[30:]], sock.fileno(), 0\n"
+        "for send in (lambda: os.writev(fd, parts), lambda: os.pwritev(fd, parts, -1, 0), lambda: sock.sendmsg(parts), "
+        "lambda: os.write(fd, mapped)):\n"
+        " assert send() == 32; pieces = [bytearray(18), bytearray(3), bytearray(9000)]; size = os.readv(fd, pieces)\n"
+        " refused += struct.unpack_from('=Hxxxxxxxxxxi4xH', b''.join(pieces)[:size], 4) == (2, -17, 18)\n"
+        "sys.exit(refused)"
+    )
+    argv = [*python(program), str(page)]
+    assert command("-o", str(tmp_path / "out"), "--fail", "RTM_GETLINK=EEXIST", program=tuple(argv)).returncode == 4
+    assert (tmp_path / "out").read_text().count("RTM_GETLINK refused: File exists") == 4
+    assert page.read_bytes() == GETLINK
+
+
+def test_options_of_netlink_sockets_are_those_that_strace_sees() -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    program = "import socket; s = socket.socket(16, 3, 0); [s.setsockopt(270, n, 1) for n in (1, 2, 3, 10, 11, 12)]"
+    argv = python(f"{program}; s.setsockopt(1, 8, 9999)")
+    lines = subprocess.run(["strace", "-e", "trace=setsockopt", *argv], capture_output=True, text=True, check=True).stderr
+    theirs = [
+        line.partition(", ")[2].rpartition(" = ")[0].rstrip() for line in lines.splitlines() if line.startswith("setsockopt")
+    ]
+    ours = [call.arguments.partition(", ")[2] + ")" for call in rawns.trace(argv) if call.call == "setsockopt"]
+    assert len(ours) == 7 and [one.replace("[RTNLGRP_LINK]", "[1]") for one in ours] == theirs
+
+
 def test_a_process_that_is_followed_is_followed_into_the_program_that_it_executes(tmp_path: Path) -> None:
     """A process without a filter stops at each call, whatever it executes."""
     program = "import os, sys; print('ready', flush=True); sys.stdin.read(1); os.execvp('ip', ['ip', 'link'])"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rawns import genl, sock_diag
+from rawns import genl, sock_diag, socket_names
 from rawns.genl import ethtool, wireguard
 from rawns.nft import more_messages
 from rawns.tracing import architectures, constants, names, ptrace, sockets
@@ -95,12 +95,12 @@ def printed(names: list[str], directory: Path) -> dict[str, int]:
 def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
     ours = {name: number for name, number in vars(constants).items() if name.isupper()}
     other = names.OPEN_FLAGS_X86 if os.uname().machine == "aarch64" else names.OPEN_FLAGS_ARM
-    for table in (vars(names)[word] for word in dir(names) if word.isupper() and vars(names)[word] is not other):
+    tables = [(word, table) for module in (names, socket_names) for word, table in vars(module).items()]
+    for table in (table for word, table in tables if word.isupper() and word[0] != "_" and table is not other):
         ours.update({name: number for number, name in table.items()})
-    for table in (sock_diag.SHOWN_UNIX, sock_diag.SHOWN_NETLINK, sock_diag.SHOWN_PACKET, sock_diag.PROTOCOLS):
+    for table in (sock_diag.SHOWN_UNIX, sock_diag.SHOWN_NETLINK, sock_diag.SHOWN_PACKET):
         ours.update({name: number for number, name in table.items()})
     ours.update({f"TCP_{name}": number for number, name in enumerate(sock_diag.STATES, 1)})
-    ours.update({name: number for number, name in sock_diag.SOCKET_TYPES.items()})
     ours.update({f"1 << ({name} - 1)": bit for bit, name in sock_diag.SHOWN_INET.items()})
     ours.update({name: number for number, name in genl.ATTRIBUTE_TYPES.items() if number < 16})  # SINT and UINT: since Linux 6.7
     ours.update({name: number for number, name in genl.OPERATION_FLAGS.items()})
