@@ -95,6 +95,8 @@ class Run:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
         """Add a report about its labs to a failing test."""
+        if call.excinfo is not None:
+            _hide_own_frames(call.excinfo)
         outcome = yield
         found: pytest.TestReport = outcome.get_result()
         state = self.states.get(item.nodeid)
@@ -102,6 +104,25 @@ class Run:
             state.failed = True
             for title, text in state.explain():
                 _add_section(found, title, text)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Leave it to the user what a test that is interrupted leaves behind: what can be ended, is ended."""
+        for state in self.states.values():
+            state.failed = True
+
+
+def _hide_own_frames(raised: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave the frames of this package out of the traceback of its errors, unless ``--full-trace`` asks for them."""
+    from .errors import RawnsError
+
+    def hidden(raised: pytest.ExceptionInfo[BaseException] | None) -> bool:
+        return raised is not None and isinstance(raised.value, RawnsError)
+
+    own = f"{__name__.partition('.')[0]}."
+    for entry in raised.traceback if hidden(raised) else ():
+        names = entry.frame.f_globals
+        if str(names.get("__name__", "")).startswith(own):
+            names["__tracebackhide__"] = hidden
 
 
 def uses_network(item: pytest.Item) -> bool:
@@ -126,7 +147,9 @@ def _rawns_test(request: pytest.FixtureRequest) -> Iterator[TestState]:
     """Move a test into its private network, and fail it if it leaves something behind."""
     run: Any = request.config.pluginmanager.get_plugin(NAME)
     if run.session.isolation is None:
-        (pytest.fail if run.required else pytest.skip)(f"rawns: {run.session.reason}")
+        if run.required:
+            pytest.fail(f"rawns: {run.session.reason}", pytrace=False)
+        pytest.skip(f"rawns: {run.session.reason}")
     from .testing.session import TestState
 
     item: pytest.Item = request.node
@@ -219,6 +242,8 @@ def _give(request: pytest.FixtureRequest, made: ManagedLab) -> ManagedLab:
 @pytest.fixture
 def lab_file(_rawns_test: TestState) -> Iterator[Callable[..., ManagedLab]]:
     """Provide a function that brings up the lab of a file: ``lab_file("shop.toml")``; with ``up=False`` it only reads it."""
+    from .testing.ending import end_all
+
     made: list[ManagedLab] = []
 
     def load(path: str, up: bool = True, wait: float | None = 10.0) -> ManagedLab:
@@ -229,12 +254,13 @@ def lab_file(_rawns_test: TestState) -> Iterator[Callable[..., ManagedLab]]:
         return made[-1]
 
     yield load
-    _end_all([one.end for one in made])
+    end_all([one.end for one in made])
 
 
 @pytest.fixture
 def netns_factory(_rawns_test: TestState) -> Iterator[Callable[..., NetNS]]:
     """Provide a function that creates network namespaces with ``lo`` up: ``netns_factory()``, ``netns_factory("name")``."""
+    from .testing.ending import end_all
     from .testing.session import new_namespace
 
     made: list[NetNS] = []
@@ -245,7 +271,8 @@ def netns_factory(_rawns_test: TestState) -> Iterator[Callable[..., NetNS]]:
         return made[-1]
 
     yield create
-    _end_all([one.__exit__ for one in made])
+    if _rawns_test.belongs_here:  # and not to the process that this one was forked from
+        end_all([one.__exit__ for one in made])
 
 
 @pytest.fixture
@@ -254,26 +281,16 @@ def netns(netns_factory: Callable[..., NetNS]) -> NetNS:
     return netns_factory()
 
 
-def _end_all(ends: list[Callable[[], object]]) -> None:
-    """Call all functions, the last one first, and raise the first exception after that."""
-    failure: BaseException | None = None
-    for end in reversed(ends):
-        try:
-            end()
-        except BaseException as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-
-
 def _labs_of(scope: Any) -> Any:
     """Return a fixture that keeps the labs of a scope, by their paths, until its end."""
 
     @pytest.fixture(scope=scope, name=f"_rawns_{scope}_labs")
     def labs() -> Iterator[dict[str, ManagedLab]]:
+        from .testing.ending import end_all
+
         made: dict[str, ManagedLab] = {}
         yield made
-        _end_all([one.end for one in made.values()])
+        end_all([one.end for one in made.values()])
 
     return labs
 

@@ -128,7 +128,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["puzzle"],
         [""],
     ],
-    "testing": [["capture", "isolation", "leaks"], ["processes", "watchdog"], ["lab"], ["report"], ["session"], [""]],
+    "testing": [["capture", "ending", "isolation", "leaks"], ["processes", "watchdog"], ["lab"], ["report"], ["session"], [""]],
     "bench": [
         ["samples", "equivalence", "environment"],
         ["cleanup_barrier"],

@@ -25,7 +25,7 @@ from .hop import CheckResult, NetworkFault
 from .path import PathTracer
 from .prefixes import link_local, loopback
 from .probe import Prober
-from .proof import PathVerifier
+from .proof import ANSWER_SECONDS, PathVerifier
 from .visible import VisibleNamespaces
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ def why(
     *,
     port: int | None = None,
     protocol: str | None = None,
+    timeout: float = ANSWER_SECONDS,
 ) -> Diagnosis:
     """Find out whether ``a`` reaches ``b``, and if not, why. Equivalent to ``rawns why A B[:PORT]``.
 
@@ -61,7 +62,7 @@ def why(
 
     ``family`` is AF_INET, AF_INET6, or None for the one that both ends have. With ``port`` the packet is one to that port
     (1 to 65535) by ``protocol``, ``"tcp"`` (the default) or ``"udp"``, and a real connection is tried at the end. Without a port,
-    an echo request is sent.
+    an echo request is sent.  If no check finds a fault, its answer is waited for ``timeout`` seconds at most.
 
     ``report`` is called with each `CheckResult` as it is made. Nothing is configured; the probes do change what the kernel
     learns by itself (neighbour entries, forwarding databases, path MTUs). Raises FileNotFoundError (`SyscallError`) if a
@@ -86,7 +87,7 @@ def why(
         if target is not None and (loopback(target) or (origin.holder(target) is not None and not scope)):
             destination = origin
 
-        return diagnose(diagnosis, origin, destination, flow, visible.known, prober.send, report, device)
+        return diagnose(diagnosis, origin, destination, flow, visible.known, prober.send, report, device, timeout)
     finally:
         prober.close()
         visible.close()
@@ -101,11 +102,12 @@ def diagnose(
     send: Callable[[ProbeRequest], ProbeResult],
     report: Callable[[CheckResult], object] = lambda result: None,
     device: Link | None = None,
+    timeout: float = ANSWER_SECONDS,
 ) -> Diagnosis:
     """Make the checks from one namespace to another, and prove what they say by probes that ``send`` sends."""
     tracer = PathTracer(diagnosis, origin, destination, flow, known, report, device)
     fault = tracer.trace()
-    diagnosis.fault = PathVerifier(tracer, flow, send).prove(fault)
+    diagnosis.fault = PathVerifier(tracer, flow, send, timeout).prove(fault)
     diagnosis.filters = tracer.filters()
     return diagnosis
 

@@ -48,8 +48,8 @@ Point = tuple["NamespaceView", "Link", bool]  # a device, and whether the frame 
 class PathVerifier:
     """Sends probes along the path of a tracer and judges what became of them."""
 
-    def __init__(self, tracer: PathTracer, flow: Flow, send: Send) -> None:
-        self.tracer, self.flow, self.send = tracer, flow, send
+    def __init__(self, tracer: PathTracer, flow: Flow, send: Send, seconds: float = ANSWER_SECONDS) -> None:
+        self.tracer, self.flow, self.send, self._seconds = tracer, flow, send, seconds
         self.diagnosis: Diagnosis = tracer.diagnosis
 
     def prove(self, fault: NetworkFault | None) -> NetworkFault | None:
@@ -58,7 +58,7 @@ class PathVerifier:
         if diagnosis.target is None or (fault is not None and fault.conclusive):
             return fault
         try:
-            result = self._probe(ANSWER_SECONDS if fault is None or fault.transient else REFUTATION_SECONDS)
+            result = self._probe(self._seconds if fault is None or fault.transient else REFUTATION_SECONDS)
         except (RawnsError, OSError):
             if fault is None:
                 raise

@@ -24,7 +24,7 @@ from .namespace_view import NamespaceView, RouteRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeVar
 
     from ..net import Net
@@ -221,6 +221,7 @@ class VisibleNamespaces:
         self._ids: dict[Identity, dict[int, Identity | None]] = {}
         self._held: dict[Identity, NetNS] = {}
         self._candidates: list[VisibleNamespace] | None = None
+        self._labs: list[Any] = []  # those of the ends that are hosts of a `Lab`
 
     # -- views -----------------------------------------------------------------------------------------------------
 
@@ -242,10 +243,10 @@ class VisibleNamespaces:
             self._keep(view.identity, namespace)
         else:
             namespace = NetNS.resolve(what)
-            name = _of(namespace)
-            label = getattr(what, "label", None)
-            if name.name is None and isinstance(label, str):  # a lab's host without a name
-                name.label = printable(label)
+            name = _of(namespace, getattr(what, "label", ""))
+            lab = getattr(what, "lab", None)
+            if lab is not None and not any(one is lab for one in self._labs):
+                self._labs.append(lab)
             view = self.view(namespace, name)
             if name.name is None and not os.path.exists(name.path or ""):
                 raise InvalidValue(f"{what!r} cannot be reached")
@@ -300,6 +301,7 @@ class VisibleNamespaces:
         """Ask which id each namespace has there, until the wanted one is among them: candidates, known ones, then a search."""
         for group in (
             self.candidates,
+            lambda: _unnamed_hosts(self, self._labs),
             lambda: [*self.views.values()],
             lambda: _of_processes(self),
             lambda: _of_descriptors(self),
@@ -390,6 +392,15 @@ def _of_descriptors(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
             yield from _new(visible, path, f"the namespace behind descriptor {path.rpartition('/')[2]}{owner}")
 
 
+def _unnamed_hosts(visible: VisibleNamespaces, labs: Iterable[Any]) -> Iterator[VisibleNamespace]:
+    """Yield the namespaces of hosts that have no name under /run/netns, which messages call by the host's label."""
+    for host in [host for lab in labs for host in lab.hosts]:
+        if host.name is None and host.there and not host.root:
+            view = visible.at(_of(host.namespace, host.label))
+            if view is not None:
+                yield view
+
+
 def _new(visible: VisibleNamespaces, path: str, label: str) -> Iterator[VisibleNamespace]:
     """Yield the namespace of a file, unless it is known."""
     known = len(visible.views)
@@ -398,15 +409,15 @@ def _new(visible: VisibleNamespaces, path: str, label: str) -> Iterator[VisibleN
         yield view
 
 
-def _of(namespace: NetNS) -> NamespaceName:
-    """Return how to call and how to enter a namespace that the caller has open."""
+def _of(namespace: NetNS, label: str = "") -> NamespaceName:
+    """Return how to call and how to enter a namespace that the caller has open; ``label`` is that of a lab's host."""
     if namespace.name is not None:
         return NamespaceName(namespace.name)
     named = namespace.names()
     if named:
         return NamespaceName(named[0])
     path = f"/proc/{os.getpid()}/fd/{namespace.fileno()}"
-    return NamespaceName(None, path, getattr(namespace, "label", "") or f"the namespace behind descriptor {namespace.fileno()}")
+    return NamespaceName(None, path, printable(label) or f"the namespace behind descriptor {namespace.fileno()}")
 
 
 def _named(text: str) -> tuple[NetNS, NamespaceName]:

@@ -49,7 +49,7 @@ class FrameCapture:
         if len(ports) > MAX_PORTS:
             raise InvalidValue(f"{len(ports)} ports are more than the {MAX_PORTS} that can be captured at once: name fewer")
         for what, number in (("bytes", max_bytes), ("packets", max_packets), ("seconds", seconds)):
-            if number is not None and (not isinstance(number, (int, float)) or isinstance(number, bool) or number <= 0):
+            if number is not None and (not isinstance(number, (int, float)) or isinstance(number, bool) or not number > 0):
                 raise InvalidValue(f"{short_repr(number)} is not a limit of {what}: give a number above 0")
         self.packets = self.bytes = 0
         self.dropped: dict[str, int] = {}
@@ -70,7 +70,7 @@ class FrameCapture:
         from threading import Event, Thread
 
         self._ended = Event()
-        start_thread(Thread(target=self._run, daemon=True).start)
+        start_thread(Thread(target=self._run, daemon=True, name="rawns-capture").start)
 
     def _open(self, host: Host, one: Interface) -> None:
         there = next((link for link in host.net.links() if link.name == one.name), None)

@@ -274,7 +274,7 @@ class Host(BaseHost):
         """
         if self._namespace is None:
             if self.name is None or self._identity is None:
-                raise RawnsError(f"the host {printable(self.label)} has no network namespace: its lab is not up")
+                raise RawnsError(f"the host {printable(self.label)} has no network namespace: `up` of its lab creates it")
             opened = NetNS.open(self.name)
             if opened.identity != self._identity:
                 opened.close()

@@ -135,7 +135,7 @@ def give_back(host: Host, port: str) -> None:
             raise
     control = relay_of(host.lab, start=False)
     if control is not None:
-        control.change({"verb": "remove", "host": host.label, "port": port})
+        control.remove(host, port)
     _delete_tap(host, tap_name(port))
 
 

@@ -24,6 +24,7 @@ from .relay import CONTROL_FD, MAX_ORDER_BYTES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Set as AbstractSet
     from typing import Any
 
     from ..objects.qdisc import Shape
@@ -45,6 +46,7 @@ class RelayControl:
     def __init__(self, connection: socket, pid: int = 0) -> None:
         self._connection, self.pid = connection, pid
         self._owner, self._orders = os.getpid(), 0
+        self._served: set[tuple[str, str]] = set()  # host and port of each line, as this process has ordered
 
     def ask(self, order: dict[str, Any], *descriptors: int) -> dict[str, Any]:
         """Send an order and return the answer.  Raises `RelayError` after `ANSWER_SECONDS`, or if the order failed."""
@@ -93,6 +95,22 @@ class RelayControl:
         numbers += [shape.duplicate_u32, shape.reorder_u32, shape.corrupt_u32]
         order = {"verb": "set", "host": host.label, "port": port, "tap": tap, "netns": host.name, "numbers": numbers}
         self.change(order, host.fileno())
+        self._served.add((host.label, port))
+
+    def remove(self, host: Host, port: str) -> None:
+        """Have the relay forget a port, with the frames of it that it holds."""
+        self.change({"verb": "remove", "host": host.label, "port": port})
+        self._served.discard((host.label, port))
+
+    def served(self) -> AbstractSet[tuple[str, str]]:
+        """Return the label of the host and the name of each port that the relay serves; raises `RelayError`.
+
+        A process that was forked from the one that has the connection cannot ask, because the answers of both would be mixed
+        up.  It returns what was ordered before the fork, if the relay still runs.
+        """
+        if self._owner != os.getpid():
+            return set(self._served) if self.runs else set()
+        return {(one["host"], one["port"]) for one in self.lines()[1]}
 
     def lines(self) -> tuple[int, list[dict[str, Any]]]:
         """Return the process id of the relay, and the counters of each port that it serves."""
@@ -117,10 +135,12 @@ class RelayControl:
     @property
     def usable(self) -> bool:
         """Whether the relay runs, and this process has opened the connection."""
-        if self._owner != os.getpid() or self._connection.fileno() < 0:
-            return False
-        events = sockets.poll({self._connection.fileno(): POLLHUP}, 0)
-        return not events
+        return self._owner == os.getpid() and self.runs
+
+    @property
+    def runs(self) -> bool:
+        """Whether the relay still has its end of the connection."""
+        return self._connection.fileno() >= 0 and not sockets.poll({self._connection.fileno(): POLLHUP}, 0)
 
     def close(self) -> None:
         """Close the connection."""

@@ -23,7 +23,7 @@ from .host import Host
 from .interface import Interface
 from .lock import LabLock
 from .topology import Topology
-from .values import nearest
+from .values import nearest, port_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class RuntimeVerbs(Topology):
             self.ready(host).net.do(*requests)
         except KernelError as error:
             if error.code == "ENODEV" and error.request in ("RTM_NEWLINK", "RTM_SETLINK"):
-                error.hint = "it has been deleted; `restore` or `up` creates it again"
+                error.hint = "it is not there; `restore` or `up` creates it"
             raise
 
     # -- how ports send -----------------------------------------------------------------------------------------------
@@ -550,7 +550,7 @@ class RuntimeVerbs(Topology):
 
 
 def _shown(word: object) -> str:
-    return printable(word) if isinstance(word, str) else short_repr(word)
+    return printable(word) if isinstance(word, str) and word else short_repr(word)
 
 
 def _hint(word: object, names: Sequence[str]) -> str:
@@ -590,14 +590,17 @@ def _addresses(host: Host) -> list[Prefix]:
 
 
 def _group(lab: RuntimeVerbs, group: Iterable[HostWord]) -> list[Host]:
-    return [lab.find_host(word) for word in ([group] if isinstance(group, (str, Host)) else group)]
+    words = [group] if isinstance(group, (str, Host)) else group
+    if not hasattr(words, "__iter__"):
+        raise InvalidValue(f"{short_repr(group)} is not a group of hosts: give a list of their names")
+    return [lab.find_host(word) for word in words]
 
 
 def _block_words(sender: Host, receiver: Host, port: int | None, protocol: str | None) -> str:
     if sender is receiver:
         raise InvalidValue(f"{printable(sender.label)} cannot be blocked from itself")
-    if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536):
-        raise InvalidValue(f"{short_repr(port)} is not a port, a number from 1 to 65535")
+    if port is not None:
+        port_number(port)
     if protocol is not None and protocol not in fault_tables.PROTOCOLS:
         raise InvalidValue(f"{short_repr(protocol)} is not a protocol that can be blocked: tcp and udp are")
     words = ["block", sender.label, receiver.label]

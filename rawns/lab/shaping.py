@@ -60,8 +60,8 @@ def _carry(host: Host, one: Interface, shape: Shape | None) -> None:
 def carried(lab: Any) -> set[tuple[str, str]]:
     """Return the label of the host and the name of each interface that a lab's relay serves; none if the relay has ended."""
     try:
-        control = relay_process.relay_of(lab, start=False)
-        _, lines = control.lines() if control is not None else (0, [])
+        control: relay_process.RelayControl | None
+        control = lab.relay_control if not lab.outlives_process else relay_process.relay_of(lab, start=False)
+        return set(control.served()) if control is not None else set()
     except relay_process.RelayError:
         return set()
-    return {(one["host"], one["port"]) for one in lines}

@@ -14,7 +14,7 @@ from ..errors import InvalidValue
 from ..netns_names import check
 from ..objects import link, prefix
 from ..objects.prefix import BITS, Prefix
-from ..terminal import printable
+from ..terminal import printable, short_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -368,6 +368,13 @@ def network(word: str, family: int = 0) -> Prefix:
 
 
 # -- values with a grammar ------------------------------------------------------------------------------------------------
+
+
+def port_number(value: object) -> int:
+    """Return a port of TCP or UDP.  Raises `InvalidValue`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+        raise InvalidValue(f"{short_repr(value)} is not a port, a number from 1 to 65535")
+    return value
 
 
 def decimal(word: str) -> Any:

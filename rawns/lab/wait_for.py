@@ -15,8 +15,10 @@ from .. import icmp, sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..events import wait_until
 from ..netns import call_inside
+from ..objects import prefix
 from ..terminal import printable, short_repr
 from .activation import activate
+from .values import port_number
 from .wait import LabTimeoutError
 
 TYPE_CHECKING = False
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02  # seconds between two looks at a table for which there are no events
 PROBE_SECONDS, LONGEST_PROBE_SECONDS = 0.02, 0.2  # that an answer to one probe is waited for; at first, and at most
+EXPLANATION_SECONDS = 1.0  # that `why` waits for an answer when a wait is over, in which many probes have been in vain
 GROUPS = ("link", "address", "route", "rule", "neighbour")
 MAX_PORTS = 12  # that an error lists
 MAX_LINES = 65536  # of a table under /proc/net
@@ -45,7 +48,8 @@ def explanation(source: Host, target: Host, port: int | None = None, protocol: s
     `why` is in a layer above this one, and only needed when a wait has failed: it is asked through the package.
     """
     try:
-        found = sys.modules[__name__.partition(".")[0]].why(source, target, port=port, protocol=protocol)
+        why = sys.modules[__name__.partition(".")[0]].why
+        found = why(source, target, port=port, protocol=protocol, timeout=EXPLANATION_SECONDS)
     except (RawnsError, OSError) as error:
         return f"; why is not known: {error}"
     return f": {found.fault.sentence}" if found.fault is not None else ""
@@ -186,14 +190,14 @@ def wait_for_port(host: Host, port: int, protocol: str, address: str | None, tim
     _check_timeout(timeout)
     if protocol not in sockets.LISTENING:
         raise InvalidValue(f"{short_repr(protocol)} has no ports that can be waited for: tcp and udp have")
-    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
-        raise InvalidValue(f"{short_repr(port)} is not a port, a number from 1 to 65535")
+    port_number(port)
+    address = None if address is None else prefix.address(address).address
     usable = None if address is None else {address, "::", *([] if ":" in address else ["0.0.0.0", f"::ffff:{address}"])}
     start, pause = monotonic(), FIRST_PAUSE
     what = f"{protocol.upper()} port {port}{f' of {address}' if address else ''} in {printable(host.label)}"
     with _Ending(process) as ending:
         while True:
-            found = _listeners(host, protocol)
+            found = listeners(host, protocol)
             if any(number == port and (usable is None or place in usable) for place, number in found):
                 return monotonic() - start
             if process is not None and ending.over:
@@ -208,7 +212,8 @@ def wait_for_port(host: Host, port: int, protocol: str, address: str | None, tim
     raise LabTimeoutError(f"nothing listens on {what} after {timeout:g} s{others}")
 
 
-def _listeners(host: Host, protocol: str) -> list[tuple[str, int]]:
+def listeners(host: Host, protocol: str) -> list[tuple[str, int]]:
+    """Return address and port of each socket of a host that listens, or that receives datagrams if the protocol is udp."""
     lines = call_inside(host.namespace, _lines, protocol)
     if host.name is not None:
         host.release()

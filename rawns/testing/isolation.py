@@ -29,6 +29,8 @@ MODES = ("auto", "userns", "mount", "none")
 PRIVATE_DIRECTORIES = ((netns_names.NETNS_DIR, "0755"), ("/run/rawns", "0700"))  # names; locks of labs
 MAX_ANSWER_BYTES = 65536
 
+_current: Isolation | None = None  # of this process
+
 
 class IsolationError(RawnsError):
     """This process cannot be isolated as was asked; the sentence names the setting that forbids it, and the remedy."""
@@ -47,16 +49,17 @@ class PrivateNetwork:
         self.returns: bool | None = None
         self.inside = False
 
-    def enter(self) -> None:
-        """Move the calling thread inside.  Does nothing if it is inside already.  Raises `SyscallError`."""
+    def enter(self) -> bool:
+        """Move the calling thread inside; return False if it is inside already.  Raises `SyscallError`."""
         self._forget_parents()
         if self.inside:
-            return
+            return False
         if self._namespace is None:
             self._create()
         elif self.returns:
             threads.enter(self._namespace.fileno())
         self.inside = True
+        return True
 
     def _create(self) -> None:
         machine = syscalls.open_(HERE, os.O_RDONLY)
@@ -139,12 +142,22 @@ def owns_network() -> bool:
 
 
 def enter(mode: str = "auto") -> Isolation:
-    """Isolate this process for the rest of its life, and return how.
+    """Isolate this process for the rest of its life, and return how; a process that is isolated in that way already stays so.
 
     ``userns`` needs a process with one thread, unless a parent process has done it.  Raises `IsolationError` with the remedy; the
     process is unchanged then.  `InvalidValue` for an unknown mode.
     """
+    global _current
     check_mode(mode)
+    if mode != "none" and _current is not None and (mode in ("auto", _current.mode) or _current.mode == "userns"):
+        return _current  # pytest runs within a test, for example: names of its own would hide those of the outer run
+    found = _enter(mode)
+    if mode != "none":
+        _current = found
+    return found
+
+
+def _enter(mode: str) -> Isolation:
     if mode == "none":
         if not rootless.privileged():
             raise IsolationError(_lacking())

@@ -11,7 +11,8 @@ from ..lab.host import Host
 from ..lab.lab import Lab
 from ..netns_names import identity
 from ..terminal import printable
-from .leaks import Leak, NewProcesses, command_of, runs
+from .ending import end_all
+from .leaks import Leak, NewProcesses, command_of, group_of, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from ..lab.capture import FrameCapture
     from ..lab.change import Change
     from ..lab.diff import Plan
     from ..lab.document import Source
     from ..lab.lab import Progress
     from ..lab.lock import LabLock
+    from ..lab.runtime import PortWord
     from ..net import NetNS
     from ..netns import Command, ProcessOptions, RunOptions
     from .capture import LabCapture
@@ -71,11 +74,15 @@ class ManagedHost(Host):
         those of `subprocess.Popen`.  What it writes is kept as ``output``.
 
         Raises `ProcessError` with its last lines if it ends before it is ready, or is not ready after ``timeout`` seconds;
-        `RawnsError` on another thread than the main thread, and in a forked process; what Popen raises if the command cannot be
-        executed.
+        `InvalidValue` for what is not a condition, before anything is started; `RawnsError` on another thread than the main
+        thread, and in a forked process; what Popen raises if the command cannot be executed.
         """
-        from .processes import start
+        from .processes import parse_ready, start
 
+        if not argv:
+            raise InvalidValue("no command is given")
+        if ready is not None:
+            parse_ready(ready)
         self.managed.check("start a process")
         self.managed.watch()
         process = start(self, argv, options)
@@ -103,6 +110,7 @@ class ManagedLab(Lab):
 
     __slots__ = (
         "_begun",
+        "_captures",
         "_maker",
         "_maker_thread",
         "_place",
@@ -122,6 +130,7 @@ class ManagedLab(Lab):
         self.test = ""  # the test that it belongs to
         self.ended = False
         self.port_captures: LabCapture | None = None  # of all ports, from `up` on
+        self._captures: list[FrameCapture] = []  # those that `capture` has begun
         self._maker, self._maker_thread = os.getpid(), get_ident()
         self._place = _place()
         self._reader: OutputReader | None = None
@@ -156,7 +165,7 @@ class ManagedLab(Lab):
 
     def up(self, wait: float | None = 10.0, progress: Progress | None = None) -> list[Change]:
         """Create the lab, as `Lab.up`, and by default wait until it can be used, 10 seconds at most."""
-        self.check("bring it up")
+        self.check("bring the lab up")
         changes = super().up(None, progress)
         if self.port_captures is not None:
             self.port_captures.add(host for host in self.hosts if not host.root)
@@ -168,8 +177,8 @@ class ManagedLab(Lab):
 
     def down(self, wait: float | None = None) -> None:
         """End its processes, the last one first, and remove it, as `Lab.down`."""
-        self.check_process("take it down")
-        self._check_thread("take it down")
+        self.check_process("take the lab down")
+        self._check_thread("take the lab down")
         self.end_processes()
         self._forget_watched()
         super().down(wait)
@@ -183,6 +192,7 @@ class ManagedLab(Lab):
                 self._end_others()
                 if self.port_captures is not None:
                     self.port_captures.close()
+                end_all([capture.stop for capture in self._captures])
             finally:
                 self.down()
 
@@ -192,6 +202,19 @@ class ManagedLab(Lab):
 
     def __exit__(self, *exc: object) -> None:
         self.end()
+
+    def capture(
+        self,
+        *ports: PortWord,
+        file: str,
+        max_bytes: int | None = None,
+        max_packets: int | None = None,
+        seconds: float | None = None,
+    ) -> FrameCapture:
+        """Capture what ports send and receive into one file, as `Lab.capture`; it ends with the lab at the latest."""
+        made = super().capture(*ports, file=file, max_bytes=max_bytes, max_packets=max_packets, seconds=seconds)
+        self._captures.append(made)
+        return made
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -223,11 +246,9 @@ class ManagedLab(Lab):
         """End all its processes, the last one first."""
         if not self.processes and self._reader is None:
             return
-        from .processes import stop_all
-
         reader, self._reader = self._reader, None
         try:
-            stop_all(self.processes)
+            end_all([process.stop for process in self.processes])
         finally:
             if reader is not None:
                 reader.close()
@@ -236,21 +257,23 @@ class ManagedLab(Lab):
         """Kill the other processes that have begun in its hosts, such as daemons, and note them as `leaked`."""
         if not self.is_up:
             return
-        hosts = {host.identity for host in self.hosts if host.there and not host.root}
-        found = [Leak("process", f"{pid} ({command_of(pid)})", pid) for pid in self._begun.within(hosts) if runs(pid)]
-        self.leaked += found
-        for one in found:
-            one.remove()
+        hosts = {host.identity: host for host in self.hosts if host.there and not host.root}
+        killed = {process.pid for process in self.processes}  # with their process groups
+        for pid, namespace in self._begun.within(hosts):
+            if runs(pid) and group_of(pid) not in killed:
+                leak = Leak("process", f"{pid} ({command_of(pid)}) in {printable(hosts[namespace].label)}", pid)
+                self.leaked.append(leak)
+                leak.remove()
 
     # -- wrong uses -----------------------------------------------------------------------------------------------------
 
     def _changing(self) -> LabLock:
-        self.check("change it")
+        self.check("change the lab")
         return super()._changing()
 
     def compare(self, mending: bool = False) -> Plan:
         """Return what differs from the kernel, as `Lab.compare`."""
-        self.check_alive("be compared")
+        self.check_alive("compare the lab with the kernel")
         return super().compare(mending)
 
     def ready(self, host: Host) -> Host:
@@ -287,17 +310,15 @@ class ManagedLab(Lab):
         """Raise `RawnsError` in a process that was forked from the one to which the lab belongs."""
         if os.getpid() != self._maker:
             raise RawnsError(
-                f"the lab {self.name} belongs to process {self._maker}, and this is process {os.getpid()}: it cannot {what}; "
-                "the hosts' `run`, `socket` and `entered` work here as well"
+                f"process {os.getpid()} cannot {what}: the lab {self.name} belongs to process {self._maker}, from which this one "
+                "was forked; the hosts' `run`, `socket` and `entered` work here as well"
             )
 
     def check_alive(self, what: str) -> None:
         """Raise `RawnsError` if the lab has ended."""
         if self.ended:
             of = f" of {self.test}" if self.test else ""
-            raise RawnsError(
-                f"the lab {self.name}{of} has ended with its test: it cannot {what} any more; use a lab of the test that runs"
-            )
+            raise RawnsError(f"cannot {what}: the lab {self.name}{of} has ended with its test; use a lab of the test that runs")
 
 
 def _place() -> tuple[tuple[int, int] | None, tuple[int, int] | None]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
+    Identity = tuple[int, int]  # st_dev and st_ino of a namespace
+
 PIECE = 1 << 16  # bytes of a file that are read at once
 PATIENCE = 1.0  # seconds for threads that are about to end; only a leak takes so long
 MAX_NUMBERS = 1000  # of processes that are looked at one by one; the list of all is read if there could be more
@@ -72,16 +74,16 @@ class NewProcesses:
     def __init__(self) -> None:
         self._last = _last_pid()
 
-    def within(self, namespaces: Collection[tuple[int, int]]) -> list[int]:
-        """Return the process ids in network namespaces with these identities (st_dev, st_ino), sorted, without this process."""
+    def within(self, namespaces: Collection[Identity]) -> list[tuple[int, Identity]]:
+        """Return the process ids in network namespaces with these identities, and which it is; sorted, without this process."""
         last = _last_pid()
         if not 0 <= last - self._last <= MAX_NUMBERS:
             found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid > self._last or last < self._last]
         else:
             found = list(range(self._last + 1, last + 1))
         own = os.getpid()
-        inside = [pid for pid in sorted(found) if pid != own and netns_names.identity(f"/proc/{pid}/ns/net") in namespaces]
-        return [pid for pid in inside if is_process(pid)]
+        places = [(pid, netns_names.identity(f"/proc/{pid}/ns/net")) for pid in sorted(found) if pid != own]
+        return [(pid, place) for pid, place in places if place is not None and place in namespaces and is_process(pid)]
 
 
 def _contents(path: str) -> bytes:
@@ -184,7 +186,7 @@ def children() -> set[int]:
     return found
 
 
-def kill_within(namespaces: Collection[tuple[int, int]]) -> int:
+def kill_within(namespaces: Collection[Identity]) -> int:
     """Kill the processes in network namespaces with these identities (st_dev, st_ino); return how many there were."""
     if not namespaces:
         return 0
@@ -230,6 +232,14 @@ def is_process(number: int) -> bool:
             return f"\nTgid:\t{number}\n".encode() in file.read(4096)
     except OSError:
         return False  # it has ended meanwhile
+
+
+def group_of(pid: int) -> int:
+    """Return the process group of a process; 0 if it has ended.  getpgid(2)."""
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
 
 
 def runs(pid: int) -> bool:

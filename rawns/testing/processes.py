@@ -18,11 +18,12 @@ from time import monotonic
 
 from .. import syscalls, uapi
 from ..errors import InvalidValue, RawnsError
+from ..lab.values import port_number
 from ..terminal import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any, Union
 
     from ..lab.host import Host
@@ -168,19 +169,17 @@ class HostProcess:
     # -- readiness ----------------------------------------------------------------------------------------------------
 
     def wait_ready(self, ready: Ready, timeout: float) -> None:
-        """Wait until it is ready (see `ManagedHost.start`), ``timeout`` seconds at most.  Raises `ProcessError` if it is not."""
-        found = None if callable(ready) else READY.fullmatch(ready)
-        if callable(ready):
-            self._wait_until(lambda: ready(self), f"{getattr(ready, '__name__', 'its condition')}() is true", timeout)
-        elif found is not None and found[2]:
-            self._wait_for_port(found[1] or "tcp", int(found[2]), timeout)
-        elif found is not None:
-            pattern = re.compile(found[3])
-            self._wait_until(lambda: pattern.search(self.output), f"its output contains {found[3]!r}", timeout)
+        """Wait until it is ready (see `ManagedHost.start`), ``timeout`` seconds at most.
+
+        Raises `ProcessError` if it is not, `InvalidValue` for what is not a condition.
+        """
+        found = parse_ready(ready)
+        if isinstance(found, tuple):
+            self._wait_for_port(*found, timeout)
+        elif isinstance(found, re.Pattern):
+            self._wait_until(lambda: found.search(self.output), f"its output contains {found.pattern!r}", timeout)
         else:
-            raise InvalidValue(
-                f"{ready!r} is not a condition for readiness: give 'port 8080', 'udp port 53', 'output PATTERN', or a function"
-            )
+            self._wait_until(lambda: found(self), f"{getattr(found, '__name__', 'its condition')}() is true", timeout)
 
     def _wait_for_port(self, protocol: str, port: int, timeout: float) -> None:
         deadline = monotonic() + timeout
@@ -216,6 +215,23 @@ class HostProcess:
             while self.popen.stdout is not None and not self.popen.stdout.closed and monotonic() < deadline:
                 if not self.changed.wait(min(0.05, max(0.0, deadline - monotonic()))):
                     return  # a process of it still has the pipe open
+
+
+def parse_ready(ready: Ready) -> tuple[str, int] | re.Pattern[str] | Callable[[HostProcess], object]:
+    """Return what is waited for: protocol and port, a pattern of the output, or a function.  Raises `InvalidValue`."""
+    if callable(ready):
+        return ready
+    found = READY.fullmatch(ready) if isinstance(ready, str) else None
+    if found is None:
+        raise InvalidValue(
+            f"{ready!r} is not a condition for readiness: give 'port 8080', 'udp port 53', 'output PATTERN', or a function"
+        )
+    if found[2]:
+        return found[1] or "tcp", port_number(int(found[2]))
+    try:
+        return re.compile(found[3])
+    except re.error as error:
+        raise InvalidValue(f"{found[3]!r} is not a regular expression: {error}") from None
 
 
 # -- starting ---------------------------------------------------------------------------------------------------------
@@ -305,15 +321,3 @@ def _close_output(process: HostProcess) -> None:
         if process.popen.stdout is not None:
             process.popen.stdout.close()
         process.changed.notify_all()
-
-
-def stop_all(processes: Sequence[HostProcess]) -> None:
-    """End processes in the reverse order of their start; an error of one does not prevent the others."""
-    failure: BaseException | None = None
-    for process in reversed(processes):
-        try:
-            process.stop()
-        except BaseException as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure

@@ -1,8 +1,8 @@
 """Report of a failing test about its lab, within a second.
 
-`explain` returns sections: what differs from the description, which hosts reach each other, why those do not that should, the
-last lines of each process, and the last requests that the kernel refused.  The kernel is queried by a forked child, which is
-killed at the limit, so that the limit holds even if the child blocks.
+`explain` returns sections: what differs from the description, which hosts reach each other, why those do not that should, on
+which ports is listened, the last lines of each process, and the last requests that the kernel refused.  The kernel is queried
+by a forked child, which is killed at the limit, so that the limit holds even if the child blocks.
 """
 
 from __future__ import annotations
@@ -32,23 +32,30 @@ if TYPE_CHECKING:
 LIMIT = 1.0  # seconds
 RESERVE = 0.15  # of them for ending the child, and for the parent's part
 MATRIX_SECONDS = 0.25
+ANSWER_SECONDS = 0.25  # that `why` waits for an answer if no check finds a fault
 MAX_THREADS = 8  # that look for reasons at the same time
 MAX_PAIRS = 256  # of which the matrix consists
 MAX_CHANGES, MAX_LINES, MAX_LISTED = 40, 20, 40
+MAX_LINE = 500  # characters of a line of output
+MAX_HOSTS = 16  # whose listening sockets are listed
 MAX_BYTES = 1 << 20  # that are read from the child
 
 
 def explain(lab: ManagedLab, since: float = 0.0, limit: float = LIMIT) -> list[Section]:
     """Return titles and texts about a lab that is up, after ``limit`` seconds at most.
 
-    ``since`` is the time (time.monotonic()) at which the test began: earlier refusals of the kernel are left out.
+    ``since`` is the time (time.monotonic()) at which the test began: earlier refusals of the kernel are left out.  What cannot
+    be found out, because there are no descriptors or processes left, for example, is said in the report, and not raised.
     """
     end = monotonic() + limit
     sections = [("processes", text) for text in [_processes(lab)] if text]
     refused = _refusals(since)
     if lab.is_up:
         found = _Findings()
-        _ask_child(lab, found, end - RESERVE)
+        try:
+            _ask_child(lab, found, end - RESERVE)
+        except (OSError, ValueError) as error:
+            found.error = found.error or f"cannot be found out: {printable(str(error))}"
         sections = found.sections() + sections
     if lab.port_captures is not None:
         sections.append(("captured frames", str(lab.port_captures)))
@@ -61,13 +68,19 @@ def _processes(lab: ManagedLab) -> str:
         status = process.returncode
         state = "runs" if status is None else f"has ended with status {status}"
         lines = [f"{process.host.label}: {process.command} (pid {process.pid}) {state}"]
-        lines += [f"    {line}" for line in process.last_lines(MAX_LINES)] or ["    (it has written nothing)"]
+        lines += [f"    {line}" for line in map(_cut, process.last_lines(MAX_LINES))] or ["    (it has written nothing)"]
         parts.append("\n".join(lines))
     return "\n".join(parts)
 
 
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_LINE else f"... {line[-MAX_LINE:]}"
+
+
 def _refusals(since: float) -> str:
-    return "\n".join(printable(str(error)) for when, error in refusals if when >= since)
+    """Return the refused requests, except for those that only asked (RTM_GETROUTE): `why` and the waits make many of them."""
+    found = [error for when, error in refusals if when >= since and not error.request.startswith("RTM_GET")]
+    return "\n".join(printable(str(error)) for error in found)
 
 
 class _Findings:
@@ -75,7 +88,7 @@ class _Findings:
 
     def __init__(self) -> None:
         self.difference: str | None = None
-        self.matrix = ""
+        self.matrix = self.listening = ""
         self.pairs: list[str] = []  # those that should reach each other and do not
         self.reasons: dict[str, str] = {}
         self.error = ""
@@ -86,6 +99,8 @@ class _Findings:
         kind, *rest = message
         if kind == "difference":
             self.difference = rest[0]
+        elif kind == "listening":
+            self.listening = rest[0]
         elif kind == "matrix":
             self.matrix = rest[0]
         elif kind == "pairs":
@@ -114,6 +129,8 @@ class _Findings:
             told.append(f"{late} for {', '.join(left[:MAX_LISTED])}{more}")
         if told:
             sections.append(("why", "\n".join(told)))
+        if self.listening:
+            sections.append(("listening sockets", self.listening))
         return sections
 
 
@@ -165,10 +182,11 @@ def _receive(reading: int, found: _Findings, deadline: float) -> None:
 
 
 def _examine(lab: ManagedLab, send: Callable[..., None]) -> None:
-    """Send the differences, the reachability matrix, and the faults of pairs that fail, in this order."""
+    """Send the differences, the listening sockets, the reachability matrix, and the faults of pairs that fail, in this order."""
     from ..pairs import PairResult
 
     send("difference", _difference(lab))
+    send("listening", _listening(lab))
     pairs, complete = Reach(lab).pairs(MAX_PAIRS, MAX_PAIRS)
     results = [PairResult(pair) for pair in pairs]
     _ping(results)
@@ -188,6 +206,22 @@ def _difference(lab: ManagedLab) -> str:
     return "\n".join(changes[:MAX_CHANGES] + more)
 
 
+def _listening(lab: ManagedLab) -> str:
+    """Return on which ports is listened in the hosts in which the test has started processes."""
+    from ..lab.wait_for import listeners
+
+    lines = []
+    for host in list(dict.fromkeys(process.host for process in lab.processes))[:MAX_HOSTS]:
+        try:
+            sockets = [(kind, *one) for kind in ("tcp", "udp") for one in sorted(set(listeners(host, kind)))]
+            found = [f"{kind} [{place}]:{port}" if ":" in place else f"{kind} {place}:{port}" for kind, place, port in sockets]
+        except (RawnsError, OSError) as error:
+            found = [f"cannot be found out: {printable(str(error))}"]
+        more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
+        lines.append(f"{printable(host.label)}: {', '.join(found[:MAX_LISTED]) or 'none'}{more}")
+    return "\n".join(lines)
+
+
 def _ping(results: list[PairResult]) -> None:
     from ..pairs import ask, spread
 
@@ -201,7 +235,10 @@ def _matrix(results: list[PairResult], complete: bool) -> str:
     if not results:
         return ""
     if len(hosts) <= MAX_MATRIX and complete:
-        return "\n".join(matrix(hosts, results))
+        pairs = {(result.pair.source.number, result.pair.target.number) for result in results}
+        promised = len(pairs) == len(hosts) * (len(hosts) - 1)
+        legend = [] if promised else [". by the description these do not reach each other, so they were not tried"]
+        return "\n".join(matrix(hosts, results) + legend)
     failed = sum(not one.ok for one in results)
     return f"{len(results) - failed} of {len(results)} pairs reach each other{'' if complete else ', a choice of all pairs'}"
 
@@ -218,6 +255,7 @@ def _reasons(failed: list[Pair], send: Callable[..., None]) -> None:
     from ..diagnose import why
 
     left, lock = iter(failed), allocate_lock()
+    mine, tests = f"/proc/{os.getpid()}/", f"/proc/{os.getppid()}/"  # the test's process has the same descriptors, and stays
 
     def work() -> None:
         while True:
@@ -226,7 +264,7 @@ def _reasons(failed: list[Pair], send: Callable[..., None]) -> None:
             if pair is None:
                 return
             try:
-                text = str(why(pair.source, pair.target, pair.address.family))
+                text = str(why(pair.source, pair.target, pair.address.family, timeout=ANSWER_SECONDS)).replace(mine, tests)
             except (RawnsError, OSError) as error:
                 text = printable(str(error))
             with lock:

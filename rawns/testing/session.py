@@ -92,6 +92,8 @@ class TestState:
         self.labs: list[ManagedLab] = []
         self.shared: ManagedLab | None = None  # with other tests
         self.failed = self.over = False
+        self._process = os.getpid()
+        self._moved = False  # whether `begin` has moved the process, and not a test in which this one runs
         self._before: leaks.Snapshot | None = None
 
     # -- its beginning and end ----------------------------------------------------------------------------------------
@@ -99,8 +101,7 @@ class TestState:
     def begin(self) -> None:
         """Move the process into its private network."""
         found = self.session.isolation
-        if found is not None and found.network is not None:
-            found.network.enter()
+        self._moved = found is not None and found.network is not None and found.network.enter()
 
     def watch(self) -> None:
         """Take the snapshot with which `end` finds leaks."""
@@ -110,17 +111,23 @@ class TestState:
         """Move the process back; return what a test that has succeeded has left behind, as sentences.  Processes are killed."""
         self.over = True
         try:
-            if self._before is None or self.failed:  # the traceback of a failed test holds its variables
+            if self._before is None or self.failed or not self.belongs_here:  # the traceback of a failed test holds its variables
                 return []
-            kept = [process.pid for process in self.shared.processes] if self.shared is not None else []
-            found = self._before.leaks(descriptors=self.shared is None, without=kept)
+            leaked = [one for lab in self.labs for one in lab.leaked]
+            known = [process.pid for process in self.shared.processes] if self.shared is not None else []
+            found = self._before.leaks(descriptors=self.shared is None, without=[*known, *(one.number for one in leaked)])
             for one in found:
                 one.remove()
-            return [str(one) for lab in self.labs for one in lab.leaked] + [str(one) for one in found]
+            return [str(one) for one in leaked + found]
         finally:
             found_isolation = self.session.isolation
-            if found_isolation is not None and found_isolation.network is not None:
+            if self._moved and found_isolation is not None and found_isolation.network is not None:
                 found_isolation.network.leave()
+
+    @property
+    def belongs_here(self) -> bool:
+        """Whether this is the process in which the test began, and not one that the test has forked and that goes on."""
+        return os.getpid() == self._process
 
     def check_runs(self, fixture: str) -> None:
         """Raise `RawnsError` if a fixture of this test is used after its end."""

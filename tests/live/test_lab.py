@@ -85,7 +85,7 @@ def test_up_again_after_down() -> None:
         assert one.run(["true"]).returncode == 0
         lab.down()
         lab.down()
-        with pytest.raises(RawnsError, match="its lab is not up"):
+        with pytest.raises(RawnsError, match="`up` of its lab creates it"):
             one.run(["true"])
 
 

@@ -315,7 +315,7 @@ def test_verbs_on_what_is_not_up() -> None:
 
 def test_an_interface_that_was_deleted_is_named(lab: Lab) -> None:
     host(lab, "d").run(["ip", "link", "del", "eth0"], check=True)
-    with pytest.raises(KernelError, match=r"eth0 of d.*it has been deleted; `restore` or `up` creates it again"):
+    with pytest.raises(KernelError, match=r"eth0 of d.*it is not there; `restore` or `up` creates it"):
         lab.set_down("d")
     with pytest.raises(RawnsError, match=r"^eth0 of d is not there; `restore` or `up` creates it$"):
         lab.set_up("d")

@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ET  # noqa: N817
@@ -124,7 +125,7 @@ def test_outcomes(runner: Runner) -> None:
     for name, words in (
         ("name", "a namespace is left behind: forgotten"),
         ("process", r"a process is left behind: \d+ \(sleep 60\)"),
-        ("daemon", r"a process is left behind: \d+ \(.*sleep 61\b"),
+        ("daemon", r"a process is left behind: \d+ \(.*sleep 61.*\) in a"),
         ("thread", "a thread is left behind: forgotten-thread"),
         ("descriptor", r"a descriptor is left behind: \d+ -> socket:\[\d+\]"),
         ("namespace", r"a namespace is left behind: net:\[\d+\], held by the descriptor \d+"),
@@ -137,6 +138,12 @@ def test_outcomes(runner: Runner) -> None:
     assert "b -> a 10.0.0.1: eth0 in b is down" in text
     assert re.search(r"^b: .*python.* \(pid \d+\) runs\n    serving$", text, re.MULTILINE)
     assert re.search(r"RTM_NEWADDR.* refused: .*EEXIST", text)
+    assert "a: none\nb: tcp 0.0.0.0:8080\n" in text and max(map(len, text.splitlines())) < 600
+    text = found["test_hosts_without_names_fails"][1]
+    assert "LabTimeoutError: namespace 1 does not reach namespace 2 after 0.1 s: eth1 in router is down" in text
+    assert "behind descriptor" not in text and "runtime.py" not in text and "RTM_GETROUTE" not in text
+    assert "~ eth0 of a: delay 1ms -> not shaped" in found["test_impaired_fails"][1]
+    assert "cannot be found out: [Errno 24] Too many open files" in found["test_without_descriptors_fails"][1]
     assert found["test_plain_failure_fails"][1].count("in words") == 2
     assert not [name for name, (outcome, text) in found.items() if outcome == "passed" and text]
 
@@ -300,7 +307,7 @@ def test_threads_are_not_processes() -> None:
             child = subprocess.Popen(["sleep", "60"])
         try:
             assert os.readlink(f"/proc/{thread.native_id}/ns/net") == os.readlink(f"/proc/{child.pid}/ns/net")
-            assert new.within({namespace.identity}) == [child.pid]
+            assert new.within({namespace.identity}) == [(child.pid, namespace.identity)]
         finally:
             ending.set()
             thread.join()
@@ -321,13 +328,15 @@ def test_nothing_is_left(tmp_path: Path, end: str, isolation: str) -> None:
     runner.files(test_stays_py=STAYS.replace("{end}", end))
     before = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
     reading, writing = os.pipe()
+    output = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is deleted)
     environment = {**runner.environment(), "TELL": str(writing)}
     process = subprocess.Popen(
         runner.command(f"--rawns-isolation={isolation}", "-s"),
         cwd=tmp_path,
         env=environment,
         pass_fds=[writing],
-        stdout=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
     )
     try:
         os.close(writing)
@@ -341,6 +350,8 @@ def test_nothing_is_left(tmp_path: Path, end: str, isolation: str) -> None:
             if child >= 0:
                 assert select.select([child], [], [], SECONDS)[0], "the process in the host outlives the run"
                 os.close(child)
+        output.seek(0)
+        assert b"is left behind" not in output.read()  # a test that was interrupted could not end what it has begun
         assert len(pids) == 2 and all(not os.path.exists(f"/proc/{pid}") or _zombie(pid) for pid in pids)
         if isolation == "none":
             assert "rt-plugin" in os.listdir("/run/netns")
@@ -371,6 +382,12 @@ def _zombie(pid: int) -> bool:
 # -- captures -------------------------------------------------------------------------------------------------------------
 
 PINGS = """
+import shutil
+def test_closed_disk(lab, tmp_path):
+    shutil.rmtree(tmp_path)
+    lab.wire(lab.netns("a").port("eth0"), lab.netns("b").port("eth0"))
+    lab.up()
+    assert "not captured: [Errno 2] No such file or directory" in str(lab.port_captures)
 def test_pings(lab):
     a, b = lab.netns(label="a"), lab.netns(label="b")
     lab.wire(a.port("eth0", "10.0.0.1/24"), b.port("eth0", "10.0.0.2/24"))
@@ -406,7 +423,9 @@ def test_captures(tmp_path: Path) -> None:
     runner = runner_in(tmp_path, None)
     runner.files(test_pings_py=PINGS)
     start = time.time_ns()
-    text = runner.run("--rawns-isolation=auto", "--rawns-capture")["test_pings"][1]
+    found = runner.run("--rawns-isolation=auto", "--rawns-capture")
+    text = found["test_pings"][1]
+    assert found["test_closed_disk"] == ("passed", "")
     assert re.search(r"/a-eth0.pcapng: \d+ frames$", text, re.MULTILINE), text
     for end, requests in (("a", 2), ("b", 1)):  # outbound at a, inbound at b
         file = next(tmp_path.glob(f"tmp/test_pings*/{end}-eth0.pcapng"))
@@ -459,7 +478,7 @@ def test_unittest(runner: Runner) -> None:
     words = done.stdout
     assert "-- lab __main__-Cases-test_fails: difference from the description\n~ eth0 of b: down -> up" in words
     assert "b -> a 10.0.0.1: eth0 in b is down" in words
-    assert re.search(r"LeakError: a process is left behind: \d+ \(.*\)\n", words), words  # exec may not have been completed
+    assert re.search(r"LeakError: a process is left behind: \d+ \(.*\) in a\n", words), words  # exec may not have been completed
     assert "FAILED (failures=1, errors=1)" in words and "test_passes (__main__.Cases.test_passes) ... ok" in words.replace(
         "test_passes (__main__.Cases) ...", "test_passes (__main__.Cases.test_passes) ..."
     )

@@ -5,18 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import resource
 import socket
 import subprocess
 import sys
 import threading
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rawns import syscalls, uapi
+from rawns import RawnsError, syscalls, uapi
 from rawns.testing import report
 
 report.LIMIT = 30.0  # seconds: a busy machine must not decide what is found
@@ -169,8 +170,18 @@ def test_wrong_uses_pass(lab: Any) -> None:
     code = "import sys; sys.stdout.write('no\\n'); sys.exit(3)"
     with pytest.raises(Exception, match="(?s)has ended with status 3.*its last lines:\n    no$"):
         a.start([sys.executable, "-c", code], ready="port 80")
-    with pytest.raises(Exception, match="'soon' is not a condition for readiness"):
-        a.start(["true"], ready="soon")
+    wrong: list[tuple[Any, str]] = [
+        ("soon", "'soon' is not a condition for readiness"),
+        (80, "80 is not a condition for readiness"),
+        ("port 0", "0 is not a port"),
+        ("output (", "is not a regular expression"),
+    ]
+    for ready, words in wrong:
+        with pytest.raises(RawnsError, match=words):
+            a.start(["true"], ready=ready)
+    assert len(a.processes) == 1, "one was started although its condition is wrong"
+    with pytest.raises(RawnsError, match="no command is given"):
+        a.start([])
     with pytest.raises(Exception, match="has no host called c; it has a, b"):
         lab["c"]
     pid = os.fork()
@@ -182,7 +193,7 @@ def test_wrong_uses_pass(lab: Any) -> None:
         with pytest.raises(TypeError, match="cannot be copied or pickled: give the other process the names of its hosts"):
             pickle.dumps(one)
     lab.down()
-    with pytest.raises(Exception, match="the host a has no network namespace: its lab is not up"):
+    with pytest.raises(Exception, match="the host a has no network namespace: `up` of its lab creates it"):
         a.run(["true"])
     KEPT.extend([lab, KEPT.pop()])
 
@@ -209,6 +220,31 @@ def test_thread_of_another_time_passes(lab: Any) -> None:
     thread.start()
     thread.join()
     assert len(found) > 4 and all("it began before its process was isolated" in one for one in found), found
+
+
+def test_what_a_lab_ends_passes(lab: Any, tmp_path: Path) -> None:
+    """Captures, and all processes of the group of one that was started, end with the lab: they are not left behind."""
+    a, _ = wired(lab)
+    lab.capture("a", file=str(tmp_path / "a.pcapng"))
+    a.start(["sh", "-c", "for one in 1 2 3 4 5 6 7 8; do sleep 60 & done; echo up; wait"], ready="output up")
+
+
+def test_a_copy_of_the_test_passes(_rawns_test: Any, netns_factory: Callable[..., Any]) -> None:
+    """A process that a test has forked, and that goes on, removes nothing of the test's, and finds no leaks."""
+    netns_factory("mine")
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if _rawns_test.end() == [] and os.listdir("/run/netns") == ["mine"] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_pytest_within_a_test_passes(lab: Any, tmp_path: Path) -> None:
+    """The inner run has the names and the network of the outer one."""
+    wired(lab)
+    (tmp_path / "test_inner.py").write_text("def test_inner(lab):\n    lab.netns('c')\n    lab.up()\n")
+    inner = ["-q", "-p", "rawns.pytest_plugin", "-p", "no:cacheprovider", "--rawns-isolation=auto", "--rootdir", str(tmp_path)]
+    assert pytest.main([*inner, str(tmp_path / "test_inner.py")]) == 0
+    assert sorted(os.listdir("/run/netns")) == ["a", "b"] and lab.plan() == []
 
 
 def test_multiprocessing_passes(netns: Any) -> None:
@@ -260,12 +296,51 @@ def test_leaked_namespace_is_an_error(netns: Any) -> None:
 
 def test_link_down_fails(lab: Any) -> None:
     a, b = wired(lab)
+    a.start(["sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x; sleep 60"], ready=lambda one: len(one.output) == 100000)
     b.start([sys.executable, "-c", SERVER], ready="port 8080")
     subprocess.run(["ip", "-n", "b", "link", "set", "eth0", "down"], check=True)
     with pytest.raises(OSError):
         a.net.add_address("eth0", "10.0.0.1/24")
     with a.entered(), socket.create_connection(("10.0.0.2", 8080), timeout=0.1):
         pass
+
+
+def test_hosts_without_names_fails(lab: Any) -> None:
+    one, other, router = lab.netns(), lab.netns(), lab.netns(label="router")
+    for host, number in ((one, 0), (other, 1)):
+        lab.wire(host.port("eth0", f"10.0.{number}.1/24"), router.port(f"eth{number}", f"10.0.{number}.254/24"))
+        host.route("default", via=f"10.0.{number}.254")
+    router.forward()
+    lab.up()
+    router.net.set_link("eth1", up=False)
+    lab.wait_reachable(one, other, timeout=0.1)
+
+
+def test_impaired_fails(lab: Any) -> None:
+    """On a kernel without netem the report must know that the relay runs."""
+    wired(lab)
+    lab.impair("a:eth0", delay="1ms")
+    pytest.fail("in words")
+
+
+@pytest.fixture
+def no_descriptors(lab: Any) -> Iterator[None]:
+    """Provide no descriptor, from now until the end of the test."""
+    wired(lab)
+    limits, kept = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, limits[1]))
+    try:
+        while True:
+            kept.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        yield
+    for one in kept:
+        os.close(one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_without_descriptors_fails(no_descriptors: None) -> None:
+    pytest.fail("in words", pytrace=False)
 
 
 def test_plain_failure_fails(netns: Any) -> None:
