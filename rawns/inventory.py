@@ -1,8 +1,9 @@
 """Every network namespace of this machine that the caller can see, and what keeps each of them alive (lsns(8)).
 
 A namespace lives as long as a thread is in it, a descriptor refers to it, a file is mounted on it, or an object of the
-kernel (a socket) needs it.  The first three are found by reading /proc; a namespace that only an object of the kernel keeps
-alive, or a mount or a descriptor that the caller cannot see, is found by listns(2) on Linux 6.19 and later.
+kernel (a socket) needs it.  The first three are found by reading /proc.  A namespace that is only mounted in another mount
+namespace, or of which a descriptor is being passed over a socket, is found by listns(2) on Linux 6.19 and later; one that
+only a socket keeps alive is in no list.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class NamespaceUse:
     which it is mounted; ``pids`` the processes with a thread in it, ``holders`` those that only have a descriptor of it;
     ``nsid`` is the id by which the caller's namespace knows it, or None; ``links`` the names of its interfaces, or None
     if the caller may not enter it; ``current`` says whether the caller is in it, ``held_elsewhere`` that nothing which the
-    caller can see keeps it alive: a socket may, or a mount in another mount namespace.
+    caller can see keeps it alive, but a mount in another mount namespace, for example.
     """
 
     __slots__ = ("current", "held_elsewhere", "holders", "identity", "links", "mounts", "names", "nsid", "path", "pids")

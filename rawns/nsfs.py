@@ -38,8 +38,8 @@ def namespace_id(fd: int) -> int | None:
 def all_ids() -> list[int] | None:
     """Return the ids of all network namespaces that the caller has capabilities over, and of its own: listns(2).
 
-    They include those that neither a process nor a descriptor nor a mount that can be seen refers to, but a socket, for
-    example.  None before Linux 6.19, and if a seccomp filter forbids the call.
+    They include those that are only mounted in another mount namespace, or of which a descriptor is being passed; a namespace
+    that only a socket keeps alive is not active any more, and left out.  None before Linux 6.19, and if a seccomp filter forbids the call.
     """
     from array import array
 

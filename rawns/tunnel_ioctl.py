@@ -75,7 +75,7 @@ def pack(described: Struct, values: Mapping[str, Any]) -> bytes:
     """Return a structure; the members of struct iphdr stand among the others.  Raises `WireError`."""
     try:
         found: dict[str, Any] = {name: BIG_ENDIAN.get(name, _same)(value) for name, value in values.items()}
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:  # of a negative number the second, from Python 3.14 on
         raise WireError(f"struct {described.name}: {error}") from None
     if described is PARM:
         inner = {name: found.pop(name) for name in _IPH_MEMBERS & set(found)}

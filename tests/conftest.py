@@ -54,7 +54,8 @@ def really_root() -> bool:
 
 
 def touches_kernel(item: pytest.Item) -> bool:
-    return bool({"live", "parity"} & set(item.path.relative_to(PROJECT).parts))
+    path = Path(getattr(item, "path", item.fspath))  # pytest before 7 has only the latter
+    return bool({"live", "parity"} & set(path.relative_to(PROJECT).parts))
 
 
 def pytest_configure(config: pytest.Config) -> None:

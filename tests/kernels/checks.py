@@ -358,7 +358,7 @@ def netkit() -> str:
     told = subprocess.run([sys.executable, "-m", "rawns", "ip", *words.split()], stdout=-1, stderr=-2, text=True)
     if told.returncode:
         expect((told.returncode, told.stdout) == (2, "Error: Unknown device type.\n"), told)
-        return "there is none"
+        return "lacks: netkit"
     shown = rawns("ip", "-d", "link", "show", "nk0")
     expect("netkit mode l2 type primary policy blackhole peer policy forward" in shown, shown)
     rawns("ip", "link", "set", "nk0", "type", "netkit", "forward")

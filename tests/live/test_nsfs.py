@@ -77,14 +77,15 @@ def test_a_kernel_without_ids() -> None:
         assert nsfs.namespace_id(here.fileno()) is None
 
 
-def test_a_namespace_that_only_a_socket_holds() -> None:
-    """It is in no directory of /proc that says so; the kernel's own list has it since Linux 6.19."""
+def test_a_namespace_whose_descriptor_is_being_passed() -> None:
+    """Nothing in /proc refers to it; the kernel's own list has it since Linux 6.19."""
     if nsfs.all_ids() is None:
         pytest.skip("this kernel has no listns (6.19)")
-    with NetNS.create() as ns:
-        inode = ns.identity[1]
-        held = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with held:
+    sender, receiver = socket.socketpair()
+    with sender, receiver:
+        with NetNS.create() as ns:
+            inode = ns.identity[1]
+            socket.send_fds(sender, [b"x"], [ns.fileno()])
         (one,) = [one for one in inventory() if one.inode == inode]
         assert one.held_elsewhere and one.links == ["lo"]
 
