@@ -7,7 +7,8 @@ for what can never be right.
 
 from __future__ import annotations
 
-from errno import ENOENT
+import os
+from errno import ENOENT, EPERM
 
 from . import uapi
 from .errors import KernelError
@@ -429,6 +430,12 @@ class Net:
         return Listing((nsid.Nsid(reply.body).nsid for reply in replies), replies.complete)
 
 
+NOT_OWNED = (
+    "the other namespace belongs to another user namespace: a link can be created in it, or moved into it, only by a process "
+    "that has CAP_NET_ADMIN there"
+)
+
+
 class _Descriptor:
     """``with _Descriptor(reference) as fd:`` a descriptor of a namespace, valid until the end of the block.
 
@@ -447,7 +454,12 @@ class _Descriptor:
     def __enter__(self) -> int:
         return self._fd
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._fd and isinstance(error, KernelError) and error.errno == EPERM and os.geteuid() == 0:
+            from .privileges import owns
+
+            if not owns(self._fd):
+                error.hint = NOT_OWNED
         self._namespace = None  # closes what was opened for this reference
 
 

@@ -14,7 +14,7 @@ from .errors import DecodeError, Interrupted, KernelError, SyscallError
 from .exchange import AWAIT_DONE, Exchange, batches
 from .nlmsg import Listing
 from .nlsocket import NetlinkSocket
-from .syscalls import observed_call, remedy
+from .syscalls import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ class Netlink(NetlinkSocket):
             return self._exchange.result()
         except KernelError as error:
             if error.errno == EPERM:  # EACCES here is not about privileges: IPv6 is switched off on the link
+                from .privileges import remedy
+
                 error.hint = remedy(EPERM)
             refusals.append((monotonic(), error.without_traceback()))
             del refusals[:-MAX_REFUSALS]

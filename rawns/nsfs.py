@@ -39,7 +39,8 @@ def all_ids() -> list[int] | None:
     """Return the ids of all network namespaces that the caller has capabilities over, and of its own: listns(2).
 
     They include those that are only mounted in another mount namespace, or of which a descriptor is being passed; a namespace
-    that only a socket keeps alive is not active any more, and left out.  None before Linux 6.19, and if a seccomp filter forbids the call.
+    that only a socket keeps alive is not active any more, and left out.  None before Linux 6.19, and if a seccomp filter
+    forbids the call.
     """
     from array import array
 

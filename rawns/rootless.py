@@ -14,7 +14,7 @@ from . import syscalls, uapi
 from .errors import RawnsError, SyscallError
 from .netlink import Netlink
 from .objects import link
-from .syscalls import capable, in_initial_user_namespace, owns_namespace
+from .privileges import capable, in_initial_user_namespace, owns_namespace
 from .user_maps import inherit_capabilities, write_file
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ import sys
 from _thread import _local as local  # `threading.local` without `threading`, which takes 3 ms to import
 from _thread import get_ident, get_native_id, start_new_thread
 
-from . import netns_names, syscalls, uapi
+from . import netns_names, privileges, syscalls, uapi
 from .errors import NamespaceRestoreError, RawnsError, SyscallError
 from .netns_names import HERE
 
@@ -195,7 +195,7 @@ def _is_in(fd: int) -> bool:
 
 
 def _explain_no_return(error: PermissionError) -> None:
-    if isinstance(error, SyscallError) and syscalls.capable(uapi.CAP_SYS_ADMIN):
+    if isinstance(error, SyscallError) and privileges.capable(uapi.CAP_SYS_ADMIN):
         error.hint = (
             "the network namespace of this thread belongs to another user namespace, so that it could not return to it: "
             "use `call`, which enters on a thread that ends there, or run inside `rawns rootless`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from rawns.syscalls import in_initial_user_namespace
+from rawns.privileges import in_initial_user_namespace
 
 Data = dict[str, Any]
 

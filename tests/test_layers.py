@@ -23,6 +23,7 @@ PACKAGE = PROJECT / "rawns"
 LAYERS = [  # from the lowest; the modules of one entry, and those of a package, may import each other
     ["terminal"],
     ["errors", "socket_names", "uapi"],
+    ["privileges", "rollback"],
     ["syscalls", "wire"],
     ["json_text", "netns_names", "nlmsg", "rtnl", "nft.messages", "packets", "pcapng", "sockets", "sysctl", "user_maps"],
     ["kernel_options", "genl", "sock_diag"],

@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import os
 
-from .. import netns_names, rootless, syscalls, threads, uapi
+from .. import netns_names, privileges, rootless, syscalls, threads, uapi
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..net import NetNS
 from ..netns_names import HERE
@@ -138,7 +138,7 @@ class Isolation:
 
 def owns_network() -> bool:
     """Return whether the calling thread could return to its network namespace."""
-    return syscalls.in_initial_user_namespace() or syscalls.owns_namespace("net")
+    return privileges.in_initial_user_namespace() or privileges.owns_namespace("net")
 
 
 def enter(mode: str = "auto") -> Isolation:
@@ -189,7 +189,7 @@ def check_mode(mode: str) -> str:
 
 def _lacking() -> str:
     """Return why this process lacks the privileges to create namespaces with names."""
-    if not syscalls.capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN):
+    if not privileges.capable(uapi.CAP_NET_ADMIN, uapi.CAP_SYS_ADMIN):
         user = "this root" if os.geteuid() == 0 else "this user"
         return (
             f"{user} lacks CAP_NET_ADMIN and CAP_SYS_ADMIN: use rawns_isolation = auto, which needs user namespaces instead, or "
@@ -202,7 +202,7 @@ def _lacking() -> str:
 
 def _in_namespace_of_same_user() -> bool:
     """Return whether a parent process has called `rootless.enter_as_same_user`, so that only mounts are to be unshared."""
-    return rootless.privileged() and not syscalls.in_initial_user_namespace() and not syscalls.owns_namespace("net")
+    return rootless.privileged() and not privileges.in_initial_user_namespace() and not privileges.owns_namespace("net")
 
 
 def _own_names() -> None:
@@ -228,7 +228,7 @@ def _forbidden_by(error: SyscallError) -> str:
             "a security module forbids it, in a container the profile docker-default of AppArmor: start the container with "
             "`--security-opt apparmor=unconfined`, or use rawns_isolation = none"
         )
-    if error.errno == errno.EPERM and syscalls.capable(uapi.CAP_SYS_ADMIN):
+    if error.errno == errno.EPERM and privileges.capable(uapi.CAP_SYS_ADMIN):
         return (
             "this process has CAP_SYS_ADMIN, so a seccomp filter forbids it: start the container with "
             "`--security-opt seccomp=unconfined`, or run the tests outside of it"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from errno import ENOSYS, ENOTTY, EPERM
 
 import pytest
+from conftest import PROJECT
 
 from rawns import InvalidValue, NetNS, nsfs
 from rawns.inventory import inventory
@@ -97,3 +99,31 @@ def test_a_kernel_without_its_own_list(error: int) -> None:
         assert nsfs.all_ids() is None
         assert ns.identity[1] not in {one.inode for one in inventory() if one.held_elsewhere}
     assert refuse.count == 2
+
+
+def test_a_link_for_a_namespace_of_another_owner() -> None:
+    """The kernel refuses it; the error says that the other namespace is the reason, not this one."""
+    program = (
+        "import ctypes, os\n"
+        "from rawns import NetNS\n"
+        "with NetNS.current() as outer:\n"
+        "    ctypes.CDLL(None).unshare(0x10000000 | 0x40000000 | 0x20000)\n"  # CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWNS
+        "    open('/proc/self/setgroups', 'w').write('deny')\n"
+        "    open('/proc/self/uid_map', 'w').write('0 65534 1')\n"
+        "    with NetNS.current() as inner:\n"
+        "        for ask in (lambda: inner.net.add_veth('v1', 'v2', outer), lambda: inner.net.set_link('m1', netns=outer)):\n"
+        "            try:\n"
+        "                ask()\n"
+        "            except PermissionError as error:\n"
+        "                print(error)\n"
+        "            inner.net.add_veth('m1', 'm2') if not inner.net.links('veth') else None\n"
+        "        print([link.name for link in inner.net.links('veth')])\n"
+    )
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-B", "-c", program]
+    if shutil.which("setpriv") is None or os.getuid():
+        pytest.skip("needs root and setpriv (util-linux)")
+    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True)
+    first, second, links = done.stdout.splitlines()
+    for line in (first, second):
+        assert "(EPERM)" in line and "the other namespace belongs to another user namespace" in line, done.stderr
+    assert links == "['m2', 'm1']"

@@ -37,7 +37,7 @@ def denied(error: OSError) -> str:
         return ""
     if os.geteuid():
         return REMEDY
-    from ...syscalls import owns_its_namespaces
+    from ...privileges import owns_its_namespaces
 
     return "" if owns_its_namespaces() else FOREIGN
 
