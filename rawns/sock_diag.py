@@ -275,12 +275,16 @@ class _Reading(Message):
     """The answers to a `DiagRequest`: a pair of the header's members, in order, and the attributes by name.
 
     Without ``attributes``, those of IPv6 only are decoded: whether `::` also stands for 0.0.0.0 is one of them.
+    ``struct tcp_info`` is left as bytes: its 65 members in a dict take 5 kB for each of thousands of sockets (`TCP_INFO.read`).
     """
 
     __slots__ = ("attributes",)
 
     def __init__(self, layout: Layout, attributes: bool) -> None:
-        super().__init__(SOCK_DIAG_BY_FAMILY, "SOCK_DIAG_BY_FAMILY", layout)
+        attrs = layout.attrs
+        if "INET_DIAG_INFO" in attrs.names:
+            attrs = attrs.select(*attrs.names, INET_DIAG_INFO=RAW)
+        super().__init__(SOCK_DIAG_BY_FAMILY, "SOCK_DIAG_BY_FAMILY", Layout(layout.header, attrs))
         self.attributes = attributes
 
     def unpack(self, data: Buffer, start: int = 0, end: int | None = None, trace: Trace = None) -> Any:

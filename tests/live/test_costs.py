@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,15 @@ def test_system_calls_of_the_fixture_lab(tmp_path: Path) -> None:
     lines = log.read_text(errors="replace").splitlines()
     begin, end = (next(at for at, line in enumerate(lines) if f"/{word}-last" in line) for word in ("begin", "end"))
     assert end - begin <= 165, "\n".join(lines[begin:end])
+
+
+def test_memory_of_a_socket_in_a_list() -> None:
+    """`ss -i` of thousands of sockets holds the 250 bytes of each struct tcp_info, not 65 members by name."""
+    from rawns.sock_diag import TCP_INFO, DiagRequest
+
+    answer, attributes = 72, struct.pack("=HH248x", 4 + 248, 2)
+    message = bytes([2, *bytes(answer - 1)]) + attributes
+    reading = DiagRequest({"sdiag_family": 2, "sdiag_protocol": 6}).reading
+    assert reading is not None and TCP_INFO.size >= 232
+    members, found = reading.unpack(message)  # type: ignore[misc]
+    assert members[0] == 2 and found == {"INET_DIAG_INFO": bytes(248)}

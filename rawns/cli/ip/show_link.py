@@ -291,7 +291,7 @@ def _local_name(record: Body, _: Body, ip: IpContext) -> str:
 
 
 def _peer(value: str, record: Body, ip: IpContext) -> str | None:
-    return ip.host(value) if value != local_address(record) else None
+    return None if value == record.get("IFA_LOCAL", value) else ip.host(value)
 
 
 def _host(value: str, record: Body, ip: IpContext) -> str:

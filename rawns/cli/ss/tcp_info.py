@@ -28,6 +28,8 @@ NO_VEGAS_RTT = 0x7FFFFFFF
 USUAL_REORDERING = 3
 
 LISTENING = 10
+PLACES = {name: place for place, (name, _) in enumerate(TCP_INFO.members)}
+STATE = PLACES["tcpi_state"]
 
 
 def _plain(*words: str) -> Plain:
@@ -37,7 +39,7 @@ def _plain(*words: str) -> Plain:
 
 
 def _getter(*names: str) -> Callable[[Any], tuple[Any, ...]]:
-    return itemgetter(*[f"tcpi_{name}" for name in names])
+    return itemgetter(*[PLACES[f"tcpi_{name}"] for name in names])
 
 
 SIZES = _plain("mss=snd_mss", "pmtu", "rcvmss=rcv_mss", "advmss", "cwnd=snd_cwnd")
@@ -53,6 +55,7 @@ TROUBLE = _getter(
 NO_TROUBLE = (0, 0, 0, 0, 0, 0, 0, USUAL_REORDERING, 0, 0)
 FIRST = _getter("options", "wscale", "rto", "backoff", "rtt", "rttvar", "ato", "snd_ssthresh")
 SPEEDS = _getter("rtt", "snd_mss", "snd_cwnd", "pacing_rate", "max_pacing_rate", "delivery_rate")
+COUNTS = _getter("app_limited", "busy_time", "rwnd_limited", "sndbuf_limited", "min_rtt")
 RECEIVED = _plain("rcv_space", "rcv_ssthresh", "notsent=notsent_bytes")
 LAST = _plain("rcv_ooopack", "snd_wnd")
 
@@ -69,11 +72,10 @@ def rate(bits: float, numeric: bool) -> str:
 
 def shown(attributes: Any, options: bool, numeric: bool) -> str:
     """Return the words, each after a space; ``options`` are TCP's, which ``-o`` and ``-e`` show."""
-    info = attributes.get("INET_DIAG_INFO")
-    if info is None:
+    data = attributes.get("INET_DIAG_INFO")
+    if data is None:
         return ""
-    if len(info) < len(TCP_INFO.members):  # an older kernel
-        info = {**TCP_INFO.defaults, **info}
+    info = TCP_INFO.read(data.ljust(TCP_INFO.size, b"\0"), 0)  # an older kernel has fewer members
     negotiated, scales, rto, backoff, rtt, variance, ato, ssthresh = FIRST(info)
     text = "".join([word for bit, word in OPTIONS if negotiated & bit]) if options else ""
     if attributes.get("INET_DIAG_CONG"):
@@ -136,20 +138,19 @@ def _rates(info: Any, attributes: Any, numeric: bool) -> str:
 
 def _counts(info: Any) -> str:
     text = _numbers(info, DELIVERED)
-    if info["tcpi_app_limited"] & 1:
+    limits, busy, window, buffer, shortest = COUNTS(info)
+    if limits & 1:
         text += " app_limited"
-    busy = info["tcpi_busy_time"]
     if busy:
         text += f" busy:{busy // 1000}ms"
-        for name in ("rwnd_limited", "sndbuf_limited"):
-            limited = info[f"tcpi_{name}"]
+        for name, limited in (("rwnd_limited", window), ("sndbuf_limited", buffer)):
             text += f" {name}:{limited // 1000}ms({100.0 * limited / busy:.1f}%)" if limited else ""
     trouble = TROUBLE(info)
     if trouble != NO_TROUBLE:
         text += _trouble(info, *trouble)
     text += _numbers(info, RECEIVED)
-    if info["tcpi_min_rtt"] not in (0, NO_RTT):
-        text += f" minrtt:{info['tcpi_min_rtt'] / 1000:g}"
+    if shortest not in (0, NO_RTT):
+        text += f" minrtt:{shortest / 1000:g}"
     return text + _numbers(info, LAST)
 
 
@@ -159,7 +160,7 @@ def _trouble(info: Any, unacked: int, now: int, total: int, lost: int, sacked: i
     text = f" unacked:{unacked}" if unacked else ""
     text += f" retrans:{now}/{total}" if now or total else ""
     text += f" lost:{lost}" if lost else ""
-    text += f" sacked:{sacked}" if sacked and info["tcpi_state"] != LISTENING else ""
+    text += f" sacked:{sacked}" if sacked and info[STATE] != LISTENING else ""
     text += _numbers(info, DUPLICATES)
     text += f" reordering:{reordering}" if reordering != USUAL_REORDERING else ""
     text += f" reord_seen:{seen}" if seen else ""
