@@ -138,10 +138,13 @@ def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:
         tracer.run()
         return 0
     child = 0
+    too_early: list[int] = []  # signals that came before there was a program
 
     def pass_on(number: int, frame: object) -> None:
         if child:
             os.kill(child, number)
+        else:
+            too_early.append(number)
 
     def program_ended(left: list[int]) -> None:
         nonlocal child
@@ -163,6 +166,8 @@ def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:
         if number not in inherited:
             signal.signal(number, pass_on)
     child = tracer.start(argv, inherited)
+    for number in too_early:
+        os.kill(child, number)
     code = os.waitstatus_to_exitcode(tracer.run())
     return code if code >= 0 else 128 - code
 

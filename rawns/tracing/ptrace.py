@@ -114,6 +114,7 @@ class Tracer:
         self.threads: dict[int, Thread] = {}
         self.filtered = False  # whether the programs have a filter, and so cannot outlive the tracer
         self.after_main: Callable[[list[int]], None] | None = None  # called with what still runs when the first has ended
+        self._early: set[int] = set()  # threads that have stopped before the event that announces them
         self._main = 0
         self._status = 0
         self._leaving = False
@@ -214,8 +215,9 @@ class Tracer:
 
     def _stopped(self, tid: int, number: int, event: int) -> None:
         thread = self.threads.get(tid)
-        if thread is None:  # a new one can stop before its parent's event arrives
+        if thread is None:  # a new one can stop, and even end, before its parent's event arrives
             thread = self._add(tid, *self._origin(tid))
+            self._early.add(tid)
         if self._leaving:
             self._detach(thread, 0 if event or number & 0x80 else number)
             return
@@ -250,7 +252,9 @@ class Tracer:
         return Process(group, every_call, self.filtered), parents[0] if parents else None
 
     def _new_task(self, parent: Thread, tid: int) -> None:
-        if tid and tid not in self.threads:
+        if tid in self._early:
+            self._early.discard(tid)
+        elif tid and tid not in self.threads:
             group, _ = _status_ids(tid)
             same = group == parent.process.pid
             process = parent.process if same else Process(group or tid, parent.process.every_call, self.filtered)

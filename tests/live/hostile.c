@@ -14,6 +14,7 @@
 #include <linux/rtnetlink.h>
 static char req[32]; static volatile int stop;
 static void fill(void){ struct nlmsghdr *h=(void*)req; memset(req,0,32); h->nlmsg_len=32; h->nlmsg_type=RTM_GETLINK; h->nlmsg_flags=NLM_F_REQUEST|NLM_F_ACK; h->nlmsg_seq=7; ((struct ifinfomsg*)(h+1))->ifi_index=1; }
+static void *forks(void*p){ for(int i=0;i<20;i++){ pid_t q=fork(); if(!q) _exit(0); int st; waitpid(q,&st,0); } return 0; }
 static void *spoil(void*p){ while(!stop){ for(int i=0;i<32;i++) req[i]^=rand(); } return 0; }
 int main(int c,char**v){ char buf[65536]; int s=socket(AF_NETLINK,SOCK_RAW,NETLINK_ROUTE); fill();
  if(!strcmp(v[1],"double")){ if(!fork()){ if(!fork()){ setsid(); send(s,req,32,0); recv(s,buf,65536,0); _exit(0);} _exit(0);} wait(0); return 0;}
@@ -24,5 +25,5 @@ int main(int c,char**v){ char buf[65536]; int s=socket(AF_NETLINK,SOCK_RAW,NETLI
  if(!strcmp(v[1],"traceme")){ if(ptrace(PTRACE_TRACEME,0,0,0)) perror("traceme"); return 0;}
  if(!strcmp(v[1],"die")){ if(!fork()){ send(s,req,32,0); raise(SIGKILL);} wait(0); abort(); }
  if(!strcmp(v[1],"stop")){ pid_t p=fork(); if(!p){ raise(SIGSTOP); send(s,req,32,0); _exit(5);} int st; waitpid(p,&st,WUNTRACED); if(!WIFSTOPPED(st)) return 9; kill(p,SIGCONT); waitpid(p,&st,0); return WEXITSTATUS(st);}
- 
+ if(!strcmp(v[1],"forks")){ pthread_t t[8]; for(int i=0;i<8;i++) pthread_create(t+i,0,forks,0); for(int i=0;i<8;i++) pthread_join(t[i],0); return 0;}
  return 1; }

@@ -711,6 +711,8 @@ def test_hostile_programs_end_as_without_the_tracer(bits: int, tmp_path: Path) -
         sent = [call for call in run if call.call in calls.SENDS and call.payload]
         if mode in ("double", "die", "stop"):
             assert [len(call.payload) for call in sent] == [32]
+    forked = command("-o", "/dev/null", program=(str(program), "forks"))  # whose ends arrive before their beginnings
+    assert (forked.returncode, forked.stderr) == (0, "")
 
 
 def test_all_datagrams_of_sendmmsg_are_read_and_can_fail() -> None:
