@@ -30,14 +30,19 @@ NUMBER = re.compile(r"0x([0-9a-f]{1,2})\b", re.IGNORECASE)
 Datagram = tuple[int, bytes]  # the netlink family, -1 if the input does not say; the bytes
 
 
-def datagrams(data: bytes) -> list[Datagram]:
-    """Return the netlink datagrams in a file or a text.  Raises `InvalidValue` if there is none."""
+def datagrams(data: bytes) -> Iterator[Datagram]:
+    """Yield the netlink datagrams in a file or a text.
+
+    Raises `InvalidValue` if there is none, and behind the last one that can be read if the file is damaged after it.
+    """
     if len(data) > MAX_INPUT_BYTES:
         raise InvalidValue(f"the input is larger than {MAX_INPUT_BYTES >> 20} MiB")
-    found = list(_packets(data)) if _is_capture(data) else [(-1, one) for one in _from_text(data.decode("latin-1"))]
-    if not found:
+    found = _packets(data) if _is_capture(data) else ((-1, one) for one in _from_text(data.decode("latin-1")))
+    first = next(found, None)
+    if first is None:
         raise InvalidValue("there is no netlink message in the input: at least 16 bytes in hexadecimal, or a pcap file")
-    return found
+    yield first
+    yield from found
 
 
 # -- text ----------------------------------------------------------------------------------------------------------
@@ -108,10 +113,14 @@ def _from_pcap(data: bytes) -> Iterator[Datagram]:
     while at + head.size <= len(data):
         size = head.unpack_from(data, at)[2]
         at += head.size
-        if size > MAX_PACKET_BYTES or at + size > len(data):
-            raise InvalidValue(f"the pcap file is damaged at byte {at}")
+        if size > MAX_PACKET_BYTES:
+            raise InvalidValue(f"the pcap file is damaged at byte {at}: a packet of {size} bytes")
+        if at + size > len(data):
+            raise InvalidValue(f"the pcap file is cut off in the packet at byte {at}")
         yield from _cooked(data[at : at + size])
         at += size
+    if at < len(data):
+        raise InvalidValue(f"the pcap file is cut off in the header at byte {at}")
 
 
 def _from_pcapng(data: bytes) -> Iterator[Datagram]:
@@ -122,8 +131,10 @@ def _from_pcapng(data: bytes) -> Iterator[Datagram]:
             order = "<" if int.from_bytes(data[at + 8 : at + 12], "little") == BYTE_ORDER_MAGIC else ">"
             links = []
         size = Struct(order + "I").unpack_from(data, at + 4)[0]
-        if size < 12 or size % 4 or at + size > len(data):
-            raise InvalidValue(f"the pcapng file is damaged at byte {at}")
+        if size < 12 or size % 4:
+            raise InvalidValue(f"the pcapng file is damaged at byte {at}: a block of {size} bytes")
+        if at + size > len(data):
+            raise InvalidValue(f"the pcapng file is cut off in the block at byte {at}")
         body = data[at + 8 : at + size - 4]
         if kind == INTERFACE_BLOCK and len(body) >= 2:
             links.append(Struct(order + "H").unpack_from(body)[0])
@@ -134,6 +145,8 @@ def _from_pcapng(data: bytes) -> Iterator[Datagram]:
         elif kind == SIMPLE_PACKET and links and links[0] == LINKTYPE_NETLINK and len(body) >= 4:
             yield from _cooked(body[4 : 4 + Struct(order + "I").unpack_from(body)[0]])
         at += size
+    if at < len(data):
+        raise InvalidValue(f"the pcapng file is cut off in the block at byte {at}")
 
 
 def _cooked(packet: bytes) -> Iterator[Datagram]:

@@ -386,16 +386,27 @@ def test_mutated_captures_end_in_a_sentence(tmp_path: Path) -> None:
 
     packet = pack("!HH10xH", 0, 824, 0) + REQUEST
     whole = pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 20, 253) + pack("=IIII", 1, 2, len(packet), len(packet)) + packet
-    assert datagrams(whole) == [(0, REQUEST)]
+    assert list(datagrams(whole)) == [(0, REQUEST)]
     random.seed(12)
     for _ in range(2000):
         data = bytearray(whole[: random.randrange(4, len(whole))] if random.random() < 0.5 else whole)
         for _ in range(random.randrange(4)):
             data[random.randrange(len(data))] = random.randrange(256)
         try:
-            datagrams(bytes(data))
+            list(datagrams(bytes(data)))
         except rawns.InvalidValue:
             pass
+
+
+def test_what_is_whole_in_a_capture_that_is_cut_off_is_shown(tmp_path: Path) -> None:
+    """A capture ends inside a packet if the program that wrote it was killed; tcpdump shows what comes before that."""
+    path = tmp_path / "pcap"
+    assert command("--pcap", str(path), "-o", "/dev/null", program=("ip", "link")).returncode == 0
+    data = path.read_bytes()
+    first = 24 + 16 + int.from_bytes(data[32:36], sys.byteorder)
+    for end in (first + 5, first + 30, len(data) - 1):
+        done = decoded(data[:end], "-s")
+        assert done.returncode == 1 and b"RTM_GETLINK dump" in done.stdout and done.stderr.count(b"is cut off in the") == 1
 
 
 # -- other families -------------------------------------------------------------------------------------------------
