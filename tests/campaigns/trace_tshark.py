@@ -83,7 +83,7 @@ def main() -> int:
         packets = Path(directory) / "x.pcap"
         trace = [sys.executable, "-m", "rawns", "trace", "-o", "/dev/null", "--pcap", str(packets), "sh", "-c", SCRIPT]
         subprocess.run(["unshare", "-n", *trace], cwd=PROJECT, capture_output=True)
-        datagrams = parse.datagrams(packets.read_bytes())
+        datagrams = list(parse.datagrams(packets.read_bytes()))
         text = subprocess.run(["tshark", "-r", packets, "-T", "pdml"], capture_output=True, check=True).stdout
     agreed: dict[str, int] = {}
     differing: dict[str, int] = {}
