@@ -4,6 +4,7 @@
 run            `bench`: run the implementations of each case in turn; the result as data
 cases          the cases, and the implementations that take part in each
 harness        what an implementation is, and one timed run of it
+cold           the same in a process of its own, with pauses, so that caches are as a user has them
 equivalence    read back what an implementation has set up, and compare it with the others
 cleanup_barrier  wait until the kernel has freed the namespaces that were deleted
 rawns_api      the implementations with rawns, through its public names only

@@ -34,6 +34,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
@@ -206,8 +207,8 @@ static void *work_on_share(void *given) {
 }
 
 static int divide(int from, int to, int threads, int (*work)(int)) {
-    struct share shares[16];
-    pthread_t workers[16];
+    struct share shares[256];
+    pthread_t workers[256];
     for (int one = 0; one < threads; one++) {
         shares[one] = (struct share){from + (to - from) * one / threads, from + (to - from) * (one + 1) / threads, 0, work};
         if (threads == 1)
@@ -634,6 +635,165 @@ int bench_star_down(int hosts) {
         CHECK(bench_delete(number, NULL));
     return 0;
 }
+
+/* -- slots ----------------------------------------------------------------------------------------------------------
+ * Namespaces 0..3 hold a bridge each, the others an interface that is joined to one of them, and a tap.  No link-local
+ * IPv6 addresses: the kernel would flood their multicast over all ports. */
+
+#define BRIDGES 4
+
+static void no_link_local(struct batch *batch, int index) {
+    unsigned char mode = IN6_ADDR_GEN_MODE_NONE;
+    struct ifinfomsg *link = message(batch, RTM_NEWLINK, 0, sizeof *link);
+    link->ifi_index = index;
+    struct rtattr *spec = put(batch, IFLA_AF_SPEC, NULL, 0), *inet6 = put(batch, AF_INET6, NULL, 0);
+    put(batch, IFLA_INET6_ADDR_GEN_MODE, &mode, 1);
+    end(batch, inet6);
+    end(batch, spec);
+    finish(batch);
+}
+
+static int add_tap(const char *name) {
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+    strcpy(request.ifr_name, name);
+    int fd = TRY(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+    int index = 3;
+    TRY(ioctl(fd, TUNSETIFINDEX, &index));
+    TRY(ioctl(fd, TUNSETIFF, &request));
+    TRY(ioctl(fd, TUNSETPERSIST, 1));
+    TRY(close(fd));
+    return 0;
+}
+
+static int create_slot(int number) {
+    CHECK(create_inside(number, 1));
+    return add_tap("tap0");
+}
+
+static void slot_alias(char alias[256], int number) {
+    snprintf(alias, 256, "rawns lab=%s br%d:p%d=namespace %d:eth0", star.lab, number % BRIDGES, number / BRIDGES, number + 1);
+}
+
+static int configure_slot(int number) {
+    char alias[256], port[16];
+    int slot = number - BRIDGES;
+    NEW_BATCH;
+    slot_alias(alias, number);
+    snprintf(port, sizeof port, "p%d", number / BRIDGES);
+    set_link(&batch, 1, 1, star.mark);
+    veth(&batch, (struct end){2, "eth0", -1}, (struct end){2 + number / BRIDGES, port, namespaces[number % BRIDGES]}, 1,
+         star.group, 0, ONE_QUEUE);
+    no_link_local(&batch, 2);
+    set_link(&batch, 2, 0, alias);
+    no_link_local(&batch, 3);
+    snprintf(alias, sizeof alias, "rawns lab=%s tun", star.lab);
+    set_link(&batch, 3, 1, alias);
+    number4(&batch, IFLA_GROUP, star.group);
+    finish(&batch);
+    address(&batch, 2, htonl(0x0a000000 + (slot % BRIDGES << 16) + (slot / BRIDGES / 250 << 8) + slot / BRIDGES % 250 + 1), 16, 1);
+    return exchange(number, &batch);
+}
+
+static int join_slots(int bridge, int slots, const char *mark) {
+    char alias[256], name[16];
+    NEW_BATCH;
+    snprintf(name, sizeof name, "br%d", bridge);
+    set_link(&batch, 1, 1, mark);
+    struct ifinfomsg *link = message(&batch, RTM_NEWLINK, NEW, sizeof *link);
+    link->ifi_index = 2;
+    text(&batch, IFLA_IFNAME, name);
+    number4(&batch, IFLA_GROUP, star.group);
+    struct rtattr *info = put(&batch, IFLA_LINKINFO, NULL, 0);
+    put(&batch, IFLA_INFO_KIND, "bridge", 6);
+    end(&batch, info);
+    finish(&batch);
+    for (int number = BRIDGES + bridge; number < BRIDGES + slots; number += BRIDGES) {
+        if (batch.count + 2 >= BATCH)
+            CHECK(exchange(bridge, &batch));
+        slot_alias(alias, number);
+        no_link_local(&batch, 2 + number / BRIDGES);
+        set_link(&batch, 2 + number / BRIDGES, 1, alias);
+        number4(&batch, IFLA_MASTER, 2);
+        finish(&batch);
+    }
+    CHECK(exchange(bridge, &batch));
+    no_link_local(&batch, 2);
+    snprintf(alias, sizeof alias, "rawns lab=%s bridge", star.lab);
+    set_link(&batch, 2, 1, alias);
+    return exchange(bridge, &batch);
+}
+
+/* `bridge_mark` has %d in place of a bridge's number. */
+int bench_slots_up(int slots, int threads, const char *lab, const char *mark, const char *bridge_mark, unsigned group) {
+    char text[256], port[16];
+    if (slots + BRIDGES >= MAX_NAMESPACES)
+        return -ENFILE;
+    star.group = group;
+    star.lab = lab;
+    star.mark = mark;
+    int home = CURRENT;
+    for (int bridge = 0; bridge < BRIDGES; bridge++)
+        CHECK(create_inside(bridge, 1));
+    CHECK(divide(BRIDGES, BRIDGES + slots, threads, create_slot));
+    CHECK(restore(home));
+    CHECK(divide(BRIDGES, BRIDGES + slots, threads, configure_slot));
+    for (int bridge = 0; bridge < BRIDGES; bridge++) {
+        snprintf(text, sizeof text, bridge_mark, bridge);
+        CHECK(join_slots(bridge, slots, text));
+    }
+    for (int number = BRIDGES; number < BRIDGES + slots; number++) {
+        CHECK(activate(number, "eth0"));
+        TRY(close(sockets[number]));
+        sockets[number] = -1;
+    }
+    for (int number = BRIDGES; number < BRIDGES + slots; number++) {
+        snprintf(port, sizeof port, "p%d", number / BRIDGES);
+        CHECK(activate(number % BRIDGES, port));
+    }
+    for (int bridge = 0; bridge < BRIDGES; bridge++) {
+        snprintf(port, sizeof port, "br%d", bridge);
+        CHECK(activate(bridge, port));
+    }
+    return 0;
+}
+
+int bench_slots_down(int slots) { return bench_star_down(slots + BRIDGES - 1); }
+
+/* -- several at the same time, each on a thread of its own: a namespace, wired to another, with an address ------------ */
+
+static pthread_barrier_t together;
+static long together_spent[256];
+static int together_hub;
+
+static int create_wired(int number) {
+    char port[16];
+    struct timespec begin, end;
+    NEW_BATCH;
+    pthread_barrier_wait(&together);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    snprintf(port, sizeof port, "p%d", number);
+    int home = CURRENT;
+    CHECK(create_inside(number, 1));
+    CHECK(restore(home));
+    set_link(&batch, 1, 1, NULL);
+    veth(&batch, (struct end){2, "eth0", -1}, (struct end){0, port, together_hub}, 1, 0, 0, ONE_QUEUE);
+    address(&batch, 2, htonl(0x0a000000 + number + 1), 24, 0);
+    CHECK(exchange(number, &batch));
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    together_spent[number] = (end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec;
+    return 0;
+}
+
+int bench_together(int count, int hub) {
+    if (count > 256)
+        return -E2BIG;
+    together_hub = hub;
+    pthread_barrier_init(&together, NULL, count);
+    return divide(0, count, count, create_wired);
+}
+
+/* Nanoseconds, two seconds at most. */
+int bench_together_spent(int number) { return together_spent[number] < 2000000000 ? together_spent[number] : 2000000000; }
 
 /* -- a command inside ------------------------------------------------------------------------------------------------ */
 

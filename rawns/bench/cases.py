@@ -11,7 +11,7 @@ from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM
 
 from .. import Lab, NetNS, __version__
-from . import rawns_api
+from . import many, rawns_api
 from .harness import BASELINE, RAWNS, Case, Implementation, Ready
 
 TYPE_CHECKING = False
@@ -26,6 +26,7 @@ VERSION = f"rawns {__version__}"
 IMPORT_PATH = str(Path(__file__).resolve().parent.parent.parent)  # of the package: a checkout, an installation, a zip file
 SET_PATH = f"import sys; sys.path.insert(0, {IMPORT_PATH!r}); "
 ENTRY = "from rawns.cli.main import entry; entry()"  # what the console script does
+SLOTS = (100, 1000, 4000)
 STAR_SHARES = {10: 1.0, 100: 0.25, 1000: 0.05}
 
 
@@ -71,6 +72,16 @@ def cases(peers: Peers) -> list[Case]:
         found.append(case(f"beside-{k}", title, rawns_api.one_more, n=k, prepare=_others, share=0.5))
     for n, share in STAR_SHARES.items():
         found.append(case(f"star-{n}", f"{n} hosts on a bridge", rawns_api.star, n=n, share=share, quick=n == 10))
+    for n in SLOTS:
+        title = f"{n} namespaces, each with a tap and joined to one of {many.BRIDGES} bridges"
+        found.append(case(f"slots-{n}", title, many.slots, n=n, share=0.05, prepare=many.descriptors, large=n > SLOTS[0]))
+    together: Any = {"n": many.TOGETHER, "prepare": many.beside_others, "large": True}
+    for name, run in (("threads", many.from_threads), ("processes", many.from_processes)):
+        title = f"{many.TOGETHER} {name} at the same time: create, wire and address, beside {many.OTHERS} namespaces"
+        found.append(case(f"together-{name}", title, (f"rawns, {name}", run, ()), **together))
+    for k in (1, 2, 4, 1000):
+        title = f"1,000 namespaces, {k} thread{'s' * (k > 1)}"
+        found.append(case(f"creations-{k}", title, rawns_api.threads(k), n=1000, share=0.2, prepare=many.descriptors, large=True))
     return [*found, *_processes(peers)]
 
 

@@ -21,6 +21,7 @@ TERMS = {
     "setup": "from the first call until links, addresses and names are there",
     "teardown": "from the first call of the deletion until the last one returns",
     "cleanup": "from then until the kernel has freed the namespaces, which it does in the background",
+    "each": "every single one of those that happen at the same time, from its first call until it is there",
     "total": "setup and teardown, or the whole of a case that sets nothing up",
     "total with cleanup": "until the kernel has freed everything",
     "p50": "the median: half of the rounds took less (p90, p99: 90 and 99 of 100)",

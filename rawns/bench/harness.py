@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .cleanup_barrier import CleanupBarrier
 
-    Step = Union[str, "Ready", None]
+    Step = Union[str, "Ready", "Each", None]
     Steps = Generator[Step, None, None]
     Run = Callable[["Trial"], Steps]
     Sample = list[tuple[str, str, int]]
@@ -45,6 +45,15 @@ class Ready:
 
     def __init__(self, namespaces: Iterable[str | int]) -> None:
         self.namespaces = list(namespaces)
+
+
+class Each:
+    """Yielded with durations in nanoseconds that were measured one by one, of what has happened at the same time."""
+
+    __slots__ = ("durations", "name")
+
+    def __init__(self, name: str, durations: Iterable[int]) -> None:
+        self.name, self.durations = name, list(durations)
 
 
 class Trial:
@@ -99,12 +108,14 @@ class Case:
     """What is measured.  ``baseline`` names the implementation to compare with, by default the first one in plain C.
 
     ``share`` is the part of the rounds that the case takes; ``prepare`` a context manager for what all implementations use.
+    A ``large`` case takes minutes, and is measured only if it is asked for by name.
     """
 
     def __init__(
         self, name: str, title: str, implementations: Sequence[Implementation], n: int = 1, repeat: int = 1, share: float = 1.0,
-        quick: bool = False, baseline: str | None = None, prepare: Callable[[Trial], Any] | None = None,
+        quick: bool = False, baseline: str | None = None, prepare: Callable[[Trial], Any] | None = None, large: bool = False,
     ) -> None:  # fmt: skip
+        self.large = large
         self.name, self.title, self.n, self.repeat, self.share, self.quick = name, title, n, repeat, share, quick
         self.implementations = [one for one in implementations if one.max_n >= n]
         first = next((one.name for one in self.implementations if one.role == BASELINE), None)
@@ -127,11 +138,13 @@ def run_once(implementation: Implementation, trial: Trial, barrier: CleanupBarri
             if step is ...:
                 break
             if isinstance(step, Ready):
-                sample = [("setup", name, spent) for _, name, spent in sample]
+                sample = [("setup" if phase == "total" else phase, name, spent) for phase, name, spent in sample]
                 ready, phase = True, "teardown"
                 if inspect:
                     implementation.state = read_state(step.namespaces)
                 barrier.watch(step.namespaces)
+            elif isinstance(step, Each):
+                sample += [("each", step.name, spent) for spent in step.durations]
             elif isinstance(step, str):
                 sample.append((phase, step, (ended - start) // trial.repeat))
     finally:

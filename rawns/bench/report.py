@@ -26,6 +26,8 @@ def text(result: dict[str, Any]) -> str:
     machine = f"Linux {there['kernel']} ({there['HZ'] or 'unknown'} HZ), {there['processors']} processors, {there['python']}"
     state = f"{there['mounts']} mounts, {there['named namespaces']} named namespaces"
     others = "" if busy is None else f", {busy:.0%} of the processors used by other programs"
+    if result.get("cold"):
+        others += "; cold: each implementation in a process of its own, after a pause"
     lines = [*findings.summary_sentences(result), "", f"{machine}, as {there['as']}; {state}{others}", ""]
     for case in result["cases"]:
         lines += [*_case(case), ""]
@@ -55,6 +57,9 @@ def _case(case: dict[str, Any]) -> Iterator[str]:
             for part in [which, *(name for name in PARTS if name in one["sums"] and name != which)]:
                 beside = [ratio_to(other, one, part) for other in (base, tool) if other is not None]
                 yield _line(one["name"] if part == which else f"    {part}", one["sums"][part], scale, beside)
+            slow = _tail(one["sums"]["each"]) if which == "each" else ""
+            if slow:
+                yield f"      {slow}"
             if len(one["steps"]) > 1:
                 shown = [f"{step} {median(spent) / scale:.{_digits(scale)}f}" for step, spent in one["steps"].items()]
                 yield f"      {'; '.join(shown)}"
@@ -65,6 +70,12 @@ def _case(case: dict[str, Any]) -> Iterator[str]:
             yield f"  {one['name']} FAILED: {printable(one['failed'])}"
         elif findings.differences(one):
             yield f"  {one['name']}: {findings.differences(one)}"
+
+
+def _tail(values: list[int]) -> str:
+    """Say how many times the median the slowest hundredth takes, if there are enough values."""
+    figures = summary(values)
+    return f"p99 is {figures['p99'] / figures['p50']:.1f} times p50" if "p99" in figures else ""
 
 
 def _unit(running: list[dict[str, Any]]) -> tuple[float, str]:
@@ -86,7 +97,7 @@ def _line(name: str, values: list[int], scale: float, beside: list[Ratio | None]
 
 def _growth(name: str, cases: list[dict[str, Any]]) -> Iterator[str]:
     """Show the medians at each size, of a star for each host, with the ratio to the size before."""
-    each = name == "star"
+    each = name in ("star", "slots")
     yield f"{name}: milliseconds{' for each host' if each else ''} at each size, and in parentheses the ratio to the size before"
     for who, points in findings.medians(cases).items():
         shown, before = [], 0.0

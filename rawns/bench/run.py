@@ -2,7 +2,7 @@
 
 A result is a dictionary of what JSON can hold, with every round's nanoseconds, so that two results can be compared::
 
-    {"format": 2, "command": ..., "rounds": ..., "environment": {...}, "warnings": [...],
+    {"format": 2, "command": ..., "rounds": ..., "cold": ..., "environment": {...}, "warnings": [...],
      "unavailable": [{"name": ..., "reason": ...}],
      "cases": [{"name": ..., "title": ..., "n": ..., "repeat": ..., "baseline": ..., "warnings": [...],
                 "implementations": [{"name": ..., "role": ..., "version": ..., "note": ..., "differences": [...],
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..syscalls import Event
+    from .cold import ColdProcess
     from .harness import Case, Implementation, Sample
 
     Progress = Callable[[str, int, int], object]
@@ -48,11 +49,13 @@ def bench(
     progress: Progress | None = None,
     command: str = "",
     peers: Peers | None = None,
+    cold: bool = False,
 ) -> dict[str, Any]:
     """Measure the cases and return the result.
 
     ``only`` selects cases by name or by its part before the last hyphen, ``quick`` the small ones.  ``progress`` is called with
-    case, round and rounds.  Needs the privilege to create namespaces (`environment.enter`).  Raises `InvalidValue` for
+    case, round and rounds.  With ``cold`` each implementation runs in a process of its own, after a pause (`cold`).
+    Needs the privilege to create namespaces (`environment.enter`).  Raises `InvalidValue` for
     an unknown case.
     """
     if rounds < 1:
@@ -60,7 +63,7 @@ def bench(
     peers = Peers() if peers is None else peers
     chosen = select(cases(peers), only, quick)
     machine = environment.describe()
-    result: dict[str, Any] = {"format": FORMAT, "command": command, "rounds": rounds, "environment": machine}
+    result: dict[str, Any] = {"format": FORMAT, "command": command, "rounds": rounds, "cold": cold, "environment": machine}
     doubts = []
     with CleanupBarrier() as barrier:
         start = perf_counter_ns()
@@ -69,9 +72,10 @@ def bench(
             doubts.append("the kernel was freeing another program's namespaces at the beginning: measure again")
         result["unavailable"] = [{"name": one.name, "reason": one.reason} for one in peers.unavailable]
         result["cases"] = [
-            _CaseRun(case, barrier, progress).run(max(min(rounds, MIN_INTERVAL), round(rounds * case.share))) for case in chosen
+            _CaseRun(case, barrier, progress, cold).run(max(min(rounds, MIN_INTERVAL), round(rounds * case.share)))
+            for case in chosen
         ]
-        result["profile"] = [_profile(case, barrier) for case in chosen if case.name in PROFILED]
+        result["profile"] = [_profile(case, barrier) for case in chosen if case.name in PROFILED and not cold]
     machine["busy after"] = environment.busy()
     result["warnings"] = [*environment.warnings(machine), *doubts]
     return result
@@ -84,7 +88,7 @@ def select(found: Sequence[Case], only: Sequence[str], quick: bool) -> list[Case
             raise InvalidValue(f"no case is called {word!r}; there are {', '.join(case.name for case in found)}")
     if only:
         return [case for case in found if any(_matches(case, word) for word in only)]
-    return [case for case in found if case.quick or not quick]
+    return [case for case in found if not case.large and (case.quick or not quick)]
 
 
 def _matches(case: Case, word: str) -> bool:
@@ -94,8 +98,9 @@ def _matches(case: Case, word: str) -> bool:
 class _CaseRun:
     """All rounds of one case."""
 
-    def __init__(self, case: Case, barrier: CleanupBarrier, progress: Progress | None) -> None:
-        self._case, self._barrier, self._progress = case, barrier, progress
+    def __init__(self, case: Case, barrier: CleanupBarrier, progress: Progress | None, cold: bool = False) -> None:
+        self._case, self._barrier, self._progress, self._cold = case, barrier, progress, cold
+        self._processes: dict[str, ColdProcess] = {}
         self._samples: dict[str, list[Sample]] = {one.name: [] for one in case.implementations}
         self._first: dict[str, int] = {}
         self._warm_up = WARM_UP
@@ -103,7 +108,13 @@ class _CaseRun:
 
     def run(self, rounds: int) -> dict[str, Any]:
         case = self._case
-        if case.prepare is None:
+        if self._cold:
+            try:
+                self._rounds(rounds)
+            finally:
+                for process in self._processes.values():
+                    process.close()
+        elif case.prepare is None:
             self._rounds(rounds)
         else:
             try:
@@ -133,7 +144,7 @@ class _CaseRun:
 
     def _run(self, one: Implementation, number: int, inspect: bool) -> None:
         try:
-            sample = run_once(one, self._trial, self._barrier, inspect)
+            sample = self._run_cold(one, inspect) if self._cold else run_once(one, self._trial, self._barrier, inspect)
         except Exception as error:  # whatever a peer raises is reported as that peer's failure
             one.failed = f"{type(error).__name__}: {error}" if not isinstance(error, (OSError, RawnsError)) else str(error)
             self._trial.clean_up()
@@ -145,6 +156,14 @@ class _CaseRun:
             self._first[one.name] = sum(spent for phase, _, spent in sample if phase in ("setup", "total"))
         if number >= self._warm_up:
             self._samples[one.name].append(sample)
+
+    def _run_cold(self, one: Implementation, inspect: bool) -> Sample:
+        process = self._processes.get(one.name)
+        if process is None:
+            from .cold import ColdProcess
+
+            process = self._processes[one.name] = ColdProcess(self._case, one, self._processes.values())
+        return process.run(one, inspect)
 
     def _compare_states(self) -> None:
         """Fail each implementation whose state differs from the first one's, beyond its declared differences."""

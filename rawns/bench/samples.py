@@ -121,6 +121,8 @@ def sums(sample: Sequence[tuple[str, str, int]]) -> dict[str, int]:
     """
     found = {"total": 0}
     for phase, _, spent in sample:
+        if phase == "each":
+            continue
         if phase != "total":
             found[phase] = found.get(phase, 0) + spent
         if phase != "cleanup":
@@ -131,12 +133,15 @@ def sums(sample: Sequence[tuple[str, str, int]]) -> dict[str, int]:
 
 
 def columns(samples: Sequence[Sequence[tuple[str, str, int]]]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Return the nanoseconds of each step and of each sum (`sums`), one per round."""
+    """Return the nanoseconds of each step and of each sum (`sums`), one per round; ``each`` has all single durations."""
     steps: dict[str, list[int]] = {}
     totals: dict[str, list[int]] = {}
     for sample in samples:
         by_step: dict[str, int] = {}
-        for _, step, spent in sample:
+        for phase, step, spent in sample:
+            if phase == "each":
+                totals.setdefault(phase, []).append(spent)
+                continue
             by_step[step] = by_step.get(step, 0) + spent
         for step, spent in by_step.items():
             steps.setdefault(step, []).append(spent)
@@ -146,5 +151,7 @@ def columns(samples: Sequence[Sequence[tuple[str, str, int]]]) -> tuple[dict[str
 
 
 def headline(totals: dict[str, Any]) -> str:
-    """Return the sum by which a case is judged: ``setup`` if the case has one, else ``total``."""
+    """Return the sum by which a case is judged: ``each`` if the case has it, ``setup``, else ``total``."""
+    if "each" in totals:
+        return "each"
     return "setup" if "setup" in totals else "total"

@@ -37,6 +37,7 @@ COMMAND = Command(
         Option("--rounds", argument="N", parse=integer(1, 100_000), help="run each implementation so often (20; with --quick 6)"),
         Option("--quick", help="measure the small cases only, which takes seconds"),
         Option("--only", argument="CASE,...", many=True, help="measure these cases only, by name or its part before the hyphen"),
+        Option("--cold", help="run each implementation in a process of its own, 80 ms after the one before: with cold caches"),
         Option("--list", help="list the cases and measure nothing"),
         Option("--json", argument="[FILE]", implied="-", help="write every sample, for programs and for --compare"),
         Option("--csv", argument="FILE", help="write every sample, one to a line"),
@@ -82,7 +83,9 @@ def main(argv: list[str]) -> int:
     progress = _Progress() if sys.stderr is not None and sys.stderr.isatty() else None
     rounds = options["--rounds"] or (QUICK_ROUNDS if options["--quick"] else ROUNDS)
     command = " ".join(["python3 -m rawns bench", *argv])
-    result = bench(rounds, only, options["--quick"], None if progress is None else progress.step, command, peers)
+    result = bench(
+        rounds, only, options["--quick"], None if progress is None else progress.step, command, peers, options["--cold"]
+    )
     if progress is not None:
         progress.clear()
     _write(result, options)

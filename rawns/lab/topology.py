@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .interface import Address
+    from .interface import Address, BaseHost
     from .kinds.bridge import Bridge, BridgeOptions
 
 MAX_ALTNAME = 127  # bytes: ALTIFNAMSIZ, less the NUL
@@ -134,14 +134,14 @@ class Topology(BaseLab):
 
     def name_ports(self) -> None:
         """Name the bridge ports that were given no name: after the host that they lead to, or by a number."""
-        taken: dict[int, set[str]] = {}
+        taken: dict[BaseHost, set[str]] = {}  # by host, not by number: hosts that were inserted later have changed it
         for pair in self.wires[self._named_wires :]:
             for port, other in (pair, pair[::-1]):
                 if port.name is None:
-                    used = taken.get(port.host.number)
+                    used = taken.get(port.host)
                     if used is None:
                         used = {*RESERVED_NAMES, *(one.name for one in port.host.interfaces if one.name)}
-                        taken[port.host.number] = used
+                        taken[port.host] = used
                     port.name, port.altname = self.port_name(port, other, used)
                     used.add(port.name)
         self._named_wires = len(self.wires)

@@ -16,7 +16,7 @@ from conftest import PROJECT, Ordinary, really_root
 from test_rootless import rawns
 
 from rawns import NetNS
-from rawns.bench import bench
+from rawns.bench import bench, many
 from rawns.bench.cases import cases
 from rawns.bench.cleanup_barrier import CleanupBarrier
 from rawns.bench.harness import RAWNS, Case, Implementation, Ready, Trial
@@ -247,3 +247,24 @@ def test_what_a_standing_star_costs() -> None:
     for line in ("named, up again", "nameless, down until gone", "named: up again / up", "descriptors a host"):
         assert line in done.stdout
     assert "made by: python3 bench/labs.py --hosts 3 --rounds 1" in done.stdout
+
+
+def test_cold_runs_are_made_in_a_process_of_each_implementation() -> None:
+    found = bench(1, ["anonymous"], cold=True)
+    for one in found["cases"][0]["implementations"]:
+        assert one["failed"] is None and {"create", "socket", "close", "kernel cleanup"} == set(one["steps"])
+    assert found["cold"] and found["profile"] == []
+
+
+@pytest.mark.skipif(not really_root(), reason="a user namespace may not open /dev/net/tun")
+def test_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slots have the same links, aliases, addresses and routes in C; each of those created at once has a duration of its own."""
+    monkeypatch.setattr(many, "OTHERS", 2)
+    chosen = {case.name: case for case in cases(Peers()) if case.name in ("slots-100", "together-threads", "together-processes")}
+    for name, case in chosen.items():
+        case.n = 6
+        with CleanupBarrier() as barrier:
+            found = _CaseRun(case, barrier, None).run(1)
+        assert [one["failed"] for one in found["implementations"]] == [None] * len(found["implementations"])
+        for one in found["implementations"]:
+            assert name == "slots-100" or len(one["sums"]["each"]) == 6 and all(spent > 0 for spent in one["sums"]["each"])

@@ -6,7 +6,8 @@ import os
 from itertools import count
 
 from ...lab.stamp import Stamp, group
-from ..harness import BASELINE, Implementation, Ready
+from ..harness import BASELINE, Each, Implementation, Ready
+from ..many import BRIDGES
 from . import c_library
 from .source import PeerSource
 
@@ -222,6 +223,30 @@ class PlainC:
 
         return run_steps
 
+    def slots(self, threads: int) -> Run:
+        """Return an implementation that builds ``n`` slots on so many threads."""
+
+        def run_steps(trial: Trial) -> Steps:
+            c = self.c
+            bridge_mark = mark("slots", "br0").replace("br0", "br%d")
+            c.slots_up(trial.n, threads, "slots", mark("slots"), bridge_mark, group("slots"))
+            yield "up"
+            yield Ready([c.fd(number) for number in range(trial.n + BRIDGES)])
+            c.slots_down(trial.n)
+            yield "down"
+
+        return run_steps
+
+    def together(self, trial: Trial) -> Steps:
+        """Create ``n`` wired namespaces at the same time, each on a thread of its own."""
+        c = self.c
+        c.together(trial.n, trial.prepared["hub"].fileno())
+        yield "all"
+        yield Each("each", [c.together_spent(number) for number in range(trial.n)])
+        yield Ready([c.fd(number) for number in range(trial.n)])
+        c.star_down(trial.n - 1)
+        yield "closed"
+
     def many(self, threads: int) -> Run:
         """Return an implementation that creates ``n`` namespaces on so many threads."""
 
@@ -268,7 +293,11 @@ def implementations(case: str, version: str) -> list[Implementation]:
     }  # fmt: skip
     if kind in simple:
         return [one("C", simple[kind])]
-    if kind == "threads":
+    if kind == "slots":
+        return [one("C", c.slots(1)), one("C, two threads", c.slots(2))]
+    if case == "together-threads":
+        return [one("C, threads", c.together)]
+    if kind in ("threads", "creations"):
         return [one(f"C, {size} thread{'s' * (size != '1')}", c.many(int(size)))]
     if kind == "article":
         note = "the pair is created in the current namespace and both ends are moved"
