@@ -1,7 +1,8 @@
 """What would make rawns fail or be slow on this machine, found by trying, with the remedy for each.
 
 A `Finding` is one answer.  The checks are functions in `CHECKS`; each takes no arguments, returns findings and raises
-nothing.  To add a check, add a function there and a test.
+nothing.  To add a check, add a function there and a test.  The bench reports those that say what makes a machine slow
+(`slowdowns`) beside its figures.
 """
 
 from __future__ import annotations
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 
 OK, NOTE, SLOW, BROKEN = "ok", "note", "slow", "broken"
 MAX_MOUNTS = 2000  # from here on each copy of the mount table (unshare -m, ip netns exec) takes milliseconds
+MAX_SHARED_MOUNTS = 500  # below a shared /run: each new name is mounted in every mount namespace that shares it
+MAX_CONNECTIONS = 10_000  # tracked: the kernel searches all of them for those of each namespace that ends
+CLEANUP_SECONDS = 0.5  # in which the kernel frees a namespace if it has nothing else to free: tens of milliseconds are usual
+MAX_WAIT = 5.0  # seconds for which that is awaited
 REMEDY_RUN = "have /run as a tmpfs from boot on (a line in /etc/fstab)"
 MIN_DESCRIPTORS = 256
 MIN_PROCESSES = 64
 KINDS = ("veth", "bridge", "vxlan", "macvlan", "dummy", "vlan", "vrf", "ipvlan", "bond", "gre", "wireguard", "netkit", "ifb")
+QUEUES = ("tbf", "netem")
+NEEDED = ("veth", "bridge", "ipv4-ping")
 
 
 class Finding:
@@ -49,6 +56,15 @@ def examine() -> Iterator[Finding]:
             yield from check()
         except (OSError, RawnsError) as error:
             yield Finding(BROKEN, check.__name__.strip("_"), f"the check failed: {error}")
+
+
+def slowdowns() -> Iterator[Finding]:
+    """Yield what makes namespaces slow on this machine, each with its remedy."""
+    for check in SPEED_CHECKS:
+        try:
+            yield from (finding for finding in check() if finding.level == SLOW)
+        except (OSError, RawnsError):
+            pass  # `examine` reports it
 
 
 def can_run_article(findings: list[Finding]) -> bool:
@@ -110,15 +126,23 @@ def _run() -> Iterator[Finding]:
 
 
 def _mounts() -> Iterator[Finding]:
+    count = shared = 0
     with open("/proc/thread-self/mountinfo", "rb") as table:
-        count = sum(1 for _ in table)
+        for line in table:
+            count += 1
+            fields = line.split()
+            shared += fields[4].startswith(b"/run/") and any(
+                word.startswith(b"shared:") for word in fields[6 : fields.index(b"-")]
+            )
+    remedy = "delete names that are not used (rawns ip netns del NAME), and unmount what is not needed"
     if count > MAX_MOUNTS:
-        yield Finding(
-            SLOW,
-            "mounts",
-            f"this mount namespace has {count}: every copy of it takes long",
-            "unmount stale names: rawns ip netns list",
-        )
+        yield Finding(SLOW, "mounts", f"this mount namespace has {count}: every copy of it takes long", remedy)
+    if shared > MAX_SHARED_MOUNTS:
+        text = f"{shared} shared ones are below /run: each new name is mounted in every mount namespace that shares them"
+        yield Finding(SLOW, "mounts", text, remedy)
+
+
+def _stale_names() -> Iterator[Finding]:
     stale = netns_names.listed(stale=True)
     if stale:
         yield Finding(NOTE, "names", f"{len(stale)} names under /run/netns lead nowhere", "rawns ip netns del NAME")
@@ -162,6 +186,34 @@ def _limits() -> Iterator[Finding]:
         yield Finding(NOTE, "seccomp", "a filter is active in this process; it may refuse unshare and setns", "")
 
 
+def _privileges() -> Iterator[Finding]:
+    if rootless.privileged():
+        yield Finding(OK, "privileges", "this process may create namespaces with names (CAP_SYS_ADMIN, CAP_NET_ADMIN)")
+    else:
+        text = "this process may not create namespaces with names; labs, demo and tests then work in a user namespace"
+        yield Finding(NOTE, "privileges", text, "run as root, or in a shell of `rawns rootless`")
+    for path, refusing, remedy in (
+        ("/proc/sys/kernel/unprivileged_userns_clone", 0, "sysctl -w kernel.unprivileged_userns_clone=1"),
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            1,
+            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile of AppArmor for the interpreter",
+        ),
+    ):
+        if _number(path) == refusing:
+            name = path[len("/proc/sys/") :].replace("/", ".")
+            yield Finding(NOTE, "user namespaces", f"ordinary users may not use them ({name} is {refusing})", remedy)
+
+
+def _tap_device() -> Iterator[Finding]:
+    if not os.path.exists("/dev/net/tun"):
+        yield Finding(
+            NOTE, "/dev/net/tun", "does not exist: there are no taps", "modprobe tun; in a container --device /dev/net/tun"
+        )
+    elif not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        yield Finding(NOTE, "/dev/net/tun", "may not be opened by this user: there are no taps", "chmod 666 /dev/net/tun")
+
+
 def _namespaces() -> Iterator[Finding]:
     how = "with this process's capabilities" if rootless.privileged() else "in a user namespace"
     answer, error = in_child(_create)
@@ -173,7 +225,7 @@ def _namespaces() -> Iterator[Finding]:
     if microseconds > 5000:
         yield Finding(
             SLOW, "unshare", f"creating a namespace takes {microseconds / 1000:.1f} ms here (0.3 ms is usual)",
-            "look for many tunnels per namespace (below), conntrack, or namespaces that are being destroyed",
+            "stop what else creates or deletes namespaces and links; they take turns at one lock of the kernel (RTNL)",
         )  # fmt: skip
 
 
@@ -190,12 +242,12 @@ def _features() -> Iterator[Finding]:
     if error:
         yield Finding(NOTE, "features", f"could not be tried: {error}")
         return
-    present, missing, extra = (part.split() for part in answer.split("|"))
+    present, missing = (part.split() for part in answer.split("|"))
     yield Finding(OK, "kernel", f"has {', '.join(present)}")
-    for needed in ("veth", "bridge", "ipv4-ping"):
+    for needed in NEEDED:
         if needed in missing:
             yield Finding(BROKEN, needed, "the kernel lacks it, or the module cannot be loaded", f"modprobe {needed}")
-    rest = [name for name in missing if name not in ("veth", "bridge", "ipv4-ping")]
+    rest = [name for name in missing if name not in NEEDED]
     if rest:
         yield Finding(
             NOTE,
@@ -203,11 +255,6 @@ def _features() -> Iterator[Finding]:
             f"lacks {', '.join(rest)}",
             "modprobe, if the kernel has them as modules",
         )
-    if extra:
-        yield Finding(
-            SLOW, "tunnels", f"every new namespace gets {', '.join(extra)}",
-            "sysctl -w net.core.fb_tunnels_only_for_init_net=1",
-        )  # fmt: skip
 
 
 def _try_features() -> str:
@@ -218,17 +265,18 @@ def _try_features() -> str:
     syscalls.unshare(uapi.CLONE_NEWNET)
     with NetNS.current() as namespace:
         net = namespace.net
-        extra = [link.name for link in net.links() if link.name != "lo"]
         net.set_link("lo", up=True)
         for kind in KINDS:
             (present if _has_kind(namespace, kind) else missing).append(kind)
+        for kind in QUEUES:
+            (present if _has_discipline(namespace, kind) else missing).append(kind)
         for name, attempt in (("nf_tables", lambda: net.nft.netfilter), ("ipv4-ping", lambda: _ping(namespace))):
             try:
                 attempt()
                 present.append(name)
             except (OSError, RawnsError):
                 missing.append(name)
-    return f"{' '.join(present)}|{' '.join(missing)}|{' '.join(extra)}"
+    return f"{' '.join(present)}|{' '.join(missing)}"
 
 
 def _ping(namespace: Any) -> None:
@@ -247,6 +295,78 @@ def _has_kind(namespace: Any, kind: str) -> bool:
         return error.errno != EOPNOTSUPP
     namespace.net.delete_link("probe")
     return True
+
+
+def _has_discipline(namespace: Any, kind: str) -> bool:
+    """Tell whether the kernel knows a queueing discipline: for one that it does not know it says ENOENT."""
+    from errno import ENOENT
+
+    from . import rtnl
+    from .nlmsg import Request
+
+    body = {"tcm_ifindex": 1, "tcm_parent": uapi.TC_H_ROOT, "TCA_KIND": kind}
+    try:
+        namespace.net.do(Request(rtnl.NEWQDISC, body, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE))
+    except KernelError as error:
+        return error.errno != ENOENT
+    return True
+
+
+# -- what makes namespaces slow --------------------------------------------------------------------------------------
+
+
+def _tunnels() -> Iterator[Finding]:
+    answer, _ = in_child(_extra_links)
+    if answer:
+        value = _number("/proc/sys/net/core/fb_tunnels_only_for_init_net")
+        yield Finding(
+            SLOW, "tunnels", f"every new namespace gets {answer} (net.core.fb_tunnels_only_for_init_net is {value})",
+            "sysctl -w net.core.fb_tunnels_only_for_init_net=1",
+        )  # fmt: skip
+
+
+def _extra_links() -> str:
+    """Return the names of the links that a new namespace has besides lo."""
+    from .net import NetNS
+
+    syscalls.unshare(uapi.CLONE_NEWNET)
+    with NetNS.current() as namespace:
+        return ", ".join([link.name for link in namespace.net.links() if link.name != "lo"])
+
+
+def _conntrack() -> Iterator[Finding]:
+    count = _number("/proc/sys/net/netfilter/nf_conntrack_count")
+    if count is not None and count > MAX_CONNECTIONS:
+        text = f"tracks {count} connections here, and the kernel searches all of them for those of each namespace that ends"
+        yield Finding(SLOW, "conntrack", text, "conntrack -F, or rules with notrack for what needs no tracking")
+
+
+def _cleanup() -> Iterator[Finding]:
+    answer, _ = in_child(_time_of_cleanup)
+    seconds = float(answer or 0)
+    if seconds > CLEANUP_SECONDS:
+        how = f"more than {MAX_WAIT:.0f}" if seconds >= MAX_WAIT else f"{seconds:.1f}"
+        yield Finding(
+            SLOW, "cleanup", f"the kernel frees a deleted namespace after {how} s: others that were deleted are freed first",
+            "wait until they are freed, or stop what creates and deletes namespaces",
+        )  # fmt: skip
+
+
+def _time_of_cleanup() -> str:
+    """Return for how many seconds the near end of a wire stays after the namespace of its far end is gone."""
+    from .net import NetNS
+
+    syscalls.unshare(uapi.CLONE_NEWNET)
+    with NetNS.current() as here, here.monitor("link") as monitor:
+        with NetNS.create() as far:
+            here.net.add_veth("near", peer="far", peer_ns=far)
+        begin = now = time.monotonic()
+        while now - begin < MAX_WAIT:
+            events = monitor.receive(MAX_WAIT - (now - begin))
+            now = time.monotonic()
+            if any(event.kind == uapi.RTM_DELLINK for event in events):
+                break
+    return f"{now - begin:.3f}"
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -298,5 +418,17 @@ def _status(key: str) -> str:
         return ""
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_python, _proc, _sys, _run, _mounts, _limits, _namespaces, _features)
-__all__ = ["BROKEN", "CHECKS", "NOTE", "OK", "SLOW", "Finding", "can_run_article", "examine"]
+SPEED_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_run, _mounts, _tunnels, _conntrack, _cleanup)
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _python,
+    _proc,
+    _sys,
+    _stale_names,
+    _limits,
+    _privileges,
+    _namespaces,
+    _features,
+    _tap_device,
+    *SPEED_CHECKS,
+)
+__all__ = ["BROKEN", "CHECKS", "NOTE", "OK", "SLOW", "SPEED_CHECKS", "Finding", "can_run_article", "examine", "slowdowns"]

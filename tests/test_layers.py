@@ -134,6 +134,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["samples", "equivalence", "environment"],
         ["cleanup_barrier"],
         ["harness"],
+        ["cold", "many"],
         ["findings", "peers", "rawns_api"],
         ["cases", "report", "page", "compare"],
         ["run"],

@@ -10,7 +10,7 @@ from glob import glob
 from pathlib import Path
 from time import sleep, strftime
 
-from .. import __version__, rootless
+from .. import __version__, doctor, rootless
 from ..netns import Namespace
 
 TYPE_CHECKING = False
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 OBSERVED = 0.3  # seconds in which the bench does nothing and looks how busy the processors are
 MAX_BUSY = 0.1  # of all processors' time
-MAX_MOUNTS = 500
 
 
 def describe() -> dict[str, Any]:
@@ -35,6 +34,7 @@ def describe() -> dict[str, Any]:
         "processor": _processor(),
         "governor": ", ".join(governors) or None,
         "busy before": busy(),
+        "slow": [f"{one.subject}: {one.text}: {one.remedy}" for one in doctor.slowdowns()],
         "mounts": len(_text("/proc/self/mountinfo").splitlines()),
         "named namespaces": len(Namespace.list()),
         "namespaces with processes": _namespaces_in_use(),
@@ -115,9 +115,7 @@ def warnings(there: dict[str, Any]) -> list[str]:
     if there["governor"] not in (None, "performance"):
         remedy = "`cpupower frequency-set -g performance` keeps the frequency constant"
         found.append(f"the processors' frequency governor is {there['governor']}: {remedy}")
-    if there["mounts"] > MAX_MOUNTS:
-        found.append(f"there are {there['mounts']} mounts, and each makes naming a namespace slower: unmount what is not needed")
-    return found
+    return [*found, *there["slow"]]
 
 
 def enter() -> None:

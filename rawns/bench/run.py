@@ -12,8 +12,6 @@ A result is a dictionary of what JSON can hold, with every round's nanoseconds, 
 
 from __future__ import annotations
 
-from time import perf_counter_ns
-
 from ..errors import InvalidValue, RawnsError
 from ..syscalls import Observer, observed
 from . import environment
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
 WARM_UP = 2  # rounds
 QUICK_ROUNDS, ROUNDS = MIN_INTERVAL, 20
-SLOW_CLEANUP = 0.5e9  # nanoseconds: at the beginning the kernel has nothing of this process to free
 PROFILED = ("article", "star-10", "star-100")
 
 
@@ -64,12 +61,8 @@ def bench(
     chosen = select(cases(peers), only, quick)
     machine = environment.describe()
     result: dict[str, Any] = {"format": FORMAT, "command": command, "rounds": rounds, "cold": cold, "environment": machine}
-    doubts = []
     with CleanupBarrier() as barrier:
-        start = perf_counter_ns()
         barrier.wait()
-        if perf_counter_ns() - start > SLOW_CLEANUP:
-            doubts.append("the kernel was freeing another program's namespaces at the beginning: measure again")
         result["unavailable"] = [{"name": one.name, "reason": one.reason} for one in peers.unavailable]
         result["cases"] = [
             _CaseRun(case, barrier, progress, cold).run(max(min(rounds, MIN_INTERVAL), round(rounds * case.share)))
@@ -77,7 +70,7 @@ def bench(
         ]
         result["profile"] = [_profile(case, barrier) for case in chosen if case.name in PROFILED and not cold]
     machine["busy after"] = environment.busy()
-    result["warnings"] = [*environment.warnings(machine), *doubts]
+    result["warnings"] = environment.warnings(machine)
     return result
 
 

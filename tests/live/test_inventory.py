@@ -109,3 +109,18 @@ def test_every_finding_that_is_not_ok_has_a_remedy_or_needs_none() -> None:
     for finding in doctor.examine():
         assert finding.level in (doctor.OK, doctor.NOTE, doctor.SLOW, doctor.BROKEN)
         assert finding.text and (finding.level == doctor.OK or finding.remedy or finding.subject == "seccomp"), finding
+
+
+def test_doctor_sees_the_mounts_below_a_shared_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc/self/mountinfo, as proc_pid_mountinfo(5) describes it: optional fields stand before the hyphen."""
+    there = subprocess.run(["findmnt", "-n", "-o", "TARGET,PROPAGATION"], capture_output=True, text=True, check=True).stdout
+    shared = sum("shared" in line for line in there.splitlines() if "/run/" in line)
+    with NetNS.create(f"doctor-{os.getpid()}"):
+        monkeypatch.setattr(doctor, "MAX_SHARED_MOUNTS", shared)
+        said = [one.text for one in doctor.slowdowns() if one.subject == "mounts"]
+    assert any("below /run" in one for one in said), said
+
+
+def test_doctor_says_how_long_the_kernel_frees_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CLEANUP_SECONDS", 0.0)
+    assert [one.level for one in doctor.slowdowns() if one.subject == "cleanup"] == [doctor.SLOW]
