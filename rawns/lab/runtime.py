@@ -10,43 +10,31 @@ from __future__ import annotations
 from _socket import AF_INET6
 
 from .. import uapi
-from ..errors import InvalidValue, KernelError, RawnsError
-from ..net import NetNS
+from ..errors import InvalidValue, KernelError
 from ..objects import address, link
 from ..syscalls import signals_blocked
-from ..terminal import printable, short_repr
+from ..terminal import printable
 from . import build_requests, stamp
-from . import faults as fault_tables
-from .discover import read_stamp
-from .faults import Fault, FaultTable
+from .fault_verbs import FaultVerbs
 from .host import Host
 from .interface import Interface
-from .lock import LabLock
-from .topology import Topology
-from .values import nearest, port_number
+from .running import gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
     from subprocess import Popen
-    from typing import Any, Union
+    from typing import Any
 
     from typing_extensions import Unpack
 
     from ..nlmsg import Request
-    from ..objects.prefix import Prefix
     from ..objects.qdisc import Shape, ShapeOptions
     from .capture import FrameCapture
-    from .relay_process import RelayControl
-
-    HostWord = Union[Host, str]  # a host, or its label
-    PortWord = Union[Interface, str]  # an interface, or HOST:NAME
-
-MAX_CONNECTED = 64  # hosts whose sockets stay open after a verb
-MAX_NAMES = 12  # hosts or interfaces that an error lists
+    from .running import HostWord, PortWord
 
 
-class RuntimeVerbs(Topology):
+class RuntimeVerbs(FaultVerbs):
     """The verbs of a lab that is up.
 
     A host is given as the object or by its label (``"web"``), a port as the object or as ``"HOST:NAME"`` (``"web:eth0"``; the
@@ -54,86 +42,7 @@ class RuntimeVerbs(Topology):
     nearest name, `RawnsError` if it is not up, `KernelError` and `SyscallError` if the kernel refuses.
     """
 
-    __slots__ = ("relay_control",)
-
-    def __init__(self, name: str = "lab", standing: bool = False) -> None:
-        super().__init__(name, standing)
-        self.relay_control: RelayControl | None = None  # connection to the relay that impairs ports if this kernel has no netem
-
-    # -- what words mean ----------------------------------------------------------------------------------------------
-
-    def find_host(self, word: HostWord) -> Host:
-        """Return a host by its label, and a host of this lab as it is."""
-        if isinstance(word, Host):
-            if word.lab is not self:
-                raise InvalidValue(f"{printable(word.label)} is a host of another lab ({printable(word.lab.name)})")
-            return word
-        labels = [one.label for one in self.hosts if not one.root]
-        found = next((one for one in self.hosts if one.label == word), None)
-        if found is None:
-            raise InvalidValue(f"{self.name} has no host called {_shown(word)}{_hint(word, labels)}")
-        return found
-
-    def find_port(self, word: PortWord) -> Interface:
-        """Return an interface by ``HOST:NAME``, and an interface of this lab as it is."""
-        self.name_ports()
-        if isinstance(word, Interface):
-            self.find_host(word.host)  # type: ignore[arg-type]
-            return word
-        label, colon, name = word.rpartition(":") if isinstance(word, str) and ":" in word else (word, "", "")
-        host = self.find_host(label)
-        ports = [one for one in host.interfaces if not one.existing]
-        names = [one.name or "" for one in ports]
-        if not colon and len(ports) == 1:
-            return ports[0]
-        found = next((one for one in ports if one.name == name), None)
-        if found is None and colon:
-            raise InvalidValue(f"{printable(host.label)} has no interface called {_shown(name)}{_hint(name, names)}")
-        if found is None:
-            what = f"several interfaces: say {host.label}:{names[0]}, for example" if names else "no interface"
-            raise InvalidValue(f"{printable(host.label)} has {printable(what)}")
-        return found
-
-    def ready(self, host: Host) -> Host:
-        """Return a host whose namespace can be used; that of a lab that another process made is looked up by its name.
-
-        Raises `RawnsError` if it is not there, or is not this lab's.
-        """
-        if host.there or host.root:
-            return host
-        missing = RawnsError(f"the host {printable(host.label)} is not there: the lab {self.name} is not up")
-        if not self.standing or host.name is None:
-            raise missing
-        try:
-            namespace = NetNS.open(host.name)
-        except FileNotFoundError:
-            raise missing from None
-        with namespace:
-            mark = read_stamp(namespace)
-            if mark is None or mark.lab != self.name:
-                raise RawnsError(f"the namespace {printable(host.name)} does not belong to the lab {self.name}")
-            host.use_existing(namespace)
-        return host
-
-    def _by_host(self, ports: Iterable[PortWord]) -> dict[Host, list[Interface]]:
-        found: dict[Host, list[Interface]] = {}
-        for word in ports:
-            port = self.find_port(word)
-            found.setdefault(self.find_host(port.host), []).append(port)  # type: ignore[arg-type]
-        if not found:
-            raise InvalidValue("no port is given: name at least one, such as web:eth0")
-        return found
-
-    def _changing(self) -> LabLock:
-        """Return the lock under which a verb changes the lab."""
-        return LabLock(self.name if self.standing else None)
-
-    def _release(self, hosts: Iterable[Host]) -> None:
-        """Close the sockets of hosts if there are many; for a few hosts they stay open, so that the next verb is faster."""
-        used = list(hosts)
-        for host in used:
-            if len(used) > MAX_CONNECTED or host.name is not None:
-                host.release()
+    __slots__ = ()
 
     # -- presets ------------------------------------------------------------------------------------------------------
 
@@ -205,7 +114,7 @@ class RuntimeVerbs(Topology):
             name = self._moved(one, self.ready(old), self.ready(new))
             links = {there.name: there for there in new.net.links()}
             if bridge is not None and bridge.name not in links:
-                raise _gone(bridge)
+                raise gone(bridge)
             master = links[bridge.name or ""].index if bridge is not None else 0
             index = links[name].index
             requests = [link.change(index, master=master), *link_local(one, index), link.change(index, up=True)]
@@ -223,7 +132,7 @@ class RuntimeVerbs(Topology):
         """Move an interface into the namespace of another host, unless it is there; return its name there."""
         there = next((each for each in old.net.links() if each.name == one.name), None)
         if there is None:
-            raise _gone(one)
+            raise gone(one)
         if old is new:
             return there.name
         taken = {each.name for each in new.net.links()} | {each.name for each in new.interfaces}
@@ -249,7 +158,7 @@ class RuntimeVerbs(Topology):
             one.index = indices.get(one.name or "", one.index)
         for one in ones:
             if one.name not in indices:
-                raise _gone(one)
+                raise gone(one)
 
     def _send(self, host: Host, requests: Sequence[Request]) -> None:
         try:
@@ -305,7 +214,7 @@ class RuntimeVerbs(Topology):
                 for one in ones:
                     there = state.links.get(one.name or "")
                     if there is None:
-                        raise _gone(one)
+                        raise gone(one)
                     one.index = there.index
                     now, carried = state.shapes.get(one.index), one.index in state.relayed
                     change = shaping.set_requests(Change("~", str(one)), host, one, now, carried, shape)
@@ -320,145 +229,6 @@ class RuntimeVerbs(Topology):
                 if shape is None:
                     self._forget(host, {"shape", netem_support.RELAY} - left)
         self._release(chosen)
-
-    # -- hosts kept from each other -----------------------------------------------------------------------------------
-
-    def isolate(self, *hosts: HostWord) -> None:
-        """Drop all frames that hosts send and receive, until `heal` or `restore`.  Their links stay up.
-
-        A namespace with a bridge in it forwards nothing either.
-        """
-        chosen = [self.find_host(word) for word in hosts]
-        if not chosen:
-            raise InvalidValue("no host is given: name at least one, such as web")
-        plans = {host: self._table(host, fault_tables.ISOLATE, f"isolate {host.label}") for host in chosen}
-        for table in plans.values():
-            table.drop("ingress")
-            table.drop("egress")
-        self._apply(plans)
-
-    def partition(self, *groups: Iterable[HostWord]) -> None:
-        """Split the lab: hosts of different groups do not reach each other, until `heal` or `restore`.
-
-        Frames with an address of a host in another group are dropped where they enter and leave a host.  Hosts in no group
-        reach all.  An earlier partition is replaced.  Raises `InvalidValue` if there are not two groups, or a host is in both.
-        """
-        chosen = [_group(self, group) for group in groups]
-        everyone = [host for group in chosen for host in group]
-        twice = next((host for host in everyone if everyone.count(host) > 1), None)
-        if len(chosen) < 2 or not all(chosen):
-            raise InvalidValue("a partition has at least two groups, each of at least one host")
-        if twice is not None:
-            raise InvalidValue(f"{printable(twice.label)} is in two groups of the partition")
-        words = "partition " + " | ".join(" ".join(host.label for host in group) for group in chosen)
-        plans = {}
-        for group in chosen:
-            others = [one for other in chosen if other is not group for host in other for one in _addresses(host)]
-            for host in group:
-                plans[host] = self._table(host, fault_tables.PARTITION, words)
-                for chain in ("ingress", "egress"):
-                    plans[host].drop_addresses(chain, others)
-        rest = [host for host in self.hosts if host not in plans and not host.root]
-        self._apply(plans)
-        self._remove_faults(rest, lambda fault: fault.words.startswith(f"{fault_tables.PARTITION} "))
-
-    def block(self, source: HostWord, target: HostWord, port: int | None = None, protocol: str | None = None) -> None:
-        """Drop what one host sends to another, all of it or that to a port, until `unblock`, `heal` or `restore`.
-
-        ``protocol`` is ``"tcp"``, ``"udp"``, or None for both.  What the target sends still arrives at the source, whose answers
-        are dropped.  A packet is dropped if it has an address of the target when it leaves the source, or an address of the
-        source when it arrives at the target, because NAT may have translated it in between.
-
-        Raises `InvalidValue` for a port or protocol that does not exist.
-        """
-        sender, receiver = self.find_host(source), self.find_host(target)
-        words = _block_words(sender, receiver, port, protocol)
-        plans = {}
-        for host, chain, far in ((sender, "egress", receiver), (receiver, "ingress", sender)):
-            plans[host] = table = self._table(host, fault_tables.BLOCK, words, words)
-            for further in _to_port(port, protocol):
-                table.drop_addresses(chain, _addresses(far), *further)
-        self._apply(plans)
-
-    def unblock(self, source: HostWord, target: HostWord, port: int | None = None, protocol: str | None = None) -> None:
-        """Undo a `block` that was made with the same arguments; do nothing if there is none."""
-        sender, receiver = self.find_host(source), self.find_host(target)
-        name = fault_tables.table_name(self.name, fault_tables.BLOCK, _block_words(sender, receiver, port, protocol))
-        self._remove_faults([sender, receiver], lambda fault: fault.table == name)
-
-    def heal(self) -> None:
-        """Undo all that `isolate`, `partition` and `block` have done."""
-        self._remove_faults([host for host in self.hosts if not host.root and (host.there or self.standing)], lambda fault: True)
-
-    def faults(self) -> dict[str, list[str]]:
-        """Return the faults of hosts by label, in the words of the verbs: ``{"web": ["isolate web"]}``."""
-        found: dict[str, list[str]] = {}
-        for host in self.hosts:
-            if not host.root and (host.there or self.standing):
-                mark = read_stamp(self.ready(host).namespace)
-                if mark is not None and fault_tables.FEATURE in mark.features:
-                    found[host.label] = [fault.words for fault in fault_tables.read(host.net, self.name)]
-                self._release([host])
-        return {label: words for label, words in found.items() if words}
-
-    def _table(self, host: Host, verb: str, words: str, key: str = "") -> FaultTable:
-        """Return an empty table for a host.  Raises `InvalidValue` if it has no interfaces of its own."""
-        if host.root:
-            raise InvalidValue("the namespace that the lab is built from is not the lab's: it cannot be kept from others")
-        self.name_ports()
-        devices = [one.name for one in host.interfaces if one.name and not one.existing]
-        if not devices:
-            raise InvalidValue(f"{printable(host.label)} has no interface of this lab, so there is nothing to drop frames at")
-        return FaultTable(self.name, verb, words, devices, key)
-
-    def _apply(self, plans: dict[Host, FaultTable]) -> None:
-        """Create tables, each in one transaction, after the stamp of its host has announced it."""
-        with self._changing():
-            for host, table in plans.items():
-                with signals_blocked():
-                    self._announce(self.ready(host), fault_tables.FEATURE)
-                    try:
-                        host.net.nft.transact(*table.requests(), context=f"{table.words}: {host.label}")
-                    except KernelError as error:
-                        fault_tables.explain(error)
-                        if error.code == "ENOENT":
-                            error.hint = f"an interface of {printable(host.label)} is missing; `restore` or `up` creates it"
-                        raise
-        self._release(plans)
-
-    def _announce(self, host: Host, *features: str) -> None:
-        """Add features to the stamp of a host, so that they are read back and removed."""
-        mark = read_stamp(host.namespace)
-        if mark is None:
-            raise RawnsError(
-                f"the namespace of {printable(host.label)} has lost the stamp of its lab (the alias of lo): it is left alone"
-            )
-        if not mark.features.issuperset(features):
-            mark.features = mark.features.union(features)
-            host.net.do(build_requests.lo(str(mark)))
-
-    def _forget(self, host: Host, features: set[str]) -> None:
-        """Remove features from the stamp of a host."""
-        mark = read_stamp(host.namespace)
-        if mark is not None and mark.features & features:
-            mark.features -= features
-            host.net.do(build_requests.lo(str(mark)))
-
-    def _remove_faults(self, hosts: Iterable[Host], chosen: Callable[[Fault], bool]) -> None:
-        used = list(hosts)
-        with self._changing():
-            for host in used:
-                mark = read_stamp(self.ready(host).namespace)
-                if mark is None or fault_tables.FEATURE not in mark.features:
-                    continue
-                there = fault_tables.read(host.net, self.name)
-                gone = [fault for fault in there if chosen(fault)]
-                with signals_blocked():
-                    fault_tables.remove(host.net, gone)
-                    if len(gone) == len(there):
-                        self._forget(host, {fault_tables.FEATURE})
-                self._release([host])
-        self._release(used)
 
     # -- capture ------------------------------------------------------------------------------------------------------
 
@@ -549,22 +319,6 @@ class RuntimeVerbs(Topology):
         return wait_for_port(self.ready(self.find_host(host)), port, protocol, address, timeout, process)
 
 
-def _shown(word: object) -> str:
-    return printable(word) if isinstance(word, str) and word else short_repr(word)
-
-
-def _hint(word: object, names: Sequence[str]) -> str:
-    """Return what names there are: the nearest, or some of them."""
-    near = nearest(word, names) if isinstance(word, str) and word else ""
-    if near:
-        return f"; did you mean {printable(near)}?"
-    return f"; it has {printable(', '.join(names[:MAX_NAMES]))}{' ...' if len(names) > MAX_NAMES else ''}" if names else ""
-
-
-def _gone(one: Interface) -> RawnsError:
-    return RawnsError(f"{printable(str(one))} is not there; `restore` or `up` creates it")
-
-
 def _raised(host: Host, one: Interface) -> list[Request]:
     """Return the requests that set an interface up, and what is described of it that goes when it is set down."""
     requests = [one.labelled(link.change(one.index, up=True))]
@@ -580,40 +334,3 @@ def _raised(host: Host, one: Interface) -> list[Request]:
             request.flags = uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE
             requests.append(request)
     return requests
-
-
-def _addresses(host: Host) -> list[Prefix]:
-    found = [address for one in host.interfaces for address in one.addresses]
-    if not found:
-        raise InvalidValue(f"{printable(host.label)} has no address by which it could be kept from others: isolate it instead")
-    return found
-
-
-def _group(lab: RuntimeVerbs, group: Iterable[HostWord]) -> list[Host]:
-    words = [group] if isinstance(group, (str, Host)) else group
-    if not hasattr(words, "__iter__"):
-        raise InvalidValue(f"{short_repr(group)} is not a group of hosts: give a list of their names")
-    return [lab.find_host(word) for word in words]
-
-
-def _block_words(sender: Host, receiver: Host, port: int | None, protocol: str | None) -> str:
-    if sender is receiver:
-        raise InvalidValue(f"{printable(sender.label)} cannot be blocked from itself")
-    if port is not None:
-        port_number(port)
-    if protocol is not None and protocol not in fault_tables.PROTOCOLS:
-        raise InvalidValue(f"{short_repr(protocol)} is not a protocol that can be blocked: tcp and udp are")
-    words = ["block", sender.label, receiver.label]
-    words += [protocol] if protocol is not None else []
-    return " ".join([*words, *(["port", str(port)] if port is not None else [])])
-
-
-def _to_port(port: int | None, protocol: str | None) -> list[list[dict[str, Any]]]:
-    """Return the conditions of the rules of a block: one rule for each protocol."""
-    from ..nft import build
-
-    if port is None and protocol is None:
-        return [[]]
-    numbers = [fault_tables.PROTOCOLS[protocol]] if protocol is not None else list(fault_tables.PROTOCOLS.values())
-    ports = build.destination_port(port) if port is not None else []
-    return [[*build.meta("L4PROTO", bytes([number])), *ports] for number in numbers]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..lab.document import Source
     from ..lab.lab import Progress
     from ..lab.lock import LabLock
-    from ..lab.runtime import PortWord
+    from ..lab.running import PortWord
     from ..net import NetNS
     from ..netns import Command, ProcessOptions, RunOptions
     from .capture import LabCapture
