@@ -12,7 +12,7 @@ from . import fib, remedy
 from .commands import word
 from .hop import NetworkFault
 from .prefixes import link_local, of_length, on_link, spare_name
-from .route_checks import deciding_route, host_route, misrouted, readdressed, replaced
+from .route_checks import deciding_route, host_route, misrouted, readdressed, replaced, router_addressed
 from .segment import BRIDGE, receivers
 from .topology import destination_of, distances, global_addresses, holders_across, ip_links, neighbours_on, routers
 
@@ -141,6 +141,10 @@ def _not_connected(hop: Hop, egress: Link, destination: NamespaceView, port: Lin
     sentence += f", which does not lead to {destination.named(port)}"
     for link, router in routers(hop, egress):
         return NetworkFault(sentence, replaced(hop, router, link))
+    addressed = router_addressed(hop)
+    if addressed is not None:
+        words, router, added = addressed
+        return NetworkFault(f"{sentence}; {words}", added + replaced(hop, router, egress))
     if id(here) in distances(hop):
         return NetworkFault(sentence)
     names = [link.name for view in (here, destination) for link in view.links.values()]

@@ -298,15 +298,22 @@ def _no_route(hop: Hop) -> NetworkFault:
             sentence = f"{here.named(link)}, to which {other} is connected, has no {family_name(hop.family)} address"
             return NetworkFault(sentence, given_address(hop, here, link, hop.target, held[1].prefixlen))
         return NetworkFault(sentence, host_route(hop, f"dev {word(link.name)}"))
+    addressed = router_addressed(hop)
+    if addressed is not None:
+        words, gateway, added = addressed
+        change = remedy.change_route(here, hop.family, "add", f"{destination} via {gateway}")
+        return NetworkFault(f"{sentence}; {words}", added + change)
+    return NetworkFault(sentence)
+
+
+def router_addressed(hop: Hop) -> tuple[str, str, Remedy] | None:
+    """Return a sentence about a router that lacks an address on a link of the sender, an unused address, and what adds that."""
     for own, receiver in routers_without_address(hop):
         gateway = spare_address(own.address, own.prefixlen, hop.taken())
-        added = remedy.add_address(receiver.view, receiver.link, gateway)
-        sentence += (
-            f"; {receiver.view.named(receiver.link)}, by which a router is reached, has no {family_name(hop.family)} address"
-        )
-        words = f"{destination} via {gateway.partition('/')[0]}"
-        return NetworkFault(sentence, added + remedy.change_route(here, hop.family, "add", words))
-    return NetworkFault(sentence)
+        place = receiver.view.named(receiver.link)
+        sentence = f"{place}, by which a router is reached, has no {family_name(hop.family)} address"
+        return sentence, gateway.partition("/")[0], remedy.add_address(receiver.view, receiver.link, gateway)
+    return None
 
 
 def host_route(hop: Hop, words: str) -> Remedy:

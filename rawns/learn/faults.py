@@ -176,6 +176,18 @@ def _second_bridge(network: NamedNetwork) -> None:
     net.set_link("to-app", master="br1")
 
 
+def _short_queue(host: str, link: str, size: int) -> Make:
+    """Return what lets a link drop packets of more than ``size`` bytes: ``tc qdisc replace dev LINK root bfifo limit SIZE``."""
+
+    def make(network: NamedNetwork) -> None:
+        from ..objects import qdisc
+
+        net = network[host].net
+        net.do(qdisc.replace(net.index(link), "bfifo", {"limit": size}))
+
+    return make
+
+
 def restart(network: NamedNetwork) -> None:
     """Start the service of db again, as it was."""
     _close(network)
@@ -232,6 +244,7 @@ SERVE = ("ip netns exec db python3 -m http.server 5432 &",)
 LINKS, ADDRESSES, ROUTES, NEIGHBOURS = "the links", "the addresses", "the routes", "the neighbour tables (ARP)"
 BRIDGE, FILTER, SETTINGS, SERVICE = "the bridge", "the firewalls", "the settings (sysctl)", "the service"
 RULES, TRANSLATION, MTUS = "the policy rules", "the address translation", "the MTUs"
+QUEUES = "the queueing disciplines (tc)"
 
 FAULTS: dict[str, BrokenPart] = {
     # links
@@ -352,6 +365,13 @@ FAULTS: dict[str, BrokenPart] = {
         2, MTUS, lambda n: n["sw"].net.set_link("to-web", mtu=800), "MTU of to-web in sw", LARGE
     ),
     "MTU black hole": BrokenPart(2, MTUS, _black_hole, "MTU of wan in r is 800", LARGE),
+    # traffic control: nothing is wrong but that packets do not leave a link, which `why` says, with the discipline there
+    "queue for small packets only": BrokenPart(
+        2, QUEUES, _short_queue("r", "wan", 600), "qdisc bfifo on wan in r", LARGE, ("tc -n r qdisc del dev wan root",)
+    ),
+    "queue for no packet": BrokenPart(
+        2, QUEUES, _short_queue("sw", "to-app", 20), "qdisc bfifo on to-app in sw", LOCAL, ("tc -n sw qdisc del dev to-app root",)
+    ),
     # the service
     "service not running": BrokenPart(1, SERVICE, _close, f"nothing listens on TCP port {PORT} in db", CONNECT, SERVE),
     "service on loopback only": BrokenPart(1, SERVICE, _loopback_only, "is bound to 127.0.0.1", CONNECT, SERVE),
