@@ -13,7 +13,6 @@ from errno import ENODEV, EOPNOTSUPP
 from . import uapi
 from .errors import KernelError, SyscallError
 from .ethtool import link_detected
-from .events import Monitor, wait_until
 from .objects import link
 
 TYPE_CHECKING = False
@@ -74,6 +73,8 @@ def _wait(netlink: Netlink, names: frozenset[str]) -> None:
 
     if completed():
         return
+    from .events import Monitor, wait_until  # not needed by commands that do not wait
+
     with Monitor.beside(netlink, "link") as monitor:
         try:
             wait_until(completed, monitor, timeout=WAIT_SECONDS)

@@ -79,7 +79,7 @@ class Engine:
         environment = {"CNI_COMMAND": command, "CNI_PATH": self.path, "PATH": os.environ["PATH"], **variables}
         status, answer = self.invoke(plugin["type"], environment, config)
         if status:
-            assert isinstance(answer, dict) and answer["code"] > 0 and answer["msg"] and answer["cniVersion"], answer
+            assert isinstance(answer, dict) and answer["code"] > 0 and answer["msg"], answer
             raise PluginFailed(answer)
         return answer
 

@@ -94,6 +94,14 @@ def lab_reference() -> str:
     return re.sub(r"(?m)^##", "###", rest)
 
 
+def cni_reference() -> str:
+    """Return the reference of CNI plugins, from the tables of their keys."""
+    sys.path.insert(0, str(PROJECT))
+    from rawns.cni.reference import manual
+
+    return manual()
+
+
 def replaced(page: str, generated: str) -> str:
     """Return a page with the part between the two marks replaced."""
     head, _, rest = page.partition(BEGIN)
@@ -104,7 +112,9 @@ def replaced(page: str, generated: str) -> str:
 def pages() -> dict[Path, str]:
     """Return the text that each generated page should have."""
     labs = MANUAL / "labs.md"
+    cni = MANUAL / "cni.md"
     return {
+        cni: replaced(cni.read_text(encoding="utf-8"), cni_reference()),
         MANUAL / "python.md": python_page(),
         labs: replaced(labs.read_text(encoding="utf-8"), lab_reference()),
     }

@@ -50,6 +50,8 @@ def program_path() -> str:
 
 def _linked(path: str, program: str) -> bool:
     """Create a link, or leave one that is right; return whether it is there.  Another file is never overwritten."""
+    if os.path.realpath(path) == program:
+        return True
     try:
         os.symlink(program, path)
         return True

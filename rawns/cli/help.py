@@ -20,6 +20,7 @@ TOPICS = (
     "article",
     "bench",
     "bridge",
+    "cni",
     "commands",
     "confine",
     "errors",

@@ -144,7 +144,7 @@ class BridgePlugin(InterfacePlugin):
         both: dict[str, Any] = {"mtu": config["mtu"]} if config["mtu"] else {}
 
         def requests(index: int) -> list[Request]:
-            far = {**both, "netns_fd": call.pod.fileno(), "address": mac, "index": index}
+            far = {**both, "netns_fd": call.pod.fileno(), "address": mac, "index": pod.other_end(index)}
             near = {**both, "address": host_mac, "index": index, "master": bridge.index, "up": True}
             made = [link.veth(name, call.ifname, far, **near), link.change(index, alias=call.attachment.stamp)]
             port = {"hairpin": config["hairpinMode"] or None, "isolated": config["portIsolation"] or None}
@@ -152,7 +152,7 @@ class BridgePlugin(InterfacePlugin):
                 made.append(link.change_port(index, **port))
             return made + self._vlan_requests(index)
 
-        return pod.create(call, requests, call.host, name)
+        return pod.other_end(pod.create(call, requests, call.host, name))
 
     def _vlan_requests(self, index: int) -> list[Request]:
         vid = self.config["vlan"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .result import CniResult
 
-FIRST_INDEX, INDEXES = 1 << 20, 1 << 30  # of links whose index is chosen here: far above those that kernels choose
+FIRST_INDEX, INDEXES = 1 << 20, 1 << 29  # of links whose index is chosen here: far above those that kernels choose
 FORWARDING = {uapi.AF_INET: "net/ipv4/ip_forward", uapi.AF_INET6: "net/ipv6/conf/all/forwarding"}
 MAX_ATTEMPTS = 8
 DAD_SECONDS = 10.0  # that duplicate address detection is waited for
@@ -35,6 +35,14 @@ DAD_SECONDS = 10.0  # that duplicate address detection is waited for
 def new_index() -> int:
     """Return an index for new links that no other is likely to have."""
     return FIRST_INDEX + int.from_bytes(os.urandom(4), "big") % (INDEXES - FIRST_INDEX)
+
+
+def other_end(index: int) -> int:
+    """Return the index of the container's end of a cable by that of the node's end.
+
+    They differ: ``ip`` of BusyBox takes the index of the other end for one of its own namespace.
+    """
+    return index + INDEXES
 
 
 def connect(pod: NetNS, settings: dict[str, Any]) -> Net:
@@ -110,11 +118,19 @@ def configure(
     ``before`` are requests that come between the addresses and the routes; then the kernel adds no routes for the networks.
     """
     net = connect(call.pod, interface_settings(call.ifname, result.ips, dad))
+    routes = [*(before or ()), *[route_request(one, result, index) for one in result.routes]]
     requests = [address_request(index, one["address"], dad, before is None) for one in result.ips]
     requests += [link.change(index, up=True)] if up else []
-    requests += [*(before or ()), *[route_request(one, result, index) for one in result.routes]]
-    if requests:
-        net.do(*requests)
+    try:
+        net.do(*requests, *routes)
+    except FileExistsError as error:
+        if getattr(error, "request", "") != "RTM_NEWROUTE":
+            raise
+        for one in routes:  # another network has given the container this route: the first one counts
+            try:
+                net.do(one)
+            except FileExistsError:
+                pass
     if dad:
         _settle(call.pod, index)
     return net
@@ -202,15 +218,15 @@ def check(call: Call, result: CniResult) -> Link:
         if str(given) not in there:
             raise different(f"{call.ifname} lacks the address {given}")
     for one in result.routes:
-        _check_route(net, one)
+        _check_route(net, found.index, one)
     return found
 
 
-def _check_route(net: Net, one: dict[str, Any]) -> None:
+def _check_route(net: Net, index: int, one: dict[str, Any]) -> None:
     where = one["dst"].network
     name = "default" if not where.length else str(where)
     for known in net.routes(where.family, one["table"] or uapi.RT_TABLE_MAIN):
-        if known.destination == name and (not one["gw"] or known.gateway == one["gw"]):
+        if known.destination == name and (one["gw"] in (None, known.gateway) or known.index != index):
             return
     raise different(f"the container lacks the route to {name}" + (f" via {one['gw']}" if one["gw"] else ""))
 

@@ -45,7 +45,7 @@ class PtpPlugin(InterfacePlugin):
         name = call.attachment.host_link
 
         def requests(index: int) -> list[Request]:
-            far = {**mtu, "netns_fd": call.pod.fileno(), "address": mac, "index": index}
+            far = {**mtu, "netns_fd": call.pod.fileno(), "address": mac, "index": pod.other_end(index)}
             near: Any = {**mtu, "address": host_mac, "index": index, "up": True}
             return [link.veth(name, call.ifname, far, **near), link.change(index, alias=call.attachment.stamp)]
 
@@ -59,15 +59,20 @@ class PtpPlugin(InterfacePlugin):
             if one["gateway"] is None:
                 one["gateway"] = prefix.Prefix.of(given.family, given.network.number + 1).address
             gateway = prefix.parse(one["gateway"])
-            inside.append(route.new(str(gateway), index=index, source=given.address, scope=uapi.RT_SCOPE_LINK))
-            through: Any = {"via": gateway.address, "index": index, "source": given.address, "scope": uapi.RT_SCOPE_UNIVERSE}
+            inside.append(route.new(str(gateway), index=pod.other_end(index), source=given.address, scope=uapi.RT_SCOPE_LINK))
+            through: Any = {
+                "via": gateway.address,
+                "index": pod.other_end(index),
+                "source": given.address,
+                "scope": uapi.RT_SCOPE_UNIVERSE,
+            }
             inside.append(route.new(str(given.network), **through))
             outside.append(pod.address_request(index, gateway))
             alone = str(prefix.parse(given.address))
             outside.append(route.new(alone, index=index, scope=uapi.RT_SCOPE_HOST))
         call.host.do(*outside)
         pod.forward(result)
-        pod.configure(call, result, index, before=inside)
+        pod.configure(call, result, pod.other_end(index), before=inside)
         if self.config["ipMasq"]:
             nat_tables.masquerade(call, [one["address"] for one in result.ips]).install()
         complete(call.host.netlink, [name])

@@ -43,7 +43,9 @@ class TuningPlugin(CniPlugin):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        self.settings = {name.replace(PLACEHOLDER, call.ifname): value for name, value in self.config["sysctl"].items()}
+        self.settings = {
+            name.replace(PLACEHOLDER, call.ifname or PLACEHOLDER): value for name, value in self.config["sysctl"].items()
+        }
         for name in self.settings:
             try:
                 sysctl.path_of(name)
