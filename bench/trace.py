@@ -20,7 +20,7 @@ from time import perf_counter
 
 PROJECT = Path(__file__).resolve().parent.parent
 PROGRAM = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); sys.argv[0] = 'rawns'; from rawns.__main__ import main; main()"
-CALLS = "unshare,setns,clone,clone3,mount,umount2,socket,bind,connect,sendto,sendmsg,recvfrom,recvmsg,ioctl,execve"
+CALLS = "unshare,setns,clone,clone3,mount,umount2,socket,bind,connect,sendto,sendmsg,recvfrom,recvmsg,ioctl,execve,setsockopt"
 SOURCE = "#include <stdio.h>\n" + "".join(f'int f{n}(int x) {{ return x * {n} + printf("%d", x); }}\n' for n in range(300))
 MESSAGES = 20_000
 Command = list[str]

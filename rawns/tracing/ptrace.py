@@ -410,8 +410,11 @@ def _hint(tid: int) -> str:
 def program_name(pid: int) -> str:
     """Return the name of a process as in ps(1)."""
     try:
-        with open(f"/proc/{pid}/comm", "rb") as file:
-            return file.read(64).rstrip(b"\n").decode("utf-8", "backslashreplace")
+        fd = os.open(f"/proc/{pid}/comm", os.O_RDONLY | os.O_CLOEXEC)  # at each call: a file object takes three times as long
+        try:
+            return os.read(fd, 64).rstrip(b"\n").decode("utf-8", "backslashreplace")
+        finally:
+            os.close(fd)
     except OSError:
         return "?"
 

@@ -28,13 +28,22 @@ class Descriptors:
 
     def __init__(self) -> None:
         self._families: dict[str, int | None] = {}  # by what the link in /proc says: socket:[INODE]
+        self._links: dict[tuple[int, int], str] = {}  # that were read during this stop
+
+    def stopped(self) -> None:
+        """Forget what descriptors were: a thread has run, and is stopped again."""
+        self._links.clear()
 
     def describe(self, tid: int, fd: int) -> str:
         """Return what a descriptor is: the link in /proc/TID/fd, ``socket:[17]``, or a path; empty if it is not open."""
-        try:
-            return os.readlink(f"/proc/{tid}/fd/{fd}")
-        except OSError:
-            return ""
+        link = self._links.get((tid, fd))
+        if link is None:
+            try:
+                link = os.readlink(f"/proc/{tid}/fd/{fd}")
+            except OSError:
+                link = ""
+            self._links[tid, fd] = link
+        return link
 
     def family(self, tid: int, fd: int) -> int | None:
         """Return the netlink family (NETLINK_*) of a descriptor; None if it is no netlink socket."""

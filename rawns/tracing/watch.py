@@ -36,6 +36,7 @@ class CallWatcher(Watcher):
         self._returned: list[TracedCall] = []  # not yet reported
 
     def enter(self, thread: Thread, entry: Entry) -> bool:
+        self._descriptors.stopped()
         if entry.name == "socketcall" and not calls.unpack_socketcall(thread.tid, entry):
             return False
         family = None
@@ -73,6 +74,7 @@ class CallWatcher(Watcher):
             return
         call, start = running
         call.nanoseconds = perf_counter_ns() - start
+        self._descriptors.stopped()
         if self._injector is not None:
             context = calls.Context(thread.tid, entry, self._descriptors)
             result = self._injector.leave(thread, context, result, call.socket)
