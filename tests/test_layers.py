@@ -62,7 +62,8 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     ],
     "nft": [["messages", "statements"], ["format"], ["records"], ["build", "evaluate"], ["firewall", "nat"], ["client"], [""]],
     "lab": [
-        ["lock", "positions", "problems", "relay", "values"],
+        ["lock", "positions", "problems", "relay", "words"],
+        ["values"],
         ["document", "properties", "stamp"],
         ["faults", "netem_support", "removal"],
         ["interface"],

@@ -13,7 +13,7 @@ from ..objects import prefix
 from ..objects.prefix import BITS
 from .interface import DEFAULT_MTU
 from .problems import Problem
-from .values import LINK_LOCAL, inside, mac_bytes
+from .words import LINK_LOCAL, inside, mac_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

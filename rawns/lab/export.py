@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .kinds import TABLES
 from .tables import HOST_KEYS, NETNS
-from .values import RESERVED_NAMES, ListOf
+from .values import ListOf
+from .words import RESERVED_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

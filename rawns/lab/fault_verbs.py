@@ -10,7 +10,7 @@ from .discover import read_stamp
 from .faults import Fault, FaultTable
 from .host import Host
 from .running import RunningLab
-from .values import port_number
+from .words import port_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

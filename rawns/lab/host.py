@@ -13,7 +13,8 @@ from ..terminal import printable
 from .interface import BaseHost, BaseLab, Interface
 from .kinds.veth import Port
 from .stamp import Stamp, is_label
-from .values import SYSCTLS, host_address, network
+from .values import SYSCTLS
+from .words import host_address, network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ..netns import InsideNamespace
 from ..objects import link, prefix
 from . import values
 from .properties import LINK_PROPERTIES, MAX_MTU, KindProperty, shape_of
-from .values import nearest
+from .words import RESERVED_NAMES, host_address, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class BaseHost(Described, InsideNamespace):
     def add(self, interface: Made) -> Made:
         """Add an interface to the description.  Raises `InvalidValue` if its name is reserved or taken."""
         name, known = interface.name, self._known()
-        if name in values.RESERVED_NAMES and not interface.existing:
+        if name in RESERVED_NAMES and not interface.existing:
             raise InvalidValue(f"no interface of {self.label} can be called {name}: that name is reserved in every namespace")
         if name is not None and name in known.names:
             raise InvalidValue(f"{self.label} has two interfaces called {name}")
@@ -239,7 +239,7 @@ class Interface(Described):
         self._init(
             host=host,
             name=name if name is None else values.INTERFACE_NAME.read(name),
-            addresses=tuple([values.host_address(prefix.parse(text)) for text in addresses]),
+            addresses=tuple([host_address(prefix.parse(text)) for text in addresses]),
             master=master,
             parent=parent,
             shape=shape_of(shape) if shape else None,

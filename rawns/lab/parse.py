@@ -14,6 +14,7 @@ from .parse_links import LinkParser
 from .problems import InvalidDescription, Problem
 from .stamp import check_lab_name
 from .tables import COUNT, HOST_KEYS, HOST_TABLE, MAX_HOSTS, NETNS, TOP, WIRE_TABLE, bridge_keys, link_keys
+from .words import join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def lab_of(source: Source, create: Callable[[str, bool], Made]) -> Made:
     parser = _Parser(source)
     data = source.data
     if not isinstance(data, dict):
-        raise InvalidDescription([Problem(f"a description is a table with {values.join_words(TOP)}", parser.where(()))])
+        raise InvalidDescription([Problem(f"a description is a table with {join_words(TOP)}", parser.where(()))])
     lab = create(parser.name(data), True)
     parser.read(lab, data)
     return lab

@@ -6,11 +6,11 @@ If one name stands for many hosts (``count``), one wire becomes as many; its add
 from __future__ import annotations
 
 from ..errors import InvalidValue
-from . import values
 from .parse_tables import InvalidAt, TableParser
 from .presets import LINKS
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, shape_of
 from .tables import END_TABLE, MAX_HOSTS, SHORT_END
+from .words import next_address, next_mac, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class LinkParser(TableParser):
         elif colon:
             host = self.host_of(label, path)
         if not name:
-            raise InvalidAt(path, f'{values.quote(text)} is not an interface of a host, like "root:eth0"')
+            raise InvalidAt(path, f'{quote(text)} is not an interface of a host, like "root:eth0"')
         found = next((one for one in host.interfaces if one.name == name), None)
         if found is None and host.root:
             return self.lab.existing(name)
@@ -137,8 +137,8 @@ class LinkParser(TableParser):
         try:
             for number in range(count):
                 if mac:
-                    options["mac"] = values.next_mac(mac, number)
-                one = make(number, [values.next_address(each, number) for each in entry.get("addresses", ())], options)
+                    options["mac"] = next_mac(mac, number)
+                one = make(number, [next_address(each, number) for each in entry.get("addresses", ())], options)
                 one.where = where
                 made.append(one)
         except InvalidAt:

@@ -11,6 +11,7 @@ from . import values
 from .document import DuplicateKeys, Where
 from .problems import Problem
 from .tables import TableValue
+from .words import join_words, nearest, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,15 +83,15 @@ class TableParser:
     def refuse(self, path: Path, what: str, word: str, right: Iterable[str]) -> NoReturn:
         """Raise `InvalidAt` for an unknown word, with the most similar of the right ones, or with all if they are few."""
         right = list(right)
-        near = values.nearest(word, right)
-        hint = f"; did you mean {near}?" if near else f"; there is {values.join_words(right)}" if 0 < len(right) < 20 else ""
-        raise InvalidAt(path, f"{what} {values.quote(word)}{hint}")
+        near = nearest(word, right)
+        hint = f"; did you mean {near}?" if near else f"; there is {join_words(right)}" if 0 < len(right) < 20 else ""
+        raise InvalidAt(path, f"{what} {quote(word)}{hint}")
 
     def table(self, value: object, path: Path, keys: Keys, what: str) -> TableValues:
         """Return the values of a table, as far as they can be read."""
         before, found = len(self.problems), TableValues(path)
         if not isinstance(value, dict):
-            self.note(path, f"{values.quote(value)} is not a table: {what} has the keys {values.join_words(keys)}")
+            self.note(path, f"{quote(value)} is not a table: {what} has the keys {join_words(keys)}")
             value = {}
         self.duplicates(value, path)
         for name, item in value.items():
@@ -104,7 +105,7 @@ class TableParser:
                 self.note((*path, name), str(error))
         missing = [key.name for key in keys.values() if key.required and key.name not in value]
         if missing and len(self.problems) == before:
-            self.note(path, f"{what} lacks {values.join_words([values.quote(name) for name in missing])}")
+            self.note(path, f"{what} lacks {join_words([quote(name) for name in missing])}")
         found.whole = len(self.problems) == before
         found.complete = all(key.name in found for key in keys.values() if key.required)
         return found
@@ -112,7 +113,7 @@ class TableParser:
     def duplicates(self, value: dict[str, object], path: Path) -> None:
         """Add a problem for each key that a JSON object has more than once."""
         for key in value.twice if isinstance(value, DuplicateKeys) else ():
-            self.note((*path, key), f"the key {values.quote(key)} is here twice")
+            self.note((*path, key), f"the key {quote(key)} is here twice")
 
     def _value(self, item: object, path: Path, value: Value) -> object:
         if isinstance(value, values.ListOf):

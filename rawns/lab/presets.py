@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import InvalidValue
 from ..terminal import short_repr
-from .values import nearest
+from .words import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ the properties of one kind of link stand in that kind's own module under `kinds`
 from __future__ import annotations
 
 from . import values
+from .words import mac_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class MacProperty(LinkProperty):
     __slots__ = ()
 
     def same_value(self, now: Any, then: Any) -> bool:
-        return now is not None and values.mac_bytes(now) == values.mac_bytes(then)
+        return now is not None and mac_bytes(now) == mac_bytes(then)
 
     def show_change(self, now: Any, then: Any) -> str:
         return super().show_change(now, self.value.read(then))

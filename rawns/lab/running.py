@@ -11,7 +11,7 @@ from .host import Host
 from .interface import Interface
 from .lock import LabLock
 from .topology import Topology
-from .values import nearest
+from .words import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

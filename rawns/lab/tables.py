@@ -11,6 +11,7 @@ from .host import FORWARDING, Host
 from .kinds import TABLES
 from .presets import LINKS, UPLINKS, apply_uplink, link_preset, split_uplink
 from .properties import LINK_PROPERTIES, SHAPE_KEYS, Key
+from .words import decimal, join_words, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,13 +72,13 @@ class RouteValue(TableValue):
             return None
         words = value.split() if isinstance(value, str) else []
         if len(words) % 2 == 0:
-            raise InvalidValue(f'{values.quote(value)} is not a route: expected a text like "{EXAMPLE_ROUTE}"')
+            raise InvalidValue(f'{quote(value)} is not a route: expected a text like "{EXAMPLE_ROUTE}"')
         entry: dict[str, Any] = {"to": words[0]}
         for key, word in zip(words[1::2], words[2::2]):
             if key not in ("via", "dev", "metric") or key in entry:
-                text = f"unexpected {values.quote(key)}; after the destination come via, dev and metric, once each"
-                raise InvalidValue(f"{values.quote(value)} is not a route: {text}")
-            entry[key] = values.METRIC.read(values.decimal(word)) if key == "metric" else word
+                text = f"unexpected {quote(key)}; after the destination come via, dev and metric, once each"
+                raise InvalidValue(f"{quote(value)} is not a route: {text}")
+            entry[key] = values.METRIC.read(decimal(word)) if key == "metric" else word
         return entry
 
     def write(self, value: LabRoute) -> str:
@@ -219,7 +220,7 @@ HOST_KEYS: tuple[HostKey, ...] = (
     HostKey(
         "uplink",
         values.CheckedText(_uplink),
-        f'its kind as a router, {values.join_words(list(UPLINKS))}, out of eth0 or "on" another interface: "home on wan"',
+        f'its kind as a router, {join_words(list(UPLINKS))}, out of eth0 or "on" another interface: "home on wan"',
         apply_uplink,
         lambda host: None,  # it has become NAT and rules of a firewall
     ),
@@ -265,7 +266,7 @@ LOOP = Key("loop", values.FLAG, "whether the wire may close a loop of bridges wi
 PRESET = Key(
     "preset",
     values.CheckedText(_preset, enum=list(LINKS)),
-    f"kind of link, whose user is at the first end: {values.join_words(list(LINKS))}",
+    f"kind of link, whose user is at the first end: {join_words(list(LINKS))}",
 )
 LAB_NAME = Key(
     "name", values.Value({"type": "string", "pattern": "^[\\w-]{1,64}$"}), "name of the lab; by default that of the file"

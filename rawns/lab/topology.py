@@ -11,7 +11,7 @@ from . import stamp
 from .host import Host, RootHost
 from .interface import BaseLab, Existing, Interface
 from .kinds.veth import Port
-from .values import RESERVED_NAMES
+from .words import RESERVED_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from ..netns import call_inside
 from ..objects import prefix
 from ..terminal import printable, short_repr
 from .activation import activate
-from .values import port_number
 from .wait import LabTimeoutError
+from .words import port_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from time import monotonic
 
 from .. import syscalls, uapi
 from ..errors import InvalidValue, RawnsError
-from ..lab.values import port_number
+from ..lab.words import port_number
 from ..terminal import printable
 
 TYPE_CHECKING = False

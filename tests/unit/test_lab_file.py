@@ -12,7 +12,7 @@ import pytest
 
 from rawns import InvalidValue, Lab
 from rawns.errors import SyscallError
-from rawns.lab import document, tables, values
+from rawns.lab import document, tables, words
 from rawns.lab.export import data_of
 from rawns.lab.graph import svg, text
 from rawns.lab.kinds.bridge import Bridge
@@ -207,7 +207,7 @@ REFUSED = {
     ),
     "nothing like it": (
         {**TWO, "xyzzy": 1},
-        'xyzzy: a description has no key "xyzzy"; there is ' + values.join_words(list(tables.TOP)),
+        'xyzzy: a description has no key "xyzzy"; there is ' + words.join_words(list(tables.TOP)),
     ),
     "no host of that name": (
         {**TWO, "wires": [{"ends": ["web", "bd"]}]},
@@ -444,7 +444,7 @@ def test_a_file_names_the_lab(tmp_path: Path) -> None:
         ("a.json", "", "a.json:1: this is not JSON: expecting value"),
         ("a.json", b'{"hosts":\n\xff', "a.json:2: this is not UTF-8, and so not a description"),
         ("a.json", "[" * 100000, "a.json: tables and lists are nested more than 32 deep"),
-        ("a.json", "[]", "a.json:1: a description is a table with " + values.join_words(list(tables.TOP))),
+        ("a.json", "[]", "a.json:1: a description is a table with " + words.join_words(list(tables.TOP))),
         ("a.json", '{"hosts": ["a"],\n "hosts": ["b"]}', 'a.json:1: hosts: the key "hosts" is here twice'),
         ("a.json", '{"hosts": {"a": {}, "a": {}}}', 'a.json:1: hosts.a: the key "a" is here twice'),
     ],
