@@ -21,7 +21,7 @@ acknowledged by Linux 6.10 and later only, so the last message between them is t
 from __future__ import annotations
 
 from . import nlmsg, uapi
-from .errors import DecodeError, KernelError
+from .errors import DecodeError, KernelError, errno_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ class Exchange:
             error = -body.get("error", 0)
             if not 0 <= error <= MAX_ERRNO:
                 raise DecodeError(f"{answer.name}: error is {-error}, not an errno")
-            if error:
+            if error and self._requests[number].optional and errno_name(error) == "EOPNOTSUPP":
+                self.warnings.append(f"{self._requests[number].context}: this kernel has nothing of the kind")
+            elif error:
                 self._errors[number] = self._explain(number, error, body)
             elif "NLMSGERR_ATTR_MSG" in body:
                 self.warnings.append(body["NLMSGERR_ATTR_MSG"])

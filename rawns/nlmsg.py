@@ -51,14 +51,16 @@ class Request:
 
     ``flags`` are the NLM_F_* beyond NLM_F_REQUEST; NLM_F_DUMP among them makes it a dump.  ``context`` says in the
     caller's words what this is for (``'address 10.0.0.1/24 on v1'``).  ``reading`` is how its answers are decoded if not
-    all of them is wanted (`Message.select`).
+    all of them is wanted (`Message.select`).  ``optional`` says that it is not an error, but a warning, if the kernel has
+    nothing of the kind (EOPNOTSUPP).
     """
 
-    __slots__ = ("message", "flags", "body", "context", "reading")
+    __slots__ = ("message", "flags", "body", "context", "optional", "reading")
 
     def __init__(self, message: Message, body: Mapping[Any, Any], flags: int = 0, context: str = "") -> None:
         self.message, self.body, self.flags, self.context = message, body, flags, context
         self.reading: Message | None = None
+        self.optional = False
 
     @property
     def dump(self) -> bool:

@@ -52,7 +52,9 @@ def complete(lab: str, one: Interface, near: bool) -> list[Request]:
     options.update(one.late_options())
     requests = [one.labelled(link.change(one.index, **options))]
     if one.altname is not None:
-        requests.append(one.labelled(link.add_altname(one.index, one.altname)))
+        named = one.labelled(link.add_altname(one.index, one.altname))
+        named.optional = True  # the lab works without a second name for the link
+        requests.append(named)
     return requests
 
 

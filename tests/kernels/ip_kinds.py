@@ -135,7 +135,10 @@ def commands() -> str:
         address = "" if kind in NO_ADDRESS else f"address 02:00:00:00:00:{number:02x}"
         below = f"link {lower[5:]}" if lower else ""
         lines.append(f"link add {below} name l{number} index {100 + number} {address} type {rest}")
-    return "\n".join([*lines, *AFTERWARDS.strip().splitlines(), ""])
+    afterwards = AFTERWARDS.strip().splitlines()
+    if sys.byteorder == "big":  # iproute2 reads one byte of IFLA_VTI_LINK, the wrong one there, and so takes "dev" away
+        afterwards = [line for line in afterwards if "type vti6" not in line]
+    return "\n".join([*lines, *afterwards, ""])
 
 
 def _answers() -> list[str]:

@@ -231,7 +231,7 @@ def test_other_kinds_of_namespaces_and_files_are_refused(tmp_path: Path) -> None
     file.touch()
     with pytest.raises(InvalidValue, match="is not a network namespace"):
         NetNS.open(str(file))
-    with pytest.raises(InvalidValue, match="one of name, pid and fd"):
+    with pytest.raises(InvalidValue, match="one of name, pid, fd and pidfd"):
         NetNS.open("x", pid=1)
 
 

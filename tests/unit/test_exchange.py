@@ -17,7 +17,7 @@ from rawns.errors import DecodeError, KernelError, WireError
 from rawns.exchange import AWAIT_ACK, AWAIT_DONE, IDLE, MAX_BATCH_MESSAGES, Exchange, batches
 from rawns.nlmsg import Request
 
-ENODEV, EEXIST, EINVAL = 19, 17, 22
+ENODEV, EEXIST, EINVAL, EOPNOTSUPP = 19, 17, 22, 95
 
 
 # -- the fake kernel ------------------------------------------------------------------------------------------------
@@ -333,10 +333,21 @@ def test_an_offset_in_the_header_names_the_field(exchange: Exchange) -> None:
 def test_an_offset_in_a_nest_names_the_innermost(exchange: Exchange) -> None:
     body = {"IFLA_LINKINFO": {"IFLA_INFO_KIND": "veth", "IFLA_INFO_DATA": {"VETH_INFO_PEER": {"IFLA_IFNAME": "v2"}}}}
     request = Request(rtnl.NEWLINK, body)
-    at = request.pack(1).index(b"\x07\0\x03\0v2\0")
+    at = request.pack(1).index(struct.pack("=HH", 7, uapi.IFLA_IFNAME) + b"v2\0")
     assert refusal(exchange, request, offset(at), EEXIST).field == 'IFLA_IFNAME = "v2"'
-    kind = request.pack(1).index(b"\x08\0\x01\0veth")
+    kind = request.pack(1).index(struct.pack("=HH", 8, uapi.IFLA_INFO_KIND) + b"veth")
     assert refusal(exchange, request, offset(kind)).field == 'IFLA_INFO_KIND = "veth"'
+
+
+def test_what_is_optional_may_be_refused(exchange: Exchange) -> None:
+    """If the kernel has nothing of the kind, the rest of the batch counts; any other refusal is an error."""
+    for error, refused in ((EOPNOTSUPP, False), (EEXIST, True)):
+        extra = up(2)
+        extra.optional, extra.context = True, "altname"
+        _, second, third = sequences(exchange.send([up(1), extra, up(3)]))
+        exchange.receive(answer(second, error) + answer(third))
+        assert exchange.finished and exchange.refused == refused
+        assert exchange.warnings == ([] if refused else ["altname: this kernel has nothing of the kind"])
 
 
 def test_an_offset_into_nowhere_is_only_a_number(exchange: Exchange) -> None:
