@@ -27,6 +27,7 @@ TOPICS = (
     "ip",
     "labs",
     "learn",
+    "primitives",
     "python",
     "rootless",
     "ss",

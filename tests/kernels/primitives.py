@@ -175,7 +175,51 @@ def tree_namespace() -> None:
     libc("setns", tree, CLONE_NEWNS)
 
 
+def wires() -> None:
+    """Print how long a pair of links of each kind takes to create, and a datagram from one end to the other and back."""
+    import socket
+
+    sys.path.insert(0, os.environ.get("PYTHONPATH", "").partition(":")[0] or os.path.join(os.path.dirname(__file__), "../.."))
+    from rawns import NetNS, RawnsError
+
+    with NetNS.create() as one, NetNS.create() as two:
+        created: dict[str, list[int]] = {"veth": [], "netkit": []}
+        trips: dict[str, list[int]] = {"veth": [], "netkit": []}
+        peers = {"veth": "VETH_INFO_PEER", "netkit": "IFLA_NETKIT_PEER_INFO"}
+        for number in range(40):
+            for kind, peer in peers.items():
+                data = {peer: {"IFLA_IFNAME": "v2", "IFLA_NET_NS_FD": two.fileno()}}
+                start = perf_counter_ns()
+                try:
+                    one.net.add_link("v1", kind, data)
+                except RawnsError:
+                    continue  # the kernel has no such kind
+                created[kind].append(perf_counter_ns() - start)
+                for ns, name, address in ((one, "v1", "10.0.0.1/24"), (two, "v2", "10.0.0.2/24")):
+                    ns.net.add_address(name, address)
+                    ns.net.set_link(name, up=True)
+                datagrams = (socket.AF_INET, socket.SOCK_DGRAM)
+                with two.socket(*datagrams) as there, one.socket(*datagrams) as here:
+                    there.bind(("10.0.0.2", 7))
+                    here.settimeout(1)
+                    there.settimeout(1)
+                    for _ in range(50 if number % 4 == 0 else 0):
+                        start = perf_counter_ns()
+                        try:
+                            here.sendto(b"x", ("10.0.0.2", 7))
+                            there.sendto(*there.recvfrom(9))
+                            here.recv(9)
+                        except OSError:
+                            continue  # it is lost
+                        trips[kind].append(perf_counter_ns() - start)
+                one.net.delete_link("v1")
+        for title, found in (("create a wire", created), ("a datagram and its answer", trips)):
+            says = [f"{kind} {statistics.median(taken) / 1000:.1f} us ({len(taken)})" for kind, taken in found.items() if taken]
+            print(f"{title}: {', '.join(says)}", flush=True)
+
+
 def main() -> None:
+    wires()
     libc("unshare", CLONE_NEWNS)
     libc("mount", b"none", b"/", b"none", MS_REC | MS_PRIVATE, None)
     os.makedirs(DIRECTORY, exist_ok=True)

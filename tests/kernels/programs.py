@@ -250,8 +250,7 @@ CHECKS: dict[str, dict[str, Callable[[], str]]] = {  # by the step of modules th
     "programs": {"bridge": bridge, "tc": tc, "ss": ss},
     "tunnels": {f"{name}, tunnels": check for name, check in BASE.items()},
     "relay": {"netem and relay": checks.impairments},
-    "kinds": {"ip-kinds": ip_kinds, "netkit": checks.netkit},
-    "figures": {"primitives": primitives},
+    "kinds": {"ip-kinds": ip_kinds, "netkit": checks.netkit, "primitives": primitives},
 }
 SELDOM = {"netem and relay", "primitives"}  # they measure time, on request: only=relay
 TOO_SLOW = {"demo --explain", "demo, tunnels", "a standing lab, tunnels", "a standing lab of all kinds"}

@@ -3,12 +3,13 @@
 
     python3 tests/kernels/run.py [MACHINE ...]
 
-A MACHINE is one of `machines.MACHINES`; by default all of them are booted, one after the other.  Kernels, Python and iproute2
+A MACHINE is one of `machines.MACHINES`; by default all of them are booted, two at a time.  Kernels, Python and iproute2
 are packages of Debian, which are downloaded by name into ~/.cache/rawns-kernels (packages.py) at the first run.  A file
 ``linux-image-*.deb``, or a directory into which one was unpacked, is a MACHINE, too: its kernel is booted with bookworm's Python.
 
-Prints a line for each machine and check, and the table that the manual has; the exit status is 1 if a check failed.  The
-checks are in init.py, which is process 1 of the booted machine, checks.py and programs.py.
+Prints a line for each machine and check, and a table of the last run of each machine, which ``--manual`` writes into the
+manual; the exit status is 1 if a check failed.  The checks are in init.py, which is process 1 of the booted machine,
+checks.py and programs.py.
 Needs qemu-system-x86, qemu-system-arm, qemu-system-misc, apt and dpkg-deb; no root, no KVM.  pytest does not collect it.
 """
 
@@ -17,10 +18,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from time import monotonic
@@ -29,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import image
 from machines import MACHINES, PACKAGES, Machine, command
+from packages import CACHE
 
 # The command line of each kernel.  Mitigations only cost time here.
 WORDS = "quiet panic=-1 random.trust_cpu=on no_timer_check mitigations=off"
@@ -82,23 +86,56 @@ def row(checks: list[dict[str, str]]) -> str:
     trouble = [f"{check['check']}: FAILED" for check in checks if check["how"] == "FAILED"]
     lacking = [check["says"] for check in checks if check["how"] == "lacks"]
     units, kinds = says.get("unit tests", "-").partition(",")[0], says.get("ip-kinds", "-").replace(" by the kernel", "")
-    cells = [release, processor, says.get("python", "?"), f"{passed} of {len(counted)}", units, kinds.partition(", 9 ")[0]]
-    return f"| {' | '.join([*cells, '; '.join(trouble + lacking)])} |"
+    facts = [release, processor, says.get("python", "?"), f"{passed} of {len(counted)}", units, kinds.partition(", 9 ")[0]]
+    cells = [str(date.today()), *facts, "; ".join(trouble + lacking)]
+    return f"| {' | '.join(cells)} |"
 
 
 HEAD = (
-    "| kernel | processor | Python | checks that succeed | unit tests on bytes | kinds of links beside iproute2 6.1 | lacks |\n"
-    "|---|---|---|---|---|---|---|"
+    "| date | kernel | processor | Python | checks that succeed | unit tests on bytes | links beside iproute2 6.1 | lacks |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
+MANUAL = image.PROJECT / "rawns/manual/errors.md"
+RESULTS = CACHE / "results"
+
+
+def table() -> str:
+    """Return the table of the last run of each machine."""
+    rows = [path.read_text() for machine in MACHINES if (path := RESULTS / machine.name).exists()]
+    return "\n".join([HEAD, *rows])
+
+
+def write_manual() -> None:
+    """Replace the table below the heading "Where it was tested" of the manual."""
+    before, heading, after = MANUAL.read_text().partition("## Where it was tested\n")
+    changed = re.sub(r"(?m)(^\|.*\n)+", lambda _: f"{table()}\n", after, count=1)
+    MANUAL.write_text(before + heading + changed)
+
+
+def examine(machine: Machine, options: argparse.Namespace) -> int:
+    """Boot a machine, print what came of its checks, and return how many have failed."""
+    start = monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        checks = boot(machine, Path(directory), options)
+    lines = [
+        f"{machine.name:<12} {check['check']:<36} {check['how']:<6} {check.get('seconds', '?'):>5} s  {check['says']}"
+        for check in checks
+    ]
+    print("\n".join([*lines, f"{machine.name:<12} in {monotonic() - start:.0f} s"]), flush=True)
+    if machine in MACHINES and not options.append:
+        (RESULTS / machine.name).write_text(row(checks))
+    return sum(check["how"] == "FAILED" for check in checks)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run rawns on other kernels and processors, in QEMU.")
     parser.add_argument("machines", nargs="*", metavar="MACHINE", help=", ".join(machine.name for machine in MACHINES))
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="machines at a time (default 2)")
     parser.add_argument("--timeout", type=float, default=900, metavar="S", help="seconds for each machine (default 900)")
     parser.add_argument("--append", default="", metavar="WORDS", help="for its command line; only=WORD picks checks")
     parser.add_argument("--keep", metavar="DIR", help="write files that checks have left there")
     parser.add_argument("--offline", action="store_true", help="do not ask whether there are newer packages")
+    parser.add_argument("--manual", action="store_true", help="write the table into the manual")
     options = parser.parse_args()
     known = {machine.name: machine for machine in MACHINES}
     chosen = [
@@ -107,18 +144,12 @@ def main() -> int:
     unknown = [machine.name for machine in chosen if machine.name not in known and not os.path.exists(machine.kernel)]
     if unknown:
         parser.error(f"there is no machine {unknown[0]}: {', '.join(known)}")
-    rows, failures = [], 0
-    for machine in chosen:
-        start = monotonic()
-        with tempfile.TemporaryDirectory() as directory:
-            checks = boot(machine, Path(directory), options)
-        for check in checks:
-            seconds = f"{check.get('seconds', '?'):>5} s"
-            print(f"{machine.name:<12} {check['check']:<32} {check['how']:<6} {seconds}  {check['says']}", flush=True)
-            failures += check["how"] == "FAILED"
-        print(f"{machine.name:<12} in {monotonic() - start:.0f} s", flush=True)
-        rows.append(row(checks))
-    print("", f"{date.today()}, `python3 tests/kernels/run.py`:", "", HEAD, *rows, sep="\n")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        failures = sum(pool.map(lambda machine: examine(machine, options), chosen))
+    print(f"\n{table()}")
+    if options.manual:
+        write_manual()
     return int(failures > 0)
 
 

@@ -6,15 +6,16 @@ import os
 import shutil
 import socket
 import subprocess
+import types
 from collections.abc import Iterator
 from errno import ENOSYS, ENOTTY, EPERM
 
 import pytest
 from conftest import PROJECT
 
-from rawns import InvalidValue, NetNS, nsfs
+from rawns import InvalidValue, NetNS, SyscallError, nsfs
 from rawns.inventory import inventory
-from rawns.syscalls import Observer, observed
+from rawns.syscalls import LibcFunction, Observer, observed
 
 
 class Refuse(Observer):
@@ -116,6 +117,8 @@ def test_a_link_for_a_namespace_of_another_owner() -> None:
         "                ask()\n"
         "            except PermissionError as error:\n"
         "                print(error)\n"
+        "            else:\n"
+        "                print('allowed')\n"
         "            inner.net.add_veth('m1', 'm2') if not inner.net.links('veth') else None\n"
         "        print([link.name for link in inner.net.links('veth')])\n"
     )
@@ -124,6 +127,17 @@ def test_a_link_for_a_namespace_of_another_owner() -> None:
         pytest.skip("needs root and setpriv (util-linux)")
     done = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True)
     first, second, links = done.stdout.splitlines()
+    if first == "allowed":
+        pytest.skip("this kernel does not ask who owns the namespace of the peer")
     for line in (first, second):
         assert "(EPERM)" in line and "the other namespace belongs to another user namespace" in line, done.stderr
     assert links == "['m2', 'm1']"
+
+
+def test_a_processor_with_other_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call is not made by a number that means something else there."""
+    call = LibcFunction("gettid", number=470)
+    monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(machine="mips64"))
+    with pytest.raises(SyscallError) as caught:
+        call()
+    assert (caught.value.errno, caught.value.call) == (ENOSYS, "gettid")
