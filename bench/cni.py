@@ -104,8 +104,7 @@ def install(directory: Path, python: str, onefile: bool) -> None:
     program = directory / "rawns"
     if onefile:
         subprocess.run([python, "-m", "rawns", "onefile", "--compile", "-o", str(program)], cwd=PROJECT, check=True, stdout=2)
-        text = program.read_bytes().split(b"\n", 1)[1]
-        program.write_bytes(f"#!{python}\n".encode() + text)
+        os.environ["PATH"] = f"{os.path.dirname(python)}:{os.environ['PATH']}"  # its first line asks env(1) for python3
     else:
         program.write_text(
             f"#!{python}\nimport sys\nsys.path.insert(0, {str(PROJECT)!r})\nfrom rawns.cli.main import entry\nentry()\n"

@@ -143,6 +143,7 @@ class Call:
             self._read_attachment(environment)
         self._open_here = _Sockets()
         self.result: CniResult | None = None  # of the plugin before, in a chain
+        self.removed_tables: set[int] = set()  # families of nf_tables
         self.valid: list[Attachment] = self._read_valid() if self.command == "GC" else []
 
     def of(self, config: dict[str, Any]) -> Call:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 INET, BRIDGE = uapi.NFPROTO_INET, uapi.NFPROTO_BRIDGE
 OUTPUT = ("output", uapi.NF_INET_LOCAL_OUT, -100)
+MAX_TOGETHER = 500  # tables that are removed in one transaction
 MULTICAST = {uapi.AF_INET: "224.0.0.0/4", uapi.AF_INET6: "ff00::/8"}
 
 
@@ -60,6 +61,7 @@ class Rules:
     def install(self) -> None:
         """Add all of it, or nothing."""
         self.call.host.nft.netfilter.transact(*self.requests, context=f"table {self.name}")
+        self.call.removed_tables.discard(self.family)
         self.call.undo(remove, self.call, self.family)
 
 
@@ -89,8 +91,10 @@ def negated(steps: list[Body]) -> list[Body]:
 
 
 def remove(call: Call, family: int = INET) -> None:
-    """Remove the table of an attachment, if there is one."""
-    _remove(call, call.attachment.table, family)
+    """Remove the table of an attachment, if there is one; the plugins of a chain do so once."""
+    if family not in call.removed_tables:
+        call.removed_tables.add(family)
+        _remove(call, call.attachment.table, family)
 
 
 def _remove(call: Call, name: str, family: int) -> None:
@@ -107,9 +111,16 @@ def collect(call: Call) -> None:
     tables = [records.NftTable(reply.body) for reply in netfilter.dump(records.tables())]
     named = [(one.name, one.comment) for one in tables if one.name.startswith("cni-")]
     names = set(stale(named, str(call.network), [one.table for one in call.valid]))
-    for one in tables:  # not in one transaction, which one that has gone meanwhile would fail
-        if one.name in names:
-            _remove(call, one.name, one.family)
+    gone = [one for one in tables if one.name in names]
+    for start in range(0, len(gone), MAX_TOGETHER):
+        several = gone[start : start + MAX_TOGETHER]
+        try:
+            netfilter.transact(*[build.delete_table(one.name, one.family) for one in several])
+        except KernelError as error:
+            if error.errno != ENOENT:
+                raise
+            for one in several:  # one of them has gone meanwhile, so that none has been removed
+                _remove(call, one.name, one.family)
 
 
 def check(call: Call, rules: Rules) -> None:

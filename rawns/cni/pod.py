@@ -267,9 +267,9 @@ def delete_stale(call: Call, beginning: str = "veth") -> None:
     groups = {one.group for one in links}
     group = max(groups) + 1 if max(groups) < uapi.UINT32_MAX else min(set(range(1, len(groups) + 2)) - groups)
     found = {one.name: one.index for one in links}
-    for request in [*[link.change(found[name], group=group) for name in names], link.delete_group(group)]:
+    for requests in ([link.change(found[name], group=group) for name in names], [link.delete_group(group)]):
         try:
-            call.host.do(request)
+            call.host.do(*requests)
         except KernelError as error:
             if error.errno != ENODEV:  # it has gone by itself
                 raise

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
+from _socket import if_indextoname, inet_pton
 
-from .. import sysctl, uapi
+from .. import uapi
 from ..errors import KernelError
 from ..nft import build
 from ..nft.nat import PREROUTING, dnat_to
 from ..nft.statements import PROTOCOLS
 from ..objects import prefix, route
 from ..objects.route import Route
-from . import nat_tables
+from . import nat_tables, pod
 from .failure import UNSUPPORTED_FIELD, CniError
 from .keys import FLAG, IP, TEXT, ConfigKey, choice, list_of, number, table
 from .plugin import CniPlugin
@@ -91,7 +91,7 @@ class PortmapPlugin(CniPlugin):
                 except KernelError:
                     continue
                 if leads.index is not None:
-                    sysctl.write(f"net/ipv4/conf/{self.call.host.link(leads.index).name}/route_localnet", 1)
+                    pod.set_setting(f"net/ipv4/conf/{if_indextoname(leads.index)}/route_localnet", 1)
 
     def _rules(self, addresses: list[Prefix]) -> nat_tables.Rules:
         rules = nat_tables.Rules(self.call)

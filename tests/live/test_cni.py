@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -230,13 +231,13 @@ def test_killed_before_a_system_call(node: NetNS, pod: NetNS, tmp_path: Path) ->
     kill_at(node, pod, tmp_path, range(13, 400, 37))
 
 
-def kill_at(node: NetNS, pod: NetNS, tmp_path: Path, numbers: range) -> None:
-    """Kill ADD before the system calls with these numbers, and then call DEL and GC by turns."""
+def kill_at(node: NetNS, pod: NetNS, tmp_path: Path, numbers: range, first: int = 0) -> None:
+    """Kill ADD before the system calls with these numbers, and then call GC and DEL by turns."""
     configuration = chained(network(tmp_path))
     engine = Engine(in_process(node), configuration)
     for turn, number in enumerate(numbers):
         killed = killed_before(node, configuration, path_of(pod), number)
-        engine.delete("one", path_of(pod)) if turn % 2 else engine.collect([])
+        engine.delete("one", path_of(pod)) if (turn + first) % 2 else engine.collect([])
         assert names(pod) == {"lo"} and names(node) <= {"lo", "cni0"}, number
         assert nft(node) == "" and leases(tmp_path) == set(), number
         if not killed:
@@ -379,3 +380,58 @@ def test_loopback(node: NetNS, pod: NetNS) -> None:
     engine.check("one", path_of(pod), ifname="lo")
     engine.delete("one", path_of(pod), ifname="lo")
     assert "UP" not in ip(pod, "link", "show", "lo")[0]["flags"]
+
+
+def test_parallel_calls_give_different_addresses(node: NetNS, tmp_path: Path) -> None:
+    engine = Engine(in_process(node), chained(network(tmp_path)))
+    pods = [NetNS.create() for _ in range(8)]
+    try:
+        with ThreadPoolExecutor(len(pods)) as pool:
+            results = list(pool.map(engine.add, [f"c{number}" for number in range(len(pods))], map(path_of, pods)))
+        assert len({one["ips"][0]["address"] for one in results}) == len(pods)
+        assert leases(tmp_path) == {one["address"].partition("/")[0] for result in results for one in result["ips"]}
+        engine.collect([])
+        assert names(node) == {"lo", "cni0"} and leases(tmp_path) == set()
+    finally:
+        for one in pods:
+            one.close()
+
+
+def test_a_later_plugin_fails(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """What the plugins before it have made is undone."""
+    configuration = network(tmp_path)
+    configuration["plugins"].append({"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.forwarding": "nonsense"}})
+    engine = Engine(in_process(node), chained(configuration))
+    with pytest.raises(PluginFailed, match="does not accept this value"):
+        engine.add("one", path_of(pod), portMappings=[{"hostPort": 8080, "containerPort": 80}])
+    assert names(pod) == {"lo"} and names(node) == {"lo", "cni0"} and nft(node) == "" and leases(tmp_path) == set()
+
+
+def test_an_attachment_that_exists_is_left_alone(node: NetNS, pod: NetNS, other_pod: NetNS, tmp_path: Path) -> None:
+    configuration = network(tmp_path)
+    del configuration["plugins"][0]["ipam"], configuration["plugins"][1]
+    configuration["plugins"][0] |= {"isDefaultGateway": False, "ipMasq": False}
+    engine = Engine(in_process(node), configuration)
+    engine.add("one", path_of(pod))
+    before = names(node)
+    for given in (pod, other_pod):
+        with pytest.raises(PluginFailed, match="exists (in the container|on the node) already") as caught:
+            engine.add("one", path_of(given))
+        assert caught.value.error["code"] == 102
+    assert names(node) == before and names(pod) == {"lo", "eth0"} and names(other_pod) == {"lo"}
+
+
+def test_two_networks_of_one_container(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """The default route of the first network stays."""
+    first = Engine(in_process(node), network(tmp_path))
+    ipam = {"type": "static", "addresses": [{"address": "10.99.0.2/24", "gateway": "10.99.0.1"}]}
+    second = Engine(in_process(node), {**network(tmp_path, bridge="cni1", ipam=ipam), "name": "net2"})
+    first.add("one", path_of(pod))
+    second.add("one", path_of(pod), "eth1")
+    assert [one["gateway"] for one in ip(pod, "route") if one["dst"] == "default"] == ["10.88.0.1"]
+    first.check("one", path_of(pod))
+    second.check("one", path_of(pod), "eth1")
+    first.delete("one", path_of(pod))
+    assert names(pod) == {"lo", "eth1"}
+    second.delete("one", path_of(pod), "eth1")
+    assert nft(node) == ""

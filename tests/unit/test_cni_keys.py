@@ -1,0 +1,153 @@
+"""What CNI plugins read and write, without a kernel: keys, results of each version, ranges, names and JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rawns import json_text
+from rawns.cni import keys
+from rawns.cni.call import Attachment, identifier, stale
+from rawns.cni.failure import CniError
+from rawns.cni.ipam import AddressRange, _from, resolv_conf
+from rawns.cni.program import PLUGINS, plugin_class, run
+from rawns.cni.reference import describe
+from rawns.cni.result import VERSIONS, CniResult
+from rawns.objects import prefix
+
+RESULT = {
+    "cniVersion": "1.1.0",
+    "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01", "mtu": 1400, "sandbox": "/run/netns/a", "socketPath": "/s"}],
+    "ips": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1", "interface": 0}, {"address": "fd00::2/64", "interface": 0}],
+    "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.0.1", "mtu": 1300, "priority": 7, "scope": 0}],
+    "dns": {"nameservers": ["10.1.0.53"]},
+}
+
+
+def test_results_keep_all_that_their_version_has() -> None:
+    assert CniResult.parse(RESULT).render("1.1.0") == RESULT
+    older = CniResult.parse(RESULT).render("1.0.0")
+    assert older["interfaces"] == [{"name": "eth0", "mac": "02:00:00:00:00:01", "sandbox": "/run/netns/a"}]
+    assert older["routes"] == [{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}] and older["ips"] == RESULT["ips"]
+    for version in ("0.3.0", "0.3.1", "0.4.0"):
+        assert [one["version"] for one in CniResult.parse(RESULT).render(version)["ips"]] == ["4", "6"]
+        assert CniResult.parse(CniResult.parse(RESULT).render(version)).render("1.0.0") == older
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        [],
+        {"ips": [{"address": "10.1.0.2/24", "interface": 3}], "interfaces": []},
+        {"ips": [{"gateway": "10.1.0.1"}]},
+        {"ips": [{"address": "10.1.0.2/99"}]},
+        {"interfaces": "eth0"},
+        {"routes": [{"dst": "somewhere"}]},
+        {"dns": []},
+    ],
+)
+def test_broken_results_are_refused(broken: Any) -> None:
+    with pytest.raises(CniError):
+        CniResult.parse(broken)
+
+
+def test_keys() -> None:
+    table = (
+        keys.ConfigKey("size", keys.number(1, 9), "", 3),
+        keys.ConfigKey("inner", keys.list_of(keys.table((keys.ConfigKey("ip", keys.IP, ""),))), "", []),
+    )
+    assert keys.read(table, {}) == {"size": 3, "inner": []}
+    assert keys.read(table, {"size": None, "inner": [{"ip": "FD00::1"}]}) == {"size": 3, "inner": [{"ip": "fd00::1"}]}
+    for given, code, words in (
+        ({"size": 10}, 7, "size: expected a number from 1 to 9, not 10"),
+        ({"size": True}, 7, "not True"),
+        ({"inner": [{"ip": "x"}]}, 7, "inner[0].ip: 'x' is not"),
+        ({"inner": [{"address": 1}]}, 2, "inner[0].address"),
+        ({"Size": 1}, 2, "(but size)"),
+        ("text", 7, "expected an object"),
+    ):
+        with pytest.raises(CniError) as caught:
+            keys.read(table, given)
+        assert caught.value.code == code and words in str(caught.value)
+
+
+def test_every_plugin_describes_its_keys() -> None:
+    for name in PLUGINS:
+        assert plugin_class(name).name == name
+        assert describe(name).startswith(f"{name}: ")
+        for key in plugin_class(name).keys:
+            assert key.help and key.type.name
+
+
+def test_ranges_go_round() -> None:
+    given = {"subnet": prefix.parse("10.1.0.0/29"), "rangeStart": None, "rangeEnd": None, "gateway": None}
+    first = AddressRange(given, "")
+    second = AddressRange({**given, "subnet": prefix.parse("10.2.0.0/30"), "gateway": "10.2.0.2"}, "")
+    order = [f"10.1.0.{n}" for n in (2, 3, 4, 5, 6)] + ["10.2.0.1"]
+    assert [range_.text(number) for range_, number in _from([first, second], "")] == order
+    for place, last in enumerate(order):
+        told = [range_.text(number) for range_, number in _from([first, second], last)]
+        assert told == order[place + 1 :] + order[: place + 1]
+    largest = AddressRange({**given, "subnet": prefix.parse("fd00::/8")}, "")
+    assert largest.text(next(_from([largest], ""))[1]) == "fd00::2"
+
+
+def test_names_of_an_attachment() -> None:
+    one, other = Attachment("net", "container", "eth0"), Attachment("net", "container", "eth1")
+    assert one.host_link != other.host_link and len(one.host_link) == 15
+    assert one.stamp == "cni net container eth0"
+    long = Attachment("n" * 255, "c" * 255, "eth0")
+    assert len(long.stamp) <= 127
+    known = [(a.table, a.stamp) for a in (one, other, long, Attachment("net2", "container", "eth0"))]
+    assert stale(known, "net", [other.table]) == [one.table]
+    assert stale(known, "n" * 255, []) == [long.table]
+    for text, right in (
+        ("a", True),
+        ("A1_.-", True),
+        ("", False),
+        (".a", False),
+        ("-a", False),
+        ("a/b", False),
+        ("a b", False),
+        ("é", False),
+    ):
+        assert identifier(text) is right
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, False, 0, -5, 1.5, "", "a\n\x1b\u2028é", [], {}, [1, [2, {"a": []}]], {"k": {"l": None}}]
+)
+def test_json(value: Any) -> None:
+    assert json.loads(json_text.write(value)) == value
+    assert json_text.parse(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1,]", "nul", "1 2", "NaN", "[" * 100_000, '{"a": 1} x', "'a'"])
+def test_what_is_not_json(text: str) -> None:
+    status, answer = run("bridge", {"CNI_COMMAND": "ADD"}, text.encode())
+    assert (status, json.loads(answer)["code"]) == (1, 6)
+
+
+def test_resolv_conf(tmp_path: Path) -> None:
+    file = tmp_path / "resolv.conf"
+    file.write_text("# comment\nnameserver 10.0.0.1\nnameserver fd00::1\nsearch a b\n;x\ndomain a\noptions ndots:5\nnameserver\n")
+    assert resolv_conf(str(file)) == {
+        "nameservers": ["10.0.0.1", "fd00::1"],
+        "domain": "a",
+        "search": ["a", "b"],
+        "options": ["ndots:5"],
+    }
+    with pytest.raises(CniError, match="resolvConf"):
+        resolv_conf(str(tmp_path / "nothing"))
+
+
+def test_versions() -> None:
+    status, answer = run("bridge", {"CNI_COMMAND": "VERSION"}, b"")
+    assert status == 0 and json.loads(answer)["supportedVersions"] == list(VERSIONS)
+    status, answer = run("bridge", {"CNI_COMMAND": "GC"}, b'{"cniVersion": "1.0.0", "name": "a", "type": "bridge"}')
+    assert json.loads(answer)["code"] == 1
+    status, answer = run("bridge", {"CNI_COMMAND": "GC"}, b'{"cniVersion": "1.1.0", "name": "a", "type": "bridge"}')
+    assert json.loads(answer)["code"] == 7 and "valid-attachments" in answer
