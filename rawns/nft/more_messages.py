@@ -1,4 +1,4 @@
-"""Messages of nf_tables that only other programs send: sets and their elements, objects, flow tables, generations.
+"""Messages and expressions of nf_tables that only other programs send: sets, objects, flow tables, generations, limits, logs.
 
 They are decoded for ``rawns trace``.  Their numbers follow from their order in `<linux/netfilter/nf_tables.h>`, and stand here
 and not in `uapi`, which every command loads.
@@ -7,9 +7,9 @@ and not in `uapi`, which every command loads.
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import BE32, BE64, RAW, TEXT, Attrs, Layout, Message, Repeated, Type
+from ..wire import BE16, BE32, BE64, RAW, TEXT, U8, Attrs, Layout, Message, Repeated, Scalar, SubMessage, Type
 from ..wire.indexed import Indexed
-from .messages import DATA, EXPRESSION, MESSAGES, NAME, NFGENMSG, USERDATA, Userdata
+from .messages import DATA, EXPRESSION, EXPRESSIONS, MESSAGES, NAME, NFGENMSG, USERDATA, Userdata
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,50 @@ class SetUserdata(Userdata):
 
 
 SET_ENTRIES = "KEYBYTEORDER DATABYTEORDER MERGE_ELEMENTS KEY_TYPEOF DATA_TYPEOF EXPR DATA_INTERVAL COMMENT".split()
-EXPRESSIONS = Attrs({"NFTA_LIST_ELEM": (uapi.NFTA_LIST_ELEM, Repeated(EXPRESSION))}, True)
+EXPRESSION_LIST = Attrs({"NFTA_LIST_ELEM": (uapi.NFTA_LIST_ELEM, Repeated(EXPRESSION))}, True)
+SHORT: dict[str, Type] = {"8": U8, "16": BE16, "32": BE32, "64": BE64, "text": TEXT, "raw": RAW, "data": DATA}
+SHORT.update(expression=EXPRESSION, expressions=EXPRESSION_LIST)
+# Of expressions by their names, the attributes NFTA_NAME_*, written ``ATTRIBUTE:TYPE``: 32 bits if there is no type.
+MORE_EXPRESSIONS = {
+    "byteorder": "SREG DREG OP LEN SIZE",
+    "range": "SREG OP FROM_DATA:data TO_DATA:data",
+    "dynset": "SET_NAME:text SET_ID OP SREG_KEY SREG_DATA TIMEOUT:64 EXPR:expression PAD:raw FLAGS EXPRESSIONS:expressions",
+    "exthdr": "DREG TYPE:8 OFFSET LEN FLAGS OP SREG",
+    "hash": "SREG DREG LEN MODULUS SEED OFFSET TYPE SET_NAME:text SET_ID",
+    "numgen": "DREG MODULUS TYPE OFFSET SET_NAME:text SET_ID",
+    "rt": "DREG KEY",
+    "socket": "KEY DREG LEVEL",
+    "limit": "RATE:64 UNIT:64 BURST TYPE FLAGS PAD:raw",
+    "connlimit": "COUNT FLAGS",
+    "last": "SET MSECS:64 PAD:raw",
+    "log": "GROUP:16 PREFIX:text SNAPLEN QTHRESHOLD:16 LEVEL FLAGS",
+    "queue": "NUM:16 TOTAL:16 FLAGS:16 SREG_QNUM",
+    "quota": "BYTES:64 FLAGS PAD:raw CONSUMED:64",
+    "secmark": "CTX:text",
+    "synproxy": "MSS:16 WSCALE:8 FLAGS",
+    "tproxy": "FAMILY REG_ADDR REG_PORT",
+    "dup": "SREG_ADDR SREG_DEV",
+    "objref": "IMM_TYPE IMM_NAME:text SET_SREG SET_NAME:text SET_ID",
+    "xfrm": "DREG KEY DIR:8 SPNUM",
+    "osf": "DREG TTL:8 FLAGS",
+    "tunnel": "KEY DREG MODE",
+    "flow_offload": "TABLE_NAME:text",
+}
+PREFIXES = {"numgen": "NG", "flow_offload": "FLOW"}  # in the names of attributes, where it is not the name of the expression
+
+
+def _expression(name: str, rows: str) -> Attrs:
+    pairs = (row.partition(":") for row in rows.split())
+    return _attrs(f"NFTA_{PREFIXES.get(name, name.upper())}_", **{word: SHORT[kind or "32"] for word, _, kind in pairs})
+
+
+EXPRESSIONS.update({name: _expression(name, rows) for name, rows in MORE_EXPRESSIONS.items()})
+OBJECTS = {1: "counter", 2: "quota", 4: "limit", 5: "connlimit", 8: "secmark", 10: "synproxy"}  # NFT_OBJECT_*
+OBJECT_DATA = SubMessage("NFTA_OBJ_TYPE", {number: EXPRESSIONS[name] for number, name in OBJECTS.items()}, nested=True)
+FIELD = _attrs("NFTA_SET_FIELD_", LEN=BE32)
+FIELDS = Attrs({"NFTA_LIST_ELEM": (uapi.NFTA_LIST_ELEM, Repeated(FIELD))}, True)
+DEVICES = Attrs({"NFTA_DEVICE_NAME": (1, Repeated(TEXT))}, True)
+FLOWTABLE_HOOK = _attrs("NFTA_FLOWTABLE_HOOK_", NUM=BE32, PRIORITY=Scalar("!i"), DEVS=DEVICES)
 ELEMENT = _attrs(
     "NFTA_SET_ELEM_",
     KEY=DATA,
@@ -51,7 +94,7 @@ ELEMENT = _attrs(
     PAD=RAW,
     OBJREF=TEXT,
     KEY_END=DATA,
-    EXPRESSIONS=EXPRESSIONS,
+    EXPRESSIONS=EXPRESSION_LIST,
 )
 LAYOUTS = {
     "SET": _attrs(
@@ -64,7 +107,7 @@ LAYOUTS = {
         DATA_TYPE=BE32,
         DATA_LEN=BE32,
         POLICY=BE32,
-        DESC=_attrs("NFTA_SET_DESC_", SIZE=BE32, CONCAT=RAW),
+        DESC=_attrs("NFTA_SET_DESC_", SIZE=BE32, CONCAT=FIELDS),
         ID=BE32,
         TIMEOUT=BE64,
         GC_INTERVAL=BE32,
@@ -73,7 +116,7 @@ LAYOUTS = {
         OBJ_TYPE=BE32,
         HANDLE=BE64,
         EXPR=EXPRESSION,
-        EXPRESSIONS=EXPRESSIONS,
+        EXPRESSIONS=EXPRESSION_LIST,
         TYPE=TEXT,  # this and the next since Linux 6.16
         COUNT=BE32,
     ),
@@ -85,8 +128,12 @@ LAYOUTS = {
         SET_ID=BE32,
     ),
     "GEN": _attrs("NFTA_GEN_", ID=BE32, PROC_PID=BE32, PROC_NAME=TEXT),
-    "OBJ": _attrs("NFTA_OBJ_", TABLE=NAME, NAME=NAME, TYPE=BE32, DATA=RAW, USE=BE32, HANDLE=BE64, PAD=RAW, USERDATA=USERDATA),
-    "FLOWTABLE": _attrs("NFTA_FLOWTABLE_", TABLE=NAME, NAME=NAME, HOOK=RAW, USE=BE32, HANDLE=BE64, PAD=RAW, FLAGS=BE32),
+    "OBJ": _attrs(
+        "NFTA_OBJ_", TABLE=NAME, NAME=NAME, TYPE=BE32, DATA=OBJECT_DATA, USE=BE32, HANDLE=BE64, PAD=RAW, USERDATA=USERDATA
+    ),
+    "FLOWTABLE": _attrs(
+        "NFTA_FLOWTABLE_", TABLE=NAME, NAME=NAME, HOOK=FLOWTABLE_HOOK, USE=BE32, HANDLE=BE64, PAD=RAW, FLAGS=BE32
+    ),
 }
 
 

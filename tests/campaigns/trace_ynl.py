@@ -74,6 +74,7 @@ link-attrs: link
 tc-act-police-attrs: result
 tc-police-attrs: result
 chain-attrs: policy
+flowtable-hook-attrs: priority
 verdict-attrs: code
 """,
     "the header calls it IFLA_VLAN_FLAGS": "linkinfo-vlan-attrs: flag",
@@ -83,8 +84,6 @@ verdict-attrs: code
     "shown as bytes": """
 cable-test-tdr: cfg
 stats-grp: hist-rx hist-tx
-flowtable-attrs: hook
-set-desc-attrs: concat
 tc-basic-attrs: ematches
 """,
 }

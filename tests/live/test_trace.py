@@ -451,6 +451,31 @@ def test_sets_and_generations_of_nf_tables_are_read(netns_name: Name, tmp_path: 
     assert 'NFTA_GEN_PROC_NAME "nft"' in done.stderr and "malformed" not in done.stderr
 
 
+def test_expressions_of_nf_tables_are_read(netns_name: Name) -> None:
+    """The values are those of the words given to nft(8), whether or not the kernel has the expressions."""
+    if shutil.which("nft") is None:
+        pytest.skip("nft is not installed")
+    rule = 'limit rate 5/second burst 7 packets log prefix "x" group 3 quota over 10 bytes tcp dport 7-9 queue num 4'
+    table = f"table ip t {{ chain c {{ {rule}; }}; counter n {{ packets 3 bytes 77; }}; }}"
+    with rawns.NetNS.create(netns_name()) as ns:
+        done = ns.run(
+            [sys.executable, "-m", "rawns", "trace", "-v", "nft", table],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        )
+    for shown in (
+        "NFTA_LIMIT_RATE 5",
+        "NFTA_LIMIT_BURST 7",
+        'NFTA_LOG_PREFIX "x"',
+        "NFTA_LOG_GROUP 3",
+        "NFTA_QUOTA_BYTES 10",
+        "NFTA_QUEUE_NUM 4",
+        "NFTA_COUNTER_BYTES 77",
+    ):
+        assert re.search(rf"^ +{shown}$", done.stderr, re.M), shown
+
+
 def test_families_of_generic_netlink_have_their_names() -> None:
     """The family that lists the others is asked for a name, by the real ip."""
     text = command("-v", program=("ip", "macsec", "show")).stderr

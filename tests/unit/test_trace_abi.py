@@ -10,7 +10,7 @@ import pytest
 
 from rawns import genl, sock_diag, socket_names
 from rawns.genl import ethtool, wireguard
-from rawns.nft import more_messages
+from rawns.nft import messages, more_messages
 from rawns.tracing import architectures, constants, names, ptrace, sockets
 from rawns.wire import Attrs, Layout, Repeated, SubMessage
 
@@ -141,6 +141,7 @@ def test_numbers_of_foreign_families_are_those_of_the_headers(tmp_path: Path) ->
             attributes(attrs, ours)
     attributes(more_messages.LAYOUTS, ours)
     attributes(more_messages.ELEMENT, ours)
+    attributes({name: messages.EXPRESSIONS[name] for name in more_messages.MORE_EXPRESSIONS}, ours)
     ours.update({f"NFT_MSG_{name}": number for number, name in enumerate(more_messages.TYPE_NAMES) if name != "GETRULE_RESET"})
     ours.update({name: number for number, name in genl.CONTROL_COMMANDS.items()})
     ours.update(GENL_ID_CTRL=16, SOCK_DIAG_BY_FAMILY=sock_diag.SOCK_DIAG_BY_FAMILY, SOCK_DESTROY=sock_diag.SOCK_DESTROY)
