@@ -308,7 +308,7 @@ FAULTS: dict[str, BrokenPart] = {
     "gateway that is no router": BrokenPart(1, ROUTES, lambda n: _new_default(n, "web", "10.1.0.1", "10.1.0.20"), "app"),
     "default route without gateway": BrokenPart(2, ROUTES, _default_on_link, "10.2.0.20"),
     "wrong source address": BrokenPart(2, ROUTES, _wrong_source, "10.8.0.1"),
-    "better route to nobody": BrokenPart(1, ROUTES, lambda n: _route_by(n, "web", "10.2.0.20/32", "10.1.0.50"), "10.1.0.50"),
+    "better route to no host": BrokenPart(1, ROUTES, lambda n: _route_by(n, "web", "10.2.0.20/32", "10.1.0.50"), "10.1.0.50"),
     "better route to the wrong host": BrokenPart(2, ROUTES, lambda n: _route_by(n, "r", "10.2.0.20/32", "10.1.0.20"), "app"),
     "better route to the outside": BrokenPart(
         2, ROUTES, lambda n: _route_by(n, "r", "10.2.0.20/32", "192.0.2.2"), "inet is on the way to 10.2.0.20"

@@ -30,7 +30,7 @@ _process_vm_readv = LibcFunction(
 
 
 def read(tid: int, address: int, size: int) -> bytes:
-    """Return the bytes at an address of a thread's memory: at most `MAX_BYTES`, and fewer where nothing is mapped."""
+    """Return the bytes at an address of a thread's memory: at most `MAX_BYTES`, and fewer if nothing is mapped there."""
     size = min(size, MAX_BYTES)
     if size <= 0 or not 0 < address <= MAX_ADDRESS:  # a program can give any address, and what is added to it can overflow
         return b""
@@ -85,7 +85,7 @@ def read_string(tid: int, address: int, most: int = MAX_PATH_BYTES) -> bytes | N
 
 
 def read_words(tid: int, address: int, count: int, size: int) -> list[int]:
-    """Return ``count`` unsigned integers of 4 or 8 bytes; fewer where nothing is mapped."""
+    """Return ``count`` unsigned integers of 4 or 8 bytes; fewer if nothing is mapped there."""
     data = read(tid, address, count * size)
     code = Struct("=I" if size == 4 else "=Q")
     return [value for (value,) in code.iter_unpack(data[: len(data) - len(data) % size])]

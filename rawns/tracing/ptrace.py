@@ -105,7 +105,7 @@ class Watcher:
 class Tracer:
     """Follow a program and everything that it starts.
 
-    ``names`` are the calls of interest; the filter lets through those of ``passed``, which are seen only where a process stops
+    ``names`` are the calls of interest; the filter lets through those of ``passed``, which are seen only of a process that stops
     at each call.  Use `start` or `attach`, then `run`.  `detach_all` ends it early.
     """
 

@@ -31,7 +31,7 @@ final; what one chain accepts, the next one at this hook can still drop.
 What the sender of a connection request gets, if it is not accepted:
 
   what happens                       answer               its error
-  no rule, and nobody listens        TCP reset            Connection refused
+  no rule, and nothing listens       TCP reset            Connection refused
   drop                               none                 timeout, after minutes
   reject                             ICMP port unreach.   Connection refused
   reject with icmpx admin-prohibited ICMP prohibited      No route to host

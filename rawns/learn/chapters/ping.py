@@ -23,7 +23,7 @@ adds a route: 10.0.0.0/24 is reached directly over this link.
 
 Before the first packet, the sender has to know the link-layer (MAC) address of
 10.0.0.2.  It asks all hosts on the link by ARP, and keeps the answer in its
-neighbour table.  If nobody answers, ping says `Destination Host Unreachable`;
+neighbour table.  If no answer comes, ping says `Destination Host Unreachable`;
 if there is no route, it says `Network is unreachable`, and nothing is sent.
 
   ip -n NS addr add ADDRESS/LENGTH dev LINK
