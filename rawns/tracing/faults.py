@@ -30,7 +30,7 @@ REPEATED_OFFSET = 4  # of the request's header behind the errno, in struct nlmsg
 MAX_DELAY_SECONDS = 3600
 MAX_PENDING = 10_000  # refusals that have not been received
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-FAILABLE = calls.NAMESPACES | calls.ON_NETLINK | calls.FILES | {"socket", "ioctl"}
+FAILABLE = set(calls.CALLS)
 
 
 # The kernel does not treat what follows the beginning of a batch as a transaction if that is replaced.
