@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 DIRECTORY = "/run/rawns-learn"
 BIN, WORK, WRAPPERS = f"{DIRECTORY}/bin", f"{DIRECTORY}/work", f"{DIRECTORY}/explain"
 WORDS = ("check", "hint", "solution", "explain", "task", "next", "quit")  # commands of a chapter
-TOOLS = ("ip", "ping", "bridge", "tc", "ss", "nsenter", "unshare")  # replaced by those of rawns, if it has them and the machine does not
+TOOLS = (
+    "ip",
+    "ping",
+    "bridge",
+    "tc",
+    "ss",
+    "nsenter",
+    "unshare",
+)  # those of rawns take the place of missing ones
 PIPE_BYTES = 1 << 16
 TRACED = ("nft", "bridge", "python3", "unshare", "mount", "umount")  # programs whose messages `explain` shows by tracing them
 

@@ -28,6 +28,7 @@ TYPE_OFFSET, FLAGS_OFFSET = 4, 6  # in struct nlmsghdr
 U16, S32 = Struct("=H"), Struct("=i")
 REPEATED_OFFSET = 4  # of the request's header behind the errno, in struct nlmsgerr
 MAX_DELAY_SECONDS = 3600
+SLICE_SECONDS = 0.05  # of a delay, after which signals are looked for
 MAX_PENDING = 10_000  # refusals that have not been received
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 FAILABLE = set(calls.CALLS)
@@ -112,7 +113,7 @@ class Injector:
         name = context.entry.name
         for fault in self._faults:
             if fault.occurs(name):
-                time.sleep(fault.delay)
+                _wait(thread.tid, fault.delay)
                 if fault.error:
                     skip_call(thread.tid, context.entry.architecture)
                     self._failing[thread.tid] = fault.error
@@ -123,7 +124,7 @@ class Injector:
                     names = explain.names_of_message(protocol, data, frame)
                     for fault in self._faults:
                         if fault.occurs(*names):
-                            time.sleep(fault.delay)
+                            _wait(thread.tid, fault.delay)
                             if fault.error and self._replace(thread, context, number, frame):
                                 self._expect(socket, frame, fault.error)
                                 break
@@ -188,3 +189,23 @@ class Injector:
         """Forget a thread that has ended."""
         self._failing.pop(thread.tid, None)
         self._replaced.pop(thread.tid, None)
+
+
+def _wait(tid: int, seconds: float) -> None:
+    """Wait before a call of a thread, or until a signal waits for the thread: it would interrupt a call that takes long, too."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not _has_signal(tid):
+        time.sleep(min(left, SLICE_SECONDS))
+
+
+def _has_signal(tid: int) -> bool:
+    """Tell whether a thread has a pending signal that it neither blocks nor ignores (proc(5), /proc/PID/status)."""
+    masks = {"SigPnd": 0, "ShdPnd": 0, "SigBlk": 0, "SigIgn": 0}
+    try:
+        with open(f"/proc/{tid}/status", encoding="utf-8", errors="replace") as status:
+            for name, _, value in (line.partition(":") for line in status):
+                if name in masks:
+                    masks[name] = int(value, 16)
+    except OSError:  # it has been killed
+        return True
+    return bool((masks["SigPnd"] | masks["ShdPnd"]) & ~masks["SigBlk"] & ~masks["SigIgn"])

@@ -317,6 +317,16 @@ def test_a_call_fails_without_being_made() -> None:
     assert done.returncode == 1 and "No space left on device" in done.stderr
 
 
+def test_a_signal_ends_a_delay(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    argv = [sys.executable, "-m", "rawns", "trace", "-o", str(out), "--delay", "socket=3600s", "ip", "link"]
+    with subprocess.Popen(argv, cwd=PROJECT) as tracer:
+        while not out.exists() or "execve" not in out.read_text():
+            assert tracer.poll() is None
+        tracer.send_signal(signal.SIGTERM)
+        assert tracer.wait(60) == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize(
     "words",
     [
