@@ -1,13 +1,15 @@
-"""What ethtool(8) asks a network driver by ioctl(2), as far as this package needs it (`<linux/ethtool.h>`)."""
+"""Questions about one interface by ioctl(2): netdevice(7), and what ethtool(8) asks a driver (`<linux/ethtool.h>`)."""
 
 from __future__ import annotations
 
 from struct import Struct, pack
 
 from . import uapi
+from .errors import SyscallError
 from .syscalls import buffer, ioctl_struct, quoted
 
 VALUE = Struct("=II")  # struct ethtool_value: cmd, data
+IFREQ = Struct("=16si20x")  # struct ifreq: ifr_name, ifr_ifindex
 
 
 def link_detected(fd: int, name: str) -> bool:
@@ -24,3 +26,21 @@ def link_detected(fd: int, name: str) -> bool:
     argument = pack("16sP16x", encoded, address)
     ioctl_struct(fd, "SIOCETHTOOL", argument, f"{{ifr_name={quoted(encoded)}, ifr_data={{ETHTOOL_GLINK}}}}")
     return bool(VALUE.unpack(value.raw)[1])
+
+
+def link_index(fd: int, name: str) -> int:
+    """Return the index of an interface: SIOCGIFINDEX of netdevice(7); 0 if the kernel does not say.
+
+    ``fd`` is a socket of any family; its network namespace is the one in which the interface is looked up.  It takes a tenth of
+    the time of RTM_GETLINK, which also knows names of more than 15 bytes and has a better error.  The name must be known to
+    exist, as a rule: for another one the kernel looks for a module.
+    """
+    encoded = name.encode("utf-8", "surrogateescape")
+    if not 0 < len(encoded) < uapi.IFNAMSIZ or b"\0" in encoded:
+        return 0
+    try:
+        answer = ioctl_struct(fd, "SIOCGIFINDEX", IFREQ.pack(encoded, 0), f"{{ifr_name={quoted(encoded)}}}")
+    except SyscallError:
+        return 0
+    found: int = IFREQ.unpack(answer)[1]
+    return found

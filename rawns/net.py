@@ -16,6 +16,7 @@ from .netlink import Netlink
 from .netns import Namespace, call_inside
 from .nlmsg import Listing
 from .objects import address, link, route
+from .rollback import signals_blocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ class Net:
             return ref
         if isinstance(ref, link.Link):
             return ref.index
+        if isinstance(ref, str):
+            from .ethtool import link_index
+
+            found = link_index(self.netlink.fileno(), ref)
+            if found:
+                return found
         index: int = self.netlink.get(link.index_of(ref)).body["ifi_index"]
         return index
 
@@ -481,7 +488,8 @@ class NetNS(Namespace):
         """Its network, through one netlink socket, which is opened at first use and closed with the namespace."""
         net = self._net
         if net is None:
-            made = Net(call_inside(self, Netlink))
+            with signals_blocked():  # one block, instead of one at each end of the visit
+                made = Net(call_inside(self, Netlink))
             net = vars(self).setdefault("_net", made)  # atomic, so that no lock is needed
             if net is not made:  # another thread was first
                 made.netlink.close()

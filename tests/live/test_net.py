@@ -13,6 +13,7 @@ import pytest
 
 from rawns import InvalidValue, KernelError, NetNS, RawnsError, WireError, rtnl, uapi
 from rawns.nlmsg import Request
+from rawns.objects import link as links
 
 if TYPE_CHECKING:
     from rawns.objects.link import LinkOptions
@@ -265,3 +266,15 @@ def test_selectors_of_rules_that_newer_headers_have(ns: NetNS) -> None:
         pytest.skip(f"this kernel is older than 6.15: {error}")
     found = next(rule for rule in ns.net.rules(uapi.AF_INET) if rule.priority == 7)
     assert {key: found.body[key] for key in selectors} == selectors
+
+
+def test_the_index_of_a_link_is_that_of_if_nametoindex() -> None:
+    """By ioctl; a name of more than 15 bytes, and one that no link has, by a message with the kernel's own error."""
+    with NetNS.create() as ns:
+        ns.net.add_veth("v1", peer="v2")
+        ns.net.do(links.add_altname("v1", "a-name-of-more-than-fifteen-bytes"))
+        there = ns.call(socket.if_nametoindex, "v1")
+        assert [ns.net.index(name) for name in ("v1", "a-name-of-more-than-fifteen-bytes", there)] == [there] * 3
+        for name in ("v3", "a-name-that-no-interface-has"):
+            with pytest.raises(KernelError, match="ENODEV"):
+                ns.net.index(name)
