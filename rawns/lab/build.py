@@ -15,7 +15,7 @@ from errno import EBUSY, EEXIST
 
 from .. import netns_names, syscalls
 from ..errors import KernelError, RawnsError
-from ..netns import mount_name
+from ..netns import call_inside, mount_name
 from ..terminal import printable
 from ..threads import call_and_restore
 from . import build_requests, stamp
@@ -172,6 +172,9 @@ class Builder:
         self._undo(host.forget)
         host.unshare(self._undo, self._mark)
         host.prepare_namespace()
+        for one in self._plan.created[host.number]:
+            if one.by_ioctl:  # this thread is inside already; a tap takes 0.16 ms in the kernel, on the thread that works ahead
+                self._tap(one)
 
     def _reach_each(self, hosts: Sequence[Host], created: Iterator[Host]) -> None:
         """Call `_reach` for several hosts; this leaves the calling thread in one of their namespaces."""
@@ -248,8 +251,9 @@ class Builder:
             return  # it has been configured
         self._left -= 1
         for one in self._plan.created[host.number]:
-            if one.by_ioctl:
-                self._tap(host, one)
+            if one.by_ioctl and not self._new(host):
+                self._undo(_revert, host, [build_requests.delete(one)])
+                call_inside(host, self._tap, one)
         requests = self._requests(host)
         for change in self._plan.changed[host.number]:
             if change.before is not None:
@@ -275,12 +279,13 @@ class Builder:
             host.release()
         self._happened(~host.number)
 
-    def _tap(self, host: Host, one: Interface) -> None:
-        """Create a tap device, by an ioctl."""
+    @staticmethod
+    def _tap(one: Interface) -> None:
+        """Create a tap device, by an ioctl, on a thread that is inside."""
+        from ..tap import add
+
         assert one.name is not None
-        if not self._new(host):
-            self._undo(_revert, host, [build_requests.delete(one)])
-        host.namespace.add_tap(one.name, owner=one.owner, index=one.index)
+        add(one.name, owner=one.owner, index=one.index)
 
     def _requests(self, host: Host) -> list[Request]:
         """Return the requests that configure a host, in the order that `build_requests` describes."""

@@ -385,4 +385,6 @@ def test_the_tables_of_figures_are_what_the_results_say() -> None:
     for path, table in (("bench/README.md", measure.all_figures(found)), ("README.md", measure.quoted_figures(found))):
         page = (PROJECT / path).read_text()
         assert measure.updated(page, table) == page, "run `python3 bench/measure.py --tables`"
-    assert set(found) == set(measure.SETS) and measure.quoted_figures(found).count("\n") == 2 + len(measure.QUOTED)
+    assert {"article", "rest", "star", "steps"} <= set(found) <= set(measure.SETS)
+    there = {measure._name(case, result) for result in found.values() for case in result["cases"]}
+    assert measure.quoted_figures(found).count("\n") == 2 + sum(row[1] in there for row in measure.QUOTED) >= 6
