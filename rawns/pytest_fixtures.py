@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -158,7 +159,8 @@ def _rawns_test(request: pytest.FixtureRequest) -> Iterator[TestState]:
     state.begin()
     run.states[item.nodeid] = state
     try:
-        _share_lab(request, state)
+        with _sentence_only():
+            _share_lab(request, state)
         state.watch()
         yield state
     finally:
@@ -225,11 +227,30 @@ def lab(request: pytest.FixtureRequest, _rawns_test: TestState) -> Iterator[Mana
     if _rawns_test.shared is not None:
         yield _give(request, _rawns_test.shared)
         return
-    made = _rawns_test.empty_lab() if path is None else _rawns_test.load(path)
+    if path is None:
+        made = _rawns_test.empty_lab()
+    else:
+        with _sentence_only():
+            made = _rawns_test.load(path)
     with made:
         if path is not None:
-            _bring_up(made, request)
+            with _sentence_only():
+                _bring_up(made, request)
         yield _give(request, made)
+
+
+@contextmanager
+def _sentence_only() -> Iterator[None]:
+    """Fail a test with the sentence of an error: a traceback through fixtures would not lead to the marker that is wrong."""
+    from .errors import RawnsError
+
+    sentence = None
+    try:
+        yield
+    except RawnsError as error:
+        sentence = str(error)
+    if sentence is not None:
+        pytest.fail(sentence, pytrace=False)
 
 
 def _give(request: pytest.FixtureRequest, made: ManagedLab) -> ManagedLab:

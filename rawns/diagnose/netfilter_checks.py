@@ -280,11 +280,25 @@ def chains_on(segment: Segment) -> list[tuple[NamespaceView, NftChain]]:
     return found
 
 
+def _relay_of_lab(suspect: FilterSuspect) -> tuple[stamp.Stamp | None, str]:
+    """Return the stamp of a lab and the port that its relay impairs, if the rule that does not decide is the relay's."""
+    rule = suspect.evaluation.undecided[0]
+    mark, start = stamp.read(rule.comment), " relay "
+    if mark is None or start not in rule.comment or suspect.evaluation.verdict != "accept":
+        return None, ""
+    return mark, printable(rule.comment.partition(start)[2])
+
+
 def describe_suspect(hop: Hop, suspect: FilterSuspect) -> tuple[str, Remedy]:
     """Return what a suspect may have done, in words, and the remedy."""
     evaluation = suspect.evaluation
     assert evaluation.chain is not None
     number = len(evaluation.undecided)
+    mark, relay = _relay_of_lab(suspect)
+    if mark is not None:
+        host = str(suspect.view.name).partition(f"{mark.lab}.")[2] or str(suspect.view.name)
+        clear = remedy.Remedy(remedy.Action(f"rawns lab clear {mark.lab} {host}:{relay}"))
+        return f"`impair` of the lab {mark.lab} is in effect on {relay} in {suspect.view.name}, and may lose it", clear
     rules, decide = ("a rule", "decides") if number == 1 else (f"{number} rules", "decide")
     shown = printable(str(evaluation.undecided[0]))
     how = f"may drop it by {rules}" if evaluation.verdict == "accept" else f"drops it, unless {rules} of it {decide} otherwise"

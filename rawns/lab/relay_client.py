@@ -72,8 +72,8 @@ def read(host: Host) -> dict[str, Shape]:
 
 def _diversion(lab: str, port: str, index: int, shape: Shape) -> list[Request]:
     """Return the requests of one transaction that diverts a port to the tap with this index."""
-    name = table_name(lab, port)
-    made = build.fresh_table(name, f"{stamp.WORD} lab={lab} relay {port}", NETDEV)
+    name, comment = table_name(lab, port), f"{stamp.WORD} lab={lab} relay {port}"
+    made = build.fresh_table(name, comment, NETDEV)
     for request in (made[0], made[2]):
         body: Any = request.body
         body["NFTA_TABLE_USERDATA"][NUMBERS] = ",".join(map(str, shape.numbers)).encode()
@@ -83,7 +83,7 @@ def _diversion(lab: str, port: str, index: int, shape: Shape) -> list[Request]:
         build.immediate(uapi.NFT_REG_1, U32.pack(index, {})),
         build.expression("fwd", NFTA_FWD_SREG_DEV=uapi.NFT_REG_1),
     ]
-    return [*made, build.new_rule(name, "egress", steps, f"relay of {port}", family=NETDEV)]
+    return [*made, build.new_rule(name, "egress", steps, f"relay of {port}", comment=comment, family=NETDEV)]
 
 
 def divert(host: Host, one: Interface, shape: Shape) -> None:

@@ -18,6 +18,7 @@ import pytest
 from conftest import NETNS, remove_name
 from test_lab_runtime import host
 
+import rawns
 from rawns import InvalidValue, Lab, RawnsError, Shape
 from rawns.lab import discover, document, netem_support, relay_process
 
@@ -254,6 +255,15 @@ def test_a_relay_that_was_killed_is_seen_and_replaced(lab: Lab) -> None:
     assert min(ping(lab, "-c2", "-i0.01")[1]) >= 10
     lab.restore()
     assert lab.plan() == [] and ping(lab, "-c1")[1]
+
+
+@needs_relay
+def test_why_names_the_relay_that_loses_everything(lab: Lab) -> None:
+    lab.impair("a", loss="100%")
+    fault = rawns.why(host(lab, "a"), host(lab, "b"), socket.AF_INET, timeout=0.2).fault
+    assert fault is not None and "`impair` of the lab bad is in effect on eth0 in a, and may lose it" in fault.sentence
+    lab.clear("a")
+    assert rawns.why(host(lab, "a"), host(lab, "b"), socket.AF_INET).fault is None
 
 
 BAD = """

@@ -131,7 +131,8 @@ def test_outcomes(runner: Runner) -> None:
         ("namespace", r"a namespace is left behind: net:\[\d+\], held by the descriptor \d+"),
     ):
         assert re.search(words, found[f"test_leaked_{name}_is_an_error"][1]), found[f"test_leaked_{name}_is_an_error"]
-    assert "there is no file missing.toml in " in found["test_missing_file_is_an_error"][1]
+    assert found["test_missing_file_is_an_error"][1].count("there is no file missing.toml in ") == 2  # message and text
+    assert "pytest_fixtures.py" not in found["test_missing_file_is_an_error"][1]
     text = found["test_link_down_fails"][1]
     assert "lab test_link_down_fails: difference from the description" in text and "~ eth0 of b: down -> up" in text
     assert "reachability" in text and re.search(r"^a +- +FAILS$", text, re.MULTILINE)
