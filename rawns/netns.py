@@ -15,7 +15,7 @@ from errno import EAGAIN, EINVAL, ENOMEM
 from . import netns_names, syscalls, uapi
 from .errors import InvalidValue, RawnsError, SyscallError
 from .netns_names import HERE, NETNS_DIR, path_of
-from .terminal import printable
+from .terminal import printable, short_repr
 from .threads import ThreadNamespace, call_and_restore, call_on_thread, enter
 
 TYPE_CHECKING = False
@@ -296,7 +296,7 @@ class Namespace(InsideNamespace):
             return adopt(cls, open_of_process(pidfd))
         text = os.fspath(name) if name is not None else f"pid:{pid}"
         if not isinstance(text, str):
-            raise InvalidValue(f"{text!r} cannot name a network namespace: it must be text")
+            raise InvalidValue(f"{short_repr(text)} cannot name a network namespace: it must be text")
         if text.startswith("pid:") and text[4:].isascii() and text[4:].isdigit():
             process = text[4:].lstrip("0") or "0"
             return cls._open_path(f"/proc/{process}/ns/net", None, f"there is no process {process[:20]}, or it has ended")
@@ -346,7 +346,8 @@ class Namespace(InsideNamespace):
         if isinstance(reference, (str, os.PathLike)):
             return cls.open(reference)
         raise InvalidValue(
-            f"{reference!r} does not say which network namespace is meant: give a NetNS, a name, a path, 'pid:N' or a descriptor"
+            f"{short_repr(reference)} does not say which network namespace is meant: "
+            "give a NetNS, a name, a path, 'pid:N' or a descriptor"
         )
 
     @classmethod

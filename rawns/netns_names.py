@@ -16,7 +16,7 @@ from errno import EACCES, EBUSY, EINVAL, ELOOP, ENOENT, ENOTDIR, ENOTTY, EPERM, 
 
 from . import syscalls, uapi
 from .errors import InvalidValue, SyscallError
-from .terminal import printable
+from .terminal import printable, short_repr
 
 NETNS_DIR = "/run/netns"
 MAX_NAME_BYTES = 255
@@ -31,11 +31,11 @@ SAFE_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # does not wait for the w
 def check(name: str) -> str:
     """Return ``name`` if it can name a namespace: one path component of at most 255 bytes.  Raises `InvalidValue`."""
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise InvalidValue(f"{name!r} cannot name a network namespace: it must be one path component")
+        raise InvalidValue(f"{short_repr(name)} cannot name a network namespace: it must be one path component")
     try:
         size = len(name) if name.isascii() else len(os.fsencode(name))
     except UnicodeEncodeError:
-        raise InvalidValue(f"{name!r} cannot name a network namespace: it cannot be encoded as a file name") from None
+        raise InvalidValue(f"{short_repr(name)} cannot name a network namespace: it cannot be encoded as a file name") from None
     if size > MAX_NAME_BYTES:
         raise InvalidValue(f"{name[:20]!r}... cannot name a network namespace: a name has at most {MAX_NAME_BYTES} bytes")
     return name

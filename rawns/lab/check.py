@@ -11,6 +11,7 @@ from _socket import AF_INET, AF_INET6
 from .. import sysctl
 from ..objects import prefix
 from ..objects.prefix import BITS
+from ..terminal import short_repr
 from .interface import DEFAULT_MTU
 from .problems import Problem
 from .words import LINK_LOCAL, inside, mac_bytes
@@ -88,7 +89,7 @@ def _in_host(host: Host) -> Problems:
     for rule in host.firewall:
         out = rule.partition(" on ")[2]
         if out and out not in names and out != "lo" and not host.root:
-            yield Problem(f"the firewall rule {rule!r}, but {host.label} has no interface {out}", host.where)
+            yield Problem(f"the firewall rule {short_repr(rule)}, but {host.label} has no interface {out}", host.where)
     for nat in host.nats:
         if nat.out not in names and not host.root:
             yield Problem(f"NAT out of {nat.out}, but {host.label} has no interface of that name", host.where)

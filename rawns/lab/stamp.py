@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from ..errors import InvalidValue
 from ..netns_names import check
+from ..terminal import short_repr
 from .lock import is_token
 
 TYPE_CHECKING = False
@@ -96,9 +97,9 @@ def check_lab_name(name: str) -> str:
     """
     right = isinstance(name, str) and name.replace("-", "a").replace("_", "a").isalnum()
     if not right or len(name.encode()) > MAX_LAB_NAME_BYTES:
-        raise InvalidValue(f"{name!r} cannot name a lab: a name is 1 to {MAX_LAB_NAME_BYTES} letters, digits, - and _")
+        raise InvalidValue(f"{short_repr(name)} cannot name a lab: a name is 1 to {MAX_LAB_NAME_BYTES} letters, digits, - and _")
     if name.startswith("-"):
-        raise InvalidValue(f"{name!r} cannot name a lab: commands would take it for an option")
+        raise InvalidValue(f"{short_repr(name)} cannot name a lab: commands would take it for an option")
     return check(name)
 
 

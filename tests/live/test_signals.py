@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 
 PREAMBLE = """
 import gc, os, random, signal, sys
@@ -163,75 +164,13 @@ def test_a_handler_that_raises(operation: str, netns_name: Callable[[], str]) ->
                 os.unlink(path)
 
 
-OTHER_THREAD = """
-import json, os, signal, sys, threading
-from rawns import Lab, NetNS, Observer, observed
-
-name, step = sys.argv[1], int(sys.argv[2])
-arrived, sent = os.pipe2(os.O_NONBLOCK)
-os.set_blocking(arrived, True)
-signal.set_wakeup_fd(sent)
-gate = threading.Event()
-other = threading.Thread(target=gate.wait, daemon=True)
-other.start()
-
-class At(Observer):
-    # At one system call, of whichever thread, the kernel gives SIGINT to a thread that does not block it.
-    def __init__(self, number):
-        self.number, self.calls = number, 0
-    def after(self, event):
-        self.calls += 1
-        if self.calls - 1 == self.number:
-            signal.pthread_kill(other.ident, signal.SIGINT)
-            os.read(arrived, 1)
-
-def block():
-    with NetNS.create(name):
-        pass
-
-def attach():
-    with NetNS.create() as ns:
-        ns.attach(name)
-        ns.delete()
-
-def lab(hosts, standing=False):
-    with Lab(name, standing=standing) as lab:
-        first, *others = [lab.netns(f"{name}.{number}") for number in range(hosts)]
-        for number, other in enumerate(others):
-            lab.wire(first.port(None, f"10.0.{number}.1/24"), other.port(None, f"10.0.{number}.2/24"))
-        lab.up()
-
-OPERATIONS = {
-    "block": block, "attach": attach, "lab": lambda: lab(2), "standing": lambda: lab(2, True), "threads": lambda: lab(16)
-}
-
-def names():
-    return [one for one in os.listdir("/run/netns") if one.startswith(name)] if os.path.isdir("/run/netns") else []
-
-operation, interrupted, number = OPERATIONS[sys.argv[3]], 0, 0
-operation()
-while True:
-    at = At(number)
-    try:
-        with observed(at):
-            operation()
-    except KeyboardInterrupt:
-        interrupted += 1
-    mounts = [line for line in open("/proc/self/mountinfo", errors="surrogateescape") if f"/run/netns/{name}" in line]
-    assert not names() and not mounts, f"call {number}: {names()}"
-    if at.calls <= number:
-        break
-    number += step
-print(json.dumps([number, interrupted]))
-"""
-
-
 @pytest.mark.parametrize(("operation", "step"), [("block", 1), ("attach", 3), ("lab", 3), ("standing", 7), ("threads", 61)])
 def test_another_thread_takes_the_signal(operation: str, step: int, netns_name: Callable[[], str]) -> None:
     """The kernel gives a signal that the main thread blocks to another thread, and Python runs its handler in the main thread."""
     name = netns_name()
-    argv = [sys.executable, "-c", OTHER_THREAD, name, str(step), operation]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    argv = [sys.executable, str(PROJECT / "tests" / "campaigns" / "other_thread.py"), name, str(step), operation]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120)
     try:
         assert done.returncode == 0, done.stderr
         calls, interrupted = json.loads(done.stdout)
