@@ -88,9 +88,9 @@ def _replace_handlers() -> BaseException | None:
                     _deferred[number] = handler  # first: `signal` returns it, but an exception can come before the assignment
                     _signal.signal(number, _defer)
             break
-        except ValueError:  # only the main thread of the main interpreter may do this, and only there do handlers run
-            break
         except BaseException as error:
+            if isinstance(error, ValueError) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                break  # no handler's: only the main thread of the main interpreter may do this, and only there do handlers run
             interruption = interruption or error
     return interruption
 

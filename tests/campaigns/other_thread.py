@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __name__ == "__main__":
@@ -56,7 +58,6 @@ def left(name: str) -> list[str]:
 def main(name: str, step: int, operation: str) -> None:
     """Interrupt an operation at every call, or at one in ``step``."""
     arrived, sent = os.pipe2(os.O_NONBLOCK)
-    os.set_blocking(arrived, True)
     signal.set_wakeup_fd(sent)
     other = threading.Thread(target=threading.Event().wait, daemon=True)
     other.start()
@@ -68,8 +69,10 @@ def main(name: str, step: int, operation: str) -> None:
         def after(self, event: object) -> None:
             self.calls += 1
             if self.calls - 1 == self.number:
+                with suppress(BlockingIOError):
+                    os.read(arrived, 1000)  # of a signal that has been sent to the main thread again
                 signal.pthread_kill(other.ident or 0, signal.SIGINT)
-                os.read(arrived, 1)  # the handler in C writes to it
+                select.select([arrived], [], [])  # the handler in C writes to it
 
     OPERATIONS[operation](name)
     number = interrupted = 0

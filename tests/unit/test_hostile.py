@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from samples import CAPTURED, MESSAGES
 
-from rawns import explain, nlmsg, rtnl, uapi
+from rawns import explain, netns_names, nlmsg, rtnl, uapi
 from rawns.errors import DecodeError, InvalidValue, RawnsError, WireError
 from rawns.exchange import Exchange
+from rawns.lab import stamp
 from rawns.nft import nat, records
 from rawns.nft.evaluate import Packet
 from rawns.nft.nat import Forward, Nat
@@ -186,6 +187,8 @@ PARSERS: dict[str, Callable[[Any], object]] = {
     "Nat(out)": lambda value: nat.replace("t", [Nat(value)]),
     "Forward": lambda value: Forward("tcp", 80, value),
     "Forward(port)": lambda value: Forward("tcp", value, "10.0.0.1", value),
+    "netns_names.check": netns_names.check,
+    "stamp.check_lab_name": stamp.check_lab_name,
     "nat.replace": lambda value: nat.replace(value, [], value)[0].pack(1),
 }  # fmt: skip
 
