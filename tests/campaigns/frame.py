@@ -141,7 +141,7 @@ def rawns(*argv: str) -> Ended:
 # -- the state of the machine -----------------------------------------------------------------------------------------
 
 SHOW = """
-ip -4 -br addr | sed 's/@[^ ]*//'; ip route; ip rule; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward /etc/resolv.conf
+ip -4 -br addr | sed 's/@[^ ]*//' | sort; ip route; ip rule; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward /etc/resolv.conf
 """
 
 

@@ -50,7 +50,8 @@ def restored(bench: verbs.Bench, verb: str, name: str, ended: frame.Ended, remed
         return f"crashed or hanged: {ended}"
     if name != "SIGKILL" and ended.status in (-signal.SIGTERM, -signal.SIGHUP, 130, 143, 129) or verb in ("create", "delete"):
         left = bench.state()
-        if left not in (made.failed, made.after) and not (verb in ("create", "delete") and name == "SIGKILL"):
+        undone = verb == "change" and not any(new in left for new in verbs.NEW)  # a link that was removed stays removed
+        if not undone and left not in (made.failed, made.after) and not (verb in ("create", "delete") and name == "SIGKILL"):
             return f"{ended}; it left: {left}"
     if verb in ("create", "delete"):
         again = frame.rawns("ip", "netns", "del", bench.words["NAME"])
