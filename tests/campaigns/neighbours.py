@@ -63,7 +63,7 @@ def lock_file(make: Callable[[Path], object]) -> Callable[[str], Made]:
 
 
 def of_nobody(path: Path) -> None:
-    """Make a file of another user that everybody may lock."""
+    """Make a file of another user that every user may lock."""
     path.touch()
     os.chmod(path, 0o666)
     os.chown(path, NOBODY, NOBODY)
@@ -113,7 +113,7 @@ def table(lab: str) -> Made:
 
 
 def relay_socket(lab: str) -> Made:
-    """Make a socket where the relay's control would be, which nobody answers."""
+    """Make a socket where the relay's control would be, which no process answers."""
     frame.LOCKS.mkdir(mode=0o700, exist_ok=True)
     path = frame.LOCKS / f"{lab}.relay"
     listening(path)
