@@ -6,7 +6,7 @@ Each function has an answer on older kernels too, which its docstring names.  li
 from __future__ import annotations
 
 import os
-from errno import EINVAL, ENOSYS, ENOTTY, EPERM, ESRCH, ESTALE
+from errno import EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS, ENOTTY, EPERM, ESRCH
 from struct import Struct
 
 from . import syscalls, uapi
@@ -64,15 +64,16 @@ def all_ids() -> list[int] | None:
 def open_by_id(number: int) -> int | None:
     """Open a network namespace by its id; return the descriptor, or None if it has ended, or may not be opened.
 
-    open_by_handle_at(2), since Linux 6.19 without the inode.
+    open_by_handle_at(2), since Linux 6.19 without the inode; a container may forbid it.  Raises `SyscallError` if as many
+    files are open as may be.
     """
     handle = HANDLE.pack(16, FILEID_NSFS, number, 0, 0)
     try:
         return syscalls.open_by_handle_at(uapi.FD_NSFS_ROOT, handle, os.O_RDONLY | os.O_CLOEXEC)
     except SyscallError as error:
-        if error.errno in (ESTALE, EPERM):
-            return None
-        raise
+        if error.errno in (EMFILE, ENFILE, ENOMEM):
+            raise
+        return None
 
 
 def open_of_process(pidfd: int) -> int:

@@ -86,7 +86,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     spent = dict.fromkeys(LIMITS, 0.0)
     for reports in terminalreporter.stats.values():
         for report in reports:
-            directory = report.nodeid.split("/")[1:2] if isinstance(report, pytest.TestReport) else []
+            directory = report.nodeid.split("/")[1:2] if hasattr(report, "when") else []  # of a test, not a warning
             if directory and directory[0] in spent:
                 spent[directory[0]] += report.duration
     told = [f"{name} {seconds:.0f} of at most {LIMITS[name]} s" for name, seconds in spent.items() if seconds >= 1]

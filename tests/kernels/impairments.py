@@ -188,7 +188,8 @@ def judge(name: str, options: dict[str, Any], found: Result, overhead: float) ->
         assert min(delays) >= 30 and abs(mean(delays) - 50 - overhead) < 10, (name, min(delays), mean(delays))
         moved = sum(one > other for one, other in zip(found.order, found.order[1:])) / found.sent
         return f"{min(delays):.1f} to {max(delays):.1f} ms, {mean(delays):.1f} in the mean, {moved:.0%} overtaken"
-    assert min(delays) >= 50 and median(delays) < 60 + overhead, (name, min(delays), median(delays))
+    # Half a millisecond less: the clock of an emulated processor is read at two places.
+    assert min(delays) >= 49.5 and median(delays) < 60 + overhead, (name, min(delays), median(delays))
     return f"{median(delays):.2f} ms, 95 % within {sorted(delays)[len(delays) * 95 // 100]:.2f} ms"
 
 
