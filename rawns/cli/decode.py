@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from .options import Command, Option
 
 FAMILIES = {"route": 0, "sock_diag": 4, "netfilter": 12, "generic": 16}
@@ -33,11 +31,8 @@ def main(argv: list[str]) -> int:
     from ..tracing.text import ATTRIBUTES, BRIEF, BYTES, Formatter
 
     path = options.operand(0)
-    if path in (None, "-"):
-        data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
-    else:
-        with open(path or "", "rb") as file:
-            data = file.read(MAX_INPUT_BYTES + 1)
+    with open(0 if path in (None, "-") else path, "rb", closefd=path not in (None, "-")) as file:
+        data = file.read(MAX_INPUT_BYTES + 1)
     formatter = Formatter(ATTRIBUTES if options["--attributes"] else BRIEF if options["--short"] else BYTES)
     for number, payload in datagrams(data):
         if number < 0:

@@ -32,8 +32,18 @@ def read(file: str) -> set[str]:
 
 def mark(file: str, name: str) -> None:
     """Add a chapter to those that are done.  The file is replaced as a whole.  Raises OSError (a full disk, no permission)."""
-    done = sorted(read(file) | {name})
+    from fcntl import LOCK_EX, flock
+
     os.makedirs(os.path.dirname(file), exist_ok=True)
+    directory = os.open(os.path.dirname(file), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        flock(directory, LOCK_EX)  # chapters in two terminals can be done at the same time
+        _replace(file, sorted(read(file) | {name}))
+    finally:
+        os.close(directory)
+
+
+def _replace(file: str, done: list[str]) -> None:
     temporary = f"{file}.{os.getpid()}.tmp"
     try:
         with open(temporary, "w", encoding="utf-8") as target:

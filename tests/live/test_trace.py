@@ -389,6 +389,11 @@ def test_what_holds_no_message_is_refused(data: bytes) -> None:
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and done.stderr.decode().rstrip("\n").isprintable()
 
 
+def test_a_closed_standard_input_is_refused() -> None:
+    done = subprocess.run(["sh", "-c", f"{sys.executable} -m rawns decode <&-"], cwd=PROJECT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "rawns decode: Bad file descriptor\n")
+
+
 def test_mutated_captures_end_in_a_sentence(tmp_path: Path) -> None:
     import random
 

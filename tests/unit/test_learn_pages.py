@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def test_progress_of_any_contents_is_read(held: str, tmp_path: Path) -> None:
 def test_progress_on_a_full_disk_is_an_error_and_leaves_no_file() -> None:
     with pytest.raises(OSError):
         progress.mark("/dev/full/learn.json", "ping")
+
+
+def test_chapters_that_are_done_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    file, names = str(tmp_path / "state" / "learn.json"), [f"chapter-{number}" for number in range(20)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: progress.mark(file, name), names))
+    assert progress.read(file) == set(names)
 
 
 def test_the_name_server_answers_as_rfc_1035_says() -> None:
