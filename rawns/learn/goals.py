@@ -12,7 +12,7 @@ from errno import ECONNREFUSED, EHOSTUNREACH, ENETUNREACH
 from time import monotonic
 
 from .. import uapi
-from ..errors import RawnsError, SyscallError
+from ..errors import InvalidValue, RawnsError, SyscallError
 from ..icmp import ping
 from ..net import NetNS
 
@@ -60,6 +60,8 @@ class Kernel:
                 self._open[name] = NetNS.open(name or self._home)
             except FileNotFoundError:
                 raise Unmet(f"there is no namespace called {name}") from None
+            except InvalidValue as error:  # a file on which nothing is mounted yet
+                raise Unmet(str(error)) from None
         return self._open[name]
 
     def link(self, name: str, link: str) -> Link:

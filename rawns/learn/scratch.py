@@ -210,7 +210,7 @@ def _write_scripts() -> None:
     for tool in TRACED:
         found = which(tool, path=path)
         if found is not None:
-            wrappers[tool] = f'{rawns} trace "--$RAWNS_TRACE" {quote(found)}'
+            wrappers[tool] = f"{rawns} trace $RAWNS_TRACE {quote(found)}"
     for name, command in wrappers.items():
         write(f"{WRAPPERS}/{name}", f'#!/bin/sh\nexec {command} "$@"\n', 0o755)
 
@@ -229,6 +229,6 @@ def environment(explain: str = "") -> dict[str, str]:
     if explain:
         directories.insert(0, WRAPPERS)
         given["RAWNS_EXPLAIN"] = explain
-        given["RAWNS_TRACE"] = {"bytes": "bytes", "attributes": "verbose"}.get(explain, "no-summary")
+        given["RAWNS_TRACE"] = {"bytes": "--bytes", "attributes": "--verbose"}.get(explain, "")
     given["PATH"] = ":".join(directories)
     return given

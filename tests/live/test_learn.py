@@ -173,6 +173,20 @@ def test_explain_names_every_byte_of_the_solution() -> None:
     assert "VETH_INFO_PEER" in outputs[0] and "IFLA_INFO_KIND" in outputs[0] and "RTM_NEWLINK" in outputs[1]
 
 
+def test_explain_shows_the_calls_of_programs_that_are_traced() -> None:
+    chapter = chapters.load("names")
+    outputs, goals = solving.solve(chapter, chapter.solutions[0], "brief")
+    assert goals == [], outputs
+    assert 'mount("/run/netns/red", "/run/netns/crimson", "none", MS_BIND, NULL) = 0' in outputs[2]
+
+
+def test_a_file_on_which_nothing_is_mounted_yet_is_not_a_name() -> None:
+    _, goals = solving.solve(chapters.load("names"), chapter_module.Solution("touch /run/netns/green"))
+    assert [found for sentence, found in goals if sentence == "green is the name of a namespace"][0].startswith(
+        "/run/netns/green"
+    )
+
+
 def test_without_iproute2_and_iputils_those_of_rawns_are_used(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sh").symlink_to(shutil.which("sh") or "/absent")
     monkeypatch.setenv("PATH", str(tmp_path))
