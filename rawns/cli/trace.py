@@ -59,7 +59,7 @@ COMMAND = Command(
     "Show the system calls with which a program creates and configures namespaces and networks, and their netlink messages.",
     "[CMD...]",
     options=[
-        Option("-p", "--pid", argument="PID", parse=_pid, help="follow a running process, until it ends or Ctrl-C"),
+        Option("-p", "--pid", argument="PID", parse=_pid, many=True, help="follow a running process, until it ends or Ctrl-C"),
         Option("-v", "--verbose", help="one line for each attribute of each message"),
         Option("-b", "--bytes", help="every byte of every message"),
         Option("-e", "--only", argument="KINDS", parse=_kinds, help=f"only these, separated by commas: {', '.join(KINDS)}"),
@@ -88,7 +88,7 @@ COMMAND = Command(
 def main(argv: list[str]) -> int:
     """Run ``rawns trace``; return the exit status."""
     options = COMMAND.parse(argv)
-    if (options["--pid"] is None) == (not options.rest):
+    if bool(options["--pid"]) == bool(options.rest):
         raise COMMAND.error("either a command or --pid must be given")
     if options["--diff"]:
         return _diff(options)
@@ -125,16 +125,17 @@ def _diff(options: Parsed) -> int:
     return 1 if differences else 0
 
 
-def _follow(tracer: Tracer, pid: int | None, argv: list[str]) -> int:
+def _follow(tracer: Tracer, pids: list[int], argv: list[str]) -> int:
     """Follow until the end; return the exit status.
 
     Signals of the terminal reach a program that was started here, which decides what they mean; when it has ended they end the
     tracer, and with it what the program has left running.
     """
-    if pid is not None:
+    if pids:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: tracer.detach_all())
-        tracer.attach(pid)
+        for pid in dict.fromkeys(pids):
+            tracer.attach(pid)
         tracer.run()
         return 0
     child = 0
@@ -196,7 +197,7 @@ class _Output:
             from ..tracing.page import Page
 
             self._page_file = open(options["--html"], "w", encoding="utf-8", errors="backslashreplace")
-            words = join(options.rest) if options.rest else f"process {options['--pid']}"
+            words = join(options.rest) if options.rest else f"process {' '.join(map(str, options['--pid']))}"
             self._page = Page(f"rawns trace {printable(words)}")
         self._summary: Summary | Emitter | None = None
         if options["--summary"]:

@@ -178,6 +178,21 @@ def test_a_running_process_is_followed_and_left_unharmed() -> None:
         assert target.wait(30) == 0
 
 
+def test_several_running_processes_are_followed(tmp_path: Path) -> None:
+    program = "import socket,sys;sys.stdin.readline();socket.socket(16,3,0)"
+    argv = [sys.executable, "-I", "-S", "-c", program]
+    targets = [subprocess.Popen(argv, stdin=subprocess.PIPE, text=True) for _ in range(2)]
+    out = tmp_path / "out"
+    options = [word for target in targets for word in ("-p", str(target.pid))]
+    with subprocess.Popen([sys.executable, "-m", "rawns", "trace", "-o", out, *options], cwd=PROJECT) as tracer:
+        for target in targets:
+            wait_for_tracer(target.pid)
+        for target in targets:
+            target.communicate("\n", timeout=30)
+        assert tracer.wait(30) == 0
+    assert [f"({target.pid}) socket(AF_NETLINK" in out.read_text() for target in targets] == [True, True]
+
+
 def wait_for_tracer(pid: int) -> None:
     """Wait until a process is traced, and stands in a call (TracerPid of proc_pid_status(5))."""
     for _ in range(10_000):
