@@ -15,7 +15,7 @@ from .errors import KernelError
 from .netlink import Netlink
 from .netns import Namespace, call_inside
 from .nlmsg import Listing
-from .objects import address, link, route
+from .objects import address, link
 from .rollback import signals_blocked
 
 TYPE_CHECKING = False
@@ -318,6 +318,8 @@ class Net:
 
         A table that no route has been added to yet is empty, although the kernel says for IPv4 that there is none (ENOENT).
         """
+        from .objects import route
+
         try:
             replies = self.netlink.dump(route.dump(family, table))
         except KernelError as error:
@@ -334,18 +336,24 @@ class Net:
 
         ``options`` are source, metric, table, protocol, scope, type (``'blackhole'`` ...), onlink, mtu (bytes), family.
         """
+        from .objects import route
+
         self.do(route.new(destination, via=via, index=None if dev is None else self.index(dev), **options))
 
     def replace_route(
         self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Unpack[RouteOptions]
     ) -> None:
         """Add a route, or replace the one with its destination, metric and table: ``ip route replace ...`` (see `add_route`)."""
+        from .objects import route
+
         self.do(route.replace(destination, via=via, index=None if dev is None else self.index(dev), **options))
 
     def delete_route(
         self, destination: str, *, via: str | None = None, dev: Ref | None = None, **options: Unpack[RouteSelection]
     ) -> None:
         """Delete a route: ``ip route del DESTINATION ...``.  Raises `KernelError` (ESRCH) if none matches."""
+        from .objects import route
+
         self.do(route.delete(destination, via=via, index=None if dev is None else self.index(dev), **options))
 
     def route_to(
@@ -356,6 +364,8 @@ class Net:
         ``iif`` is the link by which the packet comes in.  Raises `KernelError` as the packet fails: ENETUNREACH, EHOSTUNREACH,
         EACCES.
         """
+        from .objects import route
+
         into, out = (None if ref is None else self.index(ref) for ref in (iif, dev))
         return route.Route(self.netlink.get(route.get(where, source=source, iif=into, oif=out, mark=mark)).body)
 

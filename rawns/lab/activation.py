@@ -19,7 +19,6 @@ from itertools import groupby
 from .. import link_state, uapi
 from ..errors import RawnsError, SyscallError
 from ..net import connect
-from ..objects import route
 from ..threads import call_and_restore, enter
 
 TYPE_CHECKING = False
@@ -132,6 +131,8 @@ def addresses_without_route(host: Host, addresses: Collection[str]) -> list[str]
     wanted = set(addresses)
     if not wanted:
         return []
+    from ..objects import route
+
     replies = host.net.netlink.dump(route.dump(AF_INET6, table=0, type=uapi.RTN_LOCAL))
     return sorted(wanted - {reply.body.get("RTA_DST") for reply in replies if reply.body["rtm_type"] == uapi.RTN_LOCAL})
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from .. import uapi
-from ..objects import address, link, prefix, route
+from ..objects import address, link, prefix
 from . import stamp
 
 TYPE_CHECKING = False
@@ -117,6 +117,8 @@ def vlans(one: Interface, there: Vlans, wanted: Vlans) -> list[Request]:
 
 def add_route(host: Host, one: LabRoute) -> Request:
     """Add a route of the description."""
+    from ..objects import route
+
     indices = {"lo": 1, **{interface.name: interface.index for interface in host.interfaces}}
     index = None if one.dev is None else indices.get(one.dev)
     request = route.new(one.destination, via=one.via, index=index, metric=one.metric)
@@ -127,6 +129,8 @@ def add_route(host: Host, one: LabRoute) -> Request:
 
 def delete_route(body: Any) -> Request:
     """Delete a route that the kernel has listed."""
+    from ..objects import route
+
     request = route.delete("default")
     kept = ("rtm_family", "rtm_dst_len", "rtm_table", "rtm_protocol", "RTA_DST", "RTA_GATEWAY", "RTA_OIF", "RTA_PRIORITY")
     request.body = {**{key: body[key] for key in kept if key in body}, "rtm_scope": uapi.RT_SCOPE_NOWHERE}

@@ -12,7 +12,7 @@ from _socket import AF_INET6
 
 from .. import uapi
 from ..errors import SyscallError
-from ..objects import link, route
+from ..objects import link
 from . import build_requests
 from .change import Change
 from .interface import DEFAULT_MTU, DEFAULT_VLANS
@@ -369,6 +369,8 @@ class Plan:
         for key, found in list(there.items()):
             if key not in wanted or found.index in unsettled:
                 del there[key]
+                from ..objects import route
+
                 change = Change("-", f"route {_route(found)} in {host.label}", host)
                 gone.append(change.with_request(build_requests.delete_route(found.body), route.again(found)))
         self.removed[host.number][:0] = gone  # before the addresses that they need, and back after them
