@@ -24,7 +24,7 @@ def link_detected(fd: int, name: str) -> bool:
     value.raw = VALUE.pack(uapi.ETHTOOL_GLINK, 0)
     encoded = name.encode("utf-8", "surrogateescape")[: uapi.IFNAMSIZ]
     argument = pack("16sP16x", encoded, address)
-    ioctl_struct(fd, "SIOCETHTOOL", argument, f"{{ifr_name={quoted(encoded)}, ifr_data={{ETHTOOL_GLINK}}}}")
+    ioctl_struct(fd, "SIOCETHTOOL", argument, lambda: f"{{ifr_name={quoted(encoded)}, ifr_data={{ETHTOOL_GLINK}}}}")
     return bool(VALUE.unpack(value.raw)[1])
 
 
@@ -39,7 +39,7 @@ def link_index(fd: int, name: str) -> int:
     if not 0 < len(encoded) < uapi.IFNAMSIZ or b"\0" in encoded:
         return 0
     try:
-        answer = ioctl_struct(fd, "SIOCGIFINDEX", IFREQ.pack(encoded, 0), f"{{ifr_name={quoted(encoded)}}}")
+        answer = ioctl_struct(fd, "SIOCGIFINDEX", IFREQ.pack(encoded, 0), lambda: f"{{ifr_name={quoted(encoded)}}}")
     except SyscallError:
         return 0
     found: int = IFREQ.unpack(answer)[1]

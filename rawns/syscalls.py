@@ -499,16 +499,19 @@ def ioctl_number(fd: int, request: str, number: int) -> None:
     _ioctl(fd, request, str(number), lambda: fcntl.ioctl(fd, getattr(uapi, request), number - (number >> 31 << 32)))
 
 
-def ioctl_struct(fd: int, request: str, argument: bytes, text: str) -> bytes:
-    """Call ioctl(2) with a structure; return it as the kernel has left it.  ``text`` is the structure in C notation."""
+def ioctl_struct(fd: int, request: str, argument: bytes, text: str | Callable[[], str]) -> bytes:
+    """Call ioctl(2) with a structure; return it as the kernel has left it.
+
+    ``text`` is the structure in C notation, or returns that, which is only needed for errors and observers.
+    """
     import fcntl
 
     changed: bytes = _ioctl(fd, request, text, lambda: (0, fcntl.ioctl(fd, getattr(uapi, request), argument)))[1]
     return changed
 
 
-def _ioctl(fd: int, request: str, text: str, function: Callable[[], Any]) -> Any:
-    return observed_call("ioctl", function, format_args=lambda: f"{fd}, {request}, {text}")
+def _ioctl(fd: int, request: str, text: str | Callable[[], str], function: Callable[[], Any]) -> Any:
+    return observed_call("ioctl", function, format_args=lambda: f"{fd}, {request}, {text if isinstance(text, str) else text()}")
 
 
 def listdir(path: str) -> list[str]:

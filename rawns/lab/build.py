@@ -187,7 +187,7 @@ class Builder:
             next(created)
         awaited = self._awaited.get(host.number)
         if awaited:
-            awaited -= self._past
+            awaited.difference_update([event for event in awaited if event in self._past])  # `-=` would walk all of the past
             for event in awaited:
                 self._waiting.setdefault(event, []).append(host)
         self._attempt(host)
