@@ -294,6 +294,12 @@ def _topics(operands: list[str]) -> list[str]:
     return [*topics(), *available()]
 
 
+def _plugins(operands: list[str]) -> list[str]:
+    from .main import CNI_PLUGINS
+
+    return [*CNI_PLUGINS]
+
+
 def _commands(operands: list[str]) -> list[str]:
     return ["manual", *available()]
 
@@ -317,6 +323,7 @@ KINDS: dict[str, Callable[[list[str]], list[str]]] = {
     "LAB": _labs,
     "NS": _namespaces,
     "TOPIC": _topics,
+    "PLUGIN": _plugins,
     "CHAPTER": _chapters,
     "WORD": _shape_words,
 }

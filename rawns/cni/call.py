@@ -61,7 +61,7 @@ def digest(*words: str) -> str:
         from _blake2 import blake2b  # `hashlib` loads OpenSSL
     except ImportError:
         from hashlib import blake2b  # type: ignore[assignment]
-    return str(blake2b("\0".join(words).encode(), digest_size=8).hexdigest())
+    return str(blake2b("\0".join(words).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest())
 
 
 class Attachment:
@@ -170,6 +170,10 @@ class Call:
         except InvalidValue as error:
             raise CniError(INVALID_ENVIRONMENT, f"CNI_IFNAME: {error}") from None
         self.attachment = Attachment(str(self.network), container, ifname)
+        if self.command != "DEL":  # which needs no arguments, and must not fail because of them
+            self._read_arguments(environment)
+
+    def _read_arguments(self, environment: Mapping[str, str]) -> None:
         for pair in filter(None, environment.get("CNI_ARGS", "").split(";")):
             name, equals, value = pair.partition("=")
             if not equals:

@@ -319,6 +319,7 @@ class IpamPlugin(CniPlugin):
         if not isinstance(given, dict) or given.get("type") != self.name:
             raise invalid("ipam.type", f"{self.name} is called, and the configuration has {short_repr(given)}")
         self.call, self.source = call, SOURCES[self.name](call)
+        self.config = {}  # the rest of it is that of the plugin that calls this one
 
     def add(self) -> CniResult:
         return self.source.add()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .plugin import CniPlugin
 
 MAX_INPUT_BYTES = 16 << 20
+MAX_SENTENCE = 2000  # characters of an error: values that are very long are cut off
 CHAIN = "rawns"  # the type whose key ``plugins`` is a chain
 PLUGINS = {  # the module and class of each; modules are imported when they are called
     "bridge": ("bridge", "BridgePlugin"),
@@ -58,7 +59,7 @@ def run(name: str, environment: Mapping[str, str], data: bytes) -> tuple[int, st
         failure = explained(error)
         if failure is None:
             raise
-        told = {"cniVersion": version, "code": failure.code, "msg": printable(str(failure))}
+        told = {"cniVersion": version, "code": failure.code, "msg": printable(str(failure))[:MAX_SENTENCE]}
         return 1, write({**told, **({"details": printable(failure.details)} if failure.details else {})}) + "\n"
 
 

@@ -79,7 +79,7 @@ class TuningPlugin(CniPlugin):
         there = call_inside(self.call.pod, sysctl.read_all, self.settings)
         for name, value in self.settings.items():
             if not sysctl.same(there[name], value):
-                raise different(f"{name} is {there[name]}, not {value}")
+                raise different(f"{name} is {short_repr(there[name])}, not {short_repr(value)}")
         found = self.call.pod.net.link(self.call.ifname)
         for word, wanted in self.changes.items():
             if wanted and getattr(found, word) != wanted:

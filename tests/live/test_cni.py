@@ -328,6 +328,8 @@ def test_exhausted_range_and_round_robin(node: NetNS, pod: NetNS, tmp_path: Path
     assert [call("ADD", one)[1]["ips"][0]["address"] for one in ("a", "b")] == ["10.1.0.2/29", "10.1.0.3/29"]
     status, answer = call("ADD", "c")
     assert (status, answer["code"]) == (1, 101) and "10.1.0.0/29" in answer["msg"]
+    spacious = {**config, "ipam": {**ipam, "rangeEnd": "10.1.0.6"}}
+    assert invoke("host-local", {"CNI_COMMAND": "STATUS"}, spacious) == (0, None)
     status, answer = invoke("host-local", {"CNI_COMMAND": "STATUS"}, config)
     assert (status, answer["code"]) == (1, 50)
     assert (directory / "net1" / "10.1.0.2").read_bytes() == b"a\r\neth0"

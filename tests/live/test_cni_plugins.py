@@ -140,7 +140,7 @@ def test_tuning_and_bandwidth(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
     assert pod.run(["ping", "-c1", "-W20", "10.77.0.1"], capture_output=True).returncode == 0
     plugin.check("one", path_of(pod))
     pod.run(["sysctl", "-q", "-w", "net.core.somaxconn=501"], check=True)
-    with pytest.raises(PluginFailed, match="somaxconn is 501, not 500"):
+    with pytest.raises(PluginFailed, match="somaxconn is '501', not '500'"):
         plugin.check("one", path_of(pod))
     plugin.collect([])
     assert {one["ifname"] for one in ip(node, "link")} == {"lo", "cni0"}
