@@ -366,3 +366,48 @@ def netkit() -> str:
     rawns("ip", "link", "del", "nk1")
     expect("nk0" not in rawns("ip", "link"), "the pair is not gone")
     return shown.strip().splitlines()[-1].strip().partition(" addrgenmode")[0]
+
+
+def cni() -> str:
+    """Call the CNI plugin bridge with VLANs, and ipvlan, which the kernel of the other tests lacks."""
+    from rawns import NetNS
+    from rawns.cni.program import run
+
+    ipam = {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": "10.88.0.0/24"}]]}
+    trunk = [{"id": 7}, {"minID": 200, "maxID": 202}]
+    bridge = {
+        "type": "bridge",
+        "vlan": 100,
+        "vlanTrunk": trunk,
+        "preserveDefaultVlan": False,
+        "isDefaultGateway": True,
+        "ipMasq": True,
+    }
+    shared = {"cniVersion": "1.0.0", "name": "net1"}
+
+    def call(command: str, pod: NetNS, **config: Any) -> Any:
+        variables = {"CNI_COMMAND": command, "CNI_CONTAINERID": "one", "CNI_IFNAME": "eth0"}
+        variables["CNI_NETNS"] = f"/proc/self/fd/{pod.fileno()}"
+        status, output = run(config["type"], variables, json.dumps({**shared, **config}).encode())
+        expect(status == 0, output)
+        return json.loads(output or "null")
+
+    with NetNS.create() as node, NetNS.create() as pod, node.entered():
+        result = call("ADD", pod, ipam=ipam, **bridge)
+        port = result["interfaces"][1]["name"]
+        listed = json.loads(real("bridge", "-j", "vlan", "show", "dev", port))[0]["vlans"]
+        vids = {vid for one in listed for vid in range(one["vlan"], one.get("vlanEnd", one["vlan"]) + 1)}
+        expect(vids == {7, 100, 200, 201, 202}, listed)
+        expect(next(one for one in listed if one["vlan"] == 100)["flags"] == ["PVID", "Egress Untagged"], listed)
+        expect("10.88.0.1/24" in real("ip", "-br", "addr", "show", "dev", "cni0.100"), "the gateway has no address")
+        expect(pod.run([sys.executable, "-m", "rawns", "ping", "-c", "1", "10.88.0.1"]).returncode == 0, "no answer")
+        call("CHECK", pod, ipam=ipam, prevResult=result, **bridge)
+        call("DEL", pod, ipam=ipam, **bridge)
+        expect(not Path("/run/cni/net1/10.88.0.2").exists(), "the lease is left")
+        node.net.add_veth("up0", "down0")
+        static = {"type": "static", "addresses": [{"address": "10.77.0.2/24"}]}
+        call("ADD", pod, type="ipvlan", master="up0", mode="l3", ipam=static)
+        expect(pod.net.link("eth0").kind == "ipvlan", pod.net.links())
+        call("DEL", pod, type="ipvlan", master="up0", mode="l3", ipam=static)
+        expect([one.name for one in pod.net.links() if one.name == "eth0"] == [], pod.net.links())
+    return f"{len(vids)} VLANs of a port, ipvlan"

@@ -245,6 +245,7 @@ CHECKS: dict[str, dict[str, Callable[[], str]]] = {  # by the step of modules th
         "a lab of every kind of link": checks.lab_kinds,
         "activation": checks.activation,
         "vlans": checks.vlans,
+        "cni": checks.cni,
         "shaping": checks.shaping,
     },
     "programs": {"bridge": bridge, "tc": tc, "ss": ss},
