@@ -244,13 +244,10 @@ def _sentence_only() -> Iterator[None]:
     """Fail a test with the sentence of an error: a traceback through fixtures would not lead to the marker that is wrong."""
     from .errors import RawnsError
 
-    sentence = None
     try:
         yield
     except RawnsError as error:
-        sentence = str(error)
-    if sentence is not None:
-        pytest.fail(sentence, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _give(request: pytest.FixtureRequest, made: ManagedLab) -> ManagedLab:
