@@ -47,6 +47,13 @@ ERRNOS = {
     "unshare": "EPERM ENOSPC ENOMEM EINVAL",
     "write": "ENOSPC EIO",
 }
+ANSWERED = {  # what is said then is what the error means, and not its name
+    ("umount2", "EINVAL"),  # nothing is mounted; that the name is busy all the same is what unlink(2) says
+    ("open", "ENOENT"),  # a directory that has just been made is gone
+    ("stat", "EACCES"),  # the name leads to no namespace that can be seen
+    ("stat", "ENOENT"),
+    ("getdents64", "ENOENT"),  # there is no directory, so there are no names; then one that is created exists
+}
 BATCH = (uapi.NFNL_MSG_BATCH_BEGIN, uapi.NFNL_MSG_BATCH_END)
 LINK_ERRNOS = "EPERM ENOMEM EINVAL ENODEV EOPNOTSUPP"
 MESSAGE_ERRNOS = {
@@ -181,7 +188,9 @@ def system_calls(report: Report, bench: verbs.Bench, verb: str, every: int = 1) 
         failed = facts().strip() or call
         report.tally(f"{verb}")
         problem = bench.problem(verb, ended)
-        if not problem and ended.status and not named(ended, code) and failed not in ended.said:
+        if (failed, code) in ANSWERED:
+            problem = problem if ended.crashed else ""
+        elif not problem and ended.status and failed not in ended.said and not named(ended, code):
             problem = f"the error does not name its cause: {ended}"
         if problem:
             report.fault(f"{verb}: {code} at call {place} ({failed}): {problem}")
