@@ -44,9 +44,12 @@ def main(argv: list[str]) -> int:
 
 def plugin(name: str) -> int:
     """Be one plugin: carry out the call that the environment and standard input describe; return the exit status."""
-    from ..cni.program import MAX_INPUT_BYTES, run
+    from ..cni.program import MAX_INPUT_BYTES, fault, run
 
     data = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
-    status, output = run(name, os.environ, data)
+    try:
+        status, output = run(name, os.environ, data)
+    except Exception as error:  # an engine shows what is on standard output, and nothing else
+        status, output = 1, fault(error)
     sys.stdout.write(output)
     return status

@@ -63,6 +63,12 @@ def run(name: str, environment: Mapping[str, str], data: bytes) -> tuple[int, st
         return 1, write({**told, **({"details": printable(failure.details)} if failure.details else {})}) + "\n"
 
 
+def fault(error: Exception) -> str:
+    """Return the output for a fault of this program, which is none of the errors of the specification."""
+    sentence = printable(f"this is a fault of rawns: {type(error).__name__}: {error}")[:MAX_SENTENCE]
+    return write({"cniVersion": VERSIONS[-1], "code": REFUSED, "msg": sentence}) + "\n"
+
+
 def explained(error: Exception) -> CniError | None:
     """Return an error as one of the specification; None for a fault of this program."""
     if isinstance(error, CniError):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rawns import json_text
+from rawns.cli import cni
 from rawns.cni import keys
 from rawns.cni.call import Attachment, identifier, stale
 from rawns.cni.failure import CniError
@@ -151,3 +152,14 @@ def test_versions() -> None:
     assert json.loads(answer)["code"] == 1
     status, answer = run("bridge", {"CNI_COMMAND": "GC"}, b'{"cniVersion": "1.1.0", "name": "a", "type": "bridge"}')
     assert json.loads(answer)["code"] == 7 and "valid-attachments" in answer
+
+
+def test_a_fault_is_an_error_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("missing")
+
+    monkeypatch.setattr("rawns.cni.program.run", broken)
+    monkeypatch.setattr("sys.stdin", None)
+    assert cni.plugin("bridge") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["code"] >= 100 and told["msg"] == "this is a fault of rawns: KeyError: 'missing'"
