@@ -7,11 +7,13 @@ interpreter's start.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 SECONDS = 300  # that a command has; only one that hangs needs them
@@ -20,16 +22,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.
 
 def preload() -> None:
     """Import what commands import, so that their forks need not."""
-    import rawns.cli.bridge.command
-    import rawns.cli.ip.command
     import rawns.cli.main
     import rawns.netlink
     import rawns.netns
 
-    for program in (rawns.cli.ip.command.PROGRAM, rawns.cli.bridge.command.PROGRAM):
-        for _, module in program.objects:
-            if module and module != "help":
-                __import__(f"{program.package}.{module}")
+    root = Path(rawns.cli.main.__file__).parent
+    for package in ("ip", "bridge", "tc"):
+        for path in sorted((root / package).rglob("*.py")):
+            __import__(".".join(("rawns.cli", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__"))
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy the pages that it shares with this process
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

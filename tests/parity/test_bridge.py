@@ -140,6 +140,11 @@ monitor frob
 -frob
 -n nope link
 -n
+-
+-j -
+- link
+--
+-- link
 -f mpls link
 -f
 link set dev v1 guard maybe

@@ -218,6 +218,25 @@ what
 help
 -help
 -what
+-
+-j -
+- qdisc
+- what
+--
+-- qdisc
+-n
+-n nope qdisc
+-j -n
+-b
+-force -b
+-b /nonexistent
+-cf
+qdisc show dev -
+qdisc add dev - root pfifo
+qdisc add dev v1 root -
+qdisc add dev v1 root pfifo -
+qdisc add dev v1 root pfifo limit -
+qdisc -
 --json qdisc
 -s -s -d qdisc show invisible
 -batch - <<< qdisc add dev v1 root pfifo limit 9\\nqdisc what\\nqdisc show dev v1
@@ -351,6 +370,7 @@ filter show dev v2 egress
 -o -s filter show dev v2 egress
 filter show dev v2 egress chain 7
 filter show dev v2
+-br filter show dev v2 egress
 chain show dev v2 egress
 -j chain show dev v2 egress
 chain add dev v2 egress chain 9

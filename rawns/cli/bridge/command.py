@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..ip.context import IpContext
 from ..ip.grammar import FAILED, CommandError
-from ..ip.program import GlobalOptions, Program, assign, batch, count, family, force, namespace, usage, version
+from ..ip.program import Program, assign, batch, count, family, force, namespace, usage, version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,12 +49,6 @@ OBJECTS = (
 )
 
 
-def _namespace(options: GlobalOptions) -> None:
-    if not options:
-        raise CommandError('Cannot open network namespace "(null)": No such file or directory')
-    namespace(options)
-
-
 OPTIONS = (
     ("help", usage),
     ("Version", version),
@@ -65,7 +59,7 @@ OPTIONS = (
     ("family", family("inet", "inet6")),
     ("=4", assign("family", 2)),
     ("=6", assign("family", 10)),
-    ("netns", _namespace),
+    ("netns", namespace),
     ("compressvlans", assign("compressed")),
     ("force", force),
     ("json", assign("json")),

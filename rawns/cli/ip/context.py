@@ -9,7 +9,7 @@ from __future__ import annotations
 import _socket
 import os
 import sys
-from errno import ENOENT
+from errno import EMSGSIZE, ENOENT
 
 from ... import rtnl, uapi
 from ...errors import KernelError, SyscallError
@@ -165,7 +165,9 @@ class IpContext:
         except KernelError as error:
             if error.errno == ignored or (self.batch and error.errno == ENOENT):  # iproute2 filters in a batch by itself
                 return
-            if error.message or error.errno != ENOENT:  # iproute2 says nothing about this one
+            if error.errno == EMSGSIZE and not error.message:
+                complain("Error: Buffer too small for object.")  # iproute2's own words
+            elif error.message or error.errno != ENOENT:  # iproute2 says nothing about this one
                 complain(complaint(error))
             raise CommandError(failure, status) from None
         finally:

@@ -67,10 +67,12 @@ def count(name: str) -> Act:
 
 
 def namespace(options: GlobalOptions) -> None:
-    """Enter the network namespace that follows ``-netns``."""
+    """Enter the network namespace that follows ``-netns``.  Raises `CommandError` in iproute2's words if no name follows."""
     from .netns import enter
 
-    enter(Args.take(options))
+    if not options:
+        raise CommandError('Cannot open network namespace "(null)": No such file or directory')
+    enter(options.take())
     options.ip.moved()
 
 
@@ -139,6 +141,8 @@ class Program:
     def _option(self, word: str) -> Act:
         """Return the function of an option.  Raises `CommandError` if there is none."""
         name = word[1:]
+        if not name:
+            return self.options[0][1]  # iproute2 takes a lone hyphen for an abbreviation of the first option
         head, equals, colour = name.partition("=")
         if matches(head, "color") and (not equals or colour in ("always", "auto", "never")):
             return _colour(colour or "always")

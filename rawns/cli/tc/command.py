@@ -6,6 +6,7 @@ device, 2 if the kernel refused.
 
 from __future__ import annotations
 
+from ..ip.context import complain
 from ..ip.grammar import CommandError, matches
 from ..ip.program import GlobalOptions, Program, assign, batch, count, force, namespace, usage, version
 from .context import TcContext
@@ -33,6 +34,12 @@ def _class_file(options: GlobalOptions) -> None:
     options.ip.class_file = options.take()  # type: ignore[attr-defined]
 
 
+def _batch(options: GlobalOptions) -> None:
+    if not options:
+        complain(help().text)  # tc prints its help here, goes on without a file, and prints it again
+    batch(options)
+
+
 def _graph(options: GlobalOptions) -> None:
     raise CommandError("rawns tc: the option -graph is not supported")
 
@@ -48,7 +55,7 @@ OPTIONS = (
     ("iec", assign("iec")),
     ("help", usage),
     ("force", force),
-    ("batch", batch),
+    ("batch", _batch),
     ("netns", namespace),
     ("Numeric", assign("numeric")),
     ("names|nm", assign("names")),
