@@ -10,8 +10,11 @@ from errno import ENOBUFS
 from time import monotonic_ns
 
 from . import icmp, sockets
-from .errors import RawnsError, SyscallError
+from .errors import InvalidValue, RawnsError, SyscallError
+from .lab.discover import read_stamp
+from .net import NetNS
 from .netns import call_inside
+from .objects import neighbour
 from .terminal import printable
 
 TYPE_CHECKING = False
@@ -19,12 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from .icmp.socket import IcmpSocket
+    from .lab import Lab
     from .lab.host import Host
     from .lab.reachability import Pair
     from .netns import Namespace
 
 TRIES = 5  # requests for a pair
 PAUSE = 1  # milliseconds between two requests
+MAX_FIRST, MAX_SECOND = 128, 512  # requests of a lab that are open at once in the first pass and in the second
+FIRST_PASS = 0.5  # seconds that the first pass takes
+MAX_NEIGHBOURS = 256  # pairs after which neighbour entries are deleted: all namespaces together may have 1024
+NUD_PERMANENT = 0x80
 MAX_MATRIX = 24  # hosts; the matrix of more does not fit a terminal
 
 
@@ -52,7 +60,7 @@ def spread(probes: list[PairResult]) -> list[PairResult]:
     return [probe for _, _, probe in sorted(keyed, key=lambda key: key[:2])]
 
 
-def ask(batch: Sequence[PairResult], seconds: float, open_namespace: Callable[[Host], Namespace]) -> None:
+def ask_batch(batch: Sequence[PairResult], seconds: float, open_namespace: Callable[[Host], Namespace]) -> None:
     """Send requests for all pairs of ``batch`` at once, for so many seconds at most; the results are stored in them.
 
     ``open_namespace`` returns the namespace of a host; a `RawnsError` that it raises is the reason of that pair.
@@ -120,6 +128,80 @@ def _heard(line: IcmpSocket, probe: PairResult, sent: dict[int, int], what: int)
 
 def _reason(error: RawnsError) -> str:
     return str(error.strerror) if isinstance(error, SyscallError) else str(error)
+
+
+class HostNamespaces:
+    """The namespaces of a lab's hosts: opened when they are needed; after `close` they are opened again."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._open: dict[int, NetNS] = {}
+        self._ours: set[int] = set()  # those whose stamp has been looked at
+
+    def of(self, host: Host) -> NetNS:
+        """Return the namespace of a host.  Raises `RawnsError` if it is not there, or is not this lab's."""
+        if host.number not in self._open:
+            try:
+                self._open[host.number] = NetNS.current() if host.root else NetNS.open(host.name)
+            except FileNotFoundError:
+                raise RawnsError(f"{host.label} is not there") from None
+        namespace = self._open[host.number]
+        if not host.root and host.number not in self._ours:
+            stamp = read_stamp(namespace)
+            if stamp is None or stamp.lab != self._lab.name:
+                raise InvalidValue(f"{host.name} is not this lab's")
+            self._ours.add(host.number)
+        return namespace
+
+    def close(self) -> None:
+        """Close all namespaces."""
+        for namespace in self._open.values():
+            namespace.close()
+        self._open.clear()
+
+
+def ask(
+    lab: Lab, pairs: Iterable[Pair], timeout: float, progress: Callable[[int, int], object] | None = None
+) -> list[PairResult]:
+    """Test every pair of a lab that is up; return the results in the order of the pairs.  ``timeout`` is in seconds.
+
+    A limited number of requests is open at once.  A pair without an answer in a short first pass is asked again in a second
+    pass, so that one slow pair does not delay the others.
+    """
+    probes, namespaces = [PairResult(pair) for pair in pairs], HostNamespaces(lab)
+    recent: list[PairResult] = []
+    done = 0
+    for at_once, seconds in ((MAX_FIRST, min(FIRST_PASS, timeout)), (MAX_SECOND, timeout)):
+        waiting = spread([probe for probe in probes if not probe.ok])
+        for start in range(0, len(waiting), at_once):
+            batch = waiting[start : start + at_once]
+            try:
+                ask_batch(batch, seconds, namespaces.of)
+                recent += batch
+                last = start + at_once >= len(waiting)
+                if len(recent) >= MAX_NEIGHBOURS and not (last and all(probe.ok for probe in probes)):
+                    _forget(namespaces, recent)
+                    recent = []
+            finally:
+                namespaces.close()
+            done = min(len(probes), done + len(batch))
+            if progress is not None:
+                progress(done, len(probes))
+    return probes
+
+
+def _forget(namespaces: HostNamespaces, probes: Iterable[PairResult]) -> None:
+    """Delete the hosts' neighbour entries: the table is shared by all namespaces and would overflow.  They are found again."""
+    hosts = {host.number: host for probe in probes for host in (probe.pair.source, probe.pair.target)}
+    for host in hosts.values():
+        try:
+            net = namespaces.of(host).net
+            found = [one for one in net.neighbours() if not one.state & NUD_PERMANENT]
+            net.do(*[neighbour.delete(one.index, one.address) for one in found])
+        except (RawnsError, OSError):
+            pass  # an entry that stays does no harm
+        finally:
+            namespaces.close()
 
 
 def matrix(hosts: Sequence[Host], probes: Iterable[PairResult], terminal: bool = False) -> list[str]:

@@ -6,7 +6,7 @@ Every host is described by itself (a ``count`` is not found again), and defaults
 from __future__ import annotations
 
 from .kinds import TABLES
-from .tables import HOST_KEYS, NETNS
+from .tables import HOST_KEYS, MACHINE, NETNS
 from .values import ListOf
 from .words import RESERVED_NAMES
 
@@ -25,13 +25,36 @@ if TYPE_CHECKING:
 
 def data_of(lab: Topology) -> Data:
     """Return the description of a lab: ``json.dumps`` of it is a file for ``rawns lab up``."""
+    entry = _data_of(lab, lab.hosts)
+    entry["machines"] = {name: machine.file_value for name, machine in lab.machines.items()}
+    return _without_empty(entry)
+
+
+def part_of(lab: Topology, machine: str) -> Data:
+    """Return the description of what one machine has of a lab that spans several, without the wires to other machines."""
+    entry = _data_of(lab, [host for host in lab.hosts if host.machine == machine])
+    for table in (entry.get("hosts", {}), entry.get("bridges", {})):
+        for value in table.values():
+            value.pop(MACHINE.name, None)
+    return entry
+
+
+def link_entry(one: Interface) -> Data:
+    """Return the description of a link, as the tables of links have it (``[[vxlans]]``), without what its kind adds."""
+    return _link(one)
+
+
+def _data_of(lab: Topology, hosts: list[Host]) -> Data:
     named = _explicitly_named(lab)
-    interfaces = [one for host in lab.hosts for one in host.interfaces]
+    here = {host.number for host in hosts}
+    interfaces = [one for host in hosts for one in host.interfaces]
     entry: Data = {"name": lab.name}
-    entry["hosts"] = {host.label: _host(host) for host in lab.hosts if not host.root and not _bridge_only(host)}
+    entry["hosts"] = {host.label: _host(host) for host in hosts if not host.root and not _bridge_only(host)}
     entry["bridges"] = {one.name: _bridge(one) for one in interfaces if one.switches}
     entry["wires"] = [
-        _without_empty({"ends": [_end(one, named), _end(other, named)], "loop": one.loop or None}) for one, other in lab.wires
+        _without_empty({"ends": [_end(one, named), _end(other, named)], "loop": one.loop or None})
+        for one, other in lab.wires
+        if one.host.number in here and other.host.number in here
     ]
     for table, (kind, _, _) in TABLES.items():
         entry[table] = [_link(one) for one in interfaces if one.kind == kind]
@@ -74,7 +97,8 @@ def _texts(found: Iterable[object]) -> Any:
 def _bridge_only(host: Host) -> bool:
     """Return whether a host is there only for the bridge of its name: a file does not describe it then."""
     bridges = [one for one in host.interfaces if one.switches]
-    plain = host.name in (None, f"{host.lab.name}.{host.label}") and not any(key.file_value(host) for key in HOST_KEYS)
+    kept = [key for key in HOST_KEYS if key.name != MACHINE.name]  # which the bridge can say as well
+    plain = host.name in (None, f"{host.lab.name}.{host.label}") and not any(key.file_value(host) for key in kept)
     return plain and any(one.name == host.label for one in bridges)
 
 
@@ -92,8 +116,9 @@ def _properties(one: Interface) -> Data:
 
 
 def _bridge(bridge: Interface) -> Data:
-    inside = bridge.host.label if not _bridge_only_of(bridge) else None
-    return _without_empty({"host": inside, "addresses": _texts(bridge.addresses), **_properties(bridge)})
+    alone = _bridge_only_of(bridge)
+    place = {"machine": bridge.host.machine} if alone else {"host": bridge.host.label}
+    return _without_empty({**place, "addresses": _texts(bridge.addresses), **_properties(bridge)})
 
 
 def _bridge_only_of(bridge: Interface) -> bool:

@@ -96,7 +96,7 @@ class Host(BaseHost):
     commands: Sequence[list[str]]
 
     def __init__(self, lab: BaseLab, name: str | None, label: str) -> None:
-        self._init(lab=lab, name=name, label=label, where="", number=0, interfaces=[], _names=None)
+        self._init(lab=lab, name=name, label=label, where="", number=0, machine=None, interfaces=[], _names=None)
         self._init(_namespace=None, _identity=None, routes=(), sysctls=None, nats=(), firewall=(), files=None, commands=())
 
     def __repr__(self) -> str:

@@ -91,13 +91,14 @@ class BaseHost(Described, InsideNamespace):
     ``label`` is the host's name in the description, ``number`` its index in the lab; ``where`` says where it is described.
     """
 
-    __slots__ = ("_names", "interfaces", "lab", "label", "name", "number", "where")
+    __slots__ = ("_names", "interfaces", "lab", "label", "machine", "name", "number", "where")
 
     root = False  # whether it is the namespace that the lab is built from
     lab: BaseLab
     label: str
     name: str | None
     number: int
+    machine: str | None  # the name of the machine that it is on, if the lab spans several
     where: str
     interfaces: list[Interface]
     _names: _Names | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from .. import netns_names
-from ..errors import KernelError, SyscallError
+from ..errors import InvalidValue, KernelError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
 from . import stamp
@@ -120,6 +120,8 @@ class Lab(RuntimeVerbs):
         from .diff import Plan
         from .problems import raise_if_any
 
+        if self.machines:
+            raise InvalidValue(f"the lab {self.name} spans machines: `rawns lab` or `rawns.machines.DistributedLab` brings it up")
         self.name_ports()
         raise_if_any(problems_of(self))
         gone: list[str] = []

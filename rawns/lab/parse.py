@@ -10,10 +10,25 @@ from . import values
 from .check import problems_of
 from .document import Where
 from .kinds import TABLES, by_table
+from .machine import Machine
 from .parse_links import LinkParser
 from .problems import InvalidDescription, Problem
+from .spread import assign
 from .stamp import check_lab_name
-from .tables import COUNT, HOST_KEYS, HOST_TABLE, MAX_HOSTS, NETNS, TOP, WIRE_TABLE, bridge_keys, link_keys
+from .tables import (
+    COUNT,
+    HOST_KEYS,
+    HOST_TABLE,
+    MACHINE,
+    MACHINE_TABLE,
+    MAX_HOSTS,
+    NETNS,
+    SPREAD,
+    TOP,
+    WIRE_TABLE,
+    bridge_keys,
+    link_keys,
+)
 from .words import join_words
 
 TYPE_CHECKING = False
@@ -68,9 +83,28 @@ class _Parser(LinkParser):
         for entry in self.array(data, "wires", WIRE_TABLE, "a wire"):
             self.wire(entry)
         self._links_of({table: kind for table, kind in kinds.items() if not kind.routes}, data)
+        self._machines(data)
         self.problems += problems_of(lab, self.incomplete)
         if self.problems:
             raise InvalidDescription(sorted(self.problems, key=_line))
+
+    def _machines(self, data: dict[str, Any]) -> None:
+        """Read ``[machines.NAME]``, and give each host its machine."""
+        spread = self.attempt((SPREAD.name,), SPREAD.value.read, data[SPREAD.name]) if SPREAD.name in data else None
+        before = len(self.problems)
+        if spread is not None and not data.get("machines"):
+            self.note((SPREAD.name,), f"{SPREAD.name} is for a lab that spans machines: [machines.NAME]")
+        for name, value, path in self._tables(data, "machines"):
+            entry = self.table(value, path, MACHINE_TABLE, "a machine")
+            machine = self.attempt(path, Machine, values.LABEL.read(name), **entry) if entry.whole else None
+            if machine is not None:
+                self.lab.machines[name] = machine
+        if self.lab.machines and len(self.problems) == before:
+            self.problems += assign(self.lab, spread)
+        elif not self.lab.machines and len(self.problems) == before:
+            for host in self.lab.hosts:
+                if host.machine is not None:
+                    self.note((), f"{host.label} is on machine {values.quote(host.machine)}, and no machine is described")
 
     def _links_of(self, kinds: dict[str, type[Interface]], data: dict[str, Any]) -> None:
         for table, kind in kinds.items():
@@ -89,18 +123,22 @@ class _Parser(LinkParser):
             self.note(("name",), f"{error}{hint}")
             return "lab"
 
-    def _labels(self, data: dict[str, Any], key: str) -> Iterable[tuple[str, Any, Path]]:
-        """Return ``[hosts.NAME]`` or ``hosts = ["NAME"]``: each name that can be one, and its table."""
+    def _tables(self, data: dict[str, Any], key: str) -> list[tuple[str, Any, Path]]:
+        """Return ``[hosts.NAME]`` or ``hosts = ["NAME"]``: each name, and its table."""
         value = data.get(key, {})
         if isinstance(value, dict):
             self.duplicates(value, (key,))
-            items = [(name, entry, (key, name)) for name, entry in value.items()]
+            items: list[tuple[str, Any, Path]] = [(name, entry, (key, name)) for name, entry in value.items()]
         elif isinstance(value, list):
             items = [(name, {}, (key, number)) for number, name in enumerate(value)]
         else:
             self.note((key,), f"{key} is a table: [{key}.NAME] in TOML, one for each")
             items = []
-        for name, entry, path in items:
+        return items
+
+    def _labels(self, data: dict[str, Any], key: str) -> Iterable[tuple[str, Any, Path]]:
+        """Yield each name of `_tables` that can be one, and its table; names of hosts and bridges are used once."""
+        for name, entry, path in self._tables(data, key):
             try:
                 if values.LABEL.read(name) in self.declared:
                     raise InvalidValue(f"{name} is here twice: each host and each bridge has a name of its own")
@@ -122,6 +160,7 @@ class _Parser(LinkParser):
             if hosts:
                 self._apply(hosts[0], entry)
             for host in hosts[1:]:
+                host.machine = hosts[0].machine
                 for attribute in SHARED:
                     setattr(host, attribute, getattr(hosts[0], attribute))
             if not entry.whole or len(self.problems) > before:
@@ -171,10 +210,14 @@ class _Parser(LinkParser):
             elif self.lab.size >= MAX_HOSTS:
                 self.note(path, f"a lab has at most {MAX_HOSTS} hosts")
                 return
-            addresses = entry.pop("addresses", ())
+            addresses, machine = entry.pop("addresses", ()), entry.pop(MACHINE.name, None)
+            if machine is not None and host is not None:
+                self.note((*path, MACHINE.name), f"{name} is on the machine of its host, {host.label}: leave the machine out")
             bridge = self.attempt(path, self.lab.bridge, name, *addresses, host=host, **entry)
             if bridge is not None:
                 self.bridges[name] = bridge
+                if machine is not None and host is None:
+                    bridge.host.machine = machine
                 bridge.host.where = bridge.host.where or bridge.where
                 if not entry.whole:
                     self.mark_incomplete([bridge.host])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .kinds import TABLES, by_table
-from .tables import END_TABLE, HOST_TABLE, LAB_NAME, NAT, ROUTE, WIRE_TABLE, bridge_keys, link_keys
+from .tables import END_TABLE, HOST_TABLE, LAB_NAME, MACHINE_TABLE, NAT, ROUTE, SPREAD, WIRE_TABLE, bridge_keys, link_keys
 from .values import LABEL, Choice, ListOf
 
 TYPE_CHECKING = False
@@ -33,6 +33,7 @@ def sections() -> Iterator[tuple[str, str, Keys]]:
     for table in TABLES:
         kind = by_table(table)
         yield f"[[{table}]]", kind.doc[:1].upper() + kind.doc[1:], link_keys(kind)
+    yield "[machines.NAME]", f'Another machine, for a lab that spans several; `spread = "even"`: {SPREAD.doc}', MACHINE_TABLE
 
 
 # -- Markdown -------------------------------------------------------------------------------------------------------------
@@ -100,6 +101,8 @@ def schema() -> dict[str, Any]:
     for table in TABLES:
         kind = by_table(table)
         whole[table] = {"type": "array", "items": _object(link_keys(kind)), "description": kind.doc}
+    whole["machines"] = {"type": "object", **labels, "additionalProperties": _object(MACHINE_TABLE)}
+    whole[SPREAD.name] = {**SPREAD.value.schema, "description": SPREAD.doc}
     return {"$schema": SCHEMA, "title": "rawns lab", "type": "object", "properties": whole, "additionalProperties": False}
 
 

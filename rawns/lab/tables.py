@@ -201,6 +201,13 @@ NETNS = Key("netns", values.NETNS_NAME, "name under /run/netns, instead of LAB.N
 
 HOST_KEYS: tuple[HostKey, ...] = (
     HostKey(
+        "machine",
+        values.TEXT,
+        "machine that it is on, of a lab that spans several",
+        lambda host, name: setattr(host, "machine", name),
+        lambda host: host.machine,
+    ),
+    HostKey(
         "gateway",
         values.ListOf(values.PEER_ADDRESS),
         "default gateway, one of each family",
@@ -251,6 +258,24 @@ HOST_KEYS: tuple[HostKey, ...] = (
     ),
 )
 
+# -- machines -------------------------------------------------------------------------------------------------------------
+
+MACHINE = Key("machine", values.TEXT, "machine that it is on, of a lab that spans several")
+SPREAD = Key("spread", values.Choice("a way to spread hosts", {"even": 0}), "how hosts that name no machine get one")
+MACHINE_TABLE = keys_of(
+    Key("ssh", values.TEXT, 'destination of ssh(1), "user@host", which must not ask for a password'),
+    Key(
+        "run",
+        values.ListOf(values.TEXT),
+        'instead: any command that gives a shell there, like ["docker", "exec", "-i", "x", "sh"]',
+    ),
+    Key(
+        "address", values.TUNNEL_ADDRESS, "address by which the other machines reach it; by default the one that ssh connected to"
+    ),
+    Key("sudo", values.FLAG, "whether Python is started by `sudo -n` there"),
+    Key("python", values.TEXT, "Python there, 3.9 or newer (python3)"),
+)
+
 # -- links ----------------------------------------------------------------------------------------------------------------
 
 HOST = Key("host", values.TEXT, "host that it is in; `root` is the namespace that the lab is built from")
@@ -285,11 +310,11 @@ def bridge_keys() -> Keys:
     """Return the keys of a table that describes a bridge."""
     from .kinds.bridge import Bridge
 
-    return keys_of(HOST, ADDRESSES, Bridge.properties, LINK_PROPERTIES)
+    return keys_of(HOST, MACHINE, ADDRESSES, Bridge.properties, LINK_PROPERTIES)
 
 
 HOST_TABLE = keys_of(COUNT, NETNS, HOST_KEYS)
 WIRE_TABLE = keys_of(ENDS, LOOP, PRESET, [row for row in LINK_PROPERTIES if row.name != "mac"], SHAPE_KEYS)
 SHORT_END = keys_of(NAME, ADDRESSES)
 END_TABLE = keys_of(HOST, BRIDGE, VRF, VLANS, SHORT_END.values(), LINK_PROPERTIES, SHAPE_KEYS)
-TOP = ("name", "hosts", "bridges", "wires", *TABLES)
+TOP = ("name", "hosts", "bridges", "wires", *TABLES, "machines", SPREAD.name)

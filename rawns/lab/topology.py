@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .interface import Address, BaseHost
     from .kinds.bridge import Bridge, BridgeOptions
+    from .machine import Machine
 
 MAX_ALTNAME = 127  # bytes: ALTIFNAMSIZ, less the NUL
 
@@ -34,11 +35,13 @@ class Topology(BaseLab):
         "_names",
         "_renumber",
         "_root",
+        "machines",
         "outlives_process",
         "wires",
     )
 
     outlives_process: bool  # `rawns lab run` says False: its labs end with it, though they have standing names
+    machines: dict[str, Machine]  # by name, of a lab that spans several; each of its hosts names one
     wires: list[tuple[Port, Port]]
     _hosts: list[Host]
     _root: RootHost | None
@@ -50,7 +53,7 @@ class Topology(BaseLab):
     first_index = 2  # the first free index of a new namespace, after lo; more if modules put tunnels into it
 
     def __init__(self, name: str = "lab", standing: bool = False) -> None:
-        self._init(name=stamp.check_lab_name(name), standing=standing, group=stamp.group(name), wires=[])
+        self._init(name=stamp.check_lab_name(name), standing=standing, group=stamp.group(name), wires=[], machines={})
         self._init(outlives_process=standing, _hosts=[], _labels=set(), _names=set(), _root=None)
         self._init(_renumber=False, _bridge_hosts=0, _named_wires=0)
 

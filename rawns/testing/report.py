@@ -223,9 +223,9 @@ def _listening(lab: ManagedLab) -> str:
 
 
 def _ping(results: list[PairResult]) -> None:
-    from ..pairs import ask, spread
+    from ..pairs import ask_batch, spread
 
-    ask(spread(results), MATRIX_SECONDS, lambda host: host.namespace)
+    ask_batch(spread(results), MATRIX_SECONDS, lambda host: host.namespace)
 
 
 def _matrix(results: list[PairResult], complete: bool) -> str:

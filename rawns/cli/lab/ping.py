@@ -1,109 +1,24 @@
-"""`rawns lab ping`: test every pair of hosts that should reach each other according to the description.
-
-Each request has a socket of its own inside its source, and a limited number of them is open at once.  A pair without an
-answer in a short first pass is asked again in a second pass, so that one slow pair does not delay the others.
-"""
+"""`rawns lab ping`: test every pair of hosts that should reach each other according to the description."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from ...errors import InvalidValue, RawnsError
-from ...lab.discover import read_stamp
+from ...errors import RawnsError
 from ...lab.reachability import Reach
 from ...net import NetNS
-from ...objects import neighbour
-from ...pairs import MAX_MATRIX, PairResult, matrix, spread
-from ...pairs import ask as ask_pairs
-from . import PING_TIMEOUT, Progress, emit, say
+from ...pairs import MAX_MATRIX, PairResult, ask, matrix
+from . import Progress, emit, say
 from .resolve import expect_all_up, is_file, lab_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from ...lab import Lab
-    from ...lab.host import Host
-    from ...lab.reachability import Pair
     from ..options import Parsed
-
-MAX_FIRST, MAX_SECOND = 128, 512  # requests that are open at once in the first pass and in the second
-FIRST_PASS = 0.5  # seconds that the first pass takes
-MAX_NEIGHBOURS = 256  # pairs after which neighbour entries are deleted: all namespaces together may have 1024
-NUD_PERMANENT = 0x80
-
-
-class HostNamespaces:
-    """The namespaces of a lab's hosts: opened when they are needed; after `close` they are opened again."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._open: dict[int, NetNS] = {}
-        self._ours: set[int] = set()  # those whose stamp has been looked at
-
-    def of(self, host: Host) -> NetNS:
-        """Return the namespace of a host.  Raises `RawnsError` if it is not there, or is not this lab's."""
-        if host.number not in self._open:
-            try:
-                self._open[host.number] = NetNS.current() if host.root else NetNS.open(host.name)
-            except FileNotFoundError:
-                raise RawnsError(f"{host.label} is not there") from None
-        namespace = self._open[host.number]
-        if not host.root and host.number not in self._ours:
-            stamp = read_stamp(namespace)
-            if stamp is None or stamp.lab != self._lab.name:
-                raise InvalidValue(f"{host.name} is not this lab's")
-            self._ours.add(host.number)
-        return namespace
-
-    def close(self) -> None:
-        """Close all namespaces."""
-        for namespace in self._open.values():
-            namespace.close()
-        self._open.clear()
-
-
-def ask(lab: Lab, pairs: Iterable[Pair], timeout: float = PING_TIMEOUT, progress: Any = None) -> list[PairResult]:
-    """Test every pair; return the results in the order of the pairs.  ``timeout`` is in seconds."""
-    probes, namespaces = [PairResult(pair) for pair in pairs], HostNamespaces(lab)
-    recent: list[PairResult] = []
-    done = 0
-    for at_once, seconds in ((MAX_FIRST, min(FIRST_PASS, timeout)), (MAX_SECOND, timeout)):
-        waiting = spread([probe for probe in probes if not probe.ok])
-        for start in range(0, len(waiting), at_once):
-            batch = waiting[start : start + at_once]
-            try:
-                ask_pairs(batch, seconds, namespaces.of)
-                recent += batch
-                last = start + at_once >= len(waiting)
-                if len(recent) >= MAX_NEIGHBOURS and not (last and all(probe.ok for probe in probes)):
-                    _forget(namespaces, recent)
-                    recent = []
-            finally:
-                namespaces.close()
-            done = min(len(probes), done + len(batch))
-            if progress is not None:
-                progress(done, len(probes))
-    return probes
-
-
-def _forget(namespaces: HostNamespaces, probes: Iterable[PairResult]) -> None:
-    """Delete the hosts' neighbour entries: the table is shared by all namespaces and would overflow.  They are found again."""
-    hosts = {host.number: host for probe in probes for host in (probe.pair.source, probe.pair.target)}
-    for host in hosts.values():
-        try:
-            net = namespaces.of(host).net
-            found = [one for one in net.neighbours() if not one.state & NUD_PERMANENT]
-            net.do(*[neighbour.delete(one.index, one.address) for one in found])
-        except (RawnsError, OSError):
-            pass  # an entry that stays does no harm
-        finally:
-            namespaces.close()
-
-
-# -- the command ----------------------------------------------------------------------------------------------------------
 
 
 def ping(options: Parsed) -> int:

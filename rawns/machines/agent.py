@@ -1,0 +1,238 @@
+"""The side of a machine: answer the requests of a `Connection`, with the verbs of `Lab` on this machine's part of the lab.
+
+What `up` has changed is undone when the connection ends, unless `commit` has come before.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from ..errors import InvalidValue, RawnsError
+from ..lab import discover
+from ..lab.document import Source
+from ..lab.lab import Lab
+from ..lab.lock import LabLock
+from ..rootless import privileged
+from ..syscalls import signals_blocked
+from . import frames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from ..lab.change import Change
+
+UDP_PORT = 4789  # of VXLAN
+IP_MTU, IPV6_MTU = 14, 24  # <linux/in.h>, <linux/in6.h>
+
+
+def main() -> None:
+    """Answer requests from standard input until it ends; then undo what was not committed."""
+    source, target = os.dup(0), os.dup(1)
+    os.dup2(2, 1)  # what a command prints is not an answer
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator's, who closes the connection if it is meant for us
+    agent = Agent(source, target)
+    try:
+        agent.serve()
+    except (OSError, frames.FrameError):
+        pass  # nobody is there any more who could be told
+    finally:
+        with signals_blocked():
+            agent.close()
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+class Agent:
+    """The operations, each a method that takes the arguments of a request and returns what JSON can carry."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self.source, self.target = source, target
+        self._locks: dict[str, LabLock] = {}
+        self._undo: tuple[str, dict[str, Any] | None] | None = None  # a lab, and its description before `up`; None: it was not up
+        self._operations: dict[str, Callable[..., Any]] = {
+            name: getattr(self, name)
+            for name in ("underlay", "lock", "plan", "up", "commit", "undo", "down", "status", "ping", "why", "gc", "execute")
+        }
+
+    def serve(self) -> None:
+        """Answer requests until the stream ends."""
+        frames.write_json(self.target, {"result": self.hello()})
+        while (found := frames.read(self.source)) is not None:
+            if found[0] == frames.JSON:
+                frames.write_json(self.target, self._answer(frames.parse_json(found[1])))
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        operation = self._operations.get(str(request.pop("operation", "")))
+        if operation is None:
+            return {"error": "this version has no such operation"}
+        try:
+            return {"result": operation(**request)}
+        except RawnsError as error:
+            return {"error": str(error)}
+        except OSError as error:
+            return {"error": str(error)}
+
+    def close(self) -> None:
+        """Undo what has not been committed, and release all locks."""
+        try:
+            self.undo()
+        except (RawnsError, OSError) as error:
+            print(f"what has been done cannot be undone: {error}", file=sys.stderr)
+        finally:
+            for lock in self._locks.values():
+                lock.release()
+
+    # -- what this machine is like ------------------------------------------------------------------------------------
+
+    def hello(self) -> dict[str, Any]:
+        """Return what the operator has to know before anything is done."""
+        from ..lab.netem_support import kernel_has_netem
+
+        uname = os.uname()
+        words = os.environ.get("SSH_CONNECTION", "").split()
+        return {
+            "kernel": uname.release,
+            "name": uname.nodename,
+            "python": sys.version.partition(" ")[0],
+            "privileged": privileged(),
+            "ssh": words[2] if len(words) == 4 else None,
+            "netem": privileged() and kernel_has_netem(),
+        }
+
+    def underlay(self, local: str, peers: list[str]) -> dict[str, int]:
+        """Return the MTU of the route to each of the other machines.  Raises `RawnsError` if there is none."""
+        import socket
+
+        found = {}
+        for peer in peers:
+            family = socket.AF_INET6 if ":" in peer else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                try:
+                    probe.bind((local, 0))
+                except OSError as error:
+                    raise RawnsError(f"{local} is not an address of this machine: {error.strerror}") from None
+                try:
+                    probe.connect((peer, UDP_PORT))
+                except OSError as error:
+                    raise RawnsError(f"it has no route to {peer}: {error.strerror}") from None
+                level, option = (socket.IPPROTO_IPV6, IPV6_MTU) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_MTU)
+                found[peer] = probe.getsockopt(level, option)
+        return found
+
+    # -- the lab ------------------------------------------------------------------------------------------------------
+
+    def lock(self, lab: str) -> None:
+        """Keep other operators of this lab out, until the connection ends; wait for one that is at work."""
+        if lab not in self._locks:
+            self._locks[lab] = LabLock(f"{lab}.machines").__enter__()
+
+    def plan(self, data: dict[str, Any]) -> list[str]:
+        """Return what `up` would do."""
+        return [str(one) for one in self._lab(data).plan()]
+
+    def up(self, data: dict[str, Any], wait: float | None = None) -> list[str]:
+        """Bring the part up, or change what differs; `undo` takes it back."""
+        lab = self._lab(data)
+        before = self._described(lab.name)
+        with signals_blocked():
+            changes: list[Change] = []
+            try:
+                changes = lab.up(wait)
+            finally:
+                if changes or sys.exc_info()[0] is not None:
+                    self._undo = lab.name, before
+        return [str(one) for one in changes]
+
+    def _described(self, name: str) -> dict[str, Any] | None:
+        """Return the description of a lab that is up; None for one that is not."""
+        from ..lab.export import data_of
+        from ..lab.readback import live
+
+        try:
+            return data_of(live(name))
+        except InvalidValue:
+            return None
+
+    def _lab(self, data: dict[str, Any]) -> Lab:
+        return Lab.from_source(Source(data))
+
+    def commit(self) -> None:
+        """Keep what `up` has done."""
+        self._undo = None
+
+    def undo(self) -> None:
+        """Take back what `up` has done since the last `commit`."""
+        if self._undo is not None:
+            (name, before), self._undo = self._undo, None
+            if before is None:
+                discover.remove_lab(name)
+            else:
+                self._lab(before).up()
+
+    def down(self, lab: str, wait: float | None = None) -> list[str]:
+        """Remove the lab; return the names of its namespaces."""
+        removed = list(discover.remove_lab(lab, wait))
+        if lab in self._locks:
+            self._locks[lab].remove()
+        return removed
+
+    def status(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the state of each host and interface, and what differs from the description."""
+        plan = self._lab(data).compare()
+        states = plan.part_states()
+        hosts = {}
+        for host in plan.lab.hosts:
+            if not host.root:
+                interfaces = {one.name: states.get(one, "") for one in host.interfaces}
+                hosts[host.label] = {"state": states.get(host.label, ""), "interfaces": interfaces}
+        return {"hosts": hosts, "differences": [str(one) for one in plan.changes()]}
+
+    def ping(self, data: dict[str, Any], pairs: list[tuple[str, str]], timeout: float) -> list[list[Any]]:
+        """Send echo requests from hosts to addresses; return for each how long it took in seconds, or why there is no answer."""
+        from ..lab.reachability import Pair
+        from ..objects import prefix
+        from ..pairs import ask
+
+        lab = self._lab(data)
+        hosts = {host.label: host for host in lab.hosts}
+        wanted = [Pair(hosts[source], hosts[source], prefix.address(target)) for source, target in pairs]
+        return [[one.rtt, ""] if one.ok else [None, one.why] for one in ask(lab, wanted, timeout)]
+
+    def why(self, data: dict[str, Any], source: str, target: str, **options: Any) -> dict[str, Any]:
+        """Explain what keeps packets of a host from an address, as far as this machine can see."""
+        from ..diagnose import why
+        from ..net import NetNS
+
+        name = next(host.name for host in self._lab(data).hosts if host.label == source)
+        with NetNS.open(str(name)) as namespace:
+            found = why(namespace, target, **options)
+        return {"ok": bool(found), "text": str(found)}
+
+    def gc(self) -> list[str]:
+        """Remove what killed processes have left of labs."""
+        return [str(one) for one in discover.collect_garbage()]
+
+    def execute(self, host: str, argv: list[str], terminal: list[int] | None = None) -> int:
+        """Run a command in the namespace of a host, with its streams in frames; return its exit status."""
+        from ..netns import Namespace
+        from .streams import CommandServer
+
+        with Namespace.open(host) as namespace:
+            try:
+                server = CommandServer(self.source, self.target, namespace, argv, terminal)
+            except FileNotFoundError:
+                return 127  # as shells have it
+            except PermissionError:
+                return 126
+            return server.run()

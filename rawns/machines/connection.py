@@ -1,0 +1,205 @@
+"""A connection to one machine: the command that gives a shell there, and the agent that is started through it."""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import threading
+from time import monotonic
+
+from ..errors import RawnsError
+from ..terminal import printable
+from . import frames
+from .bundle import bundle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from subprocess import Popen
+    from typing import Any
+
+    from ..lab.machine import Machine
+
+START_SECONDS = 60.0  # for the shell and Python to start
+END_SECONDS = 20.0  # for what ends after its input has ended
+MAX_GREETING = 1 << 16  # bytes that the login there may print before Python starts
+MAX_ERRORS = 4096  # bytes of standard error that are kept for a message
+MAX_TEXT = 2000  # characters of an error from the other side
+
+# What Python executes there.  It must not read more than it needs: what follows is for the agent.
+BOOT = """\
+import os, sys
+if sys.version_info < (3, 9):
+    os.write(1, ("rawns-old %d.%d.%d\\n" % tuple(sys.version_info[:3])).encode())
+    sys.exit(1)
+import marshal, zlib
+from _frozen_importlib_external import MAGIC_NUMBER
+os.write(1, b"rawns-python " + MAGIC_NUMBER.hex().encode() + b"\\n")
+def read(length):
+    data = b""
+    while len(data) < length:
+        part = os.read(0, min(65536, length - len(data)))
+        if not part:
+            sys.exit(1)
+        data += part
+    return data
+modules = marshal.loads(zlib.decompress(read(int.from_bytes(read(8), "big"))))
+loader = {"__name__": "rawns_loader"}
+exec(compile(modules.pop("")[1], "rawns_loader", "exec"), loader)
+loader["start"](modules)
+"""
+
+
+class MachineError(RawnsError):
+    """A machine cannot be reached, or refuses: the message names it.  ``problems`` are those of a description."""
+
+    def __init__(self, machine: str, text: str) -> None:
+        super().__init__(f"machine {machine}: {text}")
+        self.machine = machine
+
+
+class Connection:
+    """A connection to the agent on a machine, which ends with it.  Raises `MachineError` if there is none.
+
+    One thread at a time may use it.  ``hello`` is what the agent says of its machine.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self._errors, self._lock = machine, bytearray(), threading.Lock()
+        self._process = self._start()
+        self._reader = threading.Thread(target=self._read_errors, daemon=True)
+        self._reader.start()
+        try:
+            self._boot()
+            self.hello = self._answer()
+        except BaseException:
+            self.close(kill=True)
+            raise
+
+    def _start(self) -> Popen[bytes]:
+        import subprocess
+
+        pipe = subprocess.PIPE
+        try:  # in a session of its own: Ctrl-C is for us, who then undo what has been done there
+            return subprocess.Popen(self.machine.command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+        except OSError as error:
+            raise MachineError(self.machine.name, f"{printable(self.machine.command[0])}: {error.strerror}") from None
+
+    @property
+    def input(self) -> int:
+        """The descriptor that leads to the agent's standard input."""
+        assert self._process.stdin is not None
+        return self._process.stdin.fileno()
+
+    @property
+    def output(self) -> int:
+        """The descriptor that comes from the agent's standard output."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    # -- the start ----------------------------------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        machine = self.machine
+        python = shlex.quote(machine.python)
+        missing = f"command -v {python} >/dev/null 2>&1 || {{ echo rawns-none; exit 127; }}"
+        line = f"{missing}; exec {'sudo -n ' if machine.sudo else ''}{python} -I -S -B -c {shlex.quote(BOOT)}\n"
+        try:
+            frames.write_all(self.input, line.encode())
+            word, _, rest = self._greeting().partition(" ")
+        except OSError:
+            raise self.lost() from None
+        if word == "rawns-none":
+            raise MachineError(
+                machine.name, f'there is no {printable(machine.python)}; name another: python = "/path/to/python3"'
+            )
+        if word != "rawns-python" or len(rest) != 8:
+            raise MachineError(machine.name, f"its Python is {printable(rest)[:20]}, and 3.9 or newer is needed")
+        data = bundle(bytes.fromhex(rest))
+        try:
+            frames.write_all(self.input, len(data).to_bytes(8, "big") + data)
+        except OSError:
+            raise self.lost() from None
+
+    def _greeting(self) -> str:
+        """Return the line with which Python answers; what the login printed before is passed over."""
+        deadline, data = monotonic() + START_SECONDS, b""
+        while b"\nrawns-" not in b"\n" + data or not data.endswith(b"\n"):
+            if not select.select([self.output], [], [], max(0.0, deadline - monotonic()))[0]:
+                raise MachineError(self.machine.name, f"its shell has not started Python within {START_SECONDS:.0f} s")
+            part = os.read(self.output, frames.CHUNK)
+            data += part
+            if not part or len(data) > MAX_GREETING:
+                raise self.lost()
+        return (b"\n" + data).rpartition(b"\nrawns-")[2].join((b"rawns-", b"")).decode("ascii", "replace").strip()
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Send a request and return its result.  Raises `MachineError` with the words of the machine."""
+        with self._lock:
+            try:
+                frames.write_json(self.input, {"operation": operation, **arguments})
+            except OSError:
+                raise self.lost() from None
+            return self._answer()
+
+    def _answer(self) -> Any:
+        try:
+            found = frames.read(self.output)
+        except OSError:
+            found = None
+        except frames.FrameError as error:
+            raise MachineError(self.machine.name, str(error)) from None
+        if found is None:
+            raise self.lost()
+        return self.result_of(found[1])
+
+    def result_of(self, data: bytes) -> Any:
+        """Return the result in an answer.  Raises `MachineError` with the words of the machine."""
+        try:
+            answer = frames.parse_json(data)
+        except frames.FrameError as error:
+            raise MachineError(self.machine.name, str(error)) from None
+        if "error" in answer:
+            raise MachineError(self.machine.name, printable(str(answer["error"]))[:MAX_TEXT])
+        return answer.get("result")
+
+    def lost(self) -> MachineError:
+        """Return the error of a connection that has ended, with the last line that the command wrote to standard error."""
+        self._reader.join(1.0)
+        lines = [line.strip() for line in self._errors.decode(errors="replace").splitlines() if line.strip()]
+        status = self._process.poll()
+        reason = (
+            printable(lines[-1])[:MAX_TEXT] if lines else f"exit status {status}" if status is not None else "no reason given"
+        )
+        return MachineError(self.machine.name, f"the connection has ended: {reason}")
+
+    def _read_errors(self) -> None:
+        """Keep the end of what the command and the agent write to standard error."""
+        assert self._process.stderr is not None
+        while part := os.read(self._process.stderr.fileno(), frames.CHUNK):
+            self._errors += part
+            del self._errors[:-MAX_ERRORS]
+
+    def errors(self) -> str:
+        """Return what has been written to standard error there and has not been returned before."""
+        found, self._errors = self._errors, bytearray()
+        return found.decode(errors="replace")
+
+    def close(self, kill: bool = False) -> None:
+        """End the connection: the agent undoes what has not been committed, and ends.  May be called again."""
+        import subprocess
+
+        process = self._process
+        if process.stdin is not None and not process.stdin.closed:
+            process.stdin.close()
+        try:
+            process.wait(0.0 if kill else END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._reader.join(1.0)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None and (stream is process.stdout or not self._reader.is_alive()):
+                stream.close()

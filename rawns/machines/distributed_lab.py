@@ -1,0 +1,250 @@
+"""`DistributedLab`: a lab whose hosts are on several machines, with the verbs of `Lab`."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+
+from ..errors import InvalidValue
+from ..lab.lab import Lab
+from ..lab.reachability import Reach
+from ..terminal import printable
+from .connection import Connection, MachineError
+from .split import crossing, parts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    from ..lab.host import Host
+    from ..lab.reachability import Pair
+
+    Answer = TypeVar("Answer")
+
+PING_SECONDS = 5.0
+
+
+class DistributedLab:
+    """A lab that spans machines, described as any lab, with ``[machines.NAME]``.
+
+    As a context manager it closes its connections at the end of the block; the lab stays.  All verbs raise `MachineError`, which
+    names the machine, and `InvalidDescription` for what cannot be.  ``lab`` is the whole description.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        if not lab.machines:
+            raise InvalidValue(f"the lab {lab.name} names no machines: Lab brings it up")
+        self.lab = lab
+        self._connections: dict[str, Connection] = {}
+        self._parts: dict[str, dict[str, Any]] | None = None
+
+    @staticmethod
+    def load(path: str) -> DistributedLab:
+        """Load the lab of a file, TOML or JSON (``rawns help labs``).  Raises `InvalidDescription`, `SyscallError`."""
+        return DistributedLab(Lab.load(path))
+
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def connect(self, *names: str) -> None:
+        """Connect to machines, by default to all, at the same time."""
+        missing = [name for name in names or self.lab.machines if name not in self._connections]
+        self._each(missing, self._connect)
+        for name in missing:
+            if not self._connections[name].hello.get("privileged"):
+                raise MachineError(name, "the user there may not create namespaces: connect as root, or say sudo = true")
+
+    def _connect(self, name: str) -> None:
+        self._connections[name] = Connection(self.lab.machines[name])
+
+    def connection(self, host: str) -> tuple[Connection, str]:
+        """Return a connection to the machine of a host, and the name of the host's namespace there."""
+        found = self.host(host)
+        self.connect(str(found.machine))
+        return self._connections[str(found.machine)], str(found.name)
+
+    def close(self) -> None:
+        """End all connections: what has been changed and not committed is undone there."""
+        connections, self._connections = self._connections, {}
+        for one in connections.values():
+            one.close()
+
+    def __enter__(self) -> DistributedLab:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _each(self, names: Iterable[str], function: Callable[[str], Answer]) -> dict[str, Answer]:
+        """Call a function for several machines at the same time; return the answers.  Raises the first error in the end."""
+        found: dict[str, Answer] = {}
+        failed: dict[str, BaseException] = {}
+
+        def run(name: str) -> None:
+            try:
+                found[name] = function(name)
+            except BaseException as error:
+                failed[name] = error
+
+        threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failed:
+            raise next(iter(failed.values()))
+        return found
+
+    def _call_each(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        return self._each(self.lab.machines, lambda name: self._connections[name].call(operation, **arguments))
+
+    def _call_with_part(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """Call an operation on each machine that has hosts, with its part of the description."""
+        found = self.parts()
+        return self._each(found, lambda name: self._connections[name].call(operation, data=found[name], **arguments))
+
+    # -- the parts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The addresses by which the machines reach each other.  Connects to machines of which it is not described."""
+        found = {}
+        for name, machine in self.lab.machines.items():
+            address = machine.address
+            if address is None:
+                self.connect(name)
+                address = self._connections[name].hello.get("ssh")
+            try:
+                found[name] = str(ipaddress.ip_address(str(address)))
+            except ValueError:
+                raise MachineError(name, 'its address is not known: address = "192.0.2.1"') from None
+        return found
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """Return the description of each machine's part, by name; machines without hosts have none."""
+        if self._parts is None:
+            self.connect()
+            addresses = self.addresses
+            ways = {way for wire in crossing(self.lab) for way in (wire.machines, wire.machines[::-1])}
+            peers = {name: sorted(addresses[there] for here, there in ways if here == name) for name in addresses}
+            families = {":" in addresses[name] for name in addresses if peers[name]}
+            if len(families) > 1:
+                raise InvalidValue("the addresses of the machines are of two families: give all an IPv4 or all an IPv6 address")
+            mtus = self._each(
+                [name for name in peers if peers[name]],
+                lambda name: self._connections[name].call("underlay", local=addresses[name], peers=peers[name]),
+            )
+            underlay = {}
+            for name, by_address in mtus.items():
+                for other, address in addresses.items():
+                    if address in by_address:
+                        underlay[name, other] = _whole(by_address[address], name)
+            found = parts(self.lab, addresses, underlay)
+            self._parts = {name: part for name, part in found.items() if part.get("hosts") or part.get("bridges")}
+        return self._parts
+
+    # -- verbs --------------------------------------------------------------------------------------------------------
+
+    def plan(self) -> dict[str, list[str]]:
+        """Return what `up` would do on each machine, as lines."""
+        return {name: _texts(lines, name) for name, lines in self._call_with_part("plan").items()}
+
+    def up(self, wait: float | None = None) -> dict[str, list[str]]:
+        """Bring the lab up on all machines, or change what differs; return what was done on each.
+
+        All or nothing: every machine first examines its part; if one cannot bring it up, the others take back what they have
+        done.  Another operator's `up` or `down` of this lab is waited for.  ``wait`` is that of `Lab.up`.
+        """
+        self.connect()
+        self._lock()
+        self._require_netem()
+        self.plan()
+        try:
+            done = self._call_with_part("up", wait=wait)
+            self._call_each("commit")
+        except BaseException:
+            self._undo()
+            raise
+        return {name: _texts(lines, name) for name, lines in done.items()}
+
+    def _lock(self) -> None:
+        """Keep other operators out, on one machine after the other in an order that is the same for all."""
+        for name in sorted(self.lab.machines):
+            self._connections[name].call("lock", lab=self.lab.name)
+
+    def _undo(self) -> None:
+        """Let each machine take back what it has done.  One whose connection has ended does so by itself."""
+        for connection in self._connections.values():
+            try:
+                connection.call("undo")
+            except MachineError:
+                continue
+
+    def _require_netem(self) -> None:
+        for host in self.lab.hosts:
+            hello = self._connections[str(host.machine)].hello
+            impaired = [one for one in host.interfaces if one.shape and set(one.shape) - {"rate", "burst", "latency"}]
+            if impaired and not hello.get("netem"):
+                raise MachineError(
+                    str(host.machine), f"its kernel has no netem, which {impaired[0]} needs (CONFIG_NET_SCH_NETEM)"
+                )
+
+    def down(self, wait: float | None = None) -> dict[str, list[str]]:
+        """Remove the lab from all machines; return the names of the namespaces that were removed."""
+        self.connect()
+        self._lock()
+        found = self._call_each("down", lab=self.lab.name, wait=wait)
+        return {name: _texts(lines, name) for name, lines in found.items()}
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return, by machine, the state of each host and interface (``hosts``), and what differs (``differences``)."""
+        return self._call_with_part("status")
+
+    def ping(self, timeout: float = PING_SECONDS) -> list[tuple[Pair, float | None, str]]:
+        """Test every pair that should reach each other; return for each the time in seconds (None: no answer) and the reason."""
+        found, pairs = self.parts(), Reach(self.lab).pairs()[0]
+        by_machine: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            by_machine.setdefault(str(pair.source.machine), []).append(pair)
+
+        def ask(name: str) -> list[list[Any]]:
+            wanted = [(pair.source.label, pair.address.address) for pair in by_machine[name]]
+            answers = self._connections[name].call("ping", data=found[name], pairs=wanted, timeout=timeout)
+            if not isinstance(answers, list) or len(answers) != len(wanted):
+                raise MachineError(name, "it sent another number of results than was asked for")
+            return answers
+
+        results: list[tuple[Pair, float | None, str]] = []
+        for name, answers in self._each(by_machine, ask).items():
+            for pair, (rtt, reason) in zip(by_machine[name], answers):
+                results.append((pair, float(rtt) if rtt is not None else None, printable(str(reason))))
+        return results
+
+    def gc(self) -> dict[str, list[str]]:
+        """Remove what killed processes have left of labs on all machines."""
+        self.connect()
+        return {name: _texts(lines, name) for name, lines in self._call_each("gc").items()}
+
+    def host(self, label: str) -> Host:
+        """Return a host of the description by its label.  Raises `InvalidValue`."""
+        found = next((one for one in self.lab.hosts if one.label == label), None)
+        if found is None:
+            labels = ", ".join(one.label for one in self.lab.hosts[:20])
+            raise InvalidValue(f"{self.lab.name} has no host called {printable(label)}; it has {labels}")
+        return found
+
+    def __repr__(self) -> str:
+        return f"<DistributedLab {self.lab.name}: {len(self.lab.hosts)} hosts on {len(self.lab.machines)} machines>"
+
+
+def _texts(found: object, machine: str) -> list[str]:
+    """Return lines that another machine has sent, fit for a terminal.  Raises `MachineError` if they are not lines."""
+    if not isinstance(found, list):
+        raise MachineError(machine, "it sent what is not an answer")
+    return [printable(str(one)) for one in found]
+
+
+def _whole(found: object, machine: str) -> int:
+    if not isinstance(found, int):
+        raise MachineError(machine, "it sent what is not an answer")
+    return found
