@@ -147,7 +147,15 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         [""],
     ],
     "testing": [["capture", "ending", "isolation", "leaks"], ["processes", "watchdog"], ["lab"], ["report"], ["session"], [""]],
-    "machines": [["bundle", "frames", "loader", "split"], ["connection"], ["streams"], ["agent"], ["distributed_lab"], [""]],
+    "machines": [
+        ["bundle", "frames", "loader", "split"],
+        ["connection"],
+        ["streams", "underlay"],
+        ["agent"],
+        ["distributed_lab"],
+        ["why"],
+        [""],
+    ],
     "bench": [
         ["samples", "equivalence", "environment"],
         ["cleanup_barrier"],

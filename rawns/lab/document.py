@@ -136,6 +136,15 @@ def lab_name(path: str) -> str:
     return found if isinstance(found, str) else path.rpartition("/")[2].rpartition(".")[0]
 
 
+def names_machines(path: str) -> bool:
+    """Return whether a file describes a lab that spans machines.  Raises as `read`; of most files only the text is searched."""
+    if path == "-":
+        return False  # it can be read once
+    text, name = _text_and_name(path)
+    data = parse(text, name).data if "machines" in text else {}
+    return isinstance(data, dict) and bool(data.get("machines"))
+
+
 def _text_and_name(path: str) -> tuple[str, str]:
     """Return the text of a file, and its name for messages."""
     name = "standard input" if path == "-" else path

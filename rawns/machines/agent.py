@@ -1,4 +1,4 @@
-"""The side of a machine: answer the requests of a `Connection`, with the verbs of `Lab` on this machine's part of the lab.
+"""The side of a machine: answer the requests of a `MachineConnection`, with the verbs of `Lab` on this machine's part of the lab.
 
 What `up` has changed is undone when the connection ends, unless `commit` has come before.
 """
@@ -6,8 +6,10 @@ What `up` has changed is undone when the connection ends, unless `commit` has co
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+import threading
 
 from ..errors import InvalidValue, RawnsError
 from ..lab import discover
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from ..lab.change import Change
+    from .underlay import UnderlayWatch
 
-UDP_PORT = 4789  # of VXLAN
-IP_MTU, IPV6_MTU = 14, 24  # <linux/in.h>, <linux/in6.h>
+POLLRDHUP = 0x2000  # <poll.h>; `select` has it in some builds only
+OPERATIONS = "underlay reach watch watched lock plan up commit undo down status ping why gc execute".split()
 
 
 def main() -> None:
@@ -40,13 +43,23 @@ def main() -> None:
         signal.signal(number, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator's, who closes the connection if it is meant for us
     agent = Agent(source, target)
+    threading.Thread(target=_watch_operator, args=(source,), daemon=True).start()
     try:
         agent.serve()
     except (OSError, frames.FrameError):
-        pass  # nobody is there any more who could be told
+        pass  # the operator is gone and cannot be told
     finally:
         with signals_blocked():
             agent.close()
+
+
+def _watch_operator(source: int) -> None:
+    """End this process when the operator is gone, also while a command of the lab runs: the connection is then half closed."""
+    poll = select.poll()
+    poll.register(source, POLLRDHUP)
+    while not any(what & (POLLRDHUP | select.POLLHUP | select.POLLERR) for _, what in poll.poll()):
+        continue
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(number: int, frame: object) -> NoReturn:
@@ -60,10 +73,8 @@ class Agent:
         self.source, self.target = source, target
         self._locks: dict[str, LabLock] = {}
         self._undo: tuple[str, dict[str, Any] | None] | None = None  # a lab, and its description before `up`; None: it was not up
-        self._operations: dict[str, Callable[..., Any]] = {
-            name: getattr(self, name)
-            for name in ("underlay", "lock", "plan", "up", "commit", "undo", "down", "status", "ping", "why", "gc", "execute")
-        }
+        self._operations: dict[str, Callable[..., Any]] = {name: getattr(self, name) for name in OPERATIONS}
+        self._watch: UnderlayWatch | None = None
 
     def serve(self) -> None:
         """Answer requests until the stream ends."""
@@ -112,23 +123,28 @@ class Agent:
 
     def underlay(self, local: str, peers: list[str]) -> dict[str, int]:
         """Return the MTU of the route to each of the other machines.  Raises `RawnsError` if there is none."""
-        import socket
+        from .underlay import mtus
 
-        found = {}
-        for peer in peers:
-            family = socket.AF_INET6 if ":" in peer else socket.AF_INET
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                try:
-                    probe.bind((local, 0))
-                except OSError as error:
-                    raise RawnsError(f"{local} is not an address of this machine: {error.strerror}") from None
-                try:
-                    probe.connect((peer, UDP_PORT))
-                except OSError as error:
-                    raise RawnsError(f"it has no route to {peer}: {error.strerror}") from None
-                level, option = (socket.IPPROTO_IPV6, IPV6_MTU) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_MTU)
-                found[peer] = probe.getsockopt(level, option)
-        return found
+        return mtus(local, peers)
+
+    def reach(self, peer: str, size: int) -> str:
+        """Send echo requests of this size to another machine; return why there is no answer, or an empty text."""
+        from .underlay import reach
+
+        return reach(peer, size)
+
+    def watch(self, peer: str) -> None:
+        """Begin to watch for the tunnels' frames of another machine."""
+        from .underlay import UnderlayWatch
+
+        self._watch = UnderlayWatch(peer)
+
+    def watched(self) -> dict[str, Any]:
+        """Return what has been seen since `watch`."""
+        if self._watch is None:
+            raise RawnsError("nothing is watched")
+        watch, self._watch = self._watch, None
+        return watch.close()
 
     # -- the lab ------------------------------------------------------------------------------------------------------
 
@@ -231,8 +247,8 @@ class Agent:
         with Namespace.open(host) as namespace:
             try:
                 server = CommandServer(self.source, self.target, namespace, argv, terminal)
-            except FileNotFoundError:
-                return 127  # as shells have it
-            except PermissionError:
-                return 126
+            except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+                text = f"rawns lab: {argv[0]}: {error.strerror}\n"
+                frames.write(self.target, frames.ERRORS, text.encode(errors="replace"))
+                return 127 if isinstance(error, FileNotFoundError) else 126  # as shells have it
             return server.run()

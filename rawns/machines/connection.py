@@ -58,7 +58,7 @@ class MachineError(RawnsError):
         self.machine = machine
 
 
-class Connection:
+class MachineConnection:
     """A connection to the agent on a machine, which ends with it.  Raises `MachineError` if there is none.
 
     One thread at a time may use it.  ``hello`` is what the agent says of its machine.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import threading
 
-from ..errors import InvalidValue
+from ..errors import InvalidValue, RawnsError
 from ..lab.lab import Lab
-from ..lab.reachability import Reach
+from ..lab.reachability import Pair, Reach
+from ..objects import prefix
+from ..pairs import PairResult
 from ..terminal import printable
-from .connection import Connection, MachineError
+from .connection import MachineConnection, MachineError
 from .split import crossing, parts
 
 TYPE_CHECKING = False
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..lab.host import Host
-    from ..lab.reachability import Pair
 
     Answer = TypeVar("Answer")
 
@@ -36,8 +37,9 @@ class DistributedLab:
         if not lab.machines:
             raise InvalidValue(f"the lab {lab.name} names no machines: Lab brings it up")
         self.lab = lab
-        self._connections: dict[str, Connection] = {}
+        self._connections: dict[str, MachineConnection] = {}
         self._parts: dict[str, dict[str, Any]] | None = None
+        self._underlay: dict[tuple[str, str], int] = {}  # MTU of the route from a machine to another
 
     @staticmethod
     def load(path: str) -> DistributedLab:
@@ -55,9 +57,9 @@ class DistributedLab:
                 raise MachineError(name, "the user there may not create namespaces: connect as root, or say sudo = true")
 
     def _connect(self, name: str) -> None:
-        self._connections[name] = Connection(self.lab.machines[name])
+        self._connections[name] = MachineConnection(self.lab.machines[name])
 
-    def connection(self, host: str) -> tuple[Connection, str]:
+    def connection(self, host: str) -> tuple[MachineConnection, str]:
         """Return a connection to the machine of a host, and the name of the host's namespace there."""
         found = self.host(host)
         self.connect(str(found.machine))
@@ -66,8 +68,11 @@ class DistributedLab:
     def close(self) -> None:
         """End all connections: what has been changed and not committed is undone there."""
         connections, self._connections = self._connections, {}
-        for one in connections.values():
-            one.close()
+        threads = [threading.Thread(target=one.close) for one in connections.values()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def __enter__(self) -> DistributedLab:
         return self
@@ -139,6 +144,7 @@ class DistributedLab:
                 for other, address in addresses.items():
                     if address in by_address:
                         underlay[name, other] = _whole(by_address[address], name)
+            self._underlay = underlay
             found = parts(self.lab, addresses, underlay)
             self._parts = {name: part for name, part in found.items() if part.get("hosts") or part.get("bridges")}
         return self._parts
@@ -162,8 +168,11 @@ class DistributedLab:
         try:
             done = self._call_with_part("up", wait=wait)
             self._call_each("commit")
-        except BaseException:
+        except RawnsError:
             self._undo()
+            raise
+        except BaseException:  # an interrupt: machines may still be at work, and undo it when their connection ends
+            self.close()
             raise
         return {name: _texts(lines, name) for name, lines in done.items()}
 
@@ -200,25 +209,43 @@ class DistributedLab:
         """Return, by machine, the state of each host and interface (``hosts``), and what differs (``differences``)."""
         return self._call_with_part("status")
 
-    def ping(self, timeout: float = PING_SECONDS) -> list[tuple[Pair, float | None, str]]:
-        """Test every pair that should reach each other; return for each the time in seconds (None: no answer) and the reason."""
-        found, pairs = self.parts(), Reach(self.lab).pairs()[0]
-        by_machine: dict[str, list[Pair]] = {}
-        for pair in pairs:
-            by_machine.setdefault(str(pair.source.machine), []).append(pair)
+    def ping(self, timeout: float = PING_SECONDS) -> list[PairResult]:
+        """Test every pair that should reach each other; return the results by machine.  ``timeout`` is in seconds."""
+        return self.ask(Reach(self.lab).pairs()[0], timeout)
 
-        def ask(name: str) -> list[list[Any]]:
-            wanted = [(pair.source.label, pair.address.address) for pair in by_machine[name]]
+    def ask(self, pairs: Iterable[Pair], timeout: float) -> list[PairResult]:
+        """Test these pairs; return the results by machine."""
+        found = self.parts()
+        by_machine: dict[str, list[PairResult]] = {}
+        for pair in pairs:
+            by_machine.setdefault(str(pair.source.machine), []).append(PairResult(pair))
+
+        def ask(name: str) -> None:
+            wanted = [(one.pair.source.label, one.pair.address.address) for one in by_machine[name]]
             answers = self._connections[name].call("ping", data=found[name], pairs=wanted, timeout=timeout)
             if not isinstance(answers, list) or len(answers) != len(wanted):
                 raise MachineError(name, "it sent another number of results than was asked for")
-            return answers
+            for one, answer in zip(by_machine[name], answers):
+                rtt, reason = answer if isinstance(answer, list) and len(answer) == 2 else (None, "")
+                one.rtt, one.why = float(rtt) if isinstance(rtt, (int, float)) else -1.0, printable(str(reason))
 
-        results: list[tuple[Pair, float | None, str]] = []
-        for name, answers in self._each(by_machine, ask).items():
-            for pair, (rtt, reason) in zip(by_machine[name], answers):
-                results.append((pair, float(rtt) if rtt is not None else None, printable(str(reason))))
-        return results
+        self._each(by_machine, ask)
+        return [one for several in by_machine.values() for one in several]
+
+    def echo(self, source: Host, address: str, timeout: float) -> PairResult:
+        """Send echo requests from one host to an address."""
+        (found,) = self.ask([Pair(source, source, prefix.address(address))], timeout)
+        return found
+
+    def call(self, machine: str, operation: str, **arguments: Any) -> Any:
+        """Call an operation of the agent on one machine."""
+        self.connect(machine)
+        return self._connections[machine].call(operation, **arguments)
+
+    def underlay_mtu(self, here: str, there: str) -> int:
+        """Return the MTU of the route from one machine to another, in bytes."""
+        self.parts()
+        return self._underlay[here, there]
 
     def gc(self) -> dict[str, list[str]]:
         """Remove what killed processes have left of labs on all machines."""

@@ -106,15 +106,15 @@ def _limit_mtus(
             what = f"an MTU of {named}" if named else "a tunnel"
             text = f"the network between {one} and {other} carries {least} bytes, which leaves {limit} for {wire}, not {what}"
             raise InvalidValue(text + (f" ({wire.ends[0].where})" if wire.ends[0].where else ""))
-        for segment in {_segment(segments, end) for end in wire.ends}:
+        for segment in {segment_of(segments, end) for end in wire.ends}:
             limits[segment] = min(limits.get(segment, DEFAULT_MTU), limit)
     for host in lab.hosts:
         for one_port in host.interfaces:
-            limited = limits.get(_segment(segments, one_port)) if one_port.parent is None and not one_port.switches else None
+            limited = limits.get(segment_of(segments, one_port)) if one_port.parent is None and not one_port.switches else None
             if limited is not None and one_port.mtu is None and limited < DEFAULT_MTU:
                 one_port.mtu = limited
 
 
-def _segment(segments: Segments, one: Interface) -> int | None:
+def segment_of(segments: Segments, one: Interface) -> int | None:
     """Return the segment that an interface is on; a bridge's, for its port."""
     return segments.of(one.master if one.bridged and one.master is not None else one)

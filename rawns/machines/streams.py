@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..netns import Namespace
-    from .connection import Connection
+    from .connection import MachineConnection
 
 MAX_WAITING = 1 << 20  # bytes of input that the command has not read
 TERMINAL = 'exec <"$0" >"$0" 2>&1; exec "$@"'  # opened by a session's leader, a terminal becomes the one that controls it
@@ -97,7 +97,7 @@ class CommandServer:
             data = os.read(descriptor, frames.CHUNK)
         except BlockingIOError:
             return
-        except OSError:  # EIO: nobody has the terminal open any more
+        except OSError:  # EIO: no process has the terminal open any more
             data = b""
         if data:
             frames.write(self.target, self._outputs[descriptor], data)
@@ -158,7 +158,7 @@ class CommandServer:
 # -- the operator's side ------------------------------------------------------------------------------------------------
 
 
-def attach(connection: Connection, host: str, argv: Sequence[str]) -> int:
+def attach(connection: MachineConnection, host: str, argv: Sequence[str]) -> int:
     """Run a command in a host on the machine with our standard streams; return its exit status.  Raises `MachineError`.
 
     It gets a terminal if standard input and output are one here.
@@ -175,7 +175,7 @@ def attach(connection: Connection, host: str, argv: Sequence[str]) -> int:
         raise connection.lost() from None
 
 
-def _on_terminal(connection: Connection) -> int:
+def _on_terminal(connection: MachineConnection) -> int:
     """Carry the streams with our terminal in raw mode, and tell the other side when its size changes."""
     import signal
     import termios
@@ -195,7 +195,7 @@ def _on_terminal(connection: Connection) -> int:
         signal.signal(signal.SIGWINCH, handler)
 
 
-def _carry(connection: Connection) -> int:
+def _carry(connection: MachineConnection) -> int:
     targets = {frames.OUTPUT: 1, frames.ERRORS: 2}
     sources = [connection.output, 0]
     sys.stdout.flush()

@@ -81,7 +81,8 @@ COMMAND = Group(
         Command("capture", "write what ports send and receive to a file, as pcapng", "FILE|LAB HOST[:PORT]...", CAPTURE),
         Command("wait", "wait until a host reaches another, or its TCP port", "FILE|LAB HOST HOST[:N]", [WAIT_TIMEOUT]),
         Command("export", "print the lab's description as JSON", "FILE|LAB"),
-        Command("gc", "remove what killed processes have left of labs"),
+        Command("why", "say why a host does not reach another, as `rawns why --lab` does", "FILE|LAB HOST HOST"),
+        Command("gc", "remove what killed processes have left of labs; with FILE on all machines of that lab", "[FILE]"),
         Command("schema", "print the JSON Schema of lab files, for editors; with --markdown the reference page", "", [MARKDOWN]),
         Command("examples", "list the example descriptions, or print one", "[NAME]"),
     ],
@@ -94,6 +95,7 @@ FUNCTIONS = {
     "down": ("change", "down"),
     "plan": ("change", "plan"),
     "gc": ("change", "collect"),
+    "why": ("inspect", "why"),
     "status": ("inspect", "status"),
     "list": ("inspect", "list_labs"),
     "export": ("inspect", "export"),
@@ -114,11 +116,27 @@ FUNCTIONS = {
 }
 
 
+ON_MACHINES = ("up", "down", "plan", "gc", "status", "ping", "exec", "shell", "why")  # verbs for labs that span machines
+
+
+def _spans_machines(word: str) -> bool:
+    """Return whether a word is the file of a lab that spans several machines."""
+    from .resolve import is_file
+
+    if not is_file(word):
+        return False
+    from ...lab.document import names_machines
+
+    return names_machines(word)
+
+
 def main(argv: list[str]) -> int:
     """Run ``rawns lab``; return the exit status.  Raises `UsageError`, `HelpRequested`, `RawnsError`, KeyboardInterrupt."""
     options = COMMAND.parse(argv)
     module, function = FUNCTIONS[options.verb]
     try:
+        if options.verb in ON_MACHINES and options.operands and _spans_machines(options.operands[0]):
+            module = "machines"
         status: int = getattr(__import__(f"rawns.cli.lab.{module}", fromlist=[function]), function)(options)
     except RawnsError as error:
         return _report(error, options)

@@ -202,6 +202,15 @@ def export(options: Parsed) -> int:
     return 0
 
 
+def why(options: Parsed) -> int:
+    """Say why one host does not reach another: ``rawns why --lab``."""
+    from ..why import main
+    from .resolve import name_of
+
+    word, *hosts = options.operands
+    return main([*(["--json"] if options["--json"] else []), "--lab", name_of(word), *hosts])
+
+
 # -- graph ----------------------------------------------------------------------------------------------------------------
 
 

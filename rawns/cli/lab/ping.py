@@ -36,6 +36,11 @@ def ping(options: Parsed) -> int:
         results = ask(lab, pairs, options["--timeout"], progress.callback)
     finally:
         progress.end()
+    return report(lab, results, complete, options)
+
+
+def report(lab: Lab, results: Sequence[PairResult], complete: bool, options: Parsed) -> int:
+    """Print the results of all pairs; return the exit status."""
     failed = [one for one in results if not one.ok]
     if options["--json"]:
         records = [_record(one) for one in results]

@@ -1,0 +1,344 @@
+"""Labs that span several machines, which are namespaces here; what is left on them is read by the real ip."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT
+from machines import TestMachine, underlay
+
+from rawns import InvalidValue, Lab
+from rawns.lab.document import Source
+from rawns.machines import DistributedLab, MachineError
+from rawns.machines.bundle import _names
+from rawns.machines.why import why
+
+WEB = "web:eth0 10.0.0.1/24"
+
+
+@pytest.fixture
+def machines(netns_name: Callable[[], str]) -> Iterator[list[TestMachine]]:
+    with ExitStack() as stack:
+        yield underlay(stack, netns_name, 2)
+
+
+def described(machines: list[TestMachine], hosts: int = 4, **more: Any) -> dict[str, Any]:
+    reached = {name: {"run": machine.shell, "address": machine.address} for name, machine in zip("abc", machines)}
+    lab = {"name": "shop", "spread": "even", "machines": reached, "hosts": {"web": {"count": hosts}}, "bridges": {"lan": {}}}
+    return {**lab, "wires": [{"ends": [WEB, "lan"]}], **more}
+
+
+def load(data: dict[str, Any]) -> DistributedLab:
+    return DistributedLab(Lab.from_source(Source(data)))
+
+
+def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    argv = [sys.executable, "-m", "rawns", "lab", *words]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, **options)
+
+
+def clean(machines: list[TestMachine]) -> bool:
+    """Whether nothing of a lab is left on any machine."""
+    files = [
+        line for machine in machines for line in machine.run("find", "/run/rawns", "/run/netns", "-type", "f").stdout.split()
+    ]
+    return not files and all(machine.names() == [] and machine.links() == {"lo", "eth0"} for machine in machines)
+
+
+def links(machine: TestMachine, name: str) -> list[tuple[str, str]]:
+    """The links of a namespace, with their MAC addresses."""
+    return [(link["ifname"], link["address"]) for link in json.loads(machine.run("ip", "-n", name, "-j", "link").stdout)]
+
+
+def test_up_ping_change_and_down(machines: list[TestMachine]) -> None:
+    with load(described(machines)) as lab:
+        assert {name: len(lines) for name, lines in lab.up().items()} == {"a": 10, "b": 4}
+        assert lab.up() == {"a": [], "b": []}
+        results = lab.ping(timeout=20)
+        assert (len(results), all(one.ok for one in results)) == (12, True)
+    assert [machine.names() for machine in machines] == [["shop.lan", "shop.web1", "shop.web2"], ["shop.web3", "shop.web4"]]
+    shown = machines[1].run("ip", "-n", "shop.web3", "-j", "-d", "link", "show", "eth0")
+    (link,) = json.loads(shown.stdout)
+    assert (link["linkinfo"]["info_kind"], link["mtu"]) == ("vxlan", 1450)
+    assert int(link["address"][:2], 16) & 3 == 2  # a local unicast address
+    large = ["ip", "netns", "exec", "shop.web1", "ping", "-M", "do", "-c", "1", "-W", "20", "-s"]
+    assert machines[0].run(*large, str(1450 - 28), "10.0.0.3").returncode == 0  # all of the MTU
+    with load(described(machines, hosts=5)) as lab:
+        changes = lab.up()
+    assert [line for line in changes["a"] if "web3" in line], "a host more moves one to the other machine"
+    with load(described(machines, hosts=5)) as lab:
+        assert all(one.ok for one in lab.ping(timeout=20))
+        lab.down()
+    assert clean(machines)
+
+
+def test_all_or_nothing(machines: list[TestMachine]) -> None:
+    """The machine that fails is named; the others are as they were before: without the lab, or with its earlier state."""
+    machines[1].run("ip", "netns", "add", "shop.web3")
+    with load(described(machines)) as lab, pytest.raises(MachineError, match=r"^machine b: the name shop\.web3 is taken"):
+        lab.up()
+    assert (machines[0].names(), machines[1].names()) == ([], ["shop.web3"])
+    machines[1].run("ip", "netns", "del", "shop.web3")
+    with load(described(machines)) as lab:
+        lab.up()
+    before = links(machines[0], "shop.web1")
+    failing = described(machines)
+    failing["hosts"]["db"] = {"machine": "b", "run": "exit 7"}  # fails when everything else is up
+    failing["wires"].append({"ends": ["web1:eth1 10.9.0.1/24", "db:eth0 10.9.0.2/24"]})
+    with load(failing) as lab, pytest.raises(MachineError, match="^machine b: .*exit 7.* exited with 7"):
+        lab.up()
+    assert links(machines[0], "shop.web1") == before
+    assert machines[1].names() == ["shop.web3", "shop.web4"]
+    with load(described(machines)) as lab:
+        assert lab.plan() == {"a": [], "b": []}
+        lab.down()
+    assert clean(machines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_operator_that_is_killed_leaves_nothing(machines: list[TestMachine], number: int, tmp_path: Path) -> None:
+    """The agents see the end of the connection, and undo what has not been committed."""
+    data = described(machines)
+    file, mark = tmp_path / "shop.json", tmp_path / "reached"
+    data["hosts"]["web"]["run"] = f"echo > {mark}; sleep 1000"
+    file.write_text(json.dumps(data))
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    os.mkfifo(mark)
+    argv = [sys.executable, "-m", "rawns", "lab", "up", str(file)]
+    process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
+    reached = os.open(mark, os.O_RDWR)  # of which a writer does not wait for a reader
+    assert os.read(reached, 1) == b"\n"  # a command runs there
+    process.send_signal(number)
+    process.wait(60)
+    os.close(reached)
+    for machine in machines:  # wait for the agents: each holds the lab's lock until it has ended
+        lock = "while [ -e /run/rawns/shop.machines.lock ] && ! flock -w 60 /run/rawns/shop.machines.lock true; do :; done"
+        assert machine.run("/bin/sh", "-c", lock).returncode == 0
+    with load(described(machines)) as lab:
+        lab.down()
+    assert clean(machines)
+
+
+def test_two_operators_at_once(machines: list[TestMachine]) -> None:
+    """One waits for the other; in the end the lab is as both describe it."""
+    failed: list[BaseException] = []
+
+    def bring_up() -> None:
+        try:
+            with load(described(machines)) as lab:
+                lab.up()
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=bring_up) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    with load(described(machines)) as lab:
+        assert lab.plan() == {"a": [], "b": []}
+        lab.down()
+    assert clean(machines)
+
+
+def test_commands_in_hosts(machines: list[TestMachine], tmp_path: Path) -> None:
+    file = tmp_path / "shop.json"
+    file.write_text(json.dumps(described(machines, hosts=2)))
+    assert command("up", str(file)).stdout.startswith("shop is up: 3 hosts on 2 machines; ")
+    assert command("status", str(file)).returncode == 0
+    shown = command("exec", str(file), "web2", "ip", "-br", "addr", "show", "eth0")
+    assert (shown.returncode, shown.stdout.split()[2]) == (0, "10.0.0.2/24")
+    large = "x" * 300_000 + "\n"
+    assert command("exec", str(file), "web2", "cat", input=large).stdout == large
+    done = command("exec", str(file), "web1", "sh", "-c", "echo wrong >&2; exit 3")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "wrong\n")
+    assert command("exec", str(file), "web1", "nonesuch").returncode == 127
+    done = command("exec", str(file), "web9", "true")
+    assert (done.returncode, done.stderr.startswith("rawns lab: shop has no host called web9")) == (1, True)
+    assert on_terminal("shell", str(file), "web2") == 5
+    assert command("down", str(file)).returncode == 0
+    assert clean(machines)
+
+
+def on_terminal(*words: str) -> int:
+    """Type into a shell that has a terminal, interrupt a command with Ctrl-C, and leave; return the exit status."""
+    process, terminal = pty.fork()
+    if not process:
+        os.environ["PYTHONPATH"] = str(PROJECT)
+        os.execv(sys.executable, [sys.executable, "-m", "rawns", "lab", *words])
+    seen = b""
+
+    def until(text: bytes) -> None:
+        nonlocal seen
+        while text not in seen:
+            assert select.select([terminal], [], [], 60)[0], seen
+            seen += os.read(terminal, 65536)
+        seen = seen[seen.index(text) + len(text) :]
+
+    until(b"#")
+    os.write(terminal, b"echo $((41+1)); tty; sleep 1000\n")
+    until(b"42\r\n/dev/")
+    os.write(terminal, b"\x03")
+    os.write(terminal, b"exit 5\n")
+    until(b"exit 5\r\n")
+    with contextlib.suppress(OSError):  # EIO: the other side has closed it
+        while os.read(terminal, 65536):
+            pass
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def test_why_names_the_fault(machines: list[TestMachine]) -> None:
+    one, two = machines
+    drop = "add table t; add chain t c {{ type filter hook {hook} priority 0; }}; add rule t c udp dport 4789 drop"
+    closed = "add table t; add chain t c { type filter hook input priority 0; policy drop; }"
+    with load(described(machines, hosts=2)) as lab:
+        lab.up()
+        assert why(lab, "web1", "web2").ok
+        two.run("ip", "-n", "shop.web2", "link", "set", "eth0", "down")
+        found = why(lab, "web1", "web2", "shop.toml")
+        assert (found.ok, found.remedy) == (False, "rawns lab up shop.toml")
+        assert found.sentence == "machine b is not as described: ~ eth0 of web2: down -> up"
+        lab.up()
+        two.run("nft", drop.format(hook="input"))
+        assert re.search("^frames of a arrive at machine b, .* dport 4789 drop in ip t c", str(why(lab, "web1", "web2")))
+        two.run("nft", "flush", "ruleset")
+        one.run("nft", drop.format(hook="output"))
+        assert "UDP to port 4789 of machine b 192.0.2.2 does not arrive there" in str(why(lab, "web1", "web2"))
+        one.run("nft", "flush", "ruleset")
+        two.run("ip", "route", "add", "unreachable", "192.0.2.1")
+        assert not why(lab, "web1", "web2").ok
+        two.run("ip", "route", "del", "unreachable", "192.0.2.1")
+        two.run(
+            "ip",
+            "netns",
+            "exec",
+            "shop.web2",
+            "nft",
+            closed,
+        )
+        assert "on machine b" in str(why(lab, "web2", "web1")) or "on machine b" in str(why(lab, "web1", "web2"))
+        lab.down()
+
+
+@pytest.mark.parametrize(
+    ("machine", "message"),
+    [
+        ({"run": ["nonesuch"]}, "machine b: nonesuch: No such file or directory"),
+        ({"run": ["false"]}, "machine b: the connection has ended: exit status 1"),
+        ({"run": ["sh", "-c", "echo no way in >&2; exit 3"]}, "machine b: the connection has ended: no way in"),
+        ({"run": ["sh", "-c", "printf 'rawns-python 0000000\\377\\n'; cat"]}, "machine b: its Python is"),
+        (
+            {"run": ["sh", "-c", "printf 'rawns-old 3.7.3\\n'; cat >/dev/null"]},
+            "machine b: its Python is 3.7.3, and 3.9 or newer is",
+        ),
+        ({"run": ["sh", "-c", "head -c 100000 /dev/zero"]}, "machine b: the connection has ended"),
+        ({"python": "/no/python"}, "machine b: there is no /no/python; name another: python = "),
+        ({"address": "192.0.2.77"}, "machine b: 192.0.2.77 is not an address of this machine"),
+        (
+            {"run": ["setpriv", "--reuid=65534", "--clear-groups", "/bin/sh"]},
+            "machine b: the user there may not create namespaces",
+        ),
+    ],
+)
+def test_a_machine_that_cannot_be_used_is_named(machines: list[TestMachine], machine: dict[str, Any], message: str) -> None:
+    data = described(machines)
+    data["machines"]["b"].update(machine)
+    with load(data) as lab, pytest.raises(MachineError) as caught:
+        lab.up()
+    assert str(caught.value).startswith(message)
+    assert clean(machines)
+
+
+HOSTILE = r"""
+import os, sys, importlib.util
+os.read(0, 65536)
+os.write(1, b"rawns-python " + importlib.util.MAGIC_NUMBER.hex().encode() + b"\n")
+left = int.from_bytes(os.read(0, 8), "big")
+while left: left -= len(os.read(0, min(left, 65536)))
+answer = lambda text: os.write(1, b"\0" + len(text).to_bytes(4, "big") + text)
+answer(b'{"result": {"privileged": true, "ssh": "\\u001b[2J", "netem": true}}')
+for line in iter(lambda: os.read(0, 65536), b""): %s
+"""
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        r"""answer(b'{"error": "\\u001b[31mred"}')""",
+        """answer(b'[]')""",
+        """answer(b'{' * 100000)""",
+        """answer(b'{"result": "no list"}')""",
+        """answer(b'{"result": {"192.0.2.1": "many"}}')""",
+        """os.write(1, b"\\xff" * 100)""",
+        """os.write(1, b"\\0\\xff\\xff\\xff\\xff")""",
+        """sys.exit()""",
+    ],
+)
+def test_a_hostile_machine_gets_an_error(machines: list[TestMachine], reply: str, tmp_path: Path) -> None:
+    """What it sends is neither executed nor printed as it is."""
+    program = tmp_path / "machine.py"
+    program.write_text(HOSTILE % reply)
+    data = described(machines)
+    data["machines"]["b"]["run"] = [sys.executable, "-I", "-S", str(program)]
+    file = tmp_path / "shop.json"
+    file.write_text(json.dumps(data))
+    done = command("up", str(file))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("rawns lab: machine b: ") and "\x1b" not in done.stderr and len(done.stderr) < 3000
+    assert clean(machines)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"machines": {"a": {}}}, "machine a is reached by a command"),
+        ({"machines": {"a": {"run": ["sh"]}}}, "machine a needs the address by which the other machines reach it"),
+        ({"machines": {"a": {"ssh": "-oProxyCommand=x"}}}, "is not a destination of ssh"),
+        ({"spread": "odd"}, "is not a way to spread hosts"),
+        ({"machines": {}}, "spread is for a lab that spans machines"),
+        ({"hosts": {"web": {"machine": "c"}}}, "web is on machine \"c\", which is not described; there is a and b"),
+        ({"spread": None}, "web1 is on no machine: machine = \"a\", or spread = \"even\""),
+        ({"macvlans": [{"host": "web1", "parent": "web4:eth0"}]}, "are on two machines"),
+        ({"taps": [{"host": "root", "name": "t0"}]}, "root is not a host of a lab that spans machines"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_described(change: dict[str, Any], problem: str) -> None:
+    machines = {name: {"run": ["sh"], "address": f"192.0.2.{number}"} for number, name in enumerate("ab", 1)}
+    data: dict[str, Any] = {"name": "shop", "machines": machines, "spread": "even", "hosts": {"web": {"count": 4}}, **change}
+    with pytest.raises(InvalidValue) as caught:
+        Lab.from_source(Source({key: value for key, value in data.items() if value is not None}))
+    assert problem in str(caught.value)
+
+
+def test_an_mtu_that_the_underlay_cannot_carry(machines: list[TestMachine]) -> None:
+    data = described(machines, wires=[{"ends": [WEB, "lan"], "mtu": 1500}])
+    with load(data) as lab, pytest.raises(InvalidValue, match="carries 1500 bytes, which leaves 1450 for .* an MTU of 1500"):
+        lab.up()
+    assert clean(machines)
+
+
+def test_everything_that_an_agent_imports_is_sent() -> None:
+    """Late imports included, as far as the source shows them."""
+    sent = {name for name, _ in _names()}
+    program = "import sys, pkgutil, rawns; [__import__(n) for n in sys.argv[1].split()]; print(*sys.modules)"
+    argv = [sys.executable, "-c", program, " ".join(sorted(sent))]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=PROJECT)
+    imported = {name for name in done.stdout.split() if name.startswith("rawns")}
+    assert imported <= sent
