@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from .. import netns_names
-from ..errors import InvalidValue, KernelError, SyscallError
+from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
 from ..syscalls import Rollback, signals_blocked
 from . import stamp
@@ -143,7 +143,7 @@ class Lab(RuntimeVerbs):
                 Builder(plan, undo, owner.token if owner is not None else "", progress).run()
         except BaseException:
             if not owned_before:
-                self._release_ownership(down=not self._names_exist())
+                self._release_ownership(down=not self._token_is_needed())
             raise
         if self.outlives_process:
             self._finish_work(new_hosts=any(one is None for one in plan.states))
@@ -187,9 +187,20 @@ class Lab(RuntimeVerbs):
             self._owner.finish()
         self._release_ownership(down=not new_hosts)
 
-    def _names_exist(self) -> bool:
-        """Return whether a name that the lab uses exists: then the file of its owner is needed to judge it."""
-        return any(host.name is not None and os.path.lexists(netns_names.path_of(host.name)) for host in self.hosts)
+    def _token_is_needed(self) -> bool:
+        """Return whether a stamp has this process's token, or may have it: then the file of its owner is needed to judge it."""
+        from .discover import stamped_namespace
+
+        for name in [host.name for host in self.hosts if host.name is not None]:
+            if not os.path.lexists(netns_names.path_of(name)):
+                continue
+            try:
+                found = stamped_namespace(name)
+            except RawnsError:
+                return True
+            if found is not None and self.owner_token in (found.stamp.by, found.stamp.state):
+                return True
+        return False
 
     def _read(self, gone: list[str], mending: bool) -> States:
         """Return the state of each host; None for one that is to be created."""

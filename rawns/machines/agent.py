@@ -5,6 +5,7 @@ What `up` has changed is undone when the connection ends, unless `commit` has co
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from ..lab.change import Change
     from .underlay import UnderlayWatch
 
 POLLRDHUP = 0x2000  # <poll.h>; `select` has it in some builds only
@@ -39,9 +39,12 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    with contextlib.suppress(PermissionError):  # it leads a session, and so a group, already
+        os.setpgid(0, 0)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator's, who closes the connection if it is meant for us
+    # Ctrl-C is for the operator, who closes the connection if it is meant for us.  A handler is not inherited by commands.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     agent = Agent(source, target)
     threading.Thread(target=_watch_operator, args=(source,), daemon=True).start()
     try:
@@ -50,7 +53,14 @@ def main() -> None:
         pass  # the operator is gone and cannot be told
     finally:
         with signals_blocked():
+            _end_commands()
             agent.close()
+
+
+def _end_commands() -> None:
+    """End the commands of hosts that still run: they are in the group of this process."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
 
 
 def _watch_operator(source: int) -> None:
@@ -101,7 +111,9 @@ class Agent:
         except (RawnsError, OSError) as error:
             print(f"what has been done cannot be undone: {error}", file=sys.stderr)
         finally:
-            for lock in self._locks.values():
+            for name, lock in self._locks.items():
+                if self._described(name) is None:
+                    lock.remove()
                 lock.release()
 
     # -- what this machine is like ------------------------------------------------------------------------------------
@@ -160,14 +172,10 @@ class Agent:
     def up(self, data: dict[str, Any], wait: float | None = None) -> list[str]:
         """Bring the part up, or change what differs; `undo` takes it back."""
         lab = self._lab(data)
-        before = self._described(lab.name)
-        with signals_blocked():
-            changes: list[Change] = []
-            try:
-                changes = lab.up(wait)
-            finally:
-                if changes or sys.exc_info()[0] is not None:
-                    self._undo = lab.name, before
+        self._undo = lab.name, self._described(lab.name)  # a signal may come when `up` has returned
+        changes = lab.up(wait)
+        if not changes:
+            self._undo = None
         return [str(one) for one in changes]
 
     def _described(self, name: str) -> dict[str, Any] | None:

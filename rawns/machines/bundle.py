@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What `rawns.machines.agent` imports, directly or not, sooner or later; a test compares.
 PACKAGES = ("diagnose", "icmp", "lab", "machines", "nft", "objects", "rtnl", "wire")
-LEFT_OUT = ("__main__", "pytest_plugin", "pytest_fixtures", "doctor", "pool", "pcapng", "packet_ring", "tunnel_ioctl")
+LEFT_OUT = ("__main__", "pytest_plugin", "pytest_fixtures", "doctor", "pool", "tunnel_ioctl")
 LOADER = "rawns.machines.loader"
 
 

@@ -113,7 +113,7 @@ class MachineConnection:
             raise MachineError(
                 machine.name, f'there is no {printable(machine.python)}; name another: python = "/path/to/python3"'
             )
-        if word != "rawns-python" or len(rest) != 8:
+        if word != "rawns-python" or len(rest) != 8 or not set(rest) <= set("0123456789abcdef"):
             raise MachineError(machine.name, f"its Python is {printable(rest)[:20]}, and 3.9 or newer is needed")
         data = bundle(bytes.fromhex(rest))
         try:
@@ -167,9 +167,14 @@ class MachineConnection:
 
     def lost(self) -> MachineError:
         """Return the error of a connection that has ended, with the last line that the command wrote to standard error."""
+        import subprocess
+
         self._reader.join(1.0)
         lines = [line.strip() for line in self._errors.decode(errors="replace").splitlines() if line.strip()]
-        status = self._process.poll()
+        try:
+            status: int | None = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            status = None  # it has closed its output, and goes on
         reason = (
             printable(lines[-1])[:MAX_TEXT] if lines else f"exit status {status}" if status is not None else "no reason given"
         )

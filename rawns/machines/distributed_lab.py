@@ -53,7 +53,7 @@ class DistributedLab:
         missing = [name for name in names or self.lab.machines if name not in self._connections]
         self._each(missing, self._connect)
         for name in missing:
-            if not self._connections[name].hello.get("privileged"):
+            if not _table(self._connections[name].hello, name).get("privileged"):
                 raise MachineError(name, "the user there may not create namespaces: connect as root, or say sudo = true")
 
     def _connect(self, name: str) -> None:
@@ -140,7 +140,8 @@ class DistributedLab:
                 lambda name: self._connections[name].call("underlay", local=addresses[name], peers=peers[name]),
             )
             underlay = {}
-            for name, by_address in mtus.items():
+            for name, answer in mtus.items():
+                by_address = _table(answer, name)
                 for other, address in addresses.items():
                     if address in by_address:
                         underlay[name, other] = _whole(by_address[address], name)
@@ -207,7 +208,7 @@ class DistributedLab:
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return, by machine, the state of each host and interface (``hosts``), and what differs (``differences``)."""
-        return self._call_with_part("status")
+        return {name: _state(found, name) for name, found in self._call_with_part("status").items()}
 
     def ping(self, timeout: float = PING_SECONDS) -> list[PairResult]:
         """Test every pair that should reach each other; return the results by machine.  ``timeout`` is in seconds."""
@@ -275,3 +276,21 @@ def _whole(found: object, machine: str) -> int:
     if not isinstance(found, int):
         raise MachineError(machine, "it sent what is not an answer")
     return found
+
+
+def _table(found: object, machine: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise MachineError(machine, "it sent what is not an answer")
+    return found
+
+
+def _state(found: object, machine: str) -> dict[str, Any]:
+    """Return the states that another machine has sent, fit for a terminal."""
+    answer = _table(found, machine)
+    hosts = {}
+    for label, host in _table(answer.get("hosts"), machine).items():
+        state = _table(host, machine)
+        interfaces = _table(state.get("interfaces"), machine)
+        shown = {printable(str(name)): printable(str(how)) for name, how in interfaces.items()}
+        hosts[printable(label)] = {"state": printable(str(state.get("state"))), "interfaces": shown}
+    return {"hosts": hosts, "differences": _texts(answer.get("differences"), machine)}

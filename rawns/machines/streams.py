@@ -5,6 +5,7 @@ With a terminal the command gets a pseudoterminal there, and ours is put into ra
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -164,54 +165,83 @@ def attach(connection: MachineConnection, host: str, argv: Sequence[str]) -> int
     It gets a terminal if standard input and output are one here.
     """
     terminal = os.isatty(0) and os.isatty(1)
-    size = list(os.get_terminal_size(0))[::-1] if terminal else None
-    request = {"operation": "execute", "host": host, "argv": list(argv), "terminal": size}
+    request = {"operation": "execute", "host": host, "argv": list(argv), "terminal": _size() if terminal else None}
+    sys.stdout.flush()
     try:
         frames.write_json(connection.input, request)
-        if not terminal:
-            return _carry(connection)
-        return _on_terminal(connection)
+        client = CommandClient(connection)
+        return client.run_on_terminal() if terminal else client.run()
     except (OSError, frames.FrameError):
         raise connection.lost() from None
 
 
-def _on_terminal(connection: MachineConnection) -> int:
-    """Carry the streams with our terminal in raw mode, and tell the other side when its size changes."""
-    import signal
-    import termios
-    import tty
-
-    before = termios.tcgetattr(0)
-
-    def resized(number: int, frame: object) -> None:
-        frames.write_json(connection.input, {"size": list(os.get_terminal_size(0))[::-1]})
-
-    handler = signal.signal(signal.SIGWINCH, resized)
-    try:
-        tty.setraw(0)
-        return _carry(connection)
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGWINCH, handler)
+def _size() -> list[int]:
+    """Return the rows and columns of our terminal."""
+    columns, rows = os.get_terminal_size(0)
+    return [rows, columns]
 
 
-def _carry(connection: MachineConnection) -> int:
-    targets = {frames.OUTPUT: 1, frames.ERRORS: 2}
-    sources = [connection.output, 0]
-    sys.stdout.flush()
-    while True:
-        ready, _, _ = select.select(sources, [], [])
-        if 0 in ready:
+class CommandClient:
+    """Carries our standard streams.  Neither direction waits for the other: the agent does not read while it writes."""
+
+    def __init__(self, connection: MachineConnection) -> None:
+        self.connection = connection
+        self._waiting = bytearray()  # frames that have not been written yet
+        self._ended = False  # whether our standard input has ended
+        self._resized, self._wake = os.pipe()  # readable if the size of the terminal has changed
+
+    def run_on_terminal(self) -> int:
+        """Run with our terminal in raw mode, and tell the other side when its size changes."""
+        import signal
+        import termios
+        import tty
+
+        before = termios.tcgetattr(0)
+        handler = signal.signal(signal.SIGWINCH, lambda number, frame: os.write(self._wake, b"."))
+        try:
+            tty.setraw(0)
+            return self.run()
+        finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+            signal.signal(signal.SIGWINCH, handler)
+
+    def run(self) -> int:
+        """Carry the streams until the command's exit status comes, and return it."""
+        os.set_blocking(self.connection.input, False)
+        try:
+            while (status := self._step()) is None:
+                continue
+            return status
+        finally:
+            os.set_blocking(self.connection.input, True)
+            for descriptor in (self._resized, self._wake):
+                os.close(descriptor)
+
+    def _step(self) -> int | None:
+        output, into = self.connection.output, self.connection.input
+        typed = [0] if not self._ended and len(self._waiting) < MAX_WAITING else []
+        readable, writable, _ = select.select([output, self._resized, *typed], [into] if self._waiting else [], [])
+        if 0 in readable:
             data = os.read(0, frames.CHUNK)
-            frames.write(connection.input, frames.INPUT, data)
-            if not data:
-                sources.remove(0)
-        if connection.output in ready:
-            found = frames.read(connection.output)
-            if found is None:
-                raise frames.FrameError("the connection has ended")
-            kind, data = found
-            if kind in targets:
-                frames.write_all(targets[kind], data)
-            elif kind == frames.JSON:
-                return int(connection.result_of(data))
+            self._ended = not data
+            self._waiting += frames.HEADER.pack(frames.INPUT, len(data)) + data
+        if self._resized in readable:
+            import json
+
+            os.read(self._resized, frames.CHUNK)
+            data = json.dumps({"size": _size()}).encode()
+            self._waiting += frames.HEADER.pack(frames.JSON, len(data)) + data
+        if writable:
+            with contextlib.suppress(BlockingIOError):
+                del self._waiting[: os.write(into, self._waiting[: frames.CHUNK])]
+        return self._receive() if output in readable else None
+
+    def _receive(self) -> int | None:
+        found = frames.read(self.connection.output)
+        if found is None:
+            raise frames.FrameError("the connection has ended")
+        kind, data = found
+        if kind == frames.JSON:
+            return int(self.connection.result_of(data))
+        frames.write_all(2 if kind == frames.ERRORS else 1, data)
+        return None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from ..errors import InvalidValue
 from ..lab.segments import Segments
 from ..terminal import printable
+from .connection import MachineError
 from .split import crossing, segment_of
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ def why(lab: DistributedLab, source: str, target: str, file: str = "FILE") -> Cr
     one, other = lab.host(source), lab.host(target)
     address = _address(one, other)
     for name, state in lab.status().items():
-        differences = [printable(str(line)) for line in state.get("differences", ())]
+        differences = state["differences"]
         if differences:
             more = f" (and {len(differences) - 1} more differences)" if len(differences) > 1 else ""
             text = f"machine {name} is not as described: {differences[0]}{more}"
@@ -58,8 +59,8 @@ def why(lab: DistributedLab, source: str, target: str, file: str = "FILE") -> Cr
     for here, there, to in ((one, other, address), (other, one, _address(other, one))):
         machine = str(here.machine)
         answer = lab.call(machine, "why", data=lab.parts()[machine], source=here.label, target=to)
-        if not answer["ok"]:
-            said = "\n".join(printable(line) for line in str(answer["text"]).splitlines())
+        if not isinstance(answer, dict) or not answer.get("ok"):
+            said = "\n".join(printable(line) for line in str(answer["text"] if isinstance(answer, dict) else "").splitlines())
             text = f"{here.label} does not reach {there.label} {to}; on machine {machine}: {said}"
             return CrossMachineDiagnosis(False, text)
     return CrossMachineDiagnosis(False, f"{source} does not reach {target} {address}: {echo.why}; no check has found why")
@@ -97,8 +98,10 @@ def _tunnels(lab: DistributedLab, wires: list[CrossMachineWire], source: Host, a
     own = {segment_of(segments, one) for one in source.interfaces}
     for name in facing:
         seen = lab.call(name, "watched")
+        if not isinstance(seen, dict) or not isinstance(seen.get("arrived"), list):
+            raise MachineError(name, "it sent what is not an answer")
         sent = {wire.vni for wire in wires if set(wire.machines) == {here, name}}
-        arrived, dropped = set(seen["arrived"]), seen["dropped"]
+        arrived, dropped = {one for one in seen["arrived"] if isinstance(one, int)}, seen.get("dropped")
         if arrived & sent and dropped:
             text = f"frames of {here} arrive at machine {name}, and a rule there drops them: {printable(str(dropped))}"
             return CrossMachineDiagnosis(False, text)

@@ -52,12 +52,12 @@ def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, **options)
 
 
-def clean(machines: list[TestMachine]) -> bool:
-    """Whether nothing of a lab is left on any machine."""
+def left(machines: list[TestMachine]) -> list[str]:
+    """What is left of labs on the machines: files, names and links."""
     files = [
         line for machine in machines for line in machine.run("find", "/run/rawns", "/run/netns", "-type", "f").stdout.split()
     ]
-    return not files and all(machine.names() == [] and machine.links() == {"lo", "eth0"} for machine in machines)
+    return files + [one for machine in machines for one in [*machine.names(), *sorted(machine.links() - {"lo", "eth0"})]]
 
 
 def links(machine: TestMachine, name: str) -> list[tuple[str, str]]:
@@ -84,7 +84,7 @@ def test_up_ping_change_and_down(machines: list[TestMachine]) -> None:
     with load(described(machines, hosts=5)) as lab:
         assert all(one.ok for one in lab.ping(timeout=20))
         lab.down()
-    assert clean(machines)
+    assert left(machines) == []
 
 
 def test_all_or_nothing(machines: list[TestMachine]) -> None:
@@ -107,7 +107,7 @@ def test_all_or_nothing(machines: list[TestMachine]) -> None:
     with load(described(machines)) as lab:
         assert lab.plan() == {"a": [], "b": []}
         lab.down()
-    assert clean(machines)
+    assert left(machines) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -131,7 +131,7 @@ def test_an_operator_that_is_killed_leaves_nothing(machines: list[TestMachine], 
         assert machine.run("/bin/sh", "-c", lock).returncode == 0
     with load(described(machines)) as lab:
         lab.down()
-    assert clean(machines)
+    assert left(machines) == []
 
 
 def test_two_operators_at_once(machines: list[TestMachine]) -> None:
@@ -154,7 +154,7 @@ def test_two_operators_at_once(machines: list[TestMachine]) -> None:
     with load(described(machines)) as lab:
         assert lab.plan() == {"a": [], "b": []}
         lab.down()
-    assert clean(machines)
+    assert left(machines) == []
 
 
 def test_commands_in_hosts(machines: list[TestMachine], tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_commands_in_hosts(machines: list[TestMachine], tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.startswith("rawns lab: shop has no host called web9")) == (1, True)
     assert on_terminal("shell", str(file), "web2") == 5
     assert command("down", str(file)).returncode == 0
-    assert clean(machines)
+    assert left(machines) == []
 
 
 def on_terminal(*words: str) -> int:
@@ -204,7 +204,8 @@ def on_terminal(*words: str) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def test_why_names_the_fault(machines: list[TestMachine]) -> None:
+def test_why_names_the_fault(machines: list[TestMachine], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rawns.machines.why.SECONDS", 1.0)
     one, two = machines
     drop = "add table t; add chain t c {{ type filter hook {hook} priority 0; }}; add rule t c udp dport 4789 drop"
     closed = "add table t; add chain t c { type filter hook input priority 0; policy drop; }"
@@ -263,7 +264,7 @@ def test_a_machine_that_cannot_be_used_is_named(machines: list[TestMachine], mac
     with load(data) as lab, pytest.raises(MachineError) as caught:
         lab.up()
     assert str(caught.value).startswith(message)
-    assert clean(machines)
+    assert left(machines) == []
 
 
 HOSTILE = r"""
@@ -302,7 +303,7 @@ def test_a_hostile_machine_gets_an_error(machines: list[TestMachine], reply: str
     done = command("up", str(file))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("rawns lab: machine b: ") and "\x1b" not in done.stderr and len(done.stderr) < 3000
-    assert clean(machines)
+    assert left(machines) == []
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ def test_a_hostile_machine_gets_an_error(machines: list[TestMachine], reply: str
         ({"machines": {}}, "spread is for a lab that spans machines"),
         ({"hosts": {"web": {"machine": "c"}}}, "web is on machine \"c\", which is not described; there is a and b"),
         ({"spread": None}, "web1 is on no machine: machine = \"a\", or spread = \"even\""),
-        ({"macvlans": [{"host": "web1", "parent": "web4:eth0"}]}, "are on two machines"),
+        ({"vxlans": [{"host": "web1", "underlay": "web4", "vni": 1, "remote": "192.0.2.9"}]}, "are on two machines"),
         ({"taps": [{"host": "root", "name": "t0"}]}, "root is not a host of a lab that spans machines"),
     ],
 )  # fmt: skip
@@ -331,7 +332,7 @@ def test_an_mtu_that_the_underlay_cannot_carry(machines: list[TestMachine]) -> N
     data = described(machines, wires=[{"ends": [WEB, "lan"], "mtu": 1500}])
     with load(data) as lab, pytest.raises(InvalidValue, match="carries 1500 bytes, which leaves 1450 for .* an MTU of 1500"):
         lab.up()
-    assert clean(machines)
+    assert left(machines) == []
 
 
 def test_everything_that_an_agent_imports_is_sent() -> None:
