@@ -27,6 +27,7 @@ TOPICS = (
     "ip",
     "labs",
     "learn",
+    "machines",
     "primitives",
     "python",
     "rootless",

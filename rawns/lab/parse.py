@@ -29,7 +29,7 @@ from .tables import (
     bridge_keys,
     link_keys,
 )
-from .words import join_words
+from .words import join_words, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class _Parser(LinkParser):
         elif not self.lab.machines and len(self.problems) == before:
             for host in self.lab.hosts:
                 if host.machine is not None:
-                    self.note((), f"{host.label} is on machine {values.quote(host.machine)}, and no machine is described")
+                    self.note((), f"{host.label} is on machine {quote(host.machine)}, and no machine is described")
 
     def _links_of(self, kinds: dict[str, type[Interface]], data: dict[str, Any]) -> None:
         for table, kind in kinds.items():

@@ -201,13 +201,6 @@ NETNS = Key("netns", values.NETNS_NAME, "name under /run/netns, instead of LAB.N
 
 HOST_KEYS: tuple[HostKey, ...] = (
     HostKey(
-        "machine",
-        values.TEXT,
-        "machine that it is on, of a lab that spans several",
-        lambda host, name: setattr(host, "machine", name),
-        lambda host: host.machine,
-    ),
-    HostKey(
         "gateway",
         values.ListOf(values.PEER_ADDRESS),
         "default gateway, one of each family",
@@ -255,6 +248,13 @@ HOST_KEYS: tuple[HostKey, ...] = (
         "commands to run inside, after everything is up",
         _add_command,
         lambda host: list(host.commands),
+    ),
+    HostKey(
+        "machine",
+        values.TEXT,
+        "machine that it is on, of a lab that spans several",
+        lambda host, name: setattr(host, "machine", name),
+        lambda host: host.machine,
     ),
 )
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT
-from machines import TestMachine, underlay
+from machine_namespaces import TestMachine, underlay
 
 from rawns import InvalidValue, Lab
 from rawns.lab.document import Source

@@ -242,7 +242,7 @@ REFUSED = {
     "no table": (
         {"hosts": {"web": "10.0.0.1"}},
         'hosts.web: "10.0.0.1" is not a table: a host has the keys count, netns, gateway, routes, forward, sysctl, nat, uplink, '
-        "firewall, hosts, search, nameservers and run",
+        "firewall, hosts, search, nameservers, run and machine",
     ),
     "no rate": ({**TWO, "wires": [{**WIRE, "rate": "fast"}]}, "wires[0].rate: 'fast' is not a rate such as '10mbit'"),
     "a delay without a unit": ({**TWO, "wires": [{**WIRE, "delay": "20"}]}, "wires[0].delay: '20' is not a time such as '20ms'"),
