@@ -302,6 +302,7 @@ def test_a_route_of_an_interface_without_a_carrier_is_added_again(route: str) ->
         ns.net.add_veth("a", peer="b", peer_ns=other)
         ns.net.add_address("a", "10.0.0.1/24")
         ns.net.set_link("a", up=True)  # the other end is down
+        ns.net.link_detected("a")  # lets the kernel take note of that: from then on its routes have the flag
         ns.run(["ip", "route", "add", *route.split()], check=True)
         before = ns.run(["ip", "-d", "route"], capture_output=True, check=True).stdout
         assert b"linkdown" in before
