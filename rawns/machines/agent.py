@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .underlay import UnderlayWatch
 
 POLLRDHUP = 0x2000  # <poll.h>; `select` has it in some builds only
-OPERATIONS = "underlay reach watch watched lock plan up commit undo down status ping why gc execute".split()
+OPERATIONS = "underlay reach watch watched lock plan up commit undo down names status ping why gc execute".split()
 
 
 def main() -> None:
@@ -210,6 +210,10 @@ class Agent:
         if lab in self._locks:
             self._locks[lab].remove()
         return removed
+
+    def names(self, lab: str) -> list[str]:
+        """Return the names of the lab's namespaces that are there."""
+        return next((list(one.hosts) for one in discover.find_labs() if one.name == lab), [])
 
     def status(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return the state of each host and interface, and what differs from the description."""

@@ -154,7 +154,17 @@ class DistributedLab:
 
     def plan(self) -> dict[str, list[str]]:
         """Return what `up` would do on each machine, as lines."""
-        return {name: _texts(lines, name) for name, lines in self._call_with_part("plan").items()}
+        found = {name: _texts(lines, name) for name, lines in self._call_with_part("plan").items()}
+        for name, there in self._each(self._without_hosts(), self._names).items():
+            found[name] = [f"- {one}" for one in there]
+        return found
+
+    def _without_hosts(self) -> list[str]:
+        """Return the machines that have no host of the lab, or none any more."""
+        return [name for name in self.lab.machines if name not in self.parts()]
+
+    def _names(self, machine: str) -> list[str]:
+        return _texts(self._connections[machine].call("names", lab=self.lab.name), machine)
 
     def up(self, wait: float | None = None) -> dict[str, list[str]]:
         """Bring the lab up on all machines, or change what differs; return what was done on each.
@@ -175,6 +185,8 @@ class DistributedLab:
         except BaseException:  # an interrupt: machines may still be at work, and undo it when their connection ends
             self.close()
             raise
+        for name in self._without_hosts():
+            done[name] = [f"- {one}" for one in _texts(self._connections[name].call("down", lab=self.lab.name), name)]
         return {name: _texts(lines, name) for name, lines in done.items()}
 
     def _lock(self) -> None:

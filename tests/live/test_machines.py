@@ -83,6 +83,10 @@ def test_up_ping_change_and_down(machines: list[TestMachine]) -> None:
     assert [line for line in changes["a"] if "web3" in line], "a host more moves one to the other machine"
     with load(described(machines, hosts=5)) as lab:
         assert all(one.ok for one in lab.ping(timeout=20))
+    with load(described(machines, hosts=1)) as lab:
+        assert sorted(lab.plan()["b"]) == ["- shop.web4", "- shop.web5"], "it has no host any more"
+        lab.up()
+        assert lab.plan() == {"a": [], "b": []} and machines[1].names() == []
         lab.down()
     assert left(machines) == []
 
