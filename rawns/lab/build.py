@@ -137,13 +137,17 @@ class Builder:
     def _remove_names(self, gone: Sequence[str]) -> None:
         """Remove the namespaces that the lab no longer describes, and their files."""
         if gone:
-            from . import etc_files
+            from . import discover, etc_files, lock
             from .removal import Removal
 
-            removal = Removal()
+            removal, before = Removal(), discover.Survey()
             for name in gone:
                 removal.attempt(name, netns_names.remove, name)
             removal.attempt("files of these namespaces", etc_files.remove_all, self._lab.name, gone)
+            makers = {one.stamp.by for one in before.names if one.name in gone}
+            still = {one.stamp.by for one in before.names if one.name not in gone}
+            if not before.unread:  # which may name them, too
+                lock.remove_owner_files(makers - still - {self._token})
             removal.finish()
 
     def _create_namespaces(self, hosts: Sequence[Host]) -> Generator[Host, None, None]:
