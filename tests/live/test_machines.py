@@ -196,13 +196,15 @@ def on_terminal(*words: str) -> int:
         seen = seen[seen.index(text) + len(text) :]
 
     until(b"#")
-    os.write(terminal, b"echo $((41+1)); tty; sleep 1000\n")
-    until(b"42\r\n/dev/")
+    os.write(terminal, b"tty; sh -c 'echo $((41+1)); exec sleep 1000'\n")
+    until(b"/dev/pts/")
+    until(b"42\r\n")  # the command has the terminal
     os.write(terminal, b"\x03")
+    until(b"#")
     os.write(terminal, b"exit 5\n")
     until(b"exit 5\r\n")
     with contextlib.suppress(OSError):  # EIO: the other side has closed it
-        while os.read(terminal, 65536):
+        while select.select([terminal], [], [], 60)[0] and os.read(terminal, 65536):
             pass
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
