@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import threading
 import zlib
 from importlib.util import MAGIC_NUMBER, find_spec
 from pkgutil import iter_modules
@@ -18,17 +19,23 @@ if TYPE_CHECKING:
 PACKAGES = ("diagnose", "icmp", "lab", "machines", "nft", "objects", "rtnl", "wire")
 LEFT_OUT = ("__main__", "pytest_plugin", "pytest_fixtures", "doctor", "pool", "tunnel_ioctl")
 LOADER = "rawns.machines.loader"
+_built: dict[bytes, bytes] = {}  # by the number of the bytecode; empty for source
+_lock = threading.Lock()
 
 
 def bundle(magic: bytes) -> bytes:
     """Return the marshalled and compressed modules, and the text of the loader under an empty name.
 
     ``magic`` is the number of the machine's bytecode (`importlib.util.MAGIC_NUMBER`): if ours is another, the modules are sent
-    as source.
+    as source.  The bundle of each kind is built once in a process.
     """
-    modules: Modules = {name: (package, _code(name, magic)) for name, package in _names()}
-    modules[""] = (False, _code(LOADER, b""))
-    return zlib.compress(marshal.dumps(modules, 2), 1)  # 2: a format that every Python 3 reads
+    with _lock:  # the machines are connected to at the same time
+        key = magic if magic == MAGIC_NUMBER else b""
+        if key not in _built:
+            modules: Modules = {name: (package, _code(name, key)) for name, package in _names()}
+            modules[""] = (False, _code(LOADER, b""))
+            _built[key] = zlib.compress(marshal.dumps(modules, 2), 1)  # 2: a format that every Python 3 reads
+        return _built[key]
 
 
 def _names() -> Iterator[tuple[str, bool]]:

@@ -6,6 +6,7 @@ import os
 import select
 import shlex
 import threading
+from importlib.util import MAGIC_NUMBER
 from time import monotonic
 
 from ..errors import RawnsError
@@ -106,6 +107,7 @@ class MachineConnection:
         line = f"{missing}; exec {'sudo -n ' if machine.sudo else ''}{python} -I -S -B -c {shlex.quote(BOOT)}\n"
         try:
             frames.write_all(self.input, line.encode())
+            bundle(MAGIC_NUMBER)  # while the machine starts its Python, which is most often the same as ours
             word, _, rest = self._greeting().partition(" ")
         except OSError:
             raise self.lost() from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import pty
 import re
@@ -12,7 +13,9 @@ import signal
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,8 +26,8 @@ from machine_namespaces import TestMachine, underlay
 
 from rawns import InvalidValue, Lab
 from rawns.lab.document import Source
-from rawns.machines import DistributedLab, MachineError
-from rawns.machines.bundle import _names
+from rawns.machines import DistributedLab, MachineError, frames
+from rawns.machines.bundle import _names, bundle
 from rawns.machines.why import why
 
 WEB = "web:eth0 10.0.0.1/24"
@@ -349,3 +352,11 @@ def test_everything_that_an_agent_imports_is_sent() -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=PROJECT)
     imported = {name for name in done.stdout.split() if name.startswith("rawns")}
     assert imported <= sent
+
+
+def test_a_bundle_is_built_once() -> None:
+    """Several connections at the same time, and machines with different versions of Python that get the source text."""
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(bundle, [b"1\r\r\n", b"2\r\r\n"] * 4))
+    assert all(one is found[0] for one in found)
+    assert marshal.loads(zlib.decompress(found[0]))["rawns.machines.frames"][1] == Path(frames.__file__).read_text()
