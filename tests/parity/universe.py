@@ -14,16 +14,20 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from rawns import NetNS
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 SERVER = Path(__file__).resolve().parent / "fork_server.py"
 REAL = shutil.which("ip") or "ip"
 TOOLS = ("ip", "unshare", "nsenter")
+PATIENCE = 20.0  # seconds that two states have to become alike; only a difference ever waits so long
 
 Answer = tuple[int, str, str]
 
@@ -125,6 +129,9 @@ class Universe:
         """Have the real `ip` run commands, one a line."""
         done = self.run([REAL, "-batch", "-"], stdin=None, input=batch.encode())
         assert done.returncode == 0, done.stderr
+        with NetNS.open(f"pid:{self.pid}") as here:  # the kernel takes note of carriers later, unless it is asked for them
+            for link in here.net.links():
+                here.net.link_detected(link)
 
     def close(self) -> None:
         assert self._holder.stdout is not None and self._holder.stdin is not None
@@ -189,7 +196,10 @@ class Both:
                 real, ours = _sorted(real), _sorted(ours)
             if real != ours and (same_help or not _both_help(real, ours)):
                 found.append(f"{self._tool} {line}\n   real: {real}\n   ours: {ours}")
+        deadline = time.monotonic() + PATIENCE
         real_state, our_state = self.state()
+        while real_state != our_state and time.monotonic() < deadline:  # the kernel may not have taken note of a carrier yet
+            real_state, our_state = self.state()
         if real_state != our_state:
             found += difflib.unified_diff(real_state.splitlines(), our_state.splitlines(), "real", "ours", n=0, lineterm="")
         return found
