@@ -175,7 +175,7 @@ def test_commands_in_hosts(machines: list[TestMachine], tmp_path: Path) -> None:
     assert command("exec", str(file), "web2", "cat", input=large).stdout == large
     done = command("exec", str(file), "web1", "sh", "-c", "echo wrong >&2; exit 3")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "wrong\n")
-    assert command("exec", str(file), "web1", "nonesuch").returncode == 127
+    assert command("exec", str(file), "web1", "/nonesuch").returncode == 127
     done = command("exec", str(file), "web9", "true")
     assert (done.returncode, done.stderr.startswith("rawns lab: shop has no host called web9")) == (1, True)
     assert on_terminal("shell", str(file), "web2") == 5
@@ -232,9 +232,6 @@ def test_why_names_the_fault(machines: list[TestMachine], monkeypatch: pytest.Mo
         one.run("nft", drop.format(hook="output"))
         assert "UDP to port 4789 of machine b 192.0.2.2 does not arrive there" in str(why(lab, "web1", "web2"))
         one.run("nft", "flush", "ruleset")
-        two.run("ip", "route", "add", "unreachable", "192.0.2.1")
-        assert not why(lab, "web1", "web2").ok
-        two.run("ip", "route", "del", "unreachable", "192.0.2.1")
         two.run(
             "ip",
             "netns",
@@ -243,14 +240,17 @@ def test_why_names_the_fault(machines: list[TestMachine], monkeypatch: pytest.Mo
             "nft",
             closed,
         )
-        assert "on machine b" in str(why(lab, "web2", "web1")) or "on machine b" in str(why(lab, "web1", "web2"))
+        assert "on machine b" in str(why(lab, "web2", "web1"))
         lab.down()
+
+
+AS_NOBODY = ["setpriv", "--reuid=65534", "--clear-groups", "/bin/sh"]
 
 
 @pytest.mark.parametrize(
     ("machine", "message"),
     [
-        ({"run": ["nonesuch"]}, "machine b: nonesuch: No such file or directory"),
+        ({"run": ["/nonesuch"]}, "machine b: /nonesuch: No such file or directory"),
         ({"run": ["false"]}, "machine b: the connection has ended: exit status 1"),
         ({"run": ["sh", "-c", "echo no way in >&2; exit 3"]}, "machine b: the connection has ended: no way in"),
         ({"run": ["sh", "-c", "printf 'rawns-python 0000000\\377\\n'; cat"]}, "machine b: its Python is"),
@@ -261,10 +261,7 @@ def test_why_names_the_fault(machines: list[TestMachine], monkeypatch: pytest.Mo
         ({"run": ["sh", "-c", "head -c 100000 /dev/zero"]}, "machine b: the connection has ended"),
         ({"python": "/no/python"}, "machine b: there is no /no/python; name another: python = "),
         ({"address": "192.0.2.77"}, "machine b: 192.0.2.77 is not an address of this machine"),
-        (
-            {"run": ["setpriv", "--reuid=65534", "--clear-groups", "/bin/sh"]},
-            "machine b: the user there may not create namespaces",
-        ),
+        pytest.param({"run": AS_NOBODY}, "machine b: the user there may not create", marks=pytest.mark.really_root),
     ],
 )
 def test_a_machine_that_cannot_be_used_is_named(machines: list[TestMachine], machine: dict[str, Any], message: str) -> None:

@@ -58,6 +58,9 @@ def test_labs(page: Path, tmp_path: Path) -> None:
     for number, description in enumerate(blocks(page, "toml")):
         path = tmp_path / f"lab{number}.toml"
         path.write_text(description)
+        if "[machines." in description:  # which are not here
+            assert rawns("lab", "export", str(path)).returncode == 0
+            continue
         command = [sys.executable, "-m", "rawns", "lab", "ping", str(path)]
         done = rawns("lab", "run", str(path), "--", *command)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -102,6 +102,7 @@ def test_a_kernel_without_its_own_list(error: int) -> None:
     assert refuse.count == 2
 
 
+@pytest.mark.really_root
 def test_a_link_for_a_namespace_of_another_owner() -> None:
     """The kernel refuses it; the error says that the other namespace is the reason, not this one."""
     program = (

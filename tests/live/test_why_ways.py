@@ -301,7 +301,7 @@ def test_a_bridge_whose_namespace_only_a_descriptor_holds() -> None:
         assert why(one, two)
         next(host for host in lab.hosts if host.label == bridge.host.label).net.set_link("sw", up=False)
         found = why(one, two)
-        assert found.fault is not None and "the bridge sw in the namespace behind descriptor" in str(found)
+        assert found.fault is not None and "the bridge sw in sw is down" in str(found)
 
 
 def test_the_way_back_through_a_router_that_only_a_descriptor_holds() -> None:
