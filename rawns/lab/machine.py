@@ -36,6 +36,8 @@ class Machine:
             raise InvalidValue(f"{quote(ssh)} is not a destination of ssh(1)")
         if run is not None and (not run or not run[0]):
             raise InvalidValue(f"run of machine {name} names no program")
+        if not python.strip():
+            raise InvalidValue(f"python of machine {name} names no program")
         if address is None and ssh is None:
             raise InvalidValue(f'machine {name} needs the address by which the other machines reach it: address = "192.0.2.1"')
         # BatchMode: a password cannot be asked for, because standard input is the connection.

@@ -55,6 +55,15 @@ class DistributedLab:
         for name in missing:
             if not _table(self._connections[name].hello, name).get("privileged"):
                 raise MachineError(name, "the user there may not create namespaces: connect as root, or say sudo = true")
+        self._require_different_machines()
+
+    def _require_different_machines(self) -> None:
+        """Raise `MachineError` if two names lead to one machine, on which one would wait for the lock of the other."""
+        seen: dict[object, str] = {}
+        for name in sorted(self._connections):
+            identity = str(self._connections[name].hello.get("identity"))
+            if seen.setdefault(identity, name) != name:
+                raise MachineError(name, f"its connection leads to the same machine as that of {seen[identity]}")
 
     def _connect(self, name: str) -> None:
         self._connections[name] = MachineConnection(self.lab.machines[name])
@@ -103,10 +112,12 @@ class DistributedLab:
     def _call_each(self, operation: str, **arguments: Any) -> dict[str, Any]:
         return self._each(self.lab.machines, lambda name: self._connections[name].call(operation, **arguments))
 
-    def _call_with_part(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Call an operation on each machine that has hosts, with its part of the description."""
+    def _call_with_part(self, operation: str, names: Iterable[str] | None = None, **arguments: Any) -> dict[str, Any]:
+        """Call an operation on these machines, by default on each that has hosts, with its part of the description."""
         found = self.parts()
-        return self._each(found, lambda name: self._connections[name].call(operation, data=found[name], **arguments))
+        return self._each(
+            found if names is None else names, lambda name: self._connections[name].call(operation, data=found[name], **arguments)
+        )
 
     # -- the parts ----------------------------------------------------------------------------------------------------
 
@@ -175,9 +186,11 @@ class DistributedLab:
         self.connect()
         self._lock()
         self._require_netem()
-        self.plan()
+        done = self.plan()
+        differing = [name for name in self.parts() if done[name] or wait is not None]
         try:
-            done = self._call_with_part("up", wait=wait)
+            for name, lines in self._call_with_part("up", differing, wait=wait).items():
+                done[name] = _texts(lines, name)
             self._call_each("commit")
         except RawnsError:
             self._undo()
@@ -187,7 +200,7 @@ class DistributedLab:
             raise
         for name in self._without_hosts():
             done[name] = [f"- {one}" for one in _texts(self._connections[name].call("down", lab=self.lab.name), name)]
-        return {name: _texts(lines, name) for name, lines in done.items()}
+        return done
 
     def _lock(self) -> None:
         """Keep other operators out, on one machine after the other in an order that is the same for all."""

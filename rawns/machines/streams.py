@@ -5,7 +5,6 @@ With a terminal the command gets a pseudoterminal there, and ours is put into ra
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import sys
@@ -162,17 +161,19 @@ class CommandServer:
 def attach(connection: MachineConnection, host: str, argv: Sequence[str]) -> int:
     """Run a command in a host on the machine with our standard streams; return its exit status.  Raises `MachineError`.
 
-    It gets a terminal if standard input and output are one here.
+    It gets a terminal if standard input and output are one here.  Raises OSError if our standard output or standard error
+    cannot be written.
     """
     terminal = os.isatty(0) and os.isatty(1)
     request = {"operation": "execute", "host": host, "argv": list(argv), "terminal": _size() if terminal else None}
-    sys.stdout.flush()
+    if sys.stdout is not None:  # it is None if standard output was closed at the start
+        sys.stdout.flush()
     try:
         frames.write_json(connection.input, request)
-        client = CommandClient(connection)
-        return client.run_on_terminal() if terminal else client.run()
-    except (OSError, frames.FrameError):
+    except OSError:
         raise connection.lost() from None
+    client = CommandClient(connection)
+    return client.run_on_terminal() if terminal else client.run()
 
 
 def _size() -> list[int]:
@@ -222,7 +223,10 @@ class CommandClient:
         typed = [0] if not self._ended and len(self._waiting) < MAX_WAITING else []
         readable, writable, _ = select.select([output, self._resized, *typed], [into] if self._waiting else [], [])
         if 0 in readable:
-            data = os.read(0, frames.CHUNK)
+            try:
+                data = os.read(0, frames.CHUNK)
+            except OSError:  # a directory, or EIO of a terminal that is gone: there is no input
+                data = b""
             self._ended = not data
             self._waiting += frames.HEADER.pack(frames.INPUT, len(data)) + data
         if self._resized in readable:
@@ -232,16 +236,31 @@ class CommandClient:
             data = json.dumps({"size": _size()}).encode()
             self._waiting += frames.HEADER.pack(frames.JSON, len(data)) + data
         if writable:
-            with contextlib.suppress(BlockingIOError):
+            try:
                 del self._waiting[: os.write(into, self._waiting[: frames.CHUNK])]
+            except BlockingIOError:
+                pass
+            except OSError:
+                raise self.connection.lost() from None
         return self._receive() if output in readable else None
 
     def _receive(self) -> int | None:
-        found = frames.read(self.connection.output)
+        try:
+            found = frames.read(self.connection.output)
+        except (OSError, frames.FrameError):
+            found = None
         if found is None:
-            raise frames.FrameError("the connection has ended")
+            raise self.connection.lost()
         kind, data = found
         if kind == frames.JSON:
-            return int(self.connection.result_of(data))
+            return self._status(self.connection.result_of(data))
         frames.write_all(2 if kind == frames.ERRORS else 1, data)
         return None
+
+    def _status(self, found: object) -> int:
+        """Return the exit status that the other side has sent.  Raises `MachineError` if it is not one."""
+        from .connection import MachineError
+
+        if not isinstance(found, int) or not 0 <= found <= 255:
+            raise MachineError(self.connection.machine.name, "it sent what is not an answer")
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import marshal
 import os
@@ -176,6 +177,11 @@ def test_commands_in_hosts(machines: list[TestMachine], tmp_path: Path) -> None:
     done = command("exec", str(file), "web1", "sh", "-c", "echo wrong >&2; exit 3")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "wrong\n")
     assert command("exec", str(file), "web1", "/nonesuch").returncode == 127
+    prefix = f"{sys.executable} -m rawns lab exec {file} web1"
+    assert subprocess.run(["sh", "-c", f"{prefix} cat <&-"]).returncode == 0
+    for target, number in ((">/dev/full", errno.ENOSPC), (">&-", errno.EBADF)):
+        done = subprocess.run(["sh", "-c", f"{prefix} echo {target}"], stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (1, f"rawns lab: {os.strerror(number)}\n")
     done = command("exec", str(file), "web9", "true")
     assert (done.returncode, done.stderr.startswith("rawns lab: shop has no host called web9")) == (1, True)
     assert on_terminal("shell", str(file), "web2") == 5
@@ -273,6 +279,17 @@ def test_a_machine_that_cannot_be_used_is_named(machines: list[TestMachine], mac
     assert left(machines) == []
 
 
+def test_two_names_for_one_machine(machines: list[TestMachine]) -> None:
+    data = described(machines)
+    data["machines"]["b"]["run"] = machines[0].shell
+    with (
+        load(data) as lab,
+        pytest.raises(MachineError, match="^machine b: its connection leads to the same machine as that of a"),
+    ):
+        lab.up()
+    assert left(machines) == []
+
+
 HOSTILE = r"""
 import os, sys, importlib.util
 os.read(0, 65536)
@@ -318,6 +335,7 @@ def test_a_hostile_machine_gets_an_error(machines: list[TestMachine], reply: str
         ({"machines": {"a": {}}}, "machine a is reached by a command"),
         ({"machines": {"a": {"run": ["sh"]}}}, "machine a needs the address by which the other machines reach it"),
         ({"machines": {"a": {"ssh": "-oProxyCommand=x"}}}, "is not a destination of ssh"),
+        ({"machines": {"a": {"ssh": "a", "python": ""}}}, "python of machine a names no program"),
         ({"spread": "odd"}, "is not a way to spread hosts"),
         ({"machines": {}}, "spread is for a lab that spans machines"),
         ({"hosts": {"web": {"machine": "c"}}}, "web is on machine \"c\", which is not described; there is a and b"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from time import monotonic
 
 from ...lab.reachability import Reach
@@ -133,9 +134,19 @@ def shell(options: Parsed) -> int:
 def _attach(word: str, host: str, argv: list[str]) -> int:
     from ...machines.streams import attach
 
+    _open_standard_streams()
     with DistributedLab.load(word) as lab:
         connection, name = lab.connection(host)
         return attach(connection, name, argv)
+
+
+def _open_standard_streams() -> None:
+    """Open /dev/null for each standard stream that is closed, so that no pipe of a connection gets its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 def why(options: Parsed) -> int:
