@@ -73,6 +73,7 @@ def _watch_operator(source: int) -> None:
 
 
 def _end(number: int, frame: object) -> NoReturn:
+    _end_commands()  # before the exception, on whose way out a wait for one of them would not end
     raise SystemExit(128 + number)
 
 
