@@ -99,8 +99,8 @@ VOLATILE = re.compile(
     | \b(?:last_rand|last_flush)"?:?[ ]?"?[-\d: ]+
     | [ ](?:ref|used|users|age)[ ][\d/]+(?:sec)?\b
     | "(?:bytes|packets|dropped|multicast|used|users|age|updated|confirmed|refcnt)":[ ]?\d+,?
-    | (?<=\d{2})\ \d+(?=probes|PERMANENT|STALE)  # seconds since a neighbour was used
-    | (?<=[0-9a-f]{2})\ ?\d+(?=probes|[A-Z])  # seconds since a neighbour was used, printed without a blank behind them
+    | (?<=\d{{2}})\ \d+(?=probes|PERMANENT|STALE)  # seconds since a neighbour was used
+    | (?<=[0-9a-f]{{2}})\ ?\d+(?=probes|[A-Z])  # seconds since a neighbour was used, printed without a blank behind them
     | ^readlink:.*\n  # of processes that another mount namespace hides
     | (?<=\ )\d+(?=\ [ \d]*(?:$|\\))  # in a line of counters""",
     re.VERBOSE | re.MULTILINE,

@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.e
 SERVER = Path(__file__).resolve().parent / "fork_server.py"
 REAL = shutil.which("ip") or "ip"
 TOOLS = ("ip", "unshare", "nsenter")
-PATIENCE = 20.0  # seconds that two states have to become alike; only a difference ever waits so long
+ATTEMPTS = 20  # to find two states alike
 
 Answer = tuple[int, str, str]
 
@@ -196,13 +195,13 @@ class Both:
                 real, ours = _sorted(real), _sorted(ours)
             if real != ours and (same_help or not _both_help(real, ours)):
                 found.append(f"{self._tool} {line}\n   real: {real}\n   ours: {ours}")
-        deadline = time.monotonic() + PATIENCE
-        real_state, our_state = self.state()
-        while real_state != our_state and time.monotonic() < deadline:  # the kernel may not have taken note of a carrier yet
+        for _ in range(ATTEMPTS):  # the kernel may not have taken note of a carrier yet
             real_state, our_state = self.state()
-        if real_state != our_state:
-            found += difflib.unified_diff(real_state.splitlines(), our_state.splitlines(), "real", "ours", n=0, lineterm="")
-        return found
+            if real_state == our_state:
+                return found
+        return found + list(
+            difflib.unified_diff(real_state.splitlines(), our_state.splitlines(), "real", "ours", n=0, lineterm="")
+        )
 
     def close(self) -> None:
         self.real.close()
