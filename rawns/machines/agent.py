@@ -24,10 +24,12 @@ from . import frames
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
     from .underlay import UnderlayWatch
 
+_ending = threading.Event()  # set when the handler of a signal that ends this process has run
+REPEAT_SECONDS = 0.05  # between two signals to the main thread
 POLLRDHUP = 0x2000  # <poll.h>; `select` has it in some builds only
 OPERATIONS = "underlay reach watch watched lock plan up commit undo down names status ping why gc execute".split()
 
@@ -58,8 +60,8 @@ def main() -> None:
 
 
 def _end_commands() -> None:
-    """End the commands of hosts that still run: they are in the group of this process."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """End the commands of hosts that still run in the group of this process."""
+    _ending.set()  # the group's signal is for them
     os.killpg(0, signal.SIGTERM)
 
 
@@ -69,12 +71,18 @@ def _watch_operator(source: int) -> None:
     poll.register(source, POLLRDHUP)
     while not any(what & (POLLRDHUP | select.POLLHUP | select.POLLERR) for _, what in poll.poll()):
         continue
-    os.kill(os.getpid(), signal.SIGTERM)
+    # To the main thread: if another one took the signal, no system call of the main thread would end.  Again until the
+    # handler has run: a signal that arrives just before a system call begins does not end it either.
+    while not _ending.wait(REPEAT_SECONDS):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
-def _end(number: int, frame: object) -> NoReturn:
-    _end_commands()  # before the exception, on whose way out a wait for one of them would not end
-    raise SystemExit(128 + number)
+def _end(number: int, frame: object) -> None:
+    """Raise SystemExit, once: what is being undone then is not interrupted again."""
+    if not _ending.is_set():
+        _ending.set()
+        _end_commands()  # before the exception, on whose way out a wait for one of them would not end
+        raise SystemExit(128 + number)
 
 
 def _identity() -> str:
