@@ -169,6 +169,8 @@ def test_what_is_broken_is_seen(lab: str, file: Any, told: Told) -> None:
     }
     said = told("ping", path, "--timeout=0.2", status=1)
     assert "FAILS" in said and "a -> b 10.0.0.2: " in said and "0 of 2 ways" in said
+    assert f"its far end, eth0 in {lab}.b, is down" in told("why", path, "a", "b", status=1)
+    assert "has no host called c; it has a, b" in told("why", lab, "a", "c", status=1)
     assert "[down]" in told("graph", path) or "[differs]" in told("graph", path)
     NetNS.remove(f"{lab}.b")
     why = {one["from"]: one["why"] for one in answer(told, "ping", path, "--timeout", "0.2", status=1)["pairs"]}

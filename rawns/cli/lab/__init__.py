@@ -81,7 +81,7 @@ COMMAND = Group(
         Command("capture", "write what ports send and receive to a file, as pcapng", "FILE|LAB HOST[:PORT]...", CAPTURE),
         Command("wait", "wait until a host reaches another, or its TCP port", "FILE|LAB HOST HOST[:N]", [WAIT_TIMEOUT]),
         Command("export", "print the lab's description as JSON", "FILE|LAB"),
-        Command("why", "say why a host does not reach another, as `rawns why --lab` does", "FILE|LAB HOST HOST"),
+        Command("why", "say why a host does not reach another, as `rawns why` does", "FILE|LAB HOST HOST"),
         Command("gc", "remove what killed processes have left of labs; with FILE on all machines of that lab", "[FILE]"),
         Command("schema", "print the JSON Schema of lab files, for editors; with --markdown the reference page", "", [MARKDOWN]),
         Command("examples", "list the example descriptions, or print one", "[NAME]"),

@@ -203,12 +203,12 @@ def export(options: Parsed) -> int:
 
 
 def why(options: Parsed) -> int:
-    """Say why one host does not reach another: ``rawns why --lab``."""
+    """Say why one host does not reach another: ``rawns why``."""
     from ..why import main
-    from .resolve import name_of
+    from .resolve import netns_of
 
     word, *hosts = options.operands
-    return main([*(["--json"] if options["--json"] else []), "--lab", name_of(word), *hosts])
+    return main([*(["--json"] if options["--json"] else []), *(netns_of(word, host) for host in hosts)])
 
 
 # -- graph ----------------------------------------------------------------------------------------------------------------
