@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -109,7 +110,8 @@ def _watch(universe: Universe, words: str, commands: str) -> tuple[int, str]:
         for line in monitor.stdout:
             if b" lladdr 33:33:" in line or b" lladdr 01:00:5e:" in line:
                 continue  # the kernel removes neighbours of multicast addresses when it is time
-            lines.append(line.decode())
+            # The label of what is not shown (an entry of that kind) stands before that of the next line.
+            lines.append(re.sub(r"^(\[NEIGH\])+(?=\[)", "", line.decode()))
             if any(prefix in lines[-1] for prefix in LAST):
                 break
         monitor.terminate()  # not by SIGINT, which a shell in the background ignores for its children
