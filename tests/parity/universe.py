@@ -14,12 +14,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from rawns import NetNS
+from rawns.uapi import AF_INET6, RT_TABLE_LOCAL
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
@@ -27,6 +30,7 @@ SERVER = Path(__file__).resolve().parent / "fork_server.py"
 REAL = shutil.which("ip") or "ip"
 TOOLS = ("ip", "unshare", "nsenter")
 ATTEMPTS = 20  # to find two states alike
+PATIENCE = 3.0  # seconds for the local routes of addresses
 
 Answer = tuple[int, str, str]
 
@@ -128,9 +132,18 @@ class Universe:
         """Have the real `ip` run commands, one a line."""
         done = self.run([REAL, "-batch", "-"], stdin=None, input=batch.encode())
         assert done.returncode == 0, done.stderr
-        with NetNS.open(f"pid:{self.pid}") as here:  # the kernel takes note of carriers later, unless it is asked for them
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the kernel take note of carriers, and wait until it has added what follows from IPv6 addresses: local routes."""
+        deadline = time.monotonic() + PATIENCE
+        with NetNS.open(f"pid:{self.pid}") as here:
             for link in here.net.links():
                 here.net.link_detected(link)
+            while time.monotonic() < deadline:
+                local = {one.body.get("RTA_DST") for one in here.net.routes(AF_INET6, table=RT_TABLE_LOCAL)}
+                if all(one.address in local for one in here.net.addresses(family=AF_INET6)):
+                    return
 
     def close(self) -> None:
         assert self._holder.stdout is not None and self._holder.stdin is not None
@@ -233,6 +246,13 @@ def missing() -> str:
 @pytest.fixture(name="both")
 def two_universes() -> Iterator[Both]:
     """Two universes alike, as `SETUP` leaves them."""
+    with fresh() as universes:
+        yield universes
+
+
+@contextmanager
+def fresh() -> Iterator[Both]:
+    """Two universes alike, as `SETUP` leaves them, until the end of the block."""
     why = missing()
     if why:
         pytest.skip(why)
