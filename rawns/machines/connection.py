@@ -67,12 +67,14 @@ class MachineConnection:
 
     def __init__(self, machine: Machine) -> None:
         self.machine, self._errors, self._lock = machine, bytearray(), threading.Lock()
+        self._started = False  # whether the agent has answered
         self._process = self._start()
         self._reader = threading.Thread(target=self._read_errors, daemon=True)
         self._reader.start()
         try:
             self._boot()
             self.hello = self._answer()
+            self._started = True
         except BaseException:
             self.close(kill=True)
             raise
@@ -180,7 +182,8 @@ class MachineConnection:
         reason = (
             printable(lines[-1])[:MAX_TEXT] if lines else f"exit status {status}" if status is not None else "no reason given"
         )
-        return MachineError(self.machine.name, f"the connection has ended: {reason}")
+        remedy = "" if self._started else f"; this should give a shell there: {printable(shlex.join(self.machine.command))}"
+        return MachineError(self.machine.name, f"the connection has ended: {reason}{remedy}")
 
     def _read_errors(self) -> None:
         """Keep the end of what the command and the agent write to standard error."""

@@ -54,7 +54,10 @@ def name_of(word: str) -> str:
         return word
     from ...lab.document import lab_name
 
-    return lab_name(word)
+    try:
+        return lab_name(word)
+    except SyscallError as error:
+        raise RawnsError(f"{printable(word)}: {error.strerror}") from None
 
 
 def netns_of(word: str, host: str) -> str:
