@@ -80,7 +80,6 @@ def _watch_operator(source: int) -> None:
 def _end(number: int, frame: object) -> None:
     """Raise SystemExit, once: what is being undone then is not interrupted again."""
     if not _ending.is_set():
-        _ending.set()
         _end_commands()  # before the exception, on whose way out a wait for one of them would not end
         raise SystemExit(128 + number)
 
@@ -115,9 +114,7 @@ class Agent:
             return {"error": "this version has no such operation"}
         try:
             return {"result": operation(**request)}
-        except RawnsError as error:
-            return {"error": str(error)}
-        except OSError as error:
+        except (RawnsError, OSError) as error:
             return {"error": str(error)}
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ loader["start"](modules)
 
 
 class MachineError(RawnsError):
-    """A machine cannot be reached, or refuses: the message names it.  ``problems`` are those of a description."""
+    """A machine cannot be reached, or refuses: the message names it, and ``machine`` is its name."""
 
     def __init__(self, machine: str, text: str) -> None:
         super().__init__(f"machine {machine}: {text}")
@@ -191,11 +191,6 @@ class MachineConnection:
         while part := os.read(self._process.stderr.fileno(), frames.CHUNK):
             self._errors += part
             del self._errors[:-MAX_ERRORS]
-
-    def errors(self) -> str:
-        """Return what has been written to standard error there and has not been returned before."""
-        found, self._errors = self._errors, bytearray()
-        return found.decode(errors="replace")
 
     def close(self, kill: bool = False) -> None:
         """End the connection: the agent undoes what has not been committed, and ends.  May be called again."""

@@ -360,7 +360,7 @@ def test_an_mtu_that_the_underlay_cannot_carry(machines: list[TestMachine]) -> N
 
 
 def test_everything_that_an_agent_imports_is_sent() -> None:
-    """Late imports included, as far as the source shows them."""
+    """What these modules import at their beginning; imports in functions are not followed."""
     sent = {name for name, _ in _names()}
     program = "import sys, pkgutil, rawns; [__import__(n) for n in sys.argv[1].split()]; print(*sys.modules)"
     argv = [sys.executable, "-c", program, " ".join(sorted(sent))]
