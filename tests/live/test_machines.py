@@ -26,6 +26,7 @@ from conftest import PROJECT
 from machine_namespaces import TestMachine, underlay
 
 from rawns import InvalidValue, Lab
+from rawns.cli import onefile
 from rawns.lab.document import Source
 from rawns.machines import DistributedLab, MachineError, frames
 from rawns.machines.bundle import _names, bundle
@@ -360,13 +361,14 @@ def test_an_mtu_that_the_underlay_cannot_carry(machines: list[TestMachine]) -> N
 
 
 def test_everything_that_an_agent_imports_is_sent() -> None:
-    """What these modules import at their beginning; imports in functions are not followed."""
+    """What these modules import at their beginning, and what the source imports anywhere, in functions too."""
     sent = {name for name, _ in _names()}
     program = "import sys, pkgutil, rawns; [__import__(n) for n in sys.argv[1].split()]; print(*sys.modules)"
     argv = [sys.executable, "-c", program, " ".join(sorted(sent))]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=PROJECT)
     imported = {name for name in done.stdout.split() if name.startswith("rawns")}
     assert imported <= sent
+    assert onefile._reachable(dict(onefile.package_files()), ["rawns.machines.agent"]) <= sent
 
 
 def test_a_bundle_is_built_once() -> None:
