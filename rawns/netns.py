@@ -15,6 +15,7 @@ from errno import EAGAIN, EINVAL, ENOMEM
 from . import netns_names, syscalls, uapi
 from .errors import InvalidValue, RawnsError, SyscallError
 from .netns_names import HERE, NETNS_DIR, path_of
+from .rollback import PROCESS_LIMIT, Rollback, set_signal_mask, signal_mask, signals_blocked
 from .terminal import printable, short_repr
 from .threads import ThreadNamespace, call_and_restore, call_on_thread, enter
 
@@ -154,16 +155,16 @@ class InsideNamespace:
         import subprocess
 
         given: Any = options
-        mask = syscalls.signal_mask()
+        mask = signal_mask()
 
         def start() -> subprocess.Popen[Any]:
-            blocked = syscalls.set_signal_mask(mask)  # the command inherits it
+            blocked = set_signal_mask(mask)  # the command inherits it
             try:
                 return subprocess.Popen(argv, **given)
             finally:
-                syscalls.set_signal_mask(blocked)
+                set_signal_mask(blocked)
 
-        with syscalls.Rollback() as undo:  # a handler's exception must not leave a process that nothing refers to
+        with Rollback() as undo:  # a handler's exception must not leave a process that nothing refers to
             process = self._start(mounts, start)
             undo(process.wait)
             undo(process.kill)
@@ -210,7 +211,7 @@ class InsideNamespace:
         except OSError as error:
             if error.errno not in (EAGAIN, ENOMEM) or error.filename is not None:
                 raise
-            raise SyscallError(error.errno, "fork", "", syscalls.PROCESS_LIMIT) from None
+            raise SyscallError(error.errno, "fork", "", PROCESS_LIMIT) from None
 
     def setting(self, name: str, value: Value | None = None) -> str:
         """Return the value of a setting below /proc/sys/net, after setting it to ``value``: ``sysctl net.ipv4.ip_forward[=1]``.
@@ -259,7 +260,7 @@ class Namespace(InsideNamespace):
         Its ``lo`` is down.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) if the name is
         taken, another `SyscallError` if the kernel refuses; then nothing is left behind.
         """
-        namespace, undo = adopt(cls, -1, name, created=True), syscalls.Rollback()
+        namespace, undo = adopt(cls, -1, name, created=True), Rollback()
         try:
             with undo:
                 if name is not None:
@@ -371,7 +372,7 @@ class Namespace(InsideNamespace):
         The namespace itself ends when no process is in it and nothing holds it any more.  Raises FileNotFoundError
         (`SyscallError`) if there is no such name.
         """
-        with syscalls.signals_blocked():
+        with signals_blocked():
             netns_names.remove(name)
 
     # -- what is known about it -----------------------------------------------------------------------------------
@@ -420,7 +421,7 @@ class Namespace(InsideNamespace):
         if self.name is not None:
             raise InvalidValue(f"this network namespace has a name already: {self.name!r}")
         fd = self.fileno()
-        with syscalls.Rollback() as undo:
+        with Rollback() as undo:
             path_of(name)
             netns_names.prepare(undo)
             netns_names.mount_namespace(fd, netns_names.claim(name, undo), undo)
@@ -432,7 +433,7 @@ class Namespace(InsideNamespace):
         Raises `RawnsError`, and leaves the name alone, if the name leads to another namespace by now; FileNotFoundError
         (`SyscallError`) if the name does not exist any more.  The descriptor is still open then: try again, or `close`.
         """
-        with syscalls.signals_blocked():
+        with signals_blocked():
             if self.name is not None:
                 remove_name(self.name, self.identity)
             self.close()
@@ -448,7 +449,7 @@ class Namespace(InsideNamespace):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        with syscalls.signals_blocked():
+        with signals_blocked():
             self._in_block = False
             self._delete_own()
             self.close()
@@ -494,7 +495,7 @@ def call_inside(namespace: HasDescriptor, function: Callable[..., Answer], *args
     return call_and_restore(inside)
 
 
-def unshare(namespace: Namespace, undo: syscalls.Rollback, mark: bytes = b"") -> None:
+def unshare(namespace: Namespace, undo: Rollback, mark: bytes = b"") -> None:
     """Unshare a new network namespace, held by ``namespace.fd``, and leave the calling thread in it.
 
     The name, if there is one, is claimed and contains ``mark`` until `mount_name` mounts the namespace on it; the directory
@@ -508,7 +509,7 @@ def unshare(namespace: Namespace, undo: syscalls.Rollback, mark: bytes = b"") ->
     namespace.fd, namespace._identity = syscalls.open_(HERE, os.O_RDONLY), None
 
 
-def mount_name(namespace: Namespace, undo: syscalls.Rollback) -> None:
+def mount_name(namespace: Namespace, undo: Rollback) -> None:
     """Mount a namespace on the name that `unshare` has claimed for it; do nothing if it has no name.  Raises `SyscallError`."""
     if namespace.name is not None:
         netns_names.mount_namespace(namespace.fd, path_of(namespace.name), undo)
@@ -520,7 +521,7 @@ def remove_name(name: str, identity: tuple[int, int]) -> None:
     Raises `RawnsError`, and leaves the name alone, if it leads to another namespace by now; FileNotFoundError (`SyscallError`)
     if it does not exist any more.
     """
-    with syscalls.signals_blocked():
+    with signals_blocked():
         if _replaced(name, identity):
             raise RawnsError(f"the name {name!r} belongs to another network namespace by now; it is left alone")
         netns_names.remove(name)

@@ -18,6 +18,10 @@ from . import syscalls, uapi
 from .errors import InvalidValue, SyscallError
 from .terminal import printable, short_repr
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .rollback import Rollback
+
 NETNS_DIR = "/run/netns"
 MAX_NAME_BYTES = 255
 MAX_MARK_BYTES = 1024
@@ -115,7 +119,7 @@ def not_a_namespace(what: str) -> InvalidValue:
 # -- creating and removing -----------------------------------------------------------------------------------------
 
 
-def claim(name: str, undo: syscalls.Rollback, mark: bytes = b"") -> str:
+def claim(name: str, undo: Rollback, mark: bytes = b"") -> str:
     """Create the file of a name that nothing else has; return its path.  /run/netns must be prepared (`prepare`).
 
     The file is empty, or contains ``mark``, which says whose it is until a namespace is mounted on it.  Raises FileExistsError
@@ -138,7 +142,7 @@ def claim(name: str, undo: syscalls.Rollback, mark: bytes = b"") -> str:
     return path
 
 
-def mount_namespace(fd: int, path: str, undo: syscalls.Rollback) -> None:
+def mount_namespace(fd: int, path: str, undo: Rollback) -> None:
     """Mount the namespace that a descriptor refers to on a file."""
     syscalls.mount(f"/proc/thread-self/fd/{fd}", path, "none", uapi.MS_BIND, None)
     undo(syscalls.umount2, path, uapi.MNT_DETACH)
@@ -165,7 +169,7 @@ def remove(name: str) -> None:
         raise
 
 
-def prepare(undo: syscalls.Rollback) -> None:
+def prepare(undo: Rollback) -> None:
     """Make /run/netns a mount of its own, shared, as `ip` does, so that names reach every mount namespace.
 
     Two processes that both found it unprepared would stack mounts for ever; therefore it is locked, as by `ip`.
@@ -181,7 +185,7 @@ def prepare(undo: syscalls.Rollback) -> None:
         syscalls.close(lock)
 
 
-def _share(directory: int, undo: syscalls.Rollback) -> None:
+def _share(directory: int, undo: Rollback) -> None:
     """Make /run/netns, which is open as ``directory``, a shared mount; the caller holds the lock.
 
     It is mounted on itself only if it is not a mount yet: the copy would be mounted on each mount of its peer group, which
@@ -215,7 +219,7 @@ def _mount_id_of_parent() -> str:
         syscalls.close(parent)
 
 
-def _open_directory(undo: syscalls.Rollback) -> int:
+def _open_directory(undo: Rollback) -> int:
     """Open /run/netns, which is created if necessary; return the descriptor."""
     try:
         return syscalls.open_(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY)

@@ -22,7 +22,7 @@ from weakref import ref
 
 from .errors import InvalidValue, NamespaceRestoreError, RawnsError
 from .net import NetNS
-from .syscalls import call_with_mask, signal_mask, signals_blocked, start_thread
+from .rollback import call_with_mask, signal_mask, signals_blocked, start_thread
 from .threads import mark_own_thread
 
 TYPE_CHECKING = False

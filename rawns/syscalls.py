@@ -24,14 +24,6 @@ from time import perf_counter_ns
 
 from . import uapi
 from .errors import RawnsError, SyscallError, errno_name
-from .rollback import PROCESS_LIMIT as PROCESS_LIMIT
-from .rollback import Rollback as Rollback
-from .rollback import ThreadLimitError as ThreadLimitError
-from .rollback import call_with_mask as call_with_mask
-from .rollback import set_signal_mask as set_signal_mask
-from .rollback import signal_mask as signal_mask
-from .rollback import signals_blocked as signals_blocked
-from .rollback import start_thread as start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,6 +179,8 @@ def _syscall_error(number: int, call: str, arguments: str) -> SyscallError:
     elif number == errno.ENFILE:
         hint = "this machine has as many open files as it may have: see fs.file-max"
     elif number in (errno.EAGAIN, errno.ENOMEM) and call == "fork":
+        from .rollback import PROCESS_LIMIT
+
         hint = PROCESS_LIMIT
     elif number == errno.EROFS:
         hint = "the file system is mounted read-only"

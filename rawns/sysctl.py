@@ -11,6 +11,7 @@ from errno import EACCES, ENOENT, EPERM, EROFS
 
 from . import syscalls
 from .errors import InvalidValue, SyscallError
+from .rollback import Rollback
 from .terminal import printable
 
 TYPE_CHECKING = False
@@ -133,7 +134,7 @@ def change_all(values: Mapping[str, Value]) -> dict[str, str]:
     for name, value in values.items():  # what can never be valid is refused before anything is written
         path_of(name)
         text_of(name, value)
-    with syscalls.Rollback() as undo:
+    with Rollback() as undo:
         for name, value in values.items():
             before = _read_if_allowed(name)
             write(name, value)

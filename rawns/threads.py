@@ -15,6 +15,7 @@ from _thread import get_ident, get_native_id, start_new_thread
 from . import netns_names, privileges, syscalls, uapi
 from .errors import NamespaceRestoreError, RawnsError, SyscallError
 from .netns_names import HERE
+from .rollback import signals_blocked, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class ThreadNamespace:
     def __enter__(self) -> None:
         self._thread = get_ident()
         try:
-            with syscalls.signals_blocked():
+            with signals_blocked():
                 self._begin()
         except BaseException:
-            with syscalls.signals_blocked():
+            with signals_blocked():
                 self._end()
             raise
 
@@ -92,7 +93,7 @@ class ThreadNamespace:
             raise RawnsError("a block inside a network namespace must end on the thread that began it")
         if self._home < 0:
             return
-        with syscalls.signals_blocked():
+        with signals_blocked():
             left = False
             try:
                 left = self._has_left()
@@ -128,7 +129,7 @@ class ThreadNamespace:
         if self._home < 0 or get_ident() != self._thread:
             return  # the thread that is inside cannot be moved by another
         try:
-            with syscalls.signals_blocked():
+            with signals_blocked():
                 self._end()
         except SystemExit as error:  # Python ignores what is raised here, and the thread must not go on
             _write_error(str(error))
@@ -256,10 +257,10 @@ def call_on_thread(function: Callable[..., Answer], *args: Any) -> Answer:
         import threading
 
         thread = threading.Thread(target=body, daemon=True, name="rawns")
-        syscalls.start_thread(thread.start)
+        start_thread(thread.start)
         thread.join()
     else:  # importing it takes 3 ms, and nothing can have asked it to trace threads
-        syscalls.start_thread(start_new_thread, body, ())
+        start_thread(start_new_thread, body, ())
     result, failure = answer.get()
     if failure is not None:
         raise failure

@@ -13,7 +13,7 @@ from struct import Struct
 from time import sleep
 
 from ..errors import RawnsError
-from ..syscalls import signals_blocked
+from ..rollback import signals_blocked
 from .cleanup_barrier import CleanupBarrier
 from .harness import Trial, run_once
 

@@ -20,7 +20,8 @@ from ..netns_names import NETNS_DIR
 from ..nlmsg import Request
 from ..objects import link as links
 from ..objects.link import Link
-from ..syscalls import Observer, observed, signals_blocked
+from ..rollback import signals_blocked
+from ..syscalls import Observer, observed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

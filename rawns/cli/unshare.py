@@ -9,6 +9,7 @@ from errno import EINVAL
 
 from .. import __version__, syscalls, uapi
 from ..errors import SyscallError
+from ..rollback import set_signal_mask
 from ..user_maps import NO_ID, IdRange, inherit_capabilities, subordinate_ids, write_file
 from .util_linux import (
     FLAGS,
@@ -346,7 +347,7 @@ def _fork(kill_signal: int) -> int:
     parent = attempt("pidfd_open failed", os.pidfd_open, os.getpid()) if kill_signal else -1
     child = attempt("fork failed", syscalls.fork)
     if child == 0:
-        syscalls.set_signal_mask(blocked)
+        set_signal_mask(blocked)
         if kill_signal:
             attempt("prctl failed", syscalls.prctl, uapi.PR_SET_PDEATHSIG, kill_signal, 0, 0, 0)
             if select([parent], [], [], 0)[0]:  # it has ended before that call

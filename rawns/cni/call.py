@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..net import Net, NetNS
-    from ..syscalls import Rollback
+    from ..rollback import Rollback
 
 COMMANDS = ("ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION")
 WITH_ATTACHMENT = ("ADD", "CHECK", "DEL")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import syscalls
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..json_text import parse, write
+from ..rollback import Rollback
 from ..terminal import printable, short_repr
 from .call import COMMANDS, COMMON, Call
 from .failure import DECODE_FAILURE, INVALID_CONFIG, INVALID_ENVIRONMENT, IO_FAILURE, NOT_AVAILABLE, REFUSED, CniError
@@ -95,7 +95,7 @@ def _parsed(data: bytes, command: str) -> Any:
 
 def _carried_out(name: str, environment: Mapping[str, str], config: Any) -> CniResult | None:
     command = environment["CNI_COMMAND"]
-    with syscalls.Rollback() as undo:
+    with Rollback() as undo:
         call = Call(environment, config, undo)
         try:
             plugins = _chain(name, call, environment)

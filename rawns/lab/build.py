@@ -13,9 +13,10 @@ import os
 from _signal import SIGKILL  # type: ignore[import-not-found]  # `signal` imports `enum`
 from errno import EBUSY, EEXIST
 
-from .. import netns_names, syscalls
+from .. import netns_names
 from ..errors import KernelError, RawnsError
 from ..netns import call_inside, mount_name
+from ..rollback import Rollback
 from ..terminal import printable
 from ..threads import call_and_restore
 from . import build_requests, stamp
@@ -44,7 +45,7 @@ MIN_PREFETCHED = 16  # new hosts for which a thread that creates namespaces ahea
 class Builder:
     """Carry out one `Plan`."""
 
-    def __init__(self, plan: Plan, undo: syscalls.Rollback, token: str = "", progress: Progress | None = None) -> None:
+    def __init__(self, plan: Plan, undo: Rollback, token: str = "", progress: Progress | None = None) -> None:
         """Prepare; ``token`` identifies this process in the stamps (`lock.OwnerLock`), if others can see them."""
         self._token = token
         self._lab: Topology = plan.lab
@@ -358,7 +359,7 @@ def _depth(one: Interface) -> int:
 
 def _run(host: Host, argv: Sequence[str]) -> None:
     """Run a command in a host.  Raises `RawnsError` if it fails.  If it is interrupted, its process group is killed."""
-    with syscalls.Rollback() as undo:
+    with Rollback() as undo:
         done = host.popen(argv, mounts=True, stdin=DEVNULL, stdout=2, start_new_session=True)
         undo(done.wait)
         undo(os.killpg, done.pid, SIGKILL)

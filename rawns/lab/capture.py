@@ -10,7 +10,7 @@ from .. import pcapng, sockets
 from ..errors import InvalidValue
 from ..netns import call_inside
 from ..packet_ring import RETIRE_MILLISECONDS, PacketRing
-from ..syscalls import start_thread
+from ..rollback import start_thread
 from ..terminal import printable, short_repr
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from .. import netns_names
 from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
 from ..netns import ETC_DIR
-from ..syscalls import signals_blocked
+from ..rollback import signals_blocked
 from . import lock, stamp
 from .stamp import LO
 

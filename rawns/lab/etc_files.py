@@ -13,7 +13,8 @@ from errno import EEXIST, ELOOP, ENOENT, ENOTDIR
 
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..netns import ETC_DIR
-from ..syscalls import Rollback, close, observed_call
+from ..rollback import Rollback
+from ..syscalls import close, observed_call
 from ..terminal import printable
 from . import stamp
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import netns_names
 from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
-from ..syscalls import signals_blocked
+from ..rollback import signals_blocked
 from . import lock, stamp
 from .discover import Survey, stale_name, stamped_namespace
 from .kernel_state import NamespaceState, read

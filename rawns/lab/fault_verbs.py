@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InvalidValue, KernelError
-from ..syscalls import signals_blocked
+from ..rollback import signals_blocked
 from ..terminal import printable, short_repr
 from . import faults as fault_tables
 from .discover import read_stamp

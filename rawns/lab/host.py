@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..events import Monitor
     from ..net import Net
     from ..nft.nat import Forward, Nat
-    from ..syscalls import Rollback
+    from ..rollback import Rollback
     from .interface import Address
     from .kinds.bridge import Bridge, BridgeOptions
     from .kinds.stacked import Macvlan

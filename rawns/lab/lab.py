@@ -11,7 +11,7 @@ import os
 from .. import netns_names
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
-from ..syscalls import Rollback, signals_blocked
+from ..rollback import Rollback, signals_blocked
 from . import stamp
 from .runtime import RuntimeVerbs
 

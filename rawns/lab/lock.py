@@ -20,6 +20,7 @@ from errno import EACCES, ELOOP
 
 from .. import syscalls, uapi
 from ..errors import RawnsError, SyscallError
+from ..rollback import Rollback, signals_blocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class _HeldFile:
     def release(self) -> None:
         """Release the lock and keep the file.  Does nothing if it has been released."""
         if self._fd >= 0:
-            with syscalls.signals_blocked():
+            with signals_blocked():
                 if self._is_held():
                     del _held[self._fd]
                     syscalls.close(self._fd)
@@ -80,7 +81,7 @@ class LabLock(_HeldFile):
         if self._name is None:
             return self
         prepare_directory()
-        with syscalls.Rollback() as undo:
+        with Rollback() as undo:
             undo(self.release)
             for _ in range(MAX_ATTEMPTS):
                 fd = _interrupted_hold(self._name)
@@ -91,7 +92,7 @@ class LabLock(_HeldFile):
                 self.release()
         raise LabBusyError(f"the lab {self._name} is brought up and taken down all the time; try again later")
 
-    def _lock(self, undo: syscalls.Rollback) -> None:
+    def _lock(self, undo: Rollback) -> None:
         try:
             syscalls.flock(self._fd, uapi.LOCK_EX | uapi.LOCK_NB)
         except BlockingIOError:
@@ -122,7 +123,7 @@ class OwnerLock(_HeldFile):
 
     def __init__(self) -> None:
         prepare_directory()
-        with syscalls.Rollback() as undo:
+        with Rollback() as undo:
             undo(self.remove)
             for _ in range(MAX_ATTEMPTS):
                 self.token = os.urandom(TOKEN_BYTES).hex()

@@ -14,11 +14,12 @@ not show, the orders for the relay, so that a relay that was killed can be repla
 
 from __future__ import annotations
 
-from .. import syscalls, uapi
+from .. import uapi
 from ..errors import KernelError, RawnsError, SyscallError
 from ..nft import build
 from ..objects import link
 from ..objects.qdisc import Shape
+from ..rollback import Rollback
 from ..terminal import printable
 from ..wire import U32
 from . import stamp
@@ -103,7 +104,7 @@ def divert(host: Host, one: Interface, shape: Shape) -> None:
     tap = tap_name(port)
     control = relay_of(lab, start=True)
     assert control is not None
-    with syscalls.Rollback() as undo:
+    with Rollback() as undo:
         if tap not in links:
             host.namespace.add_tap(tap)
             undo(_delete_tap, host, tap)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import KernelError, RawnsError
-from ..syscalls import MissingModule, ThreadLimitError
+from ..rollback import ThreadLimitError
+from ..syscalls import MissingModule
 from ..terminal import printable
 from ..threads import call_on_thread
 from . import stamp

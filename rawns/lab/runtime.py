@@ -12,7 +12,7 @@ from _socket import AF_INET6
 from .. import uapi
 from ..errors import InvalidValue, KernelError
 from ..objects import address, link
-from ..syscalls import signals_blocked
+from ..rollback import signals_blocked
 from ..terminal import printable
 from . import build_requests, stamp
 from .fault_verbs import FaultVerbs

@@ -17,8 +17,8 @@ from ..lab import discover
 from ..lab.document import Source
 from ..lab.lab import Lab
 from ..lab.lock import LabLock
+from ..rollback import signals_blocked
 from ..rootless import privileged
-from ..syscalls import signals_blocked
 from . import frames
 
 TYPE_CHECKING = False

@@ -19,6 +19,7 @@ from time import monotonic
 from .. import syscalls, uapi
 from ..errors import InvalidValue, RawnsError
 from ..lab.words import port_number
+from ..rollback import start_thread
 from ..terminal import printable
 
 TYPE_CHECKING = False
@@ -274,7 +275,7 @@ class OutputReader:
         self._processes[process.popen.stdout.fileno()] = process
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True, name="rawns-output")
-            syscalls.start_thread(self._thread.start)
+            start_thread(self._thread.start)
         os.write(self._waker, b"+")
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ import warnings
 from time import monotonic
 
 from .. import syscalls, uapi
+from ..rollback import signals_blocked
 from .leaks import kill_within, own_descriptors
 
 TYPE_CHECKING = False
@@ -82,7 +83,7 @@ def _start() -> _Watchdog | None:
     except (AttributeError, OSError):
         return None
     reading, writing = os.pipe()
-    with warnings.catch_warnings(), syscalls.signals_blocked():
+    with warnings.catch_warnings(), signals_blocked():
         warnings.simplefilter("ignore")  # Python 3.12: of a fork in a process with threads; the child takes no lock of them
         pid = syscalls.fork()
         if pid == 0:

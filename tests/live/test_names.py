@@ -236,7 +236,7 @@ print(name in NetNS.list())
 
 
 def test_marks_are_read_from_regular_files_only(netns_name: Name) -> None:
-    from rawns.syscalls import Rollback
+    from rawns.rollback import Rollback
 
     NetNS.create(netns_name()).delete()
     name = netns_name()

@@ -8,6 +8,7 @@ import sys
 from ... import syscalls, uapi
 from ...errors import SyscallError
 from ...netns_names import NETNS_DIR, prepare
+from ...rollback import Rollback
 from .context import reason
 from .grammar import FAILED, CommandError
 
@@ -38,7 +39,7 @@ def monitor(args: Args) -> int:
     except SyscallError as error:
         raise CommandError(f"inotify_init failed: {reason(error)}", FAILED) from None
     try:
-        with syscalls.Rollback() as undo:  # a directory that is made stays
+        with Rollback() as undo:  # a directory that is made stays
             prepare(undo)
         syscalls.inotify_add_watch(fd, NETNS_DIR, uapi.IN_CREATE | uapi.IN_DELETE)
         while True:

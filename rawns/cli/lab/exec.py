@@ -7,6 +7,7 @@ import sys
 
 from ... import netns, syscalls, uapi
 from ...errors import RawnsError
+from ...rollback import set_signal_mask, signal_mask, signals_blocked
 from ...terminal import printable
 from . import emit_result, stop
 from .resolve import is_file, lab_of, netns_of
@@ -133,15 +134,15 @@ class ChildSignals:
     def run(self, command: list[str]) -> int:
         """Run the command to its end; return the exit status that a shell would give.  Raises `SyscallError` (fork)."""
         sys.stdout.flush()
-        mask = syscalls.signal_mask()
-        with syscalls.signals_blocked():  # a signal is either noted before the fork, or passed on to the child
+        mask = signal_mask()
+        with signals_blocked():  # a signal is either noted before the fork, or passed on to the child
             if self._end:
                 return 128 + self._end
             self._child = syscalls.observed_call("fork", os.fork)
             if not self._child:
                 self._become(command, mask)
         os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOWAIT)
-        with syscalls.signals_blocked():  # after waitpid(2) another process may have the number
+        with signals_blocked():  # after waitpid(2) another process may have the number
             _, status = os.waitpid(self._child, 0)
             self._child = 0
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
@@ -153,7 +154,7 @@ class ChildSignals:
         try:
             for number, handler in self._before.items():
                 self._signal.signal(number, ignore if handler == ignore else default)
-            syscalls.set_signal_mask(mask)
+            set_signal_mask(mask)
             status = _exec(command)
         finally:
             os._exit(status)
