@@ -100,8 +100,11 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     ],
     "cli.ip": [  # what is not named here counts as the last
         ["grammar", "help_texts", "render"],
-        ["arguments", "context", "saved"],
-        ["keywords", "name_tables", "protocols", "show_stats"],
+        ["context"],
+        ["keywords"],
+        ["hints"],
+        ["arguments", "saved"],
+        ["name_tables", "protocols", "show_stats"],
         ["filters", "route_encap"],
         ["route_words"],
         ["kinds", "route_filter", "nexthop"],

@@ -14,12 +14,7 @@ from .grammar import AF_PACKET, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body, Message
-    from .context import Args, IpContext
-    from .grammar import Record
-    from .render import OutputField
+    from .hints import Args, Body, IpContext, Iterator, Message, OutputField, Record
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:

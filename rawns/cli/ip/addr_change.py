@@ -14,8 +14,7 @@ from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .context import Args
-    from .grammar import Record
+    from .hints import Args, Record
 
 FOREVER = 0xFFFFFFFF
 MULTICAST = {AF_INET: (0xF0, 0xE0), AF_INET6: (0xFF, 0xFF)}  # mask and value of the first byte

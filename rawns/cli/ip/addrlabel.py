@@ -14,11 +14,7 @@ from .render import LINE_END, OutputRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body, Message
-    from .context import Args, IpContext
-    from .grammar import Record
+    from .hints import Args, Body, IpContext, Iterator, Message, Record
 
 NO_LABEL = 0xFFFFFFFF
 

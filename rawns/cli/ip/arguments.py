@@ -13,9 +13,7 @@ from .grammar import AF_PACKET, FAILED, FAMILIES, CommandError, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .grammar import Record
+    from .hints import Callable, Record
 
 
 def number(text: str) -> int:

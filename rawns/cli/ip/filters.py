@@ -14,11 +14,7 @@ from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ...objects.prefix import Prefix
-    from .context import Args
-    from .grammar import Record
+    from .hints import Args, Callable, Prefix, Record
 
 
 def _prefix(args: Args, record: Record) -> None:

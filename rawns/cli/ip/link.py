@@ -15,12 +15,7 @@ from .render import JsonText, OutputField, Renderer, array, document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from ...wire import Body, Message
-    from .context import Args, IpContext
-    from .grammar import Record
-    from .render import OutputField
+    from .hints import Args, Body, Callable, IpContext, Iterable, Iterator, Message, OutputField, Record
 
 NO_MASTER = 0xFFFFFFFF  # the kernel then lists the links without a master
 

@@ -10,7 +10,7 @@ from .grammar import CommandError, garbage, matches, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .context import Args
+    from .hints import Args
 
 
 def _alternative_name(text: str) -> str:

@@ -13,10 +13,7 @@ from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, O
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...wire import Message
-    from .context import Args, IpContext
-    from .grammar import Record
-    from .keywords import Keyword
+    from .hints import Args, IpContext, Keyword, Message, Record
 
 XDP_FLAGS = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}  # XDP_FLAGS_* of <linux/if_link.h>
 GSO_MAX_SEGS = 65535  # of <linux/netdevice.h>

@@ -10,8 +10,7 @@ from .grammar import FAILED, CommandError, matches, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .context import Args
-    from .grammar import Record
+    from .hints import Args, Record
 
 IFLA_VFINFO_LIST, IFLA_VF_INFO = 22, 1
 # Attributes of <linux/if_link.h>

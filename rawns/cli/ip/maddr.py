@@ -14,9 +14,7 @@ from .render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .context import Args, IpContext
+    from .hints import Args, IpContext, Iterator
 
 ETHERNET_BYTES = 6
 

@@ -19,13 +19,7 @@ from .render import OutputField, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ...nlmsg import Frame, Reply
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
+    from .hints import Any, Args, Body, Callable, Frame, IpContext, Iterator, Record, Reply
 
     Call = Callable[[Any, Body, IpContext, int], Iterator[OutputField]]
     Show = Callable[[bytes, Frame, int], None]

@@ -16,11 +16,7 @@ from .route_words import table_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
+    from .hints import Args, Body, Callable, IpContext, Iterator, Record
 
 FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.RTNL_FAMILY_IP6MR}
 UNRESOLVED = "unresolved"

@@ -10,7 +10,7 @@ from .grammar import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .context import Args
+    from .hints import Args
 
 FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.RTNL_FAMILY_IP6MR}
 

@@ -8,10 +8,7 @@ from ... import uapi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from .context import IpContext
+    from .hints import Body, Callable, IpContext, Iterator
 
 OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")
 LINKMODES = ("DEFAULT", "DORMANT")

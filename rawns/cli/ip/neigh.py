@@ -15,12 +15,7 @@ from .render import LINE_END, OutputField, OutputGroup, OutputRow, family_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
-    from .render import Read, Row
+    from .hints import Args, Body, IpContext, Iterable, Iterator, Read, Record, Row
 
 USER_HZ = 100  # of the times in struct nda_cacheinfo
 STATES = {  # in the order in which they are printed

@@ -13,12 +13,7 @@ from .render import LINE_END, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
-    from .render import Row
+    from .hints import Args, Body, IpContext, Iterator, Record, Row
 
 EVERY = {uapi.NETCONFA_IFINDEX_ALL: "all", uapi.NETCONFA_IFINDEX_DEFAULT: "default"}
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6", uapi.AF_MPLS: "mpls"}

@@ -17,11 +17,7 @@ from .render import OutputField, OutputRow, document, fields, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
-
-    from .context import Args, IpContext
-
+    from .hints import Any, Args, IpContext, Iterable
 
 # -- names --------------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,7 @@ from .grammar import FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .context import Args
+    from .hints import Args, Iterator
 
 READ_BYTES = 65536  # at least one event, whatever its name: struct inotify_event and NAME_MAX + 1
 HEADER_BYTES = 16  # of struct inotify_event: wd, mask, cookie, len

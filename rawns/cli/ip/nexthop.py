@@ -29,13 +29,7 @@ from .render import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ...wire import Body, Message
-    from .context import Args, IpContext
-    from .grammar import Record
-
+    from .hints import Any, Args, Body, Callable, IpContext, Iterator, Message, Record
 
 TYPE_NAMES = {uapi.NEXTHOP_GRP_TYPE_MPATH: "mpath", uapi.NEXTHOP_GRP_TYPE_RES: "resilient"}
 TIMERS = (

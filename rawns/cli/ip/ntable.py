@@ -14,12 +14,7 @@ from .render import LINE_END, OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
-
+    from .hints import Args, Body, IpContext, Iterator, Record
 
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}
 THRESHOLDS = {**{f"thresh{number}": f"NDTA_THRESH{number}" for number in (1, 2, 3)}, "gc_interval": "NDTA_GC_INTERVAL"}

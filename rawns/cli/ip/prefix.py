@@ -9,10 +9,7 @@ from .render import OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body
-    from .context import IpContext
+    from .hints import Body, IpContext, Iterator
 
 PREFIX_INFORMATION = 3  # an option of neighbour discovery (RFC 4861)
 FLAGS = {"onlink": 1, "autoconf": 2}  # IF_PREFIX_* of the kernel, in no header

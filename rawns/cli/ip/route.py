@@ -30,15 +30,21 @@ from .render import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-    from typing import Any
-
-    from ...objects.prefix import Prefix
-    from ...wire import Body, Message
-    from .context import Args, IpContext
-    from .grammar import Record
-    from .render import OutputField
-
+    from .hints import (
+        Any,
+        Args,
+        Body,
+        Callable,
+        Collection,
+        IpContext,
+        Iterable,
+        Iterator,
+        Mapping,
+        Message,
+        OutputField,
+        Prefix,
+        Record,
+    )
 
 BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
 USER_HZ = 100  # of the times in struct rta_cacheinfo; sysconf(_SC_CLK_TCK) is 100 on every Linux

@@ -16,11 +16,7 @@ from .route_words import ROUTE_ROWS, is_default, read_nexthops, route_type, take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from .context import Args
-    from .grammar import Record
+    from .hints import Args, Body, Callable, Iterator, Record
 
     Take = Callable[[Args, Record], None]
 

@@ -18,11 +18,7 @@ from .render import OutputField
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
+    from .hints import Args, Body, Callable, IpContext, Iterator, Record
 
 NO_MODE = 0xFFFFFFFF  # what iproute2 sends if there is none, for the kernel to refuse
 MAX_LABEL = 0xFFFFF

@@ -12,8 +12,7 @@ from .route_words import realms, route_type, table_number, vrf_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .context import Args
-    from .grammar import Record
+    from .hints import Args, Record
 
 
 def _table(args: Args, record: Record) -> None:

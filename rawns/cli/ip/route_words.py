@@ -12,10 +12,7 @@ from .name_tables import tos_number as tos_number  # kinds of links take it from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .context import Args, IpContext
-    from .grammar import Record
+    from .hints import Args, Callable, IpContext, Record
 
 WHOLE_TYPES = {"local", "nat", "brd", "throw"}  # that cannot be abbreviated
 ABBREVIATED_TYPES = ("broadcast", "anycast", "multicast", "prohibit", "unreachable", "blackhole", "xresolve", "unicast")

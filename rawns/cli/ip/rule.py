@@ -21,11 +21,7 @@ from .route_words import realms, route_type, table_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
+    from .hints import Args, Body, Callable, IpContext, Iterator, Record
 
 MAX_INT = 0x7FFFFFFF
 

@@ -14,9 +14,7 @@ from .grammar import BAD_WORD, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ...wire import Body, Message
+    from .hints import Body, Iterable, Message
 
 MAGIC = {"route": 0x45311224, "address": 0x47361222, "rule": 0x71706986}
 MAX_BYTES = 1 << 28  # of a file

@@ -12,12 +12,7 @@ from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, d
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
-
-    from ...wire import Body
-    from .context import IpContext
-    from .render import Row
+    from .hints import Any, Body, IpContext, Iterator, Row
 
 # In the order `ip` names them.
 FLAGS = (

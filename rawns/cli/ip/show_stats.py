@@ -6,10 +6,7 @@ from .render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from ...wire import Body
-    from .context import IpContext
+    from .hints import Body, IpContext, Iterable, Iterator, Sequence
 
 # What a column is called in text and in JSON, and the member of struct rtnl_link_stats64 it shows.  The two orders
 # differ: text has "missed" where JSON has "over_errors".  The last column is there only where it counts something.

@@ -15,11 +15,7 @@ from .show_stats import columns, statistics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ...wire import Body
-    from .context import Args, IpContext
+    from .hints import Any, Args, Body, Callable, IpContext, Iterator
 
     Show = Callable[[Any, IpContext], Iterator[OutputField]]
 

@@ -13,10 +13,7 @@ from .render import OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
+    from .hints import Args, Body, IpContext, Iterator
 
 
 def _device_line(link: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:

@@ -32,13 +32,7 @@ from .render import NULL, JsonObject, OutputField, OutputGroup, OutputRow, devic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ...wire import Body, Struct
-    from .context import Args, IpContext
-    from .grammar import Record
-    from .render import Row
+    from .hints import Any, Args, Body, Callable, IpContext, Iterator, Record, Row, Struct
 
 DONT_FRAGMENT = 0x4000
 IPIP, IPV6, GRE = 4, 41, 47  # IPPROTO_*

@@ -16,11 +16,7 @@ from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from .context import Args, IpContext
-    from .grammar import Record
+    from .hints import Args, Body, Callable, IpContext, Iterator, Record
 
 DEVICE = "/dev/net/tun"
 MODES = {"tun": uapi.IFF_TUN, "tap": uapi.IFF_TAP}

@@ -15,8 +15,7 @@ from .render import LINE_END, OutputRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...wire import Body
-    from .context import Args, IpContext
+    from .hints import Args, Body, IpContext
 
 TITLE = "Name              Table\n-----------------------\n"
 

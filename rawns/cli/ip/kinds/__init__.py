@@ -10,10 +10,7 @@ from ..render import JsonObject, OutputField, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ....wire import Body
-    from ..context import Args, IpContext
+    from ..hints import Args, Body, Callable, IpContext, Iterator
     from .kind import LinkKind
 
 MODULES = {

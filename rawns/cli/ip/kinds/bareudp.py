@@ -10,11 +10,7 @@ from .kind import described, flag_row, required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Record
+    from ..hints import Body, IpContext, Iterator, Record
 
 HELP = """\
 Usage: ... bareudp dstport PORT

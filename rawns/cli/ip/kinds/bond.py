@@ -15,13 +15,7 @@ from .kind import DeviceKeyword, described, ipv4_address, named_rows, show, sign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..keywords import Keyword
+    from ..hints import Any, Args, Body, Callable, IpContext, Iterator, Keyword, Record
 
 MAX_TARGETS = 16  # BOND_MAX_ARP_TARGETS, BOND_MAX_NS_TARGETS
 HELP = """\

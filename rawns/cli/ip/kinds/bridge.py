@@ -16,9 +16,7 @@ from .kind import boolean, described, hexadecimal, link_name, named_rows, show, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
+    from ..hints import Args, Body, IpContext, Record
 
 USER_HZ = 100  # the unit of the timers
 

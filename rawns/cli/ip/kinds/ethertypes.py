@@ -6,8 +6,7 @@ from ..arguments import U16
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ....wire import Body
-    from ..context import IpContext
+    from ..hints import Body, IpContext
 
 _NAMES = """
 loop 60 pup 200 pupat 201 ip 800 x25 805 arp 806 bpq 8ff ieeepup a00 ieeepupat a01 dec 6000 dna_dl 6001 dna_rc 6002 dna_rt 6003

@@ -16,11 +16,7 @@ from .kind import bit, flag_row, hexadecimal, named, true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ..context import Args
-    from ..grammar import Record
-    from ..keywords import Keyword
+    from ..hints import Args, Callable, Keyword, Record, Sequence
     from .kind import LinkKind
 
 PREFIX = "IFLA_GRE"

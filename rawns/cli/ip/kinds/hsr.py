@@ -10,9 +10,7 @@ from .kind import described, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
+    from ..hints import Args, Body, IpContext, Record
 
 HELP = """\
 Usage:\tip link add name NAME type hsr slave1 SLAVE1-IF slave2 SLAVE2-IF

@@ -17,12 +17,7 @@ from .kind import bit, flag_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..keywords import Keyword
+    from ..hints import Args, Body, Callable, IpContext, Keyword, Record
     from .kind import LinkKind
 
 PREFIX, VTI = "IFLA_IPTUN", "IFLA_VTI"

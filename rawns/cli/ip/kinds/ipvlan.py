@@ -10,12 +10,7 @@ from .kind import LinkKind, described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..keywords import Keyword
+    from ..hints import Args, Body, IpContext, Iterator, Keyword, Record
 
 PRIVATE, VEPA = 1, 2  # IPVLAN_F_*
 HELP = """\

@@ -11,13 +11,7 @@ from ..render import OutputField, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any, Optional
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..render import Read
+    from ..hints import Any, Args, Body, Callable, IpContext, Iterator, Optional, Read, Record, Sequence
 
     Parse = Optional[Callable[[Args, int], Record]]
     Show = Optional[Callable[[Body, IpContext], Iterator[OutputField]]]

@@ -12,12 +12,7 @@ from .kind import LinkKind, described, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..keywords import Keyword
+    from ..hints import Args, Body, Callable, IpContext, Iterator, Keyword, Record
 
 FLAG_NOPROMISC, FLAG_NODST = 1, 2  # MACVLAN_FLAG_*
 ADD, DELETE, FLUSH, SET = 0, 1, 2, 3  # MACVLAN_MACADDR_*

@@ -8,8 +8,7 @@ from .kind import LinkKind, named, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..context import Args
-    from ..grammar import Record
+    from ..hints import Args, Record
 
 MODES, POLICIES, SCRUBS = ("l2", "l3"), {0: "forward", 2: "blackhole"}, ("none", "default")  # NETKIT_*
 HELP = """\

@@ -15,13 +15,7 @@ from .tunnel import UNSPECIFIED, is_multicast, tos_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..keywords import Keyword
-    from ..render import Read
+    from ..hints import Any, Args, Body, IpContext, Keyword, Read, Record
 
 VXLAN, GENEVE = "IFLA_VXLAN", "IFLA_GENEVE"
 MAX_ID = 1 << 24

@@ -7,8 +7,7 @@ from .kind import LinkKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..context import Args
-    from ..grammar import Record
+    from ..hints import Args, Record
 
 HELP = """\
 Usage: ip link <options> type {} [peer <options>]

@@ -7,10 +7,7 @@ from .kind import LinkKind, on_off
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ....wire import Body
-    from ..context import IpContext
+    from ..hints import Body, IpContext, Iterator
 
 TYPES = {1: "tun", 2: "tap"}
 

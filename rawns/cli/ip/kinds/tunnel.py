@@ -17,13 +17,7 @@ from .kind import DeviceKeyword, LinkKind, bit, described, either, hexadecimal_o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..render import Read
+    from ..hints import Any, Args, Body, Callable, IpContext, Iterator, Read, Record, Sequence
 
 KEY, SEQ, CSUM = 0x2000, 0x1000, 0x8000  # GRE_*, in this machine's order of bytes
 TCLASS, FLOWLABEL = 0x0FF00000, 0x000FFFFF  # the parts of IFLA_*_FLOWINFO

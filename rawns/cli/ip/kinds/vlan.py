@@ -11,12 +11,7 @@ from .kind import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
-    from ..keywords import Keyword
+    from ..hints import Args, Body, Callable, IpContext, Iterator, Keyword, Record
 
 FLAGS = {"reorder_hdr": 1, "gvrp": 2, "loose_binding": 4, "mvrp": 8, "bridge_binding": 16}  # VLAN_FLAG_*
 HELP = """\

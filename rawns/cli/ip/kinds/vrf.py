@@ -10,11 +10,7 @@ from .kind import LinkKind, described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ....wire import Body
-    from ..context import Args, IpContext
-    from ..grammar import Record
+    from ..hints import Args, Body, IpContext, Iterator, Record
 
 HELP = "Usage: ... vrf table TABLEID"
 

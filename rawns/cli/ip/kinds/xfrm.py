@@ -10,9 +10,7 @@ from .kind import DeviceKeyword, described, hexadecimal, required, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ....wire import Body
-    from ..context import IpContext
-    from ..grammar import Record
+    from ..hints import Body, IpContext, Record
 
 HELP = """\
 Usage: ... xfrm dev [ PHYS_DEV ] [ if_id IF-ID ]
