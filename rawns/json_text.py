@@ -14,6 +14,7 @@ class Scanning:
 
     strict, object_hook = True, None
     object_pairs_hook: Any = None
+    array_hook: Any = None  # since Python 3.15
     parse_float, parse_int, memo = float, int, None
 
     @staticmethod
@@ -34,6 +35,8 @@ def scan(text: str, scanning: type = Scanning) -> Any:
         if not text[end:].strip(SPACE):
             return data
     except (ImportError, StopIteration, ValueError, SystemError, RecursionError):  # SystemError: it is nested deeply
+        pass
+    except AttributeError:  # a newer Python reads an attribute that `Scanning` lacks
         pass
     raise Unscannable
 

@@ -94,8 +94,9 @@ def observed_call(
 
     ``format_args(*args)`` returns the arguments in C notation; ``protocol`` is the kind of message in the bytes that are moved.
     """
-    if _observer is not None:
-        return _call_with_observer(_observer, Event(name, (format_args or _format_args)(*args), protocol), function, args)
+    observer = _observer  # read once: another thread may end the block of `observed` meanwhile
+    if observer is not None:
+        return _call_with_observer(observer, Event(name, (format_args or _format_args)(*args), protocol), function, args)
     try:
         return function(*args)
     except OSError as error:

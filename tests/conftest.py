@@ -88,7 +88,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in reports:
             directory = report.nodeid.split("/")[1:2] if hasattr(report, "when") else []  # of a test, not a warning
             if directory and directory[0] in spent:
-                spent[directory[0]] += report.duration
+                spent[directory[0]] += getattr(report, "duration", 0.0)  # a module that cannot be imported has none
     told = [f"{name} {seconds:.0f} of at most {LIMITS[name]} s" for name, seconds in spent.items() if seconds >= 1]
     if told:
         terminalreporter.write_line(f"time spent: {', '.join(told)}")

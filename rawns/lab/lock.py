@@ -325,7 +325,7 @@ def _interrupted_hold(lab: str) -> int | None:
     the exception is handled.  A clean-up that runs meanwhile would wait for it, and so for itself, for ever.
     """
     mine = (lab, get_ident())
-    return next((fd for fd, (_, *holder) in _held.items() if tuple(holder) == mine), None)
+    return next((fd for fd, (_, *holder) in list(_held.items()) if tuple(holder) == mine), None)
 
 
 def _close_inherited() -> None:

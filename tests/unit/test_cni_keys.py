@@ -163,3 +163,12 @@ def test_a_fault_is_an_error_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert cni.plugin("bridge") == 1
     told = json.loads(capsys.readouterr().out)
     assert told["code"] >= 100 and told["msg"] == "this is a fault of rawns: KeyError: 'missing'"
+
+
+def test_a_scanner_that_reads_more_attributes_than_are_given_is_left_to_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.15 reads `array_hook`; the next version may read others."""
+    assert json_text.scan("[1]", json_text.Scanning) == [1]
+    monkeypatch.delattr(json_text.Scanning, "parse_int")
+    with pytest.raises(json_text.Unscannable):
+        json_text.scan("[1]", json_text.Scanning)
+    assert json_text.parse("[1]") == [1]
