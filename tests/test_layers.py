@@ -100,11 +100,10 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     ],
     "cli.ip": [  # what is not named here counts as the last
         ["grammar", "help_texts", "render"],
-        ["context"],
+        ["arguments", "context"],
         ["keywords"],
         ["hints"],
-        ["arguments", "saved"],
-        ["name_tables", "protocols", "show_stats"],
+        ["flush", "name_tables", "protocols", "saved", "show_stats"],
         ["filters", "route_encap"],
         ["route_words"],
         ["kinds", "route_filter", "nexthop"],

@@ -95,15 +95,15 @@ def _to(word: str, args: Args, record: Record) -> None:
 VNI = ValueKeyword("vni", "NDA_VNI", _identifier, "invalid VNI\n")
 SELF = flag("self", uapi.NTF_SELF, "ndm_flags")
 MASTER = flag("master*", uapi.NTF_MASTER, "ndm_flags")
-VLAN = CustomKeyword("vlan*", _vlan, "VID")
+VLAN = CustomKeyword("vlan*", _vlan)
 WORDS = [
     ValueKeyword("dev", "dev", str),
-    CustomKeyword("dst", _destination, "IPADDR"),
+    CustomKeyword("dst", _destination),
     ValueKeyword("nhid", "NDA_NH_ID", U32, '"id" value is invalid\n'),
     ValueKeyword("port", "NDA_PORT", _port, "invalid port\n"),
     VNI,
     ValueKeyword("src_vni", "NDA_SRC_VNI", _identifier, "invalid src VNI\n"),
-    CustomKeyword("via", _via, "DEV"),
+    CustomKeyword("via", _via),
     SELF,
     MASTER,
     flag("router*", uapi.NTF_ROUTER, "ndm_flags"),
@@ -234,8 +234,8 @@ def _filter_vlan(args: Args, record: Record) -> None:
 FILTERS = [
     ValueKeyword("brport|dev", "dev", str),
     ValueKeyword("br", "br", str),
-    CustomKeyword("vlan", _filter_vlan, "VID"),
-    CustomKeyword("state", _filter_state, "STATE"),
+    CustomKeyword("vlan", _filter_vlan),
+    CustomKeyword("state", _filter_state),
     ConstantKeyword("dynamic", "dynamic", True),
 ]
 
@@ -340,8 +340,8 @@ FLUSH_WORDS = [
     *[_select(word, "ndm_state", mask, bits, on) for word, mask, bits, on in FLUSH_STATES],
     *[_select(word, "ndm_flags", bits, bits, True) for word, bits in FLUSH_FLAGS.items()],
     *[_select(f"no{word}", "ndm_flags", bits, bits, False) for word, bits in FLUSH_FLAGS.items()],
-    CustomKeyword("brport", _flush_port, "DEV"),
-    CustomKeyword("vlan", _vlan, "VID"),
+    CustomKeyword("brport", _flush_port),
+    CustomKeyword("vlan", _vlan),
 ]
 
 

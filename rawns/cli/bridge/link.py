@@ -68,7 +68,7 @@ SWITCHES = (
 )
 OTHERS: dict[str, Keyword] = {  # of the options above, those that are not switches
     "mcast_router": ValueKeyword("mcast_router", "IFLA_BRPORT_MULTICAST_ROUTER", _router),
-    "backup_port": CustomKeyword("backup_port", _backup, "DEVICE"),
+    "backup_port": CustomKeyword("backup_port", _backup),
 }
 WORDS = [
     ValueKeyword("dev", "dev", str),
@@ -76,8 +76,8 @@ WORDS = [
     ConstantKeyword("nobackup_port", "IFLA_BRPORT_BACKUP_PORT", 0),
     ValueKeyword("cost", "IFLA_BRPORT_COST", lambda text: leading_integer(text) & 0xFFFFFFFF),
     ValueKeyword("priority", "IFLA_BRPORT_PRIORITY", short),
-    CustomKeyword("state", _state, "STATE"),
-    CustomKeyword("hwmode", _mode, "{ vepa | veb }"),
+    CustomKeyword("state", _state),
+    CustomKeyword("hwmode", _mode),
     flag("self", uapi.BRIDGE_FLAGS_SELF, "flags"),
     flag("master", uapi.BRIDGE_FLAGS_MASTER, "flags"),
 ]

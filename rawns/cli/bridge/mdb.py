@@ -176,12 +176,12 @@ def _show(args: Args) -> int:
 
 WORDS = [
     ValueKeyword("dev", "dev", str),
-    ValueKeyword("grp", "grp", str, hint="GROUP"),
+    ValueKeyword("grp", "grp", str),
     ValueKeyword("port", "port", str),
     ConstantKeyword("permanent", "permanent", True),
     ConstantKeyword("temp", "temp", True),
     ValueKeyword("vid", "vid", short),
-    ValueKeyword("src", "src", str, hint="SOURCE"),
+    ValueKeyword("src", "src", str),
 ]
 
 

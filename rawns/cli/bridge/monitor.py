@@ -73,7 +73,7 @@ def _file(args: Args, record: Record) -> None:
 
 
 WORDS = [
-    CustomKeyword("file*", _file, "FILE"),
+    CustomKeyword("file*", _file),
     *[CustomKeyword(name if name == "vni" else f"{name}*", _object(name)) for name in GROUPS],
     CustomKeyword("all", _all),
 ]

@@ -60,12 +60,12 @@ def _tunnel(args: Args, record: Record) -> None:
 
 WORDS = [
     ValueKeyword("dev", "dev", str),
-    CustomKeyword("vid", _vid, "VLAN_ID"),
+    CustomKeyword("vid", _vid),
     flag("self", uapi.BRIDGE_FLAGS_SELF, "flags"),
     flag("master", uapi.BRIDGE_FLAGS_MASTER, "flags"),
     flag("pvid", uapi.BRIDGE_VLAN_INFO_PVID, "vlan flags"),
     flag("untagged", uapi.BRIDGE_VLAN_INFO_UNTAGGED, "vlan flags"),
-    CustomKeyword("tunnel_info", _tunnel, "id TUNNEL_ID"),
+    CustomKeyword("tunnel_info", _tunnel),
 ]
 
 
@@ -146,9 +146,9 @@ def _state(args: Args, record: Record) -> None:
 
 
 OPTION_WORDS = [
-    CustomKeyword("dev", _device, "DEV"),
-    CustomKeyword("vid", _option_vid("BRIDGE_VLANDB_ENTRY_INFO", "BRIDGE_VLANDB_ENTRY_RANGE"), "VLAN_ID"),
-    CustomKeyword("state", _state, "STP_STATE"),
+    CustomKeyword("dev", _device),
+    CustomKeyword("vid", _option_vid("BRIDGE_VLANDB_ENTRY_INFO", "BRIDGE_VLANDB_ENTRY_RANGE")),
+    CustomKeyword("state", _state),
     ValueKeyword("mcast_router", "BRIDGE_VLANDB_ENTRY_MCAST_ROUTER", U8, "invalid mcast_router"),
 ]
 # One row for each option of a VLAN of a bridge: its word, its attribute, and what reads it; in the order of the output.
@@ -167,8 +167,8 @@ GLOBAL_OPTIONS: tuple[tuple[str, str, Callable[[str], int]], ...] = (
     ("mcast_query_response_interval", "MCAST_QUERY_RESPONSE_INTVL", unsigned64),
 )
 GLOBAL_WORDS = [
-    CustomKeyword("dev", _device, "DEV"),
-    CustomKeyword("vid", _option_vid("BRIDGE_VLANDB_GOPTS_ID", "BRIDGE_VLANDB_GOPTS_RANGE"), "VLAN_ID"),
+    CustomKeyword("dev", _device),
+    CustomKeyword("vid", _option_vid("BRIDGE_VLANDB_GOPTS_ID", "BRIDGE_VLANDB_GOPTS_RANGE")),
     *[ValueKeyword(word, f"BRIDGE_VLANDB_GOPTS_{name}", parse, f"invalid {word}") for word, name, parse in GLOBAL_OPTIONS],
 ]
 

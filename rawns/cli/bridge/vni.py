@@ -53,9 +53,9 @@ def _group(only_multicast: bool) -> Callable[[Args, Record], None]:
 
 WORDS = [
     ValueKeyword("dev", "dev", str),
-    CustomKeyword("vni", _vni, "VNI"),
-    CustomKeyword("group", _group(True), "IP_ADDRESS"),
-    CustomKeyword("remote", _group(False), "IP_ADDRESS"),
+    CustomKeyword("vni", _vni),
+    CustomKeyword("group", _group(True)),
+    CustomKeyword("remote", _group(False)),
 ]
 
 

@@ -105,7 +105,7 @@ def _vlan(args: Args, record: Record) -> None:
     record["vlan"] = leading_integer(word) & 0xFFFFFFFF
 
 
-FILTERS = [ValueKeyword("dev", "dev", str, once=True), CustomKeyword("vid", _vlan, "VLAN_ID")]
+FILTERS = [ValueKeyword("dev", "dev", str, once=True), CustomKeyword("vid", _vlan)]
 
 
 def read_filter(args: Args, rows: Sequence[Keyword] = FILTERS) -> Record:

@@ -5,6 +5,8 @@ The words that add and change addresses are loaded only for those verbs.
 
 from __future__ import annotations
 
+from errno import EADDRNOTAVAIL
+
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
@@ -14,7 +16,7 @@ from .grammar import AF_PACKET, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, IpContext, Iterator, Message, OutputField, Record
+    from .hints import Args, Body, IpContext, Iterator, Message, OutputField
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:
@@ -22,17 +24,8 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
     from .addr_change import body
 
     ip = args.ip
-    ip.change(Request(message, body(args, message is rtnl.DELADDR), flags), lambda one, deleted: _echo(one, deleted, ip))
+    ip.change(Request(message, body(args, message is rtnl.DELADDR), flags), lambda one: _shown(one, ip))
     return 0
-
-
-def _echo(one: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
-    from . import show_link
-    from .render import OutputField as Field
-
-    if deleted:
-        yield Field("deleted", True, "Deleted ")
-    yield from show_link.address(one, ip, named=True)
 
 
 def flush(args: Args) -> int:
@@ -42,40 +35,36 @@ def flush(args: Args) -> int:
         raise CommandError("Flush requires arguments.", FAILED)
     if ip.family == AF_PACKET:
         raise CommandError("Cannot flush link addresses.", FAILED)
-    from . import show_link
     from .filters import wanted
-    from .render import text
+    from .flush import in_rounds
 
     record = wanted(args, "address")
-    primary_only = record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY
-    done = 0
-    while not ip.flush_rounds or done < ip.flush_rounds:
-        found = list(filter(link.matcher(record, ip), link.addresses(ip, record)))
-        if found:
-            done += 1
-            if ip.stats > 1:
-                ip.write(piece for one in found for piece in text(show_link.address(one, ip, named=True)))
-            _delete_all(found, ip)
-            if ip.stats:
-                ip.write([f"\n*** Round {done}, deleting {len(found)} addresses ***\n"])
-        if not found or primary_only:
-            if ip.stats:
-                rounds = f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"
-                ip.write([rounds if done else "Nothing to flush.\n"])
-            return 0
-    raise CommandError(f"*** Flush remains incomplete after {ip.flush_rounds} rounds. ***", exits=False)
+    primary_only = bool(record.get("mask", 0) & ~record.get("flags", 0) & uapi.IFA_F_SECONDARY)
+    fits = link.matcher(record, ip)
 
-
-def _delete_all(found: list[Record], ip: IpContext) -> None:
-    """Delete each; one that has gone with another (its primary) is no failure."""
-    from errno import EADDRNOTAVAIL
-
-    for one in found:
+    def delete(one: Body) -> None:
         try:
-            ip.do(Request(rtnl.DELADDR, {key: value for key, value in one.items() if isinstance(key, str)}))
+            ip.do(Request(rtnl.DELADDR, {key: value for key, value in one.items() if isinstance(key, str)}), EADDRNOTAVAIL)
         except KernelError as error:
-            if error.errno != EADDRNOTAVAIL:
-                raise CommandError(f"Failed to send flush request: {reason(error)}") from None
+            raise CommandError(f"Failed to send flush request: {reason(error)}") from None
+
+    if not in_rounds(
+        ip,
+        ip.flush_rounds,
+        lambda: list(filter(fits, link.addresses(ip, record))),
+        lambda found: ip.print_text(_shown(one, ip) for one in found),
+        delete,
+        "addresses",
+        once=primary_only,
+    ):
+        raise CommandError(f"*** Flush remains incomplete after {ip.flush_rounds} rounds. ***", exits=False)
+    return 0
+
+
+def _shown(one: Body, ip: IpContext) -> Iterator[OutputField]:
+    from .show_link import address
+
+    return address(one, ip, named=True)
 
 
 def save(args: Args) -> int:
@@ -91,17 +80,9 @@ def save(args: Args) -> int:
 
 def restore(args: Args) -> int:
     """Add the addresses that `save` has written; one that exists is no error."""
-    from errno import EEXIST
+    from .saved import restore as read_and_send
 
-    from .saved import read_messages
-
-    for message, one in read_messages("address"):
-        try:
-            args.ip.do(Request(message, one, uapi.NLM_F_CREATE))
-        except KernelError as error:
-            if error.errno != EEXIST:
-                raise
-    return 0
+    return read_and_send("address", args.ip)
 
 
 def showdump(args: Args) -> int:

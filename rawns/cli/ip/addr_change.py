@@ -8,9 +8,9 @@ from ... import uapi
 from ...objects.prefix import Prefix
 from . import name_tables
 from .arguments import U32, address, prefix, put_text
-from .context import complain, help_of
-from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
-from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read
+from .context import complain
+from .grammar import FAILED, CommandError, duplicate, garbage, wrong
+from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read, target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,10 +91,6 @@ class AddressFlagKeyword(FlagKeyword):
 
 def _local(word: str, args: Args, record: Record) -> None:
     """Read the address, a word that no row fits."""
-    if word == "local":
-        word = args.take()
-    if matches(word, "help"):
-        raise help_of("address")
     if "local" in record and record["local"].address:
         raise garbage("local", word)
     local = record["local"] = prefix(word, record["ifa_family"])
@@ -104,15 +100,15 @@ def _local(word: str, args: Args, record: Record) -> None:
 
 
 ROWS = [
-    CustomKeyword("peer|remote", _peer, "PREFIX"),
-    CustomKeyword("broadcast*|brd", _broadcast, "{ ADDR | + | - }"),
-    CustomKeyword("anycast", _anycast, "ADDR"),
+    CustomKeyword("peer|remote", _peer),
+    CustomKeyword("broadcast*|brd", _broadcast),
+    CustomKeyword("anycast", _anycast),
     ValueKeyword("scope", "ifa_scope", name_tables.scope_number, "invalid scope value."),
-    ValueKeyword("dev", "dev", str, hint="DEVICE"),
-    CustomKeyword("label", lambda args, record: put_text(record, "IFA_LABEL", args.take(), uapi.IFNAMSIZ), "LABEL"),
-    ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n', hint="NUMBER"),
-    LifetimeKeyword("valid_lft*", "{ SECONDS | forever }"),
-    LifetimeKeyword("preferred_lft*", "{ SECONDS | forever }"),
+    ValueKeyword("dev", "dev"),
+    CustomKeyword("label", lambda args, record: put_text(record, "IFA_LABEL", args.take(), uapi.IFNAMSIZ)),
+    ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n'),
+    LifetimeKeyword("valid_lft*"),
+    LifetimeKeyword("preferred_lft*"),
     *[AddressFlagKeyword(name, bit, "flags") for name, bit in name_tables.ADDRESS_FLAGS.items()],
 ]
 
@@ -128,7 +124,7 @@ WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old s
 def body(args: Args, deletes: bool) -> Record:
     """Return the body of RTM_NEWADDR or RTM_DELADDR that the words describe.  Raises `CommandError`."""
     ip = args.ip
-    record = read(ROWS, args, {"ifa_family": ip.family}, _local)
+    record = read(ROWS, args, {"ifa_family": ip.family}, target("local", "address", _local))
     flags = record.pop("flags", 0)
     record["ifa_flags" if flags < 256 else "IFA_FLAGS"] = flags
     _check_device(record)

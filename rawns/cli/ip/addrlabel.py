@@ -52,9 +52,9 @@ def _label(text: str) -> int:
 
 
 WORDS = [
-    CustomKeyword("prefix", _prefix, "PREFIX"),
-    CustomKeyword("dev", _device, "DEV"),
-    ValueKeyword("label", "IFAL_LABEL", _label, "label is invalid\n", hint="LABEL"),
+    CustomKeyword("prefix", _prefix),
+    CustomKeyword("dev", _device),
+    ValueKeyword("label", "IFAL_LABEL", _label, "label is invalid\n"),
 ]
 
 

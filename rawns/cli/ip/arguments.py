@@ -13,7 +13,9 @@ from .grammar import AF_PACKET, FAILED, FAMILIES, CommandError, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Callable, Record
+    from collections.abc import Callable
+
+    from .grammar import Record
 
 
 def number(text: str) -> int:

@@ -19,6 +19,7 @@ from .grammar import AF_PACKET, FAILED, CommandError, pick
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from typing import Any
 
     from ...netlink import Netlink
     from ...nlmsg import Reply
@@ -101,9 +102,13 @@ class IpContext:
                 raise CommandError(f"Cannot open netlink socket: {reason(error)}", FAILED) from None
         return self._kernel
 
-    def do(self, request: Request) -> None:
-        """Send a request.  Raises `KernelError`, which ends the command with status 2."""
-        self._request(request)
+    def do(self, request: Request, *ignored: int) -> None:
+        """Send a request.  Raises `KernelError`, which ends the command with status 2, unless its errno is one of ``ignored``."""
+        try:
+            self._request(request)
+        except KernelError as error:
+            if error.errno not in ignored:
+                raise
 
     def _request(self, request: Request) -> list[Reply]:
         """Send a request, and print what the kernel warns of; forget what is known about links if it changes one."""
@@ -119,18 +124,23 @@ class IpContext:
         self._links.clear()
         self._names.clear()
 
-    def change(self, request: Request, show: Callable[[Body, bool], Iterable[OutputField]]) -> None:
+    def change(
+        self, request: Request, show: Callable[[Body], Iterable[OutputField]], deleted: tuple[str, Any] = ("deleted", True)
+    ) -> None:
         """Have the kernel change something, and with ``-echo`` print what it has changed.
 
-        ``show`` yields the fields of the object, given its body and whether it was deleted.  Raises `KernelError`.
+        ``show`` yields the fields of the object, given its body; before one that was deleted, there is the field ``deleted``.
+        Raises `KernelError`.
         """
         if not self.echo:
             self.do(request)
             return
         request.flags |= uapi.NLM_F_ECHO
         replies = self._request(request)
-        deleted = request.message.name.startswith("RTM_DEL")
-        self.print_all(show(reply.body, deleted) for reply in replies)
+        from .render import OutputField
+
+        head = [OutputField(*deleted, "Deleted ")] if request.message.name.startswith("RTM_DEL") else []
+        self.print_all([*head, *show(reply.body)] for reply in replies)
 
     def dump(self, request: Request) -> list[Reply]:
         """Return what the kernel lists.  A refusal is printed, and ends the command with status 1."""

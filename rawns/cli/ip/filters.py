@@ -8,13 +8,23 @@ from ... import uapi
 from ...objects.prefix import same_bits
 from . import name_tables
 from .arguments import prefix
-from .context import help_of
-from .grammar import FAILED, CommandError, garbage, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
+from .grammar import FAILED, CommandError, wrong
+from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read, target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Callable, Prefix, Record
+    from .hints import Args, Body, IpContext, Prefix, Record
+
+
+NO_DEVICE = "Device does not exist\n"
+
+
+def vrf_of(word: str, ip: IpContext, why: str = "Invalid VRF\n") -> Body:
+    """Return the link of a VRF by its name.  Raises `CommandError`."""
+    link = ip.link(ip.index_of(word))
+    if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
+        raise wrong(word, why)
+    return link
 
 
 def _prefix(args: Args, record: Record) -> None:
@@ -44,21 +54,23 @@ def group_of(text: str) -> int:
     return value
 
 
-def master(args: Args, record: Record) -> None:
-    """Select the links with this master (``master DEV``); with ``vrf`` it must be a VRF."""
-    word = args.take()
-    record["master"] = args.ip.index_of(word)
-    if not record["master"]:
-        raise wrong(word, "Device does not exist\n")
+class VrfKeyword(Keyword):
+    """A word that the name of a VRF follows, of which the index is stored: ``vrf NAME``."""
+
+    __slots__ = ("key", "why")
+
+    def __init__(self, names: str, key: str, why: str = "Not a valid VRF name\n") -> None:
+        super().__init__(names)
+        self.key, self.why = key, why
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the name; store the index."""
+        record[self.key] = vrf_of(args.take(), args.ip, self.why)["ifi_index"]
 
 
-def vrf(args: Args, record: Record) -> None:
-    """Select the links with this VRF as their master (``vrf NAME``)."""
-    word = args.take()
-    link = args.ip.link(args.ip.index_of(word))
-    if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
-        raise wrong(word, "Not a valid VRF name\n")
-    record["master"] = link["ifi_index"]
+def master_words(key: str, names: str = "master", vrf: str = "vrf") -> list[Keyword]:
+    """Return the words for a master by its name, and by that of a VRF."""
+    return [DeviceKeyword(names, key, NO_DEVICE), VrfKeyword(vrf, key)]
 
 
 def _kind(args: Args, record: Record) -> None:
@@ -70,7 +82,7 @@ def _kind(args: Args, record: Record) -> None:
 
 
 FILTERS = [
-    CustomKeyword("to", _prefix, "PREFIX"),
+    CustomKeyword("to", _prefix),
     ValueKeyword("scope", "scope", name_tables.scope_number, 'invalid "scope"\n', everything="all"),
     ConstantKeyword("up", "up", True),
     FlagKeyword("dynamic", uapi.IFA_F_PERMANENT, "flags", "mask", on=False),
@@ -79,34 +91,22 @@ FILTERS = [
     FlagKeyword("-primary", uapi.IFA_F_SECONDARY, "flags", "mask"),
     *[FlagKeyword(name, bit, "flags", "mask") for name, bit in name_tables.ADDRESS_FLAGS.items()],
     *[FlagKeyword(f"-{name}", bit, "flags", "mask", on=False) for name, bit in name_tables.ADDRESS_FLAGS.items()],
-    ValueKeyword("label", "label", str, hint="PATTERN"),
-    ValueKeyword("group", "group", group_of, 'Invalid "group" value\n', hint="GROUP"),
-    CustomKeyword("master", master, "DEVICE"),
-    CustomKeyword("vrf", vrf, "NAME"),
+    ValueKeyword("label", "label"),
+    ValueKeyword("group", "group", group_of, 'Invalid "group" value\n'),
+    *master_words("master"),
     ConstantKeyword("nomaster", "nomaster", True),
-    CustomKeyword("type", _kind, "TYPE"),
+    CustomKeyword("type", _kind),
 ]
 
 
-def _device(object: str) -> Callable[[str, Args, Record], None]:
-    """Return a function for words that no filter fits: the device, or the help of the object."""
-
-    def otherwise(word: str, args: Args, record: Record) -> None:
-        if word == "dev":
-            word = args.take()
-        elif matches(word, "help"):
-            raise help_of(object)
-        if "dev" in record:
-            raise garbage("dev", word)
-        record["dev"] = word
-
-    return otherwise
+def _device(word: str, args: Args, record: Record) -> None:
+    record["dev"] = word
 
 
 def wanted(args: Args, object: str) -> Record:
     """Return the filter that the words describe; ``index`` is 0 if they name no device."""
     ip = args.ip
-    record = read(FILTERS, args, {"family": ip.family, "index": 0}, _device(object))
+    record = read(FILTERS, args, {"family": ip.family, "index": 0}, target("dev", object, _device, "dev", named_help=False))
     if "dev" in record:
         record["index"] = ip.index_of(record["dev"])
         if not record["index"]:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from .grammar import FAILED, CommandError, duplicate, wrong
+from .arguments import prefix
+from .context import help_of
+from .grammar import BAD_WORD, FAILED, CommandError, duplicate, garbage, matches, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .context import Args
     from .grammar import Record
 
+    TakeWord = Callable[[str, Args, Record], None]  # reads a word that no row fits, and what follows it
+
 
 class Keyword:
     """One word of the grammar.
 
-    ``names`` are its spellings, separated by ``|``; one that ends in ``*`` may be abbreviated.  ``hint`` is what help
-    shows after it.  What it does with the words that follow is the business of `take`.
+    ``names`` are its spellings, separated by ``|``; one that ends in ``*`` may be abbreviated.  What it does with the words
+    that follow is the business of `take`.
     """
 
-    __slots__ = ("abbreviated", "hint", "name", "spellings")
+    __slots__ = ("abbreviated", "name", "spellings")
 
-    def __init__(self, names: str, hint: str = "") -> None:
+    def __init__(self, names: str) -> None:
         written = names.split("|")
         self.spellings = frozenset([one.rstrip("*") for one in written])
         self.abbreviated = [one[:-1] for one in written if one.endswith("*")]
-        self.name, self.hint = written[0].rstrip("*"), hint
+        self.name = written[0].rstrip("*")
 
     def fits(self, word: str) -> bool:
         """Return whether ``word`` is this keyword, or an abbreviation of it."""
@@ -45,23 +49,16 @@ class Keyword:
 class ValueKeyword(Keyword):
     """A word that a value follows: ``mtu 1400``.
 
-    ``read`` makes the value, and says by ValueError that it cannot be; then the complaint is ``why``.  With ``once``
-    it may not be repeated.  ``everything`` is the word that removes the restriction again, in filters.
+    ``read`` makes the value, the word itself by default, and says by ValueError that it cannot be; then the complaint is
+    ``why``.  With ``once`` it may not be repeated.  ``everything`` is the word that removes the restriction again, in filters.
     """
 
     __slots__ = ("everything", "key", "once", "read", "why")
 
     def __init__(
-        self,
-        names: str,
-        key: str,
-        read: Callable[[str], Any],
-        why: str = "",
-        once: bool = False,
-        hint: str = "",
-        everything: str = "",
+        self, names: str, key: str, read: Callable[[str], Any] = str, why: str = "", once: bool = False, everything: str = ""
     ) -> None:
-        super().__init__(names, hint or key.rpartition("_")[2].upper())
+        super().__init__(names)
         self.key, self.read, self.why, self.once, self.everything = key, read, why, once, everything
 
     def take(self, args: Args, record: Record) -> None:
@@ -103,10 +100,6 @@ class FlagSwitch(FlagKeyword):
 
     __slots__ = ()
 
-    def __init__(self, names: str, bits: int, key: str, mask: str = "", on: bool = True) -> None:
-        super().__init__(names, bits, key, mask, on)
-        self.hint = "{ on | off }"
-
     def take(self, args: Args, record: Record) -> None:
         """Read ``on`` or ``off``."""
         word = args.take()
@@ -121,7 +114,7 @@ class OnOffKeyword(Keyword):
     __slots__ = ("key", "status")
 
     def __init__(self, names: str, key: str, status: int = FAILED) -> None:
-        super().__init__(names, "{ on | off }")
+        super().__init__(names)
         self.key, self.status = key, status
 
     def take(self, args: Args, record: Record) -> None:
@@ -146,13 +139,47 @@ class ConstantKeyword(Keyword):
         record[self.key] = self.value
 
 
+class DeviceKeyword(Keyword):
+    """A word that the name of an existing interface follows, of which the index is stored.
+
+    ``why`` is the complaint if there is none; without it `ip` says that it cannot find the device, with this exit ``status``.
+    """
+
+    __slots__ = ("key", "status", "why")
+
+    def __init__(self, names: str, key: str, why: str = "", status: int = BAD_WORD) -> None:
+        super().__init__(names)
+        self.key, self.why, self.status = key, why, status
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the name; store the index."""
+        word = args.take()
+        record[self.key] = args.ip.index_of(word)
+        if not record[self.key]:
+            raise wrong(word, self.why) if self.why else CommandError(f'Cannot find device "{word}"', self.status)
+
+
+class PrefixKeyword(Keyword):
+    """A word of a filter that a prefix follows, of the family that is wanted."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, names: str, key: str) -> None:
+        super().__init__(names)
+        self.key = key
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the prefix."""
+        record[self.key] = prefix(args.take(), record["family"])
+
+
 class CustomKeyword(Keyword):
     """A word that has a function of its own."""
 
     __slots__ = ("function",)
 
-    def __init__(self, names: str, function: Callable[[Args, Record], None], hint: str = "") -> None:
-        super().__init__(names, hint)
+    def __init__(self, names: str, function: Callable[[Args, Record], None]) -> None:
+        super().__init__(names)
         self.function = function
 
     def take(self, args: Args, record: Record) -> None:
@@ -174,7 +201,7 @@ def _meanings(rows: Sequence[Keyword]) -> dict[str, Keyword]:
     return known[1]
 
 
-def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: Callable[[str, Args, Record], None]) -> Record:
+def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: TakeWord) -> Record:
     """Read all words into the record.  ``otherwise`` gets each word that no row fits."""
     known = _meanings(rows)
     while args.at < len(args.words):
@@ -190,13 +217,21 @@ def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: Callabl
     return record
 
 
-def usage(start: str, rows: Iterable[Keyword], width: int = 100) -> Iterator[str]:
-    """Return lines of help for rows: ``start [ mtu MTU ] [ up ] ...``."""
-    line, indent = start, " " * min(len(start), 30)
-    for row in rows:
-        piece = f" [ {row.name} {row.hint} ]" if row.hint else f" [ {row.name} ]"
-        if len(line) + len(piece) > width:
-            yield line
-            line = indent
-        line += piece
-    yield line
+def target(name: str, help: str, take: TakeWord, key: str = "", named_help: bool = True) -> TakeWord:
+    """Return a function for a word that no row fits: the target of the command, with ``name`` before it or not, or ``help``.
+
+    ``take`` reads it, and with ``key`` only if the record does not have that key yet.  ``named_help`` says whether ``help`` is
+    not the target after ``name`` either.
+    """
+
+    def otherwise(word: str, args: Args, record: Record) -> None:
+        named = word == name
+        if named:
+            word = args.take()
+        if matches(word, "help") and (named_help or not named):
+            raise help_of(help)
+        if key and key in record:
+            raise garbage(name, word)
+        take(word, args, record)
+
+    return otherwise

@@ -201,18 +201,13 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Send the request that the words describe."""
     from .link_set import request
 
-    ip = args.ip
-    ip.change(request(args, message, flags), lambda body, deleted: _echo(body, deleted, ip))
+    def show(body: Body) -> Iterable[OutputField]:
+        from .show_link import link
+
+        return link({**body, "IFLA_TXQLEN": 0}, args.ip, False)  # without the length of the queue
+
+    args.ip.change(request(args, message, flags), show)
     return 0
-
-
-def _echo(body: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
-    from . import show_link
-    from .render import OutputField as Field
-
-    if deleted:
-        yield Field("deleted", True, "Deleted ")
-    yield from show_link.link({**body, "IFLA_TXQLEN": 0}, ip, False)  # without the length of the queue
 
 
 def show(args: Args) -> int:

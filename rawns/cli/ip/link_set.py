@@ -8,8 +8,8 @@ from . import filters, name_tables
 from .arguments import U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed
 from .context import help_of
 from .filters import group_of
-from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, OnOffKeyword, ValueKeyword, read
+from .grammar import FAILED, CommandError, duplicate, garbage, wrong
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, OnOffKeyword, ValueKeyword, read, target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,16 +42,6 @@ def _netns(args: Args, record: Record) -> None:
         record["IFLA_NET_NS_PID"] = integer(word)
     except ValueError:
         raise wrong(word, 'Invalid "netns" value\n') from None
-
-
-def _master(args: Args, record: Record) -> None:
-    filters.master(args, record)
-    record["IFLA_MASTER"] = record.pop("master")
-
-
-def _vrf(args: Args, record: Record) -> None:
-    filters.vrf(args, record)
-    record["IFLA_MASTER"] = record.pop("master")
 
 
 def _link_netns(args: Args, record: Record) -> None:
@@ -158,42 +148,40 @@ def _segments(text: str) -> int:
 ROWS = [
     FlagKeyword("up", uapi.IFF_UP, "ifi_flags", "ifi_change"),
     FlagKeyword("down", uapi.IFF_UP, "ifi_flags", "ifi_change", on=False),
-    CustomKeyword("name", _name, "NAME"),
+    CustomKeyword("name", _name),
     ValueKeyword("index", "index", _index, 'Invalid "index" value', once=True),
-    ValueKeyword("link*", "link", str, hint="DEVICE"),
-    ValueKeyword("address*", "IFLA_ADDRESS", lladdr, hint="LLADDR"),
-    ValueKeyword("broadcast*|brd", "IFLA_BROADCAST", lladdr, hint="LLADDR"),
+    ValueKeyword("link*", "link", str),
+    ValueKeyword("address*", "IFLA_ADDRESS", lladdr),
+    ValueKeyword("broadcast*|brd", "IFLA_BROADCAST", lladdr),
     _number("txqueuelen*|qlen|txqlen*", "IFLA_TXQLEN"),
     _number("mtu", "IFLA_MTU"),
     CustomKeyword("xdpgeneric|xdpdrv|xdpoffload|xdp", _xdp),
-    CustomKeyword("netns", _netns, "{ NAME | PID }"),
+    CustomKeyword("netns", _netns),
     _flag("multicast", uapi.IFF_MULTICAST),
     _flag("allmulticast", uapi.IFF_ALLMULTI),
     _flag("promisc", uapi.IFF_PROMISC),
     _flag("trailers", uapi.IFF_NOTRAILERS, on=False),
     _flag("arp", uapi.IFF_NOARP, on=False),
     OnOffKeyword("carrier", "IFLA_CARRIER", EINVAL),
-    CustomKeyword("master*", _master, "DEVICE"),
-    CustomKeyword("vrf", _vrf, "NAME"),
+    *filters.master_words("IFLA_MASTER", "master*"),
     ConstantKeyword("nomaster*", "IFLA_MASTER", 0),
     _flag("dynamic*", uapi.IFF_DYNAMIC),
     CustomKeyword("vf", _virtual_function),
-    CustomKeyword("type*", _type, "KIND [ ... ]"),
-    ValueKeyword("alias*", "IFLA_IFALIAS", _alias, "alias too long\n", hint="TEXT"),
+    CustomKeyword("type*", _type),
+    ValueKeyword("alias*", "IFLA_IFALIAS", _alias, "alias too long\n"),
     ValueKeyword("group", "IFLA_GROUP", group_of, 'Invalid "group" value\n', once=True),
-    ValueKeyword("mode", "IFLA_LINKMODE", one_of(default=0, dormant=1), "Invalid link mode\n", hint="MODE"),
+    ValueKeyword("mode", "IFLA_LINKMODE", one_of(default=0, dormant=1), "Invalid link mode\n"),
     ValueKeyword(
         "state",
         "IFLA_OPERSTATE",
         one_of(**{name.lower(): number for number, name in enumerate(name_tables.OPERSTATES)}),
         "Invalid operstate\n",
-        hint="STATE",
     ),
     _number("numtxqueues*", "IFLA_NUM_TX_QUEUES"),
     _number("numrxqueues*", "IFLA_NUM_RX_QUEUES"),
-    CustomKeyword("addrgenmode*", _addrgenmode, f"{{ {' | '.join(name_tables.ADDRGENMODES)} }}"),
-    CustomKeyword("link-netns*", _link_netns, "NAME"),
-    CustomKeyword("link-netnsid*", _link_netnsid, "ID"),
+    CustomKeyword("addrgenmode*", _addrgenmode),
+    CustomKeyword("link-netns*", _link_netns),
+    CustomKeyword("link-netnsid*", _link_netnsid),
     OnOffKeyword("protodown", "IFLA_PROTO_DOWN", EINVAL),
     CustomKeyword("protodown_reason", _protodown_reason),
     ValueKeyword("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
@@ -205,10 +193,6 @@ ROWS = [
 
 def _device(word: str, args: Args, record: Record) -> None:
     """Read the device, a word that no row fits."""
-    if matches(word, "help"):
-        raise help_of("link")
-    if word == "dev":
-        word = args.take()
     if "dev" in record and not record.pop("unnamed", False):
         raise garbage("dev", word)
     record["dev"] = interface(word, "dev", 0)
@@ -217,7 +201,7 @@ def _device(word: str, args: Args, record: Record) -> None:
 def described(args: Args, creates: bool) -> Record:
     """Return the record of one link: attributes, and in lower case what must be looked up."""
     ip = args.ip
-    record = read(ROWS, args, {}, _device)
+    record = read(ROWS, args, {}, target("dev", "link", _device, named_help=False))
     _check_address(record, ip)
     if "index" in record and not creates:
         if "IFLA_NET_NS_FD" not in record and "IFLA_NET_NS_PID" not in record:

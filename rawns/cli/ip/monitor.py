@@ -136,10 +136,10 @@ EVENTS = {  # by the name of the message without RTM_NEW or RTM_DEL
         "[NEIGH]",
         "neigh.neighbour",
         "ndm_ifindex",
-        lambda show, body, ip, index: show(body, ip, {"index": index} if index else {}),
+        lambda show, body, ip, index: show(body, ip, ("dev",) if index else ()),
     ),
-    "RULE": EventKind("[RULE]", "rule.rule_fields"),
-    "NEXTHOP": EventKind("[NEXTHOP]", "nexthop.nexthop"),
+    "RULE": EventKind("[RULE]", "rule.ROWS"),
+    "NEXTHOP": EventKind("[NEXTHOP]", "nexthop.ROWS"),
     "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "nexthop.BUCKET", deletion=False),
     "NETCONF": EventKind("[NETCONF]", "netconf.ROWS", "NETCONFA_IFINDEX"),
     "NSID": EventKind("[NSID]", "monitor.nsid"),
@@ -261,7 +261,7 @@ def _set(key: str) -> Callable[[Args, Record], None]:
 
 
 WORDS = [
-    CustomKeyword("file*", lambda args, record: record.__setitem__("file", args.take()), "FILE"),
+    CustomKeyword("file*", lambda args, record: record.__setitem__("file", args.take())),
     CustomKeyword("label*", _set("label")),
     CustomKeyword("link*", _object("link")),
     CustomKeyword("address*", _object("address")),
@@ -276,7 +276,7 @@ WORDS = [
     CustomKeyword("stats*", _object("stats")),
     CustomKeyword("all", _all),
     CustomKeyword("all-nsid*", _set("all nsids")),
-    CustomKeyword("dev", _device, "DEVICE"),
+    CustomKeyword("dev", _device),
 ]
 
 

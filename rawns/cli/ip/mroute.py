@@ -44,9 +44,9 @@ def _prefix(key: str) -> Callable[[Args, Record], None]:
 
 
 WORDS = [
-    CustomKeyword("table*", _table, "TABLE_ID"),
-    CustomKeyword("iif", lambda args, record: record.__setitem__("iif", args.take()), "DEVICE"),
-    CustomKeyword("from*", _prefix("from"), "PREFIX"),
+    CustomKeyword("table*", _table),
+    CustomKeyword("iif", lambda args, record: record.__setitem__("iif", args.take())),
+    CustomKeyword("from*", _prefix("from")),
 ]
 
 

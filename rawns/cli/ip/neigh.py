@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
+
 from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
@@ -9,7 +11,7 @@ from . import filters
 from .arguments import U32, address, lladdr, prefix
 from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read, target
 from .name_tables import named, protocol_number
 from .render import LINE_END, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, text
 
@@ -66,11 +68,10 @@ def _proxy(args: Args, record: Record) -> None:
 
 
 def _to(word: str, args: Args, record: Record) -> None:
+    """Read the address; a word that abbreviates ``help`` is ignored before it, as iproute2 does."""
     if word == "to":
         word = args.take()
     if matches(word, "help"):
-        if record.get("asks"):
-            raise help_of("neighbor")
         word = args.take()
     if "NDA_DST" in record:
         raise garbage("to", word)
@@ -78,14 +79,14 @@ def _to(word: str, args: Args, record: Record) -> None:
 
 
 WORDS = [
-    ValueKeyword("lladdr*", "lladdr", str, once=True),
+    ValueKeyword("lladdr*", "lladdr", once=True),
     ValueKeyword("nud", "ndm_state", state, "nud state is bad"),
     CustomKeyword("proxy*", _proxy),
     FlagKeyword("router", uapi.NTF_ROUTER, "ndm_flags"),
     FlagKeyword("use", uapi.NTF_USE, "ndm_flags"),
     FlagKeyword("managed", uapi.NTF_EXT_MANAGED, "extended"),
     FlagKeyword("extern_learn*", uapi.NTF_EXT_LEARNED, "ndm_flags"),
-    ValueKeyword("dev", "dev", str),
+    ValueKeyword("dev", "dev"),
     ValueKeyword("protocol*", "NDA_PROTOCOL", protocol_number, '"protocol" value is invalid\n'),
 ]
 
@@ -107,7 +108,7 @@ def modify(args: Args, flags: int, deletes: bool = False) -> int:
         record["NDA_LLADDR"] = lladdr(link_address)
     record["ndm_ifindex"] = ip.device(device)
     request = Request(rtnl.DELNEIGH if deletes else rtnl.NEWNEIGH, record, flags)
-    ip.change(request, lambda entry, deleted: neighbour(entry, ip, {}, "Deleted" if deleted else ""))
+    ip.change(request, lambda entry: neighbour(entry, ip), ("Deleted", True))
     return 0
 
 
@@ -126,18 +127,13 @@ def _filter_state(args: Args, record: Record) -> None:
 
 
 def _filter_to(word: str, args: Args, record: Record) -> None:
-    if word == "to":
-        word = args.take()
-    if matches(word, "help"):
-        raise help_of("neighbor")
     record["prefix"] = prefix(word, record["family"])
     record["family"] = record["family"] or record["prefix"].family
 
 
 FILTERS = [
-    ValueKeyword("dev", "dev", str, once=True),
-    CustomKeyword("master", filters.master),
-    CustomKeyword("vrf", filters.vrf),
+    ValueKeyword("dev", "dev", once=True),
+    *filters.master_words("master"),
     ConstantKeyword("nomaster", "no master", True),
     ConstantKeyword("unused", "unused", True),
     CustomKeyword("nud", _filter_state),
@@ -149,7 +145,7 @@ FILTERS = [
 def _filter(args: Args, flushes: bool) -> Record:
     """Return the filter that the words describe.  Raises `CommandError`."""
     ip = args.ip
-    record = read(FILTERS, args, {"family": ip.family, "flushes": flushes}, _filter_to)
+    record = read(FILTERS, args, {"family": ip.family, "flushes": flushes}, target("to", "neighbor", _filter_to))
     default = ALL_STATES & ~(uapi.NUD_PERMANENT | uapi.NUD_NOARP) if flushes else 0xFF & ~uapi.NUD_NOARP
     record["states"] = record.pop("chosen", default)
     if flushes:
@@ -193,11 +189,13 @@ def _neighbours(ip: IpContext, record: Record, failure: str = "Dump terminated")
 # -- output -------------------------------------------------------------------------------------------------------
 
 
-def neighbour(entry: Body, ip: IpContext, record: Record, verb: str = "") -> Iterator[OutputField]:
-    """Yield the fields of a neighbour as `ip neigh show` prints them; ``verb`` stands before it in a monitor."""
-    if verb:
-        yield OutputField(verb, True, f"{verb} ")
-    yield from fields(BRIEF if ip.brief else ROWS, entry, ip, ("dev",) if "index" in record else ())
+def neighbour(entry: Body, ip: IpContext, hidden: Iterable[str] = ()) -> Iterator[OutputField]:
+    """Yield the fields of a neighbour as `ip neigh show` prints them, without the rows with a ``hidden`` name."""
+    return fields(BRIEF if ip.brief else ROWS, entry, ip, tuple(hidden))
+
+
+def _hidden(record: Record) -> tuple[str, ...]:
+    return ("dev",) if "index" in record else ()
 
 
 def _host(value: str, entry: Body, ip: IpContext) -> str:
@@ -251,59 +249,50 @@ def show(args: Args) -> int:
     """Print the neighbours that the words select."""
     ip = args.ip
     record = _filter(args, False)
-    ip.print_rows(BRIEF if ip.brief else ROWS, _neighbours(ip, record), ("dev",) if "index" in record else ())
+    ip.print_rows(BRIEF if ip.brief else ROWS, _neighbours(ip, record), _hidden(record))
     return 0
 
 
 def flush(args: Args) -> int:
     """Delete the neighbours that the words select, in rounds until none is left."""
+    from .flush import in_rounds
+
     ip = args.ip
     if not args:
         raise CommandError("Flush requires arguments.", FAILED)
     record = _filter(args, True)
-    for done in range(MAX_FLUSH_ROUNDS):
-        found = list(_neighbours(ip, record, "Flush terminated"))
-        if not found:
-            if ip.stats:
-                rounds = f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"
-                ip.write([rounds if done else "Nothing to flush.\n"])
-            return 0
-        if ip.stats > 1:
-            ip.print_all(neighbour(entry, ip, record) for entry in found)
-        _delete(found, ip)
-        if ip.stats:
-            ip.write([f"\n*** Round {done + 1}, deleting {len(found)} entries ***\n"])
-    ip.write([f"*** Flush not complete bailing out after {MAX_FLUSH_ROUNDS} rounds\n"])
-    raise CommandError("", exits=False)
 
-
-def _delete(found: list[Body], ip: IpContext) -> None:
-    from errno import ENOENT
-
-    for entry in found:
+    def delete(entry: Body) -> None:
         body = {key: value for key, value in entry.items() if key not in ("NDA_CACHEINFO", "NDA_PROBES")}
         try:
-            ip.do(Request(rtnl.DELNEIGH, body))
+            ip.do(Request(rtnl.DELNEIGH, body), ENOENT)  # it may have expired meanwhile
         except KernelError as error:
-            if error.errno != ENOENT:  # it has expired meanwhile
-                raise CommandError(f"Failed to send flush request: {reason(error)}", FAILED) from None
+            raise CommandError(f"Failed to send flush request: {reason(error)}", FAILED) from None
+
+    def show(found: list[Body]) -> None:
+        ip.print_all(neighbour(entry, ip, _hidden(record)) for entry in found)
+
+    if not in_rounds(ip, MAX_FLUSH_ROUNDS, lambda: list(_neighbours(ip, record, "Flush terminated")), show, delete):
+        ip.write([f"*** Flush not complete bailing out after {MAX_FLUSH_ROUNDS} rounds\n"])
+        raise CommandError("", exits=False)
+    return 0
 
 
-GET_WORDS = [ValueKeyword("dev", "dev", str), CustomKeyword("proxy*", _proxy)]
+GET_WORDS = [ValueKeyword("dev", "dev"), CustomKeyword("proxy*", _proxy)]
+_GET_TARGET = target("to", "neighbor", _destination, "NDA_DST")
 
 
 def get(args: Args) -> int:
     """Print one neighbour."""
     ip = args.ip
-    record = read(GET_WORDS, args, {"ndm_flags": 0, "asks": True}, _to)
-    del record["asks"]
+    record = read(GET_WORDS, args, {"ndm_flags": 0}, _GET_TARGET)
     family, device = record.pop("dst family", 0), record.pop("dev", None)
     if device is None or not family:
         raise CommandError("Device and address are required arguments.", FAILED)
     record.update({"ndm_family": family, "ndm_ifindex": ip.device(device)})
     found = ip.kernel.get(Request(rtnl.GETNEIGH, record)).body
     ip.json = False  # iproute2 ignores it here
-    ip.write(text(neighbour(found, ip, {})))
+    ip.write(text(neighbour(found, ip)))
     return 0
 
 

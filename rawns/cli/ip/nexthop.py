@@ -39,13 +39,6 @@ TIMERS = (
 )
 
 
-def nexthop(record: Body, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
-    """Yield the fields of one next hop object."""
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-    yield from fields(ROWS, record, ip)
-
-
 def _word(name: str, value: object, form: str) -> OutputField:
     return OutputField(name, value, form % value)
 
@@ -229,16 +222,16 @@ RESILIENT: list[Keyword] = [
     ValueKeyword("unbalanced_timer", "NHA_RES_GROUP_UNBALANCED_TIMER", _seconds, "invalid unbalanced timer value"),
 ]
 KEYWORDS: list[Keyword] = [
-    ValueKeyword("id", "NHA_ID", U32, "invalid id value", hint="ID"),
-    CustomKeyword("dev", _device("NHA_OIF", adds=True), "DEV"),
-    CustomKeyword("via", _via, "ADDRESS"),
-    CustomKeyword("encap", _take_encapsulation, "ENCAPTYPE ENCAPHDR"),
+    ValueKeyword("id", "NHA_ID", U32, "invalid id value"),
+    CustomKeyword("dev", _device("NHA_OIF", adds=True)),
+    CustomKeyword("via", _via),
+    CustomKeyword("encap", _take_encapsulation),
     CustomKeyword("blackhole", _blackhole),
     ConstantKeyword("fdb", "NHA_FDB", True),
     CustomKeyword("onlink", _onlink),
-    CustomKeyword("group", _take_group, "GROUP"),
-    CustomKeyword("type", _type, "TYPE"),
-    ValueKeyword("protocol*", "nh_protocol", protocol_number, '"protocol" value is invalid\n', hint="ID"),
+    CustomKeyword("group", _take_group),
+    CustomKeyword("type", _type),
+    ValueKeyword("protocol*", "nh_protocol", protocol_number, '"protocol" value is invalid\n'),
 ]
 
 
@@ -279,18 +272,18 @@ def _vrf(args: Args, record: Record) -> None:
 
 
 FILTERS: list[Keyword] = [
-    CustomKeyword("dev*", _device("NHA_OIF"), "DEV"),
+    CustomKeyword("dev*", _device("NHA_OIF")),
     ConstantKeyword("groups*", "NHA_GROUPS", True),
-    CustomKeyword("master*", _device("NHA_MASTER"), "DEV"),
-    CustomKeyword("vrf*", _vrf, "NAME"),
-    ValueKeyword("id", "id", U32, "invalid id value", hint="ID"),
-    ValueKeyword("protocol*", "protocol", U32, "invalid protocol value", hint="ID"),
+    CustomKeyword("master*", _device("NHA_MASTER")),
+    CustomKeyword("vrf*", _vrf),
+    ValueKeyword("id", "id", U32, "invalid id value"),
+    ValueKeyword("protocol*", "protocol", U32, "invalid protocol value"),
     ConstantKeyword("fdb*", "NHA_FDB", True),
 ]
 BUCKET_FILTERS: list[Keyword] = [
     *[keyword for keyword in FILTERS if keyword.name not in ("id", "groups", "protocol", "fdb")],
-    ValueKeyword("id", "NHA_ID", U32, "invalid id value", hint="ID"),
-    ValueKeyword("nhid", "nhid", U32, "invalid id value", hint="ID"),
+    ValueKeyword("id", "NHA_ID", U32, "invalid id value"),
+    ValueKeyword("nhid", "nhid", U32, "invalid id value"),
 ]
 
 
@@ -368,7 +361,7 @@ def _bucket_list(args: Args) -> int:
 
 
 def _bucket_get(args: Args) -> int:
-    index = ValueKeyword("index", "index", U16, "invalid bucket index value", hint="INDEX")
+    index = ValueKeyword("index", "index", U16, "invalid bucket index value")
     record = read([KEYWORDS[0], index], args, {}, _usage)
     if not record.get("NHA_ID") or "index" not in record:
         raise help_of("nexthop")

@@ -66,7 +66,7 @@ def _device(args: Args, record: Record) -> None:
 
 
 def _words() -> list[Keyword]:
-    named: list[Keyword] = [CustomKeyword("name", _name, "NAME"), CustomKeyword("dev", _device, "DEV")]
+    named: list[Keyword] = [CustomKeyword("name", _name), CustomKeyword("dev", _device)]
     thresholds = {"gc_int" if word == "gc_interval" else word: key for word, key in THRESHOLDS.items()}
     rows = {**dict.fromkeys([*thresholds.items(), *COUNTS.items()], U32), **dict.fromkeys(TIMES.items(), unsigned64)}
     rows["gc_int", "NDTA_GC_INTERVAL"] = unsigned64

@@ -6,10 +6,9 @@ The words that create, change, look up and select routes are loaded only if they
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6
-from errno import EEXIST, ENOENT, ESRCH
+from errno import ENOENT, ESRCH
 
 from ... import rtnl, uapi
-from ...errors import KernelError
 from ...nlmsg import Request
 from . import name_tables
 from .context import ObjectVerbs
@@ -86,11 +85,9 @@ CACHE_FLAGS = {
 }
 
 
-def route(record: Body, ip: IpContext, hide: Collection[str] = (), deleted: bool = False) -> Iterator[OutputField]:
+def route(record: Body, ip: IpContext, hide: Collection[str] = ()) -> Iterator[OutputField]:
     """Yield the fields of one route, without the rows with a name in ``hide``."""
-    if deleted:
-        yield OutputField("deleted", True, "Deleted ")
-    yield from fields(ROWS, record, ip, {*hide, *NOT_OF_LOOKUP} if record["rtm_flags"] & uapi.RTM_F_CLONED else hide)
+    return fields(ROWS, record, ip, {*hide, *NOT_OF_LOOKUP} if record["rtm_flags"] & uapi.RTM_F_CLONED else hide)
 
 
 NOT_OF_LOOKUP = {"protocol", "scope"}  # rows that the answer to a look-up does not have
@@ -374,6 +371,8 @@ def show(args: Args) -> int:
 
 def flush(args: Args) -> int:
     """Delete all routes that a filter fits, in rounds."""
+    from .flush import NOTHING, in_rounds
+
     ip = args.ip
     if not args:
         raise CommandError('"ip route flush" requires arguments.', FAILED)
@@ -385,40 +384,23 @@ def flush(args: Args) -> int:
                 ip.write(["*** IPv4 routing cache is flushed.\n"])
         if record["family"] == AF_INET:
             return 0
-    done = 0
-    while not ip.flush_rounds or done < ip.flush_rounds:
-        routes = [one for one in _routes(ip, record, "Flush terminated") if not _is_null(one)]
-        if not routes:
-            if ip.stats and not done and (not record.get("cloned") or record["family"] == AF_INET6):
-                ip.write(["Nothing to flush.\n"])
-            elif ip.stats:
-                ip.write([f"*** Flush is complete after {done} round{'s' if done > 1 else ''} ***\n"])
-            return 0
-        done += 1
-        if ip.stats > 1:
-            from .render import text
-
-            ip.write(piece for one in routes for piece in text(route(one, ip, hidden(record))))
-        _delete_all(routes, ip)
-        if ip.stats:
-            ip.write([f"\n*** Round {done}, deleting {len(routes)} entries ***\n"])
-    raise CommandError("Flush terminated", KERNEL_REFUSED)
+    cached = record.get("cloned") and record["family"] != AF_INET6
+    if not in_rounds(
+        ip,
+        ip.flush_rounds,
+        lambda: [one for one in _routes(ip, record, "Flush terminated") if not _is_null(one)],
+        lambda found: ip.print_text(route(one, ip, hidden(record)) for one in found),
+        lambda one: ip.do(Request(rtnl.DELROUTE, one), ESRCH, ENOENT),  # it may have gone with another
+        nothing="*** Flush is complete after 0 round ***\n" if cached else NOTHING,
+    ):
+        raise CommandError("Flush terminated", KERNEL_REFUSED)
+    return 0
 
 
 def _is_null(route: Record) -> bool:
     """Tell whether a route is the unreachable default that the kernel itself adds for IPv6; it cannot be deleted."""
     default = route["rtm_family"] == AF_INET6 and not route["rtm_dst_len"] and route["rtm_type"] == uapi.RTN_UNREACHABLE
     return default and route.get("RTA_PRIORITY") == 0xFFFFFFFF
-
-
-def _delete_all(routes: list[Record], ip: IpContext) -> None:
-    """Delete each; one that is gone already, with another or by itself, is no failure."""
-    for one in routes:
-        try:
-            ip.do(Request(rtnl.DELROUTE, one))
-        except KernelError as error:
-            if error.errno not in (ESRCH, ENOENT):
-                raise
 
 
 def _flush_cache() -> None:
@@ -499,22 +481,14 @@ def save(args: Args) -> int:
 
 def restore(args: Args) -> int:
     """Add the routes that `save` has written, from standard input."""
-    from .saved import read_messages
+    from .saved import restore as read_and_send
 
-    ip, bodies = args.ip, [body for message, body in read_messages("route") if message is rtnl.NEWROUTE]
-    scopes = (uapi.RT_SCOPE_NOWHERE, uapi.RT_SCOPE_HOST, uapi.RT_SCOPE_LINK, uapi.RT_SCOPE_UNIVERSE)
-    for body in sorted(bodies, key=lambda body: -_rank(body, scopes)):  # a gateway must be reachable before it is used
-        try:
-            ip.do(Request(rtnl.NEWROUTE, body, uapi.NLM_F_CREATE))
-        except KernelError as error:
-            if error.errno != EEXIST:  # addresses have brought some of them
-                raise
-    return 0
+    return read_and_send("route", args.ip, rtnl.NEWROUTE, _rank)
 
 
-def _rank(body: Record, scopes: tuple[int, ...]) -> int:
-    """Return the order in which a route can be added: those without a gateway come first."""
-    return int(body.get("rtm_scope", 0)) if "RTA_GATEWAY" not in body and "RTA_MULTIPATH" not in body else -1
+def _rank(body: Body) -> int:
+    """Return the place of a route among those to add: a gateway must be reachable before it is used."""
+    return -int(body.get("rtm_scope", 0)) if "RTA_GATEWAY" not in body and "RTA_MULTIPATH" not in body else 1
 
 
 def showdump(args: Args) -> int:
@@ -538,12 +512,8 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
     from .route_change import body
 
     ip = args.ip
-    ip.change(Request(message, body(args, message is rtnl.DELROUTE), flags), lambda one, deleted: _echo(one, deleted, ip))
+    ip.change(Request(message, body(args, message is rtnl.DELROUTE), flags), lambda one: route(one, ip))
     return 0
-
-
-def _echo(one: Body, deleted: bool, ip: IpContext) -> Iterator[OutputField]:
-    return route(one, ip, (), deleted)
 
 
 run = ObjectVerbs(

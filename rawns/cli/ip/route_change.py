@@ -134,20 +134,20 @@ def _bit(key: str, value: int) -> Take:
 
 
 LOOKUP_ROWS = [
-    ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n", hint="TOS"),
-    CustomKeyword("from*", _lookup_address("RTA_SRC", "rtm_src_len"), "ADDRESS"),
-    ValueKeyword("iif*", "iif", str, hint="STRING"),
-    ValueKeyword("mark*", "RTA_MARK", U32, "invalid mark value", hint="NUMBER"),
-    ValueKeyword("oif*|dev", "oif", str, hint="STRING"),
+    ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n"),
+    CustomKeyword("from*", _lookup_address("RTA_SRC", "rtm_src_len")),
+    ValueKeyword("iif*", "iif", str),
+    ValueKeyword("mark*", "RTA_MARK", U32, "invalid mark value"),
+    ValueKeyword("oif*|dev", "oif", str),
     CustomKeyword("notify*", _bit("rtm_flags", uapi.RTM_F_NOTIFY)),
     CustomKeyword("connected*", _bit("connected", 1)),
-    CustomKeyword("vrf*", _vrf_device, "NAME"),
-    ValueKeyword("uid*", "RTA_UID", U32, "invalid UID\n", hint="NUMBER"),
+    CustomKeyword("vrf*", _vrf_device),
+    ValueKeyword("uid*", "RTA_UID", U32, "invalid UID\n"),
     CustomKeyword("fibmatch*", _bit("rtm_flags", uapi.RTM_F_FIB_MATCH)),
-    CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
-    ValueKeyword("sport*", "RTA_SPORT", natural(16), "invalid sport\n", hint="NUMBER"),
-    ValueKeyword("dport*", "RTA_DPORT", natural(16), "invalid dport\n", hint="NUMBER"),
-    ValueKeyword("ipproto*", "RTA_IP_PROTO", ip_protocol, 'Invalid "ipproto" value\n', hint="PROTOCOL"),
+    CustomKeyword("as", _new_destination),
+    ValueKeyword("sport*", "RTA_SPORT", natural(16), "invalid sport\n"),
+    ValueKeyword("dport*", "RTA_DPORT", natural(16), "invalid dport\n"),
+    ValueKeyword("ipproto*", "RTA_IP_PROTO", ip_protocol, 'Invalid "ipproto" value\n'),
 ]
 
 

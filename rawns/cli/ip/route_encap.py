@@ -37,10 +37,10 @@ def _ip_keywords(prefix: str, family: int, hops: str, tos: str) -> list[Keyword]
     flags = f"{prefix}_FLAGS"
     return [
         ValueKeyword("id", f"{prefix}_ID", unsigned64, '"id" value is invalid\n'),
-        ValueKeyword("dst", f"{prefix}_DST", _address(family), hint="ADDRESS"),
-        ValueKeyword("src", f"{prefix}_SRC", _address(family), hint="ADDRESS"),
+        ValueKeyword("dst", f"{prefix}_DST", _address(family)),
+        ValueKeyword("src", f"{prefix}_SRC", _address(family)),
         ValueKeyword(tos, f"{prefix}_{tos.upper()}", tos_number, f'"{tos}" value is invalid\n'),
-        ValueKeyword(hops, f"{prefix}_{hops.upper()}", U8, f'"{hops}" value is invalid\n', hint="TTL"),
+        ValueKeyword(hops, f"{prefix}_{hops.upper()}", U8, f'"{hops}" value is invalid\n'),
         FlagKeyword("key", TUNNEL_KEY, flags),
         FlagKeyword("csum", TUNNEL_CSUM, flags),
         FlagKeyword("seq", TUNNEL_SEQ, flags),

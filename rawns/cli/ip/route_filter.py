@@ -79,21 +79,21 @@ def _to(word: str, args: Args, record: Record) -> None:
 
 
 FILTERS: list[Keyword] = [
-    CustomKeyword("table*", _table, "TABLE_ID"),
-    CustomKeyword("vrf*", _vrf, "NAME"),
+    CustomKeyword("table*", _table),
+    CustomKeyword("vrf*", _vrf),
     ConstantKeyword("cached*|cloned*", "cloned", True),
     ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
-    ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n', hint="RTPROTO", everything="all"),
+    ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n', everything="all"),
     ValueKeyword("scope*", "scope", scope_number, 'invalid "scope"\n', everything="all"),
-    ValueKeyword("type*", "types", lambda text: 1 << route_type(text), "node type value is invalid\n", hint="TYPE"),
-    ValueKeyword("dev|oif", "dev", str, hint="STRING"),
-    ValueKeyword("iif", "iif name", str, hint="STRING"),
+    ValueKeyword("type*", "types", lambda text: 1 << route_type(text), "node type value is invalid\n"),
+    ValueKeyword("dev|oif", "dev", str),
+    ValueKeyword("iif", "iif name", str),
     ValueKeyword("mark", "mark", U32, "invalid mark value"),
     ValueKeyword("metric*|priority*|preference", "metric", U32, '"metric" value is invalid\n'),
-    CustomKeyword("via", _via, "PREFIX"),
-    CustomKeyword("src", _source, "PREFIX"),
-    CustomKeyword("realms*", _realms, "REALM"),
-    CustomKeyword("from*", _from, "[ root | match | exact ] PREFIX"),
+    CustomKeyword("via", _via),
+    CustomKeyword("src", _source),
+    CustomKeyword("realms*", _realms),
+    CustomKeyword("from*", _from),
 ]
 
 

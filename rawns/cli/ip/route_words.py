@@ -95,7 +95,7 @@ class Metric(Keyword):
     def __init__(
         self, names: str, attribute: str, read: Callable[[str], object], locks: bool = True, forced: bool = False, why: str = ""
     ) -> None:
-        super().__init__(names, "NUMBER")
+        super().__init__(names)
         self.attribute, self.read, self.locks, self.forced = attribute, read, locks, forced
         self.bit = 1 << getattr(uapi, attribute)
         self.why = why or f'"{self.name}" value is invalid\n'
@@ -260,26 +260,26 @@ def _encapsulation(args: Args, record: Record) -> None:
 
 
 ROUTE_ROWS: list[Keyword] = [
-    CustomKeyword("src", _source, "ADDRESS"),
-    CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
-    CustomKeyword("via", take_gateway, "[ FAMILY ] ADDRESS"),
-    CustomKeyword("from", _from, "PREFIX"),
-    ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n', hint="TOS"),
-    ValueKeyword("expires", "RTA_EXPIRES", U32, '"expires" value is invalid\n', hint="TIME"),
-    ValueKeyword("metric*|priority*|preference", "RTA_PRIORITY", U32, '"metric" value is invalid\n', hint="METRIC"),
-    ValueKeyword("scope", "rtm_scope", scope_number, 'invalid "scope" value\n', hint="SCOPE"),
+    CustomKeyword("src", _source),
+    CustomKeyword("as", _new_destination),
+    CustomKeyword("via", take_gateway),
+    CustomKeyword("from", _from),
+    ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n'),
+    ValueKeyword("expires", "RTA_EXPIRES", U32, '"expires" value is invalid\n'),
+    ValueKeyword("metric*|priority*|preference", "RTA_PRIORITY", U32, '"metric" value is invalid\n'),
+    ValueKeyword("scope", "rtm_scope", scope_number, 'invalid "scope" value\n'),
     *METRICS,
-    ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
+    ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n'),
     CustomKeyword("onlink", _onlink),
-    CustomKeyword("nexthop", _nexthops, "NH"),
-    ValueKeyword("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n', hint="ID"),
-    ValueKeyword("protocol*", "rtm_protocol", protocol_number, '"protocol" value is invalid\n', hint="RTPROTO"),
-    CustomKeyword("table*", _table, "TABLE_ID"),
-    CustomKeyword("vrf*", _vrf, "NAME"),
-    ValueKeyword("dev|oif", "dev", str, hint="STRING"),
-    ValueKeyword("pref*", "RTA_PREF", preference, '"pref" value is invalid\n', hint="PREF"),
-    CustomKeyword("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
-    ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n', hint="ON_OFF"),
+    CustomKeyword("nexthop", _nexthops),
+    ValueKeyword("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n'),
+    ValueKeyword("protocol*", "rtm_protocol", protocol_number, '"protocol" value is invalid\n'),
+    CustomKeyword("table*", _table),
+    CustomKeyword("vrf*", _vrf),
+    ValueKeyword("dev|oif", "dev", str),
+    ValueKeyword("pref*", "RTA_PREF", preference, '"pref" value is invalid\n'),
+    CustomKeyword("encap", _encapsulation),
+    ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n'),
 ]
 
 
@@ -321,13 +321,13 @@ def _hop_device(args: Args, record: Record) -> None:
 
 
 HOP_ROWS: list[Keyword] = [
-    CustomKeyword("via", _hop_gateway, "[ FAMILY ] ADDRESS"),
-    CustomKeyword("dev", _hop_device, "STRING"),
-    ValueKeyword("weight", "rtnh_hops", _weight, '"weight" is invalid\n', hint="NUMBER"),
+    CustomKeyword("via", _hop_gateway),
+    CustomKeyword("dev", _hop_device),
+    ValueKeyword("weight", "rtnh_hops", _weight, '"weight" is invalid\n'),
     CustomKeyword("onlink", _hop_onlink),
-    ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n', hint="REALM"),
-    CustomKeyword("encap", _encapsulation, "ENCAPTYPE ENCAPHDR"),
-    CustomKeyword("as", _new_destination, "[ to ] ADDRESS"),
+    ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n'),
+    CustomKeyword("encap", _encapsulation),
+    CustomKeyword("as", _new_destination),
     ConstantKeyword("pervasive", "rtnh_flags", uapi.RTNH_F_PERVASIVE),
 ]
 

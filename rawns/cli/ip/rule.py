@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from _socket import AF_INET
-from errno import EEXIST
 
 from ... import rtnl, uapi
-from ...errors import KernelError
 from ...nlmsg import Request
 from ...objects.prefix import BITS
 from .arguments import U32, interface, number, prefix, unsigned64
@@ -192,7 +190,7 @@ def modify(args: Args, deletes: bool) -> int:
         record["table"] = uapi.RT_TABLE_MAIN
     flags = 0 if deletes else uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
     request = Request(rtnl.DELRULE if deletes else rtnl.NEWRULE, record, flags)
-    ip.change(request, lambda rule, deleted: rule_fields(rule, ip, deleted))
+    ip.change(request, lambda rule: fields(ROWS, rule, ip), ("deleted", None))
     return 0
 
 
@@ -268,13 +266,6 @@ def fits(rule: Body, record: Record) -> bool:
 
 
 # -- output -------------------------------------------------------------------------------------------------------
-
-
-def rule_fields(rule: Body, ip: IpContext, deleted: bool = False) -> Iterator[OutputField]:
-    """Yield the fields of a rule as `ip rule show` prints them."""
-    if deleted:
-        yield OutputField("deleted", None, "Deleted ")
-    yield from fields(ROWS, rule, ip)
 
 
 def _prefix_shown(key: str, word: str, default: str = "") -> OutputGroup:
@@ -436,16 +427,9 @@ def save(args: Args) -> int:
 
 def restore(args: Args) -> int:
     """Add the rules that `save` has written, from standard input; those that are there already are left alone."""
-    from .saved import read_messages
+    from .saved import restore as read_and_send
 
-    for message, body in read_messages("rule"):
-        if message is rtnl.NEWRULE:
-            try:
-                args.ip.do(Request(message, body, uapi.NLM_F_CREATE))
-            except KernelError as error:
-                if error.errno != EEXIST:
-                    raise
-    return 0
+    return read_and_send("rule", args.ip, rtnl.NEWRULE)
 
 
 run = ObjectVerbs(

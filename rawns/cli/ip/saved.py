@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EEXIST
 
 from ... import nlmsg, rtnl, uapi
 from ...errors import WireError
@@ -14,7 +15,7 @@ from .grammar import BAD_WORD, FAILED, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Body, Iterable, Message
+    from .hints import Body, Callable, IpContext, Iterable, Message
 
 MAGIC = {"route": 0x45311224, "address": 0x47361222, "rule": 0x71706986}
 MAX_BYTES = 1 << 28  # of a file
@@ -73,3 +74,11 @@ def read_messages(kind: str) -> list[tuple[Message, Body]]:
     except WireError as error:
         raise CommandError(f"the saved file is damaged: {error}", 1) from None
     return found
+
+
+def restore(kind: str, ip: IpContext, only: Message | None = None, rank: Callable[[Body], int] = lambda body: 0) -> int:
+    """Send the messages from standard input, or ``only`` these, by their rank; what exists already is no error."""
+    found = [(message, body) for message, body in read_messages(kind) if only in (None, message)]
+    for message, body in sorted(found, key=lambda one: rank(one[1])):
+        ip.do(nlmsg.Request(message, body, uapi.NLM_F_CREATE), EEXIST)
+    return 0

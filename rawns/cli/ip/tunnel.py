@@ -72,7 +72,7 @@ def _mode(modes: dict[str, tuple[int, int]], key: str, once: bool) -> CustomKeyw
         else:
             record["i_flags"] |= bit
 
-    return CustomKeyword("mode", take, "MODE")
+    return CustomKeyword("mode", take)
 
 
 def _key(name: str, ways: str) -> CustomKeyword:
@@ -82,7 +82,7 @@ def _key(name: str, ways: str) -> CustomKeyword:
             record[f"{way}_flags"] |= KEY
             record[f"{way}_key"] = value
 
-    return CustomKeyword(name, take, "KEY")
+    return CustomKeyword(name, take)
 
 
 def _bits(name: str, bits: int, ways: str) -> CustomKeyword:
@@ -132,7 +132,7 @@ GRE_WORDS: list[Keyword] = [
     *[_key(f"{start}key", ways) for start, ways in (("", "io"), ("i", "i"), ("o", "o"))],
     *[_bits(f"{start}seq", SEQ, ways) for start, ways in (("", "io"), ("i", "i"), ("o", "o"))],
     *[_bits(f"{start}csum", CSUM, ways) for start, ways in (("", "io"), ("i", "i"), ("o", "o"))],
-    CustomKeyword("dev", lambda args, record: record.__setitem__("dev", args.take()), "PHYS_DEV"),
+    CustomKeyword("dev", lambda args, record: record.__setitem__("dev", args.take())),
 ]
 IPV4_WORDS: list[Keyword] = [
     _mode(IPV4_MODES, "protocol", once=True),

@@ -73,14 +73,14 @@ def _device(args: Args, record: Record) -> None:
 
 
 WORDS = [
-    CustomKeyword("mode*", _mode, "{ tun | tap }"),
-    CustomKeyword("user*", _id("user", "/etc/passwd"), "USER"),
-    CustomKeyword("group*", _id("group", "/etc/group"), "GROUP"),
+    CustomKeyword("mode*", _mode),
+    CustomKeyword("user*", _id("user", "/etc/passwd")),
+    CustomKeyword("group*", _id("group", "/etc/group")),
     ConstantKeyword("pi*", "pi", True),
     FlagKeyword("one_queue*", uapi.IFF_ONE_QUEUE, "flags"),
     FlagKeyword("vnet_hdr*", uapi.IFF_VNET_HDR, "flags"),
     FlagKeyword("multi_queue*", uapi.IFF_MULTI_QUEUE, "flags"),
-    CustomKeyword("dev*", _device, "PHYS_DEV"),
+    CustomKeyword("dev*", _device),
 ]
 
 

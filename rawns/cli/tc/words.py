@@ -224,7 +224,7 @@ class KindOption(Keyword):
         illegal: str = "",
         label: str = "",
     ) -> None:
-        super().__init__(names, key.rpartition("_")[2])
+        super().__init__(names)
         self.key, self.read, self.show, self.form, self.hidden = key, read, show, form, hidden
         self.label, self.illegal = label or self.name, illegal or f'Illegal "{self.name}"'
 
@@ -266,7 +266,7 @@ class Switch(KindOption):
 
     def __init__(self, names: str, key: str, value: int, **rest: Any) -> None:
         super().__init__(names, key, int, **rest)
-        self.value, self.hint = value, ""
+        self.value = value
 
     def take(self, args: Args, record: Record) -> None:
         """Set the value."""

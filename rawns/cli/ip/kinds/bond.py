@@ -9,9 +9,9 @@ from _socket import AF_INET6
 
 from ..arguments import U8, U16, U32, address, integer, lladdr
 from ..grammar import FAILED
-from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
+from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow, put
-from .kind import DeviceKeyword, described, ipv4_address, named_rows, show, signed
+from .kind import described, ipv4_address, named_rows, show, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _ipv6(text: str) -> bytes:
 def _keyword(name: str, key: str, reader: Any) -> Keyword:
     spellings = "num_grat_arp*|num_unsol_na*" if name == "num_grat_arp" else name if name in EXACT else f"{name}*"
     if reader is DEVICE:
-        return DeviceKeyword(spellings, key, FAILED)
+        return DeviceKeyword(spellings, key, status=FAILED)
     if reader in (TARGETS4, TARGETS6):
         return CustomKeyword(spellings, _targets(key, ipv4_address if reader is TARGETS4 else _ipv6))
     why = f"invalid {spellings.replace('*', '')}"

@@ -74,7 +74,7 @@ class BridgeBoolOption(Keyword):
     __slots__ = ("bit",)
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, "NUMBER")
+        super().__init__(name)
         self.bit = 1 << BOOLEANS.index(name)
 
     def take(self, args: Args, record: Record) -> None:
@@ -95,8 +95,8 @@ def _word(option: str) -> Keyword:
         return BridgeBoolOption(name)
     key = f"IFLA_BR_{_attribute(name)}"
     if size == "a":
-        return ValueKeyword(f"{name}*", key, lladdr, hint="LLADDR")
-    return ValueKeyword(f"{name}*", key, SIZES[size], f"invalid {name}", hint="NUMBER")
+        return ValueKeyword(f"{name}*", key, lladdr)
+    return ValueKeyword(f"{name}*", key, SIZES[size], f"invalid {name}")
 
 
 def _rank(row: Keyword) -> int:
@@ -201,7 +201,7 @@ PORT_WORDS = [
     *[OnOffKeyword(f"{name}*", f"IFLA_BRPORT_{key}") for name, key in SWITCHES.items()],
     ValueKeyword("mcast_router*", "IFLA_BRPORT_MULTICAST_ROUTER", U8, "invalid mcast_router"),
     ValueKeyword("group_fwd_mask*", "IFLA_BRPORT_GROUP_FWD_MASK", U16, "invalid group_fwd_mask"),
-    CustomKeyword("backup_port*", _backup, "DEVICE"),
+    CustomKeyword("backup_port*", _backup),
     ConstantKeyword("nobackup_port*", "IFLA_BRPORT_BACKUP_PORT", 0),
 ]
 

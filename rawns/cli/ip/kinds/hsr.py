@@ -36,7 +36,7 @@ def _port(name: str, key: str) -> Keyword:
         if not record[key]:
             raise wrong(word, "No such interface")
 
-    return CustomKeyword(f"{name}*", take, "DEVICE")
+    return CustomKeyword(f"{name}*", take)
 
 
 def _port_name(value: int, record: Body, ip: IpContext) -> str:

@@ -95,7 +95,7 @@ def _prefix(name: str, key: str, family: int) -> Keyword:
         found = prefix(word, family)
         record[f"{PREFIX}_{key}"], record[f"{PREFIX}_{key}LEN"] = found.address or any_address, found.length
 
-    return CustomKeyword(name, take, "ADDR")
+    return CustomKeyword(name, take)
 
 
 def _reset(args: Args, record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import AF_INET
 
 from ..arguments import address
-from ..grammar import BAD_WORD, FAILED, CommandError, garbage, matches
+from ..grammar import FAILED, CommandError, garbage, matches
 from ..keywords import CustomKeyword, Keyword, ValueKeyword, read
 from ..render import OutputField, OutputRow, fields
 
@@ -76,23 +76,6 @@ def _once(row: Keyword) -> Keyword:
     checked = CustomKeyword(row.name, take)
     checked.spellings, checked.abbreviated = row.spellings, row.abbreviated
     return checked
-
-
-class DeviceKeyword(Keyword):
-    """A word that the name of an existing interface follows."""
-
-    __slots__ = ("key", "status")
-
-    def __init__(self, names: str, key: str, status: int = BAD_WORD) -> None:
-        super().__init__(names, "DEVICE")
-        self.key, self.status = key, status
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read the name; store the index."""
-        word = args.take()
-        record[self.key] = args.ip.index_of(word)
-        if not record[self.key]:
-            raise CommandError(f'Cannot find device "{word}"', self.status)
 
 
 def either(name: str, value: int, read: Callable[[str], int]) -> Callable[[str], int]:

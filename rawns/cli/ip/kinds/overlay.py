@@ -7,10 +7,10 @@ from _socket import AF_INET, AF_INET6, inet_pton
 from ..arguments import U16, U32, address
 from ..context import complain
 from ..grammar import FAILED, CommandError, garbage, wrong
-from ..keywords import ConstantKeyword, CustomKeyword, ValueKeyword
+from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow
 from ..route_words import tos_number
-from .kind import DeviceKeyword, described, either, flag_row, hexadecimal_or_none, link_name, named, show, true
+from .kind import described, either, flag_row, hexadecimal_or_none, link_name, named, show, true
 from .tunnel import UNSPECIFIED, is_multicast, tos_row
 
 TYPE_CHECKING = False

@@ -10,10 +10,10 @@ from _socket import AF_INET, inet_ntop
 from .... import uapi
 from ..arguments import U8, U16, U32, address, number
 from ..grammar import BAD_WORD, FAILED, CommandError, wrong
-from ..keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
+from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword
 from ..render import JsonObject, OutputField, OutputRow, fields
 from ..route_words import tos_number
-from .kind import DeviceKeyword, LinkKind, bit, described, either, hexadecimal_or_none, ipv4_address, link_name
+from .kind import LinkKind, bit, described, either, hexadecimal_or_none, ipv4_address, link_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def is_multicast(packed: bytes) -> bool:
 def end_words(prefix: str, family: int, abbreviated: str = "*") -> list[Keyword]:
     """Return the words for the two ends of a tunnel and the link below it."""
     return [
-        ValueKeyword(f"remote{abbreviated}", f"{prefix}_REMOTE", lambda text: address(text, family)[1], hint="ADDR"),
-        ValueKeyword(f"local{abbreviated}", f"{prefix}_LOCAL", lambda text: address(text, family)[1], hint="ADDR"),
+        ValueKeyword(f"remote{abbreviated}", f"{prefix}_REMOTE", lambda text: address(text, family)[1]),
+        ValueKeyword(f"local{abbreviated}", f"{prefix}_LOCAL", lambda text: address(text, family)[1]),
         DeviceKeyword("dev*", f"{prefix}_LINK"),
     ]
 
@@ -159,7 +159,7 @@ class InheritKeyword(Keyword):
         mask: int = 0xFFFFFFFF,
         inherits: str = "inherit",
     ) -> None:
-        super().__init__(names, "VALUE")
+        super().__init__(names)
         self.flags, self.key, self.flag = f"{prefix}_FLAGS", f"{prefix}_{key}", flag
         self.read, self.why, self.mask, self.inherits = read, why, mask, inherits
 
@@ -245,7 +245,7 @@ def key_words(prefix: str, flags: bool) -> list[Keyword]:
                     key = f"{prefix}_{way}FLAGS"
                     record[key] = record[key] & ~KEY if no else record[key] | KEY
 
-        return CustomKeyword(f"{'no' if no else ''}{name}*", take, "" if no else "KEY")
+        return CustomKeyword(f"{'no' if no else ''}{name}*", take)
 
     directions = (("key", "IO"), ("ikey", "I"), ("okey", "O"))
     return [keyword(name, ways, no) for name, ways in directions for no in ((False, True) if flags else (False,))]

@@ -83,7 +83,7 @@ def class_row(prefix: str, names: str = "classid*|flowid") -> CustomKeyword:
         except ValueError:
             raise failed('Illegal "classid"') from None
 
-    return CustomKeyword(names, take, "CLASSID")
+    return CustomKeyword(names, take)
 
 
 def _nested(args: Args, parse: Callable[[Args], Any], complaint: str) -> Any:
@@ -103,7 +103,7 @@ def action_row(prefix: str, name: str = "") -> CustomKeyword:
     def take(args: Args, record: Record) -> None:
         record[f"{prefix}_ACT"] = _nested(args, actions.parse, f'Illegal {name}"action"')
 
-    return CustomKeyword("action*", take, "ACTION_SPEC")
+    return CustomKeyword("action*", take)
 
 
 def police_row(prefix: str) -> CustomKeyword:
@@ -112,7 +112,7 @@ def police_row(prefix: str) -> CustomKeyword:
     def take(args: Args, record: Record) -> None:
         record[f"{prefix}_POLICE"] = _nested(args, action_kinds.police, 'Illegal "police"')
 
-    return CustomKeyword("police*", take, "POLICE_SPEC")
+    return CustomKeyword("police*", take)
 
 
 def link_row(prefix: str) -> CustomKeyword:
@@ -123,7 +123,7 @@ def link_row(prefix: str) -> CustomKeyword:
             raise failed("Illegal indev")
         record[f"{prefix}_INDEV"] = args.take()[: uapi.IFNAMSIZ - 1]
 
-    return CustomKeyword("indev", take, "DEV")
+    return CustomKeyword("indev", take)
 
 
 def flag_row(names: str, prefix: str, bit: int, more: bool = False) -> CustomKeyword:

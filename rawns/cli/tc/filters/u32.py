@@ -369,15 +369,15 @@ class U32Filter(FilterKind):
     """u32."""
 
     rows = [
-        CustomKeyword("match*", _or('Illegal "match"', _match), "SELECTOR"),
-        CustomKeyword("offset*", _or('Illegal "offset"', _offset), "OFFSET_SPEC"),
-        CustomKeyword("hashkey*", _or('Illegal "hashkey"', _hash_key), "HASHKEY_SPEC"),
+        CustomKeyword("match*", _or('Illegal "match"', _match)),
+        CustomKeyword("offset*", _or('Illegal "offset"', _offset)),
+        CustomKeyword("hashkey*", _or('Illegal "hashkey"', _hash_key)),
         class_row("TCA_U32"),
-        CustomKeyword("divisor*", _or('Illegal "divisor"', _divisor), "DIVISOR"),
-        CustomKeyword("order*", _or('Illegal "order"', _order), "ORDER"),
-        CustomKeyword("link", _or('Illegal "link"', _link), "HTID"),
-        CustomKeyword("ht", _or('Illegal "ht"', _table), "HTID"),
-        CustomKeyword("sample", _or('Illegal "sample"', _sample), "SAMPLE"),
+        CustomKeyword("divisor*", _or('Illegal "divisor"', _divisor)),
+        CustomKeyword("order*", _or('Illegal "order"', _order)),
+        CustomKeyword("link", _or('Illegal "link"', _link)),
+        CustomKeyword("ht", _or('Illegal "ht"', _table)),
+        CustomKeyword("sample", _or('Illegal "sample"', _sample)),
         link_row("TCA_U32"),
         action_row("TCA_U32"),
         police_row("TCA_U32"),

@@ -47,7 +47,7 @@ class FlagOption(KindOption):
 
     def __init__(self, names: str, bit: int) -> None:
         super().__init__(names, "flags", int)
-        self.bit, self.hint = bit, ""
+        self.bit = bit
 
     def take(self, args: Args, record: Record) -> None:
         """Set the bit."""

@@ -179,7 +179,7 @@ class FqCodel(Codel):
         KindOption("flows", "TCA_FQ_CODEL_FLOWS", U32, field, "flows %u "),
         KindOption("quantum", "TCA_FQ_CODEL_QUANTUM", U32, field, "quantum %u "),
         *_thresholds("TCA_FQ_CODEL"),
-        CustomKeyword("ce_threshold_selector", _selector, "VALUE/MASK"),
+        CustomKeyword("ce_threshold_selector", _selector),
         KindOption("interval", "TCA_FQ_CODEL_INTERVAL", units.time, time_field, "interval %s "),
         KindOption("memory_limit", "TCA_FQ_CODEL_MEMORY_LIMIT", units.size, size_field, "memory_limit %s "),
         *_marks("TCA_FQ_CODEL"),

@@ -118,7 +118,7 @@ def _chance(key: str, name: str) -> CustomKeyword:
             record["TCA_NETEM_CORR"] = True
             chance["correlation"] = _read(args, units.percent, name)
 
-    return CustomKeyword(f"{name}*", take, "PERCENT")
+    return CustomKeyword(f"{name}*", take)
 
 
 def _duplicate(args: Args, record: Record) -> None:
@@ -189,16 +189,16 @@ class Netem(QdiscKind):
 
     rows: list[Keyword] = [
         KindOption("limit*", "limit", units.size),
-        CustomKeyword("latency*|delay*", _delay, "TIME"),
-        CustomKeyword("loss*|drop*", _loss, "PERCENT"),
+        CustomKeyword("latency*|delay*", _delay),
+        CustomKeyword("loss*|drop*", _loss),
         Switch("ecn*", "TCA_NETEM_ECN", 1),
         _chance("TCA_NETEM_REORDER", "reorder"),
         _chance("TCA_NETEM_CORRUPT", "corrupt"),
         KindOption("gap*", "gap", U32),
-        CustomKeyword("duplicate*", _duplicate, "PERCENT"),
-        CustomKeyword("distribution*", _distribution, "NAME"),
-        CustomKeyword("rate*", _rate, "RATE"),
-        CustomKeyword("slot*", _slot, "TIME"),
+        CustomKeyword("duplicate*", _duplicate),
+        CustomKeyword("distribution*", _distribution),
+        CustomKeyword("rate*", _rate),
+        CustomKeyword("slot*", _slot),
     ]
 
     def build(self, record: Record, args: OptionArgs) -> Any:
