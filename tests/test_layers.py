@@ -103,7 +103,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["arguments", "context"],
         ["keywords"],
         ["hints"],
-        ["flush", "name_tables", "protocols", "saved", "show_stats"],
+        ["flush", "name_tables", "protocols", "reads", "saved", "show_stats"],
         ["filters", "route_encap"],
         ["route_words"],
         ["kinds", "route_filter", "nexthop"],

@@ -8,9 +8,10 @@ from ..ip.arguments import leading_integer
 from ..ip.context import ObjectVerbs, help_of
 from ..ip.grammar import FAILED, CommandError
 from ..ip.keywords import ConstantKeyword, CustomKeyword, Keyword, OnOffKeyword, ValueKeyword, read
+from ..ip.reads import switch_row
 from ..ip.render import OutputField, OutputRow, device_name, fields, put
 from ..ip.show_link import flag_names, name_and_lower
-from .words import FAMILY, FILTERS, STATE, flag, index_of, read_filter, short, state, switch
+from .words import FAMILY, FILTERS, STATE, flag, index_of, read_filter, short, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ PORT = (
     OutputRow("IFLA_BRPORT_PRIORITY", "priority", "priority %u "),
     OutputRow("IFLA_BRPORT_COST", "cost", "cost %u "),
 )
-DETAILS = tuple(SHOWN.get(name) or switch(key, name) for name, key in SWITCHES)
+DETAILS = tuple(SHOWN.get(name) or switch_row(key, name) for name, key in SWITCHES)
 
 
 def _set(args: Args) -> int:

@@ -10,7 +10,6 @@ from ..ip.context import help_of
 from ..ip.grammar import FAILED, CommandError, duplicate, matches
 from ..ip.keywords import CustomKeyword, Keyword, ValueKeyword, read
 from ..ip.name_tables import PORT_STATES
-from ..ip.render import OutputRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,15 +112,6 @@ def read_filter(args: Args, rows: Sequence[Keyword] = FILTERS) -> Record:
     record = read(rows, args, {"vlan": 0}, ignore)
     record["index"] = args.ip.device(record["dev"]) if "dev" in record else 0
     return record
-
-
-def switch(key: str, name: str) -> OutputRow:
-    """Return the row of an attribute that is on or off."""
-    return OutputRow(key, name, f"{name} %s ", lambda value, body, ip: bool(value), _on_off)
-
-
-def _on_off(value: int, body: Body, ip: object) -> str:
-    return "on" if value else "off"
 
 
 def state_name(value: int, body: Body, ip: object) -> str | int:

@@ -20,9 +20,6 @@ FOREVER = 0xFFFFFFFF
 MULTICAST = {AF_INET: (0xF0, 0xE0), AF_INET6: (0xFF, 0xFF)}  # mask and value of the first byte
 
 
-# -- the words ----------------------------------------------------------------------------------------------------
-
-
 def _of_family(record: Record, family: int) -> None:
     record["ifa_family"] = record["ifa_family"] or family
 
@@ -116,9 +113,6 @@ WILDCARD = """Warning: Executing wildcard deletion to stay compatible with old s
          Explicitly specify the prefix length ({}/32) to avoid this warning.
          This special behaviour is likely to disappear in further releases,
          fix your scripts!"""
-
-
-# -- the record ---------------------------------------------------------------------------------------------------
 
 
 def body(args: Args, deletes: bool) -> Record:

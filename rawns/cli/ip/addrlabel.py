@@ -6,10 +6,10 @@ from _socket import AF_INET6
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
-from .arguments import U32, prefix
+from .arguments import U32
 from .context import ObjectVerbs, complain
-from .grammar import BAD_WORD, FAILED, CommandError, wrong
-from .keywords import CustomKeyword, ValueKeyword, read
+from .grammar import BAD_WORD, FAILED, CommandError
+from .keywords import DeviceKeyword, PrefixKeyword, ValueKeyword, read
 from .render import LINE_END, OutputRow
 
 TYPE_CHECKING = False
@@ -33,17 +33,6 @@ ROWS = (
 )
 
 
-def _prefix(args: Args, record: Record) -> None:
-    record["prefix"] = prefix(args.take(), record["family"])
-
-
-def _device(args: Args, record: Record) -> None:
-    word = args.take()
-    record["ifal_index"] = args.ip.index_of(word)
-    if not record["ifal_index"]:
-        raise wrong(word, "dev is invalid\n")
-
-
 def _label(text: str) -> int:
     value = U32(text)
     if value == NO_LABEL:
@@ -52,8 +41,8 @@ def _label(text: str) -> int:
 
 
 WORDS = [
-    CustomKeyword("prefix", _prefix),
-    CustomKeyword("dev", _device),
+    PrefixKeyword("prefix", "prefix"),
+    DeviceKeyword("dev", "ifal_index", "dev is invalid\n"),
     ValueKeyword("label", "IFAL_LABEL", _label, "label is invalid\n"),
 ]
 

@@ -129,9 +129,6 @@ def lladdr(text: str) -> str:
     return ":".join(pieces)
 
 
-# -- addresses and prefixes ---------------------------------------------------------------------------------------
-
-
 def _ipv4(text: str) -> bytes:
     """Up to four numbers, the missing ones 0 (10.8 is 10.8.0.0 here), each decimal, octal or hex."""
     try:

@@ -29,9 +29,6 @@ def _wanted(args: Args, object: str) -> Record:
     return wanted(args, object)
 
 
-# -- asking the kernel --------------------------------------------------------------------------------------------
-
-
 def _one(ip: IpContext, which: Body) -> list[Body]:
     return [ip.kernel.get(Request(rtnl.GETLINK, {"ifi_family": ip.family, **which, "IFLA_EXT_MASK": _mask(ip)})).body]
 
@@ -79,9 +76,6 @@ def addresses(ip: IpContext, record: Record) -> list[Body]:
     """Return all addresses of the family and device of the filter."""
     body = {"ifa_family": record["family"], "ifa_index": record["index"]}
     return [reply.body for reply in ip.dump(Request(rtnl.GETADDR, body, uapi.NLM_F_DUMP))]
-
-
-# -- filtering ----------------------------------------------------------------------------------------------------
 
 
 def matcher(record: Record, ip: IpContext) -> Callable[[Body], bool]:
@@ -137,9 +131,6 @@ class AddressesByLink:
         """Return whether a link is listed: if an address of it fits, or if it has none and no family is asked for."""
         mine = self.of.get(link["ifi_index"])
         return family in (0, AF_PACKET) if mine is None else any(fitting for _, fitting in mine)
-
-
-# -- showing ------------------------------------------------------------------------------------------------------
 
 
 def list_links(args: Args, whole: bool, object: str) -> int:

@@ -12,9 +12,9 @@ from ...errors import SyscallError, WireError
 from ...nlmsg import Request
 from ...nlsocket import NetlinkSocket
 from ...syscalls import observed_call
-from .context import BRIEFLY, complain
-from .grammar import CommandError, matches, wrong
-from .keywords import CustomKeyword, read
+from .context import BRIEFLY, complain, help_of
+from .grammar import CommandError, matches
+from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword, read
 from .render import OutputField, fields
 
 TYPE_CHECKING = False
@@ -234,55 +234,25 @@ def _complain_of(frame: Frame) -> None:
 # -- words ----------------------------------------------------------------------------------------------------------------
 
 
-def help() -> CommandError:
-    """Return the help text of `ip monitor`."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["monitor"])
-
-
 def _object(name: str) -> Callable[[Args, Record], None]:
     return lambda args, record: record["objects"].append(name)
 
 
-def _all(args: Args, record: Record) -> None:
-    record["label"] = True
-
-
-def _device(args: Args, record: Record) -> None:
-    word = args.take()
-    record["index"] = args.ip.index_of(word)
-    if not record["index"]:
-        raise wrong(word, "Device does not exist\n")
-
-
-def _set(key: str) -> Callable[[Args, Record], None]:
-    return lambda args, record: record.__setitem__(key, True)
-
-
 WORDS = [
-    CustomKeyword("file*", lambda args, record: record.__setitem__("file", args.take())),
-    CustomKeyword("label*", _set("label")),
-    CustomKeyword("link*", _object("link")),
-    CustomKeyword("address*", _object("address")),
-    CustomKeyword("route*", _object("route")),
-    CustomKeyword("mroute*", _object("mroute")),
-    CustomKeyword("prefix*", _object("prefix")),
+    ValueKeyword("file*", "file"),
+    ConstantKeyword("label*", "label", True),
+    *[CustomKeyword(f"{name}*", _object(name)) for name in "link address route mroute prefix".split()],
     CustomKeyword("neigh*|neighbour*|neighbor*", _object("neighbour")),
-    CustomKeyword("netconf*", _object("netconf")),
-    CustomKeyword("rule*", _object("rule")),
-    CustomKeyword("nsid*", _object("nsid")),
-    CustomKeyword("nexthop*", _object("nexthop")),
-    CustomKeyword("stats*", _object("stats")),
-    CustomKeyword("all", _all),
-    CustomKeyword("all-nsid*", _set("all nsids")),
-    CustomKeyword("dev", _device),
+    *[CustomKeyword(f"{name}*", _object(name)) for name in "netconf rule nsid nexthop stats".split()],
+    ConstantKeyword("all", "label", True),
+    ConstantKeyword("all-nsid*", "all nsids", True),
+    DeviceKeyword("dev", "index", "Device does not exist\n"),
 ]
 
 
 def _otherwise(word: str, args: Args, record: Record) -> None:
     if matches(word, "help"):
-        raise help()
+        raise help_of("monitor")
     raise CommandError(f'Argument "{word}" is unknown, try "ip monitor help".')
 
 

@@ -9,14 +9,14 @@ from ...nlmsg import Request
 from . import name_tables
 from .arguments import prefix
 from .context import ObjectVerbs, help_of
-from .grammar import matches, wrong
-from .keywords import CustomKeyword, read
+from .grammar import wrong
+from .keywords import CustomKeyword, PrefixKeyword, ValueKeyword, read, target
 from .render import JsonObject, JsonText, OutputField, put
 from .route_words import table_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, Callable, IpContext, Iterator, Record
+    from .hints import Args, Body, IpContext, Iterator, Record
 
 FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.RTNL_FAMILY_IP6MR}
 UNRESOLVED = "unresolved"
@@ -36,25 +36,14 @@ def _table(args: Args, record: Record) -> None:
             raise wrong(word, "table id value is invalid\n") from None
 
 
-def _prefix(key: str) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        record[key] = prefix(args.take(), record["family"])
-
-    return take
-
-
 WORDS = [
     CustomKeyword("table*", _table),
-    CustomKeyword("iif", lambda args, record: record.__setitem__("iif", args.take())),
-    CustomKeyword("from*", _prefix("from")),
+    ValueKeyword("iif", "iif"),
+    PrefixKeyword("from*", "from"),
 ]
 
 
 def _to(word: str, args: Args, record: Record) -> None:
-    if word == "to":
-        word = args.take()
-    if matches(word, "help"):
-        raise help_of("mroute")
     record["to"] = prefix(word, record["family"])
 
 
@@ -65,7 +54,7 @@ def show(args: Args) -> int:
         return 0  # iproute2 prints nothing, not even an empty array
     ip.family = FAMILIES[ip.family]
     default = uapi.RT_TABLE_MAIN if ip.family == uapi.RTNL_FAMILY_IP6MR else uapi.RT_TABLE_DEFAULT
-    record = read(WORDS, args, {"family": ip.family, "table": default}, _to)
+    record = read(WORDS, args, {"family": ip.family, "table": default}, target("to", "mroute", _to))
     if "iif" in record:
         record["iif"] = ip.device(record["iif"])
     body: Body = {"rtm_family": ip.family}

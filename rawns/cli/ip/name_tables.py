@@ -180,9 +180,6 @@ def tos_number(text: str) -> int:
     return int(digits, 16)
 
 
-# -- reads of rows of output ----------------------------------------------------------------------------------------
-
-
 def named(file: str) -> Callable[[int, Body, IpContext], str]:
     """Return a read of a number that has a name in a file of /etc/iproute2."""
     return lambda value, record, ip: str(value) if ip.numeric else table(file).get(value, str(value))

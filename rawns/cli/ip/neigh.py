@@ -13,6 +13,7 @@ from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read, target
 from .name_tables import named, protocol_number
+from .reads import host
 from .render import LINE_END, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, text
 
 TYPE_CHECKING = False
@@ -198,10 +199,6 @@ def _hidden(record: Record) -> tuple[str, ...]:
     return ("dev",) if "index" in record else ()
 
 
-def _host(value: str, entry: Body, ip: IpContext) -> str:
-    return ip.host(value)
-
-
 def _colour(value: str, entry: Body) -> str | None:
     return family_colour(entry["ndm_family"])
 
@@ -217,7 +214,7 @@ def _seconds(key: str) -> Read:
 
 def _name_rows(address: str, device: str, link_address: str) -> tuple[OutputRow, ...]:
     return (
-        OutputRow("NDA_DST", "dst", address, _host, colour=_colour),
+        OutputRow("NDA_DST", "dst", address, host, colour=_colour),
         OutputRow("ndm_ifindex", "dev", device, lambda index, entry, ip: ip.name_of(index) if index else None, colour="ifname"),
         OutputRow("NDA_LLADDR", "lladdr", link_address, colour="mac"),
     )

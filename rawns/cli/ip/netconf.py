@@ -9,6 +9,7 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from .context import ObjectVerbs, complain, complaint
 from .grammar import FAILED, CommandError
+from .reads import switch_row
 from .render import LINE_END, OutputRow, fields
 
 TYPE_CHECKING = False
@@ -26,13 +27,7 @@ def _switch(name: str) -> OutputRow:
     if name == "rp_filter":
         read = lambda value, record, ip: REVERSE_PATH.get(value, "unknown mode")  # noqa: E731
         return OutputRow("NETCONFA_RP_FILTER", name, f"{name} %s ", read)
-    return OutputRow(
-        f"NETCONFA_{name.upper()}",
-        name,
-        f"{name} %s ",
-        lambda value, record, ip: bool(value),
-        lambda value, record, ip: "on" if value else "off",
-    )
+    return switch_row(f"NETCONFA_{name.upper()}", name)
 
 
 ROWS: tuple[Row, ...] = (

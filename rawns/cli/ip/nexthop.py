@@ -10,8 +10,9 @@ from ...nlmsg import Request
 from . import name_tables
 from .arguments import U16, U32, address
 from .context import ObjectVerbs, complain, complaint, help_of
+from .filters import NO_DEVICE, VrfKeyword
 from .grammar import FAILED, FAMILIES, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
+from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read
 from .name_tables import named_unless, protocol_number
 from .render import (
     LINE_END,
@@ -29,7 +30,7 @@ from .render import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Callable, IpContext, Iterator, Message, Record
+    from .hints import Any, Args, Body, IpContext, Iterator, Message, Record
 
 TYPE_NAMES = {uapi.NEXTHOP_GRP_TYPE_MPATH: "mpath", uapi.NEXTHOP_GRP_TYPE_RES: "resilient"}
 TIMERS = (
@@ -129,16 +130,15 @@ GROUP_TYPES = {"mpath": uapi.NEXTHOP_GRP_TYPE_MPATH, "resilient": uapi.NEXTHOP_G
 # -- words of add and replace -----------------------------------------------------------------------------------------
 
 
-def _device(key: str, adds: bool = False) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        word = args.take()
-        record[key] = args.ip.index_of(word)
-        if not record[key]:
-            raise wrong(word, "Device does not exist\n")
-        if adds:
-            record["nh_family"] = record["nh_family"] or AF_INET
+class IPv4DeviceKeyword(DeviceKeyword):
+    """The device of a next hop, which belongs to IPv4 unless another family is known."""
 
-    return take
+    __slots__ = ()
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the device."""
+        super().take(args, record)
+        record["nh_family"] = record["nh_family"] or AF_INET
 
 
 def _via(args: Args, record: Record) -> None:
@@ -164,10 +164,6 @@ def _take_encapsulation(args: Args, record: Record) -> None:
 def _blackhole(args: Args, record: Record) -> None:
     record["NHA_BLACKHOLE"] = True
     record["nh_family"] = record["nh_family"] or AF_INET
-
-
-def _onlink(args: Args, record: Record) -> None:
-    record["nh_flags"] = record.get("nh_flags", 0) | uapi.RTNH_F_ONLINK
 
 
 def _take_group(args: Args, record: Record) -> None:
@@ -223,12 +219,12 @@ RESILIENT: list[Keyword] = [
 ]
 KEYWORDS: list[Keyword] = [
     ValueKeyword("id", "NHA_ID", U32, "invalid id value"),
-    CustomKeyword("dev", _device("NHA_OIF", adds=True)),
+    IPv4DeviceKeyword("dev", "NHA_OIF", NO_DEVICE),
     CustomKeyword("via", _via),
     CustomKeyword("encap", _take_encapsulation),
     CustomKeyword("blackhole", _blackhole),
     ConstantKeyword("fdb", "NHA_FDB", True),
-    CustomKeyword("onlink", _onlink),
+    FlagKeyword("onlink", uapi.RTNH_F_ONLINK, "nh_flags"),
     CustomKeyword("group", _take_group),
     CustomKeyword("type", _type),
     ValueKeyword("protocol*", "nh_protocol", protocol_number, '"protocol" value is invalid\n'),
@@ -263,19 +259,11 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
 # -- words of list, flush and get -------------------------------------------------------------------------------------
 
 
-def _vrf(args: Args, record: Record) -> None:
-    word = args.take()
-    link = args.ip.link(args.ip.index_of(word)) or {}
-    if link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
-        raise wrong(word, "Invalid VRF\n")
-    record["NHA_MASTER"] = link["ifi_index"]
-
-
 FILTERS: list[Keyword] = [
-    CustomKeyword("dev*", _device("NHA_OIF")),
+    DeviceKeyword("dev*", "NHA_OIF", NO_DEVICE),
     ConstantKeyword("groups*", "NHA_GROUPS", True),
-    CustomKeyword("master*", _device("NHA_MASTER")),
-    CustomKeyword("vrf*", _vrf),
+    DeviceKeyword("master*", "NHA_MASTER", NO_DEVICE),
+    VrfKeyword("vrf*", "NHA_MASTER", "Invalid VRF\n"),
     ValueKeyword("id", "id", U32, "invalid id value"),
     ValueKeyword("protocol*", "protocol", U32, "invalid protocol value"),
     ConstantKeyword("fdb*", "NHA_FDB", True),

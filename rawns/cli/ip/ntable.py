@@ -51,9 +51,6 @@ STATISTICS = (
 )
 
 
-# -- change -------------------------------------------------------------------------------------------------------------
-
-
 def _name(args: Args, record: Record) -> None:
     word = args.take()
     if "NDTA_NAME" in record:
@@ -94,9 +91,6 @@ def change(args: Args) -> int:
         record["NDTA_PARMS"] = {**where, **parameters}
     ip.do(Request(rtnl.SETNEIGHTBL, {"ndtm_family": ip.family, **record}, uapi.NLM_F_REPLACE))
     return 0
-
-
-# -- show ---------------------------------------------------------------------------------------------------------------
 
 
 def show(args: Args) -> int:

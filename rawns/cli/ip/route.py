@@ -14,6 +14,7 @@ from . import name_tables
 from .context import ObjectVerbs
 from .grammar import FAILED, CommandError
 from .name_tables import named, named_unless, tos_name, type_name
+from .reads import host, nonzero
 from .render import (
     LINE_END,
     JsonObject,
@@ -135,17 +136,9 @@ def _colour(key: str) -> Callable[[Any, Body], str | None]:
     return lambda value, record: family_colour(record.get("rtm_family", 0)) if key in record else None
 
 
-def _host(value: str, record: Body, ip: IpContext) -> str:
-    return ip.host(value)
-
-
 def _table(record: Body, _: Body, ip: IpContext) -> str | None:
     table = record.get("RTA_TABLE", record["rtm_table"])
     return named("rt_tables")(table, record, ip) if table and (table != uapi.RT_TABLE_MAIN or ip.details) else None
-
-
-def _mark(value: int, record: Body, ip: IpContext) -> int | None:
-    return value or None
 
 
 def _mark_text(value: int, record: Body, ip: IpContext) -> str:
@@ -277,7 +270,7 @@ def _weight(value: int, record: Body, ip: IpContext) -> int | None:
 
 ENCAPSULATION = OutputGroup("RTA_ENCAP", _encapsulation)
 NEW_DESTINATION = OutputRow("RTA_NEWDST", "as", "as to %s ", _bytes_or_text)
-GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", _host, colour=_colour("RTA_GATEWAY"), cached=True)
+GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", host, colour=_colour("RTA_GATEWAY"), cached=True)
 ROWS = (
     OutputRow("rtm_type", "type", "%s ", _type, cached=True),
     OutputRow("", "dst", "%s ", _destination, colour=_colour("RTA_DST")),
@@ -295,7 +288,7 @@ ROWS = (
     OutputRow("RTA_PREFSRC", "prefsrc", "src %s ", colour=_colour("RTA_PREFSRC")),
     OutputRow("RTA_PRIORITY", "metric", "metric %s "),
     OutputGroup("rtm_flags", flag_names(name_tables.ROUTE_FLAGS), cached=True),
-    OutputRow("RTA_MARK", "mark", "mark %s ", _mark, _mark_text),
+    OutputRow("RTA_MARK", "mark", "mark %s ", nonzero, _mark_text),
     OutputGroup("RTA_FLOW", _realms, "flow"),
     OutputRow("RTA_UID", "uid", "uid %s "),
     OutputGroup("rtm_flags", _cache, "cache"),

@@ -6,13 +6,14 @@ from _socket import AF_INET, AF_INET6
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
-from .arguments import U32, address, natural, prefix
+from .arguments import U32, natural
 from .context import complain, help_of
-from .grammar import FAILED, CommandError, matches, wrong
-from .keywords import CustomKeyword, ValueKeyword, read
+from .filters import vrf_of
+from .grammar import FAILED, CommandError, matches
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read, target
 from .name_tables import tos_number
 from .protocols import number_of as ip_protocol
-from .route_words import ROUTE_ROWS, is_default, read_nexthops, route_type, take_device
+from .route_words import ROUTE_ROWS, put_prefix, read_nexthops, route_type, take_new_destination
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ LOCAL_TYPES = (uapi.RTN_LOCAL, uapi.RTN_BROADCAST, uapi.RTN_NAT, uapi.RTN_ANYCAS
 LINK_TYPES = (uapi.RTN_BROADCAST, uapi.RTN_MULTICAST, uapi.RTN_ANYCAST)
 
 
-# -- changing -----------------------------------------------------------------------------------------------------
-
-
 def body(args: Args, deletes: bool) -> Record:
     """Return the body of RTM_NEWROUTE or RTM_DELROUTE that the args describe.  Raises `CommandError`."""
     ip = args.ip
@@ -37,7 +35,8 @@ def body(args: Args, deletes: bool) -> Record:
     read(ROUTE_ROWS, args, record, _destination)
     if "destination" not in record:
         raise help_of("route")
-    take_device(record, ip)
+    if "dev" in record:
+        record["RTA_OIF"] = ip.device(record.pop("dev"))
     metrics, lock = record.pop("metrics", {}), record.pop("lock", 0)
     if metrics:
         record["RTA_METRICS"] = {**metrics, **({"RTAX_LOCK": lock} if lock else {})}
@@ -83,14 +82,8 @@ def _destination(word: str, args: Args, record: Record) -> None:
         raise help_of("route")
     if "destination" in record:
         raise CommandError(f'Error: either "to" is duplicate, or "{word}" is a garbage.')
-    found = record["destination"] = prefix(word, record["rtm_family"])
-    record["rtm_family"] = record["rtm_family"] or found.family
-    record["rtm_dst_len"] = found.length
-    if found.address and not is_default(word):
-        record["RTA_DST"] = found.packed
-
-
-# -- looking up ---------------------------------------------------------------------------------------------------
+    record["destination"] = word
+    put_prefix(word, record, "RTA_DST", "rtm_dst_len")
 
 
 def _lookup_address(key: str, bits: str) -> Take:
@@ -98,53 +91,28 @@ def _lookup_address(key: str, bits: str) -> Take:
         word = args.take()
         if matches(word, "help"):
             raise help_of("route")
-        _put_prefix(word, record, key, bits)
+        put_prefix(word, record, key, bits)
 
     return take
-
-
-def _put_prefix(word: str, record: Record, key: str, bits: str) -> None:
-    found = prefix(word, record["rtm_family"])
-    record["rtm_family"] = record["rtm_family"] or found.family
-    record[bits] = found.length
-    if found.address and not is_default(word):
-        record[key] = found.packed
-
-
-def _new_destination(args: Args, record: Record) -> None:
-    word = args.take()
-    if word == "to":
-        word = args.take()
-    record["RTA_NEWDST"] = address(word, record["rtm_family"])[1]
 
 
 def _vrf_device(args: Args, record: Record) -> None:
-    word = args.take()
-    link = args.ip.link(args.ip.index_of(word))
-    if link is None or link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf":
-        raise wrong(word, "Invalid VRF\n")
-    record["oif"] = word
-
-
-def _bit(key: str, value: int) -> Take:
-    def take(args: Args, record: Record) -> None:
-        record[key] = record.get(key, 0) | value
-
-    return take
+    record["oif"] = args.take()
+    vrf_of(record["oif"], args.ip)
 
 
 LOOKUP_ROWS = [
     ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, "TOS value is invalid\n"),
     CustomKeyword("from*", _lookup_address("RTA_SRC", "rtm_src_len")),
-    ValueKeyword("iif*", "iif", str),
+    ValueKeyword("iif*", "iif"),
     ValueKeyword("mark*", "RTA_MARK", U32, "invalid mark value"),
-    ValueKeyword("oif*|dev", "oif", str),
-    CustomKeyword("notify*", _bit("rtm_flags", uapi.RTM_F_NOTIFY)),
-    CustomKeyword("connected*", _bit("connected", 1)),
+    ValueKeyword("oif*|dev", "oif"),
+    FlagKeyword("notify*", uapi.RTM_F_NOTIFY, "rtm_flags"),
+    ConstantKeyword("connected*", "connected", 1),
     CustomKeyword("vrf*", _vrf_device),
     ValueKeyword("uid*", "RTA_UID", U32, "invalid UID\n"),
-    CustomKeyword("fibmatch*", _bit("rtm_flags", uapi.RTM_F_FIB_MATCH)),
-    CustomKeyword("as", _new_destination),
+    FlagKeyword("fibmatch*", uapi.RTM_F_FIB_MATCH, "rtm_flags"),
+    CustomKeyword("as", take_new_destination),
     ValueKeyword("sport*", "RTA_SPORT", natural(16), "invalid sport\n"),
     ValueKeyword("dport*", "RTA_DPORT", natural(16), "invalid dport\n"),
     ValueKeyword("ipproto*", "RTA_IP_PROTO", ip_protocol, 'Invalid "ipproto" value\n'),
@@ -152,11 +120,7 @@ LOOKUP_ROWS = [
 
 
 def _lookup_target(word: str, args: Args, record: Record) -> None:
-    if word == "to":
-        word = args.take()
-    if matches(word, "help"):
-        raise help_of("route")
-    _put_prefix(word, record, "RTA_DST", "rtm_dst_len")
+    put_prefix(word, record, "RTA_DST", "rtm_dst_len")
     full = 32 if record["rtm_family"] == AF_INET else 128
     if record["rtm_family"] in (AF_INET, AF_INET6) and record["rtm_dst_len"] != full:
         complain(f"Warning: /{record['rtm_dst_len']} as prefix is invalid, only /{full} (or none) is supported.")
@@ -169,7 +133,7 @@ def look_up(args: Args) -> Iterator[Body]:
     ip = args.ip
     if not args:
         raise CommandError("need at least a destination address", FAILED)
-    record = read(LOOKUP_ROWS, args, {"rtm_family": ip.family, "rtm_table": 0}, _lookup_target)
+    record = read(LOOKUP_ROWS, args, {"rtm_family": ip.family, "rtm_table": 0}, target("to", "route", _lookup_target))
     if "found" not in record:
         raise CommandError("need at least a destination address", FAILED)
     for key, attribute in (("iif", "RTA_IIF"), ("oif", "RTA_OIF")):

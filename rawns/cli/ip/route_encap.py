@@ -122,9 +122,6 @@ def _segments(args: Args) -> Body:
     return {"SEG6_IPTUNNEL_SRH": mode.to_bytes(4, sys.byteorder) + header + b"".join(reversed(segments)) + tail}
 
 
-# -- showing ----------------------------------------------------------------------------------------------------------
-
-
 def _show_ip(prefix: str, hops: str, tos: str) -> Callable[[Body], Iterator[OutputField]]:
     def show(body: Body) -> Iterator[OutputField]:
         for name, form in (("id", "id %u "), ("src", "src %s "), ("dst", "dst %s "), (hops, f"{hops} %u "), (tos, f"{tos} %u ")):

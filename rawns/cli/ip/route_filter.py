@@ -6,7 +6,7 @@ from ... import uapi
 from .arguments import U32, prefix
 from .context import help_of
 from .grammar import FAMILIES, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
+from .keywords import ConstantKeyword, CustomKeyword, Keyword, PrefixKeyword, ValueKeyword, read
 from .name_tables import protocol_number, scope_number, tos_number
 from .route_words import realms, route_type, table_number, vrf_table
 
@@ -41,10 +41,6 @@ def _via(args: Args, record: Record) -> None:
     if family:
         word = args.take()
     record["via"] = prefix(word, family or record["family"])
-
-
-def _source(args: Args, record: Record) -> None:
-    record["prefsrc"] = prefix(args.take(), record["family"])
 
 
 def _realms(args: Args, record: Record) -> None:
@@ -86,12 +82,12 @@ FILTERS: list[Keyword] = [
     ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n', everything="all"),
     ValueKeyword("scope*", "scope", scope_number, 'invalid "scope"\n', everything="all"),
     ValueKeyword("type*", "types", lambda text: 1 << route_type(text), "node type value is invalid\n"),
-    ValueKeyword("dev|oif", "dev", str),
-    ValueKeyword("iif", "iif name", str),
+    ValueKeyword("dev|oif", "dev"),
+    ValueKeyword("iif", "iif name"),
     ValueKeyword("mark", "mark", U32, "invalid mark value"),
     ValueKeyword("metric*|priority*|preference", "metric", U32, '"metric" value is invalid\n'),
     CustomKeyword("via", _via),
-    CustomKeyword("src", _source),
+    PrefixKeyword("src", "prefsrc"),
     CustomKeyword("realms*", _realms),
     CustomKeyword("from*", _from),
 ]

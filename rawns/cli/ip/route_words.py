@@ -5,8 +5,9 @@ from __future__ import annotations
 from ... import uapi
 from . import name_tables
 from .arguments import U8, U32, address, number, prefix
+from .filters import vrf_of
 from .grammar import FAMILIES, CommandError, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
 from .name_tables import protocol_number, scope_number
 from .name_tables import tos_number as tos_number  # kinds of links take it from here
 
@@ -196,12 +197,16 @@ def _source(args: Args, record: Record) -> None:
 
 
 def _from(args: Args, record: Record) -> None:
-    word = args.take()
+    put_prefix(args.take(), record, "RTA_SRC", "rtm_src_len")
+
+
+def put_prefix(word: str, record: Record, key: str, bits: str) -> None:
+    """Put a prefix and its length where the kernel expects them.  Raises `CommandError`."""
     found = prefix(word, record["rtm_family"])
     record["rtm_family"] = record["rtm_family"] or found.family
-    record["rtm_src_len"] = found.length
+    record[bits] = found.length
     if found.address and not is_default(word):
-        record["RTA_SRC"] = found.packed
+        record[key] = found.packed
 
 
 def _table(args: Args, record: Record) -> None:
@@ -224,19 +229,14 @@ def put_table(record: Record, number: int) -> None:
 
 def vrf_table(word: str, ip: IpContext) -> int:
     """Return the table of a VRF by its name.  Raises `CommandError`."""
-    link = ip.link(ip.index_of(word)) or {}
-    table: int = link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_DATA", {}).get("IFLA_VRF_TABLE", 0)
-    if link.get("IFLA_LINKINFO", {}).get("IFLA_INFO_KIND") != "vrf" or not table:
+    table: int = vrf_of(word, ip)["IFLA_LINKINFO"].get("IFLA_INFO_DATA", {}).get("IFLA_VRF_TABLE", 0)
+    if not table:
         raise wrong(word, "Invalid VRF\n")
     return table
 
 
 def _vrf(args: Args, record: Record) -> None:
     put_table(record, vrf_table(args.take(), args.ip))
-
-
-def _onlink(args: Args, record: Record) -> None:
-    record["rtm_flags"] = record.get("rtm_flags", 0) | uapi.RTNH_F_ONLINK
 
 
 def _nexthops(args: Args, record: Record) -> None:
@@ -246,7 +246,8 @@ def _nexthops(args: Args, record: Record) -> None:
     args.at = len(args.words)
 
 
-def _new_destination(args: Args, record: Record) -> None:
+def take_new_destination(args: Args, record: Record) -> None:
+    """Read ``as [to] ADDRESS``: the label that MPLS puts in place of the old one."""
     word = args.take()
     if word == "to":
         word = args.take()
@@ -261,7 +262,7 @@ def _encapsulation(args: Args, record: Record) -> None:
 
 ROUTE_ROWS: list[Keyword] = [
     CustomKeyword("src", _source),
-    CustomKeyword("as", _new_destination),
+    CustomKeyword("as", take_new_destination),
     CustomKeyword("via", take_gateway),
     CustomKeyword("from", _from),
     ValueKeyword("tos|dsfield*", "rtm_tos", tos_number, '"tos" value is invalid\n'),
@@ -270,25 +271,17 @@ ROUTE_ROWS: list[Keyword] = [
     ValueKeyword("scope", "rtm_scope", scope_number, 'invalid "scope" value\n'),
     *METRICS,
     ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n'),
-    CustomKeyword("onlink", _onlink),
+    FlagKeyword("onlink", uapi.RTNH_F_ONLINK, "rtm_flags"),
     CustomKeyword("nexthop", _nexthops),
     ValueKeyword("nhid", "RTA_NH_ID", U32, '"id" value is invalid\n'),
     ValueKeyword("protocol*", "rtm_protocol", protocol_number, '"protocol" value is invalid\n'),
     CustomKeyword("table*", _table),
     CustomKeyword("vrf*", _vrf),
-    ValueKeyword("dev|oif", "dev", str),
+    ValueKeyword("dev|oif", "dev"),
     ValueKeyword("pref*", "RTA_PREF", preference, '"pref" value is invalid\n'),
     CustomKeyword("encap", _encapsulation),
     ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n'),
 ]
-
-
-def take_device(record: Record, ip: IpContext, key: str = "RTA_OIF") -> None:
-    """Replace the name of the device, if there is one, by its index.  Raises `CommandError`."""
-    name = record.pop("dev", None)
-    if name is None:
-        return
-    record[key] = ip.device(name)
 
 
 # -- several next hops ------------------------------------------------------------------------------------------------
@@ -299,10 +292,6 @@ def _weight(text: str) -> int:
     if not 0 < value <= MAX_WEIGHT:
         raise ValueError(text)
     return value - 1
-
-
-def _hop_onlink(args: Args, record: Record) -> None:
-    record["rtnh_flags"] = record.get("rtnh_flags", 0) | uapi.RTNH_F_ONLINK
 
 
 def _hop_gateway(args: Args, record: Record) -> None:
@@ -324,10 +313,10 @@ HOP_ROWS: list[Keyword] = [
     CustomKeyword("via", _hop_gateway),
     CustomKeyword("dev", _hop_device),
     ValueKeyword("weight", "rtnh_hops", _weight, '"weight" is invalid\n'),
-    CustomKeyword("onlink", _hop_onlink),
+    FlagKeyword("onlink", uapi.RTNH_F_ONLINK, "rtnh_flags"),
     ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n'),
     CustomKeyword("encap", _encapsulation),
-    CustomKeyword("as", _new_destination),
+    CustomKeyword("as", take_new_destination),
     ConstantKeyword("pervasive", "rtnh_flags", uapi.RTNH_F_PERVASIVE),
 ]
 

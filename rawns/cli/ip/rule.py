@@ -11,7 +11,7 @@ from .arguments import U32, interface, number, prefix, unsigned64
 from .context import ObjectVerbs, complain, help_of
 from .filters import group_of, lies_in
 from .grammar import BAD_WORD, FAILED, CommandError, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, PrefixKeyword, ValueKeyword, read
 from .name_tables import named, protocol_number, tos_name, tos_number, type_name
 from .protocols import name_of, number_of
 from .render import LINE_END, NULL, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, put
@@ -197,23 +197,6 @@ def modify(args: Args, deletes: bool) -> int:
 # -- the filter of show and flush ---------------------------------------------------------------------------------
 
 
-def _filter_prefix(key: str) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        record[key] = prefix(args.take(), record["family"])
-
-    return take
-
-
-def _filter_protocol(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["protocol"] = protocol_number(word)
-    except ValueError:
-        if word != "all":
-            raise wrong(word, 'invalid "protocol"\n') from None
-        record.pop("protocol", None)
-
-
 FILTERS = [
     ValueKeyword("preference*|order*|priority*", "FRA_PRIORITY", U32, "preference value is invalid\n"),
     FlagKeyword("not", uapi.FIB_RULE_INVERT, "not"),
@@ -225,8 +208,8 @@ FILTERS = [
     CustomKeyword("uidrange", _uid_range),
     ValueKeyword("tun_id*", "FRA_TUN_ID", unsigned64, '"tun_id" value is invalid\n'),
     ValueKeyword("lookup|table*", "table", table_number, "table id value is invalid\n"),
-    CustomKeyword("from*|src*", _filter_prefix("src")),
-    CustomKeyword("protocol*", _filter_protocol),
+    PrefixKeyword("from*|src*", "src"),
+    ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n', everything="all"),
     ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
     ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
     ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid dport range\n"),

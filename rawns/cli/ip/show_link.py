@@ -8,6 +8,7 @@ from ... import uapi
 from . import name_tables
 from .grammar import AF_PACKET
 from .name_tables import named
+from .reads import host, true
 from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, put
 
 TYPE_CHECKING = False
@@ -25,14 +26,6 @@ TUNNELS = {(768, 4): AF_INET, (776, 4): AF_INET, (778, 4): AF_INET, (769, 16): A
 def _nth(table: tuple[str, ...]) -> Any:
     """Return a read that names a number by a table; a number beyond its end is not shown."""
     return lambda value, record, ip: table[value] if value < len(table) else None
-
-
-def _master(value: int, record: Body, ip: IpContext) -> str:
-    return ip.name_of(value)
-
-
-def _group(value: int, record: Body, ip: IpContext) -> str:
-    return str(value) if ip.numeric else name_tables.table("group").get(value, str(value))
 
 
 def _queue(value: int, record: Body, ip: IpContext) -> int | None:
@@ -60,10 +53,6 @@ def _netns(value: int, record: Body, ip: IpContext) -> str:
     return f"link-netns {name}" if name is not None else f"link-netnsid {value if value >= 0 else 'unknown'}"
 
 
-def _true(value: int, record: Body, ip: IpContext) -> bool | None:
-    return True if value else None
-
-
 def _hex(value: bytes, record: Body, ip: IpContext) -> str:
     return value.hex()
 
@@ -75,11 +64,11 @@ def _state_colour(value: int, record: Body) -> str | None:
 FIRST = (
     OutputRow("IFLA_MTU", "mtu", "mtu %d "),
     OutputRow("IFLA_QDISC", "qdisc", "qdisc %s "),
-    OutputRow("IFLA_MASTER", "master", "master %s ", _master),
+    OutputRow("IFLA_MASTER", "master", "master %s ", device_name),
     OutputRow("IFLA_OPERSTATE", "operstate", "state %s ", _nth(name_tables.OPERSTATES), None, _state_colour),
 )
 LINKMODE = (OutputRow("IFLA_LINKMODE", "linkmode", "mode %s ", _nth(name_tables.LINKMODES)),)
-GROUP = (OutputRow("IFLA_GROUP", "group", "group %s ", _group), OutputRow("IFLA_TXQLEN", "txqlen", "qlen %d", _queue))
+GROUP = (OutputRow("IFLA_GROUP", "group", "group %s ", named("group")), OutputRow("IFLA_TXQLEN", "txqlen", "qlen %d", _queue))
 ADDRESS = (
     OutputRow("ifi_type", "link_type", "\n    link/%s ", _type),
     OutputRow("IFLA_ADDRESS", "address", "%s", _lladdr, None, "mac"),
@@ -89,7 +78,7 @@ PEER = (OutputRow("IFLA_BROADCAST", "broadcast", " peer %s", _lladdr, None, "mac
 PERMANENT = (OutputRow("IFLA_PERM_ADDRESS", "permaddr", " permaddr %s", _permanent, None, "mac"),)
 ELSEWHERE = (
     OutputRow("IFLA_LINK_NETNSID", "link_netnsid", " %s", None, _netns),
-    OutputRow("IFLA_PROTO_DOWN", "proto_down", " protodown on ", _true),
+    OutputRow("IFLA_PROTO_DOWN", "proto_down", " protodown on ", true),
 )
 COUNTS = (
     OutputRow("IFLA_PROMISCUITY", "promiscuity", " promiscuity %d "),
@@ -289,10 +278,6 @@ def _peer(value: str, record: Body, ip: IpContext) -> str | None:
     return None if value == record.get("IFA_LOCAL", value) else ip.host(value)
 
 
-def _host(value: str, record: Body, ip: IpContext) -> str:
-    return ip.host(value)
-
-
 def _address_colour(value: Any, record: Body) -> str | None:
     return family_colour(record["ifa_family"])
 
@@ -335,8 +320,8 @@ BRIEF_ADDRESS: tuple[Row, ...] = (
 ADDRESS_ROWS: tuple[Row, ...] = (
     OutputRow("ifa_family", "family", "    %s ", _family_name, cached=True),
     *BRIEF_ADDRESS,
-    OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", _host, colour=_address_colour),
-    OutputRow("IFA_ANYCAST", "anycast", "any %s ", _host, colour=_address_colour),
+    OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", host, colour=_address_colour),
+    OutputRow("IFA_ANYCAST", "anycast", "any %s ", host, colour=_address_colour),
     OutputRow("ifa_scope", "scope", "scope %s ", named("rt_scopes"), cached=True),
     OutputGroup("ifa_flags", _address_flags, cached=lambda record: (address_flags(record), record["ifa_family"])),
     OutputRow("IFA_LABEL", "label", "%s", cached=True),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..arguments import U16
 from ..keywords import ConstantKeyword, ValueKeyword
+from ..reads import flag_row
 from ..render import OutputField, OutputRow, fields
 from .ethertypes import ethertype, ethertype_name
-from .kind import described, flag_row, required
+from .kind import described, required
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

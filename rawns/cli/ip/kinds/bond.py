@@ -10,8 +10,9 @@ from _socket import AF_INET6
 from ..arguments import U8, U16, U32, address, integer, lladdr
 from ..grammar import FAILED
 from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword
+from ..reads import named_rows, signed
 from ..render import JsonObject, OutputField, OutputRow, put
-from .kind import described, ipv4_address, named_rows, show, signed
+from .kind import described, ipv4_address, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,9 +101,6 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
 )
 
 
-# -- words --------------------------------------------------------------------------------------------------------
-
-
 def _targets(key: str, read: Callable[[str], bytes]) -> Callable[[Args, Record], None]:
     """Return a function that reads addresses with commas between them; there may be none."""
 
@@ -158,9 +156,6 @@ PORT_WORDS = [
     ValueKeyword("queue_id*", "IFLA_BOND_SLAVE_QUEUE_ID", U16, "queue_id is invalid"),
     ValueKeyword("prio", "IFLA_BOND_SLAVE_PRIO", _priority, "prio is invalid"),
 ]
-
-
-# -- output -------------------------------------------------------------------------------------------------------
 
 
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:

@@ -7,12 +7,13 @@ calls its value, if that is not its name in capitals.  Its attribute and its nam
 from __future__ import annotations
 
 from .. import name_tables
-from ..arguments import U8, U16, U32, lladdr, number
+from ..arguments import U8, U16, U32, lladdr, unsigned64
 from ..grammar import wrong
-from ..keywords import ConstantKeyword, CustomKeyword, Keyword, OnOffKeyword, ValueKeyword
+from ..keywords import ConstantKeyword, DeviceKeyword, Keyword, OnOffKeyword, ValueKeyword
+from ..reads import hexadecimal, link_name, named_rows, on_off, signed, switch_row
 from ..render import JsonText, OutputRow
 from .ethertypes import ethertype, ethertype_name
-from .kind import boolean, described, hexadecimal, link_name, named_rows, show, signed
+from .kind import described, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,15 +22,7 @@ if TYPE_CHECKING:
 USER_HZ = 100  # the unit of the timers
 
 
-def _u64(text: str) -> int:
-    """Parse a number as strtoull(3) does: what is negative wraps around.  Raises ValueError."""
-    value = number(text)
-    if abs(value) >> 64:
-        raise ValueError(text)
-    return value & (1 << 64) - 1
-
-
-SIZES = {"8": U8, "16": U16, "32": U32, "64": _u64, "p": ethertype}
+SIZES = {"8": U8, "16": U16, "32": U32, "64": unsigned64, "p": ethertype}
 BOOLEANS = ("no_linklocal_learn", "mcast_vlan_snooping")  # BR_BOOLOPT_*
 
 # In the order of help.
@@ -186,13 +179,6 @@ SWITCHES = dict(
 )
 
 
-def _backup(args: Args, record: Record) -> None:
-    word = args.take()
-    record["IFLA_BRPORT_BACKUP_PORT"] = args.ip.index_of(word)
-    if not record["IFLA_BRPORT_BACKUP_PORT"]:
-        raise wrong(word, "Device does not exist\n")
-
-
 PORT_WORDS = [
     ConstantKeyword("fdb_flush*", "IFLA_BRPORT_FLUSH", True),
     ValueKeyword("state*", "IFLA_BRPORT_STATE", U8, "state is invalid"),
@@ -201,17 +187,13 @@ PORT_WORDS = [
     *[OnOffKeyword(f"{name}*", f"IFLA_BRPORT_{key}") for name, key in SWITCHES.items()],
     ValueKeyword("mcast_router*", "IFLA_BRPORT_MULTICAST_ROUTER", U8, "invalid mcast_router"),
     ValueKeyword("group_fwd_mask*", "IFLA_BRPORT_GROUP_FWD_MASK", U16, "invalid group_fwd_mask"),
-    CustomKeyword("backup_port*", _backup),
+    DeviceKeyword("backup_port*", "IFLA_BRPORT_BACKUP_PORT", "Device does not exist\n"),
     ConstantKeyword("nobackup_port*", "IFLA_BRPORT_BACKUP_PORT", 0),
 ]
 
 
-def _on_off(value: int, record: Body, ip: IpContext) -> str:
-    return "on" if value else "off"
-
-
 def _switches(names: str) -> list[OutputRow]:
-    return [OutputRow(f"IFLA_BRPORT_{SWITCHES[name]}", name, f"{name} %s ", boolean, _on_off) for name in names.split()]
+    return [switch_row(f"IFLA_BRPORT_{SWITCHES[name]}", name) for name in names.split()]
 
 
 def _mask_names(value: int, record: Body, ip: IpContext) -> str:
@@ -234,7 +216,7 @@ PORT_ROWS = (
     *[_row("IFLA_BRPORT", name) for name in ("topology_change_ack", "config_pending")],
     *_switches("proxy_arp proxy_arp_wifi"),
     OutputRow("IFLA_BRPORT_MULTICAST_ROUTER", "multicast_router", "mcast_router %d "),
-    OutputRow("IFLA_BRPORT_FAST_LEAVE", "", "mcast_fast_leave %s ", _on_off),
+    OutputRow("IFLA_BRPORT_FAST_LEAVE", "", "mcast_fast_leave %s ", on_off),
     *_switches("mcast_flood bcast_flood mcast_to_unicast neigh_suppress"),
     OutputRow("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask", "group_fwd_mask %s ", hexadecimal),
     OutputRow("IFLA_BRPORT_GROUP_FWD_MASK", "group_fwd_mask_str", "group_fwd_mask_str %s ", _mask_names),

@@ -10,9 +10,9 @@ from _socket import AF_INET, AF_INET6
 from ..arguments import U8, U16, U32
 from ..grammar import FAILED, CommandError, pick, wrong
 from ..keywords import ConstantKeyword, FlagKeyword, ValueKeyword
+from ..reads import bit, flag_row, hexadecimal, named_by, true
 from ..render import OutputRow
 from . import tunnel
-from .kind import bit, flag_row, hexadecimal, named, true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ HEADER_ROWS = (
 ERSPAN_ROWS = (
     OutputRow(f"{PREFIX}_ERSPAN_INDEX", "erspan_index", "erspan_index %d "),
     OutputRow(f"{PREFIX}_ERSPAN_VER", "erspan_ver", "erspan_ver %d "),
-    OutputRow(f"{PREFIX}_ERSPAN_DIR", "erspan_dir", "erspan_dir %s ", named(("ingress",), "egress")),
+    OutputRow(f"{PREFIX}_ERSPAN_DIR", "erspan_dir", "erspan_dir %s ", named_by(("ingress",), "egress")),
     OutputRow(f"{PREFIX}_ERSPAN_HWID", "erspan_hwid", "erspan_hwid %s ", hexadecimal),
 )
 FIRST_ROWS = (tunnel.external_row(PREFIX), *tunnel.end_rows(PREFIX))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from ..arguments import U8
-from ..grammar import wrong
-from ..keywords import CustomKeyword, Keyword, ValueKeyword
-from ..render import OutputRow
+from ..keywords import DeviceKeyword, ValueKeyword
+from ..render import OutputRow, device_name
 from .kind import described, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, IpContext, Record
+    pass
 
 HELP = """\
 Usage:\tip link add name NAME type hsr slave1 SLAVE1-IF slave2 SLAVE2-IF
@@ -29,30 +28,16 @@ PROTOCOL
 \t0 - HSR, 1 - PRP. (default = 0 - HSR)"""
 
 
-def _port(name: str, key: str) -> Keyword:
-    def take(args: Args, record: Record) -> None:
-        word = args.take()
-        record[key] = args.ip.index_of(word)
-        if not record[key]:
-            raise wrong(word, "No such interface")
-
-    return CustomKeyword(f"{name}*", take)
-
-
-def _port_name(value: int, record: Body, ip: IpContext) -> str:
-    return ip.name_of(value)
-
-
 WORDS = [
     ValueKeyword("supervision*", "IFLA_HSR_MULTICAST_SPEC", U8, "ADDR-BYTE is invalid"),
     ValueKeyword("version*", "IFLA_HSR_VERSION", U8, "version is invalid"),
     ValueKeyword("proto*", "IFLA_HSR_PROTOCOL", U8, "protocol is invalid"),
-    _port("slave1", "IFLA_HSR_SLAVE1"),
-    _port("slave2", "IFLA_HSR_SLAVE2"),
+    DeviceKeyword("slave1*", "IFLA_HSR_SLAVE1", "No such interface"),
+    DeviceKeyword("slave2*", "IFLA_HSR_SLAVE2", "No such interface"),
 ]
 ROWS = (
-    OutputRow("IFLA_HSR_SLAVE1", "slave1", "slave1 %s ", _port_name),
-    OutputRow("IFLA_HSR_SLAVE2", "slave2", "slave2 %s ", _port_name),
+    OutputRow("IFLA_HSR_SLAVE1", "slave1", "slave1 %s ", device_name),
+    OutputRow("IFLA_HSR_SLAVE2", "slave2", "slave2 %s ", device_name),
     OutputRow("IFLA_HSR_SEQ_NR", "seq_nr", "sequence %d "),
     OutputRow("IFLA_HSR_SUPERVISION_ADDR", "supervision_addr", "supervision %s "),
     OutputRow("IFLA_HSR_PROTOCOL", "proto", "proto %d "),

@@ -11,9 +11,9 @@ from ....uapi import IP6_TNL_F_MIP6_DEV, SIT_ISATAP
 from ..arguments import U32, prefix
 from ..grammar import CommandError
 from ..keywords import CustomKeyword, FlagKeyword, ValueKeyword
+from ..reads import bit, flag_row
 from ..render import OutputRow
 from . import tunnel
-from .kind import bit, flag_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,9 +72,6 @@ ADDR\t  := IPV6_ADDRESS
 \tMARK\t  := { 0x0..0xffffffff | inherit }"""
 VTI_OPTIONS = "remote ADDR\nlocal ADDR\n[i|o]key KEY\ndev PHYS_DEV\nfwmark MARK"
 VTI_WHERE = "ADDR := {{ {}_ADDRESS }}\n\tKEY  := {{ DOTTED_QUAD | NUMBER }}\n\tMARK := {{ 0x0..0xffffffff }}"
-
-
-# -- words --------------------------------------------------------------------------------------------------------
 
 
 def _mode(modes: dict[int, str]) -> Keyword:
@@ -138,9 +135,6 @@ def _finish(record: Record) -> Record:
 def _finish_ipip(record: Record) -> Record:
     record = _finish(record)
     return {key: value for key, value in record.items() if "6RD" not in key}  # the words are read, and have no effect
-
-
-# -- output -------------------------------------------------------------------------------------------------------
 
 
 def _proto(modes: dict[int, str]) -> OutputRow:

@@ -11,7 +11,7 @@ from ..render import OutputField, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Args, Body, Callable, IpContext, Iterator, Optional, Read, Record, Sequence
+    from ..hints import Args, Body, Callable, IpContext, Iterator, Optional, Record, Sequence
 
     Parse = Optional[Callable[[Args, int], Record]]
     Show = Optional[Callable[[Body, IpContext], Iterator[OutputField]]]
@@ -88,45 +88,6 @@ def show(rows: Sequence[OutputRow]) -> Callable[[Body, IpContext], Iterator[Outp
     return lambda data, ip: fields(rows, data, ip)
 
 
-def named(names: Sequence[str] | dict[int, str], otherwise: str | None = "UNKNOWN") -> Read:
-    """Return a read that names a number; ``otherwise`` may have ``{}`` for a number without a name.  None leaves that out."""
-    table = names if isinstance(names, dict) else dict(enumerate(names))
-    return lambda value, record, ip: table.get(value, otherwise and otherwise.format(value))
-
-
-def named_rows(key: str, name: str, names: Sequence[str], number: str = "%d") -> list[OutputRow]:
-    """Return the rows of a number that has a name; one that has none is ``name_index`` in JSON."""
-    return [
-        OutputRow(key, name, f"{name} %s ", named(names, None)),
-        OutputRow(key, f"{name}_index", f"{name} {number} ", lambda value, record, ip: None if value < len(names) else value),
-    ]
-
-
-def bit(mask: int) -> Read:
-    """Return a read that is true if a bit is set, and leaves the field out otherwise."""
-    return lambda value, record, ip: True if value & mask else None
-
-
-def signed(value: int, record: Body, ip: Any) -> int:
-    """Return an unsigned number of 32 bits as `ip` prints it: as a C int."""
-    return value - (1 << 32) if value >> 31 else value
-
-
-def link_name(value: int, record: Body, ip: IpContext) -> str | None:
-    """Return the name of a link for its index; nothing for 0."""
-    return ip.name_of(value) if value else None
-
-
-def hexadecimal(value: int, record: Body, ip: Any) -> str:
-    """Return a number as printf(3) formats it by ``%#x``."""
-    return f"{value:#x}" if value else "0"
-
-
-def hexadecimal_or_none(value: int, record: Body, ip: Any) -> str | None:
-    """Return a number in hex; nothing for 0."""
-    return f"{value:#x}" if value else None
-
-
 def ipv4_address(text: str) -> bytes:
     """Parse an IPv4 address where `ip` has a sentence of its own for a wrong one.  Raises `CommandError`."""
     try:
@@ -138,22 +99,6 @@ def ipv4_address(text: str) -> bytes:
 def required(name: str) -> CommandError:
     """Return the error for an option that is missing."""
     return CommandError(f'Error: argument "{name}" is required')
-
-
-def flag_row(key: str, json: str, text: str, no: str = "") -> OutputRow:
-    """Return the row of an option that is printed as ``text``, or as ``no`` if it is off (``notext`` by default)."""
-    words = (no or f"no{text} ", f"{text} " if text else "")
-    return OutputRow(key, json, "%s", boolean, lambda value, record, ip: words[bool(value)])
-
-
-def boolean(value: int, record: Body, ip: Any) -> bool:
-    """Return a number as true or false."""
-    return bool(value)
-
-
-def true(value: int, record: Body, ip: Any) -> bool | None:
-    """Return true; nothing for 0."""
-    return True if value else None
 
 
 def on_off(name: str, json: str, on: bool) -> OutputField:

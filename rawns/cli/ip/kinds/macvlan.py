@@ -7,8 +7,9 @@ from ..arguments import U32, lladdr
 from ..context import complain
 from ..grammar import FAILED, CommandError
 from ..keywords import CustomKeyword, FlagKeyword
+from ..reads import signed
 from ..render import OutputField
-from .kind import LinkKind, described, signed
+from .kind import LinkKind, described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

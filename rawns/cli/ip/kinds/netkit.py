@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..grammar import FAILED, CommandError, duplicate
+from ..reads import named_by
 from ..render import OutputRow
-from .kind import LinkKind, named, show
+from .kind import LinkKind, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ def _parse(args: Args, index: int) -> Record:
 
 
 ROWS = (
-    OutputRow("IFLA_NETKIT_MODE", "mode", "mode %s ", named(MODES)),
-    OutputRow("IFLA_NETKIT_PRIMARY", "type", "type %s ", named(("peer",), "primary")),
-    OutputRow("IFLA_NETKIT_POLICY", "policy", "policy %s ", named(POLICIES)),
-    OutputRow("IFLA_NETKIT_PEER_POLICY", "peer_policy", "peer policy %s ", named(POLICIES)),
-    OutputRow("IFLA_NETKIT_SCRUB", "scrub", "scrub %s ", named(SCRUBS)),
-    OutputRow("IFLA_NETKIT_PEER_SCRUB", "peer_scrub", "peer scrub %s ", named(SCRUBS)),
+    OutputRow("IFLA_NETKIT_MODE", "mode", "mode %s ", named_by(MODES)),
+    OutputRow("IFLA_NETKIT_PRIMARY", "type", "type %s ", named_by(("peer",), "primary")),
+    OutputRow("IFLA_NETKIT_POLICY", "policy", "policy %s ", named_by(POLICIES)),
+    OutputRow("IFLA_NETKIT_PEER_POLICY", "peer_policy", "peer policy %s ", named_by(POLICIES)),
+    OutputRow("IFLA_NETKIT_SCRUB", "scrub", "scrub %s ", named_by(SCRUBS)),
+    OutputRow("IFLA_NETKIT_PEER_SCRUB", "peer_scrub", "peer scrub %s ", named_by(SCRUBS)),
 )
 KINDS = {"netkit": LinkKind(HELP, _parse, show(ROWS))}

@@ -8,9 +8,10 @@ from ..arguments import U16, U32, address
 from ..context import complain
 from ..grammar import FAILED, CommandError, garbage, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword
+from ..reads import flag_row, hexadecimal_or_none, link_name, named_by, true
 from ..render import JsonObject, OutputField, OutputRow
 from ..route_words import tos_number
-from .kind import described, either, flag_row, hexadecimal_or_none, link_name, named, show, true
+from .kind import described, either, show
 from .tunnel import UNSPECIFIED, is_multicast, tos_row
 
 TYPE_CHECKING = False
@@ -288,7 +289,7 @@ def _df(value: int, record: Body, ip: IpContext) -> str:
 
 def _df_rows(prefix: str) -> list[OutputRow]:
     return [
-        OutputRow(f"{prefix}_DF", "df", "%s", named(DF, None), _df),
+        OutputRow(f"{prefix}_DF", "df", "%s", named_by(DF, None), _df),
         OutputRow(f"{prefix}_LABEL", "label", "flowlabel %s ", hexadecimal_or_none),
     ]
 

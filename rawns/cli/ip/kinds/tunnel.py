@@ -11,9 +11,10 @@ from .... import uapi
 from ..arguments import U8, U16, U32, address, number
 from ..grammar import BAD_WORD, FAILED, CommandError, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword
+from ..reads import bit, hexadecimal_or_none, link_name
 from ..render import JsonObject, OutputField, OutputRow, fields
 from ..route_words import tos_number
-from .kind import LinkKind, bit, described, either, hexadecimal_or_none, ipv4_address, link_name
+from .kind import LinkKind, described, either, ipv4_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

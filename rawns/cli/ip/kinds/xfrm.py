@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..arguments import U32
 from ..grammar import FAILED, CommandError
 from ..keywords import ConstantKeyword, DeviceKeyword, ValueKeyword
+from ..reads import hexadecimal
 from ..render import OutputRow
-from .kind import described, hexadecimal, required, show
+from .kind import described, required, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
