@@ -128,13 +128,15 @@ def implementations(only: set[str]) -> dict[str, Callable[[], None]]:
         raise SystemExit(session.reason)
     print(f"isolation: {session.isolation.mode}; user {os.getuid()}; load {os.getloadavg()[0]:.2f}")
     TestState(session, "test_bench", PROJECT, PROJECT).begin()  # `ip netns` cannot return to the machine's network otherwise
-    found: dict[str, Callable[[], None]] = {"rawns, fixture lab": lambda: fixture(session), "rawns, Lab": plain_lab}
+    found: dict[str, Callable[[], None]] = {"fixture": lambda: fixture(session), "lab": plain_lab}
     makers: dict[str, Callable[[], Callable[[], None]]] = {
-        "script of ip": lambda: ip_script,
+        "ip": lambda: ip_script,
         "pyroute2": pyroute2_fixture,
         "munet": munet_fixture,
     }
     for name, make in makers.items():
+        if only and name not in only:
+            continue
         try:
             run = make()
             run()
@@ -320,7 +322,7 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=0, help="default: 100; --workers 5, --carrier 20, --startup 40")
-    parser.add_argument("--only", default="", help="names of implementations, with commas")
+    parser.add_argument("--only", default="", help="of fixture,lab,ip,pyroute2,munet")
     parser.add_argument("--workers", action="store_true", help="measure tests on one worker and on two instead")
     parser.add_argument("--carrier", action="store_true", help="measure how soon a failing link is reported instead")
     parser.add_argument("--startup", action="store_true", help="measure the start of pytest instead")

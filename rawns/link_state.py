@@ -26,39 +26,37 @@ RELEASE = tuple([int(number) for number in os.uname().release.split("-")[0].spli
 WAIT_SECONDS = 10.0  # that an older kernel is waited for
 
 
-def complete(netlink: Netlink, names: Sequence[str]) -> list[str]:
-    """Let the links with these names transmit if they have a carrier; return the names that no link has.
+def complete(netlink: Netlink, names: Sequence[str]) -> dict[str, bool | None]:
+    """Let the links with these names transmit if they have a carrier; return for each whether it does, None if it is not there.
 
     Name a link after those that its carrier comes from.  An older kernel (`SYNCHRONOUS`) is waited for, `WAIT_SECONDS` at most.
     Raises `SyscallError`, `KernelError`.
     """
-    missing: list[str] = []
+    found: dict[str, bool | None] = {}
     for name in names:
         try:
-            link_detected(netlink.fileno(), name)
+            found[name] = link_detected(netlink.fileno(), name)
         except SyscallError as error:
             if error.errno not in (ENODEV, EOPNOTSUPP):
                 raise
-            if error.errno == ENODEV or not _asked(netlink, name):
-                missing.append(name)
-    if RELEASE < SYNCHRONOUS and len(missing) < len(names):
-        _wait(netlink, frozenset(names))
-    return missing
+            found[name] = None if error.errno == ENODEV else _carrier(netlink, name)
+    if RELEASE < SYNCHRONOUS and any(found.values()) and not _wait(netlink, frozenset(names)):
+        found = {name: None if carrier is None else False for name, carrier in found.items()}
+    return found
 
 
-def _asked(netlink: Netlink, name: str) -> bool:
-    """Ask for a link whose driver does not know ETHTOOL_GLINK; return whether it is there."""
+def _carrier(netlink: Netlink, name: str) -> bool | None:
+    """Return whether a link whose driver does not know ETHTOOL_GLINK has a carrier; None if it is not there."""
     try:
-        netlink.get(link.get(name))
+        return link.Link(netlink.get(link.get(name)).body).carrier
     except KernelError as error:
         if error.errno != ENODEV:
             raise
-        return False
-    return True
+        return None
 
 
-def _wait(netlink: Netlink, names: frozenset[str]) -> None:
-    """Wait until none of the links has a carrier that the kernel has not yet dealt with.
+def _wait(netlink: Netlink, names: frozenset[str]) -> bool:
+    """Wait until none of the links has a carrier that the kernel has not yet dealt with; return whether that is so.
 
     A link whose carrier has never changed (IFLA_CARRIER_CHANGES 0), such as ``lo``, transmits while its state is unknown.
     """
@@ -72,11 +70,12 @@ def _wait(netlink: Netlink, names: frozenset[str]) -> None:
         return True
 
     if completed():
-        return
+        return True
     from .events import Monitor, wait_until  # not needed by commands that do not wait
 
     with Monitor.beside(netlink, "link") as monitor:
         try:
             wait_until(completed, monitor, timeout=WAIT_SECONDS)
         except TimeoutError:
-            pass  # something else keeps it from its state; the caller has waited long enough
+            return False  # something else keeps it from its state; the caller has waited long enough
+    return True

@@ -36,12 +36,12 @@ HOSTS_PER_VISIT = 64  # after so many hosts this thread returns to its namespace
 ADDRESS_SECONDS = 10.0  # that the IPv6 addresses of a host are waited for
 
 
-def activate(lab: Topology, ones: Iterable[Interface], moved: Sequence[Place] = ()) -> list[Place]:
+def activate(lab: Topology, ones: Iterable[Interface], moved: Sequence[Place] = ()) -> dict[Place, bool | None]:
     """Let interfaces of a lab transmit if they have a carrier, with the other ends of their wires and what stands on both.
 
     The IPv6 addresses that are described of ``ones`` are waited for, `ADDRESS_SECONDS` at most.  ``moved`` are places of ends of
     wires outside of the description, which come first.  An interface that is down or has no carrier is left as it is.  Return
-    the places at which there is no interface.  Raises `SyscallError`, `KernelError`.
+    for each place whether its interface transmits, None if there is none.  Raises `SyscallError`, `KernelError`.
     """
     chosen = set(ones)
     places: list[Place] = [*moved]
@@ -58,14 +58,14 @@ def activate(lab: Topology, ones: Iterable[Interface], moved: Sequence[Place] = 
     for host, group in groupby(places, key=lambda place: place[0]):
         visits.append((host, [name for _, name in group], addresses.pop(host, ())))
     visits += [(host, [], wanted) for host, wanted in addresses.items()]
-    missing: list[Place] = []
+    answers: dict[Place, bool | None] = {}
     for start in range(0, len(visits), HOSTS_PER_VISIT):
         some = visits[start : start + HOSTS_PER_VISIT]
         if all(host.connected for host, _, _ in some):
-            _visit(some, missing)
+            _visit(some, answers)
         else:
-            call_and_restore(_visit, some, missing)
-    return missing
+            call_and_restore(_visit, some, answers)
+    return answers
 
 
 def _with_dependents(lab: Topology, ones: Iterable[Interface]) -> list[Interface]:
@@ -90,8 +90,8 @@ def _with_dependents(lab: Topology, ones: Iterable[Interface]) -> list[Interface
     return found
 
 
-def _visit(visits: Sequence[Visit], missing: list[Place]) -> None:
-    """Let the interfaces of each host transmit, and wait for its addresses; add to ``missing`` the places without an interface.
+def _visit(visits: Sequence[Visit], answers: dict[Place, bool | None]) -> None:
+    """Let the interfaces of each host transmit, and wait for its addresses; add to ``answers`` what `activate` returns.
 
     This may leave the calling thread in one of their namespaces.
     """
@@ -103,7 +103,8 @@ def _visit(visits: Sequence[Visit], missing: list[Place]) -> None:
             enter(host.fileno())
             connect(host.namespace)
         try:
-            missing += [(host, name) for name in link_state.complete(host.net.netlink, names)]
+            for name, transmits in link_state.complete(host.net.netlink, names).items():
+                answers[host, name] = transmits
             wait_for_addresses(host, addresses)
         finally:
             if not connected:

@@ -74,6 +74,7 @@ class Builder:
         # A stamp must not say that work is done which comes after it: commands, and the removal of names.
         self._nothing_follows = not self._plan.obsolete_names and not any(host.commands for host in new)
         self._total = self._left = len(self._awaited)
+        self.answers: dict[tuple[Host, str], bool | None] = {}  # of `activate`: which interfaces transmit
         self._anchor = self._find_anchor()
 
     def _find_anchor(self) -> Host | None:
@@ -123,7 +124,7 @@ class Builder:
         for number in list(self._awaited):  # two hosts with macvlans, each on the other's interface: any order will do
             self._configure(hosts[number])
         busy = [host for host in hosts if self._busy(host)]
-        activate(self._lab, [one for host in busy for one in host.interfaces])
+        self.answers = activate(self._lab, [one for host in busy for one in host.interfaces])
         for host in self._connected:
             host.release()
         for host in hosts:

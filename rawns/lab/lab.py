@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .activation import Place
     from .change import Change
     from .diff import Plan
     from .document import Source
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .lock import OwnerLock
 
     Progress = Callable[[int, int], object]
+    Built = tuple[list[Change], dict[Place, bool | None]]
 
 
 class Lab(RuntimeVerbs):
@@ -84,16 +86,20 @@ class Lab(RuntimeVerbs):
 
         try:
             with LabLock(self.name if self.standing else None):
-                changes = self._build_or_retry(progress)
+                changes, known = self._build_or_retry(progress)
         except KernelError as error:  # it names the place in the description: add the line
             if self.source is not None:
                 error.context = self.source.pinned(error.context)
             raise
+        self._built()
         if wait is not None:
             from .wait import wait_until_usable
 
-            wait_until_usable(self, wait)
+            wait_until_usable(self, wait, known)
         return changes
+
+    def _built(self) -> None:
+        """Do what a derived class does between the end of the changes in `up` and its wait."""
 
     def restore(self) -> list[Change]:
         """Take back what the verbs have changed at run time (`set_down`, `isolate`, `impair` ...): the same as `up`."""
@@ -106,7 +112,7 @@ class Lab(RuntimeVerbs):
         """
         return self.compare().part_states()
 
-    def _build_or_retry(self, progress: Progress | None) -> list[Change]:
+    def _build_or_retry(self, progress: Progress | None) -> Built:
         try:
             return self._build(progress)
         except (KernelError, FileExistsError) as error:
@@ -130,24 +136,26 @@ class Lab(RuntimeVerbs):
         raise_if_any(plan.problems)
         return plan
 
-    def _build(self, progress: Progress | None) -> list[Change]:
+    def _build(self, progress: Progress | None) -> Built:
+        """Carry out what differs; return the changes, and which interfaces transmit (`activation.activate`)."""
         from .build import Builder
 
         plan = self.compare(mending=True)
         if not plan and self._finished(plan):
-            return []
+            return [], {}
         owned_before = self._owner is not None
         try:
             with Rollback() as undo:
                 owner = self._take_ownership()
-                Builder(plan, undo, owner.token if owner is not None else "", progress).run()
+                builder = Builder(plan, undo, owner.token if owner is not None else "", progress)
+                builder.run()
         except BaseException:
             if not owned_before:
                 self._release_ownership(down=not self._token_is_needed())
             raise
         if self.outlives_process:
             self._finish_work(new_hosts=any(one is None for one in plan.states))
-        return list(plan.changes())
+        return list(plan.changes()), builder.answers
 
     def _finished(self, plan: Plan) -> bool:
         """Return whether a standing lab says that it is whole.  If an `up` was killed after its last change, it does not."""

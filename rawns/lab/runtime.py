@@ -144,7 +144,7 @@ class RuntimeVerbs(FaultVerbs):
         """Let interfaces and the other ends of their wires transmit, also those that `replug` has moved."""
         from .activation import activate
 
-        if activate(self, ones):
+        if None in activate(self, ones).values():
             aliases = {build_requests.alias(self.name, one) for one in ones if one.peer is not None}
             hosts = [self.ready(host) for host in self.hosts if not host.root]
             moved = [(host, there.name) for host in hosts for there in host.net.links("veth") if there.alias in aliases]

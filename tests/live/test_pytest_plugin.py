@@ -26,7 +26,7 @@ import pytest
 from conftest import PROJECT, Ordinary, mountinfo
 
 from rawns import NetNS
-from rawns.testing.leaks import NewProcesses
+from rawns.testing.leaks import NewProcesses, Snapshot
 
 SUITE = Path(__file__).parent / "plugin_suite"
 PLUGIN = ["-p", "rawns.pytest_plugin", "-p", "no:cacheprovider", "-q", "--rootdir=."]
@@ -314,6 +314,29 @@ def test_threads_are_not_processes() -> None:
             thread.join()
             child.kill()
             child.wait()
+
+
+def test_a_descriptor_in_the_place_of_another_is_a_leak() -> None:
+    """What a descriptor leads to is read again if its number was reused, also by one with the same inode (an anonymous one)."""
+    with select.epoll() as epoll, os.fdopen(inotify(), "rb") as other:
+        assert os.fstat(epoll.fileno()).st_ino == os.fstat(other.fileno()).st_ino
+        place = os.open("/dev/null", os.O_RDONLY)
+        try:
+            for then in (epoll, other):
+                snapshot = Snapshot()
+                assert snapshot.leaks() == []
+                os.dup2(then.fileno(), place, inheritable=False)
+                target = os.readlink(f"/proc/self/fd/{place}")
+                assert [str(one) for one in snapshot.leaks()] == [f"a descriptor is left behind: {place} -> {target}"]
+        finally:
+            os.close(place)
+
+
+def inotify() -> int:
+    """Return a descriptor of another kind than epoll's, with the same anonymous inode: inotify_init1(2)."""
+    import ctypes
+
+    return int(ctypes.CDLL(None).inotify_init1(os.O_CLOEXEC))
 
 
 @pytest.mark.parametrize(
