@@ -9,14 +9,14 @@ from _socket import AF_INET, AF_INET6
 
 from ..arguments import U8, U16, U32
 from ..grammar import FAILED, CommandError, pick, wrong
-from ..keywords import ConstantKeyword, FlagKeyword, ValueKeyword
+from ..keywords import ConstantKeyword, ValueKeyword
 from ..reads import bit, flag_row, hexadecimal, named_by, true
 from ..render import OutputRow
 from . import tunnel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Callable, Keyword, Record, Sequence
+    from ..hints import Callable, Keyword, Record, Sequence
     from .kind import LinkKind
 
 PREFIX = "IFLA_GRE"
@@ -56,25 +56,7 @@ ADDR\t  := IPV6_ADDRESS
 \tMARK\t  := { 0x0..0xffffffff | inherit }"""
 
 
-class GreFlagKeyword(FlagKeyword):
-    """A word that sets or clears a bit of the GRE header, of packets received, sent, or both."""
-
-    __slots__ = ()
-
-    def take(self, args: Args, record: Record) -> None:
-        """Set or clear the bit."""
-        for way in self.key:
-            flags = f"{PREFIX}_{way}FLAGS"
-            record[flags] = record[flags] | self.bits if self.on else record[flags] & ~self.bits
-
-
-FLAG_WORDS: list[Keyword] = [
-    GreFlagKeyword(f"{no}{direction}{name}*", bits, ways, on=not no)
-    for name, bits in (("seq", tunnel.SEQ), ("csum", tunnel.CSUM))
-    for direction, ways in (("", "IO"), ("i", "I"), ("o", "O"))
-    for no in ("", "no")
-]
-COMMON_WORDS = [*tunnel.key_words(PREFIX, True), *FLAG_WORDS, *tunnel.encap_words(PREFIX)]
+COMMON_WORDS = [*tunnel.key_words(PREFIX, True), *tunnel.flag_words(PREFIX), *tunnel.encap_words(PREFIX)]
 WORDS4 = [
     *COMMON_WORDS,
     *tunnel.end_words(PREFIX, AF_INET),

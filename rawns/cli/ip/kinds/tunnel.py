@@ -234,10 +234,42 @@ def key_number(name: str, text: str) -> int:
         raise CommandError(sentence, BAD_WORD) from None
 
 
-def key_words(prefix: str, flags: bool) -> list[Keyword]:
-    """Return the words for keys of both directions or of one, and those that remove them if the header has ``flags``."""
+DIRECTIONS = (("", "IO"), ("i", "I"), ("o", "O"))
 
-    def keyword(name: str, ways: str, no: bool) -> Keyword:
+
+class GreFlagKeyword(FlagKeyword):
+    """A word that sets or clears a bit of the GRE header, of packets received, sent, or both."""
+
+    __slots__ = ("ways",)
+
+    def __init__(self, names: str, bits: int, prefix: str, ways: str, on: bool = True) -> None:
+        super().__init__(names, bits, prefix, on=on)
+        self.ways = ways
+
+    def take(self, args: Args, record: Record) -> None:
+        """Set or clear the bit."""
+        for way in self.ways:
+            flags = f"{self.key}_{way}FLAGS"
+            record[flags] = record[flags] | self.bits if self.on else record[flags] & ~self.bits
+
+
+def flag_words(prefix: str, exact: bool = False) -> list[Keyword]:
+    """Return the words for sequence numbers and checksums; ``exact`` ones are not abbreviated and have no opposites."""
+    return [
+        GreFlagKeyword(f"{no}{direction}{name}{'' if exact else '*'}", bits, prefix, ways, on=not no)
+        for name, bits in (("seq", SEQ), ("csum", CSUM))
+        for direction, ways in DIRECTIONS
+        for no in (("",) if exact else ("", "no"))
+    ]
+
+
+def key_words(prefix: str, flags: bool, exact: bool = False) -> list[Keyword]:
+    """Return the words for keys of both directions or of one, and those that remove them if the header has ``flags``.
+
+    ``exact`` words are not abbreviated, and there is none that removes a key.
+    """
+
+    def keyword(name: str, ways: str, no: str) -> Keyword:
         def take(args: Args, record: Record) -> None:
             value = 0 if no else key_number(name, args.take())
             for way in ways:
@@ -246,10 +278,10 @@ def key_words(prefix: str, flags: bool) -> list[Keyword]:
                     key = f"{prefix}_{way}FLAGS"
                     record[key] = record[key] & ~KEY if no else record[key] | KEY
 
-        return CustomKeyword(f"{'no' if no else ''}{name}*", take)
+        return CustomKeyword(f"{no}{name}{'' if exact else '*'}", take)
 
-    directions = (("key", "IO"), ("ikey", "I"), ("okey", "O"))
-    return [keyword(name, ways, no) for name, ways in directions for no in ((False, True) if flags else (False,))]
+    opposites = ("", "no") if flags and not exact else ("",)
+    return [keyword(f"{direction}key", ways, no) for direction, ways in DIRECTIONS for no in opposites]
 
 
 # -- output -------------------------------------------------------------------------------------------------------
