@@ -133,10 +133,7 @@ EVENTS = {  # by the name of the message without RTM_NEW or RTM_DEL
         "[ROUTE]", "route.route", "RTA_OIF", lambda show, body, ip, index: show(body, ip, ("dev",) if index else ())
     ),
     "NEIGH": EventKind(
-        "[NEIGH]",
-        "neigh.neighbour",
-        "ndm_ifindex",
-        lambda show, body, ip, index: show(body, ip, ("dev",) if index else ()),
+        "[NEIGH]", "neigh.neighbour", "ndm_ifindex", lambda show, body, ip, index: show(body, ip, ("dev",) if index else ())
     ),
     "RULE": EventKind("[RULE]", "rule.ROWS"),
     "NEXTHOP": EventKind("[NEXTHOP]", "nexthop.ROWS"),

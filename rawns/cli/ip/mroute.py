@@ -36,11 +36,7 @@ def _table(args: Args, record: Record) -> None:
             raise wrong(word, "table id value is invalid\n") from None
 
 
-WORDS = [
-    CustomKeyword("table*", _table),
-    ValueKeyword("iif", "iif"),
-    PrefixKeyword("from*", "from"),
-]
+WORDS = [CustomKeyword("table*", _table), ValueKeyword("iif", "iif"), PrefixKeyword("from*", "from")]
 
 
 def _to(word: str, args: Args, record: Record) -> None:

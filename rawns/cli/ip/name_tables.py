@@ -10,6 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .hints import Body, Callable, IpContext, Iterator
 
+
+def numbers(prefix: str, names: str) -> dict[str, int]:
+    """Return the constants of the kernel's headers that these names stand for, without their prefix."""
+    return {name: getattr(uapi, f"{prefix}_{name.upper()}") for name in names.split()}
+
+
 OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")
 LINKMODES = ("DEFAULT", "DORMANT")
 ADDRGENMODES = ("eui64", "none", "stable_secret", "random")
@@ -42,15 +48,9 @@ LINK_TYPES = {
 
 # In the order `ip` names them.  The first bit means "secondary" for IPv4 and "temporary" for IPv6.
 ADDRESS_FLAGS = {
-    "secondary": uapi.IFA_F_SECONDARY,
-    "temporary": uapi.IFA_F_TEMPORARY,
-    "nodad": uapi.IFA_F_NODAD,
-    "optimistic": uapi.IFA_F_OPTIMISTIC,
-    "dadfailed": uapi.IFA_F_DADFAILED,
+    **numbers("IFA_F", "secondary temporary nodad optimistic dadfailed"),
     "home": uapi.IFA_F_HOMEADDRESS,
-    "deprecated": uapi.IFA_F_DEPRECATED,
-    "tentative": uapi.IFA_F_TENTATIVE,
-    "permanent": uapi.IFA_F_PERMANENT,
+    **numbers("IFA_F", "deprecated tentative permanent"),
     "mngtmpaddr": uapi.IFA_F_MANAGETEMPADDR,
     "noprefixroute": uapi.IFA_F_NOPREFIXROUTE,
     "autojoin": uapi.IFA_F_MCAUTOJOIN,
@@ -67,46 +67,21 @@ _BUILT_IN = {
     "rt_realms": {0: "unknown"},
     "rt_protos": dict(enumerate("unspec redirect kernel boot static".split()))
     | dict(enumerate("gated ra mrt zebra bird dnrouted xorp ntk dhcp".split(), 8))
-    | {
-        18: "keepalived",
-        42: "babel",
-        99: "openr",
-        186: "bgp",
-        187: "isis",
-        188: "ospf",
-        189: "rip",
-        192: "eigrp",
-    },
+    | {18: "keepalived", 42: "babel", 99: "openr", 186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 192: "eigrp"},
 }
 _read: dict[str, dict[int, str]] = {}
 ROUTE_TYPES = {
     "none": uapi.RTN_UNSPEC,
-    "unicast": uapi.RTN_UNICAST,
-    "local": uapi.RTN_LOCAL,
-    "broadcast": uapi.RTN_BROADCAST,
+    **numbers("RTN", "unicast local broadcast"),
     "brd": uapi.RTN_BROADCAST,
-    "anycast": uapi.RTN_ANYCAST,
-    "multicast": uapi.RTN_MULTICAST,
-    "blackhole": uapi.RTN_BLACKHOLE,
-    "unreachable": uapi.RTN_UNREACHABLE,
-    "prohibit": uapi.RTN_PROHIBIT,
-    "throw": uapi.RTN_THROW,
-    "nat": uapi.RTN_NAT,
-    "xresolve": uapi.RTN_XRESOLVE,
+    **numbers("RTN", "anycast multicast blackhole unreachable prohibit throw nat xresolve"),
 }
 ROUTE_TYPE_NAMES = {number: name for name, number in reversed(list(ROUTE_TYPES.items()))}
 ROUTE_FLAGS = {
-    "dead": uapi.RTNH_F_DEAD,
-    "onlink": uapi.RTNH_F_ONLINK,
-    "pervasive": uapi.RTNH_F_PERVASIVE,
-    "offload": uapi.RTNH_F_OFFLOAD,
-    "trap": uapi.RTNH_F_TRAP,
+    **numbers("RTNH_F", "dead onlink pervasive offload trap"),
     "notify": uapi.RTM_F_NOTIFY,
-    "linkdown": uapi.RTNH_F_LINKDOWN,
-    "unresolved": uapi.RTNH_F_UNRESOLVED,
-    "rt_offload": uapi.RTM_F_OFFLOAD,
-    "rt_trap": uapi.RTM_F_TRAP,
-    "rt_offload_failed": uapi.RTM_F_OFFLOAD_FAILED,
+    **numbers("RTNH_F", "linkdown unresolved"),
+    **{f"rt_{name}": number for name, number in numbers("RTM_F", "offload trap offload_failed").items()},
 }
 
 

@@ -12,7 +12,7 @@ from .arguments import U32, address, lladdr, prefix
 from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read, target
-from .name_tables import named, protocol_number
+from .name_tables import named, numbers, protocol_number
 from .reads import host
 from .render import LINE_END, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, text
 
@@ -21,16 +21,8 @@ if TYPE_CHECKING:
     from .hints import Args, Body, IpContext, Iterable, Iterator, Read, Record, Row
 
 USER_HZ = 100  # of the times in struct nda_cacheinfo
-STATES = {  # in the order in which they are printed
-    "incomplete": uapi.NUD_INCOMPLETE,
-    "reachable": uapi.NUD_REACHABLE,
-    "stale": uapi.NUD_STALE,
-    "delay": uapi.NUD_DELAY,
-    "probe": uapi.NUD_PROBE,
-    "failed": uapi.NUD_FAILED,
-    "noarp": uapi.NUD_NOARP,
-    "permanent": uapi.NUD_PERMANENT,
-}
+# In the order in which they are printed.
+STATES = numbers("NUD", "incomplete reachable stale delay probe failed noarp permanent")
 SHORT_STATES = ("permanent", "reachable", "failed")  # those that may be abbreviated
 ALL_STATES, NO_STATE = 0xFFFF, 0x100  # of a filter: any state, and an entry without one
 MAX_FLUSH_ROUNDS = 10

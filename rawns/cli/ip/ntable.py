@@ -189,8 +189,4 @@ def _configuration(config: Body, ip: IpContext) -> Iterator[OutputField]:
     yield _line(ip)
 
 
-run = ObjectVerbs(
-    "ntable",
-    ("change|chg", change),
-    ("show|lst|list", show),
-)
+run = ObjectVerbs("ntable", ("change|chg", change), ("show|lst|list", show))

@@ -15,18 +15,7 @@ from .context import ObjectVerbs
 from .grammar import FAILED, CommandError
 from .name_tables import named, named_unless, tos_name, type_name
 from .reads import host, nonzero
-from .render import (
-    LINE_END,
-    JsonObject,
-    OutputField,
-    OutputGroup,
-    OutputRow,
-    device_name,
-    family_colour,
-    fields,
-    flag_names,
-    put,
-)
+from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, flag_names, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,40 +38,16 @@ if TYPE_CHECKING:
 BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
 USER_HZ = 100  # of the times in struct rta_cacheinfo; sysconf(_SC_CLK_TCK) is 100 on every Linux
 PREFERENCE_NAMES = {0: "medium", 1: "high", 3: "low"}
-METRIC_NAMES = {
-    "RTAX_MTU": "mtu",
-    "RTAX_WINDOW": "window",
-    "RTAX_RTT": "rtt",
-    "RTAX_RTTVAR": "rttvar",
-    "RTAX_SSTHRESH": "ssthresh",
-    "RTAX_CWND": "cwnd",
-    "RTAX_ADVMSS": "advmss",
-    "RTAX_REORDERING": "reordering",
-    "RTAX_HOPLIMIT": "hoplimit",
-    "RTAX_INITCWND": "initcwnd",
-    "RTAX_FEATURES": "features",
-    "RTAX_RTO_MIN": "rto_min",
-    "RTAX_INITRWND": "initrwnd",
-    "RTAX_QUICKACK": "quickack",
-    "RTAX_CC_ALGO": "congctl",
-    "RTAX_FASTOPEN_NO_COOKIE": "fastopen_no_cookie",
-}
+METRIC_WORDS = """
+mtu window rtt rttvar ssthresh cwnd advmss reordering hoplimit initcwnd features rto_min initrwnd quickack congctl
+fastopen_no_cookie
+""".split()
+METRIC_NAMES = {"RTAX_CC_ALGO" if name == "congctl" else f"RTAX_{name.upper()}": name for name in METRIC_WORDS}
 # RTCF_* of IPv4's cached routes, <linux/in_route.h>, in the order in which `ip` names them
 CACHE_FLAGS = {
-    "local": 0x80000000,
-    "reject": 0x40000000,
-    "mc": 0x20000000,
-    "brd": 0x10000000,
-    "dst-nat": 0x08000000,
-    "src-nat": 0x00800000,
-    "masq": 0x00400000,
-    "dst-direct": 0x00020000,
-    "src-direct": 0x04000000,
-    "redirected": 0x00040000,
-    "redirect": 0x01000000,
-    "fastroute": 0x00200000,
-    "notify": 0x00010000,
-    "proxy": 0x08000000,
+    **{"local": 0x80000000, "reject": 0x40000000, "mc": 0x20000000, "brd": 0x10000000, "dst-nat": 0x08000000},
+    **{"src-nat": 0x00800000, "masq": 0x00400000, "dst-direct": 0x00020000, "src-direct": 0x04000000},
+    **{"redirected": 0x00040000, "redirect": 0x01000000, "fastroute": 0x00200000, "notify": 0x00010000, "proxy": 0x08000000},
 }
 
 

@@ -137,11 +137,7 @@ def _stp_of_bridge(stp: Body, ip: IpContext) -> Iterator[OutputField]:
         "STP TCN:   RX: {rx_tcn} TX: {tx_tcn}",
         "STP Transitions: Blocked: {transition_blk} Forwarding: {transition_fwd}",
     )
-    yield OutputField(
-        "stp",
-        _object(found),
-        "".join([f"{INDENT}{line}\n" for line in lines]).format(**found),
-    )
+    yield OutputField("stp", _object(found), "".join([f"{INDENT}{line}\n" for line in lines]).format(**found))
 
 
 LACP = (

@@ -300,12 +300,7 @@ def _statistics(link: Body, ip: IpContext) -> Iterator[str]:
             yield put("\n", None, ip) + form % tuple(link["IFLA_STATS64"].get(name, 0) for name in COUNTERS[way])
 
 
-VERBS = (
-    ("add", _add("SIOCADDTUNNEL")),
-    ("change", _add("SIOCCHGTUNNEL")),
-    ("delete", _delete),
-    ("show|lst|list", _show),
-)
+VERBS = (("add", _add("SIOCADDTUNNEL")), ("change", _add("SIOCCHGTUNNEL")), ("delete", _delete), ("show|lst|list", _show))
 IPV4_VERBS = (("prl", lambda args, _: isatap.change_routers(args)), ("6rd", lambda args, _: isatap.change_6rd(args)))
 
 

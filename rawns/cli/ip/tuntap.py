@@ -205,9 +205,4 @@ def _holders(name: str) -> Iterator[tuple[str, str]]:
             continue  # it has ended, or belongs to another user
 
 
-run = ObjectVerbs(
-    "tuntap",
-    ("add", add),
-    ("delete", delete),
-    ("show|lst|list", show),
-)
+run = ObjectVerbs("tuntap", ("add", add), ("delete", delete), ("show|lst|list", show))

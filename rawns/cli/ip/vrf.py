@@ -33,11 +33,7 @@ def _is_vrf(name: str, ip: IpContext) -> bool:
     return _table(ip.link(ip.index_of(name) or -1)) != 0
 
 
-ROWS = (
-    OutputRow("IFLA_IFNAME", "name", "%-16s"),
-    OutputRow("", "table", " %5s", lambda link, _, ip: _table(link)),
-    LINE_END,
-)
+ROWS = (OutputRow("IFLA_IFNAME", "name", "%-16s"), OutputRow("", "table", " %5s", lambda link, _, ip: _table(link)), LINE_END)
 
 
 def show(args: Args) -> int:

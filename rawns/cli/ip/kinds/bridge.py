@@ -159,26 +159,12 @@ BRIDGE_ROWS = [_row("IFLA_BR", name) for name in SHOWN]
 # -- ports --------------------------------------------------------------------------------------------------------
 
 # Options that are on or off, in the order of the words, with their attribute if it is named otherwise.
-SWITCHES = dict(
-    hairpin="MODE",
-    guard="GUARD",
-    root_block="PROTECT",
-    fastleave="FAST_LEAVE",
-    learning="LEARNING",
-    flood="UNICAST_FLOOD",
-    mcast_flood="MCAST_FLOOD",
-    bcast_flood="BCAST_FLOOD",
-    mcast_to_unicast="MCAST_TO_UCAST",
-    proxy_arp="PROXYARP",
-    proxy_arp_wifi="PROXYARP_WIFI",
-    mcast_fast_leave="FAST_LEAVE",
-    neigh_suppress="NEIGH_SUPPRESS",
-    vlan_tunnel="VLAN_TUNNEL",
-    isolated="ISOLATED",
-    locked="LOCKED",
-)
-
-
+SWITCH_WORDS = """
+hairpin=MODE guard root_block=PROTECT fastleave=FAST_LEAVE learning flood=UNICAST_FLOOD mcast_flood bcast_flood
+mcast_to_unicast=MCAST_TO_UCAST proxy_arp=PROXYARP proxy_arp_wifi=PROXYARP_WIFI mcast_fast_leave=FAST_LEAVE neigh_suppress
+vlan_tunnel isolated locked
+""".split()
+SWITCHES = {name: key or name.upper() for name, _, key in (one.partition("=") for one in SWITCH_WORDS)}
 PORT_WORDS = [
     ConstantKeyword("fdb_flush*", "IFLA_BRPORT_FLUSH", True),
     ValueKeyword("state*", "IFLA_BRPORT_STATE", U8, "state is invalid"),
@@ -194,6 +180,10 @@ PORT_WORDS = [
 
 def _switches(names: str) -> list[OutputRow]:
     return [switch_row(f"IFLA_BRPORT_{SWITCHES[name]}", name) for name in names.split()]
+
+
+def _on_off_help(names: str) -> list[str]:
+    return [f"[ {name} {{on | off}} ]" for name in names.split()]
 
 
 def _mask_names(value: int, record: Body, ip: IpContext) -> str:
@@ -223,20 +213,12 @@ PORT_ROWS = (
     *_switches("vlan_tunnel isolated locked"),
     OutputRow("IFLA_BRPORT_BACKUP_PORT", "backup_port", "backup_port %s ", link_name),
 )
-PORT_HELP = "\n\t\t\t".join(
-    [
-        "Usage: ... bridge_slave [ fdb_flush ]",
-        *("[ state STATE ]", "[ priority PRIO ]", "[ cost COST ]"),
-        *[
-            f"[ {name} {{on | off}} ]"
-            for name in "guard hairpin fastleave root_block learning flood proxy_arp proxy_arp_wifi".split()
-        ],
-        "[ mcast_router MULTICAST_ROUTER ]",
-        *[f"[ {name} {{on | off}} ]" for name in "mcast_fast_leave mcast_flood bcast_flood mcast_to_unicast".split()],
-        "[ group_fwd_mask MASK ]",
-        *[f"[ {name} {{on | off}} ]" for name in "neigh_suppress vlan_tunnel isolated locked".split()],
-        "[ backup_port DEVICE ] [ nobackup_port ]",
-    ]
+PORT_HELP = "Usage: ... bridge_slave " + "\n\t\t\t".join(
+    ["[ fdb_flush ]", *[f"[ {one} ]" for one in ("state STATE", "priority PRIO", "cost COST")]]
+    + _on_off_help("guard hairpin fastleave root_block learning flood proxy_arp proxy_arp_wifi")
+    + ["[ mcast_router MULTICAST_ROUTER ]", *_on_off_help("mcast_fast_leave mcast_flood bcast_flood mcast_to_unicast")]
+    + ["[ group_fwd_mask MASK ]", *_on_off_help("neigh_suppress vlan_tunnel isolated locked")]
+    + ["[ backup_port DEVICE ] [ nobackup_port ]"]
 )
 KINDS = {
     "bridge": described("bridge", BRIDGE_HELP, BRIDGE_WORDS, show(BRIDGE_ROWS)),

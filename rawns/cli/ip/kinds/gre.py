@@ -13,6 +13,7 @@ from ..keywords import ConstantKeyword, ValueKeyword
 from ..reads import bit, flag_row, hexadecimal, named_by, true
 from ..render import OutputRow
 from . import tunnel
+from .kind import usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,12 +148,12 @@ ROWS6 = (*FIRST_ROWS, *tunnel.ipv6_rows(PREFIX, HEADER_ROWS), *ERSPAN_ROWS)
 
 
 def _ipv4(kind: str, defaults: dict[str, int], optional: str, words: Sequence[Keyword], more_help: str) -> LinkKind:
-    help = tunnel.usage(f"{kind:9}", OPTIONS4 + more_help, WHERE4)
+    help = usage(f"{kind:9}", OPTIONS4 + more_help, WHERE4)
     return tunnel.TunnelRequest(PREFIX, {**IPV4, **defaults}, f"IGNORE_DF {optional}").kind(kind, help, words, ROWS4, _finish)
 
 
 def _ipv6(kind: str) -> LinkKind:
-    help = tunnel.usage(f"{kind:9}", OPTIONS6, WHERE6)
+    help = usage(f"{kind:9}", OPTIONS6, WHERE6)
     described = tunnel.TunnelRequest(PREFIX, {**IPV6, **ERSPAN}, ERSPAN_OPTIONAL)
     return described.kind(kind, help, [*WORDS6, *ERSPAN_WORDS], ROWS6, _finish)
 

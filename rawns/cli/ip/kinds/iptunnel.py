@@ -14,6 +14,7 @@ from ..keywords import CustomKeyword, FlagKeyword, ValueKeyword
 from ..reads import bit, flag_row
 from ..render import OutputRow
 from . import tunnel
+from .kind import usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,24 +168,19 @@ ROWS4 = (
     tunnel.fwmark_row(PREFIX),
 )
 MIP6_ROW = OutputRow(f"{PREFIX}_FLAGS", "ip6_tnl_f_mip6_dev", "mip6 ", bit(IP6_TNL_F_MIP6_DEV))
-ROWS6 = (
-    tunnel.external_row(PREFIX),
-    _proto(IP6TNL_MODES),
-    *tunnel.end_rows(PREFIX),
-    *tunnel.ipv6_rows(PREFIX, (MIP6_ROW,)),
-)
+ROWS6 = (tunnel.external_row(PREFIX), _proto(IP6TNL_MODES), *tunnel.end_rows(PREFIX), *tunnel.ipv6_rows(PREFIX, (MIP6_ROW,)))
 VTI_ROWS = (*tunnel.end_rows(VTI), *tunnel.key_rows(VTI, False), tunnel.fwmark_row(VTI))
 
 
 def _ipv4(
     kind: str, modes: str, flags: dict[str, int], optional: str, words: list[Keyword], finish: Callable[[Record], Record]
 ) -> LinkKind:
-    help = tunnel.usage(f"{kind:6}", OPTIONS4 + modes, WHERE4)
+    help = usage(f"{kind:6}", OPTIONS4 + modes, WHERE4)
     return tunnel.TunnelRequest(PREFIX, {**IPV4, **flags}, optional).kind(kind, help, words, ROWS4, finish)
 
 
 def _vti(kind: str, family: int, name: str) -> LinkKind:
-    help = tunnel.usage(f"{kind:4}", VTI_OPTIONS, VTI_WHERE.format(name), "\t\t")
+    help = usage(f"{kind:4}", VTI_OPTIONS, VTI_WHERE.format(name), "\t\t")
     described = tunnel.TunnelRequest(VTI, {"IKEY": 0, "OKEY": 0, "FWMARK": 0})
     return described.kind(kind, help, _vti_words(family), VTI_ROWS, lambda record: record)
 
@@ -192,7 +188,7 @@ def _vti(kind: str, family: int, name: str) -> LinkKind:
 KINDS = {
     "ipip": _ipv4("ipip", "{ ipip | mplsip | any }", {}, RAPID, IPIP_WORDS, _finish_ipip),
     "sit": _ipv4("sit", "{ ip6ip | ipip | mplsip | any }\nisatap", {"FLAGS": 0}, RAPID, SIT_WORDS, _finish),
-    "ip6tnl": tunnel.TunnelRequest(PREFIX, IPV6).kind("ip6tnl", tunnel.usage("ip6tnl", OPTIONS6, WHERE6), WORDS6, ROWS6, _finish),
+    "ip6tnl": tunnel.TunnelRequest(PREFIX, IPV6).kind("ip6tnl", usage("ip6tnl", OPTIONS6, WHERE6), WORDS6, ROWS6, _finish),
     "vti": _vti("vti", AF_INET, "IP"),
     "vti6": _vti("vti6", AF_INET6, "IPV6"),
 }

@@ -104,3 +104,12 @@ def required(name: str) -> CommandError:
 def on_off(name: str, json: str, on: bool) -> OutputField:
     """Return the field of an option that is printed as ``name on`` or ``name off``."""
     return OutputField(json, on, f"{name} {'on' if on else 'off'} ")
+
+
+def usage(kind: str, options: str, where: str, indent: str = "\t\t\t", start: str = "\t") -> str:
+    """Return the help text of a kind: an option a line, then what the words in capitals stand for.
+
+    ``start`` stands between the kind and the first option.
+    """
+    lines = f"\n{indent}".join([f"[ {one} ]" for one in options.splitlines()])
+    return f"Usage: ... {kind}{start}{lines}\n\nWhere:\t{where}"

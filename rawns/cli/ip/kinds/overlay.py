@@ -11,7 +11,7 @@ from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeywo
 from ..reads import flag_row, hexadecimal_or_none, link_name, named_by, true
 from ..render import JsonObject, OutputField, OutputRow
 from ..route_words import tos_number
-from .kind import described, either, show
+from .kind import described, either, show, usage
 from .tunnel import UNSPECIFIED, is_multicast, tos_row
 
 TYPE_CHECKING = False
@@ -22,57 +22,25 @@ VXLAN, GENEVE = "IFLA_VXLAN", "IFLA_GENEVE"
 MAX_ID = 1 << 24
 GPE_PORT = 4790  # of VXLAN's generic protocol extension
 DF = ("unset", "set", "inherit")  # the "do not fragment" bit of the outer header
-VXLAN_HELP = """\
-Usage: ... vxlan id VNI
-\t\t[ { group | remote } IP_ADDRESS ]
-\t\t[ local ADDR ]
-\t\t[ ttl TTL ]
-\t\t[ tos TOS ]
-\t\t[ df DF ]
-\t\t[ flowlabel LABEL ]
-\t\t[ dev PHYS_DEV ]
-\t\t[ dstport PORT ]
-\t\t[ srcport MIN MAX ]
-\t\t[ [no]learning ]
-\t\t[ [no]proxy ]
-\t\t[ [no]rsc ]
-\t\t[ [no]l2miss ]
-\t\t[ [no]l3miss ]
-\t\t[ ageing SECONDS ]
-\t\t[ maxaddress NUMBER ]
-\t\t[ [no]udpcsum ]
-\t\t[ [no]udp6zerocsumtx ]
-\t\t[ [no]udp6zerocsumrx ]
-\t\t[ [no]remcsumtx ] [ [no]remcsumrx ]
-\t\t[ [no]external ] [ gbp ] [ gpe ]
-\t\t[ [no]vnifilter ]
-
-Where:\tVNI\t:= 0-16777215
-\tADDR\t:= { IP_ADDRESS | any }
-\tTOS\t:= { NUMBER | inherit }
-\tTTL\t:= { 1..255 | auto | inherit }
-\tDF\t:= { unset | set | inherit }
-\tLABEL := 0-1048575"""
-GENEVE_HELP = """\
-Usage: ... geneve id VNI
-\t\tremote ADDR
-\t\t[ ttl TTL ]
-\t\t[ tos TOS ]
-\t\t[ df DF ]
-\t\t[ flowlabel LABEL ]
-\t\t[ dstport PORT ]
-\t\t[ [no]external ]
-\t\t[ [no]udpcsum ]
-\t\t[ [no]udp6zerocsumtx ]
-\t\t[ [no]udp6zerocsumrx ]
-\t\t[ innerprotoinherit ]
-
-Where:\tVNI   := 0-16777215
-\tADDR  := IP_ADDRESS
-\tTOS   := { NUMBER | inherit }
-\tTTL   := { 1..255 | auto | inherit }
-\tDF    := { unset | set | inherit }
-\tLABEL := 0-1048575"""
+INDENTS = ("\t\t", "\n\t\t")  # of the options in the help
+OUTER_HELP = "ttl TTL\ntos TOS\ndf DF\nflowlabel LABEL"
+VXLAN_HELP = usage(
+    "vxlan id VNI",
+    "{ group | remote } IP_ADDRESS\nlocal ADDR\n"
+    f"{OUTER_HELP}\ndev PHYS_DEV\ndstport PORT\nsrcport MIN MAX\n[no]learning\n[no]proxy\n[no]rsc\n[no]l2miss\n[no]l3miss\n"
+    "ageing SECONDS\nmaxaddress NUMBER\n[no]udpcsum\n[no]udp6zerocsumtx\n[no]udp6zerocsumrx\n[no]remcsumtx ] [ [no]remcsumrx\n"
+    "[no]external ] [ gbp ] [ gpe\n[no]vnifilter",
+    "VNI\t:= 0-16777215\n\tADDR\t:= { IP_ADDRESS | any }\n\tTOS\t:= { NUMBER | inherit }\n"
+    "\tTTL\t:= { 1..255 | auto | inherit }\n\tDF\t:= { unset | set | inherit }\n\tLABEL := 0-1048575",
+    *INDENTS,
+)
+GENEVE_HELP = usage(
+    "geneve id VNI\n\t\tremote ADDR",
+    f"{OUTER_HELP}\ndstport PORT\n[no]external\n[no]udpcsum\n[no]udp6zerocsumtx\n[no]udp6zerocsumrx\ninnerprotoinherit",
+    "VNI   := 0-16777215\n\tADDR  := IP_ADDRESS\n\tTOS   := { NUMBER | inherit }\n"
+    "\tTTL   := { 1..255 | auto | inherit }\n\tDF    := { unset | set | inherit }\n\tLABEL := 0-1048575",
+    *INDENTS,
+)
 NO_PORT = """\
 vxlan: destination port not specified
 Will use Linux kernel default (non-standard value)

@@ -41,11 +41,6 @@ encap-dport PORT
 [no]encap-remcsum"""
 
 
-def usage(kind: str, options: str, where: str, indent: str = "\t\t\t") -> str:
-    """Return the help text of a kind: an option a line, then what the words in capitals stand for."""
-    return f"Usage: ... {kind}\t" + f"\n{indent}".join([f"[ {one} ]" for one in options.splitlines()]) + f"\n\nWhere:\t{where}"
-
-
 class TunnelRequest:
     """What is particular to the requests for one kind of tunnel.
 
@@ -320,10 +315,7 @@ def tos_row(prefix: str) -> OutputRow:
 
 def ipv4_rows(prefix: str) -> tuple[OutputRow, ...]:
     """Return the rows of the outer header of IPv4."""
-    return (
-        OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", None, _or_inherit),
-        tos_row(prefix),
-    )
+    return (OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", None, _or_inherit), tos_row(prefix))
 
 
 def fwmark_row(prefix: str) -> OutputRow:
