@@ -9,7 +9,7 @@ from ...objects.prefix import Prefix
 from . import name_tables
 from .arguments import U32, address, prefix, put_text
 from .context import complain
-from .grammar import FAILED, CommandError, duplicate, garbage, wrong
+from .grammar import FAILED, CommandError, duplicate, garbage, parsed
 from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword, read, target
 
 TYPE_CHECKING = False
@@ -65,10 +65,7 @@ class LifetimeKeyword(Keyword):
         if self.name in record:
             raise duplicate(self.name, args.words[args.at - 1])
         word = args.take()
-        try:
-            record[self.name] = _lifetime(word)
-        except ValueError:
-            raise wrong(word, f"{self.name} value") from None
+        record[self.name] = parsed(_lifetime, word, f"{self.name} value")
 
 
 class AddressFlagKeyword(FlagKeyword):

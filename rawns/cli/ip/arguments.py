@@ -13,7 +13,7 @@ from .grammar import AF_PACKET, FAILED, FAMILIES, CommandError, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .grammar import Record
 
@@ -89,6 +89,17 @@ def one_of(**names: int) -> Callable[[str], int]:
         return names[text.lower()]
 
     return read_name
+
+
+def choice(names: Mapping[str, int], sentence: str) -> Callable[[str], int]:
+    """Return a parser of names for numbers, which refuses others with a sentence; ``{}`` in it is the word."""
+
+    def read_choice(text: str) -> int:
+        if text not in names:
+            raise CommandError(sentence.replace("{}", text), FAILED)
+        return names[text]
+
+    return read_choice
 
 
 def interface(name: str, what: str, most: int = 15) -> str:

@@ -12,7 +12,7 @@ from _socket import AF_INET, AF_INET6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Record = dict[Any, Any]  # keys as in a body
@@ -37,6 +37,14 @@ class CommandError(Exception):
 def wrong(word: str, why: str) -> CommandError:
     """Return the error for an argument whose value is wrong."""
     return CommandError(f'Error: argument "{word}" is wrong: {why}')
+
+
+def parsed(read: Callable[[str], Any], word: str, why: str) -> Any:
+    """Return what ``read`` makes of a word.  Raises `CommandError` with the sentence ``why`` if that is a ValueError."""
+    try:
+        return read(word)
+    except ValueError:
+        raise wrong(word, why) from None
 
 
 def duplicate(name: str, word: str) -> CommandError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ... import uapi
 from ...nlmsg import Request
 from . import filters, name_tables
-from .arguments import U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed
+from .arguments import U16, U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed
 from .context import help_of
 from .filters import group_of
-from .grammar import FAILED, CommandError, duplicate, garbage, wrong
+from .grammar import FAILED, CommandError, duplicate, garbage, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, OnOffKeyword, ValueKeyword, read, target
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .hints import Args, IpContext, Keyword, Message, Record
 
 XDP_FLAGS = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}  # XDP_FLAGS_* of <linux/if_link.h>
-GSO_MAX_SEGS = 65535  # of <linux/netdevice.h>
 EINVAL = 22  # what iproute2's newer parsers return, and it exits with
 
 
@@ -38,10 +37,7 @@ def _netns(args: Args, record: Record) -> None:
     if fd is not None:
         record["IFLA_NET_NS_FD"] = fd
         return
-    try:
-        record["IFLA_NET_NS_PID"] = integer(word)
-    except ValueError:
-        raise wrong(word, 'Invalid "netns" value\n') from None
+    record["IFLA_NET_NS_PID"] = parsed(integer, word, 'Invalid "netns" value\n')
 
 
 def _link_netns(args: Args, record: Record) -> None:
@@ -60,10 +56,7 @@ def _link_netnsid(args: Args, record: Record) -> None:
     word = args.take()
     if "IFLA_LINK_NETNSID" in record:
         raise duplicate("link-netns/link-netnsid", word)
-    try:
-        record["IFLA_LINK_NETNSID"] = signed(word)
-    except ValueError:
-        raise wrong(word, 'Invalid "link-netnsid" value\n') from None
+    record["IFLA_LINK_NETNSID"] = parsed(signed, word, 'Invalid "link-netnsid" value\n')
 
 
 def _addrgenmode(args: Args, record: Record) -> None:
@@ -137,13 +130,6 @@ def _index(text: str) -> int:
     return value
 
 
-def _segments(text: str) -> int:
-    value = U32(text)
-    if value > GSO_MAX_SEGS:
-        raise ValueError(text)
-    return value
-
-
 # In iproute2's order: it decides what an abbreviation means.
 ROWS = [
     FlagKeyword("up", uapi.IFF_UP, "ifi_flags", "ifi_change"),
@@ -185,7 +171,7 @@ ROWS = [
     OnOffKeyword("protodown", "IFLA_PROTO_DOWN", EINVAL),
     CustomKeyword("protodown_reason", _protodown_reason),
     ValueKeyword("gso_max_size", "IFLA_GSO_MAX_SIZE", U32, 'Invalid "gso_max_size" value\n'),
-    ValueKeyword("gso_max_segs", "IFLA_GSO_MAX_SEGS", _segments, 'Invalid "gso_max_segs" value\n'),
+    ValueKeyword("gso_max_segs", "IFLA_GSO_MAX_SEGS", U16, 'Invalid "gso_max_segs" value\n'),
     ValueKeyword("parentdev", "IFLA_PARENT_DEV_NAME", str),
     ValueKeyword("gro_max_size", "IFLA_GRO_MAX_SIZE", U32, 'Invalid "gro_max_size" value\n'),
 ]

@@ -6,7 +6,7 @@ from struct import pack
 
 from ... import uapi
 from .arguments import U32, integer, lladdr
-from .grammar import FAILED, CommandError, matches, wrong
+from .grammar import FAILED, CommandError, matches, parsed, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,11 +32,8 @@ def _attribute(number: int, data: bytes) -> bytes:
 
 
 def _number(args: Args, name: str) -> int:
-    word = args.take()
-    try:
-        return integer(word) if name == "vf" else U32(word)
-    except ValueError:
-        raise wrong(word, f'Invalid "{name}" value\n') from None
+    value: int = parsed(integer if name == "vf" else U32, args.take(), f'Invalid "{name}" value\n')
+    return value
 
 
 def _on_off(args: Args, name: str) -> int:
@@ -76,10 +73,7 @@ def _vlan(args: Args) -> tuple[int, int, int]:
     quality = _number(args, "qos") if _next(args, ("qos",)) else 0
     if _next(args, ("proto",)):
         word = args.take()
-        try:
-            protocol = ethertype(word)
-        except ValueError:
-            raise wrong(word, "protocol is invalid\n") from None
+        protocol = parsed(ethertype, word, "protocol is invalid\n")
         if protocol not in (uapi.ETH_P_8021Q, uapi.ETH_P_8021AD):
             raise wrong(word, 'Invalid "vlan protocol" value - supported 802.1Q, 802.1ad\n')
     return vlan, quality, protocol
@@ -99,13 +93,14 @@ def _vlans(number: int, args: Args) -> bytes:
 
 
 def _guid(args: Args) -> bytes:
-    word = args.take()
-    try:
-        if len(word) != GUID_LENGTH or set(word[2::3]) != {":"}:
-            raise ValueError(word)
-        return bytes.fromhex(word.replace(":", ""))[::-1]
-    except ValueError:
-        raise wrong(word, "Invalid GUID format\n") from None
+    guid: bytes = parsed(_guid_bytes, args.take(), "Invalid GUID format\n")
+    return guid
+
+
+def _guid_bytes(text: str) -> bytes:
+    if len(text) != GUID_LENGTH or set(text[2::3]) != {":"}:
+        raise ValueError(text)
+    return bytes.fromhex(text.replace(":", ""))[::-1]
 
 
 def _state(args: Args) -> int:

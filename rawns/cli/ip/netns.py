@@ -12,7 +12,7 @@ from ...netns_names import HERE, NETNS_DIR, SAFE_OPEN
 from ...nlmsg import Request
 from .arguments import integer
 from .context import ObjectVerbs, complain, complaint, help_of, reason
-from .grammar import FAILED, CommandError, duplicate, wrong
+from .grammar import FAILED, CommandError, duplicate, parsed, wrong
 from .render import OutputField, OutputRow, document, fields, text
 
 TYPE_CHECKING = False
@@ -119,11 +119,7 @@ def list_ids(args: Args) -> int:
 
 
 def _nsid(args: Args, name: str) -> int:
-    word = args.take()
-    try:
-        value = integer(word)
-    except ValueError:
-        raise wrong(word, f'"{name}" value is invalid') from None
+    value: int = parsed(integer, args.take(), f'"{name}" value is invalid')
     if value >> 31:
         raise wrong("(null)", f'"{name}" value should be >= 0')
     return value
@@ -198,10 +194,7 @@ def set_id(args: Args) -> int:
     word = _name(args, "No nsid specified")
     nsid = -1
     if word != "auto":
-        try:
-            nsid = integer(word)
-        except ValueError:
-            raise wrong(word, 'Invalid "netnsid" value') from None
+        nsid = parsed(integer, word, 'Invalid "netnsid" value')
         if nsid >> 31:
             raise wrong(word, '"netnsid" value should be >= 0')
     try:

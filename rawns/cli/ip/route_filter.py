@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import uapi
 from .arguments import U32, prefix
 from .context import help_of
-from .grammar import FAMILIES, matches, wrong
+from .grammar import FAMILIES, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, PrefixKeyword, ValueKeyword, read
 from .name_tables import protocol_number, scope_number, tos_number
 from .route_words import realms, route_type, table_number, vrf_table
@@ -45,10 +45,7 @@ def _via(args: Args, record: Record) -> None:
 
 def _realms(args: Args, record: Record) -> None:
     word = args.take()
-    try:
-        value, mask = realms(word), 0xFFFFFFFF
-    except ValueError:
-        raise wrong(word, "invalid realms\n") from None
+    value, mask = parsed(realms, word, "invalid realms\n"), 0xFFFFFFFF
     if not value & 0xFFFF and word.endswith("/"):
         mask &= ~0xFFFF
     if not value & 0xFFFF0000 and ("/" not in word or word.startswith("/")):

@@ -6,7 +6,7 @@ from ... import uapi
 from . import name_tables
 from .arguments import U8, U32, address, number, prefix
 from .filters import vrf_of
-from .grammar import FAMILIES, CommandError, matches, wrong
+from .grammar import FAMILIES, CommandError, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
 from .name_tables import protocol_number, scope_number
 from .name_tables import tos_number as tos_number  # kinds of links take it from here
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 WHOLE_TYPES = {"local", "nat", "brd", "throw"}  # that cannot be abbreviated
 ABBREVIATED_TYPES = ("broadcast", "anycast", "multicast", "prohibit", "unreachable", "blackhole", "xresolve", "unicast")
 PREFERENCES = {"low": 3, "medium": 0, "high": 1}  # ICMPV6_ROUTER_PREF_*, RFC 4191
-MAX_HOPLIMIT = 255
 MAX_WEIGHT = 256
 
 
@@ -108,10 +107,7 @@ class Metric(Keyword):
             word = args.take()
         if self.forced:
             record["lock"] = record.get("lock", 0) | self.bit
-        try:
-            value = self.read(word)
-        except ValueError:
-            raise wrong(word, self.why) from None
+        value = parsed(self.read, word, self.why)
         record.setdefault("metrics", {})[self.attribute] = value
 
 
@@ -123,13 +119,6 @@ def _time(scale: int) -> Callable[[str], int]:
         return value if raw else value * scale & 0xFFFFFFFF
 
     return read_time
-
-
-def _hoplimit(text: str) -> int:
-    value = U32(text)
-    if value > MAX_HOPLIMIT:
-        raise ValueError(text)
-    return value
 
 
 def _features(text: str) -> int:
@@ -150,7 +139,7 @@ def _flag(name: str) -> Callable[[str], int]:
 
 METRICS: list[Keyword] = [
     Metric("mtu", "RTAX_MTU", U32),
-    Metric("hoplimit", "RTAX_HOPLIMIT", _hoplimit),
+    Metric("hoplimit", "RTAX_HOPLIMIT", U8),
     Metric("advmss", "RTAX_ADVMSS", U32, why='"mss" value is invalid\n'),
     Metric("reordering*", "RTAX_REORDERING", U32),
     Metric("rtt", "RTAX_RTT", _time(8)),
@@ -210,11 +199,7 @@ def put_prefix(word: str, record: Record, key: str, bits: str) -> None:
 
 
 def _table(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        put_table(record, table_number(word))
-    except ValueError:
-        raise wrong(word, '"table" value is invalid\n') from None
+    put_table(record, parsed(table_number, args.take(), '"table" value is invalid\n'))
 
 
 def put_table(record: Record, number: int) -> None:

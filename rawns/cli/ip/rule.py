@@ -8,10 +8,10 @@ from ... import rtnl, uapi
 from ...nlmsg import Request
 from ...objects.prefix import BITS
 from .arguments import U32, interface, number, prefix, unsigned64
-from .context import ObjectVerbs, complain, help_of
+from .context import ObjectVerbs, complain
 from .filters import group_of, lies_in
-from .grammar import BAD_WORD, FAILED, CommandError, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, PrefixKeyword, ValueKeyword, read
+from .grammar import BAD_WORD, FAILED, CommandError, matches, parsed, wrong
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, PrefixKeyword, ValueKeyword, read, target
 from .name_tables import named, protocol_number, tos_name, tos_number, type_name
 from .protocols import name_of, number_of
 from .render import LINE_END, NULL, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, put
@@ -41,23 +41,14 @@ def _mark(args: Args, record: Record) -> None:
     """``fwmark MARK[/MASK]``."""
     word = args.take()
     mark, slash, mask = word.partition("/")
-    try:
-        record["FRA_FWMARK"] = U32(mark)
-    except ValueError:
-        raise wrong(mark, "fwmark value is invalid\n") from None
+    record["FRA_FWMARK"] = parsed(U32, mark, "fwmark value is invalid\n")
     if slash:
-        try:
-            record["FRA_FWMASK"] = U32(mask)
-        except ValueError:
-            raise wrong(mask, "fwmask value is invalid\n") from None
+        record["FRA_FWMASK"] = parsed(U32, mask, "fwmask value is invalid\n")
 
 
 def _table(args: Args, record: Record) -> None:
     word = args.take()
-    try:
-        table = table_number(word)
-    except ValueError:
-        raise wrong(word, "invalid table ID\n") from None
+    table = parsed(table_number, word, "invalid table ID\n")
     record["table"] = table if table < 256 else 0
     record.pop("FRA_TABLE", None)
     if table >= 256:
@@ -112,15 +103,6 @@ def _prefix_length(text: str) -> int:
     return value
 
 
-def _goto(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["FRA_GOTO"] = U32(word)
-    except ValueError:
-        raise wrong(word, "invalid target\n") from None
-    record.update({"action": uapi.FR_ACT_GOTO, "table given": True})
-
-
 def _nat(args: Args, record: Record) -> None:
     from .kinds.kind import ipv4_address
 
@@ -162,20 +144,13 @@ WORDS = [
 
 def _action(word: str, args: Args, record: Record) -> None:
     """``[type] TYPE``, ``goto NUMBER`` or ``nop``."""
-    if word == "type":
-        word = args.take()
-    if matches(word, "help"):
-        raise help_of("rule")
     if matches(word, "goto"):
-        _goto(args, record)
+        record["FRA_GOTO"] = parsed(U32, args.take(), "invalid target\n")
+        record.update({"action": uapi.FR_ACT_GOTO, "table given": True})
     elif matches(word, "nop"):
         record.update({"action": uapi.FR_ACT_NOP, "table given": True})
     else:
-        try:
-            record["action"] = route_type(word)
-            record["table given"] = True
-        except ValueError:
-            raise wrong(word, "Failed to parse rule type") from None
+        record.update({"action": parsed(route_type, word, "Failed to parse rule type"), "table given": True})
 
 
 def modify(args: Args, deletes: bool) -> int:
@@ -184,7 +159,8 @@ def modify(args: Args, deletes: bool) -> int:
     if not args:
         verb = "del" if deletes else "add"
         raise CommandError(f'"ip rule {verb}" requires arguments.', FAILED)
-    record = read(WORDS, args, {"family": ip.family, "action": 0 if deletes else uapi.FR_ACT_TO_TBL}, _action)
+    start = {"family": ip.family, "action": 0 if deletes else uapi.FR_ACT_TO_TBL}
+    record = read(WORDS, args, start, target("type", "rule", _action))
     record["family"] = record["family"] or AF_INET
     if not record.pop("table given", False) and not deletes:
         record["table"] = uapi.RT_TABLE_MAIN

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import name_tables
 from ..arguments import U8, U16, U32, lladdr, unsigned64
-from ..grammar import wrong
+from ..grammar import parsed
 from ..keywords import ConstantKeyword, DeviceKeyword, Keyword, OnOffKeyword, ValueKeyword
 from ..reads import hexadecimal, link_name, named_rows, on_off, signed, switch_row
 from ..render import JsonText, OutputRow
@@ -73,10 +73,7 @@ class BridgeBoolOption(Keyword):
     def take(self, args: Args, record: Record) -> None:
         """Read 0 or 1."""
         word = args.take()
-        try:
-            on = U8(word)
-        except ValueError:
-            raise wrong(word, f"invalid {self.name}") from None
+        on = parsed(U8, word, f"invalid {self.name}")
         options = record.setdefault("IFLA_BR_MULTI_BOOLOPT", {"optval": 0, "optmask": 0})
         options["optval"] = options["optval"] | self.bit if on else options["optval"] & ~self.bit
         options["optmask"] |= self.bit

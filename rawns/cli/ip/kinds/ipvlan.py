@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from ....objects.link import IPVLAN_MODES as MODES
+from ..arguments import choice
 from ..grammar import FAILED, CommandError
-from ..keywords import CustomKeyword
-from ..render import OutputField
-from .kind import LinkKind, described
+from ..keywords import CustomKeyword, ValueKeyword
+from ..reads import bit, named_by
+from ..render import OutputRow
+from .kind import LinkKind, described, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, IpContext, Iterator, Keyword, Record
+    from ..hints import Args, Keyword, Record
 
 PRIVATE, VEPA = 1, 2  # IPVLAN_F_*
+MODE_SENTENCE = 'Error: argument of "mode" must be either "l2", "l3" or "l3s"'
 HELP = """\
 Usage: ... {} [ mode MODE ] [ FLAGS ]
 
 MODE: l3 | l3s | l2
 FLAGS: bridge | private | vepa
 (first values are the defaults if nothing is specified)."""
-
-
-def _mode(args: Args, record: Record) -> None:
-    word = args.take()
-    if word not in MODES:
-        raise CommandError('Error: argument of "mode" must be either "l2", "l3" or "l3s"', FAILED)
-    record["IFLA_IPVLAN_MODE"] = MODES[word]
 
 
 def _flag(kind: str, name: str, bits: int, text: str) -> Keyword:
@@ -42,21 +38,26 @@ def _finish(record: Record, creates: bool) -> Record:
     return record
 
 
-def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
-    if "IFLA_IPVLAN_MODE" in data:
-        mode = data["IFLA_IPVLAN_MODE"]
-        name = next((name for name, number in MODES.items() if number == mode), "unknown")
-        yield OutputField("mode", name, f" mode {name} ")
-    if "IFLA_IPVLAN_FLAGS" in data:
-        flags = data["IFLA_IPVLAN_FLAGS"]
-        name = "private" if flags & PRIVATE else "vepa" if flags & VEPA else "bridge"
-        yield OutputField(name, True, f"{name} ")
+ROWS = (
+    OutputRow("IFLA_IPVLAN_MODE", "mode", " mode %s ", named_by({number: name for name, number in MODES.items()}, "unknown")),
+    OutputRow("IFLA_IPVLAN_FLAGS", "private", "private ", bit(PRIVATE)),
+    OutputRow("IFLA_IPVLAN_FLAGS", "vepa", "vepa ", lambda flags, record, ip: True if flags & (PRIVATE | VEPA) == VEPA else None),
+    OutputRow("IFLA_IPVLAN_FLAGS", "bridge", "bridge ", lambda flags, record, ip: None if flags & (PRIVATE | VEPA) else True),
+)
 
 
 def _kind(kind: str) -> LinkKind:
     text = HELP.replace("{}", kind)
+    mode = ValueKeyword("mode*", "IFLA_IPVLAN_MODE", choice(MODES, MODE_SENTENCE))
     flags = [_flag(kind, name, bits, text) for name, bits in (("private", PRIVATE), ("vepa", VEPA), ("bridge", 0))]
-    return described(kind, text, [CustomKeyword("mode*", _mode), *flags], _show, "unknown option", _finish)
+    return described(
+        kind,
+        text,
+        [mode, *flags],
+        show(ROWS),
+        "unknown option",
+        _finish,
+    )
 
 
 KINDS = {kind: _kind(kind) for kind in ("ipvlan", "ipvtap")}

@@ -7,11 +7,11 @@ from _socket import AF_INET
 from ..arguments import address
 from ..grammar import FAILED, CommandError, garbage, matches
 from ..keywords import CustomKeyword, Keyword, ValueKeyword, read
-from ..render import OutputField, OutputRow, fields
+from ..render import OutputField, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, Callable, IpContext, Iterator, Optional, Record, Sequence
+    from ..hints import Args, Body, Callable, IpContext, Iterator, Optional, Record, Row, Sequence
 
     Parse = Optional[Callable[[Args, int], Record]]
     Show = Optional[Callable[[Body, IpContext], Iterator[OutputField]]]
@@ -83,7 +83,7 @@ def either(name: str, value: int, read: Callable[[str], int]) -> Callable[[str],
     return lambda text: value if text == name else read(text)
 
 
-def show(rows: Sequence[OutputRow]) -> Callable[[Body, IpContext], Iterator[OutputField]]:
+def show(rows: Sequence[Row]) -> Callable[[Body, IpContext], Iterator[OutputField]]:
     """Return a function that yields the fields of rows."""
     return lambda data, ip: fields(rows, data, ip)
 
@@ -99,11 +99,6 @@ def ipv4_address(text: str) -> bytes:
 def required(name: str) -> CommandError:
     """Return the error for an option that is missing."""
     return CommandError(f'Error: argument "{name}" is required')
-
-
-def on_off(name: str, json: str, on: bool) -> OutputField:
-    """Return the field of an option that is printed as ``name on`` or ``name off``."""
-    return OutputField(json, on, f"{name} {'on' if on else 'off'} ")
 
 
 def usage(kind: str, options: str, where: str, indent: str = "\t\t\t", start: str = "\t") -> str:

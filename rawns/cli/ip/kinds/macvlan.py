@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from ....objects.link import MACVLAN_MODES as MODES
-from ..arguments import U32, lladdr
+from ..arguments import U32, choice, lladdr
 from ..context import complain
 from ..grammar import FAILED, CommandError
-from ..keywords import CustomKeyword, FlagKeyword
-from ..reads import signed
-from ..render import OutputField
+from ..keywords import CustomKeyword, FlagKeyword, ValueKeyword
+from ..reads import bit, named_by, signed
+from ..render import OutputField, OutputGroup, OutputRow, fields
 from .kind import LinkKind, described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, Callable, IpContext, Iterator, Keyword, Record
+    from ..hints import Args, Body, Callable, IpContext, Iterator, Keyword, Record, Row
 
 FLAG_NOPROMISC, FLAG_NODST = 1, 2  # MACVLAN_FLAG_*
 ADD, DELETE, FLUSH, SET = 0, 1, 2, 3  # MACVLAN_MACADDR_*
+MODE_SENTENCE = 'Error: argument of "mode" must be "private", "vepa", "bridge", "passthru" or "source", not "{}"'
+FLAG_SENTENCE = 'Error: argument of "flag" must be "nopromisc", "nodst" or "null", not "{}"'
 HELP = """\
 Usage: ... {} mode MODE [flag MODE_FLAG] MODE_OPTS [bcqueuelen BC_QUEUE_LEN]
 
@@ -27,21 +29,9 @@ MODE_OPTS: for mode "source":
 BC_QUEUE_LEN: Length of the rx queue for broadcast/multicast: [0-4294967295]"""
 
 
-def _mode(args: Args, record: Record) -> None:
-    word = args.take()
-    if word not in MODES:
-        raise CommandError(
-            f'Error: argument of "mode" must be "private", "vepa", "bridge", "passthru" or "source", not "{word}"', FAILED
-        )
-    record["IFLA_MACVLAN_MODE"] = MODES[word]
-
-
 def _flag(args: Args, record: Record) -> None:
-    word = args.take()
-    bits = {"nopromisc": FLAG_NOPROMISC, "nodst": FLAG_NODST, "null": 0}
-    if word not in bits:
-        raise CommandError(f'Error: argument of "flag" must be "nopromisc", "nodst" or "null", not "{word}"', FAILED)
-    record["IFLA_MACVLAN_FLAGS"] = record.get("IFLA_MACVLAN_FLAGS", 0) | bits[word]
+    bits = choice({"nopromisc": FLAG_NOPROMISC, "nodst": FLAG_NODST, "null": 0}, FLAG_SENTENCE)(args.take())
+    record["IFLA_MACVLAN_FLAGS"] = record.get("IFLA_MACVLAN_FLAGS", 0) | bits
 
 
 def _ethernet(word: str) -> str:
@@ -98,7 +88,7 @@ def _words(text: str) -> list[Keyword]:
             raise CommandError(text, FAILED)
 
     return [
-        CustomKeyword("mode*", _mode),
+        ValueKeyword("mode*", "IFLA_MACVLAN_MODE", choice(MODES, MODE_SENTENCE)),
         CustomKeyword("flag*", _flag),
         CustomKeyword("macaddr*", addresses),
         FlagKeyword("nopromisc*", FLAG_NOPROMISC, "IFLA_MACVLAN_FLAGS"),
@@ -107,26 +97,28 @@ def _words(text: str) -> list[Keyword]:
     ]
 
 
-def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
-    mode = data.get("IFLA_MACVLAN_MODE")
-    if mode is None:
-        return
-    name = next((name for name, number in MODES.items() if number == mode), "unknown")
-    yield OutputField("mode", name, f"mode {name} ")
-    flags = data.get("IFLA_MACVLAN_FLAGS", 0)
-    if flags & FLAG_NOPROMISC:
-        yield OutputField("nopromisc", True, "nopromisc ")
-    if flags & FLAG_NODST:
-        yield OutputField("nodst", True, "nodst ")
-    for key, name in (("IFLA_MACVLAN_BC_QUEUE_LEN", "bcqueuelen"), ("IFLA_MACVLAN_BC_QUEUE_LEN_USED", "usedbcqueuelen")):
-        if key in data:
-            yield OutputField(name, data[key], f"{name} {data[key]} ")
-    if mode == MODES["source"] and "IFLA_MACVLAN_MACADDR_COUNT" in data:
+def _sources(data: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield the addresses from which a link in the mode ``source`` receives."""
+    if data["IFLA_MACVLAN_MODE"] == MODES["source"] and "IFLA_MACVLAN_MACADDR_COUNT" in data:
         count = signed(data["IFLA_MACVLAN_MACADDR_COUNT"], data, ip)
         yield OutputField("macaddr_count", count, f"remotes ({count}) ")
         addresses = data.get("IFLA_MACVLAN_MACADDR_DATA", {}).get("IFLA_MACVLAN_MACADDR", [])
         if addresses:
             yield OutputField("macaddr_data", addresses, "".join([f"{one} " for one in addresses]))
+
+
+ROWS: tuple[Row, ...] = (
+    OutputRow("IFLA_MACVLAN_MODE", "mode", "mode %s ", named_by({number: name for name, number in MODES.items()}, "unknown")),
+    OutputRow("IFLA_MACVLAN_FLAGS", "nopromisc", "nopromisc ", bit(FLAG_NOPROMISC)),
+    OutputRow("IFLA_MACVLAN_FLAGS", "nodst", "nodst ", bit(FLAG_NODST)),
+    OutputRow("IFLA_MACVLAN_BC_QUEUE_LEN", "bcqueuelen", "bcqueuelen %s "),
+    OutputRow("IFLA_MACVLAN_BC_QUEUE_LEN_USED", "usedbcqueuelen", "usedbcqueuelen %s "),
+    OutputGroup("", _sources),
+)
+
+
+def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
+    return fields(ROWS if "IFLA_MACVLAN_MODE" in data else (), data, ip)
 
 
 def _kind(kind: str) -> LinkKind:

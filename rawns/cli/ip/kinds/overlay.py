@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_pton
 
-from ..arguments import U16, U32, address
+from ..arguments import U16, U32, address, natural
 from ..context import complain
-from ..grammar import FAILED, CommandError, garbage, wrong
+from ..grammar import FAILED, CommandError, garbage, parsed, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword
 from ..reads import flag_row, hexadecimal_or_none, link_name, named_by, true
 from ..render import JsonObject, OutputField, OutputRow
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..hints import Any, Args, Body, IpContext, Keyword, Read, Record
 
 VXLAN, GENEVE = "IFLA_VXLAN", "IFLA_GENEVE"
-MAX_ID = 1 << 24
 GPE_PORT = 4790  # of VXLAN's generic protocol extension
 DF = ("unset", "set", "inherit")  # the "do not fragment" bit of the outer header
 INDENTS = ("\t\t", "\n\t\t")  # of the options in the help
@@ -51,21 +50,6 @@ Use 'dstport 0' to get default and quiet this message"""
 # -- words --------------------------------------------------------------------------------------------------------
 
 
-def _id(prefix: str) -> Keyword:
-    def take(args: Args, record: Record) -> None:
-        word = args.take()
-        if f"{prefix}_ID" in record:
-            raise garbage("id", word)
-        try:
-            record[f"{prefix}_ID"] = U32(word)
-            if record[f"{prefix}_ID"] >= MAX_ID:
-                raise ValueError(word)
-        except ValueError:
-            raise wrong(word, "invalid id") from None
-
-    return CustomKeyword("id*|vni*", take)
-
-
 def _address(prefix: str, name: str, attribute: str) -> Keyword:
     """Return the word of an address, which must be of the same family as the one of the other end."""
     key, other = f"{prefix}_{attribute}", f"{prefix}_{'GROUP' if attribute == 'LOCAL' else 'LOCAL'}"
@@ -94,22 +78,12 @@ def _ttl(prefix: str, inherits: Any) -> Keyword:
         if word == "inherit":
             record[f"{prefix}_TTL_INHERIT"] = inherits
             return
-        try:
-            value = either("auto", 0, U32)(word)
-        except ValueError:
-            raise wrong(word, "invalid TTL") from None
+        value: int = parsed(either("auto", 0, U32), word, "invalid TTL")
         if value > 255:
             raise wrong(word, "TTL must be <= 255")
         record[f"{prefix}_TTL"] = value
 
     return CustomKeyword("ttl*|hoplimit*", take)
-
-
-def _label(text: str) -> int:
-    value = U32(text)
-    if value >> 20:
-        raise ValueError(text)
-    return value
 
 
 def _ports(args: Args, record: Record) -> None:
@@ -119,10 +93,7 @@ def _ports(args: Args, record: Record) -> None:
         word = args.take()
         if "IFLA_VXLAN_PORT_RANGE" in record:
             raise garbage("srcport", word)
-        try:
-            found[name] = U16(word)
-        except ValueError:
-            raise wrong(word, what) from None
+        found[name] = parsed(U16, word, what)
     record["IFLA_VXLAN_PORT_RANGE"] = found
 
 
@@ -140,14 +111,14 @@ def _header_words(prefix: str, inherits: Any, port: str) -> list[Keyword]:
         _ttl(prefix, inherits),
         ValueKeyword("tos*|dsfield*", f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value"),
         ValueKeyword("df", f"{prefix}_DF", DF.index, "DF must be 'unset', 'set' or 'inherit'"),
-        ValueKeyword("flowlabel*|label*", f"{prefix}_LABEL", _label, "invalid flowlabel"),
+        ValueKeyword("flowlabel*|label*", f"{prefix}_LABEL", natural(20), "invalid flowlabel"),
         ValueKeyword("dstport*", f"{prefix}_PORT", U16, port),
     ]
 
 
 CHECKSUMS = ("udpcsum=UDP_CSUM", "udp6zerocsumtx=UDP_ZERO_CSUM6_TX", "udp6zerocsumrx=UDP_ZERO_CSUM6_RX")
 VXLAN_WORDS = [
-    _id(VXLAN),
+    ValueKeyword("id*|vni*", "IFLA_VXLAN_ID", natural(24), "invalid id"),
     _address(VXLAN, "group", "GROUP"),
     _address(VXLAN, "remote", "GROUP"),
     _address(VXLAN, "local", "LOCAL"),
@@ -164,7 +135,7 @@ VXLAN_WORDS = [
     ConstantKeyword("gpe*", "IFLA_VXLAN_GPE", True),
 ]
 GENEVE_WORDS = [
-    _id(GENEVE),
+    ValueKeyword("id*|vni*", "IFLA_GENEVE_ID", natural(24), "invalid id"),
     _address(GENEVE, "remote", "REMOTE"),
     *_header_words(GENEVE, 1, "dstport"),
     ConstantKeyword("external*", "IFLA_GENEVE_COLLECT_METADATA", True),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ..render import OutputField
-from .kind import LinkKind, on_off
+from ..reads import switch_row
+from ..render import OutputRow
+from .kind import LinkKind, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Body, IpContext, Iterator
+    from ..hints import Body, IpContext, Read
 
 TYPES = {1: "tun", 2: "tap"}
 
@@ -25,23 +26,23 @@ def _name(number: int, file: str) -> str | int:
     return number
 
 
-def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
-    kind = TYPES.get(data.get("IFLA_TUN_TYPE", 0), "UNKNOWN")
-    yield OutputField("type", kind, f"type {kind} ")
-    for name in ("pi", "vnet_hdr"):
-        if f"IFLA_TUN_{name.upper()}" in data:
-            yield on_off(name, name, bool(data[f"IFLA_TUN_{name.upper()}"]))
-    many = bool(data.get("IFLA_TUN_MULTI_QUEUE"))
-    yield OutputField("multi_queue", many, "multi_queue " if many else "")
-    if many:
-        for name, key in (("numqueues", "IFLA_TUN_NUM_QUEUES"), ("numdisabled", "IFLA_TUN_NUM_DISABLED_QUEUES")):
-            yield OutputField(name, data.get(key, 0), f"{name} {data.get(key, 0)} ")
-    if "IFLA_TUN_PERSIST" in data:
-        yield on_off("persist", "persist", bool(data["IFLA_TUN_PERSIST"]))
-    for name, key, file in (("user", "IFLA_TUN_OWNER", "/etc/passwd"), ("group", "IFLA_TUN_GROUP", "/etc/group")):
-        if key in data:
-            shown = _name(data[key], file)
-            yield OutputField(name, shown, f"{name} {shown} ")
+def _many(data: Body, _: Body, ip: IpContext) -> bool:
+    return bool(data.get("IFLA_TUN_MULTI_QUEUE"))
 
 
-KINDS = {"tun": LinkKind("", None, _show)}
+def _queues(key: str) -> Read:
+    return lambda data, _, ip: data.get(key, 0) if _many(data, _, ip) else None
+
+
+ROWS = (
+    OutputRow("", "type", "type %s ", lambda data, _, ip: TYPES.get(data.get("IFLA_TUN_TYPE", 0), "UNKNOWN")),
+    switch_row("IFLA_TUN_PI", "pi"),
+    switch_row("IFLA_TUN_VNET_HDR", "vnet_hdr"),
+    OutputRow("", "multi_queue", "%s", _many, lambda data, _, ip: "multi_queue " if _many(data, _, ip) else ""),
+    OutputRow("", "numqueues", "numqueues %s ", _queues("IFLA_TUN_NUM_QUEUES")),
+    OutputRow("", "numdisabled", "numdisabled %s ", _queues("IFLA_TUN_NUM_DISABLED_QUEUES")),
+    switch_row("IFLA_TUN_PERSIST", "persist"),
+    OutputRow("IFLA_TUN_OWNER", "user", "user %s ", lambda number, record, ip: _name(number, "/etc/passwd")),
+    OutputRow("IFLA_TUN_GROUP", "group", "group %s ", lambda number, record, ip: _name(number, "/etc/group")),
+)
+KINDS = {"tun": LinkKind("", None, show(ROWS))}

@@ -9,7 +9,7 @@ from _socket import AF_INET, inet_ntop
 
 from .... import uapi
 from ..arguments import U8, U16, U32, address, number
-from ..grammar import BAD_WORD, FAILED, CommandError, wrong
+from ..grammar import BAD_WORD, FAILED, CommandError, parsed, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword
 from ..reads import bit, hexadecimal_or_none, link_name
 from ..render import JsonObject, OutputField, OutputRow, fields
@@ -166,10 +166,7 @@ class InheritKeyword(Keyword):
             record[self.flags] |= self.flag
             value = None if self.inherits == "none" else 0  # `encaplimit none` keeps the number
         else:
-            try:
-                value = self.read(word)
-            except ValueError:
-                raise wrong(word, self.why) from None
+            value = parsed(self.read, word, self.why)
             record[self.flags] &= ~self.flag
         if value is not None:
             shift = (self.mask & -self.mask).bit_length() - 1

@@ -5,15 +5,16 @@ from __future__ import annotations
 from ..arguments import U16, U32
 from ..grammar import wrong
 from ..keywords import CustomKeyword, FlagSwitch, ValueKeyword
-from ..render import JsonObject, OutputField, put
+from ..render import JsonObject, OutputField, OutputGroup, OutputRow, put
 from .ethertypes import ethertype, ethertype_name
-from .kind import described
+from .kind import described, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, Callable, IpContext, Iterator, Keyword, Record
+    from ..hints import Args, Body, Callable, IpContext, Iterator, Keyword, Record, Row
 
 FLAGS = {"reorder_hdr": 1, "gvrp": 2, "loose_binding": 4, "mvrp": 8, "bridge_binding": 16}  # VLAN_FLAG_*
+SHOWN = ("reorder_hdr", "gvrp", "mvrp", "loose_binding", "bridge_binding")
 HELP = """\
 Usage: ... vlan id VLANID
 \t\t[ protocol VLANPROTO ]
@@ -62,32 +63,32 @@ def _map(key: str, name: str) -> Callable[[Args, Record], None]:
 WORDS = [
     ValueKeyword("protocol*", "IFLA_VLAN_PROTOCOL", ethertype, "protocol is invalid"),
     ValueKeyword("id*", "IFLA_VLAN_ID", U16, "id is invalid"),
-    *[_flag(name) for name in ("reorder_hdr", "gvrp", "mvrp", "loose_binding", "bridge_binding")],
+    *[_flag(name) for name in SHOWN],
     CustomKeyword("ingress-qos-map*", _map("IFLA_VLAN_INGRESS_QOS", "ingress-qos-map")),
     CustomKeyword("egress-qos-map*", _map("IFLA_VLAN_EGRESS_QOS", "egress-qos-map")),
 ]
 
 
-def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
-    if "IFLA_VLAN_PROTOCOL" in data:
-        name = ethertype_name(data["IFLA_VLAN_PROTOCOL"], data, ip)
-        yield OutputField("protocol", name, f"protocol {name} ")
-    if "IFLA_VLAN_ID" in data:
-        yield OutputField("id", data["IFLA_VLAN_ID"], f"id {data['IFLA_VLAN_ID']} ")
-    flags = data.get("IFLA_VLAN_FLAGS", {}).get("flags", 0)
-    if "IFLA_VLAN_FLAGS" in data:
-        names = [name for name in ("reorder_hdr", "gvrp", "mvrp", "loose_binding", "bridge_binding") if flags & FLAGS[name]]
-        names = [name.upper() for name in names]
-        yield OutputField("flags", names, f"<{','.join(names)}> ")
-    for key, json, name in (
-        ("IFLA_VLAN_INGRESS_QOS", "ingress_qos", "ingress-qos-map"),
-        ("IFLA_VLAN_EGRESS_QOS", "egress_qos", "egress-qos-map"),
-    ):
-        mappings = data.get(key, {}).get("IFLA_VLAN_QOS_MAPPING", [])
+def _flag_names(value: Body, record: Body, ip: IpContext) -> list[str]:
+    return [name.upper() for name in SHOWN if value["flags"] & FLAGS[name]]
+
+
+def _map_row(key: str, name: str) -> OutputGroup:
+    def show_map(value: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
+        mappings = value.get("IFLA_VLAN_QOS_MAPPING", [])
         if mappings:
             values = [JsonObject([OutputField("from", one["from"]), OutputField("to", one["to"])]) for one in mappings]
             text = "".join([f"{one['from']}:{one['to']} " for one in mappings])
-            yield OutputField(json, values, put(f"\n      {name} {{ %s}} ", text, ip))
+            yield OutputField(name.replace("-", "_").replace("_map", ""), values, put(f"\n      {name} {{ %s}} ", text, ip))
+
+    return OutputGroup(key, show_map)
 
 
-KINDS = {"vlan": described("vlan", HELP, WORDS, _show)}
+ROWS: tuple[Row, ...] = (
+    OutputRow("IFLA_VLAN_PROTOCOL", "protocol", "protocol %s ", ethertype_name),
+    OutputRow("IFLA_VLAN_ID", "id", "id %d "),
+    OutputRow("IFLA_VLAN_FLAGS", "flags", "<%s> ", _flag_names, lambda *of: ",".join(_flag_names(*of))),
+    _map_row("IFLA_VLAN_INGRESS_QOS", "ingress-qos-map"),
+    _map_row("IFLA_VLAN_EGRESS_QOS", "egress-qos-map"),
+)
+KINDS = {"vlan": described("vlan", HELP, WORDS, show(ROWS))}

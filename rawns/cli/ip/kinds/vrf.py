@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from .. import name_tables
-from ..grammar import wrong
-from ..keywords import CustomKeyword
+from ..keywords import ValueKeyword
 from ..render import OutputField
 from .kind import LinkKind, described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, IpContext, Iterator, Record
+    from ..hints import Body, IpContext, Iterator
 
 HELP = "Usage: ... vrf table TABLEID"
 
 
-def _table(args: Args, record: Record) -> None:
-    word = args.take()
-    try:
-        record["IFLA_VRF_TABLE"] = name_tables.number_of("rt_tables", word, 0xFFFFFFFF)
-    except ValueError:
-        raise wrong(word, "invalid table ID\n") from None
+def _table(text: str) -> int:
+    return name_tables.number_of("rt_tables", text, 0xFFFFFFFF)
 
 
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -29,7 +24,8 @@ def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
             yield OutputField("table", data[key], f"table {data[key]} ")
 
 
+WORDS = [ValueKeyword("table*", "IFLA_VRF_TABLE", _table, "invalid table ID\n")]
 KINDS = {
-    "vrf": described("vrf", HELP, [CustomKeyword("table*", _table)], _show, "unknown option"),
+    "vrf": described("vrf", HELP, WORDS, _show, "unknown option"),
     "vrf_slave": LinkKind("", None, _show),
 }
