@@ -11,7 +11,8 @@ from .commands import word
 from .hop import Hop, NetworkFault
 from .namespace_view import RouteRefused
 from .prefixes import family_name, link_local, loopback
-from .route_checks import ipv6_usable, readdressed, route_known
+from .route_checks import ipv6_usable, misrouted, readdressed, replaced, route_known
+from .topology import distances, routers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +140,21 @@ def forwards(hop: Hop, there: NamespaceView, ingress: Link) -> NetworkFault | No
         values = {f"ipv4/conf/{ingress.name}/forwarding": 1} if there.sysctl("ipv4/ip_forward") else {"ipv4/ip_forward": 1}
     packets = f"{family_name(hop.family)} packets that come in by {printable(ingress.name)}"
     sentence = f"{there.name} is on the way to {hop.target}, but does not forward {packets}"
-    return NetworkFault(sentence, remedy.set_sysctls(there, values))
+    return _detour(hop, there, sentence) or NetworkFault(sentence, remedy.set_sysctls(there, values))
+
+
+def _detour(hop: Hop, there: NamespaceView, sentence: str) -> NetworkFault | None:
+    """Return the fault of a route that leads to a receiver no nearer to the destination, if a better way is known."""
+    far = distances(hop)
+    if id(hop.here) not in far or id(there) not in far or far[id(there)] < far[id(hop.here)] or hop.egress is None:
+        return None
+    wrong = misrouted(hop)
+    if wrong is not None:
+        return NetworkFault(f"{sentence}; wrong is {wrong[0]}, which does not lead there", wrong[1])
+    for link, router in routers(hop, hop.egress):
+        if router != hop.next_hop:
+            return NetworkFault(f"{sentence}; {router} is nearer to {hop.target}", replaced(hop, router, link))
+    return None
 
 
 def ttl_sufficient(hop: Hop, there: NamespaceView, ingress: Link) -> NetworkFault | None:
