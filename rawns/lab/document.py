@@ -2,7 +2,7 @@
 
 JSON is read by the C scanner behind `json`: importing `json` itself would add 4 ms (12 on the benchmark machine when it is
 busy) to the 19 ms of `rawns lab up FILE`; it is imported for the error message only.  TOML is read by `tomllib`, which exists
-from Python 3.11 on.  Lines are looked up only for an error.
+from Python 3.11 on, unless it is simple (`toml_text`).  Lines are looked up only for an error.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .positions import Path
 
 MAX_BYTES = 1 << 24  # in a file: a description of 100,000 hosts has fewer
+TOMLLIB_VERSION = (3, 11)  # the Python from which on there is `tomllib`
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_KEY = 100  # characters of a key in a message
 MAX_DEPTH = 32  # of tables and lists in each other, and parts of a dotted key: a description has at most 6
@@ -256,15 +257,22 @@ def _json_slowly(text: str, name: str) -> Any:
 
 
 def _toml(text: str, name: str) -> Any:
+    _check_keys(text, name)
+    if sys.version_info >= TOMLLIB_VERSION:  # what needs `tomllib` and what does not are the same for each version
+        from .. import toml_text
+
+        try:
+            return toml_text.scan(text)
+        except toml_text.UnscannableToml:
+            pass
     try:
         import tomllib  # type: ignore[import-not-found]  # there from 3.11 on
     except ImportError:
         version = ".".join(map(str, sys.version_info[:2]))
         reason = f"Python reads TOML from 3.11 on, and this is {version}"
-        if sys.version_info >= (3, 11):  # Debian's python3-minimal
+        if sys.version_info >= TOMLLIB_VERSION:  # Debian's python3-minimal
             reason = "this Python lacks the module tomllib of its standard library (Debian, Ubuntu: `apt-get install python3`)"
         raise InvalidValue(f"{printable(name)} is TOML, and {reason}; the same keys may be written as JSON") from None
-    _check_keys(text, name)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

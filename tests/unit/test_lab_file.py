@@ -474,7 +474,7 @@ def test_what_is_no_toml(tmp_path: Path, content: str, sentence: str) -> None:
 
 def test_without_tomllib_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tomllib", None)
-    (tmp_path / "a.toml").write_text('hosts = ["web"]')
+    (tmp_path / "a.toml").write_text("hosts = ['web']")  # in double quotes it is read without `tomllib`
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
     with pytest.raises(
         InvalidValue, match="Python reads TOML from 3.11 on, and this is 3.9; the same keys may be written as JSON"
