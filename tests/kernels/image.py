@@ -28,6 +28,8 @@ GUEST = (
     "ip_kinds.py",
     "impairments.py",
     "primitives.py",
+    "queues_and_ports.py",
+    "../parity/fork_server.py",
 )  # of this directory, into the machine
 UNIT_NEEDLESS = ("recorded_kinds.json.xz", "__pycache__")
 REAL = {"ip": "ip", "bridge": "bridge", "tc": "tc", "ss": "ss"}
@@ -42,6 +44,9 @@ MODULES = {
     "nat": NAT,
     "labs": LABS,
     "programs": ["sch_ingress", "cls_u32", "act_mirred", "inet_diag", "tcp_diag", "udp_diag", "unix_diag"],
+    "queues": [f"sch_{name}" for name in "prio red sfq codel fq_codel fq multiq".split()]
+    + [f"cls_{name}" for name in "matchall basic fw flower u32".split()]
+    + [f"act_{name}" for name in "gact police vlan skbedit mirred".split()],
     "tunnels": ["ipip", "sit"],
     "relay": ["nft_fwd_netdev"],  # what a relay needs beside nf_tables and tun
     "kinds": f"{GRE} xfrm_interface bareudp hsr nlmon bonding vcan vxcan wireguard ipvtap macvtap netkit team".split(),
@@ -167,7 +172,9 @@ def real_programs(archive: Cpio, architecture: str, offline: bool) -> None:
         for path in tree(root):
             if re.search(r"/ld(64|-linux[^/]*|-2[^/]*)\.so(\.\d)?$", str(path)) and path.resolve().is_file():
                 archive.add("real/ld.so", path.resolve().read_bytes(), stat.S_IFREG | 0o755)
-            if path.name in REAL and path.parent.name in ("bin", "sbin") and not path.is_symlink():
+            if path.suffix == ".dist":
+                archive.copy(path, str(path.relative_to(root)))
+            elif path.name in REAL and path.parent.name in ("bin", "sbin") and not path.is_symlink():
                 archive.copy(path, f"real/{path.name}")
             elif ".so" in path.name and not path.is_symlink():
                 archive.add(f"real/{path.name}", path.read_bytes(), stat.S_IFREG | 0o755)
@@ -190,7 +197,7 @@ def filesystem(machine: Machine, roots: list[Path], offline: bool) -> bytes:
     for number, (step, name, data) in enumerate(modules(roots)):
         archive.add(f"modules/{step}/{number:02}-{name}.ko", data)
     for name in GUEST:
-        archive.copy(HERE / name, f"rawns/{name}")
+        archive.copy(HERE / name, f"rawns/{os.path.basename(name)}")
     archive.add("dev/console", b"", stat.S_IFCHR | 0o600, device=os.makedev(5, 1))
     archive.add("init", f"#!{program}\n".encode() + (HERE / "init.py").read_bytes(), stat.S_IFREG | 0o755)
     archive.add("TRAILER!!!", b"", 0)

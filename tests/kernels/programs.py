@@ -210,6 +210,13 @@ def ip_kinds() -> str:
     return str(compare())
 
 
+def queues_and_ports() -> str:
+    """Compare `rawns tc` and `rawns bridge` with the real programs on what this kernel has: disciplines, filters, VLANs."""
+    from queues_and_ports import compare
+
+    return str(compare())
+
+
 def primitives() -> str:
     """Measure the newer system calls for namespaces."""
     done = subprocess.run([sys.executable, "/rawns/primitives.py"], stdout=-1, stderr=-2, text=True)
@@ -249,6 +256,7 @@ CHECKS: dict[str, dict[str, Callable[[], str]]] = {  # by the step of modules th
         "shaping": checks.shaping,
     },
     "programs": {"bridge": bridge, "tc": tc, "ss": ss},
+    "queues": {"queues and ports": queues_and_ports},
     "tunnels": {f"{name}, tunnels": check for name, check in BASE.items()},
     "relay": {"netem and relay": checks.impairments},
     "kinds": {"ip-kinds": ip_kinds, "netkit": checks.netkit, "primitives": primitives},

@@ -69,7 +69,11 @@ def _masked(read: Callable[[str], int], most: int) -> Callable[[str], tuple[int,
 
 def _tos(text: str) -> tuple[int, int]:
     head, slash, tail = text.partition("/")
-    return units.decimal(8)(head), units.decimal(8, 16)(tail) if slash else 0xFF
+    try:
+        value = units.decimal(8)(head)
+    except ValueError:
+        value = units.decimal(8, 16)(head)
+    return value, units.decimal(8, 16)(tail) if slash else 0xFF
 
 
 def _operation(text: str) -> tuple[int, int]:

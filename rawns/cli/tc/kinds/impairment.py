@@ -30,10 +30,8 @@ MAX_DISTRIBUTION = 16 * 1024  # values
 LARGE = 1 << 32
 DIRECTORIES = (
     "/usr/lib/tc/",
-    "/usr/lib/x86_64-linux-gnu/tc/",
-    "/usr/lib/aarch64-linux-gnu/tc/",
     "/usr/lib64/tc/",
-)  # of distributions, where iproute2 has been installed
+)  # in which a distribution has files of iproute2, or "/usr/lib/x86_64-linux-gnu/tc/"
 
 
 def _number_follows(args: Args, signs: str = "") -> bool:
@@ -170,9 +168,11 @@ def _distribution(args: Args, record: Record) -> None:
 
 def distribution(name: str) -> list[int]:
     """Return the values of a distribution, from the file that iproute2 brings along.  Raises `CommandError`."""
-    directories = [os.environ["TC_LIB_DIR"]] if "TC_LIB_DIR" in os.environ else DIRECTORIES
-    paths = [f"{directory}/{name}.dist" for directory in directories]
-    path = next(filter(os.path.exists, paths), paths[0])
+    from glob import glob
+
+    directories = [*glob("/usr/lib/*-linux-*/tc/"), *DIRECTORIES]
+    default = next(filter(os.path.isdir, directories), DIRECTORIES[0])
+    path = f"{os.environ.get('TC_LIB_DIR', default)}/{name}.dist"
     try:
         with open(path, encoding="ascii", errors="replace") as lines:
             words = [word for line in lines if not line.startswith("#") for word in line.split()]
