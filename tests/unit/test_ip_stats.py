@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rawns import rtnl
-from rawns.cli.ip import stats
+from rawns.cli.ip import link_stats, stats
 from rawns.cli.ip.context import IpContext
 
 _, REPLY, *REST = (Path(__file__).parent / "stats_shown.txt").read_text().split("\n", 2)
@@ -26,7 +26,7 @@ def test_the_same_text(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(ip, "write", written.extend)
     if "afstats" in command:
-        ip.print_all([stats._of_families(body, ip)])
+        ip.print_all([link_stats._of_families(body, ip)])
     else:
         ip.print_all([suite.fields(body, ip) for suite in stats.SUITES])
     assert "".join(written) == SHOWN[command]

@@ -224,9 +224,9 @@ def _property(args: Args) -> int:
 
 def _statistics(verb: str) -> Callable[[Args], int]:
     def run(args: Args) -> int:
-        from . import stats
+        from . import link_stats
 
-        status: int = getattr(stats, verb)(args)
+        status: int = getattr(link_stats, verb)(args)
         return status
 
     return run

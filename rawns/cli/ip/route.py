@@ -15,7 +15,7 @@ from .context import ObjectVerbs
 from .grammar import FAILED, CommandError
 from .name_tables import named, named_unless, tos_name, type_name
 from .reads import host, nonzero
-from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, flag_names, put
+from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, flag_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,24 +31,11 @@ if TYPE_CHECKING:
         Mapping,
         Message,
         OutputField,
-        Prefix,
         Record,
     )
 
 BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
-USER_HZ = 100  # of the times in struct rta_cacheinfo; sysconf(_SC_CLK_TCK) is 100 on every Linux
 PREFERENCE_NAMES = {0: "medium", 1: "high", 3: "low"}
-METRIC_WORDS = """
-mtu window rtt rttvar ssthresh cwnd advmss reordering hoplimit initcwnd features rto_min initrwnd quickack congctl
-fastopen_no_cookie
-""".split()
-METRIC_NAMES = {"RTAX_CC_ALGO" if name == "congctl" else f"RTAX_{name.upper()}": name for name in METRIC_WORDS}
-# RTCF_* of IPv4's cached routes, <linux/in_route.h>, in the order in which `ip` names them
-CACHE_FLAGS = {
-    **{"local": 0x80000000, "reject": 0x40000000, "mc": 0x20000000, "brd": 0x10000000, "dst-nat": 0x08000000},
-    **{"src-nat": 0x00800000, "masq": 0x00400000, "dst-direct": 0x00020000, "src-direct": 0x04000000},
-    **{"redirected": 0x00040000, "redirect": 0x01000000, "fastroute": 0x00200000, "notify": 0x00010000, "proxy": 0x08000000},
-}
 
 
 def route(record: Body, ip: IpContext, hide: Collection[str] = ()) -> Iterator[OutputField]:
@@ -69,9 +56,6 @@ def hidden(wanted: Record) -> set[str]:
             found.add(name)
     found |= NOT_OF_LOOKUP if wanted.get("cloned") else {"cache"}
     return found | ({"flow"} if wanted.get("realm_mask") == 0xFFFFFFFF else set())
-
-
-# -- values -------------------------------------------------------------------------------------------------------
 
 
 def _type(value: int, record: Body, ip: IpContext) -> str | None:
@@ -114,19 +98,16 @@ def _preference(value: int, record: Body, ip: IpContext) -> str | int:
     return PREFERENCE_NAMES.get(value, value)
 
 
-def _via(value: bytes, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield the gateway of another family: struct rtvia, a family and an address."""
-    import sys
-    from _socket import inet_ntop
+def _part(name: str) -> Callable[[Any, Body, IpContext], Iterable[OutputField]]:
+    """Return a function of `route_parts`, which is loaded for the first route that needs it."""
 
-    family, packed = int.from_bytes(value[:2], sys.byteorder), value[2:]
-    name = {AF_INET: "inet", AF_INET6: "inet6"}.get(family, str(family))
-    try:
-        host = inet_ntop(family, packed)
-    except (OSError, ValueError):
-        host = packed.hex()
-    inner = JsonObject([OutputField("family", name), OutputField("host", host)])
-    yield OutputField("via", inner, put(f"via {name} %s ", host, ip, family_colour(family)))
+    def show_part(value: Any, record: Body, ip: IpContext) -> Iterable[OutputField]:
+        from . import route_parts
+
+        found: Iterable[OutputField] = getattr(route_parts, name)(value, record, ip)
+        return found
+
+    return show_part
 
 
 def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -135,84 +116,21 @@ def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputFi
     return encapsulation(record, ip)
 
 
-def _realms(value: int, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    source, target = (named("rt_realms")(half, record, ip) for half in (value >> 16, value & 0xFFFF))
-    inner = JsonObject(([OutputField("from", source)] if value >> 16 else []) + [OutputField("to", target)])
-    yield OutputField("flow", inner, f"realms {source}/{target} " if value >> 16 else f"realm {target} ")
-
-
 def _cache(flags: int, record: Body, ip: IpContext) -> Iterable[OutputField]:
     """Yield what the kernel has noted about a route that is the answer to a look-up in IPv4."""
     if record["rtm_family"] != AF_INET or not flags & uapi.RTM_F_CLONED:
         return ()
-    return (_cache_flags(flags, ip), *cache_info(record.get("RTA_CACHEINFO"), ip))
+    from .route_parts import cache_flags, cache_info
+
+    return (cache_flags(flags, ip), *cache_info(record.get("RTA_CACHEINFO"), ip))
 
 
 def _cache6(info: Mapping[str, int], record: Body, ip: IpContext) -> Iterable[OutputField]:
-    return cache_info(info, ip) if record["rtm_family"] == AF_INET6 else ()
+    if record["rtm_family"] != AF_INET6:
+        return ()
+    from .route_parts import cache_info
 
-
-def _cache_flags(value: int, ip: IpContext) -> OutputField:
-    left = value & ~0xFFFF
-    found = []
-    for name, bit in CACHE_FLAGS.items():
-        if left & bit:
-            found.append(name)
-            left &= ~bit
-    start = put("\n    cache ", "", ip)
-    rest = [f"{left:#x}"] if left else []
-    words = ",".join([*found, *rest])
-    return OutputField("cache", [*found, *rest], f"{start}<{words}> " if words else start)
-
-
-def cache_info(info: Mapping[str, int] | None, ip: IpContext) -> Iterator[OutputField]:
-    """Yield expiry, error and use of a route (struct rta_cacheinfo)."""
-    if info is None:
-        return
-    error = info["rta_error"]
-    for name, value, shown, form, counts in (
-        ("expires", info["rta_expires"], int(info["rta_expires"] / USER_HZ), "expires %ssec ", False),
-        ("error", error, error - (1 << 32) if error >> 31 else error, "error %s ", False),
-        ("users", info["rta_clntref"], info["rta_clntref"], "users %s ", True),
-        ("used", info["rta_used"], info["rta_used"], "used %s ", True),
-        ("age", info["rta_lastuse"], info["rta_lastuse"] // USER_HZ, "age %ssec ", True),
-    ):
-        if value and (ip.stats or not counts):
-            yield OutputField(name, shown, form % shown)
-
-
-def _metrics(metrics: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    if metrics:
-        shown = JsonObject(_metric_fields(metrics))
-        yield OutputField("metrics", [shown], "".join(field.text for field in shown))
-
-
-def _metric_fields(metrics: Body) -> Iterator[OutputField]:
-    locked = metrics.get("RTAX_LOCK", 0)
-    for attribute, name in METRIC_NAMES.items():
-        lock = bool(locked & 1 << getattr(uapi, attribute))
-        if attribute not in metrics and not lock:
-            continue
-        value = metrics.get(attribute, 0)
-        if attribute == "RTAX_HOPLIMIT" and value == 0xFFFFFFFF:
-            continue
-        yield OutputField("", None, f"{name} lock " if lock else f"{name} ")
-        yield _metric(attribute, name, value)
-
-
-def _metric(attribute: str, name: str, value: int) -> OutputField:
-    if attribute == "RTAX_CC_ALGO":
-        return OutputField("congestion", str(value), f"{value} ")
-    if attribute == "RTAX_FEATURES":
-        rest = value & ~uapi.RTAX_FEATURE_ECN
-        words = ("ecn " if value & uapi.RTAX_FEATURE_ECN else "") + (f"{rest:#x} " if rest else "")
-        return OutputField("ecn", None, words)
-    if attribute in ("RTAX_RTT", "RTAX_RTTVAR", "RTAX_RTO_MIN"):
-        value //= {"RTAX_RTT": 8, "RTAX_RTTVAR": 4}.get(attribute, 1)
-        if value >= 1000:
-            return OutputField(name, value, f"{value / 1000:g}s ")
-        return OutputField(name, value, f"{value}ms ")
-    return OutputField(name, value, f"{value} ")
+    return cache_info(info, ip)
 
 
 def _object(value: int, record: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -245,7 +163,7 @@ ROWS = (
     OutputRow("rtm_tos", "tos", "tos %s ", tos_name, cached=True),
     OutputRow("RTA_NH_ID", "nhid", "nhid %s "),
     GATEWAY,
-    OutputGroup("RTA_VIA", _via),
+    OutputGroup("RTA_VIA", _part("via")),
     OutputRow("RTA_OIF", "dev", "dev %s ", device_name, colour="ifname", cached=True),
     OutputRow("", "table", "table %s ", _table, cached=lambda record: record.get("RTA_TABLE", record["rtm_table"])),
     OutputRow("rtm_protocol", "protocol", "proto %s ", named_unless("rt_protos", uapi.RTPROT_BOOT), cached=True),
@@ -254,11 +172,11 @@ ROWS = (
     OutputRow("RTA_PRIORITY", "metric", "metric %s "),
     OutputGroup("rtm_flags", flag_names(name_tables.ROUTE_FLAGS), cached=True),
     OutputRow("RTA_MARK", "mark", "mark %s ", nonzero, _mark_text),
-    OutputGroup("RTA_FLOW", _realms, "flow"),
+    OutputGroup("RTA_FLOW", _part("realms"), "flow"),
     OutputRow("RTA_UID", "uid", "uid %s "),
     OutputGroup("rtm_flags", _cache, "cache"),
     OutputGroup("RTA_CACHEINFO", _cache6),
-    OutputGroup("RTA_METRICS", _metrics),
+    OutputGroup("RTA_METRICS", _part("metrics")),
     OutputRow("RTA_IIF", "iif", "iif %s ", device_name, colour="ifname"),
     OutputRow("RTA_PREF", "pref", "pref %s", _preference),
     OutputRow(
@@ -277,8 +195,8 @@ HOP = (
     ENCAPSULATION,
     NEW_DESTINATION,
     GATEWAY,
-    OutputGroup("RTA_VIA", _via),
-    OutputGroup("RTA_FLOW", _realms),
+    OutputGroup("RTA_VIA", _part("via")),
+    OutputGroup("RTA_FLOW", _part("realms")),
     OutputRow("rtnh_ifindex", "dev", "dev %s ", device_name),  # iproute2 does not colour this one
     OutputRow("rtnh_hops", "weight", "weight %s ", _weight),
     OutputGroup("rtnh_flags", flag_names(name_tables.ROUTE_FLAGS)),
@@ -287,9 +205,6 @@ HOP = (
 
 KERNEL_REFUSED = 2
 ASKED = {"oif": "RTA_OIF", "protocol": "rtm_protocol"}  # what the kernel filters besides tables
-
-
-# -- listing ------------------------------------------------------------------------------------------------------
 
 
 def _wanted(args: Args) -> Record:
@@ -372,9 +287,6 @@ def _flush_cache() -> None:
         raise CommandError(f'Cannot open "/proc/sys/net/ipv4/route/flush": {error.strerror}', FAILED) from None
 
 
-# -- whether a route fits -----------------------------------------------------------------------------------------------
-
-
 EXACT = (  # words of the filter, and the fields that they are compared with
     ("protocol", "rtm_protocol"),
     ("scope", "rtm_scope"),
@@ -391,7 +303,9 @@ def matcher(record: Record) -> Callable[[Body], bool]:
     family, table, cloned = record["family"], record["table"], uapi.RTM_F_CLONED if record.get("cloned") else 0
     exact = [(name, record[key]) for key, name in EXACT if key in record]
     types, realm, mask = (record.get(key) for key in ("types", "realm", "realm_mask"))
-    prefixes = any(key in record for key in ("dst root", "dst match", "src root", "src match", "via", "prefsrc"))
+    prefixes: Callable[[Body, Record], bool] | None = None
+    if any(key in record for key in ("dst root", "dst match", "src root", "src match", "via", "prefsrc")):
+        from .route_filter import in_prefixes as prefixes
 
     def fits(route: Body) -> bool:
         if family not in (0, route["rtm_family"]) or route["rtm_flags"] & uapi.RTM_F_CLONED != cloned:
@@ -405,27 +319,9 @@ def matcher(record: Record) -> Callable[[Body], bool]:
             return False
         if realm is not None and (route.get("RTA_FLOW", 0) ^ realm) & mask:
             return False
-        return not prefixes or _in_prefixes(route, record)
+        return prefixes is None or prefixes(route, record)
 
     return fits
-
-
-def _in_prefixes(route: Body, record: Record) -> bool:
-    from .filters import lies_in
-
-    def inside(name: str, wanted: Prefix | None, bits: int | None = None) -> bool:
-        return wanted is None or lies_in(route.get(name), route["rtm_family"], wanted, bits)
-
-    for key, name, size in (("dst", "RTA_DST", "rtm_dst_len"), ("src", "RTA_SRC", "rtm_src_len")):
-        root, around, length = record.get(f"{key} root"), record.get(f"{key} match"), route[size]
-        if root is not None and root.length > length or around is not None and around.length < length:
-            return False
-        if not (inside(name, root) and inside(name, around, length)):
-            return False
-    return inside("RTA_GATEWAY", record.get("via")) and inside("RTA_PREFSRC", record.get("prefsrc"))
-
-
-# -- save and restore -----------------------------------------------------------------------------------------------
 
 
 def save(args: Args) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ... import uapi
 from .arguments import U32, prefix
 from .context import help_of
+from .filters import lies_in
 from .grammar import FAMILIES, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, PrefixKeyword, ValueKeyword, read
 from .name_tables import protocol_number, scope_number, tos_number
@@ -12,7 +13,7 @@ from .route_words import realms, route_type, table_number, vrf_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Record
+    from .hints import Args, Body, Prefix, Record
 
 
 def _table(args: Args, record: Record) -> None:
@@ -99,3 +100,18 @@ def wanted(args: Args) -> Record:
         if name in record:
             record[key] = ip.device(record.pop(name))
     return record
+
+
+def in_prefixes(route: Body, record: Record) -> bool:
+    """Return whether the addresses of a route lie in the prefixes of a filter."""
+
+    def inside(name: str, wanted: Prefix | None, bits: int | None = None) -> bool:
+        return wanted is None or lies_in(route.get(name), route["rtm_family"], wanted, bits)
+
+    for key, name, size in (("dst", "RTA_DST", "rtm_dst_len"), ("src", "RTA_SRC", "rtm_src_len")):
+        root, around, length = record.get(f"{key} root"), record.get(f"{key} match"), route[size]
+        if root is not None and root.length > length or around is not None and around.length < length:
+            return False
+        if not (inside(name, root) and inside(name, around, length)):
+            return False
+    return inside("RTA_GATEWAY", record.get("via")) and inside("RTA_PREFSRC", record.get("prefsrc"))

@@ -7,7 +7,7 @@ from _socket import AF_INET
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from ...objects.prefix import BITS
-from .arguments import U32, interface, number, prefix, unsigned64
+from .arguments import U32, interface, natural, prefix, unsigned64
 from .context import ObjectVerbs, complain
 from .filters import group_of, lies_in
 from .grammar import BAD_WORD, FAILED, CommandError, matches, parsed, wrong
@@ -19,12 +19,7 @@ from .route_words import realms, route_type, table_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, Callable, IpContext, Iterator, Record
-
-MAX_INT = 0x7FFFFFFF
-
-
-# -- words --------------------------------------------------------------------------------------------------------
+    from .hints import Args, Body, Callable, IpContext, Iterator, Keyword, Record
 
 
 def _prefix(key: str, length: str) -> Callable[[Args, Record], None]:
@@ -54,13 +49,6 @@ def _table(args: Args, record: Record) -> None:
     if table >= 256:
         record["FRA_TABLE"] = table
     record["table given"] = True
-
-
-def _name(key: str, name: str) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        record[key] = interface(args.take(), name)
-
-    return take
 
 
 def _uid_range(args: Args, record: Record) -> None:
@@ -96,13 +84,6 @@ def _port_range(text: str) -> Record:
     return {"start": found[0], "end": found[-1]}
 
 
-def _prefix_length(text: str) -> int:
-    value = number(text)
-    if not 0 <= value <= MAX_INT:
-        raise ValueError(text)
-    return value
-
-
 def _nat(args: Args, record: Record) -> None:
     from .kinds.kind import ipv4_address
 
@@ -116,29 +97,32 @@ def _l3mdev(args: Args, record: Record) -> None:
     record.update({"table": 0, "table given": True, "FRA_L3MDEV": 1})
 
 
-WORDS = [
-    FlagKeyword("not", uapi.FIB_RULE_INVERT, "flags"),
-    CustomKeyword("from", _prefix("FRA_SRC", "src_len")),
-    CustomKeyword("to", _prefix("FRA_DST", "dst_len")),
+SELECTORS: list[Keyword] = [  # that a new rule and a filter have in common
     ValueKeyword("preference*|order*|priority*", "FRA_PRIORITY", U32, "preference value is invalid\n"),
-    ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
     CustomKeyword("fwmark", _mark),
-    ValueKeyword("realms*", "FRA_FLOW", realms, "invalid realms\n"),
-    ValueKeyword("protocol*", "FRA_PROTOCOL", protocol_number, '"protocol" value is invalid\n'),
-    ValueKeyword("tun_id*", "FRA_TUN_ID", unsigned64, '"tun_id" value is invalid\n'),
-    CustomKeyword("table*|lookup", _table),
-    ValueKeyword(
-        "suppress_prefixlength*|sup_pl", "FRA_SUPPRESS_PREFIXLEN", _prefix_length, "suppress_prefixlength value is invalid\n"
-    ),
-    ValueKeyword("suppress_ifgroup*|sup_group", "FRA_SUPPRESS_IFGROUP", group_of, 'Invalid "suppress_ifgroup" value\n'),
-    CustomKeyword("dev|iif", _name("FRA_IIFNAME", 'iif"/"dev')),
-    CustomKeyword("oif", _name("FRA_OIFNAME", "oif")),
-    CustomKeyword("l3mdev", _l3mdev),
+    ValueKeyword("dev|iif", "FRA_IIFNAME", lambda text: interface(text, 'iif"/"dev')),
+    ValueKeyword("oif", "FRA_OIFNAME", lambda text: interface(text, "oif")),
     CustomKeyword("uidrange", _uid_range),
-    CustomKeyword("nat|map-to*", _nat),
+    ValueKeyword("tun_id*", "FRA_TUN_ID", unsigned64, '"tun_id" value is invalid\n'),
     ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
     ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
     ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid dport range\n"),
+]
+WORDS = [
+    *SELECTORS,
+    FlagKeyword("not", uapi.FIB_RULE_INVERT, "flags"),
+    CustomKeyword("from", _prefix("FRA_SRC", "src_len")),
+    CustomKeyword("to", _prefix("FRA_DST", "dst_len")),
+    ValueKeyword("tos|dsfield*", "tos", tos_number, "TOS value is invalid\n"),
+    ValueKeyword("realms*", "FRA_FLOW", realms, "invalid realms\n"),
+    ValueKeyword("protocol*", "FRA_PROTOCOL", protocol_number, '"protocol" value is invalid\n'),
+    CustomKeyword("table*|lookup", _table),
+    ValueKeyword(
+        "suppress_prefixlength*|sup_pl", "FRA_SUPPRESS_PREFIXLEN", natural(31), "suppress_prefixlength value is invalid\n"
+    ),
+    ValueKeyword("suppress_ifgroup*|sup_group", "FRA_SUPPRESS_IFGROUP", group_of, 'Invalid "suppress_ifgroup" value\n'),
+    CustomKeyword("l3mdev", _l3mdev),
+    CustomKeyword("nat|map-to*", _nat),
 ]
 
 
@@ -170,25 +154,14 @@ def modify(args: Args, deletes: bool) -> int:
     return 0
 
 
-# -- the filter of show and flush ---------------------------------------------------------------------------------
-
-
 FILTERS = [
-    ValueKeyword("preference*|order*|priority*", "FRA_PRIORITY", U32, "preference value is invalid\n"),
+    *SELECTORS,
     FlagKeyword("not", uapi.FIB_RULE_INVERT, "not"),
     ValueKeyword("tos|dsfield", "tos", tos_number, "TOS value is invalid\n"),
-    CustomKeyword("fwmark", _mark),
-    CustomKeyword("dev|iif", _name("FRA_IIFNAME", 'iif"/"dev')),
-    CustomKeyword("oif", _name("FRA_OIFNAME", "oif")),
     ConstantKeyword("l3mdev", "FRA_L3MDEV", 1),
-    CustomKeyword("uidrange", _uid_range),
-    ValueKeyword("tun_id*", "FRA_TUN_ID", unsigned64, '"tun_id" value is invalid\n'),
     ValueKeyword("lookup|table*", "table", table_number, "table id value is invalid\n"),
     PrefixKeyword("from*|src*", "src"),
     ValueKeyword("protocol*", "protocol", protocol_number, 'invalid "protocol"\n', everything="all"),
-    ValueKeyword("ipproto", "FRA_IP_PROTO", number_of, 'Invalid "ipproto" value\n'),
-    ValueKeyword("sport", "FRA_SPORT_RANGE", _port_range, "invalid port range\n"),
-    ValueKeyword("dport", "FRA_DPORT_RANGE", _port_range, "invalid dport range\n"),
 ]
 
 
@@ -222,9 +195,6 @@ def fits(rule: Body, record: Record) -> bool:
     if "table" in record and record["table"] != _table_of(rule):
         return False
     return all(rule.get(key, 0) == value for key, value in record.items() if key == "tos" or str(key).startswith("FRA_"))
-
-
-# -- output -------------------------------------------------------------------------------------------------------
 
 
 def _prefix_shown(key: str, word: str, default: str = "") -> OutputGroup:
@@ -346,9 +316,6 @@ ROWS = (
     OutputRow("FRA_PROTOCOL", "protocol", " proto %s", _kept),
     LINE_END,
 )
-
-
-# -- the verbs ----------------------------------------------------------------------------------------------------
 
 
 def _rules(ip: IpContext, record: Record) -> list[Body]:

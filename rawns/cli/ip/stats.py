@@ -8,8 +8,7 @@ from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import interface
 from .context import complain, help_of
-from .grammar import FAILED, CommandError, garbage, matches, wrong
-from .kinds import find
+from .grammar import FAILED, CommandError, garbage
 from .render import JsonObject, OutputField, put
 from .show_stats import columns, statistics
 
@@ -37,7 +36,7 @@ def _object(values: Body) -> JsonObject:
     return JsonObject([OutputField(name, value) for name, value in values.items()])
 
 
-def _ways(counters: Body, last: str, title: str, ip: IpContext, indent: str = "    ") -> tuple[list[OutputField], str]:
+def ways(counters: Body, last: str, title: str, ip: IpContext, indent: str = "    ") -> tuple[list[OutputField], str]:
     """Return what was received and sent, as members of an object and in columns; ``last`` counts what was received only."""
     common = "bytes packets errors dropped".split()
     rx, tx = ({word: counters.get(f"{way}_{word}", 0) for word in common} for way in ("rx", "tx"))
@@ -50,7 +49,7 @@ def _two_ways(name: str, last: str, title: str) -> Show:
     """Return what shows received and sent as an object of this name."""
 
     def show(counters: Body, ip: IpContext) -> Iterator[OutputField]:
-        members, lines = _ways(counters, last, title, ip)
+        members, lines = ways(counters, last, title, ip)
         yield OutputField(name, JsonObject(members), lines)
 
     return show
@@ -201,7 +200,7 @@ class Suite:
 
 
 _OFFLOAD = "IFLA_STATS_LINK_OFFLOAD_XSTATS"
-_XSTATS = {"xstats_slave": "IFLA_STATS_LINK_XSTATS_SLAVE", "xstats": "IFLA_STATS_LINK_XSTATS"}
+XSTATS = {"xstats_slave": "IFLA_STATS_LINK_XSTATS_SLAVE", "xstats": "IFLA_STATS_LINK_XSTATS"}
 _BOND, _BRIDGE = "LINK_XSTATS_TYPE_BOND BOND_XSTATS_3AD", "LINK_XSTATS_TYPE_BRIDGE BRIDGE_XSTATS"
 SUITES = (  # in the order in which `ip` prints them
     Suite("afstats mpls", "IFLA_STATS_AF_SPEC AF_MPLS MPLS_STATS_LINK", _two_ways("mpls_stats", "noroute", "noroute")),
@@ -209,10 +208,10 @@ SUITES = (  # in the order in which `ip` prints them
     Suite("offload l3_stats", _OFFLOAD, _l3, "L3_STATS HW_S_INFO", below=False),
     Suite("offload hw_stats_info", f"{_OFFLOAD} IFLA_OFFLOAD_XSTATS_HW_S_INFO", _hardware_info, "HW_S_INFO"),
     Suite("offload cpu_hit", f"{_OFFLOAD} IFLA_OFFLOAD_XSTATS_CPU_HIT", _link, "CPU_HIT", always=True),
-    *[Suite(f"{group} bond 802.3ad", f"{key} {_BOND}", _lacp_of_bond) for group, key in _XSTATS.items()],
+    *[Suite(f"{group} bond 802.3ad", f"{key} {_BOND}", _lacp_of_bond) for group, key in XSTATS.items()],
     *[
         Suite(f"{group} bridge {name}", f"{key} {_BRIDGE}_{name.upper()}", show)
-        for group, key in _XSTATS.items()
+        for group, key in XSTATS.items()
         for name, show in (("mcast", _multicast_of_bridge), ("stp", _stp_of_bridge))
     ],
 )
@@ -287,7 +286,8 @@ def _read(args: Args) -> tuple[int, list[Suite]]:
     return args.ip.device(device) if device is not None else 0, [suite for suite in SUITES if suite in chosen]
 
 
-def _request(index: int, chosen: list[Suite], dump: bool) -> Request:
+def request(index: int, chosen: list[Suite], dump: bool) -> Request:
+    """Return the request for these suites of a link, or with ``dump`` of all links."""
     groups = {uapi.__dict__[suite.path[0]] for suite in chosen}
     body: Body = {"ifindex": index, "filter_mask": sum(1 << group - 1 for group in groups)}
     mask = sum(1 << number - 1 for number in {number for suite in chosen for number in suite.nested})
@@ -301,7 +301,7 @@ def show(args: Args) -> int:
     ip = args.ip
     index, chosen = _read(args)
     if index:
-        ip.print_all([suite.fields(ip.kernel.get(_request(index, chosen, False)).body, ip) for suite in chosen])
+        ip.print_all([suite.fields(ip.kernel.get(request(index, chosen, False)).body, ip) for suite in chosen])
         return 0
     ip.print_all(_all(ip, chosen))
     return 0
@@ -309,7 +309,7 @@ def show(args: Args) -> int:
 
 def _all(ip: IpContext, chosen: list[Suite]) -> Iterator[Iterator[OutputField]]:
     """Yield a record for each suite of each link; as text, the last of a link is followed by an empty line."""
-    for reply in ip.stream(_request(0, chosen, True), status=2):
+    for reply in ip.stream(request(0, chosen, True), status=2):
         for suite in chosen:
             yield _with_end(suite, reply.body, ip, suite is chosen[-1])
 
@@ -345,92 +345,6 @@ def set_(args: Args) -> int:
     body = {"ifindex": args.ip.device(device), "IFLA_STATS_SET_OFFLOAD_XSTATS_L3_STATS": int(switch)}
     args.ip.do(Request(rtnl.SETSTATS, body))
     return 0
-
-
-# -- ip link xstats, ip link afstats -------------------------------------------------------------------------------------
-
-XSTATS_HELP = "Usage: ... xstats type TYPE [ ARGS ]\n"
-# The words that choose a suite of a kind of link.
-XSTATS_WORDS = {"bridge": {"igmp": "mcast", "mcast": "mcast", "stp": "stp"}, "bond": {"lacp": "802.3ad", "802.3ad": "802.3ad"}}
-
-
-def xstats(args: Args) -> int:
-    """List the extended statistics of links of a kind, or of the ports of such links: ``ip link xstats``."""
-    ip = args.ip
-    if not args:
-        raise CommandError("xstats: missing argument", FAILED)
-    word = args.take()
-    if matches(word, "help") and not matches(word, "type"):
-        ip.write([XSTATS_HELP])
-        return 0
-    if not matches(word, "type"):
-        raise wrong(word, "unknown argument")
-    kind = args.take()
-    if find(kind) is None:
-        raise wrong(kind, "invalid type")
-    base = kind.replace("_slave", "")
-    if base not in XSTATS_WORDS:
-        raise CommandError(f"xstats: link type {kind} doesn't support xstats", FAILED)
-    suite, index = "", 0
-    while args:
-        word = args.take()
-        if word in XSTATS_WORDS[base]:
-            suite = XSTATS_WORDS[base][word]
-        elif word == "dev":
-            index = ip.device(args.take())
-        elif word == "help":
-            ip.write([f"Usage: ... {base} [ {next(iter(XSTATS_WORDS[base]))} ] [ dev DEVICE ]\n"])
-            return 0
-        else:
-            raise wrong(word, "unknown attribute")
-    group = "xstats_slave" if kind != base else "xstats"
-    chosen = [one for one in SUITES if one.names[:2] == (group, base) and suite in ("", one.names[-1])]
-    found = (reply.body for reply in ip.stream(_request(0, chosen, True)))
-    ip.print_all(
-        _extended(body, chosen, base, ip) for body in found if index in (0, body["ifindex"]) and _of_kind(body, base, group)
-    )
-    return 0
-
-
-def _of_kind(body: Body, kind: str, group: str) -> bool:
-    return f"LINK_XSTATS_TYPE_{kind.upper()}" in body.get(_XSTATS[group], {})
-
-
-def _extended(body: Body, chosen: list[Suite], kind: str, ip: IpContext) -> Iterator[OutputField]:
-    name = ip.name_of(body["ifindex"])
-    yield OutputField("ifname", name, f"{name:<16}\n")
-    for suite in chosen:
-        value = suite.of(body)
-        if value is not None:
-            yield from suite.show(value, ip)
-
-
-def afstats(args: Args) -> int:
-    """List the statistics of address families of links, of which there are those of MPLS: ``ip link afstats``."""
-    ip, index = args.ip, 0
-    while args:
-        word = args.take()
-        if word == "dev":
-            name = args.take()
-            index = ip.index_of(name)
-            if not index:
-                raise CommandError(f'Device "{name}" does not exist.', 0)
-        elif matches(word, "help"):
-            raise help_of("link")
-        else:
-            raise CommandError(f'Command "{word}" is unknown, try "ip link help".')
-    found = (reply.body for reply in ip.stream(_request(0, [SUITES[0]], True)))
-    ip.print_all(_of_families(body, ip) for body in found if index in (0, body["ifindex"]) and SUITES[0].of(body))
-    return 0
-
-
-def _of_families(body: Body, ip: IpContext) -> Iterator[OutputField]:
-    index, name = body["ifindex"], ip.name_of(body["ifindex"])
-    members, lines = _ways(SUITES[0].of(body), "noroute", "noroute", ip, " " * 8)
-    yield OutputField("ifindex", index, f"{index}:")
-    yield OutputField("ifname", name, put("%s", name, ip, "ifname"))
-    yield from members
-    yield OutputField("", None, put("\n    mpls:\n", None, ip) + f"{lines}\n")
 
 
 def run(args: Args) -> int:
