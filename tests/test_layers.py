@@ -122,8 +122,9 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     "cli.tc": [
         ["context", "help_texts", "units"],
         ["command", "objects", "words"],
-        ["action_kinds", "common", "statistics"],
-        ["kinds"],
+        ["common", "statistics"],
+        ["kinds", "police"],
+        ["action_kinds"],
         ["actions", "completion", "qdisc"],
         ["filters", "classes"],
         ["filter"],
@@ -131,7 +132,15 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         [""],
     ],
     "cli.tc.kinds": [[""], ["early_drop", "fair", "impairment", "shaping", "simple"]],
-    "cli.tc.filters": [[""], ["flower", "simple", "u32"]],
+    "cli.tc.filters": [["u32_selectors"], [""], ["flower", "simple", "u32"]],
+    "cli.bridge": [
+        ["help_texts", "words"],
+        ["fdb", "link", "mdb", "vni"],
+        ["command"],
+        ["vlan"],
+        ["monitor"],
+        [""],
+    ],
     "cli.ss": [
         ["columns", "help_text", "options"],
         ["names", "processes", "selection", "summary", "tcp_info"],

@@ -10,8 +10,7 @@ from ..ip.context import complain, complaint
 from ..ip.grammar import CommandError, matches, wrong
 from ..ip.render import JsonObject, OutputField
 from . import action_kinds, units
-from .action_kinds import need, peek
-from .common import MAX_KIND_BYTES, shortened
+from .common import MAX_KIND_BYTES, need, peek, shortened
 from .objects import TcVerbs
 from .statistics import counters
 from .words import control_of, failed, field, line_end, nest, plain, refused, unsupported

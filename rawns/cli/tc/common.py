@@ -113,3 +113,21 @@ def size_table_field(table: Body, ip: TcContext) -> OutputField:
 def shortened(word: str, size: int) -> str:
     """Return as many bytes of a word as tc keeps of it."""
     return word.encode("utf-8", "surrogateescape")[:size].decode("utf-8", "surrogateescape")
+
+
+def peek(args: Args) -> str:
+    """Return the next word; empty if there is none."""
+    return args.words[args.at] if args else ""
+
+
+def need(args: Args) -> None:
+    """Raise `CommandError` if no word follows."""
+    if not args:
+        args.take()
+
+
+def help_of(kind: str) -> CommandError:
+    """Return the help of an action, at which tc ends even a batch."""
+    from .help_texts import ACTIONS
+
+    return CommandError(ACTIONS[kind])

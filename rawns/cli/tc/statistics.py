@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ...wire import Body
     from .context import TcContext
 
+USER_HZ = 100  # of times that the kernel counts in clock ticks
+
 
 def counters(stats: Body, prefix: str, ip: TcContext) -> Iterator[OutputField]:
     """Yield TCA_STATS2 as tc prints it; ``prefix`` stands in front of each line."""
@@ -68,3 +70,15 @@ def special(body: Body) -> bytes | None:
     """Return the statistics that only one kind has; None if there are none."""
     found: bytes | None = body.get("TCA_STATS2", {}).get("TCA_STATS_APP", body.get("TCA_XSTATS"))
     return found
+
+
+def times(found: Body, ip: TcContext) -> Iterator[OutputField]:
+    """Yield how long an action exists, and when it was used."""
+    for key, name, word in (
+        ("install", "installed", "installed"),
+        ("lastuse", "last_used", "used"),
+        ("firstuse", "first_used", "firstused"),
+        ("expires", "expires", "expires"),
+    ):
+        if found.get(key):
+            yield field(name, found[key] // USER_HZ, f" {word} %u sec", ip)

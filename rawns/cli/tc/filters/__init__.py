@@ -6,7 +6,8 @@ from .... import uapi
 from ...ip.arguments import leading_integer, number
 from ...ip.grammar import CommandError
 from ...ip.keywords import CustomKeyword, read
-from .. import action_kinds, actions
+from .. import actions
+from ..police import police
 from ..words import classid, failed, field
 
 TYPE_CHECKING = False
@@ -110,7 +111,7 @@ def police_row(prefix: str) -> CustomKeyword:
     """Return the row of a policer."""
 
     def take(args: Args, record: Record) -> None:
-        record[f"{prefix}_POLICE"] = _nested(args, action_kinds.police, 'Illegal "police"')
+        record[f"{prefix}_POLICE"] = _nested(args, police, 'Illegal "police"')
 
     return CustomKeyword("police*", take)
 

@@ -6,9 +6,9 @@ from .... import uapi
 from ...ip.arguments import U32
 from ...ip.keywords import CustomKeyword
 from ...ip.render import OutputField
-from ..action_kinds import police_fields
 from ..actions import listed
 from ..help_texts import FILTERS
+from ..police import police_fields
 from ..words import failed, field, format_classid, line_end, plain, unsupported
 from . import FilterKind, action_row, class_row, flag_fields, flag_row, link_row, police_row
 
