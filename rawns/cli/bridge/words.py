@@ -8,7 +8,7 @@ from ... import uapi
 from ..ip.arguments import leading_integer, number
 from ..ip.context import help_of
 from ..ip.grammar import FAILED, CommandError, duplicate, matches
-from ..ip.keywords import CustomKeyword, Keyword, ValueKeyword, read
+from ..ip.keywords import CustomKeyword, Keyword, ValueKeyword, ignore, read
 from ..ip.name_tables import PORT_STATES
 
 TYPE_CHECKING = False
@@ -81,10 +81,6 @@ def skip(word: str, args: Args, record: Record) -> None:
     """Ignore a word that is not known, as bridge does; after an abbreviation of help another word must follow."""
     if matches(word, "help"):
         args.take()
-
-
-def ignore(word: str, args: Args, record: Record) -> None:
-    """Ignore a word that is not known, as the lists of bridge do."""
 
 
 def or_help(object: str) -> Callable[[str, Args, Record], None]:

@@ -9,12 +9,12 @@ from ...nlmsg import Request
 from .arguments import U32
 from .context import ObjectVerbs, complain
 from .grammar import BAD_WORD, FAILED, CommandError
-from .keywords import DeviceKeyword, PrefixKeyword, ValueKeyword, read
+from .keywords import DeviceKeyword, PrefixKeyword, ValueKeyword, ignore, read
 from .render import LINE_END, OutputRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, IpContext, Iterator, Message, Record
+    from .hints import Args, Body, IpContext, Iterator, Message
 
 NO_LABEL = 0xFFFFFFFF
 
@@ -47,14 +47,10 @@ WORDS = [
 ]
 
 
-def _ignored(word: str, args: Args, record: Record) -> None:
-    """Ignore a word that is not known, as iproute2 does."""
-
-
 def modify(args: Args, message: Message, flags: int = 0) -> int:
     """Add or delete a label."""
     ip = args.ip
-    record = read(WORDS, args, {"family": ip.family}, _ignored)
+    record = read(WORDS, args, {"family": ip.family}, ignore)
     found, family = record.pop("prefix", None), record.pop("family")
     if found is None:
         complain('Not enough information: "prefix" argument is required.')

@@ -235,3 +235,7 @@ def target(name: str, help: str, take: TakeWord, key: str = "", named_help: bool
         take(word, args, record)
 
     return otherwise
+
+
+def ignore(word: str, args: Args, record: Record) -> None:
+    """Ignore a word that no row fits, as iproute2 does in some places."""

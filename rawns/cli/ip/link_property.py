@@ -5,12 +5,14 @@ from __future__ import annotations
 from ... import uapi
 from ...nlmsg import Request
 from ...rtnl.link import DELLINKPROP, NEWLINKPROP
+from .arguments import interface
 from .context import help_of
-from .grammar import CommandError, garbage, matches, wrong
+from .grammar import CommandError, matches
+from .keywords import CustomKeyword, read, target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args
+    from .hints import Args, Record
 
 
 def _alternative_name(text: str) -> str:
@@ -18,6 +20,13 @@ def _alternative_name(text: str) -> str:
     if not 0 < size < uapi.ALTIFNAMSIZ or any(char in "/ \t\n\v\f\r" for char in text):
         raise CommandError(f'Error: argument "{text}" is wrong: not a valid altname')
     return text
+
+
+def _device(word: str, args: Args, record: Record) -> None:
+    record["dev"] = interface(word, "dev", 0)
+
+
+WORDS = [CustomKeyword("altname*", lambda args, record: record["names"].append(_alternative_name(args.take())))]
 
 
 def run(args: Args) -> int:
@@ -31,25 +40,10 @@ def run(args: Args) -> int:
     creates, deletes = matches(verb, "add"), matches(verb, "delete")
     if not (creates or deletes):
         raise CommandError("Operator required")
-    names: list[str] = []
-    device = None
-    while args:
-        word = args.take()
-        if matches(word, "altname"):
-            names.append(_alternative_name(args.take()))
-            continue
-        if matches(word, "help"):
-            raise help_of("link")
-        if word == "dev":
-            word = args.take()
-        if device is not None:
-            raise garbage("dev", word)
-        if not word or any(char in "/ \t\n\v\f\r" for char in word):
-            raise wrong(word, '"dev" not a valid ifname')
-        device = word
-    if device is None:
+    record = read(WORDS, args, {"names": []}, target("dev", "link", _device, "dev", named_help=False))
+    if "dev" not in record:
         raise CommandError('Not enough of information: "dev" argument is required.')
-    body = {"ifi_index": ip.device(device), "IFLA_PROP_LIST": {"IFLA_ALT_IFNAME": names}}
+    body = {"ifi_index": ip.device(record["dev"]), "IFLA_PROP_LIST": {"IFLA_ALT_IFNAME": record["names"]}}
     flags = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL | uapi.NLM_F_APPEND if creates else 0
     ip.do(Request(NEWLINKPROP if creates else DELLINKPROP, body, flags))
     return 0

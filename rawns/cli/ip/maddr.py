@@ -9,12 +9,13 @@ from ... import syscalls
 from ...errors import SyscallError
 from .arguments import interface, lladdr
 from .context import ObjectVerbs, help_of, reason
-from .grammar import AF_PACKET, FAILED, CommandError, duplicate, garbage, matches
+from .grammar import AF_PACKET, FAILED, CommandError, duplicate, matches
+from .keywords import read, target
 from .render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, IpContext, Iterator
+    from .hints import Args, IpContext, Iterator, Record
 
 ETHERNET_BYTES = 6
 
@@ -63,18 +64,14 @@ def _ipv6() -> Iterator[tuple[int, str, Membership]]:
 READERS = {AF_PACKET: _link_layer, AF_INET: _ipv4, AF_INET6: _ipv6}
 
 
+def _device(word: str, args: Args, record: Record) -> None:
+    record["dev"] = word
+
+
 def show(args: Args) -> int:
     """List the addresses of all interfaces, or of one."""
-    ip, device = args.ip, None
-    while args:
-        word = args.take()
-        if word == "dev":
-            word = args.take()
-        elif matches(word, "help"):
-            raise help_of("maddress")
-        if device is not None:
-            raise garbage("dev", word)
-        device = word
+    ip = args.ip
+    device = read([], args, {}, target("dev", "maddress", _device, "dev", named_help=False)).get("dev")
     found: dict[int, tuple[str, list[Membership]]] = {}
     for family, reader in READERS.items():
         if ip.family in (0, family):

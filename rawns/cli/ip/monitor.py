@@ -96,9 +96,6 @@ class EventSocket(NetlinkSocket):
         return (data if sender[0] == 0 else b""), nsid
 
 
-# -- what is shown for a message ------------------------------------------------------------------------------------------
-
-
 class EventKind:
     """How the events of one object are shown: their label, where they name an interface, and the rows that show them.
 
@@ -126,15 +123,17 @@ class EventKind:
             yield from fields(show, body, ip) if isinstance(show, tuple) else show(body, ip)
 
 
+def _without_device(show: Any, body: Body, ip: IpContext, index: int) -> Iterator[OutputField]:
+    """Yield the fields of an event, without the device if it is the only one that is shown."""
+    found: Iterator[OutputField] = show(body, ip, ("dev",) if index else ())
+    return found
+
+
 EVENTS = {  # by the name of the message without RTM_NEW or RTM_DEL
     "LINK": EventKind("[LINK]", "show_link.event", "ifi_index"),
     "ADDR": EventKind("[ADDR]", "show_link.address", "ifa_index", lambda show, body, ip, _: show(body, ip, named=True)),
-    "ROUTE": EventKind(
-        "[ROUTE]", "route.route", "RTA_OIF", lambda show, body, ip, index: show(body, ip, ("dev",) if index else ())
-    ),
-    "NEIGH": EventKind(
-        "[NEIGH]", "neigh.neighbour", "ndm_ifindex", lambda show, body, ip, index: show(body, ip, ("dev",) if index else ())
-    ),
+    "ROUTE": EventKind("[ROUTE]", "route.route", "RTA_OIF", _without_device),
+    "NEIGH": EventKind("[NEIGH]", "neigh.neighbour", "ndm_ifindex", _without_device),
     "RULE": EventKind("[RULE]", "rule.ROWS"),
     "NEXTHOP": EventKind("[NEXTHOP]", "nexthop.ROWS"),
     "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "nexthop.BUCKET", deletion=False),
@@ -228,9 +227,6 @@ def _complain_of(frame: Frame) -> None:
     complain("Unknown message: " + " ".join(f"{name}=0x{value:08x}({value})" for name, value in parts))
 
 
-# -- words ----------------------------------------------------------------------------------------------------------------
-
-
 def _object(name: str) -> Callable[[Args, Record], None]:
     return lambda args, record: record["objects"].append(name)
 
@@ -257,9 +253,6 @@ def _groups(objects: list[str], family: int) -> list[int]:
     """Return the groups of these objects for a family; of all objects if none is named."""
     chosen = objects or list(GROUPS)
     return [number for name in chosen for one, number in GROUPS[name].items() if not one or family in (0, one)]
-
-
-# -- files ----------------------------------------------------------------------------------------------------------------
 
 
 def from_file(name: str, ip: IpContext, show: Show) -> int:

@@ -28,9 +28,6 @@ ALL_STATES, NO_STATE = 0xFFFF, 0x100  # of a filter: any state, and an entry wit
 MAX_FLUSH_ROUNDS = 10
 
 
-# -- words --------------------------------------------------------------------------------------------------------
-
-
 def state(text: str) -> int:
     """Parse a state, by name or number.  Raises ValueError."""
     for name in SHORT_STATES:
@@ -105,9 +102,6 @@ def modify(args: Args, flags: int, deletes: bool = False) -> int:
     return 0
 
 
-# -- the filter of show and flush ---------------------------------------------------------------------------------
-
-
 def _filter_state(args: Args, record: Record) -> None:
     word = args.take()
     try:
@@ -179,9 +173,6 @@ def _neighbours(ip: IpContext, record: Record, failure: str = "Dump terminated")
             yield reply.body
 
 
-# -- output -------------------------------------------------------------------------------------------------------
-
-
 def neighbour(entry: Body, ip: IpContext, hidden: Iterable[str] = ()) -> Iterator[OutputField]:
     """Yield the fields of a neighbour as `ip neigh show` prints them, without the rows with a ``hidden`` name."""
     return fields(BRIEF if ip.brief else ROWS, entry, ip, tuple(hidden))
@@ -229,9 +220,6 @@ ROWS: tuple[Row, ...] = (
     OutputRow("NDA_PROTOCOL", "protocol", "proto %s ", named("rt_protos")),
     LINE_END,
 )
-
-
-# -- the verbs ----------------------------------------------------------------------------------------------------
 
 
 def show(args: Args) -> int:

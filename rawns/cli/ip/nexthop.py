@@ -127,9 +127,6 @@ TIMER_HZ = 100  # the kernel keeps the timers of resilient groups in hundredths 
 GROUP_TYPES = {"mpath": uapi.NEXTHOP_GRP_TYPE_MPATH, "resilient": uapi.NEXTHOP_GRP_TYPE_RES}
 
 
-# -- words of add and replace -----------------------------------------------------------------------------------------
-
-
 class IPv4DeviceKeyword(DeviceKeyword):
     """The device of a next hop, which belongs to IPv4 unless another family is known."""
 
@@ -256,9 +253,6 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
     return 0
 
 
-# -- words of list, flush and get -------------------------------------------------------------------------------------
-
-
 FILTERS: list[Keyword] = [
     DeviceKeyword("dev*", "NHA_OIF", NO_DEVICE),
     ConstantKeyword("groups*", "NHA_GROUPS", True),
@@ -330,9 +324,6 @@ def get(args: Args) -> int:
     if not record.get("NHA_ID"):
         raise help_of("nexthop")
     return _get(record["NHA_ID"], args.ip)
-
-
-# -- buckets of resilient groups --------------------------------------------------------------------------------------
 
 
 def _bucket_list(args: Args) -> int:

@@ -8,8 +8,8 @@ from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import U32, unsigned64
 from .context import ObjectVerbs
-from .grammar import CommandError, duplicate, wrong
-from .keywords import CustomKeyword, Keyword, ValueKeyword, read
+from .grammar import FAILED, CommandError, duplicate, wrong
+from .keywords import CustomKeyword, DeviceKeyword, Keyword, ValueKeyword, read
 from .render import LINE_END, OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
@@ -58,12 +58,8 @@ def _name(args: Args, record: Record) -> None:
     record["NDTA_NAME"] = word
 
 
-def _device(args: Args, record: Record) -> None:
-    record["dev"] = args.ip.device(args.take())
-
-
 def _words() -> list[Keyword]:
-    named: list[Keyword] = [CustomKeyword("name", _name), CustomKeyword("dev", _device)]
+    named: list[Keyword] = [CustomKeyword("name", _name), DeviceKeyword("dev", "NDTPA_IFINDEX", status=FAILED)]
     thresholds = {"gc_int" if word == "gc_interval" else word: key for word, key in THRESHOLDS.items()}
     rows = {**dict.fromkeys([*thresholds.items(), *COUNTS.items()], U32), **dict.fromkeys(TIMES.items(), unsigned64)}
     rows["gc_int", "NDTA_GC_INTERVAL"] = unsigned64
@@ -82,13 +78,10 @@ def change(args: Args) -> int:
         raise CommandError('Error: argument "NAME" is required')
     parameters = {key: value for key, value in found.items() if str(key).startswith("NDTPA_")}
     record = {key: value for key, value in found.items() if str(key).startswith("NDTA_")}
-    if not parameters and len(record) == 1:
+    if set(parameters) - {"NDTPA_IFINDEX"}:
+        record["NDTA_PARMS"] = parameters
+    elif len(record) == 1:
         raise CommandError("Not enough information: changeable attributes required.")
-    if parameters:
-        where = {}
-        if "dev" in found:
-            where["NDTPA_IFINDEX"] = found["dev"]
-        record["NDTA_PARMS"] = {**where, **parameters}
     ip.do(Request(rtnl.SETNEIGHTBL, {"ndtm_family": ip.family, **record}, uapi.NLM_F_REPLACE))
     return 0
 
@@ -96,18 +89,7 @@ def change(args: Args) -> int:
 def show(args: Args) -> int:
     """List the tables and the parameters of each interface."""
     ip = args.ip
-    record: Record = {}
-    while args:
-        word = args.take()
-        if word == "dev":
-            name = args.take()
-            record["index"] = ip.index_of(name)
-            if not record["index"]:
-                raise wrong(name, '"DEV" is invalid')
-        elif word == "name":
-            record["name"] = args.take()
-        else:
-            _unknown(word, args, record)
+    record = read([DeviceKeyword("dev", "index", '"DEV" is invalid'), ValueKeyword("name", "name")], args, {}, _unknown)
     request = Request(rtnl.GETNEIGHTBL, {"ndtm_family": ip.family}, uapi.NLM_F_DUMP)
     ip.print_rows(ROWS, (reply.body for reply in ip.dump(request) if _fits(reply.body, record, ip)))
     return 0

@@ -14,11 +14,14 @@ from .arguments import U8, U32, address, number, unsigned64
 from .grammar import FAILED, CommandError, garbage, wrong
 from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword
 from .name_tables import tos_number
-from .render import OutputField
+from .reads import bit
+from .render import OutputField, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .hints import Args, Body, Callable, IpContext, Iterator, Record
+
+    Show = Callable[[Body, IpContext], Iterator[OutputField]]
 
 NO_MODE = 0xFFFFFFFF  # what iproute2 sends if there is none, for the kernel to refuse
 MAX_LABEL = 0xFFFFF
@@ -122,21 +125,14 @@ def _segments(args: Args) -> Body:
     return {"SEG6_IPTUNNEL_SRH": mode.to_bytes(4, sys.byteorder) + header + b"".join(reversed(segments)) + tail}
 
 
-def _show_ip(prefix: str, hops: str, tos: str) -> Callable[[Body], Iterator[OutputField]]:
-    def show(body: Body) -> Iterator[OutputField]:
-        for name, form in (("id", "id %u "), ("src", "src %s "), ("dst", "dst %s "), (hops, f"{hops} %u "), (tos, f"{tos} %u ")):
-            value = body.get(f"{prefix}_{name.upper()}")
-            if value is not None:
-                yield OutputField(name, value, form.replace("%u", "%s") % value)
-        flags = body.get(f"{prefix}_FLAGS", 0)
-        for name, bit in (("key", TUNNEL_KEY), ("csum", TUNNEL_CSUM), ("seq", TUNNEL_SEQ)):
-            if flags & bit:
-                yield OutputField(name, True, f"{name} ")
-
-    return show
+def _show_ip(prefix: str, hops: str, tos: str) -> Show:
+    rows = [OutputRow(f"{prefix}_{name.upper()}", name, f"{name} %s ") for name in ("id", "src", "dst", hops, tos)]
+    flags = {"key": TUNNEL_KEY, "csum": TUNNEL_CSUM, "seq": TUNNEL_SEQ}
+    rows += [OutputRow(f"{prefix}_FLAGS", name, f"{name} ", bit(mask)) for name, mask in flags.items()]
+    return lambda body, ip: fields(rows, body, ip)
 
 
-def _show_labels(body: Body) -> Iterator[OutputField]:
+def _show_labels(body: Body, ip: IpContext) -> Iterator[OutputField]:
     stack = body.get("MPLS_IPTUNNEL_DST", b"")
     labels = "/".join(str(int.from_bytes(stack[at : at + 4], "big") >> 12) for at in range(0, len(stack) - 3, 4))
     yield OutputField("dst", labels, f" {labels} ")
@@ -144,7 +140,7 @@ def _show_labels(body: Body) -> Iterator[OutputField]:
         yield OutputField("ttl", body["MPLS_IPTUNNEL_TTL"], f"ttl {body['MPLS_IPTUNNEL_TTL']} ")
 
 
-def _show_segments(body: Body) -> Iterator[OutputField]:
+def _show_segments(body: Body, ip: IpContext) -> Iterator[OutputField]:
     data = body.get("SEG6_IPTUNNEL_SRH", b"")
     if len(data) < 12:
         return
@@ -168,7 +164,9 @@ class Encapsulation:
 
     __slots__ = ("number", "read", "show")
 
-    def __init__(self, number: int, read: Callable[[Args], Body], show: Callable[[Body], Iterator[OutputField]]) -> None:
+    def __init__(
+        self, number: int, read: Callable[[Args], Body], show: Callable[[Body, IpContext], Iterator[OutputField]]
+    ) -> None:
         self.number, self.read, self.show = number, read, show
 
 
@@ -211,4 +209,4 @@ def encapsulation(record: Body, ip: IpContext) -> Iterator[OutputField]:
     )
     yield OutputField("encap", name, f" encap {name} ")
     if found is not None and isinstance(body, dict):
-        yield from found.show(body)
+        yield from found.show(body, ip)

@@ -21,9 +21,6 @@ PREFERENCES = {"low": 3, "medium": 0, "high": 1}  # ICMPV6_ROUTER_PREF_*, RFC 41
 MAX_WEIGHT = 256
 
 
-# -- values ---------------------------------------------------------------------------------------------------------
-
-
 def is_default(word: str) -> bool:
     """Tell whether a word stands for every destination."""
     return word in ("default", "any", "all")
@@ -82,9 +79,6 @@ def on_or_off(text: str) -> int:
 def preference(text: str) -> int:
     """Return a preference of RFC 4191.  Raises ValueError."""
     return PREFERENCES[text] if text in PREFERENCES else U8(text)
-
-
-# -- metrics --------------------------------------------------------------------------------------------------------
 
 
 class Metric(Keyword):
@@ -155,9 +149,6 @@ METRICS: list[Keyword] = [
     Metric("ssthresh*", "RTAX_SSTHRESH", U32),
     Metric("fastopen_no_cookie*", "RTAX_FASTOPEN_NO_COOKIE", _flag("fastopen_no_cookie"), locks=False),
 ]
-
-
-# -- where to ---------------------------------------------------------------------------------------------------------
 
 
 def take_gateway(args: Args, record: Record) -> None:
@@ -267,9 +258,6 @@ ROUTE_ROWS: list[Keyword] = [
     CustomKeyword("encap", _encapsulation),
     ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n'),
 ]
-
-
-# -- several next hops ------------------------------------------------------------------------------------------------
 
 
 def _weight(text: str) -> int:

@@ -8,12 +8,13 @@ from ... import rtnl, uapi
 from ...nlmsg import Request
 from .arguments import prefix
 from .context import ObjectVerbs, complain, help_of
-from .grammar import FAILED, matches, wrong
+from .grammar import FAILED, matches
+from .keywords import DeviceKeyword, ignore, read
 from .render import OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, IpContext, Iterator
+    from .hints import Args, Body, IpContext, Iterator, Record
 
 
 def _device_line(link: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -30,12 +31,7 @@ ROWS = (
 )
 
 
-def _device(args: Args) -> int:
-    word = args.take()
-    index = args.ip.index_of(word)
-    if not index:
-        raise wrong(word, "dev is invalid\n")
-    return index
+DEVICE = DeviceKeyword("dev", "index", "dev is invalid\n")
 
 
 def _has_token(link: Body) -> bool:
@@ -47,10 +43,7 @@ def _has_token(link: Body) -> bool:
 
 def show(args: Args) -> int:
     """List the tokens of all interfaces, or of one."""
-    ip, index = args.ip, 0
-    while args:  # iproute2 ignores words that it does not know
-        if args.take() == "dev":
-            index = _device(args)
+    ip, index = args.ip, read([DEVICE], args, {"index": 0}, ignore)["index"]
     request = Request(rtnl.GETLINK, {"ifi_family": AF_INET6}, uapi.NLM_F_DUMP)
     links = [reply.body for reply in ip.dump(request)]
     ip.print_rows(ROWS, (link for link in links if index in (0, link["ifi_index"]) and _has_token(link)))
@@ -59,14 +52,15 @@ def show(args: Args) -> int:
 
 def change(args: Args, token: bytes | None) -> int:
     """Set the token, which is the first word if ``token`` is None."""
-    ip, index = args.ip, 0
+    ip = args.ip
+    record: Record = {}
     while args:
         word = args.take()
         if word == "dev":
-            if index:
+            if record:
                 args.take()  # only the first device counts
             else:
-                index = _device(args)
+                DEVICE.take(args, record)
         elif matches(word, "help"):
             raise help_of("token")
         elif token is None:
@@ -74,11 +68,11 @@ def change(args: Args, token: bytes | None) -> int:
     if token is None:
         complain("Not enough information: token is required.")
         return FAILED
-    if not index:
+    if not record:
         complain('Not enough information: "dev" argument is required.')
         return FAILED
     spec = {"AF_INET6": {"IFLA_INET6_TOKEN": token}}
-    ip.do(Request(rtnl.SETLINK, {"ifi_family": AF_INET6, "ifi_index": index, "IFLA_AF_SPEC": spec}))
+    ip.do(Request(rtnl.SETLINK, {"ifi_family": AF_INET6, "ifi_index": record["index"], "IFLA_AF_SPEC": spec}))
     return 0
 
 

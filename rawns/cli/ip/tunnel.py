@@ -42,9 +42,6 @@ IPV6_MODES = {
 }
 
 
-# -- words ----------------------------------------------------------------------------------------------------------------
-
-
 def _mode(modes: dict[str, tuple[int, int]], once: bool) -> CustomKeyword:
     def take(args: Args, record: Record) -> None:
         word = args.take()
@@ -104,9 +101,6 @@ COMMON = dict(T_LINK="link", T_IFLAGS="i_flags", T_OFLAGS="o_flags", T_IKEY="i_k
 ENDS4, ENDS6 = dict(T_REMOTE="daddr", T_LOCAL="saddr"), dict(T_REMOTE="raddr", T_LOCAL="laddr")
 HEADER4 = dict(T_PROTO="protocol", T_TTL="ttl", T_TOS="tos", T_FRAG_OFF="frag_off", T_VERSION="version_ihl")
 HEADER6 = dict(T_PROTO="proto", T_TTL="hop_limit", T_FLAGS="flags", T_FLOWINFO="flowinfo", T_ENCAP_LIMIT="encap_limit")
-
-
-# -- requests -------------------------------------------------------------------------------------------------------------
 
 
 class TunnelFamily:
@@ -199,9 +193,6 @@ def _complete(record: Record) -> None:
             raise CommandError("A broadcast tunnel requires a source address", FAILED)
     if "isatap" in record:
         record["T_IFLAGS"] |= ISATAP
-
-
-# -- verbs ----------------------------------------------------------------------------------------------------------------
 
 
 def _add(request: str) -> Callable[[Args, TunnelFamily], None]:

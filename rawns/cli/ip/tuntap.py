@@ -11,7 +11,7 @@ from ...tap import IFREQ
 from .arguments import interface, leading_integer
 from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, garbage, matches
-from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, read
+from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
 from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
@@ -68,10 +68,6 @@ def _look_up(name: str, file: str) -> int | None:
     return None
 
 
-def _device(args: Args, record: Record) -> None:
-    record["name"] = interface(args.take(), "dev")
-
-
 WORDS = [
     CustomKeyword("mode*", _mode),
     CustomKeyword("user*", _id("user", "/etc/passwd")),
@@ -80,7 +76,7 @@ WORDS = [
     FlagKeyword("one_queue*", uapi.IFF_ONE_QUEUE, "flags"),
     FlagKeyword("vnet_hdr*", uapi.IFF_VNET_HDR, "flags"),
     FlagKeyword("multi_queue*", uapi.IFF_MULTI_QUEUE, "flags"),
-    CustomKeyword("dev*", _device),
+    ValueKeyword("dev*", "name", lambda text: interface(text, "dev")),
 ]
 
 

@@ -58,9 +58,6 @@ def _attribute(name: str) -> str:
     return name.upper().replace("_COUNT", "_CNT").replace("_INTERVAL", "_INTVL").replace("GROUP_ADDRESS", "GROUP_ADDR")
 
 
-# -- words of a bridge --------------------------------------------------------------------------------------------
-
-
 class BridgeBoolOption(Keyword):
     """One of the bridge's yes-or-no options, which share an attribute (struct br_boolopt_multi: values, and which are meant)."""
 
@@ -107,9 +104,6 @@ BRIDGE_HELP = "\n\t\t  ".join(
 BRIDGE_HELP += "\n\nWhere: VLAN_PROTOCOL := { 802.1Q | 802.1ad }"
 
 
-# -- output of a bridge -------------------------------------------------------------------------------------------
-
-
 def _seconds(value: int, record: Body, ip: IpContext) -> JsonText:
     return JsonText(f"{value // USER_HZ}.{value % USER_HZ:02d}")
 
@@ -151,9 +145,6 @@ ROWS = {
     **{name: _boolean(name) for name in BOOLEANS},
 }
 BRIDGE_ROWS = [_row("IFLA_BR", name) for name in SHOWN]
-
-
-# -- ports --------------------------------------------------------------------------------------------------------
 
 # Options that are on or off, in the order of the words, with their attribute if it is named otherwise.
 SWITCH_WORDS = """

@@ -47,9 +47,6 @@ Use 'dstport 4789' to get the IANA assigned value
 Use 'dstport 0' to get default and quiet this message"""
 
 
-# -- words --------------------------------------------------------------------------------------------------------
-
-
 def _address(prefix: str, name: str, attribute: str) -> Keyword:
     """Return the word of an address, which must be of the same family as the one of the other end."""
     key, other = f"{prefix}_{attribute}", f"{prefix}_{'GROUP' if attribute == 'LOCAL' else 'LOCAL'}"
@@ -184,9 +181,6 @@ def _finish_geneve(record: Record, creates: bool) -> Record:
     for key in ("ID", "TTL", "TOS", "LABEL") if creates else ():
         record.setdefault(f"IFLA_GENEVE_{key}", 0)
     return record
-
-
-# -- output -------------------------------------------------------------------------------------------------------
 
 
 def _where(family: int, multicast: bool) -> Read:
