@@ -1,8 +1,9 @@
 """Lab files as text: TOML or JSON to plain data, and from a place in the data back to its line.
 
 JSON is read by the C scanner behind `json`: importing `json` itself would add 4 ms (12 on the benchmark machine when it is
-busy) to the 19 ms of `rawns lab up FILE`; it is imported for the error message only.  TOML is read by `tomllib`, which exists
-from Python 3.11 on, unless it is simple (`toml_text`).  Lines are looked up only for an error.
+busy) to the 19 ms of `rawns lab up FILE`; it is imported for the error message only.  TOML is read by `toml_text`
+if it is simple and short, and by `tomllib` otherwise. Python 3.9 and 3.10 do not have that: they read simple TOML of any length.
+Lines are looked up only for an error.
 """
 
 from __future__ import annotations
@@ -257,22 +258,18 @@ def _json_slowly(text: str, name: str) -> Any:
 
 
 def _toml(text: str, name: str) -> Any:
-    _check_keys(text, name)
-    if sys.version_info >= TOMLLIB_VERSION:  # what needs `tomllib` and what does not are the same for each version
-        from .. import toml_text
+    from ..toml_text import MAX_CHARACTERS, UnscannableToml, scan
 
+    _check_keys(text, name)
+    if len(text) <= MAX_CHARACTERS:
         try:
-            return toml_text.scan(text)
-        except toml_text.UnscannableToml:
-            pass
+            return scan(text)
+        except UnscannableToml:
+            pass  # `tomllib` tells what is wrong
     try:
         import tomllib  # type: ignore[import-not-found]  # there from 3.11 on
     except ImportError:
-        version = ".".join(map(str, sys.version_info[:2]))
-        reason = f"Python reads TOML from 3.11 on, and this is {version}"
-        if sys.version_info >= TOMLLIB_VERSION:  # Debian's python3-minimal
-            reason = "this Python lacks the module tomllib of its standard library (Debian, Ubuntu: `apt-get install python3`)"
-        raise InvalidValue(f"{printable(name)} is TOML, and {reason}; the same keys may be written as JSON") from None
+        return _without_tomllib(text, name)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -282,6 +279,20 @@ def _toml(text: str, name: str) -> Any:
         raise InvalidValue(f"{printable(name)}:{line}: this is not TOML: {_lower(words)}") from None
     except ValueError as error:  # a number of more digits than Python converts
         raise InvalidValue(f"{printable(name)}: {_long_number(error) or f'this is not TOML: {_lower(str(error))}'}") from None
+
+
+def _without_tomllib(text: str, name: str) -> Any:
+    """Read simple TOML; what is not simple is refused with its line."""
+    from ..toml_text import UnscannableToml, scan
+
+    try:
+        return scan(text)
+    except UnscannableToml as error:
+        lacks = f"Python has `tomllib` from 3.11 on, and this is {sys.version_info[0]}.{sys.version_info[1]}"
+        if sys.version_info >= TOMLLIB_VERSION:  # Debian's python3-minimal
+            lacks = "this Python lacks `tomllib` of its standard library (Debian, Ubuntu: `apt-get install python3`)"
+        sentence = f"this is not TOML, or not of the simple kind that is read without `tomllib`; {lacks}"
+        raise InvalidValue(f"{printable(name)}:{error.line}: {sentence}; the same keys may be written as JSON") from None
 
 
 def _long_number(error: ValueError) -> str:

@@ -51,7 +51,6 @@ def test_programs(page: Path) -> None:
             assert line in done.stdout, program + done.stdout
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
 @pytest.mark.parametrize("page", having("toml"))
 def test_labs(page: Path, tmp_path: Path) -> None:
     """Bring up each lab of a page, and ping every pair that should reach each other."""

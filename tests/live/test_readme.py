@@ -9,7 +9,6 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
 from conftest import PROJECT
 from test_rootless import rawns
 
@@ -55,7 +54,6 @@ kill $room; wait $guest || true
     assert done.stdout.splitlines()[-1].startswith("rtt "), "nothing after the ping: no namespace is left"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
 def test_the_picture_and_the_pings_of_the_lab(tmp_path: Path) -> None:
     (description,) = blocks("toml")
     (tmp_path / "shop.toml").write_text(description)
@@ -67,7 +65,6 @@ def test_the_picture_and_the_pings_of_the_lab(tmp_path: Path) -> None:
     assert "outside is up" in done.stderr
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
 def test_the_errors_of_a_lab_are_those_shown(tmp_path: Path) -> None:
     """A line number differs with the file; the manual shows the one for a gateway on the fifth line."""
     description = blocks("toml", LABS)[0].replace("gateway =", "gatway =")

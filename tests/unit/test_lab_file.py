@@ -472,17 +472,19 @@ def test_what_is_no_toml(tmp_path: Path, content: str, sentence: str) -> None:
     assert str(caught.value).replace(f"{tmp_path}/", "") == sentence
 
 
-def test_without_tomllib_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tomllib_simple_toml_is_read_and_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tomllib", None)
-    (tmp_path / "a.toml").write_text("hosts = ['web']")  # in double quotes it is read without `tomllib`
+    file = tmp_path / "a.toml"
+    file.write_text("hosts = ['web']" + "\n#" * 20000)  # too long to be read twice if there is `tomllib`
+    assert [host.label for host in Lab.load(str(file)).hosts] == ["web"]
+    file.write_text('name = "a"\nhosts = ["w\\u0065b"]')
+    words = "a.toml:2: this is not TOML, or not of the simple kind .*; {}.*; the same keys may be written as JSON"
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    with pytest.raises(
-        InvalidValue, match="Python reads TOML from 3.11 on, and this is 3.9; the same keys may be written as JSON"
-    ):
-        Lab.load(str(tmp_path / "a.toml"))
+    with pytest.raises(InvalidValue, match=words.format("Python has `tomllib` from 3.11 on, and this is 3.9")):
+        Lab.load(str(file))
     monkeypatch.setattr(sys, "version_info", (3, 11, 2))
-    with pytest.raises(InvalidValue, match="this Python lacks the module tomllib .*apt-get install python3.*; the same keys"):
-        Lab.load(str(tmp_path / "a.toml"))
+    with pytest.raises(InvalidValue, match=words.format("this Python lacks `tomllib` .*apt-get install python3")):
+        Lab.load(str(file))
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

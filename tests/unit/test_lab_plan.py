@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import xml.etree.ElementTree as ET
 from time import perf_counter
 from typing import Any
@@ -539,7 +538,6 @@ def test_the_examples_are_those_that_are_shipped() -> None:
     assert there == {f"{name}.{ending}" for name in NAMES for ending in ("toml", "json")}
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is read from Python 3.11 on")
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_says_the_same_in_both_languages(name: str) -> None:
     assert document.parse(text_of(name), "x.toml").data == document.parse(text_of(name, "json"), "x.json").data
