@@ -230,12 +230,13 @@ def _mac(text: str) -> str:
         raise ValueError(text) from None
 
 
-VLAN_WORDS: tuple[tuple[str, str, Callable[[str], Any], str, str], ...] = (
-    ("id", "TCA_VLAN_PUSH_VLAN_ID", U16, "id", "push/modify"),
-    ("protocol", "TCA_VLAN_PUSH_VLAN_PROTOCOL", protocol, "protocol", "push/modify"),
-    ("priority", "TCA_VLAN_PUSH_VLAN_PRIORITY", _priority, "prio", "push/modify"),
-    ("dst_mac", "TCA_VLAN_PUSH_ETH_DST", _mac, "dst_mac", "push_eth"),
-    ("src_mac", "TCA_VLAN_PUSH_ETH_SRC", _mac, "src_mac", "push_eth"),
+# The word, its attribute, its parser, what a complaint calls it, and the actions that have it; "!": they must have it.
+VLAN_WORDS: tuple[tuple[str, str, Callable[[str], Any], str, tuple[int, ...]], ...] = (
+    ("id", "TCA_VLAN_PUSH_VLAN_ID", U16, "id!", PUSHES),
+    ("protocol", "TCA_VLAN_PUSH_VLAN_PROTOCOL", protocol, "protocol", PUSHES),
+    ("priority", "TCA_VLAN_PUSH_VLAN_PRIORITY", _priority, "prio", PUSHES),
+    ("dst_mac", "TCA_VLAN_PUSH_ETH_DST", _mac, "dst_mac!", (uapi.TCA_VLAN_ACT_PUSH_ETH,)),
+    ("src_mac", "TCA_VLAN_PUSH_ETH_SRC", _mac, "src_mac!", (uapi.TCA_VLAN_ACT_PUSH_ETH,)),
 )
 
 
@@ -255,14 +256,14 @@ def _vlan(args: Args) -> dict[str, Any]:
             args.take()
         elif row is not None:
             _, key, read, name, only = row
-            if kind not in (PUSHES if only == "push/modify" else (uapi.TCA_VLAN_ACT_PUSH_ETH,)):
-                raise wrong(word, f"only valid for {only}")
+            if kind not in only:
+                raise wrong(word, f"only valid for {'/'.join([VLAN[one] for one in only])}")
             args.take()
             word = args.take()
             try:
                 options[key] = read(word)
             except ValueError:
-                raise wrong(word, f"{name} is invalid") from None
+                raise wrong(word, f"{name.rstrip('!')} is invalid") from None
         elif matches(word, "help"):
             raise help_of("vlan")
         else:
@@ -270,12 +271,9 @@ def _vlan(args: Args) -> dict[str, Any]:
     parameters = options["TCA_VLAN_PARMS"]
     parameters.update(action=control_or(args, uapi.TC_ACT_PIPE), v_action=kind)
     _last_index(args, parameters, "vlan")
-    needed = {"id": "TCA_VLAN_PUSH_VLAN_ID"} if kind in PUSHES else {}
-    if kind == uapi.TCA_VLAN_ACT_PUSH_ETH:
-        needed = {"dst_mac": "TCA_VLAN_PUSH_ETH_DST", "src_mac": "TCA_VLAN_PUSH_ETH_SRC"}
-    for name, key in needed.items():
-        if key not in options:
-            raise refused(f"{name} needs to be set for {VLAN[kind]}\n{HELP['vlan']}")
+    for word, key, _, name, only in VLAN_WORDS:
+        if name.endswith("!") and kind in only and key not in options:
+            raise refused(f"{word} needs to be set for {VLAN[kind]}\n{HELP['vlan']}")
     if options.get("TCA_VLAN_PUSH_VLAN_PROTOCOL", uapi.ETH_P_8021Q) not in (uapi.ETH_P_8021Q, uapi.ETH_P_8021AD):
         raise refused(f"protocol not supported\n{HELP['vlan']}")
     return options
@@ -285,17 +283,10 @@ def _show_vlan(options: Body, ip: TcContext) -> Iterator[OutputField]:
     found = options["TCA_VLAN_PARMS"]
     kind = found["v_action"]
     yield field("vlan_action", VLAN.get(kind, "(null)"), " %s", ip)
-    if kind in PUSHES:
-        if "TCA_VLAN_PUSH_VLAN_ID" in options:
-            yield field("id", options["TCA_VLAN_PUSH_VLAN_ID"], " id %u", ip)
-        if "TCA_VLAN_PUSH_VLAN_PROTOCOL" in options:
-            yield field("protocol", format_protocol(options["TCA_VLAN_PUSH_VLAN_PROTOCOL"], ip), " protocol %s", ip)
-        if "TCA_VLAN_PUSH_VLAN_PRIORITY" in options:
-            yield field("priority", options["TCA_VLAN_PUSH_VLAN_PRIORITY"], " priority %u", ip)
-    elif kind == uapi.TCA_VLAN_ACT_PUSH_ETH:
-        for name, key in (("dst_mac", "TCA_VLAN_PUSH_ETH_DST"), ("src_mac", "TCA_VLAN_PUSH_ETH_SRC")):
-            if key in options:
-                yield field(name, options[key], f" {name} %s", ip)
+    for name, key, _, _, only in VLAN_WORDS:
+        if kind in only and key in options:
+            value = format_protocol(options[key], ip) if name == "protocol" else options[key]
+            yield field(name, value, f" {name} %s", ip)
     yield from control_fields(found["action"], " ", "", ip)
     yield line_end(ip)
 
@@ -364,12 +355,10 @@ SKBEDIT_WORDS: dict[str, Callable[[str, dict[str, Any]], None]] = {
 
 def _show_skbedit(options: Body, ip: TcContext) -> Iterator[OutputField]:
     found = options.get
-    if found("TCA_SKBEDIT_QUEUE_MAPPING") is not None:
-        yield field("queue_mapping", options["TCA_SKBEDIT_QUEUE_MAPPING"], "queue_mapping %u", ip)
-    if found("TCA_SKBEDIT_PRIORITY") is not None:
-        yield field("priority", format_classid(options["TCA_SKBEDIT_PRIORITY"], ip), " priority %s", ip)
-    if found("TCA_SKBEDIT_MARK") is not None:
-        yield field("mark", options["TCA_SKBEDIT_MARK"], " mark %u", ip)
+    for name, form in (("queue_mapping", "queue_mapping %u"), ("priority", " priority %s"), ("mark", " mark %u")):
+        value = found(f"TCA_SKBEDIT_{name.upper()}")
+        if value is not None:
+            yield field(name, format_classid(value, ip) if name == "priority" else value, form, ip)
     if found("TCA_SKBEDIT_MASK") is not None:
         mask = options["TCA_SKBEDIT_MASK"]
         yield OutputField("mask", f"{mask:x}", f"/{f'{mask:#x}' if mask else '0'}")

@@ -9,8 +9,7 @@ from . import kinds
 from .common import MAX_KIND_BYTES, estimator, shortened
 from .context import OptionArgs
 from .objects import TcVerbs
-from .qdisc import CREATE, EXCL, device, option_fields, parent, usage, value
-from .statistics import all_counters, special
+from .qdisc import CREATE, EXCL, device, option_fields, parent, statistics, usage, value
 from .words import classid, failed, format_classid, handle, plain, refused, unsupported
 
 TYPE_CHECKING = False
@@ -127,14 +126,7 @@ def _class(body: Body, ip: TcContext, index: int, qdisc: int) -> Iterator[Output
     yield plain(f"class {kind} {own} {link}{above}{leaf}")
     yield from option_fields(kind, body, ip)
     yield plain("\n")
-    if ip.stats:
-        if "TCA_STATS" in body or "TCA_STATS2" in body:
-            yield from all_counters(body, " ", ip)
-            yield plain("\n")
-        data, found = special(body), kinds.find(kind)
-        if data is not None and found is not None and type(found).statistics is not kinds.QdiscKind.statistics:
-            yield from found.statistics(data, ip)
-            yield plain("\n")
+    yield from statistics(kind, body, plain("\n"), ip)
 
 
 run = TcVerbs(

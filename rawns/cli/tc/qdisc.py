@@ -200,8 +200,7 @@ def qdisc(reply: Reply, ip: TcContext, index: int) -> Iterator[OutputField]:
     if ip.details and "TCA_STAB" in body:
         yield size_table_field(body["TCA_STAB"], ip)
         yield line_end(ip)
-    if ip.stats:
-        yield from _statistics(kind, body, ip)
+    yield from statistics(kind, body, line_end(ip), ip)
 
 
 def device_fields(index: int, ip: TcContext) -> Iterator[OutputField]:
@@ -227,14 +226,17 @@ def option_fields(kind: str, body: Body, ip: TcContext) -> Iterable[OutputField]
     return (plain(f"[Unknown qdisc, optlen={len(options)}] "),) if options else ()
 
 
-def _statistics(kind: str, body: Body, ip: TcContext) -> Iterator[OutputField]:
+def statistics(kind: str, body: Body, end: OutputField, ip: TcContext) -> Iterator[OutputField]:
+    """Yield the counters of a discipline or a class with ``-statistics``; ``end`` follows each group of them."""
+    if not ip.stats:
+        return
     if any(key in body for key in ("TCA_STATS", "TCA_STATS2", "TCA_XSTATS")):
         yield from all_counters(body, " ", ip)
-        yield line_end(ip)
+        yield end
     data, found = special(body), kinds.find(kind)
     if data is not None and found is not None and type(found).statistics is not kinds.QdiscKind.statistics:
         yield from found.statistics(data, ip)
-        yield line_end(ip)
+        yield end
 
 
 run = TcVerbs(

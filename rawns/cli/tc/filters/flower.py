@@ -18,7 +18,7 @@ from . import FilterKind, action_row, class_row, flag_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from ....wire import Body
@@ -34,6 +34,8 @@ ETHER_TYPES = {uapi.ETH_P_IP: "ipv4", uapi.ETH_P_IPV6: "ipv6", uapi.ETH_P_ARP: "
 ARP_TYPES = (uapi.ETH_P_ARP, 0x8035)
 OPERATIONS = {"request": 1, "reply": 2}
 FRAGMENTS = {"frag": uapi.TCA_FLOWER_KEY_FLAGS_IS_FRAGMENT, "firstfrag": uapi.TCA_FLOWER_KEY_FLAGS_FRAG_IS_FIRST}
+VLAN_KEYS = ("num_of_vlans", "vlan_id", "vlan_prio", "vlan_ethtype", "cvlan_id", "cvlan_prio", "cvlan_ethtype")
+MPLS_KEYS = ("mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl")
 MISSING = (
     "ct_state ct_zone ct_mark ct_label mpls hw_tc pppoe_sid ppp_proto l2tpv3_sid geneve_opts vxlan_opts erspan_opts gtp_opts"
 )
@@ -222,14 +224,16 @@ def _vlan(prefix: str, what: str, most: int, read: Callable[[str], int]) -> Call
     return take
 
 
-def _number(key: str, read: Callable[[str], int], most: int) -> Callable[[str, Record], None]:
-    def take(word: str, record: Record) -> None:
-        value = read(word)
-        if value > most:
-            raise ValueError
-        record[f"{PREFIX}{key}"] = value
+def _number(names: str, most: int, key: str = "") -> CustomKeyword:
+    """Return the row of a number without a mask."""
+    attribute = PREFIX + (key or names.rstrip("*").upper())
 
-    return take
+    def take(word: str, record: Record) -> None:
+        record[attribute] = units.decimal(32)(word)
+        if record[attribute] > most:
+            raise ValueError
+
+    return _illegal(names, take)
 
 
 def _link(args: Args, record: Record) -> None:
@@ -257,7 +261,7 @@ class Flower(FilterKind):
         flag_row("skip_sw*", "TCA_FLOWER", uapi.TCA_CLS_FLAGS_SKIP_SW),
         *_MISSING.values(),
         CustomKeyword("indev*", _link),
-        _illegal("num_of_vlans", _number("NUM_OF_VLANS", units.decimal(8), 255)),
+        _number("num_of_vlans", 255),
         *[
             _illegal(f"{prefix.lower()}_{name}*", _vlan(prefix, what, most, read))
             for prefix in ("VLAN", "CVLAN")
@@ -267,10 +271,10 @@ class Flower(FilterKind):
                 ("ethtype", "ETH_TYPE", 0xFFFF, protocol),
             )
         ],
-        _illegal("mpls_label*", _number("MPLS_LABEL", units.decimal(32), 0xFFFFF)),
-        _illegal("mpls_tc*", _number("MPLS_TC", units.decimal(8), 7)),
-        _illegal("mpls_bos*", _number("MPLS_BOS", units.decimal(8), 1)),
-        _illegal("mpls_ttl*", _number("MPLS_TTL", units.decimal(8), 255)),
+        _number("mpls_label*", 0xFFFFF),
+        _number("mpls_tc*", 7),
+        _number("mpls_bos*", 1),
+        _number("mpls_ttl*", 255),
         _key("dst_mac*", "ETH_DST", _mac),
         _key("src_mac*", "ETH_SRC", _mac),
         _illegal("ip_proto*", _ip_protocol),
@@ -290,8 +294,8 @@ class Flower(FilterKind):
         _key("arp_sha*", "ARP_SHA", _mac),
         _illegal("enc_dst_ip*", _address("DST", "ENC_")),
         _illegal("enc_src_ip*", _address("SRC", "ENC_")),
-        _illegal("enc_key_id*", _number("ENC_KEY_ID", units.decimal(32), uapi.UINT32_MAX)),
-        _illegal("enc_dst_port*", _number("ENC_UDP_DST_PORT", units.decimal(16), 0xFFFF)),
+        _number("enc_key_id*", uapi.UINT32_MAX),
+        _number("enc_dst_port*", 0xFFFF, "ENC_UDP_DST_PORT"),
         _key("enc_tos*", "ENC_IP_TOS", _tos),
         _key("enc_ttl*", "ENC_IP_TTL", _tos),
         action_row("TCA_FLOWER"),
@@ -389,17 +393,19 @@ def _masked_line(name: str, key: str, whole: int, options: Body, ip: TcContext) 
             yield OutputField(f"{name}_mask", f"{mask:x}", f"/0x{mask:x}")
 
 
+def _number_lines(names: Sequence[str], options: Body, ip: TcContext) -> Iterator[OutputField]:
+    """Yield keys without masks, which are called like their attributes."""
+    for name in names:
+        value = options.get(PREFIX + name.upper().replace("ETHTYPE", "ETH_TYPE"))
+        if value is not None:
+            yield from _line(name, format_protocol(value, ip) if name.endswith("ethtype") else value, ip)
+
+
 def _keys(options: Body, ip: TcContext) -> Iterator[OutputField]:
     def get(key: str) -> Any:
         return options.get(f"{PREFIX}{key}")
 
-    if get("NUM_OF_VLANS") is not None:
-        yield from _line("num_of_vlans", get("NUM_OF_VLANS"), ip)
-    for prefix in ("VLAN", "CVLAN"):
-        for name, key in (("id", "ID"), ("prio", "PRIO"), ("ethtype", "ETH_TYPE")):
-            value = get(f"{prefix}_{key}")
-            if value is not None:
-                yield from _line(f"{prefix.lower()}_{name}", format_protocol(value, ip) if key == "ETH_TYPE" else value, ip)
+    yield from _number_lines(VLAN_KEYS, options, ip)
     yield from _mac_line("dst_mac", "ETH_DST", options, ip)
     yield from _mac_line("src_mac", "ETH_SRC", options, ip)
     ether, number = get("ETH_TYPE"), get("IP_PROTO")
@@ -409,9 +415,7 @@ def _keys(options: Body, ip: TcContext) -> Iterator[OutputField]:
         yield from _line("ip_proto", next((name for name, one in PROTOCOLS.items() if one == number), f"{number:02x}"), ip)
     yield from _masked_line("ip_tos", "IP_TOS", 0xFF, options, ip)
     yield from _masked_line("ip_ttl", "IP_TTL", 0xFF, options, ip)
-    for name in ("label", "tc", "bos", "ttl"):
-        if get(f"MPLS_{name.upper()}") is not None:
-            yield from _line(f"mpls_{name}", get(f"MPLS_{name.upper()}"), ip)
+    yield from _number_lines(MPLS_KEYS, options, ip)
     version = {uapi.ETH_P_IP: 4, uapi.ETH_P_IPV6: 6}.get(ether or 0)
     for way in ("DST", "SRC") if version else ():
         yield from _address_line(f"{way.lower()}_ip", f"IPV{version}_{way}", options, ip)
@@ -426,8 +430,7 @@ def _keys(options: Body, ip: TcContext) -> Iterator[OutputField]:
     for way in ("DST", "SRC"):
         four = get(f"ENC_IPV4_{way}_MASK") is not None
         yield from _address_line(f"enc_{way.lower()}_ip", f"ENC_IPV{4 if four else 6}_{way}", options, ip)
-    if get("ENC_KEY_ID") is not None:
-        yield from _line("enc_key_id", get("ENC_KEY_ID"), ip)
+    yield from _number_lines(("enc_key_id",), options, ip)
     yield from _masked_line("enc_dst_port", "ENC_UDP_DST_PORT", 0xFFFF, options, ip)
     yield from _masked_line("enc_tos", "ENC_IP_TOS", 0xFF, options, ip)
     yield from _masked_line("enc_ttl", "ENC_IP_TTL", 0xFF, options, ip)
