@@ -123,7 +123,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["context", "help_texts", "units"],
         ["command", "objects", "words"],
         ["common", "statistics"],
-        ["kinds", "police"],
+        ["kinds", "mirred", "police"],
         ["action_kinds"],
         ["actions", "completion", "qdisc"],
         ["filters", "classes"],
@@ -132,7 +132,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         [""],
     ],
     "cli.tc.kinds": [[""], ["early_drop", "fair", "impairment", "shaping", "simple"]],
-    "cli.tc.filters": [["u32_selectors"], [""], ["flower", "simple", "u32"]],
+    "cli.tc.filters": [["flower_keys", "u32_selectors"], [""], ["flower", "simple", "u32"]],
     "cli.bridge": [
         ["help_texts", "words"],
         ["fdb", "link", "mdb", "vni"],

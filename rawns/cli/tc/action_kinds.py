@@ -9,6 +9,7 @@ from ..ip.render import NULL, OutputField
 from . import units
 from .common import help_of, need, peek
 from .help_texts import ACTIONS as HELP
+from .mirred import last_index, mirred, show_mirred, take_index
 from .police import police, police_fields
 from .statistics import times
 from .words import (
@@ -39,111 +40,6 @@ DECIMAL = units.decimal(32)
 OTHERS = frozenset("bpf connmark csum ct ctinfo gate ife ipt mpls nat pedit sample simple skbmod tunnel_key xt".split())
 
 
-def _index(args: Args, complaint: str = 'Illegal "index"') -> int:
-    try:
-        return DECIMAL(args.take())
-    except ValueError:
-        raise refused(complaint) from None
-
-
-def _last_index(args: Args, parameters: dict[str, Any], kind: str) -> bool:
-    """Read ``index NUMBER`` if it follows; return whether it does."""
-    if not matches(peek(args), "index"):
-        return False
-    args.take()
-    parameters["index"] = _index(args, f'{kind}: Illegal "index"')
-    return True
-
-
-# -- mirred -------------------------------------------------------------------------------------------------------
-
-MIRRED = {
-    uapi.TCA_EGRESS_REDIR: ("Egress Redirect", "redirect", "egress"),
-    uapi.TCA_INGRESS_REDIR: ("Ingress Redirect", "redirect", "ingress"),
-    uapi.TCA_EGRESS_MIRROR: ("Egress Mirror", "mirror", "egress"),
-    uapi.TCA_INGRESS_MIRROR: ("Ingress Mirror", "mirror", "ingress"),
-}
-
-
-def _mirred(args: Args) -> dict[str, Any]:
-    args.take()
-    need(args)
-    word = peek(args)
-    if matches(word, "help"):
-        raise help_of("mirred")
-    if not any(matches(word, one) for one in ("egress", "ingress", "index")):
-        raise refused(f"mirred option not supported {word}")
-    found = {"direction": "", "what": "", "dev": ""}
-    parameters: dict[str, Any] = {}
-    numbered = _direction(args, found, parameters)
-    if not found["direction"] and not numbered:
-        raise refused("")
-    if found["dev"]:
-        parameters["ifindex"] = args.ip.device(found["dev"])
-    if found["what"] == "mirror":
-        parameters["action"] = control_or(args, uapi.TC_ACT_PIPE)
-    if numbered and matches(peek(args), "index"):
-        raise refused("mirred: Illegal double index")
-    _last_index(args, parameters, "mirred")
-    return {"TCA_MIRRED_PARMS": parameters}
-
-
-def _direction(args: Args, found: dict[str, str], parameters: dict[str, Any]) -> bool:
-    """Read which way, what, and through which link; return whether there was an index."""
-    numbered = False
-    while args:
-        word = peek(args)
-        if matches(word, "action"):
-            args.take()
-            need(args)
-            break
-        way = next((one for one in ("egress", "ingress") if found["direction"] != one and matches(word, one)), "")
-        if way:
-            if found["direction"]:
-                raise refused(f"Can't have both {way} and {found['direction']}")
-            found["direction"] = way
-            args.take()
-            need(args)
-            continue
-        what = next((one for one in ("mirror", "redirect") if found["what"] != one and matches(word, one)), "")
-        if matches(word, "index"):
-            args.take()
-            need(args)
-            parameters["index"] = _index(args)
-            args.at -= 1
-            numbered = True
-            if not found["direction"]:
-                args.take()
-                break
-        elif not found["direction"]:
-            raise refused(f"was expecting egress or ingress ({word})")
-        elif what:
-            if found["what"]:
-                raise refused("Can't have both mirror and redir")
-            found["what"] = what
-            kinds = {(name, way): number for number, (_, name, way) in MIRRED.items()}
-            parameters["eaction"] = kinds[what, found["direction"]]
-            parameters["action"] = uapi.TC_ACT_PIPE if what == "mirror" else uapi.TC_ACT_STOLEN
-        elif found["what"] and matches(word, "dev"):
-            args.take()
-            found["dev"] = args.take()[: uapi.IFNAMSIZ - 1]
-            break
-        args.take()
-        need(args)
-    return numbered
-
-
-def _show_mirred(options: Body, ip: TcContext) -> Iterator[OutputField]:
-    found = options["TCA_MIRRED_PARMS"]
-    title, what, way = MIRRED.get(found["eaction"], ("unknown", "unknown", "unknown"))
-    yield plain(f"({title}")
-    yield OutputField("mirred_action", what)
-    yield OutputField("direction", way)
-    yield field("to_dev", ip.name_of(found["ifindex"]), " to device %s)", ip)
-    yield from control_fields(found["action"], " ", "", ip)
-    yield line_end(ip)
-
-
 # -- gact ---------------------------------------------------------------------------------------------------------
 
 RANDOM = ("none", "netrand", "determ")
@@ -172,7 +68,7 @@ def _gact(args: Args) -> dict[str, Any]:
             raise help_of("gact")
     if matches(peek(args), "index"):
         args.take()
-        parameters["index"] = _index(args)
+        parameters["index"] = take_index(args)
     elif matches(peek(args), "help"):
         raise help_of("gact")
     return options
@@ -270,7 +166,7 @@ def _vlan(args: Args) -> dict[str, Any]:
             break
     parameters = options["TCA_VLAN_PARMS"]
     parameters.update(action=control_or(args, uapi.TC_ACT_PIPE), v_action=kind)
-    _last_index(args, parameters, "vlan")
+    last_index(args, parameters, "vlan")
     for word, key, _, name, only in VLAN_WORDS:
         if name.endswith("!") and kind in only and key not in options:
             raise refused(f"{word} needs to be set for {VLAN[kind]}\n{HELP['vlan']}")
@@ -314,7 +210,7 @@ def _skbedit(args: Args) -> dict[str, Any]:
             SKBEDIT_WORDS[name](args.take(), options)
     parameters = options["TCA_SKBEDIT_PARMS"]
     parameters["action"] = control_or(args, uapi.TC_ACT_PIPE)
-    numbered = _last_index(args, parameters, "skbedit")
+    numbered = last_index(args, parameters, "skbedit")
     if len(options) == 1 and not numbered:
         raise refused(HELP["skbedit"])
     return options
@@ -374,14 +270,14 @@ def _show_skbedit(options: Body, ip: TcContext) -> Iterator[OutputField]:
 # -- all ------------------------------------------------------------------------------------------------------------
 
 PARSERS: dict[str, Callable[[Args], dict[str, Any]]] = {
-    "mirred": _mirred,
+    "mirred": mirred,
     "gact": _gact,
     "police": lambda args: police(args, named=True),
     "vlan": _vlan,
     "skbedit": _skbedit,
 }
 RENDERERS = {
-    "mirred": (_show_mirred, "\tindex %u"),
+    "mirred": (show_mirred, "\tindex %u"),
     "gact": (_show_gact, "\t index %u"),
     "vlan": (_show_vlan, "\t index %u"),
     "skbedit": (_show_skbedit, "\t index %u"),

@@ -1,0 +1,125 @@
+"""mirred: packets go to another link, or copies of them do (tc-mirred(8)); the numbers of actions."""
+
+from __future__ import annotations
+
+from ... import uapi
+from ..ip.grammar import matches
+from ..ip.render import OutputField
+from . import units
+from .common import help_of, need, peek
+from .words import control_fields, control_or, field, line_end, plain, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ...wire import Body
+    from ..ip.context import Args
+    from .context import TcContext
+
+
+def take_index(args: Args, complaint: str = 'Illegal "index"') -> int:
+    """Read the number of an action.  Raises `CommandError`."""
+    try:
+        return units.decimal(32)(args.take())
+    except ValueError:
+        raise refused(complaint) from None
+
+
+def last_index(args: Args, parameters: dict[str, Any], kind: str) -> bool:
+    """Read ``index NUMBER`` if it follows; return whether it does."""
+    if not matches(peek(args), "index"):
+        return False
+    args.take()
+    parameters["index"] = take_index(args, f'{kind}: Illegal "index"')
+    return True
+
+
+MIRRED = {
+    uapi.TCA_EGRESS_REDIR: ("Egress Redirect", "redirect", "egress"),
+    uapi.TCA_INGRESS_REDIR: ("Ingress Redirect", "redirect", "ingress"),
+    uapi.TCA_EGRESS_MIRROR: ("Egress Mirror", "mirror", "egress"),
+    uapi.TCA_INGRESS_MIRROR: ("Ingress Mirror", "mirror", "ingress"),
+}
+
+
+def mirred(args: Args) -> dict[str, Any]:
+    """Return the attributes of the action that the words describe.  Raises `CommandError`."""
+    args.take()
+    need(args)
+    word = peek(args)
+    if matches(word, "help"):
+        raise help_of("mirred")
+    if not any(matches(word, one) for one in ("egress", "ingress", "index")):
+        raise refused(f"mirred option not supported {word}")
+    found = {"direction": "", "what": "", "dev": ""}
+    parameters: dict[str, Any] = {}
+    numbered = _direction(args, found, parameters)
+    if not found["direction"] and not numbered:
+        raise refused("")
+    if found["dev"]:
+        parameters["ifindex"] = args.ip.device(found["dev"])
+    if found["what"] == "mirror":
+        parameters["action"] = control_or(args, uapi.TC_ACT_PIPE)
+    if numbered and matches(peek(args), "index"):
+        raise refused("mirred: Illegal double index")
+    last_index(args, parameters, "mirred")
+    return {"TCA_MIRRED_PARMS": parameters}
+
+
+def _direction(args: Args, found: dict[str, str], parameters: dict[str, Any]) -> bool:
+    """Read which way, what, and through which link; return whether there was an index."""
+    numbered = False
+    while args:
+        word = peek(args)
+        if matches(word, "action"):
+            args.take()
+            need(args)
+            break
+        way = next((one for one in ("egress", "ingress") if found["direction"] != one and matches(word, one)), "")
+        if way:
+            if found["direction"]:
+                raise refused(f"Can't have both {way} and {found['direction']}")
+            found["direction"] = way
+            args.take()
+            need(args)
+            continue
+        what = next((one for one in ("mirror", "redirect") if found["what"] != one and matches(word, one)), "")
+        if matches(word, "index"):
+            args.take()
+            need(args)
+            parameters["index"] = take_index(args)
+            args.at -= 1
+            numbered = True
+            if not found["direction"]:
+                args.take()
+                break
+        elif not found["direction"]:
+            raise refused(f"was expecting egress or ingress ({word})")
+        elif what:
+            if found["what"]:
+                raise refused("Can't have both mirror and redir")
+            found["what"] = what
+            kinds = {(name, way): number for number, (_, name, way) in MIRRED.items()}
+            parameters["eaction"] = kinds[what, found["direction"]]
+            parameters["action"] = uapi.TC_ACT_PIPE if what == "mirror" else uapi.TC_ACT_STOLEN
+        elif found["what"] and matches(word, "dev"):
+            args.take()
+            found["dev"] = args.take()[: uapi.IFNAMSIZ - 1]
+            break
+        args.take()
+        need(args)
+    return numbered
+
+
+def show_mirred(options: Body, ip: TcContext) -> Iterator[OutputField]:
+    """Yield the action as tc prints it."""
+    found = options["TCA_MIRRED_PARMS"]
+    title, what, way = MIRRED.get(found["eaction"], ("unknown", "unknown", "unknown"))
+    yield plain(f"({title}")
+    yield OutputField("mirred_action", what)
+    yield OutputField("direction", way)
+    yield field("to_dev", ip.name_of(found["ifindex"]), " to device %s)", ip)
+    yield from control_fields(found["action"], " ", "", ip)
+    yield line_end(ip)
