@@ -23,7 +23,7 @@ def campaigns() -> dict[str, frame.Campaign]:
 def main(argv: list[str]) -> int:
     """Run the campaigns that are named; return the exit status."""
     frame.isolate()
-    known, chosen, numbers = campaigns(), list[str](), {"--count": 0, "--seed": 1}
+    known, chosen, numbers = campaigns(), list[str](), {"--count": 0, "--seed": 1, "--minutes": 0}
     words = iter(argv)
     for word in words:
         if word in numbers:
@@ -33,11 +33,11 @@ def main(argv: list[str]) -> int:
         else:
             width = max(map(len, known))
             lines = [f"  {name:{width}}  {(what.__doc__ or '').splitlines()[0]}" for name, what in known.items()]
-            print("\n".join(["tests/campaigns/run [--count N] [--seed N] [NAME...]", *lines]), file=sys.stderr)
+            print("\n".join(["tests/campaigns/run [--count N] [--seed N] [--minutes N] [NAME...]", *lines]), file=sys.stderr)
             return 0 if word in ("--help", "--list") else 2
     failed = False
     for name in chosen or known:
-        report, start = frame.Report(numbers["--count"], numbers["--seed"]), time.monotonic()
+        report, start = frame.Report(numbers["--count"], numbers["--seed"], numbers["--minutes"]), time.monotonic()
         try:
             known[name](report)
         except Exception:  # the other campaigns can still be run

@@ -25,8 +25,9 @@ mount -t tmpfs -o mode=755 tmpfs /run && cp -a /etc /run/etc && mount --bind /ru
 class Report:
     """What a campaign has tried, and the faults that it has found."""
 
-    def __init__(self, count: int = 0, seed: int = 1) -> None:
+    def __init__(self, count: int = 0, seed: int = 1, minutes: int = 0) -> None:
         self.count, self.seed = count, seed  # how many cases, if the campaign draws them; and how they are drawn
+        self.minutes = minutes  # for how long it draws them, if it asks for that
         self.tried: Counter[str] = Counter()
         self.faults: list[str] = []
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import random
 import struct
 import sys
 import time
 import traceback
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import frame
 from frame import Report
@@ -20,6 +21,7 @@ sys.path.insert(0, str(frame.PROJECT / "tests" / "unit"))
 
 from rawns import explain, nlmsg, packets, sock_diag  # noqa: E402
 from rawns.cli import main as program  # noqa: E402
+from rawns.cni import program as cni  # noqa: E402
 from rawns.errors import RawnsError  # noqa: E402
 from rawns.exchange import Exchange  # noqa: E402
 from rawns.framing import LineSplitter  # noqa: E402
@@ -32,7 +34,7 @@ from rawns.tracing import parse  # noqa: E402
 MAX_SECONDS = 5.0  # of processor time for one message of at most 64 KiB; a hundred times what the slowest takes
 MAX_SENTENCE, MAX_LINE = 70_000, 2_000  # characters of an error, and of a line of one about a description
 TOTAL = 10_000_000
-MINUTES = 4.0  # of the whole campaign by default; --count is the number of messages instead
+MINUTES = 4.0  # of the whole campaign by default; --minutes says how many, --count is the number of messages instead
 
 
 def mutated(dice: random.Random, data: bytes) -> bytes:
@@ -112,7 +114,8 @@ def packet(data: bytes) -> None:
 
 def decoded(data: bytes) -> None:
     """Look for messages in a capture, a hex dump or a log."""
-    parse.datagrams(data)
+    for _, _ in parse.datagrams(data):
+        pass
 
 
 def stamps(data: bytes) -> None:
@@ -152,18 +155,47 @@ def words(data: bytes) -> None:
     """Run a command line of `ip`, `tc`, `bridge` and `ss` that only shows something or is refused by its words."""
     argv = [word.replace("\0", "") for word in data.decode("utf-8", "surrogateescape").split()][:40]
     if argv[1:3] and argv[1] in HARMLESS:
+        with silent(), contextlib.suppress(SystemExit, BrokenPipeError):
+            program.run(argv)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Let the block write its output, also what it writes to the descriptors themselves, to nowhere."""
+    kept, nowhere = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in (1, 2):
+            os.dup2(nowhere, number)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            try:
-                program.run(argv)
-            except (SystemExit, BrokenPipeError):
-                pass
+            yield
+    finally:
+        for number, fd in zip((1, 2), kept):
+            os.dup2(fd, number)
+        for fd in (*kept, nowhere):
+            os.close(fd)
 
 
-PACKETS = (
-    [one for one in vars(packets).values() if isinstance(one, packets.Type) and hasattr(one, "unpack")]
-    if hasattr(packets, "Type")
-    else []
-)
+def shown(*argv: str) -> Callable[[bytes], None]:
+    """Return a function that lets a command show a file with these bytes."""
+    file = os.memfd_create("input")
+
+    def show_it(data: bytes) -> None:
+        os.ftruncate(file, 0)
+        os.pwrite(file, data, 0)
+        with silent(), contextlib.suppress(SystemExit, BrokenPipeError):
+            program.run([*argv, f"/proc/self/fd/{file}"])
+
+    return show_it
+
+
+def plugin(data: bytes) -> None:
+    """Check an attachment that does not exist, by the configuration of a CNI plugin that an engine has written."""
+    environment = {"CNI_COMMAND": "CHECK", "CNI_CONTAINERID": "x", "CNI_NETNS": "/nonexistent", "CNI_IFNAME": "eth0"}
+    status, answer = cni.run("bridge", environment, data)
+    assert status and json.loads(answer)["code"], answer
+
+
+PACKETS = [one for one in vars(packets).values() if isinstance(one, (packets.PacketLayout, packets.PacketUnion))]
 HARMLESS = ("link", "addr", "route", "rule", "neigh", "qdisc", "filter", "class", "fdb", "vlan", "-t", "-u", "-a")
 
 
@@ -207,6 +239,18 @@ def lab_samples() -> list[bytes]:
     return [path.read_bytes() for path in sorted((frame.PROJECT / "rawns").glob("**/*")) if path.suffix in (".toml", ".json")]
 
 
+def cni_samples() -> list[bytes]:
+    """Return configurations of plugins."""
+    ranges = [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5", "rangeEnd": "10.1.0.9", "gateway": "10.1.0.1"}]]
+    ipam = {"type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}], "dataDir": "/nonexistent"}
+    bridge = {"type": "bridge", "bridge": "b0", "isGateway": True, "ipMasq": True, "mtu": 1400, "vlan": 5, "ipam": ipam}
+    before = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.0.2/24", "interface": 0}], "interfaces": [{"name": "eth0"}]}
+    alone = {"cniVersion": "1.0.0", "name": "net", **bridge, "prevResult": before}
+    mapped = {"type": "portmap", "capabilities": {"portMappings": True}}
+    listed = {"cniVersion": "1.0.0", "name": "net", "plugins": [bridge, mapped], "prevResult": before}
+    return [json.dumps(one).encode() for one in (alone, listed)]
+
+
 STAMPS = [
     b"rawns lab=net by=0123456789abcdef state=whole nat relay",
     b"# rawns lab=net\nnameserver 10.0.0.1\n",
@@ -228,7 +272,13 @@ DECODERS: dict[str, Decoder] = {
     "explain ICMP": (explained("IPPROTO_ICMP"), captured),
     "explain ICMPv6": (explained("IPPROTO_ICMPV6"), captured),
     "sock_diag": (sockets, diag_samples),
+    "explain generic": (explained("generic"), captured),
+    "explain sock_diag": (explained("sock_diag"), diag_samples),
+    "packets": (packet, captured),
     "decode": (decoded, texts),
+    "rawns decode": (shown("decode"), texts),
+    "ip monitor file": (shown("ip", "-d", "monitor", "file"), captured),
+    "cni": (plugin, cni_samples),
     "stamps": (stamps, lambda: STAMPS),
     "chat": (lines, lambda: CHAT),
     "labs": (labs, lab_samples),
@@ -258,17 +308,22 @@ def attempt(report: Report, name: str, decoder: Callable[[bytes], None], data: b
 
 
 def mutations_campaign(report: Report) -> None:
-    """Put mutated messages through every decoder: minutes, or --count of them (10000000)."""
-    share = (report.count or TOTAL) // len(DECODERS)
-    limit = None if report.count else MINUTES * 60 / len(DECODERS)
+    """Put mutated messages through every decoder: --minutes in equal shares, or --count of them.
+
+    Each decoder's rate is printed.  Runs with other seeds add up: together they are to reach ten million.
+    """
+    share = (report.count or TOTAL) // (len(DECODERS) if report.count else 1)
+    limit = None if report.count else (report.minutes or MINUTES) * 60 / len(DECODERS)
     for name, (decoder, samples) in DECODERS.items():
         dice, given, seen = random.Random(f"{report.seed} {name}"), samples(), set[str]()
         assert given, name
-        start = time.monotonic()
+        start, number = time.monotonic(), 0
         for number in range(share):
             if limit is not None and number % 64 == 0 and time.monotonic() - start > limit:
                 break
             attempt(report, name, decoder, mutated(dice, dice.choice(given)), seen)
+        taken = time.monotonic() - start
+        print(f"{name}: {number} messages in {taken:.0f} s, {number / max(taken, 1e-3):.0f} a second", flush=True)
 
 
 # -- inputs that grow -----------------------------------------------------------------------------------------------------
