@@ -259,6 +259,9 @@ class Namespace(InsideNamespace):
 
         Its ``lo`` is down.  Raises `InvalidValue` for what cannot be a name, FileExistsError (`SyscallError`) if the name is
         taken, another `SyscallError` if the kernel refuses; then nothing is left behind.
+
+        In ``with NetNS.create(name):`` an exception that a signal handler raises after the creation and before the block begins
+        leaves the name, as it would without ``with``.  A namespace without a name ends then, and nothing of a lab exists yet.
         """
         namespace, undo = adopt(cls, -1, name, created=True), Rollback()
         try:
@@ -468,8 +471,8 @@ class Namespace(InsideNamespace):
             if self._in_block:  # a signal handler raised between the end of the block and `__exit__`
                 self._delete_own()
             Namespace.close(self)  # not its `net`, which may still be in use: NetNS.current().net.links()
-        except (OSError, RawnsError):
-            pass  # the descriptor was closed by other code
+        except Exception:
+            pass  # the descriptor was closed by other code, or the interpreter is ending and has cleared this module
 
 
 # -- for modules that do several steps at once ----------------------------------------------------------------------

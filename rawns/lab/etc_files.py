@@ -110,6 +110,37 @@ def remove_all(lab: str, hosts: Collection[str], everywhere: bool = False) -> li
     return []
 
 
+def unreadable(lab: str) -> list[str]:
+    """Return the paths of the files in the directories of a lab's hosts that may not be read; removals leave them alone."""
+    try:
+        folders = [name for name in sorted(os.listdir(ETC_DIR)) if name.startswith(f"{lab}.")]
+    except OSError:
+        return []
+    found = []
+    for folder in [f"{ETC_DIR}/{name}" for name in folders]:
+        try:
+            fd = _open_directory(folder)
+        except SyscallError:
+            found.append(folder)
+            continue
+        if fd is not None:
+            try:
+                found += [f"{folder}/{file}" for file in sorted(os.listdir(fd)) if not _may_read(fd, file)]
+            finally:
+                close(fd)
+    return found
+
+
+def _may_read(folder: int, file: str) -> bool:
+    try:
+        _read(folder, file)
+    except PermissionError:
+        return False
+    except SyscallError:
+        pass
+    return True
+
+
 def _clear(folder: str, lab: str, ours: bool) -> None:
     """Remove a lab's files from a directory (``ours``: of one of its hosts), and the directory if it is empty then."""
     fd = _open_directory(folder)

@@ -458,6 +458,29 @@ def test_odd_files_below_etc_netns_neither_fail_nor_hang(lab_name: str, netns_na
 
 
 @pytest.mark.really_root
+def test_a_file_that_may_not_be_read_is_named_and_left_alone(lab_name: str) -> None:
+    there, folder = Path("/etc/netns").exists(), Path(f"/etc/netns/{lab_name}.a")
+    folder.mkdir(parents=True)
+    file = folder / "resolv.conf"
+    file.write_text(f"# rawns lab={lab_name}\n")
+    file.chmod(0)
+    os.chown(file, 65534, 65534)
+    lesser = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-m", "rawns", "lab"]
+    try:
+        done = subprocess.run([*lesser, "down", lab_name], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and file.exists()
+        assert done.stderr == (f"rawns: {file} may not be read, so that it is not known to be the lab's; it is left alone\n")
+        done = rawns("down", lab_name)  # with the capability it has a stamp, and is removed
+        assert (done.returncode, done.stderr) == (0, "") and not file.exists()
+    finally:
+        file.unlink(missing_ok=True)
+        if folder.exists():
+            folder.rmdir()
+        if not there and Path("/etc/netns").exists():
+            Path("/etc/netns").rmdir()
+
+
+@pytest.mark.really_root
 @pytest.mark.parametrize("file", [".rawns", "resolv.conf"])
 def test_no_symbolic_link_is_written_through(file: str, lab_name: str, tmp_path: Path) -> None:
     path, target = tmp_path / "lab.json", tmp_path / "target"

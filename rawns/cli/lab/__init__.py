@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_WAIT = 30.0  # seconds, if --wait is given without a number
 PING_TIMEOUT = 5.0  # seconds until a pair counts as not reached
+MAX_LEFT_ALONE = 10  # files that are named
 
 DETAILS = """FILE is a path with a dot or a slash in it, or - for standard input; LAB is the name of a lab that is up."""
 UP_WAIT = Option(
@@ -176,6 +177,15 @@ def emit_result(what: object) -> None:
 def say_result(text: str) -> None:
     """Print a line about what a command has changed; to standard error if standard output cannot be written."""
     report(printable(text))
+
+
+def say_left_alone(name: str) -> None:
+    """Name the files in the directories of a lab's hosts that it has not removed, because their stamps cannot be read."""
+    from ...lab.etc_files import unreadable
+
+    for path in unreadable(name)[:MAX_LEFT_ALONE]:
+        sentence = f"{path} may not be read, so that it is not known to be the lab's; it is left alone"
+        print(f"rawns: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def say(text: str) -> None:

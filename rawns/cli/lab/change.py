@@ -6,7 +6,7 @@ import sys
 from time import monotonic
 
 from ...terminal import printable
-from . import Progress, count, duration, emit, emit_result, say, say_result, stop
+from . import Progress, count, duration, emit, emit_result, say, say_left_alone, say_result, stop
 from .resolve import is_file, lab_of, name_of
 
 TYPE_CHECKING = False
@@ -67,6 +67,7 @@ def down(options: Parsed) -> int:
     start = monotonic()
     removed = remove_lab(name, options["--wait"])
     seconds = monotonic() - start
+    say_left_alone(name)
     if options["--json"]:
         emit_result({"ok": True, "lab": name, "seconds": round(seconds, 6), "removed": removed})
     elif removed:

@@ -9,7 +9,7 @@ from ... import netns, syscalls, uapi
 from ...errors import RawnsError
 from ...rollback import set_signal_mask, signal_mask, signals_blocked
 from ...terminal import printable
-from . import emit_result, stop
+from . import emit_result, say_left_alone, stop
 from .resolve import is_file, lab_of, netns_of
 
 TYPE_CHECKING = False
@@ -79,6 +79,7 @@ def run(options: Parsed) -> int:
             status = signals.run(options.rest or [_shell_path()])
         finally:
             lab.down()
+            say_left_alone(lab.name)
     if options["--json"]:
         emit_result({"ok": status == 0, "lab": lab.name, "status": status})
     return status
