@@ -40,6 +40,11 @@ def errno_name(number: int) -> str:
     return {_errno.EOPNOTSUPP: "EOPNOTSUPP", _errno.EDEADLK: "EDEADLK"}.get(number) or _errno.errorcode.get(number, str(number))
 
 
+def errno_text(number: int) -> str:
+    """Return the text of an errno, strerror(3), also of a number that C's int cannot hold, which a message may contain."""
+    return os.strerror(number) if 0 <= number < 1 << 31 else f"Unknown error {number}"
+
+
 class RawnsError(Exception):
     """The base class of the errors that `rawns` raises on purpose.  ``str(error)`` is one sentence for a person."""
 
@@ -140,14 +145,14 @@ class KernelError(_ErrnoError):
     def __new__(
         cls, errno: int, request: str = "", message: str = "", offset: int | None = None, field: str = "", context: str = ""
     ) -> KernelError:
-        error: KernelError = OSError.__new__(_class_for_errno(KernelError, errno), errno, os.strerror(errno))
+        error: KernelError = OSError.__new__(_class_for_errno(KernelError, errno), errno, errno_text(errno))
         return error
 
     def __init__(
         self, errno: int, request: str = "", message: str = "", offset: int | None = None, field: str = "", context: str = ""
     ) -> None:
-        OSError.__init__(self, errno, os.strerror(errno))
-        self.errno, self.strerror = errno, os.strerror(errno)
+        OSError.__init__(self, errno, errno_text(errno))
+        self.errno, self.strerror = errno, errno_text(errno)
         self.request, self.message, self.offset, self.field, self.context = request, message, offset, field, context
         self.hint = ""
         self._fields = (errno, request, message, offset, field, context)

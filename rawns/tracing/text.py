@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from .. import explain, nlmsg, uapi
-from ..errors import DecodeError, errno_name
+from ..errors import DecodeError, errno_name, errno_text
 from ..terminal import printable
 from . import calls, memory
 from .watch import NamespaceNames
@@ -113,7 +113,7 @@ class Formatter:
             return f"{name}: {about + ' ' if about else ''}{'done' if name == 'NLMSG_DONE' else 'acknowledged'}"
         place = _offending(request, values.get("NLMSGERR_ATTR_OFFS"))
         sentence = values.get("NLMSGERR_ATTR_MSG")
-        reason = f'"{printable(str(sentence))}"' if sentence else os.strerror(number)
+        reason = f'"{printable(str(sentence))}"' if sentence else errno_text(number)
         return f"{name}: {about or 'request'} refused: {reason} ({errno_name(number)}){place}"
 
     def _details(self, data: bytes, spans: list[Span], end: int) -> Iterator[str]:

@@ -67,7 +67,12 @@ def growth_campaign(report: Report) -> None:
     repeated(report, "labs", int(1_000 * scale), lab)
     repeated(report, "standing labs", int(300 * scale), standing)
     with Pool(8, lo=True) as pool:
-        repeated(report, "taken from a pool", int(2_000 * scale), lambda _: pool.take().close())
+
+        def taken(_: int) -> None:
+            pool.take().close()
+            pool.fill()  # otherwise the number of those that are ready, and of their descriptors, depends on the pool's thread
+
+        repeated(report, "taken from a pool", int(2_000 * scale), taken)
     with NetNS.create() as ns:
         ns.net.set_link("lo", up=True)
         with ns.entered():

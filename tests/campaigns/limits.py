@@ -34,7 +34,8 @@ os.execvp(sys.argv[1], sys.argv[1:])
 MOUNTS = "unshare --mount --propagation private sh -c"
 USER = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 CGROUP = """
-c=$(mktemp -d) && mount -t cgroup2 none $c 2>/dev/null || exit 77
+c=$(mktemp -d) && mount -t cgroup2 none $c 2>/dev/null && echo +pids > $c/cgroup.subtree_control 2>/dev/null ||
+    { umount $c 2>/dev/null; mount -t cgroup -o pids none $c 2>/dev/null || exit 77; }
 mkdir $c/rawns-campaign && echo 12 > $c/rawns-campaign/pids.max 2>/dev/null || { rmdir $c/rawns-campaign; umount $c; exit 77; }
 (echo 0 > $c/rawns-campaign/cgroup.procs && exec %s); status=$?; rmdir $c/rawns-campaign; umount $c; exit $status
 """

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import copy
 import errno
+import os
 import pickle
 from typing import Any
 
 import pytest
 
 import rawns
-from rawns.errors import Interrupted, InvalidValue, KernelError, NamespaceRestoreError, RawnsError, SyscallError, WireError
+from rawns.errors import (
+    Interrupted,
+    InvalidValue,
+    KernelError,
+    NamespaceRestoreError,
+    RawnsError,
+    SyscallError,
+    WireError,
+    errno_text,
+)
 
 NO_PREFIX = KernelError(22, "RTM_NEWADDR", "ipv4: Invalid prefix length", 17, "ifa_prefixlen = 99", "address of v1")
 NO_MOUNT = SyscallError(1, "mount", '"none", "/run/netns"', "be root")
@@ -104,3 +114,10 @@ def test_the_package_shows_them() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         rawns.nonsense  # noqa: B018
     assert set(rawns.__all__) <= set(dir(rawns))
+
+
+@pytest.mark.parametrize("number", [1 << 31, -(1 << 31), -1])
+def test_a_number_that_is_no_errno_has_a_text(number: int) -> None:
+    assert errno_text(number) == f"Unknown error {number}"
+    assert f"Unknown error {number}" in KernelError(number, "RTM_NEWLINK").strerror
+    assert errno_text(17) == os.strerror(17)

@@ -184,10 +184,10 @@ def _finish_geneve(record: Record, creates: bool) -> Record:
 
 
 def _where(family: int, multicast: bool) -> Read:
-    """Return a read of an address that leaves out an unspecified one, and a multicast or another one."""
+    """Return a read of an address that leaves out an unspecified or malformed one, and a multicast or another one."""
 
     def read_address(value: str, record: Body, ip: IpContext) -> str | None:
-        hidden = value in UNSPECIFIED or is_multicast(inet_pton(family, value)) != multicast
+        hidden = not isinstance(value, str) or value in UNSPECIFIED or is_multicast(inet_pton(family, value)) != multicast
         return None if hidden else ip.host(value)
 
     return read_address
