@@ -119,5 +119,5 @@ def test_the_package_shows_them() -> None:
 @pytest.mark.parametrize("number", [1 << 31, -(1 << 31), -1])
 def test_a_number_that_is_no_errno_has_a_text(number: int) -> None:
     assert errno_text(number) == f"Unknown error {number}"
-    assert f"Unknown error {number}" in KernelError(number, "RTM_NEWLINK").strerror
+    assert f"Unknown error {number}" in str(KernelError(number, "RTM_NEWLINK"))
     assert errno_text(17) == os.strerror(17)

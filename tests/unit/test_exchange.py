@@ -223,7 +223,7 @@ def test_an_error_that_is_no_errno_is_malformed(exchange: Exchange, error: int) 
         exchange.receive(message(2, seq, struct.pack("=i", error) + bytes(16)))
     (seq,) = sequences(exchange.send([up(1)]))
     exchange.receive(answer(seq, error=4095))
-    with pytest.raises(KernelError, match="Unknown error 4095"):
+    with pytest.raises(KernelError, match="Unknown error 4095|No error information"):
         exchange.result()
 
 
