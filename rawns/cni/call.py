@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import InvalidValue, RawnsError
+from ..json_text import shown
 from ..objects.link import check_name
 from ..terminal import short_repr
 from .failure import INVALID_CONFIG, INVALID_ENVIRONMENT, UNKNOWN_CONTAINER, CniError
@@ -127,12 +128,12 @@ class Call:
         self.undo = undo
         self.command = environment.get("CNI_COMMAND", "")
         if not isinstance(config, dict):
-            raise CniError(INVALID_CONFIG, f"the network configuration is not an object, but {short_repr(config)}")
+            raise CniError(INVALID_CONFIG, f"the network configuration is not an object, but {shown(config)}")
         self.config: dict[str, Any] = config
         self.version = check_version(config.get("cniVersion"))
         self.network = config.get("name")
         if not identifier(self.network):
-            raise invalid("name", f"{short_repr(self.network)} cannot name a network: a letter or digit, then also _ . and -")
+            raise invalid("name", f"{shown(self.network)} cannot name a network: a letter or digit, then also _ . and -")
         if self.command in ("GC", "STATUS") and self.version != WITH_GC:
             raise CniError(1, f"{self.command} needs cniVersion {WITH_GC}, and the configuration has {self.version}")
         self._may_be_here = environment.get("CNI_NETNS_OVERRIDE", "").lower() in ("1", "true")
@@ -226,7 +227,7 @@ class Call:
         for place, value in (*sources, ("runtimeConfig.mac", self.capability("mac"))):
             if value:
                 if type(value) is not str:
-                    raise invalid(place, f"expected a MAC address, not {short_repr(value)}")
+                    raise invalid(place, f"expected a MAC address, not {shown(value)}")
                 try:
                     found = MAC_TYPE(value)
                 except InvalidValue as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from ..errors import InvalidValue
+from ..json_text import shown
 from ..objects import prefix
-from ..terminal import printable, short_repr
+from ..terminal import printable
 from . import pod
 from .failure import EXHAUSTED, EXISTS, INVALID_CONFIG, IO_FAILURE, CniError
 from .keys import CIDR, IP, OBJECT, SUBNET, TEXT, ConfigKey, invalid, list_of, read, table
@@ -125,7 +126,7 @@ class HostLocal(Ipam):
         super().__init__(call)
         self.range_sets = self._range_sets()
         if not os.path.isabs(self.values["dataDir"]):
-            raise invalid("ipam.dataDir", f"{short_repr(self.values['dataDir'])} is not an absolute path")
+            raise invalid("ipam.dataDir", f"{shown(self.values['dataDir'])} is not an absolute path")
 
     def _range_sets(self) -> list[list[AddressRange]]:
         given: list[tuple[str, list[Item]]] = []
@@ -307,7 +308,7 @@ def source(call: Call) -> Ipam | None:
         return None
     kind = given.get("type") if isinstance(given, dict) else None
     if not isinstance(kind, str) or kind not in SOURCES:
-        raise invalid("ipam.type", f"expected one of {', '.join(SOURCES)}, not {short_repr(kind)}")
+        raise invalid("ipam.type", f"expected one of {', '.join(SOURCES)}, not {shown(kind)}")
     return SOURCES[kind](call)
 
 
@@ -317,7 +318,7 @@ class IpamPlugin(CniPlugin):
     def __init__(self, call: Call) -> None:
         given = call.config.get("ipam")
         if not isinstance(given, dict) or given.get("type") != self.name:
-            raise invalid("ipam.type", f"{self.name} is called, and the configuration has {short_repr(given)}")
+            raise invalid("ipam.type", f"{self.name} is called, and the configuration has {shown(given)}")
         self.call, self.source = call, SOURCES[self.name](call)
         self.config = {}  # the rest of it is that of the plugin that calls this one
 

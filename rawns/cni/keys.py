@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from ..errors import InvalidValue
+from ..json_text import shown
 from ..objects import prefix
 from ..objects.link import MAX_VID, check_name
-from ..terminal import short_repr
 from .failure import INVALID_CONFIG, UNSUPPORTED_FIELD, CniError
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ def read(keys: Sequence[ConfigKey], data: Any, place: str = "", lenient: bool = 
     ``lenient``: then it is kept as it is), 7 for a value of a wrong type, and for a key that is required and absent.
     """
     if not isinstance(data, dict):
-        raise invalid(place, f"expected an object, not {short_repr(data)}")
+        raise invalid(place, f"expected an object, not {shown(data)}")
     known = {key.name: key for key in keys}
     found: dict[str, Any] = {}
     for name, value in data.items():
@@ -64,7 +64,7 @@ def read(keys: Sequence[ConfigKey], data: Any, place: str = "", lenient: bool = 
             found[name] = value
         else:
             raise CniError(
-                UNSUPPORTED_FIELD, f"{where}: there is no such key{_similar(name, known)}; its value is {short_repr(value)}"
+                UNSUPPORTED_FIELD, f"{where}: there is no such key{_similar(name, known)}; its value is {shown(value)}"
             )
     for key in keys:
         if key.name not in found:
@@ -84,7 +84,7 @@ def scalar(name: str, *types: type) -> KeyType:
 
     def check(value: Any, place: str) -> Any:
         if type(value) not in types:
-            raise invalid(place, f"expected {name}, not {short_repr(value)}")
+            raise invalid(place, f"expected {name}, not {shown(value)}")
         return value
 
     return KeyType(name, check)
@@ -95,7 +95,7 @@ def converted(name: str, convert: Callable[[Any], Any]) -> KeyType:
 
     def check(value: Any, place: str) -> Any:
         if type(value) is not str:
-            raise invalid(place, f"expected {name} as a string, not {short_repr(value)}")
+            raise invalid(place, f"expected {name} as a string, not {shown(value)}")
         try:
             return convert(value)
         except InvalidValue as error:
@@ -112,7 +112,7 @@ def number(low: int, high: int) -> KeyType:
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int or not low <= value <= high:
-            raise invalid(place, f"expected {name}, not {short_repr(value)}")
+            raise invalid(place, f"expected {name}, not {shown(value)}")
         return value
 
     return KeyType(name, check)
@@ -124,7 +124,7 @@ def choice(*words: str) -> KeyType:
 
     def check(value: Any, place: str) -> str:
         if type(value) is not str or value not in words:
-            raise invalid(place, f"expected {name}, not {short_repr(value)}")
+            raise invalid(place, f"expected {name}, not {shown(value)}")
         return value
 
     return KeyType(name, check)
@@ -135,7 +135,7 @@ def list_of(item: KeyType) -> KeyType:
 
     def check(value: Any, place: str) -> list[Any]:
         if not isinstance(value, list) or len(value) > MAX_ITEMS:
-            raise invalid(place, f"expected a list, not {short_repr(value)}")
+            raise invalid(place, f"expected a list, not {shown(value)}")
         return [item.read(one, f"{place}[{number}]") for number, one in enumerate(value)]
 
     return KeyType(f"a list: {item.name}", check, item.keys)
@@ -151,7 +151,7 @@ def texts(name: str) -> KeyType:
 
     def check(value: Any, place: str) -> dict[str, str]:
         if not isinstance(value, dict) or not all(type(one) is str for one in value.values()):
-            raise invalid(place, f"expected {name}, not {short_repr(value)}")
+            raise invalid(place, f"expected {name}, not {shown(value)}")
         return value
 
     return KeyType(name, check)
@@ -164,13 +164,13 @@ def _mac(text: str) -> str:
     except ValueError:
         packed = b""
     if len(packed) != 6 or len(octets) != 6 or packed[0] & 1 or not any(packed):
-        raise InvalidValue(f"{short_repr(text)} is not the MAC address of an interface")
+        raise InvalidValue(f"{shown(text)} is not the MAC address of an interface")
     return ":".join(octets)
 
 
 def _network(text: str) -> Prefix:
     if "/" not in text:
-        raise InvalidValue(f"{short_repr(text)} is not a network, such as 10.1.0.0/16")
+        raise InvalidValue(f"{shown(text)} is not a network, such as 10.1.0.0/16")
     return prefix.parse(text)
 
 

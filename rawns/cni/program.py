@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
-from ..json_text import parse, write
+from ..json_text import RepeatedKey, parse, shown, write
 from ..rollback import Rollback
 from ..terminal import printable, short_repr
 from .call import COMMANDS, COMMON, Call
@@ -89,6 +89,8 @@ def _parsed(data: bytes, command: str) -> Any:
         if len(data) > MAX_INPUT_BYTES:
             raise ValueError(f"it has more than {MAX_INPUT_BYTES} bytes")
         return parse(data.decode())
+    except RepeatedKey as error:
+        raise CniError(INVALID_CONFIG, f"the key {short_repr(str(error))} is there twice in one object") from None
     except ValueError as error:
         raise CniError(DECODE_FAILURE, f"standard input is not JSON: {error}") from None
 
@@ -127,7 +129,9 @@ def _chain(name: str, call: Call, environment: Mapping[str, str]) -> list[CniPlu
         raise invalid("plugins", "a chain without plugins")
     made: list[CniPlugin] = []
     for number, one in enumerate(values["plugins"]):
-        kind = plugin_class(str(one.get("type")))
+        if type(one.get("type")) is not str:
+            raise invalid(f"plugins[{number}].type", f"expected the name of a plugin, not {shown(one.get('type'))}")
+        kind = plugin_class(one["type"])
         if kind.chained and not made and call.config.get("prevResult") is None:
             raise invalid(f"plugins[{number}]", f"{kind.name} needs another plugin before it")
         given = {key: value for key, value in values["runtimeConfig"].items() if key in kind.capabilities}

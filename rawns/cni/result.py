@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..json_text import shown
 from ..objects import prefix
 from .failure import INCOMPATIBLE_VERSION, CniError
 from .keys import CIDR, IP, MTU, TEXT, ConfigKey, list_of, number, read, table
@@ -118,7 +119,7 @@ def check_version(given: Any) -> str:
         supported = ", ".join(VERSIONS)
         raise CniError(
             INCOMPATIBLE_VERSION,
-            f"cniVersion {str(version)[:40]!r} is not supported",
+            f"cniVersion {shown(version)} is not supported",
             f"the versions that are supported: {supported}",
         )
     return str(version)

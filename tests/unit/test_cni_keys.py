@@ -64,7 +64,10 @@ def test_keys() -> None:
     assert keys.read(table, {"size": None, "inner": [{"ip": "FD00::1"}]}) == {"size": 3, "inner": [{"ip": "fd00::1"}]}
     for given, code, words in (
         ({"size": 10}, 7, "size: expected a number from 1 to 9, not 10"),
-        ({"size": True}, 7, "not True"),
+        ({"size": True}, 7, "not true"),
+        ({"other": None}, 2, "its value is null"),
+        ({"inner": [None]}, 7, "inner[0]: expected an object, not null"),
+        ({"inner": {"a": [False, 1.5, "é"]}}, 7, r'not {"a": [false, 1.5, "\u00e9"]}'),
         ({"inner": [{"ip": "x"}]}, 7, "inner[0].ip: 'x' is not"),
         ({"inner": [{"address": 1}]}, 2, "inner[0].address"),
         ({"Size": 1}, 2, "(but size)"),
@@ -126,10 +129,70 @@ def test_json(value: Any) -> None:
     assert json_text.parse(json.dumps(value)) == value
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1,]", "nul", "1 2", "NaN", "[" * 100_000, '{"a": 1} x', "'a'"])
+@pytest.mark.parametrize("text", ["", "{", "[1,]", "nul", "1 2", "NaN", "1e400", "[-1e400]", "[" * 100_000, '{"a": 1} x', "'a'"])
 def test_what_is_not_json(text: str) -> None:
     status, answer = run("bridge", {"CNI_COMMAND": "ADD"}, text.encode())
     assert (status, json.loads(answer)["code"]) == (1, 6)
+
+
+def nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 1, 1.5, "", 'a"\n\u2028é', [], {}, [1, [2, {"a": [], "b": None}]], {"k": {"l": [True, "x"]}}]
+)
+def test_values_in_messages_are_json(value: Any) -> None:
+    assert json_text.shown(value) == json.dumps(value)
+    several = [value] * 100
+    assert json_text.shown(several) == json.dumps(several)[:80] + "..."
+
+
+def test_values_in_messages_are_cut_off() -> None:
+    assert json_text.shown(nested(100_000)) == "[" * 80 + "..."  # it is not followed any deeper
+    assert len(json_text.shown({"k" * 1_000_000: 1})) == 83
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("type",), ("cniVersion",), ("name",), ("bridge",), ("ipam",), ("isGateway",), ("mtu",), ("vlanTrunk",), ("args",)]
+    + [("unknown",), ("runtimeConfig",), ("prevResult",), ("ipam", "type"), ("ipam", "ranges"), ("ipam", "routes"), ("ipam", "x")]
+    + [("ipam", "subnet"), ("ipam", "dataDir"), ("dns",), ("dns", "search"), ("runtimeConfig", "ips"), ("runtimeConfig", "mac")],
+    ids=".".join,
+)
+@pytest.mark.parametrize("chain", [False, True], ids=["plugin", "chain"])
+def test_no_message_shows_a_value_of_python(place: tuple[str, ...], chain: bool) -> None:
+    for value in (True, False, None, [None], {"a": True}):
+        config: Any = {
+            "cniVersion": "1.1.0",
+            "name": "n",
+            "type": "bridge",
+            "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"},
+        }
+        inner = config.setdefault(place[0], {}) if len(place) > 1 else config
+        inner[place[-1]] = value
+        name = config["type"] if type(config["type"]) is str else "bridge"
+        if chain:
+            outer = {key: config.pop(key) for key in ("cniVersion", "name", "runtimeConfig", "prevResult") if key in config}
+            config = {"type": "rawns", **outer, "plugins": [config]}
+        variables = {"CNI_CONTAINERID": "c", "CNI_IFNAME": "eth0", "CNI_NETNS": "/run/netns/there-is-none"}
+        status, answer = run("rawns" if chain else name, {"CNI_COMMAND": "ADD", **variables}, json.dumps(config).encode())
+        told = json.loads(answer)
+        assert status == 1 and not any(word in told["msg"] for word in ("True", "False", "None")), told
+
+
+def test_keys_that_are_there_twice() -> None:
+    for text in (
+        '{"cniVersion": "1.1.0", "name": "a", "type": "bridge", "name": "b"}',
+        '{"cniVersion": "1.1.0", "name": "a", "type": "bridge", "args": {"x": [{"name": 1, "name": 1}]}}',
+    ):
+        for command in ("ADD", "DEL", "GC", "VERSION"):
+            status, answer = run("bridge", {"CNI_COMMAND": command}, text.encode())
+            told = json.loads(answer)
+            assert (status, told["code"], told["msg"]) == (1, 7, "the key 'name' is there twice in one object")
 
 
 def test_resolv_conf(tmp_path: Path) -> None:
