@@ -1,6 +1,7 @@
 """The side of a machine: answer the requests of a `MachineConnection`, with the verbs of `Lab` on this machine's part of the lab.
 
-What `up` has changed is undone when the connection ends, unless `commit` has come before.
+What `up` and `remove` have changed is undone when the connection ends, unless `commit` has come before; it can be undone on
+request after that, too, because another machine may fail to commit.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from .underlay import UnderlayWatch
 
 _ending = threading.Event()  # set when the handler of a signal that ends this process has run
+ALIVE_SECONDS = 1.0  # between two frames that say that this agent does not hang
 REPEAT_SECONDS = 0.05  # between two signals to the main thread
 POLLRDHUP = 0x2000  # <poll.h>; `select` has it in some builds only
-OPERATIONS = "underlay reach watch watched lock plan up commit undo down names status ping why gc execute".split()
+OPERATIONS = "hello underlay reach watch watched lock plan up remove commit undo down names status ping why gc execute".split()
 
 
 def main() -> None:
@@ -95,18 +97,20 @@ class Agent:
     """The operations, each a method that takes the arguments of a request and returns what JSON can carry."""
 
     def __init__(self, source: int, target: int) -> None:
-        self.source, self.target = source, target
+        self.source, self.writer = source, frames.FrameWriter(target)
         self._locks: dict[str, LabLock] = {}
         self._undo: tuple[str, dict[str, Any] | None] | None = None  # a lab, and its description before `up`; None: it was not up
+        self._committed = False  # whether the end of the connection leaves it
         self._operations: dict[str, Callable[..., Any]] = {name: getattr(self, name) for name in OPERATIONS}
         self._watch: UnderlayWatch | None = None
 
     def serve(self) -> None:
         """Answer requests until the stream ends."""
-        frames.write_json(self.target, {"result": self.hello()})
+        self.writer.write_json(self._answer({"operation": "hello"}))
+        self.writer.keep_alive(ALIVE_SECONDS)
         while (found := frames.read(self.source)) is not None:
             if found[0] == frames.JSON:
-                frames.write_json(self.target, self._answer(frames.parse_json(found[1])))
+                self.writer.write_json(self._answer(frames.parse_json(found[1])))
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         operation = self._operations.get(str(request.pop("operation", "")))
@@ -120,7 +124,8 @@ class Agent:
     def close(self) -> None:
         """Undo what has not been committed, and release all locks."""
         try:
-            self.undo()
+            if not self._committed:
+                self.undo()
         except (RawnsError, OSError) as error:
             print(f"what has been done cannot be undone: {error}", file=sys.stderr)
         finally:
@@ -175,7 +180,8 @@ class Agent:
     # -- the lab ------------------------------------------------------------------------------------------------------
 
     def lock(self, lab: str) -> None:
-        """Keep other operators of this lab out, until the connection ends; wait for one that is at work."""
+        """Begin to change this lab: keep other operators out until the connection ends; wait for one that is at work."""
+        self._undo, self._committed = None, False
         if lab not in self._locks:
             self._locks[lab] = LabLock(f"{lab}.machines").__enter__()
 
@@ -205,18 +211,24 @@ class Agent:
     def _lab(self, data: dict[str, Any]) -> Lab:
         return Lab.from_source(Source(data))
 
+    def remove(self, lab: str) -> list[str]:
+        """Remove the lab as a part of `up`, because it has no host here any more; `undo` takes it back."""
+        self._undo = lab, self._described(lab)
+        return list(discover.remove_lab(lab))
+
     def commit(self) -> None:
-        """Keep what `up` has done."""
-        self._undo = None
+        """Keep what has been done when the connection ends."""
+        self._committed = True
 
     def undo(self) -> None:
-        """Take back what `up` has done since the last `commit`."""
+        """Take back what `up` or `remove` has done since `lock`."""
         if self._undo is not None:
-            (name, before), self._undo = self._undo, None
+            name, before = self._undo
             if before is None:
                 discover.remove_lab(name)
             else:
                 self._lab(before).up()
+            self._undo = None
 
     def down(self, lab: str, wait: float | None = None) -> list[str]:
         """Remove the lab; return the names of its namespaces."""
@@ -272,9 +284,9 @@ class Agent:
 
         with Namespace.open(host) as namespace:
             try:
-                server = CommandServer(self.source, self.target, namespace, argv, terminal)
+                server = CommandServer(self.source, self.writer, namespace, argv, terminal)
             except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
                 text = f"rawns lab: {argv[0]}: {error.strerror}\n"
-                frames.write(self.target, frames.ERRORS, text.encode(errors="replace"))
+                self.writer.write(frames.ERRORS, text.encode(errors="replace"))
                 return 127 if isinstance(error, FileNotFoundError) else 126  # as shells have it
             return server.run()

@@ -7,6 +7,7 @@ import select
 import shlex
 import threading
 from importlib.util import MAGIC_NUMBER
+from signal import SIGKILL
 from time import monotonic
 
 from ..errors import RawnsError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..lab.machine import Machine
 
 START_SECONDS = 60.0  # for the shell and Python to start
+SILENCE_SECONDS = 30.0  # without a frame from an agent, which sends one each second
 END_SECONDS = 20.0  # for what ends after its input has ended
 MAX_GREETING = 1 << 16  # bytes that the login there may print before Python starts
 MAX_ERRORS = 4096  # bytes of standard error that are kept for a message
@@ -68,6 +70,8 @@ class MachineConnection:
     def __init__(self, machine: Machine) -> None:
         self.machine, self._errors, self._lock = machine, bytearray(), threading.Lock()
         self._started = False  # whether the agent has answered
+        self._silent = False  # whether it has been given up
+        self.silence = SILENCE_SECONDS
         self._process = self._start()
         self._reader = threading.Thread(target=self._read_errors, daemon=True)
         self._reader.start()
@@ -84,9 +88,12 @@ class MachineConnection:
 
         pipe = subprocess.PIPE
         try:  # in a session of its own: Ctrl-C is for us, who then undo what has been done there
-            return subprocess.Popen(self.machine.command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+            process = subprocess.Popen(self.machine.command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
         except OSError as error:
             raise MachineError(self.machine.name, f"{printable(self.machine.command[0])}: {error.strerror}") from None
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)  # so that a machine that does not read is noticed
+        return process
 
     @property
     def input(self) -> int:
@@ -108,11 +115,11 @@ class MachineConnection:
         missing = f"command -v {python} >/dev/null 2>&1 || {{ echo rawns-none; exit 127; }}"
         line = f"{missing}; exec {'sudo -n ' if machine.sudo else ''}{python} -I -S -B -c {shlex.quote(BOOT)}\n"
         try:
-            frames.write_all(self.input, line.encode())
+            frames.write_all(self.input, line.encode(), self.silence)
             bundle(MAGIC_NUMBER)  # while the machine starts its Python, which is most often the same as ours
             word, _, rest = self._greeting().partition(" ")
-        except OSError:
-            raise self.lost() from None
+        except OSError as error:
+            raise self.failure(error) from None
         if word == "rawns-none":
             raise MachineError(
                 machine.name, f'there is no {printable(machine.python)}; name another: python = "/path/to/python3"'
@@ -121,9 +128,9 @@ class MachineConnection:
             raise MachineError(machine.name, f"its Python is {printable(rest)[:20]}, and 3.9 or newer is needed")
         data = bundle(bytes.fromhex(rest))
         try:
-            frames.write_all(self.input, len(data).to_bytes(8, "big") + data)
-        except OSError:
-            raise self.lost() from None
+            frames.write_all(self.input, len(data).to_bytes(8, "big") + data, self.silence)
+        except OSError as error:
+            raise self.failure(error) from None
 
     def _greeting(self) -> str:
         """Return the line with which Python answers; what the login printed before is passed over."""
@@ -140,17 +147,23 @@ class MachineConnection:
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def call(self, operation: str, **arguments: Any) -> Any:
-        """Send a request and return its result.  Raises `MachineError` with the words of the machine."""
+        """Send a request and return its result.  Raises `MachineError` with the words of the machine, or if it is silent."""
         with self._lock:
+            if self._silent:
+                raise self.failure(TimeoutError())
             try:
-                frames.write_json(self.input, {"operation": operation, **arguments})
-            except OSError:
-                raise self.lost() from None
+                frames.write_json(self.input, {"operation": operation, **arguments}, self.silence)
+            except OSError as error:
+                raise self.failure(error) from None
             return self._answer()
 
     def _answer(self) -> Any:
+        found: tuple[int, bytes] | None = (frames.ALIVE, b"")
         try:
-            found = frames.read(self.output)
+            while found is not None and found[0] == frames.ALIVE:
+                found = frames.read(self.output, self.silence)
+        except TimeoutError as error:
+            raise self.failure(error) from None
         except OSError:
             found = None
         except frames.FrameError as error:
@@ -169,6 +182,14 @@ class MachineConnection:
             raise MachineError(self.machine.name, printable(str(answer["error"]))[:MAX_TEXT])
         return answer.get("result")
 
+    def failure(self, error: OSError) -> MachineError:
+        """Return the error of a connection that cannot be written, or on which nothing comes; the latter is given up."""
+        if not isinstance(error, TimeoutError):
+            return self.lost()
+        self._silent = True
+        sentence = f"it has been silent for {self.silence:.0f} s: it hangs, or the network to it fails"
+        return MachineError(self.machine.name, f"{sentence}; it may keep what was begun there: repeat up or down when it answers")
+
     def lost(self) -> MachineError:
         """Return the error of a connection that has ended, with the last line that the command wrote to standard error."""
         import subprocess
@@ -183,6 +204,8 @@ class MachineConnection:
             printable(lines[-1])[:MAX_TEXT] if lines else f"exit status {status}" if status is not None else "no reason given"
         )
         remedy = "" if self._started else f"; this should give a shell there: {printable(shlex.join(self.machine.command))}"
+        if not self._started and self.machine.sudo and "password" in reason:
+            remedy = "; sudo = true needs a rule of sudoers with NOPASSWD for the user there"
         return MachineError(self.machine.name, f"the connection has ended: {reason}{remedy}")
 
     def _read_errors(self) -> None:
@@ -200,9 +223,9 @@ class MachineConnection:
         if process.stdin is not None and not process.stdin.closed:
             process.stdin.close()
         try:
-            process.wait(0.0 if kill else END_SECONDS)
+            process.wait(0.0 if kill or self._silent else END_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, SIGKILL)  # what a wrapper has started, too
             process.wait()
         self._reader.join(1.0)
         for stream in (process.stdout, process.stderr):

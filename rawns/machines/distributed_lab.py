@@ -181,7 +181,8 @@ class DistributedLab:
         """Bring the lab up on all machines, or change what differs; return what was done on each.
 
         All or nothing: every machine first examines its part; if one cannot bring it up, the others take back what they have
-        done.  Another operator's `up` or `down` of this lab is waited for.  ``wait`` is that of `Lab.up`.
+        done, and one that cannot is named too.  Another operator's `up` or `down` of this lab is waited for.  ``wait`` is that
+        of `Lab.up`.
         """
         self.connect()
         self._lock()
@@ -191,29 +192,38 @@ class DistributedLab:
         try:
             for name, lines in self._call_with_part("up", differing, wait=wait).items():
                 done[name] = _texts(lines, name)
+            for name, lines in self._each([name for name in self._without_hosts() if done[name]], self._remove).items():
+                done[name] = [f"- {one}" for one in _texts(lines, name)]
             self._call_each("commit")
-        except RawnsError:
-            self._undo()
+        except RawnsError as error:
+            left = [one for one in self._undo() if one.machine != getattr(error, "machine", None)]
+            if left:
+                raise RawnsError("; ".join([str(error), *map(str, left)])) from error
             raise
         except BaseException:  # an interrupt: machines may still be at work, and undo it when their connection ends
             self.close()
             raise
-        for name in self._without_hosts():
-            done[name] = [f"- {one}" for one in _texts(self._connections[name].call("down", lab=self.lab.name), name)]
         return done
+
+    def _remove(self, machine: str) -> Any:
+        return self._connections[machine].call("remove", lab=self.lab.name)
 
     def _lock(self) -> None:
         """Keep other operators out, on one machine after the other in an order that is the same for all."""
         for name in sorted(self.lab.machines):
             self._connections[name].call("lock", lab=self.lab.name)
 
-    def _undo(self) -> None:
-        """Let each machine take back what it has done.  One whose connection has ended does so by itself."""
-        for connection in self._connections.values():
+    def _undo(self) -> list[MachineError]:
+        """Let each machine take back what it has done; return the errors of those that could not, or may not have."""
+
+        def undo(name: str) -> MachineError | None:
             try:
-                connection.call("undo")
-            except MachineError:
-                continue
+                self._connections[name].call("undo")
+            except MachineError as error:
+                return error
+            return None
+
+        return [error for error in self._each(self._connections, undo).values() if error is not None]
 
     def _require_netem(self) -> None:
         for host in self.lab.hosts:

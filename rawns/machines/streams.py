@@ -29,12 +29,14 @@ KILL_SECONDS = 5.0  # for a command whose operator is gone, between SIGHUP and S
 
 
 class CommandServer:
-    """Runs one command inside a namespace; ``source`` and ``target`` are the connection to the operator."""
+    """Runs one command inside a namespace; ``source`` and ``writer`` are the connection to the operator."""
 
-    def __init__(self, source: int, target: int, namespace: Namespace, argv: Sequence[str], size: Sequence[int] | None) -> None:
+    def __init__(
+        self, source: int, writer: frames.FrameWriter, namespace: Namespace, argv: Sequence[str], size: Sequence[int] | None
+    ) -> None:
         import subprocess
 
-        self.source, self.target = source, target
+        self.source, self.writer = source, writer
         self._waiting = bytearray()  # input that has not been written yet
         self._ended = False  # whether the operator's input has ended
         self._process: Popen[bytes]
@@ -100,7 +102,7 @@ class CommandServer:
         except OSError:  # EIO: no process has the terminal open any more
             data = b""
         if data:
-            frames.write(self.target, self._outputs[descriptor], data)
+            self.writer.write(self._outputs[descriptor], data)
         else:
             del self._outputs[descriptor]
 
@@ -169,9 +171,9 @@ def attach(connection: MachineConnection, host: str, argv: Sequence[str]) -> int
     if sys.stdout is not None:  # it is None if standard output was closed at the start
         sys.stdout.flush()
     try:
-        frames.write_json(connection.input, request)
-    except OSError:
-        raise connection.lost() from None
+        frames.write_json(connection.input, request, connection.silence)
+    except OSError as error:
+        raise connection.failure(error) from None
     client = CommandClient(connection)
     return client.run_on_terminal() if terminal else client.run()
 
@@ -208,20 +210,21 @@ class CommandClient:
 
     def run(self) -> int:
         """Carry the streams until the command's exit status comes, and return it."""
-        os.set_blocking(self.connection.input, False)
         try:
             while (status := self._step()) is None:
                 continue
             return status
         finally:
-            os.set_blocking(self.connection.input, True)
             for descriptor in (self._resized, self._wake):
                 os.close(descriptor)
 
     def _step(self) -> int | None:
         output, into = self.connection.output, self.connection.input
         typed = [0] if not self._ended and len(self._waiting) < MAX_WAITING else []
-        readable, writable, _ = select.select([output, self._resized, *typed], [into] if self._waiting else [], [])
+        silence = self.connection.silence
+        readable, writable, _ = select.select([output, self._resized, *typed], [into] if self._waiting else [], [], silence)
+        if not readable and not writable:
+            raise self.connection.failure(TimeoutError())
         if 0 in readable:
             try:
                 data = os.read(0, frames.CHUNK)
@@ -246,7 +249,9 @@ class CommandClient:
 
     def _receive(self) -> int | None:
         try:
-            found = frames.read(self.connection.output)
+            found = frames.read(self.connection.output, self.connection.silence)
+        except TimeoutError as error:
+            raise self.connection.failure(error) from None
         except (OSError, frames.FrameError):
             found = None
         if found is None:
@@ -254,7 +259,8 @@ class CommandClient:
         kind, data = found
         if kind == frames.JSON:
             return self._status(self.connection.result_of(data))
-        frames.write_all(2 if kind == frames.ERRORS else 1, data)
+        if kind != frames.ALIVE:
+            frames.write_all(2 if kind == frames.ERRORS else 1, data)
         return None
 
     def _status(self, found: object) -> int:

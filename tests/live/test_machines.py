@@ -25,11 +25,12 @@ import pytest
 from conftest import PROJECT
 from machine_namespaces import TestMachine, underlay
 
-from rawns import InvalidValue, Lab
+from rawns import InvalidValue, Lab, RawnsError
 from rawns.cli import onefile
 from rawns.lab.document import Source
 from rawns.machines import DistributedLab, MachineError, frames
 from rawns.machines.bundle import _names, bundle
+from rawns.machines.connection import MachineConnection
 from rawns.machines.why import why
 
 WEB = "web:eth0 10.0.0.1/24"
@@ -115,6 +116,76 @@ def test_all_or_nothing(machines: list[TestMachine]) -> None:
     assert machines[1].names() == ["shop.web3", "shop.web4"]
     with load(described(machines)) as lab:
         assert lab.plan() == {"a": [], "b": []}
+        lab.down()
+    assert left(machines) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGSTOP])
+@pytest.mark.parametrize("operation", ["lock", "plan", "up", "commit"])
+def test_a_machine_that_ends_or_hangs_is_named(
+    machines: list[TestMachine], operation: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever that happens, the other machine has nothing of the lab in the end, also if it has committed already."""
+    call = MachineConnection.call
+
+    def patched(connection: MachineConnection, wanted: str, **arguments: Any) -> Any:
+        if connection.machine.name == "b" and wanted == operation:
+            assert wanted != "commit" or committed.wait(60.0)
+            connection.silence = 2.0
+            os.killpg(connection._process.pid, number)
+        found = call(connection, wanted, **arguments)
+        if (connection.machine.name, wanted) == ("a", "commit"):
+            committed.set()
+        return found
+
+    committed = threading.Event()
+    monkeypatch.setattr(MachineConnection, "call", patched)
+    with load(described(machines)) as lab:
+        words = "the connection has ended" if number == signal.SIGTERM else "it has been silent for 2 s.*repeat up or down"
+        with pytest.raises(MachineError, match=f"^machine b: {words}"):
+            lab.up()
+        assert machines[0].names() == []
+    monkeypatch.setattr(MachineConnection, "call", call)
+    with load(described(machines)) as lab:  # waits for the lock of an agent that is undoing what it has done
+        lab.down()
+    assert left(machines) == []
+
+
+def test_a_machine_that_loses_its_hosts_gets_them_back_if_another_fails(machines: list[TestMachine]) -> None:
+    with load(described(machines)) as lab:
+        lab.up()
+    before = links(machines[0], "shop.web1")
+    failing = described(machines)
+    del failing["spread"]
+    failing["hosts"] = {f"web{number}": {"machine": "b"} for number in range(1, 5)}
+    failing["hosts"]["db"] = {"machine": "b", "run": "exit 7"}
+    failing["bridges"]["lan"] = {"machine": "b"}
+    failing["wires"] = [{"ends": [f"web{number}:eth0 10.0.0.{number}/24", "lan"]} for number in range(1, 5)]
+    with load(failing) as lab, pytest.raises(MachineError, match="^machine b: "):
+        lab.up()
+    assert links(machines[0], "shop.web1") == before
+    del failing["hosts"]["db"]
+    with load(failing) as lab:
+        assert "- shop.web1" in lab.up()["a"]
+        assert machines[0].names() == []
+        lab.down()
+    assert left(machines) == []
+
+
+def test_a_machine_that_cannot_undo_is_named_too(machines: list[TestMachine], monkeypatch: pytest.MonkeyPatch) -> None:
+    call = MachineConnection.call
+
+    def patched(connection: MachineConnection, wanted: str, **arguments: Any) -> Any:
+        if (connection.machine.name, wanted) in (("b", "commit"), ("a", "undo")):
+            raise MachineError(connection.machine.name, f"no {wanted}")
+        return call(connection, wanted, **arguments)
+
+    monkeypatch.setattr(MachineConnection, "call", patched)
+    with load(described(machines)) as lab, pytest.raises(RawnsError, match="^machine b: no commit; machine a: no undo$"):
+        lab.up()
+    assert machines[1].names() == []
+    monkeypatch.setattr(MachineConnection, "call", call)
+    with load(described(machines)) as lab:
         lab.down()
     assert left(machines) == []
 
@@ -260,6 +331,10 @@ AS_NOBODY = ["setpriv", "--reuid=65534", "--clear-groups", "/bin/sh"]
         ({"run": ["/nonesuch"]}, "machine b: /nonesuch: No such file or directory"),
         ({"run": ["false"]}, "machine b: the connection has ended: exit status 1"),
         ({"run": ["sh", "-c", "echo no way in >&2; exit 3"]}, "machine b: the connection has ended: no way in"),
+        (
+            {"run": ["sh", "-c", "echo 'sudo: a password is required' >&2; exit 1"], "sudo": True},
+            "machine b: the connection has ended: sudo: a password is required; sudo = true needs a rule of sudoers",
+        ),
         ({"run": ["sh", "-c", "printf 'rawns-python 0000000\\377\\n'; cat"]}, "machine b: its Python is"),
         (
             {"run": ["sh", "-c", "printf 'rawns-old 3.7.3\\n'; cat >/dev/null"]},
