@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from errno import EEXIST
-
 from .. import uapi
-from ..errors import KernelError
 from ..link_state import complete
 from ..nft import build
 from ..objects import link, prefix, vlan
 from ..objects.link import Link
 from . import nat_tables, pod
-from .call import random_mac
-from .failure import INVALID_CONFIG, TRY_AGAIN, CniError
-from .ipam import IPAM, RANGE_SETS, InterfacePlugin
+from .cable import CablePlugin
+from .call import digest, random_mac
+from .failure import EXISTS, INVALID_CONFIG, TRY_AGAIN, CniError
+from .ipam import IPAM, RANGE_SETS
 from .keys import FLAG, LINK, MAC, MTU, TEXT, VLAN, ConfigKey, invalid, list_of, table
 from .plugin import different
 from .result import CniResult
@@ -34,7 +32,7 @@ TRUNK = (
 MAX_ATTEMPTS = 8
 
 
-class BridgePlugin(InterfacePlugin):
+class BridgePlugin(CablePlugin):
     """Connect containers to a bridge."""
 
     name = "bridge"
@@ -70,6 +68,8 @@ class BridgePlugin(InterfacePlugin):
             raise invalid("ipam", "an interface that is left down (disableContainerInterface) gets no addresses")
         self.trunk = [_vids(one, f"vlanTrunk[{number}]") for number, one in enumerate(config["vlanTrunk"])]
         self.filtering = bool(config["vlan"] or self.trunk)
+        if config["vlan"] and config["isGateway"]:
+            link.check_name(_gateway_name(config["bridge"], config["vlan"]))
 
     # -- ADD ------------------------------------------------------------------------------------------------------
 
@@ -165,26 +165,40 @@ class BridgePlugin(InterfacePlugin):
     # -- the gateway ------------------------------------------------------------------------------------------------
 
     def _gateway_link(self, bridge: Link) -> Link:
-        """Return the link that has the gateway's addresses: the bridge, or a port of it in the VLAN of the containers."""
-        vid = self.config["vlan"]
-        if not vid:
+        """Return the link that has the gateway's addresses: the bridge, or what leads to the VLAN of the containers.
+
+        That is the end of a cable whose other end is a port of the bridge.  It is created if there is none, and belongs to the
+        bridge and the VLAN, so that its names follow from these, and neither DEL nor GC removes it.
+        """
+        if not self.config["vlan"]:
             return bridge
-        name, host = f"{bridge.name}.{vid}", self.call.host
-        link.check_name(name)
-        found = pod.find(host, name)
-        if found is not None:
-            return found
-        index = pod.new_index()
-        port = "vlan" + self.call.attachment.token[:11]
-        near: Any = {"master": bridge.index, "up": True, "index": index}
-        requests = [link.veth(port, name, {"address": random_mac()}, **near), *self._vlan_requests(index)]
-        try:
-            host.do(*requests)
-        except KernelError as error:
-            if error.errno != EEXIST:
-                raise
-        host.set_link(name, up=True)
-        return host.link(name)
+        name, host = _gateway_name(bridge.name, self.config["vlan"]), self.call.host
+        port = "vlan" + digest(name)[:11]
+
+        def requests(index: int) -> list[Request]:
+            far: dict[str, Any] = {"mtu": bridge.mtu, "address": random_mac(), "index": pod.other_end(index)}
+            near: dict[str, Any] = {"mtu": bridge.mtu, "master": bridge.index, "up": True, "index": index}
+            marks = [link.change(one, alias=f"cni-gateway {name}") for one in (index, pod.other_end(index))]
+            up = link.change(pod.other_end(index), up=True)
+            return [link.veth(port, name, far, **near), *marks, *self._vlan_requests(index), up]
+
+        for _ in range(MAX_ATTEMPTS):
+            found = pod.find(host, name)
+            if found is not None:
+                return self._checked(found, bridge)
+            if pod.create_once(host, requests, host, port) is None and pod.find(host, name) is None and pod.find(host, port):
+                raise CniError(EXISTS, f"an interface {port} exists on the node already, without its other end {name}")
+        raise CniError(TRY_AGAIN, f"the interface {name} comes and goes")
+
+    def _checked(self, found: Link, bridge: Link) -> Link:
+        """Return the link of the gateway, which is up then.  Raises `CniError` if it does not lead to the bridge."""
+        host = self.call.host
+        other = pod.find(host, found.peer) if found.peer and found.peer_nsid is None else None
+        if other is None or bridge.index != (other.master if found.kind == "veth" else other.index):
+            raise CniError(INVALID_CONFIG, f"{found.name} exists on the node, and does not lead to the bridge {bridge.name}")
+        if not found.up:
+            host.set_link(found.index, up=True)
+        return found
 
     def _gateway_addresses(self, gateway: Link, result: CniResult) -> None:
         """Give the gateway its addresses, one for each address of the container, and switch forwarding on."""
@@ -250,20 +264,6 @@ class BridgePlugin(InterfacePlugin):
         for rules in self._rules(result, mine.address or ""):
             nat_tables.check(self.call, rules)
 
-    def delete(self) -> None:
-        call = self.call
-        if self.config["ipMasq"]:
-            nat_tables.remove(call)
-        if self.config["macspoofchk"]:
-            nat_tables.remove(call, nat_tables.BRIDGE)
-        pod.delete_cable(call)
-        super().delete()
-
-    def collect(self) -> None:
-        pod.delete_stale(self.call)
-        nat_tables.collect(self.call)
-        super().collect()
-
 
 def _vids(given: dict[str, Any], place: str) -> tuple[int, int]:
     """Return the first and last VLAN of an entry of ``vlanTrunk``."""
@@ -274,6 +274,11 @@ def _vids(given: dict[str, Any], place: str) -> tuple[int, int]:
     if not 0 < first <= last:
         raise invalid(place, f"{first} to {last} are not VLANs")
     return first, last
+
+
+def _gateway_name(bridge: str, vid: int) -> str:
+    """Return the name of the link that has the gateway's addresses in a VLAN."""
+    return f"{bridge}.{vid}"
 
 
 def _overlap(one: Prefix, other: Prefix) -> bool:

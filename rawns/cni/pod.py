@@ -162,27 +162,37 @@ def create(call: Call, make: Callable[[int], Sequence[Request]], net: Net, name:
     Nothing is left behind then.
     """
     for _ in range(MAX_ATTEMPTS):
-        index = new_index()
-        try:
-            call.host.do(*make(index))
-        except KernelError as error:
-            made = find(net, name)
-            if made is not None and made.index == index:  # it has been created, and a later request was refused
-                delete_link(net, index)
-                raise
-            if error.errno not in (EEXIST, EBUSY):
-                raise
-            taken = _taken(call)
-            if taken:
-                raise CniError(EXISTS, taken) from None
-        else:
+        index = create_once(call.host, make, net, name)
+        if index is not None:
             call.undo(delete_link, net, index)
             return index
+        taken = _taken(call)
+        if taken:
+            raise CniError(EXISTS, taken)
     raise CniError(TRY_AGAIN, "no index is free for the interface")
 
 
-def find(net: Net, name: str) -> Link | None:
-    """Return the link of this name; None if there is none."""
+def create_once(host: Net, make: Callable[[int], Sequence[Request]], net: Net, name: str) -> int | None:
+    """Create an interface by the requests ``make(index)``; return its index, or None if that or a name is taken.
+
+    It will be found in ``net`` as ``name``.  Nothing is left behind if a request is refused.
+    """
+    index = new_index()
+    try:
+        host.do(*make(index))
+    except KernelError as error:
+        made = find(net, name)
+        if made is not None and made.index == index:  # it has been created, and a later request was refused
+            delete_link(net, index)
+            raise
+        if error.errno not in (EEXIST, EBUSY):
+            raise
+        return None
+    return index
+
+
+def find(net: Net, name: Ref) -> Link | None:
+    """Return the link of this name or index; None if there is none."""
     try:
         return net.link(name)
     except KernelError as error:

@@ -6,8 +6,9 @@ from .. import uapi
 from ..link_state import complete
 from ..objects import link, prefix, route
 from . import nat_tables, pod
+from .cable import CablePlugin
 from .call import random_mac
-from .ipam import IPAM, InterfacePlugin
+from .ipam import IPAM
 from .keys import FLAG, MTU, TEXT, ConfigKey, invalid, list_of
 from .plugin import different
 from .result import CniResult
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .call import Call
 
 
-class PtpPlugin(InterfacePlugin):
+class PtpPlugin(CablePlugin):
     """Connect a container to the node alone."""
 
     name = "ptp"
@@ -89,15 +90,3 @@ class PtpPlugin(InterfacePlugin):
         addresses = result.in_sandbox(self.call.netns_path, self.call.ifname)
         if self.config["ipMasq"]:
             nat_tables.check(self.call, nat_tables.masquerade(self.call, addresses))
-
-    def delete(self) -> None:
-        call = self.call
-        if self.config["ipMasq"]:
-            nat_tables.remove(call)
-        pod.delete_cable(call)
-        super().delete()
-
-    def collect(self) -> None:
-        pod.delete_stale(self.call)
-        nat_tables.collect(self.call)
-        super().collect()

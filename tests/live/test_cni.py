@@ -14,6 +14,9 @@ import pytest
 from cni_engine import Engine, Json, PluginFailed, as_process, in_process, ip, nft, ours, path_of
 
 from rawns import NetNS
+from rawns.cni import pod as pod_module
+from rawns.cni.bridge import BridgePlugin
+from rawns.objects import link
 from rawns.syscalls import Observer, observed
 
 
@@ -161,6 +164,76 @@ def test_vlans(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
     assert vids.keys() - {201, 202} == {7, 100, 200} and 1 not in vids
     assert {one["local"] for one in ip(node, "addr", "show", "dev", "cni0.100")[0]["addr_info"]} >= {"10.88.0.1"}
     engine.delete("one", path_of(pod))
+
+
+@pytest.fixture
+def vlan_engine(node: NetNS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Return a network in VLAN 100; on a kernel without VLANs of bridges, without what belongs to these alone."""
+    if not has_vlan_filtering():
+        monkeypatch.setattr(BridgePlugin, "_vlan_requests", lambda plugin, index: [])
+        monkeypatch.setattr(BridgePlugin, "filtering", property(lambda plugin: False, lambda plugin, value: None), raising=False)
+    return Engine(in_process(node), network(tmp_path, vlan=100, mtu=1400))
+
+
+def gateway_cable(node: NetNS) -> tuple[Json, Json]:
+    """Return the end that has the gateway's address, and the port of the bridge, by the real ``ip``."""
+    there = {one["ifname"]: one for one in ip(node, "link")}
+    return there["cni0.100"], there[there["cni0.100"]["link"]]
+
+
+def test_the_gateway_of_a_vlan_is_marked_and_stays(node: NetNS, pod: NetNS, other_pod: NetNS, vlan_engine: Engine) -> None:
+    vlan_engine.add("one", path_of(pod))
+    before = gateway_cable(node)
+    node.run(["ip", "link", "set", "cni0.100", "down"], check=True)
+    vlan_engine.add("two", path_of(other_pod))
+    end, port = gateway_cable(node)
+    assert (end["ifindex"], port["ifindex"], port["master"]) == (before[0]["ifindex"], before[1]["ifindex"], "cni0")
+    assert "UP" in end["flags"] and "UP" in port["flags"] and end["mtu"] == port["mtu"] == 1400
+    assert end["ifalias"] == port["ifalias"] == "cni-gateway cni0.100"
+    assert {one["local"] for one in ip(node, "addr", "show", "dev", "cni0.100")[0]["addr_info"]} >= {"10.88.0.1"}
+    vlan_engine.delete("one", path_of(pod))
+    vlan_engine.collect([])
+    assert names(node) == {"lo", "cni0", "cni0.100", port["ifname"]}
+
+
+def test_an_index_that_is_taken_is_no_reason_to_fail(node: NetNS, pod: NetNS, vlan_engine: Engine, monkeypatch: Any) -> None:
+    given: list[int] = []
+    free = pod_module.new_index
+
+    def sometimes_taken() -> int:  # each interface is tried with the index of lo first
+        given.append(1 if len(given) % 2 == 0 else free())
+        return given[-1]
+
+    monkeypatch.setattr(pod_module, "new_index", sometimes_taken)
+    vlan_engine.add("one", path_of(pod))
+    assert gateway_cable(node)[0]["ifindex"] == pod_module.other_end(given[1]) and len(given) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [("cni0.100", 7, "does not lead to the bridge cni0"), ("vlan307a32a4d0a", 102, "exists on the node")],
+)
+def test_names_of_the_gateway_that_are_taken(
+    node: NetNS, pod: NetNS, tmp_path: Path, vlan_engine: Engine, name: str, code: int, words: str
+) -> None:
+    node.run(["ip", "link", "add", name, "type", "veth", "peer", "other"], check=True)
+    with pytest.raises(PluginFailed, match=words) as caught:
+        vlan_engine.add("one", path_of(pod))
+    assert caught.value.error["code"] == code
+    assert names(node) == {"lo", "cni0", name, "other"} and names(pod) == {"lo"} and leases(tmp_path) == set()
+
+
+def test_half_a_gateway_is_not_left(node: NetNS, pod: NetNS, vlan_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BridgePlugin, "_vlan_requests", lambda plugin, index: [link.change(index, master=999_999)])
+    with pytest.raises(PluginFailed):
+        vlan_engine.add("one", path_of(pod))
+    assert names(node) == {"lo", "cni0"}
+
+
+def test_the_name_of_a_gateway_that_is_too_long(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    with pytest.raises(PluginFailed, match="bridge-of-tests.100"):
+        Engine(in_process(node), network(tmp_path, bridge="bridge-of-tests", vlan=100)).add("one", path_of(pod))
+    assert names(node) == {"lo"} and not (tmp_path / "networks").exists()
 
 
 def test_gc_removes_what_no_valid_attachment_names(node: NetNS, tmp_path: Path) -> None:
