@@ -61,7 +61,15 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["diff", "emit", "own", "page"],
         [""],
     ],
-    "nft": [["messages", "statements"], ["format"], ["records"], ["build", "evaluate"], ["firewall", "nat"], ["client"], [""]],
+    "nft": [
+        ["messages", "statements"],
+        ["format"],
+        ["records"],
+        ["build", "conntrack", "evaluate"],
+        ["firewall", "nat"],
+        ["client"],
+        [""],
+    ],
     "lab": [
         ["lock", "positions", "problems", "relay", "words"],
         ["values"],

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     Body = dict[str, Any]
 
 PORT = number(1, 65535)
-SPECIFIC = ("0.0.0.0", "::")  # these mean any address
+ANY_ADDRESS = ("0.0.0.0", "::")
+FAMILIES = (uapi.AF_INET, uapi.AF_INET6)
 MAPPING = (
     ConfigKey("hostPort", PORT, "the port of the node", required=True),
     ConfigKey("containerPort", PORT, "the port of the container", required=True),
@@ -73,7 +74,21 @@ class PortmapPlugin(CniPlugin):
             if self.config["snat"]:
                 self._allow_localhost(addresses)
             self._rules(addresses).install()
+            self._forget_flows()
         return result
+
+    def _forget_flows(self) -> None:
+        """Delete what connection tracking knows of the UDP ports: these flows would not meet the rules as they are now."""
+        ports = {(one["hostPort"], one["hostIP"]) for one in self.mappings if one["protocol"].lower() == "udp"}
+        if not ports:
+            return
+        from .udp_flows import delete_udp
+
+        local = {one.address for one in self.call.host.addresses()}
+        for port, given in ports:
+            reached = {given} if given not in ("", *ANY_ADDRESS) else local
+            for family in [prefix.family_of(given)] if given else FAMILIES:
+                delete_udp(self.call.host.netlink, family, port, reached.__contains__)
 
     def _addresses(self, result: CniResult) -> list[Prefix]:
         """Return the first address of each family that the container has."""
@@ -123,6 +138,7 @@ class PortmapPlugin(CniPlugin):
 
     def delete(self) -> None:
         nat_tables.remove(self.call)
+        self._forget_flows()
 
     def collect(self) -> None:
         nat_tables.collect(self.call)
@@ -134,7 +150,7 @@ class PortmapPlugin(CniPlugin):
 def _published(one: dict[str, Any], given: Prefix) -> list[Body]:
     """Return the rule: to an address of the node (or to the one that is named) and this port; send it to the container."""
     steps = [*build.ip_family(given.family), *build.local_destination()]
-    if one["hostIP"] and one["hostIP"] not in SPECIFIC:
+    if one["hostIP"] and one["hostIP"] not in ANY_ADDRESS:
         steps += build.in_network(build.DESTINATION, prefix.parse(one["hostIP"]))
     steps += [*_protocol(one), *build.destination_port(one["hostPort"])]
     return [*steps, *dnat_to(inet_pton(given.family, given.address), one["containerPort"])]

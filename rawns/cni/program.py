@@ -75,6 +75,8 @@ def explained(error: Exception) -> CniError | None:
         return error
     if isinstance(error, InvalidValue):
         return CniError(INVALID_CONFIG, str(error))
+    if isinstance(error, UnicodeEncodeError):  # JSON can have half a surrogate pair, which no file name can
+        return CniError(INVALID_CONFIG, f"{short_repr(error.object)} is not a Unicode text")
     if isinstance(error, KernelError):
         return CniError(REFUSED, str(error))
     if isinstance(error, (SyscallError, OSError)):

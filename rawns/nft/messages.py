@@ -29,6 +29,11 @@ def attrs(**kinds: Type) -> Attrs:
     return Attrs({name: (getattr(uapi, name), kind) for name, kind in kinds.items()}, True)
 
 
+def numbered(prefix: str, **kinds: Type) -> Attrs:
+    """Return a table of attributes that are numbered from 1 on, in the order of the header."""
+    return Attrs({prefix + name: (number, kind) for number, (name, kind) in enumerate(kinds.items(), 1)}, True)
+
+
 class Userdata(Type):
     """User data of a table, chain or rule: a list of (type, length, value) that the kernel stores without reading it.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from .. import uapi
 from ..wire import BE16, BE32, BE64, RAW, TEXT, U8, Attrs, Layout, Message, Repeated, Scalar, SubMessage, Type
 from ..wire.indexed import Indexed
-from .messages import DATA, EXPRESSION, EXPRESSIONS, MESSAGES, NAME, NFGENMSG, USERDATA, Userdata
+from . import conntrack
+from .messages import DATA, EXPRESSION, EXPRESSIONS, MESSAGES, NAME, NFGENMSG, USERDATA, Userdata, numbered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ TYPE_NAMES = (
     "NEWTABLE GETTABLE DELTABLE NEWCHAIN GETCHAIN DELCHAIN NEWRULE GETRULE DELRULE NEWSET GETSET DELSET NEWSETELEM GETSETELEM "
     "DELSETELEM NEWGEN GETGEN TRACE NEWOBJ GETOBJ DELOBJ GETOBJ_RESET NEWFLOWTABLE GETFLOWTABLE DELFLOWTABLE GETRULE_RESET"
 ).split()
-
-
-def _attrs(prefix: str, **kinds: Type) -> Attrs:
-    """Return a table of attributes that are numbered from 1 on, in the order of the header."""
-    return Attrs({prefix + name: (number, kind) for number, (name, kind) in enumerate(kinds.items(), 1)}, True)
 
 
 class SetUserdata(Userdata):
@@ -72,17 +68,17 @@ PREFIXES = {"numgen": "NG", "flow_offload": "FLOW"}  # in the names of attribute
 
 def _expression(name: str, rows: str) -> Attrs:
     pairs = (row.partition(":") for row in rows.split())
-    return _attrs(f"NFTA_{PREFIXES.get(name, name.upper())}_", **{word: SHORT[kind or "32"] for word, _, kind in pairs})
+    return numbered(f"NFTA_{PREFIXES.get(name, name.upper())}_", **{word: SHORT[kind or "32"] for word, _, kind in pairs})
 
 
 EXPRESSIONS.update({name: _expression(name, rows) for name, rows in MORE_EXPRESSIONS.items()})
 OBJECTS = {1: "counter", 2: "quota", 4: "limit", 5: "connlimit", 8: "secmark", 10: "synproxy"}  # NFT_OBJECT_*
 OBJECT_DATA = SubMessage("NFTA_OBJ_TYPE", {number: EXPRESSIONS[name] for number, name in OBJECTS.items()}, nested=True)
-FIELD = _attrs("NFTA_SET_FIELD_", LEN=BE32)
+FIELD = numbered("NFTA_SET_FIELD_", LEN=BE32)
 FIELDS = Attrs({"NFTA_LIST_ELEM": (uapi.NFTA_LIST_ELEM, Repeated(FIELD))}, True)
 DEVICES = Attrs({"NFTA_DEVICE_NAME": (1, Repeated(TEXT))}, True)
-FLOWTABLE_HOOK = _attrs("NFTA_FLOWTABLE_HOOK_", NUM=BE32, PRIORITY=Scalar("!i"), DEVS=DEVICES)
-ELEMENT = _attrs(
+FLOWTABLE_HOOK = numbered("NFTA_FLOWTABLE_HOOK_", NUM=BE32, PRIORITY=Scalar("!i"), DEVS=DEVICES)
+ELEMENT = numbered(
     "NFTA_SET_ELEM_",
     KEY=DATA,
     DATA=DATA,
@@ -97,7 +93,7 @@ ELEMENT = _attrs(
     EXPRESSIONS=EXPRESSION_LIST,
 )
 LAYOUTS = {
-    "SET": _attrs(
+    "SET": numbered(
         "NFTA_SET_",
         TABLE=NAME,
         NAME=NAME,
@@ -107,7 +103,7 @@ LAYOUTS = {
         DATA_TYPE=BE32,
         DATA_LEN=BE32,
         POLICY=BE32,
-        DESC=_attrs("NFTA_SET_DESC_", SIZE=BE32, CONCAT=FIELDS),
+        DESC=numbered("NFTA_SET_DESC_", SIZE=BE32, CONCAT=FIELDS),
         ID=BE32,
         TIMEOUT=BE64,
         GC_INTERVAL=BE32,
@@ -120,18 +116,18 @@ LAYOUTS = {
         TYPE=TEXT,  # this and the next since Linux 6.16
         COUNT=BE32,
     ),
-    "SETELEM": _attrs(
+    "SETELEM": numbered(
         "NFTA_SET_ELEM_LIST_",
         TABLE=NAME,
         SET=NAME,
         ELEMENTS=Indexed(ELEMENT, True),
         SET_ID=BE32,
     ),
-    "GEN": _attrs("NFTA_GEN_", ID=BE32, PROC_PID=BE32, PROC_NAME=TEXT),
-    "OBJ": _attrs(
+    "GEN": numbered("NFTA_GEN_", ID=BE32, PROC_PID=BE32, PROC_NAME=TEXT),
+    "OBJ": numbered(
         "NFTA_OBJ_", TABLE=NAME, NAME=NAME, TYPE=BE32, DATA=OBJECT_DATA, USE=BE32, HANDLE=BE64, PAD=RAW, USERDATA=USERDATA
     ),
-    "FLOWTABLE": _attrs(
+    "FLOWTABLE": numbered(
         "NFTA_FLOWTABLE_", TABLE=NAME, NAME=NAME, HOOK=FLOWTABLE_HOOK, USE=BE32, HANDLE=BE64, PAD=RAW, FLAGS=BE32
     ),
 }
@@ -147,10 +143,11 @@ def _message(number: int, name: str) -> Message:
 COMPAT_GET = Message(  # which match or target of xtables a program asks for: <linux/netfilter/nf_tables_compat.h>
     NFNL_SUBSYS_NFT_COMPAT << 8,
     "NFNL_MSG_COMPAT_GET",
-    Layout(NFGENMSG, _attrs("NFTA_COMPAT_", NAME=TEXT, REV=BE32, TYPE=BE32)),
+    Layout(NFGENMSG, numbered("NFTA_COMPAT_", NAME=TEXT, REV=BE32, TYPE=BE32)),
 )
 ALL = {
     **MESSAGES,
+    **conntrack.MESSAGES,
     COMPAT_GET.number: COMPAT_GET,
     **{message.number: message for message in map(_message, range(len(TYPE_NAMES)), TYPE_NAMES)},
 }

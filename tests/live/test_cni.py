@@ -166,6 +166,42 @@ def test_vlans(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
     engine.delete("one", path_of(pod))
 
 
+def udp_entries(node: NetNS, port: int) -> list[str]:
+    """Return the addresses that UDP packets to a port went to, by the kernel's list of connection tracking."""
+    listed = node.run(["cat", "/proc/net/nf_conntrack"], capture_output=True, text=True, check=True).stdout.splitlines()
+    words = [one.split() for one in listed if " udp " in one]
+    first = [dict(word.split("=") for word in reversed(one) if "=" in word) for one in words]  # the first tuple counts
+    return [one["dst"] for one in first if one["dport"] == str(port)]
+
+
+def test_flows_of_udp_follow_a_published_port(node: NetNS, pod: NetNS, other_pod: NetNS, tmp_path: Path) -> None:
+    """A client that keeps its port reaches the container that has the port now, and no other flow is touched."""
+    engine = Engine(in_process(node), network(tmp_path))
+    mapping = {"hostPort": 5353, "containerPort": 53, "protocol": "UDP"}
+    with NetNS.create() as third:
+        engine.add("clients", path_of(third))
+        targets = {"10.88.0.1": ("0.0.0.0", socket.AF_INET), "fd00:88::1": ("::", socket.AF_INET6)}
+        senders = {address: third.socket(family, socket.SOCK_DGRAM) for address, (_, family) in targets.items()}
+        for address, sender in senders.items():
+            sender.sendto(b"nobody", (address, 5353))
+        with node.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:  # to an address that is not the node's
+            elsewhere.sendto(b"elsewhere", ("10.88.0.77", 5353))
+        assert sorted(udp_entries(node, 5353)) == ["10.88.0.1", "10.88.0.77", "fd00:0088:0000:0000:0000:0000:0000:0001"]
+        for name, namespace in (("one", pod), ("two", other_pod)):
+            engine.add(name, path_of(namespace), portMappings=[mapping])
+            for address, (any_address, family) in targets.items():
+                with namespace.socket(family, socket.SOCK_DGRAM) as server:
+                    server.settimeout(20)
+                    server.bind((any_address, 53))
+                    senders[address].sendto(name.encode(), (address, 5353))
+                    assert server.recv(100) == name.encode()
+            if name == "one":
+                engine.delete(name, path_of(namespace))
+                assert udp_entries(node, 5353) == ["10.88.0.77"]
+        for sender in senders.values():
+            sender.close()
+
+
 @pytest.fixture
 def vlan_engine(node: NetNS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Return a network in VLAN 100; on a kernel without VLANs of bridges, without what belongs to these alone."""

@@ -195,6 +195,13 @@ def test_keys_that_are_there_twice() -> None:
             assert (status, told["code"], told["msg"]) == (1, 7, "the key 'name' is there twice in one object")
 
 
+def test_half_a_surrogate_pair_is_not_a_file_name() -> None:
+    text = r'{"cniVersion": "1.1.0", "name": "n", "type": "host-local", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24", '
+    variables = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c", "CNI_IFNAME": "eth0", "CNI_NETNS": "/proc/self/ns/net"}
+    status, answer = run("host-local", variables, (text + r'"resolvConf": "\ud800"}}').encode())
+    assert (status, json.loads(answer)["code"]) == (1, 7) and "is not a Unicode text" in answer
+
+
 def test_resolv_conf(tmp_path: Path) -> None:
     file = tmp_path / "resolv.conf"
     file.write_text("# comment\nnameserver 10.0.0.1\nnameserver fd00::1\nsearch a b\n;x\ndomain a\noptions ndots:5\nnameserver\n")
