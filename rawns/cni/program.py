@@ -124,8 +124,12 @@ def plugin_class(name: str) -> type[CniPlugin]:
 
 def _chain(name: str, call: Call, environment: Mapping[str, str]) -> list[CniPlugin]:
     """Return the plugins that are called, in the order of ADD; all configurations are checked before anything is done."""
+    if "plugins" in call.config and "type" not in call.config:
+        raise invalid("", "this is a conflist; a plugin takes one entry of it, with cniVersion and name of the list added")
     if name != CHAIN:
         return [plugin_class(name)(call)]
+    if call.config.get("type") in PLUGINS:
+        raise invalid("type", f"{CHAIN} is called, whose key plugins has a chain; {call.config['type']} is a plugin of its own")
     values = read((*COMMON, *CHAIN_KEYS), call.config)
     if not values["plugins"]:
         raise invalid("plugins", "a chain without plugins")

@@ -202,6 +202,16 @@ def test_half_a_surrogate_pair_is_not_a_file_name() -> None:
     assert (status, json.loads(answer)["code"]) == (1, 7) and "is not a Unicode text" in answer
 
 
+def test_calls_that_take_the_wrong_file() -> None:
+    for name, text, words in (
+        ("bridge", '{"cniVersion": "1.1.0", "name": "n", "plugins": [{"type": "bridge"}]}', "this is a conflist"),
+        ("rawns", '{"cniVersion": "1.1.0", "name": "n", "plugins": [{"type": "rawns"}]}', "this is a conflist"),
+        ("rawns", '{"cniVersion": "1.1.0", "name": "n", "type": "bridge", "bridge": "cni0"}', "bridge is a plugin of its own"),
+    ):
+        status, answer = run(name, {"CNI_COMMAND": "STATUS"}, text.encode())
+        assert (status, json.loads(answer)["code"]) == (1, 7) and words in answer
+
+
 def test_resolv_conf(tmp_path: Path) -> None:
     file = tmp_path / "resolv.conf"
     file.write_text("# comment\nnameserver 10.0.0.1\nnameserver fd00::1\nsearch a b\n;x\ndomain a\noptions ndots:5\nnameserver\n")
