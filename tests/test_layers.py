@@ -113,7 +113,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["keywords"],
         ["hints"],
         ["flush", "name_tables", "protocols", "reads", "saved", "show_stats"],
-        ["route_parts"],
+        ["route_ioam", "route_parts", "route_segments"],
         ["filters", "route_encap"],
         ["route_words"],
         ["kinds", "route_filter", "nexthop"],

@@ -31,6 +31,12 @@ route add 172.26.0.0/16 via inet6 fd00::77 dev v3
 route add local 172.27.0.1 dev lo
 route add 172.28.0.0/16 dev v2 encap ip id 5 dst 192.0.2.9 src 192.0.2.1 tos 1 ttl 9 key
 route add 172.29.0.0/16 dev v2 encap seg6 mode encap segs fd00::5,fd00::6
+route add fd10::/64 encap seg6local action End.X nh6 fd00::fd count dev v3
+route add fd11::/64 encap seg6local action End.B6.Encaps srh segs fd00::5,fd00::6 hmac 17 dev v3
+route add fd12::/64 encap seg6local action End.DX2 oif v2 dev v3
+route add fd13::/64 encap seg6local action End.T table main dev v3
+route add fd14::/64 encap seg6local action End flavors next-csid lblen 32 nflen 16 dev v3
+route add fd15::/64 encap seg6 mode inline segs fd00::5 hmac 17 dev v3
 route add default via fd00::fe dev v3
 route add fd01::/64 dev v3 metric 5 pref high
 route add fd02::/64 via fd00::fe proto static mtu 1300

@@ -72,6 +72,10 @@ HEADERS = """
 #include <linux/mpls.h>
 #include <linux/if_bonding.h>
 #include <linux/seg6_iptunnel.h>
+#include <linux/seg6_local.h>
+#include <linux/rpl_iptunnel.h>
+#include <linux/ioam6_iptunnel.h>
+#include <linux/ila.h>
 #include <linux/net_namespace.h>
 #include <linux/sockios.h>
 #include <linux/ethtool.h>

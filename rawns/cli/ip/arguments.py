@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .grammar import Record
 
 
+MAX_LABEL, MAX_LABELS, LABEL_BITS = 0xFFFFF, 64, 20  # of MPLS
+BOTTOM_OF_STACK = 1 << 8
+
+
 def number(text: str) -> int:
     """Parse an integer as C's ``strtol(text, &end, 0)`` does: decimal, 0x..., 0...  Raises ValueError if more follows."""
     if text.isdigit() and text.isascii() and text[0] != "0":  # as a rule
@@ -152,8 +156,43 @@ def _ipv4(text: str) -> bytes:
     return bytes(parts + [0] * (4 - len(parts)))
 
 
+class Label(Prefix):
+    """A label of MPLS as a prefix of 20 bits; ``address`` is its number as text."""
+
+    __slots__ = ()
+
+    @property
+    def packed(self) -> bytes:
+        """The label in an entry of a label stack."""
+        return _labels(self.address)
+
+
+def _labels(text: str) -> bytes:
+    """Return the label stack of ``LABEL[/LABEL...]``, whose last entry has the bottom-of-stack bit.  Raises ValueError."""
+    numbers = [number(label) for label in text.split("/")]
+    if len(numbers) > MAX_LABELS or not all(0 <= label <= MAX_LABEL for label in numbers):
+        raise ValueError(text)
+    entries = [label << 12 for label in numbers]
+    entries[-1] |= BOTTOM_OF_STACK
+    return b"".join([entry.to_bytes(4, "big") for entry in entries])
+
+
+def label_text(stack: bytes | str) -> str:
+    """Return a label stack as `ip` writes it: ``200/300``.  As text it is the IPv4 address that an entry is decoded as."""
+    data = inet_pton(AF_INET, stack) if isinstance(stack, str) else stack
+    labels: list[str] = []
+    for at in range(0, len(data) - 3, 4):
+        entry = int.from_bytes(data[at : at + 4], "big")
+        labels.append(str(entry >> 12))
+        if entry & BOTTOM_OF_STACK:
+            break
+    return "/".join(labels)
+
+
 def _address(text: str, family: int) -> tuple[int, bytes]:
     """Family and bytes of an address.  Raises ValueError."""
+    if family == uapi.AF_MPLS:
+        return family, _labels(text)
     if text in ("default", "all", "any"):
         return family, bytes(BITS.get(family, 0) // 8) if text == "default" else b""
     found = AF_INET6 if ":" in text else AF_INET
@@ -179,7 +218,7 @@ def _length(text: str) -> int:
 def _prefix(text: str, family: int) -> Prefix:
     head, slash, tail = text.partition("/")
     found, address = _address(head, family)
-    most = BITS.get(found, 0)
+    most = BITS.get(found, LABEL_BITS)
     if head in ("default", "all", "any"):
         if slash:
             raise ValueError(text)
@@ -187,12 +226,13 @@ def _prefix(text: str, family: int) -> Prefix:
     bits = _length(tail) if slash else most
     if bits > most:
         raise ValueError(text)
-    return Prefix(found, inet_ntop(found, address), bits)
+    return Prefix(found, inet_ntop(found, address), bits) if found != uapi.AF_MPLS else Label(found, label_text(address), bits)
 
 
 def _expected(family: int, what: str, text: str) -> CommandError:
     name = next((name for name, number in FAMILIES.items() if number == family), "any valid" if not family else "???")
-    return CommandError(f'Error: {name} {what} is expected rather than "{text}".', FAILED, exits=True)
+    many = "Error: too many labels.\n" if family == uapi.AF_MPLS and text.count("/") >= MAX_LABELS else ""
+    return CommandError(f'{many}Error: {name} {what} is expected rather than "{text}".', FAILED, exits=True)
 
 
 def address(text: str, family: int) -> tuple[int, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
+from _socket import AF_INET, AF_INET6, inet_pton
 
 from ... import uapi
 from ...objects.prefix import same_bits
@@ -40,7 +40,8 @@ def lies_in(address: str | None, family: int, wanted: Prefix, bits: int | None =
     if not wanted.address or not bits:
         return True
     packed = wanted.packed
-    return same_bits(bytes(len(packed)) if address is None else inet_pton(family, address), packed, bits)
+    there = bytes(len(packed)) if address is None else inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    return same_bits(there, packed, bits)  # four bytes are decoded as an address of IPv4, if they are an MPLS label as well
 
 
 def group_of(text: str) -> int:

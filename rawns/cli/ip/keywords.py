@@ -217,6 +217,22 @@ def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: TakeWor
     return record
 
 
+def take_once(rows: Sequence[Keyword], args: Args) -> Record:
+    """Read words up to the first that no row fits, and return their record.  A word that is repeated is a `CommandError`."""
+    record: Record = {}
+    seen = set()
+    while args:
+        row = next((one for one in rows if one.fits(args.words[args.at])), None)
+        if row is None:
+            break
+        args.at += 1
+        if row in seen:
+            raise garbage(row.name, row.name if isinstance(row, (FlagKeyword, ConstantKeyword)) else args.take())
+        seen.add(row)
+        row.take(args, record)
+    return record
+
+
 def target(name: str, help: str, take: TakeWord, key: str = "", named_help: bool = True) -> TakeWord:
     """Return a function for a word that no row fits: the target of the command, with ``name`` before it or not, or ``help``.
 

@@ -5,12 +5,13 @@ The words that create, change, look up and select routes are loaded only if they
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6
+from _socket import AF_INET, AF_INET6, inet_ntop
 from errno import ENOENT, ESRCH
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from . import name_tables
+from .arguments import LABEL_BITS, label_text
 from .context import ObjectVerbs
 from .grammar import FAILED, CommandError
 from .name_tables import named, named_unless, tos_name, type_name
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         Record,
     )
 
-BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: 20}
+BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: LABEL_BITS}
 PREFERENCE_NAMES = {0: "medium", 1: "high", 3: "low"}
 
 
@@ -62,8 +63,10 @@ def _type(value: int, record: Body, ip: IpContext) -> str | None:
     return type_name(value, ip) if value != uapi.RTN_UNICAST or ip.details else None
 
 
-def _bytes_or_text(value: object, record: Body, ip: IpContext) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+def _new_destination(value: bytes, record: Body, ip: IpContext) -> str:
+    if record["rtm_family"] == uapi.AF_MPLS:
+        return label_text(value)
+    return ip.host(inet_ntop(AF_INET if len(value) == 4 else AF_INET6, value)) if len(value) in (4, 16) else value.hex()
 
 
 def _destination(record: Body, _: Body, ip: IpContext) -> str:
@@ -78,6 +81,9 @@ def _prefix(record: Body, key: str, length: int, ip: IpContext) -> str | None:
     address = record.get(key)
     if address is None:
         return f"0/{length}" if length else None
+    if record["rtm_family"] == uapi.AF_MPLS:
+        address = label_text(address)
+        return address if length == LABEL_BITS else f"{address}/{length}"
     return ip.host(address) if length == BITS.get(record["rtm_family"], 0) else f"{address}/{length}"
 
 
@@ -152,7 +158,7 @@ def _weight(value: int, record: Body, ip: IpContext) -> int | None:
 
 
 ENCAPSULATION = OutputGroup("RTA_ENCAP", _encapsulation)
-NEW_DESTINATION = OutputRow("RTA_NEWDST", "as", "as to %s ", _bytes_or_text)
+NEW_DESTINATION = OutputRow("RTA_NEWDST", "as", "as to %s ", _new_destination)
 GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", host, colour=_colour("RTA_GATEWAY"), cached=True)
 ROWS = (
     OutputRow("rtm_type", "type", "%s ", _type, cached=True),

@@ -43,6 +43,8 @@ def body(args: Args, deletes: bool) -> Record:
     if "nexthops" in record:
         record["RTA_MULTIPATH"] = read_nexthops(record.pop("nexthops"), record, ip)
     record["rtm_family"] = record["rtm_family"] or AF_INET
+    if record["rtm_family"] == uapi.AF_MPLS:
+        record.setdefault("rtm_type", uapi.RTN_UNICAST)
     kind: int = record.get("rtm_type", uapi.RTN_UNSPEC)
     if "table" not in record and kind in LOCAL_TYPES:
         record["rtm_table"] = uapi.RT_TABLE_LOCAL

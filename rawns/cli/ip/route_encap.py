@@ -6,16 +6,17 @@ and its attributes in `rtnl`.
 
 from __future__ import annotations
 
-import sys
 from _socket import AF_INET, AF_INET6
 
 from ... import uapi
-from .arguments import U8, U32, address, number, unsigned64
-from .grammar import FAILED, CommandError, garbage, wrong
-from .keywords import CustomKeyword, FlagKeyword, Keyword, ValueKeyword
+from .arguments import U8, U32, address, label_text, unsigned64
+from .grammar import CommandError, parsed, wrong
+from .keywords import CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, take_once
 from .name_tables import tos_number
 from .reads import bit
-from .render import OutputField, OutputRow, fields
+from .render import OutputField, OutputRow, device_name, fields
+from .route_ioam import read_ila, read_ioam6, show_ila, show_ioam6
+from .route_segments import read_local, read_rpl, read_seg6, show_local, show_rpl, show_seg6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 
     Show = Callable[[Body, IpContext], Iterator[OutputField]]
 
-NO_MODE = 0xFFFFFFFF  # what iproute2 sends if there is none, for the kernel to refuse
-MAX_LABEL = 0xFFFFF
-MAX_LABELS = 16
-MAX_SEGMENTS = 64
-SEG6_MODES = ("inline", "encap", "l2encap", "encap.red", "l2encap.red")  # SEG6_IPTUN_MODE_*, <linux/seg6_iptunnel.h>
 TUNNEL_CSUM, TUNNEL_KEY, TUNNEL_SEQ = 0x1, 0x4, 0x8  # TUNNEL_* in network order, <linux/if_tunnel.h>
 
 
@@ -54,75 +50,64 @@ IP_KEYWORDS = _ip_keywords("LWTUNNEL_IP", AF_INET, "ttl", "tos")
 IP6_KEYWORDS = _ip_keywords("LWTUNNEL_IP6", AF_INET6, "hoplimit", "tc")
 
 
-def _take_keywords(keywords: list[Keyword], args: Args) -> Body:
-    """Read the words of a header up to the first that is not one of its own; each may be there once."""
+def _read_labels(args: Args) -> Body:
+    """Read ``LABEL[/LABEL...] [ttl TTL]``."""
+    body: Body = {"MPLS_IPTUNNEL_DST": address(args.take(), uapi.AF_MPLS)[1]}
+    return {**body, **take_once([ValueKeyword("ttl", "MPLS_IPTUNNEL_TTL", U8, '"ttl" value is invalid\n')], args)}
+
+
+def _program(args: Args, record: Record) -> None:
+    raise CommandError('"encap bpf" with a program is not supported by rawns; only "headroom" is.')
+
+
+def _help(text: str) -> CustomKeyword:
+    def take_help(args: Args, record: Record) -> None:
+        raise CommandError(text)
+
+    return CustomKeyword("help", take_help)
+
+
+def _headroom(args: Args, record: Record) -> None:
+    value = parsed(U32, args.take(), "headroom is invalid\n")
+    if not value:
+        raise wrong(args.words[args.at - 1], "headroom is invalid\n")
+    record.setdefault("LWT_BPF_XMIT_HEADROOM", value)
+
+
+def _if_id(text: str) -> int:
+    value = U32(text)
+    if not value:
+        raise ValueError(text)
+    return value
+
+
+BPF_HELP = """Usage: ip route ... encap bpf [ in BPF ] [ out BPF ] [ xmit BPF ] [...]
+BPF := obj FILE [ section NAME ] [ verbose ]"""
+XFRM_HELP = "Usage: ip route ... encap xfrm if_id IF_ID [ link_dev LINK ]"
+BPF_KEYWORDS = [CustomKeyword("in|out|xmit", _program), CustomKeyword("headroom", _headroom), _help(BPF_HELP)]
+XFRM_KEYWORDS = [
+    ValueKeyword("if_id", "LWT_XFRM_IF_ID", _if_id, '"if_id" value is invalid\n'),
+    DeviceKeyword("link_dev", "LWT_XFRM_LINK"),
+    _help(XFRM_HELP),
+]
+
+
+def _read_bpf(args: Args) -> Body:
     body: Body = {}
-    seen = set()
     while args:
-        keyword = next((one for one in keywords if one.fits(args.words[args.at])), None)
+        keyword = next((one for one in BPF_KEYWORDS if one.fits(args.words[args.at])), None)
         if keyword is None:
             break
         args.at += 1
-        if keyword in seen:
-            raise garbage(keyword.name, keyword.name if isinstance(keyword, FlagKeyword) else args.take())
-        seen.add(keyword)
         keyword.take(args, body)
     return body
 
 
-def _labels(args: Args) -> Body:
-    """Read ``LABEL[/LABEL...] [ttl TTL]``."""
-    word = args.take()
-    labels = word.split("/")
-    try:
-        numbers = [number(label) for label in labels]
-    except ValueError:
-        numbers = [-1]
-    if len(numbers) > MAX_LABELS or not all(0 <= label <= MAX_LABEL for label in numbers):
-        raise CommandError(f'Error: mpls address is expected rather than "{word}".', FAILED, exits=True)
-    stack = b"".join(
-        (label << 12 | (1 << 8 if place == len(numbers) - 1 else 0)).to_bytes(4, "big") for place, label in enumerate(numbers)
-    )
-    body: Body = {"MPLS_IPTUNNEL_DST": stack}
-    return {**body, **_take_keywords([ValueKeyword("ttl", "MPLS_IPTUNNEL_TTL", U8, '"ttl" value is invalid\n')], args)}
-
-
-def _key_id(text: str) -> int:
-    try:
-        return U32(text)
-    except ValueError:
-        return 0  # as iproute2 does
-
-
-def _segment_list(args: Args, record: Record) -> None:
-    word = args.take()
-    if "mode" not in record:
-        raise wrong(word, '"segs" provided before "mode"\n')
-    record["segs"] = word
-
-
-def _segments(args: Args) -> Body:
-    """Read ``mode MODE segs ADDRESS[,ADDRESS...] [hmac ID]`` into a segment routing header (RFC 8754)."""
-    keywords: list[Keyword] = [
-        ValueKeyword("mode", "mode", SEG6_MODES.index, '"mode" value is invalid\n'),
-        CustomKeyword("segs", _segment_list),
-        ValueKeyword("hmac", "hmac", _key_id),
-    ]
-    record = _take_keywords(keywords, args)
-    words = [word for word in record.get("segs", "").split(",") if word]
-    if len(words) > MAX_SEGMENTS:
-        raise wrong(record["segs"], "Segment list too long")
-    mode = record.get("mode", NO_MODE)
-    segments = [address(word, AF_INET6)[1] for word in words]
-    if mode == SEG6_MODES.index("inline"):
-        segments.append(bytes(16))  # the kernel puts the packet's own destination there
-    hmac = record.get("hmac", 0)
-    tail = b"\5\x26\0\0" + hmac.to_bytes(4, "big") + bytes(32) if hmac else b""  # TLV 5, 38 bytes long
-    flags = 0x08 if hmac else 0
-    size = 8 + 16 * len(segments) + len(tail)
-    last = len(segments) - 1 & 0xFF
-    header = bytes([0, (size >> 3) - 1, 4, last, last, flags, 0, 0])
-    return {"SEG6_IPTUNNEL_SRH": mode.to_bytes(4, sys.byteorder) + header + b"".join(reversed(segments)) + tail}
+def _read_xfrm(args: Args) -> Body:
+    body = take_once(XFRM_KEYWORDS, args)
+    if "LWT_XFRM_IF_ID" not in body:
+        raise CommandError(XFRM_HELP)
+    return body
 
 
 def _show_ip(prefix: str, hops: str, tos: str) -> Show:
@@ -133,30 +118,24 @@ def _show_ip(prefix: str, hops: str, tos: str) -> Show:
 
 
 def _show_labels(body: Body, ip: IpContext) -> Iterator[OutputField]:
-    stack = body.get("MPLS_IPTUNNEL_DST", b"")
-    labels = "/".join(str(int.from_bytes(stack[at : at + 4], "big") >> 12) for at in range(0, len(stack) - 3, 4))
+    labels = label_text(body.get("MPLS_IPTUNNEL_DST", b""))
     yield OutputField("dst", labels, f" {labels} ")
     if "MPLS_IPTUNNEL_TTL" in body:
         yield OutputField("ttl", body["MPLS_IPTUNNEL_TTL"], f"ttl {body['MPLS_IPTUNNEL_TTL']} ")
 
 
-def _show_segments(body: Body, ip: IpContext) -> Iterator[OutputField]:
-    data = body.get("SEG6_IPTUNNEL_SRH", b"")
-    if len(data) < 12:
-        return
-    mode = int.from_bytes(data[:4], sys.byteorder)
-    name = SEG6_MODES[mode] if mode < len(SEG6_MODES) else "<unknown>"
-    yield OutputField("mode", name, f"mode {name} ")
-    from _socket import inet_ntop
+def _program_name(found: Body, record: Body, ip: IpContext) -> str:
+    return str(found.get("LWT_BPF_PROG_NAME", ""))
 
-    count = min(data[8] + 1, (len(data) - 12) // 16)
-    found = [inet_ntop(AF_INET6, data[12 + 16 * at : 28 + 16 * at]) for at in reversed(range(count))]
-    shown = [segment for segment in found if not (name == "inline" and segment == "::")]
-    yield OutputField("segs", shown, f"segs {len(found)} [ {' '.join(shown)} ] ")
-    at = 12 + 16 * count
-    if data[9] & 0x08 and len(data) >= at + 8:
-        key = int.from_bytes(data[at + 4 : at + 8], "big")
-        yield OutputField("hmac", key, f"hmac {key:X} ")
+
+BPF_ROWS = (
+    *(OutputRow(f"LWT_BPF_{name.upper()}", name, f"{name} %s ", _program_name) for name in ("in", "out", "xmit")),
+    OutputRow("LWT_BPF_XMIT_HEADROOM", "headroom", " %s "),
+)
+XFRM_ROWS = (
+    OutputRow("LWT_XFRM_IF_ID", "if_id", "if_id %s "),
+    OutputRow("LWT_XFRM_LINK", "link_dev", "link_dev %s ", device_name),
+)
 
 
 class Encapsulation:
@@ -171,16 +150,19 @@ class Encapsulation:
 
 
 TYPES = {
-    "mpls": Encapsulation(uapi.LWTUNNEL_ENCAP_MPLS, _labels, _show_labels),
-    "ip": Encapsulation(
-        uapi.LWTUNNEL_ENCAP_IP, lambda args: _take_keywords(IP_KEYWORDS, args), _show_ip("LWTUNNEL_IP", "ttl", "tos")
-    ),
+    "mpls": Encapsulation(uapi.LWTUNNEL_ENCAP_MPLS, _read_labels, _show_labels),
+    "ip": Encapsulation(uapi.LWTUNNEL_ENCAP_IP, lambda args: take_once(IP_KEYWORDS, args), _show_ip("LWTUNNEL_IP", "ttl", "tos")),
+    "ila": Encapsulation(uapi.LWTUNNEL_ENCAP_ILA, read_ila, show_ila),
     "ip6": Encapsulation(
-        uapi.LWTUNNEL_ENCAP_IP6, lambda args: _take_keywords(IP6_KEYWORDS, args), _show_ip("LWTUNNEL_IP6", "hoplimit", "tc")
+        uapi.LWTUNNEL_ENCAP_IP6, lambda args: take_once(IP6_KEYWORDS, args), _show_ip("LWTUNNEL_IP6", "hoplimit", "tc")
     ),
-    "seg6": Encapsulation(uapi.LWTUNNEL_ENCAP_SEG6, _segments, _show_segments),
+    "seg6": Encapsulation(uapi.LWTUNNEL_ENCAP_SEG6, read_seg6, show_seg6),
+    "bpf": Encapsulation(uapi.LWTUNNEL_ENCAP_BPF, _read_bpf, lambda body, ip: fields(BPF_ROWS, body, ip)),
+    "seg6local": Encapsulation(uapi.LWTUNNEL_ENCAP_SEG6_LOCAL, read_local, show_local),
+    "rpl": Encapsulation(uapi.LWTUNNEL_ENCAP_RPL, read_rpl, show_rpl),
+    "ioam6": Encapsulation(uapi.LWTUNNEL_ENCAP_IOAM6, read_ioam6, show_ioam6),
+    "xfrm": Encapsulation(uapi.LWTUNNEL_ENCAP_XFRM, _read_xfrm, lambda body, ip: fields(XFRM_ROWS, body, ip)),
 }
-NAMES = ("mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")  # LWTUNNEL_ENCAP_*, from 1 on
 HELP = "Usage: ip route ... encap TYPE [ OPTIONS ] [...]\nmpls TYPE := "
 
 
@@ -188,7 +170,7 @@ def take(args: Args, record: Record) -> None:
     """Read ``encap TYPE HEADER`` into RTA_ENCAP_TYPE and RTA_ENCAP.  Raises `CommandError`."""
     word = args.take()
     if word == "help":
-        raise CommandError("\n".join([HELP, *(f"{name}       " for name in NAMES[1:])]))
+        raise CommandError("\n".join([HELP, *(f"{name}       " for name in list(TYPES)[1:])]))
     if word not in TYPES:
         raise wrong(word, '"encap type" value is invalid\n')
     args.take()
@@ -205,7 +187,7 @@ def encapsulation(record: Body, ip: IpContext) -> Iterator[OutputField]:
         return
     name, found = next(
         ((name, one) for name, one in TYPES.items() if one.number == kind),
-        (NAMES[kind - 1] if 0 < kind <= len(NAMES) else "unknown", None),
+        ("unknown", None),
     )
     yield OutputField("encap", name, f" encap {name} ")
     if found is not None and isinstance(body, dict):

@@ -6,6 +6,7 @@ import sys
 from _socket import AF_INET, AF_INET6, inet_ntop
 
 from ... import uapi
+from .arguments import label_text
 from .name_tables import named
 from .render import JsonObject, OutputField, family_colour, put
 
@@ -30,9 +31,9 @@ CACHE_FLAGS = {
 def via(value: bytes, record: Body, ip: IpContext) -> Iterator[OutputField]:
     """Yield the gateway of another family: struct rtvia, a family and an address."""
     family, packed = int.from_bytes(value[:2], sys.byteorder), value[2:]
-    name = {AF_INET: "inet", AF_INET6: "inet6"}.get(family, str(family))
+    name = {AF_INET: "inet", AF_INET6: "inet6", uapi.AF_MPLS: "mpls"}.get(family, str(family))
     try:
-        host = inet_ntop(family, packed)
+        host = label_text(packed) if family == uapi.AF_MPLS else inet_ntop(family, packed)
     except (OSError, ValueError):
         host = packed.hex()
     inner = JsonObject([OutputField("family", name), OutputField("host", host)])
