@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from rawns import rtnl, uapi
-from rawns.cli.ip import arguments, context, grammar, link_set, name_tables, program, render
+from rawns.cli.ip import arguments, context, grammar, kinds, link_set, name_tables, program, render
 from rawns.cli.ip import command as ip
 from rawns.cli.ip.context import Args, IpContext
 from rawns.cli.ip.grammar import CommandError
@@ -550,3 +550,11 @@ def test_every_object_is_available_or_refused_by_name(quiet: list[str]) -> None:
                 assert refused.value.status == 255
             else:
                 assert f" {name} " in ip.help().text.replace("\n", " ")
+
+
+def test_options_of_kinds_without_description_are_refused_by_name() -> None:
+    for kind in kinds.WITHOUT_OPTIONS:
+        assert kind not in kinds.MODULES
+        with pytest.raises(CommandError, match=f'kind "{kind}" are not supported by rawns') as refused:
+            kinds.info(kind, Args(["mode", "1"], IpContext()), 0, lambda: CommandError())
+        assert refused.value.status == 255

@@ -34,6 +34,7 @@ MODULES = {
     }.items()
     for kind in kinds.split()
 }
+WITHOUT_OPTIONS = frozenset("amt batadv can dsa gtp ipoib macsec rmnet wwan".split())  # iproute2 has options for them
 KIND_ROWS = (OutputRow("IFLA_INFO_KIND", "info_kind", "\n    %s "),)
 SLAVE_ROWS = (OutputRow("IFLA_INFO_SLAVE_KIND", "info_slave_kind", "\n    %s_slave "),)
 
@@ -60,6 +61,8 @@ def info(kind: str, args: Args, index: int, help: Callable[[], CommandError]) ->
         word = args.take()
         if matches(word, "help"):
             raise help()
+        if kind in WITHOUT_OPTIONS:
+            raise CommandError(f'Options of links of the kind "{kind}" are not supported by rawns: "{word}".')
         raise CommandError(f'Garbage instead of arguments "{word} ...". Try "ip link help".', FAILED)
     data = {} if described.parse is None else described.parse(args, index)  # without a parser, iproute2 ignores the words
     if kind.endswith("_slave"):  # iproute2 sends the port's kind as IFLA_INFO_KIND, so no attribute tells the kind of the data
