@@ -27,7 +27,6 @@ LINE_BREAK = "\r\n"
 LAST = "last_reserved_ip."
 NEW = ".rawns-new"  # written under the lock, and renamed; what is left of it has no meaning
 MAX_FILE_BYTES = 1024
-WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 
@@ -76,7 +75,8 @@ class Leases:
 
     def _trust(self, number: int, path: str) -> None:
         status = syscalls.stat(number)
-        if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        foreign_group = status.st_gid not in (0, os.getegid()) and status.st_mode & stat.S_IWGRP
+        if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH or foreign_group:
             raise CniError(IO_FAILURE, f"{printable(path)} is not trusted: another user owns it, or can write to it")
 
     # -- reading --------------------------------------------------------------------------------------------------

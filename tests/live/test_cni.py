@@ -469,6 +469,9 @@ def test_files_of_other_users_are_not_trusted(node: NetNS, pod: NetNS, tmp_path:
             pass  # an ordinary user's namespace has one id
         else:
             refused("not trusted")
+            os.chown(directory, 0, 1)
+            directory.chmod(0o775)
+            refused("not trusted")
             os.chown(directory, 0, 0)
     (directory / "lock").symlink_to(victim)
     refused("lock|ELOOP")
