@@ -304,6 +304,8 @@ def test_a_killed_run_command_is_run_again(lab_name: str, tmp_path: Path) -> Non
     assert pipe.read_text() == "started\n"
     os.killpg(up.pid, signal.SIGKILL)
     up.wait()
+    release = os.open(pipe, os.O_RDWR)  # the command has a session of its own, and waits
+    os.write(release, b"\n")
     assert marker.read_text() == "once\n"
     (found,) = [one for one in discover.find_labs() if one.name == lab_name]
     assert found.state == "left half-made"
@@ -316,6 +318,7 @@ def test_a_killed_run_command_is_run_again(lab_name: str, tmp_path: Path) -> Non
     assert rawns("up", str(path)).stdout.endswith("nothing to change\n")
     assert marker.read_text() == "once\nonce\ntwice\n"
     discover.remove_lab(lab_name)
+    os.close(release)
 
 
 @pytest.mark.parametrize("call", ["setns", "sendto", "close"])
