@@ -243,7 +243,9 @@ def mountinfo() -> str:
 
 
 def _mounts() -> set[str]:
+    """Return the mount points, except those that another mount namespace has made, which have a master: mount_namespaces(7)."""
     lines = [line.split(" ", 5) for line in mountinfo().splitlines()]
+    lines = [line for line in lines if " master:" not in f" {line[5].partition(' - ')[0]}"]
     points = {line[0]: line[4] for line in lines}
     stacked = {f"{point} (mount {number}, on another)" for number, parent, _, _, point, _ in lines if points.get(parent) == point}
     return {*points.values(), *stacked} - {str(NETNS)}  # the first `ip netns add` of a machine leaves that one
