@@ -97,7 +97,7 @@ VOLATILE = re.compile(
     rf"""\b(?:reachable|refcnt|idle_time|valid_lft|preferred_lft|\w+_life_time|expires|refcnt){_NUMBER}(?:sec)?
     | \b(?:hash_rnd|entries|lookups|hits|res_failed|periodic_gc_runs){_NUMBER}
     | \b(?:last_rand|last_flush)"?:?[ ]?"?[-\d: ]+
-    | [ ](?:ref|used|users|age)[ ][\d/]+(?:sec)?\b
+    | [ ](?:ref|used|users|age)[ ][\d/]+(?:sec)?(?![\d/])
     | "(?:bytes|packets|dropped|multicast|used|users|age|updated|confirmed|refcnt)":[ ]?\d+,?
     | (?<=\d{{2}})\ \d+(?=probes|PERMANENT|STALE)  # seconds since a neighbour was used
     | (?<=[0-9a-f]{{2}})\ ?\d+(?=probes|[A-Z])  # seconds since a neighbour was used, printed without a blank behind them
