@@ -93,6 +93,18 @@ class Survey:
         return [one for one in self.names if one.stamp.lab == lab]
 
 
+def has_names(lab: str) -> bool:
+    """Return whether a namespace of this machine carries a lab's stamp; those whose names say so are examined first."""
+    for name in sorted(netns_names.listed(), key=lambda name: not name.startswith(f"{lab}.")):
+        try:
+            found = stamped_namespace(name)
+        except (OSError, RawnsError):
+            continue
+        if found is not None and found.stamp.lab == lab:
+            return True
+    return False
+
+
 def read_stamp(namespace: NetNS) -> Stamp | None:
     """Return the stamp of a namespace: the alias of its ``lo``.  Raises `KernelError` or `SyscallError`."""
     try:

@@ -130,7 +130,7 @@ class Agent:
             print(f"what has been done cannot be undone: {error}", file=sys.stderr)
         finally:
             for name, lock in self._locks.items():
-                if not any(discover.Survey().of(name)):
+                if not discover.has_names(name):
                     lock.remove()
                 lock.release()
 

@@ -8,6 +8,7 @@ import json
 import marshal
 import os
 import pty
+import py_compile
 import re
 import select
 import signal
@@ -18,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from rawns import InvalidValue, Lab, RawnsError
 from rawns.cli import onefile
 from rawns.lab.document import Source
 from rawns.machines import DistributedLab, MachineError, frames
-from rawns.machines.bundle import _names, bundle
+from rawns.machines.bundle import _cached_code, _code, _specs, bundle
 from rawns.machines.connection import MachineConnection
 from rawns.machines.why import why
 
@@ -437,13 +439,27 @@ def test_an_mtu_that_the_underlay_cannot_carry(machines: list[TestMachine]) -> N
 
 def test_everything_that_an_agent_imports_is_sent() -> None:
     """What these modules import at their beginning, and what the source imports anywhere, in functions too."""
-    sent = {name for name, _ in _names()}
+    sent = {spec.name for spec, _ in _specs()}
     program = "import sys, pkgutil, rawns; [__import__(n) for n in sys.argv[1].split()]; print(*sys.modules)"
     argv = [sys.executable, "-c", program, " ".join(sorted(sent))]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=PROJECT)
     imported = {name for name in done.stdout.split() if name.startswith("rawns")}
     assert imported <= sent
     assert onefile._reachable(dict(onefile.package_files()), ["rawns.machines.agent"]) <= sent
+
+
+def test_bytecode_of_a_file_is_sent_while_it_is_that_of_the_source(tmp_path: Path) -> None:
+    """The file has what `py_compile` has written; another length of the source, or a source of another time, is noticed."""
+    source = tmp_path / "module.py"
+    spec = spec_from_file_location("module", source)
+    for text, seconds in (("answer = 1\n", 1), ("answer = 20\n", 1), ("answer = 30\n", 2)):
+        source.write_text(text)
+        os.utime(source, (seconds, seconds))
+        assert _cached_code(spec) is None
+        assert marshal.loads(_code(spec)) == compile(text, source, "exec", dont_inherit=True)
+        py_compile.compile(str(source))
+        assert _cached_code(spec) == _code(spec)
+        assert marshal.loads(_code(spec)) == compile(text, source, "exec", dont_inherit=True)
 
 
 def test_a_bundle_is_built_once() -> None:
