@@ -13,10 +13,11 @@ from errno import ENOENT, EPERM
 from . import uapi
 from .errors import KernelError
 from .netlink import Netlink
-from .netns import Namespace, call_inside
+from .netns import Namespace
 from .nlmsg import Listing
 from .objects import address, link
 from .rollback import signals_blocked
+from .threads import call_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

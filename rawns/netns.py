@@ -10,24 +10,24 @@ Every function may be called from any thread, and leaves the calling thread wher
 from __future__ import annotations
 
 import os
-from errno import EAGAIN, EINVAL, ENOMEM
 
 from . import netns_names, syscalls, uapi
 from .errors import InvalidValue, RawnsError, SyscallError
 from .netns_names import HERE, NETNS_DIR, path_of
-from .rollback import PROCESS_LIMIT, Rollback, set_signal_mask, signal_mask, signals_blocked
+from .rollback import Rollback, signals_blocked
 from .terminal import printable, short_repr
-from .threads import ThreadNamespace, call_and_restore, call_on_thread, enter
+from .threads import ThreadNamespace, call_and_restore, call_inside, call_on_thread, enter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import subprocess
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import IO, Any, Protocol, TypedDict, TypeVar, Union
+    from collections.abc import Callable, Iterable
+    from typing import Any, Protocol, TypeVar, Union
 
     from typing_extensions import ParamSpec, Unpack
 
+    from .netns_processes import Command, ProcessOptions, RunOptions
     from .sysctl import Value
 
     class HasNamespace(Protocol):
@@ -36,47 +36,6 @@ if TYPE_CHECKING:
         @property
         def namespace(self) -> Namespace: ...
 
-    class HasDescriptor(Protocol):
-        """A namespace, or an object that stands for one."""
-
-        def fileno(self) -> int: ...
-
-    class ProcessOptions(TypedDict, total=False):
-        """The options of `subprocess.Popen`."""
-
-        bufsize: int
-        executable: str | bytes | os.PathLike[str] | None
-        stdin: int | IO[Any] | None
-        stdout: int | IO[Any] | None
-        stderr: int | IO[Any] | None
-        preexec_fn: Callable[[], object] | None
-        close_fds: bool
-        shell: bool
-        cwd: str | bytes | os.PathLike[str] | None
-        env: Mapping[str, str] | None
-        universal_newlines: bool | None
-        restore_signals: bool
-        start_new_session: bool
-        pass_fds: Iterable[int]
-        user: str | int | None
-        group: str | int | None
-        extra_groups: Iterable[str | int] | None
-        encoding: str | None
-        errors: str | None
-        text: bool | None
-        umask: int
-        pipesize: int
-        process_group: int | None
-
-    class RunOptions(ProcessOptions, total=False):
-        """The options of `subprocess.run`."""
-
-        input: str | bytes | None
-        capture_output: bool
-        timeout: float | None
-        check: bool
-
-    Command = Union[str, Sequence[Union[str, bytes, os.PathLike[str]]]]
     Name = Union[str, os.PathLike[str]]
     Reference = Union["Namespace", HasNamespace, str, os.PathLike[str], int]
     Self = TypeVar("Self", bound="Namespace")
@@ -84,8 +43,6 @@ if TYPE_CHECKING:
     Arguments = ParamSpec("Arguments")
     Names = list[str]  # `list` means something else inside the class
     Pids = list[int]
-
-ETC_DIR = "/etc/netns"
 
 
 class InsideNamespace:
@@ -152,23 +109,9 @@ class InsideNamespace:
         that shows this namespace, and the files of /etc/netns/NAME over those of /etc.  Raises `SyscallError` (fork) at a
         limit of processes, and what Popen raises if the command cannot be executed.
         """
-        import subprocess
+        from . import netns_processes
 
-        given: Any = options
-        mask = signal_mask()
-
-        def start() -> subprocess.Popen[Any]:
-            blocked = set_signal_mask(mask)  # the command inherits it
-            try:
-                return subprocess.Popen(argv, **given)
-            finally:
-                set_signal_mask(blocked)
-
-        with Rollback() as undo:  # a handler's exception must not leave a process that nothing refers to
-            process = self._start(mounts, start)
-            undo(process.wait)
-            undo(process.kill)
-        return process
+        return netns_processes.popen(self, self.name, argv, mounts, options)
 
     def run(self, argv: Command, *, mounts: bool = False, **options: Unpack[RunOptions]) -> subprocess.CompletedProcess[Any]:
         """Run a command inside and wait for it: ``ip netns exec NAME CMD``, `subprocess.run`, whose ``options`` these are.
@@ -176,42 +119,9 @@ class InsideNamespace:
         ``mounts`` and the errors are those of `popen`.  If the wait is interrupted, or lasts for more than ``timeout``, the
         process is killed.
         """
-        import subprocess
+        from . import netns_processes
 
-        given: Any = options
-        data, seconds, check = given.pop("input", None), given.pop("timeout", None), given.pop("check", False)
-        pipes = ["stdin"] if data is not None else []
-        pipes += ["stdout", "stderr"] if given.pop("capture_output", False) else []
-        for one in pipes:
-            if given.setdefault(one, subprocess.PIPE) != subprocess.PIPE:
-                raise ValueError(f"{one} is a pipe if `input` or `capture_output` is given")
-        with self.popen(argv, mounts=mounts, **given) as process:
-            try:
-                output, errors = process.communicate(data, timeout=seconds)
-            except BaseException:
-                process.kill()
-                raise
-        if check and process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, process.args, output, errors)
-        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-    def _start(self, mounts: bool, function: Callable[[], Answer]) -> Answer:
-        """Call a function that forks, inside: a child begins in the namespaces of the thread that forks it."""
-        try:
-            if not mounts:
-                return call_inside(self, function)
-
-            def with_mounts() -> Answer:
-                enter_mounts(self.name)
-                return function()
-
-            return self.call(with_mounts)  # a thread cannot return from a mount namespace of its own
-        except SyscallError:
-            raise
-        except OSError as error:
-            if error.errno not in (EAGAIN, ENOMEM) or error.filename is not None:
-                raise
-            raise SyscallError(error.errno, "fork", "", PROCESS_LIMIT) from None
+        return netns_processes.run(self, self.name, argv, mounts, options)
 
     def setting(self, name: str, value: Value | None = None) -> str:
         """Return the value of a setting below /proc/sys/net, after setting it to ``value``: ``sysctl net.ipv4.ip_forward[=1]``.
@@ -438,7 +348,7 @@ class Namespace(InsideNamespace):
         """
         with signals_blocked():
             if self.name is not None:
-                remove_name(self.name, self.identity)
+                netns_names.remove_own(self.name, self.identity)
             self.close()
 
     def close(self) -> None:
@@ -461,7 +371,7 @@ class Namespace(InsideNamespace):
         """Delete the name that `create` has made, unless another program has removed or replaced it."""
         if self.fd >= 0 and self._owner == os.getpid() and self.name is not None:
             try:
-                if not _replaced(self.name, self.identity):
+                if not netns_names.leads_elsewhere(self.name, self.identity):
                     self.delete()
             except FileNotFoundError:
                 pass  # another program has removed the name
@@ -485,19 +395,6 @@ def adopt(kind: type[Self], fd: int, name: str | None = None, created: bool = Fa
     return namespace
 
 
-def call_inside(namespace: HasDescriptor, function: Callable[..., Answer], *args: Any) -> Answer:
-    """Call ``function(*args)`` inside a namespace; return its result.
-
-    Unlike `Namespace.call`, it is called on the calling thread, if that can return, and on a new thread only if it cannot.
-    """
-
-    def inside() -> Answer:
-        enter(namespace.fileno())
-        return function(*args)
-
-    return call_and_restore(inside)
-
-
 def unshare(namespace: Namespace, undo: Rollback, mark: bytes = b"") -> None:
     """Unshare a new network namespace, held by ``namespace.fd``, and leave the calling thread in it.
 
@@ -516,64 +413,3 @@ def mount_name(namespace: Namespace, undo: Rollback) -> None:
     """Mount a namespace on the name that `unshare` has claimed for it; do nothing if it has no name.  Raises `SyscallError`."""
     if namespace.name is not None:
         netns_names.mount_namespace(namespace.fd, path_of(namespace.name), undo)
-
-
-def remove_name(name: str, identity: tuple[int, int]) -> None:
-    """Remove the name of a namespace.
-
-    Raises `RawnsError`, and leaves the name alone, if it leads to another namespace by now; FileNotFoundError (`SyscallError`)
-    if it does not exist any more.
-    """
-    with signals_blocked():
-        if _replaced(name, identity):
-            raise RawnsError(f"the name {name!r} belongs to another network namespace by now; it is left alone")
-        netns_names.remove(name)
-
-
-def _replaced(name: str, identity: tuple[int, int]) -> bool:
-    """Return whether a name leads to another namespace.  A file on which nothing is mounted is a rest of this one."""
-    path = path_of(name)
-    try:
-        status = syscalls.stat(path)
-    except FileNotFoundError as error:
-        assert isinstance(error, SyscallError)
-        if os.path.islink(path):
-            return True
-        error.hint = f"no network namespace is called {printable(name)}"
-        raise
-    return (status.st_dev, status.st_ino) != identity and status.st_dev == identity[0]
-
-
-def enter_mounts(name: str | None, complain: Callable[[SyscallError], None] | None = None) -> None:
-    """Give the calling thread the mounts of ``ip netns exec``; call it inside the namespace, on a thread that ends there.
-
-    That is a mount namespace of its own, in which /sys shows the network namespace, and each file of /etc/netns/NAME is
-    mounted over the file of that name in /etc.  Raises `SyscallError`; but if ``complain`` is given, it is called with the
-    error of each file that cannot be mounted, and the rest is still done.  In a chroot whose root is not a mount point
-    nothing can be mounted that other mount namespaces would not see: that is such an error, too, and nothing is mounted.
-    """
-    syscalls.unshare(uapi.CLONE_NEWNS)
-    try:
-        syscalls.mount("", "/", "none", uapi.MS_SLAVE | uapi.MS_REC, None)
-    except SyscallError as error:
-        if error.errno != EINVAL or complain is None:
-            raise
-        error.hint = "/ is not a mount point (a chroot), so the command sees the /sys and /etc that are here"
-        complain(error)
-        return
-    flags = 0
-    try:
-        syscalls.umount2("/sys", uapi.MNT_DETACH)
-    except SyscallError:  # there is no /sys, or one that may only be covered; a read-only one only by a read-only one
-        flags = uapi.MS_RDONLY if os.statvfs("/sys").f_flag & os.ST_RDONLY else 0
-    syscalls.mount(name or "none", "/sys", "sysfs", flags, None)
-    files = f"{ETC_DIR}/{name}"
-    if name is None or not os.path.isdir(files):
-        return
-    for file in syscalls.listdir(files):
-        try:
-            syscalls.mount(f"{files}/{file}", f"/etc/{file}", "none", uapi.MS_BIND, None)
-        except SyscallError as error:
-            if complain is None:
-                raise
-            complain(error)

@@ -15,14 +15,12 @@ import stat
 from errno import EACCES, EBUSY, EINVAL, ELOOP, ENOENT, ENOTDIR, ENOTTY, EPERM, ESRCH
 
 from . import syscalls, uapi
-from .errors import InvalidValue, SyscallError
+from .errors import InvalidValue, RawnsError, SyscallError
+from .rollback import Rollback, signals_blocked
 from .terminal import printable, short_repr
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .rollback import Rollback
-
 NETNS_DIR = "/run/netns"
+ETC_DIR = "/etc/netns"  # of files that `ip netns exec` mounts over those of /etc
 MAX_NAME_BYTES = 255
 MAX_MARK_BYTES = 1024
 MAX_FDINFO_BYTES = 4096
@@ -167,6 +165,32 @@ def remove(name: str) -> None:
         elif error.errno == EBUSY:
             error.hint = f"something else is mounted on it: `umount {printable(path)}` first"
         raise
+
+
+def remove_own(name: str, identity: tuple[int, int]) -> None:
+    """Remove the name of a namespace.
+
+    Raises `RawnsError`, and leaves the name alone, if it leads to another namespace by now; FileNotFoundError (`SyscallError`)
+    if it does not exist any more.
+    """
+    with signals_blocked():
+        if leads_elsewhere(name, identity):
+            raise RawnsError(f"the name {name!r} belongs to another network namespace by now; it is left alone")
+        remove(name)
+
+
+def leads_elsewhere(name: str, identity: tuple[int, int]) -> bool:
+    """Return whether a name leads to another namespace.  A file on which nothing is mounted is a rest of this one."""
+    path = path_of(name)
+    try:
+        status = syscalls.stat(path)
+    except FileNotFoundError as error:
+        assert isinstance(error, SyscallError)
+        if os.path.islink(path):
+            return True
+        error.hint = f"no network namespace is called {printable(name)}"
+        raise
+    return (status.st_dev, status.st_ino) != identity and status.st_dev == identity[0]
 
 
 def prepare(undo: Rollback) -> None:

@@ -82,7 +82,8 @@ class NetlinkSocket:
 
     def _open_in_namespace_of(self, other: Socket) -> None:
         """Open in the namespace of ``other``, by a visit; without the privilege for that only if this thread is in it."""
-        from .netns import Namespace, adopt, call_inside
+        from .netns import Namespace, adopt
+        from .threads import call_inside
 
         try:
             fd = ioctl(other.fileno(), uapi.SIOCGSKNS)

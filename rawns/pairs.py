@@ -13,9 +13,9 @@ from . import icmp, sockets
 from .errors import InvalidValue, RawnsError, SyscallError
 from .lab.discover import read_stamp
 from .net import NetNS
-from .netns import call_inside
 from .objects import neighbour
 from .terminal import printable
+from .threads import call_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,12 @@ from .rollback import signals_blocked, start_thread
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any, Protocol, TypeVar
+
+    class HasDescriptor(Protocol):
+        """A namespace, or an object that stands for one."""
+
+        def fileno(self) -> int: ...
 
     Answer = TypeVar("Answer")
 
@@ -232,6 +237,19 @@ def call_and_restore(function: Callable[..., Answer], *args: Any) -> Answer:
         return function(*args)
     finally:
         block.__exit__()
+
+
+def call_inside(namespace: HasDescriptor, function: Callable[..., Answer], *args: Any) -> Answer:
+    """Call ``function(*args)`` inside a namespace; return its result.
+
+    Unlike `NetNS.call`, it is called on the calling thread, if that can return, and on a new thread only if it cannot.
+    """
+
+    def inside() -> Answer:
+        enter(namespace.fileno())
+        return function(*args)
+
+    return call_and_restore(inside)
 
 
 def call_on_thread(function: Callable[..., Answer], *args: Any) -> Answer:

@@ -7,7 +7,8 @@ import select
 from .. import sockets
 from ..errors import InvalidValue, RawnsError
 from ..framing import MAX_RELAYED_BYTES, MAX_WAITING_BYTES, LineSplitter
-from ..netns import Namespace, call_inside
+from ..netns import Namespace
+from ..threads import call_inside
 from . import tcp
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ import sys
 from contextlib import nullcontext
 from math import isfinite
 
-from .. import explain, icmp, netns, packets, syscalls
+from .. import explain, icmp, netns, netns_names, netns_processes, packets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
 from ..terminal import printable
 from .options import Command, HelpRequested, Option, UsageError
@@ -67,8 +67,8 @@ def main(argv: list[str]) -> int:
         if options.netns is None:
             return _ping(options)
         with _opened(options.netns) as visit, visit.entered():
-            if visit.name and os.path.isdir(f"{netns.ETC_DIR}/{visit.name}"):
-                netns.enter_mounts(visit.name)  # the hosts and resolv.conf that `ip netns exec` would give it
+            if visit.name and os.path.isdir(f"{netns_names.ETC_DIR}/{visit.name}"):
+                netns_processes.enter_mounts(visit.name)  # the hosts and resolv.conf that `ip netns exec` would give it
             return _ping(options)
     except PingUsageError as error:
         if error.args[0]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from .. import sysctl, uapi
 from ..errors import InvalidValue
-from ..netns import call_inside
 from ..objects import link
 from ..terminal import short_repr
+from ..threads import call_inside
 from . import pod
 from .failure import INVALID_CONFIG, CniError
 from .keys import FLAG, MAC, MTU, ConfigKey, invalid, number, texts

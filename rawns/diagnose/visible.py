@@ -12,13 +12,13 @@ from collections import OrderedDict
 from .. import inventory, netns_names, sockets, sysctl, uapi
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
-from ..netns import call_inside
 from ..nft import evaluate as nft_evaluate
 from ..nft.records import NftChain, NftRule, NftTable
 from ..objects import neighbour, nsid, route
 from ..objects.neighbour import Neighbour
 from ..objects.route import Route
 from ..terminal import printable
+from ..threads import call_inside
 from .commands import NamespaceName
 from .namespace_view import NamespaceView, RouteRefused
 

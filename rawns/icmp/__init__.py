@@ -20,8 +20,9 @@ from time import monotonic_ns, time_ns
 
 from .. import sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
-from ..netns import Namespace, call_inside
+from ..netns import Namespace
 from ..terminal import short_repr
+from ..threads import call_inside
 from .session import EchoError, EchoReply, EchoSession, PingResult, milliseconds
 from .socket import Icmp4Socket, Icmp6Socket, IcmpSocket
 

@@ -15,10 +15,10 @@ from errno import EBUSY, EEXIST
 
 from .. import netns_names
 from ..errors import KernelError, RawnsError
-from ..netns import call_inside, mount_name
+from ..netns import mount_name
 from ..rollback import Rollback
 from ..terminal import printable
-from ..threads import call_and_restore
+from ..threads import call_and_restore, call_inside
 from . import build_requests, stamp
 from .activation import activate
 from .interface import DEFAULT_VLANS

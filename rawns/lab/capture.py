@@ -8,10 +8,10 @@ from time import monotonic, time_ns
 
 from .. import pcapng, sockets
 from ..errors import InvalidValue
-from ..netns import call_inside
 from ..packet_ring import RETIRE_MILLISECONDS, PacketRing
 from ..rollback import start_thread
 from ..terminal import printable, short_repr
+from ..threads import call_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

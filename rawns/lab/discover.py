@@ -7,7 +7,7 @@ import os
 from .. import netns_names
 from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
-from ..netns import ETC_DIR
+from ..netns_names import ETC_DIR
 from ..rollback import signals_blocked
 from . import lock, stamp
 from .stamp import LO

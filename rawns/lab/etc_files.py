@@ -12,7 +12,7 @@ from _functools import partial  # type: ignore[import-not-found]  # the C type a
 from errno import EEXIST, ELOOP, ENOENT, ENOTDIR
 
 from ..errors import InvalidValue, RawnsError, SyscallError
-from ..netns import ETC_DIR
+from ..netns_names import ETC_DIR
 from ..rollback import Rollback
 from ..syscalls import close, observed_call
 from ..terminal import printable

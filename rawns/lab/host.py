@@ -6,7 +6,8 @@ from _socket import AF_INET6
 
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..net import NetNS, connect
-from ..netns import adopt, remove_name, unshare
+from ..netns import adopt, unshare
+from ..netns_names import remove_own
 from ..objects import prefix
 from ..objects.link import check_flag
 from ..terminal import printable
@@ -304,7 +305,7 @@ class Host(BaseHost):
     def delete(self) -> None:
         """Remove its name from /run/netns and forget it.  Raises as `NetNS.delete`."""
         if self.name is not None:
-            remove_name(self.name, self.identity)
+            remove_own(self.name, self.identity)
         self.forget()
 
     def release(self) -> None:

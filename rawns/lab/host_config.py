@@ -9,7 +9,7 @@ from _functools import partial  # type: ignore[import-not-found]  # the C type a
 
 from .. import sysctl
 from ..errors import KernelError, SyscallError
-from ..netns import ETC_DIR
+from ..netns_names import ETC_DIR
 from ..terminal import printable
 from . import etc_files, stamp
 from .change import Change

@@ -10,7 +10,7 @@ from _socket import AF_INET6
 
 from ..errors import InvalidValue
 from ..net import NetNS
-from ..netns import ETC_DIR
+from ..netns_names import ETC_DIR
 from . import discover, etc_files, kinds
 from .diff import IP6_METRIC
 from .host import FORWARDING

@@ -14,9 +14,9 @@ from time import monotonic
 from .. import icmp, sockets
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..events import wait_until
-from ..netns import call_inside
 from ..objects import prefix
 from ..terminal import printable, short_repr
+from ..threads import call_inside
 from .activation import activate
 from .wait import LabTimeoutError
 from .words import port_number

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..lab.lock import LabLock
     from ..lab.running import PortWord
     from ..net import NetNS
-    from ..netns import Command, ProcessOptions, RunOptions
+    from ..netns_processes import Command, ProcessOptions, RunOptions
     from .capture import LabCapture
     from .processes import HostProcess, OutputReader, Ready
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Union
 
     from ..lab.host import Host
-    from ..netns import Command, ProcessOptions
+    from ..netns_processes import Command, ProcessOptions
 
     Ready = Union[str, Callable[["HostProcess"], object]]
 

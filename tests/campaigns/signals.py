@@ -126,24 +126,36 @@ class Process:
         return frame.Ended(status, said)
 
 
+def duration(bench: verbs.Bench, verb: str) -> float:
+    """Return how many seconds a verb takes as a process."""
+    bench.prepare(verb)
+    start = time.monotonic()
+    ended = Process(bench.argv(verb)).end()
+    assert ended.status == 0, ended
+    return time.monotonic() - start
+
+
 def moments(report: Report, bench: verbs.Bench, count: int) -> None:
     """Send a signal at a moment of a process, from its first instruction on."""
     dice = random.Random(report.seed)
     lasts: dict[str, float] = {}
     for verb in verbs.VERBS:
-        bench.prepare(verb)
-        start = time.monotonic()
-        ended = Process(bench.argv(verb)).end()
-        assert ended.status == 0, ended
-        lasts[verb] = time.monotonic() - start
-    for case in range(count):
-        verb, name = dice.choice(sorted(lasts)), dice.choice([*FATAL, "SIGSTOP"])
-        moment, remedy = dice.uniform(0, lasts[verb] * 1.1), dice.choice(["gc", "up"])
+        lasts[verb] = sorted(duration(bench, verb) for _ in range(5))[2]
+    ways = [(verb, name) for verb in sorted(lasts) for name in [*FATAL, "SIGSTOP"]]  # each as often as the others
+    end = time.monotonic() + report.minutes * 60 if report.minutes else float("inf")
+    case = 0
+    while case < count and time.monotonic() < end:
+        verb, name = ways[case % len(ways)]
+        moment, remedy = dice.uniform(0, lasts[verb]), dice.choice(["gc", "up"])
         bench.prepare(verb)
         process = Process(bench.argv(verb))
         time.sleep(moment)
-        process.process.send_signal(getattr(signal, name))
+        if process.process.poll() is not None:  # it was faster than usual
+            process.end()
+            continue
         report.tally(f"{verb} {name}")
+        process.process.send_signal(getattr(signal, name))
+        case += 1
         problem = ""
         if name == "SIGSTOP":
             problem = while_stopped(bench)
@@ -175,9 +187,9 @@ def calls_campaign(report: Report) -> None:
 
 
 def moments_campaign(report: Report) -> None:
-    """Send the same signals and SIGSTOP at random moments of processes; then `gc` or `up`."""
+    """Send the same signals and SIGSTOP at random moments of processes, for --minutes if given; then `gc` or `up`."""
     with tempfile.TemporaryDirectory() as folder:
-        moments(report, verbs.pid_bench(Path(folder)), report.count or 1000)
+        moments(report, verbs.pid_bench(Path(folder)), report.count or (1_000_000 if report.minutes else 1000))
 
 
 def threads_campaign(report: Report) -> None:

@@ -24,7 +24,7 @@ from rawns.lab import build_requests, discover, document, stamp
 from rawns.lab.export import data_of
 from rawns.lab.interface import DEFAULT_VLANS
 from rawns.lab.readback import live
-from rawns.netns import ETC_DIR
+from rawns.netns_names import ETC_DIR
 from rawns.objects.route import again
 from rawns.syscalls import Event
 

@@ -7,8 +7,9 @@ from errno import EEXIST, ENOENT
 
 from ... import rtnl, syscalls, uapi
 from ...errors import InvalidValue, KernelError, SyscallError
-from ...netns import Namespace, enter_mounts
+from ...netns import Namespace
 from ...netns_names import HERE, NETNS_DIR, SAFE_OPEN
+from ...netns_processes import enter_mounts
 from ...nlmsg import Request
 from .arguments import integer
 from .context import ObjectVerbs, complain, complaint, help_of, reason

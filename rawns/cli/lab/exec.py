@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ... import netns, syscalls, uapi
+from ... import netns, netns_processes, syscalls, uapi
 from ...errors import RawnsError
 from ...rollback import set_signal_mask, signal_mask, signals_blocked
 from ...terminal import printable
@@ -41,7 +41,7 @@ def _become(name: str, command: list[str]) -> int:
     """Enter a namespace as ``ip netns exec`` does, and become the command.  Returns an exit status if that fails."""
     with netns.Namespace.open(name) as namespace:
         syscalls.setns(namespace.fileno(), uapi.CLONE_NEWNET)
-    netns.enter_mounts(name, lambda error: print(f"rawns lab: {printable(str(error))}", file=sys.stderr))
+    netns_processes.enter_mounts(name, lambda error: print(f"rawns lab: {printable(str(error))}", file=sys.stderr))
     sys.stdout.flush()
     return _exec(command)
 
