@@ -25,9 +25,9 @@ from .errors import DecodeError, KernelError, errno_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from .nlmsg import Frame, Reply, Request
+    from .nlmsg import Reply, Request
     from .wire import Body, Buffer, Message
 
 IDLE, AWAIT_ACK, AWAIT_DONE = "IDLE", "AWAIT_ACK", "AWAIT_DONE"
@@ -51,7 +51,8 @@ class Exchange:
     def _clear(self) -> None:
         self._requests: Sequence[Request] = ()
         self._sent: list[bytes] = []
-        self._received: list[list[tuple[Frame, Buffer]]] = []  # the answers to each request, not decoded yet
+        # The answers to each request, not decoded yet: datagram, type, flags, and where in it the payload begins and ends.
+        self._received: list[list[tuple[Buffer, int, int, int, int]]] = []
         self._errors: dict[int, KernelError] = {}
         self.warnings: list[str] = []  # the kernel's sentences about requests that it has carried out
         self.interrupted = False  # whether a dump changed while it was read (NLM_F_DUMP_INTR)
@@ -84,32 +85,36 @@ class Exchange:
     def receive(self, data: Buffer) -> None:
         """Take one datagram from the kernel.  Raises `DecodeError` if it is malformed."""
         first, asked, received = self._first, len(self._requests), self._received
-        for frame in nlmsg.split(data):
-            number = (frame.seq - first) & 0xFFFFFFFF
+        interrupted, least = uapi.NLM_F_DUMP_INTR, uapi.NLMSG_MIN_TYPE
+        for kind, flags, seq, _, offset, end in nlmsg.headers(data):
+            number = (seq - first) & 0xFFFFFFFF
             if number >= asked or self.state is IDLE:
                 continue
-            if frame.flags & uapi.NLM_F_DUMP_INTR:
+            if flags & interrupted:
                 self.interrupted = True
-            if frame.kind >= uapi.NLMSG_MIN_TYPE:
-                received[number].append((frame, data))
-            elif frame.kind == uapi.NLMSG_ERROR:
-                self._acknowledged(number, nlmsg.ERROR, data, frame)
-            elif frame.kind == uapi.NLMSG_DONE:
-                self._acknowledged(number, nlmsg.DONE, data, frame)
+            start = offset + nlmsg.NLMSGHDR.size
+            if kind >= least:
+                received[number].append((data, kind, flags, start, end))
+            elif kind == uapi.NLMSG_ERROR:
+                self._acknowledged(number, nlmsg.ERROR, data, flags, start, end)
+            elif kind == uapi.NLMSG_DONE:
+                self._acknowledged(number, nlmsg.DONE, data, flags, start, end)
 
-    def _decode(self, number: int) -> list[Reply]:
-        """Return the answers to one request, decoded; what this took is forgotten."""
+    def _decode(self, number: int) -> Iterator[Reply]:
+        """Return an iterator over the answers to one request, which decodes each when it is asked for; forget them."""
         received, self._received[number] = self._received[number], []
         reading = self._requests[number].reading
-        if reading is None and received:  # as a rule all are of one number, which is looked up once
-            reading = self._messages.get(received[0][0].kind)
-        return [nlmsg.decode(data, frame, self._messages, reading) for frame, data in received]
+        messages = {} if reading is None else {reading.number: reading}
+        for kind in {kind for _, kind, *_ in received}.difference(messages):  # as a rule one, which is looked up once
+            if kind in self._messages:
+                messages[kind] = self._messages[kind]
+        return (nlmsg.reply(*one, messages) for one in received)
 
-    def _acknowledged(self, number: int, answer: Message, data: Buffer, frame: Frame) -> None:
+    def _acknowledged(self, number: int, answer: Message, data: Buffer, flags: int, start: int, end: int) -> None:
         header = answer.layout.header
-        told = frame.flags & uapi.NLM_F_ACK_TLVS
-        if told or frame.end - frame.start < header.size or header.read(data, frame.start)[0]:  # else: well done, no more to read
-            body = answer.unpack(data, frame.start, frame.end)
+        told = flags & uapi.NLM_F_ACK_TLVS
+        if told or end - start < header.size or header.read(data, start)[0]:  # else: well done, no more to read
+            body = answer.unpack(data, start, end)
             error = -body.get("error", 0)
             if not 0 <= error <= MAX_ERRNO:
                 raise DecodeError(f"{answer.name}: error is {-error}, not an errno")
@@ -146,18 +151,25 @@ class Exchange:
         """Whether an error has been received, finished or not."""
         return bool(self._errors)
 
-    def take(self) -> list[Reply]:
-        """Return the answers to the last request that have been received since the last call (a dump's, one by one)."""
+    def take(self) -> Iterator[Reply]:
+        """Return an iterator over the answers to the last request that have been received since the last call.
+
+        Each is decoded when it is asked for.  Raises `DecodeError` then if it is malformed.
+        """
         return self._decode(len(self._requests) - 1)
+
+    def check(self) -> None:
+        """Raise the first `KernelError` that has been received, if any has."""
+        if self._errors:
+            raise self._errors[min(self._errors)]
 
     def result(self) -> list[list[Reply]]:
         """Return the answers to each request of the finished conversation; to be called once.
 
         Raises the first `KernelError`; `DecodeError` if an answer is malformed.
         """
-        if self._errors:
-            raise self._errors[min(self._errors)]
-        return [self._decode(number) for number in range(len(self._requests))]
+        self.check()
+        return [list(self._decode(number)) for number in range(len(self._requests))]
 
 
 def _advice(request: Request, refusal: KernelError) -> str:

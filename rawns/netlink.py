@@ -115,9 +115,10 @@ class Netlink(NetlinkSocket):
             except (SyscallError, DecodeError):
                 return
 
-    def _result(self) -> list[list[Reply]]:
+    def _check(self) -> None:
+        """Raise the first `KernelError` of the conversation, and take note of it."""
         try:
-            return self._exchange.result()
+            self._exchange.check()
         except KernelError as error:
             if error.errno == EPERM:  # EACCES here is not about privileges: IPv6 is switched off on the link
                 from .privileges import remedy
@@ -150,7 +151,8 @@ class Netlink(NetlinkSocket):
         whole = self._converse(requests, gets, atomic)
         if not (whole or self._exchange.finished or self._exchange.refused):
             raise Interrupted(f"{requests[-1].message.name}: the answers overran the socket's buffer (ENOBUFS)")
-        return self._result()
+        self._check()
+        return self._exchange.result()
 
     @property
     def warnings(self) -> list[str]:
@@ -171,6 +173,13 @@ class Netlink(NetlinkSocket):
         If all ``attempts`` (8, within 0.2 s) are disturbed, the last answer is returned, and its ``complete`` is False:
         entries that changed meanwhile may be missing, or there twice; all others are there.  Raises `KernelError`.
         """
+        return Listing(*self.dump_each(request, attempts))
+
+    def dump_each(self, request: Request, attempts: int = MAX_DUMP_ATTEMPTS) -> tuple[Iterator[Reply], bool]:
+        """Return what `dump` does, as an iterator that decodes each message when it is asked for, and whether it is complete.
+
+        A message takes a twentieth of the memory until then.  The iterator raises `DecodeError` at a malformed message.
+        """
         self._current()
         with self._lock:
             self.check_strictly()
@@ -181,7 +190,8 @@ class Netlink(NetlinkSocket):
                 complete = self._converse([request], ask_length) and not self._exchange.interrupted
                 if complete or self._exchange.refused:
                     break
-            return Listing(self._result()[0], complete)
+            self._check()
+            return self._exchange.take(), complete
 
     def check_strictly(self) -> None:
         """Have the kernel refuse what it does not know in requests that ask for something (NETLINK_GET_STRICT_CHK)."""
@@ -221,7 +231,7 @@ class DumpStream:
                     self.complete = False
                 yield from exchange.take()
             self.complete = self.complete and not exchange.interrupted
-            netlink._result()
+            netlink._check()
         finally:
             self.close()
 

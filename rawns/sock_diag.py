@@ -294,9 +294,7 @@ class _Reading(Message):
             raise DecodeError(f"{self.name}: {stop - start} bytes instead of the {header.size} of struct {header.name}")
         if not self.attributes and data[start] == uapi.AF_INET:
             return header.read(data, start), {}
-        attributes: dict[Any, Any] = {}
-        self.layout.attrs.unpack_into(attributes, data, start + header.size, stop, None, ())
-        return header.read(data, start), attributes
+        return header.read(data, start), self.layout.attrs.unpack(data, start + header.size, stop, {}, None, ())
 
 
 class DiagRequest(Request):

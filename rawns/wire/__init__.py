@@ -20,6 +20,7 @@ what a newer kernel adds survives as number and bytes.  A wrong length is a `Dec
 
 from __future__ import annotations
 
+from _operator import itemgetter  # the C module: see `nlsocket`
 from struct import Struct as _Struct
 
 from .. import uapi
@@ -113,6 +114,7 @@ _SELECTOR = _Struct("=H")
 NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
 _HEAD = _Struct("=I")  # the same as one number
 MAX_SHAPES = 64  # that a table remembers
+MAX_KNOWN = 64  # payloads of which a shape remembers the values
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 
@@ -201,39 +203,54 @@ class _Shape:
     run is read with it.
     """
 
-    __slots__ = ("fixed", "heads", "names", "plain", "read", "rest")
+    __slots__ = ("empty", "fixed", "heads", "payloads", "plain", "read", "rest")
 
     def __init__(self, run: Run, data: Buffer, start: int, header: Struct | None) -> None:
         form, names = ("=", []) if header is None else (f"{header.form}{-header.size & 3}x", list(header.defaults))
-        self.fixed, self.names = len(names), [*names, *[name for _, _, name, _ in run]]
+        self.fixed = len(names)
         self.heads: tuple[int, ...] = tuple([_HEAD.unpack_from(data, offset)[0] for offset, *_ in run])
-        self.plain: list[tuple[Any, Callable[[bytes], Any]]] = []  # converted from the payload alone
+        # What is converted from the payload alone, with the values of the last payloads of its type: as a rule an address is its
+        # own peer's, and all addresses have the name of the same link.
+        self.plain: list[tuple[Any, Callable[[bytes], Any], dict[bytes, Any]]] = []
         self.rest: list[tuple[Any, Type, int, int]] = []  # others
-        for offset, length, name, kind in run:
+        known: dict[Type, dict[bytes, Any]] = {}
+        places = list(range(self.fixed))  # of the values in what the struct has read
+        for place, (offset, length, name, kind) in enumerate(run):
             size = length - 4
             if isinstance(kind, Scalar) and kind.code[0] not in "=!":
                 form += f"I{kind.code}{size - kind.size}x"
             else:
                 form += f"I{size}s"
                 if isinstance(kind, Payload) and kind is not RAW or isinstance(kind, Struct) and size >= kind.size:
-                    self.plain.append((name, kind.convert))
+                    self.plain.append((name, kind.convert, known.setdefault(kind, {})))
                 elif kind is not None and kind is not RAW:
                     self.rest.append((name, kind, offset + 4 - start, offset + length - start))
             form += f"{-length & 3}x"
+            if kind is not None:  # else it is skipped
+                names.append(name)
+                places.append(self.fixed + 2 * place + 1)
+        self.empty: Body = dict.fromkeys(names)  # to fill a copy of it takes three quarters of the time of a new dict
+        self.payloads = itemgetter(*places) if len(places) > 1 else lambda found: [found[place] for place in places]
         self.read = _Struct(form.removesuffix(f"{-run[-1][1] & 3}x")).unpack_from  # the last may lack its padding
 
-    def unpack_into(self, values: Body, data: Buffer, start: int, path: Path) -> bool:
-        """Decode a run as long as the one it was made of; return False, and do nothing, if it has another shape."""
-        found, fixed = self.read(data, start), self.fixed
-        if found[fixed::2] != self.heads:
-            return False
-        values.update(zip(self.names, found[:fixed] + found[fixed + 1 :: 2]))
-        for name, convert in self.plain:
-            values[name] = convert(values[name])
+    def unpack(self, data: Buffer, start: int, path: Path) -> Body | None:
+        """Decode a run as long as the one that the shape was made of; return None if it has another shape."""
+        found = self.read(data, start)
+        if found[self.fixed :: 2] != self.heads:
+            return None
+        values = self.empty.copy()
+        values.update(zip(self.empty, self.payloads(found)))
+        for name, convert, known in self.plain:
+            payload = values[name]
+            value = known.get(payload)
+            if value is None:
+                if len(known) >= MAX_KNOWN:
+                    known.clear()
+                value = known[payload] = convert(payload)
+            values[name] = value.copy() if type(value) is dict else value
         for name, kind, begin, end in self.rest:
             values[name] = kind.unpack(data, start + begin, start + end, values, None, path)
-        values.pop(None, None)  # what is skipped
-        return True
+        return values
 
 
 class _Shapes:
@@ -251,11 +268,9 @@ class _Shapes:
             if len(self.by_length) >= MAX_SHAPES:
                 self.by_length.clear()
             self.by_length[size] = None
-        elif (
-            run
-            and len({name for _, _, name, _ in run}) == len(run)
-            and not any(kind is not None and (kind.repeated or isinstance(kind, SubMessage)) for *_, kind in run)
-        ):
+            return
+        kept = [(name, kind) for *_, name, kind in run if kind is not None]
+        if run and len(dict(kept)) == len(kept) and not any(kind.repeated or isinstance(kind, SubMessage) for _, kind in kept):
             self.by_length[size] = _Shape(run, data, start, header)
 
 
@@ -319,18 +334,15 @@ class Attrs(Type):
         raise WireError(f"there is no attribute {shortened(key)} here")
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
+        shape = self._shapes.by_length.get(end - start) if trace is None else None
+        found = shape.unpack(data, start, path) if shape is not None else None
+        if found is not None:
+            return found
         values: Body = {}
-        self.unpack_into(values, data, start, end, trace, path)
+        run = self.walk(values, data, start, end, trace, path)
+        if trace is None and start < end:
+            self._shapes.learn(run, data, start, end)
         return values
-
-    def unpack_into(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> None:
-        """Decode the attributes of ``data[start:end]`` into ``values``.  Raises `DecodeError`."""
-        if trace is not None:
-            self.walk(values, data, start, end, trace, path)
-            return
-        shape = self._shapes.by_length.get(end - start)
-        if start < end and (shape is None or not shape.unpack_into(values, data, start, path)):
-            self._shapes.learn(self.walk(values, data, start, end, None, path), data, start, end)
 
     def walk(self, values: Body, data: Buffer, start: int, end: int, trace: Trace, path: Path) -> Run:
         """Decode one attribute after the other into ``values``.  Raises `DecodeError`."""
@@ -380,10 +392,10 @@ class Layout(Type):
         return b"".join([head, _PAD[len(head) & 3], *self.attrs.pieces(value, value, header.defaults)])
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
-        values: Body = {}
         shape = self._shapes.by_length.get(end - start) if trace is None else None
-        if shape is not None and shape.unpack_into(values, data, start, path):
-            return values
+        found = shape.unpack(data, start, path) if shape is not None else None
+        if found is not None:
+            return found
         stop = start + self.header.size
         values = self.header.unpack(data, start, min(stop, end), siblings, trace, path)
         run = self.attrs.walk(values, data, stop + 3 & ~3, end, trace, path)

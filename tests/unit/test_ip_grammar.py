@@ -18,7 +18,7 @@ from rawns.cli.ip import command as ip
 from rawns.cli.ip.context import Args, IpContext
 from rawns.cli.ip.grammar import CommandError
 from rawns.errors import DecodeError, WireError
-from rawns.nlmsg import Listing, Reply, Request
+from rawns.nlmsg import Reply, Request
 
 CAPTURED = r"""
 link set v1 up
@@ -532,8 +532,8 @@ def test_an_error_of_our_own_is_not_presented_as_the_kernels(quiet: list[str], m
 
 def test_an_interrupted_list_is_shown_and_marked(quiet: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Kernel:
-        def dump(self, request: Request) -> Listing[Reply]:
-            return Listing([Reply(uapi.RTM_NEWLINK, "RTM_NEWLINK", 0, {"ifi_index": 7, "IFLA_IFNAME": "v7"})], complete=False)
+        def dump_each(self, request: Request) -> tuple[Iterator[Reply], bool]:
+            return iter([Reply(uapi.RTM_NEWLINK, "RTM_NEWLINK", 0, {"ifi_index": 7, "IFLA_IFNAME": "v7"})]), False
 
     here = IpContext()
     here._kernel = Kernel()  # type: ignore[assignment]

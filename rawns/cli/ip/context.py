@@ -142,15 +142,23 @@ class IpContext:
         head = [OutputField(*deleted, "Deleted ")] if request.message.name.startswith("RTM_DEL") else []
         self.print_all([*head, *show(reply.body)] for reply in replies)
 
-    def dump(self, request: Request) -> list[Reply]:
-        """Return what the kernel lists.  A refusal is printed, and ends the command with status 1."""
+    def dump_each(self, request: Request) -> Iterator[Reply]:
+        """Return what the kernel lists, each decoded when it is asked for.
+
+        A refusal is printed, and ends the command with status 1.
+        """
         try:
-            replies = self.kernel.dump(request)
+            replies, complete = self.kernel.dump_each(request)
         except KernelError as error:
             complain(complaint(error))
             raise CommandError("Dump terminated", FAILED) from None
-        if not replies.complete:
+        if not complete:
             complain("Dump was interrupted and may be inconsistent.")
+        return replies
+
+    def dump(self, request: Request) -> list[Reply]:
+        """Return what the kernel lists.  A refusal is printed, and ends the command with status 1."""
+        replies = list(self.dump_each(request))
         for reply in replies:
             if reply.kind == uapi.RTM_NEWLINK:
                 self._links[reply.body["ifi_index"]] = reply.body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
     from typing import Any, Optional
 
     from ...nlmsg import Frame, Reply
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 
     Take = Callable[[Args, Record], None]  # reads what follows a word into the record
 
-    __all__ = ["Any", "Callable", "Collection", "Iterable", "Iterator", "Mapping", "Optional", "Sequence"]
+    __all__ = ["Any", "Callable", "Collection", "Container", "Iterable", "Iterator", "Mapping", "Optional", "Sequence"]
     __all__ += ["Args", "Body", "CommandError", "Frame", "IpContext", "Keyword", "Message", "OutputField", "OutputRow", "Prefix"]
     __all__ += ["Read", "Record", "Reply", "Row", "Struct", "Take", "TakeWord"]

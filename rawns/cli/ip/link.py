@@ -15,7 +15,7 @@ from .render import JsonText, OutputField, Renderer, array, document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, Callable, IpContext, Iterable, Iterator, Message, OutputField, Record
+    from .hints import Args, Body, Callable, Container, IpContext, Iterable, Iterator, Message, OutputField, Record
 
 NO_MASTER = 0xFFFFFFFF  # the kernel then lists the links without a master
 
@@ -72,10 +72,10 @@ def _links(ip: IpContext, record: Record) -> list[Body]:
     return [reply.body for reply in ip.dump(Request(rtnl.GETLINK, body, uapi.NLM_F_DUMP))]
 
 
-def addresses(ip: IpContext, record: Record) -> list[Body]:
-    """Return all addresses of the family and device of the filter."""
+def addresses(ip: IpContext, record: Record) -> Iterator[Body]:
+    """Return an iterator over all addresses of the family and device of the filter."""
     body = {"ifa_family": record["family"], "ifa_index": record["index"]}
-    return [reply.body for reply in ip.dump(Request(rtnl.GETADDR, body, uapi.NLM_F_DUMP))]
+    return (reply.body for reply in ip.dump_each(Request(rtnl.GETADDR, body, uapi.NLM_F_DUMP)))
 
 
 def matcher(record: Record, ip: IpContext) -> Callable[[Body], bool]:
@@ -119,18 +119,33 @@ def _hidden(link: Body, record: Record) -> bool:
 
 
 class AddressesByLink:
-    """The addresses of all links, and which of them pass the filter."""
+    """The addresses of links as text or JSON, made as they are decoded: 10,000 addresses as dicts would take 15 MB.
 
-    def __init__(self, found: Iterable[Body], record: Record, ip: IpContext) -> None:
-        self.of: dict[int, list[tuple[Body, bool]]] = {}
-        fits = matcher(record, ip)
+    In JSON an address that does not pass the filter leaves an empty object behind.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[int, list[str]] = {}
+        self._fitting: set[int] = set()  # links of which an address passes the filter
+
+    def read(self, found: Iterable[Body], record: Record, ip: IpContext, links: Container[int]) -> None:
+        """Read addresses; there will be text for those of the ``links`` with these indexes."""
+        from .show_link import address_rows
+
+        fits, family, empty = matcher(record, ip), record["family"], ["{}"] if ip.json else []
+        shown = Renderer(address_rows(ip, ip.echo), ip, depth=3)
         for one in found:
-            self.of.setdefault(one["ifa_index"], []).append((one, fits(one)))
+            index, fitting = one["ifa_index"], fits(one)
+            texts = self.of.setdefault(index, [])
+            if fitting:
+                self._fitting.add(index)
+            if index in links and family in (0, one["ifa_family"]):
+                texts += [shown(one)] if fitting else empty
 
     def shows(self, link: Body, family: int) -> bool:
         """Return whether a link is listed: if an address of it fits, or if it has none and no family is asked for."""
-        mine = self.of.get(link["ifi_index"])
-        return family in (0, AF_PACKET) if mine is None else any(fitting for _, fitting in mine)
+        index = link["ifi_index"]
+        return index in self._fitting if index in self.of else family in (0, AF_PACKET)
 
 
 def list_links(args: Args, whole: bool, object: str) -> int:
@@ -138,14 +153,15 @@ def list_links(args: Args, whole: bool, object: str) -> int:
     ip = args.ip
     if whole:
         ip.family = AF_PACKET
-    record = _wanted(args, object)
+    record, found = _wanted(args, object), AddressesByLink()
     if whole and "dev" in record and "group" not in record:
-        links, found = _named(ip, record["dev"]), AddressesByLink((), record, ip)
+        links = _named(ip, record["dev"])
     else:
         links = _links(ip, record)
-        listed = [] if ip.family == AF_PACKET else addresses(ip, record)
-        ip.family = record["family"]
-        found = AddressesByLink(listed, record, ip)
+        if ip.family != AF_PACKET:
+            listed = addresses(ip, record)
+            ip.family = record["family"]
+            found.read(listed, record, ip, {link["ifi_index"] for link in links if _has_addresses(link, record, ip)})
     ip.family = record["family"]
     if ip.family != AF_PACKET:
         links = [link for link in links if found.shows(link, record["family"])]
@@ -153,17 +169,28 @@ def list_links(args: Args, whole: bool, object: str) -> int:
     return 0
 
 
+def _is_headless(ip: IpContext) -> bool:
+    """Return whether addresses are listed without their links."""
+    return ip.oneline and ip.family != AF_PACKET and not ip.brief
+
+
+def _has_addresses(link: Body, record: Record, ip: IpContext) -> bool:
+    """Return whether the addresses of a link are listed if they pass the filter."""
+    return bool(link["ifi_flags"] & uapi.IFF_UP or "up" not in record) and (_is_headless(ip) or not _hidden(link, record))
+
+
 def _shown(link: Body, found: AddressesByLink, record: Record, ip: IpContext, whole: bool) -> Iterator[OutputField]:
     """Yield the fields of one link: itself, its addresses, its counters."""
     from . import show_link
 
-    headless = ip.oneline and ip.family != AF_PACKET and not ip.brief
+    headless = _is_headless(ip)
     if not headless and _hidden(link, record):
         return
     if not headless and "label" not in record:
         yield from show_link.brief(link, ip) if ip.brief else show_link.link(link, ip, whole)
     if ip.family != AF_PACKET:
-        yield _addresses(link, found, record, ip)
+        texts = found.of.get(link["ifi_index"], [])
+        yield OutputField("addr_info", JsonText(array(texts, ip.pretty))) if ip.json else OutputField("", None, "".join(texts))
         if ip.brief:
             yield OutputField("", None, "\n")
     if not whole and ip.stats and not (headless or ip.brief or "label" in record):
@@ -171,21 +198,6 @@ def _shown(link: Body, found: AddressesByLink, record: Record, ip: IpContext, wh
 
         yield from statistics(link, ip)
         yield OutputField("", None, "\\" if ip.oneline else "\n")
-
-
-def _addresses(link: Body, found: AddressesByLink, record: Record, ip: IpContext) -> OutputField:
-    """Return the addresses of one link; in JSON those that do not fit leave an empty object behind."""
-    from .show_link import address_rows
-
-    mine = found.of.get(link["ifi_index"], [])
-    if "up" in record and not link["ifi_flags"] & uapi.IFF_UP:
-        mine = []
-    family, shown = record["family"], Renderer(address_rows(ip, ip.echo), ip, depth=3)
-    empty = "{}" if ip.json else ""
-    texts = [shown(one) if fitting else empty for one, fitting in mine if family in (0, one["ifa_family"])]
-    if ip.json:
-        return OutputField("addr_info", JsonText(array(texts, ip.pretty)))
-    return OutputField("addr_info", None, "".join(texts))
 
 
 def modify(args: Args, message: Message, flags: int = 0) -> int:

@@ -171,7 +171,7 @@ ROWS = (
     GATEWAY,
     OutputGroup("RTA_VIA", _part("via")),
     OutputRow("RTA_OIF", "dev", "dev %s ", device_name, colour="ifname", cached=True),
-    OutputRow("", "table", "table %s ", _table, cached=lambda record: record.get("RTA_TABLE", record["rtm_table"])),
+    OutputRow("", "table", "table %s ", _table, cached=("RTA_TABLE", "rtm_table")),
     OutputRow("rtm_protocol", "protocol", "proto %s ", named_unless("rt_protos", uapi.RTPROT_BOOT), cached=True),
     OutputRow("rtm_scope", "scope", "scope %s ", named_unless("rt_scopes", uapi.RT_SCOPE_UNIVERSE), cached=True),
     OutputRow("RTA_PREFSRC", "prefsrc", "src %s ", colour=_colour("RTA_PREFSRC")),

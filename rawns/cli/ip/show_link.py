@@ -271,7 +271,8 @@ def _family_name(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _local_name(record: Body, _: Body, ip: IpContext) -> str:
-    return ip.host(local_address(record))
+    address = local_address(record)
+    return ip.host(address) if ip.resolve else address
 
 
 def _peer(value: str, record: Body, ip: IpContext) -> str | None:
@@ -297,16 +298,17 @@ def _address_flags(value: int, record: Body, ip: IpContext) -> Iterator[OutputFi
         yield OutputField("ifa_flags", f"{left:02x}", f"flags {left:02x} ")
 
 
-def _life_times(value: Body, record: Body) -> tuple[int, int]:
+def _life_times(record: Body) -> tuple[int, int]:
     """Return the seconds for which an address is valid, and preferred."""
-    valid, preferred = value["ifa_valid"], value["ifa_prefered"]
-    if preferred != FOREVER and preferred >> 31 and address_flags(record) & uapi.IFA_F_DEPRECATED:
+    times = record["IFA_CACHEINFO"]
+    preferred = times["ifa_prefered"]
+    if preferred >> 31 and preferred != FOREVER and address_flags(record) & uapi.IFA_F_DEPRECATED:
         preferred -= 1 << 32
-    return valid, preferred
+    return times["ifa_valid"], preferred
 
 
 def _life_time_fields(value: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    valid, preferred = ((seconds, "forever" if seconds == FOREVER else f"{seconds}sec") for seconds in _life_times(value, record))
+    valid, preferred = ((seconds, "forever" if seconds == FOREVER else f"{seconds}sec") for seconds in _life_times(record))
     yield OutputField("valid_life_time", valid[0], put("\n       valid_lft %s", valid[1], ip))
     yield OutputField("preferred_life_time", preferred[0], put(" preferred_lft %s", preferred[1], ip))
 
@@ -323,9 +325,9 @@ ADDRESS_ROWS: tuple[Row, ...] = (
     OutputRow("IFA_BROADCAST", "broadcast", "brd %s ", host, colour=_address_colour),
     OutputRow("IFA_ANYCAST", "anycast", "any %s ", host, colour=_address_colour),
     OutputRow("ifa_scope", "scope", "scope %s ", named("rt_scopes"), cached=True),
-    OutputGroup("ifa_flags", _address_flags, cached=lambda record: (address_flags(record), record["ifa_family"])),
+    OutputGroup("ifa_flags", _address_flags, cached=("IFA_FLAGS", "ifa_flags", "ifa_family")),
     OutputRow("IFA_LABEL", "label", "%s", cached=True),
-    OutputGroup("IFA_CACHEINFO", _life_time_fields, cached=lambda record: _life_times(record["IFA_CACHEINFO"], record)),
+    OutputGroup("IFA_CACHEINFO", _life_time_fields, cached=_life_times),
     LINE_END,
 )
 ADDRESS_DEVICE: tuple[Row, ...] = (
