@@ -1,12 +1,13 @@
 """`rawns onefile`: write a copy of this package into one executable file, which needs nothing but Python.
 
 The file is a zip archive after a line that names the interpreter.  The same package gives the same bytes: names are sorted,
-times are fixed.  It always contains the source, without comments and docstrings unless ``--comments`` is given; with
+times are fixed.  It always contains the source, without comments, docstrings and annotations unless ``--comments`` is given; with
 ``--compile`` also the compiled modules, which the Python version that has written them uses, and every other version ignores.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 
@@ -47,13 +48,30 @@ PARTS = {
     "pool": "rawns/pool.py",
     "events": "rawns/events.py",
 }
+NOT_WITH_ONLY = (
+    "library",
+    "manual",
+)  # parts that ``--only`` leaves out, unless they are named; of the others, what is not needed
 # Packages of the public API that are left out with a command.
 WITH_COMMAND = {"lab": "lab", "icmp": "ping", "diagnose": "why", "chat": "chat"}
 # Modules whose functions import what belongs to the command that is typed, which may have been left out.
 DISPATCHERS = ("rawns.cli.main", "rawns.cli.completion")
 
-# Packages whose modules are imported by name.
-BY_NAME = ("rawns.cli.", "rawns.learn.chapters")
+# Packages of which all modules are needed: one is imported for each word of a command line.
+WHOLE_PACKAGES = ("rawns.cli.", "rawns.learn.chapters")
+# The other modules that import modules by name, and the table in which each of them names these.
+TABLES = {
+    "rawns.cni.program": "PLUGINS",
+    "rawns.explain": "FOREIGN",
+    "rawns.genl": "DESCRIBED",
+    "rawns.lab": "_MODULES",
+    "rawns.lab.kinds": "TABLES",
+}
+# The messages of rtnetlink are imported by their own names: a module of them is needed if a module that is kept contains one.
+MESSAGES = ("rawns.rtnl", "MODULES")
+ANY_MESSAGE = ("rawns.explain", "rawns.events")  # these decode whatever others send
+# Modules that may be missing: what needs the protocol imports it as well.
+OPTIONAL = {"rawns.netlink": ("rawns.nft", "rawns.sock_diag")}
 
 COMMAND = Command(
     "onefile",
@@ -67,7 +85,7 @@ COMMAND = Command(
             help=f"leave out these commands and what only they need; also {', '.join(PARTS)}",
         ),
         Option("--only", argument="COMMAND,...", many=True, help="leave out all others; `--only ip` is the smallest"),
-        Option("--comments", help="keep comments and docstrings; without them the file is a fifth smaller"),
+        Option("--comments", help="keep comments, docstrings and annotations; without them the file is a third smaller"),
         Option("--compile", help="add compiled modules for this version of Python: a larger file that starts faster"),
     ),
     exclusive=[("--without", "--only")],
@@ -81,7 +99,7 @@ def main(argv: list[str]) -> int:
     options = COMMAND.parse(argv)
     named = {word for given in [*options["--without"], *options["--only"]] for word in given.split(",") if word}
     _check(named, [*NEEDED] if options["--without"] else [])
-    left_out = {*COMMANDS, *PARTS} - {*named, *NEEDED} if options["--only"] else named
+    left_out = {*COMMANDS, *NOT_WITH_ONLY} - {*named, *NEEDED} if options["--only"] else named
     data = archive(left_out, options["--compile"], options["--comments"])
     _write(options["--output"], data)
     report(f"{printable(options['--output'])}: {len(data)} bytes")
@@ -105,7 +123,9 @@ def archive(left_out: set[str], compiled: bool = False, comments: bool = False) 
     files = dict(package_files())
     kept = sorted(_needed(files, left_out) if left_out else files)
     if not comments:
-        files.update((name, _without_comments(files[name])) for name in kept if name.endswith(".py"))
+        from .onefile_source import strip
+
+        files.update((name, strip(files[name])) for name in kept if name.endswith(".py"))
     codes = _compile([(name, files[name]) for name in kept if name.endswith(".py")]) if compiled else {}
     held = io.BytesIO()
     held.write(INTERPRETER)
@@ -116,32 +136,6 @@ def archive(left_out: set[str], compiled: bool = False, comments: bool = False) 
                 target.writestr(_entry(f"{name}c"), codes[name], zipfile.ZIP_STORED)
             target.writestr(_entry(name), files[name], zipfile.ZIP_DEFLATED, 9)
     return held.getvalue()
-
-
-def _without_comments(source: bytes) -> bytes:
-    """Return a module without comments and docstrings.  All lines keep their numbers, which tracebacks show."""
-    import ast
-    import io
-    import tokenize
-
-    text = source.decode()
-    lines = text.split("\n")
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-    for node in ast.walk(ast.parse(text)):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-            and ast.get_docstring(node) is not None
-        ):
-            first = node.body[0]
-            end = first.end_lineno or first.lineno
-            before = lines[first.lineno - 1].encode()[: first.col_offset].decode()  # ast counts bytes
-            lines[first.lineno - 1 : end] = [before + '""' if len(node.body) == 1 else before.rstrip()] + [""] * (
-                end - first.lineno
-            )
-    return "\n".join(lines).encode()
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -254,39 +248,85 @@ def _owner(name: str) -> str:
 
 
 def _reachable(files: dict[str, bytes], starts: list[str]) -> set[str]:
-    """Return the modules that are imported from some modules, and from those that they import.
-
-    A package of commands imports its modules by name (``rawns.cli.lab``), and so do the chapters of `rawns learn`: if one of
-    these packages is needed, all its modules are.
-    """
+    """Return the modules that are imported from some modules, and from those that they import."""
     known = {module: name for name in files if (module := _module(name))}
     found: set[str] = set()
+    words: set[str] = set()  # that occur in these modules
     waiting = list(starts)
     while waiting:
         module = waiting.pop()
-        if module in found or module not in known:
-            continue
-        found.add(module)
-        waiting.append(module.rpartition(".")[0])
-        if module.startswith(BY_NAME) and known[module].endswith("__init__.py"):
-            waiting += [one for one in known if one.startswith(f"{module}.")]
-        waiting += _imports(module, known[module].endswith("__init__.py"), files[known[module]])
+        if module not in found and module in known:
+            found.add(module)
+            tree = ast.parse(files[known[module]])
+            package = known[module].endswith("__init__.py")
+            waiting.append(module.rpartition(".")[0])
+            waiting += _imports(module, package, tree)
+            waiting += _by_name(module, package, tree, known)
+            words.update(_words(tree) if module != MESSAGES[0] else ())
+        if not waiting and MESSAGES[0] in found:
+            waiting += _messages(files[known[MESSAGES[0]]], None if found.intersection(ANY_MESSAGE) else words) - found
     return found
 
 
-def _imports(module: str, package: bool, source: bytes) -> Iterator[str]:
+def _imports(module: str, package: bool, tree: ast.Module) -> Iterator[str]:
     """Yield the modules that a module may import, anywhere in its source; of `DISPATCHERS`, at its beginning."""
-    import ast
-
     here = module.split(".") if package else module.split(".")[:-1]
     if module == "rawns":
-        return  # it imports by name, and what it names under TYPE_CHECKING may have been left out
-    tree = ast.parse(source)
-    for node in tree.body if module in DISPATCHERS else ast.walk(tree):
+        return  # it imports by name what may have been left out
+    for node in tree.body if module in DISPATCHERS else _executed(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = here[: len(here) - node.level + 1] if node.level else []
             name = ".".join([*base, *([node.module] if node.module else [])])
-            yield name
-            yield from (f"{name}.{alias.name}" for alias in node.names)
+            if not name.startswith(OPTIONAL.get(module, ("?",))):
+                yield name
+                yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def _executed(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes of a module but those under ``if TYPE_CHECKING:``."""
+    for node in tree.body:
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield from ast.walk(node)
+
+
+def _by_name(module: str, package: bool, tree: ast.Module, known: dict[str, str]) -> Iterator[str]:
+    """Yield the modules that a module imports by name."""
+    if package and module.startswith(WHOLE_PACKAGES):
+        yield from (one for one in known if one.startswith(f"{module}."))
+    if module in TABLES:
+        parent = module if package else module.rpartition(".")[0]
+        yield from (f"{parent}.{word}" for word in _strings(_table(tree, TABLES[module])))
+
+
+def _table(tree: ast.Module, name: str) -> ast.expr:
+    """Return what a module assigns to a name at its beginning.  Raises LookupError if it assigns nothing."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if any(isinstance(one, ast.Name) and one.id == name for one in targets) and node.value is not None:  # type: ignore[attr-defined]
+            value: ast.expr = node.value  # type: ignore[attr-defined]
+            return value
+    raise LookupError(name)
+
+
+def _strings(tree: ast.AST) -> Iterator[str]:
+    yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _words(tree: ast.Module) -> Iterator[str]:
+    """Yield the names, attributes and strings that occur in a module."""
+    yield from _strings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names)
+
+
+def _messages(source: bytes, words: set[str] | None) -> set[str]:
+    """Return the modules of the messages that are among some words; all modules if None is given."""
+    modules: dict[str, str] = ast.literal_eval(_table(ast.parse(source), MESSAGES[1]))
+    return {f"{MESSAGES[0]}.{module}" for module, names in modules.items() if words is None or words.intersection(names.split())}

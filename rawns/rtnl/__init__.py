@@ -123,7 +123,10 @@ class _Messages:
         name = _NAME_OF.get(number)
         if name is None:
             return default
-        message: Message = globals().get(name) or __getattr__(name)
+        try:
+            message: Message = globals().get(name) or __getattr__(name)
+        except ModuleNotFoundError:  # a one-file program lacks the messages that it never sends
+            return default
         return message
 
     def __getitem__(self, number: int) -> Message:

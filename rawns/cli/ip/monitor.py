@@ -129,19 +129,19 @@ def _without_device(show: Any, body: Body, ip: IpContext, index: int) -> Iterato
     return found
 
 
-EVENTS = {  # by the name of the message without RTM_NEW or RTM_DEL
-    "LINK": EventKind("[LINK]", "show_link.event", "ifi_index"),
-    "ADDR": EventKind("[ADDR]", "show_link.address", "ifa_index", lambda show, body, ip, _: show(body, ip, named=True)),
-    "ROUTE": EventKind("[ROUTE]", "route.route", "RTA_OIF", _without_device),
-    "NEIGH": EventKind("[NEIGH]", "neigh.neighbour", "ndm_ifindex", _without_device),
-    "RULE": EventKind("[RULE]", "rule.ROWS"),
-    "NEXTHOP": EventKind("[NEXTHOP]", "nexthop.ROWS"),
-    "NEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "nexthop.BUCKET", deletion=False),
-    "NETCONF": EventKind("[NETCONF]", "netconf.ROWS", "NETCONFA_IFINDEX"),
-    "NSID": EventKind("[NSID]", "monitor.nsid"),
-    "ADDRLABEL": EventKind("[ADDRLABEL]", "addrlabel.ROWS"),
-    "PREFIX": EventKind("[PREFIX]", "prefix.prefix"),
-    "STATS": EventKind("[STATS]", "stats.hardware"),
+EVENTS = {  # by the name of the message that reports something new
+    "NEWLINK": EventKind("[LINK]", "show_link.event", "ifi_index"),
+    "NEWADDR": EventKind("[ADDR]", "show_link.address", "ifa_index", lambda show, body, ip, _: show(body, ip, named=True)),
+    "NEWROUTE": EventKind("[ROUTE]", "route.route", "RTA_OIF", _without_device),
+    "NEWNEIGH": EventKind("[NEIGH]", "neigh.neighbour", "ndm_ifindex", _without_device),
+    "NEWRULE": EventKind("[RULE]", "rule.ROWS"),
+    "NEWNEXTHOP": EventKind("[NEXTHOP]", "nexthop.ROWS"),
+    "NEWNEXTHOPBUCKET": EventKind("[NEXTHOPBUCKET]", "nexthop.BUCKET", deletion=False),
+    "NEWNETCONF": EventKind("[NETCONF]", "netconf.ROWS", "NETCONFA_IFINDEX"),
+    "NEWNSID": EventKind("[NSID]", "monitor.nsid"),
+    "NEWADDRLABEL": EventKind("[ADDRLABEL]", "addrlabel.ROWS"),
+    "NEWPREFIX": EventKind("[PREFIX]", "prefix.prefix"),
+    "NEWSTATS": EventKind("[STATS]", "stats.hardware"),
 }
 MULTICAST_ROUTE = EventKind("[MROUTE]", "mroute.mroute", "RTA_IIF")
 _names: dict[int, str] = {}  # of namespaces by id, kept because a name may be gone when the id's end is reported
@@ -202,7 +202,7 @@ def _print(data: bytes, frame: Frame, nsid: int, record: Record, ip: IpContext) 
     if reply is None:
         return
     body, deleted = reply.body, reply.name.startswith("RTM_DEL")
-    event = EVENTS.get(reply.name[len("RTM_NEW") :]) if reply.name.startswith(("RTM_NEW", "RTM_DEL")) else None
+    event = EVENTS.get(f"NEW{reply.name[len('RTM_NEW') :]}") if reply.name.startswith(("RTM_NEW", "RTM_DEL")) else None
     if event is None:
         _complain_of(frame)
         return
