@@ -275,7 +275,7 @@ def test_the_smallest_file_is_the_same_ip(made: Path, tmp_path: Path) -> None:
     lines = [f"{name} show" for name in objects.split()] + [f"link add type {kind} bogus" for kind in kinds]
     lines += ["route add 192.0.2.0/24 encap mpls 1 dev lo", "monitor bogus"]
     (tmp_path / "batch").write_text("".join(f"{line}\n" for line in lines))
-    command = ["-d", "-force", "-batch", tmp_path / "batch"]
+    command = ["-d", "-force", "-batch", str(tmp_path / "batch")]
     smallest = run(sys.executable, "-IS", made / "ip.pyz", "ip", *command, cwd=tmp_path)
     whole = run(sys.executable, "-m", "rawns", "ip", *command, cwd=PROJECT)
     assert "Traceback" not in whole.stderr and "try" in whole.stderr and "lo" in whole.stdout
