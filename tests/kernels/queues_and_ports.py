@@ -397,7 +397,6 @@ mdb del dev br0 port p0 grp 239.1.1.1 vid 5
 vni add vni 100,200-210 dev vx0
 vni add vni 300 remote 10.0.0.5 dev vx0
 vni show dev vx0
-vni add vni 301 group 239.1.1.1 dev vx0
 vni
 -s vni
 -j vni
