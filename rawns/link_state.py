@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SYNCHRONOUS = (6, 9)  # the Linux from which on the kernel completes the change before it answers ETHTOOL_GLINK or RTM_GETLINK
 RELEASE = tuple([int(number) for number in os.uname().release.split("-")[0].split(".")[:2] if number.isdigit()])
 WAIT_SECONDS = 10.0  # that an older kernel is waited for
+URGENT_SECONDS = 0.05  # in which it has dealt with the carrier of a link that does not transmit; with others after up to a second
 
 
 def complete(netlink: Netlink, names: Sequence[str]) -> dict[str, bool | None]:
@@ -58,14 +59,15 @@ def _carrier(netlink: Netlink, name: str) -> bool | None:
 def _wait(netlink: Netlink, names: frozenset[str]) -> bool:
     """Wait until none of the links has a carrier that the kernel has not yet dealt with; return whether that is so.
 
-    A link whose carrier has never changed (IFLA_CARRIER_CHANGES 0), such as ``lo``, transmits while its state is unknown.
+    A link whose carrier has never changed (IFLA_CARRIER_CHANGES 0), such as ``lo``, transmits while its state is unknown.  So
+    does one whose state is still unknown after `URGENT_SECONDS`: a bridge that has had a carrier since it was set up.
     """
 
-    def completed() -> bool:
+    def completed(enough: frozenset[int] = frozenset([uapi.IF_OPER_UP])) -> bool:
         for reply in netlink.dump(link.dump()):
             one = link.Link(reply.body)
             changed = one.carrier and one.body.get("IFLA_CARRIER_CHANGES", 1)
-            if changed and one.operstate != uapi.IF_OPER_UP and one.name in names:
+            if changed and one.operstate not in enough and one.name in names:
                 return False
         return True
 
@@ -75,7 +77,11 @@ def _wait(netlink: Netlink, names: frozenset[str]) -> bool:
 
     with Monitor.beside(netlink, "link") as monitor:
         try:
-            wait_until(completed, monitor, timeout=WAIT_SECONDS)
+            wait_until(completed, monitor, timeout=URGENT_SECONDS)
         except TimeoutError:
-            return False  # something else keeps it from its state; the caller has waited long enough
+            transmits = frozenset([uapi.IF_OPER_UP, uapi.IF_OPER_UNKNOWN])
+            try:
+                wait_until(lambda: completed(transmits), monitor, timeout=WAIT_SECONDS)
+            except TimeoutError:
+                return False  # something else keeps it from its state; the caller has waited long enough
     return True

@@ -177,13 +177,18 @@ class Plan:
         )
 
     def _number(self, hosts: Sequence[Host]) -> None:
-        """Set the index of each interface: the kernel's if it exists, else a free one."""
+        """Set the index of each interface: the kernel's if it exists, else a free one, which the other end of its wire has not.
+
+        Before Linux 6.9 ends with the same index do not transmit for up to a second: their carrier is not urgent then
+        (linkwatch_urgent_event in net/core/link_watch.c takes a veth whose peer has another index as one that stands on a link).
+        """
         for host in hosts:
             state, created = self.states[host.number], {id(one) for one in self.created[host.number]}
             free = self.lab.first_index if state is None else state.next_index
             for one in host.interfaces:
                 if id(one) in created:
-                    one.index, free = free, free + 1
+                    one.index = free + (one.peer is not None and one.peer.index == free)
+                    free = one.index + 1
                 elif state is not None:
                     there = state.links.get(one.name or "")
                     if there is not None:
