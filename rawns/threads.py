@@ -20,6 +20,7 @@ from .rollback import signals_blocked, start_thread
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Thread
     from typing import Any, Protocol, TypeVar
 
     class HasDescriptor(Protocol):
@@ -283,6 +284,21 @@ def call_on_thread(function: Callable[..., Answer], *args: Any) -> Answer:
     if failure is not None:
         raise failure
     return result  # type: ignore[no-any-return]
+
+
+def start_background(function: Callable[..., object], *args: Any) -> Thread:
+    """Start a thread that does not keep the interpreter from exiting and takes no signal from outside; return it.
+
+    A signal that another thread takes does not end a system call of the main thread, whose handlers then have to wait for that.
+    A program that this thread starts would begin with those signals blocked.
+    Raises `RawnsError` if no thread can be started.
+    """
+    import threading
+
+    thread = threading.Thread(target=function, args=args, daemon=True)
+    with signals_blocked():  # a thread begins with the signals that its creator blocks
+        start_thread(thread.start)
+    return thread
 
 
 def mark_own_thread() -> None:

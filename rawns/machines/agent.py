@@ -20,6 +20,7 @@ from ..lab.lab import Lab
 from ..lab.lock import LabLock
 from ..rollback import signals_blocked
 from ..rootless import privileged
+from ..threads import start_background
 from . import frames
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def main() -> None:
     # Ctrl-C is for the operator, who closes the connection if it is meant for us.  A handler is not inherited by commands.
     signal.signal(signal.SIGINT, lambda number, frame: None)
     agent = Agent(source, target)
-    threading.Thread(target=_watch_operator, args=(source,), daemon=True).start()
+    start_background(_watch_operator, source)
     try:
         agent.serve()
     except (OSError, frames.FrameError):

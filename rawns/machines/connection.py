@@ -12,6 +12,7 @@ from time import monotonic
 
 from ..errors import RawnsError
 from ..terminal import printable
+from ..threads import start_background
 from . import frames
 from .bundle import bundle
 
@@ -73,8 +74,7 @@ class MachineConnection:
         self._silent = False  # whether it has been given up
         self.silence = SILENCE_SECONDS
         self._process = self._start()
-        self._reader = threading.Thread(target=self._read_errors, daemon=True)
-        self._reader.start()
+        self._reader = start_background(self._read_errors)
         try:
             self._boot()
             self.hello = self._answer()

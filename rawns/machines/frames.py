@@ -12,6 +12,7 @@ import struct
 import threading
 
 from ..errors import RawnsError
+from ..threads import start_background
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class FrameWriter:
                 pass
 
         ended = threading.Event()  # never set: the thread ends with the process
-        threading.Thread(target=run, daemon=True).start()
+        start_background(run)
 
 
 def write_json(descriptor: int, what: object, silence: float | None = None) -> None:

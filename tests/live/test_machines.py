@@ -122,6 +122,28 @@ def test_all_or_nothing(machines: list[TestMachine]) -> None:
     assert left(machines) == []
 
 
+def test_signals_are_for_the_main_thread_of_an_agent(machines: list[TestMachine]) -> None:
+    """The kernel says in /proc which thread blocks which signals (proc_pid_status(5)), and programs begin without blocks."""
+    ends = 1 << signal.SIGTERM - 1 | 1 << signal.SIGHUP - 1
+    with load(described(machines)) as lab:
+        lab.up()
+        connection = lab._connections["a"]
+        agent = next(pid for pid in descendants(connection._process.pid) if "python" in os.readlink(f"/proc/{pid}/exe"))
+        blocked = {}
+        for task in Path(f"/proc/{agent}/task").iterdir():
+            mask = re.search(r"SigBlk:\s*(\w+)", (task / "status").read_text())
+            assert mask is not None
+            blocked[int(task.name)] = int(mask[1], 16) & ends
+        assert len(blocked) == 3 and blocked.pop(agent) == 0 and set(blocked.values()) == {ends}
+        lab.down()
+
+
+def descendants(pid: int) -> list[int]:
+    """A process, its children, theirs, and so on."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in descendants(int(child)))]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGSTOP])
 @pytest.mark.parametrize("operation", ["lock", "plan", "up", "commit"])
 def test_a_machine_that_ends_or_hangs_is_named(
