@@ -130,6 +130,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     ],
     "cli.tc": [
         ["context", "help_texts", "units"],
+        ["hints"],
         ["command", "objects", "words"],
         ["common", "statistics"],
         ["kinds", "mirred", "police"],

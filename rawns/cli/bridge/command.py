@@ -12,9 +12,8 @@ from ..ip.program import Program, assign, batch, count, family, force, namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ...nlmsg import Reply, Request
+    from ..ip.hints import Iterator
 
 ALL_FAILED = 255
 

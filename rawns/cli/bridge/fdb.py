@@ -16,11 +16,7 @@ from .words import FAMILY, MOST_VLANS, flag, index_of, long_number, mac, or_help
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from ...wire import Body
-    from ..ip.context import Args, IpContext
-    from ..ip.grammar import Record
+    from ..ip.hints import Args, Body, Callable, IpContext, Iterable, Iterator, Record
 
 USER_HZ = 100  # of the times in struct nda_cacheinfo
 NOT_FOUND = 254  # the exit status if the kernel refuses to look one up

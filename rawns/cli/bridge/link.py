@@ -15,11 +15,7 @@ from .words import FAMILY, FILTERS, STATE, flag, index_of, read_filter, short, s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body
-    from ..ip.context import Args, IpContext
-    from ..ip.grammar import Record
+    from ..ip.hints import Args, Body, IpContext, Iterator, Record
 
 WRONG_SWITCH = 234  # the exit status for neither on nor off: -EINVAL
 MODES = {"veb": uapi.BRIDGE_MODE_VEB, "vepa": uapi.BRIDGE_MODE_VEPA}

@@ -16,11 +16,7 @@ from .words import FAMILY, or_help, read_filter, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from ..ip.context import Args, IpContext
-    from ..ip.grammar import Record
+    from ..ip.hints import Args, Body, Callable, IpContext, Iterator, Record
 
 USER_HZ = 100  # of timers
 MAC_BYTES = 6

@@ -13,12 +13,7 @@ from .words import FAMILY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...nlmsg import Frame
-    from ...wire import Body
-    from ..ip.context import Args, IpContext
-    from ..ip.grammar import Record
+    from ..ip.hints import Args, Body, Callable, Frame, IpContext, Iterator, Record
 
     Show = Callable[[Body, IpContext], Iterator[OutputField]]
 

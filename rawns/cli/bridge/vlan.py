@@ -14,12 +14,7 @@ from .words import FAMILY, MOST_VLANS, NAME, REQUIRED, STATE, flag, index_of, re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
-
-    from ...wire import Body
-    from ..ip.context import Args, IpContext
-    from ..ip.grammar import Record
+    from ..ip.hints import Any, Args, Body, Callable, IpContext, Iterable, Iterator, Record
     from .command import BridgeContext
 
 WIDTH = 9  # of the column of VLANs

@@ -13,11 +13,7 @@ from .words import FAMILY, FILTERS, NAME, index_of, read_filter, repeated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...wire import Body
-    from ..ip.context import Args, IpContext
-    from ..ip.grammar import Record
+    from ..ip.hints import Args, Body, Callable, IpContext, Iterator, Record
 
 BLANK = NAME % ""
 GROUPS = {uapi.AF_INET: "VXLAN_VNIFILTER_ENTRY_GROUP", uapi.AF_INET6: "VXLAN_VNIFILTER_ENTRY_GROUP6"}

@@ -13,11 +13,7 @@ from ..ip.name_tables import PORT_STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ...wire import Body
-    from ..ip.context import Args
-    from ..ip.grammar import Record
+    from ..ip.hints import Args, Body, Callable, Record, Sequence
 
 MOST_VLANS = 4096
 FAMILY = uapi.AF_BRIDGE

@@ -29,12 +29,7 @@ from .words import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ...wire import Body
-    from ..ip.context import Args
-    from .context import TcContext
+    from .hints import Any, Args, Body, Callable, Iterator, TcContext
 
 DECIMAL = units.decimal(32)
 OTHERS = frozenset("bpf connmark csum ct ctinfo gate ife ipt mpls nat pedit sample simple skbmod tunnel_key xt".split())

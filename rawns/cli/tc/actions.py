@@ -17,13 +17,7 @@ from .words import control_of, failed, field, line_end, nest, plain, refused, un
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any
-
-    from ...nlmsg import Reply
-    from ...wire import Body
-    from ..ip.context import Args
-    from .context import TcContext
+    from .hints import Any, Args, Body, Iterable, Iterator, Reply, TcContext
 
 VERBS = ("change", "replace", "delete", "get", "add")
 MAX_COOKIE_BYTES = 16

@@ -14,13 +14,7 @@ from .words import classid, failed, format_classid, handle, plain, refused, unsu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body, Message
-    from ..ip.context import Args
-    from ..ip.grammar import Record
-    from ..ip.render import OutputField
-    from .context import TcContext
+    from .hints import Args, Body, Iterator, Message, OutputField, Record, TcContext
 
 
 def _read(args: Args, record: Record) -> str | None:

@@ -13,9 +13,8 @@ from .context import TcContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from ..ip.context import IpContext
+    from .hints import Callable, Sequence
 
 # iproute2's objects in iproute2's order, which decides what an abbreviation means; None: not available here.
 OBJECTS = (

@@ -13,13 +13,7 @@ from .words import LINK_LAYERS, field, link_layer, nest, plain, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from ...wire import Body
-    from ..ip.context import Args
-    from ..ip.grammar import Record
-    from ..ip.render import OutputField
-    from .context import TcContext
+    from .hints import Any, Args, Body, OutputField, Record, TcContext
 
 QUARTER_SECOND = units.MICROSECONDS // 4
 MAX_INTERVAL, MAX_LOG = 5, 31

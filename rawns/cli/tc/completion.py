@@ -9,7 +9,7 @@ from .command import OBJECTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from .hints import Sequence
 
 WORDS = {
     "qdisc": "dev root parent handle ingress clsact estimator stab",

@@ -7,7 +7,7 @@ from ..ip.grammar import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from ..ip.hints import Sequence
 
 CLASS_NAMES = "/etc/iproute2/tc_cls"
 

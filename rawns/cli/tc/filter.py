@@ -32,14 +32,7 @@ from .words import protocol as read_protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from ...nlmsg import Reply
-    from ...wire import Body, Message
-    from ..ip.context import Args
-    from ..ip.grammar import Record
-    from ..ip.render import OutputField
-    from .context import TcContext
+    from .hints import Args, Body, Iterable, Iterator, Message, OutputField, Record, Reply, TcContext
 
 BLOCK = uapi.TCM_IFINDEX_MAGIC_BLOCK - (1 << 32)  # in place of a link's index, which is signed
 MAX_PRIORITY = 0xFFFF

@@ -11,12 +11,7 @@ from .words import control_fields, control_or, field, line_end, plain, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
-
-    from ...wire import Body
-    from ..ip.context import Args
-    from .context import TcContext
+    from .hints import Any, Args, Body, Iterator, TcContext
 
 
 def take_index(args: Args, complaint: str = 'Illegal "index"') -> int:

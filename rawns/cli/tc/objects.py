@@ -7,9 +7,7 @@ from ..ip.grammar import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..ip.context import Args
+    from .hints import Args, Callable
 
 
 class TcVerbs(ObjectVerbs):

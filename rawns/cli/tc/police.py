@@ -24,12 +24,7 @@ from .words import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ...wire import Body
-    from ..ip.context import Args
-    from .context import TcContext
+    from .hints import Any, Args, Body, Callable, Iterator, TcContext
 
 LARGE = 1 << 32
 # Abbreviated names first, as tc looks them up; the last is the name in messages.

@@ -17,14 +17,7 @@ from .words import CLSACT_HANDLE, classid, failed, field, format_classid, handle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
-
-    from ...nlmsg import Reply
-    from ...wire import Body, Message
-    from ..ip.context import Args
-    from ..ip.grammar import Record
-    from .context import TcContext
+    from .hints import Any, Args, Body, Callable, Iterable, Iterator, Message, Record, Reply, TcContext
 
 CREATE, REPLACE, EXCL = uapi.NLM_F_CREATE, uapi.NLM_F_REPLACE, uapi.NLM_F_EXCL
 

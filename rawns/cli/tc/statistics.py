@@ -8,10 +8,7 @@ from .words import field, line_end, plain, size_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...wire import Body
-    from .context import TcContext
+    from .hints import Body, Iterator, TcContext
 
 USER_HZ = 100  # of times that the kernel counts in clock ticks
 

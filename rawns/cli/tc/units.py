@@ -10,7 +10,7 @@ from ... import uapi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from ..ip.hints import Callable, Mapping
 
 TICKS_PER_MICROSECOND = 1000 / 64
 MICROSECONDS = 1_000_000  # in a second

@@ -11,13 +11,7 @@ from . import units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
-
-    from ...wire import Body
-    from ..ip.context import Args
-    from ..ip.grammar import Record
-    from .context import TcContext
+    from .hints import Any, Args, Body, Callable, Iterable, Iterator, Record, TcContext
 
 CLSACT_HANDLE = uapi.TC_H_CLSACT & 0xFFFF0000
 PARENTS = {"ingress": CLSACT_HANDLE | uapi.TC_H_MIN_INGRESS, "egress": CLSACT_HANDLE | uapi.TC_H_MIN_EGRESS}

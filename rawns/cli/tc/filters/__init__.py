@@ -12,15 +12,7 @@ from ..words import classid, failed, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.context import Args
-    from ...ip.grammar import Record
-    from ...ip.keywords import Keyword
-    from ...ip.render import OutputField
-    from ..context import TcContext
+    from ..hints import Any, Args, Body, Callable, Iterable, Iterator, Keyword, OutputField, Record, Sequence, TcContext
 
 MODULES = {**dict.fromkeys(("matchall", "basic", "fw"), "simple"), "u32": "u32", "flower": "flower"}
 # Kinds that tc has options for, and this program has not.

@@ -19,13 +19,7 @@ from .flower_keys import FRAGMENTS, OPERATIONS, PORTS, PREFIX, PROTOCOLS, keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.context import Args
-    from ...ip.grammar import Record
-    from ..context import TcContext
+    from ..hints import Any, Args, Body, Callable, Iterable, Record, TcContext
 
 __all__ = ["KINDS"]
 ARP_TYPES = (uapi.ETH_P_ARP, 0x8035)

@@ -10,11 +10,7 @@ from ..words import format_protocol, line_end, nest, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
-
-    from ....wire import Body
-    from ..context import TcContext
+    from ..hints import Any, Body, Iterator, Sequence, TcContext
 
 PREFIX = "TCA_FLOWER_KEY_"
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}

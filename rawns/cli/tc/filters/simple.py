@@ -14,12 +14,7 @@ from . import FilterKind, action_row, class_row, flag_fields, flag_row, link_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ....wire import Body
-    from ...ip.context import Args
-    from ...ip.grammar import Record
-    from ..context import TcContext
+    from ..hints import Args, Body, Iterable, Record, TcContext
 
 __all__ = ["KINDS"]
 

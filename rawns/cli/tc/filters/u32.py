@@ -20,13 +20,7 @@ from .u32_selectors import BUCKET, HEX, NEXT_HEADER, NODE, TABLE, Illegal, forma
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.context import Args
-    from ...ip.grammar import Record
-    from ..context import TcContext
+    from ..hints import Any, Args, Body, Callable, Iterable, Iterator, Record, TcContext
 
 __all__ = ["KINDS"]
 

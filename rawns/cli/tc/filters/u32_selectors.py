@@ -12,11 +12,7 @@ from ..common import need, peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ...ip.context import Args
-    from ...ip.grammar import Record
-    from ..context import TcContext
+    from ..hints import Args, Callable, Record, TcContext
 
 HEX = units.decimal(32, 16)
 MAX_KEYS = 128

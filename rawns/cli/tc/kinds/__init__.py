@@ -7,14 +7,7 @@ from ..words import KindOption, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.grammar import Record
-    from ...ip.keywords import Keyword
-    from ...ip.render import OutputField
-    from ..context import OptionArgs, TcContext
+    from ..hints import Any, Body, Iterable, Keyword, OptionArgs, OutputField, Record, Sequence, TcContext
 
 MODULES = {
     **dict.fromkeys(("pfifo", "bfifo", "prio", "pfifo_fast", "ingress", "clsact"), "simple"),

@@ -14,14 +14,7 @@ from . import QdiscKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.context import Args
-    from ...ip.grammar import Record
-    from ...ip.keywords import Keyword
-    from ..context import OptionArgs, TcContext
+    from ..hints import Any, Args, Body, Container, Iterable, Iterator, Keyword, OptionArgs, Record, TcContext
 
 __all__ = ["KINDS"]
 ALL = uapi.UINT32_MAX

@@ -16,14 +16,7 @@ from . import QdiscKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.context import Args
-    from ...ip.grammar import Record
-    from ...ip.keywords import Keyword
-    from ..context import OptionArgs, TcContext
+    from ..hints import Any, Args, Body, Callable, Iterable, Iterator, Keyword, OptionArgs, Record, TcContext
 
 __all__ = ["KINDS"]
 MAX_DISTRIBUTION = 16 * 1024  # values

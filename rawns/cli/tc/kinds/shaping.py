@@ -14,13 +14,7 @@ from . import QdiscKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.grammar import Record
-    from ...ip.keywords import Keyword
-    from ..context import OptionArgs, TcContext
+    from ..hints import Any, Body, Iterable, Iterator, Keyword, OptionArgs, Record, TcContext
 
 __all__ = ["KINDS"]
 LARGE = 1 << 32  # bytes per second: from here on a rate is in an attribute of its own

@@ -11,12 +11,7 @@ from . import QdiscKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
-
-    from ....wire import Body
-    from ...ip.grammar import Record
-    from ..context import OptionArgs, TcContext
+    from ..hints import Any, Body, Iterable, OptionArgs, Record, TcContext
 
 __all__ = ["KINDS"]
 PRIORITY_MAP = (1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)
