@@ -133,6 +133,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["hints"],
         ["command", "objects", "words"],
         ["common", "statistics"],
+        ["object_words"],
         ["kinds", "mirred", "police"],
         ["action_kinds"],
         ["actions", "completion", "qdisc"],

@@ -7,16 +7,16 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from ..ip.arguments import U32
 from ..ip.context import complain, complaint
-from ..ip.grammar import CommandError, duplicate, matches, wrong
+from ..ip.grammar import CommandError, wrong
+from ..ip.keywords import read
 from . import filters
 from .actions import TALKING
-from .common import MAX_DEVICE_BYTES, MAX_KIND_BYTES, estimator, shortened
+from .object_words import FILTER, FILTER_GET, FILTER_LIST, read_to_kind
 from .objects import TcVerbs
-from .qdisc import CREATE, EXCL, device_fields, value
+from .qdisc import CREATE, EXCL, device_fields
 from .statistics import all_counters
 from .words import (
     PARENTS,
-    classid,
     failed,
     field,
     format_classid,
@@ -28,84 +28,15 @@ from .words import (
     swapped,
     unsupported,
 )
-from .words import protocol as read_protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .hints import Args, Body, Iterable, Iterator, Message, OutputField, Record, Reply, TcContext
 
 BLOCK = uapi.TCM_IFINDEX_MAGIC_BLOCK - (1 << 32)  # in place of a link's index, which is signed
-MAX_PRIORITY = 0xFFFF
 
 
-# -- words --------------------------------------------------------------------------------------------------------
-
-
-def _number(text: str) -> int:
-    if not U32(text):
-        raise ValueError(text)
-    return U32(text)
-
-
-def _priority(text: str) -> int:
-    if U32(text) > MAX_PRIORITY:
-        raise ValueError(text)
-    return U32(text)
-
-
-def common_word(word: str, args: Args, record: Record, lists: bool = False) -> bool:
-    """Read a word that all commands about filters have; return whether it is one."""
-    if word == "dev" or matches(word, "block"):
-        name, other = ("dev", "block") if word == "dev" else ("block", "dev")
-        word = args.take()
-        if record.get(name):
-            raise duplicate(name, word)
-        if record.get(other):
-            how = (
-                f'"{name}" cannot be used in the same time as "{other}"' if lists else '"dev" and "block" are mutually exclusive'
-            )
-            raise refused(f"Error: {how}")
-        if name == "dev":
-            record["dev"] = shortened(word, MAX_DEVICE_BYTES)
-        else:
-            args.at -= 1
-            record["block"] = value(args, _number, "invalid block index value")
-    elif word in ("root", *PARENTS):
-        if record.get("tcm_parent"):
-            raise refused(f'Error: "{word}" is duplicate parent ID')
-        record["tcm_parent"] = PARENTS.get(word, uapi.TC_H_ROOT)
-    elif word == "parent":
-        word = args.take()
-        if record.get("tcm_parent"):
-            raise duplicate("parent", word)
-        args.at -= 1
-        record["tcm_parent"] = value(args, classid, "invalid parent ID" if lists else "Invalid parent ID")
-    elif word == "handle":
-        word = args.take()
-        if record.get("handle") is not None:
-            raise duplicate("handle", word)
-        record["handle"] = word
-    elif matches(word, "preference") or matches(word, "priority"):
-        word = args.take()
-        if record.get("priority"):
-            raise duplicate("priority", word)
-        args.at -= 1
-        record["priority"] = value(args, U32 if lists else _priority, "invalid preference" if lists else "invalid priority value")
-    elif matches(word, "protocol"):
-        word = args.take()
-        if record.get("protocol") if lists else "protocol" in record:
-            raise duplicate("protocol", word)
-        args.at -= 1
-        record["protocol"] = value(args, read_protocol, "invalid protocol")
-    elif matches(word, "chain"):
-        word = args.take()
-        if "TCA_CHAIN" in record:
-            raise duplicate("chain", word)
-        args.at -= 1
-        record["TCA_CHAIN"] = value(args, U32, "invalid chain index value")
-    else:
-        return False
-    return True
+# -- words ---------------------------------------------------------------------------------------------------------
 
 
 def _info(record: Record, default: int) -> None:
@@ -139,27 +70,10 @@ def _kind_of(kind: str, args: Args, record: Record) -> None:
             raise failed(f'Unknown filter "{kind}", hence handle "{handle}" is unparsable') from None
 
 
-def usage(object: str) -> CommandError:
-    """Return the help of an object, which is a success."""
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS[object], 0)
-
-
 def modify(args: Args, message: Message, flags: int) -> int:
     """Send the request that the words describe."""
     record: Record = {}
-    kind = None
-    while args and kind is None:
-        word = args.take()
-        if common_word(word, args, record):
-            continue
-        if matches(word, "estimator"):
-            estimator(args, record)
-        elif matches(word, "help"):
-            raise usage("filter")
-        else:
-            kind = shortened(word, MAX_KIND_BYTES)
+    kind = read_to_kind(FILTER, args, record)
     creates = message is rtnl.NEWTFILTER and flags & CREATE
     _info(record, uapi.ETH_P_ALL if creates else 0)
     _place(record, args)
@@ -238,16 +152,9 @@ def get(args: Args, message: Message | None = None) -> int:
     """Print one filter, or with another ``message`` one chain."""
     ip: TcContext = args.ip  # type: ignore[assignment]
     record: Record = {}
-    kind = None
-    while args and kind is None:
-        word = args.take()
-        if common_word(word, args, record):
-            continue
-        if matches(word, "help"):
-            raise usage("filter")
-        if not word:
-            raise wrong(word, "invalid filter name")
-        kind = shortened(word, MAX_KIND_BYTES)
+    kind = read_to_kind(FILTER_GET, args, record)
+    if kind == "":
+        raise wrong(kind, "invalid filter name")
     is_filter = message is None
     if is_filter:
         for key, name in (("protocol", "protocol"), ("priority", "priority")):
@@ -289,14 +196,11 @@ def _block_exists(ip: TcContext, block: int) -> bool:
 def listing(args: Args, message: Message, object: str) -> int:
     """Print the filters, or the chains, that the words select."""
     ip: TcContext = args.ip  # type: ignore[assignment]
-    record: Record = {}
-    while args:
-        word = args.take()
-        if common_word(word, args, record, lists=True):
-            continue
-        if not matches(word, "help"):
-            raise refused(f' What is "{word}"? Try "tc filter help"')
-        complain(usage("filter").text)
+
+    def otherwise(word: str, args: Args, record: Record) -> None:
+        raise refused(f' What is "{word}"? Try "tc filter help"')
+
+    record = read(FILTER_LIST, args, {}, otherwise)
     asked = {key: record.get(key, 0) for key in ("protocol", "priority", "block")}
     asked.update(parent=record.get("tcm_parent", 0), index=0)
     if "TCA_CHAIN" in record:

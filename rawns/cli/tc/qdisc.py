@@ -4,93 +4,22 @@ from __future__ import annotations
 
 from ... import rtnl, uapi
 from ...nlmsg import Request
-from ..ip.arguments import U32
 from ..ip.context import complain
-from ..ip.grammar import duplicate, matches, wrong
+from ..ip.keywords import read
 from ..ip.render import OutputField
 from . import kinds
-from .common import MAX_DEVICE_BYTES, MAX_KIND_BYTES, estimator, shortened, size_table, size_table_field
+from .common import size_table_field
 from .context import OptionArgs
+from .object_words import QDISC, QDISC_LIST, read_to_kind
 from .objects import TcVerbs
 from .statistics import all_counters, special
-from .words import CLSACT_HANDLE, classid, failed, field, format_classid, handle, line_end, nest, plain, refused, unsupported
+from .words import failed, field, format_classid, line_end, nest, plain, refused, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Callable, Iterable, Iterator, Message, Record, Reply, TcContext
+    from .hints import Args, Body, Callable, Iterable, Iterator, Keyword, Message, Record, Reply, Sequence, TcContext
 
 CREATE, REPLACE, EXCL = uapi.NLM_F_CREATE, uapi.NLM_F_REPLACE, uapi.NLM_F_EXCL
-
-
-def value(args: Args, read: Callable[[str], Any], why: str) -> Any:
-    """Read the value of a word.  Raises `CommandError` with tc's reason."""
-    word = args.take()
-    try:
-        return read(word)
-    except ValueError:
-        raise wrong(word, why) from None
-
-
-def usage(name: str) -> None:
-    """Print the help of an object: in the middle of a command tc goes on after it."""
-    from .help_texts import OBJECTS
-
-    complain(OBJECTS[name])
-
-
-def device(args: Args, record: Record) -> None:
-    """Read the name of a link."""
-    word = args.take()
-    if record.get("dev"):
-        raise duplicate("dev", word)
-    record["dev"] = shortened(word, MAX_DEVICE_BYTES)
-
-
-def parent(args: Args, record: Record, why: str = "invalid parent ID") -> None:
-    """Read the handle of a parent."""
-    if record.get("tcm_parent"):
-        raise duplicate("parent", args.take())
-    record["tcm_parent"] = value(args, classid, why)
-
-
-def _block(text: str) -> int:
-    if not U32(text):
-        raise ValueError(text)
-    return U32(text)
-
-
-def _read(args: Args, record: Record) -> str | None:
-    """Read the words in front of the options of a kind; return the kind, None if there is none."""
-    while args:
-        word = args.take()
-        if word == "dev":
-            device(args, record)
-        elif word == "handle":
-            if record.get("tcm_handle"):
-                raise duplicate("handle", word)
-            record["tcm_handle"] = value(args, handle, "invalid qdisc ID")
-        elif word in ("root", "clsact", "ingress"):
-            if record.get("tcm_parent"):
-                raise refused(f'Error: "{word}" is {"" if word == "root" else "a "}duplicate parent ID')
-            record["tcm_parent"] = uapi.TC_H_ROOT if word == "root" else uapi.TC_H_INGRESS
-            if word != "root":
-                record["tcm_handle"] = CLSACT_HANDLE
-                return word
-        elif word == "parent":
-            parent(args, record)
-        elif matches(word, "estimator"):
-            estimator(args, record)
-        elif matches(word, "stab"):
-            size_table(args, record)
-        elif matches(word, "ingress_block"):
-            record["TCA_INGRESS_BLOCK"] = value(args, _block, "invalid ingress block index value")
-        elif matches(word, "egress_block"):
-            record["TCA_EGRESS_BLOCK"] = value(args, _block, "invalid egress block index value")
-        elif matches(word, "help"):
-            usage("qdisc")
-        else:
-            return shortened(word, MAX_KIND_BYTES)
-    return None
 
 
 def options_of(kind: str, args: Args, record: Record) -> None:
@@ -109,12 +38,17 @@ def options_of(kind: str, args: Args, record: Record) -> None:
 
 def modify(args: Args, message: Message, flags: int) -> int:
     """Send the request that the words describe."""
+    return send(message, flags, QDISC, options_of, args)
+
+
+def send(message: Message, flags: int, rows: Sequence[Keyword], options: Callable[[str, Args, Record], None], args: Args) -> int:
+    """Send a request about a discipline or a class; ``options`` reads the words after the kind into the record."""
     record: Record = {}
-    kind = _read(args, record)
+    kind = read_to_kind(rows, args, record)
     if kind:
         record["TCA_KIND"] = kind
     if kind is not None:
-        options_of(kind, args, record)
+        options(kind, args, record)
     name = record.pop("dev", "")
     if name:
         record["tcm_ifindex"] = args.ip.device(name)
@@ -125,36 +59,22 @@ def modify(args: Args, message: Message, flags: int) -> int:
 # -- show -----------------------------------------------------------------------------------------------------------
 
 
-def _filter(args: Args) -> Record:
-    record: Record = {"dev": "", "tcm_parent": 0, "tcm_handle": 0}
-    while args:
-        word = args.take()
-        if word == "dev":
-            record["dev"] = shortened(args.take(), MAX_DEVICE_BYTES)
-        elif word in ("root", "ingress", "clsact") or matches(word, "parent") or matches(word, "handle"):
-            for key in ("parent", "handle"):
-                if record[f"tcm_{key}"]:
-                    raise wrong(word, f"{key} is already specified")
-            if word in ("root", "ingress", "clsact"):
-                record["tcm_parent"] = uapi.TC_H_ROOT if word == "root" else uapi.TC_H_INGRESS
-            elif matches(word, "parent"):
-                record["tcm_parent"] = value(args, classid, "invalid parent ID")
-            else:
-                record["tcm_handle"] = value(args, handle, "invalid handle ID")
-        elif matches(word, "help"):
-            usage("qdisc")
-        elif word == "invisible":
-            record["TCA_DUMP_INVISIBLE"] = True
-        else:
-            raise refused(f'What is "{word}"? Try "tc qdisc help".')
+def selected(rows: Sequence[Keyword], object: str, args: Args) -> Record:
+    """Return what the words of a list select; the index of the link is ``index``, 0 for all.  Raises `CommandError`."""
+
+    def otherwise(word: str, args: Args, record: Record) -> None:
+        raise refused(f'What is "{word}"? Try "tc {object} help".')
+
+    record = read(rows, args, {"tcm_parent": 0, "tcm_handle": 0, "qdisc": 0, "classid": 0}, otherwise)
+    record["index"] = args.ip.device(record["dev"]) if record.get("dev") else 0
     return record
 
 
 def show(args: Args) -> int:
     """Print the disciplines that the words select."""
     ip: TcContext = args.ip  # type: ignore[assignment]
-    record = _filter(args)
-    index = ip.device(record["dev"]) if record["dev"] else 0
+    record = selected(QDISC_LIST, "qdisc", args)
+    index = record["index"]
     asked = {"tcm_ifindex": index, **{key: record[key] for key in ("TCA_DUMP_INVISIBLE",) if key in record}}
 
     def fits(body: Body) -> bool:
