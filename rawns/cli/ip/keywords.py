@@ -217,6 +217,19 @@ def read(rows: Sequence[Keyword], args: Args, record: Record, otherwise: TakeWor
     return record
 
 
+def read_known(rows: Sequence[Keyword], args: Args, record: Record) -> int:
+    """Read words into the record up to the first that no row fits; return for how many there was a row."""
+    count = 0
+    while args:
+        row = next((one for one in rows if one.fits(args.words[args.at])), None)
+        if row is None:
+            break
+        args.at += 1
+        row.take(args, record)
+        count += 1
+    return count
+
+
 def take_once(rows: Sequence[Keyword], args: Args) -> Record:
     """Read words up to the first that no row fits, and return their record.  A word that is repeated is a `CommandError`."""
     record: Record = {}

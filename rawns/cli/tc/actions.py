@@ -58,10 +58,10 @@ def _one(args: Args, found: dict[str, Any], cookie: bytes) -> bytes:
     kind = "gact" if control_of(word) is not None else shortened(word, MAX_KIND_BYTES)
     if kind in action_kinds.OTHERS:
         raise unsupported(f'the action "{kind}"')
-    kind = kind if kind in action_kinds.PARSERS else "gact"
+    kind = kind if kind in action_kinds.KINDS else "gact"
     action: dict[str, Any] = {"TCA_ACT_KIND": kind}
     try:
-        action["TCA_ACT_OPTIONS"] = action_kinds.PARSERS[kind](args)
+        action["TCA_ACT_OPTIONS"] = action_kinds.KINDS[kind].parse(args)
     except CommandError as error:
         if error.exits:
             raise
@@ -207,7 +207,7 @@ def _numbered(args: Args) -> dict[str, Any]:
         if word == "help":
             raise refused("")
         kind = shortened(word, MAX_KIND_BYTES)
-        if kind not in action_kinds.PARSERS and kind not in action_kinds.OTHERS:
+        if kind not in action_kinds.KINDS and kind not in action_kinds.OTHERS:
             kind = "gact"  # for which tc takes all that it does not know
         if not matches(peek(args), "index"):
             raise refused(f"Error: no index specified action: {kind}")

@@ -1,34 +1,17 @@
-"""mirred: packets go to another link, or copies of them do (tc-mirred(8)); the numbers of actions."""
+"""mirred: packets go to another link, or copies of them do (tc-mirred(8))."""
 
 from __future__ import annotations
 
 from ... import uapi
 from ..ip.grammar import matches
 from ..ip.render import OutputField
-from . import units
+from .action_kind import ActionKind, last_index, take_index
 from .common import help_of, need, peek
 from .words import control_fields, control_or, field, line_end, plain, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Iterator, TcContext
-
-
-def take_index(args: Args, complaint: str = 'Illegal "index"') -> int:
-    """Read the number of an action.  Raises `CommandError`."""
-    try:
-        return units.decimal(32)(args.take())
-    except ValueError:
-        raise refused(complaint) from None
-
-
-def last_index(args: Args, parameters: dict[str, Any], kind: str) -> bool:
-    """Read ``index NUMBER`` if it follows; return whether it does."""
-    if not matches(peek(args), "index"):
-        return False
-    args.take()
-    parameters["index"] = take_index(args, f'{kind}: Illegal "index"')
-    return True
+    from .hints import Args, Body, Iterator, Record, TcContext
 
 
 MIRRED = {
@@ -39,31 +22,7 @@ MIRRED = {
 }
 
 
-def mirred(args: Args) -> dict[str, Any]:
-    """Return the attributes of the action that the words describe.  Raises `CommandError`."""
-    args.take()
-    need(args)
-    word = peek(args)
-    if matches(word, "help"):
-        raise help_of("mirred")
-    if not any(matches(word, one) for one in ("egress", "ingress", "index")):
-        raise refused(f"mirred option not supported {word}")
-    found = {"direction": "", "what": "", "dev": ""}
-    parameters: dict[str, Any] = {}
-    numbered = _direction(args, found, parameters)
-    if not found["direction"] and not numbered:
-        raise refused("")
-    if found["dev"]:
-        parameters["ifindex"] = args.ip.device(found["dev"])
-    if found["what"] == "mirror":
-        parameters["action"] = control_or(args, uapi.TC_ACT_PIPE)
-    if numbered and matches(peek(args), "index"):
-        raise refused("mirred: Illegal double index")
-    last_index(args, parameters, "mirred")
-    return {"TCA_MIRRED_PARMS": parameters}
-
-
-def _direction(args: Args, found: dict[str, str], parameters: dict[str, Any]) -> bool:
+def _direction(args: Args, found: dict[str, str], parameters: Record) -> bool:
     """Read which way, what, and through which link; return whether there was an index."""
     numbered = False
     while args:
@@ -108,13 +67,39 @@ def _direction(args: Args, found: dict[str, str], parameters: dict[str, Any]) ->
     return numbered
 
 
-def show_mirred(options: Body, ip: TcContext) -> Iterator[OutputField]:
-    """Yield the action as tc prints it."""
-    found = options["TCA_MIRRED_PARMS"]
-    title, what, way = MIRRED.get(found["eaction"], ("unknown", "unknown", "unknown"))
-    yield plain(f"({title}")
-    yield OutputField("mirred_action", what)
-    yield OutputField("direction", way)
-    yield field("to_dev", ip.name_of(found["ifindex"]), " to device %s)", ip)
-    yield from control_fields(found["action"], " ", "", ip)
-    yield line_end(ip)
+class Mirred(ActionKind):
+    """mirred."""
+
+    index = "\tindex %u"
+
+    def parse(self, args: Args) -> Record:
+        args.take()
+        need(args)
+        word = peek(args)
+        if matches(word, "help"):
+            raise help_of("mirred")
+        if not any(matches(word, one) for one in ("egress", "ingress", "index")):
+            raise refused(f"mirred option not supported {word}")
+        found = {"direction": "", "what": "", "dev": ""}
+        parameters: Record = {}
+        numbered = _direction(args, found, parameters)
+        if not found["direction"] and not numbered:
+            raise refused("")
+        if found["dev"]:
+            parameters["ifindex"] = args.ip.device(found["dev"])
+        if found["what"] == "mirror":
+            parameters["action"] = control_or(args, uapi.TC_ACT_PIPE)
+        if numbered and matches(peek(args), "index"):
+            raise refused("mirred: Illegal double index")
+        last_index(args, parameters, "mirred")
+        return {self.parameters: parameters}
+
+    def shown(self, options: Body, ip: TcContext) -> Iterator[OutputField]:
+        found = options[self.parameters]
+        title, what, way = MIRRED.get(found["eaction"], ("unknown", "unknown", "unknown"))
+        yield plain(f"({title}")
+        yield OutputField("mirred_action", what)
+        yield OutputField("direction", way)
+        yield field("to_dev", ip.name_of(found["ifindex"]), " to device %s)", ip)
+        yield from control_fields(found["action"], " ", "", ip)
+        yield line_end(ip)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from ... import uapi
-from ..ip.grammar import duplicate, matches, wrong
+from ..ip.grammar import CommandError, matches
+from ..ip.keywords import CustomKeyword, read_known
 from ..ip.render import OutputField
 from . import units
-from .common import help_of, need, peek
+from .action_kind import ActionKind, help_row
+from .common import need, peek
+from .rates import NO_SIZE, link_layer_field, put_rate
 from .statistics import times
 from .words import (
     CONTROLS,
-    LINK_LAYERS,
+    KindOption,
+    complaining,
     control_fields,
     control_of,
     field,
@@ -24,73 +28,25 @@ from .words import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Callable, Iterator, TcContext
-
-LARGE = 1 << 32
-# Abbreviated names first, as tc looks them up; the last is the name in messages.
-POLICE_WORDS: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
-    ("index*", "index", units.decimal(32), "index"),
-    ("burst*|buffer|maxburst", "burst", units.size_and_cell, "buffer/burst"),
-    ("mtu|minburst", "mtu", units.size_and_cell, "mtu/minburst"),
-    ("mpu", "mpu", units.size, "mpu"),
-    ("rate", "rate", units.rate64, "rate"),
-    ("avrate", "avrate", units.rate, "avrate"),
-    ("peakrate*", "peakrate", units.rate64, "peakrate"),
-    ("overhead*", "overhead", units.decimal(16), "overhead"),
-    ("linklayer*", "linklayer", link_layer, "linklayer"),
-    ("pkts_rate*", "pkts_rate", units.decimal(64), "pkts_rate"),
-    ("pkts_burst*", "pkts_burst", units.decimal(64), "pkts_burst"),
-)
-ONCE = {"burst", "mtu", "mpu", "rate", "avrate", "peakrate", "pkts_rate", "pkts_burst"}
+    from .hints import Any, Args, Body, Iterator, Keyword, Record, TcContext
 
 
-def police(args: Args, named: bool = False) -> dict[str, Any]:
-    """Return the attributes of a policer; ``named`` says that its name is still to be read.  Raises `CommandError`."""
-    if named:
-        args.take()
+class _Control(CustomKeyword):
+    """The controls that police knows."""
+
+    __slots__ = ()
+
+    def fits(self, word: str) -> bool:
+        return any(matches(word, name) for name, _ in CONTROLS if name not in ("jump", "trap"))
+
+
+def _control(args: Args, record: Record) -> None:
+    args.at -= 1
+    record["action"] = take_control(args)
+
+
+def _conform_exceed(args: Args, record: Record) -> None:
     need(args)
-    record: dict[str, Any] = {"action": uapi.TC_ACT_RECLASSIFY}
-    count = 0
-    while args:
-        word = peek(args)
-        row = next((one for one in POLICE_WORDS[:7] if _fits(word, one[0])), None)
-        control = any(matches(word, name) for name, _ in CONTROLS if name not in ("jump", "trap"))
-        if row is None and control:
-            record["action"] = take_control(args)
-        elif row is None and word == "conform-exceed":
-            args.take()
-            need(args)
-            _conform_exceed(args, record)
-        else:
-            row = row or next((one for one in POLICE_WORDS[7:] if _fits(word, one[0])), None)
-            if row is None:
-                if word == "help":
-                    raise help_of("police")
-                break
-            args.take()
-            _police_value(args, record, row)
-        count += 1
-    if not count:
-        raise refused("")
-    return _police(record)
-
-
-def _fits(word: str, names: str) -> bool:
-    return any(matches(word, one[:-1]) if one.endswith("*") else word == one for one in names.split("|"))
-
-
-def _police_value(args: Args, record: dict[str, Any], row: tuple[str, str, Callable[[str], Any], str]) -> None:
-    _, key, read, name = row
-    word = args.take()
-    if key in ONCE and record.get(key) and record[key] != (0, -1):
-        raise duplicate(name, word)
-    try:
-        record[key] = read(word)
-    except ValueError:
-        raise wrong(word, "buffer" if key == "burst" else key) from None
-
-
-def _conform_exceed(args: Args, record: dict[str, Any]) -> None:
     head, slash, tail = peek(args).partition("/")
     if slash:
         exceed, conform = control_of(head, True), control_of(tail, True)
@@ -106,8 +62,47 @@ def _conform_exceed(args: Args, record: dict[str, Any]) -> None:
         record["result"] = take_control(args, True)
 
 
-def _police(record: dict[str, Any]) -> dict[str, Any]:
-    (buffer, cell), (mtu, peak_cell) = record.get("burst", (0, -1)), record.get("mtu", (0, -1))
+WRONG = 'Error: argument "WORD" is wrong: NAME'
+ONCE = complaining(
+    [
+        KindOption("burst*|buffer|maxburst", "burst", units.size_and_cell, error=CommandError),
+        KindOption("mtu|minburst", "mtu", units.size_and_cell, error=CommandError),
+        KindOption("mpu", "mpu", units.size, error=CommandError),
+        KindOption("rate", "rate", units.rate64, error=CommandError),
+        KindOption("avrate", "avrate", units.rate, error=CommandError),
+        KindOption("peakrate*", "peakrate", units.rate64, error=CommandError),
+        KindOption("pkts_rate*", "pkts_rate", units.decimal(64), error=CommandError),
+        KindOption("pkts_burst*", "pkts_burst", units.decimal(64), error=CommandError),
+    ],
+    WRONG,
+    'Error: duplicate "NAME": "WORD" is the second value.',
+    {"burst": "buffer/burst", "mtu": "mtu/minburst"},
+)
+ONCE[0].illegal = WRONG.replace("NAME", "buffer")
+OFTEN = complaining(
+    [
+        KindOption("index*", "index", units.decimal(32), error=CommandError),
+        KindOption("overhead*", "overhead", units.decimal(16), error=CommandError),
+        KindOption("linklayer*", "linklayer", link_layer, error=CommandError),
+    ],
+    WRONG,
+)
+ROWS: list[Keyword] = [
+    *(OFTEN[0], *ONCE[:6]),
+    _Control("", _control),
+    CustomKeyword("conform-exceed", _conform_exceed),
+    *(*OFTEN[1:], *ONCE[6:]),
+    help_row("police", "help"),
+]
+
+
+def police(args: Args) -> Record:
+    """Return the attributes of a policer that the words describe.  Raises `CommandError`."""
+    need(args)
+    record: Record = {"action": uapi.TC_ACT_RECLASSIFY}
+    if not read_known(ROWS, args, record):
+        raise refused("")
+    (buffer, cell), (mtu, peak_cell) = record.get("burst", NO_SIZE), record.get("mtu", NO_SIZE)
     rate, peak, average, packets = (record.get(key, 0) for key in ("rate", "peakrate", "avrate", "pkts_rate"))
     wrongs = (
         (rate and average, ""),
@@ -124,15 +119,12 @@ def _police(record: dict[str, Any]) -> dict[str, Any]:
     for is_wrong, sentence in wrongs:
         if is_wrong:
             raise refused(sentence)
-    rest = (mtu, record.get("mpu", 0), record.get("overhead", 0), record.get("linklayer", uapi.TC_LINKLAYER_ETHERNET))
     parameters = {"index": record.get("index", 0), "action": record["action"], "mtu": mtu}
-    options: dict[str, Any] = {"TCA_POLICE_TBF": parameters}
-    for name, value, log, key in (("rate", rate, cell, "RATE"), ("peakrate", peak, peak_cell, "PEAKRATE")):
+    options: Record = {"TCA_POLICE_TBF": parameters}
+    for name, value, log in (("rate", rate, cell), ("peakrate", peak, peak_cell)):
         if value:
-            members, options[f"TCA_POLICE_{key}"] = units.rate_table(name, value, log, *rest)
-            parameters.update(members)
-            if value >= LARGE:
-                options[f"TCA_POLICE_{key}64"] = value
+            key = f"TCA_POLICE_{name.upper()}"
+            put_rate(options, name, value, log, record, mtu, ("TCA_POLICE_TBF", key, f"{key}64"), exact=True)
     if rate:
         parameters["burst"] = units.transmission_ticks(rate, buffer)
     if average:
@@ -172,12 +164,21 @@ def police_fields(options: Body, ip: TcContext) -> Iterator[OutputField]:
     else:
         yield plain(" ")
     yield size_field("overhead", found["rate.overhead"], "overhead %s ", ip)
-    kind = found["rate.linklayer"] & 0xF
-    if kind > uapi.TC_LINKLAYER_ETHERNET or ip.details:
-        yield field("linklayer", LINK_LAYERS.get(kind, "unknown"), "linklayer %s ", ip)
+    yield from link_layer_field(found, ip)
     yield line_end(ip)
     yield field("ref", found["refcnt"], "\tref %d ", ip)
     yield field("bind", found["bindcnt"], "bind %d ", ip)
     if ip.stats and "TCA_POLICE_TM" in options:
         yield from times(options["TCA_POLICE_TM"], ip)
     yield line_end(ip)
+
+
+class Police(ActionKind):
+    """police as an action, which has an output of its own."""
+
+    def parse(self, args: Args) -> Record:
+        args.take()
+        return police(args)
+
+    def fields(self, options: Any, ip: TcContext) -> Iterator[OutputField]:
+        return police_fields(options or {}, ip)

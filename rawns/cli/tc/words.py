@@ -198,59 +198,78 @@ def time64_field(name: str, value: int, form: str, ip: TcContext) -> OutputField
     return field(name, value, form, ip, units.format_time64(value))
 
 
-class KindOption(Keyword):
-    """One option of a discipline: its word, its value in the message, and its place in the output.
+def class_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    """Return a handle of a class."""
+    return field(name, format_classid(value, ip), form, ip)
 
-    ``read`` parses the value; a ValueError makes the complaint ``illegal``.  ``show`` is `field` or one of its kin, with
-    ``form``; no form: it is not shown.  A value in ``hidden`` is not shown.
+
+def protocol_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    """Return the protocol of a frame."""
+    return field(name, format_protocol(value, ip), form, ip)
+
+
+class KindOption(Keyword):
+    """One option of a kind: its word, its value in the message, and its place in the output.
+
+    ``key`` is an attribute or member of TCA_OPTIONS; ``A/b`` is the member b of the attribute A.  ``read`` parses the value, and
+    a ValueError of it makes the complaint ``illegal``, in which WORD is the value and TYPED the word in front of it.  ``once``
+    has complaints by the keys that must not be set yet.  ``error`` makes a CommandError of a complaint.  With ``shares``, the
+    value may be a percentage of the speed of the link.
+
+    ``show`` is `field` or one of its kin, with ``form``; no form: it is not shown.  A value in ``hidden`` is not shown, and
+    without the option ``only`` of the command line none is.
     """
 
-    __slots__ = ("form", "hidden", "illegal", "key", "label", "read", "show")
+    __slots__ = ("error", "form", "hidden", "illegal", "key", "label", "once", "only", "path", "read", "shares", "show")
 
     def __init__(
         self,
         names: str,
         key: str,
         read: Callable[[str], Any],
-        show: Callable[[str, int, str, TcContext], OutputField] = field,
+        show: Callable[[str, Any, str, TcContext], OutputField] = field,
         form: str = "",
         hidden: tuple[int, ...] = (),
         illegal: str = "",
         label: str = "",
+        only: str = "",
+        once: dict[str, str] | None = None,
+        error: Callable[[str], CommandError] = failed,
+        shares: bool = False,
     ) -> None:
         super().__init__(names)
-        self.key, self.read, self.show, self.form, self.hidden = key, read, show, form, hidden
-        self.label, self.illegal = label or self.name, illegal or f'Illegal "{self.name}"'
+        self.key, self.path, self.read, self.shares = key, key.split("/"), read, shares
+        self.show, self.form, self.hidden, self.only, self.label = show, form, hidden, only, label or self.name
+        self.illegal, self.once, self.error = illegal or f'Illegal "{self.name}"', once or {}, error
 
     def take(self, args: Args, record: Record) -> None:
         """Read the value."""
-        word = args.take()
+        typed, word = args.words[args.at - 1], args.take()
+        for key, sentence in self.once.items():
+            if record.get(key) not in (None, 0, (0, -1)):
+                raise self.error(sentence.replace("WORD", word))
+        complaint = self.illegal.replace("WORD", word).replace("TYPED", typed)
         try:
-            record[self.key] = self.read(word)
+            value = percent_rate(word, args.device) if self.shares and "%" in word else self.read(word)  # type: ignore[attr-defined]
         except ValueError:
-            raise failed(self.illegal.replace("WORD", word)) from None
+            raise self.error(complaint) from None
+        except CommandError as error:
+            raise self.error(f"{error.text}\n{complaint}") if self.shares else error from None
+        self.put(record, value)
+
+    def put(self, record: Record, value: Any) -> None:
+        """Set the value."""
+        for name in self.path[:-1]:
+            record = record.setdefault(name, {})
+        record[self.path[-1]] = value
 
     def fields(self, options: Body, ip: TcContext) -> Iterator[OutputField]:
         """Yield the field of this option, if the message has it."""
-        value = options.get(self.key)
-        if value is not None and self.form and value not in self.hidden:
+        value: Any = options
+        for name in self.path:
+            value = value.get(name) if value is not None else None
+        if value is not None and self.form and value not in self.hidden and (not self.only or getattr(ip, self.only)):
             yield self.show(self.label, value, self.form, ip)
-
-
-class RateOption(KindOption):
-    """An option whose value is a rate, or a share of the speed of the link."""
-
-    __slots__ = ()
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read the value."""
-        word = args.take()
-        try:
-            record[self.key] = percent_rate(word, args.device) if "%" in word else self.read(word)  # type: ignore[attr-defined]
-        except ValueError:
-            raise failed(self.illegal.replace("WORD", word)) from None
-        except CommandError as error:
-            raise failed(f"{error.text}\n{self.illegal.replace('WORD', word)}") from None
 
 
 class Switch(KindOption):
@@ -264,7 +283,46 @@ class Switch(KindOption):
 
     def take(self, args: Args, record: Record) -> None:
         """Set the value."""
-        record[self.key] = self.value
+        self.put(record, self.value)
+
+
+class FlagOption(Switch):
+    """An option without a value, which sets a bit."""
+
+    __slots__ = ()
+
+    def take(self, args: Args, record: Record) -> None:
+        """Set the bit."""
+        record[self.key] = record.get(self.key, 0) | self.value
+
+
+def shown(key: str, form: str, show: Callable[[str, Any, str, TcContext], OutputField] = field, **rest: Any) -> KindOption:
+    """Return the row of what is shown and has no word; its name is that of the member, unless it has a ``label``."""
+    row = KindOption("", key, str, show, form, **{"label": key.rpartition("/")[2], **rest})
+    row.spellings = frozenset()
+    return row
+
+
+def complaining(
+    rows: list[KindOption], illegal: str, again: str = "", names: dict[str, str] | None = None, typed: tuple[str, ...] = ()
+) -> list[KindOption]:
+    """Return the rows with the complaint ``illegal`` about a value, and ``again`` about a second one (empty: there may be one).
+
+    NAME in both is the word; in ``again`` it is what ``names`` has for the word, in ``illegal`` a word of ``typed`` is as it was
+    typed.
+    """
+    for row in rows:
+        row.illegal = illegal.replace("NAME", "TYPED" if row.name in typed else row.name)
+        if again:
+            row.once = {row.key: again.replace("NAME", (names or {}).get(row.name, row.name)), **row.once}
+    return rows
+
+
+def option_fields(rows: Iterable[Any], options: Body, ip: TcContext) -> Iterator[OutputField]:
+    """Yield the fields of the rows that are shown."""
+    for row in rows:
+        if isinstance(row, KindOption):
+            yield from row.fields(options, ip)
 
 
 # -- what follows an action -----------------------------------------------------------------------------------------

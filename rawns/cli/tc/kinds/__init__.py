@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...ip.keywords import read
-from ..words import KindOption, failed
+from ..words import failed, option_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class QdiscKind:
 
     def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
         """Return the options as they are shown."""
-        return [one for row in self.rows if isinstance(row, KindOption) for one in row.fields(options, ip)]
+        return option_fields(self.rows, options, ip)
 
     def statistics(self, data: bytes, ip: TcContext) -> Iterable[OutputField]:
         """Return the statistics that only this kind has; nothing if it has none."""

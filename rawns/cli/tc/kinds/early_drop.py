@@ -12,7 +12,7 @@ from ...ip.keywords import CustomKeyword
 from ...ip.render import JsonText, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import KindOption, RateOption, Switch, failed, field, line_end, plain, size_field, unsupported
+from ..words import FlagOption, KindOption, Switch, failed, field, line_end, plain, size_field, unsupported
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -31,20 +31,6 @@ DEFAULT_PROBABILITY = 0.02
 WHOLE = 1 << 32  # a probability of 1
 MAX_LOG = 32
 LARGE_WEIGHT = 10  # the logarithm from which on tc warns
-
-
-class FlagOption(KindOption):
-    """A word that sets a bit of the flags."""
-
-    __slots__ = ("bit",)
-
-    def __init__(self, names: str, bit: int) -> None:
-        super().__init__(names, "flags", int)
-        self.bit = bit
-
-    def take(self, args: Args, record: Record) -> None:
-        """Set the bit."""
-        record["flags"] = record.get("flags", 0) | self.bit
 
 
 def probability(text: str) -> float:
@@ -120,11 +106,11 @@ class Red(QdiscKind):
         KindOption("burst", "burst", U32),
         KindOption("avpkt", "avpkt", units.size),
         KindOption("probability", "probability", probability),
-        RateOption("bandwidth", "bandwidth", units.rate),
-        FlagOption("ecn", uapi.TC_RED_ECN),
-        FlagOption("harddrop", uapi.TC_RED_HARDDROP),
-        FlagOption("nodrop", uapi.TC_RED_NODROP),
-        FlagOption("adaptative|adaptive", uapi.TC_RED_ADAPTATIVE),
+        KindOption("bandwidth", "bandwidth", units.rate, shares=True),
+        FlagOption("ecn", "flags", uapi.TC_RED_ECN),
+        FlagOption("harddrop", "flags", uapi.TC_RED_HARDDROP),
+        FlagOption("nodrop", "flags", uapi.TC_RED_NODROP),
+        FlagOption("adaptative|adaptive", "flags", uapi.TC_RED_ADAPTATIVE),
         CustomKeyword("qevent*", _event),
     ]
 
@@ -203,8 +189,8 @@ class Sfq(QdiscKind):
         KindOption("burst", "burst", U32),
         KindOption("avpkt", "avpkt", units.size),
         KindOption("probability", "probability", probability),
-        FlagOption("ecn", uapi.TC_RED_ECN),
-        FlagOption("harddrop", uapi.TC_RED_HARDDROP),
+        FlagOption("ecn", "flags", uapi.TC_RED_ECN),
+        FlagOption("harddrop", "flags", uapi.TC_RED_HARDDROP),
     ]
 
     def build(self, record: Record, args: OptionArgs) -> Any:

@@ -9,7 +9,7 @@ from ...ip.keywords import CustomKeyword
 from ...ip.render import NULL, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import KindOption, RateOption, Switch, failed, field, line_end, rate_field, size_field, time64_field, time_field
+from ..words import KindOption, Switch, failed, field, line_end, rate_field, size_field, time64_field, time_field
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -64,8 +64,8 @@ class Fq(QdiscKind):
         Switch("nopacing", "TCA_FQ_RATE_ENABLE", 0, show=word("pacing", False), form="nopacing ", hidden=(1,)),
         KindOption("quantum", "TCA_FQ_QUANTUM", U32, size_field, "quantum %s "),
         KindOption("initial_quantum", "TCA_FQ_INITIAL_QUANTUM", U32, size_field, "initial_quantum %s "),
-        RateOption("maxrate", "TCA_FQ_FLOW_MAX_RATE", units.rate, rate_field, "maxrate %s ", (ALL,)),
-        RateOption("defrate", "TCA_FQ_FLOW_DEFAULT_RATE", units.rate, rate_field, "defrate %s ", (0,)),
+        KindOption("maxrate", "TCA_FQ_FLOW_MAX_RATE", units.rate, rate_field, "maxrate %s ", (ALL,), shares=True),
+        KindOption("defrate", "TCA_FQ_FLOW_DEFAULT_RATE", units.rate, rate_field, "defrate %s ", (0,), shares=True),
         KindOption("low_rate_threshold", "TCA_FQ_LOW_RATE_THRESHOLD", units.rate, rate_field, "low_rate_threshold %s ", (0,)),
         KindOption("refill_delay", "TCA_FQ_FLOW_REFILL_DELAY", units.time, time_field, "refill_delay %s "),
         KindOption("ce_threshold", "TCA_FQ_CE_THRESHOLD", units.time, time_field, "ce_threshold %s ", (ALL,)),
