@@ -6,12 +6,11 @@ import os
 
 from .... import uapi
 from ...ip.arguments import U32, leading_integer, signed
-from ...ip.grammar import CommandError
-from ...ip.keywords import CustomKeyword
+from ...ip.keywords import CustomKeyword, Keyword
 from ...ip.render import JsonText, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import KindOption, Switch, failed, field, nest, percent_rate, rate_field
+from ..words import KindOption, Switch, failed, field, nest, rate_field
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -32,126 +31,102 @@ def _number_follows(args: Args, signs: str = "") -> bool:
     return bool(args) and args.words[args.at][:1] in tuple(f"0123456789{signs}")
 
 
-def _read(args: Args, read: Callable[[str], Any], name: str) -> Any:
-    text = args.take()  # a missing word is an error of its own
-    try:
-        return read(text)
-    except ValueError:
-        raise failed(f'Illegal "{name}"') from None
-    except CommandError as error:
-        raise failed(f'{error.text}\nIllegal "{name}"') from None
-
-
 def _ticks(text: str) -> int:
     microseconds = units.time(text)
     if int(microseconds * units.TICKS_PER_MICROSECOND) > uapi.UINT32_MAX:
-        raise failed(f"Illegal {microseconds} time (too large)")
+        raise failed(f'Illegal {microseconds} time (too large)\nIllegal "latency"')
     return units.ticks_of(microseconds)
 
 
-def _correlation(args: Args, record: Record, key: str, name: str) -> None:
-    if _number_follows(args):
-        record["TCA_NETEM_CORR"] = True
-        record[key] = _read(args, units.percent, name)
+class _Numbers(Keyword):
+    """A word that a value follows, and then as many more as begin like numbers.
+
+    ``steps`` has an option for each, of which the word is what a complaint calls it; "-" in front: it may be negative.
+    """
+
+    __slots__ = ("steps",)
+
+    def __init__(self, names: str, *steps: tuple[str, str, Callable[[str], Any]]) -> None:
+        super().__init__(names)
+        self.steps = [
+            (name[0] == "-", KindOption(name.strip("-"), key, read, shares=name == "rate" and key == "rate"))
+            for name, key, read in steps
+        ]
+
+    def take(self, args: Args, record: Record) -> None:
+        """Read the values."""
+        self.steps[0][1].take(args, record)
+        for negative, option in self.steps[1:]:
+            if _number_follows(args, "-" if negative else ""):
+                option.take(args, record)
 
 
-def _delay(args: Args, record: Record) -> None:
-    record["latency"] = _read(args, _ticks, "latency")
-    if _number_follows(args):
-        record["jitter"] = _read(args, _ticks, "latency")
-        _correlation(args, record, "delay_corr", "latency")
-
-
-def _random_loss(args: Args, record: Record) -> None:
-    record["loss"] = _read(args, units.percent, "loss percent")
-    _correlation(args, record, "loss_corr", "loss correlation")
+LOSS, GI, GE = "TCA_NETEM_LOSS", "TCA_NETEM_LOSS/NETEM_LOSS_GI", "TCA_NETEM_LOSS/NETEM_LOSS_GE"
+LOSSES = {
+    "random": _Numbers(
+        "", ("loss percent", "loss", units.percent), ("loss correlation", "TCA_NETEM_CORR/loss_corr", units.percent)
+    ),
+    "state": _Numbers(
+        "",
+        ("loss p13", f"{GI}/p13", units.fraction),
+        *[(f"loss {name}", f"{GI}/{name}", units.percent) for name in ("p31", "p32", "p23", "p14")],
+    ),
+    "gemodel": _Numbers(
+        "",
+        ("loss gemodel p", f"{GE}/p", units.fraction),
+        ("loss gemodel r", f"{GE}/r", units.percent),
+        ("loss gemodel h", f"{GE}/h", lambda text: uapi.UINT32_MAX - units.percent(text)),  # the user calls it 1-h
+        ("loss gemodel k", f"{GE}/k1", units.percent),
+    ),
+}
 
 
 def _loss(args: Args, record: Record) -> None:
-    if record.get("loss") or "TCA_NETEM_LOSS" in record:
+    if record.get("loss") or LOSS in record:
         raise failed('Illegal "duplicate loss argument\n"')
-    if _number_follows(args):
-        return _random_loss(args, record)
-    word = args.take()
-    if word == "random":
-        _random_loss(args, record)
-    elif word == "state":
-        share = _read(args, units.fraction, "loss p13")
-        state = {"p13": units.scaled(share), "p31": units.scaled(1.0 - share), "p32": 0, "p23": uapi.UINT32_MAX, "p14": 0}
-        names = [(name, f"loss {name}") for name in ("p31", "p32", "p23", "p14")]
-        record["TCA_NETEM_LOSS"] = {"NETEM_LOSS_GI": _further(args, state, names)}
-    elif word == "gemodel":
-        share = _read(args, units.fraction, "loss gemodel p")
-        state = {"p": units.scaled(share), "r": units.scaled(1.0 - share), "h": 0, "k1": 0}
-        names = [("r", "loss gemodel r"), ("h", "loss gemodel h"), ("k1", "loss gemodel k")]
-        record["TCA_NETEM_LOSS"] = {"NETEM_LOSS_GE": _further(args, state, names)}
-    else:
+    word = "random" if _number_follows(args) else args.take()
+    if word not in LOSSES:
         raise failed(f"Unknown loss parameter: {word}")
-    return None
+    LOSSES[word].take(args, record)
+    for state in record.get(LOSS, {}).values():
+        first, second = ("p13", "p31") if "p13" in state else ("p", "r")
+        state.setdefault(second, units.scaled(1.0 - state[first]))
+        state[first] = units.scaled(state[first])
+        if first == "p13":
+            state.setdefault("p23", uapi.UINT32_MAX)
 
 
-def _further(args: Args, state: dict[str, int], names: list[tuple[str, str]]) -> dict[str, int]:
-    """Read as many of some percentages as there are numbers; the kernel takes h for what the user calls 1-h."""
-    for key, name in names:
-        if not _number_follows(args):
-            break
-        value = _read(args, units.percent, name)
-        state[key] = uapi.UINT32_MAX - value if key == "h" else value
-    return state
-
-
-def _chance(key: str, name: str) -> CustomKeyword:
+def _chance(name: str) -> _Numbers:
     """Return the row of a probability, after which a correlation may follow."""
-
-    def take(args: Args, record: Record) -> None:
-        record[key] = chance = {"probability": _read(args, units.percent, name), "correlation": 0}
-        if _number_follows(args):
-            record["TCA_NETEM_CORR"] = True
-            chance["correlation"] = _read(args, units.percent, name)
-
-    return CustomKeyword(f"{name}*", take)
+    key = f"TCA_NETEM_{name.upper()}"
+    return _Numbers(f"{name}*", (name, f"{key}/probability", units.percent), (name, f"{key}/correlation", units.percent))
 
 
-def _duplicate(args: Args, record: Record) -> None:
-    record["duplicate"] = _read(args, units.percent, "duplicate")
-    if _number_follows(args):
-        record["dup_corr"] = _read(args, units.percent, "duplicate")
-
-
-def _rate(args: Any, record: Record) -> None:
-    rate = _read(args, lambda text: percent_rate(text, args.device) if "%" in text else units.rate64(text), "rate")
-    found = {"rate": min(rate, uapi.UINT32_MAX)}
-    if rate >= LARGE:
-        record["TCA_NETEM_RATE64"] = rate
-    for key, parse, signs in (("packet_overhead", signed, "-"), ("cell_size", U32, ""), ("cell_overhead", signed, "-")):
-        if _number_follows(args, signs):
-            found[key] = _read(args, parse, "rate")
-    record["TCA_NETEM_RATE"] = found
+SLOT_DELAYS = _Numbers("", ("slot min_delay", "min_delay", units.time64), ("slot max_delay", "max_delay", units.time64))
+SLOT_TIMES = [KindOption(f"slot {name}", f"dist_{name}", units.time64) for name in ("delay", "jitter")]
 
 
 def _slot(args: Args, record: Record) -> None:
     slot: dict[str, int] = {}
     if _number_follows(args):
-        slot["min_delay"] = slot["max_delay"] = _read(args, units.time64, "slot min_delay")
-        if _number_follows(args):
-            slot["max_delay"] = _read(args, units.time64, "slot max_delay")
-            if slot["max_delay"] < slot["min_delay"]:
-                raise failed('Illegal "slot max_delay"')
+        SLOT_DELAYS.take(args, slot)
+        if slot.setdefault("max_delay", slot["min_delay"]) < slot["min_delay"]:
+            raise failed('Illegal "slot max_delay"')
     else:
         word = args.take()
         if word != "distribution":
             raise failed(f"Unknown slot parameter: {word}")
         record["TCA_NETEM_SLOT_DIST"] = distribution(args.take())
-        slot["dist_delay"] = _read(args, units.time64, "slot delay")
-        slot["dist_jitter"] = _read(args, units.time64, "slot jitter")
+        for option in SLOT_TIMES:
+            option.take(args, slot)
         if slot["dist_jitter"] <= 0:
             raise failed("Non-positive jitter")
-    for key, word, parse in (("max_packets", "packets", signed), ("max_bytes", "bytes", units.size)):
+    for word, parse in (("packets", signed), ("bytes", units.size)):
         if args and args.words[args.at] and word.startswith(args.words[args.at]):
             args.take()
             if not args:
                 raise failed(f'Illegal "slot {word}"')
-            slot[key] = _read(args, parse, f"slot {word}")
+            KindOption(f"slot {word}", f"max_{word}", parse).take(args, slot)
     record["TCA_NETEM_SLOT"] = slot
 
 
@@ -182,15 +157,26 @@ class Netem(QdiscKind):
 
     rows: list[Keyword] = [
         KindOption("limit*", "limit", units.size),
-        CustomKeyword("latency*|delay*", _delay),
+        _Numbers(
+            "latency*|delay*",
+            ("latency", "latency", _ticks),
+            ("latency", "jitter", _ticks),
+            ("latency", "TCA_NETEM_CORR/delay_corr", units.percent),
+        ),
         CustomKeyword("loss*|drop*", _loss),
         Switch("ecn*", "TCA_NETEM_ECN", 1),
-        _chance("TCA_NETEM_REORDER", "reorder"),
-        _chance("TCA_NETEM_CORRUPT", "corrupt"),
+        _chance("reorder"),
+        _chance("corrupt"),
         KindOption("gap*", "gap", U32),
-        CustomKeyword("duplicate*", _duplicate),
+        _Numbers("duplicate*", ("duplicate", "duplicate", units.percent), ("duplicate", "dup_corr", units.percent)),
         CustomKeyword("distribution*", _distribution),
-        CustomKeyword("rate*", _rate),
+        _Numbers(
+            "rate*",
+            ("rate", "rate", units.rate64),
+            ("-rate", "TCA_NETEM_RATE/packet_overhead", signed),
+            ("rate", "TCA_NETEM_RATE/cell_size", U32),
+            ("-rate", "TCA_NETEM_RATE/cell_overhead", signed),
+        ),
         CustomKeyword("slot*", _slot),
     ]
 
@@ -210,9 +196,16 @@ class Netem(QdiscKind):
                 raise failed(f"{sentence}\n{self.usage}")
         if reorders:
             options["gap"] = options.get("gap") or 1
-        correlations = {key: options.pop(key, 0) for key in ("delay_corr", "loss_corr", "dup_corr")}
-        if options.pop("TCA_NETEM_CORR", False):
-            options["TCA_NETEM_CORR"] = correlations
+        duplicates = options.pop("dup_corr", 0)
+        if any("correlation" in options.get(f"TCA_NETEM_{name}", {}) for name in ("REORDER", "CORRUPT")):
+            options.setdefault("TCA_NETEM_CORR", {})
+        if "TCA_NETEM_CORR" in options:
+            options["TCA_NETEM_CORR"]["dup_corr"] = duplicates
+        rate = options.pop("rate", None)
+        if rate is not None:
+            options.setdefault("TCA_NETEM_RATE", {})["rate"] = min(rate, uapi.UINT32_MAX)
+            if rate >= LARGE:
+                options["TCA_NETEM_RATE64"] = rate
         return options
 
     def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
