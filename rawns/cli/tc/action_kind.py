@@ -7,8 +7,10 @@ from ..ip.grammar import matches
 from ..ip.keywords import CustomKeyword, read_known
 from . import units
 from .common import help_of, need, peek
+from .output import control_fields, field, line_end
+from .rows import option_fields
 from .statistics import times
-from .words import control_fields, control_or, field, line_end, option_fields, refused
+from .words import control_or, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

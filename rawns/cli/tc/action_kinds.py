@@ -12,22 +12,10 @@ from .action_kind import ActionKind, help_row, take_index
 from .common import help_of, need, peek
 from .help_texts import ACTIONS as HELP
 from .mirred import Mirred
+from .output import class_field, control_fields, field, line_end, nest, protocol_field
 from .police import Police
-from .words import (
-    KindOption,
-    Switch,
-    class_field,
-    classid,
-    control_fields,
-    field,
-    line_end,
-    nest,
-    protocol,
-    protocol_field,
-    refused,
-    shown,
-    take_control,
-)
+from .rows import KindOption, Switch, shown
+from .words import classid, protocol, refused, take_control
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from ..ip.render import JsonObject, OutputField
 from . import action_kinds, units
 from .common import MAX_KIND_BYTES, need, peek, shortened
 from .objects import TcVerbs
+from .output import field, line_end, nest, plain
 from .statistics import counters
-from .words import control_of, failed, field, line_end, nest, plain, refused, unsupported
+from .words import control_of, failed, refused, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

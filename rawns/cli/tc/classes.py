@@ -8,8 +8,9 @@ from . import kinds
 from .context import OptionArgs
 from .object_words import CLASS, CLASS_LIST
 from .objects import TcVerbs
+from .output import plain
 from .qdisc import CREATE, EXCL, option_fields, selected, send, statistics
-from .words import failed, format_classid, plain, unsupported
+from .words import failed, format_classid, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from ..ip.arguments import signed
 from ..ip.context import complain
 from ..ip.grammar import CommandError, duplicate, matches, wrong
 from . import units
-from .words import LINK_LAYERS, field, link_layer, nest, plain, refused
+from .output import field, nest, plain
+from .words import LINK_LAYERS, link_layer, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,21 +13,10 @@ from . import filters
 from .actions import TALKING
 from .object_words import FILTER, FILTER_GET, FILTER_LIST, read_to_kind
 from .objects import TcVerbs
+from .output import field, line_end, nest, plain
 from .qdisc import CREATE, EXCL, device_fields
 from .statistics import all_counters
-from .words import (
-    PARENTS,
-    failed,
-    field,
-    format_classid,
-    format_protocol,
-    line_end,
-    nest,
-    plain,
-    refused,
-    swapped,
-    unsupported,
-)
+from .words import PARENTS, failed, format_classid, format_protocol, refused, swapped, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

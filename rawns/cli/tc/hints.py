@@ -20,8 +20,9 @@ if TYPE_CHECKING:
         Record,
         Reply,
         Sequence,
+        Struct,
     )
     from .context import OptionArgs, TcContext
 
     __all__ = ["Any", "Args", "Body", "Callable", "Container", "Iterable", "Iterator", "Keyword", "Mapping", "Message"]
-    __all__ += ["OptionArgs", "OutputField", "Record", "Reply", "Sequence", "TcContext"]
+    __all__ += ["OptionArgs", "OutputField", "Record", "Reply", "Sequence", "Struct", "TcContext"]

@@ -7,7 +7,8 @@ from ..ip.grammar import matches
 from ..ip.render import OutputField
 from .action_kind import ActionKind, last_index, take_index
 from .common import help_of, need, peek
-from .words import control_fields, control_or, field, line_end, plain, refused
+from .output import control_fields, field, line_end, plain
+from .words import control_or, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,22 +9,11 @@ from ..ip.render import OutputField
 from . import units
 from .action_kind import ActionKind, help_row
 from .common import need, peek
+from .output import control_fields, field, line_end, plain, size_field
 from .rates import NO_SIZE, link_layer_field, put_rate
+from .rows import KindOption, complaining
 from .statistics import times
-from .words import (
-    CONTROLS,
-    KindOption,
-    complaining,
-    control_fields,
-    control_of,
-    field,
-    line_end,
-    link_layer,
-    plain,
-    refused,
-    size_field,
-    take_control,
-)
+from .words import CONTROLS, control_of, link_layer, refused, take_control
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

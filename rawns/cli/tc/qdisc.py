@@ -12,8 +12,9 @@ from .common import size_table_field
 from .context import OptionArgs
 from .object_words import QDISC, QDISC_LIST, read_to_kind
 from .objects import TcVerbs
+from .output import field, line_end, nest, plain
 from .statistics import all_counters, special
-from .words import failed, field, format_classid, line_end, nest, plain, refused, unsupported
+from .words import failed, format_classid, refused, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def statistics(kind: str, body: Body, end: OutputField, ip: TcContext) -> Iterat
         yield from all_counters(body, " ", ip)
         yield end
     data, found = special(body), kinds.find(kind)
-    if data is not None and found is not None and type(found).statistics is not kinds.QdiscKind.statistics:
+    if data is not None and found is not None and found.counters:
         yield from found.statistics(data, ip)
         yield end
 

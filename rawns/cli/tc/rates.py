@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ... import uapi
 from . import units
-from .words import LINK_LAYERS, field, size_field
+from .output import field, size_field
+from .words import LINK_LAYERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

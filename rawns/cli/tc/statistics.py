@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..ip.render import OutputField
 from . import units
-from .words import field, line_end, plain, size_field
+from .output import field, line_end, plain, size_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

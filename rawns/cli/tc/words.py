@@ -5,13 +5,11 @@ from __future__ import annotations
 from ... import uapi
 from ..ip.arguments import U16
 from ..ip.grammar import FAILED, CommandError, matches
-from ..ip.keywords import Keyword
-from ..ip.render import JsonObject, OutputField, put
 from . import units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Callable, Iterable, Iterator, Record, TcContext
+    from .hints import Any, Args, TcContext
 
 CLSACT_HANDLE = uapi.TC_H_CLSACT & 0xFFFF0000
 PARENTS = {"ingress": CLSACT_HANDLE | uapi.TC_H_MIN_INGRESS, "egress": CLSACT_HANDLE | uapi.TC_H_MIN_EGRESS}
@@ -154,177 +152,6 @@ def percent_rate(text: str, device: str) -> int:
     return int(share * speed * 1_000_000 / 8)
 
 
-# -- fields of output ---------------------------------------------------------------------------------------------
-
-
-def field(name: str, value: Any, form: str, ip: TcContext, shown: Any = None) -> OutputField:
-    """Return one thing shown: JSON has ``value``, text ``shown`` (the same if it is None) in ``form``."""
-    return OutputField(name, value, put(form, value if shown is None else shown, ip))
-
-
-def plain(text: str) -> OutputField:
-    """Return what only text has, as it is."""
-    return OutputField("", None, text)
-
-
-def line_end(ip: TcContext) -> OutputField:
-    """Return the end of a line, which ``-oneline`` makes a backslash."""
-    return OutputField("", None, "\\" if ip.oneline else "\n")
-
-
-def nest(name: str, fields: Iterable[OutputField]) -> OutputField:
-    """Return fields that JSON has in an object of their own."""
-    inner = JsonObject(fields)
-    return OutputField(name, inner, "".join([one.text for one in inner]))
-
-
-def size_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
-    """Return a size in bytes."""
-    return field(name, value, form, ip, units.format_size(value))
-
-
-def rate_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
-    """Return a rate in bytes per second; text has bits."""
-    return field(name, value, form, ip, units.format_rate(value, ip.iec))
-
-
-def time_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
-    """Return a time in microseconds."""
-    return field(name, value, form, ip, units.format_time(value))
-
-
-def time64_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
-    """Return a time in nanoseconds."""
-    return field(name, value, form, ip, units.format_time64(value))
-
-
-def class_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
-    """Return a handle of a class."""
-    return field(name, format_classid(value, ip), form, ip)
-
-
-def protocol_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
-    """Return the protocol of a frame."""
-    return field(name, format_protocol(value, ip), form, ip)
-
-
-class KindOption(Keyword):
-    """One option of a kind: its word, its value in the message, and its place in the output.
-
-    ``key`` is an attribute or member of TCA_OPTIONS; ``A/b`` is the member b of the attribute A.  ``read`` parses the value, and
-    a ValueError of it makes the complaint ``illegal``, in which WORD is the value and TYPED the word in front of it.  ``once``
-    has complaints by the keys that must not be set yet.  ``error`` makes a CommandError of a complaint.  With ``shares``, the
-    value may be a percentage of the speed of the link.
-
-    ``show`` is `field` or one of its kin, with ``form``; no form: it is not shown.  A value in ``hidden`` is not shown, and
-    without the option ``only`` of the command line none is.
-    """
-
-    __slots__ = ("error", "form", "hidden", "illegal", "key", "label", "once", "only", "path", "read", "shares", "show")
-
-    def __init__(
-        self,
-        names: str,
-        key: str,
-        read: Callable[[str], Any],
-        show: Callable[[str, Any, str, TcContext], OutputField] = field,
-        form: str = "",
-        hidden: tuple[int, ...] = (),
-        illegal: str = "",
-        label: str = "",
-        only: str = "",
-        once: dict[str, str] | None = None,
-        error: Callable[[str], CommandError] = failed,
-        shares: bool = False,
-    ) -> None:
-        super().__init__(names)
-        self.key, self.path, self.read, self.shares = key, key.split("/"), read, shares
-        self.show, self.form, self.hidden, self.only, self.label = show, form, hidden, only, label or self.name
-        self.illegal, self.once, self.error = illegal or f'Illegal "{self.name}"', once or {}, error
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read the value."""
-        typed, word = args.words[args.at - 1], args.take()
-        for key, sentence in self.once.items():
-            if record.get(key) not in (None, 0, (0, -1)):
-                raise self.error(sentence.replace("WORD", word))
-        complaint = self.illegal.replace("WORD", word).replace("TYPED", typed)
-        try:
-            value = percent_rate(word, args.device) if self.shares and "%" in word else self.read(word)  # type: ignore[attr-defined]
-        except ValueError:
-            raise self.error(complaint) from None
-        except CommandError as error:
-            raise self.error(f"{error.text}\n{complaint}") if self.shares else error from None
-        self.put(record, value)
-
-    def put(self, record: Record, value: Any) -> None:
-        """Set the value."""
-        for name in self.path[:-1]:
-            record = record.setdefault(name, {})
-        record[self.path[-1]] = value
-
-    def fields(self, options: Body, ip: TcContext) -> Iterator[OutputField]:
-        """Yield the field of this option, if the message has it."""
-        value: Any = options
-        for name in self.path:
-            value = value.get(name) if value is not None else None
-        if value is not None and self.form and value not in self.hidden and (not self.only or getattr(ip, self.only)):
-            yield self.show(self.label, value, self.form, ip)
-
-
-class Switch(KindOption):
-    """An option without a value."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, names: str, key: str, value: int, **rest: Any) -> None:
-        super().__init__(names, key, int, **rest)
-        self.value = value
-
-    def take(self, args: Args, record: Record) -> None:
-        """Set the value."""
-        self.put(record, self.value)
-
-
-class FlagOption(Switch):
-    """An option without a value, which sets a bit."""
-
-    __slots__ = ()
-
-    def take(self, args: Args, record: Record) -> None:
-        """Set the bit."""
-        record[self.key] = record.get(self.key, 0) | self.value
-
-
-def shown(key: str, form: str, show: Callable[[str, Any, str, TcContext], OutputField] = field, **rest: Any) -> KindOption:
-    """Return the row of what is shown and has no word; its name is that of the member, unless it has a ``label``."""
-    row = KindOption("", key, str, show, form, **{"label": key.rpartition("/")[2], **rest})
-    row.spellings = frozenset()
-    return row
-
-
-def complaining(
-    rows: list[KindOption], illegal: str, again: str = "", names: dict[str, str] | None = None, typed: tuple[str, ...] = ()
-) -> list[KindOption]:
-    """Return the rows with the complaint ``illegal`` about a value, and ``again`` about a second one (empty: there may be one).
-
-    NAME in both is the word; in ``again`` it is what ``names`` has for the word, in ``illegal`` a word of ``typed`` is as it was
-    typed.
-    """
-    for row in rows:
-        row.illegal = illegal.replace("NAME", "TYPED" if row.name in typed else row.name)
-        if again:
-            row.once = {row.key: again.replace("NAME", (names or {}).get(row.name, row.name)), **row.once}
-    return rows
-
-
-def option_fields(rows: Iterable[Any], options: Body, ip: TcContext) -> Iterator[OutputField]:
-    """Yield the fields of the rows that are shown."""
-    for row in rows:
-        if isinstance(row, KindOption):
-            yield from row.fields(options, ip)
-
-
 # -- what follows an action -----------------------------------------------------------------------------------------
 
 CONTROLS = (
@@ -339,7 +166,7 @@ CONTROLS = (
     ("jump", uapi.TC_ACT_JUMP),
     ("trap", uapi.TC_ACT_TRAP),
 )
-_CONTROL_NAMES = {number: name for name, number in reversed(CONTROLS)} | {
+CONTROL_NAMES = {number: name for name, number in reversed(CONTROLS)} | {
     uapi.TC_ACT_SHOT: "drop",
     uapi.TC_ACT_OK: "pass",
     uapi.TC_ACT_STOLEN: "stolen",
@@ -381,16 +208,3 @@ def _extra(word: str, complaint: str) -> int:
 def control_or(args: Args, default: int) -> int:
     """Read a control if the next word is one, otherwise return the default."""
     return take_control(args) if args and control_of(args.words[args.at]) is not None else default
-
-
-def control_fields(value: int, before: str, after: str, ip: TcContext) -> Iterator[OutputField]:
-    """Yield a control as tc prints it."""
-    kind, extra = value & 0xF0000000 if value > 0 else 0, value & uapi.TC_ACT_EXT_VAL_MASK
-    inner = [field("type", _CONTROL_NAMES.get(kind or value, str(value)), "%s", ip)]
-    if kind == uapi.TC_ACT_GOTO_CHAIN:
-        inner.append(field("chain", extra, " chain %u", ip))
-    elif kind == uapi.TC_ACT_JUMP:
-        inner.append(field("jump", extra, " %u", ip))
-    yield plain(before)
-    yield nest("control_action", inner)
-    yield plain(after)

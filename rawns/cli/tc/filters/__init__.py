@@ -7,8 +7,9 @@ from ...ip.arguments import leading_integer, number
 from ...ip.grammar import CommandError
 from ...ip.keywords import CustomKeyword, read
 from .. import actions
+from ..output import field
 from ..police import police
-from ..words import classid, failed, field
+from ..words import classid, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

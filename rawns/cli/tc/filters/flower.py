@@ -7,7 +7,8 @@ from ...ip.arguments import U32, interface
 from ...ip.keywords import CustomKeyword, read
 from ..actions import listed
 from ..help_texts import FILTERS
-from ..words import failed, field, format_classid, line_end, nest, swapped, unsupported
+from ..output import field, line_end, nest
+from ..words import failed, format_classid, swapped, unsupported
 from . import FilterKind, action_row, class_row, flag_row
 from .flower_keys import ETHER, FRAGMENT_KEY, KEYS, WORDS
 

@@ -11,7 +11,8 @@ from ...ip.grammar import CommandError, matches, wrong
 from ...ip.keywords import Keyword
 from ...ip.render import OutputField, OutputGroup
 from .. import units
-from ..words import failed, format_protocol, line_end, nest, plain, protocol
+from ..output import line_end, nest, plain
+from ..words import failed, format_protocol, protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

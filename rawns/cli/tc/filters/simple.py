@@ -8,8 +8,9 @@ from ...ip.keywords import CustomKeyword
 from ...ip.render import OutputField
 from ..actions import listed
 from ..help_texts import FILTERS
+from ..output import field, line_end, plain
 from ..police import police_fields
-from ..words import failed, field, format_classid, line_end, plain, unsupported
+from ..words import failed, format_classid, unsupported
 from . import FilterKind, action_row, class_row, flag_fields, flag_row, link_row, police_row
 
 TYPE_CHECKING = False

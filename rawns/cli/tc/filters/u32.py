@@ -13,8 +13,9 @@ from .. import units
 from ..actions import listed
 from ..common import need, peek
 from ..help_texts import FILTERS
+from ..output import field, line_end, nest, plain
 from ..police import police_fields
-from ..words import failed, field, format_classid, line_end, nest, plain, swapped
+from ..words import failed, format_classid, swapped
 from . import FilterKind, action_row, class_row, flag_fields, flag_row, link_row, police_row
 from .u32_selectors import BUCKET, HEX, NEXT_HEADER, NODE, TABLE, Illegal, format_handle, handle, select
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ....rtnl.tc import XSTATS
 from ...ip.keywords import read
-from ..words import failed, option_fields
+from ..rows import option_fields
+from ..words import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Body, Iterable, Keyword, OptionArgs, OutputField, Record, Sequence, TcContext
+    from ..hints import Any, Body, Iterable, Keyword, OptionArgs, OutputField, Record, Sequence, Struct, TcContext
 
 MODULES = {
     **dict.fromkeys(("pfifo", "bfifo", "prio", "pfifo_fast", "ingress", "clsact"), "simple"),
@@ -26,13 +28,17 @@ OTHERS = frozenset(
 class QdiscKind:
     """A kind of discipline: its words, what they make of a message, and how that is shown.
 
-    ``unknown`` is the complaint about a word that fits no row.  The methods are those of a kind whose options are attributes,
-    one for each row; a kind that needs more has a class of its own.
+    ``unknown`` is the complaint about a word that fits no row.  Without the attribute ``needs`` nothing is shown.  ``counters``
+    are the rows of the statistics that only this kind has; ``padded`` says that what a shorter struct lacks is 0.  The methods
+    are those of a kind whose options are attributes, one for each row; a kind that needs more has a class of its own.
     """
 
     rows: Sequence[Keyword] = ()
     class_rows: Sequence[Keyword] | None = None  # None: it has no classes
     unknown = 'What is "WORD"?'
+    needs = ""
+    counters: Sequence[Any] = ()
+    padded = False
 
     def __init__(self, name: str, usage: str) -> None:
         self.name, self.usage = name, usage
@@ -59,11 +65,17 @@ class QdiscKind:
 
     def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
         """Return the options as they are shown."""
-        return option_fields(self.rows, options, ip)
+        return option_fields(self.rows, options, ip) if not self.needs or self.needs in options else ()
 
     def statistics(self, data: bytes, ip: TcContext) -> Iterable[OutputField]:
-        """Return the statistics that only this kind has; nothing if it has none."""
-        return ()
+        """Return the statistics that only this kind has."""
+        return self.counted(XSTATS[self.name], data, self.counters, ip)
+
+    def counted(self, kind: Struct, data: bytes, rows: Iterable[Any], ip: TcContext) -> Iterable[OutputField]:
+        """Return the fields that rows make of a struct, which older kernels send shorter; that may be refused."""
+        if len(data) < kind.size and not self.padded:
+            return ()
+        return option_fields(rows, {**kind.defaults, **kind.unpack(data, 0, len(data), {}, None, ())}, ip)
 
 
 def find(name: str) -> QdiscKind | None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from math import log
 
 from .... import uapi
-from ....rtnl.tc import XSTATS
 from ...ip.arguments import U32, signed
 from ...ip.context import complain
 from ...ip.keywords import CustomKeyword
 from ...ip.render import JsonText, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import FlagOption, KindOption, Switch, failed, field, line_end, plain, size_field, unsupported
+from ..output import field, line_end, plain, size_field, word_field
+from ..rows import FlagOption, KindOption, ShownOnly, Switch, option_fields, shown
+from ..words import failed, unsupported
 from . import QdiscKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Args, Body, Iterable, Iterator, Keyword, OptionArgs, Record, TcContext
+    from ..hints import Any, Args, Body, Iterator, OptionArgs, Record, TcContext
 
 __all__ = ["KINDS"]
 FLAGS = {
@@ -30,6 +31,7 @@ DEFAULT_RATE = 1_250_000  # bytes per second: 10Mbit
 DEFAULT_PROBABILITY = 0.02
 WHOLE = 1 << 32  # a probability of 1
 MAX_LOG = 32
+RED_MEMBERS = ("limit", "qth_min", "qth_max", "Wlog", "Plog", "Scell_log")
 LARGE_WEIGHT = 10  # the logarithm from which on tc warns
 
 
@@ -87,39 +89,61 @@ def flag_fields(flags: int) -> Iterator[OutputField]:
         yield OutputField(name, bool(flags & bit), f"{name} " if flags & bit else "")
 
 
-def chance_field(value: int) -> OutputField:
+def chance_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
     """Return a probability."""
-    return OutputField("probability", JsonText(f"{value / WHOLE:g}"), f"probability {value / WHOLE:g} ")
+    return OutputField(name, JsonText(f"{value / WHOLE:g}"), form % f"{value / WHOLE:g}")
+
+
+def _only_text(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    return plain(form % value)
 
 
 def _event(args: Args, record: Record) -> None:
     raise unsupported("`qevent` of red")
 
 
+def _red_flags(found: Body, options: Body, ip: TcContext) -> Iterator[OutputField]:
+    return flag_fields(options.get("TCA_RED_FLAGS", {"value": found["flags"]})["value"])
+
+
+def _log(found: Body, options: Body, ip: TcContext) -> Iterator[OutputField]:
+    if ip.details and not options.get("TCA_RED_MAX_P"):
+        yield field("Plog", found["Plog"], "Plog %u ", ip)
+
+
 class Red(QdiscKind):
     """red."""
 
-    rows: list[Keyword] = [
-        KindOption("limit", "limit", units.size),
-        KindOption("min", "qth_min", units.size),
-        KindOption("max", "qth_max", units.size),
+    needs = "TCA_RED_PARMS"
+    counters = (shown("marked", "  marked %u "), *[shown(name, f"{name} %u ") for name in ("early", "pdrop", "other")])
+    rows: list[Any] = [
+        KindOption("limit", "TCA_RED_PARMS/limit", units.size, size_field, "limit %s "),
+        KindOption("min", "TCA_RED_PARMS/qth_min", units.size, size_field, "min %s "),
+        KindOption("max", "TCA_RED_PARMS/qth_max", units.size, size_field, "max %s "),
         KindOption("burst", "burst", U32),
         KindOption("avpkt", "avpkt", units.size),
         KindOption("probability", "probability", probability),
         KindOption("bandwidth", "bandwidth", units.rate, shares=True),
-        FlagOption("ecn", "flags", uapi.TC_RED_ECN),
-        FlagOption("harddrop", "flags", uapi.TC_RED_HARDDROP),
-        FlagOption("nodrop", "flags", uapi.TC_RED_NODROP),
-        FlagOption("adaptative|adaptive", "flags", uapi.TC_RED_ADAPTATIVE),
+        *[FlagOption({"adaptive": "adaptative|adaptive"}.get(name, name), "flags", bit) for name, bit in FLAGS.items()],
         CustomKeyword("qevent*", _event),
+        ShownOnly("TCA_RED_PARMS", _red_flags),
+        shown("TCA_RED_PARMS/Wlog", "ewma %u ", label="ewma", only="details"),
+        shown("TCA_RED_MAX_P", "probability %s ", chance_field, label="probability", only="details", hidden=(0,)),
+        ShownOnly("TCA_RED_PARMS", _log),
+        shown("TCA_RED_PARMS/Scell_log", "Scell_log %u", only="details"),
+        *[
+            shown(f"TCA_RED_{name.upper()}_BLOCK", f"qevent {name} block %d ", _only_text, hidden=(0,))
+            for name in ("early_drop", "mark")
+        ],
     ]
 
     def build(self, record: Record, args: OptionArgs) -> Any:
-        limit, packet, chance = record.get("limit", 0), record.get("avpkt", 0), record.get("probability", DEFAULT_PROBABILITY)
+        found = record.get("TCA_RED_PARMS", {})
+        limit, packet, chance = found.get("limit", 0), record.get("avpkt", 0), record.get("probability", DEFAULT_PROBABILITY)
         if not limit or not packet:
             raise failed("RED: Required parameter (limit, avpkt) is missing")
-        least, rate = record.get("qth_min", 0), record.get("bandwidth", 0)
-        most = record.get("qth_max", 0) or (least * 3 & uapi.UINT32_MAX if least else limit // 4)
+        least, rate = found.get("qth_min", 0), record.get("bandwidth", 0)
+        most = found.get("qth_max", 0) or (least * 3 & uapi.UINT32_MAX if least else limit // 4)
         least = least or most // 3
         burst = thresholds(record, least, most, packet)
         if not rate:
@@ -131,66 +155,55 @@ class Red(QdiscKind):
             raise failed("RED: failed to calculate probability.")
         cell, table = idle_table(weight, packet, rate)
         return {
-            "TCA_RED_PARMS": {
-                "limit": limit,
-                "qth_min": least,
-                "qth_max": most,
-                "Wlog": weight,
-                "Plog": scale,
-                "Scell_log": cell,
-            },
+            "TCA_RED_PARMS": dict(zip(RED_MEMBERS, (limit, least, most, weight, scale, cell))),
             "TCA_RED_STAB": table,
             "TCA_RED_MAX_P": int(chance * WHOLE) & uapi.UINT32_MAX,
             "TCA_RED_FLAGS": {"value": record.get("flags", 0), "selector": sum(FLAGS.values())},
         }
 
-    def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
-        if "TCA_RED_PARMS" not in options:
-            return
-        found = options["TCA_RED_PARMS"]
-        for name, key in (("limit", "limit"), ("min", "qth_min"), ("max", "qth_max")):
-            yield size_field(name, found[key], f"{name} %s ", ip)
-        yield from flag_fields(options.get("TCA_RED_FLAGS", {"value": found["flags"]})["value"])
-        if ip.details:
-            yield field("ewma", found["Wlog"], "ewma %u ", ip)
-            if options.get("TCA_RED_MAX_P"):
-                yield chance_field(options["TCA_RED_MAX_P"])
-            else:
-                yield field("Plog", found["Plog"], "Plog %u ", ip)
-            yield field("Scell_log", found["Scell_log"], "Scell_log %u", ip)
-        for name, key in (("early_drop", "TCA_RED_EARLY_DROP_BLOCK"), ("mark", "TCA_RED_MARK_BLOCK")):
-            if options.get(key):
-                yield plain(f"qevent {name} block {options[key]} ")
-
-    def statistics(self, data: bytes, ip: TcContext) -> Iterable[OutputField]:
-        if len(data) >= XSTATS["red"].size:
-            found = XSTATS["red"].convert(data)
-            for name, space in (("marked", "  "), ("early", ""), ("pdrop", ""), ("other", "")):
-                yield field(name, found[name], f"{space}{name} %u ", ip)
-
 
 RED_WORDS = {"limit", "qth_min", "qth_max", "burst", "avpkt", "probability", "flags"}
+
+
+LAST = "stats.forced_mark_head"  # which an old kernel does not send
+SFQ_RED = (
+    shown("Wlog", "ewma %u ", label="ewma"),
+    shown("qth_min", "min %s ", size_field, label="min"),
+    shown("qth_max", "max %s ", size_field, label="max"),
+    shown("max_P", "probability %s ", chance_field, label="probability"),
+    ShownOnly("flags", lambda value, options, ip: flag_fields(value)),
+    *[
+        row
+        for kind in ("prob", "forced")
+        for row in (
+            ShownOnly("", lambda value, options, ip: (line_end(ip),) if ip.stats else ()),
+            *[
+                shown(f"stats.{kind}_{what}", f"{space}{kind}_{what} %u", label=f"{kind}_{what}", only="stats")
+                for what, space in (("mark", "  "), ("mark_head", " "), ("drop", " "))
+            ],
+        )
+    ],
+)
 
 
 class Sfq(QdiscKind):
     """sfq."""
 
-    rows: list[Keyword] = [
-        KindOption("quantum", "v0.quantum", units.size, illegal='Illegal "limit"'),
-        KindOption("perturb", "v0.perturb_period", signed),
-        KindOption("limit", "v0.limit", U32),
-        KindOption("divisor", "v0.divisor", U32),
-        KindOption("flows", "v0.flows", U32),
-        KindOption("depth", "depth", U32, illegal='Illegal "flows"'),
-        Switch("headdrop", "headdrop", 1),
-        KindOption("redflowlimit", "limit", U32),
-        KindOption("min", "qth_min", U32),
-        KindOption("max", "qth_max", U32),
+    counters = (shown("allot", "  allot %d"),)
+    rows: list[Any] = [
+        KindOption("limit", "v0.limit", U32, field, "limit %up "),
+        KindOption("quantum", "v0.quantum", units.size, size_field, "quantum %s ", illegal='Illegal "limit"'),
+        KindOption("depth", "depth", U32, field, "depth %u ", (0,), 'Illegal "flows"'),
+        Switch("headdrop", "headdrop", 1, show=word_field("headdrop", True), form="headdrop ", hidden=(0,)),
+        KindOption("flows", "v0.flows", U32, field, "flows %u ", only="details"),
+        KindOption("divisor", "v0.divisor", U32, field, "divisor %u "),
+        KindOption("perturb", "v0.perturb_period", signed, field, "perturb %dsec ", (0,)),
+        ShownOnly("qth_min", lambda least, options, ip: option_fields(SFQ_RED if least and LAST in options else (), options, ip)),
+        *[KindOption(word, key, U32) for word, key in (("redflowlimit", "limit"), ("min", "qth_min"), ("max", "qth_max"))],
         KindOption("burst", "burst", U32),
         KindOption("avpkt", "avpkt", units.size),
         KindOption("probability", "probability", probability),
-        FlagOption("ecn", "flags", uapi.TC_RED_ECN),
-        FlagOption("harddrop", "flags", uapi.TC_RED_HARDDROP),
+        *[FlagOption(name, "flags", FLAGS[name]) for name in ("ecn", "harddrop")],
     ]
 
     def build(self, record: Record, args: OptionArgs) -> Any:
@@ -220,36 +233,6 @@ class Sfq(QdiscKind):
         if scale < 0:
             raise failed("SFQ: failed to calculate probability.")
         options.update(qth_min=least, qth_max=most, Wlog=weight, Plog=scale, max_P=int(chance * WHOLE) & uapi.UINT32_MAX)
-
-    def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
-        yield field("limit", options["v0.limit"], "limit %up ", ip)
-        yield size_field("quantum", options["v0.quantum"], "quantum %s ", ip)
-        if options.get("depth"):
-            yield field("depth", options["depth"], "depth %u ", ip)
-        if options.get("headdrop"):
-            yield field("headdrop", True, "headdrop ", ip)
-        if ip.details:
-            yield field("flows", options["v0.flows"], "flows %u ", ip)
-        yield field("divisor", options["v0.divisor"], "divisor %u ", ip)
-        if options["v0.perturb_period"]:
-            yield field("perturb", options["v0.perturb_period"], "perturb %dsec ", ip)
-        if options.get("qth_min") and "stats.forced_mark_head" in options:
-            yield from self._red_fields(options, ip)
-
-    def _red_fields(self, options: Body, ip: TcContext) -> Iterator[OutputField]:
-        yield field("ewma", options["Wlog"], "ewma %u ", ip)
-        yield size_field("min", options["qth_min"], "min %s ", ip)
-        yield size_field("max", options["qth_max"], "max %s ", ip)
-        yield chance_field(options["max_P"])
-        yield from flag_fields(options["flags"])
-        for kind in ("prob", "forced") if ip.stats else ():
-            yield line_end(ip)
-            for what, space in (("mark", "  "), ("mark_head", " "), ("drop", " ")):
-                yield field(f"{kind}_{what}", options[f"stats.{kind}_{what}"], f"{space}{kind}_{what} %u", ip)
-
-    def statistics(self, data: bytes, ip: TcContext) -> Iterable[OutputField]:
-        if len(data) >= XSTATS["sfq"].size:
-            yield field("allot", XSTATS["sfq"].convert(data)["allot"], "  allot %d", ip)
 
 
 KINDS = {"red": Red("red", QDISCS["red"]), "sfq": Sfq("sfq", QDISCS["sfq"])}

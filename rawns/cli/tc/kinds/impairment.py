@@ -10,7 +10,9 @@ from ...ip.keywords import CustomKeyword, Keyword
 from ...ip.render import JsonText, OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import KindOption, Switch, failed, field, nest, rate_field
+from ..output import field, nest, rate_field
+from ..rows import KindOption, Switch
+from ..words import failed
 from . import QdiscKind
 
 TYPE_CHECKING = False

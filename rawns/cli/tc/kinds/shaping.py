@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from .... import uapi
-from ....rtnl.tc import XSTATS
 from ...ip.keywords import read
 from ...ip.render import NULL, OutputField
 from .. import units
 from ..help_texts import QDISCS
+from ..output import field, plain, rate_field, size_field
 from ..rates import NO_SIZE, burst_fields, link_layer_field, put_rate
-from ..words import (
-    KindOption,
-    Switch,
-    complaining,
-    failed,
-    field,
-    link_layer,
-    option_fields,
-    plain,
-    rate_field,
-    shown,
-    size_field,
-)
+from ..rows import KindOption, ShownOnly, Switch, complaining, option_fields, shown
+from ..words import failed, link_layer
 from . import QdiscKind
 
 TYPE_CHECKING = False
@@ -39,6 +28,7 @@ class Tbf(QdiscKind):
     """tbf."""
 
     unknown = 'tbf: unknown parameter "WORD"'
+    needs = "TCA_TBF_PARMS"
     rows = complaining(
         [
             KindOption("limit*", "limit", units.size, once={"latency": BOTH % '"latency" and "limit"'}),
@@ -83,7 +73,7 @@ class Tbf(QdiscKind):
             raise failed("\n".join([*said, self.usage]))
 
     def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
-        if "TCA_TBF_PARMS" not in options:
+        if self.needs not in options:
             return
         found = options["TCA_TBF_PARMS"]
         rate = options.get("TCA_TBF_RATE64", found["rate.rate"])
@@ -131,9 +121,15 @@ def _version(name: str, value: int, form: str, ip: TcContext) -> OutputField:
     return field(name, f"{value >> 16}.{value & 0xFFFF}", form, ip)
 
 
+def _counters(found: Body, body: Body, ip: TcContext) -> Iterator[OutputField]:
+    yield plain(f" lended: {found['lends']} borrowed: {found['borrows']} giants: {found['giants']}\n")
+    yield plain(f" tokens: {found['tokens']} ctokens: {found['ctokens']}\n")
+
+
 class Htb(QdiscKind):
     """htb."""
 
+    counters = (ShownOnly("", _counters),)
     rows = complaining(
         [
             KindOption("r2q*", "TCA_HTB_INIT/rate2quantum", U32, field, "r2q %d"),
@@ -214,12 +210,6 @@ class Htb(QdiscKind):
         if ip.raw:
             pieces.append(f"buffer [{found['buffer']:08x}] cbuffer [{found['cbuffer']:08x}]")
         yield plain("".join([f"{piece} " for piece in pieces]))
-
-    def statistics(self, data: bytes, ip: TcContext) -> Iterable[OutputField]:
-        if len(data) >= XSTATS["htb"].size:
-            found = XSTATS["htb"].convert(data)
-            yield plain(f" lended: {found['lends']} borrowed: {found['borrows']} giants: {found['giants']}\n")
-            yield plain(f" tokens: {found['tokens']} ctokens: {found['ctokens']}\n")
 
 
 KINDS = {"tbf": Tbf("tbf", QDISCS["tbf"]), "htb": Htb("htb", QDISCS["htb"])}

@@ -6,7 +6,9 @@ from ...ip.arguments import signed
 from ...ip.render import OutputField
 from .. import units
 from ..help_texts import QDISCS
-from ..words import KindOption, failed, field, plain, refused, size_field
+from ..output import field, plain, size_field
+from ..rows import KindOption
+from ..words import failed, refused
 from . import QdiscKind
 
 TYPE_CHECKING = False
