@@ -109,13 +109,15 @@ def shown(key: str, form: str, show: Callable[[str, Any, str, TcContext], Output
 
 
 class ShownOnly(Keyword):
-    """What a function shows of a key, if it is there, or of all (no key).  It has no word."""
+    """What a function shows of a key, if it is there, or of all (no key).  As a rule it has no word."""
 
     __slots__ = ("key", "show")
 
-    def __init__(self, key: str, show: Callable[[Any, Body, TcContext], Iterable[OutputField]]) -> None:
-        super().__init__("")
-        self.spellings, self.key, self.show = frozenset(), key, show
+    def __init__(self, key: str, show: Callable[[Any, Body, TcContext], Iterable[OutputField]], names: str = "") -> None:
+        super().__init__(names)
+        self.key, self.show = key, show
+        if not names:
+            self.spellings = frozenset()
 
     def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
         """Return what is shown."""

@@ -6,18 +6,22 @@ from .... import uapi
 from ...ip.arguments import leading_integer, number
 from ...ip.grammar import CommandError
 from ...ip.keywords import CustomKeyword, read
+from ...ip.render import OutputField
 from .. import actions
-from ..output import field
-from ..police import police
+from ..common import need
+from ..output import class_field, line_end, plain
+from ..police import police, police_fields
+from ..rows import KindOption, ShownOnly, option_fields
 from ..words import classid, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Args, Body, Callable, Iterable, Iterator, Keyword, OutputField, Record, Sequence, TcContext
+    from ..hints import Any, Args, Body, Callable, Iterable, Iterator, Keyword, Record, Sequence, TcContext
 
 MODULES = {**dict.fromkeys(("matchall", "basic", "fw"), "simple"), "u32": "u32", "flower": "flower"}
 # Kinds that tc has options for, and this program has not.
 OTHERS = frozenset("bpf cgroup flow route rsvp tcindex".split())
+SKIPS = {"skip_hw": uapi.TCA_CLS_FLAGS_SKIP_HW, "skip_sw": uapi.TCA_CLS_FLAGS_SKIP_SW}
 EXCLUSIVE = uapi.TCA_CLS_FLAGS_SKIP_HW | uapi.TCA_CLS_FLAGS_SKIP_SW
 
 
@@ -65,48 +69,50 @@ class FilterKind:
 
     def fields(self, options: Body, handle: int, info: int, ip: TcContext) -> Iterable[OutputField]:
         """Return the options as they are shown; ``info`` has the protocol of the filter."""
-        raise NotImplementedError
+        return option_fields(self.rows, {"handle": handle, "info": info, **options}, ip)
 
 
-def class_row(prefix: str, names: str = "classid*|flowid") -> CustomKeyword:
+def class_row(prefix: str, names: str = "classid*|flowid", form: str = "flowid %s ", show: Any = class_field) -> KindOption:
     """Return the row of the class that packets go to."""
+    illegal = 'Illegal "classid"'
+    return KindOption(names, f"{prefix}_CLASSID", classid, show, form, illegal=illegal, label=form.partition(" ")[0])
 
-    def take(args: Args, record: Record) -> None:
+
+class _Nested(ShownOnly):
+    """A word after which a function parses several others; a complaint of it comes before ``complaint``."""
+
+    __slots__ = ("complaint", "parse")
+
+    def __init__(self, names: str, key: str, show: Any, parse: Callable[[Args], Any], complaint: str) -> None:
+        super().__init__(key, show, names)
+        self.parse, self.complaint = parse, complaint
+
+    def take(self, args: Args, record: Record) -> None:
+        need(args)
         try:
-            record[f"{prefix}_CLASSID"] = classid(args.take())
-        except ValueError:
-            raise failed('Illegal "classid"') from None
-
-    return CustomKeyword(names, take)
-
-
-def _nested(args: Args, parse: Callable[[Args], Any], complaint: str) -> Any:
-    if not args:
-        args.take()
-    try:
-        return parse(args)
-    except CommandError as error:
-        if error.exits:
-            raise
-        raise failed(f"{error.text}\n{complaint}" if error.text else complaint) from None
+            record[self.key] = self.parse(args)
+        except CommandError as error:
+            if error.exits:
+                raise
+            raise failed(f"{error.text}\n{self.complaint}" if error.text else self.complaint) from None
 
 
-def action_row(prefix: str, name: str = "") -> CustomKeyword:
-    """Return the row of a list of actions."""
+def action_row(prefix: str, name: str = "", before: str = "") -> ShownOnly:
+    """Return the row of a list of actions, shown after ``before``."""
 
-    def take(args: Args, record: Record) -> None:
-        record[f"{prefix}_ACT"] = _nested(args, actions.parse, f'Illegal {name}"action"')
+    def show(found: Body, options: Body, ip: TcContext) -> Iterable[OutputField]:
+        return (plain(before), actions.listed(found, ip))
 
-    return CustomKeyword("action*", take)
+    return _Nested("action*", f"{prefix}_ACT", show, actions.parse, f'Illegal {name}"action"')
 
 
-def police_row(prefix: str) -> CustomKeyword:
-    """Return the row of a policer."""
+def police_row(prefix: str, line: bool = True) -> ShownOnly:
+    """Return the row of a policer, shown on a ``line`` of its own."""
 
-    def take(args: Args, record: Record) -> None:
-        record[f"{prefix}_POLICE"] = _nested(args, police, 'Illegal "police"')
+    def show(found: Body, options: Body, ip: TcContext) -> Iterable[OutputField]:
+        return (*([line_end(ip)] if line else []), *police_fields(found, ip))
 
-    return CustomKeyword("police*", take)
+    return _Nested("police*", f"{prefix}_POLICE", show, police, 'Illegal "police"')
 
 
 def link_row(prefix: str) -> CustomKeyword:
@@ -125,22 +131,22 @@ def flag_row(names: str, prefix: str, bit: int, more: bool = False) -> CustomKey
 
     def take(args: Args, record: Record) -> None:
         record[f"{prefix}_FLAGS"] = record.get(f"{prefix}_FLAGS", 0) | bit
-        if more and not args:
-            args.take()
+        if more:
+            need(args)
 
     return CustomKeyword(names, take)
 
 
-def flag_fields(flags: int, before: str, after: str, ip: TcContext) -> Iterator[OutputField]:
-    """Yield the flags of a filter about hardware."""
-    names = [("skip_hw", uapi.TCA_CLS_FLAGS_SKIP_HW), ("skip_sw", uapi.TCA_CLS_FLAGS_SKIP_SW)]
-    hardware = ("in_hw", uapi.TCA_CLS_FLAGS_IN_HW), ("not_in_hw", uapi.TCA_CLS_FLAGS_NOT_IN_HW)
-    names += [next((one for one in hardware if flags & one[1]), hardware[0])]
-    for name, bit in names:
-        if flags & bit:
-            shown = field(name, True, "", ip)
-            shown.text = f"{before}{name}{after}"
-            yield shown
+def hardware_rows(prefix: str, before: str, after: str, more: bool = False) -> list[Keyword]:
+    """Return the rows of the flags about hardware, shown between two texts."""
+
+    def show(flags: int, options: Body, ip: TcContext) -> Iterator[OutputField]:
+        found = [(name, flags & bit) for name, bit in SKIPS.items()]
+        names = {"in_hw": flags & uapi.TCA_CLS_FLAGS_IN_HW, "not_in_hw": flags & uapi.TCA_CLS_FLAGS_NOT_IN_HW}
+        found.append(next((one for one in names.items() if one[1]), ("", 0)))
+        yield from (OutputField(name, True, f"{before}{name}{after}") for name, is_set in found if is_set)
+
+    return [*[flag_row(name, prefix, bit, more) for name, bit in SKIPS.items()], ShownOnly(f"{prefix}_FLAGS", show)]
 
 
 def find(name: str) -> FilterKind | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from .... import uapi
 from ...ip.arguments import U32, interface
 from ...ip.keywords import CustomKeyword, read
-from ..actions import listed
 from ..help_texts import FILTERS
 from ..output import field, line_end, nest
-from ..words import failed, format_classid, swapped, unsupported
+from ..rows import ShownOnly, shown
+from ..words import failed, swapped, unsupported
 from . import FilterKind, action_row, class_row, flag_row
 from .flower_keys import ETHER, FRAGMENT_KEY, KEYS, WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, Iterable, OutputField, Record, TcContext
+    from ..hints import Args, Body, Iterator, OutputField, Record, TcContext
 
 __all__ = ["KINDS"]
 MISSING = (
@@ -24,6 +24,16 @@ MISSING = (
 
 def _link(args: Args, record: Record) -> None:
     record["TCA_FLOWER_INDEV"] = interface(args.take(), "indev")
+
+
+def _hardware(flags: int, options: Body, ip: TcContext) -> Iterator[OutputField]:
+    for name in ("skip_hw", "skip_sw", "in_hw", "not_in_hw"):
+        if not flags & getattr(uapi, f"TCA_CLS_FLAGS_{name.upper()}") or name == "not_in_hw" and flags & uapi.TCA_CLS_FLAGS_IN_HW:
+            continue
+        yield line_end(ip)
+        yield field(name, True, f"  {name}", ip)
+        if name == "in_hw" and "TCA_FLOWER_IN_HW_COUNT" in options:
+            yield field("in_hw_count", options["TCA_FLOWER_IN_HW_COUNT"], " in_hw_count %u", ip)
 
 
 def _missing(name: str) -> CustomKeyword:
@@ -37,14 +47,18 @@ class Flower(FilterKind):
     """flower, without conntrack, label stacks, PPPoE and the options of tunnels."""
 
     rows = [
-        class_row("TCA_FLOWER", "classid*|flowid*"),
+        shown("handle", "handle 0x%x ", hidden=(0,)),
+        class_row("TCA_FLOWER", "classid*|flowid*", "classid %s "),
         FRAGMENT_KEY,
         flag_row("verbose*", "TCA_FLOWER", uapi.TCA_CLS_FLAGS_VERBOSE),
         flag_row("skip_hw*", "TCA_FLOWER", uapi.TCA_CLS_FLAGS_SKIP_HW),
         flag_row("skip_sw*", "TCA_FLOWER", uapi.TCA_CLS_FLAGS_SKIP_SW),
         *[_missing(name) for name in MISSING.split()],
         CustomKeyword("indev*", _link),
+        ShownOnly("TCA_FLOWER_INDEV", lambda name, options, ip: (line_end(ip), field("indev", name, "  indev %s", ip))),
         *WORDS,
+        ShownOnly("", lambda value, options, ip: (nest("keys", [one for key in KEYS for one in key.fields(options, ip)]),)),
+        ShownOnly("TCA_FLOWER_FLAGS", _hardware),
         action_row("TCA_FLOWER"),
     ]
 
@@ -64,31 +78,6 @@ class Flower(FilterKind):
         for key in ("protocol", "vlan type", *([ETHER] if ether == uapi.ETH_P_ALL else [])):
             options.pop(key, None)
         record["TCA_OPTIONS"] = options
-
-    def fields(self, options: Body, handle: int, info: int, ip: TcContext) -> Iterable[OutputField]:
-        if handle:
-            yield field("handle", handle, "handle 0x%x ", ip)
-        if "TCA_FLOWER_CLASSID" in options:
-            yield field("classid", format_classid(options["TCA_FLOWER_CLASSID"], ip), "classid %s ", ip)
-        if "TCA_FLOWER_INDEV" in options:
-            yield line_end(ip)
-            yield field("indev", options["TCA_FLOWER_INDEV"], "  indev %s", ip)
-        yield nest("keys", [one for key in KEYS for one in key.fields(options, ip)])
-        flags = options.get("TCA_FLOWER_FLAGS", 0)
-        in_hardware = flags & uapi.TCA_CLS_FLAGS_IN_HW
-        for name, shown in (
-            ("skip_hw", flags & uapi.TCA_CLS_FLAGS_SKIP_HW),
-            ("skip_sw", flags & uapi.TCA_CLS_FLAGS_SKIP_SW),
-            ("in_hw", in_hardware),
-            ("not_in_hw", flags & uapi.TCA_CLS_FLAGS_NOT_IN_HW and not in_hardware),
-        ):
-            if shown:
-                yield line_end(ip)
-                yield field(name, True, f"  {name}", ip)
-                if name == "in_hw" and "TCA_FLOWER_IN_HW_COUNT" in options:
-                    yield field("in_hw_count", options["TCA_FLOWER_IN_HW_COUNT"], " in_hw_count %u", ip)
-        if "TCA_FLOWER_ACT" in options:
-            yield listed(options["TCA_FLOWER_ACT"], ip)
 
 
 KINDS = {"flower": Flower("flower", "TCA_FLOWER", FILTERS["flower"])}

@@ -10,18 +10,17 @@ from ...ip.grammar import matches
 from ...ip.keywords import CustomKeyword
 from ...ip.render import OutputField
 from .. import units
-from ..actions import listed
 from ..common import need, peek
 from ..help_texts import FILTERS
 from ..output import field, line_end, nest, plain
-from ..police import police_fields
-from ..words import failed, format_classid, swapped
-from . import FilterKind, action_row, class_row, flag_fields, flag_row, link_row, police_row
+from ..rows import KindOption, ShownOnly, shown
+from ..words import failed, swapped
+from . import FilterKind, action_row, class_row, hardware_rows, link_row, police_row
 from .u32_selectors import BUCKET, HEX, NEXT_HEADER, NODE, TABLE, Illegal, format_handle, handle, select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Args, Body, Callable, Iterable, Iterator, Record, TcContext
+    from ..hints import Any, Args, Body, Callable, Iterator, Record, TcContext
 
 __all__ = ["KINDS"]
 
@@ -91,19 +90,11 @@ def _divisor_of(text: str) -> int:
     return value
 
 
-def _divisor(args: Args, record: Record) -> None:
-    record["TCA_U32_DIVISOR"] = _divisor_of(args.take())
-
-
-def _order(args: Args, record: Record) -> None:
-    record["order"] = U32(args.take())
-
-
-def _link(args: Args, record: Record) -> None:
-    value = handle(args.take())
+def _link(text: str) -> int:
+    value = handle(text)
     if value & NODE:
         raise failed('"link" must be a hash table.')
-    record["TCA_U32_LINK"] = value
+    return value
 
 
 def _table(args: Args, record: Record) -> None:
@@ -133,106 +124,53 @@ def _sample(args: Args, record: Record) -> None:
     record["sampled"] = True
 
 
-class U32Filter(FilterKind):
-    """u32."""
-
-    rows = [
-        CustomKeyword("match*", _or('Illegal "match"', _match)),
-        CustomKeyword("offset*", _or('Illegal "offset"', _offset)),
-        CustomKeyword("hashkey*", _or('Illegal "hashkey"', _hash_key)),
-        class_row("TCA_U32"),
-        CustomKeyword("divisor*", _or('Illegal "divisor"', _divisor)),
-        CustomKeyword("order*", _or('Illegal "order"', _order)),
-        CustomKeyword("link", _or('Illegal "link"', _link)),
-        CustomKeyword("ht", _or('Illegal "ht"', _table)),
-        CustomKeyword("sample", _or('Illegal "sample"', _sample)),
-        link_row("TCA_U32"),
-        action_row("TCA_U32"),
-        police_row("TCA_U32"),
-        flag_row("skip_hw", "TCA_U32", uapi.TCA_CLS_FLAGS_SKIP_HW),
-        flag_row("skip_sw", "TCA_U32", uapi.TCA_CLS_FLAGS_SKIP_SW),
-    ]
-
-    def handle(self, text: str) -> tuple[int, Record]:
-        try:
-            return handle(text), {"handled": True}
-        except ValueError:
-            raise failed("Illegal filter ID") from None
-
-    def build(self, options: Record, record: Record) -> Any:
-        own = {key: options.pop(key, None) for key in ("keys", "selector", "selects", "order", "table", "sampled", "handled")}
-        if own["order"]:
-            node = record.get("tcm_handle", 0) & NODE
-            if node and own["order"] != node:
-                raise failed('"order" contradicts "handle"')
-            record["tcm_handle"] = record.get("tcm_handle", 0) | own["order"]
-        if own["table"]:
-            options["TCA_U32_HASH"] = own["table"]
-        if own["selects"]:
-            selector = {**(own["selector"] or {}), "keys": own["keys"]}
-            if any(key in options for key in ("TCA_U32_CLASSID", "TCA_U32_ACT", "TCA_U32_POLICE")):
-                selector["flags"] = selector.get("flags", 0) | uapi.TC_U32_TERMINAL
-            options["TCA_U32_SEL"] = selector
-        self.check_flags(options)
-        return options
-
-    # -- output ---------------------------------------------------------------------------------------------------
-
-    def fields(self, options: Body, handle: int, info: int, ip: TcContext) -> Iterable[OutputField]:
-        selector = options.get("TCA_U32_SEL")
-        yield from _heading(options, handle, selector, ip)
-        counted = options.get("TCA_U32_PCNT") if ip.stats and selector is not None else None
-        if counted is not None and len(counted) >= 2:
-            yield field("rule_hit", counted[0], "(rule hit %u ", ip)
-            yield field("success", counted[1], "success %u)", ip)
-        if "TCA_U32_MARK" in options:
-            mark = options["TCA_U32_MARK"]
-            yield line_end(ip)
-            for name, key, label in (("fwmark_value", "val", "  mark "), ("fwmark_mask", "mask", "")):
-                yield OutputField(name, f"{mark[key]:#x}" if mark[key] else "0", f"{label}0x{mark[key]:04x} ")
-            yield field("fwmark_success", mark["success"], "(success %d)", ip)
-        if selector is not None:
-            yield from _selector(selector, counted, swapped(info & 0xFFFF), ip)
-        if "TCA_U32_POLICE" in options:
-            yield line_end(ip)
-            yield from police_fields(options["TCA_U32_POLICE"], ip)
-        if "TCA_U32_INDEV" in options:
-            yield line_end(ip)
-            yield field("input_dev", options["TCA_U32_INDEV"], "  input dev %s", ip)
-            yield line_end(ip)
-        if "TCA_U32_ACT" in options:
-            yield listed(options["TCA_U32_ACT"], ip)
+# -- output -------------------------------------------------------------------------------------------------------
 
 
-def _heading(options: Body, handle: int, selector: Body | None, ip: TcContext) -> Iterator[OutputField]:
-    if handle:
-        yield field("fh", format_handle(handle, ip), "fh %s ", ip)
-    if handle & NODE:
-        yield field("order", handle & NODE, "order %d ", ip)
-    if "TCA_U32_DIVISOR" in options:
-        yield field("ht_divisor", options["TCA_U32_DIVISOR"], "ht divisor %d ", ip)
-    elif "TCA_U32_HASH" in options:
+def _handle(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    return field(name, format_handle(value, ip), form, ip)
+
+
+def _table_and_class(value: Body, options: Body, ip: TcContext) -> Iterator[OutputField]:
+    """Yield the hash table, unless this is one, and what stands before a class."""
+    if "TCA_U32_HASH" in options and "TCA_U32_DIVISOR" not in options:
         table = options["TCA_U32_HASH"]
         yield OutputField("key_ht", f"{table >> 20:x}", f"key ht {table >> 20:x} ")
         yield OutputField("bkt", f"{table >> 12 & 0xFF:x}", f"bkt {table >> 12 & 0xFF:x} ")
-    terminal = selector is not None and selector["flags"] & uapi.TC_U32_TERMINAL
-    if "TCA_U32_CLASSID" in options:
-        yield plain("*" if terminal else "")
-        yield field("flowid", format_classid(options["TCA_U32_CLASSID"], ip), "flowid %s ", ip)
-    elif terminal:
-        yield plain("terminal flowid ")
-    if "TCA_U32_LINK" in options:
-        yield field("link", format_handle(options["TCA_U32_LINK"], ip), "link %s ", ip)
-    yield from flag_fields(options.get("TCA_U32_FLAGS", 0), "", " ", ip)
+    if "TCA_U32_SEL" in options and options["TCA_U32_SEL"]["flags"] & uapi.TC_U32_TERMINAL:
+        yield plain("*" if "TCA_U32_CLASSID" in options else "terminal flowid ")
 
 
-def _selector(selector: Body, counted: list[int] | None, protocol: int, ip: TcContext) -> Iterator[OutputField]:
+def _counted(options: Body, ip: TcContext) -> list[int]:
+    """Return the counters of a filter; none if they are not shown."""
+    counted: list[int] = options.get("TCA_U32_PCNT", []) if ip.stats else []
+    return counted if len(counted) >= 2 else []
+
+
+def _counters(selector: Body, options: Body, ip: TcContext) -> Iterator[OutputField]:
+    for count, name, form in zip(_counted(options, ip), ("rule_hit", "success"), ("(rule hit %u ", "success %u)")):
+        yield field(name, count, form, ip)
+
+
+def _mark(mark: Body, options: Body, ip: TcContext) -> Iterator[OutputField]:
+    yield line_end(ip)
+    for name, key, label in (("fwmark_value", "val", "  mark "), ("fwmark_mask", "mask", "")):
+        yield OutputField(name, f"{mark[key]:#x}" if mark[key] else "0", f"{label}0x{mark[key]:04x} ")
+    yield field("fwmark_success", mark["success"], "(success %d)", ip)
+
+
+def _input(name: str, options: Body, ip: TcContext) -> tuple[OutputField, ...]:
+    return line_end(ip), field("input_dev", name, "  input dev %s", ip), line_end(ip)
+
+
+def _selector(selector: Body, options: Body, ip: TcContext) -> Iterator[OutputField]:
+    counted, protocol = _counted(options, ip), swapped(options["info"] & 0xFFFF)
     for number, key in enumerate(selector["keys"]):
         if ip.pretty and protocol in (uapi.ETH_P_IP, uapi.ETH_P_IPV6):
             yield from _named_key(key, protocol == uapi.ETH_P_IP, ip)
         else:
             yield _raw_key(key, ip)
-        if counted is not None and number + 2 < len(counted):
+        if number + 2 < len(counted):
             yield field("success", counted[number + 2], " (success %u ) ", ip)
     flags = selector["flags"]
     if flags & (uapi.TC_U32_VAROFFSET | uapi.TC_U32_OFFSET):
@@ -284,6 +222,56 @@ def _named_key(key: Body, is_ipv4: bool, ip: TcContext) -> Iterator[OutputField]
         low, high = ("dport", "sport") if is_ipv4 else ("sport", "dport")
         text = f"\n  match {low} {value & 0xFFFF}, match {high} {value >> 16}"
     yield plain(text.replace("\n", "\\") if ip.oneline else text)
+
+
+class U32Filter(FilterKind):
+    """u32."""
+
+    rows = [
+        shown("handle", "fh %s ", _handle, label="fh", hidden=(0,)),
+        ShownOnly("handle", lambda value, options, ip: (field("order", value & NODE, "order %d ", ip),) if value & NODE else ()),
+        CustomKeyword("match*", _or('Illegal "match"', _match)),
+        CustomKeyword("offset*", _or('Illegal "offset"', _offset)),
+        CustomKeyword("hashkey*", _or('Illegal "hashkey"', _hash_key)),
+        KindOption("divisor*", "TCA_U32_DIVISOR", _divisor_of, field, "ht divisor %d ", label="ht_divisor"),
+        ShownOnly("", _table_and_class),
+        class_row("TCA_U32", form="flowid %s "),
+        KindOption("order*", "order", U32),
+        KindOption("link", "TCA_U32_LINK", _link, _handle, "link %s "),
+        CustomKeyword("ht", _or('Illegal "ht"', _table)),
+        CustomKeyword("sample", _or('Illegal "sample"', _sample)),
+        *hardware_rows("TCA_U32", "", " "),
+        ShownOnly("TCA_U32_SEL", _counters),
+        ShownOnly("TCA_U32_MARK", _mark),
+        ShownOnly("TCA_U32_SEL", _selector),
+        police_row("TCA_U32"),
+        link_row("TCA_U32"),
+        ShownOnly("TCA_U32_INDEV", _input),
+        action_row("TCA_U32"),
+    ]
+
+    def handle(self, text: str) -> tuple[int, Record]:
+        try:
+            return handle(text), {"handled": True}
+        except ValueError:
+            raise failed("Illegal filter ID") from None
+
+    def build(self, options: Record, record: Record) -> Any:
+        own = {key: options.pop(key, None) for key in ("keys", "selector", "selects", "order", "table", "sampled", "handled")}
+        if own["order"]:
+            node = record.get("tcm_handle", 0) & NODE
+            if node and own["order"] != node:
+                raise failed('"order" contradicts "handle"')
+            record["tcm_handle"] = record.get("tcm_handle", 0) | own["order"]
+        if own["table"]:
+            options["TCA_U32_HASH"] = own["table"]
+        if own["selects"]:
+            selector = {**(own["selector"] or {}), "keys": own["keys"]}
+            if any(key in options for key in ("TCA_U32_CLASSID", "TCA_U32_ACT", "TCA_U32_POLICE")):
+                selector["flags"] = selector.get("flags", 0) | uapi.TC_U32_TERMINAL
+            options["TCA_U32_SEL"] = selector
+        self.check_flags(options)
+        return options
 
 
 KINDS = {"u32": U32Filter("u32", "TCA_U32", FILTERS["u32"])}
