@@ -150,7 +150,7 @@ def _vlan_action(name: str, value: int, form: str, ip: TcContext) -> OutputField
     return field(name, VLAN.get(value, "(null)"), form, ip)
 
 
-class Vlan(ActionKind):
+class VlanTag(ActionKind):
     """vlan."""
 
     options = (
@@ -237,7 +237,7 @@ class Skbedit(ActionKind):
 
 
 KINDS: dict[str, ActionKind] = {
-    kind.name: kind for kind in (Mirred("mirred"), Gact("gact"), Police("police"), Vlan("vlan"), Skbedit("skbedit"))
+    kind.name: kind for kind in (Mirred("mirred"), Gact("gact"), Police("police"), VlanTag("vlan"), Skbedit("skbedit"))
 }
 
 

@@ -110,7 +110,7 @@ def _line(name: str, value: Any, ip: TcContext) -> Iterator[OutputField]:
     yield OutputField(name, value, f"  {name} {value}")
 
 
-class Key(Keyword):
+class FlowerKey(Keyword):
     """Something that is compared.
 
     ``attribute`` is the name of its attribute after `PREFIX`.  If there is a ``{}`` in it, ``version`` returns what stands there,
@@ -180,7 +180,7 @@ def _address_shown(value: Any, mask: Any, ip: TcContext) -> str | None:
     return _with_mask(value, mask, inet_pton(AF_INET6 if ":" in mask else AF_INET, mask))
 
 
-class _Address(Key):
+class _FlowerAddress(FlowerKey):
     """A prefix; if ``version`` does not know the family, it is that of the word."""
 
     __slots__ = ()
@@ -198,7 +198,7 @@ class _Address(Key):
         record[key], record[f"{key}_MASK"] = found.address or "0.0.0.0", _octets(found.length, size)
 
 
-class _Port(Key):
+class _Port(FlowerKey):
     """A port or a range of ports, of which the former is shown here."""
 
     __slots__ = ()
@@ -228,7 +228,7 @@ def _range_fields(way: str) -> Callable[[Any, Body, TcContext], Iterator[OutputF
     return fields
 
 
-class _Vlan(Key):
+class _Vlan(FlowerKey):
     """A part of the tag of a VLAN, or with ``inner`` of the tag inside."""
 
     __slots__ = ("inner",)
@@ -257,7 +257,7 @@ class _Vlan(Key):
                 record["vlan type"] = record[ETHER]
 
 
-class _Protocol(Key):
+class _Protocol(FlowerKey):
     """The protocol in the IP header."""
 
     __slots__ = ()
@@ -270,7 +270,7 @@ class _Protocol(Key):
         record[NUMBER] = units.decimal(8, 16)(word) if number is None else number
 
 
-class _Fragments(Key):
+class _Fragments(FlowerKey):
     """Which fragment a packet is."""
 
     __slots__ = ()
@@ -319,9 +319,9 @@ BYTE, WORD = units.decimal(8), units.decimal(16)
 TOS = _masked(_octet, 0xFF, units.decimal(8, 16))
 ICMP = _masked(BYTE, 0xFF)
 FRAGMENT_KEY = _Fragments("ip_flags*")
-ARP_TARGET = _Address("arp_tip*", "ARP_TIP", only=_is_arp)
+ARP_TARGET = _FlowerAddress("arp_tip*", "ARP_TIP", only=_is_arp)
 KEYS: tuple[Any, ...] = (  # in the order of the output
-    Key("num_of_vlans", read=_number(255)),
+    FlowerKey("num_of_vlans", read=_number(255)),
     *[
         row
         for inner in (False, True)
@@ -331,31 +331,33 @@ KEYS: tuple[Any, ...] = (  # in the order of the output
             _Vlan("ethtype", "ETH_TYPE", protocol, inner, show=lambda value, mask, ip: format_protocol(value, ip)),
         )
     ],
-    *[Key(f"{way}_mac*", f"ETH_{WAY}", _mac, _mac_shown) for way, WAY in WAYS],
+    *[FlowerKey(f"{way}_mac*", f"ETH_{WAY}", _mac, _mac_shown) for way, WAY in WAYS],
     OutputGroup(ETHER, lambda value, options, ip: _line("eth_type", ETHER_TYPES.get(value, f"{value:04x}"), ip)),
     _Protocol("ip_proto*", show=lambda value, mask, ip: _name_of(PROTOCOLS, value, f"{value:02x}")),
-    *[Key(f"{name}*", read=TOS, whole=0xFF) for name in ("ip_tos", "ip_ttl")],
-    *[Key(f"mpls_{name}*", read=_number(most)) for name, most in (("label", 0xFFFFF), ("tc", 7), ("bos", 1), ("ttl", 255))],
-    *[_Address(f"{way}_ip*", f"IPV{{}}_{WAY}", _version) for way, WAY in WAYS],
+    *[FlowerKey(f"{name}*", read=TOS, whole=0xFF) for name in ("ip_tos", "ip_ttl")],
+    *[FlowerKey(f"mpls_{name}*", read=_number(most)) for name, most in (("label", 0xFFFFF), ("tc", 7), ("bos", 1), ("ttl", 255))],
+    *[_FlowerAddress(f"{way}_ip*", f"IPV{{}}_{WAY}", _version) for way, WAY in WAYS],
     *[_Port(f"{way}_port*", f"{{}}_{WAY}", _masked(U16, 0xFFFF), version=_transport, whole=0xFFFF) for way, WAY in WAYS],
     *[OutputGroup(f"{PREFIX}PORT_{WAY}_MIN", _range_fields(WAY)) for _, WAY in WAYS],
-    Key(
+    FlowerKey(
         "tcp_flags*",
         read=_masked(units.decimal(16, 16), 0xFFFF),
         show=lambda value, mask, ip: f"0x{value:x}{'' if mask is None else f'/{mask:x}'}",
     ),
     *[
-        Key(f"{what}*", f"ICMPV{{}}_{what.upper()}", ICMP, version=_icmp, whole=0xFF, label=f"icmp {what}", name=f"icmp_{what}")
+        FlowerKey(
+            f"{what}*", f"ICMPV{{}}_{what.upper()}", ICMP, version=_icmp, whole=0xFF, label=f"icmp {what}", name=f"icmp_{what}"
+        )
         for what in ("type", "code")
     ],
-    _Address("arp_sip*", "ARP_SIP", only=_is_arp),
+    _FlowerAddress("arp_sip*", "ARP_SIP", only=_is_arp),
     ARP_TARGET,
-    Key("arp_op*", read=_masked(_operation, 0xFF, BYTE), show=_operation_shown, only=_is_arp),
-    *[Key(f"{name}*", read=_mac, show=_mac_shown) for name in ("arp_sha", "arp_tha")],
-    *[_Address(f"enc_{way}_ip*", f"ENC_IPV{{}}_{WAY}", _outer(WAY)) for way, WAY in WAYS],
-    Key("enc_key_id*", read=units.decimal(32)),
-    Key("enc_dst_port*", "ENC_UDP_DST_PORT", _number(0xFFFF), whole=0xFFFF),
-    *[Key(f"enc_{name}*", f"ENC_IP_{name.upper()}", TOS, whole=0xFF) for name in ("tos", "ttl")],
+    FlowerKey("arp_op*", read=_masked(_operation, 0xFF, BYTE), show=_operation_shown, only=_is_arp),
+    *[FlowerKey(f"{name}*", read=_mac, show=_mac_shown) for name in ("arp_sha", "arp_tha")],
+    *[_FlowerAddress(f"enc_{way}_ip*", f"ENC_IPV{{}}_{WAY}", _outer(WAY)) for way, WAY in WAYS],
+    FlowerKey("enc_key_id*", read=units.decimal(32)),
+    FlowerKey("enc_dst_port*", "ENC_UDP_DST_PORT", _number(0xFFFF), whole=0xFFFF),
+    *[FlowerKey(f"enc_{name}*", f"ENC_IP_{name.upper()}", TOS, whole=0xFF) for name in ("tos", "ttl")],
     FRAGMENT_KEY,
 )
 WORDS = (ARP_TARGET, *[key for key in KEYS if isinstance(key, Keyword)])  # arp_tip is what "arp_" abbreviates
