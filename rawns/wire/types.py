@@ -316,11 +316,27 @@ def pack_named(name: object, kind: Type, value: Any, siblings: Mapping[Any, Any]
         raise about(name, value, error) from None
 
 
+class ShortStruct(dict[str, object]):
+    """The members of a struct that was shorter than its description; ``[...]`` gives 0, or no bytes, for those that it lacks.
+
+    So do programs in C, which copy such a struct into a zeroed one.  `in` and ``get`` tell which members were there.
+    """
+
+    __slots__ = ("struct",)
+
+    def __init__(self, struct: Struct) -> None:
+        self.struct = struct
+
+    def __missing__(self, name: str) -> Any:
+        return self.struct.defaults[name]
+
+
 class Struct(Type):
     """C's ``struct name``: members in order, padding written out; ``order`` "=" for the host's, "!" for the network's.
 
-    A member left out is 0 (``defaults``).  A newer kernel's longer struct is read as far as it is known, an older one's shorter
-    struct gives the members it has; ``whole`` says that a shorter one is malformed (headers).
+    A member left out is 0 (``defaults``).  A newer kernel's longer struct is read as far as it is known; an older one's shorter
+    struct gives the members it has, and 0 for the others if they are asked for (`ShortStruct`).  ``whole`` says that a shorter
+    one is malformed (headers).
     """
 
     __slots__ = ("name", "members", "whole", "size", "order", "_names", "defaults", "form", "_raw", "_struct")
@@ -384,7 +400,7 @@ class Struct(Type):
 
     def _first_members(self, data: Buffer, start: int, end: int) -> Body:
         """Return the members that lie before ``end``."""
-        values, offset = {}, start
+        values, offset = ShortStruct(self), start
         for name, kind in self.members:
             if offset + kind.size > end:
                 break

@@ -19,6 +19,8 @@ from frame import Report
 
 sys.path.insert(0, str(frame.PROJECT / "tests" / "unit"))
 
+from samples import shortened_attributes  # noqa: E402
+
 from rawns import explain, nlmsg, packets, sock_diag  # noqa: E402
 from rawns.cli import main as program  # noqa: E402
 from rawns.cni import program as cni  # noqa: E402
@@ -37,13 +39,19 @@ TOTAL = 10_000_000
 MINUTES = 4.0  # of the whole campaign by default; --minutes says how many, --count is the number of messages instead
 
 
+MAX_SHORTENED = 300  # bytes of a message of which attributes are cut: all ways to do that are made first
+
+
 def mutated(dice: random.Random, data: bytes) -> bytes:
     """Change some bytes, numbers and lengths; cut off, repeat or insert parts."""
     changed = bytearray(data)
     for _ in range(dice.randint(1, 6)):
         at = dice.randrange(len(changed)) if changed else 0
         how = dice.random()
-        if how < 0.3:
+        if how < 0.05 and len(changed) < MAX_SHORTENED:
+            shortened = [one for _, one in shortened_attributes(bytes(changed))]
+            changed[:] = dice.choice(shortened or [bytes(changed)])
+        elif how < 0.3:
             extreme = dice.choice((0, 1, -1, 2**31 - 1, -(2**31), 0xFFFF, 4, 3, 5))
             size = dice.choice((2, 4))
             changed[at : at + size] = struct.pack("=I", extreme & 0xFFFFFFFF)[: min(size, len(changed) - at)]

@@ -266,3 +266,43 @@ def test_a_forked_child_removes_nothing() -> None:
     """Libraries fork and end their children by SIGTERM: what the parent has made must stay."""
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60)
     assert (done.stdout.splitlines(), done.stderr) == (["True", "removed by the parent"], "")
+
+
+DISCARDED = """
+import os, select, signal, sys, weakref
+from rawns.cli import signals
+number, place, once = getattr(signal, sys.argv[1]), sys.argv[2], sys.argv[3]
+
+def arrive(_=None):
+    os.kill(os.getpid(), number)
+    for _ in range(1000):
+        pass  # the handler is called here
+
+class Thing:
+    if place == "__del__":
+        __del__ = arrive
+
+signals.handle()
+if once == "once":
+    signals.once()
+while True:
+    try:
+        thing = Thing()
+        reference = weakref.ref(thing, arrive) if place == "callback" else None
+        del thing
+        select.select([], [], [], 60)
+        print("lost")
+    except (KeyboardInterrupt, signals.Terminated) as ended:
+        print(getattr(ended, "number", int(signal.SIGINT)))
+        break
+"""
+
+
+@pytest.mark.parametrize("place", ["__del__", "callback"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.parametrize("once", ["once", "every time"])
+def test_a_signal_where_python_discards_exceptions(name: str, place: str, once: str) -> None:
+    """Python reports an exception there and goes on; the command must end all the same, and print nothing of that."""
+    words = [sys.executable, "-c", DISCARDED, name, place, once]
+    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == (f"{getattr(signal, name).value}\n", "")

@@ -7,7 +7,9 @@ come back from them.
 
 from __future__ import annotations
 
+import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,23 @@ def one(command: str, arrow: str, number: int = 0) -> bytes:
     """The bytes of the first (or a later) datagram sent or received under a command."""
     skip_on_big_endian()
     return [data for way, data in CAPTURED[command] if way == arrow][number]
+
+
+def shortened_attributes(data: bytes) -> Iterator[tuple[tuple[int, int, int], bytes]]:
+    """Yield a datagram with one attribute cut to one length, for each; the rest of its place is an attribute of no meaning.
+
+    Whatever looks like an attribute counts as one.  With each come the message's type, the attribute's, and the new length.
+    """
+    for at in range(16, len(data) - 4, 4):
+        size, kind = struct.unpack_from("=HH", data, at)
+        if 4 < size <= min(len(data) - at, 400):
+            place = min(-(-size // 4) * 4, len(data) - at)
+            for length in range(4, size):
+                changed, after = bytearray(data), -(-length // 4) * 4
+                struct.pack_into("=H", changed, at, length)
+                if place - after >= 4:
+                    struct.pack_into("=HH", changed, at + after, place - after, 0x3FFF)
+                yield (struct.unpack_from("=H", data, 4)[0], kind, length), bytes(changed)
 
 
 def payloads() -> list[tuple[Message, bytes]]:

@@ -187,7 +187,8 @@ def _where(family: int, multicast: bool) -> Read:
     """Return a read of an address that leaves out an unspecified or malformed one, and a multicast or another one."""
 
     def read_address(value: str, record: Body, ip: IpContext) -> str | None:
-        hidden = not isinstance(value, str) or value in UNSPECIFIED or is_multicast(inet_pton(family, value)) != multicast
+        malformed = not isinstance(value, str) or (":" in value) != (family == AF_INET6)
+        hidden = malformed or value in UNSPECIFIED or is_multicast(inet_pton(family, value)) != multicast
         return None if hidden else ip.host(value)
 
     return read_address
