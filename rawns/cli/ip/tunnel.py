@@ -15,7 +15,7 @@ from .grammar import FAILED, CommandError, garbage, matches, pick, wrong
 from .isatap import ISATAP
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, ValueKeyword, read
 from .kinds.kind import either, ipv4_address
-from .kinds.tunnel import ENCAP_LIMIT, FLOWLABEL, HOP_LIMIT, KEY, TCLASS, flag_words, ipv6_words, key_words
+from .kinds.tunnel import ENCAP_LIMIT, FLOWLABEL, HOP_LIMIT, KEY, TCLASS, ipv6_options, key_options, words_of
 from .name_tables import tos_number
 from .render import JsonObject, OutputField, encode, fields, put, text
 from .tunnel_rows import DONT_FRAGMENT, GRE, IPIP, IPV4_ROWS, IPV6, IPV6_ROWS
@@ -77,7 +77,7 @@ def _tos(args: Args, record: Record) -> None:
             raise wrong("inherit" if inherits else word, "bad TOS value") from None
 
 
-GRE_WORDS: list[Keyword] = [*key_words("T", True, exact=True), *flag_words("T", exact=True), ValueKeyword("dev", "dev")]
+GRE_WORDS: list[Keyword] = [*words_of(key_options("T", exact=True)), ValueKeyword("dev", "dev")]
 IPV4_WORDS: list[Keyword] = [
     _mode(IPV4_MODES, once=True),
     *GRE_WORDS,
@@ -94,7 +94,7 @@ IPV6_WORDS: list[Keyword] = [
     ValueKeyword("remote", "T_REMOTE", _end6),
     ValueKeyword("local", "T_LOCAL", _end6),
     ValueKeyword("hoplimit|ttl|hlim", "T_TTL", either("inherit", 0, U8), "invalid TTL"),
-    *[word for word in ipv6_words("T", "") if word.name not in ("ttl", "fwmark")],
+    *[word for word in words_of(ipv6_options("T", abbreviated="")) if word.name not in ("ttl", "fwmark")],
 ]
 # What the words call the members of the structures.
 COMMON = dict(T_LINK="link", T_IFLAGS="i_flags", T_OFLAGS="o_flags", T_IKEY="i_key", T_OKEY="o_key")

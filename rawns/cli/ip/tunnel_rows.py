@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop
 
-from ... import uapi
 from . import isatap
-from .kinds.tunnel import CSUM, FLOWLABEL, KEY, SEQ, TCLASS
+from .kinds.tunnel import CSUM, KEY, SEQ, ipv6_options
 from .name_tables import tos_name
 from .reads import link_name, nonzero
 from .render import NULL, OutputField, OutputGroup, OutputRow, flag, put
@@ -69,14 +68,6 @@ def _gre(record: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
         yield OutputField("flags", [name for name, _ in found], "".join([put(f"\n  {line}", None, ip) for _, line in found]))
 
 
-def _unless(bit: int, read: Callable[[int], Any]) -> Callable[[int, Body, Any], Any]:
-    return lambda value, record, ip: None if record["T_FLAGS"] & bit else read(value)
-
-
-def _ipv6_flag(name: str, words: str, bit: int) -> OutputRow:
-    return OutputRow("T_FLAGS", f"ip6_tnl_f_{name}", f" {words}", flag(bit))
-
-
 IPV4_ROWS: tuple[Row, ...] = (
     OutputRow("name", "ifname", "%s: ", colour="ifname"),
     OutputRow("T_PROTO", "mode", "%s ", _protocol("ip")),
@@ -90,23 +81,20 @@ IPV4_ROWS: tuple[Row, ...] = (
     OutputGroup("", isatap.site_prefix),
     OutputGroup("", _gre),
 )
-_LIMIT, _CLASS, _LABEL = uapi.IP6_TNL_F_IGN_ENCAP_LIMIT, uapi.IP6_TNL_F_USE_ORIG_TCLASS, uapi.IP6_TNL_F_USE_ORIG_FLOWLABEL
+_OPTIONS6 = ipv6_options("T", form=" {}", flagged=flag)
 IPV6_ROWS: tuple[Row, ...] = (
     OutputRow("name", "ifname", "%s: ", colour="ifname"),
     OutputRow("T_PROTO", "mode", "%s ", _protocol("ipv6")),
     OutputRow("T_REMOTE", "remote", "remote %s ", _remote, colour="inet6"),
     OutputRow("T_LOCAL", "local", "local %s", _address, colour="inet6"),
     OutputRow("T_LINK", "link", " dev %s", link_name),
-    _ipv6_flag("ign_encap_limit", "encaplimit none", _LIMIT),
-    OutputRow("T_ENCAP_LIMIT", "encap_limit", " encaplimit %s", _unless(_LIMIT, int)),
+    *_OPTIONS6["encaplimit"].rows,
     OutputRow("T_TTL", "hoplimit", " hoplimit %s", nonzero),
     OutputGroup("T_TTL", lambda value, record, ip: () if value else (OutputField("", None, " hoplimit inherit"),)),
-    _ipv6_flag("use_orig_tclass", "tclass inherit", _CLASS),
-    OutputRow("T_FLOWINFO", "tclass", " tclass %s", _unless(_CLASS, lambda value: f"0x{(value & TCLASS) >> 20:02x}")),
-    _ipv6_flag("use_orig_flowlabel", "flowlabel inherit", _LABEL),
-    OutputRow("T_FLOWINFO", "flowlabel", " flowlabel %s", _unless(_LABEL, lambda value: f"0x{value & FLOWLABEL:05x}")),
+    *_OPTIONS6["tclass"].rows,
+    *_OPTIONS6["flowlabel"].rows,
     OutputRow("T_FLOWINFO", "flowinfo", " (flowinfo %s)", lambda value, record, ip: f"0x{value:08x}"),
-    _ipv6_flag("rcv_dscp_copy", "dscp inherit", uapi.IP6_TNL_F_RCV_DSCP_COPY),
-    _ipv6_flag("allow_local_remote", "allow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE),
+    *_OPTIONS6["dscp"].rows,
+    *_OPTIONS6["allow-localremote"].rows,
     OutputGroup("", _gre),
 )

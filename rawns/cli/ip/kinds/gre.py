@@ -10,14 +10,14 @@ from _socket import AF_INET, AF_INET6
 from ..arguments import U8, U16, U32
 from ..grammar import FAILED, CommandError, pick, wrong
 from ..keywords import ConstantKeyword, ValueKeyword
-from ..reads import bit, flag_row, hexadecimal, named_by, true
+from ..reads import flag_row, hexadecimal, named_by, true
 from ..render import OutputRow
 from . import tunnel
-from .kind import usage
+from .tunnel import Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Callable, Keyword, Record, Sequence
+    from ..hints import Callable, Read, Record
     from .kind import LinkKind
 
 PREFIX = "IFLA_GRE"
@@ -28,19 +28,6 @@ IPV6 = {**KEYS, "TTL": tunnel.HOP_LIMIT, "ENCAP_LIMIT": tunnel.ENCAP_LIMIT, "FLO
 ERSPAN = {"ERSPAN_VER": 1}
 ERSPAN_OPTIONAL = "ERSPAN_INDEX ERSPAN_DIR ERSPAN_HWID"
 
-HEAD = "remote ADDR\nlocal ADDR\n[no][i|o]seq\n[i|o]key KEY | no[i|o]key\n[no][i|o]csum\n"
-ERSPAN_HELP = "\nerspan_ver version\nerspan IDX\nerspan_dir { ingress | egress }\nerspan_hwid hwid"
-OPTIONS4 = f"{HEAD}ttl TTL\ntos TOS\n[no]pmtudisc\n[no]ignore-df\ndev PHYS_DEV\nfwmark MARK\n{tunnel.ENCAP_HELP}"
-OPTIONS6 = f"""\
-{HEAD}hoplimit TTL
-encaplimit ELIM
-tclass TCLASS
-flowlabel FLOWLABEL
-dscp inherit
-dev PHYS_DEV
-fwmark MARK
-[no]allow-localremote
-{tunnel.ENCAP_HELP}{ERSPAN_HELP}"""
 WHERE4 = """\
 ADDR := { IP_ADDRESS | any }
 \tTOS  := { NUMBER | inherit }
@@ -55,17 +42,6 @@ ADDR\t  := IPV6_ADDRESS
 \tTCLASS\t  := { 0x0..0xff | inherit }
 \tFLOWLABEL := { 0x0..0xfffff | inherit }
 \tMARK\t  := { 0x0..0xffffffff | inherit }"""
-
-
-COMMON_WORDS = [*tunnel.key_words(PREFIX, True), *tunnel.flag_words(PREFIX), *tunnel.encap_words(PREFIX)]
-WORDS4 = [
-    *COMMON_WORDS,
-    *tunnel.end_words(PREFIX, AF_INET),
-    *tunnel.ipv4_words(PREFIX),
-    ConstantKeyword("ignore-df", f"{PREFIX}_IGNORE_DF", 1),
-    ConstantKeyword("noignore-df", f"{PREFIX}_IGNORE_DF", 0),
-]
-WORDS6 = [*COMMON_WORDS, *tunnel.end_words(PREFIX, AF_INET6), *tunnel.ipv6_words(PREFIX)]
 
 
 def _within(least: int, most: int, read: Callable[[str], int], why: str) -> Callable[[str], int]:
@@ -89,12 +65,24 @@ def _direction(text: str) -> int:
 
 _index = _within(1, (1 << 20) - 1, U32, "erspan index must be > 0 and <= 20-bit\n")
 _version = _within(0, 2, U8, "erspan version must be 0/1/2\n")
-ERSPAN_WORDS = [
-    ValueKeyword("erspan", f"{PREFIX}_ERSPAN_INDEX", _index, "invalid erspan index\n"),
-    ValueKeyword("erspan_ver", f"{PREFIX}_ERSPAN_VER", _version, "invalid erspan version\n"),
-    ValueKeyword("erspan_dir", f"{PREFIX}_ERSPAN_DIR", _direction, "Invalid erspan direction."),
-    ValueKeyword("erspan_hwid", f"{PREFIX}_ERSPAN_HWID", U16, "invalid erspan hwid\n"),
-]
+
+
+def _erspan(word: str, help: str, read: Callable[[str], int], why: str, shown: Read | None = None, key: str = "") -> Option:
+    """Return an option of ERSPAN; its attribute follows from its word, unless it is ``key``."""
+    name = key or word
+    attribute = f"{PREFIX}_{name.upper()}"
+    row = OutputRow(attribute, name, f"{name} %s ", shown)
+    return Option(f"{word} {help}", [ValueKeyword(word, attribute, read, why)], [row])
+
+
+ERSPAN_OPTIONS = {
+    "erspan": _erspan("erspan", "IDX", _index, "invalid erspan index\n", key="erspan_index"),
+    "erspan_ver": _erspan("erspan_ver", "version", _version, "invalid erspan version\n"),
+    "erspan_dir": _erspan(
+        *("erspan_dir", "{ ingress | egress }", _direction, "Invalid erspan direction."), named_by(("ingress",), "egress")
+    ),
+    "erspan_hwid": _erspan("erspan_hwid", "hwid", U16, "invalid erspan hwid\n", hexadecimal),
+}
 
 
 def _finish(record: Record) -> Record:
@@ -120,47 +108,47 @@ def _finish(record: Record) -> Record:
     return record
 
 
-HEADER_ROWS = (
-    *tunnel.key_rows(PREFIX, True),
-    *[
-        OutputRow(f"{PREFIX}_{way}FLAGS", f"{way.lower()}{name}", f"{way.lower()}{name} ", bit(mask))
-        for name, mask in (("seq", tunnel.SEQ), ("csum", tunnel.CSUM))
-        for way in "IO"
-    ],
-)
-ERSPAN_ROWS = (
-    OutputRow(f"{PREFIX}_ERSPAN_INDEX", "erspan_index", "erspan_index %d "),
-    OutputRow(f"{PREFIX}_ERSPAN_VER", "erspan_ver", "erspan_ver %d "),
-    OutputRow(f"{PREFIX}_ERSPAN_DIR", "erspan_dir", "erspan_dir %s ", named_by(("ingress",), "egress")),
-    OutputRow(f"{PREFIX}_ERSPAN_HWID", "erspan_hwid", "erspan_hwid %s ", hexadecimal),
-)
-FIRST_ROWS = (tunnel.external_row(PREFIX), *tunnel.end_rows(PREFIX))
-ROWS4 = (
-    *FIRST_ROWS,
-    *tunnel.ipv4_rows(PREFIX),
-    flag_row(f"{PREFIX}_PMTUDISC", "pmtudisc", "", "nopmtudisc "),
-    OutputRow(f"{PREFIX}_IGNORE_DF", "ignore_df", "ignore-df ", true),
-    *HEADER_ROWS,
-    tunnel.fwmark_row(PREFIX),
-    *ERSPAN_ROWS,
-)
-ROWS6 = (*FIRST_ROWS, *tunnel.ipv6_rows(PREFIX, HEADER_ROWS), *ERSPAN_ROWS)
+DISCOVERY = flag_row(f"{PREFIX}_PMTUDISC", "pmtudisc", "", "nopmtudisc ")
+IGNORE = [ConstantKeyword(f"{no}ignore-df", f"{PREFIX}_IGNORE_DF", int(not no)) for no in ("", "no")]
+IGNORE_ROW = OutputRow(f"{PREFIX}_IGNORE_DF", "ignore_df", "ignore-df ", true)
+OPTIONS4 = {
+    **tunnel.key_options(PREFIX),
+    **tunnel.end_options(PREFIX, AF_INET),
+    **tunnel.ipv4_options(PREFIX, DISCOVERY),
+    **tunnel.encap_options(PREFIX),
+    "ignore-df": Option("[no]ignore-df", IGNORE, [IGNORE_ROW]),
+}
+OPTIONS6 = {
+    **tunnel.key_options(PREFIX),
+    **tunnel.end_options(PREFIX, AF_INET6),
+    **tunnel.ipv6_options(PREFIX),
+    **tunnel.encap_options(PREFIX),
+}
+HEAD = "remote local seq key csum"
+HELP4 = f"{HEAD} ttl tos pmtudisc ignore-df dev fwmark external encap"
+HELP6 = f"{HEAD} hoplimit encaplimit tclass flowlabel dscp dev fwmark allow-localremote external encap"
+ERSPAN_HELP = " erspan_ver erspan erspan_dir erspan_hwid"
+TAIL = "erspan erspan_ver erspan_dir erspan_hwid encap"
+SHOWN4 = f"external remote local dev ttl tos pmtudisc ignore-df key seq csum fwmark {TAIL}"
+SHOWN6 = f"external remote local dev hoplimit encaplimit tclass flowlabel dscp key seq csum allow-localremote fwmark {TAIL}"
 
 
-def _ipv4(kind: str, defaults: dict[str, int], optional: str, words: Sequence[Keyword], more_help: str) -> LinkKind:
-    help = usage(f"{kind:9}", OPTIONS4 + more_help, WHERE4)
-    return tunnel.TunnelRequest(PREFIX, {**IPV4, **defaults}, f"IGNORE_DF {optional}").kind(kind, help, words, ROWS4, _finish)
+def _ipv4(kind: str, defaults: dict[str, int], optional: str, erspan: bool = False) -> LinkKind:
+    help = tunnel.usage_of(f"{kind:9}", {**OPTIONS4, **ERSPAN_OPTIONS}, HELP4 + (ERSPAN_HELP if erspan else ""), WHERE4)
+    request = tunnel.TunnelRequest(PREFIX, {**IPV4, **defaults}, f"IGNORE_DF {optional}")
+    words = {**OPTIONS4, **ERSPAN_OPTIONS} if erspan else {**OPTIONS4, **tunnel.without_words(ERSPAN_OPTIONS)}
+    return request.kind(kind, words, help, SHOWN4, _finish)
 
 
 def _ipv6(kind: str) -> LinkKind:
-    help = usage(f"{kind:9}", OPTIONS6, WHERE6)
-    described = tunnel.TunnelRequest(PREFIX, {**IPV6, **ERSPAN}, ERSPAN_OPTIONAL)
-    return described.kind(kind, help, [*WORDS6, *ERSPAN_WORDS], ROWS6, _finish)
+    options = {**OPTIONS6, **ERSPAN_OPTIONS}
+    help = tunnel.usage_of(f"{kind:9}", options, HELP6 + ERSPAN_HELP, WHERE6)
+    return tunnel.TunnelRequest(PREFIX, {**IPV6, **ERSPAN}, ERSPAN_OPTIONAL).kind(kind, options, help, SHOWN6, _finish)
 
 
 KINDS = {
-    "gre": _ipv4("gre", {}, "", WORDS4, ""),
-    "gretap": _ipv4("gretap", {}, "", WORDS4, ""),
-    "erspan": _ipv4("erspan", ERSPAN, ERSPAN_OPTIONAL, [*WORDS4, *ERSPAN_WORDS], ERSPAN_HELP),
+    "gre": _ipv4("gre", {}, ""),
+    "gretap": _ipv4("gretap", {}, ""),
+    "erspan": _ipv4("erspan", ERSPAN, ERSPAN_OPTIONAL, True),
     **{kind: _ipv6(kind) for kind in ("ip6gre", "ip6gretap", "ip6erspan")},
 }

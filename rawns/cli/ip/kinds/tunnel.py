@@ -1,6 +1,7 @@
-"""Common parts of tunnels over IPv4 and IPv6: words, requests, output (ip-link(8), `<linux/if_tunnel.h>`).
+"""Common parts of tunnels over IPv4 and IPv6: options and requests (ip-link(8), `<linux/if_tunnel.h>`).
 
-The functions get the prefix of the attributes' names (IFLA_GRE, IFLA_IPTUN, IFLA_VTI), because the names differ in nothing else.
+An `Option` is a row: its line of help, its words, its rows of output.  The functions get the prefix of the attributes' names
+(IFLA_GRE, IFLA_IPTUN, IFLA_VTI), because the names differ in nothing else.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from ..arguments import U8, U16, U32, address, number
 from ..grammar import BAD_WORD, FAILED, CommandError, parsed, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword
 from ..reads import bit, hexadecimal_or_none, link_name
-from ..render import JsonObject, OutputField, OutputRow, fields
+from ..render import JsonObject, OutputField, OutputGroup, OutputRow, fields
 from ..route_words import tos_number
-from .kind import LinkKind, described, either, ipv4_address
+from .kind import LinkKind, described, either, ipv4_address, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Args, Body, Callable, IpContext, Iterator, Read, Record, Sequence
+    from ..hints import Any, Args, Body, Callable, IpContext, Iterator, Read, Record, Row, Sequence
 
 KEY, SEQ, CSUM = 0x2000, 0x1000, 0x8000  # GRE_*, in this machine's order of bytes
 TCLASS, FLOWLABEL = 0x0FF00000, 0x000FFFFF  # the parts of IFLA_*_FLOWINFO
@@ -28,10 +29,7 @@ CHECKSUMS = {  # of the UDP header, by the name in words and in the output
     "udp6-csum": ("csum6", uapi.TUNNEL_ENCAP_FLAG_CSUM6),
     "remcsum": ("remcsum", uapi.TUNNEL_ENCAP_FLAG_REMCSUM),
 }
-UNSPECIFIED = ("0.0.0.0", "::")
-HOP_LIMIT, ENCAP_LIMIT = 64, 4  # iproute2's defaults over IPv6
 ENCAP_HELP = """\
-external
 noencap
 encap { fou | gue | none }
 encap-sport PORT
@@ -39,6 +37,20 @@ encap-dport PORT
 [no]encap-csum
 [no]encap-csum6
 [no]encap-remcsum"""
+UNSPECIFIED = ("0.0.0.0", "::")
+HOP_LIMIT, ENCAP_LIMIT = 64, 4  # iproute2's defaults over IPv6
+
+
+class Option:
+    """One option of a kind of tunnel: its ``help``, a line each, its ``words``, and its ``rows`` of output."""
+
+    __slots__ = ("help", "rows", "words")
+
+    def __init__(self, help: str, words: Sequence[Keyword] = (), rows: Sequence[Row] = ()) -> None:
+        self.help, self.words, self.rows = help, words, rows
+
+
+Options = dict[str, Option]  # by name, in the order of the words: it decides what an abbreviation means
 
 
 class TunnelRequest:
@@ -54,10 +66,11 @@ class TunnelRequest:
         self.defaults = {f"{prefix}_{name}": value for name, value in defaults.items()}
         self.optional = [f"{prefix}_{name}" for name in f"LOCAL REMOTE LINK COLLECT_METADATA {optional}".split()]
 
-    def kind(
-        self, kind: str, help: str, rows: Sequence[Keyword], shown: Sequence[OutputRow], finish: Callable[[Record], Record]
-    ) -> LinkKind:
-        """Return the description of a kind.  ``finish`` completes the record before ends that are empty are removed."""
+    def kind(self, kind: str, options: Options, help: str, shown: str, finish: Callable[[Record], Record]) -> LinkKind:
+        """Return the description of a kind; ``shown`` names the options in the order of the output.
+
+        ``finish`` completes the record before ends that are empty are removed.
+        """
 
         def complete(record: Record, creates: bool) -> Record:
             record = finish(record)
@@ -68,10 +81,10 @@ class TunnelRequest:
 
         def show(data: Body, ip: IpContext) -> Iterator[OutputField]:
             missing = {f"{self.prefix}_REMOTE": "::", f"{self.prefix}_LOCAL": "::", f"{self.prefix}_TTL": 0}
-            yield from fields(shown, {**missing, **data}, ip)
-            yield from _encap(data, self.prefix)
+            return fields(rows, {**missing, **data}, ip)
 
-        return described(kind, help, rows, show, "", complete, start=self.start)
+        rows = [row for name in shown.split() for row in options[name].rows]
+        return described(kind, help, words_of(options), show, "", complete, start=self.start)
 
     def start(self, args: Args, index: int) -> Record:
         """Return the record that words change: the defaults, or what the tunnel with this index has.
@@ -93,16 +106,49 @@ def is_multicast(packed: bytes) -> bool:
     return packed[:1] == b"\xff" if len(packed) > 4 else len(packed) == 4 and packed[0] >> 4 == 0xE
 
 
-# -- words --------------------------------------------------------------------------------------------------------
+def usage_of(kind: str, options: Options, listed: str, where: str, indent: str = "\t\t\t") -> str:
+    """Return the help text of a kind with the options that ``listed`` names, in this order."""
+    return usage(kind, "\n".join([options[name].help for name in listed.split()]), where, indent)
 
 
-def end_words(prefix: str, family: int, abbreviated: str = "*") -> list[Keyword]:
-    """Return the words for the two ends of a tunnel and the link below it."""
-    return [
-        ValueKeyword(f"remote{abbreviated}", f"{prefix}_REMOTE", lambda text: address(text, family)[1]),
-        ValueKeyword(f"local{abbreviated}", f"{prefix}_LOCAL", lambda text: address(text, family)[1]),
-        DeviceKeyword("dev*", f"{prefix}_LINK"),
-    ]
+def words_of(options: Options) -> list[Keyword]:
+    """Return the words of options."""
+    return [word for option in options.values() for word in option.words]
+
+
+def without_words(options: Options) -> Options:
+    """Return options that are shown, but cannot be set."""
+    return {name: Option(option.help, (), option.rows) for name, option in options.items()}
+
+
+# -- options ------------------------------------------------------------------------------------------------------
+
+
+def _or_inherit(value: int, record: Body, ip: IpContext) -> int | str:
+    return value or "inherit"
+
+
+def _end(value: str, record: Body, ip: IpContext) -> str:
+    return "any" if value in UNSPECIFIED else ip.host(value)
+
+
+def end_options(prefix: str, family: int, abbreviated: str = "*") -> Options:
+    """Return the options of the two ends of a tunnel, of the link below it, and of tunnels whose packets name their ends."""
+
+    def end(name: str) -> Option:
+        key = f"{prefix}_{name.upper()}"
+        word = ValueKeyword(f"{name}{abbreviated}", key, lambda text: address(text, family)[1])
+        return Option(f"{name} ADDR", [word], [OutputRow(key, name, f"{name} %s ", _end)])
+
+    link, external = f"{prefix}_LINK", f"{prefix}_COLLECT_METADATA"
+    return {
+        "remote": end("remote"),
+        "local": end("local"),
+        "dev": Option("dev PHYS_DEV", [DeviceKeyword("dev*", link)], [OutputRow(link, "link", "dev %s ", link_name)]),
+        "external": Option(
+            "external", [ConstantKeyword("external", external, True)], [OutputRow(external, "external", "external ")]
+        ),
+    }
 
 
 def _spellings(abbreviated: str) -> tuple[str, str]:
@@ -112,16 +158,33 @@ def _spellings(abbreviated: str) -> tuple[str, str]:
     return "ttl|hoplimit|hlim", "tos|tclass|tc|dsfield*"
 
 
-def ipv4_words(prefix: str, abbreviated: str = "*") -> list[Keyword]:
-    """Return the words for the outer header of IPv4."""
+def _tos(value: int, record: Body, ip: IpContext) -> str:
+    return "inherit" if value == 1 else f"{value:#x}"
+
+
+def tos_row(prefix: str) -> OutputRow:
+    """Return the row of the type of service in the outer header."""
+    return OutputRow(f"{prefix}_TOS", "tos", "tos %s ", hexadecimal_or_none, _tos)
+
+
+def mark_option(prefix: str) -> Option:
+    """Return the option of the mark of a tunnel's packets."""
+    word = ValueKeyword("fwmark", f"{prefix}_FWMARK", U32, "invalid fwmark\n")
+    return Option("fwmark MARK", [word], [OutputRow(f"{prefix}_FWMARK", "fwmark", "fwmark %s ", hexadecimal_or_none)])
+
+
+def ipv4_options(prefix: str, fragmented: OutputRow, abbreviated: str = "*") -> Options:
+    """Return the options of the outer header of IPv4; ``fragmented`` is the row of the discovery of the path's MTU."""
     ttl, tos = _spellings(abbreviated)
-    return [
-        ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid TTL\n"),
-        ValueKeyword(tos, f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value"),
-        ConstantKeyword(f"nopmtudisc{abbreviated}", f"{prefix}_PMTUDISC", 0),
-        ConstantKeyword(f"pmtudisc{abbreviated}", f"{prefix}_PMTUDISC", 1),
-        ValueKeyword("fwmark", f"{prefix}_FWMARK", U32, "invalid fwmark\n"),
-    ]
+    ttl_word = ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid TTL\n")
+    tos_word = ValueKeyword(tos, f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value")
+    discovery = [ConstantKeyword(f"{no}pmtudisc{abbreviated}", f"{prefix}_PMTUDISC", int(not no)) for no in ("no", "")]
+    return {
+        "ttl": Option("ttl TTL", [ttl_word], [OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", None, _or_inherit)]),
+        "tos": Option("tos TOS", [tos_word], [tos_row(prefix)]),
+        "pmtudisc": Option("[no]pmtudisc", discovery, [fragmented]),
+        "fwmark": mark_option(prefix),
+    }
 
 
 def hexadecimal_number(most: int) -> Callable[[str], int]:
@@ -173,6 +236,30 @@ class InheritKeyword(Keyword):
             record[self.key] = record[self.key] & ~self.mask | value << shift
 
 
+# Options that may be inherited from the packet inside: what help calls the value, its attribute and mask, the flag that
+# stands for `inherit`, the parser, the complaint, and what shows the value.
+INHERITED: dict[str, tuple[str, str, int, str, Callable[[str], int], str, Callable[[int], Any]]] = {
+    "tclass": (
+        *("TCLASS", "FLOWINFO", TCLASS, "USE_ORIG_TCLASS"),
+        *(hexadecimal_number(255), "invalid TClass", "0x{:02x}".format),
+    ),
+    "flowlabel": (
+        *("FLOWLABEL", "FLOWINFO", FLOWLABEL, "USE_ORIG_FLOWLABEL"),
+        *(hexadecimal_number(FLOWLABEL), "invalid Flowlabel", "0x{:05x}".format),
+    ),
+    "encaplimit": ("ELIM", "ENCAP_LIMIT", 0xFF, "IGN_ENCAP_LIMIT", U8, "invalid ELIM", int),
+    "fwmark": (
+        "MARK",
+        "FWMARK",
+        0xFFFFFFFF,
+        "USE_ORIG_FWMARK",
+        U32,
+        "invalid fwmark\n",
+        lambda value: hex(value) if value else None,
+    ),
+}
+
+
 def _dscp(prefix: str) -> Callable[[Args, Record], None]:
     def take(args: Args, record: Record) -> None:
         word = args.take()
@@ -183,38 +270,70 @@ def _dscp(prefix: str) -> Callable[[Args, Record], None]:
     return take
 
 
-def ipv6_words(prefix: str, abbreviated: str = "*") -> list[Keyword]:
-    """Return the words for the outer header of IPv6."""
+def ipv6_options(
+    prefix: str, limit: str = "TTL", abbreviated: str = "*", form: str = "{} ", flagged: Callable[[int], Read] = bit
+) -> Options:
+    """Return the options of the outer header of IPv6.
+
+    ``limit`` is what help calls the hop limit.  ``form`` sets a word of the output off from the next, ``flagged`` reads a flag.
+    """
     ttl, tos = _spellings(abbreviated)
-    label, limit = hexadecimal_number(FLOWLABEL), uapi.IP6_TNL_F_IGN_ENCAP_LIMIT
-    return [
-        ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid HLIM\n"),
-        InheritKeyword(
-            tos, prefix, "FLOWINFO", uapi.IP6_TNL_F_USE_ORIG_TCLASS, hexadecimal_number(255), "invalid TClass", TCLASS
+    flags = f"{prefix}_FLAGS"
+
+    def flag_row(name: str, text: str) -> OutputRow:
+        return OutputRow(flags, f"ip6_tnl_f_{name.lower()}", form.format(text), flagged(getattr(uapi, f"IP6_TNL_F_{name}")))
+
+    def inherited(name: str) -> Option:
+        value_name, key, mask, flag, read, why, shown = INHERITED[name]
+        word, json = ("none", "encap_limit") if name == "encaplimit" else ("inherit", name)
+        spellings = {"tclass": tos, "flowlabel": "flowlabel|fl"}.get(name, name)
+        bits, shift = getattr(uapi, f"IP6_TNL_F_{flag}"), (mask & -mask).bit_length() - 1
+
+        def value(found: int, record: Body, ip: IpContext) -> Any:
+            return None if record.get(flags, 0) & bits else shown((found & mask) >> shift)
+
+        keyword = InheritKeyword(spellings, prefix, key, bits, read, why, mask, word)
+        row = OutputRow(f"{prefix}_{key}", json, form.format(f"{name} %s"), value)
+        return Option(f"{name} {value_name}", [keyword], [flag_row(flag, f"{name} {word}"), row])
+
+    hop_limit = ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid HLIM\n")
+    local = [FlagKeyword(f"{no}allow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, flags, on=not no) for no in ("", "no")]
+    return {
+        "hoplimit": Option(
+            f"hoplimit {limit}", [hop_limit], [OutputRow(f"{prefix}_TTL", "ttl", "hoplimit %s ", None, _or_inherit)]
         ),
-        InheritKeyword(
-            "flowlabel|fl", prefix, "FLOWINFO", uapi.IP6_TNL_F_USE_ORIG_FLOWLABEL, label, "invalid Flowlabel", FLOWLABEL
-        ),
-        CustomKeyword("dscp", _dscp(prefix)),
-        InheritKeyword("fwmark", prefix, "FWMARK", uapi.IP6_TNL_F_USE_ORIG_FWMARK, U32, "invalid fwmark\n"),
-        FlagKeyword("allow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, f"{prefix}_FLAGS"),
-        FlagKeyword("noallow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, f"{prefix}_FLAGS", on=False),
-        InheritKeyword("encaplimit", prefix, "ENCAP_LIMIT", limit, U8, "invalid ELIM", inherits="none"),
-    ]
+        **{name: inherited(name) for name in INHERITED},
+        "dscp": Option("dscp inherit", [CustomKeyword("dscp", _dscp(prefix))], [flag_row("RCV_DSCP_COPY", "dscp inherit")]),
+        "allow-localremote": Option("[no]allow-localremote", local, [flag_row("ALLOW_LOCAL_REMOTE", "allow-localremote")]),
+    }
 
 
-def encap_words(prefix: str) -> list[Keyword]:
-    """Return the words for the UDP header that a tunnel's packets may have (ip-fou(8)), and ``external``."""
+def encap_options(prefix: str) -> Options:
+    """Return the option of the UDP header that a tunnel's packets may have (ip-fou(8))."""
     key = f"{prefix}_ENCAP"
     flags = [(f"{no}encap-{name}", mask, not no) for name, (_, mask) in CHECKSUMS.items() for no in ("", "no")]
-    return [
+    words = [
         ConstantKeyword("noencap", f"{key}_TYPE", 0),
         ValueKeyword("encap", f"{key}_TYPE", ENCAPS.index, "Invalid encap type."),
         ValueKeyword("encap-sport", f"{key}_SPORT", either("auto", 0, U16), "Invalid source port."),
         ValueKeyword("encap-dport", f"{key}_DPORT", U16, "Invalid destination port."),
         *[FlagKeyword(name, mask, f"{key}_FLAGS", on=on) for name, mask, on in flags],
-        ConstantKeyword("external", f"{prefix}_COLLECT_METADATA", True),
     ]
+    return {"encap": Option(ENCAP_HELP, words, [OutputGroup("", lambda data, record, ip: _encap(data, prefix))])}
+
+
+def _encap(data: Body, prefix: str) -> Iterator[OutputField]:
+    kind, flags, sport, dport = (data.get(f"{prefix}_ENCAP_{name}", 0) for name in ("TYPE", "FLAGS", "SPORT", "DPORT"))
+    if not kind:
+        return
+    name = ENCAPS[kind] if kind < len(ENCAPS) else None
+    found = [OutputField("type", name, f"encap {name or 'unknown'} ")]
+    found.append(OutputField("sport", sport, f"encap-sport {sport or 'auto'} "))
+    found.append(OutputField("dport", dport, f"encap-dport {dport} "))
+    for word, mask in CHECKSUMS.values():
+        on = bool(flags & mask)
+        found.append(OutputField(word, on, f"{'' if on else 'no'}encap-{word} "))
+    yield OutputField("encap", JsonObject(found))
 
 
 def key_number(name: str, text: str) -> int:
@@ -245,23 +364,14 @@ class GreFlagKeyword(FlagKeyword):
             record[flags] = record[flags] | self.bits if self.on else record[flags] & ~self.bits
 
 
-def flag_words(prefix: str, exact: bool = False) -> list[Keyword]:
-    """Return the words for sequence numbers and checksums; ``exact`` ones are not abbreviated and have no opposites."""
-    return [
-        GreFlagKeyword(f"{no}{direction}{name}{'' if exact else '*'}", bits, prefix, ways, on=not no)
-        for name, bits in (("seq", SEQ), ("csum", CSUM))
-        for direction, ways in DIRECTIONS
-        for no in (("",) if exact else ("", "no"))
-    ]
+def key_options(prefix: str, flags: bool = True, exact: bool = False) -> Options:
+    """Return the option of keys of both directions or of one, and of sequence numbers and checksums if the header has ``flags``.
 
-
-def key_words(prefix: str, flags: bool, exact: bool = False) -> list[Keyword]:
-    """Return the words for keys of both directions or of one, and those that remove them if the header has ``flags``.
-
-    ``exact`` words are not abbreviated, and there is none that removes a key.
+    ``exact`` words are not abbreviated, and have no opposites.
     """
+    opposites, mark = ("", "no") if flags and not exact else ("",), "" if exact else "*"
 
-    def keyword(name: str, ways: str, no: str) -> Keyword:
+    def key_word(name: str, ways: str, no: str) -> Keyword:
         def take(args: Args, record: Record) -> None:
             value = 0 if no else key_number(name, args.take())
             for way in ways:
@@ -270,109 +380,24 @@ def key_words(prefix: str, flags: bool, exact: bool = False) -> list[Keyword]:
                     key = f"{prefix}_{way}FLAGS"
                     record[key] = record[key] & ~KEY if no else record[key] | KEY
 
-        return CustomKeyword(f"{no}{name}{'' if exact else '*'}", take)
+        return CustomKeyword(f"{no}{name}{mark}", take)
 
-    opposites = ("", "no") if flags and not exact else ("",)
-    return [keyword(f"{direction}key", ways, no) for direction, ways in DIRECTIONS for no in opposites]
-
-
-# -- output -------------------------------------------------------------------------------------------------------
-
-
-def _end(value: str, record: Body, ip: IpContext) -> str:
-    return "any" if value in UNSPECIFIED else ip.host(value)
-
-
-def end_rows(prefix: str) -> tuple[OutputRow, ...]:
-    """Return the rows of the two ends of a tunnel and the link below it."""
-    return (
-        OutputRow(f"{prefix}_REMOTE", "remote", "remote %s ", _end),
-        OutputRow(f"{prefix}_LOCAL", "local", "local %s ", _end),
-        OutputRow(f"{prefix}_LINK", "link", "dev %s ", link_name),
-    )
-
-
-def external_row(prefix: str) -> OutputRow:
-    """Return the row of a tunnel that takes its ends from routes or filters."""
-    return OutputRow(f"{prefix}_COLLECT_METADATA", "external", "external ")
-
-
-def _or_inherit(value: int, record: Body, ip: IpContext) -> int | str:
-    return value or "inherit"
-
-
-def _tos(value: int, record: Body, ip: IpContext) -> str:
-    return "inherit" if value == 1 else f"{value:#x}"
-
-
-def tos_row(prefix: str) -> OutputRow:
-    """Return the row of the type of service in the outer header."""
-    return OutputRow(f"{prefix}_TOS", "tos", "tos %s ", hexadecimal_or_none, _tos)
-
-
-def ipv4_rows(prefix: str) -> tuple[OutputRow, ...]:
-    """Return the rows of the outer header of IPv4."""
-    return (OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", None, _or_inherit), tos_row(prefix))
-
-
-def fwmark_row(prefix: str) -> OutputRow:
-    """Return the row of the mark of a tunnel's packets."""
-    return OutputRow(f"{prefix}_FWMARK", "fwmark", "fwmark %s ", hexadecimal_or_none)
-
-
-def _flag_row(prefix: str, name: str, flag: int, text: str) -> OutputRow:
-    return OutputRow(f"{prefix}_FLAGS", f"ip6_tnl_f_{name}", f"{text} ", bit(flag))
-
-
-def _unless(prefix: str, flag: int, read: Callable[[int], Any]) -> Read:
-    return lambda value, record, ip: None if record.get(f"{prefix}_FLAGS", 0) & flag else read(value)
-
-
-def ipv6_rows(prefix: str, between: tuple[OutputRow, ...] = ()) -> tuple[OutputRow, ...]:
-    """Return the rows of the outer header of IPv6; some kinds have more ``between`` them."""
-    limit, tclass = uapi.IP6_TNL_F_IGN_ENCAP_LIMIT, uapi.IP6_TNL_F_USE_ORIG_TCLASS
-    label, mark = uapi.IP6_TNL_F_USE_ORIG_FLOWLABEL, uapi.IP6_TNL_F_USE_ORIG_FWMARK
-    flowinfo = f"{prefix}_FLOWINFO"
-    return (
-        OutputRow(f"{prefix}_TTL", "ttl", "hoplimit %s ", None, _or_inherit),
-        _flag_row(prefix, "ign_encap_limit", limit, "encaplimit none"),
-        OutputRow(f"{prefix}_ENCAP_LIMIT", "encap_limit", "encaplimit %s ", _unless(prefix, limit, int)),
-        _flag_row(prefix, "use_orig_tclass", tclass, "tclass inherit"),
-        OutputRow(flowinfo, "tclass", "tclass %s ", _unless(prefix, tclass, lambda value: f"0x{(value & TCLASS) >> 20:02x}")),
-        _flag_row(prefix, "use_orig_flowlabel", label, "flowlabel inherit"),
-        OutputRow(flowinfo, "flowlabel", "flowlabel %s ", _unless(prefix, label, lambda value: f"0x{value & FLOWLABEL:05x}")),
-        _flag_row(prefix, "rcv_dscp_copy", uapi.IP6_TNL_F_RCV_DSCP_COPY, "dscp inherit"),
-        *between,
-        _flag_row(prefix, "allow_local_remote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, "allow-localremote"),
-        _flag_row(prefix, "use_orig_fwmark", mark, "fwmark inherit"),
-        OutputRow(
-            f"{prefix}_FWMARK", "fwmark", "fwmark %s ", _unless(prefix, mark, lambda value: f"{value:#x}" if value else None)
-        ),
-    )
-
-
-def key_rows(prefix: str, flags: bool) -> tuple[OutputRow, ...]:
-    """Return the rows of the keys of both directions, in the form of IPv4 addresses."""
-
-    def key(way: str) -> OutputRow:
+    def key_row(way: str) -> OutputRow:
         def read_key(value: int, record: Body, ip: IpContext) -> str | None:
             shown = record.get(f"{prefix}_{way}FLAGS", 0) & KEY if flags else value
             return inet_ntop(AF_INET, value.to_bytes(4, "big")) if shown else None
 
         return OutputRow(f"{prefix}_{way}KEY", f"{way.lower()}key", f"{way.lower()}key %s ", read_key)
 
-    return key("I"), key("O")
+    def flag(name: str, bits: int) -> Option:
+        words = [
+            GreFlagKeyword(f"{no}{direction}{name}{mark}", bits, prefix, ways, on=not no)
+            for direction, ways in DIRECTIONS
+            for no in opposites
+        ]
+        rows = [OutputRow(f"{prefix}_{way}FLAGS", f"{way.lower()}{name}", f"{way.lower()}{name} ", bit(bits)) for way in "IO"]
+        return Option(f"[no][i|o]{name}", words, rows)
 
-
-def _encap(data: Body, prefix: str) -> Iterator[OutputField]:
-    kind, flags, sport, dport = (data.get(f"{prefix}_ENCAP_{name}", 0) for name in ("TYPE", "FLAGS", "SPORT", "DPORT"))
-    if not kind:
-        return
-    name = ENCAPS[kind] if kind < len(ENCAPS) else None
-    found = [OutputField("type", name, f"encap {name or 'unknown'} ")]
-    found.append(OutputField("sport", sport, f"encap-sport {sport or 'auto'} "))
-    found.append(OutputField("dport", dport, f"encap-dport {dport} "))
-    for word, mask in CHECKSUMS.values():
-        on = bool(flags & mask)
-        found.append(OutputField(word, on, f"{'' if on else 'no'}encap-{word} "))
-    yield OutputField("encap", JsonObject(found))
+    words = [key_word(f"{direction}key", ways, no) for direction, ways in DIRECTIONS for no in opposites]
+    key = Option("[i|o]key KEY | no[i|o]key" if flags else "[i|o]key KEY", words, [key_row(way) for way in "IO"])
+    return {"key": key, **({"seq": flag("seq", SEQ), "csum": flag("csum", CSUM)} if flags else {})}
