@@ -84,6 +84,29 @@ def unsigned64(text: str) -> int:
 U8, U16, U32 = natural(8), natural(16), natural(32)
 
 
+def positive(read: Callable[[str], int]) -> Callable[[str], int]:
+    """Return a parser of what ``read`` parses, but for 0."""
+
+    def read_positive(text: str) -> int:
+        value = read(text)
+        if not value:
+            raise ValueError(text)
+        return value
+
+    return read_positive
+
+
+def choose(names: Mapping[str, int]) -> Callable[[str], int]:
+    """Return a parser of names for numbers."""
+
+    def read_choose(text: str) -> int:
+        if text not in names:
+            raise ValueError(text)
+        return names[text]
+
+    return read_choose
+
+
 def one_of(**names: int) -> Callable[[str], int]:
     """Return a parser of names for numbers, in upper or lower case."""
 

@@ -143,7 +143,7 @@ EVENTS = {  # by the name of the message that reports something new
     "NEWPREFIX": EventKind("[PREFIX]", "prefix.prefix"),
     "NEWSTATS": EventKind("[STATS]", "stats.hardware"),
 }
-MULTICAST_ROUTE = EventKind("[MROUTE]", "mroute.mroute", "RTA_IIF")
+MULTICAST_ROUTE = EventKind("[MROUTE]", "mroute.ROWS", "RTA_IIF")
 _names: dict[int, str] = {}  # of namespaces by id, kept because a name may be gone when the id's end is reported
 
 

@@ -11,12 +11,13 @@ from .arguments import prefix
 from .context import ObjectVerbs, help_of
 from .grammar import wrong
 from .keywords import CustomKeyword, PrefixKeyword, ValueKeyword, read, target
-from .render import JsonObject, JsonText, OutputField, put
+from .reads import joined, link_name
+from .render import LINE_END, JsonObject, JsonText, OutputField, OutputGroup, OutputRow, device_name, fields, flag
 from .route_words import table_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, IpContext, Iterator, Record
+    from .hints import Args, Body, IpContext, Iterator, Read, Record
 
 FAMILIES = {0: uapi.RTNL_FAMILY_IPMR, 2: uapi.RTNL_FAMILY_IPMR, AF_INET6: uapi.RTNL_FAMILY_IP6MR}
 UNRESOLVED = "unresolved"
@@ -57,7 +58,7 @@ def show(args: Args) -> int:
     if record["table"]:
         body["RTA_TABLE"] = record["table"]
     replies = ip.stream(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
-    ip.print_all(mroute(reply.body, ip, record) for reply in replies if _fits(reply.body, record))
+    ip.print_rows(ROWS, (reply.body for reply in replies if _fits(reply.body, record)), ("table",) if record["table"] else ())
     return 0
 
 
@@ -68,53 +69,59 @@ def _fits(route: Body, record: Record) -> bool:
     return record["table"] in (0, table) and record.get("iif", route.get("RTA_IIF")) == route.get("RTA_IIF")
 
 
-def mroute(route: Body, ip: IpContext, record: Record | None = None) -> Iterator[OutputField]:
-    """Yield the fields of one multicast route."""
+def _pair(route: Body, ip: IpContext) -> tuple[str, str]:
     source, group = (ip.host(route[key]) if key in route else "unknown" for key in ("RTA_SRC", "RTA_DST"))
-    yield OutputField("src", source)
-    yield OutputField("dst", group, f"{f'({source},{group})':<32} Iif: ")
-    if route.get("RTA_IIF"):
-        name = ip.name_of(route["RTA_IIF"])
-        yield OutputField("iif", name, put("%-10s ", name, ip, "ifname"))
-    else:
-        yield OutputField("iif", UNRESOLVED, f"{UNRESOLVED} ")
-    if "RTA_MULTIPATH" in route:
-        hops = [JsonObject(_hop(hop, ip)) for hop in route["RTA_MULTIPATH"]]
-        words = "".join([field.text for hop in hops for field in hop])
-        yield OutputField("multipath", hops, f"Oifs: {words}" if hops else "")
-    state = UNRESOLVED if route["rtm_flags"] & uapi.RTNH_F_UNRESOLVED else "resolved"
-    yield OutputField("state", state, f" State: {state}")
-    if route["rtm_flags"] & uapi.RTNH_F_OFFLOAD:
-        yield OutputField("offload", None, " offload")
-    if ip.stats:
-        yield from _statistics(route, ip)
+    return source, group
+
+
+def _pair_text(route: Body, _: Body, ip: IpContext) -> str:
+    source, group = _pair(route, ip)
+    return f"({source},{group})"
+
+
+def _hops(hops: list[Body], route: Body, ip: IpContext) -> Iterator[OutputField]:
+    shown = [JsonObject(fields(HOP, hop, ip)) for hop in hops]
+    words = "".join(map(joined, shown))
+    yield OutputField("multipath", shown, f"Oifs: {words}" if hops else "")
+
+
+def _state(flags: int, route: Body, ip: IpContext) -> str:
+    return UNRESOLVED if flags & uapi.RTNH_F_UNRESOLVED else "resolved"
+
+
+def _table_name(route: Body, _: Body, ip: IpContext) -> str | None:
     table = route.get("RTA_TABLE", route["rtm_table"])
-    if table and (table != uapi.RT_TABLE_MAIN or ip.details) and not (record or {}).get("table"):
-        shown = str(table) if ip.numeric else name_tables.table("rt_tables").get(table, str(table))
-        yield OutputField("table", shown, f" Table: {shown}")
-    yield OutputField("", None, "\n")
+    if not table or (table == uapi.RT_TABLE_MAIN and not ip.details):
+        return None
+    return str(table) if ip.numeric else name_tables.table("rt_tables").get(table, str(table))
 
 
-def _hop(hop: Body, ip: IpContext) -> Iterator[OutputField]:
-    name = ip.name_of(hop["rtnh_ifindex"])
-    yield OutputField("oif", name, put("%s", name, ip, "ifname"))
-    if hop["rtnh_hops"] > 1:
-        yield OutputField("ttl", hop["rtnh_hops"], f"(ttl {hop['rtnh_hops']}) ")
-    else:
-        yield OutputField("", None, " ")
+def _counter(name: str) -> Read:
+    return lambda counters, route, ip: counters.get(f"mfcs_{name}", 0) if ip.stats else None
 
 
-def _statistics(route: Body, ip: IpContext) -> Iterator[OutputField]:
-    if "RTA_MFC_STATS" in route:
-        found = route["RTA_MFC_STATS"]
-        packets, size, wrong_interface = (found.get(f"mfcs_{name}", 0) for name in ("packets", "bytes", "wrong_if"))
-        yield OutputField("packets", packets, put("\n", None, ip) + f"  {packets} packets,")
-        yield OutputField("bytes", size, f" {size} bytes")
-        if wrong_interface:
-            yield OutputField("wrong_if", wrong_interface, f", {wrong_interface} arrived on wrong iif.")
-    if "RTA_EXPIRES" in route:
-        age = f"{route['RTA_EXPIRES'] / USER_HZ:.2f}"
-        yield OutputField("expires", JsonText(age), f", Age {age}")
+def _age(ticks: int, route: Body, ip: IpContext) -> JsonText | None:
+    return JsonText(f"{ticks / USER_HZ:.2f}") if ip.stats else None
 
 
+HOP = (
+    OutputRow("rtnh_ifindex", "oif", "%s", device_name, colour="ifname"),
+    OutputRow("rtnh_hops", "ttl", "(ttl %d)", lambda hops, hop, ip: hops if hops > 1 else None),
+    OutputRow("", "", " "),
+)
+ROWS = (
+    OutputRow("", "src", "", lambda route, _, ip: _pair(route, ip)[0]),
+    OutputRow("", "dst", "%-32s Iif: ", lambda route, _, ip: _pair(route, ip)[1], _pair_text),
+    OutputRow("RTA_IIF", "iif", "%-10s ", link_name, colour="ifname"),
+    OutputRow("", "iif", "%s ", lambda route, _, ip: None if route.get("RTA_IIF") else UNRESOLVED),
+    OutputGroup("RTA_MULTIPATH", _hops),
+    OutputRow("rtm_flags", "state", " State: %s", _state),
+    OutputRow("rtm_flags", "offload", " offload", flag(uapi.RTNH_F_OFFLOAD)),
+    OutputRow("RTA_MFC_STATS", "packets", "\n  %d packets,", _counter("packets")),
+    OutputRow("RTA_MFC_STATS", "bytes", " %d bytes", _counter("bytes")),
+    OutputRow("RTA_MFC_STATS", "wrong_if", ", %d arrived on wrong iif.", lambda *stats: _counter("wrong_if")(*stats) or None),
+    OutputRow("RTA_EXPIRES", "expires", ", Age %s", _age),
+    OutputRow("", "table", " Table: %s", _table_name),
+    LINE_END,
+)
 run = ObjectVerbs("mroute", ("show|list|lst", show))

@@ -12,8 +12,9 @@ from .arguments import U16, U32, address
 from .context import ObjectVerbs, complain, complaint, help_of
 from .filters import NO_DEVICE, VrfKeyword
 from .grammar import FAILED, FAMILIES, matches, wrong
-from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read
+from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read, read_known
 from .name_tables import named_unless, protocol_number
+from .reads import joined, nested
 from .render import (
     LINE_END,
     JsonObject,
@@ -33,15 +34,7 @@ if TYPE_CHECKING:
     from .hints import Any, Args, Body, IpContext, Iterator, Message, Record
 
 TYPE_NAMES = {uapi.NEXTHOP_GRP_TYPE_MPATH: "mpath", uapi.NEXTHOP_GRP_TYPE_RES: "resilient"}
-TIMERS = (
-    ("NHA_RES_GROUP_IDLE_TIMER", "idle_timer"),
-    ("NHA_RES_GROUP_UNBALANCED_TIMER", "unbalanced_timer"),
-    ("NHA_RES_GROUP_UNBALANCED_TIME", "unbalanced_time"),
-)
-
-
-def _word(name: str, value: object, form: str) -> OutputField:
-    return OutputField(name, value, form % value)
+TIMER_HZ = 100  # the kernel keeps the timers of resilient groups in hundredths of a second (clock_t)
 
 
 def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -53,43 +46,33 @@ def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputFi
 def _group(members: list[Body], record: Body, ip: IpContext) -> Iterator[OutputField]:
     if not members:
         return
-    objects = [
-        JsonObject([_word("id", one["id"], "%s"), *([_word("weight", one["weight"] + 1, ",%s")] if one["weight"] else [])])
-        for one in members
-    ]
-    text = "/".join("".join(field.text for field in one) for one in objects)
-    yield OutputField("group", objects, f"group {text} ")
-    kind = record.get("NHA_GROUP_TYPE", uapi.NEXTHOP_GRP_TYPE_MPATH)
-    if kind != uapi.NEXTHOP_GRP_TYPE_MPATH:
-        yield _word("type", TYPE_NAMES.get(kind, f"unknown({kind})"), "type %s ")
-    if "NHA_RES_GROUP" in record:
-        shown = JsonObject(_resilient(record["NHA_RES_GROUP"]))
-        yield OutputField("resilient_args", shown, "".join(field.text for field in shown))
+    objects = [JsonObject(fields(MEMBER, one, ip)) for one in members]
+    yield OutputField("group", objects, f"group {'/'.join(map(joined, objects))} ")
+    yield from fields(GROUP, record, ip)
 
 
-def _resilient(group: Body) -> Iterator[OutputField]:
-    yield _word("buckets", group.get("NHA_RES_GROUP_BUCKETS", 0), "buckets %s ")
-    for key, name in TIMERS:
-        yield seconds(name, group.get(key, 0))
+def _group_type(value: int, record: Body, ip: IpContext) -> str | None:
+    return TYPE_NAMES.get(value, f"unknown({value})") if value != uapi.NEXTHOP_GRP_TYPE_MPATH else None
 
 
-def seconds(name: str, ticks: int) -> OutputField:
-    """Return a time that the kernel has in hundredths of a second."""
-    text = f"{ticks / TIMER_HZ:g}"
-    return OutputField(name, JsonText(text), f"{name} {text} ")
+def _timer(key: str, name: str) -> OutputRow:
+    return OutputRow(key, name, f"{name} %s ", lambda ticks, record, ip: JsonText(f"{ticks / TIMER_HZ:g}"))
 
 
-def _bucket(found: Body, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    inner = JsonObject(
-        [
-            _word("index", found.get("NHA_RES_BUCKET_INDEX", 0), "index %s "),
-            seconds("idle_time", found.get("NHA_RES_BUCKET_IDLE_TIME", 0)),
-            _word("nhid", found.get("NHA_RES_BUCKET_NH_ID", 0), "nhid %s "),
-        ]
-    )
-    yield OutputField("bucket", inner, "".join(field.text for field in inner))
-
-
+MEMBER = (
+    OutputRow("id", "id", "%s"),
+    OutputRow("weight", "weight", ",%s", lambda weight, record, ip: weight + 1 if weight else None),
+)
+RESILIENT_GROUP = (
+    OutputRow("NHA_RES_GROUP_BUCKETS", "buckets", "buckets %s "),
+    _timer("NHA_RES_GROUP_IDLE_TIMER", "idle_timer"),
+    _timer("NHA_RES_GROUP_UNBALANCED_TIMER", "unbalanced_timer"),
+    _timer("NHA_RES_GROUP_UNBALANCED_TIME", "unbalanced_time"),
+)
+GROUP = (
+    OutputRow("NHA_GROUP_TYPE", "type", "type %s ", _group_type),
+    nested("NHA_RES_GROUP", "resilient_args", RESILIENT_GROUP),
+)
 ROWS = (
     OutputRow("NHA_ID", "id", "id %s "),
     OutputGroup("NHA_GROUP", _group),
@@ -103,9 +86,14 @@ ROWS = (
     OutputRow("NHA_FDB", "fdb", "fdb", flag(1)),
     LINE_END,
 )
+BUCKET_ROWS = (
+    OutputRow("NHA_RES_BUCKET_INDEX", "index", "index %s "),
+    _timer("NHA_RES_BUCKET_IDLE_TIME", "idle_time"),
+    OutputRow("NHA_RES_BUCKET_NH_ID", "nhid", "nhid %s "),
+)
 BUCKET = (
     OutputRow("NHA_ID", "id", "id %s "),
-    OutputGroup("NHA_RES_BUCKET", _bucket),
+    nested("NHA_RES_BUCKET", "bucket", BUCKET_ROWS),
     OutputGroup("nh_flags", flag_names(name_tables.ROUTE_FLAGS)),
     LINE_END,
 )
@@ -118,12 +106,11 @@ def by_id(number: int, ip: IpContext) -> Iterator[OutputField]:
     except KernelError:
         return
     shown = JsonObject(fields(ROWS[:-1], record, ip))
-    yield OutputField("nh_info", shown, "\n\tnh_info " + "".join(field.text for field in shown))  # with -oneline, too
+    yield OutputField("nh_info", shown, "\n\tnh_info " + joined(shown))  # with -oneline, too
 
 
 KERNEL_REFUSED = 2
 MAX_WEIGHT = 255
-TIMER_HZ = 100  # the kernel keeps the timers of resilient groups in hundredths of a second (clock_t)
 GROUP_TYPES = {"mpath": uapi.NEXTHOP_GRP_TYPE_MPATH, "resilient": uapi.NEXTHOP_GRP_TYPE_RES}
 
 
@@ -192,13 +179,7 @@ def _type(args: Args, record: Record) -> None:
         raise wrong(word, '"type" value is invalid\n')
     record["NHA_GROUP_TYPE"] = GROUP_TYPES[word]
     resilient: Record = {}
-    while args and word == "resilient":
-        keyword = next((one for one in RESILIENT if one.fits(args.words[args.at])), None)
-        if keyword is None:
-            break
-        args.at += 1
-        keyword.take(args, resilient)
-    if resilient:
+    if word == "resilient" and read_known(RESILIENT, args, resilient):
         record["NHA_RES_GROUP"] = resilient
 
 

@@ -10,11 +10,11 @@ from .arguments import U32, unsigned64
 from .context import ObjectVerbs
 from .grammar import FAILED, CommandError, duplicate, wrong
 from .keywords import CustomKeyword, DeviceKeyword, Keyword, ValueKeyword, read
-from .render import LINE_END, OutputField, OutputGroup, OutputRow, put
+from .render import LINE_END, OutputRow, device_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, IpContext, Iterator, Record
+    from .hints import Args, Body, IpContext, Record, Row
 
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}
 THRESHOLDS = {**{f"thresh{number}": f"NDTA_THRESH{number}" for number in (1, 2, 3)}, "gc_interval": "NDTA_GC_INTERVAL"}
@@ -34,21 +34,7 @@ TIMES = {
     "proxy_delay": "NDTPA_PROXY_DELAY",
     "locktime": "NDTPA_LOCKTIME",
 }
-# The lines below the first one, each as the words of its parameters.
-LINES = (
-    "refcnt reachable base_reachable retrans",
-    "gc_stale delay_probe queue",
-    "app_probes ucast_probes mcast_probes",
-    "anycast_delay proxy_delay proxy_queue locktime",
-)
 PARAMETERS = {"refcnt": "NDTPA_REFCNT", "reachable": "NDTPA_REACHABLE_TIME", **COUNTS, **TIMES}
-STATISTICS = (
-    ("stats ", "allocs destroys hash_grows"),
-    ("", "res_failed lookups hits"),
-    ("", "rcv_probes_mcast rcv_probes_ucast"),
-    ("", "periodic_gc_runs forced_gc_runs"),
-    ("", "table_fulls"),
-)
 
 
 def _name(args: Args, record: Record) -> None:
@@ -91,7 +77,7 @@ def show(args: Args) -> int:
     ip = args.ip
     record = read([DeviceKeyword("dev", "index", '"DEV" is invalid'), ValueKeyword("name", "name")], args, {}, _unknown)
     request = Request(rtnl.GETNEIGHTBL, {"ndtm_family": ip.family}, uapi.NLM_F_DUMP)
-    ip.print_rows(ROWS, (reply.body for reply in ip.dump(request) if _fits(reply.body, record, ip)))
+    ip.print_rows(ROWS, (_flat(reply.body, ip) for reply in ip.dump(request) if _fits(reply.body, record, ip)))
     return 0
 
 
@@ -101,74 +87,80 @@ def _fits(table: Body, record: Record, ip: IpContext) -> bool:
     return "index" not in record or table.get("NDTA_PARMS", {}).get("NDTPA_IFINDEX") == record["index"]
 
 
-def _parameters(table: Body, _: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield the lines below the first one: the device or the thresholds, and the parameters."""
-    yield _line(ip)
+def _flat(table: Body, ip: IpContext) -> Body:
+    """Return what is shown of a table and of its nests as one record: thresholds only of what belongs to no device."""
     parameters = table.get("NDTA_PARMS", {})
-    if "NDTPA_IFINDEX" in parameters:
-        name = ip.name_of(parameters["NDTPA_IFINDEX"])
-        yield OutputField("dev", name, put("    dev %s ", name, ip, "ifname"))
-        yield _line(ip)
-    elif "NDTA_THRESH1" in table:
-        yield from _numbers("", "thresh1 thresh2 thresh3 gc_interval", table, THRESHOLDS, ip, {"gc_interval": "gc_int"})
-        if ip.stats and "NDTA_CONFIG" in table:
-            yield from _configuration(table["NDTA_CONFIG"], ip)
-    for words in LINES:
-        yield from _numbers("", words, parameters, PARAMETERS, ip)
+    record = {key: value for key, value in table.items() if key not in THRESHOLDS.values()}
+    if "NDTPA_IFINDEX" not in parameters and "NDTA_THRESH1" in table:
+        record = {**table, **(table.get("NDTA_CONFIG", {}) if ip.stats else {})}
     if ip.stats and "NDTA_STATS" in table:
-        counters = {f"ndts_{word}": 0 for _, words in STATISTICS for word in words.split()}
-        names = {name[len("ndts_") :]: name for name in counters}
-        for start, words in STATISTICS:
-            yield from _numbers(start, words, {**counters, **table["NDTA_STATS"]}, names, ip)
+        record.update({**dict.fromkeys(COUNTERS, 0), **table["NDTA_STATS"]})
+    return {**record, **parameters}
 
 
-ROWS = (
+def _numbers(keys: dict[str, str]) -> list[OutputRow]:
+    return [OutputRow(key, word, f"{word} %s ") for word, key in keys.items()]
+
+
+def _named(prefix: str, words: str) -> list[OutputRow]:
+    return _numbers({word: f"{prefix}_{word}" for word in words.split()})
+
+
+def _parameters(words: str) -> list[OutputRow]:
+    return _numbers({word: PARAMETERS[word] for word in words.split()})
+
+
+def _moment(name: str) -> OutputRow:
+    """Return the row of a time, which the kernel reports in milliseconds before now."""
+
+    def read_moment(value: int, record: Body, ip: IpContext) -> str:
+        from time import localtime, strftime, time
+
+        return strftime("%Y-%m-%d %H:%M:%S", localtime(int(time()) - value // 1000))
+
+    return OutputRow(f"ndtc_{name}", name, f"{name} %s ", read_moment)
+
+
+def _line(rows: list[OutputRow], start: str = "    ", when: str = "") -> list[OutputRow]:
+    """Return the rows of a line; it is left out without the key ``when``."""
+    return [OutputRow(when, "", start), *rows, OutputRow(when, "", "\n")]
+
+
+def _mask_text(value: int, record: Body, ip: IpContext) -> str:
+    return f"{value:08x}"
+
+
+CONFIGURED, COUNTED = "ndtc_key_len", "ndts_allocs"
+ROWS: tuple[Row, ...] = (
     OutputRow("ndtm_family", "family", "%s ", lambda value, record, ip: FAMILIES.get(value, str(value))),
     OutputRow("NDTA_NAME", "name", "%s "),
-    OutputGroup("", _parameters),
+    OutputRow("", "", "\n"),
+    *_line([OutputRow("NDTPA_IFINDEX", "dev", "    dev %s ", device_name, colour="ifname")], "", "NDTPA_IFINDEX"),
+    *_line([*_numbers(THRESHOLDS)[:3], OutputRow("NDTA_GC_INTERVAL", "gc_interval", "gc_int %s ")], when="NDTA_THRESH1"),
+    *_line(
+        [OutputRow("ndtc_key_len", "key_length", "key_len %s "), *_named("ndtc", "entry_size entries")], "    config ", CONFIGURED
+    ),
+    *_line([_moment("last_flush"), _moment("last_rand")], "        ", CONFIGURED),
+    *_line(
+        [
+            *_named("ndtc", "hash_rnd"),
+            OutputRow("ndtc_hash_mask", "hash_mask", "hash_mask %s ", lambda mask, record, ip: f"{mask:#x}", _mask_text),
+            *_named("ndtc", "hash_chain_gc proxy_qlen"),
+        ],
+        *("        ", CONFIGURED),
+    ),
+    *_line(_parameters("refcnt reachable base_reachable retrans")),
+    *_line(_parameters("gc_stale delay_probe queue")),
+    *_line(_parameters("app_probes ucast_probes mcast_probes")),
+    *_line(_parameters("anycast_delay proxy_delay proxy_queue locktime")),
+    *_line(_named("ndts", "allocs destroys hash_grows"), "    stats ", COUNTED),
+    *_line(_named("ndts", "res_failed lookups hits"), when=COUNTED),
+    *_line(_named("ndts", "rcv_probes_mcast rcv_probes_ucast"), when=COUNTED),
+    *_line(_named("ndts", "periodic_gc_runs forced_gc_runs"), when=COUNTED),
+    *_line(_named("ndts", "table_fulls"), when=COUNTED),
     LINE_END,
 )
-
-
-def _line(ip: IpContext) -> OutputField:
-    return OutputField("", None, put("\n", None, ip))
-
-
-def _number(name: str, value: int, word: str = "") -> OutputField:
-    return OutputField(name, value, f"{word or name} {value} ")
-
-
-def _numbers(
-    start: str, words: str, found: Body, keys: dict[str, str], ip: IpContext, text: dict[str, str] | None = None
-) -> Iterator[OutputField]:
-    """Yield a line of numbers, those that there are; ``text`` has the words that differ from their names in JSON."""
-    yield OutputField("", None, f"    {start}")
-    for word in words.split():
-        if keys[word] in found:
-            yield _number(word, found[keys[word]], (text or {}).get(word, ""))
-    yield _line(ip)
-
-
-def _configuration(config: Body, ip: IpContext) -> Iterator[OutputField]:
-    from time import localtime, strftime, time
-
-    yield OutputField("", None, "    config ")
-    yield _number("key_length", config["ndtc_key_len"], "key_len")
-    yield _number("entry_size", config["ndtc_entry_size"])
-    yield _number("entries", config["ndtc_entries"])
-    yield _line(ip)
-    yield OutputField("", None, "        ")
-    for name in ("last_flush", "last_rand"):
-        when = strftime("%Y-%m-%d %H:%M:%S", localtime(int(time()) - config[f"ndtc_{name}"] // 1000))
-        yield OutputField(name, when, f"{name} {when} ")
-    yield _line(ip)
-    yield OutputField("", None, "        ")
-    yield _number("hash_rnd", config["ndtc_hash_rnd"])
-    mask = config["ndtc_hash_mask"]
-    yield OutputField("hash_mask", f"{mask:#x}", f"hash_mask {mask:08x} ")
-    yield _number("hash_chain_gc", config["ndtc_hash_chain_gc"])
-    yield _number("proxy_qlen", config["ndtc_proxy_qlen"])
-    yield _line(ip)
+COUNTERS = [row.key for row in ROWS if row.key.startswith("ndts_")]
 
 
 run = ObjectVerbs("ntable", ("change|chg", change), ("show|lst|list", show))

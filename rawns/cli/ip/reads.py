@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .render import OutputRow
+from .render import JsonObject, OutputField, OutputGroup, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Body, IpContext, Read, Sequence
+    from .hints import Any, Body, IpContext, Iterable, Read, Row, Sequence
 
 
 def host(value: str, record: Body, ip: IpContext) -> str:
@@ -87,3 +87,19 @@ def boolean(value: int, record: Body, ip: Any) -> bool:
 def true(value: int, record: Body, ip: Any) -> bool | None:
     """Return true; nothing for 0."""
     return True if value else None
+
+
+def joined(shown: Iterable[OutputField]) -> str:
+    """Return the text of fields, one after the other."""
+    return "".join([field.text for field in shown])
+
+
+def nested(key: str, name: str, rows: Sequence[Row], form: str = "%s") -> OutputGroup:
+    """Return the row of a nest: an object in JSON, and the text of its rows one after the other.  What it lacks counts as 0."""
+    zeros = dict.fromkeys([row.key for row in rows if row.key], 0)
+
+    def show(value: Body, record: Body, ip: IpContext) -> Iterable[OutputField]:
+        inside = JsonObject(fields(rows, {**zeros, **value}, ip))
+        return (OutputField(name, inside, form % joined(inside)),)
+
+    return OutputGroup(key, show)

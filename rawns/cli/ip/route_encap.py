@@ -9,9 +9,9 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6
 
 from ... import uapi
-from .arguments import U8, U32, address, label_text, unsigned64
+from .arguments import U8, U32, address, label_text, positive, unsigned64
 from .grammar import CommandError, parsed, wrong
-from .keywords import CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, take_once
+from .keywords import CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read_known, take_once
 from .name_tables import tos_number
 from .reads import bit
 from .render import OutputField, OutputRow, device_name, fields
@@ -74,19 +74,12 @@ def _headroom(args: Args, record: Record) -> None:
     record.setdefault("LWT_BPF_XMIT_HEADROOM", value)
 
 
-def _if_id(text: str) -> int:
-    value = U32(text)
-    if not value:
-        raise ValueError(text)
-    return value
-
-
 BPF_HELP = """Usage: ip route ... encap bpf [ in BPF ] [ out BPF ] [ xmit BPF ] [...]
 BPF := obj FILE [ section NAME ] [ verbose ]"""
 XFRM_HELP = "Usage: ip route ... encap xfrm if_id IF_ID [ link_dev LINK ]"
 BPF_KEYWORDS = [CustomKeyword("in|out|xmit", _program), CustomKeyword("headroom", _headroom), _help(BPF_HELP)]
 XFRM_KEYWORDS = [
-    ValueKeyword("if_id", "LWT_XFRM_IF_ID", _if_id, '"if_id" value is invalid\n'),
+    ValueKeyword("if_id", "LWT_XFRM_IF_ID", positive(U32), '"if_id" value is invalid\n'),
     DeviceKeyword("link_dev", "LWT_XFRM_LINK"),
     _help(XFRM_HELP),
 ]
@@ -94,12 +87,7 @@ XFRM_KEYWORDS = [
 
 def _read_bpf(args: Args) -> Body:
     body: Body = {}
-    while args:
-        keyword = next((one for one in BPF_KEYWORDS if one.fits(args.words[args.at])), None)
-        if keyword is None:
-            break
-        args.at += 1
-        keyword.take(args, body)
+    read_known(BPF_KEYWORDS, args, body)
     return body
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from _socket import AF_INET6
 
-from .arguments import U16, U32, address
+from .arguments import U16, U32, address, choose, positive
 from .grammar import FAILED, CommandError, parsed, wrong
-from .keywords import ValueKeyword
+from .keywords import ValueKeyword, read_known
+from .reads import named_by
 from .render import OutputField, OutputGroup, OutputRow, fields
 
 TYPE_CHECKING = False
@@ -50,20 +51,10 @@ def _frequency(word: str) -> tuple[int, int]:
     return k, n
 
 
-def _nonzero(read: Read) -> Read:
-    def read_nonzero(text: str) -> int:
-        value = read(text)
-        if not value:
-            raise ValueError(text)
-        return value
-
-    return read_nonzero
-
-
 TRACE: tuple[tuple[str, Read, str], ...] = (
-    ("type", _nonzero(U32), "Invalid trace type"),
+    ("type", positive(U32), "Invalid trace type"),
     ("ns", U16, "Invalid namespace ID"),
-    ("size", _nonzero(U16), "Invalid trace size"),
+    ("size", positive(U16), "Invalid trace size"),
 )
 
 
@@ -118,10 +109,6 @@ def read_ioam6(args: Args) -> Body:
     return body
 
 
-def _mode_name(value: int, record: Body, ip: IpContext) -> str:
-    return MODES[value - 1] if 0 < value <= len(MODES) else "<unknown>"
-
-
 def _show_trace(data: bytes, record: Body, ip: IpContext) -> Iterator[OutputField]:
     if len(data) < 8:
         return
@@ -140,7 +127,7 @@ def _show_frequency(n: int, record: Body, ip: IpContext) -> Iterator[OutputField
 
 IOAM6_ROWS = (
     OutputGroup("IOAM6_IPTUNNEL_FREQ_N", _show_frequency),
-    OutputRow("IOAM6_IPTUNNEL_MODE", "mode", "mode %s ", _mode_name),
+    OutputRow("IOAM6_IPTUNNEL_MODE", "mode", "mode %s ", named_by(dict(enumerate(MODES, 1)), "<unknown>")),
     OutputRow("IOAM6_IPTUNNEL_DST", "tundst", "tundst %s "),
     OutputGroup("IOAM6_IPTUNNEL_TRACE", _show_trace),
 )
@@ -163,15 +150,9 @@ def _locator(word: str) -> int:
     return sum(group << 48 - 16 * place for place, group in enumerate(groups))
 
 
-def _identifier(text: str) -> int:
-    if text not in IDENTIFIERS:
-        raise ValueError(text)
-    return IDENTIFIERS[text]
-
-
 ILA_KEYWORDS = [
     ValueKeyword("csum-mode", "ILA_ATTR_CSUM_MODE", CHECKSUMS.index, '"csum-mode" value is invalid\n'),
-    ValueKeyword("ident-type", "ILA_ATTR_IDENT_TYPE", _identifier, '"ident-type" value is invalid\n'),
+    ValueKeyword("ident-type", "ILA_ATTR_IDENT_TYPE", choose(IDENTIFIERS), '"ident-type" value is invalid\n'),
     ValueKeyword("hook-type", "ILA_ATTR_HOOK_TYPE", HOOKS.index, '"hook-type" value is invalid\n'),
 ]
 
@@ -183,12 +164,7 @@ def read_ila(args: Args) -> Body:
         body: Body = {"ILA_ATTR_LOCATOR": _locator(word)}
     except ValueError:
         raise CommandError(f"Bad locator: {word}", FAILED, exits=True) from None
-    while args:
-        keyword = next((one for one in ILA_KEYWORDS if one.fits(_next(args))), None)
-        if keyword is None:
-            break
-        args.at += 1
-        keyword.take(args, body)
+    read_known(ILA_KEYWORDS, args, body)
     return body
 
 
@@ -196,15 +172,11 @@ def _locator_text(value: int, record: Body, ip: IpContext) -> str:
     return ":".join(f"{value >> shift & 0xFFFF:x}" for shift in (48, 32, 16, 0))
 
 
-def _name_in(table: dict[int, str]) -> Callable[[int, Body, IpContext], str]:
-    return lambda value, record, ip: table.get(value, "unknown")
-
-
 ILA_ROWS = (
     OutputRow("ILA_ATTR_LOCATOR", "locator", " %s ", _locator_text),
-    OutputRow("ILA_ATTR_CSUM_MODE", "csum_mode", " csum-mode %s ", _name_in(dict(enumerate(CHECKSUMS)))),
-    OutputRow("ILA_ATTR_IDENT_TYPE", "ident_type", " ident-type %s ", _name_in(IDENTIFIER_NAMES)),
-    OutputRow("ILA_ATTR_HOOK_TYPE", "hook_type", " hook-type %s ", _name_in(dict(enumerate(HOOKS)))),
+    OutputRow("ILA_ATTR_CSUM_MODE", "csum_mode", " csum-mode %s ", named_by(CHECKSUMS, "unknown")),
+    OutputRow("ILA_ATTR_IDENT_TYPE", "ident_type", " ident-type %s ", named_by(IDENTIFIER_NAMES, "unknown")),
+    OutputRow("ILA_ATTR_HOOK_TYPE", "hook_type", " hook-type %s ", named_by(HOOKS, "unknown")),
 )
 
 

@@ -13,7 +13,7 @@ from ..keywords import ConstantKeyword, ValueKeyword
 from ..reads import flag_row, hexadecimal, named_by, true
 from ..render import OutputRow
 from . import tunnel
-from .tunnel import Option
+from .tunnel import TunnelOption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ _index = _within(1, (1 << 20) - 1, U32, "erspan index must be > 0 and <= 20-bit\
 _version = _within(0, 2, U8, "erspan version must be 0/1/2\n")
 
 
-def _erspan(word: str, help: str, read: Callable[[str], int], why: str, shown: Read | None = None, key: str = "") -> Option:
+def _erspan(word: str, help: str, read: Callable[[str], int], why: str, shown: Read | None = None, key: str = "") -> TunnelOption:
     """Return an option of ERSPAN; its attribute follows from its word, unless it is ``key``."""
     name = key or word
     attribute = f"{PREFIX}_{name.upper()}"
     row = OutputRow(attribute, name, f"{name} %s ", shown)
-    return Option(f"{word} {help}", [ValueKeyword(word, attribute, read, why)], [row])
+    return TunnelOption(f"{word} {help}", [ValueKeyword(word, attribute, read, why)], [row])
 
 
 ERSPAN_OPTIONS = {
@@ -116,7 +116,7 @@ OPTIONS4 = {
     **tunnel.end_options(PREFIX, AF_INET),
     **tunnel.ipv4_options(PREFIX, DISCOVERY),
     **tunnel.encap_options(PREFIX),
-    "ignore-df": Option("[no]ignore-df", IGNORE, [IGNORE_ROW]),
+    "ignore-df": TunnelOption("[no]ignore-df", IGNORE, [IGNORE_ROW]),
 }
 OPTIONS6 = {
     **tunnel.key_options(PREFIX),

@@ -7,10 +7,6 @@ from ..keywords import DeviceKeyword, ValueKeyword
 from ..render import OutputRow, device_name
 from .kind import described, show
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 HELP = """\
 Usage:\tip link add name NAME type hsr slave1 SLAVE1-IF slave2 SLAVE2-IF
 \t[ supervision ADDR-BYTE ] [version VERSION] [proto PROTOCOL]

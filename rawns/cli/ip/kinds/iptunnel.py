@@ -14,7 +14,7 @@ from ..keywords import CustomKeyword, FlagKeyword, ValueKeyword
 from ..reads import bit, flag_row, named_by
 from ..render import OutputRow
 from . import tunnel
-from .tunnel import Option
+from .tunnel import TunnelOption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ ADDR\t  := IPV6_ADDRESS
 VTI_WHERE = "ADDR := {{ {}_ADDRESS }}\n\tKEY  := {{ DOTTED_QUAD | NUMBER }}\n\tMARK := {{ 0x0..0xffffffff }}"
 
 
-def _mode(modes: dict[int, str], help: str) -> Option:
+def _mode(modes: dict[int, str], help: str) -> TunnelOption:
     """Return the option of the protocol inside."""
 
     def read_mode(text: str) -> int:
@@ -61,10 +61,10 @@ def _mode(modes: dict[int, str], help: str) -> Option:
 
     word = ValueKeyword("mode", f"{PREFIX}_PROTO", read_mode, "Cannot guess tunnel mode.")
     shown = {number: names.split()[0] for number, names in modes.items()}
-    return Option(f"mode {{ {help} }}", [word], [OutputRow(f"{PREFIX}_PROTO", "proto", "%s ", named_by(shown, None))])
+    return TunnelOption(f"mode {{ {help} }}", [word], [OutputRow(f"{PREFIX}_PROTO", "proto", "%s ", named_by(shown, None))])
 
 
-def _prefix(name: str, family: int) -> Option:
+def _prefix(name: str, family: int) -> TunnelOption:
     """Return the option of a prefix of 6rd, which is shown if there is one."""
     word, key = f"6rd-{name}", f"{PREFIX}_6RD_{name.upper()}"
     any_address = b"" if family == AF_INET6 else bytes(4)  # as iproute2 sends it
@@ -78,7 +78,7 @@ def _prefix(name: str, family: int) -> Option:
         return value if record.get(f"{PREFIX}_6RD_PREFIXLEN") and is_there else None
 
     rows = [OutputRow(key, name, f"{word} %s", read_prefix), OutputRow(f"{key}LEN", f"{name}len", "/%d ", read_prefix)]
-    return Option(f"{word} ADDR", [CustomKeyword(word, take)], rows)
+    return TunnelOption(f"{word} ADDR", [CustomKeyword(word, take)], rows)
 
 
 def _reset(args: Args, record: Record) -> None:
@@ -108,9 +108,9 @@ OPTIONS4 = {
     **tunnel.encap_options(PREFIX),
     "6rd-prefix": _prefix("prefix", AF_INET6),
     "6rd-relay_prefix": _prefix("relay_prefix", AF_INET),
-    "6rd-reset": Option("6rd-reset", [CustomKeyword("6rd-reset", _reset)]),
+    "6rd-reset": TunnelOption("6rd-reset", [CustomKeyword("6rd-reset", _reset)]),
 }
-ISATAP = Option(
+ISATAP = TunnelOption(
     "isatap",
     [FlagKeyword("isatap", SIT_ISATAP, f"{PREFIX}_FLAGS")],
     [OutputRow(f"{PREFIX}_FLAGS", "isatap", "isatap ", bit(SIT_ISATAP))],
@@ -120,7 +120,7 @@ OPTIONS6 = {
     **tunnel.end_options(PREFIX, AF_INET6, ""),
     **tunnel.ipv6_options(PREFIX, "HLIM", ""),
     **tunnel.encap_options(PREFIX),
-    "mip6": Option("", (), [OutputRow(f"{PREFIX}_FLAGS", "ip6_tnl_f_mip6_dev", "mip6 ", bit(IP6_TNL_F_MIP6_DEV))]),
+    "mip6": TunnelOption("", (), [OutputRow(f"{PREFIX}_FLAGS", "ip6_tnl_f_mip6_dev", "mip6 ", bit(IP6_TNL_F_MIP6_DEV))]),
 }
 HELP4 = "remote local ttl tos pmtudisc 6rd-prefix 6rd-relay_prefix 6rd-reset dev fwmark external encap mode"
 HELP6 = "remote local encaplimit hoplimit tclass flowlabel dscp allow-localremote dev fwmark external encap mode"
@@ -150,7 +150,7 @@ def _vti(kind: str, family: int, name: str) -> LinkKind:
 SIT_OPTIONS = {**OPTIONS4, "mode": _mode(SIT_MODES, SIT_HELP), "isatap": ISATAP}
 # Links of the kind ipip are shown like those of the kind sit.
 IPIP_OPTIONS = {**OPTIONS4, **tunnel.without_words({"isatap": ISATAP})}
-IPIP_OPTIONS["mode"] = Option(OPTIONS4["mode"].help, OPTIONS4["mode"].words, SIT_OPTIONS["mode"].rows)
+IPIP_OPTIONS["mode"] = TunnelOption(OPTIONS4["mode"].help, OPTIONS4["mode"].words, SIT_OPTIONS["mode"].rows)
 KINDS = {
     "ipip": _ipv4("ipip", IPIP_OPTIONS, HELP4, {}, _finish_ipip),
     "sit": _ipv4("sit", SIT_OPTIONS, f"{HELP4} isatap", {"FLAGS": 0}, _finish),

@@ -50,14 +50,7 @@ def _kind(kind: str) -> LinkKind:
     text = HELP.replace("{}", kind)
     mode = ValueKeyword("mode*", "IFLA_IPVLAN_MODE", choice(MODES, MODE_SENTENCE))
     flags = [_flag(kind, name, bits, text) for name, bits in (("private", PRIVATE), ("vepa", VEPA), ("bridge", 0))]
-    return described(
-        kind,
-        text,
-        [mode, *flags],
-        show(ROWS),
-        "unknown option",
-        _finish,
-    )
+    return described(kind, text, [mode, *flags], show(ROWS), "unknown option", _finish)
 
 
 KINDS = {kind: _kind(kind) for kind in ("ipvlan", "ipvtap")}

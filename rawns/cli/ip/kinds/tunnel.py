@@ -1,6 +1,6 @@
 """Common parts of tunnels over IPv4 and IPv6: options and requests (ip-link(8), `<linux/if_tunnel.h>`).
 
-An `Option` is a row: its line of help, its words, its rows of output.  The functions get the prefix of the attributes' names
+A `TunnelOption` is a row: its line of help, its words, its rows of output.  The functions get the prefix of the attributes' names
 (IFLA_GRE, IFLA_IPTUN, IFLA_VTI), because the names differ in nothing else.
 """
 
@@ -41,7 +41,7 @@ UNSPECIFIED = ("0.0.0.0", "::")
 HOP_LIMIT, ENCAP_LIMIT = 64, 4  # iproute2's defaults over IPv6
 
 
-class Option:
+class TunnelOption:
     """One option of a kind of tunnel: its ``help``, a line each, its ``words``, and its ``rows`` of output."""
 
     __slots__ = ("help", "rows", "words")
@@ -50,7 +50,7 @@ class Option:
         self.help, self.words, self.rows = help, words, rows
 
 
-Options = dict[str, Option]  # by name, in the order of the words: it decides what an abbreviation means
+Options = dict[str, TunnelOption]  # by name, in the order of the words: it decides what an abbreviation means
 
 
 class TunnelRequest:
@@ -118,7 +118,7 @@ def words_of(options: Options) -> list[Keyword]:
 
 def without_words(options: Options) -> Options:
     """Return options that are shown, but cannot be set."""
-    return {name: Option(option.help, (), option.rows) for name, option in options.items()}
+    return {name: TunnelOption(option.help, (), option.rows) for name, option in options.items()}
 
 
 # -- options ------------------------------------------------------------------------------------------------------
@@ -135,17 +135,17 @@ def _end(value: str, record: Body, ip: IpContext) -> str:
 def end_options(prefix: str, family: int, abbreviated: str = "*") -> Options:
     """Return the options of the two ends of a tunnel, of the link below it, and of tunnels whose packets name their ends."""
 
-    def end(name: str) -> Option:
+    def end(name: str) -> TunnelOption:
         key = f"{prefix}_{name.upper()}"
         word = ValueKeyword(f"{name}{abbreviated}", key, lambda text: address(text, family)[1])
-        return Option(f"{name} ADDR", [word], [OutputRow(key, name, f"{name} %s ", _end)])
+        return TunnelOption(f"{name} ADDR", [word], [OutputRow(key, name, f"{name} %s ", _end)])
 
     link, external = f"{prefix}_LINK", f"{prefix}_COLLECT_METADATA"
     return {
         "remote": end("remote"),
         "local": end("local"),
-        "dev": Option("dev PHYS_DEV", [DeviceKeyword("dev*", link)], [OutputRow(link, "link", "dev %s ", link_name)]),
-        "external": Option(
+        "dev": TunnelOption("dev PHYS_DEV", [DeviceKeyword("dev*", link)], [OutputRow(link, "link", "dev %s ", link_name)]),
+        "external": TunnelOption(
             "external", [ConstantKeyword("external", external, True)], [OutputRow(external, "external", "external ")]
         ),
     }
@@ -167,10 +167,10 @@ def tos_row(prefix: str) -> OutputRow:
     return OutputRow(f"{prefix}_TOS", "tos", "tos %s ", hexadecimal_or_none, _tos)
 
 
-def mark_option(prefix: str) -> Option:
+def mark_option(prefix: str) -> TunnelOption:
     """Return the option of the mark of a tunnel's packets."""
     word = ValueKeyword("fwmark", f"{prefix}_FWMARK", U32, "invalid fwmark\n")
-    return Option("fwmark MARK", [word], [OutputRow(f"{prefix}_FWMARK", "fwmark", "fwmark %s ", hexadecimal_or_none)])
+    return TunnelOption("fwmark MARK", [word], [OutputRow(f"{prefix}_FWMARK", "fwmark", "fwmark %s ", hexadecimal_or_none)])
 
 
 def ipv4_options(prefix: str, fragmented: OutputRow, abbreviated: str = "*") -> Options:
@@ -180,9 +180,9 @@ def ipv4_options(prefix: str, fragmented: OutputRow, abbreviated: str = "*") -> 
     tos_word = ValueKeyword(tos, f"{prefix}_TOS", either("inherit", 1, tos_number), "bad TOS value")
     discovery = [ConstantKeyword(f"{no}pmtudisc{abbreviated}", f"{prefix}_PMTUDISC", int(not no)) for no in ("no", "")]
     return {
-        "ttl": Option("ttl TTL", [ttl_word], [OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", None, _or_inherit)]),
-        "tos": Option("tos TOS", [tos_word], [tos_row(prefix)]),
-        "pmtudisc": Option("[no]pmtudisc", discovery, [fragmented]),
+        "ttl": TunnelOption("ttl TTL", [ttl_word], [OutputRow(f"{prefix}_TTL", "ttl", "ttl %s ", None, _or_inherit)]),
+        "tos": TunnelOption("tos TOS", [tos_word], [tos_row(prefix)]),
+        "pmtudisc": TunnelOption("[no]pmtudisc", discovery, [fragmented]),
         "fwmark": mark_option(prefix),
     }
 
@@ -283,7 +283,7 @@ def ipv6_options(
     def flag_row(name: str, text: str) -> OutputRow:
         return OutputRow(flags, f"ip6_tnl_f_{name.lower()}", form.format(text), flagged(getattr(uapi, f"IP6_TNL_F_{name}")))
 
-    def inherited(name: str) -> Option:
+    def inherited(name: str) -> TunnelOption:
         value_name, key, mask, flag, read, why, shown = INHERITED[name]
         word, json = ("none", "encap_limit") if name == "encaplimit" else ("inherit", name)
         spellings = {"tclass": tos, "flowlabel": "flowlabel|fl"}.get(name, name)
@@ -294,17 +294,17 @@ def ipv6_options(
 
         keyword = InheritKeyword(spellings, prefix, key, bits, read, why, mask, word)
         row = OutputRow(f"{prefix}_{key}", json, form.format(f"{name} %s"), value)
-        return Option(f"{name} {value_name}", [keyword], [flag_row(flag, f"{name} {word}"), row])
+        return TunnelOption(f"{name} {value_name}", [keyword], [flag_row(flag, f"{name} {word}"), row])
 
     hop_limit = ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid HLIM\n")
     local = [FlagKeyword(f"{no}allow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, flags, on=not no) for no in ("", "no")]
     return {
-        "hoplimit": Option(
+        "hoplimit": TunnelOption(
             f"hoplimit {limit}", [hop_limit], [OutputRow(f"{prefix}_TTL", "ttl", "hoplimit %s ", None, _or_inherit)]
         ),
         **{name: inherited(name) for name in INHERITED},
-        "dscp": Option("dscp inherit", [CustomKeyword("dscp", _dscp(prefix))], [flag_row("RCV_DSCP_COPY", "dscp inherit")]),
-        "allow-localremote": Option("[no]allow-localremote", local, [flag_row("ALLOW_LOCAL_REMOTE", "allow-localremote")]),
+        "dscp": TunnelOption("dscp inherit", [CustomKeyword("dscp", _dscp(prefix))], [flag_row("RCV_DSCP_COPY", "dscp inherit")]),
+        "allow-localremote": TunnelOption("[no]allow-localremote", local, [flag_row("ALLOW_LOCAL_REMOTE", "allow-localremote")]),
     }
 
 
@@ -319,7 +319,7 @@ def encap_options(prefix: str) -> Options:
         ValueKeyword("encap-dport", f"{key}_DPORT", U16, "Invalid destination port."),
         *[FlagKeyword(name, mask, f"{key}_FLAGS", on=on) for name, mask, on in flags],
     ]
-    return {"encap": Option(ENCAP_HELP, words, [OutputGroup("", lambda data, record, ip: _encap(data, prefix))])}
+    return {"encap": TunnelOption(ENCAP_HELP, words, [OutputGroup("", lambda data, record, ip: _encap(data, prefix))])}
 
 
 def _encap(data: Body, prefix: str) -> Iterator[OutputField]:
@@ -389,15 +389,15 @@ def key_options(prefix: str, flags: bool = True, exact: bool = False) -> Options
 
         return OutputRow(f"{prefix}_{way}KEY", f"{way.lower()}key", f"{way.lower()}key %s ", read_key)
 
-    def flag(name: str, bits: int) -> Option:
+    def flag(name: str, bits: int) -> TunnelOption:
         words = [
             GreFlagKeyword(f"{no}{direction}{name}{mark}", bits, prefix, ways, on=not no)
             for direction, ways in DIRECTIONS
             for no in opposites
         ]
         rows = [OutputRow(f"{prefix}_{way}FLAGS", f"{way.lower()}{name}", f"{way.lower()}{name} ", bit(bits)) for way in "IO"]
-        return Option(f"[no][i|o]{name}", words, rows)
+        return TunnelOption(f"[no][i|o]{name}", words, rows)
 
     words = [key_word(f"{direction}key", ways, no) for direction, ways in DIRECTIONS for no in opposites]
-    key = Option("[i|o]key KEY | no[i|o]key" if flags else "[i|o]key KEY", words, [key_row(way) for way in "IO"])
+    key = TunnelOption("[i|o]key KEY | no[i|o]key" if flags else "[i|o]key KEY", words, [key_row(way) for way in "IO"])
     return {"key": key, **({"seq": flag("seq", SEQ), "csum": flag("csum", CSUM)} if flags else {})}

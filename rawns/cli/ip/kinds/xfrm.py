@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..arguments import U32
+from ..arguments import U32, positive
 from ..grammar import FAILED, CommandError
 from ..keywords import ConstantKeyword, DeviceKeyword, ValueKeyword
 from ..reads import hexadecimal
@@ -18,14 +18,6 @@ Usage: ... xfrm dev [ PHYS_DEV ] [ if_id IF-ID ]
 \t\t[ external ]
 
 Where: IF-ID := { 0x1..0xffffffff }"""
-INVALID = "if_id value is invalid"
-
-
-def _id(text: str) -> int:
-    value = U32(text)
-    if not value:
-        raise ValueError(text)
-    return value
 
 
 def _shown_id(value: int, record: Body, ip: IpContext) -> str | None:
@@ -34,7 +26,7 @@ def _shown_id(value: int, record: Body, ip: IpContext) -> str | None:
 
 WORDS = [
     DeviceKeyword("dev*", "IFLA_XFRM_LINK"),
-    ValueKeyword("if_id*", "IFLA_XFRM_IF_ID", _id, INVALID),
+    ValueKeyword("if_id*", "IFLA_XFRM_IF_ID", positive(U32), "if_id value is invalid"),
     ConstantKeyword("external", "IFLA_XFRM_COLLECT_METADATA", True),
 ]
 ROWS = (
