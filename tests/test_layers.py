@@ -113,7 +113,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["arguments", "context"],
         ["keywords"],
         ["hints"],
-        ["flush", "name_tables", "protocols", "reads", "saved", "show_stats"],
+        ["ethertypes", "flush", "name_tables", "protocols", "reads", "saved", "show_stats"],
         ["route_ioam", "route_parts", "route_segments"],
         ["filters", "route_encap"],
         ["route_words"],
@@ -150,7 +150,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     "cli.bridge": [
         ["help_texts", "words"],
         ["fdb", "link", "mdb", "vni"],
-        ["command"],
+        ["command", "vlan_options"],
         ["vlan"],
         ["monitor"],
         [""],

@@ -98,6 +98,9 @@ dev 0 and src inet6:[::1]
 dev 0 and dport ge 8080
 fwmark 7
 fwmark = 0x42/0xff
+fwmark = 4294967362/-1
+fwmark = 66/255x
+fwmark != 0xg
 fwmark != 7
 autobound
 not autobound
@@ -134,8 +137,15 @@ dst ::1
 src [fd00::]/16:80
 src = = 1
 dev nope
+src link:-1
+src link:70000
+src link:ip:99999999999
+src netlink:0:9999999999
+sport = :99999999999999999999
 fwmark x
 fwmark 7/
+fwmark 5x/3
+fwmark 0x5/x
 ( sport = 1
 )
 not
@@ -157,6 +167,8 @@ OTHERS = """
 -xa dst st
 -xa autobound
 -0a src link:*:vb
+-0a src link:ipv4
+-0a src link:ALL
 -0a autobound
 -0a dev vb
 -wan src 127.0.0.1

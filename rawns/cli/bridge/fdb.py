@@ -11,12 +11,13 @@ from ..ip.arguments import U32, address, leading_integer
 from ..ip.context import ObjectVerbs, complain, complaint, help_of
 from ..ip.grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from ..ip.keywords import ConstantKeyword, CustomKeyword, ValueKeyword, read
-from ..ip.render import OutputField, OutputGroup, OutputRow, device_name, fields, put
-from .words import FAMILY, MOST_VLANS, flag, index_of, long_number, mac, or_help, repeated, short
+from ..ip.reads import link_name, nonzero
+from ..ip.render import LINE_END, OutputField, OutputGroup, OutputRow, device_name, fields, flag_names, put
+from .words import FAMILY, MOST_VLANS, flag, index_of, long_number, mac, on_help, repeated, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..ip.hints import Args, Body, Callable, IpContext, Iterable, Iterator, Record
+    from ..ip.hints import Args, Body, IpContext, Iterable, Iterator, Message, Record
 
 USER_HZ = 100  # of the times in struct nda_cacheinfo
 NOT_FOUND = 254  # the exit status if the kernel refuses to look one up
@@ -113,44 +114,38 @@ WORDS = [
 ]
 
 
-def _modify(flags: int, deletes: bool = False) -> Callable[[Args], int]:
-    """Return a verb that sends the request which the words describe."""
-
-    def modify(args: Args) -> int:
-        record = read(WORDS, args, {"ndm_family": FAMILY, "ndm_state": uapi.NUD_NOARP, "ndm_flags": 0}, _to)
-        device, given = record.pop("dev", None), record.pop("to", None)
-        if device is None or given is None:
-            raise CommandError("Device and address are required arguments.", FAILED)
-        if record.get("NDA_NH_ID") and ("NDA_DST" in record or record.get("NDA_PORT") or "NDA_VNI" in record):
-            raise CommandError("dst, port, vni are mutually exclusive with nhid", FAILED)
-        if not record["ndm_flags"] & (uapi.NTF_SELF | uapi.NTF_MASTER):
-            record["ndm_flags"] |= uapi.NTF_SELF
-        if not record["ndm_state"] & (uapi.NUD_PERMANENT | uapi.NUD_REACHABLE):
-            record["ndm_state"] |= uapi.NUD_PERMANENT
-        record["NDA_LLADDR"] = mac(given)
-        for key in ("NDA_NH_ID", "NDA_PORT"):
-            if not record.get(key, 1):
-                del record[key]
-        if record.get("NDA_VLAN", 0) < 0:
-            del record["NDA_VLAN"]
-        record["ndm_ifindex"] = args.ip.device(device)
-        args.ip.do(Request(rtnl.DELNEIGH if deletes else rtnl.NEWNEIGH, record, flags))
-        return 0
-
-    return modify
+def _modify(args: Args, flags: int, message: Message = rtnl.NEWNEIGH) -> int:
+    """Send the request that the words describe."""
+    record = read(WORDS, args, {"ndm_family": FAMILY, "ndm_state": uapi.NUD_NOARP, "ndm_flags": 0}, _to)
+    device, given = record.pop("dev", None), record.pop("to", None)
+    if device is None or given is None:
+        raise CommandError("Device and address are required arguments.", FAILED)
+    if record.get("NDA_NH_ID") and ("NDA_DST" in record or record.get("NDA_PORT") or "NDA_VNI" in record):
+        raise CommandError("dst, port, vni are mutually exclusive with nhid", FAILED)
+    if not record["ndm_flags"] & (uapi.NTF_SELF | uapi.NTF_MASTER):
+        record["ndm_flags"] |= uapi.NTF_SELF
+    if not record["ndm_state"] & (uapi.NUD_PERMANENT | uapi.NUD_REACHABLE):
+        record["ndm_state"] |= uapi.NUD_PERMANENT
+    record["NDA_LLADDR"] = mac(given)
+    for key in ("NDA_NH_ID", "NDA_PORT"):
+        if not record.get(key, 1):
+            del record[key]
+    if record.get("NDA_VLAN", 0) < 0:
+        del record["NDA_VLAN"]
+    record["ndm_ifindex"] = args.ip.device(device)
+    args.ip.do(Request(message, record, flags))
+    return 0
 
 
 # -- output -------------------------------------------------------------------------------------------------------
 
 
-def _state_name(value: int, ip: IpContext) -> str:
-    for bits, name in ((uapi.NUD_PERMANENT, "permanent"), (uapi.NUD_NOARP, "static"), (uapi.NUD_STALE, "stale")):
-        if value & bits:
-            return name
-    if value & uapi.NUD_REACHABLE:
-        return ""
+STATE_NAMES = ((uapi.NUD_PERMANENT, "permanent"), (uapi.NUD_NOARP, "static"), (uapi.NUD_STALE, "stale"), (uapi.NUD_REACHABLE, ""))
+
+
+def _state_name(value: int, body: Body, ip: IpContext) -> str:
     number = f"{value:#x}" if value else "0"
-    return number if ip.json else f"state={number}"
+    return next((name for bits, name in STATE_NAMES if value & bits), number if ip.json else f"state={number}")
 
 
 def _via_fields(index: int, body: Body, ip: IpContext) -> Iterable[OutputField]:
@@ -176,16 +171,11 @@ FLAGS = {
 }
 
 
-def _flags(value: int, body: Body, ip: IpContext) -> Iterable[OutputField]:
-    names = [name for name, bit in FLAGS.items() if value & bit]
-    return (OutputField("flags", names, "".join([f"{name} " for name in names])),)
-
-
 ROWS = (
     OutputRow("NDA_LLADDR", "mac", "%s ", colour="mac"),
-    OutputRow("ndm_ifindex", "ifname", "dev %s ", lambda index, body, ip: ip.name_of(index) if index else None, colour="ifname"),
+    OutputRow("ndm_ifindex", "ifname", "dev %s ", link_name, colour="ifname"),
     OutputRow("NDA_DST", "dst", "dst %s ", colour=lambda value, body: "inet6" if ":" in str(value) else "inet"),
-    OutputRow("NDA_VLAN", "vlan", "vlan %u ", lambda value, body, ip: value or None),
+    OutputRow("NDA_VLAN", "vlan", "vlan %u ", nonzero),
     OutputRow("NDA_PORT", "port", "port %u "),
     OutputRow("NDA_VNI", "vni", "vni %u "),
     OutputRow("NDA_SRC_VNI", "src_vni", "src_vni %u "),
@@ -193,10 +183,10 @@ ROWS = (
     OutputRow("NDA_NH_ID", "nhid", "nhid %u "),
     OutputRow("NDA_LINK_NETNSID", "linkNetNsId", "link-netnsid %d ", lambda v, body, ip: v & 0xFFFFFFFF if ip.json else v),
     OutputGroup("NDA_CACHEINFO", _times),
-    OutputGroup("ndm_flags", _flags),
+    OutputGroup("ndm_flags", flag_names(FLAGS)),
     OutputRow("NDA_MASTER", "master", "master %s ", device_name),
-    OutputRow("ndm_state", "state", "%s", lambda value, body, ip: _state_name(value, ip)),
-    OutputGroup("", lambda value, body, ip: (OutputField("", None, "\n"),)),
+    OutputRow("ndm_state", "state", "%s", _state_name),
+    LINE_END,
 )
 
 
@@ -250,7 +240,7 @@ def _fits(body: Body, record: Record) -> bool:
 def _show(args: Args) -> int:
     """Print the entries that the words select."""
     ip = args.ip
-    record = read(FILTERS, args, {"state": 0, "vlan": 0}, or_help("fdb"))
+    record = read(FILTERS, args, {"state": 0, "vlan": 0}, on_help("fdb"))
     body: Body = {"ndm_family": FAMILY}
     if "br" in record:
         body["NDA_MASTER"] = index_of(args, record["br"], NO_BRIDGE)
@@ -343,12 +333,7 @@ FLUSH_WORDS = [
 
 def _flush(args: Args) -> int:
     """Delete the entries that the words select."""
-
-    def otherwise(word: str, args: Args, record: Record) -> None:
-        if word == "help":
-            args.take()
-
-    record = read(FLUSH_WORDS, args, {"ndm_family": FAMILY, "ndm_flags": 0, "ndm_state": 0}, otherwise)
+    record = read(FLUSH_WORDS, args, {"ndm_family": FAMILY, "ndm_flags": 0, "ndm_state": 0}, on_help(whole=True))
     device, port = record.pop("dev", None), record.pop("port", None)
     if device is None:
         raise CommandError("Device is a required argument.", FAILED)
@@ -371,10 +356,10 @@ def _flush(args: Args) -> int:
 CREATE = uapi.NLM_F_CREATE
 run = ObjectVerbs(
     "fdb",
-    ("add", _modify(CREATE | uapi.NLM_F_EXCL)),
-    ("append", _modify(CREATE | uapi.NLM_F_APPEND)),
-    ("replace", _modify(CREATE | uapi.NLM_F_REPLACE)),
-    ("delete", _modify(0, deletes=True)),
+    ("add", lambda args: _modify(args, CREATE | uapi.NLM_F_EXCL)),
+    ("append", lambda args: _modify(args, CREATE | uapi.NLM_F_APPEND)),
+    ("replace", lambda args: _modify(args, CREATE | uapi.NLM_F_REPLACE)),
+    ("delete", lambda args: _modify(args, 0, rtnl.DELNEIGH)),
     ("get", _get),
     ("show|lst|list", _show),
     ("=flush", _flush),

@@ -12,11 +12,11 @@ from ..ip.grammar import AF_PACKET, FAILED, CommandError
 from ..ip.keywords import ConstantKeyword, ValueKeyword, read
 from ..ip.name_tables import table
 from ..ip.render import JsonObject, OutputField, family_colour, put
-from .words import FAMILY, or_help, read_filter, short
+from .words import FAMILY, on_help, read_filter, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..ip.hints import Args, Body, Callable, IpContext, Iterator, Record
+    from ..ip.hints import Args, Body, IpContext, Iterator, Message, Record
 
 USER_HZ = 100  # of timers
 MAC_BYTES = 6
@@ -102,8 +102,7 @@ def _entries(body: Body, wanted: Record, ip: IpContext) -> Iterator[list[OutputF
                 yield list(entry(one, body["ifindex"], ip))
 
 
-def router_details(port: Body) -> Iterator[OutputField]:
-    """Yield the timer and the kind of a port behind which a router is."""
+def _router_details(port: Body) -> Iterator[OutputField]:
     if "MDBA_ROUTER_PATTR_TIMER" in port:
         timer = _timer(port["MDBA_ROUTER_PATTR_TIMER"])
         yield OutputField("timer", timer, f" {timer}")
@@ -112,22 +111,19 @@ def router_details(port: Body) -> Iterator[OutputField]:
         yield OutputField("type", kind, f" {kind}")
 
 
+def router_port(port: Body, form: str, ip: IpContext) -> JsonObject:
+    """Return the fields of a port behind which a router is: its name, with statistics its timer and kind."""
+    name = ip.name_of(port["ifindex"])
+    return JsonObject([OutputField("port", name, put(form, name, ip)), *(_router_details(port) if ip.stats else ())])
+
+
 def _routers(body: Body, ip: IpContext) -> OutputField:
     """Return the ports of a bridge behind which routers are: on one line, or with statistics on one each."""
-    bridge, shown, pieces = ip.name_of(body["ifindex"]), [], []
-    if not ip.stats:
-        pieces.append(put("router ports on %s: ", bridge, ip))
-    for one in body["MDBA_ROUTER"].get("MDBA_ROUTER_PORT", ()):
-        name = ip.name_of(one["ifindex"])
-        details = list(router_details(one)) if ip.stats else []
-        shown.append(JsonObject([OutputField("port", name), *details]))
-        if ip.stats:
-            pieces += [put("router ports on %s: ", bridge, ip), put("%s", name, ip), *[field.text for field in details], "\n"]
-        else:
-            pieces.append(put("%s ", name, ip))
-    if not ip.stats:
-        pieces.append(put("\n", None, ip))
-    return OutputField(bridge, shown, "".join(pieces))
+    bridge = ip.name_of(body["ifindex"])
+    shown = [router_port(one, "%s" if ip.stats else "%s ", ip) for one in body["MDBA_ROUTER"].get("MDBA_ROUTER_PORT", ())]
+    head, texts = put("router ports on %s: ", bridge, ip), ["".join([field.text for field in one]) for one in shown]
+    text = "".join([f"{head}{one}\n" for one in texts]) if ip.stats else head + "".join(texts) + put("\n", None, ip)
+    return OutputField(bridge, shown, text)
 
 
 def event(body: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -204,29 +200,32 @@ def _parse_group(text: str) -> tuple[bytes, bytes]:
     return packed, bytes(2)
 
 
-def _modify(deletes: bool) -> Callable[[Args], int]:
-    """Return a verb that adds or deletes a group at a port."""
-
-    def modify(args: Args) -> int:
-        record = read(WORDS, args, {}, or_help("mdb"))
-        if not {"dev", "grp", "port"} <= record.keys():
-            raise CommandError("Device, group address and port name are required arguments.", FAILED)
-        bridge, port = args.ip.device(record["dev"]), args.ip.device(record["port"])
-        group, proto = _parse_group(record["grp"])
-        state = uapi.MDB_PERMANENT if "permanent" in record and not deletes else 0
-        one: Body = {"ifindex": port, "state": state, "vid": record.get("vid", 0) & 0xFFFF}
-        one.update({"addr.u": group.ljust(16, b"\0"), "addr.proto": proto})
-        body: Body = {"family": FAMILY, "ifindex": bridge, "MDBA_MDB": one}
-        if "src" in record:
-            source = _address(record["src"], AF_INET) or _address(record["src"], AF_INET6)
-            if source is None:
-                raise CommandError(f'Invalid source address "{record["src"]}"', FAILED)
-            body["MDBA_ROUTER"] = {"MDBE_ATTR_SOURCE": source}
-        flags = 0 if deletes else uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
-        args.ip.do(Request(rtnl.DELMDB if deletes else rtnl.NEWMDB, body, flags))
-        return 0
-
-    return modify
+def _modify(args: Args, message: Message) -> int:
+    """Add or delete a group at a port."""
+    deletes = message is rtnl.DELMDB
+    record = read(WORDS, args, {}, on_help("mdb"))
+    if not {"dev", "grp", "port"} <= record.keys():
+        raise CommandError("Device, group address and port name are required arguments.", FAILED)
+    bridge, port = args.ip.device(record["dev"]), args.ip.device(record["port"])
+    group, proto = _parse_group(record["grp"])
+    state = uapi.MDB_PERMANENT if "permanent" in record and not deletes else 0
+    one: Body = {"ifindex": port, "state": state, "vid": record.get("vid", 0) & 0xFFFF}
+    one.update({"addr.u": group.ljust(16, b"\0"), "addr.proto": proto})
+    body: Body = {"family": FAMILY, "ifindex": bridge, "MDBA_MDB": one}
+    if "src" in record:
+        source = _address(record["src"], AF_INET) or _address(record["src"], AF_INET6)
+        if source is None:
+            raise CommandError(f'Invalid source address "{record["src"]}"', FAILED)
+        body["MDBA_ROUTER"] = {"MDBE_ATTR_SOURCE": source}
+    flags = 0 if deletes else uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
+    args.ip.do(Request(message, body, flags))
+    return 0
 
 
-run = ObjectVerbs("mdb", ("add", _modify(False)), ("delete", _modify(True)), ("show|lst|list", _show), program="bridge")
+run = ObjectVerbs(
+    "mdb",
+    ("add", lambda args: _modify(args, rtnl.NEWMDB)),
+    ("delete", lambda args: _modify(args, rtnl.DELMDB)),
+    ("show|lst|list", _show),
+    program="bridge",
+)

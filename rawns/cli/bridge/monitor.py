@@ -8,7 +8,7 @@ from ..ip.grammar import CommandError, matches
 from ..ip.keywords import CustomKeyword, read
 from ..ip.monitor import decoded, from_file, time_of_event, watch
 from ..ip.render import OutputField
-from . import fdb, link, mdb, vlan, vni
+from . import fdb, link, mdb, vlan_options, vni
 from .words import FAMILY
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ EVENTS: dict[str, tuple[str, str, Show]] = {
     "LINK": ("[LINK]", "ifi_family", link.port),
     "NEIGH": ("[NEIGH]", "ndm_family", fdb.entry),
     "MDB": ("[MDB]", "", mdb.event),
-    "VLAN": ("[VLAN]", "family", vlan.event),
+    "VLAN": ("[VLAN]", "family", vlan_options.event),
     "TUNNEL": ("[TUNNEL]", "family", vni.device),
 }
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from ... import rtnl, uapi
 from ...nlmsg import Request
 from ..ip.arguments import address, leading_integer
-from ..ip.context import ObjectVerbs, help_of
+from ..ip.context import ObjectVerbs
 from ..ip.grammar import FAILED, CommandError, wrong
 from ..ip.keywords import CustomKeyword, ValueKeyword, read
 from ..ip.render import JsonObject, OutputField, put
-from .words import FAMILY, FILTERS, NAME, index_of, read_filter, repeated
+from .words import FAMILY, FILTERS, NAME, index_of, on_help, read_filter, repeated, under_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..ip.hints import Args, Body, Callable, IpContext, Iterator, Record
+    from ..ip.hints import Args, Body, Callable, IpContext, Iterator, Message, Record
 
 BLANK = NAME % ""
 GROUPS = {uapi.AF_INET: "VXLAN_VNIFILTER_ENTRY_GROUP", uapi.AF_INET6: "VXLAN_VNIFILTER_ENTRY_GROUP6"}
@@ -67,23 +67,15 @@ def _entries(record: Record) -> Iterator[Body]:
         yield entry
 
 
-def _modify(deletes: bool) -> Callable[[Args], int]:
-    """Return a verb that adds or deletes identifiers."""
-
-    def otherwise(word: str, args: Args, record: Record) -> None:
-        if word == "help":
-            raise help_of("vni", "bridge")
-
-    def modify(args: Args) -> int:
-        record = read(WORDS, args, {}, otherwise)
-        if "dev" not in record or "vni" not in record:
-            raise CommandError("Device and VNI ID are required arguments.", FAILED)
-        index = index_of(args, record["dev"], 'Cannot find vxlan device "%s"')
-        body: Body = {"family": FAMILY, "ifindex": index, "VXLAN_VNIFILTER_ENTRY": list(_entries(record))}
-        args.ip.do(Request(rtnl.DELTUNNEL if deletes else rtnl.NEWTUNNEL, body))
-        return 0
-
-    return modify
+def _modify(args: Args, message: Message) -> int:
+    """Add or delete identifiers."""
+    record = read(WORDS, args, {}, on_help("vni", whole=True))
+    if "dev" not in record or "vni" not in record:
+        raise CommandError("Device and VNI ID are required arguments.", FAILED)
+    index = index_of(args, record["dev"], 'Cannot find vxlan device "%s"')
+    body: Body = {"family": FAMILY, "ifindex": index, "VXLAN_VNIFILTER_ENTRY": list(_entries(record))}
+    args.ip.do(Request(message, body))
+    return 0
 
 
 # -- output -------------------------------------------------------------------------------------------------------
@@ -117,16 +109,8 @@ def _entry(body: Body, ip: IpContext) -> Iterator[OutputField]:
 
 def device(body: Body, ip: IpContext) -> Iterator[OutputField]:
     """Yield the fields of a message: the name of a device, and below it its identifiers."""
-    shown: list[JsonObject] = []
-    for entry in body.get("VXLAN_VNIFILTER_ENTRY", ()):
-        if not shown:
-            yield OutputField("ifname", ip.name_of(body["ifindex"]), put(NAME, ip.name_of(body["ifindex"]), ip, "ifname"))
-        else:
-            yield OutputField("", None, BLANK)
-        one = list(_entry(entry, ip))
-        yield from (OutputField("", None, field.text) for field in one)
-        shown.append(JsonObject(one))
-    yield OutputField("vnis", shown, put("\n", None, ip))
+    entries = (list(_entry(entry, ip)) for entry in body.get("VXLAN_VNIFILTER_ENTRY", ()))
+    return under_port(body["ifindex"], "vnis", entries, ip, "\\" if ip.oneline else "\n")
 
 
 def _show(args: Args) -> int:
@@ -144,8 +128,8 @@ def _show(args: Args) -> int:
 
 run = ObjectVerbs(
     "vni",
-    ("=add", _modify(False)),
-    ("=delete", _modify(True)),
+    ("=add", lambda args: _modify(args, rtnl.NEWTUNNEL)),
+    ("=delete", lambda args: _modify(args, rtnl.DELTUNNEL)),
     ("=show|=lst|=list", _show),
     program="bridge",
 )

@@ -10,10 +10,11 @@ from ..ip.context import help_of
 from ..ip.grammar import FAILED, CommandError, duplicate, matches
 from ..ip.keywords import CustomKeyword, Keyword, ValueKeyword, ignore, read
 from ..ip.name_tables import PORT_STATES
+from ..ip.render import JsonObject, OutputField, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..ip.hints import Args, Body, Callable, Record, Sequence
+    from ..ip.hints import Args, Body, IpContext, Iterable, Iterator, Keyword, Record, Sequence, TakeWord
 
 MOST_VLANS = 4096
 FAMILY = uapi.AF_BRIDGE
@@ -73,20 +74,31 @@ def flag(names: str, bits: int, key: str) -> CustomKeyword:
     return CustomKeyword(names, lambda args, record: record.__setitem__(key, record.get(key, 0) | bits))
 
 
-def skip(word: str, args: Args, record: Record) -> None:
-    """Ignore a word that is not known, as bridge does; after an abbreviation of help another word must follow."""
-    if matches(word, "help"):
-        args.take()
+def on_help(object: str = "", whole: bool = False) -> TakeWord:
+    """Return what ignores a word that is not known, as bridge does, unless it is ``help``, which as a rule may be abbreviated.
 
-
-def or_help(object: str) -> Callable[[str, Args, Record], None]:
-    """Return what ignores a word that is not known, and gives help for one that abbreviates help."""
+    That is the help of an ``object``; without an object another word must follow.
+    """
 
     def otherwise(word: str, args: Args, record: Record) -> None:
-        if matches(word, "help"):
-            raise help_of(object, "bridge")
+        if word == "help" or not whole and matches(word, "help"):
+            if object:
+                raise help_of(object, "bridge")
+            args.take()
 
     return otherwise
+
+
+def under_port(index: int, key: str, entries: Iterable[list[OutputField]], ip: IpContext, end: str = "") -> Iterator[OutputField]:
+    """Yield the name of a port, and below it its entries; without entries nothing, unless there is an ``end``."""
+    shown: list[JsonObject] = []
+    for one in entries:
+        name = ip.name_of(index)
+        yield OutputField("", None, NAME % "") if shown else OutputField("ifname", name, put(NAME, name, ip, "ifname"))
+        yield from (OutputField("", None, field.text) for field in one)
+        shown.append(JsonObject(one))
+    if shown or end:
+        yield OutputField(key, shown, end)
 
 
 def _vlan(args: Args, record: Record) -> None:

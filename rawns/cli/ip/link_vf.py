@@ -65,7 +65,7 @@ def _address_length(args: Args, record: Record) -> int:
 
 def _vlan(args: Args) -> tuple[int, int, int]:
     """Read ``vlan ID [qos N] [proto 802.1Q|802.1ad]``."""
-    from .kinds.ethertypes import ethertype
+    from .ethertypes import ethertype
 
     vlan, protocol = _number(args, "vlan"), uapi.ETH_P_8021Q
     if vlan > MAX_VLAN:

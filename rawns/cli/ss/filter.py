@@ -177,12 +177,29 @@ def _device(word: str) -> int:
         raise SsError("Cannot parse device.", FAILED) from None
 
 
+def _scanned(text: str) -> tuple[int, bool]:
+    """Return the number at the start of text as sscanf(3) reads it with 0x%x or %d, 32 bits of it, and whether that is all.
+
+    Raises ValueError if there is none.
+    """
+    base = 16 if text[:2] == "0x" and text[2:3] in tuple("0123456789abcdefABCDEF") else 10
+    start = text[2:] if base == 16 else text.lstrip(" \t\n\v\f\r")
+    sign = start[:1] if base == 10 and start[:1] in ("+", "-") else ""
+    digits = start[len(sign) :]
+    size = next((at for at, char in enumerate(digits) if char.lower() not in "0123456789abcdef"[:base]), len(digits))
+    value = min(int(digits[:size], base), (1 << 63) - 1)
+    return (-value if sign == "-" else value) & uapi.UINT32_MAX, size == len(digits)
+
+
 def _mark(word: str) -> tuple[int, int]:
-    mark, slash, mask = word.partition("/")
+    """Parse ``MARK[/MASK]``."""
+    head, slash, tail = word.partition("/")
     try:
-        found = int(mark, 0), int(mask, 0) if slash else 0xFFFFFFFF
-        if all(0 <= one <= 0xFFFFFFFF for one in found):
-            return found
+        mark, whole = _scanned(head)
+        if not slash:
+            return mark, uapi.UINT32_MAX
+        if whole:
+            return mark, _scanned(tail)[0]
     except ValueError:
         pass
     raise SsError(f"Cannot parse mark {word}.", FAILED)
@@ -261,26 +278,22 @@ def _hosts(word: str, is_port: bool, selection: SocketSelection) -> tuple[int, l
 
 def _numbered(word: str, family: int) -> HostCondition:
     """Return the protocol and the interface or process of a packet or netlink socket.  Raises ValueError."""
+    from ..ip.arguments import signed
+    from ..ip.ethertypes import ethertype
     from ..ip.name_tables import number_of
-    from .names import ETHERTYPES
 
     host = HostCondition(family)
     name, _, port = word.partition(":")
     if port not in ("", "*"):
-        if port.isascii() and port.isdigit():
-            host.port = int(port)
-        elif family == uapi.AF_PACKET:
-            host.port = _interface(port)
-        elif port == "kernel":
-            host.port = 0
-        else:
-            raise ValueError("")
-    if name not in ("", "*"):
-        numbers = {known: number for number, known in ETHERTYPES.items()}
         try:
-            number = number_of("nl_protos", name, 255) if family == uapi.AF_NETLINK else numbers.get(name)
-            if number is None:
-                number = int(name, 0)
+            host.port = signed(port)
+        except ValueError:
+            host.port = _interface(port) if family == uapi.AF_PACKET else 0
+            if family != uapi.AF_PACKET and port != "kernel":
+                raise ValueError("") from None
+    if name not in ("", "*"):
+        try:
+            number = number_of("nl_protos", name, 255) if family == uapi.AF_NETLINK else ethertype(name)
         except ValueError:
             raise ValueError("") from None
         host.address, host.bits = number.to_bytes(4, "big"), 32

@@ -8,19 +8,6 @@ from .columns import clean
 
 RAW = 255  # the protocol of raw sockets
 PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
-ETHERTYPES = {  # the names of iproute2 (<linux/if_ether.h>)
-    int(number, 16): name
-    for number, _, name in (
-        word.partition("=")
-        for word in (
-            "1=802_3 2=ax25 4=802_2 5=snap 6=ddcmp 7=wan_ppp 8=ppp_mp 9=localtalk c=can 10=ppptalk 11=tr_802_2 15=mobitex "
-            "16=control 17=irda 18=econet 60=loop 200=pup 201=pupat 800=ip 805=x25 806=arp 8ff=bpq a00=ieeepup a01=ieeepupat "
-            "6000=dec 6001=dna_dl 6002=dna_rc 6003=dna_rt 6004=lat 6005=diag 6006=cust 6007=sca 6558=teb 8035=rarp 809b=atalk "
-            "80f3=aarp 8100=802.1Q 8137=ipx 86dd=ipv6 8847=mpls_uc 8848=mpls_mc 884c=atmmpoa 8863=ppp_disc 8864=ppp_ses "
-            "8884=atmfate 8892=profinet 88a2=aoe 88a4=ethercat 88a8=802.1ad 88ca=tipc 88cc=LLDP"
-        ).split()
-    )
-}
 
 
 class Names:
@@ -93,14 +80,17 @@ class Names:
         """Return the protocol of a packet socket."""
         if number == 3:  # ETH_P_ALL
             return "*"
-        known = "" if self.numeric else ETHERTYPES.get(number, "")
-        return known or f"[{number}]"
+        from ..ip.ethertypes import name_of
+
+        return f"[{number}]" if self.numeric else name_of(number)
 
 
 def port_number(text: str, tcp: bool, udp: bool) -> int:
     """Return a port by number (any notation of C) or by the name of a service.  Raises ValueError with a sentence."""
+    from ..ip.arguments import signed
+
     try:
-        return int(text, 8 if text.lstrip("+-")[:1] == "0" and text.lstrip("+-").isdigit() else 0)
+        return signed(text)
     except ValueError:
         pass
     found = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import uapi
 from ..ip.arguments import U8, U16, U32, lladdr
+from ..ip.ethertypes import ethertype
 from ..ip.grammar import CommandError, matches, wrong
 from ..ip.keywords import CustomKeyword
 from ..ip.render import NULL, OutputField
@@ -15,7 +16,7 @@ from .mirred import Mirred
 from .output import class_field, control_fields, field, line_end, nest, protocol_field
 from .police import Police
 from .rows import KindOption, Switch, shown
-from .words import classid, protocol, refused, take_control
+from .words import classid, refused, take_control
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class VlanTag(ActionKind):
 
     options = (
         _VlanOption("id", "VLAN_ID", U16, "id", PUSHES),
-        _VlanOption("protocol", "VLAN_PROTOCOL", protocol, "protocol", PUSHES, needed=False, show=protocol_field),
+        _VlanOption("protocol", "VLAN_PROTOCOL", ethertype, "protocol", PUSHES, needed=False, show=protocol_field),
         _VlanOption("priority", "VLAN_PRIORITY", _priority, "prio", PUSHES, needed=False),
         _VlanOption("dst_mac", "ETH_DST", _mac, "dst_mac", PUSH_ETH),
         _VlanOption("src_mac", "ETH_SRC", _mac, "src_mac", PUSH_ETH),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ... import uapi
 from ..ip.arguments import U32
 from ..ip.context import complain
+from ..ip.ethertypes import ethertype
 from ..ip.grammar import CommandError, duplicate, wrong
 from ..ip.keywords import CustomKeyword, Keyword
 from .common import MAX_DEVICE_BYTES, MAX_KIND_BYTES, estimator, shortened, size_table
-from .words import CLSACT_HANDLE, PARENTS, classid, handle, protocol, refused
+from .words import CLSACT_HANDLE, PARENTS, classid, handle, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _filter_rows(lists: bool) -> list[Keyword]:
         ObjectWord("parent", "tcm_parent", classid, f"{'i' if lists else 'I'}nvalid parent ID"),
         ObjectWord("handle", "handle", str, zero=True),
         ObjectWord("priority*|preference*", "priority", priority, why),
-        ObjectWord("protocol*", "protocol", protocol, "invalid protocol", zero=not lists),
+        ObjectWord("protocol*", "protocol", ethertype, "invalid protocol", zero=not lists),
         ObjectWord("chain*", "TCA_CHAIN", U32, "invalid chain index value", zero=True),
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import uapi
-from ..ip.arguments import U16
+from ..ip.ethertypes import name_of
 from ..ip.grammar import FAILED, CommandError, matches
 from . import units
 
@@ -73,33 +73,10 @@ def format_classid(value: int, ip: TcContext) -> str:
 
 # -- protocols ----------------------------------------------------------------------------------------------------
 
-PROTOCOLS = {  # <linux/if_ether.h>, in the words of iproute2; of several names for a number the first is printed
-    **dict(
-        zip(
-            "loop pup pupat ip x25 arp bpq ieeepup ieeepupat".split(),
-            (0x60, 0x200, 0x201, 0x800, 0x805, 0x806, 0x8FF, 0xA00, 0xA01),
-        )
-    ),
-    **{name: 0x6000 + number for number, name in enumerate("dec dna_dl dna_rc dna_rt lat diag cust sca".split())},
-    **dict(zip("rarp atalk aarp ipx ipv6 ppp_disc ppp_ses".split(), (0x8035, 0x809B, 0x80F3, 0x8137, 0x86DD, 0x8863, 0x8864))),
-    **dict(zip("atmmpoa atmfate 802_3 ax25 all 802_2 snap".split(), (0x884C, 0x8884, 1, 2, 3, 4, 5))),
-    **dict(zip("ddcmp wan_ppp ppp_mp localtalk can ppptalk".split(), (6, 7, 8, 9, 0xC, 0x10))),
-    **dict(zip("tr_802_2 mobitex control irda econet".split(), (0x11, 0x15, 0x16, 0x17, 0x18))),
-    **dict(zip("tipc profinet aoe ethercat 802.1Q 802.1ad".split(), (0x88CA, 0x8892, 0x88A2, 0x88A4, 0x8100, 0x88A8))),
-    **dict(zip("mpls_uc mpls_mc teb LLDP ipv4".split(), (0x8847, 0x8848, 0x6558, 0x88CC, 0x800))),
-}
-
-
-def protocol(text: str) -> int:
-    """Parse the protocol of a frame, by name or number.  Raises ValueError."""
-    found = next((number for name, number in PROTOCOLS.items() if name.lower() == text.lower()), None)
-    return U16(text) if found is None else found
-
 
 def format_protocol(value: int, ip: TcContext) -> str:
     """Return the name of the protocol of a frame, or its number in brackets."""
-    found = None if ip.numeric else next((name for name, number in PROTOCOLS.items() if number == value), None)
-    return found or f"[{value}]"
+    return f"[{value}]" if ip.numeric else name_of(value)
 
 
 def swapped(value: int) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..arguments import U16
+from ..ethertypes import ethertype, ethertype_name
 from ..keywords import ConstantKeyword, ValueKeyword
 from ..reads import flag_row
 from ..render import OutputField, OutputRow, fields
-from .ethertypes import ethertype, ethertype_name
 from .kind import described, required
 
 TYPE_CHECKING = False

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from .. import name_tables
 from ..arguments import U8, U16, U32, lladdr, unsigned64
+from ..ethertypes import ethertype, ethertype_name
 from ..grammar import parsed
 from ..keywords import ConstantKeyword, DeviceKeyword, Keyword, OnOffKeyword, ValueKeyword
 from ..reads import hexadecimal, link_name, named_rows, on_off, signed, switch_row
 from ..render import JsonText, OutputRow
-from .ethertypes import ethertype, ethertype_name
 from .kind import described, show
 
 TYPE_CHECKING = False

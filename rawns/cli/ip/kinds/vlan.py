@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..arguments import U16, U32
+from ..ethertypes import ethertype, ethertype_name
 from ..grammar import wrong
 from ..keywords import CustomKeyword, FlagSwitch, ValueKeyword
 from ..render import JsonObject, OutputField, OutputGroup, OutputRow, put
-from .ethertypes import ethertype, ethertype_name
 from .kind import described, show
 
 TYPE_CHECKING = False

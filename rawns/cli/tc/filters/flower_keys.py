@@ -7,12 +7,13 @@ from _socket import AF_INET, AF_INET6, inet_pton
 from .... import uapi
 from ...ip.arguments import U16, lladdr
 from ...ip.arguments import prefix as address_prefix
+from ...ip.ethertypes import ethertype
 from ...ip.grammar import CommandError, matches, wrong
 from ...ip.keywords import Keyword
 from ...ip.render import OutputField, OutputGroup
 from .. import units
 from ..output import line_end, nest, plain
-from ..words import failed, format_protocol, protocol
+from ..words import failed, format_protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -328,7 +329,7 @@ KEYS: tuple[Any, ...] = (  # in the order of the output
         for row in (
             _Vlan("id", "ID", _number(0xFFF, WORD), inner),
             _Vlan("prio", "PRIO", _number(7, BYTE), inner),
-            _Vlan("ethtype", "ETH_TYPE", protocol, inner, show=lambda value, mask, ip: format_protocol(value, ip)),
+            _Vlan("ethtype", "ETH_TYPE", ethertype, inner, show=lambda value, mask, ip: format_protocol(value, ip)),
         )
     ],
     *[FlowerKey(f"{way}_mac*", f"ETH_{WAY}", _mac, _mac_shown) for way, WAY in WAYS],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..arguments import U16
+from .arguments import U16
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Body, IpContext
+    from .hints import Any, Body
 
 _NAMES = """
 loop 60 pup 200 pupat 201 ip 800 x25 805 arp 806 bpq 8ff ieeepup a00 ieeepupat a01 dec 6000 dna_dl 6001 dna_rc 6002 dna_rt 6003
@@ -26,6 +26,11 @@ def ethertype(text: str) -> int:
     return U16(text)
 
 
-def ethertype_name(value: int, record: Body, ip: IpContext) -> str:
-    """Return the name of an Ethernet protocol; its number in brackets if it has none."""
+def name_of(value: int) -> str:
+    """Return the name of an Ethernet protocol, the first of several; its number in brackets if it has none."""
     return next((name for name, number in NUMBERS.items() if number == value), f"[{value}]")
+
+
+def ethertype_name(value: int, record: Body, ip: Any) -> str:
+    """Return the name of an Ethernet protocol: a read of a row."""
+    return name_of(value)
