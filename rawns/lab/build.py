@@ -78,15 +78,14 @@ class Builder:
         self._anchor = self._find_anchor()
 
     def _find_anchor(self) -> Host | None:
-        """Return the host whose stamp says that a standing lab is whole."""
+        """Return the host whose stamp says that a standing lab is whole; another host that stays if that one is to be removed."""
         states = self._plan.states
-        for host in self._lab.hosts if self._lab.outlives_process else ():
-            state = states[host.number]
-            if (
-                state is not None and state.stamp is not None and state.stamp.state and not host.root
-            ):  # whose lo another lab may have stamped
-                return host
-        return None
+        candidates = self._lab.hosts if self._lab.outlives_process else ()
+        stamped = [  # without the root namespace, whose lo another lab may have stamped
+            (host, state.stamp.state) for host in candidates if (state := states[host.number]) and state.stamp and not host.root
+        ]
+        found = [one for one in stamped if one[1]] or (stamped if self._plan.obsolete_names else [])
+        return min(found, key=lambda one: one[1] == stamp.WHOLE)[0] if found else None  # first one that was being changed
 
     def _new(self, host: BaseHost) -> bool:
         return self._plan.states[host.number] is None
@@ -143,14 +142,16 @@ class Builder:
             from .removal import Removal
 
             removal, before = Removal(), discover.Survey()
+            makers = {one.stamp.by for one in before.names if one.name in gone}
+            lock.abandon(makers)
             for name in gone:
                 removal.attempt(name, netns_names.remove, name)
             removal.attempt("files of these namespaces", etc_files.remove_all, self._lab.name, gone)
-            makers = {one.stamp.by for one in before.names if one.name in gone}
             still = {one.stamp.by for one in before.names if one.name not in gone}
             if not before.unread:  # which may name them, too
                 lock.remove_owner_files(makers - still - {self._token})
             removal.finish()
+            lock.reinstate(makers)
 
     def _create_namespaces(self, hosts: Sequence[Host]) -> Generator[Host, None, None]:
         """Yield each of ``hosts`` when its namespace has been created; for many, by a thread that works ahead (`prefetch`).

@@ -154,11 +154,17 @@ class FoundLab:
     @property
     def state(self) -> str:
         """``standing``, or the process that uses it, or ``left half-made``: the end of a sentence."""
-        state = next((one.stamp.state for one in self._stamped if one.stamp.state), "")
+        anchor = min((one for one in self._stamped if one.stamp.state), key=_is_whole, default=None)
+        state = anchor.stamp.state if anchor is not None else ""
         if not self._stamped:
             state = stamp.WHOLE
         found = lab_state(self.name, state, {one.stamp.by: one.owner for one in self._stamped})
         return found if self.hosts or found != HALF_MADE else "not visible from here: no name of it leads to a namespace"
+
+
+def _is_whole(one: StampedName) -> bool:
+    """Return whether a stamp says that the lab is whole.  If another says that a process is changing it, that one is newer."""
+    return one.stamp.state == stamp.WHOLE
 
 
 def lab_state(name: str, state: str, owners: Mapping[str, str]) -> str:
@@ -332,7 +338,7 @@ def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
     from .removal import in_thread
 
     mine = [one for one in Survey().of(lab) if not one.abandoned]
-    anchor = next((one for one in mine if one.stamp.state and not one.stale), None)
+    anchor = min((one for one in mine if one.stamp.state and not one.stale), key=_is_whole, default=None)
     state = anchor.stamp.state if anchor is not None else ""
     if anchor is None:
         dead = [one for one in mine if one.dead]
@@ -352,6 +358,8 @@ def _collect(lab: str, lab_lock: lock.LabLock, removal: Removal) -> None:
         if everything:
             removal.attempt(f"links of lab {lab} in this namespace", in_thread, remove_root_links, lab)
             lab_lock.remove()
+        elif anchor is not None:
+            lock.reinstate({one.stamp.by for one in mine if one not in dead})
 
 
 def _write_stamp(name: str, mark: Stamp) -> None:

@@ -112,7 +112,8 @@ def remove_dead_hosts(lab: Topology) -> bool:
     wanted = {host.name for host in lab.hosts}
     survey = Survey()
     candidates = [one for one in survey.names if one.name in wanted and one.stamp.lab in (lab.name, "")]
-    dead = [one.name for one in candidates if not one.stamp.state and one.dead]
+    standing = any(one.stamp.state for one in survey.of(lab.name))  # its hosts stay, even if the process that made them is dead
+    dead = [one.name for one in candidates if one.dead and (one.stale if standing else not one.stamp.state)]
     with signals_blocked():
         for name in dead:
             _remove_name(name)

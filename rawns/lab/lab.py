@@ -161,7 +161,9 @@ class Lab(RuntimeVerbs):
         """Return whether a standing lab says that it is whole.  If an `up` was killed after its last change, it does not."""
         stamps = [one.stamp for one in plan.states if one is not None and one.stamp is not None]
         return (
-            not self.outlives_process or any(one.state == stamp.WHOLE for one in stamps) or all(host.root for host in self.hosts)
+            not self.outlives_process
+            or {one.state for one in stamps if one.state} == {stamp.WHOLE}
+            or all(host.root for host in self.hosts)
         )
 
     # -- proof that this process is alive -------------------------------------------------------------------------

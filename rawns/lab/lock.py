@@ -194,6 +194,13 @@ def abandon(tokens: Collection[str]) -> None:
             _rename(DONE + token, OWNER + token)
 
 
+def reinstate(tokens: Collection[str]) -> None:
+    """Undo `abandon` for owners that still have something which is not to be removed."""
+    for token in tokens:
+        if is_token(token) and owner_state(token) == DEAD:
+            _rename(OWNER + token, DONE + token)
+
+
 def remove_owner_files(tokens: Collection[str]) -> None:
     """Remove the files of owners that are dead or have finished, and that no stamp names any more."""
     for token in tokens:

@@ -720,3 +720,45 @@ def test_a_clean_up_does_not_wait_for_the_lock_of_the_block_that_was_interrupted
     with lock.LabLock(lab_name, wait=False) as held:
         held.remove()
     assert not os.path.exists(f"/run/rawns/{lab_name}.lock")
+
+
+@pytest.mark.parametrize("remedy", ["gc", "up", "the former up"])
+@pytest.mark.parametrize("call", ["umount2", "unlink"])
+def test_a_host_whose_removal_was_interrupted(call: str, remedy: str, lab_name: str, tmp_path: Path) -> None:
+    """`up` is killed before or after it has unmounted the name of a host that the lab no longer has."""
+    script = f"""
+import os, signal
+from rawns import Lab, Observer, observed
+class Killer(Observer):
+    def before(self, call, arguments):
+        if call == {call!r} and {f"/run/netns/{lab_name}.b"!r} in arguments:
+            os.kill(os.getpid(), signal.SIGKILL)
+with observed(Killer()):
+    lab = Lab({lab_name!r}, standing=True)
+    lab.netns({lab_name!r} + ".a", "a")
+    lab.up()
+"""
+
+    def up(labels: str) -> None:
+        lab = Lab(lab_name, standing=True)
+        for label in labels:
+            lab.netns(f"{lab_name}.{label}", label)
+        lab.up()
+
+    path = tmp_path / "lab.json"
+    path.write_text(json.dumps({"name": lab_name, "hosts": ["a", "b"]}))
+    assert rawns("up", str(path)).returncode == 0  # another process, which has finished
+    done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    if remedy == "gc":
+        discover.collect_garbage()
+        if call == "umount2":
+            up("a")  # the host is whole, and `gc` does not know that it is unwanted
+    else:
+        up("a" if remedy == "up" else "ab")
+    left = sorted(one for one in os.listdir(NETNS) if one.startswith(f"{lab_name}."))
+    assert left == [f"{lab_name}.{one}" for one in ("ab" if remedy == "the former up" else "a")]
+    assert not [one for one in NetNS.list(stale=True) if one.startswith(f"{lab_name}.")]
+    assert [one.state for one in discover.find_labs() if one.name == lab_name] == ["standing"]
+    assert not [one for one in discover.collect_garbage() if one.startswith(lab_name)]
+    discover.remove_lab(lab_name)
