@@ -12,7 +12,7 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from . import link
 from .context import ObjectVerbs, reason
-from .grammar import AF_PACKET, FAILED, CommandError
+from .grammar import AF_PACKET, FAILED, CommandError, late
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,13 +78,6 @@ def save(args: Args) -> int:
     return 0
 
 
-def restore(args: Args) -> int:
-    """Add the addresses that `save` has written; one that exists is no error."""
-    from .saved import restore as read_and_send
-
-    return read_and_send("address", args.ip)
-
-
 def showdump(args: Args) -> int:
     """Print the addresses that `save` has written."""
     from . import show_link
@@ -112,5 +105,5 @@ run = ObjectVerbs(
     ("flush", flush),
     ("save", save),
     ("showdump", showdump),
-    ("restore", restore),
+    ("restore", lambda args: late("saved.restore")("address", args.ip)),
 )

@@ -57,6 +57,12 @@ def garbage(name: str, word: str) -> CommandError:
     return CommandError(f'Error: either "{name}" is duplicate, or "{word}" is a garbage.')
 
 
+def late(name: str) -> Callable[..., Any]:
+    """Return a function that imports MODULE.FUNCTION, of this package, when it is called, and calls it."""
+    module, _, function = name.partition(".")
+    return lambda *given: getattr(__import__(f"rawns.cli.ip.{module}", fromlist=[function]), function)(*given)
+
+
 def matches(word: str, full: str) -> bool:
     """Return whether ``word`` abbreviates ``full``: iproute2 accepts any beginning of it, unless it is marked with "="."""
     return word == full[1:] if full[0] == "=" else word != "" and full.startswith(word)

@@ -10,7 +10,7 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from .context import BRIEFLY, ObjectVerbs, complain, complaint, help_of, reason
-from .grammar import AF_PACKET, FAILED, CommandError
+from .grammar import AF_PACKET, FAILED, CommandError, late
 from .render import JsonText, OutputField, Renderer, array, document
 
 TYPE_CHECKING = False
@@ -213,11 +213,6 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
     return 0
 
 
-def show(args: Args) -> int:
-    """Print the objects that the words select."""
-    return list_links(args, True, "link")
-
-
 def _help(args: Args) -> int:
     from .kinds import help_of as help_of_kind
 
@@ -228,31 +223,15 @@ def _help(args: Args) -> int:
     return 0
 
 
-def _property(args: Args) -> int:
-    from .link_property import run
-
-    return run(args)
-
-
-def _statistics(verb: str) -> Callable[[Args], int]:
-    def run(args: Args) -> int:
-        from . import link_stats
-
-        status: int = getattr(link_stats, verb)(args)
-        return status
-
-    return run
-
-
 run = ObjectVerbs(
     "link",
     ("add", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)),
     ("set|change", lambda args: modify(args, rtnl.NEWLINK)),
     ("replace", lambda args: modify(args, rtnl.NEWLINK, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE)),
     ("delete", lambda args: modify(args, rtnl.DELLINK)),
-    ("show|lst|list", show),
-    ("xstats", _statistics("xstats")),
-    ("afstats", _statistics("afstats")),
-    ("property", _property),
+    ("show|lst|list", lambda args: list_links(args, True, "link")),
+    ("xstats", late("link_stats.xstats")),
+    ("afstats", late("link_stats.afstats")),
+    ("property", late("link_property.run")),
     ("help", _help),
 )

@@ -8,7 +8,7 @@ from . import filters, name_tables
 from .arguments import U16, U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed
 from .context import help_of
 from .filters import group_of
-from .grammar import FAILED, CommandError, duplicate, garbage, parsed, wrong
+from .grammar import FAILED, CommandError, duplicate, garbage, late, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, FlagSwitch, OnOffKeyword, ValueKeyword, read, target
 
 TYPE_CHECKING = False
@@ -94,12 +94,6 @@ def _protodown_reason(args: Args, record: Record) -> None:
     reason["IFLA_PROTO_DOWN_REASON_VALUE"] |= (state == "on") << bit
 
 
-def _virtual_function(args: Args, record: Record) -> None:
-    from .link_vf import parse
-
-    parse(args, record)
-
-
 def _type(args: Args, record: Record) -> None:
     """``type KIND`` ends the words of the link; what follows are the kind's."""
     record["type"] = args.take()
@@ -152,7 +146,7 @@ ROWS = [
     *filters.master_words("IFLA_MASTER", "master*"),
     ConstantKeyword("nomaster*", "IFLA_MASTER", 0),
     _flag("dynamic*", uapi.IFF_DYNAMIC),
-    CustomKeyword("vf", _virtual_function),
+    CustomKeyword("vf", late("link_vf.parse")),
     CustomKeyword("type*", _type),
     ValueKeyword("alias*", "IFLA_IFALIAS", _alias, "alias too long\n"),
     ValueKeyword("group", "IFLA_GROUP", group_of, 'Invalid "group" value\n', once=True),

@@ -13,7 +13,7 @@ from ...netns_processes import enter_mounts
 from ...nlmsg import Request
 from .arguments import integer
 from .context import ObjectVerbs, complain, complaint, help_of, reason
-from .grammar import FAILED, CommandError, duplicate, parsed, wrong
+from .grammar import FAILED, CommandError, duplicate, late, parsed, wrong
 from .render import OutputField, OutputRow, document, fields, text
 
 TYPE_CHECKING = False
@@ -359,12 +359,6 @@ def _everywhere(args: Args) -> int:
 # -- the verbs ----------------------------------------------------------------------------------------------------
 
 
-def _monitor(args: Args) -> int:
-    from .netns_monitor import monitor
-
-    return monitor(args)
-
-
 VERBS = ObjectVerbs(
     "netns",
     ("list|show|lst", list_names),
@@ -375,7 +369,7 @@ VERBS = ObjectVerbs(
     ("identify", identify),
     ("pids", pids),
     ("exec", execute),
-    ("monitor", _monitor),
+    ("monitor", late("netns_monitor.monitor")),
     ("attach", attach),
 )
 

@@ -11,7 +11,7 @@ from . import name_tables
 from .arguments import U16, U32, address
 from .context import ObjectVerbs, complain, complaint, help_of
 from .filters import NO_DEVICE, VrfKeyword
-from .grammar import FAILED, FAMILIES, matches, wrong
+from .grammar import FAILED, FAMILIES, late, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read, read_known
 from .name_tables import named_unless, protocol_number
 from .reads import joined, nested
@@ -31,16 +31,10 @@ from .render import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, IpContext, Iterator, Message, Record
+    from .hints import Args, Body, IpContext, Iterator, Message, Record
 
 TYPE_NAMES = {uapi.NEXTHOP_GRP_TYPE_MPATH: "mpath", uapi.NEXTHOP_GRP_TYPE_RES: "resilient"}
 TIMER_HZ = 100  # the kernel keeps the timers of resilient groups in hundredths of a second (clock_t)
-
-
-def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    from .route_encap import encapsulation
-
-    return encapsulation({"RTA_ENCAP_TYPE": record.get("NHA_ENCAP_TYPE"), "RTA_ENCAP": value}, ip)
 
 
 def _group(members: list[Body], record: Body, ip: IpContext) -> Iterator[OutputField]:
@@ -76,7 +70,7 @@ GROUP = (
 ROWS = (
     OutputRow("NHA_ID", "id", "id %s "),
     OutputGroup("NHA_GROUP", _group),
-    OutputGroup("NHA_ENCAP", _encapsulation),
+    OutputGroup("NHA_ENCAP", late("route_encap.encapsulation")),
     OutputRow("NHA_GATEWAY", "gateway", "via %s ", colour=lambda value, record: family_colour(record["nh_family"])),
     OutputRow("NHA_OIF", "dev", "dev %s ", device_name, colour="ifname"),
     OutputRow("nh_scope", "scope", "scope %s ", named_unless("rt_scopes", uapi.RT_SCOPE_UNIVERSE)),

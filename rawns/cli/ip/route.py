@@ -13,27 +13,14 @@ from ...nlmsg import Request
 from . import name_tables
 from .arguments import LABEL_BITS, label_text
 from .context import ObjectVerbs
-from .grammar import FAILED, CommandError
+from .grammar import FAILED, CommandError, late
 from .name_tables import named, named_unless, tos_name, type_name
 from .reads import host, nonzero
 from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, flag_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import (
-        Any,
-        Args,
-        Body,
-        Callable,
-        Collection,
-        IpContext,
-        Iterable,
-        Iterator,
-        Mapping,
-        Message,
-        OutputField,
-        Record,
-    )
+    from .hints import Any, Args, Body, Callable, Collection, IpContext, Iterable, Iterator, Mapping, Message, Record
 
 BITS = {AF_INET: 32, AF_INET6: 128, uapi.AF_MPLS: LABEL_BITS}
 PREFERENCE_NAMES = {0: "medium", 1: "high", 3: "low"}
@@ -104,24 +91,6 @@ def _preference(value: int, record: Body, ip: IpContext) -> str | int:
     return PREFERENCE_NAMES.get(value, value)
 
 
-def _part(name: str) -> Callable[[Any, Body, IpContext], Iterable[OutputField]]:
-    """Return a function of `route_parts`, which is loaded for the first route that needs it."""
-
-    def show_part(value: Any, record: Body, ip: IpContext) -> Iterable[OutputField]:
-        from . import route_parts
-
-        found: Iterable[OutputField] = getattr(route_parts, name)(value, record, ip)
-        return found
-
-    return show_part
-
-
-def _encapsulation(value: Any, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    from .route_encap import encapsulation
-
-    return encapsulation(record, ip)
-
-
 def _cache(flags: int, record: Body, ip: IpContext) -> Iterable[OutputField]:
     """Yield what the kernel has noted about a route that is the answer to a look-up in IPv4."""
     if record["rtm_family"] != AF_INET or not flags & uapi.RTM_F_CLONED:
@@ -157,7 +126,7 @@ def _weight(value: int, record: Body, ip: IpContext) -> int | None:
     return value + 1 if record["rtm_family"] != uapi.AF_MPLS else None
 
 
-ENCAPSULATION = OutputGroup("RTA_ENCAP", _encapsulation)
+ENCAPSULATION = OutputGroup("RTA_ENCAP", late("route_encap.encapsulation"))
 NEW_DESTINATION = OutputRow("RTA_NEWDST", "as", "as to %s ", _new_destination)
 GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", host, colour=_colour("RTA_GATEWAY"), cached=True)
 ROWS = (
@@ -169,7 +138,7 @@ ROWS = (
     OutputRow("rtm_tos", "tos", "tos %s ", tos_name, cached=True),
     OutputRow("RTA_NH_ID", "nhid", "nhid %s "),
     GATEWAY,
-    OutputGroup("RTA_VIA", _part("via")),
+    OutputGroup("RTA_VIA", late("route_parts.via")),
     OutputRow("RTA_OIF", "dev", "dev %s ", device_name, colour="ifname", cached=True),
     OutputRow("", "table", "table %s ", _table, cached=("RTA_TABLE", "rtm_table")),
     OutputRow("rtm_protocol", "protocol", "proto %s ", named_unless("rt_protos", uapi.RTPROT_BOOT), cached=True),
@@ -178,11 +147,11 @@ ROWS = (
     OutputRow("RTA_PRIORITY", "metric", "metric %s "),
     OutputGroup("rtm_flags", flag_names(name_tables.ROUTE_FLAGS), cached=True),
     OutputRow("RTA_MARK", "mark", "mark %s ", nonzero, _mark_text),
-    OutputGroup("RTA_FLOW", _part("realms"), "flow"),
+    OutputGroup("RTA_FLOW", late("route_parts.realms"), "flow"),
     OutputRow("RTA_UID", "uid", "uid %s "),
     OutputGroup("rtm_flags", _cache, "cache"),
     OutputGroup("RTA_CACHEINFO", _cache6),
-    OutputGroup("RTA_METRICS", _part("metrics")),
+    OutputGroup("RTA_METRICS", late("route_parts.metrics")),
     OutputRow("RTA_IIF", "iif", "iif %s ", device_name, colour="ifname"),
     OutputRow("RTA_PREF", "pref", "pref %s", _preference),
     OutputRow(
@@ -201,8 +170,8 @@ HOP = (
     ENCAPSULATION,
     NEW_DESTINATION,
     GATEWAY,
-    OutputGroup("RTA_VIA", _part("via")),
-    OutputGroup("RTA_FLOW", _part("realms")),
+    OutputGroup("RTA_VIA", late("route_parts.via")),
+    OutputGroup("RTA_FLOW", late("route_parts.realms")),
     OutputRow("rtnh_ifindex", "dev", "dev %s ", device_name),  # iproute2 does not colour this one
     OutputRow("rtnh_hops", "weight", "weight %s ", _weight),
     OutputGroup("rtnh_flags", flag_names(name_tables.ROUTE_FLAGS)),
@@ -339,13 +308,6 @@ def save(args: Args) -> int:
     return 0
 
 
-def restore(args: Args) -> int:
-    """Add the routes that `save` has written, from standard input."""
-    from .saved import restore as read_and_send
-
-    return read_and_send("route", args.ip, rtnl.NEWROUTE, _rank)
-
-
 def _rank(body: Body) -> int:
     """Return the place of a route among those to add: a gateway must be reachable before it is used."""
     return -int(body.get("rtm_scope", 0)) if "RTA_GATEWAY" not in body and "RTA_MULTIPATH" not in body else 1
@@ -389,6 +351,6 @@ run = ObjectVerbs(
     ("delete", lambda args: modify(args, rtnl.DELROUTE)),
     ("flush", flush),
     ("save", save),
-    ("restore", restore),
+    ("restore", lambda args: late("saved.restore")("route", args.ip, rtnl.NEWROUTE, _rank)),
     ("showdump", showdump),
 )

@@ -20,7 +20,7 @@ from .route_segments import read_local, read_rpl, read_seg6, show_local, show_rp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, Body, Callable, IpContext, Iterator, Record
+    from .hints import Any, Args, Body, Callable, IpContext, Iterator, Record
 
     Show = Callable[[Body, IpContext], Iterator[OutputField]]
 
@@ -168,15 +168,12 @@ def take(args: Args, record: Record) -> None:
     record["RTA_ENCAP_TYPE"], record["RTA_ENCAP"] = TYPES[word].number, TYPES[word].read(args)
 
 
-def encapsulation(record: Body, ip: IpContext) -> Iterator[OutputField]:
-    """Yield how a route's or next hop's encapsulation is shown."""
-    kind, body = record.get("RTA_ENCAP_TYPE"), record.get("RTA_ENCAP")
-    if kind is None or body is None:
+def encapsulation(body: Any, record: Body, ip: IpContext) -> Iterator[OutputField]:
+    """Yield how the encapsulation of a route or next hop is shown."""
+    kind = record.get("RTA_ENCAP_TYPE", record.get("NHA_ENCAP_TYPE"))
+    if kind is None:
         return
-    name, found = next(
-        ((name, one) for name, one in TYPES.items() if one.number == kind),
-        ("unknown", None),
-    )
+    name, found = next(((name, one) for name, one in TYPES.items() if one.number == kind), ("unknown", None))
     yield OutputField("encap", name, f" encap {name} ")
     if found is not None and isinstance(body, dict):
         yield from found.show(body, ip)

@@ -6,7 +6,7 @@ from ... import uapi
 from . import name_tables
 from .arguments import U8, U32, address, number, prefix
 from .filters import vrf_of
-from .grammar import FAMILIES, CommandError, matches, parsed, wrong
+from .grammar import FAMILIES, CommandError, late, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
 from .name_tables import protocol_number, scope_number
 from .name_tables import tos_number as tos_number  # kinds of links take it from here
@@ -230,12 +230,6 @@ def take_new_destination(args: Args, record: Record) -> None:
     record["RTA_NEWDST"] = address(word, record["rtm_family"])[1]
 
 
-def _encapsulation(args: Args, record: Record) -> None:
-    from .route_encap import take
-
-    take(args, record)
-
-
 ROUTE_ROWS: list[Keyword] = [
     CustomKeyword("src", _source),
     CustomKeyword("as", take_new_destination),
@@ -255,7 +249,7 @@ ROUTE_ROWS: list[Keyword] = [
     CustomKeyword("vrf*", _vrf),
     ValueKeyword("dev|oif", "dev"),
     ValueKeyword("pref*", "RTA_PREF", preference, '"pref" value is invalid\n'),
-    CustomKeyword("encap", _encapsulation),
+    CustomKeyword("encap", late("route_encap.take")),
     ValueKeyword("ttl-propagate", "RTA_TTL_PROPAGATE", on_or_off, '"ttl-propagate" value is invalid\n'),
 ]
 
@@ -288,7 +282,7 @@ HOP_ROWS: list[Keyword] = [
     ValueKeyword("weight", "rtnh_hops", _weight, '"weight" is invalid\n'),
     FlagKeyword("onlink", uapi.RTNH_F_ONLINK, "rtnh_flags"),
     ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n'),
-    CustomKeyword("encap", _encapsulation),
+    CustomKeyword("encap", late("route_encap.take")),
     CustomKeyword("as", take_new_destination),
     ConstantKeyword("pervasive", "rtnh_flags", uapi.RTNH_F_PERVASIVE),
 ]

@@ -10,7 +10,7 @@ from ...objects.prefix import BITS
 from .arguments import U32, interface, natural, prefix, unsigned64
 from .context import ObjectVerbs, complain
 from .filters import group_of, lies_in
-from .grammar import BAD_WORD, FAILED, CommandError, matches, parsed, wrong
+from .grammar import BAD_WORD, FAILED, CommandError, late, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, PrefixKeyword, ValueKeyword, read, target
 from .name_tables import named, protocol_number, tos_name, tos_number, type_name
 from .protocols import name_of, number_of
@@ -351,21 +351,12 @@ def save(args: Args) -> int:
     return 0
 
 
-def restore(args: Args) -> int:
-    """Add the rules that `save` has written, from standard input; those that are there already are left alone."""
-    from .saved import restore as read_and_send
-
-    return read_and_send("rule", args.ip, rtnl.NEWRULE)
-
-
 run = ObjectVerbs(
     "rule",
     ("list|lst|show", show),
     ("save", save),
-    ("restore", restore),
+    ("restore", lambda args: late("saved.restore")("rule", args.ip, rtnl.NEWRULE)),
     ("add", lambda args: modify(args, False)),
     ("delete", lambda args: modify(args, True)),
     ("flush", flush),
-    ("save", save),
-    ("restore", restore),
 )
