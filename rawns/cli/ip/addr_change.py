@@ -39,33 +39,30 @@ def _broadcast(args: Args, record: Record) -> None:
         raise duplicate("broadcast", word)
     record["broadcast"] = word
     if word not in ("+", "-"):
-        family, record["IFA_BROADCAST"] = address(word, record["ifa_family"])
-        _of_family(record, family)
+        _put_address(word, record, "IFA_BROADCAST")
 
 
 def _anycast(args: Args, record: Record) -> None:
     word = args.take()
     if "IFA_ANYCAST" in record:
         raise duplicate("anycast", word)
-    family, record["IFA_ANYCAST"] = address(word, record["ifa_family"])
+    _put_address(word, record, "IFA_ANYCAST")
+
+
+def _put_address(word: str, record: Record, key: str) -> None:
+    family, record[key] = address(word, record["ifa_family"])
     _of_family(record, family)
 
 
-def _lifetime(text: str) -> int:
-    return FOREVER if text == "forever" else U32(text)
+def _lifetime(name: str) -> Keyword:
+    """Return the word of a number of seconds, or ``forever``."""
 
+    def take(args: Args, record: Record) -> None:
+        if name in record:
+            raise duplicate(name, args.words[args.at - 1])
+        record[name] = parsed(lambda text: FOREVER if text == "forever" else U32(text), args.take(), f"{name} value")
 
-class LifetimeKeyword(Keyword):
-    """``valid_lft`` and ``preferred_lft``: seconds, or ``forever``."""
-
-    __slots__ = ()
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read a number of seconds, or ``forever``."""
-        if self.name in record:
-            raise duplicate(self.name, args.words[args.at - 1])
-        word = args.take()
-        record[self.name] = parsed(_lifetime, word, f"{self.name} value")
+    return CustomKeyword(f"{name}*", take)
 
 
 class AddressFlagKeyword(FlagKeyword):
@@ -101,8 +98,8 @@ ROWS = [
     ValueKeyword("dev", "dev"),
     CustomKeyword("label", lambda args, record: put_text(record, "IFA_LABEL", args.take(), uapi.IFNAMSIZ)),
     ValueKeyword("metric*|priority*|preference*", "IFA_RT_PRIORITY", U32, '"metric" value is invalid\n'),
-    LifetimeKeyword("valid_lft*"),
-    LifetimeKeyword("preferred_lft*"),
+    _lifetime("valid_lft"),
+    _lifetime("preferred_lft"),
     *[AddressFlagKeyword(name, bit, "flags") for name, bit in name_tables.ADDRESS_FLAGS.items()],
 ]
 

@@ -27,6 +27,14 @@ def vrf_of(word: str, ip: IpContext, why: str = "Invalid VRF\n") -> Body:
     return link
 
 
+def check_length(address: str, device: str, ip: IpContext) -> None:
+    """Raise `CommandError` if a link-layer address is not as long as the one that the device has."""
+    there = (ip.link(ip.index_of(device)) or {}).get("IFLA_ADDRESS", "")
+    have, due = address.count(":") + 1, there.count(":") + 1
+    if there and have != due:
+        raise CommandError(f"Invalid address length {have} - must be {due} bytes", FAILED)
+
+
 def _prefix(args: Args, record: Record) -> None:
     record["prefix"] = prefix(args.take(), record["family"])
     record["family"] = record["family"] or record["prefix"].family

@@ -6,6 +6,7 @@ from struct import pack
 
 from ... import uapi
 from .arguments import U32, integer, lladdr
+from .filters import check_length
 from .grammar import FAILED, CommandError, matches, parsed, wrong
 
 TYPE_CHECKING = False
@@ -51,16 +52,9 @@ def _next(args: Args, names: tuple[str, ...]) -> str:
 
 
 def _mac(args: Args, record: Record) -> bytes:
-    address = bytes.fromhex(lladdr(args.take()).replace(":", ""))
-    due = _address_length(args, record)
-    if due and len(address) != due:
-        raise CommandError(f"Invalid address length {len(address)} - must be {due} bytes", FAILED)
-    return address
-
-
-def _address_length(args: Args, record: Record) -> int:
-    there = args.ip.link(args.ip.index_of(record["dev"])) or {}
-    return there.get("IFLA_ADDRESS", "").count(":") + 1 if there.get("IFLA_ADDRESS") else 0
+    word = lladdr(args.take())
+    check_length(word, record["dev"], args.ip)
+    return bytes.fromhex(word.replace(":", ""))
 
 
 def _vlan(args: Args) -> tuple[int, int, int]:

@@ -182,10 +182,6 @@ def _hidden(record: Record) -> tuple[str, ...]:
     return ("dev",) if "index" in record else ()
 
 
-def _colour(value: str, entry: Body) -> str | None:
-    return family_colour(entry["ndm_family"])
-
-
 def _states(value: int, entry: Body, ip: IpContext) -> Iterable[OutputField]:
     names = [name.upper() for name, bit in STATES.items() if value & bit]
     return (OutputField("state", names, "".join([f"{name} " for name in names])),) if value else ()
@@ -197,7 +193,7 @@ def _seconds(key: str) -> Read:
 
 def _name_rows(address: str, device: str, link_address: str) -> tuple[OutputRow, ...]:
     return (
-        OutputRow("NDA_DST", "dst", address, host, colour=_colour),
+        OutputRow("NDA_DST", "dst", address, host, colour=lambda value, entry: family_colour(entry["ndm_family"])),
         OutputRow("ndm_ifindex", "dev", device, lambda index, entry, ip: ip.name_of(index) if index else None, colour="ifname"),
         OutputRow("NDA_LLADDR", "lladdr", link_address, colour="mac"),
     )

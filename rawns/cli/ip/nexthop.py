@@ -108,15 +108,10 @@ MAX_WEIGHT = 255
 GROUP_TYPES = {"mpath": uapi.NEXTHOP_GRP_TYPE_MPATH, "resilient": uapi.NEXTHOP_GRP_TYPE_RES}
 
 
-class IPv4DeviceKeyword(DeviceKeyword):
-    """The device of a next hop, which belongs to IPv4 unless another family is known."""
-
-    __slots__ = ()
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read the device."""
-        super().take(args, record)
-        record["nh_family"] = record["nh_family"] or AF_INET
+def _device(args: Args, record: Record) -> None:
+    """Read the device of a next hop, which belongs to IPv4 unless another family is known."""
+    DEVICE.take(args, record)
+    record["nh_family"] = record["nh_family"] or AF_INET
 
 
 def _via(args: Args, record: Record) -> None:
@@ -189,9 +184,10 @@ RESILIENT: list[Keyword] = [
     ValueKeyword("idle_timer", "NHA_RES_GROUP_IDLE_TIMER", _seconds, "invalid idle timer value"),
     ValueKeyword("unbalanced_timer", "NHA_RES_GROUP_UNBALANCED_TIMER", _seconds, "invalid unbalanced timer value"),
 ]
+DEVICE = DeviceKeyword("dev*", "NHA_OIF", NO_DEVICE)
 KEYWORDS: list[Keyword] = [
     ValueKeyword("id", "NHA_ID", U32, "invalid id value"),
-    IPv4DeviceKeyword("dev", "NHA_OIF", NO_DEVICE),
+    CustomKeyword("dev", _device),
     CustomKeyword("via", _via),
     CustomKeyword("encap", _take_encapsulation),
     CustomKeyword("blackhole", _blackhole),
@@ -229,7 +225,7 @@ def modify(args: Args, message: Message, flags: int = 0) -> int:
 
 
 FILTERS: list[Keyword] = [
-    DeviceKeyword("dev*", "NHA_OIF", NO_DEVICE),
+    DEVICE,
     ConstantKeyword("groups*", "NHA_GROUPS", True),
     DeviceKeyword("master*", "NHA_MASTER", NO_DEVICE),
     VrfKeyword("vrf*", "NHA_MASTER", "Invalid VRF\n"),

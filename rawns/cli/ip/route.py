@@ -83,14 +83,6 @@ def _table(record: Body, _: Body, ip: IpContext) -> str | None:
     return named("rt_tables")(table, record, ip) if table and (table != uapi.RT_TABLE_MAIN or ip.details) else None
 
 
-def _mark_text(value: int, record: Body, ip: IpContext) -> str:
-    return f"{value:#x}" if value >= 16 else str(value)
-
-
-def _preference(value: int, record: Body, ip: IpContext) -> str | int:
-    return PREFERENCE_NAMES.get(value, value)
-
-
 def _cache(flags: int, record: Body, ip: IpContext) -> Iterable[OutputField]:
     """Yield what the kernel has noted about a route that is the answer to a look-up in IPv4."""
     if record["rtm_family"] != AF_INET or not flags & uapi.RTM_F_CLONED:
@@ -146,14 +138,14 @@ ROWS = (
     OutputRow("RTA_PREFSRC", "prefsrc", "src %s ", colour=_colour("RTA_PREFSRC")),
     OutputRow("RTA_PRIORITY", "metric", "metric %s "),
     OutputGroup("rtm_flags", flag_names(name_tables.ROUTE_FLAGS), cached=True),
-    OutputRow("RTA_MARK", "mark", "mark %s ", nonzero, _mark_text),
+    OutputRow("RTA_MARK", "mark", "mark %s ", nonzero, lambda value, record, ip: f"{value:#x}" if value >= 16 else str(value)),
     OutputGroup("RTA_FLOW", late("route_parts.realms"), "flow"),
     OutputRow("RTA_UID", "uid", "uid %s "),
     OutputGroup("rtm_flags", _cache, "cache"),
     OutputGroup("RTA_CACHEINFO", _cache6),
     OutputGroup("RTA_METRICS", late("route_parts.metrics")),
     OutputRow("RTA_IIF", "iif", "iif %s ", device_name, colour="ifname"),
-    OutputRow("RTA_PREF", "pref", "pref %s", _preference),
+    OutputRow("RTA_PREF", "pref", "pref %s", lambda value, record, ip: PREFERENCE_NAMES.get(value, value)),
     OutputRow(
         "RTA_TTL_PROPAGATE",
         "ttl-propogate",

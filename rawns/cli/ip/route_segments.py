@@ -17,7 +17,7 @@ from .render import JsonObject, OutputField, OutputGroup, OutputRow, device_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, IpContext, Iterable, Iterator, Record
+    from .hints import Args, Body, IpContext, Iterable, Iterator, Record
 
 NO_MODE = 0xFFFFFFFF  # what iproute2 sends if there is none, for the kernel to refuse
 MAX_SEGMENTS = 64
@@ -139,10 +139,6 @@ def _table(text: str) -> int:
     return number_of("rt_tables", text, 0xFFFFFFFF)
 
 
-def _action(text: str) -> int:
-    return ACTIONS.index(text) + 1
-
-
 def _flavors(args: Args, record: Record) -> None:
     """Read ``flavors NAME[,NAME...]``, and behind ``next-csid`` the lengths ``lblen BITS nflen BITS``."""
     word = args.take()
@@ -180,7 +176,7 @@ def _program(args: Args, record: Record) -> None:
 
 
 LOCAL_KEYWORDS: list[Keyword] = [
-    ValueKeyword("action", "SEG6_LOCAL_ACTION", _action, '"action" value is invalid\n'),
+    ValueKeyword("action", "SEG6_LOCAL_ACTION", lambda text: ACTIONS.index(text) + 1, '"action" value is invalid\n'),
     ValueKeyword("table", "SEG6_LOCAL_TABLE", _table, "invalid table id\n"),
     ValueKeyword("vrftable", "SEG6_LOCAL_VRFTABLE", _table, "invalid vrf table id\n"),
     ValueKeyword("nh4", "SEG6_LOCAL_NH4", lambda text: address(text, AF_INET)[1]),
@@ -234,10 +230,6 @@ def _show_flavors(found: Body, record: Body, ip: IpContext) -> Iterator[OutputFi
         yield from fields(LENGTH_ROWS, found, ip)
 
 
-def _program_name(found: Body, record: Body, ip: IpContext) -> Any:
-    return found.get("SEG6_LOCAL_BPF_PROG_NAME")
-
-
 LENGTH_ROWS = (
     OutputRow("SEG6_LOCAL_FLV_LCBLOCK_BITS", "lblen", "lblen %s "),
     OutputRow("SEG6_LOCAL_FLV_LCNODE_FN_BITS", "nflen", "nflen %s "),
@@ -251,7 +243,7 @@ LOCAL_ROWS = (
     OutputRow("SEG6_LOCAL_NH6", "nh6", "nh6 %s "),
     OutputRow("SEG6_LOCAL_IIF", "iif", "iif %s ", device_name),
     OutputRow("SEG6_LOCAL_OIF", "oif", "oif %s ", device_name),
-    OutputRow("SEG6_LOCAL_BPF", "endpoint", "endpoint %s ", _program_name),
+    OutputRow("SEG6_LOCAL_BPF", "endpoint", "endpoint %s ", lambda found, record, ip: found.get("SEG6_LOCAL_BPF_PROG_NAME")),
     OutputGroup("SEG6_LOCAL_COUNTERS", _show_counters),
     OutputGroup("SEG6_LOCAL_FLAVORS", _show_flavors),
 )

@@ -9,12 +9,13 @@ from ...nlmsg import Request
 from .arguments import interface
 from .context import complain, help_of
 from .grammar import FAILED, CommandError, garbage
+from .keywords import CustomKeyword, read
 from .render import JsonObject, OutputField, put
 from .show_stats import columns, statistics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Callable, IpContext, Iterator
+    from .hints import Any, Args, Body, Callable, IpContext, Iterator, Keyword, Record
 
     Show = Callable[[Any, IpContext], Iterator[OutputField]]
 
@@ -249,41 +250,46 @@ def _named(names: list[str]) -> list[Suite]:
     return found
 
 
-def _help_after(word: str) -> CommandError:
-    complain(f'What is "{word}"?')
-    return CommandError(help_of("stats").text, EINVAL)
-
-
-def _device(args: Args, before: str | None) -> str:
-    """Return the name after ``dev``.  Raises `CommandError` if the words have named a device before."""
+def _device(args: Args, record: Record) -> None:
     name = args.take()
-    if before is not None:
+    if "dev" in record:
         raise garbage("dev", name)
-    return interface(name, "dev")
+    record["dev"] = interface(name, "dev")
 
 
-def _read(args: Args) -> tuple[int, list[Suite]]:
-    """Read the words of ``show``; return the index of the device, 0 for all, and the suites."""
-    chosen: list[Suite] = []
-    names: list[str] = []
-    device = None
-    while args:
-        word = args.take()
-        if word == "dev":
-            device = _device(args, device)
-        elif word == "help":
-            raise CommandError(help_of("stats").text, 0)
-        elif word in LEVELS:
-            level, name = LEVELS.index(word), args.take()
-            if level > len(names):
-                raise _wrong(f"Error: {word} {name} requested without selecting a {LEVELS[len(names)]} first")
-            if level < len(names):
-                chosen += _named(names)
-            names[level:] = [name]
-        else:
-            raise _help_after(word)
-    chosen += _named(names)
-    return args.ip.device(device) if device is not None else 0, [suite for suite in SUITES if suite in chosen]
+def _level(word: str) -> Keyword:
+    """Return the word of a group, a subgroup or a suite, which may follow one of the level above."""
+    level = LEVELS.index(word)
+
+    def take(args: Args, record: Record) -> None:
+        name, names = args.take(), record["names"]
+        if level > len(names):
+            raise _wrong(f"Error: {word} {name} requested without selecting a {LEVELS[len(names)]} first")
+        if level < len(names):
+            record["chosen"] += _named(names)
+        names[level:] = [name]
+
+    return CustomKeyword(word, take)
+
+
+def _l3_stats(args: Args, record: Record) -> None:
+    value = args.take()
+    if "l3_stats" in record:
+        raise _wrong("A statistics suite to toggle was already given.")
+    if value not in ("on", "off"):
+        raise _wrong(f'Error: argument of "l3_stats" must be one of "off", "on", not "{value}"')
+    record["l3_stats"] = int(value == "on")
+
+
+def _otherwise(word: str, args: Args, record: Record) -> None:
+    """Raise the help; a word that is not ``help`` is named, and an error."""
+    if word != "help":
+        complain(f'What is "{word}"?')
+    raise CommandError(help_of("stats").text, 0 if word == "help" else EINVAL)
+
+
+WORDS = [CustomKeyword("dev", _device), *map(_level, LEVELS)]
+SET_WORDS = [CustomKeyword("dev", _device), CustomKeyword("l3_stats", _l3_stats)]
 
 
 def request(index: int, chosen: list[Suite], dump: bool) -> Request:
@@ -299,7 +305,10 @@ def request(index: int, chosen: list[Suite], dump: bool) -> Request:
 def show(args: Args) -> int:
     """List statistics of all links, or of one."""
     ip = args.ip
-    index, chosen = _read(args)
+    record = read(WORDS, args, {"names": [], "chosen": []}, _otherwise)
+    record["chosen"] += _named(record["names"])
+    index = ip.device(record["dev"]) if "dev" in record else 0
+    chosen = [suite for suite in SUITES if suite in record["chosen"]]
     if index:
         ip.print_all([suite.fields(ip.kernel.get(request(index, chosen, False)).body, ip) for suite in chosen])
         return 0
@@ -322,27 +331,13 @@ def _with_end(suite: Suite, body: Body, ip: IpContext, last: bool) -> Iterator[O
 
 def set_(args: Args) -> int:
     """Have the hardware count what it forwards by IP, or not."""
-    device, switch = None, None
-    while args:
-        word = args.take()
-        if word == "dev":
-            device = _device(args, device)
-        elif word == "l3_stats":
-            value = args.take()
-            if switch is not None:
-                raise _wrong("A statistics suite to toggle was already given.")
-            if value not in ("on", "off"):
-                raise _wrong(f'Error: argument of "l3_stats" must be one of "off", "on", not "{value}"')
-            switch = value == "on"
-        elif word == "help":
-            raise CommandError(help_of("stats").text, 0)
-        else:
-            raise _help_after(word)
-    if device is None:
+    record = read(SET_WORDS, args, {}, _otherwise)
+    if "dev" not in record:
         raise CommandError('Not enough information: "dev" argument is required.')
-    if switch is None:
+    if "l3_stats" not in record:
         raise CommandError("Not enough information: stat type to toggle is required.")
-    body = {"ifindex": args.ip.device(device), "IFLA_STATS_SET_OFFLOAD_XSTATS_L3_STATS": int(switch)}
+    index = args.ip.device(record["dev"])
+    body = {"ifindex": index, "IFLA_STATS_SET_OFFLOAD_XSTATS_L3_STATS": record["l3_stats"]}
     args.ip.do(Request(rtnl.SETSTATS, body))
     return 0
 

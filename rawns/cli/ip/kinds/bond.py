@@ -148,13 +148,9 @@ WORDS: list[Keyword] = sorted(
 WORDS.insert(2, ConstantKeyword("clear_active_slave*", "IFLA_BOND_ACTIVE_SLAVE", 0))
 
 
-def _priority(text: str) -> int:
-    return signed(integer(text), {}, None)
-
-
 PORT_WORDS = [
     ValueKeyword("queue_id*", "IFLA_BOND_SLAVE_QUEUE_ID", U16, "queue_id is invalid"),
-    ValueKeyword("prio", "IFLA_BOND_SLAVE_PRIO", _priority, "prio is invalid"),
+    ValueKeyword("prio", "IFLA_BOND_SLAVE_PRIO", lambda text: signed(integer(text), {}, None), "prio is invalid"),
 ]
 
 

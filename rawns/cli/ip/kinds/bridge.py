@@ -10,7 +10,7 @@ from .. import name_tables
 from ..arguments import U8, U16, U32, lladdr, unsigned64
 from ..ethertypes import ethertype, ethertype_name
 from ..grammar import parsed
-from ..keywords import ConstantKeyword, DeviceKeyword, Keyword, OnOffKeyword, ValueKeyword
+from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, Keyword, OnOffKeyword, ValueKeyword
 from ..reads import hexadecimal, link_name, named_rows, on_off, signed, switch_row
 from ..render import JsonText, OutputRow
 from .kind import described, show
@@ -58,28 +58,23 @@ def _attribute(name: str) -> str:
     return name.upper().replace("_COUNT", "_CNT").replace("_INTERVAL", "_INTVL").replace("GROUP_ADDRESS", "GROUP_ADDR")
 
 
-class BridgeBoolOption(Keyword):
-    """One of the bridge's yes-or-no options, which share an attribute (struct br_boolopt_multi: values, and which are meant)."""
+def _boolean_word(name: str) -> Keyword:
+    """Return the word of a yes-or-no option; they share an attribute (struct br_boolopt_multi: values, and which are meant)."""
+    bit = 1 << BOOLEANS.index(name)
 
-    __slots__ = ("bit",)
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.bit = 1 << BOOLEANS.index(name)
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read 0 or 1."""
-        word = args.take()
-        on = parsed(U8, word, f"invalid {self.name}")
+    def take(args: Args, record: Record) -> None:
+        on = parsed(U8, args.take(), f"invalid {name}")
         options = record.setdefault("IFLA_BR_MULTI_BOOLOPT", {"optval": 0, "optmask": 0})
-        options["optval"] = options["optval"] | self.bit if on else options["optval"] & ~self.bit
-        options["optmask"] |= self.bit
+        options["optval"] = options["optval"] | bit if on else options["optval"] & ~bit
+        options["optmask"] |= bit
+
+    return CustomKeyword(name, take)
 
 
 def _word(option: str) -> Keyword:
     name, size, *_ = option.split(":")
     if size == "b":
-        return BridgeBoolOption(name)
+        return _boolean_word(name)
     key = f"IFLA_BR_{_attribute(name)}"
     if size == "a":
         return ValueKeyword(f"{name}*", key, lladdr)

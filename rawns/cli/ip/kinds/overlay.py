@@ -217,13 +217,9 @@ def _header_rows(prefix: str) -> list[OutputRow]:
     ]
 
 
-def _df(value: int, record: Body, ip: IpContext) -> str:
-    return f"df {DF[value]} " if value else ""
-
-
 def _df_rows(prefix: str) -> list[OutputRow]:
     return [
-        OutputRow(f"{prefix}_DF", "df", "%s", named_by(DF, None), _df),
+        OutputRow(f"{prefix}_DF", "df", "%s", named_by(DF, None), lambda value, record, ip: f"df {DF[value]} " if value else ""),
         OutputRow(f"{prefix}_LABEL", "label", "flowlabel %s ", hexadecimal_or_none),
     ]
 

@@ -187,7 +187,7 @@ def ipv4_options(prefix: str, fragmented: OutputRow, abbreviated: str = "*") -> 
     }
 
 
-def hexadecimal_number(most: int) -> Callable[[str], int]:
+def _hexadecimal_number(most: int) -> Callable[[str], int]:
     """Return a parser of hexadecimal numbers up to ``most``, with or without 0x."""
 
     def read_hexadecimal(text: str) -> int:
@@ -199,53 +199,16 @@ def hexadecimal_number(most: int) -> Callable[[str], int]:
     return read_hexadecimal
 
 
-class InheritKeyword(Keyword):
-    """A word that a value follows, or a name for which a flag stands (``fwmark inherit``).
-
-    The value is stored in the bits ``mask`` of its attribute.
-    """
-
-    __slots__ = ("flag", "flags", "inherits", "key", "mask", "read", "why")
-
-    def __init__(
-        self,
-        names: str,
-        prefix: str,
-        key: str,
-        flag: int,
-        read: Callable[[str], int],
-        why: str,
-        mask: int = 0xFFFFFFFF,
-        inherits: str = "inherit",
-    ) -> None:
-        super().__init__(names)
-        self.flags, self.key, self.flag = f"{prefix}_FLAGS", f"{prefix}_{key}", flag
-        self.read, self.why, self.mask, self.inherits = read, why, mask, inherits
-
-    def take(self, args: Args, record: Record) -> None:
-        """Read the value, or set the flag."""
-        word = args.take()
-        if word == self.inherits:
-            record[self.flags] |= self.flag
-            value = None if self.inherits == "none" else 0  # `encaplimit none` keeps the number
-        else:
-            value = parsed(self.read, word, self.why)
-            record[self.flags] &= ~self.flag
-        if value is not None:
-            shift = (self.mask & -self.mask).bit_length() - 1
-            record[self.key] = record[self.key] & ~self.mask | value << shift
-
-
 # Options that may be inherited from the packet inside: what help calls the value, its attribute and mask, the flag that
 # stands for `inherit`, the parser, the complaint, and what shows the value.
 INHERITED: dict[str, tuple[str, str, int, str, Callable[[str], int], str, Callable[[int], Any]]] = {
     "tclass": (
         *("TCLASS", "FLOWINFO", TCLASS, "USE_ORIG_TCLASS"),
-        *(hexadecimal_number(255), "invalid TClass", "0x{:02x}".format),
+        *(_hexadecimal_number(255), "invalid TClass", "0x{:02x}".format),
     ),
     "flowlabel": (
         *("FLOWLABEL", "FLOWINFO", FLOWLABEL, "USE_ORIG_FLOWLABEL"),
-        *(hexadecimal_number(FLOWLABEL), "invalid Flowlabel", "0x{:05x}".format),
+        *(_hexadecimal_number(FLOWLABEL), "invalid Flowlabel", "0x{:05x}".format),
     ),
     "encaplimit": ("ELIM", "ENCAP_LIMIT", 0xFF, "IGN_ENCAP_LIMIT", U8, "invalid ELIM", int),
     "fwmark": (
@@ -288,13 +251,25 @@ def ipv6_options(
         word, json = ("none", "encap_limit") if name == "encaplimit" else ("inherit", name)
         spellings = {"tclass": tos, "flowlabel": "flowlabel|fl"}.get(name, name)
         bits, shift = getattr(uapi, f"IP6_TNL_F_{flag}"), (mask & -mask).bit_length() - 1
+        attribute = f"{prefix}_{key}"
 
         def value(found: int, record: Body, ip: IpContext) -> Any:
             return None if record.get(flags, 0) & bits else shown((found & mask) >> shift)
 
-        keyword = InheritKeyword(spellings, prefix, key, bits, read, why, mask, word)
-        row = OutputRow(f"{prefix}_{key}", json, form.format(f"{name} %s"), value)
-        return TunnelOption(f"{name} {value_name}", [keyword], [flag_row(flag, f"{name} {word}"), row])
+        def take(args: Args, record: Record) -> None:
+            text = args.take()
+            if text == word:
+                record[flags] |= bits
+                if word == "none":
+                    return  # the number is kept
+                number = 0
+            else:
+                number = parsed(read, text, why)
+                record[flags] &= ~bits
+            record[attribute] = record[attribute] & ~mask | number << shift
+
+        row = OutputRow(attribute, json, form.format(f"{name} %s"), value)
+        return TunnelOption(f"{name} {value_name}", [CustomKeyword(spellings, take)], [flag_row(flag, f"{name} {word}"), row])
 
     hop_limit = ValueKeyword(ttl, f"{prefix}_TTL", either("inherit", 0, U8), "invalid HLIM\n")
     local = [FlagKeyword(f"{no}allow-localremote", uapi.IP6_TNL_F_ALLOW_LOCAL_REMOTE, flags, on=not no) for no in ("", "no")]
@@ -348,22 +323,6 @@ def key_number(name: str, text: str) -> int:
 DIRECTIONS = (("", "IO"), ("i", "I"), ("o", "O"))
 
 
-class GreFlagKeyword(FlagKeyword):
-    """A word that sets or clears a bit of the GRE header, of packets received, sent, or both."""
-
-    __slots__ = ("ways",)
-
-    def __init__(self, names: str, bits: int, prefix: str, ways: str, on: bool = True) -> None:
-        super().__init__(names, bits, prefix, on=on)
-        self.ways = ways
-
-    def take(self, args: Args, record: Record) -> None:
-        """Set or clear the bit."""
-        for way in self.ways:
-            flags = f"{self.key}_{way}FLAGS"
-            record[flags] = record[flags] | self.bits if self.on else record[flags] & ~self.bits
-
-
 def key_options(prefix: str, flags: bool = True, exact: bool = False) -> Options:
     """Return the option of keys of both directions or of one, and of sequence numbers and checksums if the header has ``flags``.
 
@@ -389,12 +348,16 @@ def key_options(prefix: str, flags: bool = True, exact: bool = False) -> Options
 
         return OutputRow(f"{prefix}_{way}KEY", f"{way.lower()}key", f"{way.lower()}key %s ", read_key)
 
+    def flag_word(name: str, bits: int, ways: str, no: str) -> Keyword:
+        def take(args: Args, record: Record) -> None:
+            for way in ways:
+                key = f"{prefix}_{way}FLAGS"
+                record[key] = record[key] & ~bits if no else record[key] | bits
+
+        return CustomKeyword(f"{no}{name}{mark}", take)
+
     def flag(name: str, bits: int) -> TunnelOption:
-        words = [
-            GreFlagKeyword(f"{no}{direction}{name}{mark}", bits, prefix, ways, on=not no)
-            for direction, ways in DIRECTIONS
-            for no in opposites
-        ]
+        words = [flag_word(f"{direction}{name}", bits, ways, no) for direction, ways in DIRECTIONS for no in opposites]
         rows = [OutputRow(f"{prefix}_{way}FLAGS", f"{way.lower()}{name}", f"{way.lower()}{name} ", bit(bits)) for way in "IO"]
         return TunnelOption(f"[no][i|o]{name}", words, rows)
 
