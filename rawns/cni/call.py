@@ -92,6 +92,9 @@ class Attachment:
         """The name of its tables in nf_tables."""
         return f"cni-{self.token}"
 
+    def __str__(self) -> str:
+        return f"{self.container} {self.ifname}"
+
     @property
     def stamp(self) -> str:
         """What says whose an interface or a table is; `belongs` finds the network in it."""

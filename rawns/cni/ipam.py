@@ -177,7 +177,9 @@ class HostLocal(Ipam):
                 else:
                     found.append((number, *_next(ranges, leases.last(number), taken)))
             if wanted:
-                raise CniError(INVALID_CONFIG, f"{wanted[0].address} is asked for, and is in none of the ranges")
+                again = any(wanted[0] in one for ranges in self.range_sets for one in ranges)
+                where = "in a range set of which another address is asked for" if again else "in none of the ranges"
+                raise CniError(INVALID_CONFIG, f"{wanted[0].address} is asked for, and is {where}")
             self.call.undo(self.delete)
             for number, _, address in found:
                 leases.reserve(address, self.call.attachment)
@@ -195,9 +197,13 @@ class HostLocal(Ipam):
         return resolv_conf(path) if path else None
 
     def check(self) -> None:
+        result = self.call.previous()
+        given = [one.address for one in result.in_sandbox(self.call.netns_path, self.call.ifname)] if result is not None else []
         with self._leases(create=False) as leases:
-            if not leases.of(self.call.attachment):
-                raise different(f"no address is reserved for {self.call.attachment.container} {self.call.ifname}")
+            mine = leases.of(self.call.attachment)
+        for address in given or [""]:
+            if not mine or address and address not in mine:
+                raise different(f"{address or 'no address'} is {'not ' if address else ''}reserved for {self.call.attachment}")
 
     def delete(self) -> None:
         if os.path.isdir(f"{self.values['dataDir']}/{self.call.network}"):

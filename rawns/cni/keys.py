@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..objects.prefix import Prefix
 
 MAX_ITEMS = 65536  # of a list
+IPV4_MAPPED = prefix.parse("::ffff:0:0/96")  # RFC 4291: on no interface
 
 
 class KeyType:
@@ -171,7 +172,10 @@ def _mac(text: str) -> str:
 def _network(text: str) -> Prefix:
     if "/" not in text:
         raise InvalidValue(f"{shown(text)} is not a network, such as 10.1.0.0/16")
-    return prefix.parse(text)
+    found = prefix.parse(text)
+    if found in IPV4_MAPPED:
+        raise InvalidValue(f"{text} is an IPv4 network in the form of IPv6")
+    return found
 
 
 def _subnet(text: str) -> Prefix:

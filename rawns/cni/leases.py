@@ -92,20 +92,21 @@ class Leases:
         """
         found: dict[str, Owner] = {}
         for name in syscalls.listdir(self._here):
-            if _address(name):
-                container, _, ifname = self._read(name).strip().partition(LINE_BREAK)
+            text = self._read(name) if _address(name) else None
+            if text is not None:
+                container, _, ifname = text.strip().partition(LINE_BREAK)
                 found[name] = (container, ifname)
         return found
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str) -> str | None:
+        """Return the beginning of a regular file; None for anything else."""
         try:
             file = syscalls.open_(f"{self._here}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except SyscallError:
-            return ""
+            return None
         try:
-            return syscalls.read(file, MAX_FILE_BYTES).decode("utf-8", "replace")
-        except SyscallError:
-            return ""  # a directory
+            regular = stat.S_ISREG(syscalls.stat(file).st_mode)
+            return syscalls.read(file, MAX_FILE_BYTES).decode("utf-8", "replace") if regular else None
         finally:
             syscalls.close(file)
 
@@ -116,7 +117,7 @@ class Leases:
 
     def last(self, range_set: int) -> str:
         """Return the address that was given out last of a range set; empty if that is not known."""
-        return _address(self._read(f"{LAST}{range_set}").strip())
+        return _address((self._read(f"{LAST}{range_set}") or "").strip())
 
     # -- changing -------------------------------------------------------------------------------------------------
 
@@ -138,6 +139,7 @@ class Leases:
                 syscalls.close(file)
             syscalls.rename(new, f"{self._here}/{name}")
         except SyscallError as error:
+            self.release(NEW)
             raise CniError(
                 IO_FAILURE, f"{printable(self._path)}/{name} cannot be written: {error.strerror} ({error.code})"
             ) from None
@@ -149,6 +151,10 @@ class Leases:
                 syscalls.unlink(f"{self._here}/{name}")
             except FileNotFoundError:
                 pass
+            except SyscallError as error:
+                raise CniError(
+                    IO_FAILURE, f"{printable(self._path)}/{name} cannot be removed: {error.strerror} ({error.code})"
+                ) from None
 
 
 def _address(text: str) -> str:

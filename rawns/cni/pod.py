@@ -213,7 +213,7 @@ def _taken(call: Call) -> str:
 
 
 def check(call: Call, result: CniResult) -> Link:
-    """Raise `CniError` if the container's interface, an address or a route of a result is not there; return the interface."""
+    """Return the container's interface.  Raises `CniError` if it, or an interface, address or route of a result is not there."""
     net = call.pod.net
     found = find(net, call.ifname)
     if found is None:
@@ -223,6 +223,11 @@ def check(call: Call, result: CniResult) -> Link:
         raise different(f"prevResult has no interface {call.ifname} of the container")
     if mine.get("mac") and found.address != mine["mac"].lower():
         raise different(f"{call.ifname} has the MAC address {found.address}, not {mine['mac']}")
+    if mine.get("mtu") and found.mtu != mine["mtu"]:
+        raise different(f"{call.ifname} has an MTU of {found.mtu}, not {mine['mtu']}")
+    for one in result.interfaces:
+        if not one.get("sandbox"):
+            _check_on_node(call.host, one)
     there = {str(one) for one in net.addresses(found.index)}
     for given in result.in_sandbox(call.netns_path, call.ifname):
         if str(given) not in there:
@@ -230,6 +235,15 @@ def check(call: Call, result: CniResult) -> Link:
     for one in result.routes:
         _check_route(net, found.index, one)
     return found
+
+
+def _check_on_node(host: Net, one: dict[str, Any]) -> None:
+    """Raise `CniError` if an interface of a result is not on the node, or has another MAC address, which a bridge may have."""
+    found = find(host, one["name"])
+    if found is None:
+        raise different(f"the node lacks the interface {one['name']}")
+    if found.kind != "bridge" and one.get("mac") and found.address != one["mac"].lower():
+        raise different(f"{one['name']} has the MAC address {found.address}, not {one['mac']}")
 
 
 def _check_route(net: Net, index: int, one: dict[str, Any]) -> None:

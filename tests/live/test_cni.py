@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -128,6 +129,54 @@ def test_life_of_a_container(node: NetNS, pod: NetNS, other_pod: NetNS, tmp_path
     assert leases(tmp_path) == set() and nft(node) == ""
 
 
+def test_check_finds_what_was_changed_by_hand(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """Each change is made by the real ``ip``, or to the file that the reference implementation would read, and taken back."""
+    engine = Engine(in_process(node), network(tmp_path, mtu=1400))
+    host = engine.add("one", path_of(pod))["interfaces"][1]
+    lease = tmp_path / "networks" / "net1" / "10.88.0.2"
+    for where, change, words in (
+        (node, "link set {name} address 02:00:00:00:00:99", "{name} has the MAC address 02:00:00:00:00:99, not {mac}"),
+        (node, "link set {name} nomaster", "{name} is not a port of cni0"),
+        (pod, "link set eth0 mtu 1300", "eth0 has an MTU of 1300, not 1400"),
+        (pod, "addr del 10.88.0.2/24 dev eth0", "eth0 lacks the address 10.88.0.2/24"),
+    ):
+        where.run(["ip", *change.format(**host).split()], check=True)
+        with pytest.raises(PluginFailed) as failed:
+            engine.check("one", path_of(pod))
+        assert failed.value.error["msg"] == words.format(**host)
+        node.run(["ip", "link", "set", host["name"], "address", host["mac"], "master", "cni0"], check=True)
+        pod.run(["ip", "link", "set", "eth0", "mtu", "1400"], check=True)
+    pod.run(["ip", "addr", "add", "10.88.0.2/24", "dev", "eth0"], check=True)
+    pod.run(["ip", "route", "add", "default", "via", "10.88.0.1"], check=True)
+    engine.check("one", path_of(pod))
+    text = lease.read_bytes()
+    lease.unlink()
+    with pytest.raises(PluginFailed, match="10.88.0.2 is not reserved for one eth0"):
+        engine.check("one", path_of(pod))
+    lease.write_bytes(text)
+    engine.check("one", path_of(pod))
+
+
+def test_a_full_disk_and_what_is_not_a_file(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    directory = tmp_path / "networks" / "net1"
+    directory.mkdir(parents=True)
+    engine = Engine(in_process(node), network(tmp_path))
+    pages = os.sysconf("SC_PAGE_SIZE")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={pages},mode=755", "rawns-test", directory], check=True)
+    try:
+        (directory / "full").write_bytes(bytes(pages))
+        with pytest.raises(PluginFailed, match="10.88.0.2 cannot be written: No space left on device"):
+            engine.add("one", path_of(pod))
+        assert {one.name for one in directory.iterdir()} == {"full", "lock"} and names(pod) == {"lo"}
+    finally:
+        subprocess.run(["umount", directory], check=True)
+    (directory / "10.88.0.2").mkdir()
+    (directory / "10.88.0.3").symlink_to("/etc/passwd")
+    assert engine.add("one", path_of(pod))["ips"][0]["address"] == "10.88.0.4/24"
+    engine.collect([])
+    assert leases(tmp_path) == {"10.88.0.2", "10.88.0.3"} and names(pod) == {"lo"}
+
+
 def test_addresses_and_mac_that_the_engine_asks_for(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
     engine = Engine(in_process(node), chained(network(tmp_path)))
     result = engine.add("one", path_of(pod), args="IgnoreUnknown=1;K8S_POD_NAME=x", ips=["10.88.0.77"], mac="02:11:22:33:44:55")
@@ -183,7 +232,11 @@ def test_flows_of_udp_follow_a_published_port(node: NetNS, pod: NetNS, other_pod
         targets = {"10.88.0.1": ("0.0.0.0", socket.AF_INET), "fd00:88::1": ("::", socket.AF_INET6)}
         senders = {address: third.socket(family, socket.SOCK_DGRAM) for address, (_, family) in targets.items()}
         for address, sender in senders.items():
-            sender.sendto(b"nobody", (address, 5353))
+            sender.settimeout(20)
+            sender.connect((address, 5353))
+            sender.send(b"nobody")
+            with pytest.raises(ConnectionRefusedError):  # so the node has got it
+                sender.recv(100)
         with node.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:  # to an address that is not the node's
             elsewhere.sendto(b"elsewhere", ("10.88.0.77", 5353))
         assert sorted(udp_entries(node, 5353)) == ["10.88.0.1", "10.88.0.77", "fd00:0088:0000:0000:0000:0000:0000:0001"]
@@ -193,7 +246,7 @@ def test_flows_of_udp_follow_a_published_port(node: NetNS, pod: NetNS, other_pod
                 with namespace.socket(family, socket.SOCK_DGRAM) as server:
                     server.settimeout(20)
                     server.bind((any_address, 53))
-                    senders[address].sendto(name.encode(), (address, 5353))
+                    senders[address].send(name.encode())
                     assert server.recv(100) == name.encode()
             if name == "one":
                 engine.delete(name, path_of(namespace))
@@ -479,7 +532,6 @@ def test_files_of_other_users_are_not_trusted(node: NetNS, pod: NetNS, tmp_path:
     (directory / "10.88.0.2").symlink_to(victim)
     (directory / ".rawns-new").symlink_to(victim)
     refused("ELOOP")
-    (directory / ".rawns-new").unlink()
     assert engine.add("one", path_of(pod))["ips"][0]["address"] == "10.88.0.3/24"
     assert victim.read_text() == "kept"
     engine.delete("one")
