@@ -12,6 +12,7 @@ import sys
 
 from .. import uapi
 from ..terminal import printable
+from . import getopt
 from .exec import become, restore_signals
 from .options import HELP, Command, HelpRequested, Option
 
@@ -109,53 +110,23 @@ class UtilLinuxCommand(Command):
 
         What is left in ``words`` is the program.  Raises `Failed` at a wrong option, `HelpRequested` at ``--help``.
         """
-        while words and len(words[0]) > 1 and words[0][0] == "-":
-            word = words.pop(0)
-            if word == "--":
-                return
-            for option, text in [self._long(word, words)] if word.startswith("--") else self._joined(word, words):
+        found = getopt.read(words, self.order, self.find, _argument)
+        try:
+            for _, option, text in found:
                 if option is HELP:
                     raise HelpRequested(self.help())
                 yield option.key, text
-
-    def _long(self, word: str, words: list[str]) -> tuple[Option, str | None]:
-        name, equals, text = word.partition("=")
-        candidates = [name] if name in self.order else [one for one in self.order if one.startswith(name)]
-        if len(candidates) > 1:
-            known = "".join(f" '{one}'" for one in candidates)
-            raise self._wrong(f"option '{word}' is ambiguous; possibilities:{known}")
-        option = self.find(candidates[0]) if candidates else None
-        if option is None:
-            raise self._wrong(f"unrecognized option '{word}'")
-        if equals and not option.argument:
-            raise self._wrong(f"option '{candidates[0]}' doesn't allow an argument")
-        if equals or option.optional or not option.argument:
-            return option, text if equals else None
-        if not words:
-            raise self._wrong(f"option '{candidates[0]}' requires an argument")
-        return option, words.pop(0)
-
-    def _joined(self, word: str, words: list[str]) -> Iterator[tuple[Option, str | None]]:
-        """Yield the short options of one word."""
-        for place, letter in enumerate(word[1:], 2):
-            option = self.find(f"-{letter}")
-            if option is None:
-                raise self._wrong(f"invalid option -- '{letter}'")
-            if option.argument and not option.optional and place == len(word) and not words:
-                raise self._wrong(f"option requires an argument -- '{letter}'")
-            if option.argument:
-                rest = word[place:]
-                yield option, rest or (None if option.optional else words.pop(0))
-                return
-            yield option, None
-
-    def _wrong(self, sentence: str) -> Failed:
-        return Failed(sentence, advice=f"Try '{self.name} --help' for more information.")
+        except getopt.GetoptError as error:
+            raise Failed(str(error), advice=f"Try '{self.name} --help' for more information.") from None
 
     def parse(self, argv: Any) -> Any:
         """Read a whole command line for its errors and its help.  Raises as `read`."""
         for _ in self.read(list(argv)):
             pass
+
+
+def _argument(option: Option) -> int:
+    return getopt.NONE if not option.argument else getopt.OPTIONAL if option.optional else getopt.REQUIRED
 
 
 def _options(spellings: str, argument: str, text: str, only_long: bool) -> Iterator[Option]:

@@ -185,6 +185,7 @@ dst 1.2.3.4 -tan
 --family
 --tcp=4
 --foo
+--foo=bar
 --t
 --n
 --s
