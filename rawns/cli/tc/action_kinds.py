@@ -35,7 +35,7 @@ def _control(args: Args) -> int:
     try:
         return take_control(args)
     except CommandError as error:
-        raise error if error.exits else CommandError(f"{error.text}\n{HELP['gact']}") from None
+        raise CommandError(error.text if error.exits else f"{error.text}\n{HELP['gact']}") from None
 
 
 def _follows(args: Args, word: str) -> bool:

@@ -7,18 +7,20 @@ from ...errors import KernelError
 from ...nlmsg import Request
 from ..ip.arguments import U32
 from ..ip.context import complain, complaint
-from ..ip.grammar import CommandError, matches, wrong
+from ..ip.context import help_of as program_help_of
+from ..ip.grammar import CommandError, matches, parsed, wrong
 from ..ip.render import JsonObject, OutputField
-from . import action_kinds, units
+from . import action_kinds
+from .action_kind import take_index
 from .common import MAX_KIND_BYTES, need, peek, shortened
 from .objects import TcVerbs
 from .output import field, line_end, nest, plain
 from .statistics import counters
-from .words import control_of, failed, refused, unsupported
+from .words import control_of, explained, failed, refused, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Iterable, Iterator, Reply, TcContext
+    from .hints import Any, Args, Body, Iterable, Iterator, TcContext
 
 VERBS = ("change", "replace", "delete", "get", "add")
 MAX_COOKIE_BYTES = 16
@@ -64,11 +66,8 @@ def _one(args: Args, found: dict[str, Any], cookie: bytes) -> bytes:
     try:
         action["TCA_ACT_OPTIONS"] = action_kinds.KINDS[kind].parse(args)
     except CommandError as error:
-        if error.exits:
-            raise
-        said = f"{error.text}\n" if error.text else ""
-        bad = f"parse_action: bad value ({len(args.words) - start}:{word})!"
-        raise refused(f"{said}bad action parsing\n{bad}") from None
+        bad = f"bad action parsing\nparse_action: bad value ({len(args.words) - start}:{word})!"
+        raise explained(error, bad) from None
     if peek(args) == "cookie":
         args.take()
         cookie = _cookie(args.take())
@@ -139,12 +138,11 @@ def _action(action: Body, ip: TcContext, bound: bool) -> Iterator[OutputField]:
         yield field("cookie", action["TCA_ACT_COOKIE"].hex(), "\tcookie %s", ip)
         yield line_end(ip)
     flags = list(_flags(action, ip, bound))
-    yield from flags
-    if flags:
-        yield line_end(ip)
-    for key, name in (("TCA_ACT_HW_STATS", "hw_stats"), ("TCA_ACT_USED_HW_STATS", "used_hw_stats")):
-        if key in action:
-            bits = action[key]["value"] & action[key]["selector"]
+    yield from [*flags, line_end(ip)] if flags else []
+    for name in ("hw_stats", "used_hw_stats"):
+        found = action.get(f"TCA_ACT_{name.upper()}")
+        if found is not None:
+            bits = found["value"] & found["selector"]
             names = [one for one, bit in HW_STATS if (bits & bit if bit else not bits)]
             yield OutputField(name, names, f"\t{name}" + "".join([f" {one}" for one in names]))
             yield line_end(ip)
@@ -174,12 +172,6 @@ def _reply(body: Body, ip: TcContext) -> Iterator[Iterable[OutputField]]:
 # -- the verbs ----------------------------------------------------------------------------------------------------
 
 
-def _usage() -> CommandError:
-    from .help_texts import OBJECTS
-
-    return CommandError(OBJECTS["actions"])
-
-
 def modify(args: Args, flags: int) -> int:
     """Add or replace the actions that the words describe; another verb may follow."""
     try:
@@ -187,10 +179,7 @@ def modify(args: Args, flags: int) -> int:
         if not body["TCA_ROOT_TAB"]:
             raise refused("")
     except CommandError as error:
-        if error.exits:
-            raise
-        said = f"{error.text}\n" if error.text else ""
-        raise refused(f'{said}Illegal "action"') from None
+        raise explained(error, 'Illegal "action"') from None
     try:
         args.ip.do(Request(rtnl.NEWACTION, body, flags))
     except KernelError as error:
@@ -213,25 +202,13 @@ def _numbered(args: Args) -> dict[str, Any]:
         if not matches(peek(args), "index"):
             raise refused(f"Error: no index specified action: {kind}")
         args.take()
-        try:
-            index = units.decimal(32)(args.take())
-        except ValueError:
-            raise refused('Illegal "index"') from None
+        index = take_index(args)
         found[f"[{len(found) + 1}]"] = {"TCA_ACT_KIND": kind, **({"TCA_ACT_INDEX": index} if index else {})}
     return found
 
 
-def get(args: Args) -> int:
-    """Print actions by kind and index."""
-    return _get_or_delete(args, False)
-
-
-def delete(args: Args) -> int:
-    """Delete actions by kind and index."""
-    return _get_or_delete(args, True)
-
-
-def _get_or_delete(args: Args, deletes: bool) -> int:
+def get(args: Args, deletes: bool = False) -> int:
+    """Print or delete actions by kind and index."""
     ip: TcContext = args.ip  # type: ignore[assignment]
     first = peek(args)
     if args:
@@ -254,7 +231,7 @@ def _get_or_delete(args: Args, deletes: bool) -> int:
 def _kind(args: Args) -> dict[str, Any]:
     """Return the request about all actions of a kind; the word in front of it is not looked at."""
     if len(args.words) - args.at < 2:
-        raise _usage()
+        raise program_help_of("actions", "tc")
     args.take()
     kind = shortened(args.take(), MAX_KIND_BYTES)
     selected = uapi.TCA_FLAG_LARGE_DUMP_ON | (2 if args.ip.brief else 0)  # TCA_ACT_FLAG_TERSE_DUMP
@@ -263,11 +240,7 @@ def _kind(args: Args) -> dict[str, Any]:
     if peek(args) == "since":
         args.take()
         need(args)
-        word = args.take()
-        try:
-            since = U32(word)
-        except ValueError:
-            raise wrong(word, 'dump time "since" is invalid') from None
+        since = parsed(U32, args.take(), 'dump time "since" is invalid')
         if since:
             body["TCA_ROOT_TIME_DELTA"] = since
     return body
@@ -276,14 +249,8 @@ def _kind(args: Args) -> dict[str, Any]:
 def show(args: Args) -> int:
     """Print all actions of a kind."""
     ip: TcContext = args.ip  # type: ignore[assignment]
-    body = _kind(args)
-
-    def records(replies: Iterable[Reply]) -> Iterator[Iterable[OutputField]]:
-        for reply in replies:
-            if "TCA_ROOT_TAB" in reply.body:
-                yield from _reply(reply.body, ip)
-
-    ip.print_all(records(ip.stream(Request(rtnl.GETACTION, body, uapi.NLM_F_DUMP), "", 255)))
+    replies = ip.stream(Request(rtnl.GETACTION, _kind(args), uapi.NLM_F_DUMP), "", 255)
+    ip.print_all(one for reply in replies if "TCA_ROOT_TAB" in reply.body for one in _reply(reply.body, ip))
     return 0
 
 
@@ -312,7 +279,7 @@ run = _ActionVerbs(
     "actions",
     ("add", lambda args: modify(args, EXCL | CREATE)),
     ("change|replace", lambda args: modify(args, CREATE | REPLACE)),
-    ("delete", delete),
+    ("delete", lambda args: get(args, deletes=True)),
     ("get", get),
     ("list|show|lst", show),
     ("flush", flush),

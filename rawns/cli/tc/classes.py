@@ -9,7 +9,7 @@ from .context import OptionArgs
 from .object_words import CLASS, CLASS_LIST
 from .objects import TcVerbs
 from .output import plain
-from .qdisc import CREATE, EXCL, option_fields, selected, send, statistics
+from .qdisc import CREATE, EXCL, kind_fields, selected, send, statistics
 from .words import failed, format_classid, unsupported
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ def _class(body: Body, ip: TcContext, index: int, qdisc: int) -> Iterator[Output
     above = "root " if body["tcm_parent"] == uapi.TC_H_ROOT else f"parent {name(body['tcm_parent'])} "
     leaf = f"leaf {body['tcm_info'] >> 16:x}: " if body["tcm_info"] else ""
     yield plain(f"class {kind} {own} {link}{above}{leaf}")
-    yield from option_fields(kind, body, ip)
+    yield from kind_fields(kind, body, ip)
     yield plain("\n")
     yield from statistics(kind, body, plain("\n"), ip)
 

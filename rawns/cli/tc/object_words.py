@@ -6,7 +6,7 @@ from ... import uapi
 from ..ip.arguments import U32
 from ..ip.context import complain
 from ..ip.ethertypes import ethertype
-from ..ip.grammar import CommandError, duplicate, wrong
+from ..ip.grammar import CommandError, duplicate, parsed, wrong
 from ..ip.keywords import CustomKeyword, Keyword
 from .common import MAX_DEVICE_BYTES, MAX_KIND_BYTES, estimator, shortened, size_table
 from .words import CLSACT_HANDLE, PARENTS, classid, handle, refused
@@ -39,10 +39,7 @@ class ObjectWord(Keyword):
         word = self.name if repeated and self.once == "word" else args.take()
         if repeated:
             raise duplicate(self.name, word)
-        try:
-            record[self.key] = self.read(word)
-        except ValueError:
-            raise wrong(word, self.why) from None
+        record[self.key] = parsed(self.read, word, self.why)
 
 
 class Place(Keyword):
@@ -100,11 +97,8 @@ def _nonzero(text: str) -> int:
     return U32(text)
 
 
-def _refuse(sentence: str) -> Callable[[Args, Record], None]:
-    def take(args: Args, record: Record) -> None:
-        raise refused(sentence)
-
-    return take
+def _handle_of_class(args: Args, record: Record) -> None:
+    raise refused('Error: try "classid" instead of "handle"')
 
 
 ROOT, INGRESS = uapi.TC_H_ROOT, uapi.TC_H_INGRESS
@@ -127,7 +121,7 @@ QDISC = [
 CLASS = [
     DEVICE,
     ObjectWord("classid", "tcm_handle", classid, "invalid class ID"),
-    CustomKeyword("handle", _refuse('Error: try "classid" instead of "handle"')),
+    CustomKeyword("handle", _handle_of_class),
     Place("root", ROOT, "duplicate parent ID."),
     PARENT,
     ESTIMATOR,
@@ -156,11 +150,8 @@ class _Selected(Keyword):
         for key in ("parent", "handle"):
             if record.get(f"tcm_{key}"):
                 raise wrong(args.words[args.at - 1], f"{key} is already specified")
-        word = "" if isinstance(self.read, int) else args.take()
-        try:
-            record[f"tcm_{self.key}"] = self.read if isinstance(self.read, int) else self.read(word)
-        except ValueError:
-            raise wrong(word, f"invalid {self.key} ID") from None
+        known = isinstance(self.read, int)
+        record[f"tcm_{self.key}"] = self.read if known else parsed(self.read, args.take(), f"invalid {self.key} ID")  # type: ignore[arg-type]
 
 
 QDISC_LIST = [

@@ -12,9 +12,10 @@ from .common import size_table_field
 from .context import OptionArgs
 from .object_words import QDISC, QDISC_LIST, read_to_kind
 from .objects import TcVerbs
-from .output import field, line_end, nest, plain
+from .output import class_field, field, line_end, nest, plain, word_field
+from .rows import ShownOnly, option_fields, shown
 from .statistics import all_counters, special
-from .words import failed, format_classid, refused, unsupported
+from .words import failed, refused, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,32 +90,35 @@ def show(args: Args) -> int:
 
 def qdisc(reply: Reply, ip: TcContext, index: int) -> Iterator[OutputField]:
     """Yield the fields of a discipline; its link is named unless ``index`` is that of the only one asked for."""
-    body = reply.body
-    kind = body.get("TCA_KIND", "")
-    yield field("kind", kind, "qdisc %s", ip)
-    yield field("handle", f"{body['tcm_handle'] >> 16:x}:", " %s", ip)
-    if ip.raw:
-        yield plain(f"[{body['tcm_handle']:08x}]")
-    yield plain(" ")
-    if not index:
-        yield from device_fields(body["tcm_ifindex"], ip)
-    if body["tcm_parent"] == uapi.TC_H_ROOT:
-        yield field("root", True, "root ", ip)
-    elif body["tcm_parent"]:
-        yield field("parent", format_classid(body["tcm_parent"], ip), "parent %s ", ip)
-    if body["tcm_info"] != 1:
-        yield field("refcnt", body["tcm_info"], "refcnt %u ", ip)
-    if body.get("TCA_HW_OFFLOAD"):
-        yield field("offloaded", True, "offloaded ", ip)
-    for key, name in (("TCA_INGRESS_BLOCK", "ingress_block"), ("TCA_EGRESS_BLOCK", "egress_block")):
-        if body.get(key):
-            yield field(name, body[key], f"{name} %u ", ip)
-    yield nest("options", option_fields(kind, body, ip))
+    kind = reply.body.get("TCA_KIND", "")
+    yield from option_fields(ROWS, {"TCA_KIND": "", **reply.body}, ip, ("device",) if index else ())
+    yield nest("options", kind_fields(kind, reply.body, ip))
     yield line_end(ip)
-    if ip.details and "TCA_STAB" in body:
-        yield size_table_field(body["TCA_STAB"], ip)
+    if ip.details and "TCA_STAB" in reply.body:
+        yield size_table_field(reply.body["TCA_STAB"], ip)
         yield line_end(ip)
-    yield from statistics(kind, body, line_end(ip), ip)
+    yield from statistics(kind, reply.body, line_end(ip), ip)
+
+
+def _handle(handle: int, body: Body, ip: TcContext) -> Iterator[OutputField]:
+    yield field("handle", f"{handle >> 16:x}:", " %s", ip)
+    yield plain(f"[{handle:08x}] " if ip.raw else " ")
+
+
+def parent_field(name: str, value: int, form: str, ip: TcContext) -> OutputField:
+    """Return a parent: its handle, or the word that stands for it."""
+    return field("root", True, "root ", ip) if value == uapi.TC_H_ROOT else class_field(name, value, form, ip)
+
+
+ROWS = (
+    shown("TCA_KIND", "qdisc %s", label="kind"),
+    ShownOnly("tcm_handle", _handle),
+    ShownOnly("tcm_ifindex", lambda index, body, ip: device_fields(index, ip), name="device"),
+    shown("tcm_parent", "parent %s ", parent_field, label="parent", hidden=(0,)),
+    shown("tcm_info", "refcnt %u ", label="refcnt", hidden=(1,)),
+    shown("TCA_HW_OFFLOAD", "offloaded ", word_field("offloaded", True), hidden=(0,)),
+    *[shown(f"TCA_{name.upper()}", f"{name} %u ", label=name, hidden=(0,)) for name in ("ingress_block", "egress_block")],
+)
 
 
 def device_fields(index: int, ip: TcContext) -> Iterator[OutputField]:
@@ -126,7 +130,7 @@ def device_fields(index: int, ip: TcContext) -> Iterator[OutputField]:
     yield OutputField("dev", name, put("%s ", name, ip, "ifname"))
 
 
-def option_fields(kind: str, body: Body, ip: TcContext) -> Iterable[OutputField]:
+def kind_fields(kind: str, body: Body, ip: TcContext) -> Iterable[OutputField]:
     """Return the options of a discipline."""
     options = body.get("TCA_OPTIONS")
     if options is None:

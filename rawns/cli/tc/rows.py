@@ -10,7 +10,7 @@ from .words import failed, percent_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Args, Body, Callable, Iterable, Iterator, Record, TcContext
+    from .hints import Any, Args, Body, Callable, Iterable, Iterator, Record, Sequence, TcContext
 
 
 class KindOption(Keyword):
@@ -113,9 +113,11 @@ class ShownOnly(Keyword):
 
     __slots__ = ("key", "show")
 
-    def __init__(self, key: str, show: Callable[[Any, Body, TcContext], Iterable[OutputField]], names: str = "") -> None:
+    def __init__(
+        self, key: str, show: Callable[[Any, Body, TcContext], Iterable[OutputField]], names: str = "", name: str = ""
+    ) -> None:
         super().__init__(names)
-        self.key, self.show = key, show
+        self.key, self.show, self.name = key, show, name or self.name
         if not names:
             self.spellings = frozenset()
 
@@ -153,8 +155,8 @@ def numbers(*specs: str) -> list[KindOption]:
 LINE = ShownOnly("", lambda value, options, ip: (line_end(ip),))
 
 
-def option_fields(rows: Iterable[Any], options: Body, ip: TcContext) -> Iterator[OutputField]:
-    """Yield the fields of the rows that are shown."""
+def option_fields(rows: Iterable[Any], options: Body, ip: TcContext, hidden: Sequence[str] = ()) -> Iterator[OutputField]:
+    """Yield the fields of the rows that are shown; rows with a ``hidden`` name are left out."""
     for row in rows:
-        if isinstance(row, (KindOption, ShownOnly)):
+        if isinstance(row, (KindOption, ShownOnly)) and row.name not in hidden:
             yield from row.fields(options, ip)

@@ -7,6 +7,7 @@ A `ValueError` says that text is no such quantity.
 from __future__ import annotations
 
 from ... import uapi
+from ...objects.units import RATES, SIZES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,14 +17,6 @@ TICKS_PER_MICROSECOND = 1000 / 64
 MICROSECONDS = 1_000_000  # in a second
 UINT64_MAX = (1 << 64) - 1
 HZ = 1_000_000_000  # which tc takes from /proc/net/psched for the default burst of a class of htb
-_PREFIXES = (("", 1), ("k", 1000), ("ki", 1024), ("m", 1000**2), ("mi", 1024**2), ("g", 1000**3), ("gi", 1024**3))
-_RATES = {
-    f"{prefix}{unit}": factor * bits
-    for prefix, factor in (*_PREFIXES, ("t", 1000**4), ("ti", 1024**4))
-    for unit, bits in (("bit", 1), ("bps", 8))
-}
-_SIZES = {"b": 1, "k": 1 << 10, "kb": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "g": 1 << 30, "gb": 1 << 30}
-_SIZES |= {"kbit": 1 << 7, "mbit": 1 << 17, "gbit": 1 << 27}
 _SECONDS = ("s", "sec", "secs")
 _TIMES = {f"{prefix}{unit}": factor for prefix, factor in (("", 10**6), ("m", 1000), ("u", 1)) for unit in _SECONDS}
 _TIMES64 = {
@@ -65,17 +58,17 @@ def _quantity(text: str, units: Mapping[str, float]) -> float:
 
 def rate64(text: str) -> int:
     """Parse a rate; return bytes per second."""
-    return int(_quantity(text, _RATES) / 8) & UINT64_MAX
+    return int(_quantity(text, RATES) / 8) & UINT64_MAX
 
 
 def rate(text: str) -> int:
     """Parse a rate that fits in 32 bits; return bytes per second."""
-    return _fitting(_quantity(text, _RATES) / 8, text)
+    return _fitting(_quantity(text, RATES) / 8, text)
 
 
 def size(text: str) -> int:
     """Parse a size; return bytes."""
-    return _fitting(_quantity(text, _SIZES), text)
+    return _fitting(_quantity(text, SIZES), text)
 
 
 def _fitting(value: float, text: str) -> int:
@@ -158,9 +151,7 @@ def format_size(value: int) -> str:
 
 def format_time(microseconds: int) -> str:
     """Return a time as text."""
-    if microseconds >= 10**6:
-        return f"{microseconds / 10**6:.3g}s"
-    return f"{microseconds / 1000:.3g}ms" if microseconds >= 1000 else f"{microseconds}us"
+    return format_time64(microseconds * 1000) if microseconds else "0us"
 
 
 def format_time64(nanoseconds: int) -> str:

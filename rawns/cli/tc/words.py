@@ -25,6 +25,12 @@ def refused(text: str) -> CommandError:
     return CommandError(text, exits=False)
 
 
+def explained(error: CommandError, sentence: str, status: int = 255) -> CommandError:
+    """Return an error that says what another one does, and a sentence; one that ends the process stays as it is."""
+    text = f"{error.text}\n{sentence}" if error.text else sentence
+    return error if error.exits else CommandError(text, status, exits=False)
+
+
 def unsupported(what: str) -> CommandError:
     """Return the error for what tc has, and this program has not."""
     return CommandError(f"rawns tc: {what} is not supported", exits=False)

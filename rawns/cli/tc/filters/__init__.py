@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .... import uapi
 from ...ip.arguments import leading_integer, number
-from ...ip.grammar import CommandError
+from ...ip.grammar import FAILED, CommandError
 from ...ip.keywords import CustomKeyword, read
 from ...ip.render import OutputField
 from .. import actions
@@ -12,7 +12,7 @@ from ..common import need
 from ..output import class_field, line_end, plain
 from ..police import police, police_fields
 from ..rows import KindOption, ShownOnly, option_fields
-from ..words import classid, failed
+from ..words import classid, explained, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ class _Nested(ShownOnly):
         try:
             record[self.key] = self.parse(args)
         except CommandError as error:
-            if error.exits:
-                raise
-            raise failed(f"{error.text}\n{self.complaint}" if error.text else self.complaint) from None
+            raise explained(error, self.complaint, FAILED) from None
 
 
 def action_row(prefix: str, name: str = "", before: str = "") -> ShownOnly:
