@@ -11,22 +11,14 @@ from .arguments import interface, lladdr
 from .context import ObjectVerbs, help_of, reason
 from .grammar import AF_PACKET, FAILED, CommandError, duplicate, matches
 from .keywords import read, target
-from .render import JsonObject, OutputField, put
+from .reads import joined, true
+from .render import JsonObject, OutputField, OutputRow, family_colour, fields, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Args, IpContext, Iterator, Record
+    from .hints import Args, Body, IpContext, Iterator, Record
 
 ETHERNET_BYTES = 6
-
-
-class Membership:
-    """One multicast address of an interface; ``users`` is how many have asked for it, ``static`` that a person has."""
-
-    __slots__ = ("address", "family", "static", "users")
-
-    def __init__(self, family: int, address: str, users: int, static: bool = False) -> None:
-        self.family, self.address, self.users, self.static = family, address, users, static
 
 
 def _lines(name: str) -> list[str]:
@@ -37,14 +29,18 @@ def _lines(name: str) -> list[str]:
         return []  # this kernel does not have the protocol
 
 
-def _link_layer() -> Iterator[tuple[int, str, Membership]]:
+def _member(family: int, address: str, users: str, static: bool = False) -> Body:
+    return {"family": family, "address": address, "users": int(users), "static": static}
+
+
+def _link_layer() -> Iterator[tuple[int, str, Body]]:
     for line in _lines("dev_mcast"):
         index, name, users, static, address = line.split()
         shown = bytes.fromhex(address).hex(":")
-        yield int(index), name, Membership(AF_PACKET, shown, int(users), static != "0")
+        yield int(index), name, _member(AF_PACKET, shown, users, static != "0")
 
 
-def _ipv4() -> Iterator[tuple[int, str, Membership]]:
+def _ipv4() -> Iterator[tuple[int, str, Body]]:
     index, name = 0, ""
     for line in _lines("igmp")[1:]:
         words = line.split()
@@ -52,15 +48,30 @@ def _ipv4() -> Iterator[tuple[int, str, Membership]]:
             index, name = int(words[0]), words[1]
         else:
             packed = int(words[0], 16).to_bytes(4, sys.byteorder)
-            yield index, name, Membership(AF_INET, inet_ntop(AF_INET, packed), int(words[1]))
+            yield index, name, _member(AF_INET, inet_ntop(AF_INET, packed), words[1])
 
 
-def _ipv6() -> Iterator[tuple[int, str, Membership]]:
+def _ipv6() -> Iterator[tuple[int, str, Body]]:
     for line in _lines("igmp6"):
         index, name, address, users = line.split()[:4]
-        yield int(index), name, Membership(AF_INET6, inet_ntop(AF_INET6, bytes.fromhex(address)), int(users))
+        yield int(index), name, _member(AF_INET6, inet_ntop(AF_INET6, bytes.fromhex(address)), users)
 
 
+ROWS = (
+    OutputRow(
+        "address", "link", "\tlink  %s", lambda value, one, ip: value if one["family"] == AF_PACKET else None, colour="mac"
+    ),
+    OutputRow("family", "family", "\t%-5s ", lambda family, one, ip: family_colour(family)),
+    OutputRow(
+        "address",
+        "address",
+        "%s",
+        lambda value, one, ip: None if one["family"] == AF_PACKET else ip.host(value),
+        colour=lambda value, one: family_colour(one["family"]),
+    ),
+    OutputRow("users", "users", " users %d", lambda users, one, ip: users if users != 1 else None),
+    OutputRow("static", "static", " static", true),
+)
 READERS = {AF_PACKET: _link_layer, AF_INET: _ipv4, AF_INET6: _ipv6}
 
 
@@ -72,7 +83,7 @@ def show(args: Args) -> int:
     """List the addresses of all interfaces, or of one."""
     ip = args.ip
     device = read([], args, {}, target("dev", "maddress", _device, "dev", named_help=False)).get("dev")
-    found: dict[int, tuple[str, list[Membership]]] = {}
+    found: dict[int, tuple[str, list[Body]]] = {}
     for family, reader in READERS.items():
         if ip.family in (0, family):
             for index, name, one in reader():
@@ -85,25 +96,12 @@ def show(args: Args) -> int:
     return 0
 
 
-def _fields(index: int, name: str, members: list[Membership], ip: IpContext) -> Iterator[OutputField]:
+def _fields(index: int, name: str, members: list[Body], ip: IpContext) -> Iterator[OutputField]:
     yield OutputField("ifindex", index, f"{index}:")
     shown = put("%s", name, ip, "ifname")
     yield OutputField("ifname", name, shown.replace(name, f"\t{name}", 1) + put("\n", None, ip))
-    objects = [JsonObject(_member(one, ip)) for one in members]
-    yield OutputField("maddr", objects, "".join([f"{''.join([field.text for field in one])}\n" for one in objects]))
-
-
-def _member(one: Membership, ip: IpContext) -> Iterator[OutputField]:
-    if one.family == AF_PACKET:
-        yield OutputField("link", one.address, put("\tlink  %s", one.address, ip, "mac"))
-    else:
-        name = "inet" if one.family == AF_INET else "inet6"
-        yield OutputField("family", name, f"\t{name:<5} ")
-        yield OutputField("address", one.address, put("%s", ip.host(one.address), ip, name))
-    if one.users != 1:
-        yield OutputField("users", one.users, f" users {one.users}")
-    if one.static:
-        yield OutputField("static", True, " static")
+    objects = [JsonObject(fields(ROWS, one, ip)) for one in members]
+    yield OutputField("maddr", objects, "".join([f"{joined(one)}\n" for one in objects]))
 
 
 def modify(args: Args, request: str) -> int:

@@ -6,7 +6,7 @@ from .render import JsonObject, OutputField, OutputGroup, OutputRow, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Any, Body, IpContext, Iterable, Read, Row, Sequence
+    from .hints import Any, Body, IpContext, Iterable, Iterator, Read, Row, Sequence
 
 
 def host(value: str, record: Body, ip: IpContext) -> str:
@@ -87,6 +87,18 @@ def boolean(value: int, record: Body, ip: Any) -> bool:
 def true(value: int, record: Body, ip: Any) -> bool | None:
     """Return true; nothing for 0."""
     return True if value else None
+
+
+def accounts(file: str) -> Iterator[tuple[str, int]]:
+    """Yield the names and numbers in /etc/passwd or /etc/group; none if there is no such file."""
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                name, *rest = line.split(":")
+                if len(rest) > 1 and rest[1].isascii() and rest[1].isdigit():
+                    yield name, int(rest[1])
+    except OSError:
+        return
 
 
 def joined(shown: Iterable[OutputField]) -> str:

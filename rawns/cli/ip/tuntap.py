@@ -12,6 +12,7 @@ from .arguments import interface, leading_integer
 from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, garbage, matches
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read
+from .reads import accounts
 from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, put
 
 TYPE_CHECKING = False
@@ -48,24 +49,11 @@ def _id(key: str, file: str) -> Callable[[Args, Record], None]:
         if digits.isascii() and digits.isdigit():
             record[key] = leading_integer(word)
             return
-        found = _look_up(word, file)
-        if found is None:
+        record[key] = next((number for name, number in accounts(file) if name == word), None)
+        if record[key] is None:
             raise CommandError(f'invalid {key} "{word}"')
-        record[key] = found
 
     return take
-
-
-def _look_up(name: str, file: str) -> int | None:
-    try:
-        with open(file, encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                words = line.split(":")
-                if words[0] == name and len(words) > 2 and words[2].isdigit():
-                    return int(words[2])
-    except OSError:
-        pass  # without the file there are no names
-    return None
 
 
 WORDS = [

@@ -5,6 +5,7 @@ One module describes a family of kinds.  To add a kind, add it to its family's m
 
 from __future__ import annotations
 
+from .... import uapi
 from ..grammar import FAILED, CommandError, matches
 from ..render import JsonObject, OutputField, OutputRow, fields
 
@@ -70,7 +71,7 @@ def info(kind: str, args: Args, index: int, help: Callable[[], CommandError]) ->
 
         body["IFLA_INFO_SLAVE_DATA"] = PORT_DATA.type_of(kind[: -len("_slave")]).pack(data, data) if data else b""
     else:
-        body["IFLA_INFO_DATA"] = data or b""
+        body["IFLA_INFO_DATA" if data else uapi.IFLA_INFO_DATA] = data or b""
     return body
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..reads import switch_row
+from ..reads import accounts, switch_row
 from ..render import OutputRow
 from .kind import LinkKind, show
 
@@ -13,17 +13,9 @@ if TYPE_CHECKING:
 TYPES = {1: "tun", 2: "tap"}
 
 
-def _name(number: int, file: str) -> str | int:
-    """Return the name of a user or group in /etc/passwd or /etc/group; its number if it has none."""
-    try:
-        with open(file, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                words = line.split(":")
-                if len(words) > 2 and words[2] == str(number):
-                    return words[0]
-    except OSError:
-        pass  # there is no such file
-    return number
+def _name(file: str) -> Read:
+    """Return a read of a user or group: its name in a file, or its number if it has none there."""
+    return lambda number, record, ip: next((name for name, known in accounts(file) if known == number), number)
 
 
 def _many(data: Body, _: Body, ip: IpContext) -> bool:
@@ -42,7 +34,7 @@ ROWS = (
     OutputRow("", "numqueues", "numqueues %s ", _queues("IFLA_TUN_NUM_QUEUES")),
     OutputRow("", "numdisabled", "numdisabled %s ", _queues("IFLA_TUN_NUM_DISABLED_QUEUES")),
     switch_row("IFLA_TUN_PERSIST", "persist"),
-    OutputRow("IFLA_TUN_OWNER", "user", "user %s ", lambda number, record, ip: _name(number, "/etc/passwd")),
-    OutputRow("IFLA_TUN_GROUP", "group", "group %s ", lambda number, record, ip: _name(number, "/etc/group")),
+    OutputRow("IFLA_TUN_OWNER", "user", "user %s ", _name("/etc/passwd")),
+    OutputRow("IFLA_TUN_GROUP", "group", "group %s ", _name("/etc/group")),
 )
 KINDS = {"tun": LinkKind("", None, show(ROWS))}
