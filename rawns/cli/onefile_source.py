@@ -25,7 +25,8 @@ def strip(source: bytes) -> bytes:
     """Return the source of a module without what Python does not need to run it.  Each statement stays on its line."""
     tree = ast.parse(source)
     lines = source.split(b"\n")
-    cuts = [*_type_checking(tree), *_docstrings(tree), *_annotations(tree, lines), *_comments(source.decode())]
+    nodes = list(ast.walk(tree))
+    cuts = [*_type_checking(tree, nodes), *_docstrings(nodes), *_annotations(nodes, lines), *_comments(source.decode())]
     for start, end, replacement in sorted(_outermost(cuts), reverse=True):
         _cut(lines, start, end, replacement)
     return b"\n".join(lines)
@@ -64,17 +65,17 @@ def _comments(text: str) -> Iterator[Cut]:
             yield (row, start), (row, start + len(token.string.encode())), b""
 
 
-def _docstrings(tree: ast.Module) -> Iterator[Cut]:
-    for node in ast.walk(tree):
+def _docstrings(nodes: list[ast.AST]) -> Iterator[Cut]:
+    for node in nodes:
         if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS)) and ast.get_docstring(node, clean=False) is not None:
             yield _whole(node.body[0], b'""' if len(node.body) == 1 else b"")
 
 
-def _type_checking(tree: ast.Module) -> Iterator[Cut]:
+def _type_checking(tree: ast.Module, nodes: list[ast.AST]) -> Iterator[Cut]:
     """Yield the blocks that only type checkers read, and the constant, if nothing else needs it."""
     blocks = [one for one in tree.body if isinstance(one, ast.If) and _named(one.test) and not one.orelse]
     yield from map(_whole, blocks)
-    if sum(_named(node) for node in ast.walk(tree)) == 1 + len(blocks):
+    if sum(map(_named, nodes)) == 1 + len(blocks):
         yield from (_whole(one) for one in tree.body if isinstance(one, ast.Assign) and _named(one.targets[0]))
 
 
@@ -82,10 +83,10 @@ def _named(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and node.id == CHECKING
 
 
-def _annotations(tree: ast.Module, lines: list[bytes]) -> Iterator[Cut]:
+def _annotations(nodes: list[ast.AST], lines: list[bytes]) -> Iterator[Cut]:
     """Yield the annotations of parameters, results and variables, but those of the attributes of classes."""
-    in_classes = {one for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for one in node.body}
-    for node in ast.walk(tree):
+    in_classes = {one for node in nodes if isinstance(node, ast.ClassDef) for one in node.body}
+    for node in nodes:
         if isinstance(node, ast.arg) and node.annotation is not None:
             name_end = node.lineno, node.col_offset + len(node.arg.encode())
             yield name_end, (node.annotation.end_lineno or 0, node.annotation.end_col_offset or 0), b""
