@@ -16,7 +16,7 @@ from .net import NetNS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
     from typing import Any
 
     Identity = tuple[int, int]
@@ -95,7 +95,7 @@ def inventory(links: bool = True) -> list[NamespaceUse]:
         one = use(netns_names.path_of(name))
         if one is not None:
             one.names.append(name)
-    for path in _mounts():
+    for path in mounts():
         one = use(path)
         if one is not None and os.path.dirname(path) not in (netns_names.NETNS_DIR, "/var/run/netns"):
             one.mounts.append(path)
@@ -113,22 +113,35 @@ def inventory(links: bool = True) -> list[NamespaceUse]:
 def _others(found: dict[Identity, NamespaceUse]) -> list[int]:
     """Add the namespaces that only the kernel's own list has, if it has one; return the descriptors that hold them."""
     held: list[int] = []
-    for number in nsfs.all_ids() or ():
+    for identity, number in unlisted(found):
         try:
             fd = nsfs.open_by_id(number)
         except SyscallError:  # as many descriptors are open as may be
             break
-        if fd is None:
-            continue
-        status = syscalls.stat(fd)
-        identity = (status.st_dev, status.st_ino)
-        if identity in found:
-            syscalls.close(fd)
-        else:
+        if fd is not None:
             held.append(fd)
             found[identity] = NamespaceUse(identity, f"/proc/thread-self/fd/{fd}")
             found[identity].held_elsewhere = True
     return held
+
+
+def unlisted(known: Container[Identity]) -> Iterator[tuple[Identity, int]]:
+    """Yield (st_dev, st_ino) and id of each namespace in the kernel's own list that is not ``known``; nothing without a list.
+
+    `nsfs.open_by_id` opens it by the id.  The list ends early if as many descriptors are open as may be.
+    """
+    for number in nsfs.all_ids() or ():
+        try:
+            fd = nsfs.open_by_id(number)
+        except SyscallError:
+            return
+        if fd is not None:
+            try:
+                status = syscalls.stat(fd)
+            finally:
+                syscalls.close(fd)
+            if (status.st_dev, status.st_ino) not in known:
+                yield (status.st_dev, status.st_ino), number
 
 
 def pids() -> list[int]:
@@ -174,7 +187,7 @@ def _entries(path: str) -> list[str]:
         return []
 
 
-def _mounts() -> Iterator[str]:
+def mounts() -> Iterator[str]:
     """Yield the files in this mount namespace on which nsfs files are mounted (proc_pid_mountinfo(5))."""
     try:
         with open("/proc/thread-self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:

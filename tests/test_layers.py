@@ -96,7 +96,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
     ],
     "diagnose": [
         ["commands", "flow", "prefixes"],
-        ["namespace_view"],
+        ["namespace_view", "references"],
         ["capture", "fib", "segment", "visible"],
         ["remedy"],
         ["hop", "probe"],

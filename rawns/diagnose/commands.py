@@ -14,7 +14,8 @@ IPROUTE_KINDS = {"vxlan", "macvlan"}  # link types whose options are left to ipr
 class NamespaceName:
     """How messages call a namespace, and how a command enters it.
 
-    ``name`` is its name under /run/netns, ``path`` a file that refers to it. If both are None, it is the caller's own namespace.
+    ``name`` is its name under /run/netns, ``path`` a file that refers to it, or ``net:[INODE]`` if no file does; then a command
+    is a comment for the shell. If both are None, it is the caller's own namespace.
     """
 
     __slots__ = ("label", "name", "path")
@@ -43,7 +44,11 @@ class NamespaceName:
         return f" -n {word(self.name)}" if self.name else ""
 
     def _inside(self, command: str) -> str:
-        return f"nsenter --net={word(self.path)} {command}" if self.path and not self.name else command
+        if not self.path or self.name:
+            return command
+        if "/" not in self.path:
+            return f"# in {self.label}, to which no file leads: {command}"
+        return f"nsenter --net={word(self.path)} {command}"
 
     def __str__(self) -> str:
         return self.label

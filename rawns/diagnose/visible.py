@@ -1,24 +1,27 @@
 """The namespaces that can be seen from here. What the kernel says of each is asked when it is first needed, and kept.
 
 Which namespace holds the far end of a cable is asked of the kernel (RTM_GETNSID): of the namespaces with a name, the caller's,
-the machine's first one and, if it is none of them, those that only a process holds: by being in them, or by a descriptor.
+the machine's first one and, if it is none of them, of all that `rawns ls` finds: those that are mounted on other files, that
+a process holds by being in them or by a descriptor, and on Linux 6.19 and later the rest of the kernel's own list.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from errno import ENOENT
 
-from .. import inventory, netns_names, sockets, sysctl, uapi
+from .. import inventory, netns_names, nsfs, sockets, sysctl, uapi
 from ..errors import InvalidValue, KernelError, RawnsError, SyscallError
 from ..net import NetNS
+from ..netns import adopt
 from ..nft import evaluate as nft_evaluate
 from ..nft.records import NftChain, NftRule, NftTable
 from ..objects import neighbour, nsid, route
 from ..objects.neighbour import Neighbour
 from ..objects.route import Route
-from ..terminal import printable
 from ..threads import call_inside
+from . import references
 from .commands import NamespaceName
 from .namespace_view import NamespaceView, RouteRefused
 
@@ -221,6 +224,7 @@ class VisibleNamespaces:
         self._ids: dict[Identity, dict[int, Identity | None]] = {}
         self._held: dict[Identity, NetNS] = {}
         self._candidates: list[VisibleNamespace] | None = None
+        self._numbers: dict[Identity, int] = {}  # the ids of those that only the kernel's own list has
         self._labs: list[Any] = []  # those of the ends that are hosts of a `Lab`
 
     # -- views -----------------------------------------------------------------------------------------------------
@@ -238,12 +242,12 @@ class VisibleNamespaces:
         The name of a host without its lab is accepted if only one lab has such a host. Raises the errors of `NetNS.resolve`.
         """
         if isinstance(what, (str, os.PathLike)):
-            namespace, name = _named(os.fspath(what))
+            namespace, name = references.named(os.fspath(what))
             view = self.view(namespace, name)
             self._keep(view.identity, namespace)
         else:
             namespace = NetNS.resolve(what)
-            name = _of(namespace, getattr(what, "label", ""))
+            name = references.of_open(namespace, getattr(what, "label", ""))
             lab = getattr(what, "lab", None)
             if lab is not None and not any(one is lab for one in self._labs):
                 self._labs.append(lab)
@@ -262,7 +266,10 @@ class VisibleNamespaces:
                 self._open.move_to_end(view.identity)
             return held
         name = view.name
-        namespace = NetNS.open(name.name or name.path) if name.name or name.path else NetNS.current()
+        if view.identity in self._numbers:
+            namespace = adopt(NetNS, self._descriptor(view))
+        else:
+            namespace = NetNS.open(name.name or name.path) if name.name or name.path else NetNS.current()
         self._keep(view.identity, namespace)
         return namespace
 
@@ -301,10 +308,12 @@ class VisibleNamespaces:
         """Ask which id each namespace has there, until the wanted one is among them: candidates, known ones, then a search."""
         for group in (
             self.candidates,
-            lambda: _unnamed_hosts(self, self._labs),
+            self._unnamed_hosts,
             lambda: [*self.views.values()],
-            lambda: _of_processes(self),
-            lambda: _of_descriptors(self),
+            lambda: self._new(references.of_mounts()),
+            lambda: self._new(references.of_processes()),
+            lambda: self._new(references.of_descriptors()),
+            self._of_kernel_list,
         ):
             asked = [one for one in group() if one.identity not in ids.values()]
             for start in range(0, len(asked), MAX_ASKED):
@@ -331,7 +340,37 @@ class VisibleNamespaces:
         held = self._held.get(view.identity) or self._open.get(view.identity)
         if held is not None:
             return os.dup(held.fileno())
+        if view.identity in self._numbers:
+            fd = nsfs.open_by_id(self._numbers[view.identity])
+            if fd is None:
+                raise FileNotFoundError(ENOENT, f"{view.name} has ended")
+            return fd
         return os.open(_path(view.name), netns_names.SAFE_OPEN | os.O_CLOEXEC)
+
+    def _new(self, names: Iterable[NamespaceName]) -> Iterator[VisibleNamespace]:
+        """Yield the namespaces of these names that are not known yet."""
+        for name in names:
+            known = len(self.views)
+            view = self.at(name)
+            if view is not None and len(self.views) > known:
+                yield view
+
+    def _unnamed_hosts(self) -> Iterator[VisibleNamespace]:
+        """Yield the namespaces of hosts that have no name under /run/netns, which messages call by the host's label."""
+        for host in [host for lab in self._labs for host in lab.hosts]:
+            if host.name is None and host.there and not host.root:
+                view = self.at(references.of_open(host.namespace, host.label))
+                if view is not None:
+                    yield view
+
+    def _of_kernel_list(self) -> Iterator[VisibleNamespace]:
+        """Yield those to which nothing refers that the caller can see: of which a descriptor is being passed, for example."""
+        for identity, number in inventory.unlisted(self.views):
+            self._numbers[identity] = number
+            name = f"net:[{identity[1]}]"  # as `lsns` and readlink(1) call it; no command can enter it by that
+            yield self.views.setdefault(
+                identity, VisibleNamespace(self, NamespaceName(None, name, f"the namespace {name}"), identity)
+            )
 
     def candidates(self) -> list[VisibleNamespace]:
         """Return the namespaces that may hold the far end of a cable: the two ends, the caller's, the first one, all with a name.
@@ -374,70 +413,3 @@ def _numbers(view: VisibleNamespace, descriptors: list[int]) -> list[int]:
         if len(descriptors) == 1:
             return [nsid.NOT_ASSIGNED]
     return [_numbers(view, [fd])[0] for fd in descriptors]
-
-
-def _of_processes(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
-    """Yield the namespaces that only a process holds, by the first process that has a thread in each."""
-    for pid in inventory.pids():
-        for path in inventory.of_threads(pid):
-            yield from _new(visible, path, f"the namespace of process {pid}")
-
-
-def _of_descriptors(visible: VisibleNamespaces) -> Iterator[VisibleNamespace]:
-    """Yield the namespaces that only a descriptor of a process holds, those of this process first: a lab without names, say."""
-    own = os.getpid()
-    for pid in sorted(inventory.pids(), key=lambda pid: (pid != own, pid)):
-        owner = "" if pid == own else f" of process {pid}"
-        for path in inventory.of_descriptors(pid):
-            yield from _new(visible, path, f"the namespace behind descriptor {path.rpartition('/')[2]}{owner}")
-
-
-def _unnamed_hosts(visible: VisibleNamespaces, labs: Iterable[Any]) -> Iterator[VisibleNamespace]:
-    """Yield the namespaces of hosts that have no name under /run/netns, which messages call by the host's label."""
-    for host in [host for lab in labs for host in lab.hosts]:
-        if host.name is None and host.there and not host.root:
-            view = visible.at(_of(host.namespace, host.label))
-            if view is not None:
-                yield view
-
-
-def _new(visible: VisibleNamespaces, path: str, label: str) -> Iterator[VisibleNamespace]:
-    """Yield the namespace of a file, unless it is known."""
-    known = len(visible.views)
-    view = visible.at(NamespaceName(None, path, label))
-    if view is not None and len(visible.views) > known:
-        yield view
-
-
-def _of(namespace: NetNS, label: str = "") -> NamespaceName:
-    """Return how to call and how to enter a namespace that the caller has open; ``label`` is that of a lab's host."""
-    if namespace.name is not None:
-        return NamespaceName(namespace.name)
-    named = namespace.names()
-    if named:
-        return NamespaceName(named[0])
-    path = f"/proc/{os.getpid()}/fd/{namespace.fileno()}"
-    return NamespaceName(None, path, printable(label) or f"the namespace behind descriptor {namespace.fileno()}")
-
-
-def _named(text: str) -> tuple[NetNS, NamespaceName]:
-    """Open a namespace by what a user typed."""
-    if text == ".":
-        return NetNS.current(), NamespaceName()
-    if text.startswith("pid:"):
-        pid = text[4:]
-        if not (pid.isascii() and pid.isdigit()):
-            raise InvalidValue(f"{text!r}: the number of a process must follow pid:")
-        pid = pid.lstrip("0") or "0"
-        return NetNS.open(f"pid:{pid}"), NamespaceName(None, f"/proc/{pid}/ns/net", f"the namespace of process {pid}")
-    if "/" in text:
-        return NetNS.open(text), NamespaceName(None, text)
-    try:
-        return NetNS.open(text), NamespaceName(text)
-    except FileNotFoundError:
-        hosts = [name for name in netns_names.listed() if name.partition(".")[2] == text]
-        if len(hosts) > 1:
-            raise InvalidValue(f"{text} is a host of {len(hosts)} labs; give one of {', '.join(hosts)}") from None
-        if not hosts:
-            raise
-        return NetNS.open(hosts[0]), NamespaceName(hosts[0])

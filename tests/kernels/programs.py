@@ -169,7 +169,7 @@ def children(pid: int) -> list[str]:
 
 
 def every_namespace() -> str:
-    """Let `rawns ls` list a namespace that nothing in /proc refers to, if the kernel has a list; open one by a pidfd."""
+    """Let `ls` and `why` find a namespace that nothing in /proc refers to, if the kernel has a list; open one by a pidfd."""
     import socket
 
     from rawns import NetNS, nsfs
@@ -181,11 +181,16 @@ def every_namespace() -> str:
     if nsfs.all_ids() is None:
         expect("(not visible)" not in rawns("ls"), "something is held elsewhere")
         return "lacks: listns"
-    with NetNS.create() as ns:
+    with NetNS.create() as ns, NetNS.create("seen") as seen:
         inode = ns.identity[1]
         number = nsfs.namespace_id(ns.fileno())
+        seen.net.add_veth("v1", "v2", peer_ns=ns, up=True)
+        seen.net.add_address("v1", "10.0.0.1/24")
         sender, receiver = socket.socketpair()
         socket.send_fds(sender, [b"x"], [ns.fileno()])
+        ns.close()
+        found = rawns("why", "seen", "10.0.0.2", status=1)
+        expect(f"v2 in the namespace net:[{inode}], is down" in found and f"# in the namespace net:[{inode}]" in found, found)
     with sender, receiver:
         shown = [line for line in rawns("ls").splitlines() if line.startswith(str(inode))]
         expect(len(shown) == 1 and "(not visible)" in shown[0], shown)

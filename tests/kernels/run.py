@@ -145,9 +145,11 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no machine {unknown[0]}: {', '.join(known)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
+    start = monotonic()
     with ThreadPoolExecutor(options.jobs) as pool:
         failures = sum(pool.map(lambda machine: examine(machine, options), chosen))
-    print(f"\n{table()}")
+    seconds = monotonic() - start
+    print(f"\n{len(chosen)} machines in {seconds // 60:.0f} min {seconds % 60:.0f} s, {failures} failures\n\n{table()}")
     if options.manual:
         write_manual()
     return int(failures > 0)

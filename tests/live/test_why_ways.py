@@ -20,8 +20,8 @@ from conftest import PROJECT, Ordinary
 from scenes import serve
 from ways import Net, bridged, pair, routed, run_remedy
 
-from rawns import Forward, InvalidValue, KernelError, Lab, Nat, NetNS, why
-from rawns.diagnose import proof, visible
+from rawns import Forward, InvalidValue, KernelError, Lab, Nat, NetNS, inventory, nsfs, why
+from rawns.diagnose import proof, references
 from rawns.diagnose.commands import NamespaceName
 from rawns.diagnose.visible import VisibleNamespace, VisibleNamespaces
 from rawns.uapi import AF_INET, AF_INET6, IFA_F_DADFAILED, IFA_F_TENTATIVE
@@ -319,8 +319,48 @@ def test_the_way_back_through_a_router_that_only_a_descriptor_holds() -> None:
         assert found.fault is not None and "has the route `blackhole 10.0.1.2/32`" in str(found)
 
 
+def hide_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide namespaces that only a descriptor holds, as if another user's process held them."""
+    monkeypatch.setattr(references, "of_descriptors", lambda: iter(()))
+    monkeypatch.setattr(inventory, "unlisted", lambda known: iter(()))
+
+
+@pytest.mark.really_root
+def test_a_namespace_that_is_mounted_elsewhere(net: Net, tmp_path: Path) -> None:
+    """Container engines mount namespaces on files of their own."""
+    file = tmp_path / "netns"
+    file.touch()
+    with NetNS.create() as kept:
+        net["a"].net.add_veth("v1", "v2", peer_ns=kept, up=True)
+        net.address("a", "v1", "10.0.0.1/24")
+        kept.net.add_address("v2", "10.0.0.2/24")
+        subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/fd/{kept.fileno()}", file], check=True)
+    try:
+        found = why(net["a"], "10.0.0.2")
+        assert found.fault is not None and f"v2 in the namespace {file}, is down" in str(found)
+        apply_remedy(net, found.fault.command)
+        assert why(net["a"], "10.0.0.2")
+    finally:
+        subprocess.run(["umount", file], check=True)
+
+
+def test_a_namespace_whose_descriptor_is_being_passed(net: Net) -> None:
+    """Nothing under /proc refers to it, but the kernel's own list has it."""
+    if nsfs.all_ids() is None:
+        pytest.skip("this kernel has no listns (6.19)")
+    sender, receiver = socket.socketpair()
+    with sender, receiver:
+        with NetNS.create() as hidden:
+            net["a"].net.add_veth("v1", "v2", peer_ns=hidden, up=True)
+            net.address("a", "v1", "10.0.0.1/24")
+            inode = hidden.identity[1]
+            socket.send_fds(sender, [b"x"], [hidden.fileno()])
+        found = why(net["a"], "10.0.0.2")
+        assert found.fault is not None and f"v2 in the namespace net:[{inode}], is down" in str(found)
+
+
 def test_a_far_end_that_cannot_be_seen(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visible, "_of_descriptors", lambda _: iter(()))  # as if another user's process held it
+    hide_descriptors(monkeypatch)
     with NetNS.create() as hidden:
         net["a"].net.add_veth("v1", "v2", peer_ns=hidden, up=True)
         net.address("a", "v1", "10.0.0.1/24")
@@ -541,7 +581,7 @@ def test_a_stranger_who_goes_away(net: Net, netns_name: Callable[[], str], monke
 
 
 def test_an_unseen_router_counts_as_a_hop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visible, "_of_descriptors", lambda _: iter(()))  # as if another user's process held the router
+    hide_descriptors(monkeypatch)
     """Between namespaces without names, the number of hops is read from the time to live with which the request arrives."""
     with NetNS.create() as one, NetNS.create() as router, NetNS.create() as two:
         one.net.add_veth("v1", "ra", peer_ns=router, up=True)
