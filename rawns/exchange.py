@@ -169,7 +169,7 @@ class Exchange:
         Raises the first `KernelError`; `DecodeError` if an answer is malformed.
         """
         self.check()
-        return [list(self._decode(number)) for number in range(len(self._requests))]
+        return [list(self._decode(number)) if received else [] for number, received in enumerate(self._received)]
 
 
 def _advice(request: Request, refusal: KernelError) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` imports `enum`: 5 ms, a third of an interpreter's start
 import os
 import sys
+from _operator import is_
 from _thread import _local as local  # `threading.local` without `threading`, which takes 3 ms to import
 from _thread import get_native_id
 
@@ -78,13 +79,27 @@ def _defer(number: int, frame: object) -> None:
         _arrived.append(number)
 
 
+_last_handlers: tuple[list[Any], list[tuple[int, Any]]] = [], []  # what `getsignal` has returned, and what it meant
+
+
+def _python_handlers() -> list[tuple[int, Any]]:
+    """Return the signals that have a handler in Python, with the handler.  As a rule they are the same as at the last call."""
+    global _last_handlers
+    found = list(map(_signal.getsignal, _NUMBERS))
+    last, handlers = _last_handlers
+    if len(last) != len(found) or not all(map(is_, found, last)):
+        handlers = [(number, one) for number, one in zip(_NUMBERS, found) if one.__class__ is not int and callable(one)]
+        _last_handlers = found, handlers
+    return handlers
+
+
 def _replace_handlers() -> BaseException | None:
     """Let `_defer` stand in for all handlers in Python; return what one of them has raised before that."""
     interruption: BaseException | None = None
     for _ in range(MAX_INTERRUPTIONS):
         try:
-            for number, handler in zip(_NUMBERS, map(_signal.getsignal, _NUMBERS)):
-                if handler.__class__ is not int and handler is not _defer and callable(handler):
+            for number, handler in _python_handlers():
+                if handler is not _defer:
                     _deferred[number] = handler  # first: `signal` returns it, but an exception can come before the assignment
                     _signal.signal(number, _defer)
             break

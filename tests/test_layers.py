@@ -199,7 +199,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
 UNLAYERED = {"", "__main__"}  # the package itself and `python -m rawns` lead to all layers
 
 PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "kernel_options", "exchange", "explain", "objects", "framing", "terminal"]
-PURE_MAY = {"__future__", "struct", "_operator", "typing", "typing_extensions", "collections.abc"}
+PURE_MAY = {"__future__", "struct", "_functools", "_operator", "typing", "typing_extensions", "collections.abc"}
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # allowed in pure modules, from `_socket` or `socket`
 EXTRAS = {  # the exceptions to "nothing but the standard library", by the beginning of the module's name
     "bench.peers": {"cffi", "pyroute2", "mininet"},

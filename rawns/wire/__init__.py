@@ -20,8 +20,10 @@ what a newer kernel adds survives as number and bytes.  A wrong length is a `Dec
 
 from __future__ import annotations
 
-from _operator import itemgetter  # the C module: see `nlsocket`
+from _functools import partial  # type: ignore[import-not-found]  # the C module: see `nlsocket`
+from _operator import itemgetter
 from struct import Struct as _Struct
+from struct import error as _StructError
 
 from .. import uapi
 from ..errors import DecodeError, WireError
@@ -102,6 +104,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
     from typing import Any, Optional
 
+    # The type field of an attribute, a function that encodes the whole attribute if it is a number, and its type.
+    _Encoder = tuple[int, Optional[Callable[[Any], bytes]], Type]
     Run = list[tuple[int, int, Any, Optional[Type]]]  # offset, length, name and type of attributes; no type: it is skipped
 
     from .types import Body as Body
@@ -116,6 +120,17 @@ _HEAD = _Struct("=I")  # the same as one number
 MAX_SHAPES = 64  # that a table remembers
 MAX_KNOWN = 64  # payloads of which a shape remembers the values
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
+
+
+_whole_structs: dict[str, Callable[..., bytes]] = {}
+
+
+def _whole(code: str, size: int) -> Callable[..., bytes]:
+    """Return a function that packs length, type, value and padding of an attribute that is one number."""
+    found = _whole_structs.get(code)
+    if found is None:
+        found = _whole_structs[code] = _Struct(f"=HH{code}{-size & 3}x").pack
+    return found
 
 
 class Repeated(Type):
@@ -277,12 +292,13 @@ class _Shapes:
 class Attrs(Type):
     """A sequence of netlink attributes: a table from C name to (number, type)."""
 
-    __slots__ = ("names", "nested", "_numbers", "_rest", "_shapes")
+    __slots__ = ("names", "nested", "_encoders", "_numbers", "_rest", "_shapes")
 
     def __init__(self, names: Mapping[str, tuple[int, Type]], nested: bool = False, rest: bool = True) -> None:
         self.names, self.nested = names, nested
         self._rest = rest  # whether attributes that are not in the table are kept, as number and bytes
         self._numbers: dict[int, tuple[str, Type]] | None = None
+        self._encoders: dict[Any, _Encoder] = {}  # by key, of those that have been encoded
         self._shapes = _Shapes()
 
     @property
@@ -309,15 +325,19 @@ class Attrs(Type):
     def pieces(self, value: Mapping[Any, Any], siblings: Mapping[Any, Any], skip: Container[Any] = ()) -> list[bytes]:
         """Return header, payload and padding of each attribute of ``value``, in its order, without those to ``skip``."""
         pieces: list[bytes] = []
-        names = self.names
+        encoders = self._encoders
         for key, one in value.items():
             if key in skip:
                 continue
-            number, kind = names.get(key) or self._unnamed(key)
-            if kind.nested:
-                number |= uapi.NLA_F_NESTED
+            number, whole, kind = encoders.get(key) or self._encoder(key)
+            if whole is not None:
+                try:
+                    pieces.append(whole(one))
+                    continue
+                except _StructError:
+                    pass  # `kind` says what is wrong
             try:
-                payloads = kind.payloads(one, siblings) if isinstance(kind, Repeated) else (kind.pack(one, siblings),)
+                payloads = kind.payloads(one, siblings) if kind.repeated else (kind.pack(one, siblings),)  # type: ignore[attr-defined]
             except (WireError, AttributeError, TypeError) as error:
                 raise about(key, one, error) from None
             for payload in payloads:
@@ -327,11 +347,21 @@ class Attrs(Type):
                 pieces += (NLATTR.pack(size, number), payload, _PAD[size & 3])
         return pieces
 
-    @staticmethod
-    def _unnamed(key: object) -> tuple[int, Type]:
-        if isinstance(key, int) and 0 <= key <= 0xFFFF:
-            return key, RAW
-        raise WireError(f"there is no attribute {shortened(key)} here")
+    def _encoder(self, key: Any) -> _Encoder:
+        """Return, and remember, how an attribute is encoded.  Raises `WireError` if there is none of this name."""
+        known = self.names.get(key)
+        if known is None:
+            if isinstance(key, int) and 0 <= key <= 0xFFFF:
+                return key, None, RAW
+            raise WireError(f"there is no attribute {shortened(key)} here")
+        number, kind = known
+        if kind.nested:
+            number |= uapi.NLA_F_NESTED
+        whole = None
+        if isinstance(kind, Scalar) and kind.code[0] not in "=!":
+            whole = partial(_whole(kind.code, kind.size), NLATTR.size + kind.size, number)
+        found = self._encoders[key] = number, whole, kind
+        return found
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         shape = self._shapes.by_length.get(end - start) if trace is None else None

@@ -352,12 +352,11 @@ class Struct(Type):
 
     def pack_from(self, value: Mapping[Any, Any]) -> bytes:
         """Return the struct made of its members in ``value``, whatever else that holds.  Raises `WireError`."""
-        get = value.get
         for member, raw in self._raw:  # `struct` would cut or pad these silently
             if member in value:
                 pack_named(member, raw, value[member], value)
         try:
-            return self._struct.pack(*[get(name, empty) for name, empty in self.defaults.items()])
+            return self._struct.pack(*map(value.get, self._names, self.defaults.values()))
         except _StructError:
             for name, kind in self.members:  # find the member that does not fit
                 if name in value:
