@@ -22,7 +22,7 @@ _MODULES = {  # of each public name
     "DecodeError": "errors",
     "Diagnosis": "diagnose",
     "Evaluation": "nft.evaluate",
-    "Event": "syscalls",
+    "Event": "observer",
     "Forward": "nft.nat",
     "Host": "lab",
     "Interrupted": "errors",
@@ -38,7 +38,7 @@ _MODULES = {  # of each public name
     "Net": "net",
     "NetNS": "net",
     "Nft": "nft.client",
-    "Observer": "syscalls",
+    "Observer": "observer",
     "Packet": "nft.evaluate",
     "Peer": "chat",
     "PingResult": "icmp",
@@ -55,7 +55,7 @@ _MODULES = {  # of each public name
     "TracedCall": "tracing.record",
     "Vlan": "objects.vlan",
     "WireError": "errors",
-    "observed": "syscalls",
+    "observed": "observer",
     "ping": "icmp",
     "trace": "tracing",
     "why": "diagnose",
@@ -135,8 +135,8 @@ if TYPE_CHECKING:
     from .objects.route import Route
     from .objects.rule import Rule
     from .objects.vlan import Vlan
+    from .observer import Event, Observer, observed
     from .pool import Pool
-    from .syscalls import Event, Observer, observed
     from .tracing import trace
     from .tracing.record import Trace, TracedCall
 

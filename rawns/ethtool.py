@@ -6,7 +6,8 @@ from struct import Struct, pack
 
 from . import uapi
 from .errors import SyscallError
-from .syscalls import buffer, ioctl_struct, quoted
+from .observer import quoted
+from .syscalls import buffer, ioctl_struct
 
 VALUE = Struct("=II")  # struct ethtool_value: cmd, data
 IFREQ = Struct("=16si20x")  # struct ifreq: ifr_name, ifr_ifindex

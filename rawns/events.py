@@ -15,7 +15,7 @@ from time import monotonic
 from . import nlmsg, rtnl, sockets, uapi
 from .errors import Interrupted, InvalidValue, SyscallError
 from .nlsocket import NetlinkSocket
-from .syscalls import observed_call
+from .observer import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from .syscalls import Event
+    from .observer import Event
     from .wire import Message, Span
 
 ROW_BYTES = 8  # in a line

@@ -14,7 +14,7 @@ from .errors import DecodeError, Interrupted, KernelError, SyscallError
 from .exchange import AWAIT_DONE, Exchange, batches
 from .nlmsg import Listing
 from .nlsocket import NetlinkSocket
-from .syscalls import observed_call
+from .observer import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

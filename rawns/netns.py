@@ -14,6 +14,7 @@ import os
 from . import netns_names, syscalls, uapi
 from .errors import InvalidValue, RawnsError, SyscallError
 from .netns_names import HERE, NETNS_DIR, path_of
+from .observer import observed_call
 from .rollback import Rollback, signals_blocked
 from .terminal import printable, short_repr
 from .threads import ThreadNamespace, call_and_restore, call_inside, call_on_thread, enter
@@ -99,7 +100,7 @@ class InsideNamespace:
         """Create a `socket.socket` inside; it stays there, and may be used from anywhere, also by asyncio.  socket(2)."""
         import socket
 
-        made: socket.socket = call_inside(self, syscalls.observed_call, "socket", socket.socket, family, type, proto)
+        made: socket.socket = call_inside(self, observed_call, "socket", socket.socket, family, type, proto)
         return made
 
     def popen(self, argv: Command, *, mounts: bool = False, **options: Unpack[ProcessOptions]) -> subprocess.Popen[Any]:
@@ -230,7 +231,7 @@ class Namespace(InsideNamespace):
     @classmethod
     def _open_descriptor(cls: type[Self], fd: int) -> Self:
         try:
-            copy: int = syscalls.observed_call("dup", os.dup, fd)
+            copy: int = observed_call("dup", os.dup, fd)
         except SyscallError as error:
             error.hint = error.hint or f"{fd} is not an open descriptor"
             raise

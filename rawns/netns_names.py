@@ -16,6 +16,7 @@ from errno import EACCES, EBUSY, EINVAL, ELOOP, ENOENT, ENOTDIR, ENOTTY, EPERM, 
 
 from . import syscalls, uapi
 from .errors import InvalidValue, RawnsError, SyscallError
+from .observer import observed_call
 from .rollback import Rollback, signals_blocked
 from .terminal import printable, short_repr
 
@@ -281,7 +282,7 @@ def abandoned(name: str) -> bool:
         status = syscalls.stat(file)
         if status.st_size or stat.S_IMODE(status.st_mode) != MARKED_MODE:
             return False
-        syscalls.observed_call("fcntl", fcntl.fcntl, file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        observed_call("fcntl", fcntl.fcntl, file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         return True
     except OSError:
         return False
@@ -307,7 +308,7 @@ def _open_marked(name: str) -> int:
     """Open a name's file if it is a regular file, so that neither a FIFO nor a device is opened; return -1 if not."""
     path = path_of(name)
     try:
-        if stat.S_ISREG(syscalls.observed_call("lstat", os.lstat, path).st_mode):
+        if stat.S_ISREG(observed_call("lstat", os.lstat, path).st_mode):
             return syscalls.open_(path, SAFE_OPEN | os.O_NOFOLLOW)
     except OSError:
         pass

@@ -14,7 +14,7 @@ from errno import ENOBUFS
 
 from . import uapi
 from .errors import SyscallError
-from .syscalls import ioctl, observed_call
+from .observer import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class NetlinkSocket:
         from .threads import call_inside
 
         try:
+            from .syscalls import ioctl  # only here: listing links needs no call through ctypes
+
             fd = ioctl(other.fileno(), uapi.SIOCGSKNS)
         except PermissionError:
             self._open()

@@ -9,7 +9,7 @@ import _socket
 from mmap import mmap
 
 from . import uapi
-from .syscalls import observed_call
+from .observer import observed_call
 from .wire import S32, U8, U16, U32, U64, Raw, Struct
 
 TYPE_CHECKING = False

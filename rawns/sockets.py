@@ -1,6 +1,6 @@
 """System calls of sockets, pipes and poll(2), as a ping and a chat need them; an observer sees each of them.
 
-Each function is one call, made by `syscalls.observed_call`, and raises `SyscallError`.  In the arguments that the observer
+Each function is one call, made by `observer.observed_call`, and raises `SyscallError`.  In the arguments that the observer
 gets, what the kernel fills in is ``buffer``, ``fds`` or ``...``.  If Python returns something else than C, the inner function
 returns C's result first, and Python's second.  No socket blocks.
 """
@@ -11,7 +11,7 @@ import _socket
 import os
 import select
 
-from .syscalls import observed_call, quoted
+from .observer import observed_call, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

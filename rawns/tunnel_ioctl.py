@@ -11,8 +11,9 @@ from struct import pack as _pack
 
 from . import uapi
 from .errors import WireError
+from .observer import quoted
 from .packets import IPV4
-from .syscalls import buffer, ioctl_struct, quoted
+from .syscalls import buffer, ioctl_struct
 from .wire import S32, U8, U16, U32, Raw, Struct
 
 TYPE_CHECKING = False

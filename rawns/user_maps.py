@@ -9,6 +9,7 @@ import os
 from struct import pack
 
 from . import syscalls, uapi
+from .observer import observed_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def write_file(path: str, text: str) -> None:
     """Write to a file of /proc with one write(2).  Raises `SyscallError`, whose ``call`` is ``open`` or ``write``."""
     fd = syscalls.open_(path, os.O_WRONLY)
     try:
-        syscalls.observed_call("write", os.write, fd, text.encode(), format_args=lambda *_: f'"{path}", "{text}"')
+        observed_call("write", os.write, fd, text.encode(), format_args=lambda *_: f'"{path}", "{text}"')
     finally:
         syscalls.close(fd)
 

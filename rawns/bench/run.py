@@ -13,7 +13,7 @@ A result is a dictionary of what JSON can hold, with every round's nanoseconds, 
 from __future__ import annotations
 
 from ..errors import InvalidValue, RawnsError
-from ..syscalls import Observer, observed
+from ..observer import Observer, observed
 from . import environment
 from .cases import cases
 from .cleanup_barrier import CleanupBarrier
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..syscalls import Event
+    from ..observer import Event
     from .cold import ColdProcess
     from .harness import Case, Implementation, Sample
 

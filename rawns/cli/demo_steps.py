@@ -20,8 +20,8 @@ from ..netns_names import NETNS_DIR
 from ..nlmsg import Request
 from ..objects import link as links
 from ..objects.link import Link
+from ..observer import Observer, observed
 from ..rollback import signals_blocked
-from ..syscalls import Observer, observed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..objects.link import Ref
-    from ..syscalls import Event
+    from ..observer import Event
 
     Facts = dict[str, Any]
     Action = Callable[["Demo", Facts], Iterator[str]]

@@ -10,7 +10,6 @@ import os
 import sys
 
 from ..errors import RawnsError
-from ..terminal import printable
 from . import signals
 from .output import NO_DESCRIPTORS, Unwritable, complain, install, reason
 
@@ -80,8 +79,12 @@ def run(argv: Sequence[str]) -> int:
         module, function = (word, "main") if word in COMMANDS else ("completion", "complete")
         command = __import__(f"rawns.cli.{module}", fromlist=[function])
         words = list(argv[1:])
-        with _explained(word, words):
+        explained = _explained(word, words)
+        if explained is None:
             status: int = getattr(command, function)(words)
+        else:
+            with explained:
+                status = getattr(command, function)(words)
     except Exception as error:
         failed = _failed(word, error)
         if failed is None:
@@ -90,22 +93,15 @@ def run(argv: Sequence[str]) -> int:
     return status if argv else 2
 
 
-class _Unexplained:
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-
-def _explained(word: str, words: list[str]) -> AbstractContextManager[object]:
-    """Take ``--explain[=LEVEL]`` out of a command line; return the block in which the command runs, which prints its calls."""
+def _explained(word: str, words: list[str]) -> AbstractContextManager[object] | None:
+    """Take ``--explain[=LEVEL]`` out of a command line; return the block that prints the command's calls, None without it."""
     searched = words if word in EXPLAINABLE else words[:1] if word in EXPLAINABLE_FIRST else []
     found = [one for one in searched if one == EXPLAIN or one.startswith(f"{EXPLAIN}=")]
     if not found or "--" in words[: words.index(found[0])]:
-        return _Unexplained()
+        return None
     words.remove(found[0])
-    from ..syscalls import observed
+    from ..observer import observed
+    from ..terminal import printable
     from .options import UsageError, did_you_mean
 
     try:

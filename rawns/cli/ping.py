@@ -14,6 +14,7 @@ from math import isfinite
 
 from .. import explain, icmp, netns, netns_names, netns_processes, packets, syscalls
 from ..errors import RawnsError, SyscallError, WireError
+from ..observer import Event, Observer, observed
 from ..terminal import printable
 from .options import Command, HelpRequested, Option, UsageError
 
@@ -248,7 +249,7 @@ def _ping(options: PingOptions) -> int:
         timeout = None if options.timeout is None else round(options.timeout * 1e9)
         deadline = None if options.deadline is None else options.deadline * 10**9
         session = icmp.EchoSession(options.count, round(options.interval * 1e9), timeout, deadline)
-        with SignalPipe() as signals, syscalls.observed(PacketExplainer()) if options.explain else nullcontext():
+        with SignalPipe() as signals, observed(PacketExplainer()) if options.explain else nullcontext():
             for event in icmp.run(sock, session, options.size, signals.descriptor):
                 if event is not None:
                     screen.show(event)
@@ -402,10 +403,10 @@ class SignalPipe:
         syscalls.close(self._far)
 
 
-class PacketExplainer(syscalls.Observer):
+class PacketExplainer(Observer):
     """Print every byte of the packets that are sent and received, with its name."""
 
-    def after(self, event: syscalls.Event) -> None:
+    def after(self, event: Event) -> None:
         """Print the packet of a call that has been made."""
         kind = packets.PROTOCOLS.get(event.protocol)
         if kind is None or not event.payload:

@@ -16,8 +16,8 @@ from time import monotonic_ns, time_ns
 
 from .. import packets, sockets, uapi
 from ..errors import SyscallError, WireError
+from ..observer import observed_call
 from ..sockets import MSG_ERRQUEUE, OPTIONS
-from ..syscalls import observed_call
 from .session import EchoError, EchoReply
 
 TYPE_CHECKING = False

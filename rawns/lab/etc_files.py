@@ -13,8 +13,9 @@ from errno import EEXIST, ELOOP, ENOENT, ENOTDIR
 
 from ..errors import InvalidValue, RawnsError, SyscallError
 from ..netns_names import ETC_DIR
+from ..observer import observed_call
 from ..rollback import Rollback
-from ..syscalls import close, observed_call
+from ..syscalls import close
 from ..terminal import printable
 from . import stamp
 

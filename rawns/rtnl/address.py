@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import IP, S32, U8, U32, Layout, Message, Struct
-from .base import FAMILY, IFNAME, attrs
+from ..wire import FAMILY, IFNAME, IP, S32, U8, U32, Layout, Message, Struct, attrs
 
 IFADDRMSG = Struct(
     "ifaddrmsg",

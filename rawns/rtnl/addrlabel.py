@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import IP, U8, U32, Layout, Message, Struct
-from .base import FAMILY, attrs
+from ..wire import FAMILY, IP, U8, U32, Layout, Message, Struct, attrs
 
 IFADDRLBLMSG = Struct(
     "ifaddrlblmsg",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..wire import BE16, MAC, U8, U16, U32, U64, Raw, Type
-from .base import attrs
+from ..wire import BE16, MAC, U8, U16, U32, U64, Raw, Type, attrs
 
 HSR = attrs(
     IFLA_HSR_SLAVE1=U32,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..wire import BE16, FLAG, MAC, U8, U16, U32, U64, Raw, Repeated, Struct
-from .base import attrs
+from ..wire import BE16, FLAG, MAC, U8, U16, U32, U64, Raw, Repeated, Struct, attrs
 
 BRIDGE_ID = Struct("ifla_bridge_id", ("prio", Raw(2)), ("addr", Raw(6)))
 

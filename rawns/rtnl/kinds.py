@@ -7,9 +7,8 @@ veth, whose attributes are a link, and bridge are in `link`; tunnels and links m
 
 from __future__ import annotations
 
-from ..wire import BE16, BE32, FLAG, IP, MAC, RAW, S32, U8, U16, U32, Attrs, Repeated, Struct, Type
+from ..wire import BE16, BE32, FLAG, IP, MAC, RAW, S32, U8, U16, U32, Attrs, Repeated, Struct, Type, attrs
 from . import aggregates, tunnels
-from .base import attrs
 
 VXLAN = attrs(
     IFLA_VXLAN_ID=U32,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from .. import uapi
 from ..wire import (
+    FAMILY,
+    IFNAME,
     IP,
     MAC,
     RAW,
@@ -25,8 +27,8 @@ from ..wire import (
     Text,
     Type,
     Vector,
+    attrs,
 )
-from .base import FAMILY, IFNAME, attrs
 
 IFINFOMSG = Struct(
     "ifinfomsg",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import IP, U8, U16, U32, Layout, Message, Raw, Repeated, Struct, Type
-from .base import FAMILY, attrs
+from ..wire import FAMILY, IP, U8, U16, U32, Layout, Message, Raw, Repeated, Struct, Type, attrs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

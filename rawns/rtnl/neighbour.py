@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import BE16, FLAG, IP, MAC, S32, U8, U16, U32, Layout, Message, Struct
-from .base import FAMILY, attrs
+from ..wire import BE16, FAMILY, FLAG, IP, MAC, S32, U8, U16, U32, Layout, Message, Struct, attrs
 
 NDMSG = Struct(
     "ndmsg",

@@ -6,8 +6,7 @@ Times are in milliseconds.
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import TEXT, U8, U16, U32, U64, Layout, Message, Struct
-from .base import FAMILY, attrs
+from ..wire import FAMILY, TEXT, U8, U16, U32, U64, Layout, Message, Struct, attrs
 
 NDTMSG = Struct("ndtmsg", ("ndtm_family", FAMILY), ("ndtm_pad1", U8), ("ndtm_pad2", U16), whole=True)
 NDT_CONFIG = Struct(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import S32, Layout, Message, Struct
-from .base import FAMILY, attrs
+from ..wire import FAMILY, S32, Layout, Message, Struct, attrs
 
 NETCONFMSG = Struct("netconfmsg", ("ncm_family", FAMILY), whole=True)
 NETCONF = Layout(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import FLAG, IP, U8, U16, U32, U64, Layout, Message, Struct, StructArray, SubMessage
-from .base import FAMILY, attrs
+from ..wire import FAMILY, FLAG, IP, U8, U16, U32, U64, Layout, Message, Struct, StructArray, SubMessage, attrs
 from .route import ENCAPSULATIONS
 
 NHMSG = Struct(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import S32, U32, Layout, Message, Struct
-from .base import FAMILY, attrs
+from ..wire import FAMILY, S32, U32, Layout, Message, Struct, attrs
 
 RTGENMSG = Struct("rtgenmsg", ("rtgen_family", FAMILY), whole=True)
 NSID = Layout(

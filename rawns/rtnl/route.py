@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import BE16, BE64, IP, RAW, S32, TEXT, U8, U16, U32, U64, Layout, Message, RecordList, Struct, SubMessage, Type
-from .base import FAMILY, attrs
+from ..wire import (
+    BE16,
+    BE64,
+    FAMILY,
+    IP,
+    RAW,
+    S32,
+    TEXT,
+    U8,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Message,
+    RecordList,
+    Struct,
+    SubMessage,
+    Type,
+    attrs,
+)
 
 RTMSG = Struct(
     "rtmsg",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import BE32, BE64, IP, S32, U8, U16, U32, Layout, Message, Struct
-from .base import FAMILY, IFNAME, attrs
+from ..wire import BE32, BE64, FAMILY, IFNAME, IP, S32, U8, U16, U32, Layout, Message, Struct, attrs
 
 FIB_RULE_HDR = Struct(
     "fib_rule_hdr",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import U8, U16, U32, U64, Layout, Message, Repeated, Struct, Vector
-from .base import FAMILY, attrs
+from ..wire import FAMILY, U8, U16, U32, U64, Layout, Message, Repeated, Struct, Vector, attrs
 from .link import LINK_STATS64
 
 IF_STATS_MSG = Struct(

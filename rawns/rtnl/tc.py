@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .. import uapi
 from ..wire import (
+    FAMILY,
     FLAG,
     RAW,
     S8,
@@ -27,8 +28,8 @@ from ..wire import (
     Text,
     Type,
     Vector,
+    attrs,
 )
-from .base import FAMILY, attrs
 
 
 class _Handle(Scalar):

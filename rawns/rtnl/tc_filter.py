@@ -7,6 +7,8 @@ from ..errors import DecodeError
 from ..wire import (
     BE16,
     BE32,
+    FAMILY,
+    IFNAME,
     IP,
     MAC,
     RAW,
@@ -26,9 +28,9 @@ from ..wire import (
     Text,
     Type,
     Vector,
+    attrs,
 )
 from ..wire.indexed import Indexed
-from .base import FAMILY, IFNAME, attrs
 from .tc import BITFIELD32, HANDLE, STATS2, TABLE, TC, TCMSG, rate_members
 
 TYPE_CHECKING = False

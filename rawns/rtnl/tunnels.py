@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..wire import BE16, BE32, FLAG, IP, U8, U16, U32, Type
-from .base import attrs
+from ..wire import BE16, BE32, FLAG, IP, U8, U16, U32, Type, attrs
 
 GRE = attrs(
     IFLA_GRE_LINK=U32,

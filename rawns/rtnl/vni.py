@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..wire import IP, U8, U16, U32, U64, Layout, Message, Repeated, Struct
-from .base import FAMILY, attrs
+from ..wire import FAMILY, IP, U8, U16, U32, U64, Layout, Message, Repeated, Struct, attrs
 
 TUNNEL_MSG = Struct(
     "tunnel_msg",

@@ -10,7 +10,7 @@ import _socket as socket  # the C module: `socket` imports enum and selectors, a
 from struct import Struct
 
 from .. import socket_names
-from ..syscalls import quoted
+from ..observer import quoted
 from ..terminal import printable
 from ..uapi import AF_NETLINK, AF_PACKET, SOL_NETLINK
 from . import memory, names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _thread import get_native_id
 
+from ..observer import Event, Observer
 from ..socket_names import NETLINK_PROTOCOLS
-from ..syscalls import Event, Observer
 from .record import PROTOCOLS, TracedCall
 from .text import Formatter
 

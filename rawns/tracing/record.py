@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..syscalls import Event
+from ..observer import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -63,6 +63,9 @@ from .types import (
 __all__ = [
     "ALIGN",
     "Attrs",
+    "FAMILY",
+    "IFNAME",
+    "attrs",
     "BE16",
     "BE32",
     "BE64",
@@ -119,6 +122,7 @@ NLATTR = _Struct("=HH")  # struct nlattr: nla_len, nla_type
 _HEAD = _Struct("=I")  # the same as one number
 MAX_SHAPES = 64  # that a table remembers
 MAX_KNOWN = 64  # payloads of which a shape remembers the values
+_NUMBERS = vars(uapi)
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 
@@ -494,6 +498,15 @@ class Message:
         return body
 
 
+def attrs(nested: bool = False, /, **kinds: Type) -> Attrs:
+    """Return a table of attributes by their C names; the numbers come from `uapi`."""
+    return Attrs({name: (_NUMBERS[name], kind) for name, kind in kinds.items()}, nested)
+
+
 def table(messages: Iterable[Message]) -> dict[int, Message]:
     """Return messages by number, as `exchange` and `explain` look them up."""
     return {message.number: message for message in messages}
+
+
+IFNAME = Text(uapi.IFNAMSIZ)  # the name of a link
+FAMILY = U8.named("AF_")  # an address family

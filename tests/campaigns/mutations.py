@@ -30,7 +30,7 @@ from rawns.framing import LineSplitter  # noqa: E402
 from rawns.lab import document, etc_files, stamp  # noqa: E402
 from rawns.lab.lab import Lab  # noqa: E402
 from rawns.objects import link  # noqa: E402
-from rawns.syscalls import Event  # noqa: E402
+from rawns.observer import Event  # noqa: E402
 from rawns.tracing import parse  # noqa: E402
 
 MAX_SECONDS = 5.0  # of processor time for one message of at most 64 KiB; a hundred times what the slowest takes

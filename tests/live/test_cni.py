@@ -18,7 +18,7 @@ from rawns import NetNS
 from rawns.cni import pod as pod_module
 from rawns.cni.bridge import BridgePlugin
 from rawns.objects import link
-from rawns.syscalls import Observer, observed
+from rawns.observer import Observer, observed
 
 
 def has_vlan_filtering() -> bool:

@@ -286,7 +286,7 @@ def test_a_signal_at_any_call_leaves_nothing(name: str, tmp_path: Path) -> None:
 FAULTY = """
 import errno, os, sys
 from rawns.cli import demo
-from rawns.syscalls import Observer, observed
+from rawns.observer import Observer, observed
 
 class FailingCall(Observer):
     seen = 0

@@ -258,7 +258,7 @@ def test_a_pool_whose_calls_fail(name: str, code: str) -> None:
 ROOTLESS = """
 import errno, os, sys
 from rawns import RawnsError, rootless
-from rawns.syscalls import observed
+from rawns.observer import observed
 import test_faults as t
 
 def child(failing):

@@ -14,7 +14,7 @@ import pytest
 from rawns import Interrupted, InvalidValue, NetNS, Observer, SyscallError, observed, sysctl, tap, uapi
 from rawns.events import GROUPS, Monitor, wait_until
 from rawns.objects import address
-from rawns.syscalls import Event
+from rawns.observer import Event
 
 
 @pytest.fixture

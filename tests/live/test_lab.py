@@ -12,7 +12,7 @@ import pytest
 
 import rawns
 from rawns import InvalidValue, KernelError, Lab, NetNS, Observer, RawnsError, observed
-from rawns.syscalls import Event
+from rawns.observer import Event
 
 Name = Callable[[], str]
 

@@ -26,7 +26,7 @@ from rawns.lab.interface import DEFAULT_VLANS
 from rawns.lab.readback import live
 from rawns.netns_names import ETC_DIR
 from rawns.objects.route import again
-from rawns.syscalls import Event
+from rawns.observer import Event
 
 Name = Callable[[], str]
 Data = dict[str, Any]

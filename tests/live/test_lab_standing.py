@@ -16,7 +16,7 @@ from conftest import remove_name
 from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, observed
 from rawns.lab import discover, stamp
 from rawns.lab.readback import live
-from rawns.syscalls import Event
+from rawns.observer import Event
 
 Name = Callable[[], str]
 

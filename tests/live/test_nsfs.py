@@ -15,7 +15,8 @@ from conftest import PROJECT
 
 from rawns import InvalidValue, NetNS, SyscallError, nsfs
 from rawns.inventory import inventory
-from rawns.syscalls import LibcFunction, Observer, observed
+from rawns.observer import Observer, observed
+from rawns.syscalls import LibcFunction
 
 
 class Refuse(Observer):

@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from rawns import explain
-from rawns.syscalls import Event
+from rawns.observer import Event
 
 
 def attribute(number: int, payload: bytes) -> bytes:

@@ -28,8 +28,8 @@ from rawns.nft.nat import Forward, Nat
 from rawns.objects import address, link, neighbour, nsid, prefix, qdisc, route, rule, units, vlan
 from rawns.objects.link import MAX_VID
 from rawns.objects.record import Record
+from rawns.observer import Event
 from rawns.rtnl import tc
-from rawns.syscalls import Event
 from rawns.wire import link_address
 
 MAX_MESSAGE_CHARACTERS = 400

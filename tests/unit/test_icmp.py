@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rawns import InvalidValue, sockets, syscalls
+from rawns import InvalidValue, observer, sockets
 from rawns.icmp import ping, socket
 from rawns.icmp.session import MAX_KEPT, EchoError, EchoReply, EchoSession, PingResult
 
@@ -292,14 +292,14 @@ def test_the_compiler_reads_the_same_bytes(tmp_path: Path) -> None:
     if compiler is None:
         pytest.skip("no C compiler")
     for data in (bytes(range(256)), b"\x001", b"\x1b]0;\x07", b'say "\\n"\r\n'):
-        literal = syscalls.quoted(data, 256)
+        literal = observer.quoted(data, 256)
         assert literal.isascii() and literal.isprintable()
         (tmp_path / "literal.c").write_text(
             f"#include <stdio.h>\nint main(void) {{ fwrite({literal}, 1, sizeof({literal}) - 1, stdout); return 0; }}"
         )
         subprocess.run([compiler, "-o", str(tmp_path / "literal"), str(tmp_path / "literal.c")], check=True)
         assert subprocess.run([str(tmp_path / "literal")], stdout=subprocess.PIPE, check=True).stdout == data
-    assert syscalls.quoted(b"x" * 33) == '"' + "x" * 32 + '"...'
+    assert observer.quoted(b"x" * 33) == '"' + "x" * 32 + '"...'
 
 
 # -- numbers that could never be right ----------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from rawns import syscalls, uapi
+from rawns import observer, uapi
 from rawns.lab import lock
-from rawns.syscalls import Observer, observed, observed_call
+from rawns.observer import Observer, observed, observed_call
 from rawns.wire import types
 
 pytestmark = pytest.mark.no_cover  # it needs the interpreter's trace function for itself
@@ -71,7 +71,7 @@ def test_an_observer_may_be_removed_before_any_line_of_a_call() -> None:
             def remove(countdown: list[int] = countdown) -> None:
                 countdown[0] -= 1
                 if countdown[0] < 0:
-                    syscalls._observer = None
+                    observer.installed = None
 
             with at_each_line(observed_call, remove) as lines:
                 assert observed_call("getpid", lambda: 17) == 17

@@ -20,7 +20,7 @@ from rawns.nft import messages as nft_messages
 from rawns.nft.build import delete_table
 from rawns.nft.nat import Forward, Nat
 from rawns.nlmsg import Reply, Request
-from rawns.syscalls import Event
+from rawns.observer import Event
 from rawns.wire import Message, Span
 
 skip_on_big_endian()

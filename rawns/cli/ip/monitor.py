@@ -11,7 +11,7 @@ from ... import nlmsg, rtnl, uapi
 from ...errors import SyscallError, WireError
 from ...nlmsg import Request
 from ...nlsocket import NetlinkSocket
-from ...syscalls import observed_call
+from ...observer import observed_call
 from .context import BRIEFLY, complain, help_of
 from .grammar import CommandError, matches
 from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword, read

@@ -7,6 +7,7 @@ import sys
 
 from ... import netns, netns_processes, syscalls, uapi
 from ...errors import RawnsError
+from ...observer import observed_call
 from ...rollback import set_signal_mask, signal_mask, signals_blocked
 from ...terminal import printable
 from . import emit_result, say_left_alone, stop
@@ -139,7 +140,7 @@ class ChildSignals:
         with signals_blocked():  # a signal is either noted before the fork, or passed on to the child
             if self._end:
                 return 128 + self._end
-            self._child = syscalls.observed_call("fork", os.fork)
+            self._child = observed_call("fork", os.fork)
             if not self._child:
                 self._become(command, mask)
         os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOWAIT)
