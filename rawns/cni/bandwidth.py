@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from errno import ENODEV
-
 from .. import uapi
-from ..errors import InvalidValue, KernelError
+from ..errors import InvalidValue
 from ..nlmsg import Request
 from ..objects import link, qdisc
 from ..objects.link import Link
@@ -58,17 +56,11 @@ class BandwidthPlugin(CniPlugin):
 
     def _host_end(self) -> Link:
         """Return the node's end of the container's cable."""
-        net = self.call.pod.net
-        try:
-            inside = net.link(self.call.ifname)
-            if inside.kind == "veth" and inside.peer:
-                outside = self.call.host.link(inside.peer)
-                if outside.kind == "veth" and outside.peer == inside.index:
-                    return outside
-        except KernelError as error:
-            if error.errno != ENODEV:
-                raise
-        raise CniError(INVALID_CONFIG, f"{self.call.ifname} of the container is not a cable (veth) to the node")
+        inside = pod.find(self.call.pod.net, self.call.ifname)
+        found = pod.cable_end(self.call, inside) if inside is not None else None
+        if found is None:
+            raise CniError(INVALID_CONFIG, f"{self.call.ifname} of the container is not a cable (veth) to the node")
+        return found
 
     def add(self) -> CniResult:
         result = self.call.previous(required=True)
@@ -106,15 +98,30 @@ class BandwidthPlugin(CniPlugin):
 
     def check(self) -> None:
         self.call.previous(required=True)
+        host, end = self.call.host, self._host_end()
         for way, shape in self.shapes.items():
             if shape is None:
                 continue
-            name = self._host_end().name if way == "ingress" else self.ifb
-            if pod.find(self.call.host, name) is None:
-                raise different(f"the node lacks the interface {name}")
-            found = self.call.host.shape_of(name)
+            link = end if way == "ingress" else pod.find(host, self.ifb)
+            if link is None or not link.up:
+                raise different(
+                    f"the node lacks the interface {self.ifb}" if link is None else f"{link.name} of the node is down"
+                )
+            found = host.shape_of(link.index)
             if found != shape:
-                raise different(f"{name} is not limited to {shape}, but to {found}")
+                raise different(f"{link.name} is not limited to {shape}, but to {found or 'nothing'}")
+            if link is not end and link.index not in self._redirected(end):
+                raise different(f"what comes in by {end.name} is not redirected to {link.name}")
+
+    def _redirected(self, end: Link) -> list[int]:
+        """Return the indexes of the links that filters redirect to what comes in from the container."""
+        asked = Request(tc_filter.GETTFILTER, {"tcm_ifindex": end.index, "tcm_parent": INGRESS}, uapi.NLM_F_DUMP)
+        found = []
+        for reply in self.call.host.netlink.dump(asked):
+            actions = reply.body.get("TCA_OPTIONS", {}).get("TCA_U32_ACT", {})
+            for action in actions.values():
+                found.append(action.get("TCA_ACT_OPTIONS", {}).get("TCA_MIRRED_PARMS", {}).get("ifindex"))
+        return found
 
     def delete(self) -> None:
         pod.delete_link(self.call.host, self.ifb)

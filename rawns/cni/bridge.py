@@ -7,7 +7,7 @@ from ..link_state import complete
 from ..nft import build
 from ..objects import link, prefix, vlan
 from ..objects.link import Link
-from . import nat_tables, pod
+from . import checks, nat_tables, pod
 from .cable import CablePlugin
 from .call import digest, random_mac
 from .failure import EXISTS, INVALID_CONFIG, TRY_AGAIN, CniError
@@ -243,26 +243,48 @@ class BridgePlugin(CablePlugin):
     # -- the other verbs --------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        result = self.call.previous(required=True)
-        assert result is not None
-        self.check_addresses()
-        mine = pod.check(self.call, result)
-        host = self.call.host
-        names = (self.config["bridge"], self.call.attachment.host_link)
-        bridge, port = (pod.find(host, name) for name in names)
-        if bridge is None or port is None:
-            raise different(f"the node lacks the interface {names[bridge is not None]}")
-        if port.master != bridge.index:
-            raise different(f"{port.name} is not a port of {bridge.name}")
-        if not port.up or not mine.up and not self.config["disableContainerInterface"]:
-            raise different(f"{mine.name if port.up else port.name} is down")
+        result, inside = self.checked("veth")
+        if not inside.up and not self.config["disableContainerInterface"]:
+            raise different(f"{inside.name} of the container is down")
+        port = checks.cable_end(self.call, inside)
+        bridge = self._checked_bridge(port)
         if self.config["isGateway"]:
-            there = {one.address for one in host.addresses()}
-            for one in result.ips:
-                if one["gateway"] and one["gateway"] not in there:
-                    raise different(f"the node lacks the gateway's address {one['gateway']}")
-        for rules in self._rules(result, mine.address or ""):
+            there = bridge
+            if self.config["vlan"]:
+                found = pod.find(self.call.host, _gateway_name(bridge.name, self.config["vlan"]))
+                if found is None:
+                    raise different(f"the node lacks the interface {_gateway_name(bridge.name, self.config['vlan'])}")
+                there = found
+            ips = [one for one in result.ips if one["gateway"]]
+            wanted = [prefix.Prefix(one["address"].family, one["gateway"], one["address"].length) for one in ips]
+            checks.addresses(self.call.host, there, wanted)
+            checks.settings(pod.forwarding(result))
+        for rules in self._rules(result, inside.address or ""):
             nat_tables.check(self.call, rules)
+
+    def _checked_bridge(self, port: Link) -> Link:
+        """Return the bridge.  Raises `CniError` if it, or the node's end of the cable as its port, is not as ADD has left it."""
+        config, host = self.config, self.call.host
+        bridge = pod.find(host, config["bridge"])
+        if bridge is None or bridge.kind != "bridge":
+            raise different(f"the node lacks the bridge {config['bridge']}")
+        if not bridge.up:
+            raise different(f"{bridge.name} of the node is down")
+        if config["promiscMode"] and not bridge.flags & uapi.IFF_PROMISC:
+            raise different(f"{bridge.name} of the node is not in promiscuous mode")
+        if port.master != bridge.index:
+            raise different(f"{port.name} of the node is not a port of {bridge.name}")
+        if config["mtu"] and port.mtu != config["mtu"]:
+            raise different(f"{port.name} of the node has the MTU {port.mtu}, not {config['mtu']}")
+        for key, attribute in (("hairpinMode", "IFLA_BRPORT_MODE"), ("portIsolation", "IFLA_BRPORT_ISOLATED")):
+            if bool(port.port.get(attribute)) != config[key]:
+                raise different(f"{key} of {port.name} is {str(not config[key]).lower()}")
+        if self.filtering:
+            there = {one.vid for one in host.vlans(port.index)}
+            wanted = {vid for first, last in [*self.trunk, (config["vlan"],) * 2] if last for vid in range(first, last + 1)}
+            if wanted - there:
+                raise different(f"{port.name} of the node is not in VLAN {min(wanted - there)}")
+        return bridge
 
 
 def _vids(given: dict[str, Any], place: str) -> tuple[int, int]:

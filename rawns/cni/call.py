@@ -202,7 +202,10 @@ class Call:
     # -- the configuration ----------------------------------------------------------------------------------------
 
     def previous(self, required: bool = False) -> CniResult | None:
-        """Return the ``prevResult``; None if there is none.  Raises `CniError` if it is required."""
+        """Return the ``prevResult``; None if there is none.
+
+        Raises `CniError` if it is required and absent, or if the interface in it is one of another container.
+        """
         if self.result is not None:
             return self.result
         data = self.config.get("prevResult")
@@ -210,7 +213,10 @@ class Call:
             if required:
                 raise CniError(INVALID_CONFIG, f"{self.config.get('type')} needs the key prevResult")
             return None
-        return CniResult.parse(data)
+        result = CniResult.parse(data)
+        assert self.pod is not None  # code 3 if there is no such namespace
+        result.number_of(self.netns_path, self.ifname)
+        return result
 
     def capability(self, name: str) -> Any:
         """Return a value that the engine gave for a capability; None if there is none."""

@@ -8,9 +8,9 @@ from ..errors import InvalidValue
 from ..json_text import shown
 from ..objects import prefix
 from ..terminal import printable
-from . import pod
+from . import checks
 from .failure import EXHAUSTED, EXISTS, INVALID_CONFIG, IO_FAILURE, CniError
-from .keys import CIDR, IP, OBJECT, SUBNET, TEXT, ConfigKey, invalid, list_of, read, table
+from .keys import CIDR, IP, OBJECT, SUBNET, TEXT, ConfigKey, invalid, list_of, plain_address, read, table
 from .leases import Leases
 from .plugin import CniPlugin, different
 from .result import DNS, ROUTES, CniResult
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ..objects.link import Link
     from ..objects.prefix import Prefix
     from .call import Call
 
@@ -98,8 +99,8 @@ class Ipam:
         """Give out addresses."""
         raise NotImplementedError
 
-    def check(self) -> None:
-        """Raise `CniError` if an address is not reserved."""
+    def check(self, result: CniResult | None) -> None:
+        """Raise `CniError` if an address of a result is not reserved, or one that is reserved is not in it."""
 
     def delete(self) -> None:
         """Take addresses back."""
@@ -161,7 +162,8 @@ class HostLocal(Ipam):
         return Leases(str(self.call.network), self.values["dataDir"], create)
 
     def add(self) -> CniResult:
-        wanted = [self._wanted(text) for text in self.requested()]
+        asked_for = [self._wanted(text) for text in self.requested()]
+        wanted = list({one.address: one for one in asked_for}.values())  # an engine may ask twice, in different places
         dns = self._dns()
         with self._leases() as leases:
             mine = leases.of(self.call.attachment)
@@ -188,7 +190,7 @@ class HostLocal(Ipam):
 
     def _wanted(self, text: str) -> Prefix:
         try:
-            return prefix.address(text.partition("/")[0])
+            return plain_address(text.partition("/")[0])
         except InvalidValue as error:
             raise CniError(INVALID_CONFIG, f"an address that is asked for: {error}") from None
 
@@ -196,14 +198,19 @@ class HostLocal(Ipam):
         path = self.values["resolvConf"]
         return resolv_conf(path) if path else None
 
-    def check(self) -> None:
-        result = self.call.previous()
-        given = [one.address for one in result.in_sandbox(self.call.netns_path, self.call.ifname)] if result is not None else []
+    def check(self, result: CniResult | None) -> None:
         with self._leases(create=False) as leases:
-            mine = leases.of(self.call.attachment)
-        for address in given or [""]:
-            if not mine or address and address not in mine:
-                raise different(f"{address or 'no address'} is {'not ' if address else ''}reserved for {self.call.attachment}")
+            mine = set(leases.of(self.call.attachment))
+        given = [] if result is None else result.in_sandbox(self.call.netns_path, self.call.ifname)
+        wanted = {one.address for one in given if any(one in known for ranges in self.range_sets for known in ranges)}
+        if not mine:
+            raise different(f"no address is reserved for {self.call.attachment}")
+        if wanted - mine:
+            raise different(f"{', '.join(sorted(wanted - mine))} is not reserved for {self.call.attachment}")
+        if result is not None and mine - wanted:
+            raise different(
+                f"prevResult lacks the address {', '.join(sorted(mine - wanted))}, which is reserved for {self.call.attachment}"
+            )
 
     def delete(self) -> None:
         if os.path.isdir(f"{self.values['dataDir']}/{self.call.network}"):
@@ -332,7 +339,7 @@ class IpamPlugin(CniPlugin):
         return self.source.add()
 
     def check(self) -> None:
-        self.source.check()
+        self.source.check(self.call.previous())
 
     def delete(self) -> None:
         self.source.delete()
@@ -383,16 +390,20 @@ class InterfacePlugin(CniPlugin):
         for one in result.ips:
             one["interface"] = number
 
-    def check_addresses(self) -> None:
-        """Raise `CniError` if the addresses are not reserved."""
-        if self.ipam is not None:
-            self.ipam.check()
+    def checked(self, kind: str | None = None) -> tuple[CniResult, Link]:
+        """Return the result of ADD and the container's interface.  Raises `CniError` if they or the leases differ.
 
-    def check(self) -> None:
+        ``kind`` is the kind of link that the interface must be.
+        """
         result = self.call.previous(required=True)
         assert result is not None
-        self.check_addresses()
-        pod.check(self.call, result)
+        found = checks.container(self.call, result, kind)
+        if self.ipam is not None:
+            self.ipam.check(result)
+        return result, found
+
+    def check(self) -> None:
+        self.checked()
 
     def delete(self) -> None:
         if self.ipam is not None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .. import uapi
 from ..errors import InvalidValue
 from ..json_text import shown
 from ..objects import prefix
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..objects.prefix import Prefix
 
 MAX_ITEMS = 65536  # of a list
-IPV4_MAPPED = prefix.parse("::ffff:0:0/96")  # RFC 4291: on no interface
+IPV4_MAPPED = prefix.parse("::ffff:0:0/96")  # RFC 4291: IPv4 addresses in the form of IPv6, which no interface has
 
 
 class KeyType:
@@ -169,6 +170,17 @@ def _mac(text: str) -> str:
     return ":".join(octets)
 
 
+def plain_address(text: str) -> Prefix:
+    """Return an address; an IPv4 address that is written as an IPv6 address (``::ffff:10.1.0.2``) becomes an IPv4 address.
+
+    Raises `InvalidValue`.
+    """
+    found = prefix.address(text)
+    if found in IPV4_MAPPED:
+        return prefix.Prefix.of(uapi.AF_INET, found.number & 0xFFFFFFFF)
+    return found
+
+
 def _network(text: str) -> Prefix:
     if "/" not in text:
         raise InvalidValue(f"{shown(text)} is not a network, such as 10.1.0.0/16")
@@ -190,7 +202,7 @@ FLAG = scalar("true or false", bool)
 OBJECT = scalar("an object", dict)
 ANY = KeyType("anything", lambda value, place: value)
 MAC = converted("a MAC address", _mac)
-IP = converted("an address", lambda text: prefix.address(text).address)
+IP = converted("an address", lambda text: plain_address(text).address)
 CIDR = converted("an address and prefix length", _network)
 SUBNET = converted("a network", _subnet)
 LINK = converted("the name of an interface", check_name)

@@ -12,9 +12,9 @@ import stat
 
 from .. import syscalls, uapi
 from ..errors import InvalidValue, SyscallError
-from ..objects import prefix
 from ..terminal import printable
 from .failure import IO_FAILURE, CniError
+from .keys import plain_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _address(text: str) -> str:
     if not text[:1].isalnum() and text[:1] != ":":
         return ""
     try:
-        return prefix.address(text).address
+        return plain_address(text).address
     except InvalidValue:
         return ""
 

@@ -64,6 +64,9 @@ class LowerLinkPlugin(InterfacePlugin):
         pod.configure(call, result, index)
         return result
 
+    def check(self) -> None:
+        self.checked(self.name)
+
     def delete(self) -> None:
         inside = self.call.pod_if_any
         if inside is not None:

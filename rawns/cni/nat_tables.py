@@ -12,6 +12,7 @@ from ..errors import KernelError
 from ..nft import build, records
 from ..nft import messages as nft_messages
 from ..nft.nat import POSTROUTING
+from ..nlmsg import Request
 from ..objects import prefix
 from .call import stale
 from .plugin import different
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..netlink import Netfilter
-    from ..nlmsg import Request
     from ..objects.prefix import Prefix
     from .call import Call
 
@@ -124,17 +124,21 @@ def collect(call: Call) -> None:
 
 
 def check(call: Call, rules: Rules) -> None:
-    """Raise `CniError` if a table does not have the rules that it should have."""
+    """Raise `CniError` if a table is not there, is switched off, or lacks a rule that it should have."""
     netfilter = call.host.nft.netfilter
+    asked = Request(nft_messages.GETTABLE, {"nfgen_family": rules.family, "NFTA_TABLE_NAME": rules.name})
     try:
+        table = records.NftTable(netfilter.get(asked).body)
         found = [records.NftRule(one.body) for one in netfilter.dump(records.rules(rules.family, rules.name))]
     except KernelError as error:
         if error.errno != ENOENT:
             raise
-        found = []
+        raise different(f"nf_tables lacks the table {rules.name}") from None
+    if table.dormant:
+        raise different(f"the table {rules.name} of nf_tables is switched off (dormant)")
     there = [f"{one.chain} {one.statements}" for one in found]
     for request in rules.requests:
         if request.message is nft_messages.NEWRULE:
             one = records.NftRule(request.body)
             if f"{one.chain} {one.statements}" not in there:
-                raise different(f"the table {rules.name} of nf_tables lacks a rule ({request.context})")
+                raise different(f"the table {rules.name} of nf_tables lacks a rule of {one.chain}: {one}")

@@ -1,4 +1,4 @@
-"""The container's interface: its addresses, routes and settings, set in one visit and one datagram, and checked."""
+"""The container's interface: its addresses, routes and settings, set in one visit and one datagram."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ..objects.link import Link
 from ..threads import call_and_restore, enter
 from .call import stale
 from .failure import EXISTS, REFUSED, TRY_AGAIN, CniError
-from .plugin import different
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -212,47 +211,12 @@ def _taken(call: Call) -> str:
     return ""
 
 
-def check(call: Call, result: CniResult) -> Link:
-    """Return the container's interface.  Raises `CniError` if it, or an interface, address or route of a result is not there."""
-    net = call.pod.net
-    found = find(net, call.ifname)
-    if found is None:
-        raise different(f"the container has no interface {call.ifname}")
-    mine = next((one for one in result.interfaces if one["name"] == call.ifname and one.get("sandbox")), None)
-    if mine is None:
-        raise different(f"prevResult has no interface {call.ifname} of the container")
-    if mine.get("mac") and found.address != mine["mac"].lower():
-        raise different(f"{call.ifname} has the MAC address {found.address}, not {mine['mac']}")
-    if mine.get("mtu") and found.mtu != mine["mtu"]:
-        raise different(f"{call.ifname} has an MTU of {found.mtu}, not {mine['mtu']}")
-    for one in result.interfaces:
-        if not one.get("sandbox"):
-            _check_on_node(call.host, one)
-    there = {str(one) for one in net.addresses(found.index)}
-    for given in result.in_sandbox(call.netns_path, call.ifname):
-        if str(given) not in there:
-            raise different(f"{call.ifname} lacks the address {given}")
-    for one in result.routes:
-        _check_route(net, found.index, one)
-    return found
-
-
-def _check_on_node(host: Net, one: dict[str, Any]) -> None:
-    """Raise `CniError` if an interface of a result is not on the node, or has another MAC address, which a bridge may have."""
-    found = find(host, one["name"])
-    if found is None:
-        raise different(f"the node lacks the interface {one['name']}")
-    if found.kind != "bridge" and one.get("mac") and found.address != one["mac"].lower():
-        raise different(f"{one['name']} has the MAC address {found.address}, not {one['mac']}")
-
-
-def _check_route(net: Net, index: int, one: dict[str, Any]) -> None:
-    where = one["dst"].network
-    name = "default" if not where.length else str(where)
-    for known in net.routes(where.family, one["table"] or uapi.RT_TABLE_MAIN):
-        if known.destination == name and (one["gw"] in (None, known.gateway) or known.index != index):
-            return
-    raise different(f"the container lacks the route to {name}" + (f" via {one['gw']}" if one["gw"] else ""))
+def cable_end(call: Call, inside: Link) -> Link | None:
+    """Return the node's end of a cable by the container's end; None if that is not the end of a cable to the node."""
+    if inside.kind != "veth" or not inside.peer:
+        return None
+    outside = find(call.host, inside.peer)
+    return outside if outside is not None and outside.kind == "veth" and outside.peer == inside.index else None
 
 
 def delete_link(net: Net, name: Ref) -> bool:
@@ -274,10 +238,15 @@ def delete_cable(call: Call) -> None:
             delete_link(inside.net, call.ifname)
 
 
+def forwarding(result: CniResult) -> list[str]:
+    """Return the settings of the node that switch forwarding on for the families of the addresses."""
+    return [FORWARDING[family] for family in sorted({one["address"].family for one in result.ips})]
+
+
 def forward(result: CniResult) -> None:
     """Switch forwarding on, on the node, for the families of the addresses."""
-    for family in {one["address"].family for one in result.ips}:
-        set_setting(FORWARDING[family], 1)
+    for name in forwarding(result):
+        set_setting(name, 1)
 
 
 def delete_stale(call: Call, beginning: str = "veth") -> None:

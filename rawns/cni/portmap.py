@@ -11,7 +11,7 @@ from ..nft.nat import PREROUTING, dnat_to
 from ..nft.statements import PROTOCOLS
 from ..objects import prefix, route
 from ..objects.route import Route
-from . import nat_tables, pod
+from . import checks, nat_tables, pod
 from .failure import UNSUPPORTED_FIELD, CniError
 from .keys import FLAG, IP, TEXT, ConfigKey, choice, list_of, number, table
 from .plugin import CniPlugin
@@ -71,8 +71,8 @@ class PortmapPlugin(CniPlugin):
         assert result is not None
         addresses = self._addresses(result)
         if self.mappings and addresses:
-            if self.config["snat"]:
-                self._allow_localhost(addresses)
+            for name in self._localhost_settings(addresses):
+                pod.set_setting(name, 1)
             self._rules(addresses).install()
             self._forget_flows()
         return result
@@ -97,16 +97,18 @@ class PortmapPlugin(CniPlugin):
             found.setdefault(one.family, one)
         return list(found.values())
 
-    def _allow_localhost(self, addresses: list[Prefix]) -> None:
-        """Let packets from 127.0.0.1 leave by the interface that leads to the container."""
+    def _localhost_settings(self, addresses: list[Prefix]) -> list[str]:
+        """Return the settings that let packets from 127.0.0.1 leave by the interface that leads to the container."""
+        found = []
         for one in addresses:
-            if one.family == uapi.AF_INET:
+            if one.family == uapi.AF_INET and self.config["snat"]:
                 try:
                     leads = Route(self.call.host.netlink.get(route.get(one.address)).body)
                 except KernelError:
                     continue
                 if leads.index is not None:
-                    pod.set_setting(f"net/ipv4/conf/{if_indextoname(leads.index)}/route_localnet", 1)
+                    found.append(f"net/ipv4/conf/{if_indextoname(leads.index)}/route_localnet")
+        return found
 
     def _rules(self, addresses: list[Prefix]) -> nat_tables.Rules:
         rules = nat_tables.Rules(self.call)
@@ -133,8 +135,10 @@ class PortmapPlugin(CniPlugin):
     def check(self) -> None:
         result = self.call.previous(required=True)
         assert result is not None
-        if self.mappings:
-            nat_tables.check(self.call, self._rules(self._addresses(result)))
+        addresses = self._addresses(result)
+        if self.mappings and addresses:
+            nat_tables.check(self.call, self._rules(addresses))
+            checks.settings(self._localhost_settings(addresses))
 
     def delete(self) -> None:
         nat_tables.remove(self.call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import uapi
 from ..link_state import complete
 from ..objects import link, prefix, route
-from . import nat_tables, pod
+from . import checks, nat_tables, pod
 from .cable import CablePlugin
 from .call import random_mac
 from .ipam import IPAM
@@ -80,13 +80,14 @@ class PtpPlugin(CablePlugin):
         return result
 
     def check(self) -> None:
-        result = self.call.previous(required=True)
-        assert result is not None
-        self.check_addresses()
-        pod.check(self.call, result)
-        found = pod.find(self.call.host, self.call.attachment.host_link)
-        if found is None or not found.up:
-            raise different(f"the node lacks the interface {self.call.attachment.host_link}, or it is down")
+        result, inside = self.checked("veth")
+        host, end = self.call.host, checks.cable_end(self.call, inside)
+        checks.addresses(host, end, [prefix.parse(one["gateway"]) for one in result.ips if one["gateway"]])
+        checks.settings(pod.forwarding(result))
         addresses = result.in_sandbox(self.call.netns_path, self.call.ifname)
+        for one in addresses:
+            alone = str(prefix.parse(one.address).network)
+            if not any(known.destination == alone and known.index == end.index for known in host.routes(one.family)):
+                raise different(f"the node lacks the route to {alone} by {end.name}")
         if self.config["ipMasq"]:
             nat_tables.check(self.call, nat_tables.masquerade(self.call, addresses))

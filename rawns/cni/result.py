@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from ..json_text import shown
 from ..objects import prefix
-from .failure import INCOMPATIBLE_VERSION, CniError
+from ..terminal import printable
+from .failure import INCOMPATIBLE_VERSION, INVALID_CONFIG, CniError
 from .keys import CIDR, IP, MTU, TEXT, ConfigKey, list_of, number, read, table
 
 TYPE_CHECKING = False
@@ -71,11 +74,13 @@ class CniResult:
     def parse(cls, data: Any) -> CniResult:
         """Read a ``prevResult``.  Keys that are unknown are kept.  Raises `CniError`."""
         parts = read(PARTS, data, "prevResult", lenient=True)
+        if parts["cniVersion"] not in (None, "", *VERSIONS):
+            raise CniError(INCOMPATIBLE_VERSION, f"prevResult.cniVersion {shown(parts['cniVersion'])} is not supported")
         result = cls(parts["ips"], parts["routes"], parts["dns"])
         result.interfaces = parts["interfaces"]
         for one in result.ips:
             if one["interface"] is not None and one["interface"] >= len(result.interfaces):
-                raise CniError(7, f"prevResult.ips: there is no interface number {one['interface']}")
+                raise CniError(INVALID_CONFIG, f"prevResult.ips: there is no interface number {one['interface']}")
         return result
 
     def add_interface(self, name: str, mac: str | None, sandbox: str | None = None, mtu: int | None = None) -> int:
@@ -97,14 +102,36 @@ class CniResult:
         parts["dns"] = {key: value for key, value in self.dns.items() if value}
         return parts
 
+    def number_of(self, path: str, name: str) -> int | None:
+        """Return the number of the container's interface; None if the result does not have it.
+
+        ``path`` leads to the container's namespace.  Raises `CniError` if the interface is there more than once, or in another
+        namespace only: then the result is that of another container.
+        """
+        named = [n for n, one in enumerate(self.interfaces) if one["name"] == name and one.get("sandbox")]
+        mine = [n for n in named if _same_file(self.interfaces[n]["sandbox"], path)]
+        if len(mine) > 1:
+            raise CniError(INVALID_CONFIG, f"prevResult.interfaces: {name} of the container is there {len(mine)} times")
+        if named and not mine:
+            elsewhere = printable(self.interfaces[named[0]]["sandbox"])
+            raise CniError(INVALID_CONFIG, f"prevResult.interfaces: {name} is in {elsewhere}, and CNI_NETNS is {printable(path)}")
+        return mine[0] if mine else None
+
     def in_sandbox(self, path: str, name: str) -> list[Prefix]:
-        """Return the addresses of an interface of the container."""
-        numbers = [n for n, one in enumerate(self.interfaces) if one.get("name") == name and one.get("sandbox")]
-        return [one["address"] for one in self.ips if one["interface"] in (*numbers, None)]
+        """Return the addresses of the container's interface, and those that belong to no interface."""
+        return [one["address"] for one in self.ips if one["interface"] in (self.number_of(path, name), None)]
 
     def gateway_of(self, family: int) -> str | None:
         """Return the first gateway of a family."""
         return next((one["gateway"] for one in self.ips if one["address"].family == family and one.get("gateway")), None)
+
+
+def _same_file(one: str, other: str) -> bool:
+    """Return whether two paths lead to the same file, as /run and /var/run do."""
+    try:
+        return one == other or os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
 
 
 def _cleaned(item: Item, dropped: set[str]) -> Item:

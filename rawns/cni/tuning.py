@@ -80,7 +80,9 @@ class TuningPlugin(CniPlugin):
         for name, value in self.settings.items():
             if not sysctl.same(there[name], value):
                 raise different(f"{name} is {short_repr(there[name])}, not {short_repr(value)}")
-        found = self.call.pod.net.link(self.call.ifname)
+        found = pod.find(self.call.pod.net, self.call.ifname)
+        if found is None:
+            raise different(f"the container lacks the interface {self.call.ifname}")
         for word, wanted in self.changes.items():
             if wanted and getattr(found, word) != wanted:
                 raise different(f"{word} of {found.name} is {getattr(found, word)}, not {wanted}")

@@ -129,34 +129,6 @@ def test_life_of_a_container(node: NetNS, pod: NetNS, other_pod: NetNS, tmp_path
     assert leases(tmp_path) == set() and nft(node) == ""
 
 
-def test_check_finds_what_was_changed_by_hand(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
-    """Each change is made by the real ``ip``, or to the file that the reference implementation would read, and taken back."""
-    engine = Engine(in_process(node), network(tmp_path, mtu=1400))
-    host = engine.add("one", path_of(pod))["interfaces"][1]
-    lease = tmp_path / "networks" / "net1" / "10.88.0.2"
-    for where, change, words in (
-        (node, "link set {name} address 02:00:00:00:00:99", "{name} has the MAC address 02:00:00:00:00:99, not {mac}"),
-        (node, "link set {name} nomaster", "{name} is not a port of cni0"),
-        (pod, "link set eth0 mtu 1300", "eth0 has an MTU of 1300, not 1400"),
-        (pod, "addr del 10.88.0.2/24 dev eth0", "eth0 lacks the address 10.88.0.2/24"),
-    ):
-        where.run(["ip", *change.format(**host).split()], check=True)
-        with pytest.raises(PluginFailed) as failed:
-            engine.check("one", path_of(pod))
-        assert failed.value.error["msg"] == words.format(**host)
-        node.run(["ip", "link", "set", host["name"], "address", host["mac"], "master", "cni0"], check=True)
-        pod.run(["ip", "link", "set", "eth0", "mtu", "1400"], check=True)
-    pod.run(["ip", "addr", "add", "10.88.0.2/24", "dev", "eth0"], check=True)
-    pod.run(["ip", "route", "add", "default", "via", "10.88.0.1"], check=True)
-    engine.check("one", path_of(pod))
-    text = lease.read_bytes()
-    lease.unlink()
-    with pytest.raises(PluginFailed, match="10.88.0.2 is not reserved for one eth0"):
-        engine.check("one", path_of(pod))
-    lease.write_bytes(text)
-    engine.check("one", path_of(pod))
-
-
 def test_a_full_disk_and_what_is_not_a_file(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
     directory = tmp_path / "networks" / "net1"
     directory.mkdir(parents=True)
@@ -498,6 +470,43 @@ def test_exhausted_range_and_round_robin(node: NetNS, pod: NetNS, tmp_path: Path
     assert (directory / "net1" / "last_reserved_ip.0").read_text() == "10.1.0.3"
     assert call("DEL", "a")[0] == call("DEL", "a")[0] == 0
     assert call("ADD", "c")[1]["ips"][0]["address"] == "10.1.0.2/29"
+
+
+REQUESTS: list[tuple[str, Json, int, str]] = [  # CNI_ARGS; other keys; code; address, or words of the error
+    ("IP=10.1.0.15", {"runtimeConfig": {"ips": ["10.1.0.15/24"]}, "args": {"cni": {"ips": ["10.1.0.15"]}}}, 0, "10.1.0.15/24"),
+    ("IP=::ffff:10.1.0.15", {}, 0, "10.1.0.15/24"),  # as the reference implementation
+    ("", {"runtimeConfig": {"ips": ["10.1.0.15", "10.1.0.16"]}}, 7, "10.1.0.16 is asked for, and is in a range set of which"),
+    ("IP=10.1.0.1", {}, 7, "the gateway"),
+    ("IP=10.1.0.255", {}, 7, "in none of the ranges"),
+    ("IP=10.1.0.99", {}, 101, "given out already"),
+]  # fmt: skip
+
+
+def test_addresses_that_are_asked_for(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """An address that is asked for in several places is one; otherwise nothing is left behind."""
+    directory = tmp_path / "net1"
+    directory.mkdir()
+    (directory / "10.1.0.99").write_text("other")
+    invoke = in_process(node)
+    config = {"cniVersion": "1.1.0", "name": "net1", "type": "bridge"}
+    ipam = {"type": "host-local", "dataDir": str(tmp_path), "subnet": "10.1.0.0/24", "gateway": "::ffff:10.1.0.1"}
+    variables = {"CNI_CONTAINERID": "one", "CNI_IFNAME": "eth0", "CNI_NETNS": path_of(pod)}
+
+    def call(command: str, args: str, more: Json) -> Any:
+        return invoke("host-local", {**variables, "CNI_COMMAND": command, "CNI_ARGS": args}, {**config, "ipam": ipam, **more})
+
+    for args, more, code, words in REQUESTS:
+        status, answer = call("ADD", args, more)
+        assert answer["ips"][0]["address"] == words if not status else (answer["code"] == code and words in answer["msg"]), answer
+        assert status == bool(code) and call("DEL", args, more)[0] == 0
+        assert {one.name for one in directory.iterdir()} <= {"lock", "10.1.0.99", "last_reserved_ip.0"}
+    (directory / "last_reserved_ip.0").unlink()
+    (directory / "last_reserved_ip.0").mkdir()
+    status, answer = call("ADD", "", {})
+    assert (status, answer["code"]) == (1, 5) and "Is a directory" in answer["msg"]
+    assert {one.name for one in directory.iterdir()} == {"lock", "10.1.0.99", "last_reserved_ip.0"}
+    status, answer = call("ADD", "", {"ipam": {**ipam, "subnet": "::ffff:10.1.0.0/120"}})
+    assert (status, answer["code"]) == (1, 7) and "in the form of IPv6" in answer["msg"]
 
 
 def test_files_of_other_users_are_not_trusted(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
