@@ -108,7 +108,8 @@ class Exchange:
         for kind in {kind for _, kind, *_ in received}.difference(messages):  # as a rule one, which is looked up once
             if kind in self._messages:
                 messages[kind] = self._messages[kind]
-        return (nlmsg.reply(*one, messages) for one in received)
+        reply = nlmsg.reply
+        return (reply(*one, messages) for one in received)
 
     def _acknowledged(self, number: int, answer: Message, data: Buffer, flags: int, start: int, end: int) -> None:
         header = answer.layout.header

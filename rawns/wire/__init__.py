@@ -369,9 +369,10 @@ class Attrs(Type):
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         shape = self._shapes.by_length.get(end - start) if trace is None else None
-        found = shape.unpack(data, start, path) if shape is not None else None
-        if found is not None:
-            return found
+        if shape is not None:
+            found = shape.unpack(data, start, path)
+            if found is not None:
+                return found
         values: Body = {}
         run = self.walk(values, data, start, end, trace, path)
         if trace is None and start < end:
@@ -427,9 +428,10 @@ class Layout(Type):
 
     def unpack(self, data: Buffer, start: int, end: int, siblings: Mapping[Any, Any], trace: Trace, path: Path) -> Any:
         shape = self._shapes.by_length.get(end - start) if trace is None else None
-        found = shape.unpack(data, start, path) if shape is not None else None
-        if found is not None:
-            return found
+        if shape is not None:
+            found = shape.unpack(data, start, path)
+            if found is not None:
+                return found
         stop = start + self.header.size
         values = self.header.unpack(data, start, min(stop, end), siblings, trace, path)
         run = self.attrs.walk(values, data, stop + 3 & ~3, end, trace, path)

@@ -71,7 +71,9 @@ def _prefix(record: Body, key: str, length: int, ip: IpContext) -> str | None:
     if record["rtm_family"] == uapi.AF_MPLS:
         address = label_text(address)
         return address if length == LABEL_BITS else f"{address}/{length}"
-    return ip.host(address) if length == BITS.get(record["rtm_family"], 0) else f"{address}/{length}"
+    if length != BITS.get(record["rtm_family"], 0):
+        return f"{address}/{length}"
+    return ip.host(address) if ip.resolve else address
 
 
 def _colour(key: str) -> Callable[[Any, Body], str | None]:
@@ -124,7 +126,9 @@ GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", host, colour=_colour("R
 ROWS = (
     OutputRow("rtm_type", "type", "%s ", _type, cached=True),
     OutputRow("", "dst", "%s ", _destination, colour=_colour("RTA_DST")),
-    OutputRow("rtm_src_len", "from", "from %s ", _source, colour=_colour("RTA_SRC")),
+    OutputRow(
+        "rtm_src_len", "from", "from %s ", _source, colour=_colour("RTA_SRC"), cached=("rtm_src_len", "RTA_SRC", "rtm_family")
+    ),
     NEW_DESTINATION,
     ENCAPSULATION,
     OutputRow("rtm_tos", "tos", "tos %s ", tos_name, cached=True),
@@ -135,7 +139,7 @@ ROWS = (
     OutputRow("", "table", "table %s ", _table, cached=("RTA_TABLE", "rtm_table")),
     OutputRow("rtm_protocol", "protocol", "proto %s ", named_unless("rt_protos", uapi.RTPROT_BOOT), cached=True),
     OutputRow("rtm_scope", "scope", "scope %s ", named_unless("rt_scopes", uapi.RT_SCOPE_UNIVERSE), cached=True),
-    OutputRow("RTA_PREFSRC", "prefsrc", "src %s ", colour=_colour("RTA_PREFSRC")),
+    OutputRow("RTA_PREFSRC", "prefsrc", "src %s ", colour=_colour("RTA_PREFSRC"), cached=("RTA_PREFSRC", "rtm_family")),
     OutputRow("RTA_PRIORITY", "metric", "metric %s "),
     OutputGroup("rtm_flags", flag_names(name_tables.ROUTE_FLAGS), cached=True),
     OutputRow("RTA_MARK", "mark", "mark %s ", nonzero, lambda value, record, ip: f"{value:#x}" if value >= 16 else str(value)),
