@@ -172,17 +172,32 @@ class Namespace(InsideNamespace):
         taken, another `SyscallError` if the kernel refuses; then nothing is left behind.
 
         In ``with NetNS.create(name):`` an exception that a signal handler raises after the creation and before the block begins
-        leaves the name, as it would without ``with``.  A namespace without a name ends then, and nothing of a lab exists yet.
+        leaves the name, as it would without ``with``; `temporary` removes it.
         """
-        namespace, undo = adopt(cls, -1, name, created=True), Rollback()
+        return adopt(cls, -1, name, created=True)._create()
+
+    @classmethod
+    def temporary(cls: type[Self], name: str) -> Self:
+        """Create a namespace for a block, ``with NetNS.temporary(name) as ns:``, after which its name is removed in any case.
+
+        Unlike with `create`, that includes an exception of a signal handler (Ctrl-C) between the creation and the block.  If
+        the object is dropped without a block, the name is removed then.  Raises as `create`.
+        """
+        namespace = adopt(cls, -1, name, created=True)
+        namespace._in_block = True  # first: from now on the end of the object removes the name
+        return namespace._create()
+
+    def _create(self: Self) -> Self:
+        """Create the namespace, and its name if it has one; return this object.  Nothing is left behind if that fails."""
+        undo = Rollback()
         try:
             with undo:
-                if name is not None:
-                    path_of(name)  # what cannot be a name is refused before any system call
+                if self.name is not None:
+                    path_of(self.name)  # what cannot be a name is refused before any system call
                     netns_names.prepare(undo)
-                call_and_restore(unshare, namespace, undo)
-                mount_name(namespace, undo)
-            return namespace
+                call_and_restore(unshare, self, undo)
+                mount_name(self, undo)
+            return self
         except BaseException:  # raised by a signal handler after the block
             undo.undo()
             raise

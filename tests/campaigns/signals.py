@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+import each_bytecode
 import frame
 import other_thread
 import verbs
@@ -205,4 +206,19 @@ def threads_campaign(report: Report) -> None:
             report.expect(interrupted > calls * 0.9, f"{operation}: only {interrupted} of {calls} interruptions")
 
 
-CAMPAIGNS = {"signals": calls_campaign, "moments": moments_campaign, "threads": threads_campaign}
+def bytecodes_campaign(report: Report) -> None:
+    """Let SIGINT arrive at every bytecode of a block that `NetNS.temporary` begins."""
+    argv = [sys.executable, each_bytecode.__file__, f"b{os.getpid()}", "1", "temporary"]
+    done = subprocess.run(argv, env=frame.environment(), capture_output=True, text=True, check=True)
+    tried, interrupted, lost = json.loads(done.stdout)
+    report.tally("bytecodes", tried)
+    report.expect(interrupted > tried * 0.9, f"only {interrupted} of {tried} interruptions")
+    report.expect(not lost, f"a name was left behind at {lost} of {tried} bytecodes")
+
+
+CAMPAIGNS = {
+    "signals": calls_campaign,
+    "moments": moments_campaign,
+    "threads": threads_campaign,
+    "bytecodes": bytecodes_campaign,
+}

@@ -169,6 +169,17 @@ def test_another_thread_takes_the_signal(operation: str, step: int, netns_name: 
             left.unlink()
 
 
+@pytest.mark.parametrize(("operation", "gap"), [("temporary", False), ("create", True)])
+def test_a_signal_at_each_bytecode(operation: str, gap: bool, netns_name: Callable[[], str]) -> None:
+    """Between `create` and the block nothing refers to the namespace but the interpreter; `temporary` needs nothing else."""
+    argv = [sys.executable, str(PROJECT / "tests" / "campaigns" / "each_bytecode.py"), netns_name(), "199", operation]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    tried, interrupted, lost = json.loads(done.stdout)
+    assert interrupted > tried * 0.8 > 15 and bool(lost) == gap
+
+
 AT_FORK = """
 import os, signal, sys
 from rawns import Observer, observed
