@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import _socket
 
-from . import kinds
+from . import filters, kinds
 from .command import OBJECTS
+from .object_words import CLASS, FILTER, FILTER_GET, QDISC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .hints import Sequence
+    from .hints import Any, Sequence
 
-WORDS = {
-    "qdisc": "dev root parent handle ingress clsact estimator stab",
-    "class": "dev root parent classid estimator",
-    "filter": "dev block root parent ingress egress protocol pref handle chain",
-    "chain": "dev block ingress egress parent chain",
-    "actions": "action index",
-}
+WORDS = {"qdisc": QDISC, "class": CLASS, "filter": FILTER, "chain": FILTER_GET}
 
 
 def words(before: Sequence[str]) -> list[str]:
@@ -34,9 +29,14 @@ def words(before: Sequence[str]) -> list[str]:
     if len(found) == 1:
         run = __import__(f"rawns.cli.tc.{module}", fromlist=["run"]).run
         return [name for names in run.names for name in names.split("|")]
-    kind = next((kinds.find(word) for word in found if word in kinds.MODULES), None)
+    family: Any = filters if module == "filter" else kinds
+    kind = next((family.find(word) for word in found if word in family.MODULES), None)
     if kind is not None:
         rows = kind.class_rows if module == "classes" else kind.rows
-        return [row.name for row in rows or ()]
+        offered = [
+            row.name if row.name in row.spellings else min(row.spellings) for row in rows or () if row.spellings and row.name
+        ]
+        return list(dict.fromkeys(offered))
     object = next(name for name, one in known.items() if one == module)
-    return [*WORDS[object].split(), *(kinds.MODULES if module == "qdisc" else ())]
+    names = [row.name for row in WORDS[object]] if object in WORDS else ["action", "index"]
+    return list(dict.fromkeys([*names, *(family.MODULES if module in ("qdisc", "filter") else ())]))

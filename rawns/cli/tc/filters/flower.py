@@ -40,7 +40,9 @@ def _missing(name: str) -> CustomKeyword:
     def take(args: Args, record: Record) -> None:
         raise unsupported(f"`{name}` of flower")
 
-    return CustomKeyword(f"{name}*", take)
+    row = CustomKeyword(f"{name}*", take)
+    row.name = ""  # completion does not offer it
+    return row
 
 
 class Flower(FilterKind):

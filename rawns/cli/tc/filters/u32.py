@@ -6,8 +6,7 @@ from _socket import AF_INET, inet_ntop
 
 from .... import uapi
 from ...ip.arguments import U32, signed
-from ...ip.grammar import matches
-from ...ip.keywords import CustomKeyword
+from ...ip.keywords import CustomKeyword, Keyword, read_known
 from ...ip.render import OutputField
 from .. import units
 from ..common import need, peek
@@ -48,39 +47,50 @@ def _match(args: Args, record: Record) -> None:
     select(args, record)
 
 
-def _offset(args: Args, record: Record) -> None:
-    found = record.setdefault("selector", {})
-    while args:
-        name = next((one for one in ("plus", "at", "mask", "shift", "eat") if matches(peek(args), one)), None)
-        if name is None:
-            return
-        args.take()
-        bit = {"plus": uapi.TC_U32_OFFSET, "eat": uapi.TC_U32_EAT}.get(name, uapi.TC_U32_VAROFFSET)
-        if name == "mask":
-            found["offmask"] = units.decimal(16, 16)(args.take()).to_bytes(2, "big")
-        elif name != "eat":
-            value = signed(args.take())
-            if name == "at" and value % 2:
-                raise Illegal('offset "at" must be even')
-            key, size = {"plus": ("off", 0xFFFF), "at": ("offoff", 0xFFFF), "shift": ("offshift", 0xFF)}[name]
-            found[key] = value & size if name != "at" else (value + 0x8000 & 0xFFFF) - 0x8000
-        found["flags"] = found.get("flags", 0) | bit
+class _Part(Keyword):
+    """A part of the offset or of the hash key in a selector: its member and the bit that says so."""
+
+    __slots__ = ("bit", "key", "read")
+
+    def __init__(self, names: str, key: str, read: Callable[[str], Any], bit: int = 0) -> None:
+        super().__init__(names)
+        self.key, self.read, self.bit = key, read, bit
+
+    def take(self, args: Args, record: Record) -> None:
+        if self.key:
+            record[self.key] = self.read(args.take())
+        record["flags"] = record.get("flags", 0) | self.bit
 
 
-def _hash_key(args: Args, record: Record) -> None:
-    found = record.setdefault("selector", {})
-    while args:
-        name = next((one for one in ("mask", "at") if matches(peek(args), one)), None)
-        if name is None:
-            return
-        args.take()
-        if name == "mask":
-            found["hmask"] = HEX(args.take()).to_bytes(4, "big")
-        else:
-            value = signed(args.take())
-            if value % 4:
-                raise Illegal
-            found["hoff"] = (value + 0x8000 & 0xFFFF) - 0x8000
+def _multiple_of(number: int, sentence: str = "") -> Callable[[str], int]:
+    """Return a parser of a C short that is a multiple of a number."""
+
+    def read(text: str) -> int:
+        if signed(text) % number:
+            raise Illegal(sentence)
+        return (signed(text) + 0x8000 & 0xFFFF) - 0x8000
+
+    return read
+
+
+OFFSET = [
+    _Part("plus*", "off", lambda text: signed(text) & 0xFFFF, uapi.TC_U32_OFFSET),
+    _Part("at*", "offoff", _multiple_of(2, 'offset "at" must be even'), uapi.TC_U32_VAROFFSET),
+    _Part("mask*", "offmask", lambda text: units.decimal(16, 16)(text).to_bytes(2, "big"), uapi.TC_U32_VAROFFSET),
+    _Part("shift*", "offshift", lambda text: signed(text) & 0xFF, uapi.TC_U32_VAROFFSET),
+    _Part("eat*", "", str, uapi.TC_U32_EAT),
+]
+HASH_KEY = [
+    _Part("mask*", "hmask", lambda text: HEX(text).to_bytes(4, "big")),
+    _Part("at*", "hoff", _multiple_of(4)),
+]
+
+
+def _parts(rows: list[_Part]) -> Callable[[Args, Record], None]:
+    def take(args: Args, record: Record) -> None:
+        read_known(rows, args, record.setdefault("selector", {}))
+
+    return take
 
 
 def _divisor_of(text: str) -> int:
@@ -231,8 +241,8 @@ class U32Filter(FilterKind):
         shown("handle", "fh %s ", _handle, label="fh", hidden=(0,)),
         ShownOnly("handle", lambda value, options, ip: (field("order", value & NODE, "order %d ", ip),) if value & NODE else ()),
         CustomKeyword("match*", _or('Illegal "match"', _match)),
-        CustomKeyword("offset*", _or('Illegal "offset"', _offset)),
-        CustomKeyword("hashkey*", _or('Illegal "hashkey"', _hash_key)),
+        CustomKeyword("offset*", _or('Illegal "offset"', _parts(OFFSET))),
+        CustomKeyword("hashkey*", _or('Illegal "hashkey"', _parts(HASH_KEY))),
         KindOption("divisor*", "TCA_U32_DIVISOR", _divisor_of, field, "ht divisor %d ", label="ht_divisor"),
         ShownOnly("", _table_and_class),
         class_row("TCA_U32", form="flowid %s "),

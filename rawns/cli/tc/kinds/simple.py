@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from ...ip.arguments import signed
+from ...ip.keywords import CustomKeyword
 from ...ip.render import OutputField
 from .. import units
 from ..help_texts import QDISCS
 from ..output import field, plain, size_field
-from ..rows import KindOption
+from ..rows import KindOption, ShownOnly
 from ..words import failed, refused
 from . import QdiscKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Body, Iterable, OptionArgs, Record, TcContext
+    from ..hints import Any, Args, Body, Iterable, OptionArgs, Record, TcContext
 
 __all__ = ["KINDS"]
 PRIORITY_MAP = (1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)
@@ -34,52 +35,52 @@ class Fifo(QdiscKind):
         return record or None
 
 
+def _start_map(args: Args, record: Record) -> None:
+    if "places" in record:
+        raise failed("Error: duplicate priomap")
+    record["places"] = []
+
+
+def _map_field(places: bytes, options: Body, ip: TcContext) -> Iterable[OutputField]:
+    return (OutputField("priomap", list(places), "priomap" + "".join([f" {place}" for place in places])), NO_QUEUES)
+
+
+NO_QUEUES = OutputField("multiqueue", False)
+
+
 class Prio(QdiscKind):
     """prio, and pfifo_fast, which tells the same and takes no options."""
 
+    rows = [
+        KindOption("bands", "bands", signed, field, "bands %u "),
+        CustomKeyword("priomap", _start_map),
+        CustomKeyword("multiqueue", lambda args, record: None),  # an attribute that no kernel since 2.6.31 reads
+        ShownOnly("priomap", _map_field),
+    ]
+
+    def _otherwise(self, word: str, args: Any, record: Record) -> None:
+        if word == "help" or "places" not in record:
+            super()._otherwise(word, args, record)
+        try:
+            band = units.decimal(32)(word)
+        except ValueError:
+            raise failed('Illegal "priomap" element') from None
+        if band >= record.get("bands", 3):
+            raise failed('"priomap" element is out of bands')
+        if len(record["places"]) >= len(PRIORITY_MAP):
+            raise failed('"priomap" index > TC_PRIO_MAX=15')
+        record["places"].append(band & 0xFF)
+
     def parse(self, args: OptionArgs) -> Any:
-        if self.name == "pfifo_fast":
-            if args:
-                raise refused("qdisc 'pfifo_fast' does not support option parsing")
-            return None
-        bands, places, mapping = 3, list(PRIORITY_MAP), -1
-        while args:
-            word = args.take()
-            if word == "bands":
-                try:
-                    bands = signed(args.take())
-                except ValueError:
-                    raise failed('Illegal "bands"') from None
-            elif word == "priomap":
-                if mapping >= 0:
-                    raise failed("Error: duplicate priomap")
-                mapping = 0
-            elif word == "multiqueue":
-                pass  # an attribute that no kernel since 2.6.31 reads
-            elif word == "help" or mapping < 0:
-                self._otherwise(word, args, {})
-            else:
-                places[mapping] = _band(word, bands, mapping)
-                mapping += 1
-        return {"bands": bands, "priomap": bytes(places), NESTED: b""}
+        if self.name != "pfifo_fast":
+            return super().parse(args)
+        if args:
+            raise refused("qdisc 'pfifo_fast' does not support option parsing")
+        return None
 
-    def fields(self, options: Body, ip: TcContext) -> Iterable[OutputField]:
-        places = list(options["priomap"])
-        yield field("bands", options["bands"], "bands %u ", ip)
-        yield OutputField("priomap", places, "priomap" + "".join([f" {place}" for place in places]))
-        yield OutputField("multiqueue", False)
-
-
-def _band(word: str, bands: int, place: int) -> int:
-    try:
-        band = units.decimal(32)(word)
-    except ValueError:
-        raise failed('Illegal "priomap" element') from None
-    if band >= bands:
-        raise failed('"priomap" element is out of bands')
-    if place >= len(PRIORITY_MAP):
-        raise failed('"priomap" index > TC_PRIO_MAX=15')
-    return band & 0xFF
+    def build(self, record: Record, args: OptionArgs) -> Any:
+        places = record.get("places", [])
+        return {"bands": record.get("bands", 3), "priomap": bytes([*places, *PRIORITY_MAP[len(places) :]]), NESTED: b""}
 
 
 class Ingress(QdiscKind):
