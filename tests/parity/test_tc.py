@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from universe import Both, missing
+
+from rawns.cli.tc import filters, kinds
+from rawns.cli.tc.completion import words
 
 # What tc prints of the time that has passed, and counters of packets that the kernel sends by itself.
 VOLATILE = r"|".join(
@@ -451,6 +455,21 @@ qdisc del dev v1 root
     .replace("MIRROR", "action mirred egress mirror dev v1")
     .replace("\nMATCH ", "\nfilter add dev v2 ingress u32 match u32 0 0 ")
 )
+
+
+def test_words_that_completion_offers(both: Both) -> None:
+    """The real tc knows each word that completion offers after a kind: whatever it complains of, it is not the word."""
+    lines = []
+    for object, before, names in (
+        ("qdisc", "qdisc add dev v1 root", kinds.MODULES),
+        ("class", "class add dev v1 parent 1: classid 1:1", ["htb"]),
+        ("filter", "filter add dev v1 parent 1: protocol ip", filters.MODULES),
+    ):
+        lines += [f"{before} {kind} {word}" for kind in names for word in words([object, "add", kind])]
+    assert len(lines) > 150
+    lines.append("filter add dev v1 parent 1: protocol ip u32 nonsense")
+    complained = "".join([both.real.ip(*line.split())[2] for line in lines])
+    assert re.findall(r'What is "(.*)"|unknown parameter "(.*)"', complained) == [("nonsense", "")]
 
 
 def test_disciplines_and_classes(both: Both) -> None:

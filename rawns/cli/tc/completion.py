@@ -33,10 +33,8 @@ def words(before: Sequence[str]) -> list[str]:
     kind = next((family.find(word) for word in found if word in family.MODULES), None)
     if kind is not None:
         rows = kind.class_rows if module == "classes" else kind.rows
-        offered = [
-            row.name if row.name in row.spellings else min(row.spellings) for row in rows or () if row.spellings and row.name
-        ]
-        return list(dict.fromkeys(offered))
+        offered = [row for row in rows or () if row.name and row.spellings]
+        return list(dict.fromkeys([row.name if row.name in row.spellings else min(row.spellings) for row in offered]))
     object = next(name for name, one in known.items() if one == module)
     names = [row.name for row in WORDS[object]] if object in WORDS else ["action", "index"]
     return list(dict.fromkeys([*names, *(family.MODULES if module in ("qdisc", "filter") else ())]))

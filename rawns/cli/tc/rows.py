@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..ip.grammar import CommandError
-from ..ip.keywords import Keyword
+from ..ip.keywords import CustomKeyword, Keyword
 from ..ip.render import OutputField
 from .output import field, line_end
-from .words import failed, percent_rate
+from .words import failed, percent_rate, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,6 +125,17 @@ class ShownOnly(Keyword):
         """Return what is shown."""
         value = options.get(self.key) if self.key else options
         return () if value is None else self.show(value, options, ip)
+
+
+def left_out(names: str, what: str) -> CustomKeyword:
+    """Return the row of what tc has and this program has not; completion does not offer it."""
+
+    def take(args: Args, record: Record) -> None:
+        raise unsupported(what)
+
+    row = CustomKeyword(names, take)
+    row.name = ""
+    return row
 
 
 def complaining(

@@ -7,8 +7,8 @@ from ...ip.arguments import U32, interface
 from ...ip.keywords import CustomKeyword, read
 from ..help_texts import FILTERS
 from ..output import field, line_end, nest
-from ..rows import ShownOnly, shown
-from ..words import failed, swapped, unsupported
+from ..rows import ShownOnly, left_out, shown
+from ..words import failed, swapped
 from . import FilterKind, action_row, class_row, flag_row
 from .flower_keys import ETHER, FRAGMENT_KEY, KEYS, WORDS
 
@@ -36,15 +36,6 @@ def _hardware(flags: int, options: Body, ip: TcContext) -> Iterator[OutputField]
             yield field("in_hw_count", options["TCA_FLOWER_IN_HW_COUNT"], " in_hw_count %u", ip)
 
 
-def _missing(name: str) -> CustomKeyword:
-    def take(args: Args, record: Record) -> None:
-        raise unsupported(f"`{name}` of flower")
-
-    row = CustomKeyword(f"{name}*", take)
-    row.name = ""  # completion does not offer it
-    return row
-
-
 class Flower(FilterKind):
     """flower, without conntrack, label stacks, PPPoE and the options of tunnels."""
 
@@ -55,7 +46,7 @@ class Flower(FilterKind):
         flag_row("verbose*", "TCA_FLOWER", uapi.TCA_CLS_FLAGS_VERBOSE),
         flag_row("skip_hw*", "TCA_FLOWER", uapi.TCA_CLS_FLAGS_SKIP_HW),
         flag_row("skip_sw*", "TCA_FLOWER", uapi.TCA_CLS_FLAGS_SKIP_SW),
-        *[_missing(name) for name in MISSING.split()],
+        *[left_out(f"{name}*", f"`{name}` of flower") for name in MISSING.split()],
         CustomKeyword("indev*", _link),
         ShownOnly("TCA_FLOWER_INDEV", lambda name, options, ip: (line_end(ip), field("indev", name, "  indev %s", ip))),
         *WORDS,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from .... import uapi
 from ...ip.arguments import U32
-from ...ip.keywords import CustomKeyword
 from ...ip.render import OutputField
 from ..help_texts import FILTERS
 from ..output import plain
-from ..rows import ShownOnly, shown
-from ..words import failed, format_classid, unsupported
+from ..rows import ShownOnly, left_out, shown
+from ..words import failed, format_classid
 from . import FilterKind, action_row, class_row, hardware_rows, link_row, police_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Args, Body, Iterator, Record, TcContext
+    from ..hints import Body, Iterator, Record, TcContext
 
 __all__ = ["KINDS"]
 
@@ -31,10 +30,6 @@ class Matchall(FilterKind):
     ]
 
 
-def _match(args: Args, record: Record) -> None:
-    raise unsupported("`match` of basic")
-
-
 def _handle(name: str, value: int, form: str, ip: TcContext) -> OutputField:
     return OutputField(name, f"{value:x}", form % value)
 
@@ -44,7 +39,7 @@ class Basic(FilterKind):
 
     rows = [
         shown("handle", "handle 0x%x ", _handle, hidden=(0,)),
-        CustomKeyword("match*", _match),
+        left_out("match*", "`match` of basic"),
         *(class_row("TCA_BASIC"), police_row("TCA_BASIC"), action_row("TCA_BASIC")),
     ]
 

@@ -7,18 +7,17 @@ from math import log
 from .... import uapi
 from ...ip.arguments import U32, signed
 from ...ip.context import complain
-from ...ip.keywords import CustomKeyword
 from ...ip.render import JsonText, OutputField
 from .. import units
 from ..help_texts import QDISCS
 from ..output import field, line_end, plain, size_field, word_field
-from ..rows import FlagOption, KindOption, ShownOnly, Switch, option_fields, shown
-from ..words import failed, unsupported
+from ..rows import FlagOption, KindOption, ShownOnly, Switch, left_out, option_fields, shown
+from ..words import failed
 from . import QdiscKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..hints import Any, Args, Body, Iterator, OptionArgs, Record, TcContext
+    from ..hints import Any, Body, Iterator, OptionArgs, Record, TcContext
 
 __all__ = ["KINDS"]
 FLAGS = {
@@ -98,10 +97,6 @@ def _only_text(name: str, value: int, form: str, ip: TcContext) -> OutputField:
     return plain(form % value)
 
 
-def _event(args: Args, record: Record) -> None:
-    raise unsupported("`qevent` of red")
-
-
 def _red_flags(found: Body, options: Body, ip: TcContext) -> Iterator[OutputField]:
     return flag_fields(options.get("TCA_RED_FLAGS", {"value": found["flags"]})["value"])
 
@@ -125,7 +120,7 @@ class Red(QdiscKind):
         KindOption("probability", "probability", probability),
         KindOption("bandwidth", "bandwidth", units.rate, shares=True),
         *[FlagOption({"adaptive": "adaptative|adaptive"}.get(name, name), "flags", bit) for name, bit in FLAGS.items()],
-        CustomKeyword("qevent*", _event),
+        left_out("qevent*", "`qevent` of red"),
         ShownOnly("TCA_RED_PARMS", _red_flags),
         shown("TCA_RED_PARMS/Wlog", "ewma %u ", label="ewma", only="details"),
         shown("TCA_RED_MAX_P", "probability %s ", chance_field, label="probability", only="details", hidden=(0,)),
