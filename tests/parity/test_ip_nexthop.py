@@ -133,6 +133,10 @@ nexthop add id 20 group 1 type resilient buckets 0
 nexthop add id 20 group 1 type resilient buckets 4 nothing
 nexthop add id 20 via 192.0.2.9 dev v2 proto nothing
 nexthop add id 20 via 192.0.2.9 dev v2 encap nothing
+-j nexthop bucket list id 101
+-j -p nexthop bucket list id 101
+-j route show table 999
+-j -p -4 route show table 999
 nexthop del
 nexthop del id 99
 nexthop del id x

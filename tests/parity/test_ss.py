@@ -299,6 +299,28 @@ def test_version_names_both(scene: Scene) -> None:
     assert status == 0 and ours.startswith(real.strip().rpartition("-")[0]) and "(rawns " in ours
 
 
+RECORDED = """
+import os, socket, subprocess, sys
+listener = socket.create_server(("127.0.0.1", 7000))
+connected = socket.create_connection(("127.0.0.1", 7000)), listener.accept()
+subprocess.run(["ss", "-taD", sys.argv[1]], check=True)
+for words in ("-Htan", "-tanoem", "-Htn dport = 7000", "-tan state listening sport = 7000", "-tan src 127.0.0.1"):
+    told = []
+    for command in (["ss"], [sys.executable, "-m", "rawns", "ss"]):
+        done = subprocess.run([*command, *words.split()], env={**os.environ, "TCPDIAG_FILE": sys.argv[1]}, capture_output=True)
+        told.append((done.returncode, done.stdout, done.stderr))
+    print(words, "same" if told[0] == told[1] and told[0][1].count(b"7000") else told)
+"""
+
+
+def test_sockets_of_a_file_as_of_the_kernel(tmp_path: Path) -> None:
+    """TCPDIAG_FILE names a file that ``ss -D`` has written; iproute2's own tests of filters use one."""
+    script = 'ip link set lo up; exec "$@"'
+    command = ["unshare", "-n", "sh", "-c", script, "sh", sys.executable, "-c", RECORDED, str(tmp_path / "sockets")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)}, timeout=60)
+    assert [line.rpartition(" ")[2] for line in done.stdout.splitlines()] == ["same"] * 5, done.stdout + done.stderr
+
+
 KILLED = """
 import socket, subprocess, sys
 listener = socket.create_server(("127.0.0.1", 7000))

@@ -24,7 +24,6 @@ class BridgeContext(IpContext):
     def __init__(self) -> None:
         super().__init__()
         self.compressed = False  # -compressvlans
-        self.closes_json = False
 
     def stream(
         self, request: Request, failure: str = "Dump terminated", status: int = FAILED, ignored: int = 0

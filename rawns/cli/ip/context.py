@@ -86,7 +86,7 @@ class IpContext:
         self._names: dict[int, str] = {}  # of links that have not been asked for
         self._nsids: dict[int, str] | None = None
         self.held: list[int] = []  # descriptors that a request will name
-        self.closes_json = True  # whether a list that an error ends is closed
+        self.closes_json = False  # whether a JSON list that an error ends is closed, as iproute2 does for a few objects
 
     # -- the kernel -----------------------------------------------------------------------------------------------
 
@@ -358,7 +358,7 @@ class IpContext:
         return self.family in (0, AF_PACKET) or self.details > 0
 
     def print_all(self, records: Iterable[Iterable[OutputField]]) -> None:
-        """Print records as they come: as text, or as one JSON array, which is closed even if an error ends the records."""
+        """Print records as they come: as text, or as one JSON array, which an error leaves open as iproute2 does."""
         from .render import JsonObject, encode, text
 
         if self.json:

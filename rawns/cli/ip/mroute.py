@@ -58,6 +58,7 @@ def show(args: Args) -> int:
     if record["table"]:
         body["RTA_TABLE"] = record["table"]
     replies = ip.stream(Request(rtnl.GETROUTE, body, uapi.NLM_F_DUMP))
+    ip.closes_json = True
     ip.print_rows(ROWS, (reply.body for reply in replies if _fits(reply.body, record)), ("table",) if record["table"] else ())
     return 0
 

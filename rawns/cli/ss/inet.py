@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop
 from errno import ENOENT, EOPNOTSUPP
+from os import environ
 
 from ... import sock_diag
 from ...errors import KernelError
@@ -33,8 +34,15 @@ def rows(view: View, table: str) -> list[Row]:
     """Return the rows of a table (tcp, udp, raw), and close the sockets if that is wanted."""
     selection = view.selection
     both = (AF_INET, AF_INET6)
-    families = (selection.preferred,) if selection.preferred in both else both
+    families: tuple[int, ...] = (selection.preferred,) if selection.preferred in both else both
     records: list[Record] = []
+    if table == "tcp" and "TCPDIAG_FILE" in environ:
+        from . import recorded
+
+        records, families = (
+            [one for one in recorded.records(environ["TCPDIAG_FILE"]) if view.filter is None or _matches(view, *one)],
+            (),
+        )
     for family in families:
         found = _listed(view, table, family)
         if found is None:
