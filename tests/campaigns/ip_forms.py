@@ -144,7 +144,8 @@ class File:
         """Return a command with values, and its form."""
         six = any(re.match(r"-6|[0-9a-f]*:[0-9a-f:]*:", word) for word in words)
         seed = zlib.crc32(" ".join(words).encode())
-        out, form = [], []
+        out: list[str] = []
+        form: list[str] = []
         verb, kind = "", ""
         place = 0
         while place < len(words):
@@ -268,7 +269,8 @@ def files(
 
 def saved(path: str) -> Iterator[tuple[str, list[tuple[list[str], str]]]]:
     """Yield the files and commands that ``--list`` has written."""
-    last, found = "", []
+    last = ""
+    found: list[tuple[list[str], str]] = []
     for line in Path(path).read_text().splitlines():
         words, form, name = line.split("\t")
         if name != last and found:

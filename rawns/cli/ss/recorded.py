@@ -39,7 +39,8 @@ def records(path: str) -> list[tuple[Any, Any]]:
             if family in (uapi.AF_INET, uapi.AF_INET6):
                 reading = sock_diag.DiagRequest({"sdiag_family": family}).reading
                 assert reading is not None
-                found.append(reading.unpack(data, frame.start, frame.end))
+                one: Any = reading.unpack(data, frame.start, frame.end)
+                found.append(one)
     except DecodeError:
         pass
     complain(ENDLESS)
