@@ -157,7 +157,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         [""],
     ],
     "cli.ss": [
-        ["columns", "help_text", "options"],
+        ["columns", "help_text", "options", "recorded"],
         ["names", "processes", "selection", "summary", "tcp_info"],
         ["filter", "view"],
         ["families", "inet"],
