@@ -133,6 +133,8 @@ route show default
 -6 route show match fd01::1
 -6 route show from fd00::/64
 route show 10.0.0.0/24 dev v3
+-color=always route show table all
+-color=always -6 -d route show
 route show nothing
 route show 1.2.3.4/33
 route show help

@@ -7,6 +7,7 @@ from .render import JsonObject, OutputField, OutputGroup, OutputRow, fields
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .hints import Any, Body, IpContext, Iterable, Iterator, Read, Row, Sequence
+    from .render import Cached, Colour
 
 
 def host(value: str, record: Body, ip: IpContext) -> str:
@@ -27,6 +28,16 @@ def counted(value: int, record: Body, ip: IpContext) -> int | None:
 def on_off(value: int, record: Body, ip: Any) -> str:
     """Return ``on`` or ``off``."""
     return "on" if value else "off"
+
+
+def same(value: Any, record: Body, ip: Any) -> Any:
+    """Return the value itself."""
+    return value
+
+
+def coloured_row(key: str, name: str, read: Read, colour: Colour, cached: Cached = False) -> OutputRow:
+    """Return the row of an address that iproute2 colours together with the word in front of it: ``name ADDRESS``."""
+    return OutputRow(key, name, "%s", read, lambda value, record, ip: f"{name} {read(value, record, ip)} ", colour, cached=cached)
 
 
 def switch_row(key: str, name: str) -> OutputRow:

@@ -15,7 +15,7 @@ from .arguments import LABEL_BITS, label_text
 from .context import ObjectVerbs
 from .grammar import FAILED, CommandError, late
 from .name_tables import named, named_unless, tos_name, type_name
-from .reads import host, nonzero
+from .reads import coloured_row, host, nonzero
 from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, flag_names
 
 TYPE_CHECKING = False
@@ -126,9 +126,7 @@ GATEWAY = OutputRow("RTA_GATEWAY", "gateway", "via %s ", host, colour=_colour("R
 ROWS = (
     OutputRow("rtm_type", "type", "%s ", _type, cached=True),
     OutputRow("", "dst", "%s ", _destination, colour=_colour("RTA_DST")),
-    OutputRow(
-        "rtm_src_len", "from", "from %s ", _source, colour=_colour("RTA_SRC"), cached=("rtm_src_len", "RTA_SRC", "rtm_family")
-    ),
+    coloured_row("rtm_src_len", "from", _source, _colour("RTA_SRC"), ("rtm_src_len", "RTA_SRC", "rtm_family")),
     NEW_DESTINATION,
     ENCAPSULATION,
     OutputRow("rtm_tos", "tos", "tos %s ", tos_name, cached=True),

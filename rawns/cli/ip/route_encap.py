@@ -13,7 +13,7 @@ from .arguments import U8, U32, address, label_text, positive, unsigned64
 from .grammar import CommandError, parsed, wrong
 from .keywords import CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read_known, take_once
 from .name_tables import tos_number
-from .reads import bit
+from .reads import bit, coloured_row, same
 from .render import OutputField, OutputRow, device_name, fields
 from .route_ioam import read_ila, read_ioam6, show_ila, show_ioam6
 from .route_segments import read_local, read_rpl, read_seg6, show_local, show_rpl, show_seg6
@@ -99,7 +99,10 @@ def _read_xfrm(args: Args) -> Body:
 
 
 def _show_ip(prefix: str, hops: str, tos: str) -> Show:
-    rows = [OutputRow(f"{prefix}_{name.upper()}", name, f"{name} %s ") for name in ("id", "src", "dst", hops, tos)]
+    colour = "inet6" if prefix.endswith("6") else "inet"
+    rows = [OutputRow(f"{prefix}_ID", "id", "id %s ")]
+    rows += [coloured_row(f"{prefix}_{name.upper()}", name, same, colour) for name in ("src", "dst")]
+    rows += [OutputRow(f"{prefix}_{name.upper()}", name, f"{name} %s ") for name in (hops, tos)]
     flags = {"key": TUNNEL_KEY, "csum": TUNNEL_CSUM, "seq": TUNNEL_SEQ}
     rows += [OutputRow(f"{prefix}_FLAGS", name, f"{name} ", bit(mask)) for name, mask in flags.items()]
     return lambda body, ip: fields(rows, body, ip)

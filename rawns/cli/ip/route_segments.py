@@ -13,7 +13,7 @@ from .arguments import U8, U32, address
 from .grammar import CommandError, wrong
 from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, Keyword, ValueKeyword, take_once
 from .name_tables import named, number_of
-from .render import JsonObject, OutputField, OutputGroup, OutputRow, device_name, fields
+from .render import JsonObject, OutputField, OutputGroup, OutputRow, device_name, fields, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,17 +52,18 @@ def _header(segments: list[bytes], hmac: int = 0) -> bytes:
     return start + b"".join(reversed(segments)) + tail
 
 
-def _segments(found: Iterable[bytes]) -> Iterator[OutputField]:
+def _segments(found: Iterable[bytes], ip: IpContext) -> Iterator[OutputField]:
     shown = [inet_ntop(AF_INET6, one) for one in found]
-    yield OutputField("segs", shown, f"segs {len(shown)} [ {''.join(f'{one} ' for one in shown)}] ")
+    words = "".join([put("%s ", one, ip, "inet6") for one in shown])
+    yield OutputField("segs", shown, f"segs {len(shown)} [ {words}] ")
 
 
-def _show_header(data: bytes) -> Iterator[OutputField]:
+def _show_header(data: bytes, ip: IpContext) -> Iterator[OutputField]:
     """Yield the segments of a segment routing header, in the order of the path, and the key of its signature."""
     if len(data) < 8:
         return
     count = min(data[4] + 1, (len(data) - 8) // 16)
-    yield from _segments(data[8 + 16 * at : 24 + 16 * at] for at in reversed(range(count)))
+    yield from _segments((data[8 + 16 * at : 24 + 16 * at] for at in reversed(range(count))), ip)
     at = (data[1] + 1 << 3) - HMAC_SIZE
     if data[5] & HMAC_FLAG and 8 <= at <= len(data) - 8:
         key = int.from_bytes(data[at + 4 : at + 8], "big")
@@ -110,7 +111,7 @@ def show_seg6(body: Body, ip: IpContext) -> Iterator[OutputField]:
     mode = int.from_bytes(data[:4], sys.byteorder)
     name = SEG6_MODES[mode] if mode < len(SEG6_MODES) else "<unknown>"
     yield OutputField("mode", name, f"mode {name} ")
-    yield from _show_header(data[4:])
+    yield from _show_header(data[4:], ip)
 
 
 # -- rpl ----------------------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def show_rpl(body: Body, ip: IpContext) -> Iterator[OutputField]:
     data = body.get("RPL_IPTUNNEL_SRH", b"")
     if len(data) >= 8:
         count = min(data[3], (len(data) - 8) // 16)
-        yield from _segments(data[8 + 16 * at : 24 + 16 * at] for at in reversed(range(count)))
+        yield from _segments((data[8 + 16 * at : 24 + 16 * at] for at in reversed(range(count))), ip)
 
 
 # -- seg6local ----------------------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def _action_name(value: int, record: Body, ip: IpContext) -> str:
 
 
 def _show_srh(data: bytes, record: Body, ip: IpContext) -> Iterator[OutputField]:
-    inner = JsonObject(_show_header(data))
+    inner = JsonObject(_show_header(data, ip))
     yield OutputField("srh", inner, "".join(field.text for field in inner))
 
 
