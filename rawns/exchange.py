@@ -134,7 +134,9 @@ class Exchange:
         sentence, offset = body.get("NLMSGERR_ATTR_MSG", ""), body.get("NLMSGERR_ATTR_OFFS")
         field = ""
         if isinstance(offset, int):
-            _, trace = next(nlmsg.spans(self._sent[number], {request.message.number: request.message}))
+            from . import nlmsg_spans  # only refusals need it
+
+            _, trace = next(nlmsg_spans.spans(self._sent[number], {request.message.number: request.message}))
             hits = [span for span in trace if span.offset <= offset < span.offset + span.length]
             if hits:
                 words = hits[-1].text()

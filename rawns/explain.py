@@ -6,7 +6,7 @@ that leave no byte out; `rows` and `call` return rows as text, `record` as what 
 
 from __future__ import annotations
 
-from . import nlmsg, rtnl, uapi
+from . import nlmsg, nlmsg_spans, rtnl, uapi
 from .errors import DecodeError, errno_name
 from .wire import NLATTR
 
@@ -128,7 +128,7 @@ def messages(event: Event) -> Iterator[tuple[str, int, list[HexRow]]]:
 def _datagram(data: bytes, known: Mapping[int, Message]) -> Iterator[tuple[str, int, list[HexRow]]]:
     done = 0
     try:
-        for name, spans in nlmsg.spans(data, known):
+        for name, spans in nlmsg_spans.spans(data, known):
             start, length = spans[0].offset, spans[0].value
             done = start + length + 3 & ~3
             yield name, length, list(hex_rows(data, spans, start + length))

@@ -1,12 +1,12 @@
-"""Requests to the kernel over AF_NETLINK: the socket that drives an `Exchange` (netlink(7), rtnetlink(7), nft(8)).
+"""Requests to the kernel over AF_NETLINK: the socket that drives an `Exchange` (netlink(7), rtnetlink(7)).
 
 `Netlink()` opens its socket in the namespace of the calling thread.  Afterwards it is safe for concurrent use by several
-threads; they take turns, one conversation at a time.  `Netfilter` does the same for nf_tables and adds transactions.
+threads; they take turns, one conversation at a time.  `netlink_families` has the sockets of other families.
 """
 
 from __future__ import annotations
 
-from errno import EMSGSIZE, ENOBUFS, EPERM
+from errno import ENOBUFS, EPERM
 from time import monotonic
 
 from . import rtnl, uapi
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 MAX_DUMP_ATTEMPTS = 8
 DUMP_BACKOFF_SECONDS = 0.001  # before the second attempt; doubled before each further one: 0.13 s in all
 MAX_DRAINED_DATAGRAMS = 65536  # of a dump that was broken off
-MIN_SEND_BUFFER_BYTES = 100_000  # that any socket takes without being told (212,992 is the usual default)
 MAX_REFUSALS = 16
 RECEIVE_TIMEOUT_SECONDS = 30.0  # the kernel answers before send(2) returns, so this only bounds an error in this code
 
@@ -244,86 +243,6 @@ class DumpStream:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-class SockDiag(Netlink):
-    """A NETLINK_SOCK_DIAG socket in the calling thread's network namespace, which lists sockets (`sock_diag.DiagRequest`).
-
-    Raises `SyscallError` if the socket cannot be opened.
-    """
-
-    family = "NETLINK_SOCK_DIAG"
-    protocol = "sock_diag"
-
-    @property
-    def messages(self) -> Mapping[int, Message]:
-        from .sock_diag import MESSAGES
-
-        return MESSAGES
-
-    def _configure(self) -> None:
-        super()._configure()
-        self._strict = True  # inet_diag has no such option
-
-
-class Netfilter(Netlink):
-    """A NETLINK_NETFILTER socket in the calling thread's network namespace, for nf_tables.
-
-    Everything, reading included, needs CAP_NET_ADMIN there.  Raises `SyscallError` if the socket cannot be opened.
-    """
-
-    family = "NETLINK_NETFILTER"
-    protocol = "nftables"
-
-    @property
-    def messages(self) -> Mapping[int, Message]:
-        from .nft.messages import MESSAGES
-
-        return MESSAGES
-
-    def _configure(self) -> None:
-        super()._configure()
-        self._strict = True  # nf_tables has no such option
-
-    def transact(self, *requests: Request, context: str = "") -> list[list[Reply]]:
-        """Send requests as one transaction: all of them take effect at one moment, or none.  Return the replies to each.
-
-        Raises the first `KernelError`, or that of the whole (``NFNL_MSG_BATCH_BEGIN``; ``context`` is for this one);
-        `WireError`, and nothing is sent; `SyscallError` (EMSGSIZE) if one datagram cannot hold them.
-        """
-        if not requests:
-            return []
-        from .nft import messages as nft_messages
-        from .nlmsg import Request
-
-        subsystem = {"res_id": uapi.NFNL_SUBSYS_NFTABLES}
-        brackets = Request(nft_messages.BATCH_BEGIN, subsystem, context=context), Request(nft_messages.BATCH_END, subsystem)
-        self._current()
-        with self._lock:
-            return self._transmit([brackets[0], *requests, brackets[1]], atomic=True)[1:-1]
-
-    def _send(self, data: bytes) -> None:
-        if len(data) > MIN_SEND_BUFFER_BYTES:
-            self._grow_send_buffer(len(data))
-        try:
-            super()._send(data)
-        except SyscallError as error:
-            if error.errno == EMSGSIZE:
-                error.hint = "a transaction is one datagram, and this one is longer than net.core.wmem_max allows"
-            raise
-
-    def _grow_send_buffer(self, size: int) -> None:
-        """Ask for a send buffer of so many bytes; without the privilege for it, for the largest that is allowed."""
-        sock = self._socket
-        for option in ("SO_SNDBUFFORCE", "SO_SNDBUF"):
-            format_args = lambda *_, option=option: f"{sock.fileno()}, SOL_SOCKET, {option}, [{size}], 4"  # noqa: E731
-            try:
-                observed_call(
-                    "setsockopt", sock.setsockopt, uapi.SOL_SOCKET, getattr(uapi, option), size, format_args=format_args
-                )
-                return
-            except SyscallError:
-                pass  # the first needs CAP_NET_ADMIN of the machine's root; if none helps, `_send` says so
 
 
 def _wait(fd: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rawns import explain, nlmsg
+from rawns import explain, nlmsg, nlmsg_spans
 from rawns.errors import DecodeError
 from rawns.tracing import calls
 from rawns.tracing.record import TracedCall
@@ -27,10 +27,10 @@ class Count:
         """Count the messages of one call; what the kernel ignores of a datagram that is sent does not count."""
         if not call.family or "MSG_PEEK" in call.arguments:
             return
-        data = call.payload[: nlmsg.ignored(call.payload)] if call.call in calls.SENDS else call.payload
+        data = call.payload[: nlmsg_spans.ignored(call.payload)] if call.call in calls.SENDS else call.payload
         done = 0
         try:
-            for name, spans in nlmsg.spans(data, explain.descriptions(call.protocol)):
+            for name, spans in nlmsg_spans.spans(data, explain.descriptions(call.protocol)):
                 size = spans[0].value  # nlmsg_len
                 done = spans[0].offset + size
                 missing = sum(one.length for one in spans if unnamed(one))

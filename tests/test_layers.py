@@ -28,13 +28,14 @@ LAYERS = [  # from the lowest; the modules of one entry, and those of a package,
     ["syscalls"],
     ["json_text", "toml_text"],
     ["netns_names", "nlmsg", "rtnl", "nft.messages", "packets", "pcapng", "sockets", "sysctl", "user_maps"],
-    ["kernel_options", "genl", "sock_diag"],
+    ["kernel_options", "genl", "nlmsg_spans", "sock_diag"],
     ["exchange", "explain", "objects", "framing", "threads"],
     ["netns_processes", "nft", "nsfs"],
     ["ethtool", "netns", "packet_ring", "tap", "tunnel_ioctl"],
     ["nlsocket"],
     ["netlink", "events"],
-    ["link_state", "nft.client"],
+    ["link_state", "netlink_families"],
+    ["nft.client"],
     ["net_links"],
     ["net", "rootless"],
     ["icmp"],
@@ -199,7 +200,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
 }
 UNLAYERED = {"", "__main__"}  # the package itself and `python -m rawns` lead to all layers
 
-PURE = ["wire", "rtnl", "nft", "nlmsg", "packets", "kernel_options", "exchange", "explain", "objects", "framing", "terminal"]
+PURE = "wire rtnl nft nlmsg nlmsg_spans packets kernel_options exchange explain objects framing terminal".split()
 PURE_MAY = {"__future__", "struct", "_functools", "_operator", "typing", "typing_extensions", "collections.abc"}
 ADDRESSES = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}  # allowed in pure modules, from `_socket` or `socket`
 EXTRAS = {  # the exceptions to "nothing but the standard library", by the beginning of the module's name

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ..netlink import Netfilter
+    from ..netlink_families import Netfilter
     from ..objects.prefix import Prefix
     from .call import Call
 

@@ -6,7 +6,7 @@ from errno import EINVAL, ENOENT
 
 from .. import uapi
 from ..errors import KernelError
-from ..netlink import Netfilter
+from ..netlink_families import Netfilter
 from ..nft.conntrack import DELETE, GET, MESSAGES, NEW
 from ..nlmsg import Request
 

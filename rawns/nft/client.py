@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .. import uapi
 from ..errors import Interrupted
-from ..netlink import MAX_DUMP_ATTEMPTS, Netfilter
+from ..netlink import MAX_DUMP_ATTEMPTS
+from ..netlink_families import Netfilter
 from ..nlmsg import Listing
 from . import records
 from .records import NftChain, NftRule, NftTable

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from .. import explain, nlmsg
+from .. import explain, nlmsg_spans
 from ..errors import DecodeError
 from . import calls
 from .text import BRIEF, Formatter
@@ -45,7 +45,7 @@ class Said:
 def _messages(call: TracedCall, formatter: Formatter) -> Iterator[tuple[str, ...]]:
     titles = [line.strip() for line in formatter.messages(call)]
     try:
-        found = list(nlmsg.spans(call.payload, explain.descriptions(call.protocol)))
+        found = list(nlmsg_spans.spans(call.payload, explain.descriptions(call.protocol)))
     except DecodeError:
         yield tuple(titles)
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from struct import Struct
 
-from .. import explain, nlmsg, uapi
+from .. import explain, nlmsg, nlmsg_spans, uapi
 from ..errors import DecodeError
 from . import calls
 from .ptrace import set_result, skip_call
@@ -120,7 +120,7 @@ class Injector:
                     return
         if protocol and name in calls.SENDS:
             for number, data in enumerate(calls.payloads(context, calls.signed(context.entry.args[2]))):
-                for frame in nlmsg.split(data[: nlmsg.ignored(data)]):
+                for frame in nlmsg.split(data[: nlmsg_spans.ignored(data)]):
                     names = explain.names_of_message(protocol, data, frame)
                     for fault in self._faults:
                         if fault.occurs(*names):

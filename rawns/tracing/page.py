@@ -13,7 +13,7 @@ import json
 import os
 import zlib
 
-from .. import explain, nlmsg
+from .. import explain, nlmsg, nlmsg_spans
 from ..errors import DecodeError, errno_name
 from .text import BRIEF, Formatter, remainder
 from .watch import NamespaceNames
@@ -100,8 +100,8 @@ class Page:
     def _messages(self, call: TracedCall) -> list[Any]:
         """Return for each message its line, its bytes in hexadecimal, and its rows: offset, length, depth, name, value."""
         found: list[Any] = []
-        data = call.payload[: nlmsg.ignored(call.payload)]
-        spans, frames = nlmsg.spans(data, explain.descriptions(call.protocol)), nlmsg.split(data)
+        data = call.payload[: nlmsg_spans.ignored(call.payload)]
+        spans, frames = nlmsg_spans.spans(data, explain.descriptions(call.protocol)), nlmsg.split(data)
         for (name, trace), frame in zip(spans, frames):
             line = self._formatter.title(call, name, frame, call.payload[frame.offset : frame.end], trace).strip()
             rows = [

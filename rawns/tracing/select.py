@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import explain, nlmsg
+from .. import explain, nlmsg, nlmsg_spans
 from ..errors import DecodeError
 from . import calls
 
@@ -55,7 +55,7 @@ def message_names(call: TracedCall) -> list[str]:
     """Return the names of the messages that a call moved; of an answer also that of the request that it repeats."""
     found = []
     try:
-        for name, spans in nlmsg.spans(call.payload, explain.descriptions(call.protocol)):
+        for name, spans in nlmsg_spans.spans(call.payload, explain.descriptions(call.protocol)):
             found += [name, *(span.text() for span in spans if span.name == "msg.nlmsg_type")]
     except DecodeError:
         pass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .. import explain, nlmsg, uapi
+from .. import explain, nlmsg, nlmsg_spans, uapi
 from ..errors import DecodeError, errno_name, errno_text
 from ..terminal import printable
 from . import calls, memory
@@ -63,7 +63,7 @@ class Formatter:
         folded: list[str] = []
         try:
             for frame in nlmsg.split(data):
-                name = nlmsg.name_of(frame, known)
+                name = nlmsg_spans.name_of(frame, known)
                 done = min(frame.end + 3 & ~3, len(data))
                 if (
                     frame.flags & uapi.NLM_F_MULTI
@@ -74,7 +74,7 @@ class Formatter:
                     folded.append(name)  # without being decoded
                     continue
                 yield from _fold(folded)
-                spans, message = nlmsg.message_spans(data, frame, known), data[frame.offset : frame.end]
+                spans, message = nlmsg_spans.message_spans(data, frame, known), data[frame.offset : frame.end]
                 yield self.title(call, name, frame, message, spans)
                 yield from self._details(data, spans, frame.end)
         except DecodeError as error:
@@ -128,7 +128,7 @@ class Formatter:
 
 def remainder(call: TracedCall, error: DecodeError) -> str:
     """Return what the bytes are behind the last message of a datagram that has a right length."""
-    rest = call.payload[nlmsg.ignored(call.payload) :]
+    rest = call.payload[nlmsg_spans.ignored(call.payload) :]
     if len(call.payload) >= memory.MAX_BYTES:
         return f"cut off: only the first {memory.MAX_BYTES} bytes of a call are read"
     if len(rest) < len(call.payload) and not any(rest):

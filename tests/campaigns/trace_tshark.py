@@ -23,7 +23,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "tests" / "live"), str(PROJECT / "te
 
 from test_trace_fields import SCRIPT  # noqa: E402
 
-from rawns import explain, nlmsg  # noqa: E402
+from rawns import explain, nlmsg_spans  # noqa: E402
 from rawns.tracing import parse  # noqa: E402
 from rawns.tracing.record import PROTOCOLS  # noqa: E402
 from rawns.wire import Span  # noqa: E402
@@ -51,7 +51,7 @@ def places(data: bytes, number: int) -> dict[tuple[int, int], list[object]]:
     """Return the values here by place and size: fields, the parts of attributes' headers, and payloads."""
     found: dict[tuple[int, int], list[object]] = {}
     spans: list[Span] = []
-    for _, some in nlmsg.spans(data[: nlmsg.ignored(data)], explain.descriptions(PROTOCOLS.get(number, ""))):
+    for _, some in nlmsg_spans.spans(data[: nlmsg_spans.ignored(data)], explain.descriptions(PROTOCOLS.get(number, ""))):
         spans += some
     for span in spans:
         if span.head == 4:

@@ -341,7 +341,7 @@ def test_a_ruleset_that_never_rests_is_an_error_by_name(router: NetNS) -> None:
 def test_without_privileges_one_sentence_says_so(ordinary: Ordinary) -> None:
     script = """
 from rawns import RawnsError
-from rawns.netlink import Netfilter
+from rawns.netlink_families import Netfilter
 from rawns.nft import nat, records
 socket = Netfilter()
 for ask in (lambda: socket.transact(*nat.replace("rt", []), context="table inet rt"), lambda: socket.dump(records.chains())):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rawns import explain, nlmsg
+from rawns import explain, nlmsg_spans
 from rawns.tracing import parse
 from rawns.wire import Span
 
@@ -89,8 +89,8 @@ def number_of(span: Span, data: bytes) -> int:
 
 def differences(call: Call) -> Iterator[str]:
     """Yield what strace says of a call and the spans do not; both are in the order of the bytes."""
-    data = call.data[: nlmsg.ignored(call.data)]  # iproute2 sends more
-    spans = [span for _, found in nlmsg.spans(data, explain.descriptions(call.protocol)) for span in found]
+    data = call.data[: nlmsg_spans.ignored(call.data)]  # iproute2 sends more
+    spans = [span for _, found in nlmsg_spans.spans(data, explain.descriptions(call.protocol)) for span in found]
     at = 0
     for match in FIELD.finditer(call.line[call.line.index("nlmsg_len=") :]):
         head, length, hexadecimal, decimal, name, value, _, member, number, words = match.groups()

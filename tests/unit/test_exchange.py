@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from samples import one
 
-from rawns import nlmsg, rtnl, uapi
+from rawns import nlmsg_spans, rtnl, uapi
 from rawns.errors import DecodeError, KernelError, WireError
 from rawns.exchange import AWAIT_ACK, AWAIT_DONE, IDLE, MAX_BATCH_MESSAGES, Exchange, batches
 from rawns.nlmsg import Request
@@ -384,7 +384,7 @@ def test_a_success_with_a_warning_is_a_success(exchange: Exchange) -> None:
 
 
 def test_spans_name_the_header_and_its_flags_by_the_kind_of_message() -> None:
-    ((name, trace),) = nlmsg.spans(Request(rtnl.NEWLINK, {}, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL).pack(7), rtnl.MESSAGES)
+    ((name, trace),) = nlmsg_spans.spans(Request(rtnl.NEWLINK, {}, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL).pack(7), rtnl.MESSAGES)
     assert name == "RTM_NEWLINK"
     assert {span.name: span.text() for span in trace[:5]} == {
         "nlmsg_len": "32",
@@ -393,14 +393,14 @@ def test_spans_name_the_header_and_its_flags_by_the_kind_of_message() -> None:
         "nlmsg_seq": "7",
         "nlmsg_pid": "0",
     }
-    ((_, trace),) = nlmsg.spans(DUMP.pack(1), rtnl.MESSAGES)
+    ((_, trace),) = nlmsg_spans.spans(DUMP.pack(1), rtnl.MESSAGES)
     assert trace[2].text() == "NLM_F_REQUEST|NLM_F_ROOT|NLM_F_MATCH"
-    ((name, trace),) = nlmsg.spans(answer(1, EINVAL, offset(1)), rtnl.MESSAGES)
+    ((name, trace),) = nlmsg_spans.spans(answer(1, EINVAL, offset(1)), rtnl.MESSAGES)
     assert (name, trace[2].text()) == ("NLMSG_ERROR", "NLM_F_CAPPED|NLM_F_ACK_TLVS")
 
 
 def test_spans_of_what_cannot_be_decoded_end_in_the_complaint() -> None:
-    ((name, trace),) = nlmsg.spans(message(16, 1, b"\1\2\3\4"), rtnl.MESSAGES)
+    ((name, trace),) = nlmsg_spans.spans(message(16, 1, b"\1\2\3\4"), rtnl.MESSAGES)
     assert name == "RTM_NEWLINK" and trace[-1].name.startswith("malformed: RTM_NEWLINK")
-    ((name, trace),) = nlmsg.spans(message(999, 1, b"\1\2\3\4"), rtnl.MESSAGES)
+    ((name, trace),) = nlmsg_spans.spans(message(999, 1, b"\1\2\3\4"), rtnl.MESSAGES)
     assert name == "999" and len(trace) >= 5

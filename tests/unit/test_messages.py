@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from samples import CAPTURED, MESSAGES, REQUESTS, one, payloads
 
-from rawns import nlmsg, rtnl, uapi
+from rawns import nlmsg, nlmsg_spans, rtnl, uapi
 from rawns.errors import WireError
 from rawns.nlmsg import Request
 from rawns.rtnl import address, link, tc
@@ -359,7 +359,7 @@ def test_no_mutation_does_worse_than_a_wire_error() -> None:
             del data[dice.randrange(len(data)) :]
         try:
             steps = 0
-            for name, trace in nlmsg.spans(data, rtnl.MESSAGES):
+            for name, trace in nlmsg_spans.spans(data, rtnl.MESSAGES):
                 steps += 1 + len(trace)
                 assert isinstance(name, str) and all(isinstance(span.text(), str) for span in trace[:40])
             outcomes[True] += 1

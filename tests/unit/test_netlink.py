@@ -14,7 +14,8 @@ import pytest
 
 from rawns import Interrupted, KernelError, Observer, SyscallError, netlink, observed, rtnl, sockets, uapi
 from rawns.errors import DecodeError
-from rawns.netlink import MAX_DUMP_ATTEMPTS, Netfilter, Netlink
+from rawns.netlink import MAX_DUMP_ATTEMPTS, Netlink
+from rawns.netlink_families import Netfilter
 from rawns.nft import nat, records
 from rawns.nlmsg import Request
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from samples import captured, skip_on_big_endian
 
-from rawns import InvalidValue, explain, nlmsg, uapi
+from rawns import InvalidValue, explain, nlmsg, nlmsg_spans, uapi
 from rawns.errors import KernelError, WireError
 from rawns.exchange import Exchange
 from rawns.nft import evaluate, nat, records
@@ -211,7 +211,7 @@ def test_no_mutation_does_worse_than_a_wire_error() -> None:
         for _ in range(dice.randint(1, 6)):
             data[dice.randrange(len(data))] = dice.choice((0, 255, 128, dice.randrange(256)))
         try:
-            for _, trace in nlmsg.spans(data, nft_messages.MESSAGES):
+            for _, trace in nlmsg_spans.spans(data, nft_messages.MESSAGES):
                 assert len(trace) <= len(data) and all(isinstance(span.text(), str) for span in trace[:40])
             for frame in nlmsg.split(data):
                 if frame.kind in nft_messages.MESSAGES:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from samples import MESSAGES, REQUESTS, one
 
-from rawns import kernel_options, nlmsg, uapi
+from rawns import kernel_options, nlmsg, nlmsg_spans, uapi
 from rawns.errors import InvalidValue, KernelError
 from rawns.nlmsg import Request
 from rawns.objects import address, link, qdisc, route, rule, units, vlan
@@ -357,7 +357,7 @@ def test_what_the_kernel_lacks_is_named(request_: Request, code: int, message: s
 
 def test_handles_are_shown_as_tc_writes_them() -> None:
     def shown(command: str) -> list[str]:
-        traces = [trace for _, trace in nlmsg.spans(one(command, ">"), MESSAGES)]
+        traces = [trace for _, trace in nlmsg_spans.spans(one(command, ">"), MESSAGES)]
         return [span.text() for trace in traces for span in trace if span.name in ("tcm_handle", "tcm_parent")]
 
     assert shown("tc qdisc add dev v1 parent 1:1 handle 10: pfifo limit 7") == ["10:", "1:1"]

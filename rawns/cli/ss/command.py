@@ -118,7 +118,7 @@ def _read_filter(path: str) -> list[str]:
 
 
 def _show(selection: SocketSelection, chosen: set[str], words: list[str]) -> int:
-    from ...netlink import SockDiag
+    from ...netlink_families import SockDiag
     from .view import View
 
     parsed = None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ...netlink import SockDiag
+    from ...netlink_families import SockDiag
     from .selection import SocketSelection
 
 
