@@ -11,7 +11,7 @@ from time import monotonic_ns
 
 from . import icmp, sockets
 from .errors import InvalidValue, RawnsError, SyscallError
-from .lab.discover import read_stamp
+from .lab.stamped_names import read_stamp
 from .net import NetNS
 from .objects import neighbour
 from .terminal import printable

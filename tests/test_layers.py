@@ -85,7 +85,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["relay_client"],
         ["build_requests", "etc_files", "kernel_state", "prefetch", "topology"],
         ["activation", "host_config", "segments", "shaping", "tables"],
-        ["wait"],
+        ["stamped_names", "wait"],
         ["capture", "check", "diff", "discover", "export", "graph", "parse_tables", "reachability", "reference"],
         ["spread", "wait_for"],
         ["build", "existing_hosts", "parse_links", "running"],

@@ -138,10 +138,10 @@ class Builder:
     def _remove_names(self, gone: Sequence[str]) -> None:
         """Remove the namespaces that the lab no longer describes, and their files."""
         if gone:
-            from . import discover, etc_files, lock
+            from . import etc_files, lock, stamped_names
             from .removal import Removal
 
-            removal, before = Removal(), discover.Survey()
+            removal, before = Removal(), stamped_names.Survey()
             makers = {one.stamp.by for one in before.names if one.name in gone}
             lock.abandon(makers)
             for name in gone:

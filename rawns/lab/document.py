@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 
-from .. import json_text
 from ..errors import InvalidValue, SyscallError
 from ..terminal import printable
 
@@ -232,15 +231,16 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class _Pairs(json_text.Scanning):
-    """What the C scanner is told: keep keys that are there twice."""
-
-    object_pairs_hook = staticmethod(_pairs)
-
-
 def _json(text: str, name: str) -> Any:
+    from .. import json_text
+
+    class Pairs(json_text.Scanning):
+        """What the C scanner is told: keep keys that are there twice."""
+
+        object_pairs_hook = staticmethod(_pairs)
+
     try:
-        return json_text.scan(text, _Pairs)
+        return json_text.scan(text, Pairs)
     except json_text.Unscannable:
         return _json_slowly(text, name)
 
@@ -249,8 +249,10 @@ def _json_slowly(text: str, name: str) -> Any:
     """Parse by `json` itself, whose errors have a line."""
     import json
 
+    from ..json_text import Scanning
+
     try:
-        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_Pairs.parse_constant)
+        return json.loads(text, object_pairs_hook=_pairs, parse_constant=Scanning.parse_constant)
     except json.JSONDecodeError as error:
         raise InvalidValue(f"{printable(name)}:{error.lineno}: this is not JSON: {_lower(error.msg)}") from None
     except ValueError as error:

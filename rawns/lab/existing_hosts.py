@@ -7,17 +7,17 @@ from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
 from ..rollback import signals_blocked
 from . import lock, stamp
-from .discover import Survey, stale_name, stamped_namespace
 from .kernel_state import NamespaceState, read
+from .stamped_names import Survey, stale_name, stamped_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .discover import StampedName
     from .host import Host
     from .kernel_state import States
     from .stamp import Stamp
+    from .stamped_names import StampedName
     from .topology import Topology
 
 

@@ -6,10 +6,10 @@ from ..errors import InvalidValue, KernelError
 from ..rollback import signals_blocked
 from ..terminal import printable, short_repr
 from . import faults as fault_tables
-from .discover import read_stamp
 from .faults import Fault, FaultTable
 from .host import Host
 from .running import RunningLab
+from .stamped_names import read_stamp
 from .words import port_number
 
 TYPE_CHECKING = False

@@ -199,7 +199,7 @@ class Lab(RuntimeVerbs):
 
     def _token_is_needed(self) -> bool:
         """Return whether a stamp has this process's token, or may have it: then the file of its owner is needed to judge it."""
-        from .discover import stamped_namespace
+        from .stamped_names import stamped_namespace
 
         for name in [host.name for host in self.hosts if host.name is not None]:
             if not os.path.lexists(netns_names.path_of(name)):

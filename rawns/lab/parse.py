@@ -13,7 +13,6 @@ from .kinds import TABLES, by_table
 from .machine import Machine
 from .parse_links import LinkParser
 from .problems import InvalidDescription, Problem
-from .spread import assign
 from .stamp import check_lab_name
 from .tables import (
     COUNT,
@@ -100,6 +99,8 @@ class _Parser(LinkParser):
             if machine is not None:
                 self.lab.machines[name] = machine
         if self.lab.machines and len(self.problems) == before:
+            from .spread import assign  # only labs that are spread over machines need it
+
             self.problems += assign(self.lab, spread)
         elif not self.lab.machines and len(self.problems) == before:
             for host in self.lab.hosts:

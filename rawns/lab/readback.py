@@ -11,7 +11,7 @@ from _socket import AF_INET6
 from ..errors import InvalidValue
 from ..net import NetNS
 from ..netns_names import ETC_DIR
-from . import discover, etc_files, kinds
+from . import etc_files, kinds, stamped_names
 from .diff import IP6_METRIC
 from .host import FORWARDING
 from .interface import DEFAULT_VLANS
@@ -41,7 +41,7 @@ def live(name: str) -> Lab:
     """Return the lab called ``name`` as it is.  Raises `InvalidValue` if there is none."""
     lab = Lab(name, standing=True)
     states: list[Found] = []
-    for stamped in discover.Survey().of(name):
+    for stamped in stamped_names.Survey().of(name):
         if not stamped.stale:
             one = stamped.name
             label = stamped.stamp.host or (one[len(name) + 1 :] if one.startswith(f"{name}.") else one)

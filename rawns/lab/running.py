@@ -6,10 +6,10 @@ from ..errors import InvalidValue, RawnsError
 from ..net import NetNS
 from ..terminal import printable, short_repr
 from . import build_requests
-from .discover import read_stamp
 from .host import Host
 from .interface import Interface
 from .lock import LabLock
+from .stamped_names import read_stamp
 from .topology import Topology
 from .words import nearest
 

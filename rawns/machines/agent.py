@@ -14,7 +14,7 @@ import sys
 import threading
 
 from ..errors import InvalidValue, RawnsError
-from ..lab import discover
+from ..lab import discover, stamped_names
 from ..lab.document import Source
 from ..lab.lab import Lab
 from ..lab.lock import LabLock
@@ -131,7 +131,7 @@ class Agent:
             print(f"what has been done cannot be undone: {error}", file=sys.stderr)
         finally:
             for name, lock in self._locks.items():
-                if not discover.has_names(name):
+                if not stamped_names.has_names(name):
                     lock.remove()
                 lock.release()
 

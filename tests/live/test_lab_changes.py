@@ -20,7 +20,7 @@ from test_lab_parts import unless_missing
 from test_lab_standing import FailingCall, lab_name, told  # noqa: F401 (a fixture)
 
 from rawns import InvalidValue, Lab, NetNS, Observer, RawnsError, SyscallError, netns_names, observed, uapi
-from rawns.lab import build_requests, discover, document, stamp
+from rawns.lab import build_requests, discover, document, stamp, stamped_names
 from rawns.lab.export import data_of
 from rawns.lab.interface import DEFAULT_VLANS
 from rawns.lab.readback import live
@@ -47,7 +47,7 @@ def there(name: str) -> Data:
                 for route in ns.net.routes()
                 if route.index in links and route.family in (socket.AF_INET, socket.AF_INET6)
             ]
-            mark = discover.read_stamp(ns)
+            mark = stamped_names.read_stamp(ns)
             seen[one] = {
                 "links": {
                     link.name: (link.kind, link.mtu, link.up, links[link.master].name if link.master else None, link.alias)
@@ -352,13 +352,13 @@ def test_a_stamp_names_what_was_until_it_is_no_more(lab_name: Name) -> None:  # 
         def before(self, call: str, arguments: str) -> None:
             if call == "open" and "ip_forward" in arguments and "O_WRONLY" in arguments:
                 with NetNS.open(f"{name}.db") as ns:
-                    seen.append(discover.read_stamp(ns))
+                    seen.append(stamped_names.read_stamp(ns))
 
     with observed(Reader()):
         lab_of(name, AFTER).up()
     assert [one.features for one in seen if isinstance(one, stamp.Stamp)] == [{"forward"}]
     with NetNS.open(f"{name}.db") as ns:
-        mark = discover.read_stamp(ns)
+        mark = stamped_names.read_stamp(ns)
         assert mark is not None and mark.features == frozenset()
     discover.remove_lab(name)
 
