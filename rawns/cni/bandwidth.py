@@ -10,7 +10,7 @@ from ..objects.link import Link
 from ..rtnl import tc_filter
 from . import pod
 from .failure import INVALID_CONFIG, CniError
-from .keys import ConfigKey, invalid, number, table
+from .keys import ConfigKey, invalid, number, refused, table
 from .plugin import CniPlugin, different
 from .result import CniResult
 
@@ -23,11 +23,14 @@ BITS = number(0, (1 << 63) - 1)
 IFB = "bwp"  # how the names of ifb devices begin
 ALL_PROTOCOLS = 0x0300  # ETH_P_ALL in network order
 INGRESS = 0xFFFF0000
+SUBNETS = refused("limits for some networks only are left out: all packets are limited")
 LIMITS = (
     ConfigKey("ingressRate", BITS, "bits per second that the container receives; 0 is no limit", 0),
     ConfigKey("ingressBurst", BITS, "bits that may come at once", 0),
     ConfigKey("egressRate", BITS, "bits per second that the container sends; 0 is no limit", 0),
     ConfigKey("egressBurst", BITS, "bits that may go at once", 0),
+    ConfigKey("unshapedSubnets", SUBNETS, "is left out"),
+    ConfigKey("shapedSubnets", SUBNETS, "is left out"),
 )
 
 

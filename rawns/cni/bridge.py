@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from errno import EADDRNOTAVAIL
+
 from .. import uapi
+from ..errors import KernelError
 from ..link_state import complete
 from ..nft import build
 from ..objects import link, prefix, vlan
@@ -43,6 +46,7 @@ class BridgePlugin(CablePlugin):
         ConfigKey("isDefaultGateway", FLAG, "as isGateway, and make it the container's default gateway", False),
         ConfigKey("forceAddress", FLAG, "replace another address of the bridge", False),
         ConfigKey("ipMasq", FLAG, "masquerade what the container sends beyond its network (nf_tables)", False),
+        ConfigKey("ipMasqBackend", nat_tables.BACKEND, "has no effect: nf_tables is always used"),
         ConfigKey("mtu", MTU, "the MTU of the cable and of the bridge; 0 is the kernel's default", 0),
         ConfigKey("hairpinMode", FLAG, "let the bridge send a frame back to the port that it came from", False),
         ConfigKey("promiscMode", FLAG, "let the bridge receive all frames", False),
@@ -125,8 +129,7 @@ class BridgePlugin(CablePlugin):
                 pass  # another plugin was faster
         else:
             raise CniError(TRY_AGAIN, f"the bridge {name} comes and goes")
-        if found.kind != "bridge":
-            raise CniError(INVALID_CONFIG, f"bridge: {name} exists, and is not a bridge")
+        self._bridge_only(found)
         changes: list[Request] = []
         if self.filtering and not found.data.get("IFLA_BR_VLAN_FILTERING"):
             changes.append(link.reconfigure(found.index, "bridge", {"IFLA_BR_VLAN_FILTERING": 1}))
@@ -217,12 +220,19 @@ class BridgePlugin(CablePlugin):
                         INVALID_CONFIG, f"{gateway.name} has the address {known}, not {wanted}; forceAddress replaces it"
                     )
                 if overlaps:
-                    host.delete_address(gateway.index, str(known))
+                    self._delete_address(gateway, str(known))
             try:
                 host.do(pod.address_request(gateway.index, wanted))
             except FileExistsError:
                 pass  # another plugin was faster
         pod.forward(result)
+
+    def _delete_address(self, gateway: Link, address: str) -> None:
+        try:
+            self.call.host.delete_address(gateway.index, address)
+        except KernelError as error:
+            if error.errno != EADDRNOTAVAIL:  # another plugin was faster
+                raise
 
     def _rules(self, result: CniResult, mac: str) -> list[nat_tables.Rules]:
         """Return the tables of nf_tables."""
@@ -261,6 +271,16 @@ class BridgePlugin(CablePlugin):
             checks.settings(pod.forwarding(result))
         for rules in self._rules(result, inside.address or ""):
             nat_tables.check(self.call, rules)
+
+    def status(self) -> None:
+        found = pod.find(self.call.host, self.config["bridge"])
+        if found is not None:
+            self._bridge_only(found)
+        super().status()
+
+    def _bridge_only(self, found: Link) -> None:
+        if found.kind != "bridge":
+            raise CniError(INVALID_CONFIG, f"bridge: {found.name} exists, and is not a bridge")
 
     def _checked_bridge(self, port: Link) -> Link:
         """Return the bridge.  Raises `CniError` if it, or the node's end of the cable as its port, is not as ADD has left it."""

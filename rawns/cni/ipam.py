@@ -203,10 +203,10 @@ class HostLocal(Ipam):
             mine = set(leases.of(self.call.attachment))
         given = [] if result is None else result.in_sandbox(self.call.netns_path, self.call.ifname)
         wanted = {one.address for one in given if any(one in known for ranges in self.range_sets for known in ranges)}
-        if not mine:
-            raise different(f"no address is reserved for {self.call.attachment}")
         if wanted - mine:
             raise different(f"{', '.join(sorted(wanted - mine))} is not reserved for {self.call.attachment}")
+        if not mine:
+            raise different(f"no address is reserved for {self.call.attachment}")
         if result is not None and mine - wanted:
             raise different(
                 f"prevResult lacks the address {', '.join(sorted(mine - wanted))}, which is reserved for {self.call.attachment}"
@@ -225,6 +225,7 @@ class HostLocal(Ipam):
             leases.release(*[name for name, owner in leases.owners().items() if owner not in valid])
 
     def status(self) -> None:
+        self._dns()
         with self._leases() as leases:
             taken = leases.names()
             for number, ranges in enumerate(self.range_sets):

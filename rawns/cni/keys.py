@@ -132,12 +132,24 @@ def choice(*words: str) -> KeyType:
     return KeyType(name, check)
 
 
+def refused(reason: str) -> KeyType:
+    """Return the type of a key of the reference implementation that is left out: it may be empty, and is refused otherwise."""
+
+    def check(value: Any, place: str) -> None:
+        if value:
+            raise CniError(UNSUPPORTED_FIELD, f"{place}: {reason}")
+
+    return KeyType(f"empty: {reason}", check)
+
+
 def list_of(item: KeyType) -> KeyType:
     """Return the type of lists."""
 
     def check(value: Any, place: str) -> list[Any]:
-        if not isinstance(value, list) or len(value) > MAX_ITEMS:
+        if not isinstance(value, list):
             raise invalid(place, f"expected a list, not {shown(value)}")
+        if len(value) > MAX_ITEMS:
+            raise invalid(place, f"a list of {len(value)} items; at most {MAX_ITEMS} are read")
         return [item.read(one, f"{place}[{number}]") for number, one in enumerate(value)]
 
     return KeyType(f"a list: {item.name}", check, item.keys)

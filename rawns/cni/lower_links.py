@@ -9,7 +9,7 @@ from . import pod
 from .call import random_mac
 from .failure import INVALID_CONFIG, CniError
 from .ipam import IPAM, InterfacePlugin
-from .keys import LINK, MAC, MTU, TEXT, ConfigKey, choice, list_of
+from .keys import LINK, MAC, MTU, TEXT, ConfigKey, choice, list_of, refused
 from .result import CniResult
 
 TYPE_CHECKING = False
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MASTER = ConfigKey("master", LINK, "the interface of the node; by default that of the default route")
 SIZE = ConfigKey("mtu", MTU, "its MTU; 0 is that of the interface below", 0)
+
+INSIDE = ConfigKey("linkInContainer", refused("an interface below that is in the container is left out"), "is left out")
 
 
 class LowerLinkPlugin(InterfacePlugin):
@@ -87,6 +89,7 @@ class MacvlanPlugin(LowerLinkPlugin):
         MASTER,
         ConfigKey("mode", choice(*MACVLAN_MODES), "how the interfaces on it reach each other", "bridge"),
         SIZE,
+        INSIDE,
         ConfigKey("mac", MAC, "its MAC address"),
         IPAM,
     )
@@ -104,7 +107,7 @@ class IpvlanPlugin(LowerLinkPlugin):
 
     name = "ipvlan"
     summary = "an interface that shares the MAC address of one of the node"
-    keys = (MASTER, ConfigKey("mode", choice(*IPVLAN_MODES), "whether it bridges or routes", "l2"), SIZE, IPAM)
+    keys = (MASTER, ConfigKey("mode", choice(*IPVLAN_MODES), "whether it bridges or routes", "l2"), SIZE, INSIDE, IPAM)
     capabilities = {"ips": list_of(TEXT)}
 
     def _request(self, lower: int, mac: str, options: dict[str, Any]) -> Request:

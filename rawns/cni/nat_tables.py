@@ -15,6 +15,7 @@ from ..nft.nat import POSTROUTING
 from ..nlmsg import Request
 from ..objects import prefix
 from .call import stale
+from .keys import choice
 from .plugin import different
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     Body = dict[str, Any]
 
+BACKEND = choice("nftables", "iptables")
 INET, BRIDGE = uapi.NFPROTO_INET, uapi.NFPROTO_BRIDGE
 OUTPUT = ("output", uapi.NF_INET_LOCAL_OUT, -100)
 MAX_TOGETHER = 500  # tables that are removed in one transaction

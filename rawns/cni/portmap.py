@@ -5,15 +5,14 @@ from __future__ import annotations
 from _socket import if_indextoname, inet_pton
 
 from .. import uapi
-from ..errors import KernelError
+from ..errors import InvalidValue, KernelError
+from ..json_text import shown
 from ..nft import build
 from ..nft.nat import PREROUTING, dnat_to
-from ..nft.statements import PROTOCOLS
 from ..objects import prefix, route
 from ..objects.route import Route
 from . import checks, nat_tables, pod
-from .failure import UNSUPPORTED_FIELD, CniError
-from .keys import FLAG, IP, TEXT, ConfigKey, choice, list_of, number, table
+from .keys import FLAG, IP, TEXT, ConfigKey, converted, list_of, number, refused, table
 from .plugin import CniPlugin
 from .result import CniResult
 
@@ -27,19 +26,25 @@ if TYPE_CHECKING:
     Body = dict[str, Any]
 
 PORT = number(1, 65535)
+NUMBERS = {"tcp": uapi.IPPROTO_TCP, "udp": uapi.IPPROTO_UDP, "sctp": 132}
+
+
+def _protocol_name(text: str) -> str:
+    if text.lower() not in NUMBERS:
+        raise InvalidValue(f"{shown(text)} is not one of tcp, udp and sctp")
+    return text.lower()
+
+
+PROTOCOL = converted("tcp, udp or sctp", _protocol_name)
 ANY_ADDRESS = ("0.0.0.0", "::")
 FAMILIES = (uapi.AF_INET, uapi.AF_INET6)
 MAPPING = (
     ConfigKey("hostPort", PORT, "the port of the node", required=True),
     ConfigKey("containerPort", PORT, "the port of the container", required=True),
-    ConfigKey("protocol", choice("tcp", "udp", "sctp", "TCP", "UDP", "SCTP"), "tcp, udp or sctp", "tcp"),
+    ConfigKey("protocol", PROTOCOL, "tcp, udp or sctp", "tcp"),
     ConfigKey("hostIP", TEXT, "the address of the node; by default all of its addresses", ""),
 )
-NOT_TRANSLATED = {
-    "conditionsV4": "conditions of iptables mean nothing to nf_tables",
-    "conditionsV6": "conditions of iptables mean nothing to nf_tables",
-    "externalSetMarkChain": "a chain of iptables cannot be called from nf_tables",
-}
+CONDITIONS = refused("conditions of iptables mean nothing to nf_tables")
 
 
 class PortmapPlugin(CniPlugin):
@@ -52,16 +57,15 @@ class PortmapPlugin(CniPlugin):
         ConfigKey("snat", FLAG, "let the node (127.0.0.1) and the container's own network use the node's ports", True),
         ConfigKey("masqAll", FLAG, "masquerade all that comes by these ports", False),
         ConfigKey("markMasqBit", number(0, 31), "has no effect: no marks are needed here"),
-        ConfigKey("backend", choice("nftables", "iptables"), "has no effect: nf_tables is always used"),
-        *(ConfigKey(name, list_of(TEXT) if "V" in name else TEXT, "is refused if it is not empty") for name in NOT_TRANSLATED),
+        ConfigKey("backend", nat_tables.BACKEND, "has no effect: nf_tables is always used"),
+        ConfigKey("conditionsV4", CONDITIONS, "is left out"),
+        ConfigKey("conditionsV6", CONDITIONS, "is left out"),
+        ConfigKey("externalSetMarkChain", refused("a chain of iptables cannot be called from nf_tables"), "is left out"),
     )
     capabilities = {"portMappings": list_of(table(MAPPING, lenient=True))}
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        for name, reason in NOT_TRANSLATED.items():
-            if self.config[name]:
-                raise CniError(UNSUPPORTED_FIELD, f"{name}: {reason}")
         self.mappings: list[dict[str, Any]] = self.config["runtimeConfig.portMappings"] or []
         for n, one in enumerate(self.mappings):
             one["hostIP"] = IP.read(one["hostIP"], f"runtimeConfig.portMappings[{n}].hostIP") if one["hostIP"] else ""
@@ -79,7 +83,7 @@ class PortmapPlugin(CniPlugin):
 
     def _forget_flows(self) -> None:
         """Delete what connection tracking knows of the UDP ports: these flows would not meet the rules as they are now."""
-        ports = {(one["hostPort"], one["hostIP"]) for one in self.mappings if one["protocol"].lower() == "udp"}
+        ports = {(one["hostPort"], one["hostIP"]) for one in self.mappings if one["protocol"] == "udp"}
         if not ports:
             return
         from .udp_flows import delete_udp
@@ -168,4 +172,4 @@ def _came_by_port(one: dict[str, Any], given: Prefix, source: str) -> list[Body]
 
 
 def _protocol(one: dict[str, Any]) -> list[Body]:
-    return build.meta("L4PROTO", bytes([{**PROTOCOLS, "sctp": 132}[one["protocol"].lower()]]))
+    return build.meta("L4PROTO", bytes([NUMBERS[one["protocol"]]]))

@@ -26,6 +26,8 @@ def missing(plugin: CniPlugin) -> str:
                 lacking = _tried(scratch, kind)
                 if lacking:
                     return lacking
+            if getattr(plugin, "filtering", False):
+                scratch.net.add_link("probe3", "bridge", data={"IFLA_BR_VLAN_FILTERING": 1})
             if nat:
                 scratch.nft.netfilter.transact(build.new_table("cni-probe"))
     except RawnsError as error:

@@ -28,6 +28,7 @@ class PtpPlugin(CablePlugin):
     summary = "a cable from the container to the node, which routes its packets"
     keys = (
         ConfigKey("ipMasq", FLAG, "masquerade what the container sends beyond its network (nf_tables)", False),
+        ConfigKey("ipMasqBackend", nat_tables.BACKEND, "has no effect: nf_tables is always used"),
         ConfigKey("mtu", MTU, "the MTU of the cable; 0 is the kernel's default", 0),
         IPAM,
     )

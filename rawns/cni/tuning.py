@@ -9,7 +9,7 @@ from ..terminal import short_repr
 from ..threads import call_inside
 from . import pod
 from .failure import INVALID_CONFIG, CniError
-from .keys import FLAG, MAC, MTU, ConfigKey, invalid, number, texts
+from .keys import FLAG, MAC, MTU, TEXT, ConfigKey, invalid, number, texts
 from .plugin import CniPlugin, different
 from .result import CniResult
 
@@ -38,11 +38,17 @@ class TuningPlugin(CniPlugin):
         ConfigKey("promisc", FLAG, "let it receive all frames"),
         ConfigKey("allmulti", FLAG, "let it receive all multicast frames"),
         ConfigKey("txQLen", number(0, uapi.UINT32_MAX), "the length of its transmit queue, in packets"),
+        ConfigKey("dataDir", TEXT, "has no effect: nothing is restored at DEL"),
     )
     capabilities = {"mac": MAC}
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
+        for key in self.keys:
+            value = call.conventional(key.name)
+            if value is not None:  # it replaces that of the configuration; settings are added
+                found = key.type.read(value, f"args.cni.{key.name}")
+                self.config[key.name] = {**self.config["sysctl"], **found} if key.name == "sysctl" else found
         self.settings = {
             name.replace(PLACEHOLDER, call.ifname or PLACEHOLDER): value for name, value in self.config["sysctl"].items()
         }
@@ -73,6 +79,9 @@ class TuningPlugin(CniPlugin):
             if one["name"] == self.call.ifname and one.get("sandbox"):
                 one.update({"mac": self.changes["address"] or one["mac"], "mtu": self.changes["mtu"] or one.get("mtu")})
         return result
+
+    def status(self) -> None:
+        _allowed(self.settings)
 
     def check(self) -> None:
         self.call.previous(required=True)

@@ -154,9 +154,65 @@ def test_tuning_and_bandwidth(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
         ({"type": "tuning"}, "needs the key prevResult"),
         ({"type": "bandwidth", "ingressRate": 1000}, "together"),
         ({"type": "portmap", "externalSetMarkChain": "KUBE-MARK-MASQ"}, "cannot be called from nf_tables"),
+        ({"type": "portmap", "conditionsV4": ["-s", "10.0.0.1"]}, "conditions of iptables"),
+        ({"type": "bandwidth", "unshapedSubnets": ["10.0.0.0/8"]}, "unshapedSubnets: limits for some networks"),
+        (
+            {"type": "bandwidth", "runtimeConfig": {"bandwidth": {"shapedSubnets": ["10.0.0.0/8"]}}},
+            "bandwidth.shapedSubnets: limits",
+        ),
+        ({"type": "macvlan", "linkInContainer": True}, "linkInContainer: an interface below that is in the container"),
+        ({"type": "ptp", "ipMasqBackend": "ebtables"}, "ipMasqBackend: expected one of nftables, iptables"),
+        (
+            {"type": "portmap", "runtimeConfig": {"portMappings": [{"hostPort": 1, "containerPort": 1, "protocol": "icmp"}]}},
+            "icmp",
+        ),
         ({"type": "ptp"}, "needs addresses"),
     ],
 )
 def test_bad_configurations(node: NetNS, pod: NetNS, plugin: Json, words: str) -> None:
     with pytest.raises(PluginFailed, match=words):
         engine(node, plugin).add("one", path_of(pod))
+
+
+def test_keys_of_other_versions_that_have_no_effect(node: NetNS, pod: NetNS) -> None:
+    """What tuning gets in ``args.cni`` replaces its configuration, as in the reference implementation; settings are added."""
+    bridge = {"type": "bridge", "ipMasq": True, "ipMasqBackend": "iptables", "ipam": STATIC}
+    settings = {"net.core.somaxconn": "501", "net.ipv4.conf.IFNAME.log_martians": "1"}
+    tuning = {"type": "tuning", "dataDir": "/nowhere", "mtu": 1300, "sysctl": {"net.core.somaxconn": "500"}}
+    arguments = {"mtu": 1280, "allmulti": True, "txQLen": 77, "sysctl": settings}
+    limits: Json = {"type": "bandwidth", "unshapedSubnets": [], "shapedSubnets": None}
+    ports = {
+        "type": "portmap",
+        "conditionsV4": [],
+        "runtimeConfig": {"portMappings": [{"hostPort": 1, "containerPort": 1, "protocol": "Udp"}]},
+    }
+    plugin = engine(node, bridge, {**tuning, "args": {"cni": arguments}}, limits, ports)
+    plugin.add("one", path_of(pod))
+    eth0 = link_of(pod, "eth0")
+    assert (eth0["mtu"], eth0["txqlen"], "ALLMULTI" in eth0["flags"]) == (1280, 77, True)
+    read = ["sysctl", "-n", "net.core.somaxconn", "net.ipv4.conf.eth0.log_martians"]
+    assert pod.run(read, capture_output=True).stdout == b"501\n1\n" and "udp dport 1 dnat" in nft(node).replace(
+        "th dport", "udp dport"
+    )
+    plugin.check("one", path_of(pod))
+    with pytest.raises(PluginFailed, match="args.cni.mtu: expected a number"):
+        engine(node, {**tuning, "args": {"cni": {"mtu": "9"}}}).check("one", path_of(pod))
+
+
+def test_status_says_what_add_would_miss(node: NetNS, tmp_path: Path) -> None:
+    ipam = {"type": "host-local", "dataDir": str(tmp_path), "subnet": "10.77.0.0/24"}
+    node.net.add_veth("up0", "down0")
+    cases = [
+        ({"type": "bridge", "bridge": "up0", "ipam": ipam}, "up0 exists, and is not a bridge"),
+        ({"type": "bridge", "ipam": {**ipam, "resolvConf": "/there/is/none"}}, "resolvConf: /there/is/none"),
+        ({"type": "macvlan", "master": "none0", "ipam": ipam}, "the node has no interface none0"),
+    ]
+    for plugin, words in cases:
+        with pytest.raises(PluginFailed, match=words) as caught:
+            engine(node, plugin).status()
+        assert caught.value.error["code"] == 50
+    engine(node, {"type": "bridge", "bridge": "cni0", "ipam": ipam}).status()
+    made = node.run(["ip", "link", "add", "probe", "type", "bridge", "vlan_filtering", "1"], capture_output=True)
+    if made.returncode:  # a kernel without VLANs of bridges
+        with pytest.raises(PluginFailed):
+            engine(node, {"type": "bridge", "vlan": 5, "ipam": ipam}).status()
