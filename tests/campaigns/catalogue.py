@@ -35,13 +35,17 @@ def main(argv: list[str]) -> int:
             lines = [f"  {name:{width}}  {(what.__doc__ or '').splitlines()[0]}" for name, what in known.items()]
             print("\n".join(["tests/campaigns/run [--count N] [--seed N] [--minutes N] [NAME...]", *lines]), file=sys.stderr)
             return 0 if word in ("--help", "--list") else 2
-    failed = False
+    failed = interrupted = False
     for name in chosen or known:
         report, start = frame.Report(numbers["--count"], numbers["--seed"], numbers["--minutes"]), time.monotonic()
         try:
             known[name](report)
+        except KeyboardInterrupt:  # what has been tried until then counts
+            interrupted = True
         except Exception:  # the other campaigns can still be run
             report.fault(f"the campaign has ended: {traceback.format_exc()}")
         print(f"{name}: {report}, {time.monotonic() - start:.0f} s", flush=True)
         failed |= bool(report.faults)
+        if interrupted:
+            return 130
     return failed

@@ -79,7 +79,7 @@ def growth_campaign(report: Report) -> None:
             repeated(report, "commands", int(400 * scale), lambda _: ns.run(["true"], mounts=bool(_ % 2)))
         talk(report, ns, int(40_000 * scale))
         watch(report, ns, int(10_000 * scale))
-    report.expect(not frame.names(name) and not frame.mounts(name), f"left: {frame.names(name)} {frame.mounts(name)}")
+    report.expect(not frame.state(name), f"left: {frame.state(name)}")
 
 
 def talk(report: Report, ns: NetNS, number: int) -> None:
