@@ -22,7 +22,7 @@ from .stamp import LO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from ..objects.link import Link
@@ -233,9 +233,14 @@ class Plan:
             yield Change("~", f"lo of {host.label}: down -> up", host).with_request(
                 link.change(LO, up=True), link.change(LO, up=False)
             )
+        ports: dict[int, dict[str, int]] = {}  # the MTU of each, by the index of the device and the name of its port
+        for each in state.links.values():
+            if each.master:
+                ports.setdefault(each.master, {})[each.name] = each.mtu or DEFAULT_MTU
         for one in host.interfaces:
             if id(one) not in created and not one.existing and one.name in state.links:
-                yield from self._properties(one, state.links[one.name], state)
+                there = state.links[one.name]
+                yield from self._properties(one, there, state, ports.get(there.index, {}))
                 yield from self._addresses(host, one, state)
                 yield from self._sending(one, state)
         yield from self._routes(host, state)
@@ -253,8 +258,7 @@ class Plan:
             )
         yield change
 
-    def _properties(self, one: Interface, there: Link, state: NamespaceState) -> Iterator[Change]:
-        ports = {each.name: each.mtu or DEFAULT_MTU for each in state.links.values() if each.master == there.index}
+    def _properties(self, one: Interface, there: Link, state: NamespaceState, ports: Mapping[str, int]) -> Iterator[Change]:
         for row in LINK_PROPERTIES:
             now, then = row.kernel_value(there), getattr(one, row.name)
             if then is None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .underlay import UnderlayWatch
+    from .underlay_watch import UnderlayWatch
 
 _ending = threading.Event()  # set when the handler of a signal that ends this process has run
 ALIVE_SECONDS = 1.0  # between two frames that say that this agent does not hang
@@ -167,7 +167,7 @@ class Agent:
 
     def watch(self, peer: str) -> None:
         """Begin to watch for the tunnels' frames of another machine."""
-        from .underlay import UnderlayWatch
+        from .underlay_watch import UnderlayWatch
 
         self._watch = UnderlayWatch(peer)
 

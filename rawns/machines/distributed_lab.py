@@ -11,6 +11,7 @@ from ..lab.reachability import Pair, Reach
 from ..objects import prefix
 from ..pairs import PairResult
 from ..terminal import printable
+from ..threads import start_background
 from .connection import MachineConnection, MachineError
 from .split import crossing, parts
 
@@ -77,10 +78,7 @@ class DistributedLab:
     def close(self) -> None:
         """End all connections: what has been changed and not committed is undone there."""
         connections, self._connections = self._connections, {}
-        threads = [threading.Thread(target=one.close) for one in connections.values()]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        for thread in [start_background(one.close) for one in connections.values()]:
             thread.join()
 
     def __enter__(self) -> DistributedLab:
@@ -188,6 +186,8 @@ class DistributedLab:
         self._lock()
         self._require_netem()
         done = self.plan()
+        if wait is None and not any(done.values()):
+            return done  # there is nothing to keep or to take back
         differing = [name for name in self.parts() if done[name] or wait is not None]
         try:
             for name, lines in self._call_with_part("up", differing, wait=wait).items():
