@@ -181,6 +181,7 @@ INSIDE = {  # the layers inside packages; "" is the package's __init__
         ["bundle", "frames", "loader", "split"],
         ["connection"],
         ["streams", "underlay"],
+        ["underlay_watch"],
         ["agent"],
         ["distributed_lab"],
         ["why"],

@@ -34,7 +34,9 @@ _ending = threading.Event()  # set when the handler of a signal that ends this p
 ALIVE_SECONDS = 1.0  # between two frames that say that this agent does not hang
 REPEAT_SECONDS = 0.05  # between two signals to the main thread
 POLLRDHUP = 0x2000  # <poll.h>; `select` has it in some builds only
-OPERATIONS = "hello underlay reach watch watched lock plan up remove commit undo down names status ping why gc execute".split()
+OPERATIONS = (
+    "hello underlay reach watch watched netem lock plan up remove commit undo down names status ping why gc execute".split()
+)
 
 
 def main() -> None:
@@ -139,8 +141,6 @@ class Agent:
 
     def hello(self) -> dict[str, Any]:
         """Return what the operator has to know before anything is done."""
-        from ..lab.netem_support import kernel_has_netem
-
         uname = os.uname()
         words = os.environ.get("SSH_CONNECTION", "").split()
         return {
@@ -150,8 +150,13 @@ class Agent:
             "python": sys.version.partition(" ")[0],
             "privileged": privileged(),
             "ssh": words[2] if len(words) == 4 else None,
-            "netem": privileged() and kernel_has_netem(),
         }
+
+    def netem(self) -> bool:
+        """Return whether the kernel has netem."""
+        from ..lab.netem_support import kernel_has_netem
+
+        return kernel_has_netem()
 
     def underlay(self, local: str, peers: list[str]) -> dict[str, int]:
         """Return the MTU of the route to each of the other machines.  Raises `RawnsError` if there is none."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..lab.host import Host
+    from ..lab.interface import Interface
 
     Answer = TypeVar("Answer")
 
@@ -226,13 +227,16 @@ class DistributedLab:
         return [error for error in self._each(self._connections, undo).values() if error is not None]
 
     def _require_netem(self) -> None:
+        """Raise `MachineError` if an interface needs netem and its machine's kernel has none."""
+        needing: dict[str, Interface] = {}
         for host in self.lab.hosts:
-            hello = self._connections[str(host.machine)].hello
-            impaired = [one for one in host.interfaces if one.shape and set(one.shape) - {"rate", "burst", "latency"}]
-            if impaired and not hello.get("netem"):
-                raise MachineError(
-                    str(host.machine), f"its kernel has no netem, which {impaired[0]} needs (CONFIG_NET_SCH_NETEM)"
-                )
+            for one in host.interfaces:
+                if one.shape and set(one.shape) - {"rate", "burst", "latency"}:
+                    needing.setdefault(str(host.machine), one)
+        found = self._each(needing, lambda name: self._connections[name].call("netem"))
+        for name, one in needing.items():
+            if not found[name]:
+                raise MachineError(name, f"its kernel has no netem, which {one} needs (CONFIG_NET_SCH_NETEM)")
 
     def down(self, wait: float | None = None) -> dict[str, list[str]]:
         """Remove the lab from all machines; return the names of the namespaces that were removed."""

@@ -459,6 +459,19 @@ def test_an_mtu_that_the_underlay_cannot_carry(machines: list[TestMachine]) -> N
     assert left(machines) == []
 
 
+def test_delays_need_netem_on_the_machine(machines: list[TestMachine]) -> None:
+    """As the real tc finds it on one of them."""
+    tried = machines[0].run("tc", "qdisc", "add", "dev", "lo", "root", "netem", "limit", "1").returncode
+    with load(described(machines, wires=[{"ends": [WEB, "lan"], "delay": "1ms"}])) as lab:
+        if tried == 0:
+            lab.up()
+            lab.down()
+        else:
+            with pytest.raises(MachineError, match="^machine a: its kernel has no netem, which eth0 of web1 needs"):
+                lab.up()
+    assert left(machines) == []
+
+
 def test_everything_that_an_agent_imports_is_sent() -> None:
     """What these modules import at their beginning, and what the source imports anywhere, in functions too."""
     sent = {spec.name for spec, _ in _specs()}
