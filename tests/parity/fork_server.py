@@ -50,9 +50,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
                 become(request, given.fileno(), out.fileno(), err.fileno())
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         else:  # without a copy of this process, which takes longer than most programs
-            status = subprocess.call(
-                request["argv"], stdin=given, stdout=out, stderr=err, env=request["env"], timeout=SECONDS, close_fds=False
-            )
+            status = subprocess.call(request["argv"], stdin=given, stdout=out, stderr=err, env=request["env"], timeout=SECONDS)
         out.seek(0)
         err.seek(0)
         return {"status": status, "out": out.read().decode("latin-1"), "err": err.read().decode("latin-1")}
