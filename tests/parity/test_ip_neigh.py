@@ -81,6 +81,10 @@ neigh help
 neigh del 10.0.0.10 dev v2
 neigh del 10.0.0.10 dev v2
 neigh del proxy 10.0.0.99 dev v2
+neigh add proxy 10.0.0.98
+neigh show proxy
+neigh del proxy 10.0.0.98
+neigh del proxy 10.0.0.98
 neigh flush
 neigh flush dev frob
 -s neigh flush dev v2 nud permanent

@@ -44,6 +44,9 @@ rule
 -j rule
 -j -p -d rule
 -d -6 rule
+-j -4 addrlabel
+-j -p -0 rule
+link set v3 xdp nothing
 rule show table 77
 rule show from 10.0.0.0/8
 rule show from 10.9.1.0/24

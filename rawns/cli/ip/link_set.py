@@ -70,6 +70,8 @@ def _addrgenmode(args: Args, record: Record) -> None:
 def _xdp(args: Args, record: Record) -> None:
     """``xdp off``: detach the program; to attach one would need a BPF loader."""
     word = args.take()
+    if word in ("object", "obj", "pinned", "fd", "bytecode", "bytecode-file"):
+        raise CommandError(f'Programs of xdp are not supported by rawns: "{word}".')
     if word not in ("off", "none"):
         raise CommandError(f'What mode is "{word}"?')
     record["IFLA_XDP"] = {"IFLA_XDP_FD": -1, "IFLA_XDP_FLAGS": XDP_FLAGS.get(args.words[args.at - 2], 0)}

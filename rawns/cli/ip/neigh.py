@@ -86,7 +86,7 @@ def modify(args: Args, flags: int, deletes: bool = False) -> int:
     ip = args.ip
     record = read(WORDS, args, {"ndm_state": uapi.NUD_PERMANENT, "ndm_flags": 0}, _to)
     family, device, link_address = (record.pop(key, None) for key in ("dst family", "dev", "lladdr"))
-    if device is None or not family:
+    if not family or (device is None and not record["ndm_flags"] & uapi.NTF_PROXY):  # a proxy entry may be for all devices
         raise CommandError("Device and destination are required arguments.")
     extended = record.pop("extended", 0)
     if extended:
@@ -96,7 +96,8 @@ def modify(args: Args, flags: int, deletes: bool = False) -> int:
     record["ndm_family"] = family
     if link_address not in (None, "null"):
         record["NDA_LLADDR"] = lladdr(link_address)
-    record["ndm_ifindex"] = ip.device(device)
+    if device is not None:
+        record["ndm_ifindex"] = ip.device(device)
     request = Request(rtnl.DELNEIGH if deletes else rtnl.NEWNEIGH, record, flags)
     ip.change(request, lambda entry: neighbour(entry, ip), ("Deleted", True))
     return 0

@@ -318,9 +318,9 @@ ROWS = (
 )
 
 
-def _rules(ip: IpContext, record: Record) -> list[Body]:
+def _rules(ip: IpContext, record: Record) -> Iterator[Body]:
     request = Request(rtnl.GETRULE, {"family": ip.family or AF_INET}, uapi.NLM_F_DUMP)
-    return [reply.body for reply in ip.stream(request, status=BAD_WORD) if fits(reply.body, record)]
+    return (reply.body for reply in ip.stream(request, status=BAD_WORD) if fits(reply.body, record))
 
 
 def show(args: Args) -> int:
@@ -333,7 +333,7 @@ def flush(args: Args) -> int:
     """Delete the rules that the words select, all but the one of the local table."""
     ip = args.ip
     record = _filter(args)
-    for rule in _rules(ip, record):
+    for rule in list(_rules(ip, record)):
         if record.get("protocol", rule.get("FRA_PROTOCOL")) == rule.get("FRA_PROTOCOL") and rule.get("FRA_PRIORITY", 0):
             body = {key: value for key, value in rule.items() if isinstance(key, str)}
             ip.do(Request(rtnl.DELRULE, body))
