@@ -11,8 +11,8 @@ from .arguments import interface, lladdr
 from .context import ObjectVerbs, help_of, reason
 from .grammar import AF_PACKET, FAILED, CommandError, duplicate, matches
 from .keywords import read, target
-from .reads import joined, true
-from .render import JsonObject, OutputField, OutputRow, family_colour, fields, put
+from .reads import joined
+from .render import JsonObject, OutputField, OutputRow, family_colour, fields, put, true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

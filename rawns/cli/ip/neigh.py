@@ -13,8 +13,7 @@ from .context import ObjectVerbs, help_of, reason
 from .grammar import FAILED, CommandError, duplicate, garbage, matches, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, ValueKeyword, read, target
 from .name_tables import named, numbers, protocol_number
-from .reads import host
-from .render import LINE_END, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, text
+from .render import LINE_END, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, host, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from .render import Cached, Colour
 
 
-def host(value: str, record: Body, ip: IpContext) -> str:
-    """Return an address, or with ``-resolve`` the name of the host."""
-    return ip.host(value)
-
-
 def nonzero(value: int, record: Body, ip: Any) -> int | None:
     """Return a number; nothing for 0."""
     return value or None
@@ -93,11 +88,6 @@ def flag_row(key: str, json: str, text: str, no: str = "") -> OutputRow:
 def boolean(value: int, record: Body, ip: Any) -> bool:
     """Return a number as true or false."""
     return bool(value)
-
-
-def true(value: int, record: Body, ip: Any) -> bool | None:
-    """Return true; nothing for 0."""
-    return True if value else None
 
 
 def accounts(file: str) -> Iterator[tuple[str, int]]:

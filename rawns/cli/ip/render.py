@@ -388,3 +388,17 @@ def _object(shown: Sequence[OutputField], pretty: bool, depth: int) -> str:
 def document(records: Iterable[Iterable[OutputField]], ip: OutputOptions) -> str:
     """Encode the whole answer of a command as one JSON array of objects."""
     return encode([JsonObject(record) for record in records], ip.pretty, 0) + "\n"
+
+
+# -- reads that lists of links and addresses need; all others are in `reads`, which these lists do not import --
+
+
+def host(value: str, record: Body, ip: Any) -> str:
+    """Return an address, or with ``-resolve`` the name of the host."""
+    name: str = ip.host(value)
+    return name
+
+
+def true(value: int, record: Body, ip: Any) -> bool | None:
+    """Return true; nothing for 0."""
+    return True if value else None

@@ -15,8 +15,19 @@ from .arguments import LABEL_BITS, label_text
 from .context import ObjectVerbs
 from .grammar import FAILED, CommandError, late
 from .name_tables import named, named_unless, tos_name, type_name
-from .reads import coloured_row, host, nonzero
-from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, flag_names
+from .reads import coloured_row, nonzero
+from .render import (
+    LINE_END,
+    JsonObject,
+    OutputField,
+    OutputGroup,
+    OutputRow,
+    device_name,
+    family_colour,
+    fields,
+    flag_names,
+    host,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

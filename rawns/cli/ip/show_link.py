@@ -8,8 +8,7 @@ from ... import uapi
 from . import name_tables
 from .grammar import AF_PACKET
 from .name_tables import named
-from .reads import host, true
-from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, put
+from .render import LINE_END, JsonObject, OutputField, OutputGroup, OutputRow, device_name, family_colour, fields, host, put, true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

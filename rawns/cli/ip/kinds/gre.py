@@ -10,8 +10,8 @@ from _socket import AF_INET, AF_INET6
 from ..arguments import U8, U16, U32
 from ..grammar import FAILED, CommandError, pick, wrong
 from ..keywords import ConstantKeyword, ValueKeyword
-from ..reads import flag_row, hexadecimal, named_by, true
-from ..render import OutputRow
+from ..reads import flag_row, hexadecimal, named_by
+from ..render import OutputRow, true
 from . import tunnel
 from .tunnel import TunnelOption
 

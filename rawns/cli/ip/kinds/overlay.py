@@ -8,8 +8,8 @@ from ..arguments import U16, U32, address, natural
 from ..context import complain
 from ..grammar import FAILED, CommandError, garbage, parsed, wrong
 from ..keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, ValueKeyword
-from ..reads import flag_row, hexadecimal_or_none, link_name, named_by, true
-from ..render import JsonObject, OutputField, OutputRow
+from ..reads import flag_row, hexadecimal_or_none, link_name, named_by
+from ..render import JsonObject, OutputField, OutputRow, true
 from ..route_words import tos_number
 from .kind import described, either, show, usage
 from .tunnel import UNSPECIFIED, is_multicast, tos_row
