@@ -572,6 +572,51 @@ def test_parallel_calls_give_different_addresses(node: NetNS, tmp_path: Path) ->
             one.close()
 
 
+def test_parallel_calls_with_different_settings(node: NetNS, tmp_path: Path) -> None:
+    """The bridge does not exist yet; each cable gets what its configuration says, and calls at once with DEL leave nothing."""
+    pods = [NetNS.create() for _ in range(8)]
+    options: list[Json] = [{"mtu": 1300 + 10 * n, "hairpinMode": n % 2 == 0, "portIsolation": n % 3 == 0} for n in range(8)]
+    engines = [Engine(in_process(node), chained(network(tmp_path, **one))) for one in options]
+    keys = [f"c{n}" for n in range(8)]
+    try:
+        with ThreadPoolExecutor(len(pods)) as pool:
+            results = list(pool.map(lambda n: engines[n].add(keys[n], path_of(pods[n])), range(8)))
+            there = {one["ifname"]: one for one in ip(node, "-d", "link")}
+            for result, given in zip(results, options):
+                port = there[result["interfaces"][1]["name"]]
+                data = port["linkinfo"]["info_slave_data"]
+                assert (port["mtu"], data["hairpin"], data["isolated"]) == tuple(given.values()), port
+            again = [key for key in keys for _ in range(2)]
+            list(pool.map(lambda n: engines[n // 2].delete(again[n], path_of(pods[n // 2]), forget=True), range(16)))
+        assert names(node) == {"lo", "cni0"} and leases(tmp_path) == set() and nft(node) == ""
+    finally:
+        for one in pods:
+            one.close()
+
+
+STRANGE_LISTS: list[tuple[Any, int]] = [  # valid attachments; the code of the error, or 0: the attachment is kept
+    (None, 7), ("one", 7), ({}, 7), ([None], 7), ([{"containerID": "one"}], 7), ([{"containerID": 1, "ifname": "eth0"}], 7),
+    ([{"containerID": "one", "ifname": "eth0", "other": 1}] * 2, 0),
+    ([{"containerID": "../../etc", "ifname": "\ud800"}, {"containerID": "one", "ifname": "eth0"}], 0),
+]  # fmt: skip
+
+
+def test_gc_with_strange_lists(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
+    """A list that is not as the specification says removes nothing."""
+    configuration = network(tmp_path)
+    engine = Engine(in_process(node), configuration)
+    engine.add("one", path_of(pod))
+    before = (names(node), leases(tmp_path), nft(node))
+    config = {**configuration["plugins"][0], "cniVersion": "1.1.0", "name": "net1"}
+    for valid, code in STRANGE_LISTS:
+        status, answer = engine.invoke("bridge", {"CNI_COMMAND": "GC"}, {**config, "cni.dev/valid-attachments": valid})
+        assert (answer or {"code": 0})["code"] == code and status == bool(code), (valid, answer)
+        assert (names(node), leases(tmp_path), nft(node)) == before, valid
+    other = {**config, "name": "net2", "cni.dev/valid-attachments": []}
+    assert engine.invoke("bridge", {"CNI_COMMAND": "GC"}, other) == (0, None)
+    assert (names(node), leases(tmp_path), nft(node)) == before
+
+
 def test_a_later_plugin_fails(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
     """What the plugins before it have made is undone."""
     configuration = network(tmp_path)
