@@ -84,16 +84,16 @@ def unsigned64(text: str) -> int:
 U8, U16, U32 = natural(8), natural(16), natural(32)
 
 
-def positive(read: Callable[[str], int]) -> Callable[[str], int]:
-    """Return a parser of what ``read`` parses, but for 0."""
+def within(read: Callable[[str], int], least: int, most: int = 0xFFFFFFFF) -> Callable[[str], int]:
+    """Return a parser of the numbers that ``read`` parses, from ``least`` to ``most``."""
 
-    def read_positive(text: str) -> int:
+    def read_within(text: str) -> int:
         value = read(text)
-        if not value:
+        if not least <= value <= most:
             raise ValueError(text)
         return value
 
-    return read_positive
+    return read_within
 
 
 def choose(names: Mapping[str, int]) -> Callable[[str], int]:

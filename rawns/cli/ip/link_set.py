@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import uapi
 from ...nlmsg import Request
 from . import filters, name_tables
-from .arguments import U16, U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed
+from .arguments import U16, U32, integer, interface, leading_integer, lladdr, one_of, put_text, signed, within
 from .context import help_of
 from .filters import check_length, group_of
 from .grammar import FAILED, CommandError, duplicate, garbage, late, parsed, wrong
@@ -82,12 +82,8 @@ def _protodown_reason(args: Args, record: Record) -> None:
     word = args.take()
     reasons = name_tables.table("protodown_reasons")
     bit = next((number for number, name in reasons.items() if name == word), None)
-    try:
-        bit = U32(word) if bit is None else bit
-        if bit > 31:
-            raise ValueError(word)
-    except ValueError:
-        raise wrong(word, "invalid protodown reason\n") from None
+    if bit is None:
+        bit = parsed(within(U32, 0, 31), word, "invalid protodown reason\n")
     state = args.take()
     if state not in ("on", "off"):
         raise CommandError(f'Error: argument of "protodown_reason" must be "on" or "off", not "{state}"', FAILED)
@@ -119,19 +115,12 @@ def _alias(text: str) -> str:
     return text
 
 
-def _index(text: str) -> int:
-    value = leading_integer(text)
-    if value <= 0:
-        raise ValueError(text)
-    return value
-
-
 # In iproute2's order: it decides what an abbreviation means.
 ROWS = [
     FlagKeyword("up", uapi.IFF_UP, "ifi_flags", "ifi_change"),
     FlagKeyword("down", uapi.IFF_UP, "ifi_flags", "ifi_change", on=False),
     CustomKeyword("name", _name),
-    ValueKeyword("index", "index", _index, 'Invalid "index" value', once=True),
+    ValueKeyword("index", "index", within(leading_integer, 1), 'Invalid "index" value', once=True),
     ValueKeyword("link*", "link", str),
     ValueKeyword("address*", "IFLA_ADDRESS", lladdr),
     ValueKeyword("broadcast*|brd", "IFLA_BROADCAST", lladdr),

@@ -11,9 +11,9 @@ from .arguments import prefix
 from .context import ObjectVerbs, help_of
 from .grammar import wrong
 from .keywords import CustomKeyword, PrefixKeyword, ValueKeyword, read, target
+from .name_tables import table_number
 from .reads import joined, link_name
 from .render import LINE_END, JsonObject, JsonText, OutputField, OutputGroup, OutputRow, device_name, fields, flag
-from .route_words import table_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -134,14 +134,14 @@ def number_of(file: str, text: str, most: int) -> int:
     return value
 
 
-def protocol_number(text: str) -> int:
-    """Return the number of a routing protocol, by name or number.  Raises ValueError."""
-    return number_of("rt_protos", text, 255)
+def by_name(file: str, most: int) -> Callable[[str], int]:
+    """Return a parser of names in such a file, and of numbers up to ``most``."""
+    return lambda text: number_of(file, text, most)
 
 
-def scope_number(text: str) -> int:
-    """Return the number of a scope, by name or number.  Raises ValueError."""
-    return number_of("rt_scopes", text, 255)
+protocol_number = by_name("rt_protos", 255)
+scope_number = by_name("rt_scopes", 255)
+table_number = by_name("rt_tables", 0xFFFFFFFF)
 
 
 def tos_number(text: str) -> int:

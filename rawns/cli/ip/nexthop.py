@@ -8,10 +8,10 @@ from ... import rtnl, uapi
 from ...errors import KernelError
 from ...nlmsg import Request
 from . import name_tables
-from .arguments import U16, U32, address
+from .arguments import U16, U32, address, within
 from .context import ObjectVerbs, complain, complaint, help_of
 from .filters import NO_DEVICE, VrfKeyword
-from .grammar import FAILED, FAMILIES, late, matches, wrong
+from .grammar import FAILED, FAMILIES, late, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read, read_known
 from .name_tables import named_unless, protocol_number
 from .reads import joined, nested
@@ -151,12 +151,7 @@ def _take_group(args: Args, record: Record) -> None:
             first = word.partition("/")[0].partition(",")[0]
             raise wrong(first, '"group" value is invalid\n') from None
         if comma:
-            try:
-                entry["weight"] = U32(weight) - 1
-                if not 0 <= entry["weight"] < MAX_WEIGHT:
-                    raise ValueError(weight)
-            except ValueError:
-                raise wrong(weight, '"weight" is invalid\n') from None
+            entry["weight"] = parsed(within(U32, 1, MAX_WEIGHT), weight, '"weight" is invalid\n') - 1
         members.append(entry)
     record["NHA_GROUP"] = members
 
@@ -173,10 +168,7 @@ def _type(args: Args, record: Record) -> None:
 
 
 def _seconds(text: str) -> int:
-    value = U32(text)
-    if value >= 0xFFFFFFFF // TIMER_HZ:
-        raise ValueError(text)
-    return value * TIMER_HZ
+    return within(U32, 0, 0xFFFFFFFF // TIMER_HZ - 1)(text) * TIMER_HZ
 
 
 RESILIENT: list[Keyword] = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6
 
 from ... import uapi
-from .arguments import U8, U32, address, label_text, positive, unsigned64
+from .arguments import U8, U32, address, label_text, unsigned64, within
 from .grammar import CommandError, parsed, wrong
 from .keywords import CustomKeyword, DeviceKeyword, FlagKeyword, Keyword, ValueKeyword, read_known, take_once
 from .name_tables import tos_number
@@ -79,7 +79,7 @@ BPF := obj FILE [ section NAME ] [ verbose ]"""
 XFRM_HELP = "Usage: ip route ... encap xfrm if_id IF_ID [ link_dev LINK ]"
 BPF_KEYWORDS = [CustomKeyword("in|out|xmit", _program), CustomKeyword("headroom", _headroom), _help(BPF_HELP)]
 XFRM_KEYWORDS = [
-    ValueKeyword("if_id", "LWT_XFRM_IF_ID", positive(U32), '"if_id" value is invalid\n'),
+    ValueKeyword("if_id", "LWT_XFRM_IF_ID", within(U32, 1), '"if_id" value is invalid\n'),
     DeviceKeyword("link_dev", "LWT_XFRM_LINK"),
     _help(XFRM_HELP),
 ]

@@ -8,8 +8,8 @@ from .context import help_of
 from .filters import lies_in
 from .grammar import FAMILIES, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, Keyword, PrefixKeyword, ValueKeyword, read
-from .name_tables import protocol_number, scope_number, tos_number
-from .route_words import realms, route_type, table_number, vrf_table
+from .name_tables import protocol_number, scope_number, table_number, tos_number
+from .route_words import realms, route_type, vrf_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _socket import AF_INET6
 
-from .arguments import U16, U32, address, choose, positive
+from .arguments import U16, U32, address, choose, within
 from .grammar import FAILED, CommandError, parsed, wrong
 from .keywords import ValueKeyword, read_known
 from .reads import named_by
@@ -52,9 +52,9 @@ def _frequency(word: str) -> tuple[int, int]:
 
 
 TRACE: tuple[tuple[str, Read, str], ...] = (
-    ("type", positive(U32), "Invalid trace type"),
+    ("type", within(U32, 1), "Invalid trace type"),
     ("ns", U16, "Invalid namespace ID"),
-    ("size", positive(U16), "Invalid trace size"),
+    ("size", within(U16, 1), "Invalid trace size"),
 )
 
 

@@ -12,7 +12,7 @@ from ... import uapi
 from .arguments import U8, U32, address
 from .grammar import CommandError, wrong
 from .keywords import ConstantKeyword, CustomKeyword, DeviceKeyword, Keyword, ValueKeyword, take_once
-from .name_tables import named, number_of
+from .name_tables import named, table_number
 from .render import JsonObject, OutputField, OutputGroup, OutputRow, device_name, fields, put
 
 TYPE_CHECKING = False
@@ -136,10 +136,6 @@ def show_rpl(body: Body, ip: IpContext) -> Iterator[OutputField]:
 # -- seg6local ----------------------------------------------------------------------------------------------------
 
 
-def _table(text: str) -> int:
-    return number_of("rt_tables", text, 0xFFFFFFFF)
-
-
 def _flavors(args: Args, record: Record) -> None:
     """Read ``flavors NAME[,NAME...]``, and behind ``next-csid`` the lengths ``lblen BITS nflen BITS``."""
     word = args.take()
@@ -178,8 +174,8 @@ def _program(args: Args, record: Record) -> None:
 
 LOCAL_KEYWORDS: list[Keyword] = [
     ValueKeyword("action", "SEG6_LOCAL_ACTION", lambda text: ACTIONS.index(text) + 1, '"action" value is invalid\n'),
-    ValueKeyword("table", "SEG6_LOCAL_TABLE", _table, "invalid table id\n"),
-    ValueKeyword("vrftable", "SEG6_LOCAL_VRFTABLE", _table, "invalid vrf table id\n"),
+    ValueKeyword("table", "SEG6_LOCAL_TABLE", table_number, "invalid table id\n"),
+    ValueKeyword("vrftable", "SEG6_LOCAL_VRFTABLE", table_number, "invalid vrf table id\n"),
     ValueKeyword("nh4", "SEG6_LOCAL_NH4", lambda text: address(text, AF_INET)[1]),
     ValueKeyword("nh6", "SEG6_LOCAL_NH6", lambda text: address(text, AF_INET6)[1]),
     DeviceKeyword("iif", "SEG6_LOCAL_IIF"),

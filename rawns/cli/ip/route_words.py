@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ... import uapi
 from . import name_tables
-from .arguments import U8, U32, address, number, prefix
+from .arguments import U8, U32, address, number, prefix, within
 from .filters import vrf_of
 from .grammar import FAMILIES, CommandError, late, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, Keyword, ValueKeyword
-from .name_tables import protocol_number, scope_number
+from .name_tables import protocol_number, scope_number, table_number
 from .name_tables import tos_number as tos_number  # kinds of links take it from here
 
 TYPE_CHECKING = False
@@ -34,11 +34,6 @@ def route_type(text: str) -> int:
         if matches(text, name):
             return name_tables.ROUTE_TYPES[name]
     return U8(text)
-
-
-def table_number(text: str) -> int:
-    """Return the number of a routing table by its name or number.  Raises ValueError."""
-    return name_tables.number_of("rt_tables", text, 0xFFFFFFFF)
 
 
 def realms(text: str) -> int:
@@ -254,13 +249,6 @@ ROUTE_ROWS: list[Keyword] = [
 ]
 
 
-def _weight(text: str) -> int:
-    value = U32(text)
-    if not 0 < value <= MAX_WEIGHT:
-        raise ValueError(text)
-    return value - 1
-
-
 def _hop_gateway(args: Args, record: Record) -> None:
     """Read ``via``; the kernel heeds the first of several gateways only."""
     first = {key: record[key] for key in ("RTA_GATEWAY", "RTA_VIA") if key in record}
@@ -279,7 +267,7 @@ def _hop_device(args: Args, record: Record) -> None:
 HOP_ROWS: list[Keyword] = [
     CustomKeyword("via", _hop_gateway),
     CustomKeyword("dev", _hop_device),
-    ValueKeyword("weight", "rtnh_hops", _weight, '"weight" is invalid\n'),
+    ValueKeyword("weight", "rtnh_hops", lambda text: within(U32, 1, MAX_WEIGHT)(text) - 1, '"weight" is invalid\n'),
     FlagKeyword("onlink", uapi.RTNH_F_ONLINK, "rtnh_flags"),
     ValueKeyword("realms*", "RTA_FLOW", realms, '"realm" value is invalid\n'),
     CustomKeyword("encap", late("route_encap.take")),

@@ -12,10 +12,10 @@ from .context import ObjectVerbs, complain
 from .filters import group_of, lies_in
 from .grammar import BAD_WORD, FAILED, CommandError, late, matches, parsed, wrong
 from .keywords import ConstantKeyword, CustomKeyword, FlagKeyword, PrefixKeyword, ValueKeyword, read, target
-from .name_tables import named, protocol_number, tos_name, tos_number, type_name
+from .name_tables import named, protocol_number, table_number, tos_name, tos_number, type_name
 from .protocols import name_of, number_of
 from .render import LINE_END, NULL, OutputField, OutputGroup, OutputRow, family_colour, fields, flag, put
-from .route_words import realms, route_type, table_number
+from .route_words import realms, route_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

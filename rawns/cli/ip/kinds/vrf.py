@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import name_tables
 from ..keywords import ValueKeyword
+from ..name_tables import table_number
 from ..render import OutputField
 from .kind import LinkKind, described
 
@@ -14,17 +14,13 @@ if TYPE_CHECKING:
 HELP = "Usage: ... vrf table TABLEID"
 
 
-def _table(text: str) -> int:
-    return name_tables.number_of("rt_tables", text, 0xFFFFFFFF)
-
-
 def _show(data: Body, ip: IpContext) -> Iterator[OutputField]:
     for key in ("IFLA_VRF_TABLE", "IFLA_VRF_PORT_TABLE"):
         if key in data:
             yield OutputField("table", data[key], f"table {data[key]} ")
 
 
-WORDS = [ValueKeyword("table*", "IFLA_VRF_TABLE", _table, "invalid table ID\n")]
+WORDS = [ValueKeyword("table*", "IFLA_VRF_TABLE", table_number, "invalid table ID\n")]
 KINDS = {
     "vrf": described("vrf", HELP, WORDS, _show, "unknown option"),
     "vrf_slave": LinkKind("", None, _show),

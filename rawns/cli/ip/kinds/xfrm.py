@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..arguments import U32, positive
+from ..arguments import U32, within
 from ..grammar import FAILED, CommandError
 from ..keywords import ConstantKeyword, DeviceKeyword, ValueKeyword
 from ..reads import hexadecimal
@@ -26,7 +26,7 @@ def _shown_id(value: int, record: Body, ip: IpContext) -> str | None:
 
 WORDS = [
     DeviceKeyword("dev*", "IFLA_XFRM_LINK"),
-    ValueKeyword("if_id*", "IFLA_XFRM_IF_ID", positive(U32), "if_id value is invalid"),
+    ValueKeyword("if_id*", "IFLA_XFRM_IF_ID", within(U32, 1), "if_id value is invalid"),
     ConstantKeyword("external", "IFLA_XFRM_COLLECT_METADATA", True),
 ]
 ROWS = (
