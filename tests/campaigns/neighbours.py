@@ -15,6 +15,7 @@ import verbs
 from frame import Report
 
 NOBODY = 65534
+VICTIM = Path("/run/victim")  # a directory to which links lead; a campaign has a /run of its own
 Made = list[Path]  # what must be there afterwards as it was; a fault of rawns would have removed or followed it
 
 
@@ -80,7 +81,7 @@ def open_directory(lab: str) -> Made:
 def no_directory(lab: str) -> Made:
     """Put a symbolic link where the directory of the locks would be."""
     subprocess.run(["rm", "-rf", frame.LOCKS], check=True)
-    frame.LOCKS.symlink_to("/etc")
+    frame.LOCKS.symlink_to(VICTIM)
     return [frame.LOCKS]
 
 
@@ -100,7 +101,7 @@ def files(path: Path) -> None:
     """Make files that no lab has made, and links that lead out."""
     path.mkdir()
     (path / "resolv.conf").write_text("nameserver 192.0.2.1\n")
-    (path / "passwd").symlink_to("/etc/passwd")
+    (path / "passwd").symlink_to(VICTIM / "passwd")
     os.mkfifo(path / "hosts")
 
 
@@ -132,7 +133,7 @@ HOSTILE: dict[str, Callable[[str], Made]] = {
     "a directory": entry("folder", os.mkdir),
     "a dangling link": entry("dangling", lambda path: path.symlink_to("/nowhere")),
     "a link to itself": entry("loop", lambda path: path.symlink_to(path)),
-    "a link to a file": entry("passwd", lambda path: path.symlink_to("/etc/passwd")),
+    "a link to a file": entry("passwd", lambda path: path.symlink_to(VICTIM / "passwd")),
     "a link to a namespace": entry("init", lambda path: path.symlink_to("/proc/1/ns/net")),
     "a link to another kind": entry("mnt", lambda path: path.symlink_to("/proc/self/ns/mnt")),
     "a long name": entry("x" * 255, Path.touch),
@@ -151,13 +152,13 @@ HOSTILE: dict[str, Callable[[str], Made]] = {
     "a mark of much text": entry("m1", mark("rawns lab=" + "x" * 100_000)),
     "a lock of another user": lock_file(of_nobody),
     "a FIFO as a lock": lock_file(os.mkfifo),
-    "a link as a lock": lock_file(lambda path: path.symlink_to("/etc/passwd")),
+    "a link as a lock": lock_file(lambda path: path.symlink_to(VICTIM / "passwd")),
     "a directory as a lock": lock_file(os.mkdir),
     "a socket as a lock": lock_file(listening),
     "locks in an open directory": open_directory,
     "a link instead of the directory": no_directory,
     "foreign files of a host": folder(files),
-    "a link instead of a host's folder": folder(lambda path: path.symlink_to("/etc")),
+    "a link instead of a host's folder": folder(lambda path: path.symlink_to(VICTIM)),
     "a file instead of a host's folder": folder(Path.touch),
     "a FIFO instead of a host's folder": folder(os.mkfifo),
     "a table and a link with the lab's name": table,
@@ -181,7 +182,10 @@ def neighbours_campaign(report: Report) -> None:
     with tempfile.TemporaryDirectory() as place:
         bench = verbs.pid_bench(Path(place))
         (frame.NETNS).mkdir(exist_ok=True)
-        passwd, run = look(Path("/etc/passwd")), Path("/etc/passwd").read_bytes()
+        VICTIM.mkdir()
+        file = VICTIM / "passwd"
+        file.write_text("kept\n")
+        known_file = look(file)
         for what, make in HOSTILE.items():
             made = make(bench.prefix)
             before = {path: look(path) for path in made}
@@ -196,7 +200,8 @@ def neighbours_campaign(report: Report) -> None:
                 for path, known in before.items():
                     report.expect(os.path.lexists(path) and look(path) == known, f"{where}: {path} is gone, or another file")
             clean(bench)
-            report.expect((look(Path("/etc/passwd")), Path("/etc/passwd").read_bytes()) == (passwd, run), f"{what}: /etc/passwd")
+            kept = look(file) == known_file and file.read_text() == "kept\n" and os.listdir(VICTIM) == ["passwd"]
+            report.expect(kept, f"{what}: a link was followed")
 
 
 def clean(bench: verbs.Bench) -> None:

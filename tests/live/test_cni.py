@@ -143,10 +143,12 @@ def test_a_full_disk_and_what_is_not_a_file(node: NetNS, pod: NetNS, tmp_path: P
     finally:
         subprocess.run(["umount", directory], check=True)
     (directory / "10.88.0.2").mkdir()
-    (directory / "10.88.0.3").symlink_to("/etc/passwd")
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    (directory / "10.88.0.3").symlink_to(victim)
     assert engine.add("one", path_of(pod))["ips"][0]["address"] == "10.88.0.4/24"
     engine.collect([])
-    assert leases(tmp_path) == {"10.88.0.2", "10.88.0.3"} and names(pod) == {"lo"}
+    assert leases(tmp_path) == {"10.88.0.2", "10.88.0.3"} and names(pod) == {"lo"} and victim.read_text() == "kept"
 
 
 def test_addresses_and_mac_that_the_engine_asks_for(node: NetNS, pod: NetNS, tmp_path: Path) -> None:
