@@ -72,6 +72,7 @@ class MachineConnection:
         self.machine, self._errors, self._lock = machine, bytearray(), threading.Lock()
         self._started = False  # whether the agent has answered
         self._silent = False  # whether it has been given up
+        self._broken: MachineError | None = None  # why no answer can be told from that of an earlier request any more
         self.silence = SILENCE_SECONDS
         self._process = self._start()
         self._reader = start_background(self._read_errors)
@@ -136,8 +137,11 @@ class MachineConnection:
         """Return the line with which Python answers; what the login printed before is passed over."""
         deadline, data = monotonic() + START_SECONDS, b""
         while b"\nrawns-" not in b"\n" + data or not data.endswith(b"\n"):
-            if not select.select([self.output], [], [], max(0.0, deadline - monotonic()))[0]:
-                raise MachineError(self.machine.name, f"its shell has not started Python within {START_SECONDS:.0f} s")
+            try:
+                frames.wait(self.output, select.POLLIN, max(0.0, deadline - monotonic()))
+            except TimeoutError:
+                text = f"its shell has not started Python within {START_SECONDS:.0f} s"
+                raise MachineError(self.machine.name, text) from None
             part = os.read(self.output, frames.CHUNK)
             data += part
             if not part or len(data) > MAX_GREETING:
@@ -151,11 +155,18 @@ class MachineConnection:
         with self._lock:
             if self._silent:
                 raise self.failure(TimeoutError())
+            if self._broken is not None:
+                raise self._broken
             try:
                 frames.write_json(self.input, {"operation": operation, **arguments}, self.silence)
+                return self._answer()
+            except MachineError:
+                raise
             except OSError as error:
                 raise self.failure(error) from None
-            return self._answer()
+            except BaseException:
+                self._broken = MachineError(self.machine.name, "an earlier request was interrupted before its answer came")
+                raise
 
     def _answer(self) -> Any:
         found: tuple[int, bytes] | None = (frames.ALIVE, b"")
@@ -167,7 +178,8 @@ class MachineConnection:
         except OSError:
             found = None
         except frames.FrameError as error:
-            raise MachineError(self.machine.name, str(error)) from None
+            self._broken = MachineError(self.machine.name, str(error))
+            raise self._broken from None
         if found is None:
             raise self.lost()
         return self.result_of(found[1])
@@ -177,7 +189,8 @@ class MachineConnection:
         try:
             answer = frames.parse_json(data)
         except frames.FrameError as error:
-            raise MachineError(self.machine.name, str(error)) from None
+            self._broken = MachineError(self.machine.name, str(error))
+            raise self._broken from None
         if "error" in answer:
             raise MachineError(self.machine.name, printable(str(answer["error"]))[:MAX_TEXT])
         return answer.get("result")

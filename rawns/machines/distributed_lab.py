@@ -267,7 +267,8 @@ class DistributedLab:
                 raise MachineError(name, "it sent another number of results than was asked for")
             for one, answer in zip(by_machine[name], answers):
                 rtt, reason = answer if isinstance(answer, list) and len(answer) == 2 else (None, "")
-                one.rtt, one.why = float(rtt) if isinstance(rtt, (int, float)) else -1.0, printable(str(reason))
+                one.rtt = rtt if isinstance(rtt, float) and 0 <= rtt < float("inf") else -1.0  # JSON can carry NaN, too
+                one.why = printable(str(reason))
 
         self._each(by_machine, ask)
         return [one for several in by_machine.values() for one in several]

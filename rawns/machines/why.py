@@ -60,7 +60,8 @@ def why(lab: DistributedLab, source: str, target: str, file: str = "FILE") -> Cr
         machine = str(here.machine)
         answer = lab.call(machine, "why", data=lab.parts()[machine], source=here.label, target=to)
         if not isinstance(answer, dict) or not answer.get("ok"):
-            said = "\n".join(printable(line) for line in str(answer["text"] if isinstance(answer, dict) else "").splitlines())
+            text = str(answer.get("text", "") if isinstance(answer, dict) else "")
+            said = "\n".join(printable(line) for line in text.splitlines())
             text = f"{here.label} does not reach {there.label} {to}; on machine {machine}: {said}"
             return CrossMachineDiagnosis(False, text)
     return CrossMachineDiagnosis(False, f"{source} does not reach {target} {address}: {echo.why}; no check has found why")

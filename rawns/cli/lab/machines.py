@@ -78,7 +78,9 @@ def collect(options: Parsed) -> int:
         if options["--json"]:
             emit_result({"ok": True, "machines": removed})
         elif any(removed.values()):
-            _say_lines({name: [f"- {line}" for line in lines] for name, lines in removed.items()})
+            for name, lines in sorted(removed.items()):
+                for line in lines:
+                    say_result(f"{name}: - {line}")
         else:
             say("there was nothing left behind")
     return 0
