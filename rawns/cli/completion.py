@@ -357,7 +357,12 @@ def _bridge_words(module: Any, words: Sequence[str]) -> list[str]:
         return [name for _, name in _socket.if_nameindex()]
     prefixes = {"show": "FILTERS", "list": "FILTERS", "get": "GET_", "flush": "FLUSH_", "set": "OPTION_", "global": "GLOBAL_"}
     wanted = prefixes.get(words[1] if len(words) > 1 else "", "WORDS")
-    tables = {name: value for name, value in vars(module).items() if isinstance(value, list) and value}
+    modules = [module]
+    if module.__name__.endswith(".vlan"):
+        from .bridge import vlan_options
+
+        modules.append(vlan_options)
+    tables = {name: value for one in modules for name, value in vars(one).items() if isinstance(value, list) and value}
     chosen = [value for name, value in tables.items() if name.startswith(wanted)] or [tables.get("WORDS", [])]
     return [row.name for value in chosen for row in value if isinstance(row, Keyword)]
 

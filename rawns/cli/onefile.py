@@ -66,6 +66,7 @@ TABLES = {
     "rawns.genl": "DESCRIBED",
     "rawns.lab": "_MODULES",
     "rawns.lab.kinds": "TABLES",
+    "rawns.machines": "_MODULES",
 }
 # The messages of rtnetlink are imported by their own names: a module of them is needed if a module that is kept contains one.
 MESSAGES = ("rawns.rtnl", "MODULES")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -355,3 +356,15 @@ def test_two_labs_on_two_machines_are_one_ethernet(netns_name: Name) -> None:
                 with machine.entered():
                     lab.down()
         assert m1.net.link("eth0").up and not m1.net.links("bridge") + m1.net.links("vxlan")
+
+
+def test_a_command_that_waits_lets_the_kernel_keep_its_signals(file: Any) -> None:
+    """One that arrives just before the wait then ends that, too; the kernel says in what a process waits (wchan in /proc)."""
+    command = [*RAWNS, "lab", "run", file(**PAIR), "--", "sh", "-c", "echo there; exec sleep 60"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "there\n"
+        place, deadline = Path(f"/proc/{process.pid}/wchan"), time.monotonic() + 20
+        while not (waits := place.read_text().startswith(("do_sigtimedwait", "0"))) and time.monotonic() < deadline:
+            os.sched_yield()
+        process.send_signal(signal.SIGTERM)
+        assert (waits, process.wait(30)) == (True, 128 + signal.SIGTERM)

@@ -192,7 +192,7 @@ def test_a_taken_name_and_a_missing_one_are_said_in_a_sentence(netns_name: Name)
 def test_no_internals_among_the_names_that_an_interpreter_completes() -> None:
     public = {name for name in dir(NetNS) if not name.startswith("_")}
     assert public == {
-        *("create", "open", "resolve", "current", "list", "remove", "identity", "fileno", "names", "pids"),
+        *("create", "temporary", "open", "resolve", "current", "list", "remove", "identity", "fileno", "names", "pids"),
         *("attach", "delete", "close", "entered", "enter", "call", "socket", "popen", "run", "fd", "name"),
         *("net", "monitor", "setting", "settings", "add_tap", "open_tap", "nft", "connected", "disconnect"),
     }

@@ -143,11 +143,27 @@ class ChildSignals:
             self._child = observed_call("fork", os.fork)
             if not self._child:
                 self._become(command, mask)
-        os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOWAIT)
+        self._wait()
         with signals_blocked():  # after waitpid(2) another process may have the number
             _, status = os.waitpid(self._child, 0)
             self._child = 0
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+
+    def _wait(self) -> None:
+        """Wait until the command has ended, and pass signals on to it.
+
+        They are blocked, so that sigwait(3) returns one that has arrived before it is called.  If a signal arrived just before a
+        waitid(2) that waits, its handler in Python would be called only after that.
+        """
+        awaited = {self._signal.SIGCHLD, *self._before}
+        previous = self._signal.pthread_sigmask(self._signal.SIG_BLOCK, awaited)
+        try:
+            while os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+                number = self._signal.sigwait(awaited)
+                if number in (self._signal.SIGTERM, self._signal.SIGHUP):
+                    self._pass(number, None)
+        finally:
+            set_signal_mask(previous)
 
     def _become(self, command: list[str], mask: set[int]) -> NoReturn:
         """Restore the signals and become the command, in the child."""
